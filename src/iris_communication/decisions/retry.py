@@ -1,0 +1,32 @@
+"""What becomes of an item after a failed attempt: a value, computed from the error and nothing else.
+
+Blame decides. What the server or the link did costs the item nothing: it is released and the breaker does the
+waiting. What is the item's own fault spends an attempt; when none is left, or none would help, it is dead.
+"""
+
+from dataclasses import dataclass
+
+from iris_communication.errors import IrisError, Retry, Scope
+from iris_communication.item import Event
+from iris_communication.settings import DeliverySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    event: Event  # RELEASE, FAIL or GIVE_UP
+    delay_s: float = 0.0  # of FAIL: how long the item waits before its next attempt
+
+
+def back_off_s(failures: int, base_s: float, cap_s: float, luck: float) -> float:
+    """Full jitter over a capped exponential (`failures` from 1, `luck` in [0, 1)), so that what failed together does
+    not come back together. Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015."""
+    return luck * min(cap_s, base_s * 2.0 ** min(failures - 1, 32))
+
+
+def after_failure(error: IrisError, attempts: int, settings: DeliverySettings, luck: float) -> Decision:
+    """`attempts` counts the failures before this one."""
+    if error.scope in (Scope.LINK, Scope.SERVER):
+        return Decision(Event.RELEASE)
+    if error.retry is not Retry.LATER or attempts + 1 >= settings.attempts_max:
+        return Decision(Event.GIVE_UP)
+    return Decision(Event.FAIL, back_off_s(attempts + 1, settings.retry_base_s, settings.retry_cap_s, luck))

@@ -1,0 +1,175 @@
+"""One SFTP session over one channel: pumps bytes between the two and keeps the deadline.
+
+The session decides what is sent; this shell reads the files' bytes when the session has credit for them, gives the
+channel one buffer per turn of the loop (a hundred small requests then share a few SSH packets), and ends everything
+at once when the channel dies or stands still with answers owed.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from iris_communication.clock import Clock
+from iris_communication.errors import DeliveryStopped, IrisError, LinkError, LinkTimeout, ProtocolViolation
+from iris_communication.settings import DeliverySettings, Secret, Server
+from iris_communication.sftp.capabilities import Capabilities, learn
+from iris_communication.sftp.session import Session, Source, Talk
+from iris_communication.transport.contract import Channel, Transport
+
+# Of one turn of the loop: enough to fill eight SSH packets, small enough that the turn stays about a millisecond.
+OUTPUT_PER_TURN = 256 * 1024
+
+
+class Connection:
+    """Made by `open_connection`. `lost` is the error it ended with, or None while it lives."""
+
+    def __init__(self, server: Server, settings: DeliverySettings, clock: Clock) -> None:
+        self.server = server
+        self.capabilities = Capabilities()
+        self.host_key = ""
+        self.lost: IrisError | None = None
+        self.on_lost: Callable[[], None] = lambda: None
+        self._settings = settings
+        self._clock = clock
+        self._session = Session()
+        self._channel: Channel | None = None
+        self._early = bytearray()  # what the server said before connect() returned
+        self._loop = asyncio.get_running_loop()
+        self._pumping = False
+        self._heard_s = self.used_s = clock.monotonic_s()
+        self._deadline: asyncio.TimerHandle | None = None
+
+    @property
+    def live(self) -> int:
+        """Uploads under way."""
+        return self._session.live
+
+    async def open(self, transport: Transport, secret: Secret) -> None:
+        """Connect, agree on the version and learn what the server can do. Raises what `Transport.connect` raises,
+        LinkTimeout and ProtocolViolation."""
+        channel = await transport.connect(self.server, secret, self._settings, self)
+        self._channel, self.host_key = channel, channel.host_key
+        early, self._early = bytes(self._early), bytearray()
+        self._heard_s = self._clock.monotonic_s()
+        if self.lost is not None:
+            raise self.lost
+        self._watch()
+        self._pump()
+        if early:
+            self.data_received(early)
+        while self._session.extensions is None and self.lost is None:
+            self._greeted = self._loop.create_future()
+            await self._greeted
+        if self.lost is not None:
+            raise self.lost
+        learning = learn(channel.software, self._session.extensions or {}, self._settings.files_in_flight_max)
+        self.capabilities = await self.run(learning)
+        self._session.write_size_bytes = self.capabilities.write_size_bytes
+
+    _greeted: "asyncio.Future[None] | None" = None
+
+    async def run(self, talk: Talk, source: Source | None = None) -> Any:
+        """Carry a conversation to its end; its result, or what it raised. Cancelling the caller does not stop it: a
+        request that is on its way cannot be called back."""
+        if self.lost is not None:
+            talk.close()
+            raise type(self.lost)(str(self.lost), hint=self.lost.hint)
+        self.used_s = self._clock.monotonic_s()
+        outcome: asyncio.Future[Any] = self._loop.create_future()
+        self._session.begin(talk, source, outcome)
+        self._schedule_pump()
+        return await outcome
+
+    def close(self, error: IrisError | None = None) -> None:
+        """End it now; every conversation under way ends with `error`."""
+        self._end(error or DeliveryStopped(f"the connection to {self.server.key} was closed by us"))
+
+    def data_received(self, data: bytes) -> None:
+        if self._channel is None:
+            self._early += data
+            return
+        self._heard_s = self._clock.monotonic_s()
+        try:
+            self._session.receive(data)
+        except ProtocolViolation as error:
+            self._end(ProtocolViolation(f"{self.server.key}: {error}", hint=error.hint))
+            return
+        if self._greeted is not None and self._session.extensions is not None and not self._greeted.done():
+            self._greeted.set_result(None)
+        self._hand_out()
+        self._schedule_pump()
+
+    def channel_lost(self, error: IrisError) -> None:
+        self._end(error)
+
+    def _schedule_pump(self) -> None:
+        if not self._pumping and self.lost is None:
+            self._pumping = True
+            self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pumping = False
+        if self.lost is not None or self._channel is None:
+            return
+        if self._session.unanswered == 0:  # silence counts from the first request that waits for an answer
+            self._heard_s = self._clock.monotonic_s()
+        pieces = self._session.output(OUTPUT_PER_TURN)
+        if not pieces:
+            return
+        buffer = bytearray()
+        for piece in pieces:
+            if isinstance(piece, bytes):
+                buffer += piece
+                continue
+            source = piece.conversation.source
+            assert source is not None, "a conversation that writes has a source"
+            try:
+                data = source.read(piece.offset, piece.size_bytes)
+            except IrisError as error:
+                self._session.unsent(piece, error)
+                continue
+            buffer += piece.head
+            buffer += data
+        self._channel.write(buffer)
+        self._hand_out()
+        self._schedule_pump()
+
+    def _hand_out(self) -> None:
+        for conversation in self._session.take_ended():
+            outcome: asyncio.Future[Any] = conversation.tag
+            if outcome.done():  # its caller was cancelled
+                continue
+            if conversation.error is not None:
+                outcome.set_exception(conversation.error)
+            else:
+                outcome.set_result(conversation.result)
+
+    def _watch(self) -> None:
+        """Look again when the deadline could have passed at the earliest."""
+        now_s = self._clock.monotonic_s()
+        due_s = self._heard_s + self._settings.progress_timeout_s
+        owed = self._session.unanswered
+        if owed and now_s >= due_s:
+            self._end(
+                LinkTimeout(
+                    f"{self.server.key} has not answered for {now_s - self._heard_s:.0f} s, {owed} requests are open"
+                )
+            )
+            return
+        wait_s = due_s - now_s if owed else self._settings.progress_timeout_s
+        self._deadline = self._loop.call_later(wait_s, self._watch)
+
+    def _end(self, error: IrisError) -> None:
+        if self.lost is not None:
+            return
+        self.lost = error
+        if self._deadline is not None:
+            self._deadline.cancel()
+        kind = type(error) if isinstance(error, (LinkError, ProtocolViolation)) else LinkError
+        self._session.fail(lambda: kind(str(error), hint=error.hint))
+        self._hand_out()
+        if self._greeted is not None and not self._greeted.done():
+            self._greeted.set_result(None)
+        if self._channel is not None:
+            self._channel.close()
+        self.on_lost()

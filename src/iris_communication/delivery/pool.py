@@ -1,0 +1,146 @@
+"""The SFTP carrier: one connection a server, opened when it is needed, kept while it is used, closed when idle.
+
+Many items travel on one connection at once; how many, the server's own limits say once it is connected. Until then
+it is one, so that a server that refuses us is asked by one item and not by all.
+"""
+
+import asyncio
+import os
+import posixpath
+from collections.abc import Callable
+from pathlib import Path
+
+from iris_communication.clock import Clock
+from iris_communication.delivery.connection import Connection
+from iris_communication.delivery.source import SpoolFile
+from iris_communication.errors import DeliveryStopped, Effect, IrisError, Scope
+from iris_communication.item import Delivered, Item
+from iris_communication.settings import DeliverySettings, Secret, Server
+from iris_communication.sftp.put import Upload, put
+from iris_communication.transport.contract import Transport
+
+TEMP_PREFIX = ".iris-"
+
+
+class SftpCarrier:
+    """`resolve` gives a server's address and secret, `spooled` the file that holds an item's bytes."""
+
+    def __init__(
+        self,
+        transport: Transport,
+        resolve: Callable[[str], tuple[Server, Secret]],
+        spooled: Callable[[Item], Path],
+        settings: DeliverySettings,
+        clock: Clock,
+    ) -> None:
+        self.on_change: Callable[[], None] = lambda: None
+        self._transport = transport
+        self._resolve = resolve
+        self._spooled = spooled
+        self._settings = settings
+        self._clock = clock
+        self._connections: dict[str, Connection] = {}
+        self._connecting: dict[str, asyncio.Task[Connection]] = {}
+        self._closed = False
+
+    def slots(self, server_key: str) -> int:
+        connection = self._connections.get(server_key)
+        return connection.capabilities.files_in_flight if connection is not None else 1
+
+    def connected(self, server_key: str) -> bool:
+        return server_key in self._connections
+
+    async def carry(self, item: Item) -> Delivered:
+        fingerprint = item.fingerprint
+        assert fingerprint is not None and item.token is not None, "a claimed item has its bytes and a token"
+        try:
+            connection = await self._connection(item.server_key)
+        except IrisError as error:
+            error.effect = item.effect  # nothing was tried
+            raise
+        source = SpoolFile(self._spooled(item), fingerprint)
+        upload = Upload(
+            final_path=os.fsencode(item.remote_path),
+            temp_path=_temp_path(item.remote_path, item.token),
+            size_bytes=fingerprint.size_bytes,
+            sha256=fingerprint.sha256,
+            confirm_source=source.confirm,
+            finished=item.effect is Effect.UNKNOWN,
+            earlier_temp=_temp_path(item.remote_path, item.earlier_token) if item.earlier_token else None,
+        )
+        try:
+            landed = await connection.run(put(upload, connection.capabilities), source)
+        except IrisError as error:
+            if error.scope in (Scope.LINK, Scope.SERVER):
+                error.effect = upload.effect
+            raise
+        finally:
+            source.close()
+        return Delivered(
+            final_path=os.fsdecode(landed),
+            size_bytes=fingerprint.size_bytes,
+            sha256=fingerprint.sha256,
+            host_key=connection.host_key,
+            at_s=self._clock.wall_s(),
+        )
+
+    async def close(self) -> None:
+        self._closed = True
+        for task in self._connecting.values():
+            task.cancel()
+        await asyncio.gather(*self._connecting.values(), return_exceptions=True)
+        for connection in list(self._connections.values()):
+            connection.close()
+
+    async def _connection(self, server_key: str) -> Connection:
+        connection = self._connections.get(server_key)
+        if connection is not None:
+            return connection
+        if self._closed:
+            raise DeliveryStopped(f"not connected to {server_key}: the uploader is stopping")
+        task = self._connecting.get(server_key)
+        if task is None:
+            task = self._connecting[server_key] = asyncio.create_task(self._connect(server_key))
+        try:
+            return await asyncio.shield(task)  # its other users go on when this one is cancelled
+        except asyncio.CancelledError:
+            if task.cancelled():
+                raise DeliveryStopped(f"connecting to {server_key} was broken off") from None
+            raise
+
+    async def _connect(self, server_key: str) -> Connection:
+        try:
+            server, secret = self._resolve(server_key)
+            connection = Connection(server, self._settings, self._clock)
+            try:
+                await connection.open(self._transport, secret)
+            except BaseException:
+                connection.close()
+                raise
+        finally:
+            self._connecting.pop(server_key, None)
+        self._connections[server_key] = connection
+        connection.on_lost = lambda: self._forget(server_key, connection)
+        self._close_when_idle(server_key, connection)
+        self.on_change()
+        return connection
+
+    def _forget(self, server_key: str, connection: Connection) -> None:
+        if self._connections.get(server_key) is connection:
+            del self._connections[server_key]
+            self.on_change()
+
+    def _close_when_idle(self, server_key: str, connection: Connection) -> None:
+        if connection.lost is not None:
+            return
+        idle_s = self._clock.monotonic_s() - connection.used_s
+        if connection.live == 0 and idle_s >= self._settings.idle_close_s:
+            connection.close()
+            return
+        wait_s = self._settings.idle_close_s - (idle_s if connection.live == 0 else 0.0)
+        asyncio.get_running_loop().call_later(wait_s, self._close_when_idle, server_key, connection)
+
+
+def _temp_path(remote_path: str, token: str) -> bytes:
+    """Beside the final name, so that the rename stays within one folder, and hidden from most listings."""
+    return os.fsencode(posixpath.join(posixpath.dirname(remote_path), TEMP_PREFIX + token))

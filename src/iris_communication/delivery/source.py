@@ -1,0 +1,53 @@
+"""The bytes of one upload, read as the link has room for them, and proved to be those that were accepted.
+
+A small file is read once and its descriptor given back; a large one keeps its descriptor and is read piece by piece,
+so that memory does not grow with the file. The SHA-256 of what was handed out is taken on the way.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+
+from iris_communication.errors import SourceChanged, SpoolMissing
+from iris_communication.item import Fingerprint
+
+WHOLE_MAX_BYTES = 256 * 1024
+
+
+class SpoolFile:
+    def __init__(self, path: Path, fingerprint: Fingerprint) -> None:
+        self._path = path
+        self._fingerprint = fingerprint
+        self._digest = hashlib.sha256()
+        self._whole: bytes | None = None
+        self._descriptor: int | None = None
+
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        """The next bytes, in ascending order. Raises SpoolMissing, or SourceChanged when there are fewer."""
+        try:
+            data = self._piece(offset, size_bytes)
+        except OSError as error:
+            raise SpoolMissing(f"{self._path} cannot be read: {error.strerror}") from error
+        if len(data) != size_bytes:
+            raise SourceChanged(f"{self._path} is shorter than the {self._fingerprint.size_bytes} bytes accepted")
+        self._digest.update(data)
+        return data
+
+    def confirm(self) -> None:
+        """Raises SourceChanged when what was read is not what was accepted."""
+        if self._digest.hexdigest() != self._fingerprint.sha256:
+            raise SourceChanged(f"{self._path} was changed after it was accepted: its SHA-256 is another one")
+
+    def close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _piece(self, offset: int, size_bytes: int) -> bytes:
+        if self._fingerprint.size_bytes <= WHOLE_MAX_BYTES:
+            if self._whole is None:
+                self._whole = self._path.read_bytes()
+            return self._whole[offset : offset + size_bytes]
+        if self._descriptor is None:
+            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        return os.pread(self._descriptor, size_bytes, offset)

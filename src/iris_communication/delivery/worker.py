@@ -1,0 +1,268 @@
+"""The uploader's work: take -> carry -> settle, for every server at once, on one asyncio loop.
+
+It asks the keeper for items, gives them to the carrier, and tells the keeper what became of each; what to do after a
+failure the pure decisions say. It knows nothing of SFTP.
+
+Rules.
+- A server's lane never waits for another's.
+- While its breaker is not closed a lane has one item under way at most: the probe.
+- Draining ends for a lane when nothing is left to send or its link is down; nobody waits for a dead server.
+- Whatever ends the worker, every item it holds is settled: delivered, failed, or released to wait again.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from iris_communication.clock import Clock
+from iris_communication.decisions import breaker as breaking
+from iris_communication.decisions.breaker import BreakerState
+from iris_communication.decisions.retry import after_failure
+from iris_communication.delivery.carrier import Carrier
+from iris_communication.delivery.lane import Lane
+from iris_communication.errors import DeliveryStopped, Effect, IrisError, RemoteFailure
+from iris_communication.item import Delivered, Event, Item
+from iris_communication.outbox.keeper import Keeper
+from iris_communication.outbox.messages import Settle
+from iris_communication.outbox.store import Lane as Waiting
+from iris_communication.settings import DeliverySettings
+
+log = logging.getLogger(__name__)
+
+CLAIM_MAX = 128
+CLAIM_PAUSE_S = 1.0
+CLOSE_GRACE_S = 1.0  # for a carrier that does not end at once, after it was told to
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Stop once all that can be delivered is delivered, at the latest at `deadline_s` (monotonic)."""
+
+    deadline_s: float
+    may_connect: bool
+
+
+class Worker:
+    def __init__(
+        self,
+        keeper: Keeper,
+        carrier: Carrier,
+        settings: DeliverySettings,
+        clock: Clock,
+        luck: Callable[[], float] = random.random,
+    ) -> None:
+        self._keeper = keeper
+        self._carrier = carrier
+        self._settings = settings
+        self._clock = clock
+        self._luck = luck
+        self._lanes: dict[str, Lane] = {}
+        self._drain: Drain | None = None
+        self._ended = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._news = asyncio.Event()
+
+    # Called by any thread.
+
+    def wake(self) -> None:
+        loop = self._loop
+        if loop is not None and not self._ended:
+            try:
+                loop.call_soon_threadsafe(self._news.set)
+            except RuntimeError:
+                pass  # the loop closed just now: the worker has ended
+
+    def drain(self, order: Drain) -> None:
+        self._drain = order
+        self.wake()
+
+    def details(self) -> dict[str, Any]:
+        """Of each server: link, since when, why, waiting, in flight, when it is tried again."""
+        waiting, now_s = self._keeper.view.lanes, self._clock.monotonic_s()
+        lanes = dict(self._lanes)
+        shown = {key: lane.details(waiting.get(key, Waiting()), now_s) for key, lane in lanes.items()}
+        for key in waiting.keys() - lanes.keys():
+            shown[key] = Lane(self._clock.wall_s()).details(waiting[key], now_s)
+        return shown
+
+    def server_changed(self, server_key: str) -> None:
+        """New facts about a server: what only a person could mend may be mended."""
+        loop = self._loop
+        if loop is not None and not self._ended:
+            loop.call_soon_threadsafe(self._release_breaker, server_key)
+
+    # All below runs on the loop's thread.
+
+    async def run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._carrier.on_change = self._news.set
+        self._keeper.subscribe(self.wake)
+        try:
+            while True:
+                self._news.clear()
+                wait_s = self._turn()
+                if wait_s is None:
+                    return
+                try:
+                    async with asyncio.timeout(wait_s):
+                        await self._news.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            await self._wind_down()
+
+    def _turn(self) -> float | None:
+        """Start what may start, ask for more; how long nothing will change by itself, or None: all is done."""
+        now_s, drain = self._clock.monotonic_s(), self._drain
+        if drain is not None and now_s >= drain.deadline_s:
+            return None
+        waiting = self._keeper.view.lanes
+        busy, wait_s = False, drain.deadline_s - now_s if drain is not None else 3600.0
+        for key in self._lanes.keys() | waiting.keys():
+            lane = self._lanes.get(key)
+            if lane is None:
+                lane = self._lanes[key] = Lane(self._clock.wall_s())
+            more, next_s = self._serve(key, lane, waiting.get(key, Waiting()), now_s)
+            wait_s = min(wait_s, next_s)
+            busy = busy or more
+        return None if drain is not None and not busy else wait_s
+
+    def _serve(self, key: str, lane: Lane, waiting: Waiting, now_s: float) -> tuple[bool, float]:
+        """(whether draining has to wait for this lane, in how many seconds to look again)."""
+        slots = self._carrier.slots(key)
+        allowed = breaking.allowance(lane.breaker, slots, now_s)
+        if self._drain is not None and (
+            lane.breaker.state is not BreakerState.CLOSED
+            or not (self._drain.may_connect or self._carrier.connected(key))
+        ):
+            return False, 3600.0
+        if lane.link == "up" and not lane.under_way and not self._carrier.connected(key):
+            lane.see("idle", self._clock.wall_s())
+        while lane.claimed and len(lane.under_way) < allowed:
+            self._start(key, lane, lane.claimed.popleft(), now_s)
+        due_in_s = 3600.0
+        if waiting.next_due_s is not None:
+            due_in_s = max(0.0, waiting.next_due_s - self._clock.boot_s())
+        ready = waiting.fresh > 0 or (waiting.retrying > 0 and due_in_s == 0.0)
+        if ready and now_s < lane.claim_after_s:
+            return True, lane.claim_after_s - now_s
+        # One window ahead, so that a slow commit of the keeper does not leave the link idle.
+        wanted = min(CLAIM_MAX, 2 * allowed - len(lane.claimed) - len(lane.under_way))
+        if ready and not lane.claiming and wanted > 0 and len(lane.claimed) <= allowed // 2:
+            lane.claiming = True
+            self._keeper.claim(key, wanted, lambda items: self._claimed(key, items))
+        busy = bool(lane.claimed or lane.under_way or lane.claiming or ready)
+        if lane.breaker.state is BreakerState.OPEN:
+            due_in_s = max(0.0, lane.breaker.until_s - now_s)
+        return busy, due_in_s if due_in_s > 0.0 else 3600.0
+
+    def _claimed(self, key: str, items: list[Item]) -> None:
+        """The keeper's reply, on the keeper's thread."""
+        loop = self._loop
+        assert loop is not None, "claims are made while running"
+        try:
+            loop.call_soon_threadsafe(self._take, key, items)
+        except RuntimeError:
+            self._release(items)
+
+    def _take(self, key: str, items: list[Item]) -> None:
+        if self._ended:
+            self._release(items)
+            return
+        lane = self._lanes[key]
+        lane.claiming = False
+        lane.claimed.extend(items)
+        if not items:  # the keeper could not hand any out: its disk fails, or they went elsewhere
+            lane.claim_after_s = self._clock.monotonic_s() + CLAIM_PAUSE_S
+        self._news.set()
+
+    def _start(self, key: str, lane: Lane, item: Item, now_s: float) -> None:
+        lane.breaker = breaking.on_start(lane.breaker, now_s)
+        task = asyncio.get_running_loop().create_task(self._carry(key, lane, item))
+        lane.under_way.add(task)
+        task.add_done_callback(lane.under_way.discard)
+
+    async def _carry(self, key: str, lane: Lane, item: Item) -> None:
+        try:
+            delivered = await self._carrier.carry(item)
+        except IrisError as error:
+            self._failed(key, lane, item, error)
+        except asyncio.CancelledError:
+            self._failed(key, lane, item, DeliveryStopped(f"{item.remote_path!r} was broken off", effect=Effect.UNSEEN))
+            raise
+        except Exception as raised:
+            what = f"{item.remote_path!r} failed in an unforeseen way: {raised!r}"
+            unforeseen = RemoteFailure(what, effect=Effect.UNSEEN)
+            unforeseen.__cause__ = raised
+            self._failed(key, lane, item, unforeseen)
+        else:
+            self._delivered(key, lane, item, delivered)
+        self._news.set()
+
+    def _delivered(self, key: str, lane: Lane, item: Item, delivered: Delivered) -> None:
+        self._answered(key, lane)
+        self._keeper.settle(Settle(item, Event.DELIVER, delivered=delivered))
+        log.debug("delivered %s to %s as %r", item.id, key, delivered.final_path)
+
+    def _failed(self, key: str, lane: Lane, item: Item, error: IrisError) -> None:
+        decision = after_failure(error, item.attempts, self._settings, self._luck())
+        effect = error.effect
+        if decision.event is Event.RELEASE:
+            effect = item.effect if effect is Effect.NONE else effect  # no attempt was made, or it found out nothing
+            self._trouble(key, lane, error)
+        else:
+            self._answered(key, lane)
+            then = f"next try in {decision.delay_s:.0f} s" if decision.event is Event.FAIL else "given up"
+            log.error("%s (%s): %s; %s. %s", item.remote_path, item.id, error, then, error.hint, exc_info=error)
+        self._keeper.settle(Settle(item, decision.event, error=error, effect=effect, delay_s=decision.delay_s))
+
+    def _answered(self, key: str, lane: Lane) -> None:
+        """The server did its part."""
+        lane.breaker = breaking.on_answer(lane.breaker)
+        if lane.see("up", self._clock.wall_s()):
+            log.info("the link to %s is up", key)
+
+    def _trouble(self, key: str, lane: Lane, error: IrisError) -> None:
+        if isinstance(error, DeliveryStopped):
+            lane.breaker = breaking.on_release(lane.breaker)
+            return
+        now_s = self._clock.monotonic_s()
+        before, lane.breaker = (
+            lane.breaker,
+            breaking.on_failure(lane.breaker, error, self._settings, self._luck(), now_s),
+        )
+        if lane.breaker is before:
+            return
+        changed = lane.see("down", self._clock.wall_s())
+        held = lane.breaker.state is BreakerState.HELD
+        then = "nothing is tried until that is mended" if held else f"next try in {lane.breaker.until_s - now_s:.1f} s"
+        level = logging.WARNING if changed or held else logging.INFO
+        log.log(level, "the link to %s is down: %s; %s. %s", key, error, then, error.hint)
+
+    def _release_breaker(self, key: str) -> None:
+        lane = self._lanes.get(key)
+        if lane is not None and lane.breaker.state is BreakerState.HELD:
+            lane.breaker = breaking.Breaker()
+            self._news.set()
+
+    def _release(self, items: list[Item]) -> None:
+        for item in items:
+            self._keeper.settle(Settle(item, Event.RELEASE, effect=item.effect))
+
+    async def _wind_down(self) -> None:
+        """End what is under way; its outcome is settled by each item's own task."""
+        self._ended = True
+        self._keeper.subscribe(lambda: None)
+        await self._carrier.close()
+        tasks = [task for lane in self._lanes.values() for task in lane.under_way]
+        if tasks:
+            _, left = await asyncio.wait(tasks, timeout=CLOSE_GRACE_S)
+            for task in left:
+                task.cancel()
+            await asyncio.gather(*left, return_exceptions=True)
+        for lane in self._lanes.values():
+            self._release(list(lane.claimed))
+            lane.claimed.clear()

@@ -1,0 +1,241 @@
+"""What went wrong, who is to blame, whether to try again, and what a person can do.
+
+Every error of this package answers four questions, because every decision downstream hangs on them:
+
+- `scope`: who is to blame, and so what has to stop. A CALLER error stops one call; an ITEM error costs that item an
+  attempt and nothing else; SERVER and LINK errors open that server's breaker and cost no item anything; an OUTBOX
+  error means the disk under us refuses.
+- `retry`: LATER by itself, NEVER, or only AFTER_OPERATOR changed something.
+- `effect`: whether the attempt may have delivered the file all the same. A lost answer is not a failure.
+- `hint`: one line of what to do.
+
+The message names the thing (which file, which server) and carries the other side's own words, never a secret.
+"""
+
+from enum import Enum
+from typing import ClassVar
+
+
+class Scope(Enum):
+    CALLER = "caller"
+    ITEM = "item"
+    SERVER = "server"
+    LINK = "link"
+    OUTBOX = "outbox"
+
+
+class Retry(Enum):
+    LATER = "later"
+    NEVER = "never"
+    AFTER_OPERATOR = "after operator"
+
+
+class Effect(Enum):
+    """What an unfinished attempt may have left on the server."""
+
+    NONE = "none"  # certainly nothing under the final name
+    UNKNOWN = "unknown"  # the rename was sent and its answer never came
+    UNSEEN = "unseen"  # our process died during the attempt: nobody knows how far it got
+
+
+class IrisError(Exception):
+    """Base of every error this package raises; see the module for what its fields decide."""
+
+    scope: ClassVar[Scope] = Scope.ITEM
+    retry: ClassVar[Retry] = Retry.LATER
+    default_hint: ClassVar[str] = ""
+
+    def __init__(self, message: str, *, hint: str | None = None, effect: Effect = Effect.NONE) -> None:
+        super().__init__(message)
+        self.hint = self.default_hint if hint is None else hint
+        self.effect = effect
+
+
+# -- the caller's -------------------------------------------------------------------------------------------------
+
+
+class InvalidRequest(IrisError, ValueError):
+    """A request that could never be delivered as it stands."""
+
+    scope = Scope.CALLER
+    retry = Retry.NEVER
+
+
+class ServerNotConfigured(InvalidRequest):
+    default_hint = "configure it with configure_server(name, info), or pass the server as a mapping"
+
+
+class NotStarted(IrisError, RuntimeError):
+    """The outbox is not open, so nothing can be accepted durably."""
+
+    scope = Scope.CALLER
+    default_hint = "call start() first; after close() make a new uploader"
+
+
+class OptionsDiffer(IrisError, ValueError):
+    scope = Scope.CALLER
+    retry = Retry.NEVER
+    default_hint = "there is one uploader per process: pass its options once, at the first call"
+
+
+class ForkedProcess(IrisError, RuntimeError):
+    """This uploader belongs to the parent process: its threads and locks did not survive the fork."""
+
+    scope = Scope.CALLER
+    retry = Retry.NEVER
+    default_hint = "make a new uploader with an outbox folder of its own in the child, or start children with 'spawn'"
+
+
+# -- the outbox's -------------------------------------------------------------------------------------------------
+
+
+class OutboxFull(IrisError):
+    scope = Scope.OUTBOX
+    default_hint = "offer the file again when there is room, or raise max_queue_size"
+
+
+class OutboxStorageError(IrisError):
+    """The disk under the outbox refused; nothing was accepted by this call."""
+
+    scope = Scope.OUTBOX
+    default_hint = "free space on the outbox's disk or correct its permissions, then offer the file again"
+
+
+class OutboxInUse(OutboxStorageError):
+    retry = Retry.AFTER_OPERATOR
+    default_hint = "stop the other process, or give this one another folder (outbox_dir or IRIS_OUTBOX)"
+
+
+class OutboxDamaged(OutboxStorageError):
+    retry = Retry.AFTER_OPERATOR
+    default_hint = "keep the folder, restore the database from a backup, or move the folder away to begin a new one"
+
+
+# -- one item's ---------------------------------------------------------------------------------------------------
+
+
+class SourceMissing(IrisError):
+    retry = Retry.NEVER
+    default_hint = "the file was gone before its bytes could be taken over: queue a file only once it is complete"
+
+
+class SourceUnreadable(IrisError):
+    retry = Retry.NEVER
+    default_hint = "give this process read permission on the file"
+
+
+class SourceNotAFile(IrisError):
+    retry = Retry.NEVER
+    default_hint = "queue regular files only; queue a folder's files one by one"
+
+
+class SourceChanged(IrisError):
+    """The bytes are no longer those that were accepted, so they are not delivered under its name."""
+
+    retry = Retry.NEVER
+    default_hint = "queue a file only once nothing writes to it any more, then queue it again"
+
+
+class SpoolMissing(IrisError):
+    retry = Retry.NEVER
+    default_hint = "a file was removed from the outbox's spool folder by hand: queue the source again"
+
+
+class RemoteRefused(IrisError):
+    default_hint = "check the user's permissions on the remote folder"
+
+
+class RemoteNameRefused(IrisError):
+    retry = Retry.NEVER
+    default_hint = "the server does not accept this name or path: rename the file and queue it again"
+
+
+class RemoteNameTaken(IrisError):
+    retry = Retry.NEVER
+    default_hint = "both the final name and its alternative hold other content: move those away, then retry"
+
+
+class RemoteFailure(IrisError):
+    default_hint = "the server gave no reason: look at its log"
+
+
+class TransferFailed(IrisError):
+    """An injected transferData() raised or answered False."""
+
+    default_hint = "see the traceback in the log"
+
+
+# -- a server's ---------------------------------------------------------------------------------------------------
+
+
+class RemoteDiskFull(IrisError):
+    scope = Scope.SERVER
+    default_hint = "free space or raise the quota on the server; delivery goes on by itself"
+
+
+class AuthenticationFailed(IrisError):
+    scope = Scope.SERVER
+    retry = Retry.AFTER_OPERATOR
+    default_hint = "correct the user name, password or key and pass the server again; nothing is tried until then"
+
+
+class HostKeyRejected(IrisError):
+    scope = Scope.SERVER
+    retry = Retry.AFTER_OPERATOR
+    default_hint = (
+        "find out why the server shows another key; if that is right, pass its new host_key or correct known_hosts"
+    )
+
+
+class ServerUnresolved(IrisError):
+    """An item's server has no address or secret on record any more."""
+
+    scope = Scope.SERVER
+    retry = Retry.AFTER_OPERATOR
+    default_hint = "pass the server's address and secret once more, with any upload or configure_server()"
+
+
+class CredentialsUnusable(IrisError):
+    scope = Scope.SERVER
+    retry = Retry.AFTER_OPERATOR
+    default_hint = "check the private key file, its format and its passphrase"
+
+
+class SftpUnavailable(IrisError):
+    scope = Scope.SERVER
+    default_hint = "the server speaks SSH but offers no SFTP session: enable its sftp subsystem for this user"
+
+
+class ProtocolViolation(IrisError):
+    scope = Scope.SERVER
+    default_hint = "the other side does not speak SFTP version 3 as agreed: check that the port is an SFTP server's"
+
+
+# -- the link's ---------------------------------------------------------------------------------------------------
+
+
+class LinkError(IrisError):
+    scope = Scope.LINK
+    default_hint = "check the network and that the server runs; delivery goes on by itself"
+
+
+class ConnectionRefused(LinkError):
+    default_hint = "nothing listens there: check host and port, and that the server runs"
+
+
+class HostNotFound(LinkError):
+    default_hint = "check the host name and this machine's name resolution"
+
+
+class LinkTimeout(LinkError):
+    """No answer and no progress within the deadline."""
+
+
+class LinkLost(LinkError):
+    """The connection ended while work was under way."""
+
+
+class DeliveryStopped(LinkError):
+    """The uploader was stopped before this attempt ended; the item waits for the next start."""
+
+    default_hint = "nothing to do: it is sent after the next start"

@@ -1,0 +1,79 @@
+"""The keeper's running count of what is owed, brought along with each committed change instead of being asked anew:
+counting a backlog of a hundred thousand at every commit would cost more than the commit."""
+
+from iris_communication.errors import OutboxStorageError
+from iris_communication.item import Failure, Item, State
+from iris_communication.outbox.store import Change, Deliver, Insert, Lane, Store
+from iris_communication.outbox.view import DEAD_SHOWN, DeadItem, Stats, View
+
+
+class Picture:
+    """Right from the start for a store that `recover` has gone over: nothing is in flight then."""
+
+    def __init__(self, store: Store) -> None:
+        tally = store.tally()
+        self.store = store
+        self.in_flight: dict[str, Item] = {}
+        self.dead = tally.dead
+        self._waiting = tally.waiting
+        self._queued = tally.waiting + tally.dead  # what was found counts as queued
+        self._uploaded = 0
+        self._lanes = store.lanes()
+        self._dead_items = [_shown(item) for item in store.dead(DEAD_SHOWN)]
+        self._oldest_accepted_s: float | None = None
+
+    @property
+    def queue_size(self) -> int:
+        return self._waiting + len(self.in_flight)
+
+    def count(self, change: Change) -> None:
+        """One committed change."""
+        item = change.item
+        before = self.in_flight.pop(item.id, None)
+        if isinstance(change, Insert):
+            self._queued += 1
+        elif isinstance(change, Deliver):
+            self._uploaded += 1
+        elif before is None and item.state is State.IN_FLIGHT:
+            self._shift(item, -1)
+        elif before is None:  # a dead one waits again
+            self.dead -= 1
+            self._dead_items = [dead for dead in self._dead_items if dead.id != item.id]
+        if item.state is State.WAITING:
+            self._shift(item, +1)
+        elif item.state is State.IN_FLIGHT:
+            self.in_flight[item.id] = item
+        elif item.state is State.DEAD:
+            self.dead += 1
+            self._dead_items = [_shown(item), *self._dead_items][:DEAD_SHOWN]
+
+    def view(self) -> View:
+        """Numbers of one and the same moment. What has to be read from the store stays as it was when that fails:
+        the next picture has it."""
+        try:
+            self._oldest_accepted_s = self.store.oldest_accepted_s() if self.queue_size else None
+            for key, lane in self._lanes.items():
+                if lane.retrying:
+                    self._lanes[key] = lane._replace(next_due_s=self.store.next_due_s(key))
+        except OutboxStorageError:
+            pass
+        return View(
+            stats=Stats(self._queued, self._uploaded, self.dead, self.queue_size),
+            lanes={key: lane for key, lane in self._lanes.items() if lane.fresh or lane.retrying},
+            dead=tuple(self._dead_items),
+            oldest_accepted_s=self._oldest_accepted_s,
+        )
+
+    def _shift(self, item: Item, by: int) -> None:
+        self._waiting += by
+        lane = self._lanes.get(item.server_key, Lane())
+        if item.due is None:
+            lane = lane._replace(fresh=lane.fresh + by)
+        else:
+            lane = lane._replace(retrying=lane.retrying + by)
+        self._lanes[item.server_key] = lane
+
+
+def _shown(item: Item) -> DeadItem:
+    error = item.last_error or Failure("", "", "")
+    return DeadItem(item.id, item.remote_path, error.message, error.hint)

@@ -1,0 +1,40 @@
+"""What a caller holds after submitting a file: it may wait for durability and for delivery, or forget it.
+
+Nothing keeps a receipt alive but its caller; one that nobody holds costs nothing.
+"""
+
+import threading
+
+from iris_communication.errors import IrisError, LinkTimeout
+from iris_communication.item import Delivered
+
+
+class Receipt:
+    """`id` names the item in logs, ledger and outbox. Made when the item is durable."""
+
+    def __init__(self, item_id: str) -> None:
+        self.id = item_id
+        self._done = threading.Event()
+        self._outcome: Delivered | IrisError | None = None
+
+    @property
+    def outcome(self) -> Delivered | IrisError | None:
+        """None while it is owed; then where it lies, or the error that it died of."""
+        return self._outcome
+
+    def wait_durable(self, timeout_s: float | None = None) -> None:
+        """Return once a power cut cannot take it any more. Accepting waits for that commit, so this never blocks."""
+
+    def wait_delivered(self, timeout_s: float | None = None) -> Delivered:
+        """Raises the error the item died of, or LinkTimeout when it is still owed after `timeout_s`."""
+        if not self._done.wait(timeout_s):
+            raise LinkTimeout(f"{self.id} is not delivered after {timeout_s:g} s; it stays owed")
+        if isinstance(self._outcome, Delivered):
+            return self._outcome
+        assert self._outcome is not None, "set before the event"
+        raise self._outcome
+
+    def settle(self, outcome: Delivered | IrisError) -> None:
+        """Called by the keeper, once the outcome is committed."""
+        self._outcome = outcome
+        self._done.set()

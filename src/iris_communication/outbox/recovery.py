@@ -1,0 +1,56 @@
+"""What a crash left, put right before anything new is accepted. Every step may be cut off and done again.
+
+- An item that was in flight waits again, and nobody knows how far it got: its next attempt asks the server first.
+- A source that was ours from acceptance on, and was not unlinked yet, is unlinked now, if it is still that very file.
+- A spool file without a row was never accepted, or its delivery is recorded: it is removed.
+- An item without its bytes is dead, by name, and holds nobody up.
+"""
+
+import contextlib
+import logging
+import os
+from dataclasses import replace
+
+from iris_communication.errors import Effect, SpoolMissing
+from iris_communication.item import Event, Failure, Item, State, Take, next_state
+from iris_communication.outbox.spool import Spool, still_is
+from iris_communication.outbox.store import Store, Update
+
+log = logging.getLogger(__name__)
+
+CHANGES_AT_ONCE = 1000
+
+
+def recover(store: Store, spool: Spool) -> None:
+    sizes = spool.sizes()
+    changes: list[Update] = []
+    for item in list(store.unfinished()):
+        fingerprint = item.fingerprint
+        assert fingerprint is not None, "the schema keeps items without bytes dead"
+        held = sizes.pop(item.id, None)
+        if held != fingerprint.size_bytes:
+            changes.append(Update(_without_bytes(item, held)))
+            continue
+        if item.take is Take.MOVE and still_is(item.source_path, fingerprint):
+            with contextlib.suppress(OSError):
+                os.unlink(item.source_path)
+        if item.state is State.IN_FLIGHT:
+            changes.append(Update(_cut_off(item)))
+    for start in range(0, len(changes), CHANGES_AT_ONCE):
+        store.commit(changes[start : start + CHANGES_AT_ONCE])
+    for item_id in sizes:
+        if store.state(item_id) != State.DEAD.value:
+            spool.discard(item_id)
+
+
+def _cut_off(item: Item) -> Item:
+    effect = Effect.UNKNOWN if item.effect is Effect.UNKNOWN else Effect.UNSEEN
+    return replace(item, state=next_state(item.state, Event.RELEASE), effect=effect)
+
+
+def _without_bytes(item: Item, held: int | None) -> Item:
+    what = "is gone from" if held is None else "has another size in"
+    error = SpoolMissing(f"{item.source_path!r} ({item.id}) {what} the spool")
+    log.error("%s; it is dead", error)
+    failure = Failure(type(error).__name__, str(error), error.hint)
+    return replace(item, state=next_state(item.state, Event.GIVE_UP), last_error=failure)

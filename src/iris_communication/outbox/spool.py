@@ -1,0 +1,187 @@
+"""The bytes we own: one file an item, named by its id, from acceptance until its delivery is recorded.
+
+Rules.
+- Files up to 1 MiB are copied. A larger one, and any that the caller hands over for good, is linked: the same bytes
+  under a second name, without copying. Where the file system cannot link, it is copied after all.
+- Each file is synced before its row is committed, and its folder once for the whole group.
+- A link does not protect from somebody who goes on writing into the file. So its SHA-256 is taken here and compared
+  with the bytes that were sent, before they get their final name.
+
+What goes wrong. A file without a row is an acceptance that was never answered: the sweep at start removes it.
+"""
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from iris_communication.errors import IrisError, OutboxStorageError, SourceMissing, SourceNotAFile, SourceUnreadable
+from iris_communication.item import Fingerprint, Take
+
+COPY_MAX_BYTES = 1024 * 1024
+_PIECE = 1024 * 1024
+_CANNOT_LINK = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+class Spool:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._named = folder.with_name("handed-out")
+        folder.mkdir(mode=0o700, exist_ok=True)
+        shutil.rmtree(self._named, ignore_errors=True)  # links a crash left; the bytes are in the spool
+
+    def path(self, item_id: str) -> Path:
+        return self._folder / item_id
+
+    def take(self, source: str, item_id: str, take: Take) -> Fingerprint:
+        """Hold the source's bytes as `item_id`, synced but for the folder (`sync` does that for a group).
+
+        Raises SourceMissing, SourceUnreadable, SourceNotAFile; OutboxStorageError when our own disk refuses.
+        """
+        descriptor = _open_source(source)
+        try:
+            facts = os.fstat(descriptor)
+            if not stat.S_ISREG(facts.st_mode):
+                raise SourceNotAFile(f"{source!r} is {_kind(facts.st_mode)}, not a regular file")
+            target = os.fspath(self.path(item_id))
+            with self._errors(source):
+                linked = (take is Take.MOVE or facts.st_size > COPY_MAX_BYTES) and _link(source, facts, target)
+                sha256, size_bytes = _hash(descriptor, source) if linked else _copy(descriptor, target, source)
+                if linked:
+                    os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+        return Fingerprint(facts.st_dev, facts.st_ino, size_bytes, facts.st_mtime_ns, sha256)
+
+    def sync(self) -> None:
+        """Make the names durable of all files taken since the last call."""
+        with self._errors(os.fspath(self._folder)):
+            descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    @contextlib.contextmanager
+    def named(self, item_id: str, name: str) -> Iterator[Path]:
+        """The bytes under a file name of the caller's, while the context lasts: for code that sends a path's name."""
+        folder = self._named / item_id
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            path = folder / name
+            path.unlink(missing_ok=True)
+            try:
+                os.link(self.path(item_id), path)
+            except OSError as error:
+                if error.errno not in _CANNOT_LINK:
+                    raise
+                shutil.copyfile(self.path(item_id), path)
+            yield path
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def discard(self, item_id: str) -> None:
+        """Forget these bytes; harmless when they are gone already."""
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path(item_id))
+
+    def sizes(self) -> dict[str, int]:
+        """Size in bytes of each file held, by item id."""
+        with os.scandir(self._folder) as entries:
+            return {entry.name: entry.stat(follow_symlinks=False).st_size for entry in entries}
+
+    @contextlib.contextmanager
+    def _errors(self, source: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutboxStorageError(
+                f"cannot take {source!r} into the spool {self._folder}: {error.strerror}"
+            ) from error
+
+
+def still_is(source: str, fingerprint: Fingerprint) -> bool:
+    """Whether `source` is the very file that was accepted, unchanged, by identity, size and time."""
+    try:
+        facts = os.stat(source)
+    except OSError:
+        return False
+    found = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
+    return found == (fingerprint.device, fingerprint.inode, fingerprint.size_bytes, fingerprint.mtime_ns)
+
+
+def _open_source(source: str) -> int:
+    try:
+        # Not blocking: a named pipe would otherwise wait for a writer for ever.
+        return os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SourceMissing(f"{source!r} does not exist") from error
+    except OSError as error:
+        raise _unreadable(source, error) from error
+
+
+def _unreadable(source: str, error: OSError) -> IrisError:
+    return SourceUnreadable(f"{source!r} cannot be read: {error.strerror}")
+
+
+def _kind(mode: int) -> str:
+    kinds = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
+    return kinds.get(stat.S_IFMT(mode), "a device")
+
+
+def _link(source: str, facts: os.stat_result, target: str) -> bool:
+    """Whether `target` is now a second name of the file that is open."""
+    try:
+        os.link(os.path.realpath(source), target)
+    except OSError as error:
+        if error.errno in _CANNOT_LINK or error.errno == errno.ENOENT:
+            return False
+        raise
+    found = os.stat(target)
+    if (found.st_dev, found.st_ino) == (facts.st_dev, facts.st_ino):
+        return True
+    os.unlink(target)  # the name was given to another file while we looked
+    return False
+
+
+def _copy(descriptor: int, target: str, source: str) -> tuple[str, int]:
+    """Copy what is open into a new, synced file; (sha256 hex, size). A failed copy leaves nothing."""
+    digest, size_bytes = hashlib.sha256(), 0
+    copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        for piece in _pieces(descriptor, source):
+            digest.update(piece)
+            size_bytes += len(piece)
+            view = memoryview(piece)
+            while view:
+                view = view[os.write(copy, view) :]
+        os.fdatasync(copy)
+    except BaseException:
+        os.unlink(target)
+        raise
+    finally:
+        os.close(copy)
+    return digest.hexdigest(), size_bytes
+
+
+def _hash(descriptor: int, source: str) -> tuple[str, int]:
+    digest, size_bytes = hashlib.sha256(), 0
+    for piece in _pieces(descriptor, source):
+        digest.update(piece)
+        size_bytes += len(piece)
+    return digest.hexdigest(), size_bytes
+
+
+def _pieces(descriptor: int, source: str) -> Iterator[bytes]:
+    while True:
+        try:
+            piece = os.read(descriptor, _PIECE)
+        except OSError as error:
+            raise _unreadable(source, error) from error
+        if not piece:
+            return
+        yield piece

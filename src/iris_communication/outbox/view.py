@@ -1,0 +1,37 @@
+"""The published picture of the outbox: made by the keeper after each commit, replaced whole, never changed.
+
+Reading it takes no lock and no query, so statistics never wait for the disk and always fit together.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from iris_communication.outbox.store import Lane
+
+DEAD_SHOWN = 20
+
+
+class Stats(NamedTuple):
+    """`total_queued == total_uploaded + total_failed + queue_size`, at every instant. What was found in the outbox at
+    start counts as queued; `queue_size` is waiting and in flight; `total_failed` counts dead items, not attempts."""
+
+    total_queued: int = 0
+    total_uploaded: int = 0
+    total_failed: int = 0
+    queue_size: int = 0
+
+
+class DeadItem(NamedTuple):
+    id: str
+    remote_path: str
+    error: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    stats: Stats = Stats()
+    lanes: Mapping[str, Lane] = field(default_factory=dict)  # of servers with waiting items
+    dead: tuple[DeadItem, ...] = ()  # the latest
+    oldest_accepted_s: float | None = None  # wall time, of the first unfinished item

@@ -1,0 +1,273 @@
+"""One SFTP session: runs many conversations at once over one pair of byte streams, and knows nothing of sockets.
+
+Idea. An upload is a dialogue of a few requests, each waiting for the one before. Done one after the other, every file
+costs several round trips; so this session keeps many dialogues going and interleaves their requests. A conversation
+is a generator: it yields a request (or a tuple of requests that may travel together) and is sent the reply (or the
+list of replies). Written that way it stays straight-line code, while the session decides what goes out when.
+
+Rules.
+- Replies are matched by request id alone; servers may answer in any order.
+- A single request that is refused is thrown into the conversation as StatusError. In a list of replies refusals stand
+  as values, because part of a tuple may succeed.
+- Requests of a tuple go out in order. WRITEs of one file go out in ascending offset, never from two places at once:
+  some servers append whatever the offset says.
+- After the first refused WRITE no further one of that file is sent; what follows it in the tuple (its CLOSE) is.
+- Data waits for credit, short requests do not wait behind data.
+
+What goes wrong. A reply nobody asked for, or bytes that are no packet, raise ProtocolViolation: the session is beyond
+repair then, and its owner calls `fail()`, which ends every conversation at once.
+"""
+
+from collections import deque
+from collections.abc import Callable, Generator
+from typing import Any, NamedTuple, Protocol
+
+from iris_communication.errors import IrisError, ProtocolViolation
+from iris_communication.sftp import wire
+from iris_communication.sftp.credit import Credit
+from iris_communication.sftp.status import StatusError
+
+Answer = wire.Reply | StatusError
+Talk = Generator[Any, Any, Any]  # yields requests or tuples of them, is sent a reply or a list of answers
+
+_STATUS_OK = b"\x00\x00\x00\x00"
+
+
+class Source(Protocol):
+    def read(self, offset: int, size_bytes: int) -> bytes:
+        """Exactly that many bytes. Raises IrisError when they cannot be had any more."""
+
+
+class Conversation:
+    """One generator under way; `result` or `error` is set once it has ended. `tag` is its owner's."""
+
+    __slots__ = ("answers", "broken", "error", "generator", "outstanding", "result", "single", "source", "tag")
+
+    def __init__(self, generator: Talk, source: Source | None, tag: Any) -> None:
+        self.generator = generator
+        self.source = source
+        self.tag = tag
+        self.answers: list[Answer | None] = []
+        self.single = True
+        self.outstanding = 0
+        self.broken: StatusError | None = None  # the first refused WRITE
+        self.result: Any = None
+        self.error: Exception | None = None
+
+
+class Chunk(NamedTuple):
+    """A WRITE packet whose data the owner reads from `conversation.source` and puts behind `head`."""
+
+    head: bytes
+    conversation: Conversation
+    offset: int
+    size_bytes: int
+    request_id: int
+
+
+class _Stream:
+    """A tuple of requests with a Write among them: sent in order, a chunk at a time."""
+
+    __slots__ = ("conversation", "index", "offset", "requests")
+
+    def __init__(self, conversation: Conversation, requests: tuple[wire.Request, ...]) -> None:
+        self.conversation = conversation
+        self.requests = requests
+        self.index = 0  # of the request that is next
+        self.offset = -1  # within that request when it is a Write; -1: not begun
+
+
+class Session:
+    def __init__(self, credit: Credit | None = None) -> None:
+        self.credit = credit or Credit()
+        self.write_size_bytes = 0  # set once the server's capabilities are known
+        self.extensions: dict[bytes, bytes] | None = None  # None until the server's VERSION has come
+        self._buffer = bytearray()
+        self._next_id = 0
+        self._greeting: bytes | None = wire.init()
+        self._pending: dict[int, tuple[Conversation, int, int]] = {}  # id -> (whose, which answer, bytes of data)
+        self._short: deque[tuple[Conversation, int, wire.Request]] = deque()
+        self._streams: deque[_Stream] = deque()
+        self._live: set[Conversation] = set()
+        self._ended: list[Conversation] = []
+
+    @property
+    def unanswered(self) -> int:
+        """Requests on their way, the greeting included: while there are any, the server owes us bytes."""
+        return len(self._pending) + (self.extensions is None)
+
+    @property
+    def live(self) -> int:
+        """Conversations that have not ended."""
+        return len(self._live)
+
+    def begin(self, generator: Talk, source: Source | None = None, tag: Any = None) -> Conversation:
+        """Start a conversation. What it asks goes out with the next `output()` after the server's VERSION."""
+        conversation = Conversation(generator, source, tag)
+        self._live.add(conversation)
+        self._resume(conversation, None, None)
+        return conversation
+
+    def receive(self, data: bytes) -> None:
+        """Take in bytes of the server. Raises ProtocolViolation when they make no sense."""
+        self._buffer += data
+        for packet in wire.packets(self._buffer):
+            if self.extensions is None:
+                version, self.extensions = wire.decode_version(packet)
+                if version < wire.VERSION:
+                    raise ProtocolViolation(f"the server speaks SFTP version {version}, which is older than 3")
+            elif packet[0] == wire.FXP_STATUS and packet[5:9] == _STATUS_OK:
+                self._answer(int.from_bytes(packet[1:5], "big"), wire.OK)
+            else:
+                request_id, reply = wire.decode(packet)
+                refused = type(reply) is wire.Status and reply.code != wire.FX_OK
+                self._answer(request_id, StatusError(*reply) if refused else reply)
+
+    def take_ended(self) -> list[Conversation]:
+        """Conversations that ended since the last call."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def output(self, budget_bytes: int) -> list[bytes | Chunk]:
+        """What to send now, in order: about `budget_bytes` at most, as credit allows. Empty: nothing for now."""
+        out: list[bytes | Chunk] = []
+        if self._greeting is not None:
+            out.append(self._greeting)
+            self._greeting = None
+        if self.extensions is None:
+            return out
+        credit, short = self.credit, self._short
+        while short and budget_bytes > 0 and credit.requests_used < credit.requests_max:
+            conversation, index, request = short.popleft()
+            packet = self._sent(conversation, index, 0, request)
+            budget_bytes -= len(packet)
+            out.append(packet)
+        while self._streams and budget_bytes > 0:
+            piece = self._next_piece(self._streams[0])
+            if piece is None:
+                break
+            if piece:
+                budget_bytes -= piece.size_bytes if type(piece) is Chunk else len(piece)
+                out.append(piece)
+        return out
+
+    def unsent(self, chunk: Chunk, error: IrisError) -> None:
+        """The data of `chunk` could not be read, so it was not sent: its conversation alone fails."""
+        conversation, _, size_bytes = self._pending.pop(chunk.request_id)
+        self.credit.regain(size_bytes)
+        conversation.broken = StatusError(wire.FX_FAILURE, str(error))
+        conversation.broken.__cause__ = error
+        self._settled(conversation)
+
+    def fail(self, error: Callable[[], IrisError]) -> None:
+        """The session is dead: end every conversation with an error of its own, at once."""
+        self._pending.clear()
+        self._short.clear()
+        self._streams.clear()
+        for conversation in list(self._live):
+            self._resume(conversation, None, error(), last=True)
+
+    def _sent(self, conversation: Conversation, index: int, size_bytes: int, request: Any) -> bytes:
+        """Give the request an id, book it, and encode it."""
+        self._next_id = request_id = (self._next_id + 1) & 0xFFFFFFFF
+        self._pending[request_id] = (conversation, index, size_bytes)
+        self.credit.spend(size_bytes)
+        return request.encode(request_id)  # type: ignore[no-any-return]
+
+    def _next_piece(self, stream: _Stream) -> bytes | Chunk | None:
+        """The next packet of a stream; None: no credit. A stream that has sent its last leaves the queue."""
+        conversation, request = stream.conversation, stream.requests[stream.index]
+        if type(request) is not wire.Write:
+            if self.credit.requests_used >= self.credit.requests_max:
+                return None
+            self._advance_stream(stream)
+            return self._sent(conversation, stream.index - 1, 0, request)
+        if conversation.broken is not None:
+            self._advance_stream(stream)
+            conversation.outstanding -= 1  # the WRITEs that are not sent any more
+            return b""
+        offset = request.offset if stream.offset < 0 else stream.offset
+        left = request.offset + request.size_bytes - offset
+        size_bytes = min(left, self.write_size_bytes)
+        if not self.credit.allows(size_bytes):
+            return None
+        self._next_id = request_id = (self._next_id + 1) & 0xFFFFFFFF
+        self._pending[request_id] = (conversation, stream.index, size_bytes)
+        self.credit.spend(size_bytes)
+        if size_bytes == left:
+            self._advance_stream(stream)
+        else:
+            conversation.outstanding += 1
+            stream.offset = offset + size_bytes
+            self._streams.rotate(-1)  # files share the link chunk by chunk
+        return Chunk(request.head(request_id, offset, size_bytes), conversation, offset, size_bytes, request_id)
+
+    def _advance_stream(self, stream: _Stream) -> None:
+        stream.index += 1
+        stream.offset = -1
+        if stream.index == len(stream.requests):
+            self._streams.popleft()  # only the front one is ever advanced
+
+    def _answer(self, request_id: int, answer: Answer) -> None:
+        try:
+            conversation, index, size_bytes = self._pending.pop(request_id)
+        except KeyError:
+            raise ProtocolViolation(f"an answer to request {request_id}, which is not open") from None
+        self.credit.regain(size_bytes)
+        if not size_bytes:
+            conversation.answers[index] = answer
+        elif type(answer) is StatusError and conversation.broken is None:
+            conversation.broken = answer
+        self._settled(conversation)
+
+    def _settled(self, conversation: Conversation) -> None:
+        conversation.outstanding -= 1
+        if conversation.outstanding:
+            return
+        if conversation.single:
+            answer = conversation.answers[0]
+            if isinstance(answer, StatusError):
+                self._resume(conversation, None, answer)
+            else:
+                self._resume(conversation, answer, None)
+            return
+        # A Write has no reply of its own: its place holds the first refusal of its packets, or OK.
+        verdict = conversation.broken or wire.OK
+        self._resume(conversation, [verdict if a is None else a for a in conversation.answers], None)
+
+    def _resume(self, conversation: Conversation, value: Any, error: Exception | None, last: bool = False) -> None:
+        """Let the conversation go on with what it was waiting for, until its next request or its end."""
+        try:
+            if error is not None:
+                wanted = conversation.generator.throw(error)
+            else:
+                wanted = conversation.generator.send(value)
+            if last:
+                conversation.generator.close()
+                conversation.error = error
+        except StopIteration as stop:
+            conversation.result = stop.value
+        except Exception as raised:  # whatever it raised is its outcome; the session goes on
+            conversation.error = raised
+        else:
+            if not last:
+                self._ask(conversation, wanted)
+                return
+        self._live.discard(conversation)
+        self._ended.append(conversation)
+
+    def _ask(self, conversation: Conversation, wanted: Any) -> None:
+        conversation.broken = None
+        if type(wanted) is not tuple:  # requests are tuples of their own types
+            conversation.single = True
+            conversation.answers = [None]
+            conversation.outstanding = 1
+            self._short.append((conversation, 0, wanted))
+            return
+        conversation.single = False
+        conversation.answers = [None] * len(wanted)
+        conversation.outstanding = len(wanted)
+        if any(type(request) is wire.Write for request in wanted):
+            self._streams.append(_Stream(conversation, wanted))
+        else:
+            self._short.extend((conversation, index, request) for index, request in enumerate(wanted))

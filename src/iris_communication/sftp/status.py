@@ -1,0 +1,56 @@
+"""From a status code to an error with someone to blame.
+
+The codes say little: OpenSSH folds "exists", "disk full", "quota" and "read-only" into FAILURE with the text
+"Failure", so the caller looks (free space, the name itself) before it judges. Some servers leak codes of later
+protocol versions into version 3; those that matter are known here, the rest count as FAILURE.
+"""
+
+from iris_communication.errors import IrisError, RemoteDiskFull, RemoteFailure, RemoteNameRefused, RemoteRefused
+from iris_communication.sftp.wire import (
+    FX_BAD_MESSAGE,
+    FX_NO_SPACE,
+    FX_NO_SUCH_FILE,
+    FX_OP_UNSUPPORTED,
+    FX_PERMISSION_DENIED,
+    FX_QUOTA,
+)
+
+NAMES = {
+    1: "EOF",
+    2: "NO_SUCH_FILE",
+    3: "PERMISSION_DENIED",
+    4: "FAILURE",
+    5: "BAD_MESSAGE",
+    8: "OP_UNSUPPORTED",
+    11: "FILE_ALREADY_EXISTS",
+    14: "NO_SPACE_ON_FILESYSTEM",
+    15: "QUOTA_EXCEEDED",
+}
+
+
+class StatusError(Exception):
+    """A request was refused; thrown into the conversation that asked."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"{NAMES.get(code, f'status {code}')}{f' ({message})' if message else ''}")
+        self.code = code
+        self.message = message
+
+    @property
+    def says_disk_full(self) -> bool:
+        text = self.message.lower()
+        return self.code in (FX_NO_SPACE, FX_QUOTA) or "no space" in text or "quota" in text
+
+
+def blame(error: StatusError, doing: str, path: bytes) -> IrisError:
+    """The error of an item whose request (`doing` in words, on `path`) was refused."""
+    what = f"cannot {doing} {path.decode('utf-8', 'backslashreplace')!r} on the server: {error}"
+    if error.says_disk_full:
+        return RemoteDiskFull(what)
+    if error.code == FX_PERMISSION_DENIED:
+        return RemoteRefused(what)
+    if error.code == FX_NO_SUCH_FILE:
+        return RemoteRefused(what, hint="a folder of the path is missing and could not be made: check remote_directory")
+    if error.code in (FX_BAD_MESSAGE, FX_OP_UNSUPPORTED):
+        return RemoteNameRefused(what)
+    return RemoteFailure(what)

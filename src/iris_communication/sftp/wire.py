@@ -1,0 +1,258 @@
+"""SFTP version 3 as bytes: requests encode themselves, replies are decoded from whole packets.
+
+Sources: draft-ietf-secsh-filexfer-02 and OpenSSH's PROTOCOL, section 4. A packet is `uint32 length | byte type |
+uint32 request id | ...`; strings are `uint32 length | bytes`, and paths are bytes without any charset.
+
+What is never sent, each because a real server breaks on it: SIZE or UIDGID attributes (one server truncates the file,
+most refuse the owner), APPEND, an open for reading and writing at once, packet types the draft does not know (OpenSSH
+answers those with silence), and handles of our own invention.
+"""
+
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from iris_communication.errors import ProtocolViolation
+
+VERSION = 3
+
+FXP_INIT, FXP_VERSION, FXP_OPEN, FXP_CLOSE, FXP_READ, FXP_WRITE = 1, 2, 3, 4, 5, 6
+FXP_REMOVE, FXP_MKDIR, FXP_STAT, FXP_RENAME = 13, 14, 17, 18
+FXP_STATUS, FXP_HANDLE, FXP_DATA, FXP_NAME, FXP_ATTRS = 101, 102, 103, 104, 105
+FXP_EXTENDED, FXP_EXTENDED_REPLY = 200, 201
+
+FX_OK, FX_EOF, FX_NO_SUCH_FILE, FX_PERMISSION_DENIED, FX_FAILURE, FX_BAD_MESSAGE = 0, 1, 2, 3, 4, 5
+FX_OP_UNSUPPORTED, FX_FILE_ALREADY_EXISTS, FX_NO_SPACE, FX_QUOTA = 8, 11, 14, 15
+
+READ, WRITE, CREATE, EXCLUSIVE = 0x01, 0x02, 0x08, 0x20
+
+# OpenSSH's sftp-server ends the connection at a longer packet, and so do most that learned from it.
+PACKET_MAX = 256 * 1024
+# A VERSION or NAME packet of a sane server is far smaller; text from a login shell decodes as a far larger one.
+REPLY_MAX = 4 * 1024 * 1024
+WRITE_OVERHEAD = 21 + 256  # all of a WRITE that is not data, with the longest handle the draft allows
+
+_HEAD = struct.Struct(">IBI")
+_U32 = struct.Struct(">I")
+_U64 = struct.Struct(">Q")
+
+
+def _string(value: bytes) -> bytes:
+    return _U32.pack(len(value)) + value
+
+
+def _packet(kind: int, request_id: int, body: bytes) -> bytes:
+    return _HEAD.pack(5 + len(body), kind, request_id) + body
+
+
+def init() -> bytes:
+    return _HEAD.pack(5, FXP_INIT, VERSION)
+
+
+class Open(NamedTuple):
+    """Answered by a handle. Permissions are left to the server's umask: no attribute is sent."""
+
+    path: bytes
+    flags: int
+
+    def encode(self, request_id: int) -> bytes:
+        return _packet(FXP_OPEN, request_id, _string(self.path) + struct.pack(">II", self.flags, 0))
+
+
+class Close(NamedTuple):
+    handle: bytes
+
+    def encode(self, request_id: int) -> bytes:
+        return _packet(FXP_CLOSE, request_id, _string(self.handle))
+
+
+class Read(NamedTuple):
+    handle: bytes
+    offset: int
+    size_bytes: int
+
+    def encode(self, request_id: int) -> bytes:
+        body = _string(self.handle) + struct.pack(">QI", self.offset, self.size_bytes)
+        return _packet(FXP_READ, request_id, body)
+
+
+class Write(NamedTuple):
+    """Bytes `offset .. offset + size_bytes` of the conversation's source; the session cuts them into WRITE packets."""
+
+    handle: bytes
+    offset: int
+    size_bytes: int
+
+    def head(self, request_id: int, offset: int, size_bytes: int) -> bytes:
+        """All of one WRITE packet but its data, which follows it on the wire."""
+        body = _string(self.handle) + _U64.pack(offset) + _U32.pack(size_bytes)
+        return _HEAD.pack(5 + len(body) + size_bytes, FXP_WRITE, request_id) + body
+
+
+class Rename(NamedTuple):
+    old: bytes
+    new: bytes
+
+    def encode(self, request_id: int) -> bytes:
+        return _packet(FXP_RENAME, request_id, _string(self.old) + _string(self.new))
+
+
+class Remove(NamedTuple):
+    path: bytes
+
+    def encode(self, request_id: int) -> bytes:
+        return _packet(FXP_REMOVE, request_id, _string(self.path))
+
+
+class MakeDirectory(NamedTuple):
+    path: bytes
+
+    def encode(self, request_id: int) -> bytes:
+        return _packet(FXP_MKDIR, request_id, _string(self.path) + _U32.pack(0))
+
+
+class Stat(NamedTuple):
+    path: bytes
+
+    def encode(self, request_id: int) -> bytes:
+        return _packet(FXP_STAT, request_id, _string(self.path))
+
+
+class Extended(NamedTuple):
+    name: bytes
+    body: bytes = b""
+
+    def encode(self, request_id: int) -> bytes:
+        return _packet(FXP_EXTENDED, request_id, _string(self.name) + self.body)
+
+
+def limits() -> Extended:
+    return Extended(b"limits@openssh.com")
+
+
+def free_space(path: bytes) -> Extended:
+    return Extended(b"statvfs@openssh.com", _string(path))
+
+
+Request = Open | Close | Read | Write | Rename | Remove | MakeDirectory | Stat | Extended
+
+
+class Status(NamedTuple):
+    code: int
+    message: str = ""
+
+
+class Handle(NamedTuple):
+    handle: bytes
+
+
+class Data(NamedTuple):
+    data: bytes
+
+
+class Attributes(NamedTuple):
+    size_bytes: int | None
+    permissions: int | None
+
+
+class ExtendedReply(NamedTuple):
+    body: bytes
+
+    def numbers(self, count: int) -> tuple[int, ...]:
+        """The body as `count` uint64 values. Raises ProtocolViolation when it is shorter."""
+        if len(self.body) < 8 * count:
+            raise ProtocolViolation(f"an extended reply of {len(self.body)} bytes where {8 * count} were due")
+        return struct.unpack_from(f">{count}Q", self.body)
+
+
+Reply = Status | Handle | Data | Attributes | ExtendedReply
+
+OK = Status(FX_OK)
+
+
+def packets(buffer: bytearray) -> Iterator[bytes]:
+    """Take whole packets (without their length) off the front of `buffer`, leaving what is incomplete.
+
+    Raises ProtocolViolation for a length no server sends, showing what came instead: most often the greeting of a
+    login shell.
+    """
+    start, size = 0, len(buffer)
+    try:
+        while size - start >= 4:
+            length = int.from_bytes(buffer[start : start + 4], "big")
+            if not 5 <= length <= REPLY_MAX:
+                text = bytes(buffer[start : start + 60]).decode("ascii", "replace")
+                raise ProtocolViolation(
+                    f"not an SFTP packet: {text!r}",
+                    hint="the account's shell start-up must print nothing in a session without a terminal",
+                )
+            end = start + 4 + length
+            if end > size:
+                return
+            packet = bytes(buffer[start + 4 : end])
+            start = end
+            yield packet
+    finally:
+        del buffer[:start]
+
+
+def decode(packet: bytes) -> tuple[int, Reply]:
+    """(request id, reply) of one packet. Raises ProtocolViolation when it is not well formed."""
+    kind = packet[0]
+    request_id = int.from_bytes(packet[1:5], "big")
+    try:
+        if kind == FXP_STATUS:
+            return request_id, _status(packet)
+        if kind == FXP_HANDLE:
+            return request_id, Handle(_get_string(packet, 5)[0])
+        if kind == FXP_DATA:
+            return request_id, Data(_get_string(packet, 5)[0])
+        if kind == FXP_ATTRS:
+            return request_id, _attributes(packet)
+        if kind == FXP_EXTENDED_REPLY:
+            return request_id, ExtendedReply(packet[5:])
+    except (struct.error, IndexError) as error:
+        raise ProtocolViolation(f"a packet of type {kind} is cut short: {error}") from None
+    raise ProtocolViolation(f"an unexpected packet of type {kind}")
+
+
+def decode_version(packet: bytes) -> tuple[int, dict[bytes, bytes]]:
+    """(version, extensions: name -> data) of the server's first packet."""
+    if packet[0] != FXP_VERSION:
+        raise ProtocolViolation(f"the first packet is of type {packet[0]}, not VERSION")
+    extensions, at = {}, 5
+    try:
+        while at < len(packet):
+            name, at = _get_string(packet, at)
+            extensions[name], at = _get_string(packet, at)
+    except struct.error as error:
+        raise ProtocolViolation(f"the VERSION packet is cut short: {error}") from None
+    return int.from_bytes(packet[1:5], "big"), extensions
+
+
+def _get_string(packet: bytes, at: int) -> tuple[bytes, int]:
+    end = at + 4 + _U32.unpack_from(packet, at)[0]
+    if end > len(packet):
+        raise struct.error(f"a string of {end - at - 4} bytes in {len(packet) - at - 4}")
+    return packet[at + 4 : end], end
+
+
+def _status(packet: bytes) -> Status:
+    code = _U32.unpack_from(packet, 5)[0]
+    if code == FX_OK:
+        return OK
+    # Some servers leave out the message and the language.
+    message = _get_string(packet, 9)[0] if len(packet) > 9 else b""
+    return Status(code, message.decode("utf-8", "replace"))
+
+
+def _attributes(packet: bytes) -> Attributes:
+    flags, at = _U32.unpack_from(packet, 5)[0], 9
+    size_bytes = permissions = None
+    if flags & 0x01:
+        size_bytes, at = _U64.unpack_from(packet, at)[0], at + 8
+    if flags & 0x02:
+        at += 8
+    if flags & 0x04:
+        permissions = _U32.unpack_from(packet, at)[0]
+    return Attributes(size_bytes, permissions)

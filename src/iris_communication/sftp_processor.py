@@ -1,0 +1,81 @@
+"""The processor that delivers over SFTP: one file, blocking, or many at once under the outbox.
+
+`transferData` is the call its users know: it connects, uploads one file and disconnects. `carrier` is what the
+uploader thread asks a processor for: the same upload, hundreds in flight on one connection.
+"""
+
+import asyncio
+import hashlib
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from iris_communication.clock import Clock, SystemClock
+from iris_communication.delivery.pool import SftpCarrier
+from iris_communication.errors import SourceMissing, SourceUnreadable
+from iris_communication.item import Fingerprint, Item, Take
+from iris_communication.remote_path import remote_path
+from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
+from iris_communication.transport.asyncssh_channel import AsyncsshTransport
+from iris_communication.transport.contract import Transport
+
+
+class SftpProcessor:
+    def __init__(
+        self, settings: DeliverySettings | None = None, transport: Transport | None = None, clock: Clock | None = None
+    ) -> None:
+        self._settings = settings or DeliverySettings()
+        self._transport = transport or AsyncsshTransport()
+        self._clock = clock or SystemClock()
+
+    def transferData(  # noqa: N802  # the name is fixed by its users
+        self,
+        sftp_server_info: Mapping[str, Any],
+        file_path: "str | os.PathLike[str]",
+        project_settings: Any,
+        folder_type: str,
+    ) -> bool:
+        """Upload one file and return True; blocks until its rename is confirmed. Raises IrisError. Keeps no record:
+        a program that must not lose the file queues it with SftpUploaderThread instead."""
+        server, secret = parse_server(sftp_server_info)
+        source = os.path.abspath(os.fspath(file_path))
+        now_s = self._clock.wall_s()
+        item = Item(
+            id="transferData",
+            sequence=0,
+            server_key=server.key,
+            source_path=source,
+            remote_path=remote_path(server, source, project_settings, folder_type),
+            folder_type=folder_type,
+            project_settings={},
+            take=Take.COPY,
+            fingerprint=_fingerprint(source),
+            accepted_s=now_s,
+            token=secrets.token_hex(8),
+        )
+        asyncio.run(self._deliver(item, server, secret))
+        return True
+
+    def carrier(self, resolve: Callable[[str], tuple[Server, Secret]], spooled: Callable[[Item], Path]) -> SftpCarrier:
+        return SftpCarrier(self._transport, resolve, spooled, self._settings, self._clock)
+
+    async def _deliver(self, item: Item, server: Server, secret: Secret) -> None:
+        carrier = self.carrier(lambda _: (server, secret), lambda _: Path(item.source_path))
+        try:
+            await carrier.carry(item)
+        finally:
+            await carrier.close()
+
+
+def _fingerprint(source: str) -> Fingerprint:
+    try:
+        with open(source, "rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            facts = os.fstat(file.fileno())
+    except FileNotFoundError as error:
+        raise SourceMissing(f"{source!r} does not exist") from error
+    except OSError as error:
+        raise SourceUnreadable(f"{source!r} cannot be read: {error.strerror}") from error
+    return Fingerprint(facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, sha256)

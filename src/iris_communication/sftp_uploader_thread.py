@@ -1,0 +1,347 @@
+"""The door: queue a file and go on; a thread of its own delivers it.
+
+    uploader = get_sftp_uploader()
+    uploader.start()
+    accepted = uploader.queue_upload(sftp_server_info=..., file_path=..., project_settings=..., folder_type="model")
+
+`queue_upload` returns at once: True once the outbox holds the file durably, False when it is full. From then on the
+file survives a crash of this process and a power cut, and waits out any outage. This module only wires the parts:
+the keeper (what is owed), a carrier (how it travels) and the worker (who does it).
+"""
+
+import asyncio
+import json
+import logging
+import os
+import random
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iris_communication.clock import Clock, SystemClock
+from iris_communication.decisions.retry import back_off_s
+from iris_communication.delivery.carrier import Carrier, TransferData, TransferDataCarrier
+from iris_communication.delivery.worker import Drain, Worker
+from iris_communication.errors import (
+    ForkedProcess,
+    InvalidRequest,
+    NotStarted,
+    OptionsDiffer,
+    OutboxFull,
+    OutboxStorageError,
+    ServerNotConfigured,
+)
+from iris_communication.item import Take
+from iris_communication.outbox.keeper import Keeper
+from iris_communication.outbox.messages import Accept
+from iris_communication.outbox.receipt import Receipt
+from iris_communication.outbox.sqlite import SqliteStore
+from iris_communication.outbox.view import Stats
+from iris_communication.remote_path import remote_path
+from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
+from iris_communication.sftp_processor import SftpProcessor
+
+log = logging.getLogger(__name__)
+
+DEFAULT_QUEUE_SIZE = 100
+RESTART_BASE_S = 1.0  # back-off of the worker's own restarts
+RESTART_CAP_S = 60.0
+JOIN_GRACE_S = 3.0  # beyond stop's timeout, for settling what was broken off
+
+
+@dataclass(frozen=True, slots=True)
+class SftpUploadRequest:
+    """One file to deliver. `take="move"` hands the file over: it is unlinked once the outbox holds it."""
+
+    sftp_server_info: str | Mapping[str, Any]
+    file_path: "str | os.PathLike[str]"
+    project_settings: str | Mapping[str, Any]
+    folder_type: str
+    take: str = "copy"
+
+
+class SftpUploaderThread:
+    """Constructing opens nothing; `start()` opens the outbox. Every method may be called from any thread."""
+
+    def __init__(
+        self,
+        outbox_dir: "str | os.PathLike[str] | None" = None,
+        sftp_processor: TransferData | None = None,
+        max_queue_size: int = DEFAULT_QUEUE_SIZE,
+        *,
+        settings: DeliverySettings | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        if max_queue_size < 1:
+            raise InvalidRequest(f"max_queue_size is {max_queue_size}: expected at least 1")
+        self._folder = Path(outbox_dir) if outbox_dir is not None else default_outbox_dir()
+        self._settings = settings or DeliverySettings()
+        self._clock = clock or SystemClock()
+        self._processor = sftp_processor or SftpProcessor(self._settings, clock=self._clock)
+        self._max_queue_size = max_queue_size
+        self._keeper: Keeper | None = None
+        self._worker: Worker | None = None
+        self._thread: threading.Thread | None = None
+        self._lifecycle = threading.Lock()
+        self._stopping: Drain | None = None
+        self._stop_event = threading.Event()
+        self._failed = False
+        self._closed = False
+        self._last_error: str | None = None
+        self._pid = os.getpid()
+
+    def start(self) -> None:
+        """Open the outbox and start delivering; does nothing while running. Raises OutboxInUse, OutboxStorageError,
+        OutboxDamaged; NotStarted after close()."""
+        self._check_process()
+        with self._lifecycle:
+            if self._closed:
+                raise NotStarted("this uploader is closed")
+            if self._thread is not None and self._thread.is_alive():
+                return
+            if self._keeper is None:
+                keeper = Keeper(self._folder, self._open_store, self._clock, self._max_queue_size)
+                keeper.open()
+                self._keeper = keeper
+            self._stopping = None
+            self._stop_event.clear()
+            self._failed = False
+            self._thread = threading.Thread(target=self._upload_worker, name="iris-uploader", daemon=True)
+            self._thread.start()
+
+    def queue_upload(
+        self,
+        sftp_server_info: str | Mapping[str, Any],
+        file_path: "str | os.PathLike[str]",
+        project_settings: str | Mapping[str, Any],
+        folder_type: str,
+        *,
+        take: str = "copy",
+    ) -> bool:
+        """True: accepted, durably. False: refused, because the outbox is full or its disk refuses; nothing changed.
+
+        A file that is missing or unreadable is accepted and dead at once: logged, listed, counted as failed. Raises
+        InvalidRequest for what could never be delivered as it stands, and NotStarted.
+        """
+        try:
+            self.submit(SftpUploadRequest(sftp_server_info, file_path, project_settings, folder_type, take))
+        except OutboxFull as error:
+            log.warning("Upload queue is full, dropping request: %s stays where it is; %s", file_path, error)
+            return False
+        except OutboxStorageError as error:
+            log.error("%s is not accepted: %s. %s", file_path, error, error.hint)
+            return False
+        return True
+
+    def submit(self, request: SftpUploadRequest) -> Receipt:
+        """Like queue_upload, for callers that want to know: raises OutboxFull or OutboxStorageError when refused, and
+        returns a Receipt to wait on."""
+        self._check_process()
+        keeper = self._open_keeper()
+        server, secret = self._server(request.sftp_server_info)
+        source = os.path.abspath(os.fsdecode(request.file_path))
+        target = remote_path(server, source, request.project_settings, request.folder_type)
+        return keeper.accept(
+            Accept(
+                server=server,
+                secret=secret,
+                source_path=source,
+                remote_path=target,
+                project_settings=_as_stored(request.project_settings),
+                folder_type=request.folder_type,
+                take=_take(request.take),
+            )
+        )
+
+    def configure_server(self, name: str, info: Mapping[str, Any]) -> None:
+        """Give a server a name that `sftp_server_info` may use, or new facts to one that has it."""
+        self._check_process()
+        server, secret = parse_server(info)
+        self._open_keeper().remember(server, secret, name)
+        if self._worker is not None:
+            self._worker.server_changed(server.key)
+
+    def retry_dead(self, item_id: str | None = None) -> int:
+        """Let one dead item, or all, wait again with all their attempts; how many do."""
+        self._check_process()
+        return self._open_keeper().retry_dead(item_id)
+
+    @property
+    def running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive() and not self._failed
+
+    def get_stats(self) -> dict[str, int]:
+        """Exactly total_queued, total_uploaded, total_failed and queue_size; see `outbox.view.Stats`. Never waits."""
+        self._check_process()
+        return dict(self._stats()._asdict())
+
+    def get_details(self) -> dict[str, Any]:
+        """Everything else: state, each server's link and backlog, the latest dead items, the oldest waiting age."""
+        self._check_process()
+        keeper, worker = self._keeper, self._worker
+        oldest_s = keeper.view.oldest_accepted_s if keeper else None
+        return {
+            "running": self.running,
+            "state": self._state(),
+            "stats": self.get_stats(),
+            "oldest_waiting_s": None if oldest_s is None else max(0.0, self._clock.wall_s() - oldest_s),
+            "servers": worker.details() if worker else {},
+            "dead": [item._asdict() for item in keeper.view.dead] if keeper else [],
+            "last_error": self._last_error,
+            "outbox_dir": str(self._folder),
+            "max_queue_size": self._max_queue_size,
+        }
+
+    def stop(self, timeout: float = 10.0, *, connect: bool = True) -> bool:
+        """End delivery: finish what is under way, drain what can be delivered, at most `timeout` seconds; whether the
+        thread has ended. Promptly when the link is down. What is left waits for the next start, and acceptance goes
+        on until close(). `connect=False` opens no new connection (at interpreter exit that fails)."""
+        self._check_process()
+        with self._lifecycle:
+            thread, keeper = self._thread, self._keeper
+            if thread is None or not thread.is_alive():
+                return True
+            order = Drain(self._clock.monotonic_s() + timeout, connect)
+            self._stopping = order
+            self._stop_event.set()
+            if self._worker is not None:
+                self._worker.drain(order)
+        thread.join(timeout + JOIN_GRACE_S)
+        if keeper is not None:
+            keeper.flush()
+        left = self._stats().queue_size
+        if left:
+            log.info("the uploader stopped with %d files waiting; they are sent after the next start", left)
+        return not thread.is_alive()
+
+    def close(self, timeout: float = 10.0) -> None:
+        """stop(), then end acceptance and give the outbox back. May be called twice."""
+        self.stop(timeout)
+        with self._lifecycle:
+            self._closed = True
+            if self._keeper is not None:
+                self._keeper.close()
+
+    def _upload_worker(self) -> None:
+        """The uploader thread. A failure of the worker loop itself is logged and the loop is restarted: whatever was
+        in flight was released on the way out."""
+        failures = 0
+        while True:
+            try:
+                asyncio.run(self._deliver())
+            except Exception as error:
+                failures += 1
+                self._failed = True
+                self._last_error = f"the uploader's loop failed: {error!r}"
+                pause_s = back_off_s(failures, RESTART_BASE_S, RESTART_CAP_S, 0.5 + random.random() / 2)  # noqa: S311
+                log.exception("the uploader's loop failed; it is restarted in %.1f s", pause_s)
+                if self._stop_event.wait(pause_s):
+                    return
+                self._failed = False
+            else:
+                return
+
+    async def _deliver(self) -> None:
+        keeper = self._open_keeper()
+        worker = Worker(keeper, self._carrier(keeper), self._settings, self._clock)
+        self._worker = worker
+        if self._stopping is not None:
+            worker.drain(self._stopping)
+        await worker.run()
+
+    def _carrier(self, keeper: Keeper) -> Carrier:
+        servers, spool = keeper.servers, keeper.spool
+        if isinstance(self._processor, SftpProcessor):
+            return self._processor.carrier(servers.resolve, lambda item: spool.path(item.id))
+        return TransferDataCarrier(
+            self._processor,
+            servers.info,
+            lambda item: spool.named(item.id, os.path.basename(item.source_path)),
+            self._clock,
+        )
+
+    def _open_store(self) -> SqliteStore:
+        return SqliteStore(self._folder / "outbox.db", self._clock.boot_id)
+
+    def _open_keeper(self) -> Keeper:
+        if self._keeper is None or self._closed:
+            raise NotStarted("the uploader's outbox is not open")
+        return self._keeper
+
+    def _server(self, info: str | Mapping[str, Any]) -> tuple[Server, Secret]:
+        if isinstance(info, Mapping):
+            return parse_server(info)
+        if not isinstance(info, str):
+            raise InvalidRequest(f"sftp_server_info is a {type(info).__name__}: expected a mapping or a server's name")
+        servers = self._open_keeper().servers
+        server = servers.named(info)
+        if server is None:
+            known = ", ".join(servers.names) or "none yet"
+            raise ServerNotConfigured(f"no server is configured under the name {info!r}; known: {known}")
+        return server, Secret()
+
+    def _stats(self) -> Stats:
+        return self._keeper.view.stats if self._keeper else Stats()
+
+    def _state(self) -> str:
+        if self._closed:
+            return "closed"
+        if self._thread is None:
+            return "new"
+        if not self._thread.is_alive():
+            return "stopped"
+        if self._failed:
+            return "failed"
+        return "draining" if self._stopping is not None else "running"
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._pid:
+            raise ForkedProcess("this uploader belongs to the process that made it")
+
+
+def default_outbox_dir() -> Path:
+    """$IRIS_OUTBOX, else iris/outbox in the user's state directory."""
+    if named := os.environ.get("IRIS_OUTBOX"):
+        return Path(named)
+    state = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
+    return Path(state) / "iris" / "outbox"
+
+
+_only: SftpUploaderThread | None = None
+_only_options: dict[str, Any] = {}
+_only_lock = threading.Lock()
+
+
+def get_sftp_uploader(**options: Any) -> SftpUploaderThread:
+    """The process's one uploader. Options (those of SftpUploaderThread) count at the first call; later calls may
+    repeat them or give none, others raise OptionsDiffer."""
+    global _only, _only_options  # noqa: PLW0603  # one per process is what this function is for
+    with _only_lock:
+        if _only is None:
+            _only = SftpUploaderThread(**options)
+            _only_options = options
+        elif options and options != _only_options:
+            differing = sorted(k for k in options | _only_options if options.get(k) != _only_options.get(k))
+            raise OptionsDiffer(f"the uploader exists already, with other {', '.join(differing)}")
+        _only._check_process()
+        return _only
+
+
+def _take(take: str) -> Take:
+    try:
+        return Take(take)
+    except ValueError:
+        raise InvalidRequest(f"take is {take!r}: expected 'copy' or 'move'") from None
+
+
+def _as_stored(project_settings: str | Mapping[str, Any]) -> dict[str, Any]:
+    facts = {"project": project_settings} if isinstance(project_settings, str) else dict(project_settings)
+    try:
+        json.dumps(facts)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(
+            f"project_settings cannot be stored: {error}; use texts, numbers, lists, mappings"
+        ) from None
+    return facts

@@ -1,0 +1,39 @@
+"""What a transport is: it opens one SFTP byte stream to a server, authenticated and with the host key checked.
+
+It maps everything that can go wrong to this package's errors, so that nobody above knows which library or program
+carries the bytes.
+"""
+
+from typing import Protocol
+
+from iris_communication.errors import IrisError
+from iris_communication.settings import DeliverySettings, Secret, Server
+
+
+class Receiver(Protocol):
+    """Whoever uses a channel. All calls come on the event loop's thread."""
+
+    def data_received(self, data: bytes) -> None: ...
+
+    def channel_lost(self, error: IrisError) -> None:
+        """The channel ended, from whichever side; called once, last."""
+
+
+class Channel(Protocol):
+    software: str  # the server's own name for itself, e.g. "OpenSSH_9.2p1"; empty when not known
+    host_key: str  # SHA256:... fingerprint of the key the server proved to hold
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Queue bytes to send; never blocks. After the channel is lost they are dropped."""
+
+    def close(self) -> None:
+        """End it now; what is queued may be dropped. May be called twice."""
+
+
+class Transport(Protocol):
+    async def connect(self, server: Server, secret: Secret, settings: DeliverySettings, receiver: Receiver) -> Channel:
+        """A channel with the server's SFTP subsystem at its other end.
+
+        Raises LinkError kinds, AuthenticationFailed, HostKeyRejected, CredentialsUnusable, SftpUnavailable;
+        within `settings.connect_timeout_s` in any case.
+        """
