@@ -235,7 +235,7 @@ class SftpUploaderThread:
                 failures += 1
                 self._failed = True
                 self._last_error = f"the uploader's loop failed: {error!r}"
-                pause_s = back_off_s(failures, RESTART_BASE_S, RESTART_CAP_S, 0.5 + random.random() / 2)  # noqa: S311
+                pause_s = back_off_s(failures, RESTART_BASE_S, RESTART_CAP_S, 0.5 + random.random() / 2)  # noqa: S311 - jitter is no secret
                 log.exception("the uploader's loop failed; it is restarted in %.1f s", pause_s)
                 if self._stop_event.wait(pause_s):
                     return
@@ -301,11 +301,11 @@ class SftpUploaderThread:
             raise ForkedProcess("this uploader belongs to the process that made it")
 
 
-def default_outbox_dir() -> Path:
+def default_outbox_dir(environment: Mapping[str, str] = os.environ) -> Path:
     """$IRIS_OUTBOX, else iris/outbox in the user's state directory."""
-    if named := os.environ.get("IRIS_OUTBOX"):
+    if named := environment.get("IRIS_OUTBOX"):
         return Path(named)
-    state = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
+    state = environment.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
     return Path(state) / "iris" / "outbox"
 
 

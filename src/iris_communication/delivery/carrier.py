@@ -114,7 +114,7 @@ class TransferDataCarrier:
                 )
         except IrisError as error:
             return error
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - injected code; the worker logs it with its traceback
             failed = TransferFailed(f"transferData() raised {type(error).__name__} for {item.remote_path!r}: {error}")
             failed.__cause__ = error
             return failed

@@ -52,7 +52,8 @@ class SftpCarrier:
 
     async def carry(self, item: Item) -> Delivered:
         fingerprint = item.fingerprint
-        assert fingerprint is not None and item.token is not None, "a claimed item has its bytes and a token"
+        assert fingerprint is not None, "a claimed item has its bytes"
+        assert item.token is not None, "a claimed item has a token"
         try:
             connection = await self._connection(item.server_key)
         except IrisError as error:

@@ -11,6 +11,7 @@ Rules.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Callable
@@ -70,10 +71,8 @@ class Worker:
     def wake(self) -> None:
         loop = self._loop
         if loop is not None and not self._ended:
-            try:
+            with contextlib.suppress(RuntimeError):  # the loop closed just now: the worker has ended
                 loop.call_soon_threadsafe(self._news.set)
-            except RuntimeError:
-                pass  # the loop closed just now: the worker has ended
 
     def drain(self, order: Drain) -> None:
         self._drain = order
@@ -193,7 +192,7 @@ class Worker:
         except asyncio.CancelledError:
             self._failed(key, lane, item, DeliveryStopped(f"{item.remote_path!r} was broken off", effect=Effect.UNSEEN))
             raise
-        except Exception as raised:
+        except Exception as raised:  # noqa: BLE001 - an injected carrier may raise anything; it is logged in _failed
             what = f"{item.remote_path!r} failed in an unforeseen way: {raised!r}"
             unforeseen = RemoteFailure(what, effect=Effect.UNSEEN)
             unforeseen.__cause__ = raised

@@ -150,7 +150,7 @@ class Keeper:
     def _run(self) -> None:
         try:
             self._start()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - a thread's boundary: whoever opens it is given it
             self._opened.give(error)
             return
         self._opened.give(None)
@@ -223,8 +223,7 @@ class Keeper:
             elif isinstance(message, Remember):
                 self._remember(message)
             elif isinstance(message, Flush):
-                group.done.append(lambda message=message: message.answer.give(None))  # type: ignore[misc]
-                group.refused.append(lambda error, message=message: message.answer.give(None))  # type: ignore[misc]
+                self._prepare_flush(message, group)
             else:
                 self._closing = message
         try:
@@ -384,6 +383,10 @@ class Keeper:
             group.changes.append(Update(replace(item, state=next_state(item.state, Event.RETRY), attempts=0, due=None)))
         group.done.append(lambda: message.answer.give(len(chosen)))
         group.refused.append(message.answer.give)
+
+    def _prepare_flush(self, message: Flush, group: _Group) -> None:
+        group.done.append(lambda: message.answer.give(None))
+        group.refused.append(lambda error: message.answer.give(None))
 
     def _remember(self, message: Remember) -> None:
         try:

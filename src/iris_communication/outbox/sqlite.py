@@ -98,13 +98,13 @@ class SqliteStore:
         return {key: Lane(fresh, retrying, due_s) for key, fresh, retrying, due_s in self._all("lanes")}
 
     def next_due_s(self, server_key: str) -> float | None:
-        return self._one("next_due", server_key)  # type: ignore[no-any-return]
+        return self._one("next_due", server_key)  # type: ignore[no-any-return]  # the column's type
 
     def tally(self) -> Tally:
         return Tally(**dict(self._all("tally")))
 
     def last_sequence(self) -> int:
-        return self._one("last_sequence")  # type: ignore[no-any-return]
+        return self._one("last_sequence")  # type: ignore[no-any-return]  # the column's type
 
     def ledger_head(self) -> str:
         return self._one("ledger_head") or GENESIS
@@ -115,7 +115,7 @@ class SqliteStore:
                 yield Line(*row)
 
     def state(self, item_id: str) -> str | None:
-        return self._one("state", item_id)  # type: ignore[no-any-return]
+        return self._one("state", item_id)  # type: ignore[no-any-return]  # the column's type
 
     def unfinished(self) -> Iterator[Item]:
         with self._errors("read"):
@@ -126,7 +126,7 @@ class SqliteStore:
         return [_item(row) for row in self._all("dead", limit)]
 
     def oldest_accepted_s(self) -> float | None:
-        return self._one("oldest_accepted")  # type: ignore[no-any-return]
+        return self._one("oldest_accepted")  # type: ignore[no-any-return]  # the column's type
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):  # closing checkpoints; what is committed is safe without that

@@ -31,7 +31,7 @@ class DeadItem(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class View:
-    stats: Stats = Stats()
+    stats: Stats = field(default_factory=Stats)
     lanes: Mapping[str, Lane] = field(default_factory=dict)  # of servers with waiting items
     dead: tuple[DeadItem, ...] = ()  # the latest
     oldest_accepted_s: float | None = None  # wall time, of the first unfinished item

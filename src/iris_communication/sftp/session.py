@@ -172,7 +172,7 @@ class Session:
         self._next_id = request_id = (self._next_id + 1) & 0xFFFFFFFF
         self._pending[request_id] = (conversation, index, size_bytes)
         self.credit.spend(size_bytes)
-        return request.encode(request_id)  # type: ignore[no-any-return]
+        return request.encode(request_id)  # type: ignore[no-any-return]  # a request of any type encodes to bytes
 
     def _next_piece(self, stream: _Stream) -> bytes | Chunk | None:
         """The next packet of a stream; None: no credit. A stream that has sent its last leaves the queue."""
@@ -247,7 +247,7 @@ class Session:
                 conversation.error = error
         except StopIteration as stop:
             conversation.result = stop.value
-        except Exception as raised:  # whatever it raised is its outcome; the session goes on
+        except Exception as raised:  # noqa: BLE001 - whatever it raised is its outcome; the session goes on
             conversation.error = raised
         else:
             if not last:

@@ -1,0 +1,47 @@
+# `make` alone lists the targets. Needs make, git and Python 3.11 to 3.13; everything else is installed into .venv.
+# ARGS="..." is handed to the target's command; PYTHON=... names the Python that .venv is made with.
+
+PYTHON ?=
+ARGS ?=
+BIN := .venv/bin
+
+# Every line begins with @: nothing of make's own goes to standard output, whose last line may be the demo's JSON.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format bench-sftp system-packages lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 25
+
+setup: ## make .venv with the locked requirements and the command iris
+	@scripts/setup "$(PYTHON)"
+
+demo: setup ## a camera line and an SFTP server on this machine, live (ARGS="--seconds 20 --json")
+	@$(BIN)/iris demo $(ARGS)
+
+test: setup ## all tests (ARGS="-k outbox")
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## format, lint, types, layers; changes nothing (ARGS="src/iris_camera/web": only there)
+	@failed=; \
+	$(BIN)/ruff format --check $(or $(ARGS),.) || failed="$$failed format"; \
+	$(BIN)/ruff check $(or $(ARGS),.) || failed="$$failed lint"; \
+	$(BIN)/mypy $(ARGS) || failed="$$failed types"; \
+	$(BIN)/lint-imports --no-logo || failed="$$failed layers"; \
+	test -z "$$failed" || { echo "make check: failed:$$failed" >&2; exit 1; }
+
+format: setup ## write the format, and mend what ruff can mend safely
+	@$(BIN)/ruff check --quiet --fix-only $(or $(ARGS),.)
+	@$(BIN)/ruff format --quiet $(or $(ARGS),.)
+
+bench-sftp: setup ## files a second beside other SFTP clients (ARGS="--quick")
+	@$(BIN)/python -m benchmarks.sftp $(ARGS)
+
+system-packages: ## install what some tests need from Debian: sshd, ssh, chromium (as root or with sudo)
+	@scripts/system-packages $(ARGS)
+
+lock: ## write requirements/*.txt anew from pyproject.toml (ARGS="--upgrade")
+	@scripts/lock $(or $(PYTHON),python3) $(ARGS)
+
+clean: ## remove .venv, caches and built files
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis build dist
+	@find src tests benchmarks scripts -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

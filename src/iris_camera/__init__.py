@@ -1,0 +1,1 @@
+"""Iris, the application: from the camera to the outbox of `iris_communication`."""

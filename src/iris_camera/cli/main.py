@@ -1,0 +1,24 @@
+"""The command `iris`: one file a verb."""
+
+import typer
+
+from iris_camera.cli.demo import demo
+from iris_camera.cli.run import run
+
+application = typer.Typer(
+    name="iris",
+    help="Inspect a production line with a camera, and deliver what was seen to an SFTP server.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+application.command()(demo)
+application.command()(run)
+
+
+def main() -> None:
+    application()
+
+
+if __name__ == "__main__":
+    main()

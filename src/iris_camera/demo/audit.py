@@ -1,0 +1,60 @@
+"""What the server's folder really holds, compared with what the recorder wrote.
+
+A file is looked at the moment it first shows under a final name, and once more at the end: a file that is ever
+visible with other bytes than a finished record's is `partial`, even if it is whole later.
+"""
+
+import hashlib
+import threading
+from pathlib import Path
+
+from iris_camera.records.csv_file import FinishedCsv
+
+LOOK_S = 0.1
+
+
+class Audit:
+    """`written` is called by whoever records; the folder is watched from a thread of its own."""
+
+    def __init__(self, received: Path) -> None:
+        self._received = received
+        self._written: dict[str, str] = {}  # file name -> SHA-256
+        self._seen: set[Path] = set()
+        self._partial: set[Path] = set()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="iris-demo-audit", daemon=True)
+        self._thread.start()
+
+    def written(self, finished: FinishedCsv) -> None:
+        self._written[finished.path.name] = finished.sha256
+
+    @property
+    def csv_files(self) -> int:
+        return len(self._written)
+
+    def finish(self) -> tuple[int, int, int]:
+        """(delivered and verified, lost, partial): end watching and compare everything."""
+        self._stop.set()
+        self._thread.join()
+        verified: set[str] = set()
+        for path in self._visible():
+            if self._is_whole(path):
+                verified.add(path.name)
+            else:
+                self._partial.add(path)
+        return len(verified), len(self._written.keys() - verified), len(self._partial)
+
+    def _watch(self) -> None:
+        while not self._stop.wait(LOOK_S):
+            for path in self._visible():
+                if path not in self._seen:
+                    self._seen.add(path)
+                    if not self._is_whole(path):
+                        self._partial.add(path)
+
+    def _visible(self) -> list[Path]:
+        """Files under final names: a pick-up job would take these."""
+        return [path for path in self._received.rglob("*") if path.is_file() and not path.name.startswith(".")]
+
+    def _is_whole(self, path: Path) -> bool:
+        return hashlib.sha256(path.read_bytes()).hexdigest() == self._written.get(path.name)

@@ -1,0 +1,172 @@
+"""`iris demo`: the whole way once, from a made-up line to a real SFTP server, with an outage in the middle.
+
+Everything but the line is real: models, record files, outbox, SSH and SFTP over loopback to another process. In the
+middle third of the run that process resets the connection and refuses new ones. What the summary says is measured in
+this run, against the record files as they were written, not against what the uploader says of itself.
+"""
+
+import contextlib
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TextIO
+
+from iris_camera import app
+from iris_camera.camera.synthetic import SyntheticLine
+from iris_camera.config import DEFAULT_PORT, Config, Rotation
+from iris_camera.demo.audit import Audit
+from iris_camera.demo.display import Display
+from iris_camera.demo.score import Rates, Score
+from iris_camera.demo.sftp_server import DemoServer
+from iris_communication.settings import DeliverySettings
+
+ROTATION = Rotation(rows_max=2_000, size_bytes_max=500_000, age_s_max=1.5)  # so that much is to be seen
+DELIVERY = DeliverySettings(breaker_base_s=0.5, breaker_cap_s=2.0)  # a demo's outage is short
+ROUND_S = 45.0  # an endless run has an outage in the middle third of each of these
+LOOK_S = 0.1
+DRAIN_S = 30.0  # for the backlog, after the last frame
+
+
+@dataclass(frozen=True, slots=True)
+class DemoOptions:
+    seconds: float = ROUND_S  # 0: until stopped
+    seed: int = 1
+    port: int | None = None  # None: 5000, or a free one when that is in use
+    outbox_dir: Path | None = None  # None: a temporary one
+    as_json: bool = False
+
+
+def run_demo(options: DemoOptions, out: TextIO, show: TextIO) -> int:
+    """The exit status: 0 only if nothing is lost, nothing partial was ever visible, and the backlog drained.
+
+    Raises CannotServe, DemoServerError, IrisError before anything runs.
+    """
+    with _folders(options.outbox_dir) as (work, outbox_dir):
+        received = work / "received"
+        line = SyntheticLine(options.seed, name="line-1")
+        score, audit = Score(line), Audit(received)
+        server = DemoServer(received)
+        try:
+            access = server.start()
+            config = Config(
+                records_dir=work / "records",
+                outbox_dir=outbox_dir,
+                server_info=access.server_info("/incoming"),
+                port=DEFAULT_PORT if options.port is None else options.port,
+                port_falls_back=options.port is None,
+                rotation=ROTATION,
+                delivery=DELIVERY,
+            )
+            application = app.Application(config, line, on_inspected=score.count, on_finished=audit.written)
+            with app.stopped_by_signals(application.request_stop):
+                app.start(application)
+                print(f"The page is at {application.web_address}", file=out, flush=True)
+                display = Display(application.snapshot, show)
+                summary = _Run(options.seconds, application, server, score, display).carry_out()
+        finally:
+            server.stop()
+        verified, lost, partial = audit.finish()
+        summary |= {"csv_files": audit.csv_files, "delivered_verified": verified, "lost": lost}
+        summary |= {"partial_visible": partial}
+        good = not (lost or partial or summary["queue_size"] or summary["total_failed"])
+        display.summary(summary, good=good)
+        if options.as_json:
+            print(json.dumps({key: summary[key] for key in SUMMARY_KEYS}), file=out, flush=True)
+        return 0 if good else 1
+
+
+SUMMARY_KEYS = (
+    *("seconds", "frames", "camera_fps", "camera_fps_during_outage", "parts", "defects", "csv_files"),
+    *("total_queued", "total_uploaded", "total_failed", "queue_size", "outage_seconds"),
+    *("delivered_verified", "lost", "partial_visible", "detector_recall", "classifier_accuracy"),
+)
+
+
+class _Run:
+    """The timeline: up, outage, up again; then the end in order."""
+
+    def __init__(
+        self, seconds: float, application: app.Application, server: DemoServer, score: Score, display: Display
+    ) -> None:
+        self._seconds = seconds
+        self._application = application
+        self._server = server
+        self._score = score
+        self._display = display
+        self._outage_seconds = 0.0
+        self._down_since_s: float | None = None
+
+    def carry_out(self) -> dict[str, Any]:
+        score = self._score
+        start_s, frames, frames_in_outage = time.monotonic(), score.frames, score.frames_in_outage
+        with self._display:
+            while True:
+                elapsed_s = time.monotonic() - start_s
+                if self._seconds and elapsed_s >= self._seconds:
+                    break
+                self._follow_plan(elapsed_s)
+                self._display.update()
+                if self._application.wait(LOOK_S):
+                    break
+            self._set_outage(down=False)
+            rates = Rates(
+                time.monotonic() - start_s,
+                self._outage_seconds,
+                score.frames - frames,
+                score.frames_in_outage - frames_in_outage,
+            )
+            self._end()
+        return {
+            "seconds": round(rates.seconds, 1),
+            "frames": rates.frames,
+            "camera_fps": rates.outside,
+            "camera_fps_during_outage": rates.during_outage,
+            "parts": score.parts,
+            "defects": score.defects,
+            "outage_seconds": round(rates.outage_seconds, 1),
+            "detector_recall": score.detector_recall,
+            "classifier_accuracy": score.classifier_accuracy,
+            **self._application.uploader.get_stats(),
+        }
+
+    def _follow_plan(self, elapsed_s: float) -> None:
+        round_s = self._seconds or ROUND_S
+        self._set_outage(down=round_s / 3 <= elapsed_s % round_s < 2 * round_s / 3)
+
+    def _set_outage(self, *, down: bool) -> None:
+        if down == (self._down_since_s is not None):
+            return
+        if down:
+            self._server.outage()
+            self._down_since_s = time.monotonic()
+        else:
+            assert self._down_since_s is not None, "it was down"
+            self._outage_seconds += time.monotonic() - self._down_since_s
+            self._down_since_s = None
+            self._server.recover()
+        self._score.in_outage = down
+
+    def _end(self) -> None:
+        """Close the records, let the backlog drain while the page can still show it, then end in order."""
+        self._application.camera.quiesce()
+        deadline_s = time.monotonic() + DRAIN_S
+        uploader = self._application.uploader
+        while uploader.get_stats()["queue_size"] and time.monotonic() < deadline_s and uploader.running:
+            self._display.update()
+            time.sleep(LOOK_S)
+        self._display.update()
+        app.cleanup_threads()
+
+
+@contextlib.contextmanager
+def _folders(outbox_dir: Path | None) -> Iterator[tuple[Path, Path]]:
+    """A fresh working folder, and the outbox's: within it unless one was named. A named one is kept."""
+    work = Path(tempfile.mkdtemp(prefix="iris-demo-"))
+    try:
+        yield work, outbox_dir or work / "outbox"
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

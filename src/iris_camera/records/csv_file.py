@@ -1,0 +1,163 @@
+"""What a record file holds: its columns, its rows as text, and how far a file on disk can be believed.
+
+Every file has a header line, and every row carries the version of the schema, so that a row that was copied
+out of its file can still be read. Lines end in one newline; fields are quoted as the csv module does.
+
+A file on disk is believed row by row, from the start: a row is whole when its line is complete, is text,
+and has as many fields as the header. What follows the first row that is not whole is what a crash or a
+power cut left (half a row, half a character, zero bytes where data never reached the disk) and is worth
+nothing. The columns are read from the file's own header, so that a file written by another version of the
+program is judged by its own measure.
+"""
+
+import csv
+import hashlib
+import io
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from iris_camera.records.csv_name import Kind
+
+SCHEMA_VERSION = 1
+OPEN_FOLDER = "open"
+READY_FOLDER = "ready"
+LINE_BYTES_MAX = 1 << 20
+
+_FIRST_COLUMNS = ("schema_version", "frame", "utc", "monotonic_s", "part_id")
+COLUMNS: dict[Kind, tuple[str, ...]] = {
+    "model": (*_FIRST_COLUMNS, "x_px", "y_px", "width_px", "height_px", "score"),
+    "classifier": (*_FIRST_COLUMNS, "label", "score"),
+}
+
+
+class ModelRow(NamedTuple):
+    """One detection: the frame's number, the part it belongs to, its box in pixels, its score from 0 to 1."""
+
+    frame: int
+    part_id: int
+    x: float
+    y: float
+    width: float
+    height: float
+    score: float
+
+
+class ClassifierRow(NamedTuple):
+    """One part that was judged: the frame's number, the part, the label, its score from 0 to 1."""
+
+    frame: int
+    part_id: int
+    label: str
+    score: float
+
+
+class FinishedCsv(NamedTuple):
+    """A closed file in the folder `ready`, as the outbox wants to know it; `rows` without the header."""
+
+    path: Path
+    kind: Kind
+    rows: int
+    size_bytes: int
+    sha256: str
+
+
+class WholeRows(NamedTuple):
+    """What of a file can be believed: its whole rows; size and SHA-256 of these with the header."""
+
+    rows: int
+    size_bytes: int
+    sha256: str
+
+
+class NotARecordError(ValueError):
+    """The content does not begin as a record file does."""
+
+
+def utc_time(wall_s: float) -> datetime:
+    """The Unix time `wall_s` as a time in UTC, to the millisecond, never rounded up."""
+    time = datetime.fromtimestamp(wall_s, UTC)
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)
+
+
+def header(kind: Kind) -> bytes:
+    """The first line of a file of this kind."""
+    return (",".join(COLUMNS[kind]) + "\n").encode()
+
+
+def encode(rows: Sequence[ModelRow] | Sequence[ClassifierRow], wall_s: float, monotonic_s: float) -> bytes:
+    """The rows of one frame, captured at `wall_s` (Unix time) and `monotonic_s`, as the lines of a file."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    utc = utc_time(wall_s).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    monotonic = f"{monotonic_s:.6f}"
+    for row in rows:
+        first = (SCHEMA_VERSION, row.frame, utc, monotonic, row.part_id)
+        if isinstance(row, ModelRow):
+            box = (f"{row.x:.2f}", f"{row.y:.2f}", f"{row.width:.2f}", f"{row.height:.2f}")
+            writer.writerow((*first, *box, f"{row.score:.4f}"))
+        else:
+            label = row.label.replace("\0", "\\0")  # a zero byte in a file means that the disk lost what was there
+            writer.writerow((*first, label, f"{row.score:.4f}"))
+    # A label is the user's own text: half a surrogate pair in it must not stop the recording.
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def whole_rows(file: BinaryIO) -> WholeRows:
+    """Read a file from its start and say how much of it can be believed.
+
+    A file that ends within its header, or holds zero bytes from there on, has no rows. Raises
+    NotARecordError if it begins with anything else.
+    """
+    first = file.readline(LINE_BYTES_MAX)
+    if not _is_line(first):
+        _check_torn_header(first)
+        return WholeRows(0, 0, hashlib.sha256().hexdigest())
+    columns = first.count(b",") + 1
+    if not first.startswith(b"schema_version,"):
+        raise NotARecordError("it does not begin with the header of a record file")
+    digest = hashlib.sha256(first)
+    rows, size_bytes = 0, len(first)
+    while row := _next_row(file):
+        if not _is_line(row) or _field_count(row) != columns:
+            break
+        digest.update(row)
+        rows, size_bytes = rows + 1, size_bytes + len(row)
+    return WholeRows(rows, size_bytes, digest.hexdigest())
+
+
+def _next_row(file: BinaryIO) -> bytes:
+    """The next row. A field in quotes may hold newlines, so lines are joined until the quotes pair."""
+    row = file.readline(LINE_BYTES_MAX)
+    while row.count(b'"') % 2 and len(row) < LINE_BYTES_MAX:
+        line = file.readline(LINE_BYTES_MAX)
+        if not line:
+            break
+        row += line
+    return row
+
+
+def _is_line(row: bytes) -> bool:
+    """True for a complete line of text: ended, without zero bytes, in UTF-8."""
+    if not row.endswith(b"\n") or b"\0" in row:
+        return False
+    try:
+        row.decode()
+    except UnicodeDecodeError:
+        return False
+    return row.count(b'"') % 2 == 0
+
+
+def _field_count(row: bytes) -> int:
+    if b'"' not in row:
+        return row.count(b",") + 1
+    fields = list(csv.reader(io.StringIO(row.decode(), newline="")))
+    return len(fields[0]) if len(fields) == 1 else 0
+
+
+def _check_torn_header(first: bytes) -> None:
+    """Raise NotARecordError unless the bytes are the beginning of a header, then nothing or zero bytes."""
+    text = first.rstrip(b"\0")
+    if not any(header(kind).startswith(text) for kind in COLUMNS):
+        raise NotARecordError("it does not begin with the header of a record file")

@@ -1,0 +1,97 @@
+"""The lock files say exactly what is installed: all that pyproject asks for, each by version and hash."""
+
+import re
+import tomllib
+from functools import cache
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+from tests.architecture.tree import ROOT, project_files
+
+LOCK_FILES = [path for path in project_files() if path.parent == Path("requirements") and path.suffix == ".txt"]
+SUPPORTED_PYTHONS = ("3.11", "3.12", "3.13")
+MACHINES = ("x86_64", "aarch64")
+
+
+@cache
+def pyproject() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@cache
+def locked(path: Path) -> tuple[tuple[Requirement, int], ...]:
+    """Each requirement of a lock file with how many hashes stand beside it."""
+    text = (ROOT / path).read_text().replace("\\\n", " ")
+    statements = [line for line in text.splitlines() if line.strip() and not line.lstrip().startswith("#")]
+    return tuple((Requirement(line.split(" --hash")[0]), line.count("--hash=sha256:")) for line in statements)
+
+
+def versions(path: Path, python: str, machine: str) -> dict[str, str]:
+    environment = {
+        "python_version": python,
+        "python_full_version": f"{python}.0",
+        "implementation_name": "cpython",
+        "platform_python_implementation": "CPython",
+        "sys_platform": "linux",
+        "platform_system": "Linux",
+        "platform_machine": machine,
+        "os_name": "posix",
+    }
+    return {
+        canonicalize_name(requirement.name): str(requirement.specifier)
+        for requirement, _ in locked(path)
+        if requirement.marker is None or requirement.marker.evaluate(environment)
+    }
+
+
+def declared(name: str) -> list[str]:
+    project, groups = pyproject()["project"]["dependencies"], pyproject()["dependency-groups"]
+    return {"runtime": project, "development": project + groups["development"], "build": groups["build"]}[name]
+
+
+def test_the_three_lock_files_are_there():
+    assert {path.stem for path in LOCK_FILES} == {"runtime", "development", "build"}
+
+
+@pytest.mark.parametrize("path", LOCK_FILES, ids=str)
+def test_each_locked_requirement_has_one_version_and_a_hash(path):
+    wrong = [
+        str(requirement)
+        for requirement, hashes in locked(path)
+        if not re.fullmatch(r"==[^,*]+", str(requirement.specifier)) or hashes == 0 or requirement.url
+    ]
+    assert locked(path)
+    assert wrong == []
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("python", SUPPORTED_PYTHONS)
+@pytest.mark.parametrize("path", LOCK_FILES, ids=str)
+def test_what_pyproject_asks_for_is_locked_at_a_version_it_allows(path, python, machine):
+    found = versions(path, python, machine)
+    for text in declared(path.stem):
+        requirement = Requirement(text)
+        version = found.get(canonicalize_name(requirement.name), "").removeprefix("==")
+        assert version, f"{requirement.name} is not locked in {path}: make lock"
+        assert requirement.specifier.contains(version), f"{path} holds {requirement.name} {version}: make lock"
+
+
+def test_development_and_build_are_locked_at_the_same_versions_as_the_runtime():
+    held: dict[str, str] = {}
+    for path in sorted(LOCK_FILES):
+        for name, version in versions(path, "3.11", "x86_64").items():
+            assert held.setdefault(name, version) == version, f"{name} in {path}"
+    assert versions(Path("requirements/runtime.txt"), "3.11", "x86_64").items() <= held.items()
+
+
+def test_the_supported_pythons_are_the_ones_pyproject_names():
+    allowed = SpecifierSet(pyproject()["project"]["requires-python"])
+    assert [f"3.{minor}" for minor in range(8, 16) if f"3.{minor}" in allowed] == list(SUPPORTED_PYTHONS)
+
+
+def test_the_build_backend_is_the_locked_one():
+    assert set(pyproject()["build-system"]["requires"]) <= set(pyproject()["dependency-groups"]["build"])

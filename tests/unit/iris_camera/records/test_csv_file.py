@@ -1,0 +1,141 @@
+import csv
+import hashlib
+import io
+
+import pytest
+
+from iris_camera.records.csv_file import (
+    COLUMNS,
+    LINE_BYTES_MAX,
+    ClassifierRow,
+    ModelRow,
+    NotARecordError,
+    encode,
+    header,
+    utc_time,
+    whole_rows,
+)
+
+WALL_S = 1795467933.1239  # 2026-11-23 21:05:33.1239 UTC
+DETECTION = ModelRow(frame=7, part_id=3, x=10.25, y=20, width=64.004, height=48.5, score=0.98765)
+
+
+def fields(kind, data):
+    return list(csv.DictReader(io.StringIO((header(kind) + data).decode(), newline="")))
+
+
+def test_a_model_row_is_one_detection():
+    (row,) = fields("model", encode([DETECTION], WALL_S, 12.3456789))
+    assert row == {
+        "schema_version": "1",
+        "frame": "7",
+        "utc": "2026-11-23T21:05:33.123Z",
+        "monotonic_s": "12.345679",
+        "part_id": "3",
+        "x_px": "10.25",
+        "y_px": "20.00",
+        "width_px": "64.00",
+        "height_px": "48.50",
+        "score": "0.9877",
+    }
+
+
+def test_a_classifier_row_is_one_part():
+    (row,) = fields("classifier", encode([ClassifierRow(7, 3, "defect", 0.5)], WALL_S, 1.0))
+    assert (row["part_id"], row["label"], row["score"]) == ("3", "defect", "0.5000")
+
+
+@pytest.mark.parametrize("label", ['a "quoted" one', "a,b", "two\nlines", "ölfleck", "=1+1", ""])
+def test_any_label_can_be_read_back(label):
+    data = encode([ClassifierRow(7, 3, label, 0.5)], WALL_S, 1.0)
+    assert fields("classifier", data)[0]["label"] == label
+    assert whole_rows(io.BytesIO(header("classifier") + data)).rows == 1
+
+
+@pytest.mark.parametrize("label", ["half \ud800 a pair", "zero \0 byte"])
+def test_a_label_that_is_no_text_does_not_stop_the_recording(label):
+    data = encode([ClassifierRow(7, 3, label, 0.5)], WALL_S, 1.0)
+    assert whole_rows(io.BytesIO(header("classifier") + data)).rows == 1
+
+
+def test_a_time_is_never_rounded_up_into_the_future():
+    assert utc_time(0.9999).isoformat(timespec="milliseconds") == "1970-01-01T00:00:00.999+00:00"
+
+
+def good_file(kind="model", rows=3):
+    row = DETECTION if kind == "model" else ClassifierRow(7, 3, "good", 0.5)
+    return header(kind) + encode([row] * rows, WALL_S, 1.0)
+
+
+def test_a_whole_file_is_believed_to_its_end():
+    data = good_file()
+    whole = whole_rows(io.BytesIO(data))
+    assert whole == (3, len(data), hashlib.sha256(data).hexdigest())
+
+
+def test_a_file_cut_anywhere_is_believed_to_its_last_whole_row():
+    data = good_file("classifier", 2) + encode([ClassifierRow(8, 4, 'ä "b"\nc, d', 0.5)], WALL_S, 1.0)
+    ends = [
+        len(header("classifier")),
+        len(good_file("classifier", 1)),
+        len(good_file("classifier", 2)),
+        len(data),
+    ]
+    for length in range(len(data) + 1):
+        whole = whole_rows(io.BytesIO(data[:length]))
+        rows = sum(end <= length for end in ends[1:])
+        assert whole.rows == rows
+        if length >= ends[0]:
+            assert whole.size_bytes == ends[rows]
+            assert whole.sha256 == hashlib.sha256(data[: ends[rows]]).hexdigest()
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"\0" * 4096,
+        b"1,8,2026\0\0\0\0\n",
+        b"1,8,2026-11-23T21:05:33.123Z,1.0,3,\xc3\n",
+        b"1,8\n",
+        b"1" + b",8" * 30 + b"\n",
+        b'1,8,"' + b"x" * 100,
+        b"y" * (LINE_BYTES_MAX + 10),
+    ],
+    ids=[
+        "zero bytes",
+        "zero bytes in a row",
+        "half a character",
+        "too short",
+        "too long",
+        "open quote",
+        "endless",
+    ],
+)
+def test_what_a_power_cut_left_behind_the_rows_is_not_believed(tail):
+    data = good_file()
+    assert whole_rows(io.BytesIO(data + tail)) == whole_rows(io.BytesIO(data))
+
+
+def test_rows_behind_a_broken_one_are_not_believed_either():
+    assert whole_rows(io.BytesIO(good_file(rows=1) + b"\0\0\n" + encode([DETECTION], WALL_S, 1.0))).rows == 1
+
+
+@pytest.mark.parametrize("data", [b"", header("model"), header("model")[:9], b"schema_ver\0\0\0", b"\0" * 5000])
+def test_a_file_that_ends_within_or_behind_its_header_has_no_rows(data):
+    assert whole_rows(io.BytesIO(data)).rows == 0
+
+
+@pytest.mark.parametrize("data", [b"hello\n", b"hello", b"a,b,c\n1,2,3\n", b"\xff\xfe"])
+def test_other_content_is_not_taken_for_a_record_file(data):
+    with pytest.raises(NotARecordError):
+        whole_rows(io.BytesIO(data))
+
+
+def test_a_file_of_another_schema_is_judged_by_its_own_header():
+    assert whole_rows(io.BytesIO(b"schema_version,frame,mood\n9,1,fine\n9,2\n")).rows == 1
+
+
+def test_the_two_kinds_have_the_columns_that_were_promised():
+    assert COLUMNS["model"][:5] == COLUMNS["classifier"][:5]
+    assert COLUMNS["model"][5:] == ("x_px", "y_px", "width_px", "height_px", "score")
+    assert COLUMNS["classifier"][5:] == ("label", "score")
