@@ -1,0 +1,161 @@
+"""The six tests the users recommend, on the application as it is started: `python app.py` in a process of its own,
+delivering to a real SFTP server."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from iris_camera.demo.sftp_server import DemoServer
+from iris_communication.sftp_uploader_thread import SftpUploaderThread
+
+ROOT = Path(__file__).resolve().parents[2]
+WAIT_S = 20.0
+
+pytestmark = pytest.mark.timeout(90)
+
+
+class RunningApplication:
+    """`python app.py` with its page on a free port."""
+
+    def __init__(self, folder, server_info):
+        server_file = folder / "server.json"
+        server_file.write_text(json.dumps(server_info))
+        environment = os.environ | {
+            "IRIS_SERVER": str(server_file),
+            "IRIS_OUTBOX": str(folder / "outbox"),
+            "IRIS_RECORDS": str(folder / "records"),
+            "IRIS_PORT": "0",
+        }
+        self.log = []
+        self.process = subprocess.Popen(
+            [sys.executable, "app.py"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
+        )
+        self._reader = threading.Thread(target=self._read_log, daemon=True)
+        self._reader.start()
+        self.address = self._wait_for(lambda: self._logged(r"the page is at (\S+)"))
+
+    def get(self, path):
+        with urllib.request.urlopen(self.address + path, timeout=5) as answer:
+            return json.load(answer)
+
+    def stats(self):
+        return self.get("sftp-uploader-stats")
+
+    def camera(self):
+        return self.get("api/state")["cameras"][0]
+
+    def wait_until(self, condition):
+        return self._wait_for(condition)
+
+    def interrupt(self):
+        self.process.send_signal(signal.SIGINT)
+        status = self.process.wait(30)
+        self._reader.join(5)
+        return status
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._reader.join(5)
+        self.process.stderr.close()
+
+    def _read_log(self):
+        self.log.extend(iter(self.process.stderr.readline, ""))
+
+    def _logged(self, pattern):
+        return next((found[1] for line in list(self.log) if (found := re.search(pattern, line))), None)
+
+    def _wait_for(self, condition):
+        deadline_s = time.monotonic() + WAIT_S
+        while not (found := condition()):
+            assert time.monotonic() < deadline_s, "".join(self.log)
+            assert self.process.poll() is None, "".join(self.log)
+            time.sleep(0.05)
+        return found
+
+
+@pytest.fixture
+def server(tmp_path):
+    with DemoServer(tmp_path / "received") as server:
+        yield SimpleNamespace(access=server.start(), outage=server.outage, recover=server.recover)
+
+
+@pytest.fixture
+def application(tmp_path, server):
+    running = RunningApplication(tmp_path, server.access.server_info("/incoming"))
+    yield running
+    running.close()
+
+
+def test_starting_the_application_starts_the_uploader_thread(application):
+    assert application.stats()["running"] is True
+
+
+def test_frames_are_processed_while_uploads_are_queued_without_blocking(application, tmp_path):
+    application.wait_until(lambda: application.camera()["frames"] > 50)
+    camera = application.camera()
+    assert camera["state"] == "online"
+    assert camera["frame_age_s"] < 2.0
+    assert application.interrupt() == 0
+    assert list((tmp_path / "received").rglob("*_model_*.csv"))
+    assert list((tmp_path / "received").rglob("*_classifier_*.csv"))
+
+
+def test_the_statistics_endpoint_answers_exactly_what_was_agreed(application):
+    answer = application.stats()
+    assert set(answer) == {"running", "stats"}
+    assert set(answer["stats"]) == {"total_queued", "total_uploaded", "total_failed", "queue_size"}
+    stats = answer["stats"]
+    assert stats["total_queued"] == stats["total_uploaded"] + stats["total_failed"] + stats["queue_size"]
+
+
+def test_ctrl_c_shuts_down_gracefully_and_delivers_what_was_recorded(application, tmp_path):
+    application.wait_until(lambda: application.camera()["frames"] > 25)
+    assert application.interrupt() == 0
+    waiting = [path for place in ("open", "ready") for path in (tmp_path / "records" / place).glob("*")]
+    assert waiting == []
+    assert list((tmp_path / "outbox" / "spool").iterdir()) == []
+    assert list((tmp_path / "received").rglob("*.csv"))
+
+
+def test_a_hundred_and_more_uploads_are_queued_refused_when_full_and_all_accepted_ones_delivered(tmp_path, server):
+    server.outage()
+    uploader = SftpUploaderThread(tmp_path / "outbox")  # at most 100, by default
+    uploader.start()
+    accepted = []
+    for number in range(130):
+        path = tmp_path / f"{number:03d}.csv"
+        path.write_text(f"row {number}\n")
+        if uploader.queue_upload(server.access.server_info("/incoming"), path, {"project": "line-1"}, "model"):
+            accepted.append(path.name)
+    assert len(accepted) == 100
+    assert uploader.get_stats() == {"total_queued": 100, "total_uploaded": 0, "total_failed": 0, "queue_size": 100}
+    server.recover()
+    deadline_s = time.monotonic() + WAIT_S
+    while uploader.get_stats()["queue_size"] and time.monotonic() < deadline_s:
+        time.sleep(0.05)
+    uploader.close()
+    received = tmp_path / "received" / "incoming" / "line-1" / "model"
+    assert sorted(path.name for path in received.iterdir()) == accepted
+
+
+def test_camera_processing_goes_on_during_sftp_errors(application, server):
+    application.wait_until(lambda: application.camera()["frames"] > 25)
+    server.outage()
+    before = application.camera()
+    time.sleep(3.0)  # so long the rate is counted
+    during = application.camera()
+    server.recover()
+    assert during["frames"] - before["frames"] >= 0.9 * 25 * 3.0
+    assert during["skipped"] - before["skipped"] <= 0.1 * 25 * 3.0
