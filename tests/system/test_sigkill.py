@@ -51,23 +51,23 @@ def test_everything_recorded_arrives_complete_and_once_after_twenty_kills(tmp_pa
 
 
 def _killed_at(folder, server_file, after_s):
-    process = _start(folder, server_file)
-    assert process.stdout.readline().startswith("ready")
-    time.sleep(after_s)  # the moment of the kill is what is tested
-    process.kill()
-    assert process.wait(10) == -signal.SIGKILL
+    with _start(folder, server_file) as process:
+        assert process.stdout.readline().startswith("ready")
+        time.sleep(after_s)  # the moment of the kill is what is tested
+        process.kill()
+        assert process.wait(10) == -signal.SIGKILL
 
 
 def _killed_before_queueing(folder, server_file, file_number):
-    process = _start(folder, server_file, str(file_number))
-    assert process.wait(30) == -signal.SIGKILL
+    with _start(folder, server_file, str(file_number)) as process:
+        assert process.wait(30) == -signal.SIGKILL
 
 
 def _run_to_the_end(folder, server_file):
-    process = _start(folder, server_file)
-    assert process.stdout.readline().startswith("ready")
-    process.terminate()
-    assert process.wait(40) == 0
+    with _start(folder, server_file) as process:
+        assert process.stdout.readline().startswith("ready")
+        process.terminate()
+        assert process.wait(40) == 0
 
 
 def _start(folder, server_file, *more):
