@@ -63,6 +63,7 @@ class Application:
         on_finished: Callable[[FinishedCsv], None] = lambda finished: None,
     ) -> None:
         self._config = config
+        self.run = new_run()
         self.uploader = uploader or get_sftp_uploader(
             outbox_dir=config.outbox_dir, max_queue_size=config.max_queue_size, settings=config.delivery
         )
@@ -74,7 +75,7 @@ class Application:
             Inspector(OnnxDetector(), OnnxClassifier()),
             self.uploader,
             Destination(config.server_info or SERVER_NAME, {"project": config.project}),
-            RecordSettings(config.records_dir, new_run(), RotationLimits(**dataclasses.asdict(config.rotation))),
+            RecordSettings(config.records_dir, self.run, RotationLimits(**dataclasses.asdict(config.rotation))),
             on_inspected=on_inspected,
             on_finished=on_finished,
         )

@@ -29,7 +29,8 @@ def demo(
     """
     if outbox is None and os.environ.get("IRIS_OUTBOX"):
         outbox = Path(os.environ["IRIS_OUTBOX"])
-    logs.start_logging("WARNING" if sys.stderr.isatty() else "INFO")
+    # On a terminal the panel shows the link; a line of log would tear it apart.
+    logs.start_logging("ERROR" if sys.stderr.isatty() else "INFO")
     options = DemoOptions(seconds, seed, port, outbox, json)
     try:
         status = run_demo(options, sys.stdout, sys.stderr if json else sys.stdout)

@@ -99,6 +99,7 @@ class Camera:
         self._recorded = threading.Event()  # records are closed and queued
         self._tallies = _Tallies()
         self._offline: str | None = "not started"
+        self._ending = False
         self._latest: tuple[Frame, Inspected, dict[int, str]] | None = None
 
     def start(self) -> None:
@@ -108,6 +109,7 @@ class Camera:
 
     def quiesce(self, timeout_s: float = 2.0) -> bool:
         """End capturing, and wait until what was captured is inspected, recorded and queued; whether it is."""
+        self._ending = True
         self._source.close()
         self._handover.close()
         return self._recorded.wait(timeout_s)
@@ -155,6 +157,8 @@ class Camera:
         return Picture(frame.number, frame.image, tuple(marks))
 
     def _state(self, frame_age_s: float | None) -> str:
+        if self._ending:
+            return "disabled"
         if self._offline is not None:
             return "offline"
         return "stalled" if frame_age_s is not None and frame_age_s > STALLED_AFTER_S else "online"
@@ -206,9 +210,7 @@ class Camera:
         try:
             inspected = self._inspector.inspect(frame.image, frame.number)
         except Exception:
-            self._tallies.errors += 1
-            if self._tallies.errors.bit_count() == 1:  # the 1st, 2nd, 4th, 8th ...: a broken model fails on each frame
-                log.exception("frame %d of camera %s could not be inspected", frame.number, self.name)
+            self._trouble(f"frame {frame.number} could not be inspected", traceback=True)
             return
         labels = self._labels(inspected)
         self._latest = (frame, inspected, labels)
@@ -257,9 +259,13 @@ class Camera:
         self._delivery.add(finished)
 
     def _records_failed(self, error: RecordsError) -> None:
+        self._trouble(f"{error} ({error.rows_lost} rows lost)")
+
+    def _trouble(self, what: str, *, traceback: bool = False) -> None:
+        """Count it, and log the 1st, 2nd, 4th, 8th ...: what is broken is mostly broken on every frame."""
         self._tallies.errors += 1
         if self._tallies.errors.bit_count() == 1:
-            log.error("%s (%d rows lost)", error, error.rows_lost)
+            log.error("camera %s, error %d: %s", self.name, self._tallies.errors, what, exc_info=traceback)
 
     def _close_records(self) -> None:
         for recorder in self._recorders.values():
@@ -273,7 +279,7 @@ class Camera:
         try:
             observer(*news)
         except Exception:
-            log.exception("an observer of camera %s failed; it goes on", self.name)
+            self._trouble("an observer failed; the camera goes on", traceback=True)
 
 
 class _Tallies:

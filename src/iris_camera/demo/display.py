@@ -90,7 +90,8 @@ def _panel(snapshot: dict[str, Any]) -> Panel:
     table.add_row("delivered", str(stats["total_uploaded"]))
     table.add_row("failed", str(stats["total_failed"]))
     table.add_row("link", _link(uploader))
-    return Panel(table, title="Iris demo", subtitle=snapshot["health"]["sentence"], width=78)
+    table.add_row("health", snapshot["health"]["sentence"])
+    return Panel(table, title="Iris demo", width=78)
 
 
 def _line(snapshot: dict[str, Any]) -> str:

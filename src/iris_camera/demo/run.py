@@ -28,6 +28,7 @@ ROTATION = Rotation(rows_max=2_000, size_bytes_max=500_000, age_s_max=1.5)  # so
 DELIVERY = DeliverySettings(breaker_base_s=0.5, breaker_cap_s=2.0)  # a demo's outage is short
 ROUND_S = 45.0  # an endless run has an outage in the middle third of each of these
 LOOK_S = 0.1
+FIRST_FRAME_S = 10.0
 DRAIN_S = 30.0  # for the backlog, after the last frame
 
 
@@ -102,8 +103,9 @@ class _Run:
 
     def carry_out(self) -> dict[str, Any]:
         score = self._score
-        start_s, frames, frames_in_outage = time.monotonic(), score.frames, score.frames_in_outage
         with self._display:
+            self._wait_for_first_frame()
+            start_s, frames, frames_in_outage = time.monotonic(), score.frames, score.frames_in_outage
             while True:
                 elapsed_s = time.monotonic() - start_s
                 if self._seconds and elapsed_s >= self._seconds:
@@ -132,6 +134,12 @@ class _Run:
             "classifier_accuracy": score.classifier_accuracy,
             **self._application.uploader.get_stats(),
         }
+
+    def _wait_for_first_frame(self) -> None:
+        """Rates are of a running line, not of loading models."""
+        deadline_s = time.monotonic() + FIRST_FRAME_S
+        while not self._score.frames and time.monotonic() < deadline_s and not self._application.wait(0.01):
+            pass
 
     def _follow_plan(self, elapsed_s: float) -> None:
         round_s = self._seconds or ROUND_S

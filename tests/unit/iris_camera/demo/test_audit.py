@@ -1,0 +1,51 @@
+"""The demo's audit must find what it is there to find: a loss, a part of a file, a file with other bytes."""
+
+import hashlib
+
+import pytest
+
+from iris_camera.demo.audit import Audit
+from iris_camera.records.csv_file import FinishedCsv
+
+
+@pytest.fixture
+def audit(tmp_path):
+    return Audit(tmp_path / "received")
+
+
+def written(audit, folder, name, content=b"a,b\n1,2\n"):
+    audit.written(FinishedCsv(folder / name, "model", 1, len(content), hashlib.sha256(content).hexdigest()))
+
+
+def received(folder, name, content=b"a,b\n1,2\n"):
+    path = folder / "received" / "line-1" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def test_a_file_with_the_bytes_that_were_written_is_verified(audit, tmp_path):
+    written(audit, tmp_path, "a.csv")
+    received(tmp_path, "a.csv")
+    assert audit.finish() == (1, 0, 0)
+    assert audit.csv_files == 1
+
+
+def test_a_file_that_did_not_arrive_is_lost(audit, tmp_path):
+    written(audit, tmp_path, "a.csv")
+    assert audit.finish() == (0, 1, 0)
+
+
+def test_a_part_of_a_file_under_its_final_name_is_partial_and_lost(audit, tmp_path):
+    written(audit, tmp_path, "a.csv")
+    received(tmp_path, "a.csv", b"a,b\n1")
+    assert audit.finish() == (0, 1, 1)
+
+
+def test_a_file_nobody_wrote_is_partial(audit, tmp_path):
+    received(tmp_path, "unknown.csv")
+    assert audit.finish() == (0, 0, 1)
+
+
+def test_a_hidden_temp_file_is_not_visible(audit, tmp_path):
+    received(tmp_path, ".iris-0123456789abcdef", b"half")
+    assert audit.finish() == (0, 0, 0)
