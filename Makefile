@@ -7,7 +7,7 @@ BIN := .venv/bin
 
 # Every line begins with @: nothing of make's own goes to standard output, whose last line may be the demo's JSON.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench-sftp system-packages lock clean
+.PHONY: help setup demo test check format bench-sftp bench-accept page-picture system-packages lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 25
@@ -35,6 +35,12 @@ format: setup ## write the format, and mend what ruff can mend safely
 
 bench-sftp: setup ## files a second beside other SFTP clients (ARGS="--quick")
 	@$(BIN)/python -m benchmarks.sftp $(ARGS)
+
+bench-accept: setup ## what queue_upload costs its caller (ARGS="--files 500")
+	@$(BIN)/python -m benchmarks.accept $(ARGS)
+
+page-picture: setup ## take docs/page.png anew, of the demo's page during its outage
+	@PYTHONPATH=. $(BIN)/python scripts/page_picture.py
 
 system-packages: ## install what some tests need from Debian: sshd, ssh, chromium (as root or with sudo)
 	@scripts/system-packages $(ARGS)
