@@ -1,0 +1,192 @@
+"""The live socket: the whole state, a few times a second, to every page that is looking.
+
+The idea: one pulse for all. While at least one page is connected, a task on the web loop takes one snapshot a
+period, turns it into text once and leaves it in each page's slot. Each page has a task of its own that sends what
+lies in its slot. A slot holds one text: the newest. So a slow page misses states instead of collecting them, and no
+page waits for another.
+
+What goes wrong: a page that no longer reads (closed after a deadline), a page that is gone (its task ends), a
+snapshot that raises (logged once; pages notice the silence themselves and say so), too many pages (the next is
+told to come back later), another site's script in somebody's browser trying to read along (refused: its origin is
+not ours).
+"""
+
+import asyncio
+import contextlib
+import json
+import logging
+import threading
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, WebSocket, WebSocketDisconnect
+
+from iris_camera.web.state import Snapshot
+
+log = logging.getLogger(__name__)
+
+GOING_AWAY = 1001
+COME_BACK_LATER = 1013
+
+
+class SocketManager:
+    """Pushes `snapshot()` to connected pages; `router` holds the WebSocket `/live`.
+
+    `snapshot` is called on the web loop, only while a page is connected, and must not block.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        period_s: float = 0.25,
+        send_timeout_s: float = 5.0,
+        pages_limit: int = 32,
+    ) -> None:
+        self._snapshot = snapshot
+        self._period_s = period_s
+        self._send_timeout_s = send_timeout_s
+        self._pages_limit = pages_limit
+        self._pages: set[_Page] = set()
+        self._pulse: asyncio.Task[None] | None = None
+        self._snapshot_failed = False
+        self._stopping = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._all_gone = threading.Event()
+        self._all_gone.set()
+        self.router = APIRouter()
+        self.router.add_api_websocket_route("/live", self._attend)
+
+    @property
+    def connected(self) -> int:
+        """How many pages are connected now."""
+        return len(self._pages)
+
+    def stop(self, timeout_s: float = 2.0) -> None:
+        """Close every page's socket (1001, going away) and take no new one.
+
+        From any thread but the web loop's. Returns when they are closed, after `timeout_s` at the latest.
+        """
+        self._stopping = True
+        if self._loop is None:
+            return
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and its sockets with it
+            self._loop.call_soon_threadsafe(self._dismiss_all)
+            self._all_gone.wait(timeout_s)
+
+    def _dismiss_all(self) -> None:
+        for page in self._pages:
+            page.dismiss()
+
+    async def _attend(self, websocket: WebSocket) -> None:
+        if not _same_origin(websocket):
+            log.warning("a page of %s may not read the live socket", websocket.headers.get("origin"))
+            await websocket.close()
+            return
+        await websocket.accept()
+        if self._stopping or len(self._pages) >= self._pages_limit:
+            code = GOING_AWAY if self._stopping else COME_BACK_LATER
+            await websocket.close(code, "Iris is stopping" if self._stopping else "too many pages are open")
+            return
+        page = _Page(self._send_timeout_s)
+        self._enter(page)
+        try:
+            await page.serve(websocket)
+        finally:
+            self._leave(page)
+
+    def _enter(self, page: "_Page") -> None:
+        self._loop = asyncio.get_running_loop()
+        self._all_gone.clear()
+        self._pages.add(page)
+        text = self._take()
+        if text is not None:
+            page.offer(text)
+        if self._stopping:  # stop() may have come between the look above and this page's entry
+            page.dismiss()
+        if self._pulse is None or self._pulse.done():
+            self._pulse = self._loop.create_task(self._beat())
+
+    def _leave(self, page: "_Page") -> None:
+        self._pages.discard(page)
+        if not self._pages:
+            self._all_gone.set()
+            if self._pulse is not None:
+                self._pulse.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._period_s)
+            text = self._take()
+            if text is not None:
+                for page in self._pages:
+                    page.offer(text)
+
+    def _take(self) -> str | None:
+        try:
+            # No NaN: JSON has none, and a browser would refuse the whole text.
+            text = json.dumps(self._snapshot(), allow_nan=False, separators=(",", ":"))
+        except Exception:
+            # Cameras, uploader and health are injected: what fails there must not end the socket of every page.
+            if not self._snapshot_failed:
+                log.exception("live: the state could not be taken; pages get none until it can")
+            self._snapshot_failed = True
+            return None
+        self._snapshot_failed = False
+        return text
+
+
+class _Page:
+    """One connected page: a slot for the newest text, and the task that sends it."""
+
+    def __init__(self, send_timeout_s: float) -> None:
+        self._send_timeout_s = send_timeout_s
+        self._text = ""
+        self._gone = False
+        self._dismissed = False
+        self._news = asyncio.Event()
+
+    def offer(self, text: str) -> None:
+        self._text = text
+        self._news.set()
+
+    def dismiss(self) -> None:
+        self._dismissed = True
+        self._news.set()
+
+    async def serve(self, websocket: WebSocket) -> None:
+        """Send until the page is gone, too slow or dismissed; raises nothing the web server would log."""
+        listening = asyncio.create_task(self._listen(websocket))
+        try:
+            await self._send(websocket)
+        except WebSocketDisconnect:
+            pass
+        except TimeoutError:
+            log.info("live: a page that took nothing for %.0f s was let go", self._send_timeout_s)
+        finally:
+            listening.cancel()
+
+    async def _send(self, websocket: WebSocket) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            if self._dismissed:
+                async with asyncio.timeout(self._send_timeout_s):
+                    await websocket.close(GOING_AWAY, "Iris is stopping")
+                return
+            if self._gone:
+                return
+            async with asyncio.timeout(self._send_timeout_s):
+                await websocket.send_text(self._text)
+
+    async def _listen(self, websocket: WebSocket) -> None:
+        """A page says nothing we need; but only who listens learns that it has gone."""
+        while (await websocket.receive())["type"] != "websocket.disconnect":
+            pass
+        self._gone = True
+        self._news.set()
+
+
+def _same_origin(websocket: WebSocket) -> bool:
+    """Browsers name the site a script came from; other programs name none."""
+    origin = websocket.headers.get("origin")
+    return origin is None or urlsplit(origin).netloc.lower() == websocket.headers.get("host", "").lower()

@@ -1,0 +1,82 @@
+// News from Iris: one WebSocket, opened again by itself, and the silence told when there is none.
+//
+// A socket can die without closing (a cable, a sleeping laptop). So what counts is not whether it is open but when
+// the last news came. Attempts back off to ten seconds, and start again at once when the page is looked at again.
+
+const SILENCE_MS = 2000;
+const GIVE_UP_MS = 6000;
+const FIRST_DELAY_MS = 500;
+const LONGEST_DELAY_MS = 10000;
+
+/**
+ * Follow the socket at `url` for as long as the page lives.
+ * onState(state) for each state; onSilence({sinceMs, retryInS, reason}) twice a second while there is no news
+ * (sinceMs is null when there never was any).
+ */
+export function follow(url, onState, onSilence) {
+  const startedMs = Date.now();
+  let socket = null;
+  let openedMs = 0;
+  let newsMs = null;
+  let attempts = 0;
+  let retryAtMs = 0;
+  let reason = "";
+
+  function open() {
+    retryAtMs = 0;
+    openedMs = Date.now();
+    socket = new WebSocket(url);
+    socket.onmessage = (message) => {
+      const state = JSON.parse(message.data);
+      newsMs = Date.now();
+      attempts = 0;
+      reason = "";
+      onState(state);
+    };
+    socket.onclose = (closed) => {
+      reason = closed.reason || reason; // later attempts that fail say nothing; what was said last still holds
+      retryLater();
+    };
+  }
+
+  function retryLater() {
+    socket = null;
+    const delayMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** attempts);
+    attempts += 1;
+    // Not all pages at the same moment: they all lost Iris at the same moment.
+    retryAtMs = Date.now() + delayMs * (0.75 + Math.random() / 2);
+  }
+
+  function abandon() {
+    socket.onmessage = null;
+    socket.onclose = null;
+    socket.close();
+    retryLater();
+  }
+
+  function watch() {
+    const nowMs = Date.now();
+    if (socket && nowMs - Math.max(openedMs, newsMs ?? 0) > GIVE_UP_MS) {
+      abandon();
+    }
+    if (!socket && nowMs >= retryAtMs) {
+      open();
+    }
+    if (nowMs - (newsMs ?? startedMs) > SILENCE_MS) {
+      const retryInS = socket ? 0 : Math.max(0, Math.ceil((retryAtMs - nowMs) / 1000));
+      onSilence({ sinceMs: newsMs, retryInS, reason });
+    }
+  }
+
+  function lookAgain() {
+    if (!socket && !document.hidden) {
+      attempts = 0;
+      open();
+    }
+  }
+
+  open();
+  setInterval(watch, 500);
+  document.addEventListener("visibilitychange", lookAgain);
+  window.addEventListener("online", lookAgain);
+}

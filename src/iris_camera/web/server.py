@@ -1,0 +1,204 @@
+"""The web server: one thread, one loop, everything people and programs see of Iris over HTTP.
+
+The server is a guest in the application, so four habits of a stand-alone server are turned off: it takes no
+signal handler, it writes no line per request, it does not end the process when the port is taken, and its stop has
+a deadline whatever its clients do.
+
+The rules:
+- The port is claimed in the caller's thread (listening.py), not in a thread that can only log the failure.
+- Every answer is made on the web loop from values that are there; only pictures take a thread (see picture.py).
+- `stop()` first asks (sockets are closed properly, answers finished), then cuts what is still connected.
+- The page loads nothing from anywhere else, and its policy says so to the browser.
+"""
+
+import asyncio
+import contextlib
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import uvicorn
+from fastapi import APIRouter, FastAPI
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from iris_camera.web.api import api_router
+from iris_camera.web.listening import HOST, PORT, CannotServe, bind
+from iris_camera.web.live import SocketManager
+from iris_camera.web.page_files import page_router
+from iris_camera.web.picture import PictureDesk, PictureSource
+from iris_camera.web.state import Snapshot
+
+__all__ = ["CannotServe", "WebServer", "bind", "create_app"]
+
+log = logging.getLogger(__name__)
+
+START_TIMEOUT_S = 10.0
+# How long stop() asks before it cuts; a picture on its way takes milliseconds.
+GRACE_S = 1.0
+CONNECTIONS_LIMIT = 200
+ADDRESS_TO_OPEN = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104 - compared with, not bound
+HEADERS = {
+    # The page shows what came from elsewhere (names, errors of servers): nothing of it may ever become a script.
+    "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    # Another site may not show the camera's picture in its own pages.
+    "Cross-Origin-Resource-Policy": "same-origin",
+    # State is true for the moment only; and after an update of Iris no browser may go on with the old page.
+    "Cache-Control": "no-store",
+}
+
+
+def create_app(
+    *,
+    snapshot: Snapshot,
+    health: Callable[[], Mapping[str, Any]],
+    pictures: Mapping[str, PictureSource],
+    live: SocketManager,
+    routers: Sequence[APIRouter] = (),
+) -> FastAPI:
+    """Everything Iris serves: the page, `/api/...`, `/live`, and the `routers` of others (the fixed endpoint).
+
+    `snapshot` and `health` are asked on the web loop and must not block. `pictures` maps each camera's name to a
+    function that gives its latest picture, called on a thread of its own.
+    """
+    # No generated documentation pages: they would load scripts from another host.
+    app = FastAPI(title="Iris", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(_WithHeaders)
+    for router in routers:
+        app.include_router(router)
+    app.include_router(api_router(snapshot=snapshot, health=health, pictures=PictureDesk(pictures)))
+    app.include_router(live.router)
+    app.include_router(page_router())
+    return app
+
+
+class WebServer:
+    """Serves an application from a thread of its own, until `stop()`."""
+
+    def __init__(self, app: ASGIApp, host: str = HOST, port: int = PORT, *, bound: socket.socket | None = None) -> None:
+        """`bound`: a socket from `bind()`, used in place of host and port; it belongs to the server now."""
+        self._host, self._port = host, port
+        self._socket: socket.socket | None = None
+        if bound is not None:
+            self._take(bound)
+        self._thread: threading.Thread | None = None
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                loop="asyncio",
+                http="h11",
+                lifespan="off",
+                log_config=None,
+                log_level=logging.WARNING,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                ws_max_size=4096,  # a page has nothing to say
+                ws_per_message_deflate=False,
+                limit_concurrency=CONNECTIONS_LIMIT,
+            )
+        )
+
+    @property
+    def port(self) -> int:
+        """The port taken; before there is one, the port wanted."""
+        return self._port
+
+    @property
+    def address(self) -> str:
+        """The page's address, to be opened in a browser on this machine (`http://127.0.0.1:5000/`)."""
+        host = ADDRESS_TO_OPEN.get(self._host, self._host)
+        return f"http://[{host}]:{self._port}/" if ":" in host else f"http://{host}:{self._port}/"
+
+    def start(self) -> None:
+        """Serve from now on; returns when requests are answered. Raises CannotServe."""
+        if self._thread is not None:
+            raise RuntimeError("this web server was started before; make a new one")
+        listening = self._socket if self._socket is not None else self._take(bind(self._host, self._port))
+        self._thread = threading.Thread(target=self._serve, args=(listening,), name="iris-web", daemon=True)
+        self._thread.start()
+        if not self._server.decided.wait(START_TIMEOUT_S) or not self._server.started:
+            self.stop()
+            raise CannotServe(f"the web server on {self.address} did not start; the log says why")
+
+    def stop(self, timeout_s: float = 5.0) -> None:
+        """Finish answers, close every connection, free the port; returns after `timeout_s` at the latest.
+
+        What is still connected after a moment's grace is cut. Without a start it only frees the port.
+        """
+        if self._thread is None:
+            if self._socket is not None:
+                self._socket.close()
+            return
+        deadline = time.monotonic() + timeout_s
+        self._server.should_exit = True
+        self._thread.join(min(GRACE_S, timeout_s / 2))
+        if self._thread.is_alive():
+            left_s = max(0.0, deadline - time.monotonic())
+            self._server.cut(left_s / 2)
+            self._thread.join(left_s)
+        if self._thread.is_alive():
+            log.error("the web server on %s did not end in %.1f s; going on without it", self.address, timeout_s)
+
+    def _take(self, listening: socket.socket) -> socket.socket:
+        self._socket = listening
+        self._host, self._port = listening.getsockname()[:2]
+        return listening
+
+    def _serve(self, listening: socket.socket) -> None:
+        try:
+            asyncio.run(self._server.serve(sockets=[listening]))
+        except Exception:
+            log.exception("the web server failed; cameras and uploader go on without the page")
+        finally:
+            listening.close()
+            self._server.decided.set()
+
+
+class _Server(uvicorn.Server):
+    """Tells when it answers (or never will), and can be cut."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.decided = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._loop = asyncio.get_running_loop()
+        await super().startup(sockets)
+        self.decided.set()
+
+    def cut(self, patience_s: float) -> None:
+        """End every connection without another word, and after `patience_s` what still answers; from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile: there is nothing left to cut
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(self._cut, self._loop, patience_s)
+
+    def _cut(self, loop: asyncio.AbstractEventLoop, patience_s: float) -> None:
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        # Answers notice by themselves that nobody listens any more; one that does not is cancelled.
+        loop.call_later(patience_s, self._leave)
+
+    def _leave(self) -> None:
+        self.force_exit = True
+
+
+class _WithHeaders:
+    """Adds the headers every answer carries, those of errors included."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)

@@ -1,0 +1,30 @@
+"""The fixed endpoint. Its path and its answer are a contract with other people's monitoring: nothing is added.
+
+The answer is given on the web loop itself, from four counters that never block, so that neither a full thread pool
+nor the drain at the end keeps it waiting.
+"""
+
+from typing import Any, Protocol
+
+from fastapi import APIRouter
+
+
+class CountingUploader(Protocol):
+    """What the endpoint reads of the uploader."""
+
+    @property
+    def running(self) -> bool: ...
+
+    def get_stats(self) -> dict[str, int]:
+        """`{"total_queued", "total_uploaded", "total_failed", "queue_size"}`; never blocks."""
+
+
+def stats_router(uploader: CountingUploader) -> APIRouter:
+    """`GET /sftp-uploader-stats`: `{"running": bool, "stats": {the uploader's four counters}}`."""
+    router = APIRouter()
+
+    @router.get("/sftp-uploader-stats", response_model=None)
+    async def sftp_uploader_stats() -> dict[str, Any]:
+        return {"running": uploader.running, "stats": uploader.get_stats()}
+
+    return router

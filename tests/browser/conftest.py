@@ -1,0 +1,59 @@
+"""One browser for all tests of the page; each test serves its own line and looks at its own page."""
+
+import time
+
+import pytest
+
+from iris_camera.web.server import WebServer
+from tests.browser.chromium import Chromium
+from tests.unit.iris_camera.web.fake_line import FakeLine
+
+
+@pytest.fixture(scope="session")
+def one_browser(need_program):
+    program = need_program("chromium", "chromium-browser", "google-chrome", hint="make system-packages")
+    with Chromium(str(program)) as browser:
+        yield browser
+
+
+@pytest.fixture
+def browser(one_browser):
+    one_browser.console.clear()
+    one_browser.size(1280, 800)
+    one_browser.theme("light")
+    yield one_browser
+    one_browser.open("about:blank")
+
+
+@pytest.fixture
+def line():
+    """A line whose clock is the real one: the page compares it with its own."""
+    line = FakeLine(period_s=0.05, wall=time.time)
+    line.uploader.link("up", since_s=time.time() - 754)
+    return line
+
+
+class Serving:
+    """Serves lines, each on a free port or the one given, until it is told to end."""
+
+    def __init__(self):
+        self._served = []
+
+    def __call__(self, line, port=0):
+        server = WebServer(line.app, port=port)
+        server.start()
+        self._served.append((line, server))
+        return server
+
+    def end(self):
+        while self._served:
+            line, server = self._served.pop()
+            line.live.stop()
+            server.stop()
+
+
+@pytest.fixture
+def serve():
+    serving = Serving()
+    yield serving
+    serving.end()

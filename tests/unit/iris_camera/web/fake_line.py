@@ -1,0 +1,135 @@
+"""A production line made of values: what cameras, uploader and health tell the web part, turned by the test."""
+
+import asyncio
+
+import httpx
+import numpy as np
+
+from iris_camera.web.live import SocketManager
+from iris_camera.web.picture import Mark, Picture
+from iris_camera.web.server import create_app
+from iris_camera.web.state import whole_snapshot
+from iris_camera.web.stats import stats_router
+
+NOW_S = 1_700_000_000.0
+SERVER = "iris@127.0.0.1:2222"
+
+
+class FakeCamera:
+    def __init__(self, name="line-1"):
+        self.name = name
+        self.seen = {
+            "name": name,
+            "state": "online",
+            "frames": 1234,
+            "frames_per_s": 25.0,
+            "frame_age_s": 0.04,
+            "skipped": 2,
+            "parts": 61,
+            "defects": 9,
+            "csv_files": 24,
+            "waiting_records": 0,
+        }
+        self.picture = Picture(7, belt(), (Mark(200, 120, 160, 120, "good 0.98"),))
+        self.pictures_asked = 0
+
+    def snapshot(self):
+        return dict(self.seen)
+
+    def latest_picture(self):
+        self.pictures_asked += 1
+        return self.picture
+
+
+class FakeUploader:
+    def __init__(self):
+        self.running = True
+        self.state = "running"
+        self.stats = {"total_queued": 150, "total_uploaded": 145, "total_failed": 2, "queue_size": 3}
+        self.oldest_waiting_s = 1.5
+        self.servers = {}
+        self.dead = []
+        self.link("up", since_s=NOW_S - 60)
+
+    def link(self, link, *, since_s, reason=None, hint=None, waiting=0, retry_in_s=None):
+        self.servers[SERVER] = {
+            "link": link,
+            "since_s": since_s,
+            "reason": reason,
+            "hint": hint,
+            "waiting": waiting,
+            "in_flight": 0,
+            "retry_in_s": retry_in_s,
+        }
+
+    def get_stats(self):
+        return dict(self.stats)
+
+    def get_details(self):
+        return {
+            "running": self.running,
+            "state": self.state,
+            "stats": dict(self.stats),
+            "oldest_waiting_s": self.oldest_waiting_s,
+            "servers": {name: dict(server) for name, server in self.servers.items()},
+            "dead": list(self.dead),
+            "last_error": None,
+        }
+
+
+class FakeLine:
+    """One camera, one uploader, one health, and the application that shows them."""
+
+    def __init__(self, *, period_s=0.01, wall=lambda: NOW_S, **live_options):
+        self.camera = FakeCamera()
+        self.uploader = FakeUploader()
+        self.health = {
+            "ready": True,
+            "state": "ready",
+            "sentence": "Iris works: 3 files on the way.",
+            "reasons": [],
+            "since_s": NOW_S,
+            "looked_age_s": 0.1,
+            "disk_free_bytes": 5_000_000_000,
+        }
+        self.snapshot = whole_snapshot(
+            cameras=[self.camera],
+            uploader=self.uploader,
+            health=lambda: self.health,
+            version="0.1.0",
+            wall=wall,
+        )
+        self.live = SocketManager(self.take_snapshot, period_s=period_s, **live_options)
+        self.app = create_app(
+            snapshot=self.take_snapshot,
+            health=lambda: self.health,
+            pictures={"line-1": self.picture_source()},
+            live=self.live,
+            routers=[stats_router(self.uploader)],
+        )
+
+    def take_snapshot(self):
+        return self.snapshot()
+
+    def picture_source(self):
+        return self.camera.latest_picture
+
+
+def belt(width=640, height=360):
+    """A grey belt with a bright part on it."""
+    image = np.full((height, width, 3), 70, np.uint8)
+    image[height // 3 : 2 * height // 3, width // 3 : width // 2] = 190
+    image.flags.writeable = False
+    return image
+
+
+def get(app, *paths):
+    """The answers of the application, asked in one go and without a socket: one path, one answer; more, a list."""
+
+    async def ask():
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://iris") as client:
+            return await asyncio.gather(*(client.get(path) for path in paths))
+
+    answers = asyncio.run(ask())
+    return answers[0] if len(paths) == 1 else answers
