@@ -477,7 +477,7 @@ def test_a_name_nobody_configured_is_refused_with_those_that_are_known(make_uplo
     uploader = make_uploader(Recording())
     uploader.start()
     uploader.configure_server("hall-3", SERVER)
-    with pytest.raises(ServerNotConfigured, match="hall-4.*known: hall-3"):
+    with pytest.raises(ServerNotConfigured, match=r"hall-4.*known: hall-3"):
         queue(uploader, file(), sftp_server_info="hall-4")
 
 

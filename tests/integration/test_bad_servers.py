@@ -37,8 +37,8 @@ class SilentAfterOpen(asyncssh.SFTPServer):
     speaking = False
 
     async def write(self, file_obj, offset, data):
-        while not SilentAfterOpen.speaking:
-            await asyncio.sleep(0.01)
+        if not SilentAfterOpen.speaking:
+            await asyncio.Event().wait()  # for ever
         return super().write(file_obj, offset, data)
 
 

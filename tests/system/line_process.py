@@ -51,7 +51,8 @@ def main() -> None:
     application = app.Application(config, line, on_inspected=on_inspected, on_finished=on_finished)
     with app.stopped_by_signals(application.request_stop):
         app.start(application)
-        print("ready", application.web_address, flush=True)
+        sys.stdout.write(f"ready {application.web_address}\n")
+        sys.stdout.flush()
         application.wait(60.0)
         app.cleanup_threads()
 

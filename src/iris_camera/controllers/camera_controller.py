@@ -209,7 +209,7 @@ class Camera:
     def _inspect(self, frame: Frame) -> None:
         try:
             inspected = self._inspector.inspect(frame.image, frame.number)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a model may raise anything; logged with its traceback
             self._trouble(f"frame {frame.number} could not be inspected", traceback=True)
             return
         labels = self._labels(inspected)
@@ -278,7 +278,7 @@ class Camera:
     def _observe(self, observer: Callable[..., None], *news: Any) -> None:
         try:
             observer(*news)
-        except Exception:
+        except Exception:  # noqa: BLE001 - injected code; logged with its traceback
             self._trouble("an observer failed; the camera goes on", traceback=True)
 
 
