@@ -37,8 +37,8 @@ class SilentAfterOpen(asyncssh.SFTPServer):
     speaking = False
 
     async def write(self, file_obj, offset, data):
-        if not SilentAfterOpen.speaking:
-            await asyncio.Event().wait()  # for ever
+        while not SilentAfterOpen.speaking:  # noqa: ASYNC110 - set from the test's thread
+            await asyncio.sleep(0.01)
         return super().write(file_obj, offset, data)
 
 

@@ -1,5 +1,6 @@
 """From a finished record file to the uploader: in order, refused ones again, none dropped."""
 
+import itertools
 import logging
 
 import pytest
@@ -92,7 +93,7 @@ def test_pauses_between_refusals_grow_and_are_forgotten_after_a_success(tmp_path
         delivery.offer()
         if len(uploader.offered) > before:
             offers_s.append(clock.now_s)
-    pauses = [later - sooner for sooner, later in zip(offers_s, offers_s[1:], strict=False)]
+    pauses = [later - sooner for sooner, later in itertools.pairwise(offers_s)]
     assert pauses == sorted(pauses)
     assert max(pauses) <= 30.5
     assert delivery.waiting == 0
