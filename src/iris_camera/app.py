@@ -19,6 +19,8 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+import cv2
+
 from iris_camera import logs
 from iris_camera.camera.frame import Frame
 from iris_camera.camera.source import Source
@@ -63,6 +65,7 @@ class Application:
         on_finished: Callable[[FinishedCsv], None] = lambda finished: None,
     ) -> None:
         self._config = config
+        cv2.setNumThreads(1)  # two cores for everything: OpenCV's own threads would take them from each other
         self.run = new_run()
         self.uploader = uploader or get_sftp_uploader(
             outbox_dir=config.outbox_dir, max_queue_size=config.max_queue_size, settings=config.delivery

@@ -1,0 +1,111 @@
+"""What inspection says about a picture, as values: where something is, which part it is, what is wrong with it.
+
+Boxes are in pixels, from the picture's upper left corner, and may be fractions; x grows to the right, y downwards.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An upright rectangle; `x` and `y` are its upper left corner."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def right(self) -> float:
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> float:
+        return self.y + self.height
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        return self.x + self.width / 2, self.y + self.height / 2
+
+    def iou(self, other: "Box") -> float:
+        """Intersection over union, 0 to 1; 0 when either is empty."""
+        width = min(self.right, other.right) - max(self.x, other.x)
+        height = min(self.bottom, other.bottom) - max(self.y, other.y)
+        if width <= 0 or height <= 0:
+            return 0.0
+        shared = width * height
+        return shared / (self.width * self.height + other.width * other.height - shared)
+
+    def shifted(self, x: float, y: float) -> "Box":
+        return Box(self.x + x, self.y + y, self.width, self.height)
+
+    def grown(self, share: float) -> "Box":
+        """The box about the same centre, wider and higher by `share` of itself."""
+        extra_x, extra_y = self.width * share, self.height * share
+        return Box(self.x - extra_x / 2, self.y - extra_y / 2, self.width + extra_x, self.height + extra_y)
+
+    def clipped(self, width: float, height: float) -> "Box":
+        """What of it lies in a picture of this size; width or height is 0 when nothing does."""
+        x, y = min(max(self.x, 0.0), width), min(max(self.y, 0.0), height)
+        right, bottom = min(max(self.right, 0.0), width), min(max(self.bottom, 0.0), height)
+        return Box(x, y, max(right - x, 0.0), max(bottom - y, 0.0))
+
+    def within(self, width: float, height: float, margin: float = 0.0) -> bool:
+        """Whether it lies in a picture of this size, `margin` pixels away from each edge."""
+        return self.x >= margin and self.y >= margin and self.right <= width - margin and self.bottom <= height - margin
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """Something a detector saw; `score` is 0 to 1."""
+
+    box: Box
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a classifier says of one part; `score` is how sure it is of `label`, 0 to 1."""
+
+    label: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A detection that was given the id of the part it shows."""
+
+    part_id: int
+    box: Box
+    score: float
+
+
+def crop(image: Image, box: Box) -> Image:
+    """What `image` shows inside `box`, to whole pixels outwards.
+
+    Where the box reaches over the picture's edge the edge is repeated, so that a part near it is not stretched when
+    the crop is resized; elsewhere the crop is a view, not a copy. Raises ValueError when the box lies outside.
+    """
+    height, width = image.shape[:2]
+    left, right = math.floor(box.x), math.ceil(box.right)
+    top, bottom = math.floor(box.y), math.ceil(box.bottom)
+    if left >= width or right <= 0 or top >= height or bottom <= 0 or left >= right or top >= bottom:
+        raise ValueError(f"{box} lies outside a picture of {width}x{height} pixels")
+    inside = image[max(0, top) : bottom, max(0, left) : right]
+    missing = ((max(0, -top), max(0, bottom - height)), (max(0, -left), max(0, right - width)), (0, 0))
+    return np.pad(inside, missing, "edge") if any(map(any, missing)) else inside
+
+
+def without_overlaps(detections: list[Detection], iou_max: float) -> list[Detection]:
+    """The detections, best first, without those that overlap a better one by more than `iou_max`."""
+    kept: list[Detection] = []
+    for detection in sorted(detections, key=lambda each: each.score, reverse=True):
+        if all(detection.box.iou(better.box) <= iou_max for better in kept):
+            kept.append(detection)
+    return kept
