@@ -35,7 +35,7 @@ class Effect(Enum):
 
     NONE = "none"  # certainly nothing under the final name
     UNKNOWN = "unknown"  # the rename was sent and its answer never came
-    UNSEEN = "unseen"  # our process died during the attempt: nobody knows how far it got
+    UNSEEN = "unseen"  # a temp file may be left; if our process died during the attempt, nobody knows how far it got
 
 
 class IrisError(Exception):

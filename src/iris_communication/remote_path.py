@@ -1,11 +1,14 @@
 """Where a file goes on the server: the template filled with values that are one path component each.
 
-A value that could climb out of its folder is refused, not cleaned: a cleaned name might be another file's.
+A value that could climb out of its folder is refused, not cleaned: a cleaned name might be another file's. Only what
+the template uses is looked at, so project settings may hold anything else as well.
 """
 
 import os
+import posixpath
+import re
 import string
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from iris_communication.errors import InvalidRequest
@@ -14,23 +17,41 @@ from iris_communication.settings import Server
 
 def remote_path(server: Server, file_path: str, project_settings: Any, folder_type: str) -> str:
     """The final path, e.g. `/srv/in/line-1/model/a.csv`. Raises InvalidRequest naming the value at fault."""
-    values = {name: _component(name, value) for name, value in _project_values(project_settings).items()}
-    values["folder_type"] = _component("folder_type", folder_type)
-    values["file_name"] = _component("file name", os.path.basename(file_path))
-    values["remote_directory"] = server.remote_directory.rstrip("/") or "/"
+    if "\0" in file_path or not _has_bytes(file_path):
+        raise InvalidRequest(f"the file path {file_path!r} is none that a file can have")
+    values = {
+        **_project_values(project_settings),
+        "folder_type": _stored_text("folder_type", folder_type),
+        "file name": _component("file name", os.path.basename(file_path)),
+        "remote_directory": server.remote_directory,
+    }
     try:
-        path = string.Formatter().vformat(server.remote_path, (), values)
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
+        path = _Template().vformat(server.remote_path, (), values)
+    except InvalidRequest:
+        raise
+    except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
         raise InvalidRequest(
             f"the remote path {server.remote_path!r} cannot be filled: {error}",
             hint="give project_settings each name that the template uses, at least 'project'",
         ) from None
-    path = path.replace("//", "/")
-    try:
-        os.fsencode(path)
-    except UnicodeEncodeError as error:
-        raise InvalidRequest(f"the remote path {path!r} cannot be written as bytes: {error.reason}") from None
+    path = re.sub("/{2,}", "/", path)
+    if posixpath.basename(path) in ("", ".", ".."):
+        raise InvalidRequest(f"the remote path {server.remote_path!r} names no file", hint="end it with {file_name}")
+    if not _has_bytes(path):
+        raise InvalidRequest(f"the remote path {path!r} cannot be written as bytes")
     return path
+
+
+class _Template(string.Formatter):
+    """Fills in one component at a time; the remote directory alone may be several."""
+
+    def get_value(self, key: int | str, args: Sequence[Any], values: Mapping[str, Any]) -> Any:
+        if key == "remote_directory":
+            # Empty is where the login begins, as SFTP has it; "/" is the root.
+            return values[key].rstrip("/") if values[key] else "."
+        if key == "file_name":
+            return values["file name"]
+        return _component(str(key), values[key]) if isinstance(key, str) else args[key]
 
 
 def _project_values(project_settings: Any) -> dict[str, Any]:
@@ -40,7 +61,7 @@ def _project_values(project_settings: Any) -> dict[str, Any]:
         raise InvalidRequest(
             f"project_settings is a {type(project_settings).__name__}: expected a mapping with 'project', or its name"
         )
-    return {str(name): value for name, value in project_settings.items() if isinstance(value, (str, int))}
+    return {str(name): value for name, value in project_settings.items()}
 
 
 def _component(name: str, value: Any) -> str:
@@ -51,3 +72,20 @@ def _component(name: str, value: Any) -> str:
             hint="the folders above come from the server's remote_directory",
         )
     return text
+
+
+def _stored_text(name: str, value: Any) -> str:
+    text = _component(name, value)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequest(f"{name} is {value!r}, which is no text that has bytes: {error.reason}") from None
+    return text
+
+
+def _has_bytes(path: str) -> bool:
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return False
+    return True

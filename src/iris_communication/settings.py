@@ -11,6 +11,7 @@ from typing import Any
 
 from iris_communication.errors import InvalidRequest
 
+DEFAULT_PORT = 22
 DEFAULT_REMOTE_PATH = "{remote_directory}/{project}/{folder_type}/{file_name}"
 
 ADDRESS_KEYS = ("host", "port", "username", "remote_directory", "host_key", "remote_path")
@@ -24,7 +25,7 @@ class Server:
 
     host: str
     username: str
-    port: int = 22
+    port: int = DEFAULT_PORT
     remote_directory: str = "."
     host_key: str = ""
     remote_path: str = DEFAULT_REMOTE_PATH
@@ -62,8 +63,9 @@ class DeliverySettings:
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            if getattr(self, name) <= 0:
-                raise InvalidRequest(f"{name} is {getattr(self, name)!r}: expected a number above 0")
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not value > 0:
+                raise InvalidRequest(f"{name} is {value!r}: expected a number above 0")
 
 
 def parse_server(info: Mapping[str, Any]) -> tuple[Server, Secret]:
@@ -82,7 +84,7 @@ def parse_server(info: Mapping[str, Any]) -> tuple[Server, Secret]:
     for key, value in texts.items():
         if not isinstance(value, str):
             texts[key] = _as_text(key, value)
-    server = Server(port=_port(info.get("port", 22)), **{k: v for k, v in texts.items() if k in ADDRESS_KEYS})
+    server = Server(port=_port(info.get("port")), **{k: v for k, v in texts.items() if k in ADDRESS_KEYS})
     for text in (server.host, server.username):
         if any(character.isspace() or not character.isprintable() for character in text):
             raise InvalidRequest(f"sftp_server_info: {text!r} holds a space or an unprintable character")
@@ -101,10 +103,12 @@ def _as_text(key: str, value: Any) -> str:
 
 
 def _port(value: Any) -> int:
+    if value is None:
+        return DEFAULT_PORT
     try:
         port = int(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         port = 0
-    if not 0 < port < 65536 or isinstance(value, bool):
+    if not 0 < port < 65536 or isinstance(value, bool) or (isinstance(value, float) and value != port):
         raise InvalidRequest(f"sftp_server_info['port'] is {value!r}: expected a number from 1 to 65535")
     return port

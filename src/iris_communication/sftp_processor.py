@@ -14,8 +14,9 @@ from typing import Any
 
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.delivery.pool import SftpCarrier
-from iris_communication.errors import SourceMissing, SourceUnreadable
+from iris_communication.errors import InvalidRequest, SourceUnreadable
 from iris_communication.item import Fingerprint, Item, Take
+from iris_communication.outbox.spool import open_source
 from iris_communication.remote_path import remote_path
 from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport
@@ -30,6 +31,11 @@ class SftpProcessor:
         self._transport = transport or AsyncsshTransport()
         self._clock = clock or SystemClock()
 
+    @property
+    def overrides_transfer_data(self) -> bool:
+        """Whether this is a subclass with a transferData of its own: then that is what has to be called."""
+        return type(self).transferData is not SftpProcessor.transferData
+
     def transferData(  # noqa: N802  # the name is fixed by its users
         self,
         sftp_server_info: Mapping[str, Any],
@@ -40,7 +46,7 @@ class SftpProcessor:
         """Upload one file and return True; blocks until its rename is confirmed. Raises IrisError. Keeps no record:
         a program that must not lose the file queues it with SftpUploaderThread instead."""
         server, secret = parse_server(sftp_server_info)
-        source = os.path.abspath(os.fspath(file_path))
+        source = source_path(file_path)
         now_s = self._clock.wall_s()
         item = Item(
             id="transferData",
@@ -69,13 +75,23 @@ class SftpProcessor:
             await carrier.close()
 
 
-def _fingerprint(source: str) -> Fingerprint:
+def source_path(file_path: "str | os.PathLike[str]") -> str:
+    """The absolute path. Raises InvalidRequest for one that no file could have."""
     try:
-        with open(source, "rb") as file:
+        path = os.fsdecode(file_path)
+        os.fsencode(path)
+    except (TypeError, UnicodeError):
+        path = ""
+    if not path or "\0" in path:
+        raise InvalidRequest(f"file_path is {file_path!r}: expected the path of a file")
+    return os.path.abspath(path)
+
+
+def _fingerprint(source: str) -> Fingerprint:
+    descriptor, facts = open_source(source)
+    with open(descriptor, "rb") as file:
+        try:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            facts = os.fstat(file.fileno())
-    except FileNotFoundError as error:
-        raise SourceMissing(f"{source!r} does not exist") from error
-    except OSError as error:
-        raise SourceUnreadable(f"{source!r} cannot be read: {error.strerror}") from error
+        except OSError as error:
+            raise SourceUnreadable(f"{source!r} cannot be read: {error.strerror}") from error
     return Fingerprint(facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, sha256)

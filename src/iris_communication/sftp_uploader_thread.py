@@ -23,6 +23,7 @@ from typing import Any
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.decisions.retry import back_off_s
 from iris_communication.delivery.carrier import Carrier, TransferData, TransferDataCarrier
+from iris_communication.delivery.daemon_threads import DaemonThreads
 from iris_communication.delivery.worker import Drain, Worker
 from iris_communication.errors import (
     ForkedProcess,
@@ -41,7 +42,7 @@ from iris_communication.outbox.sqlite import SqliteStore
 from iris_communication.outbox.view import Stats
 from iris_communication.remote_path import remote_path
 from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
-from iris_communication.sftp_processor import SftpProcessor
+from iris_communication.sftp_processor import SftpProcessor, source_path
 
 log = logging.getLogger(__name__)
 
@@ -80,11 +81,12 @@ class SftpUploaderThread:
         self._settings = settings or DeliverySettings()
         self._clock = clock or SystemClock()
         self._processor = sftp_processor or SftpProcessor(self._settings, clock=self._clock)
+        self._one_at_a_time = threading.Lock()  # of an injected processor's calls, over stop and start
         self._max_queue_size = max_queue_size
         self._keeper: Keeper | None = None
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
-        self._lifecycle = threading.Lock()
+        self._lifecycle = threading.RLock()  # a signal handler may stop what it interrupted in start()
         self._stopping: Drain | None = None
         self._stop_event = threading.Event()
         self._failed = False
@@ -141,7 +143,8 @@ class SftpUploaderThread:
         self._check_process()
         keeper = self._open_keeper()
         server, secret = self._server(request.sftp_server_info)
-        source = os.path.abspath(os.fsdecode(request.file_path))
+        source = source_path(request.file_path)
+        _check_text("folder_type", request.folder_type)
         target = remote_path(server, source, request.project_settings, request.folder_type)
         return keeper.accept(
             Accept(
@@ -159,9 +162,8 @@ class SftpUploaderThread:
         """Give a server a name that `sftp_server_info` may use, or new facts to one that has it."""
         self._check_process()
         server, secret = parse_server(info)
+        _check_text("a server's name", name)
         self._open_keeper().remember(server, secret, name)
-        if self._worker is not None:
-            self._worker.server_changed(server.key)
 
     def retry_dead(self, item_id: str | None = None) -> int:
         """Let one dead item, or all, wait again with all their attempts; how many do."""
@@ -210,7 +212,7 @@ class SftpUploaderThread:
                 self._worker.drain(order)
         thread.join(timeout + JOIN_GRACE_S)
         if keeper is not None:
-            keeper.flush()
+            keeper.flush(JOIN_GRACE_S)
         left = self._stats().queue_size
         if left:
             log.info("the uploader stopped with %d files waiting; they are sent after the next start", left)
@@ -229,10 +231,12 @@ class SftpUploaderThread:
         in flight was released on the way out."""
         failures = 0
         while True:
+            began_s = self._clock.monotonic_s()
             try:
                 asyncio.run(self._deliver())
             except Exception as error:
-                failures += 1
+                went_well = self._clock.monotonic_s() - began_s > RESTART_CAP_S
+                failures = 1 if went_well else failures + 1
                 self._failed = True
                 self._last_error = f"the uploader's loop failed: {error!r}"
                 pause_s = back_off_s(failures, RESTART_BASE_S, RESTART_CAP_S, 0.5 + random.random() / 2)  # noqa: S311 - jitter is no secret
@@ -244,22 +248,29 @@ class SftpUploaderThread:
                 return
 
     async def _deliver(self) -> None:
+        asyncio.get_running_loop().set_default_executor(DaemonThreads())
         keeper = self._open_keeper()
-        worker = Worker(keeper, self._carrier(keeper), self._settings, self._clock)
+        carrier = self._carrier(keeper)
+        worker = Worker(keeper, carrier, self._settings, self._clock)
         self._worker = worker
         if self._stopping is not None:
             worker.drain(self._stopping)
-        await worker.run()
+        try:
+            await worker.run()
+        finally:
+            await carrier.close()  # the worker does so as well; a restart may leave no thread behind in any case
 
     def _carrier(self, keeper: Keeper) -> Carrier:
         servers, spool = keeper.servers, keeper.spool
-        if isinstance(self._processor, SftpProcessor):
-            return self._processor.carrier(servers.resolve, lambda item: spool.path(item.id))
+        processor = self._processor
+        if isinstance(processor, SftpProcessor) and not processor.overrides_transfer_data:
+            return processor.carrier(servers.resolve, lambda item: spool.path(item.id))
         return TransferDataCarrier(
-            self._processor,
+            processor,
             servers.info,
             lambda item: spool.named(item.id, os.path.basename(item.source_path)),
             self._clock,
+            self._one_at_a_time,
         )
 
     def _open_store(self) -> SqliteStore:
@@ -327,6 +338,13 @@ def get_sftp_uploader(**options: Any) -> SftpUploaderThread:
             raise OptionsDiffer(f"the uploader exists already, with other {', '.join(differing)}")
         _only._check_process()
         return _only
+
+
+def _check_text(name: str, value: Any) -> None:
+    try:
+        value.encode()
+    except (AttributeError, UnicodeError):
+        raise InvalidRequest(f"{name} is {value!r}: expected a text") from None
 
 
 def _take(take: str) -> Take:

@@ -4,17 +4,20 @@ The worker knows nothing but this contract, so anything that can move a file may
 """
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from iris_communication.clock import Clock
-from iris_communication.errors import IrisError, TransferFailed
+from iris_communication.errors import DeliveryStopped, Effect, IrisError, TransferFailed
 from iris_communication.item import Delivered, Item
+from iris_communication.settings import SECRET_KEYS
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +32,8 @@ class Carrier(Protocol):
         """Whether carrying to this server needs no new connection."""
 
     async def carry(self, item: Item) -> Delivered:
-        """Deliver one item. Raises IrisError, whose scope says who is to blame and whose effect says whether the file
-        may have arrived all the same."""
+        """Deliver one item. Raises IrisError, whose scope says who is to blame and whose effect says what this attempt
+        may have left behind; NONE: it touched nothing."""
 
     async def close(self) -> None:
         """End at once; what is under way fails with DeliveryStopped."""
@@ -44,25 +47,36 @@ class TransferData(Protocol):
     ) -> Any: ...
 
 
+class _Call(NamedTuple):
+    item: Item
+    outcome: asyncio.Future[None]
+
+
 class TransferDataCarrier:
     """Calls an injected `transferData` for one request at a time, in a thread of its own.
 
-    The thread is a daemon: a call that never returns must not keep the program from ending.
+    The thread is a daemon: a call that never returns must not keep the program from ending. Such a call outlives its
+    carrier, so `one_at_a_time` belongs to whoever makes the next one: that waits until the call before has returned.
     """
 
     def __init__(
         self,
         processor: TransferData,
-        server_info: Callable[[str], Mapping[str, Any]],
+        server_info: Callable[[Item], Mapping[str, Any]],
         named_file: Callable[[Item], AbstractContextManager[Path]],
         clock: Clock,
+        one_at_a_time: threading.Lock,
     ) -> None:
         self.on_change: Callable[[], None] = lambda: None
         self._processor = processor
         self._server_info = server_info
         self._named_file = named_file
         self._clock = clock
-        self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._one_at_a_time = one_at_a_time
+        self._calls: queue.SimpleQueue[_Call | None] = queue.SimpleQueue()
+        self._open: dict[asyncio.Future[None], Item] = {}
+        self._begun: asyncio.Future[None] | None = None  # written by the thread, under the lock
+        self._closed = False
         self._thread = threading.Thread(target=self._serve, name="iris-transferData", daemon=True)
         self._thread.start()
 
@@ -73,23 +87,15 @@ class TransferDataCarrier:
         return True  # when to connect is the processor's own business
 
     async def carry(self, item: Item) -> Delivered:
-        loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[None] = loop.create_future()
-
-        def tell(error: IrisError | None) -> None:
-            if outcome.done():
-                return
-            outcome.set_exception(error) if error else outcome.set_result(None)
-
-        def call() -> None:
-            error = self._call(item)
-            try:
-                loop.call_soon_threadsafe(tell, error)
-            except RuntimeError:  # the uploader ended meanwhile; the item was released and is sent again
-                log.warning("transferData() returned for %s after the uploader had stopped", item.remote_path)
-
-        self._calls.put(call)
-        await outcome
+        if self._closed:
+            raise DeliveryStopped(f"{item.remote_path!r} was not begun: the uploader is stopping")
+        outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._open[outcome] = item
+        self._calls.put(_Call(item, outcome))
+        try:
+            await outcome
+        finally:
+            del self._open[outcome]
         assert item.fingerprint is not None, "an item without bytes is never claimed"
         return Delivered(
             final_path=item.remote_path,
@@ -100,24 +106,61 @@ class TransferDataCarrier:
         )
 
     async def close(self) -> None:
+        self._closed = True
         self._calls.put(None)
+        for outcome, item in self._open.items():
+            # A call that is under way goes on, and nobody will hear how it ended.
+            effect = Effect.UNSEEN if outcome is self._begun else Effect.NONE
+            _tell(outcome, DeliveryStopped(f"{item.remote_path!r} was broken off: the uploader stopped", effect=effect))
 
     def _serve(self) -> None:
         while (call := self._calls.get()) is not None:
-            call()
+            with self._one_at_a_time:
+                self._begun = call.outcome
+                if self._stopped():  # asked after `_begun` is set: either we see it closed, or close() sees it begun
+                    return
+                error = self._call(call.item)
+                self._begun = None
+            with contextlib.suppress(RuntimeError):  # the loop is gone
+                call.outcome.get_loop().call_soon_threadsafe(_tell, call.outcome, error)
+            if self._stopped():
+                log.warning("transferData() returned for %r after the uploader had stopped", call.item.remote_path)
+
+    def _stopped(self) -> bool:
+        return self._closed  # another thread's word: a type checker would take it to stay what it was
 
     def _call(self, item: Item) -> IrisError | None:
+        info: Mapping[str, Any] = {}
         try:
+            info = self._server_info(item)
             with self._named_file(item) as path:
-                done = self._processor.transferData(
-                    self._server_info(item.server_key), str(path), dict(item.project_settings), item.folder_type
-                )
+                done = self._processor.transferData(info, str(path), dict(item.project_settings), item.folder_type)
         except IrisError as error:
             return error
         except Exception as error:  # noqa: BLE001 - injected code; the worker logs it with its traceback
-            failed = TransferFailed(f"transferData() raised {type(error).__name__} for {item.remote_path!r}: {error}")
-            failed.__cause__ = error
-            return failed
+            return _failed(item, info, error)
         if done is False:
             return TransferFailed(f"transferData() answered False for {item.remote_path!r}")
         return None
+
+
+def _tell(outcome: asyncio.Future[None], error: IrisError | None) -> None:
+    if outcome.done():
+        return
+    outcome.set_exception(error) if error else outcome.set_result(None)
+
+
+def _failed(item: Item, info: Mapping[str, Any], error: Exception) -> TransferFailed:
+    """Its words and its traceback as text, without the secrets that they may hold: both are stored and logged."""
+    what = f"transferData() raised {type(error).__name__} for {item.remote_path!r}: {error}"
+    failed = TransferFailed(_without_secrets(what, info))
+    failed.add_note(_without_secrets("".join(traceback.format_exception(error)), info))
+    return failed
+
+
+def _without_secrets(text: str, info: Mapping[str, Any]) -> str:
+    for key in SECRET_KEYS:
+        secret = info.get(key)
+        if secret and (key != "private_key" or "PRIVATE KEY" in secret):  # else it is a file's path
+            text = text.replace(secret, "***").replace(repr(secret)[1:-1], "***")
+    return text

@@ -13,7 +13,7 @@ from iris_communication.clock import Clock
 from iris_communication.errors import DeliveryStopped, IrisError, LinkError, LinkTimeout, ProtocolViolation
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.capabilities import Capabilities, learn
-from iris_communication.sftp.session import Session, Source, Talk
+from iris_communication.sftp.session import Chunk, Session, Source, Talk
 from iris_communication.transport.contract import Channel, Transport
 
 # Of one turn of the loop: enough to fill eight SSH packets, small enough that the turn stays about a millisecond.
@@ -21,7 +21,7 @@ OUTPUT_PER_TURN = 256 * 1024
 
 
 class Connection:
-    """Made by `open_connection`. `lost` is the error it ended with, or None while it lives."""
+    """To be opened once. `lost` is the error it ended with, or None while it lives."""
 
     def __init__(self, server: Server, settings: DeliverySettings, clock: Clock) -> None:
         self.server = server
@@ -38,6 +38,7 @@ class Connection:
         self._pumping = False
         self._heard_s = self.used_s = clock.monotonic_s()
         self._deadline: asyncio.TimerHandle | None = None
+        self._greeted: asyncio.Future[None] = self._loop.create_future()
 
     @property
     def live(self) -> int:
@@ -51,22 +52,22 @@ class Connection:
         self._channel, self.host_key = channel, channel.host_key
         early, self._early = bytes(self._early), bytearray()
         self._heard_s = self._clock.monotonic_s()
-        if self.lost is not None:
+        if self.lost is not None:  # it ended while it was handed over
+            channel.close()
             raise self.lost
         self._watch()
         self._pump()
         if early:
             self.data_received(early)
-        while self._session.extensions is None and self.lost is None:
-            self._greeted = self._loop.create_future()
+        if self._session.extensions is None and self.lost is None:
             await self._greeted
         if self.lost is not None:
             raise self.lost
         learning = learn(channel.software, self._session.extensions or {}, self._settings.files_in_flight_max)
         self.capabilities = await self.run(learning)
+        if self.lost is not None:  # after the last answer, before its waiter came to read it
+            raise self.lost
         self._session.write_size_bytes = self.capabilities.write_size_bytes
-
-    _greeted: "asyncio.Future[None] | None" = None
 
     async def run(self, talk: Talk, source: Source | None = None) -> Any:
         """Carry a conversation to its end; its result, or what it raised. Cancelling the caller does not stop it: a
@@ -94,7 +95,7 @@ class Connection:
         except ProtocolViolation as error:
             self._end(ProtocolViolation(f"{self.server.key}: {error}", hint=error.hint))
             return
-        if self._greeted is not None and self._session.extensions is not None and not self._greeted.done():
+        if self._session.extensions is not None and not self._greeted.done():
             self._greeted.set_result(None)
         self._hand_out()
         self._schedule_pump()
@@ -114,8 +115,13 @@ class Connection:
         if self._session.unanswered == 0:  # silence counts from the first request that waits for an answer
             self._heard_s = self._clock.monotonic_s()
         pieces = self._session.output(OUTPUT_PER_TURN)
-        if not pieces:
-            return
+        if pieces:
+            self._channel.write(self._filled(pieces))
+            self._schedule_pump()
+        self._hand_out()  # also what ended without asking anything
+
+    def _filled(self, pieces: list[bytes | Chunk]) -> bytearray:
+        """The pieces as bytes, each chunk with its data; a chunk whose data cannot be read is left out."""
         buffer = bytearray()
         for piece in pieces:
             if isinstance(piece, bytes):
@@ -130,9 +136,7 @@ class Connection:
                 continue
             buffer += piece.head
             buffer += data
-        self._channel.write(buffer)
-        self._hand_out()
-        self._schedule_pump()
+        return buffer
 
     def _hand_out(self) -> None:
         for conversation in self._session.take_ended():
@@ -168,7 +172,7 @@ class Connection:
         kind = type(error) if isinstance(error, (LinkError, ProtocolViolation)) else LinkError
         self._session.fail(lambda: kind(str(error), hint=error.hint))
         self._hand_out()
-        if self._greeted is not None and not self._greeted.done():
+        if not self._greeted.done():
             self._greeted.set_result(None)
         if self._channel is not None:
             self._channel.close()

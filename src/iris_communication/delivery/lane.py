@@ -19,6 +19,7 @@ class Lane:
     claiming: bool = False  # a claim is with the keeper
     claim_after_s: float = 0.0  # monotonic; not before, after a claim that brought nothing
     link: str = "idle"  # "up" | "down" | "idle"
+    revision: int = 0  # of what is known about the server
 
     def see(self, link: str, now_s: float) -> bool:
         """Note the link's state; whether it is another one."""

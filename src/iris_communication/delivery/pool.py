@@ -15,8 +15,12 @@ from iris_communication.delivery.connection import Connection
 from iris_communication.delivery.source import SpoolFile
 from iris_communication.errors import DeliveryStopped, Effect, IrisError, Scope
 from iris_communication.item import Delivered, Item
+from iris_communication.outbox.attempt import open_tokens
 from iris_communication.settings import DeliverySettings, Secret, Server
+from iris_communication.sftp import wire
+from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.put import Upload, put
+from iris_communication.sftp.session import Talk
 from iris_communication.transport.contract import Transport
 
 TEMP_PREFIX = ".iris-"
@@ -54,12 +58,9 @@ class SftpCarrier:
         fingerprint = item.fingerprint
         assert fingerprint is not None, "a claimed item has its bytes"
         assert item.token is not None, "a claimed item has a token"
-        try:
-            connection = await self._connection(item.server_key)
-        except IrisError as error:
-            error.effect = item.effect  # nothing was tried
-            raise
+        connection = await self._connection(item.server_key)
         source = SpoolFile(self._spooled(item), fingerprint)
+        earlier = [_temp_path(item.remote_path, token) for token in open_tokens(item)]
         upload = Upload(
             final_path=os.fsencode(item.remote_path),
             temp_path=_temp_path(item.remote_path, item.token),
@@ -67,10 +68,10 @@ class SftpCarrier:
             sha256=fingerprint.sha256,
             confirm_source=source.confirm,
             finished=item.effect is Effect.UNKNOWN,
-            earlier_temp=_temp_path(item.remote_path, item.earlier_token) if item.earlier_token else None,
+            earlier_temp=earlier.pop() if earlier else None,
         )
         try:
-            landed = await connection.run(put(upload, connection.capabilities), source)
+            landed = await connection.run(_deliver(upload, earlier, connection.capabilities), source)
         except IrisError as error:
             if error.scope in (Scope.LINK, Scope.SERVER):
                 error.effect = upload.effect
@@ -140,6 +141,14 @@ class SftpCarrier:
             return
         wait_s = self._settings.idle_close_s - (idle_s if connection.live == 0 else 0.0)
         asyncio.get_running_loop().call_later(wait_s, self._close_when_idle, server_key, connection)
+
+
+def _deliver(upload: Upload, older: list[bytes], capabilities: Capabilities) -> Talk:
+    """`put`, after the temp files of attempts before the earlier one are cleared away. Whether one of those had
+    arrived needs no question: then `put` finds the same bytes under the final name."""
+    if older:
+        yield tuple(map(wire.Remove, older))
+    return (yield from put(upload, capabilities))
 
 
 def _temp_path(remote_path: str, token: str) -> bytes:

@@ -21,9 +21,12 @@ class SpoolFile:
         self._digest = hashlib.sha256()
         self._whole: bytes | None = None
         self._descriptor: int | None = None
+        self._closed = False
 
     def read(self, offset: int, size_bytes: int) -> bytes:
         """The next bytes, in ascending order. Raises SpoolMissing, or SourceChanged when there are fewer."""
+        if self._closed:  # its upload was broken off, and the link still had room for it
+            raise SpoolMissing(f"{self._path} was closed")
         try:
             data = self._piece(offset, size_bytes)
         except OSError as error:
@@ -39,6 +42,7 @@ class SpoolFile:
             raise SourceChanged(f"{self._path} was changed after it was accepted: its SHA-256 is another one")
 
     def close(self) -> None:
+        self._closed = True
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

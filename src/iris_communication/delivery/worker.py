@@ -14,6 +14,8 @@ import asyncio
 import contextlib
 import logging
 import random
+import threading
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -21,10 +23,10 @@ from typing import Any
 from iris_communication.clock import Clock
 from iris_communication.decisions import breaker as breaking
 from iris_communication.decisions.breaker import BreakerState
-from iris_communication.decisions.retry import after_failure
+from iris_communication.decisions.retry import Decision, after_failure
 from iris_communication.delivery.carrier import Carrier
 from iris_communication.delivery.lane import Lane
-from iris_communication.errors import DeliveryStopped, Effect, IrisError, RemoteFailure
+from iris_communication.errors import DeliveryStopped, Effect, IrisError, RemoteFailure, Retry, Scope
 from iris_communication.item import Delivered, Event, Item
 from iris_communication.outbox.keeper import Keeper
 from iris_communication.outbox.messages import Settle
@@ -65,6 +67,10 @@ class Worker:
         self._ended = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news = asyncio.Event()
+        # What the keeper has handed out on its own thread. A call scheduled on the loop could be lost with the loop.
+        self._handover = threading.Lock()
+        self._arrived: deque[tuple[str, list[Item]]] = deque()
+        self._gone = False
 
     # Called by any thread.
 
@@ -91,14 +97,15 @@ class Worker:
         """New facts about a server: what only a person could mend may be mended."""
         loop = self._loop
         if loop is not None and not self._ended:
-            loop.call_soon_threadsafe(self._release_breaker, server_key)
+            with contextlib.suppress(RuntimeError):  # as above
+                loop.call_soon_threadsafe(self._release_breaker, server_key)
 
     # All below runs on the loop's thread.
 
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._carrier.on_change = self._news.set
-        self._keeper.subscribe(self.wake)
+        self._keeper.subscribe(self.wake, self.server_changed)
         try:
             while True:
                 self._news.clear()
@@ -115,6 +122,8 @@ class Worker:
 
     def _turn(self) -> float | None:
         """Start what may start, ask for more; how long nothing will change by itself, or None: all is done."""
+        while self._arrived:
+            self._take(*self._arrived.popleft())
         now_s, drain = self._clock.monotonic_s(), self._drain
         if drain is not None and now_s >= drain.deadline_s:
             return None
@@ -160,23 +169,19 @@ class Worker:
 
     def _claimed(self, key: str, items: list[Item]) -> None:
         """The keeper's reply, on the keeper's thread."""
-        loop = self._loop
-        assert loop is not None, "claims are made while running"
-        try:
-            loop.call_soon_threadsafe(self._take, key, items)
-        except RuntimeError:
-            self._release(items)
+        with self._handover:
+            if not self._gone:
+                self._arrived.append((key, items))
+                self.wake()
+                return
+        self._release(items)
 
     def _take(self, key: str, items: list[Item]) -> None:
-        if self._ended:
-            self._release(items)
-            return
         lane = self._lanes[key]
         lane.claiming = False
         lane.claimed.extend(items)
         if not items:  # the keeper could not hand any out: its disk fails, or they went elsewhere
             lane.claim_after_s = self._clock.monotonic_s() + CLAIM_PAUSE_S
-        self._news.set()
 
     def _start(self, key: str, lane: Lane, item: Item, now_s: float) -> None:
         lane.breaker = breaking.on_start(lane.breaker, now_s)
@@ -185,38 +190,53 @@ class Worker:
         task.add_done_callback(lane.under_way.discard)
 
     async def _carry(self, key: str, lane: Lane, item: Item) -> None:
+        revision = lane.revision
         try:
             delivered = await self._carrier.carry(item)
         except IrisError as error:
-            self._failed(key, lane, item, error)
+            self._failed(key, lane, item, error, revision)
         except asyncio.CancelledError:
-            self._failed(key, lane, item, DeliveryStopped(f"{item.remote_path!r} was broken off", effect=Effect.UNSEEN))
+            broken_off = DeliveryStopped(f"{item.remote_path!r} was broken off", effect=_unclear(item))
+            self._failed(key, lane, item, broken_off, revision)
             raise
         except Exception as raised:  # noqa: BLE001 - an injected carrier may raise anything; it is logged in _failed
             what = f"{item.remote_path!r} failed in an unforeseen way: {raised!r}"
-            unforeseen = RemoteFailure(what, effect=Effect.UNSEEN)
+            unforeseen = RemoteFailure(what, effect=_unclear(item))
             unforeseen.__cause__ = raised
-            self._failed(key, lane, item, unforeseen)
+            self._failed(key, lane, item, unforeseen, revision)
         else:
             self._delivered(key, lane, item, delivered)
-        self._news.set()
+        finally:
+            task = asyncio.current_task()
+            assert task is not None, "it runs as a task"
+            lane.under_way.discard(task)  # before the news: whoever hears them counts what is under way
+            self._news.set()
 
     def _delivered(self, key: str, lane: Lane, item: Item, delivered: Delivered) -> None:
         self._answered(key, lane)
         self._keeper.settle(Settle(item, Event.DELIVER, delivered=delivered))
         log.debug("delivered %s to %s as %r", item.id, key, delivered.final_path)
 
-    def _failed(self, key: str, lane: Lane, item: Item, error: IrisError) -> None:
+    def _failed(self, key: str, lane: Lane, item: Item, error: IrisError, revision: int) -> None:
+        """`revision` is that of the facts about the server that were tried."""
         decision = after_failure(error, item.attempts, self._settings, self._luck())
-        effect = error.effect
-        if decision.event is Event.RELEASE:
-            effect = item.effect if effect is Effect.NONE else effect  # no attempt was made, or it found out nothing
-            self._trouble(key, lane, error)
+        if error.scope is Scope.OUTBOX:
+            decision = Decision(Event.RELEASE)
+            self._pause(key, lane, error)
+        elif decision.event is Event.RELEASE:
+            self._trouble(key, lane, error, revision)
         else:
             self._answered(key, lane)
             then = f"next try in {decision.delay_s:.0f} s" if decision.event is Event.FAIL else "given up"
             log.error("%s (%s): %s; %s. %s", item.remote_path, item.id, error, then, error.hint, exc_info=error)
-        self._keeper.settle(Settle(item, decision.event, error=error, effect=effect, delay_s=decision.delay_s))
+        self._keeper.settle(Settle(item, decision.event, error=error, effect=error.effect, delay_s=decision.delay_s))
+
+    def _pause(self, key: str, lane: Lane, error: IrisError) -> None:
+        """Our own disk refuses: nobody's attempt, and nothing is gained by trying the next one at once."""
+        log.error("%s waits: %s. %s", key, error, error.hint)
+        lane.claim_after_s = self._clock.monotonic_s() + CLAIM_PAUSE_S
+        self._release([*lane.claimed])
+        lane.claimed.clear()
 
     def _answered(self, key: str, lane: Lane) -> None:
         """The server did its part."""
@@ -224,8 +244,10 @@ class Worker:
         if lane.see("up", self._clock.wall_s()):
             log.info("the link to %s is up", key)
 
-    def _trouble(self, key: str, lane: Lane, error: IrisError) -> None:
-        if isinstance(error, DeliveryStopped):
+    def _trouble(self, key: str, lane: Lane, error: IrisError, revision: int) -> None:
+        if isinstance(error, DeliveryStopped) or (
+            error.retry is Retry.AFTER_OPERATOR and revision != lane.revision  # the operator was faster
+        ):
             lane.breaker = breaking.on_release(lane.breaker)
             return
         now_s = self._clock.monotonic_s()
@@ -243,25 +265,43 @@ class Worker:
 
     def _release_breaker(self, key: str) -> None:
         lane = self._lanes.get(key)
-        if lane is not None and lane.breaker.state is BreakerState.HELD:
+        if lane is None:
+            return
+        lane.revision += 1
+        if lane.breaker.state is BreakerState.HELD:
             lane.breaker = breaking.Breaker()
             self._news.set()
 
     def _release(self, items: list[Item]) -> None:
+        """Items that were not begun."""
         for item in items:
-            self._keeper.settle(Settle(item, Event.RELEASE, effect=item.effect))
+            self._keeper.settle(Settle(item, Event.RELEASE))
 
     async def _wind_down(self) -> None:
         """End what is under way; its outcome is settled by each item's own task."""
         self._ended = True
         self._keeper.subscribe(lambda: None)
-        await self._carrier.close()
+        try:
+            await self._carrier.close()
+        except Exception:
+            log.exception("the carrier failed to close; what it carries is broken off")
         tasks = [task for lane in self._lanes.values() for task in lane.under_way]
         if tasks:
             _, left = await asyncio.wait(tasks, timeout=CLOSE_GRACE_S)
             for task in left:
                 task.cancel()
             await asyncio.gather(*left, return_exceptions=True)
+        with self._handover:
+            self._gone = True
+        for _, items in self._arrived:
+            self._release(items)
         for lane in self._lanes.values():
-            self._release(list(lane.claimed))
+            self._release([*lane.claimed])
             lane.claimed.clear()
+            if lane.link == "up":
+                lane.see("idle", self._clock.wall_s())
+
+
+def _unclear(item: Item) -> Effect:
+    """Of an attempt that ended nobody knows how: what was known before it is never forgotten for less."""
+    return Effect.UNKNOWN if item.effect is Effect.UNKNOWN else Effect.UNSEEN

@@ -15,24 +15,39 @@ ANSWER_LOOK_S = 1.0  # how often a waiting caller makes sure that the keeper sti
 class Answer:
     """One message's reply, for the thread that waits for it."""
 
+    NONE_YET = object()
+
     def __init__(self) -> None:
         self._replies: queue.SimpleQueue[Any] = queue.SimpleQueue()
 
     def give(self, reply: Any) -> None:
         self._replies.put(reply)
 
-    def wait(self, alive: Callable[[], bool]) -> Any:
-        """The reply; an exception given as the reply is raised. Raises NotStarted when the keeper has ended."""
+    def wait(self, alive: Callable[[], bool], timeout_s: float | None = None) -> Any:
+        """The reply, or NONE_YET after `timeout_s`; an exception given as the reply is raised. Raises NotStarted when
+        the keeper has ended."""
         while True:
+            look_s = ANSWER_LOOK_S if timeout_s is None else min(ANSWER_LOOK_S, timeout_s)
             try:
-                reply = self._replies.get(timeout=ANSWER_LOOK_S)
+                reply = self._replies.get(timeout=look_s)
             except queue.Empty:
+                if timeout_s is not None:
+                    timeout_s -= look_s
+                    if timeout_s <= 0.0:
+                        return self.NONE_YET
                 if alive():
                     continue
-                reply = NotStarted("the outbox was closed before it answered")
+                reply = self._last_word()
             if isinstance(reply, BaseException):
                 raise reply
             return reply
+
+    def _last_word(self) -> Any:
+        """The keeper has ended; it may have answered just before."""
+        try:
+            return self._replies.get_nowait()
+        except queue.Empty:
+            return NotStarted("the outbox was closed before it answered")
 
 
 @dataclass(frozen=True, slots=True)

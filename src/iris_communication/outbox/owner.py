@@ -4,52 +4,69 @@ A record lock belongs to the process, so it does not stop a second uploader with
 file says who holds it, for the message the other one gets.
 """
 
+import contextlib
 import fcntl
 import json
 import os
 import threading
+from datetime import UTC, datetime
 from pathlib import Path
 
 from iris_communication.errors import OutboxInUse, OutboxStorageError
+
+FACTS_BYTES = 128
 
 _held: set[tuple[int, int]] = set()  # (device, inode) of the lock files this process holds
 _held_lock = threading.Lock()
 
 
 class Owner:
-    """Raises OutboxInUse, naming process and start time, when another one holds the outbox."""
+    """Raises OutboxInUse, naming process and start time, when another one holds the outbox; OutboxStorageError."""
 
     def __init__(self, folder: Path, now_s: float) -> None:
         path = folder / "owner.lock"
-        try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise OutboxStorageError(f"cannot open {path}: {error.strerror}") from error
-        facts = os.fstat(self._descriptor)
-        self._mark = (facts.st_dev, facts.st_ino)
         with _held_lock:
-            if self._mark in _held:
-                # The descriptor stays open: closing any descriptor of the file would drop the lock of the first.
-                raise OutboxInUse(f"the outbox {folder} is in use by another uploader of this process")
+            _refuse_if_ours(folder, path)
             try:
-                fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                try:
+                    self._take(folder, now_s)
+                except BaseException:
+                    os.close(self._descriptor)
+                    raise
             except OSError as error:
-                holder = _holder(self._descriptor)
-                os.close(self._descriptor)
-                raise OutboxInUse(f"the outbox {folder} is in use by {holder}") from error
+                raise OutboxStorageError(f"cannot hold {path}: {error.strerror}") from error
+            facts = os.fstat(self._descriptor)
+            self._mark = (facts.st_dev, facts.st_ino)
             _held.add(self._mark)
-        os.ftruncate(self._descriptor, 0)
-        os.pwrite(self._descriptor, json.dumps({"pid": os.getpid(), "since_s": now_s}).encode(), 0)
 
     def release(self) -> None:
         with _held_lock:
             _held.discard(self._mark)
             os.close(self._descriptor)
 
+    def _take(self, folder: Path, now_s: float) -> None:
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise OutboxInUse(f"the outbox {folder} is in use by {_holder(self._descriptor)}") from error
+        # Always as long, and written over what is there: that needs no room on a disk that is full.
+        facts = json.dumps({"pid": os.getpid(), "since_s": now_s})
+        os.pwrite(self._descriptor, facts.ljust(FACTS_BYTES).encode(), 0)
+
+
+def _refuse_if_ours(folder: Path, path: Path) -> None:
+    """Asked before the file is opened: closing any descriptor of it would drop the lock this process holds."""
+    with contextlib.suppress(OSError):
+        facts = os.stat(path)
+        if (facts.st_dev, facts.st_ino) in _held:
+            raise OutboxInUse(f"the outbox {folder} is in use by another uploader of this process")
+
 
 def _holder(descriptor: int) -> str:
     try:
-        facts = json.loads(os.pread(descriptor, 200, 0))
-        return f"process {int(facts['pid'])}, started at {float(facts['since_s']):.0f} (Unix time)"
-    except (ValueError, KeyError, TypeError):
+        facts = json.loads(os.pread(descriptor, FACTS_BYTES, 0))
+        since = datetime.fromtimestamp(facts["since_s"], UTC)
+        return f"process {int(facts['pid'])}, since {since:%Y-%m-%d %H:%M:%S} UTC"
+    except (ValueError, KeyError, TypeError, OverflowError):
         return "another process"

@@ -27,18 +27,19 @@ class Picture:
         return self._waiting + len(self.in_flight)
 
     def count(self, change: Change) -> None:
-        """One committed change."""
+        """One committed change. What the item was before follows from the transition table: in flight, if it is known
+        here as that; else dead, if it waits now; else waiting."""
         item = change.item
-        before = self.in_flight.pop(item.id, None)
+        was_in_flight = self.in_flight.pop(item.id, None) is not None
         if isinstance(change, Insert):
             self._queued += 1
         elif isinstance(change, Deliver):
             self._uploaded += 1
-        elif before is None and item.state is State.IN_FLIGHT:
-            self._shift(item, -1)
-        elif before is None:  # a dead one waits again
+        elif not was_in_flight and item.state is State.WAITING:
             self.dead -= 1
             self._dead_items = [dead for dead in self._dead_items if dead.id != item.id]
+        elif not was_in_flight:
+            self._shift(item, -1)
         if item.state is State.WAITING:
             self._shift(item, +1)
         elif item.state is State.IN_FLIGHT:
@@ -52,9 +53,11 @@ class Picture:
         the next picture has it."""
         try:
             self._oldest_accepted_s = self.store.oldest_accepted_s() if self.queue_size else None
+            if len(self._dead_items) < min(self.dead, DEAD_SHOWN):  # others move up when shown ones wait again
+                self._dead_items = [_shown(item) for item in self.store.dead(DEAD_SHOWN)]
             for key, lane in self._lanes.items():
-                if lane.retrying:
-                    self._lanes[key] = lane._replace(next_due_s=self.store.next_due_s(key))
+                next_due_s = self.store.next_due_s(key) if lane.retrying else None
+                self._lanes[key] = lane._replace(next_due_s=next_due_s)
         except OutboxStorageError:
             pass
         return View(

@@ -27,14 +27,21 @@ class Receipt:
 
     def wait_delivered(self, timeout_s: float | None = None) -> Delivered:
         """Raises the error the item died of, or LinkTimeout when it is still owed after `timeout_s`."""
-        if not self._done.wait(timeout_s):
-            raise LinkTimeout(f"{self.id} is not delivered after {timeout_s:g} s; it stays owed")
-        if isinstance(self._outcome, Delivered):
-            return self._outcome
-        assert self._outcome is not None, "set before the event"
-        raise self._outcome
+        self._done.wait(timeout_s)
+        outcome = self._outcome
+        if isinstance(outcome, Delivered):
+            return outcome
+        if outcome is None:  # not yet, or dead and asked to wait again just now
+            after = "" if timeout_s is None else f" after {timeout_s:g} s"
+            raise LinkTimeout(f"{self.id} is not delivered{after}; it stays owed")
+        raise outcome
 
     def settle(self, outcome: Delivered | IrisError) -> None:
         """Called by the keeper, once the outcome is committed."""
         self._outcome = outcome
         self._done.set()
+
+    def owe_again(self) -> None:
+        """Called by the keeper: the dead item waits again."""
+        self._done.clear()
+        self._outcome = None

@@ -40,7 +40,14 @@ def recover(store: Store, spool: Spool) -> None:
         store.commit(changes[start : start + CHANGES_AT_ONCE])
     for item_id in sizes:
         if store.state(item_id) != State.DEAD.value:
-            spool.discard(item_id)
+            _sweep(spool, item_id)
+
+
+def _sweep(spool: Spool, item_id: str) -> None:
+    try:
+        spool.discard(item_id)
+    except OSError as error:
+        log.error("%s belongs to no item and cannot be removed: %s", spool.path(item_id), error.strerror)
 
 
 def _cut_off(item: Item) -> Item:

@@ -9,34 +9,34 @@ import contextlib
 import json
 import logging
 import os
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from iris_communication.errors import OutboxStorageError, ServerUnresolved
+from iris_communication.errors import InvalidRequest, OutboxStorageError, ServerUnresolved
+from iris_communication.item import Item
+from iris_communication.remote_path import remote_path
 from iris_communication.settings import Secret, Server
 
 log = logging.getLogger(__name__)
 
+PLACES_MAX = 100  # of one account; a program may well make a folder a day
+
 
 class Servers:
+    """One account is one key, whatever the folders on it: its places are kept apart, all else is the latest word."""
+
     def __init__(self, folder: Path) -> None:
         self._addresses_path = folder / "servers.json"
         self._secrets_path = folder / "secrets.json"
-        stored = _read(self._addresses_path)
-        self._names: Mapping[str, str] = stored.get("names", {})
-        self._servers: Mapping[str, Server] = {key: Server(**facts) for key, facts in stored.get("servers", {}).items()}
-        self._secrets: Mapping[str, Secret] = {key: Secret(**facts) for key, facts in _read(self._secrets_path).items()}
+        self._names, self._places = _read(self._addresses_path, _addresses) or ({}, {})
+        self._secrets = _read(self._secrets_path, _secrets) or {}
 
-    def knows(self, server: Server, secret: Secret, name: str | None = None) -> bool:
+    def knows(self, server: Server, secret: Secret) -> bool:
         """Whether `remember` would change nothing."""
         key = server.key
-        return (
-            self._servers.get(key) == server
-            and (not secret or self._secrets.get(key) == secret)
-            and (name is None or self._names.get(name) == key)
-        )
+        return server in self._places.get(key, ()) and (not secret or self._secrets.get(key) == secret)
 
     def remember(self, server: Server, secret: Secret, name: str | None = None) -> None:
         """Store an address and, where one is given, its secret; the latest word wins."""
@@ -45,15 +45,20 @@ class Servers:
             secrets = {**self._secrets, key: secret}
             _replace(self._secrets_path, {k: _without_none(asdict(s)) for k, s in secrets.items()})
             self._secrets = secrets
-        servers = {**self._servers, key: server}
-        names = self._names if name is None else {**self._names, name: key}
-        _replace(self._addresses_path, {"names": names, "servers": {k: asdict(s) for k, s in servers.items()}})
-        self._servers, self._names = servers, names
+        others = (replace(place, host_key=server.host_key) for place in self._places.get(key, ()))
+        here = [server, *(place for place in others if place != server)]
+        places = {**self._places, key: tuple(here[:PLACES_MAX])}
+        names = self._names if name is None else {**self._names, name: server}
+        stored = {
+            "names": {n: asdict(s) for n, s in names.items()},
+            "servers": {k: [asdict(s) for s in found] for k, found in places.items()},
+        }
+        _replace(self._addresses_path, stored)
+        self._names, self._places = names, places
 
     def named(self, name: str) -> Server | None:
-        """The server configured under `name`."""
-        key = self._names.get(name)
-        return self._servers.get(key) if key is not None else None
+        """The server configured under `name`, with the folder that was configured with it."""
+        return self._names.get(name)
 
     @property
     def names(self) -> list[str]:
@@ -61,34 +66,55 @@ class Servers:
 
     def resolve(self, server_key: str) -> tuple[Server, Secret]:
         """Raises ServerUnresolved when the address or the secret is not on record (any more)."""
-        server, secret = self._servers.get(server_key), self._secrets.get(server_key)
-        if server is None or secret is None:
-            what = "address" if server is None else "password or key"
+        places, secret = self._places.get(server_key), self._secrets.get(server_key)
+        if not places or secret is None:
+            what = "password or key" if places else "address"
             raise ServerUnresolved(f"the outbox has no {what} for {server_key}")
-        return server, secret
+        return places[0], secret
 
-    def info(self, server_key: str) -> dict[str, Any]:
-        """A server as a `sftp_server_info` mapping, secret included: for an injected transferData() only."""
-        server, secret = self.resolve(server_key)
+    def info(self, item: Item) -> dict[str, Any]:
+        """The server of an item as the `sftp_server_info` mapping it was queued with, secret included: for an
+        injected transferData() only. Raises ServerUnresolved."""
+        server, secret = self.resolve(item.server_key)
+        for place in self._places[item.server_key]:
+            with contextlib.suppress(InvalidRequest):
+                path = remote_path(place, item.source_path, item.project_settings, item.folder_type)
+                if path == item.remote_path:
+                    server = place
+                    break
         return {**asdict(server), **_without_none(asdict(secret))}
+
+
+def _addresses(stored: dict[str, Any]) -> tuple[dict[str, Server], dict[str, tuple[Server, ...]]]:
+    names = {str(name): Server(**facts) for name, facts in stored["names"].items()}
+    places = {str(key): tuple(Server(**facts) for facts in found) for key, found in stored["servers"].items()}
+    return names, places
+
+
+def _secrets(stored: dict[str, Any]) -> dict[str, Secret]:
+    return {str(key): Secret(**facts) for key, facts in stored.items()}
 
 
 def _without_none(facts: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in facts.items() if value is not None}
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """An unreadable file is put aside: the items of its servers wait until the server is passed once more."""
+Parsed = TypeVar("Parsed")
+
+
+def _read(path: Path, parse: Callable[[dict[str, Any]], Parsed]) -> Parsed | None:
+    """None where there is no file. An unreadable one is put aside: the items of its servers wait until those are
+    passed once more."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        return parse(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        log.error("%s cannot be read (%s); it is put aside, pass the servers' addresses and secrets again", path, error)
+        return None
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+        what = type(error).__name__
+        log.error("%s cannot be read (%s); it is put aside, pass the servers' addresses and secrets again", path, what)
         with contextlib.suppress(OSError):
             path.replace(path.with_suffix(".damaged"))
-        return {}
-    return found if isinstance(found, dict) else {}
+        return None
 
 
 def _replace(path: Path, content: Any) -> None:
@@ -97,7 +123,9 @@ def _replace(path: Path, content: Any) -> None:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:
             os.fchmod(descriptor, 0o600)  # a left-over file may have had another mode
-            os.write(descriptor, json.dumps(content, indent=1).encode())
+            left = memoryview(json.dumps(content, indent=1).encode())
+            while left:  # a disk that is nearly full takes a part and says so
+                left = left[os.write(descriptor, left) :]
             os.fsync(descriptor)
         finally:
             os.close(descriptor)

@@ -19,7 +19,14 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from iris_communication.errors import IrisError, OutboxStorageError, SourceMissing, SourceNotAFile, SourceUnreadable
+from iris_communication.errors import (
+    IrisError,
+    OutboxStorageError,
+    SourceMissing,
+    SourceNotAFile,
+    SourceUnreadable,
+    SpoolMissing,
+)
 from iris_communication.item import Fingerprint, Take
 
 COPY_MAX_BYTES = 1024 * 1024
@@ -42,24 +49,21 @@ class Spool:
 
         Raises SourceMissing, SourceUnreadable, SourceNotAFile; OutboxStorageError when our own disk refuses.
         """
-        descriptor = _open_source(source)
+        descriptor, facts = open_source(source)
         try:
-            facts = os.fstat(descriptor)
-            if not stat.S_ISREG(facts.st_mode):
-                raise SourceNotAFile(f"{source!r} is {_kind(facts.st_mode)}, not a regular file")
             target = os.fspath(self.path(item_id))
-            with self._errors(source):
+            with self._errors(f"take {source!r} into the spool {self._folder}"):
                 linked = (take is Take.MOVE or facts.st_size > COPY_MAX_BYTES) and _link(source, facts, target)
-                sha256, size_bytes = _hash(descriptor, source) if linked else _copy(descriptor, target, source)
-                if linked:
-                    os.fdatasync(descriptor)
+                hold = _sync_link if linked else _copy
+                sha256, size_bytes = hold(descriptor, target, source)
         finally:
             os.close(descriptor)
-        return Fingerprint(facts.st_dev, facts.st_ino, size_bytes, facts.st_mtime_ns, sha256)
+        device, inode, _, mtime_ns = _identity(facts)
+        return Fingerprint(device, inode, size_bytes, mtime_ns, sha256)
 
     def sync(self) -> None:
         """Make the names durable of all files taken since the last call."""
-        with self._errors(os.fspath(self._folder)):
+        with self._errors(f"sync the spool {self._folder}"):
             descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
             try:
                 os.fsync(descriptor)
@@ -68,18 +72,22 @@ class Spool:
 
     @contextlib.contextmanager
     def named(self, item_id: str, name: str) -> Iterator[Path]:
-        """The bytes under a file name of the caller's, while the context lasts: for code that sends a path's name."""
+        """The bytes under a file name of the caller's, while the context lasts: for code that sends a path's name.
+        Raises SpoolMissing, OutboxStorageError."""
         folder = self._named / item_id
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = folder / name
+        if not self.path(item_id).exists():
+            raise SpoolMissing(f"{name!r} ({item_id}) is gone from the spool {self._folder}")
         try:
-            path = folder / name
-            path.unlink(missing_ok=True)
-            try:
-                os.link(self.path(item_id), path)
-            except OSError as error:
-                if error.errno not in _CANNOT_LINK:
-                    raise
-                shutil.copyfile(self.path(item_id), path)
+            with self._errors(f"hand out {name!r} in {folder}"):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                path.unlink(missing_ok=True)
+                try:
+                    os.link(self.path(item_id), path)
+                except OSError as error:
+                    if error.errno not in _CANNOT_LINK:
+                        raise
+                    shutil.copyfile(self.path(item_id), path)
             yield path
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -95,13 +103,11 @@ class Spool:
             return {entry.name: entry.stat(follow_symlinks=False).st_size for entry in entries}
 
     @contextlib.contextmanager
-    def _errors(self, source: str) -> Iterator[None]:
+    def _errors(self, doing: str) -> Iterator[None]:
         try:
             yield
         except OSError as error:
-            raise OutboxStorageError(
-                f"cannot take {source!r} into the spool {self._folder}: {error.strerror}"
-            ) from error
+            raise OutboxStorageError(f"cannot {doing}: {error.strerror}") from error
 
 
 def still_is(source: str, fingerprint: Fingerprint) -> bool:
@@ -110,18 +116,29 @@ def still_is(source: str, fingerprint: Fingerprint) -> bool:
         facts = os.stat(source)
     except OSError:
         return False
-    found = (facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns)
-    return found == (fingerprint.device, fingerprint.inode, fingerprint.size_bytes, fingerprint.mtime_ns)
+    taken = (fingerprint.device, fingerprint.inode, fingerprint.size_bytes, fingerprint.mtime_ns)
+    return _identity(facts) == taken
 
 
-def _open_source(source: str) -> int:
+def _identity(facts: os.stat_result) -> tuple[int, int, int, int]:
+    """Device, inode, size and time; the time in the bits a database has for it, however wrong it was set."""
+    return facts.st_dev, facts.st_ino, facts.st_size, min(facts.st_mtime_ns, (1 << 63) - 1)
+
+
+def open_source(source: str) -> tuple[int, os.stat_result]:
+    """A descriptor of a regular file. Raises SourceMissing, SourceUnreadable, SourceNotAFile."""
     try:
         # Not blocking: a named pipe would otherwise wait for a writer for ever.
-        return os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SourceMissing(f"{source!r} does not exist") from error
     except OSError as error:
         raise _unreadable(source, error) from error
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)
+        raise SourceNotAFile(f"{source!r} is {_kind(facts.st_mode)}, not a regular file")
+    return descriptor, facts
 
 
 def _unreadable(source: str, error: OSError) -> IrisError:
@@ -168,11 +185,17 @@ def _copy(descriptor: int, target: str, source: str) -> tuple[str, int]:
     return digest.hexdigest(), size_bytes
 
 
-def _hash(descriptor: int, source: str) -> tuple[str, int]:
+def _sync_link(descriptor: int, target: str, source: str) -> tuple[str, int]:
+    """Sync what is open, whose second name is `target`; (sha256 hex, size). A failure takes that name back."""
     digest, size_bytes = hashlib.sha256(), 0
-    for piece in _pieces(descriptor, source):
-        digest.update(piece)
-        size_bytes += len(piece)
+    try:
+        for piece in _pieces(descriptor, source):
+            digest.update(piece)
+            size_bytes += len(piece)
+        os.fdatasync(descriptor)
+    except BaseException:
+        os.unlink(target)
+        raise
     return digest.hexdigest(), size_bytes
 
 

@@ -91,7 +91,7 @@ class SqliteStore:
     def peek(self, server_key: str, boot_s: float, limit: int) -> list[Item]:
         due = self._all("peek_due", server_key, boot_s, limit)
         fresh = self._all("peek_fresh", server_key, limit)
-        due = due[: max(limit // 2, limit - len(fresh))]
+        due = due[: max((limit + 1) // 2, limit - len(fresh))]  # rounded up: one at a time must not starve them
         return [_item(row) for row in (*due, *fresh[: limit - len(due)])]
 
     def lanes(self) -> dict[str, Lane]:
@@ -152,7 +152,9 @@ class SqliteStore:
 
 def _row(item: Item) -> tuple[Any, ...]:
     mark = item.fingerprint
-    source = (mark.device, mark.inode, mark.size_bytes, mark.mtime_ns, mark.sha256) if mark else (None,) * 5
+    source: tuple[Any, ...] = (None,) * 5
+    if mark is not None:
+        source = (_signed(mark.device), _signed(mark.inode), mark.size_bytes, mark.mtime_ns, mark.sha256)
     state, *others = _mutable(item)
     return (
         item.sequence,
@@ -198,7 +200,7 @@ def _item(row: tuple[Any, ...]) -> Item:
         folder_type=folder_type,
         project_settings=json.loads(project_settings),
         take=Take(take),
-        fingerprint=Fingerprint(device, inode, size_bytes, mtime_ns, sha256) if sha256 is not None else None,
+        fingerprint=_fingerprint(device, inode, size_bytes, mtime_ns, sha256) if sha256 is not None else None,
         accepted_s=accepted_s,
         state=State(state),
         attempts=attempts,
@@ -208,3 +210,12 @@ def _item(row: tuple[Any, ...]) -> Item:
         effect=Effect(effect),
         last_error=Failure(*json.loads(last_error)) if last_error else None,
     )
+
+
+def _fingerprint(device: int, inode: int, size_bytes: int, mtime_ns: int, sha256: str) -> Fingerprint:
+    return Fingerprint(device % 2**64, inode % 2**64, size_bytes, mtime_ns, sha256)
+
+
+def _signed(number: int) -> int:
+    """A file system may number its files with all 64 bits; SQLite's integers have a sign."""
+    return number - 2**64 if number >= 2**63 else number

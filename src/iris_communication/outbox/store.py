@@ -56,8 +56,8 @@ class Store(Protocol):
         failed at the very end, all of it did: `state` tells."""
 
     def peek(self, server_key: str, boot_s: float, limit: int) -> list[Item]:
-        """Waiting items that may be sent now: those due for a retry (at most half the limit, while there are fresh
-        ones), then the fresh ones in order of acceptance. Its cost does not grow with the backlog."""
+        """Waiting items that may be sent now: those due for a retry (at most half the limit, rounded up, while there
+        are fresh ones), then the fresh ones in order of acceptance. Its cost does not grow with the backlog."""
 
     def lanes(self) -> dict[str, Lane]:
         """Of each server with waiting items; counted anew, so for the start only."""

@@ -48,7 +48,9 @@ def learn(software: str, extensions: Mapping[bytes, bytes], files_in_flight_max:
     return Capabilities(
         write_size_bytes=write_size,
         files_in_flight=files,
-        # OpenSSH links and unlinks, asyncssh looks first; Go's and others' servers overwrite without a word.
-        rename_refuses_existing="OpenSSH" in software or "AsyncSSH" in software,
+        # OpenSSH links and unlinks, asyncssh looks first; Go's and others' servers overwrite without a word. The banner
+        # is the SSH server's; another program may speak SFTP behind it, but hardly one that offers fsync as well.
+        rename_refuses_existing=("OpenSSH" in software or "AsyncSSH" in software)
+        and b"fsync@openssh.com" in extensions,
         tells_free_space=extensions.get(b"statvfs@openssh.com") == b"2",
     )

@@ -2,7 +2,7 @@
 
 Bytes: enough for the server's 2 MiB channel window and the pipe behind it; more only fills memory. Requests: a bound
 on what is unanswered, so that a server that answers slowly is not buried. Files: open handles are a server's scarcest
-good.
+good; some allow 64, one allows a single one, and few of them say so.
 """
 
 from dataclasses import dataclass
@@ -31,3 +31,38 @@ class Credit:
     def regain(self, size_bytes: int) -> None:
         self.bytes_used -= size_bytes
         self.requests_used -= 1
+
+
+@dataclass(slots=True)
+class Handles:
+    """How many files a server lets us hold open, learned from what it refuses.
+
+    It says no more than FAILURE or PERMISSION_DENIED when it has no handle left, which is also what it says of a file
+    that may not be opened at all. So a refusal with more files open than were ever granted before is doubted: nothing
+    beyond the number then open is asked for, and that OPEN goes once more when fewer are. Refused even then, it was
+    the file's own fault, and the limit falls again.
+    """
+
+    asked: int = 0  # OPENs on their way
+    open: int = 0  # granted, and their CLOSE not answered
+    proven: int = 0  # the most that were ever open at once
+    limit: int | None = None
+
+    def allow(self) -> bool:
+        return self.limit is None or self.asked + self.open < self.limit
+
+    def granted(self) -> None:
+        self.asked -= 1
+        self.open += 1
+        self.proven = max(self.proven, self.open)
+        if self.limit is not None:
+            self.limit = max(self.limit, self.open)
+
+    def refused(self, refused_at: int | None) -> bool:
+        """Whether the refusal is doubted. `refused_at`: how many were open when this OPEN was refused before."""
+        self.asked -= 1
+        if self.open > 0 and self.open == self.proven and (refused_at is None or self.open >= refused_at):
+            self.limit = self.open
+            return True
+        self.limit = None
+        return False

@@ -13,9 +13,12 @@ Rules.
   some servers append whatever the offset says.
 - After the first refused WRITE no further one of that file is sent; what follows it in the tuple (its CLOSE) is.
 - Data waits for credit, short requests do not wait behind data.
+- An OPEN that is refused while other files are open may mean no more than that too many are: it is asked again once
+  fewer are, and only then believed (see credit.Handles).
 
-What goes wrong. A reply nobody asked for, or bytes that are no packet, raise ProtocolViolation: the session is beyond
-repair then, and its owner calls `fail()`, which ends every conversation at once.
+What goes wrong. A reply nobody asked for or of a kind nobody asked for, or bytes that are no packet, raise
+ProtocolViolation: the session is beyond repair then, and its owner calls `fail()`, which ends every conversation at
+once.
 """
 
 from collections import deque
@@ -24,13 +27,22 @@ from typing import Any, NamedTuple, Protocol
 
 from iris_communication.errors import IrisError, ProtocolViolation
 from iris_communication.sftp import wire
-from iris_communication.sftp.credit import Credit
+from iris_communication.sftp.capabilities import SAFE_WRITE_SIZE
+from iris_communication.sftp.credit import Credit, Handles
 from iris_communication.sftp.status import StatusError
 
 Answer = wire.Reply | StatusError
 Talk = Generator[Any, Any, Any]  # yields requests or tuples of them, is sent a reply or a list of answers
 
 _STATUS_OK = b"\x00\x00\x00\x00"
+# What grants a request; all others are granted by a STATUS that says OK.
+_GRANTS: dict[type, type] = {
+    wire.Open: wire.Handle,
+    wire.Read: wire.Data,
+    wire.Stat: wire.Attributes,
+    wire.Extended: wire.ExtendedReply,
+}
+_MAY_MEAN_TOO_MANY = (wire.FX_FAILURE, wire.FX_PERMISSION_DENIED)
 
 
 class Source(Protocol):
@@ -38,10 +50,17 @@ class Source(Protocol):
         """Exactly that many bytes. Raises IrisError when they cannot be had any more."""
 
 
+class Turn(NamedTuple):
+    """Yielded like a request: wait until no other conversation of this session has the turn of that name. It is kept
+    until the conversation ends. For what must not be interleaved and the server does not keep apart."""
+
+    name: bytes
+
+
 class Conversation:
     """One generator under way; `result` or `error` is set once it has ended. `tag` is its owner's."""
 
-    __slots__ = ("answers", "broken", "error", "generator", "outstanding", "result", "single", "source", "tag")
+    __slots__ = ("answers", "broken", "error", "generator", "outstanding", "result", "single", "source", "tag", "turn")
 
     def __init__(self, generator: Talk, source: Source | None, tag: Any) -> None:
         self.generator = generator
@@ -51,6 +70,7 @@ class Conversation:
         self.single = True
         self.outstanding = 0
         self.broken: StatusError | None = None  # the first refused WRITE
+        self.turn: bytes | None = None  # it has, or waits for
         self.result: Any = None
         self.error: Exception | None = None
 
@@ -63,6 +83,16 @@ class Chunk(NamedTuple):
     offset: int
     size_bytes: int
     request_id: int
+
+
+class _Pending(NamedTuple):
+    """A request on its way, and whom its answer is for."""
+
+    conversation: Conversation
+    place: int  # of its answer among those its conversation waits for
+    size_bytes: int  # of data
+    request: wire.Request
+    refused_at: int | None = None  # of an OPEN asked again: how many files were open when it was refused
 
 
 class _Stream:
@@ -80,14 +110,17 @@ class _Stream:
 class Session:
     def __init__(self, credit: Credit | None = None) -> None:
         self.credit = credit or Credit()
-        self.write_size_bytes = 0  # set once the server's capabilities are known
+        self.handles = Handles()
+        self.write_size_bytes = SAFE_WRITE_SIZE  # until the server's capabilities are known
         self.extensions: dict[bytes, bytes] | None = None  # None until the server's VERSION has come
         self._buffer = bytearray()
         self._next_id = 0
         self._greeting: bytes | None = wire.init()
-        self._pending: dict[int, tuple[Conversation, int, int]] = {}  # id -> (whose, which answer, bytes of data)
-        self._short: deque[tuple[Conversation, int, wire.Request]] = deque()
+        self._pending: dict[int, _Pending] = {}  # by request id
+        self._short: deque[_Pending] = deque()
+        self._opens: deque[_Pending] = deque()
         self._streams: deque[_Stream] = deque()
+        self._turns: dict[bytes, deque[Conversation]] = {}  # the first has it, the others wait
         self._live: set[Conversation] = set()
         self._ended: list[Conversation] = []
 
@@ -136,25 +169,18 @@ class Session:
             self._greeting = None
         if self.extensions is None:
             return out
-        credit, short = self.credit, self._short
-        while short and budget_bytes > 0 and credit.requests_used < credit.requests_max:
-            conversation, index, request = short.popleft()
-            packet = self._sent(conversation, index, 0, request)
-            budget_bytes -= len(packet)
-            out.append(packet)
-        while self._streams and budget_bytes > 0:
-            piece = self._next_piece(self._streams[0])
+        while budget_bytes > 0:
+            piece = self._next_packet()
             if piece is None:
                 break
-            if piece:
-                budget_bytes -= piece.size_bytes if type(piece) is Chunk else len(piece)
-                out.append(piece)
+            budget_bytes -= piece.size_bytes if type(piece) is Chunk else len(piece)
+            out.append(piece)
         return out
 
     def unsent(self, chunk: Chunk, error: IrisError) -> None:
         """The data of `chunk` could not be read, so it was not sent: its conversation alone fails."""
-        conversation, _, size_bytes = self._pending.pop(chunk.request_id)
-        self.credit.regain(size_bytes)
+        conversation = self._pending.pop(chunk.request_id).conversation
+        self.credit.regain(chunk.size_bytes)
         conversation.broken = StatusError(wire.FX_FAILURE, str(error))
         conversation.broken.__cause__ = error
         self._settled(conversation)
@@ -163,37 +189,54 @@ class Session:
         """The session is dead: end every conversation with an error of its own, at once."""
         self._pending.clear()
         self._short.clear()
+        self._opens.clear()
         self._streams.clear()
+        self._turns.clear()
         for conversation in list(self._live):
             self._resume(conversation, None, error(), last=True)
 
-    def _sent(self, conversation: Conversation, index: int, size_bytes: int, request: Any) -> bytes:
+    def _next_packet(self) -> bytes | Chunk | None:
+        """None: nothing to send, or no credit for it."""
+        while self.credit.requests_used < self.credit.requests_max:
+            if self._short:
+                return self._sent(self._short.popleft())
+            if self._opens and self.handles.allow():
+                self.handles.asked += 1
+                return self._sent(self._opens.popleft())
+            if not self._streams:
+                return None
+            piece = self._next_piece(self._streams[0])
+            if piece != b"":
+                return piece
+        return None
+
+    def _sent(self, pending: _Pending) -> bytes:
         """Give the request an id, book it, and encode it."""
+        return pending.request.encode(self._book(pending))  # type: ignore[union-attr]  # a Write goes out in chunks
+
+    def _book(self, pending: _Pending) -> int:
         self._next_id = request_id = (self._next_id + 1) & 0xFFFFFFFF
-        self._pending[request_id] = (conversation, index, size_bytes)
-        self.credit.spend(size_bytes)
-        return request.encode(request_id)  # type: ignore[no-any-return]  # a request of any type encodes to bytes
+        self._pending[request_id] = pending
+        self.credit.spend(pending.size_bytes)
+        return request_id
 
     def _next_piece(self, stream: _Stream) -> bytes | Chunk | None:
-        """The next packet of a stream; None: no credit. A stream that has sent its last leaves the queue."""
+        """The next packet of a stream; None: no credit; empty: a WRITE was skipped. A stream that has sent its last
+        leaves the queue."""
         conversation, request = stream.conversation, stream.requests[stream.index]
         if type(request) is not wire.Write:
-            if self.credit.requests_used >= self.credit.requests_max:
-                return None
             self._advance_stream(stream)
-            return self._sent(conversation, stream.index - 1, 0, request)
-        if conversation.broken is not None:
+            return self._sent(_Pending(conversation, stream.index - 1, 0, request))
+        if conversation.broken is not None or not request.size_bytes:
             self._advance_stream(stream)
-            conversation.outstanding -= 1  # the WRITEs that are not sent any more
+            self._settled(conversation)  # what is not sent is not waited for
             return b""
         offset = request.offset if stream.offset < 0 else stream.offset
         left = request.offset + request.size_bytes - offset
         size_bytes = min(left, self.write_size_bytes)
         if not self.credit.allows(size_bytes):
             return None
-        self._next_id = request_id = (self._next_id + 1) & 0xFFFFFFFF
-        self._pending[request_id] = (conversation, stream.index, size_bytes)
-        self.credit.spend(size_bytes)
+        request_id = self._book(_Pending(conversation, stream.index, size_bytes, request))
         if size_bytes == left:
             self._advance_stream(stream)
         else:
@@ -210,15 +253,35 @@ class Session:
 
     def _answer(self, request_id: int, answer: Answer) -> None:
         try:
-            conversation, index, size_bytes = self._pending.pop(request_id)
+            pending = self._pending.pop(request_id)
         except KeyError:
             raise ProtocolViolation(f"an answer to request {request_id}, which is not open") from None
-        self.credit.regain(size_bytes)
-        if not size_bytes:
-            conversation.answers[index] = answer
+        conversation, request = pending.conversation, pending.request
+        kind = type(answer)
+        if kind is not StatusError and kind is not _GRANTS.get(type(request), wire.Status):
+            raise ProtocolViolation(f"{type(request).__name__} was answered by {kind.__name__}")
+        self.credit.regain(pending.size_bytes)
+        if type(request) is wire.Open and self._opened(pending, answer):
+            return
+        if type(request) is wire.Close:
+            self.handles.open -= 1
+        if type(request) is not wire.Write:
+            conversation.answers[pending.place] = answer
         elif type(answer) is StatusError and conversation.broken is None:
             conversation.broken = answer
         self._settled(conversation)
+
+    def _opened(self, pending: _Pending, answer: Answer) -> bool:
+        """Whether the OPEN has to be asked again before its refusal is believed."""
+        handles = self.handles
+        if type(answer) is not StatusError:
+            handles.granted()
+        elif answer.code not in _MAY_MEAN_TOO_MANY:
+            handles.asked -= 1
+        elif handles.refused(pending.refused_at):
+            self._opens.append(pending._replace(refused_at=handles.open))
+            return True
+        return False
 
     def _settled(self, conversation: Conversation) -> None:
         conversation.outstanding -= 1
@@ -255,14 +318,22 @@ class Session:
                 return
         self._live.discard(conversation)
         self._ended.append(conversation)
+        self._pass_on(conversation)
 
     def _ask(self, conversation: Conversation, wanted: Any) -> None:
+        if type(wanted) is Turn:
+            conversation.turn = wanted.name
+            waiting = self._turns.setdefault(wanted.name, deque())
+            waiting.append(conversation)
+            if waiting[0] is conversation:
+                self._resume(conversation, None, None)
+            return
         conversation.broken = None
         if type(wanted) is not tuple:  # requests are tuples of their own types
             conversation.single = True
             conversation.answers = [None]
             conversation.outstanding = 1
-            self._short.append((conversation, 0, wanted))
+            self._put_off(_Pending(conversation, 0, 0, wanted))
             return
         conversation.single = False
         conversation.answers = [None] * len(wanted)
@@ -270,4 +341,21 @@ class Session:
         if any(type(request) is wire.Write for request in wanted):
             self._streams.append(_Stream(conversation, wanted))
         else:
-            self._short.extend((conversation, index, request) for index, request in enumerate(wanted))
+            for index, request in enumerate(wanted):
+                self._put_off(_Pending(conversation, index, 0, request))
+
+    def _put_off(self, pending: _Pending) -> None:
+        """Until the next output()."""
+        (self._opens if type(pending.request) is wire.Open else self._short).append(pending)
+
+    def _pass_on(self, conversation: Conversation) -> None:
+        """Its turn, to the next that waits for it."""
+        name = conversation.turn
+        if name is None or name not in self._turns:
+            return
+        waiting = self._turns[name]
+        waiting.popleft()  # only who has the turn can have ended
+        if waiting:
+            self._resume(waiting[0], None, None)
+        else:
+            del self._turns[name]

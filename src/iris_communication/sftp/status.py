@@ -5,6 +5,8 @@ The codes say little: OpenSSH folds "exists", "disk full", "quota" and "read-onl
 protocol versions into version 3; those that matter are known here, the rest count as FAILURE.
 """
 
+import re
+
 from iris_communication.errors import IrisError, RemoteDiskFull, RemoteFailure, RemoteNameRefused, RemoteRefused
 from iris_communication.sftp.wire import (
     FX_BAD_MESSAGE,
@@ -28,6 +30,12 @@ NAMES = {
 }
 
 
+# In the words of strerror and of servers that write their own; a path in the text may hold any single word of it.
+_DISK_FULL = re.compile(
+    r"no space (left )?on|disk (is )?full|over quota|quota (\w+ )?exceeded|exceed\w* .*quota", re.IGNORECASE
+)
+
+
 class StatusError(Exception):
     """A request was refused; thrown into the conversation that asked."""
 
@@ -38,8 +46,7 @@ class StatusError(Exception):
 
     @property
     def says_disk_full(self) -> bool:
-        text = self.message.lower()
-        return self.code in (FX_NO_SPACE, FX_QUOTA) or "no space" in text or "quota" in text
+        return self.code in (FX_NO_SPACE, FX_QUOTA) or _DISK_FULL.search(self.message) is not None
 
 
 def blame(error: StatusError, doing: str, path: bytes) -> IrisError:

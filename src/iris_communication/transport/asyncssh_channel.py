@@ -45,8 +45,9 @@ class AsyncsshTransport:
         self, server: Server, secret: Secret, settings: DeliverySettings, receiver: Receiver
     ) -> "AsyncsshChannel":
         session = _Session(server, receiver)
-        client = _Client(host_keys.pinned(server) if server.host_key else host_keys.known(server))
-        options = _options(secret)
+        trust = host_keys.pinned(server) if server.host_key else host_keys.known(server)
+        client = _Client(trust)
+        options = _options(secret, trust)
         with _errors(server, client, settings.connect_timeout_s):
             async with asyncio.timeout(settings.connect_timeout_s):
                 connection, _ = await asyncssh.create_connection(
@@ -80,7 +81,8 @@ class AsyncsshChannel:
         chan.set_write_buffer_limits(1 << 30)
 
     def write(self, data: bytes | bytearray) -> None:
-        if not self._session.lost:
+        # It may be closing without our having been told yet: what is written then is lost like all that is unanswered.
+        if not self._session.lost and not self._chan.is_closing():
             self._chan.write(data)  # it copies whatever is bytes-like
 
     def close(self) -> None:
@@ -91,8 +93,8 @@ class AsyncsshChannel:
 class _Client(asyncssh.SSHClient):
     """Judges the host key, and remembers why it was refused: asyncssh's own message cannot say."""
 
-    def __init__(self, judge: host_keys.Verdict) -> None:
-        self._judge = judge
+    def __init__(self, trust: host_keys.Trust) -> None:
+        self._judge = trust.judge
         self.refusal: str | None = None
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
@@ -116,7 +118,7 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         self._receiver.channel_lost(LinkLost(f"the connection to {self._server.key} ended: {reason}"))
 
 
-def _options(secret: Secret) -> asyncssh.SSHClientConnectionOptions:
+def _options(secret: Secret, trust: host_keys.Trust) -> asyncssh.SSHClientConnectionOptions:
     """Nothing of the user's own ssh set-up applies by accident: only what was configured for this server."""
     keys: list[asyncssh.SSHKey] = []
     if secret.private_key is not None:
@@ -124,7 +126,7 @@ def _options(secret: Secret) -> asyncssh.SSHClientConnectionOptions:
     return asyncssh.SSHClientConnectionOptions(
         config=None,
         known_hosts=((), (), ()),  # empty, so that every key is put to _Client
-        server_host_key_algs="default",
+        server_host_key_algs=trust.algorithms,
         client_keys=keys,
         password=secret.password,
         agent_path=None,
@@ -143,7 +145,7 @@ def _private_key(text_or_path: str, passphrase: str | None) -> asyncssh.SSHKey:
         if "PRIVATE KEY" in text_or_path:
             return asyncssh.import_private_key(text_or_path, passphrase)
         return asyncssh.read_private_key(Path(text_or_path).expanduser(), passphrase)
-    except (OSError, asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: "~name" of a user there is not
         which = "given as text" if "PRIVATE KEY" in text_or_path else repr(text_or_path)
         raise CredentialsUnusable(f"the private key {which} cannot be used: {error}") from None
 
@@ -173,7 +175,8 @@ def _errors(server: Server, client: _Client, timeout_s: float) -> Iterator[None]
         raise LinkTimeout(f"{where} did not finish connecting within {timeout_s:g} s") from error
     except ConnectionRefusedError as error:
         raise ConnectionRefused(f"{where} refuses connections") from error
-    except socket.gaierror as error:
-        raise HostNotFound(f"the host name {server.host!r} cannot be resolved: {error.strerror}") from error
+    except (socket.gaierror, UnicodeError) as error:  # UnicodeError: no name of a host at all
+        reason = getattr(error, "strerror", None) or error
+        raise HostNotFound(f"the host name {server.host!r} cannot be resolved: {reason}") from error
     except OSError as error:
         raise LinkError(f"cannot connect to {where}: {error.strerror or error}") from error

@@ -64,5 +64,4 @@ SELECT * FROM items WHERE state IN ('waiting', 'in_flight') ORDER BY sequence;
 SELECT * FROM items WHERE state = 'dead' ORDER BY sequence DESC LIMIT ?;
 
 -- oldest_accepted --
--- The lowest sequences are seldom dead for long, so this stops early.
 SELECT accepted_s FROM items WHERE state IN ('waiting', 'in_flight') ORDER BY sequence LIMIT 1;

@@ -30,6 +30,8 @@ CREATE TABLE items (
 CREATE INDEX items_fresh ON items (server_key, sequence) WHERE state = 'waiting' AND due_boot_s IS NULL;
 -- peek, retries; next_due
 CREATE INDEX items_due ON items (server_key, due_boot_s) WHERE state = 'waiting' AND due_boot_s IS NOT NULL;
+-- unfinished, oldest_accepted: however many dead ones lie before them
+CREATE INDEX items_owed ON items (sequence) WHERE state IN ('waiting', 'in_flight');
 -- dead
 CREATE INDEX items_dead ON items (sequence) WHERE state = 'dead';
 

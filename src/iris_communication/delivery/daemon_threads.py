@@ -1,0 +1,34 @@
+"""Threads for name look-ups that nobody has to wait for.
+
+A name server that does not answer holds its look-up for half a minute and more, and there is no way to call that
+back. asyncio waits for such threads when its loop ends, and the interpreter once more when it exits; so a stop with
+the network down would take as long as the name server likes.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+
+class DaemonThreads(ThreadPoolExecutor):
+    """A loop's default executor: each call has a daemon thread of its own, and shutting down waits for none."""
+
+    def submit(self, call: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+        outcome: Future[Any] = Future()
+
+        def run() -> None:
+            if not outcome.set_running_or_notify_cancel():
+                return
+            try:
+                result = call(*args, **options)
+            except BaseException as error:  # noqa: BLE001 - whatever it raised is for whoever waits for it
+                outcome.set_exception(error)
+            else:
+                outcome.set_result(result)
+
+        threading.Thread(target=run, name="iris-lookup", daemon=True).start()
+        return outcome
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Waits for nobody."""

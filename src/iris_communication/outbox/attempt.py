@@ -1,0 +1,68 @@
+"""What a claim and its outcome make of an item: pure values.
+
+A token is open while its temp file may lie on the server and nobody knows how far it got. The next attempt has to be
+told every open one, or that file stays there for ever.
+
+- Each claim has a token of its own, so that nothing late of a dead session can touch it. The open ones stand beside it
+  in `earlier_token`, oldest first. More than one is rare: it takes a kill, and another before the first was looked at.
+- Only an item whose rename was left unanswered (UNKNOWN) keeps its token: that attempt is finished, not repeated.
+- An attempt that touched nothing (the link was down) opens nothing and closes nothing.
+"""
+
+from dataclasses import replace
+
+from iris_communication.errors import Effect, IrisError
+from iris_communication.item import Due, Event, Failure, Item, next_state
+
+EARLIER_MAX = 8  # tokens kept for one item: kills in a row without a single answer of the server
+
+
+def open_tokens(item: Item) -> list[str]:
+    """Of attempts before this one, oldest first."""
+    return (item.earlier_token or "").split()
+
+
+def claimed(item: Item, token: str) -> Item:
+    """The item under way, under `token`."""
+    state = next_state(item.state, Event.CLAIM)
+    if item.effect is Effect.UNKNOWN:
+        return replace(item, state=state)
+    earlier = [*open_tokens(item), item.token] if item.effect is Effect.UNSEEN and item.token else []
+    return replace(item, state=state, token=token, earlier_token=_stored(earlier))
+
+
+def failed(item: Item, event: Event, error: IrisError | None, effect: Effect, due: Due | None) -> Item:
+    """The item after FAIL or GIVE_UP: an attempt is spent. `effect` is what this attempt may have left behind."""
+    return replace(
+        item,
+        state=next_state(item.state, event),
+        attempts=item.attempts + 1,
+        due=due,
+        effect=effect,
+        last_error=failure(error) if error else item.last_error,
+    )
+
+
+def released(item: Item, error: IrisError | None, effect: Effect) -> Item:
+    """The item waits again and no attempt is spent. `effect` NONE: this attempt touched nothing on the server."""
+    token, earlier = item.token, open_tokens(item)
+    if effect is Effect.NONE:
+        effect = item.effect
+        if effect is Effect.UNSEEN and earlier:
+            token = earlier.pop()
+    return replace(
+        item,
+        state=next_state(item.state, Event.RELEASE),
+        token=token,
+        earlier_token=_stored(earlier),
+        effect=effect,
+        last_error=failure(error) if error else item.last_error,
+    )
+
+
+def failure(error: IrisError) -> Failure:
+    return Failure(type(error).__name__, str(error), error.hint)
+
+
+def _stored(tokens: list[str]) -> str | None:
+    return " ".join(tokens[-EARLIER_MAX:]) or None

@@ -1,0 +1,196 @@
+"""The store as the keeper uses it: a group is committed, or it is not, and either way it is known which.
+
+What goes wrong.
+- A commit fails: its acceptances are refused, its settlements are kept: what was delivered stays to be recorded. The
+  store is not trusted any more, is opened anew, and is asked whether the commit had happened all the same.
+- The store cannot be opened again: that question stays open (`_doubtful`). Nothing is accepted until it is answered,
+  and opening is tried again by itself.
+- The disk is full: the reserve is given back, so that deliveries can be recorded and make room; see `reserve`.
+
+All of it runs on the keeper's thread; `view` may be read by anybody.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+
+from iris_communication.errors import IrisError, OutboxStorageError
+from iris_communication.item import Item, Take
+from iris_communication.outbox.group import Group
+from iris_communication.outbox.messages import Settle
+from iris_communication.outbox.picture import Picture
+from iris_communication.outbox.recovery import recover
+from iris_communication.outbox.reserve import Reserve
+from iris_communication.outbox.spool import Spool
+from iris_communication.outbox.store import Store
+from iris_communication.outbox.view import View
+
+log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Opens the store and puts right what a crash left. `settled` is called for each settlement that is on record,
+    `published` after each new view. Raises OutboxStorageError, OutboxDamaged."""
+
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        spool: Spool,
+        reserve: Reserve,
+        settled: Callable[[Settle], None],
+        published: Callable[[], None],
+    ) -> None:
+        self._open_store = open_store
+        self._spool = spool
+        self._reserve = reserve
+        self._settled = settled
+        self._published = published
+        self._broken = False  # the store failed, and has not been opened anew yet
+        self._doubtful: Group | None = None  # its commit failed, and perhaps happened
+        self.unrecorded: list[Settle] = []  # settlements whose commit failed
+        try:
+            self._start()
+        except OutboxStorageError:
+            if not reserve.give_back():
+                raise
+            self._start()
+
+    def _start(self) -> None:
+        self._store = self._open_store()
+        try:
+            recover(self._store, self._spool)
+            self.last_sequence = self._store.last_sequence()
+            self.head = self._store.ledger_head()
+            self.picture = Picture(self._store)
+            self.view: View = self.picture.view()
+        except BaseException:
+            self._store.close()
+            raise
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether something is to be tried again without being asked."""
+        return self._broken or bool(self.unrecorded)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Store]:
+        """The store, to be asked. After an error it is opened anew before anything is written."""
+        try:
+            yield self._store
+        except OutboxStorageError as error:
+            log.error("%s; it is opened anew", error)
+            self._broken = True
+            raise
+
+    def commit(self, group: Group) -> None:
+        """Record it and tell everybody, or refuse it."""
+        try:
+            if self._broken:  # it could not be read just now: what it takes is not to be trusted either
+                raise OutboxStorageError("the outbox database cannot be read")
+            if group.spooled:
+                self._spool.sync()
+        except IrisError as error:
+            self._undo(group, error)
+            return
+        try:
+            if group.changes:
+                self._store.commit(group.changes)
+        except Exception as error:  # noqa: BLE001 - besides its own errors a database binding raises of any kind
+            self._not_committed(group, error)
+        else:
+            self._committed(group)
+
+    def mend(self) -> None:
+        """Open a store that failed anew, and judge the doubtful group by what it says. Raises IrisError when that
+        cannot be done yet."""
+        if not self._broken:
+            return
+        self._store.close()
+        self._store = self._open_store()
+        head = self._store.ledger_head()
+        doubtful = self._doubtful
+        happened = doubtful is not None and self._happened(doubtful)
+        self._broken, self._doubtful = False, None
+        self.head, self.picture.store = head, self._store
+        if doubtful is None:
+            return
+        doubtful.head = None  # read from the store just now
+        if happened:
+            self._committed(doubtful)
+        else:
+            self._undo(doubtful, doubtful.error)
+
+    def shrink(self) -> None:
+        """Close the store and open it anew, which writes its log into the database and removes it. Raises IrisError."""
+        self._broken = True
+        self.mend()
+
+    def close(self) -> None:
+        self._store.close()
+
+    def _committed(self, group: Group) -> None:
+        self.head = group.head or self.head
+        for change in group.changes:
+            self.picture.count(change)
+        self.view = self.picture.view()
+        for item in group.spooled:
+            if item.take is Take.MOVE and group.awaited:
+                _unlink_source(item)
+        for settle in group.settles:
+            self._settled(settle)
+        for done in group.done:
+            done()
+        self._published()
+
+    def _not_committed(self, group: Group, failed: Exception) -> None:
+        """Believe what the store says once it is open again: a commit may have failed after it had happened."""
+        if isinstance(failed, IrisError):
+            error = failed
+            log.error("%s; what was being accepted is refused, what was delivered stays to be recorded", error)
+        else:
+            error = unforeseen(failed)
+            log.error("the commit of a group failed in an unforeseen way", exc_info=failed)
+        group.error = error
+        self._broken, self._doubtful = True, group
+        self._reserve.give_back()
+        try:
+            self.mend()
+        except IrisError as reason:
+            log.error("%s; nothing is accepted until it can be opened again, which is tried by itself", reason)
+            group.refuse()
+            self._published()
+
+    def _undo(self, group: Group, error: IrisError) -> None:
+        """Nothing of it happened."""
+        group.error = error
+        for item in group.spooled:
+            self.discard(item.id)
+        self.unrecorded.extend(group.settles)
+        group.refuse()
+        self._published()
+
+    def _happened(self, group: Group) -> bool:
+        """A commit is all or none, and each change leaves another state than it found: so one of them tells."""
+        item = group.changes[0].item
+        return self._store.state(item.id) == item.state.value
+
+    def discard(self, item_id: str) -> None:
+        """Bytes that are not owed any more. What cannot be unlinked now is swept at the next start."""
+        try:
+            self._spool.discard(item_id)
+        except OSError as error:
+            log.error("cannot remove %s from the spool: %s", item_id, error.strerror)
+
+
+def unforeseen(error: Exception) -> OutboxStorageError:
+    return OutboxStorageError(f"the outbox's keeper failed: {error!r}", hint="see the traceback in the log")
+
+
+def _unlink_source(item: Item) -> None:
+    try:
+        os.unlink(item.source_path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        log.error("cannot remove %r, which is in the outbox now: %s", item.source_path, error.strerror)

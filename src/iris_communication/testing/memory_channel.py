@@ -1,0 +1,76 @@
+"""A transport whose servers live in memory: for asyncio tests of everything above the transport, without a socket.
+
+Bytes travel one turn of the loop each way, so nothing is answered within the call that asked.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from iris_communication.errors import IrisError, LinkLost
+from iris_communication.settings import DeliverySettings, Secret, Server
+from iris_communication.testing.memory_server import MemoryServer
+from iris_communication.transport.contract import Receiver
+
+
+class MemoryTransport:
+    """Keeps the contract `iris_communication.transport.contract.Transport`; every address leads to `server`.
+
+    While `refusal` is set, connecting raises the error that it makes. `channels` are all that were opened.
+    """
+
+    def __init__(self, server: MemoryServer) -> None:
+        self.server = server
+        self.refusal: Callable[[], IrisError] | None = None
+        self.attempts = 0
+        self.channels: list[MemoryChannel] = []
+
+    async def connect(
+        self, server: Server, secret: Secret, settings: DeliverySettings, receiver: Receiver
+    ) -> "MemoryChannel":
+        self.attempts += 1
+        await asyncio.sleep(0)
+        if self.refusal is not None:
+            raise self.refusal()
+        channel = MemoryChannel(self.server, receiver)
+        self.channels.append(channel)
+        return channel
+
+
+class MemoryChannel:
+    """Keeps the contract `iris_communication.transport.contract.Channel`."""
+
+    def __init__(self, server: MemoryServer, receiver: Receiver) -> None:
+        self.software = server.software
+        self.host_key = server.host_key
+        self.lost = False
+        self.closed = False
+        self._far = server.session()
+        self._receiver = receiver
+        self._loop = asyncio.get_running_loop()
+
+    def write(self, data: bytes | bytearray) -> None:
+        if not self.lost:
+            self._loop.call_soon(self._carry, bytes(data))
+
+    def close(self) -> None:
+        self.closed = True
+        self.lose(LinkLost("the channel was closed"))
+
+    def lose(self, error: IrisError) -> None:
+        """Cut it, as a network does."""
+        if not self.lost:
+            self.lost = True
+            self._loop.call_soon(self._receiver.channel_lost, error)
+
+    def _carry(self, data: bytes) -> None:
+        if self.lost:
+            return
+        replies = self._far.receive(data)
+        if replies:
+            self._loop.call_soon(self._deliver, replies)
+        if self._far.ended:
+            self._loop.call_soon(self.lose, LinkLost("the server closed the connection"))
+
+    def _deliver(self, replies: bytes) -> None:
+        if not self.lost:
+            self._receiver.data_received(replies)

@@ -1,0 +1,327 @@
+"""What every store has to keep: a suite that runs on any implementation of `iris_communication.outbox.store.Store`.
+
+    class TestMyStore(StoreContract):
+        def open_store(self):
+            return MyStore(...)
+
+pytest finds the methods by their names; each test gets a new instance and an empty store, closed afterwards. Only
+plain asserts are used, so any runner that makes an instance per test, calls a `test_` method and then
+`teardown_method` will do.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from iris_communication.errors import Effect, OutboxStorageError
+from iris_communication.item import Delivered, Due, Failure, Fingerprint, Item, State, Take
+from iris_communication.outbox import ledger
+from iris_communication.outbox.ledger import GENESIS
+from iris_communication.outbox.store import Change, Deliver, Insert, Lane, Store, Tally, Update
+
+SERVER = "iris@a.example:22"
+OTHER_SERVER = "iris@b.example:22"
+BOOT_ID = "first boot"
+NOW_S = 9_000_777.75  # since boot
+
+
+def make_item(sequence: int, **facts: Any) -> Item:
+    """A waiting item, made plausible from its sequence; `facts` replace its fields."""
+    item = Item(
+        id=f"item-{sequence:06}",
+        sequence=sequence,
+        server_key=SERVER,
+        source_path=f"/records/{sequence}.csv",
+        remote_path=f"/in/line-1/model/{sequence}.csv",
+        folder_type="model",
+        project_settings={"project": "line-1"},
+        take=Take.COPY,
+        fingerprint=Fingerprint(device=64, inode=sequence, size_bytes=10, mtime_ns=1_700_000_000_123, sha256="ab" * 32),
+        accepted_s=1_700_000_000.5 + sequence,
+    )
+    return replace(item, **facts)
+
+
+def due(seconds_from_now: float) -> Due:
+    return Due(BOOT_ID, NOW_S + seconds_from_now)
+
+
+class StoreContract(ABC):
+    @abstractmethod
+    def open_store(self) -> Store:
+        """An empty store, made for BOOT_ID where it cares."""
+
+    @cached_property
+    def store(self) -> Store:
+        return self.open_store()
+
+    def teardown_method(self) -> None:
+        self.store.close()
+
+    def hold(self, *items: Item) -> None:
+        self.store.commit([Insert(item) for item in items])
+
+    def deliver(self, item: Item) -> Deliver:
+        delivered = Delivered(item.remote_path, 10, "ab" * 32, "SHA256:key", 1_700_000_500.0)
+        return Deliver(
+            replace(item, state=State.DELIVERED),
+            ledger.line(self.store.ledger_head(), ledger.entry(item, delivered)),
+        )
+
+    def peeked(self, limit: int, server_key: str = SERVER) -> list[int]:
+        return [item.sequence for item in self.store.peek(server_key, NOW_S, limit)]
+
+    # -- nothing yet
+
+    def test_an_empty_store_owes_nothing(self) -> None:
+        assert self.store.tally() == Tally(0, 0, 0, 0)
+        assert self.store.lanes() == {}
+        assert self.peeked(10) == []
+        assert self.store.next_due_s(SERVER) is None
+        assert self.store.last_sequence() == 0
+        assert self.store.ledger_head() == GENESIS
+        assert list(self.store.ledger()) == []
+        assert list(self.store.unfinished()) == []
+        assert self.store.dead(10) == []
+        assert self.store.oldest_accepted_s() is None
+        assert self.store.state("item-000001") is None
+
+    # -- what goes in comes out
+
+    def test_every_field_of_an_item_comes_back_as_it_was(self) -> None:
+        item = make_item(
+            7,
+            source_path="/records/a\nb '\"\udcff\udc80.csv",
+            remote_path="/in/" + "\u00fc" * 127 + "x",  # a name of 255 bytes
+            folder_type="classifier",
+            project_settings={"project": "Linie \u00e4", "shift": 3, "nested": {"list": [1, 2.5, None, True]}},
+            take=Take.MOVE,
+            fingerprint=Fingerprint(2**64 - 1, 2**63 + 5, 2**40, -1, "cd" * 32),
+            state=State.WAITING,
+            attempts=3,
+            due=due(-1),
+            token="0011223344556677",  # noqa: S106 - the name of a temporary file
+            earlier_token="8899aabbccddeeff",  # noqa: S106 - as above
+            effect=Effect.UNSEEN,
+            last_error=Failure("RemoteRefused", "no \udcff right", "ask the owner"),
+        )
+        self.hold(item)
+        assert self.store.peek(SERVER, NOW_S, 1) == [item]
+        assert list(self.store.unfinished()) == [item]
+
+    def test_every_effect_comes_back(self) -> None:
+        items = [make_item(number, effect=effect) for number, effect in enumerate(Effect, 1)]
+        self.hold(*items)
+        assert list(self.store.unfinished()) == items
+
+    def test_an_item_without_bytes_is_kept_as_dead(self) -> None:
+        item = make_item(1, fingerprint=None, state=State.DEAD, last_error=Failure("SourceMissing", "gone", ""))
+        self.hold(item)
+        assert self.store.dead(1) == [item]
+
+    def test_an_update_changes_what_may_change(self) -> None:
+        item = make_item(1)
+        self.hold(item)
+        changed = replace(
+            item,
+            attempts=2,
+            due=due(-5),
+            token="ff",  # noqa: S106 - the name of a temporary file
+            earlier_token="ee",  # noqa: S106 - as above
+            effect=Effect.UNKNOWN,
+            last_error=Failure("LinkLost", "cut", "wait"),
+        )
+        self.store.commit([Update(changed)])
+        assert self.store.peek(SERVER, NOW_S, 1) == [changed]
+
+    def test_what_a_failed_attempt_left_can_be_taken_back(self) -> None:
+        item = make_item(1, attempts=8, due=due(-5), last_error=Failure("LinkLost", "cut", "wait"))
+        self.hold(item)
+        fresh = replace(item, attempts=0, due=None, last_error=None)
+        self.store.commit([Update(fresh)])
+        assert self.store.peek(SERVER, NOW_S, 1) == [fresh]
+
+    # -- all or none
+
+    def test_a_commit_with_one_impossible_change_changes_nothing(self) -> None:
+        first = make_item(1)
+        self.hold(first)
+        changes: list[Change] = [
+            Insert(make_item(2)),
+            Update(replace(first, state=State.IN_FLIGHT)),
+            self.deliver(first),
+            Insert(make_item(3, id=make_item(2).id)),  # that id is taken
+        ]
+        assert _raises_storage_error(lambda: self.store.commit(changes))
+        assert self.store.tally() == Tally(waiting=1)
+        assert list(self.store.unfinished()) == [first]
+        assert self.store.last_sequence() == 1
+        assert self.store.ledger_head() == GENESIS
+
+    def test_a_store_goes_on_after_a_refused_commit(self) -> None:
+        self.hold(make_item(1))
+        assert _raises_storage_error(lambda: self.hold(make_item(2, id=make_item(1).id)))
+        self.hold(make_item(2))
+        assert self.store.tally() == Tally(waiting=2)
+
+    def test_nothing_is_delivered_twice(self) -> None:
+        item = make_item(1)
+        self.hold(item)
+        delivery = self.deliver(item)
+        self.store.commit([delivery])
+        assert _raises_storage_error(lambda: self.store.commit([delivery]))
+        assert self.store.tally() == Tally(delivered=1)
+
+    def test_many_changes_travel_in_one_commit(self) -> None:
+        first, second, third = (make_item(number) for number in (1, 2, 3))
+        self.hold(first, second)
+        self.store.commit(
+            [
+                Update(replace(first, state=State.IN_FLIGHT)),
+                Insert(third),
+                self.deliver(second),
+                Update(replace(first, state=State.DEAD)),
+            ]
+        )
+        assert self.store.tally() == Tally(waiting=1, dead=1, delivered=1)
+
+    # -- what is sent next
+
+    def test_fresh_items_come_in_order_of_acceptance(self) -> None:
+        self.hold(make_item(3), make_item(1), make_item(2))
+        assert self.peeked(10) == [1, 2, 3]
+
+    def test_peek_gives_at_most_its_limit(self) -> None:
+        self.hold(*(make_item(number) for number in range(1, 6)))
+        assert self.peeked(2) == [1, 2]
+
+    def test_peek_takes_nothing_away(self) -> None:
+        self.hold(make_item(1))
+        assert self.peeked(1) == self.peeked(1) == [1]
+
+    def test_peek_shows_no_item_of_another_server(self) -> None:
+        self.hold(
+            make_item(1, server_key=OTHER_SERVER), make_item(2), make_item(3, server_key=OTHER_SERVER, due=due(0))
+        )
+        assert self.peeked(10) == [2]
+        assert self.peeked(10, OTHER_SERVER) == [3, 1]
+
+    def test_peek_shows_only_what_waits(self) -> None:
+        self.hold(make_item(1, state=State.IN_FLIGHT), make_item(2, state=State.DEAD), make_item(3))
+        assert self.peeked(10) == [3]
+
+    def test_a_retry_comes_when_it_is_due_and_not_before(self) -> None:
+        self.hold(make_item(1, due=due(+0.001)), make_item(2, due=due(0)))
+        assert self.peeked(10) == [2]
+
+    def test_retries_come_longest_due_first(self) -> None:
+        self.hold(make_item(1, due=due(-1)), make_item(2, due=due(-3)), make_item(3, due=due(-2)))
+        assert self.peeked(10) == [2, 3, 1]
+
+    def test_retries_take_at_most_half_while_there_are_fresh_ones(self) -> None:
+        retries = [make_item(number, due=due(-number)) for number in range(1, 11)]
+        self.hold(*retries, *(make_item(number) for number in range(11, 21)))
+        assert self.peeked(4) == [10, 9, 11, 12]
+
+    def test_retries_fill_what_fresh_ones_leave(self) -> None:
+        self.hold(*(make_item(number, due=due(-number)) for number in range(1, 11)), make_item(11))
+        assert self.peeked(4) == [10, 9, 8, 11]
+
+    def test_a_due_retry_is_not_starved_where_one_item_is_asked_for_at_a_time(self) -> None:
+        self.hold(make_item(1), make_item(2, due=due(-1)))
+        assert self.peeked(1) == [2]
+
+    def test_each_server_has_its_lane(self) -> None:
+        self.hold(
+            make_item(1),
+            make_item(2),
+            make_item(3, due=due(7)),
+            make_item(4, due=due(5)),
+            make_item(5, server_key=OTHER_SERVER, state=State.IN_FLIGHT),
+            make_item(6, server_key=OTHER_SERVER),
+        )
+        assert self.store.lanes() == {
+            SERVER: Lane(fresh=2, retrying=2, next_due_s=NOW_S + 5),
+            OTHER_SERVER: Lane(fresh=1, retrying=0, next_due_s=None),
+        }
+
+    def test_the_next_retry_is_known_by_server(self) -> None:
+        self.hold(
+            make_item(1, due=due(7)),
+            make_item(2, due=due(5)),
+            make_item(3, due=due(1), state=State.DEAD),
+            make_item(4, due=due(2), server_key=OTHER_SERVER),
+        )
+        assert self.store.next_due_s(SERVER) == NOW_S + 5
+
+    # -- the books
+
+    def test_the_tally_follows_every_change_in_the_same_commit(self) -> None:
+        item = make_item(1)
+        steps: list[tuple[list[Change], Tally]] = [
+            ([Insert(item)], Tally(waiting=1)),
+            ([Update(replace(item, state=State.IN_FLIGHT))], Tally(in_flight=1)),
+            ([Update(replace(item, state=State.WAITING))], Tally(waiting=1)),
+            ([Update(replace(item, state=State.DEAD))], Tally(dead=1)),
+            ([Update(replace(item, state=State.WAITING))], Tally(waiting=1)),
+            ([Update(replace(item, state=State.WAITING, attempts=1))], Tally(waiting=1)),
+            ([self.deliver(item)], Tally(delivered=1)),
+        ]
+        for changes, expected in steps:
+            self.store.commit(changes)
+            assert self.store.tally() == expected
+
+    def test_a_sequence_is_never_given_again_after_its_item_is_delivered(self) -> None:
+        first, second = make_item(1), make_item(2)
+        self.hold(first, second)
+        self.store.commit([self.deliver(second)])
+        assert self.store.last_sequence() == 2
+        self.store.commit([self.deliver(first)])
+        assert self.store.last_sequence() == 2
+
+    def test_the_ledger_is_a_chain_in_order_of_delivery(self) -> None:
+        items = [make_item(number) for number in (1, 2, 3)]
+        self.hold(*items)
+        for item in reversed(items):
+            self.store.commit([self.deliver(item)])
+        lines = list(self.store.ledger())
+        assert [f'"id":"{item.id}"' in line.text for item, line in zip(reversed(items), lines, strict=True)] == [
+            True
+        ] * 3
+        assert ledger.first_broken(lines) is None
+        assert self.store.ledger_head() == lines[-1].hash
+
+    def test_every_id_is_in_exactly_one_state(self) -> None:
+        waiting, flying, dead, delivered = (make_item(number) for number in (1, 2, 3, 4))
+        self.hold(waiting, replace(flying, state=State.IN_FLIGHT), replace(dead, state=State.DEAD), delivered)
+        self.store.commit([self.deliver(delivered)])
+        found = [self.store.state(item.id) for item in (waiting, flying, dead, delivered)]
+        assert found == ["waiting", "in_flight", "dead", "delivered"]
+        assert self.store.state("item-000005") is None
+
+    def test_unfinished_is_what_waits_or_flies_in_order_of_acceptance(self) -> None:
+        self.hold(
+            make_item(4, state=State.IN_FLIGHT),
+            make_item(2, due=due(50)),
+            make_item(3, state=State.DEAD),
+            make_item(1, server_key=OTHER_SERVER),
+        )
+        assert [item.sequence for item in self.store.unfinished()] == [1, 2, 4]
+
+    def test_the_dead_come_newest_first_up_to_the_limit(self) -> None:
+        self.hold(make_item(1), *(make_item(number, state=State.DEAD) for number in (2, 3, 4)))
+        assert [item.sequence for item in self.store.dead(2)] == [4, 3]
+
+    def test_the_oldest_is_the_first_that_is_still_owed(self) -> None:
+        self.hold(make_item(1, state=State.DEAD), make_item(2, state=State.IN_FLIGHT), make_item(3))
+        assert self.store.oldest_accepted_s() == make_item(2).accepted_s
+
+
+def _raises_storage_error(commit: Callable[[], None]) -> bool:
+    try:
+        commit()
+    except OutboxStorageError:
+        return True
+    return False

@@ -1,0 +1,461 @@
+"""One session over one channel, in virtual time: pumping, deadlines, and what happens when it ends."""
+
+import asyncio
+import hashlib
+
+import pytest
+
+from iris_communication.delivery.connection import Connection
+from iris_communication.errors import (
+    AuthenticationFailed,
+    ConnectionRefused,
+    DeliveryStopped,
+    Effect,
+    LinkLost,
+    LinkTimeout,
+    ProtocolViolation,
+    SourceChanged,
+)
+from iris_communication.settings import DeliverySettings, Secret, Server
+from iris_communication.sftp import wire
+from iris_communication.sftp.put import Upload, put
+from iris_communication.testing import faulty_servers as faulty
+from iris_communication.testing import virtual_time
+from iris_communication.testing.clock import FakeClock
+from iris_communication.testing.memory_channel import MemoryTransport
+from iris_communication.testing.memory_link import BytesSource
+from iris_communication.testing.memory_server import MemoryServer, ServerDies
+
+SERVER = Server(host="sftp.example", username="iris")
+SETTINGS = DeliverySettings(progress_timeout_s=30.0)
+CONTENT = b"id,label\n1,good\n"
+
+
+class Line:
+    """A connection to a server in memory, and the clock of the loop it runs on."""
+
+    def __init__(self, server, clock):
+        self.server = server
+        self.clock = clock
+        self.transport = MemoryTransport(server)
+        self.connection = Connection(SERVER, SETTINGS, clock)
+        self.lost = []
+        self.connection.on_lost = lambda: self.lost.append(self.connection.lost)
+
+    async def open(self):
+        await self.connection.open(self.transport, Secret(password="secret"))
+        return self
+
+    @property
+    def channel(self):
+        return self.transport.channels[-1]
+
+    def begin(self, name=b"/in/a.csv", content=CONTENT, source=None):
+        """An upload under way, as (its task, its facts)."""
+        source = source or BytesSource(content)
+        upload = Upload(
+            final_path=name,
+            temp_path=b"/in/.iris-" + name.rpartition(b"/")[2],
+            size_bytes=len(content),
+            sha256=hashlib.sha256(content).hexdigest(),
+            confirm_source=source.confirm,
+        )
+        talk = put(upload, self.connection.capabilities)
+        return asyncio.create_task(self.connection.run(talk, source)), upload
+
+    async def turns(self, count=20):
+        """Let what is ready happen; no time passes."""
+        for _ in range(count):
+            await asyncio.sleep(0)
+
+
+def run(test, server=None):
+    """Run `test(line)` on a loop in virtual time; its result."""
+    clock = FakeClock()
+
+    async def main():
+        return await test(Line(server or MemoryServer(), clock))
+
+    return virtual_time.run(main(), clock)
+
+
+async def outcome(awaitable):
+    """The error an awaitable ends with, or its result."""
+    (ended,) = await asyncio.gather(awaitable, return_exceptions=True)
+    return ended
+
+
+# -- opening
+
+
+@pytest.mark.parametrize("announces_limits", [True, False])
+def test_it_opens_and_knows_what_the_server_can_do(announces_limits):
+    async def test(line):
+        await line.open()
+        assert line.connection.host_key == "SHA256:memory"
+        assert line.connection.live == 0
+        return line.connection.capabilities.write_size_bytes
+
+    assert run(test, MemoryServer(announces_limits=announces_limits)) == (261_120 if announces_limits else 32_768)
+
+
+@pytest.mark.parametrize("error", [ConnectionRefused, AuthenticationFailed])
+def test_what_connecting_raises_is_passed_on(error):
+    async def test(line):
+        line.transport.refusal = lambda: error("no")
+        with pytest.raises(error):
+            await line.open()
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("server", "error", "words"),
+    [
+        (faulty.ShellNoise(), ProtocolViolation, "Welcome to the plant!"),
+        (faulty.OldVersion(), ProtocolViolation, "version 2"),
+        (faulty.AnswersWhatNobodyAsked(), ProtocolViolation, "request 1001"),
+    ],
+)
+def test_a_server_that_does_not_speak_sftp_is_told_by_name_and_left(server, error, words):
+    async def test(line):
+        with pytest.raises(error, match=words) as caught:
+            await line.open()
+        assert "iris@sftp.example:22" in str(caught.value)
+        assert line.channel.closed
+
+    run(test, server)
+
+
+def test_a_server_that_never_greets_is_given_up_after_the_progress_timeout():
+    async def test(line):
+        before_s = line.clock.monotonic_s()
+        with pytest.raises(LinkTimeout, match="30 s"):
+            await line.open()
+        assert line.clock.monotonic_s() - before_s == 30.0
+        assert line.channel.closed
+
+    run(test, faulty.NeverGreets())
+
+
+def test_a_server_that_greets_before_the_channel_is_handed_over_is_heard():
+    class EarlyTransport(MemoryTransport):
+        """The server's first bytes are there before connect() returns."""
+
+        async def connect(self, server, secret, settings, receiver):
+            channel = await super().connect(server, secret, settings, receiver)
+            receiver.data_received(channel._far.receive(wire.init()))
+            channel._far._greeted = False
+            channel._far.receive = greeted_already(channel._far.receive)
+            return channel
+
+    def greeted_already(receive):
+        return lambda data: receive(data) and b"" if data == wire.init() else receive(data)
+
+    async def test(line):
+        line.transport = EarlyTransport(line.server)
+        await line.open()
+        assert await line.begin()[0] == b"/in/a.csv"
+
+    run(test)
+
+
+def test_a_channel_that_ends_while_it_is_handed_over_is_closed_and_told():
+    class ShortTransport(MemoryTransport):
+        """The server ends its SFTP program at once; the connection around it stays open."""
+
+        async def connect(self, server, secret, settings, receiver):
+            channel = await super().connect(server, secret, settings, receiver)
+            receiver.channel_lost(LinkLost("the subsystem ended"))
+            return channel
+
+    async def test(line):
+        line.transport = ShortTransport(line.server)
+        with pytest.raises(LinkLost, match="subsystem"):
+            await line.open()
+        assert line.channel.closed
+
+    run(test)
+
+
+def test_a_channel_that_ends_right_after_the_server_told_its_limits_is_not_taken_for_open():
+    class EndingTransport(MemoryTransport):
+        """The answer to the first request and the end of the channel arrive in one turn of the loop."""
+
+        async def connect(self, server, secret, settings, receiver):
+            channel = await super().connect(server, secret, settings, receiver)
+            deliver = channel._deliver
+
+            def deliver_and_end(replies):
+                deliver(replies)
+                if self.server.asked:
+                    receiver.channel_lost(LinkLost("gone"))
+
+            channel._deliver = deliver_and_end
+            return channel
+
+    async def test(line):
+        line.transport = EndingTransport(line.server)
+        with pytest.raises(LinkLost, match="gone"):
+            await line.open()
+
+    run(test)
+
+
+# -- carrying
+
+
+def test_an_upload_is_carried_and_its_path_returned():
+    async def test(line):
+        await line.open()
+        assert await line.begin()[0] == b"/in/a.csv"
+        assert line.server.files == {b"/in/a.csv": CONTENT}
+        assert line.connection.live == 0
+
+    run(test)
+
+
+def test_hundreds_of_uploads_share_the_connection():
+    async def test(line):
+        await line.open()
+        tasks = [line.begin(b"/in/%d.csv" % n, b"%d" % n * 5000)[0] for n in range(200)]
+        assert await asyncio.gather(*tasks) == [b"/in/%d.csv" % n for n in range(200)]
+        assert len(line.server.files) == 200
+
+    run(test)
+
+
+def test_a_conversation_that_asks_nothing_returns_at_once():
+    def silent():
+        return "nothing to ask"
+        yield
+
+    async def test(line):
+        await line.open()
+        assert await line.connection.run(silent()) == "nothing to ask"
+
+    run(test)
+
+
+def test_small_requests_of_one_turn_travel_in_one_write():
+    async def test(line):
+        await line.open()
+        writes, write = [], line.channel.write
+        line.channel.write = lambda data: (writes.append(len(data)), write(data))
+        for number in range(100):
+            line.begin(b"/in/%d.csv" % number)
+        await line.turns(3)
+        assert len(writes) == 1
+        assert line.connection.live == 100
+
+    run(test)
+
+
+def test_a_read_error_of_one_source_fails_that_file_alone():
+    class Shrinks(BytesSource):
+        """Its second piece is gone."""
+
+        def read(self, offset, size_bytes):
+            if offset:
+                raise SourceChanged("it is shorter now")
+            return super().read(offset, size_bytes)
+
+    async def test(line):
+        await line.open()
+        large = bytes(600_000)
+        broken, _ = line.begin(b"/in/broken.csv", large, Shrinks(large))
+        sound = [line.begin(b"/in/%d.csv" % n)[0] for n in range(5)]
+        error = await outcome(broken)
+        assert isinstance(error, SourceChanged)
+        assert await asyncio.gather(*sound) == [b"/in/%d.csv" % n for n in range(5)]
+        assert line.connection.lost is None
+        assert sorted(line.server.files) == [b"/in/%d.csv" % n for n in range(5)]
+        assert await line.begin(b"/in/after.csv")[0] == b"/in/after.csv"
+
+    run(test)
+
+
+def test_a_caller_that_is_cancelled_stops_nobody_else():
+    async def test(line):
+        await line.open()
+        first, _ = line.begin(b"/in/1.csv")
+        second, _ = line.begin(b"/in/2.csv")
+        await line.turns(2)
+        first.cancel()
+        assert await second == b"/in/2.csv"
+        await line.turns()
+        assert line.server.content(b"/in/1.csv") == CONTENT  # what is on its way cannot be called back
+
+    run(test)
+
+
+# -- deadlines
+
+
+def test_silence_with_answers_owed_ends_everything_at_once_after_the_progress_timeout():
+    async def test(line):
+        await line.open()
+        before_s = line.clock.monotonic_s()
+        begun = [line.begin(b"/in/%d.csv" % n) for n in range(10)]
+        errors = await asyncio.gather(*(outcome(task) for task, _ in begun))
+        assert [type(error) for error in errors] == [LinkTimeout] * 10
+        assert len({id(error) for error in errors}) == 10
+        assert {error.effect for error in errors} == {Effect.UNSEEN}
+        assert line.clock.monotonic_s() - before_s == 30.0
+        assert "30 s" in str(errors[0])
+        assert line.channel.closed
+        assert [type(error) for error in line.lost] == [LinkTimeout]
+
+    run(test, faulty.SilentAfterOpen())
+
+
+def test_an_idle_connection_lives_on_however_long():
+    async def test(line):
+        await line.open()
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(3600, lambda: None)
+        done = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(7200, done.set_result, None)
+        await done
+        assert line.connection.lost is None
+        assert await line.begin()[0] == b"/in/a.csv"
+
+    run(test)
+
+
+def test_silence_counts_from_the_first_request_after_an_idle_time():
+    async def test(line):
+        await line.open()
+        assert await line.begin(b"/in/1.csv")[0]
+        done = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(29.0, done.set_result, None)
+        await done
+        line.channel._carry = lambda data: None  # from now on nothing arrives
+        asked_s = line.clock.monotonic_s()
+        task, _ = line.begin(b"/in/2.csv")
+        assert isinstance(await outcome(task), LinkTimeout)
+        assert 30.0 <= line.clock.monotonic_s() - asked_s <= 31.0
+
+    run(test)
+
+
+def test_every_byte_of_the_server_gives_it_the_whole_time_again():
+    async def test(line):
+        await line.open()
+        answers = []
+        line.channel._deliver = answers.append
+        task, _ = line.begin()
+        await line.turns()
+        (granted,) = answers
+        loop = asyncio.get_running_loop()
+        for number in range(len(granted)):  # one byte each 20 seconds
+            loop.call_later(20.0 * (number + 1), line.connection.data_received, granted[number : number + 1])
+        before_s = line.clock.monotonic_s()
+        assert isinstance(await outcome(task), LinkTimeout)
+        assert line.clock.monotonic_s() - before_s == pytest.approx(20.0 * len(granted) + 30.0, abs=1.0)
+
+    run(test)
+
+
+def test_setting_the_wall_clock_ends_nothing():
+    async def test(line):
+        await line.open()
+        line.clock.jump_wall(1e9)
+        assert await line.begin()[0] == b"/in/a.csv"
+
+    run(test)
+
+
+# -- the end
+
+
+def test_everything_in_flight_fails_at_once_when_the_channel_is_lost():
+    async def test(line):
+        await line.open()
+        before_s = line.clock.monotonic_s()
+        begun = [line.begin(b"/in/%d.csv" % n) for n in range(10)]
+        await line.turns(3)
+        line.channel.lose(LinkLost("reset by peer"))
+        errors = await asyncio.gather(*(outcome(task) for task, _ in begun))
+        assert [(type(error), str(error)) for error in errors] == [(LinkLost, "reset by peer")] * 10
+        assert line.clock.monotonic_s() == before_s
+        assert line.connection.live == 0
+        assert [str(error) for error in line.lost] == ["reset by peer"]
+
+    run(test)
+
+
+def test_the_effect_of_a_lost_channel_is_each_files_own():
+    class DiesAtTheSecondRename(MemoryServer):
+        """Does one RENAME and dies at the next."""
+
+        renames = 0
+
+        def answer(self, session, request):
+            self.renames += isinstance(request, wire.Rename)
+            if self.renames == 2:
+                raise ServerDies
+            return super().answer(session, request)
+
+    async def test(line):
+        await line.open()
+        first, _ = line.begin(b"/in/1.csv")
+        assert await first == b"/in/1.csv"
+        renaming, _ = line.begin(b"/in/2.csv")
+        await line.turns(9)
+        writing, _ = line.begin(b"/in/3.csv")
+        assert (await outcome(renaming)).effect is Effect.UNKNOWN
+        assert (await outcome(writing)).effect is Effect.UNSEEN
+        late, _ = line.begin(b"/in/4.csv")
+        assert (await outcome(late)).effect is Effect.NONE
+
+    run(test, DiesAtTheSecondRename())
+
+
+def test_nonsense_in_the_middle_ends_everything_and_names_the_server():
+    async def test(line):
+        await line.open()
+        begun = [line.begin(b"/in/%d.csv" % n)[0] for n in range(3)]
+        errors = await asyncio.gather(*map(outcome, begun))
+        assert [type(error) for error in errors] == [ProtocolViolation] * 3
+        assert "iris@sftp.example:22" in str(errors[0])
+        assert line.channel.closed
+
+    run(test, faulty.CutsHandlesShort())
+
+
+def test_a_new_conversation_on_a_lost_connection_fails_with_the_reason():
+    async def test(line):
+        await line.open()
+        line.channel.lose(LinkLost("reset by peer"))
+        await line.turns()
+        error = await outcome(line.begin()[0])
+        assert (type(error), str(error)) == (LinkLost, "reset by peer")
+
+    run(test)
+
+
+def test_closing_ends_what_is_under_way_and_may_be_done_twice():
+    async def test(line):
+        await line.open()
+        task, _ = line.begin()
+        await line.turns(2)
+        line.connection.close()
+        line.connection.close()
+        assert isinstance(await outcome(task), DeliveryStopped)
+        assert line.channel.closed
+        assert len(line.lost) == 1
+        await line.turns()
+        assert len(line.lost) == 1
+
+    run(test)
+
+
+def test_a_closed_connection_leaves_no_timer_behind():
+    async def test(line):
+        await line.open()
+        line.connection.close()
+        await line.turns()
+        assert [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()] == []
+
+    run(test)

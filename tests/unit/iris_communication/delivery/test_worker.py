@@ -1,0 +1,784 @@
+import asyncio
+import contextlib
+import threading
+
+import pytest
+
+from iris_communication.delivery import worker as worker_module
+from iris_communication.delivery.worker import CLAIM_MAX, CLAIM_PAUSE_S, Drain, Worker
+from iris_communication.errors import (
+    AuthenticationFailed,
+    ConnectionRefused,
+    Effect,
+    LinkLost,
+    OutboxStorageError,
+    RemoteDiskFull,
+    RemoteNameRefused,
+    RemoteRefused,
+)
+from iris_communication.item import Event
+from iris_communication.settings import DeliverySettings
+from iris_communication.testing.clock import FakeClock
+from tests.unit.iris_communication.delivery.fake_parts import ONE, TWO, FakeCarrier, FakeKeeper, turns
+from tests.unit.iris_communication.outbox.fake_parts import LONG_S
+
+SETTINGS = DeliverySettings(attempts_max=3, breaker_base_s=10.0, breaker_cap_s=60.0, retry_base_s=4.0)
+A_DAY_S = 86_400.0
+
+
+class Running:
+    """A worker on its loop, with all that it touches."""
+
+    def __init__(self, keeper, carrier, clock):
+        self.keeper, self.carrier, self.clock = keeper, carrier, clock
+        self.worker = Worker(keeper, carrier, SETTINGS, clock, luck=lambda: 0.5)
+        self.task = asyncio.get_running_loop().create_task(self.worker.run())
+
+    async def pass_time(self, seconds):
+        """The clock goes on, and the worker looks at it as if its own timer had rung."""
+        self.clock.advance(seconds)
+        self.worker.wake()
+        await turns()
+
+    async def drain(self, timeout_s=10.0, may_connect=True):
+        self.worker.drain(Drain(self.clock.monotonic_s() + timeout_s, may_connect))
+        await turns()
+
+    @property
+    def lane(self):
+        return self.worker.details()[ONE]
+
+
+def run(story, slots=3):
+    """Tell one story to a worker, then end it and make sure that it holds nothing back."""
+
+    async def tell():
+        clock = FakeClock()
+        keeper, carrier = FakeKeeper(clock), FakeCarrier(slots)
+        line = Running(keeper, carrier, clock)
+        await turns()
+        try:
+            await story(line, keeper, carrier)
+        finally:
+            line.task.cancel()
+            with contextlib.suppress(asyncio.CancelledError, ZeroDivisionError):
+                await line.task
+
+    asyncio.run(asyncio.wait_for(tell(), LONG_S))
+
+
+# -- take, carry, settle ---------------------------------------------------------------------------------------------
+
+
+def test_items_are_started_in_order_of_acceptance_and_as_many_as_there_are_slots():
+    async def story(line, keeper, carrier):
+        items = keeper.accept(5)
+        await turns()
+        assert carrier.started == [item.id for item in items[:3]]
+
+    run(story)
+
+
+def test_what_is_delivered_is_settled_with_its_proof():
+    async def story(line, keeper, carrier):
+        (item,) = keeper.accept()
+        await turns()
+        carrier.deliver()
+        await turns()
+        (settle,) = keeper.settled
+        assert (settle.item.id, settle.event, settle.delivered.final_path) == (item.id, Event.DELIVER, "/in/x.csv")
+
+    run(story)
+
+
+def test_the_next_item_starts_as_soon_as_one_ends_without_waiting_for_its_record():
+    async def story(line, keeper, carrier):
+        keeper.tells_of_settlements = False
+        first, second = keeper.accept(2)
+        await turns()
+        carrier.deliver()
+        await turns()
+        assert carrier.started == [first.id, second.id]
+
+    run(story, slots=1)
+
+
+def test_while_items_are_under_way_a_window_more_is_claimed_and_no_more():
+    async def story(line, keeper, carrier):
+        keeper.accept(50)
+        await turns()
+        assert len(keeper.waiting[ONE]) == 50 - 6
+
+    run(story)
+
+
+def test_a_claim_is_never_larger_than_one_commit_should_be():
+    async def story(line, keeper, carrier):
+        keeper.accept(1000)
+        await turns()
+        assert max(limit for _, limit, _ in keeper.claims) == CLAIM_MAX
+
+    run(story, slots=500)
+
+
+def test_there_is_one_claim_of_a_server_at_a_time():
+    async def story(line, keeper, carrier):
+        keeper.answers_claims = False
+        keeper.accept(20)
+        await turns()
+        keeper.accept(20)
+        await line.pass_time(1.0)
+        assert len(keeper.claims) == 1
+
+    run(story)
+
+
+def test_a_claim_that_brought_nothing_is_repeated_after_a_pause_and_not_at_once():
+    async def story(line, keeper, carrier):
+        keeper.answers_claims = False
+        keeper.accept()
+        await turns()
+        keeper.answer_claim(items=[])
+        await turns()
+        assert len(keeper.claims) == 1
+        keeper.answers_claims = True
+        await line.pass_time(CLAIM_PAUSE_S)
+        assert len(carrier.started) == 1
+
+    run(story)
+
+
+def test_one_server_never_waits_for_another():
+    async def story(line, keeper, carrier):
+        keeper.accept(10, ONE)
+        await turns()
+        (other,) = keeper.accept(1, TWO)
+        await turns()
+        assert other.id in carrier.started
+        carrier.fail(LinkLost("gone"), other)
+        await turns()
+        carrier.deliver()
+        await turns()
+        assert len(carrier.carrying) == 3
+
+    run(story)
+
+
+def test_a_new_slot_is_used_at_once():
+    async def story(line, keeper, carrier):
+        keeper.accept(5)
+        await turns()
+        carrier.slots_of[ONE] = 5
+        carrier.on_change()
+        await turns()
+        assert len(carrier.carrying) == 5
+
+    run(story, slots=1)
+
+
+# -- blame -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_link_error_costs_no_item_an_attempt_and_each_is_released_once():
+    async def story(line, keeper, carrier):
+        keeper.accept(3)
+        await turns()
+        carrier.fail(LinkLost("gone"))
+        await turns()
+        assert list(keeper.what_became().values()) == [[Event.RELEASE]] * 3
+        assert all(item.attempts == 0 for item in keeper.waiting[ONE])
+
+    run(story)
+
+
+def test_while_a_link_is_down_nothing_is_tried_then_one_probe_then_everything():
+    async def story(line, keeper, carrier):
+        keeper.accept(30)
+        await turns()
+        carrier.fail(LinkLost("gone"))
+        await turns()
+        carrier.started.clear()
+        await line.pass_time(7.4)  # the first wait is 10 s, of which the upper half is random: 7.5 s here
+        assert carrier.started == []
+        await line.pass_time(0.2)
+        assert len(carrier.started) == 1
+        await line.pass_time(100.0)
+        assert len(carrier.started) == 1
+        carrier.deliver()
+        await turns()
+        assert len(carrier.carrying) == 3
+
+    run(story)
+
+
+def test_each_probe_that_fails_makes_the_wait_longer():
+    async def story(line, keeper, carrier):
+        keeper.accept(3)
+        await turns()
+        carrier.fail(LinkLost("gone"))
+        await turns()
+        waits = []
+        for _ in range(5):
+            waits.append(line.lane["retry_in_s"])
+            await line.pass_time(waits[-1])
+            carrier.fail(ConnectionRefused("refused"))
+            await turns()
+        assert waits == [7.5, 15.0, 30.0, 45.0, 45.0]
+
+    run(story)
+
+
+def test_an_item_error_costs_that_item_an_attempt_and_the_others_go_on(caplog):
+    async def story(line, keeper, carrier):
+        bad, *_ = keeper.accept(6)
+        await turns()
+        carrier.fail(RemoteRefused("no permission"), bad)
+        await turns()
+        assert keeper.what_became() == {bad.id: [Event.FAIL]}
+        assert keeper.settled[0].delay_s == 2.0
+        assert len(carrier.carrying) == 3
+        assert line.lane["link"] == "up"
+
+    run(story)
+    assert "no permission" in caplog.text
+
+
+def test_a_failed_item_is_tried_again_when_it_is_due_and_given_up_after_its_last_attempt():
+    async def story(line, keeper, carrier):
+        keeper.accept()
+        await turns()
+        for delay_s in (2.0, 4.0):
+            carrier.fail(RemoteRefused("no"))
+            await turns()
+            await line.pass_time(delay_s - 0.1)
+            assert carrier.carrying == {}
+            await line.pass_time(0.2)
+            assert len(carrier.carrying) == 1
+        carrier.fail(RemoteRefused("no"))
+        await turns()
+        assert keeper.what_became() == {"item-1": [Event.FAIL, Event.FAIL, Event.GIVE_UP]}
+
+    run(story)
+
+
+def test_an_item_that_no_attempt_would_help_is_given_up_at_once():
+    async def story(line, keeper, carrier):
+        keeper.accept()
+        await turns()
+        carrier.fail(RemoteNameRefused("that name"))
+        await turns()
+        assert keeper.what_became() == {"item-1": [Event.GIVE_UP]}
+
+    run(story)
+
+
+def test_an_error_that_nobody_foresaw_is_logged_with_its_traceback_and_that_item_alone_suffers(caplog):
+    async def story(line, keeper, carrier):
+        bad, *_ = keeper.accept(2)
+        await turns()
+        carrier.fail(ZeroDivisionError("what?"), bad)
+        await turns()
+        carrier.deliver()
+        await turns()
+        assert keeper.what_became() == {bad.id: [Event.FAIL], "item-2": [Event.DELIVER]}
+        assert keeper.settled[0].effect is Effect.UNSEEN
+
+    run(story)
+    assert "Traceback" in caplog.text
+    assert "ZeroDivisionError: what?" in caplog.text
+
+
+def test_an_attempt_that_ends_nobody_knows_how_never_makes_a_sent_rename_forgotten():
+    """Were the temp file, and not the rename, looked for, a file that was already collected would be sent again."""
+
+    async def story(line, keeper, carrier):
+        unforeseen, cancelled = keeper.accept(2, effect=Effect.UNKNOWN, token="t")
+        await turns()
+        carrier.fail(ZeroDivisionError("what?"), unforeseen)
+        carrier.ends_on_close = False
+        await turns()
+        line.task.cancel()
+        await turns()
+        with contextlib.suppress(asyncio.CancelledError):
+            await line.task
+        assert {settle.item.id: settle.effect for settle in keeper.settled} == {
+            unforeseen.id: Effect.UNKNOWN,
+            cancelled.id: Effect.UNKNOWN,
+        }
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(worker_module, "CLOSE_GRACE_S", 0.01)
+        run(story)
+
+
+def test_a_full_server_pauses_its_lane_and_costs_nobody_anything():
+    async def story(line, keeper, carrier):
+        keeper.accept(10)
+        await turns()
+        carrier.fail(RemoteDiskFull("full"))
+        await turns()
+        assert set(map(tuple, keeper.what_became().values())) == {(Event.RELEASE,)}
+        assert line.lane["link"] == "down"
+        assert "goes on by itself" in line.lane["hint"]
+
+    run(story)
+
+
+def test_a_disk_of_ours_that_refuses_costs_no_item_an_attempt_and_is_not_hammered():
+    async def story(line, keeper, carrier):
+        keeper.accept(10)
+        await turns()
+        for _ in range(12):
+            carrier.fail(OutboxStorageError("cannot hand out: no space left"))
+            await turns()
+        assert len(carrier.started) == 3
+        assert all(item.attempts == 0 for item in keeper.waiting[ONE])
+        await line.pass_time(CLAIM_PAUSE_S)
+        assert len(carrier.started) == 6
+
+    run(story)
+
+
+def test_a_wrong_password_is_not_tried_again_by_itself(caplog):
+    async def story(line, keeper, carrier):
+        keeper.accept(5)
+        await turns()
+        carrier.fail(AuthenticationFailed("refused"))
+        await turns()
+        for _ in range(10):
+            await line.pass_time(A_DAY_S)
+        assert len(carrier.started) == 1
+        assert line.lane["retry_in_s"] is None
+        assert "pass the server again" in line.lane["hint"]
+
+    run(story, slots=1)
+    assert "nothing is tried until that is mended" in caplog.text
+
+
+def test_new_facts_about_a_server_release_it():
+    async def story(line, keeper, carrier):
+        keeper.accept(5)
+        await turns()
+        carrier.fail(AuthenticationFailed("refused"))
+        await turns()
+        line.worker.server_changed(TWO)
+        await turns()
+        assert len(carrier.started) == 1
+        line.worker.server_changed(ONE)
+        await turns()
+        carrier.deliver()
+        await turns()
+        assert line.lane["link"] == "up"
+
+    run(story, slots=1)
+
+
+def test_the_keeper_is_asked_to_tell_about_new_facts():
+    async def story(line, keeper, carrier):
+        keeper.accept()
+        await turns()
+        carrier.fail(AuthenticationFailed("refused"))
+        await turns()
+        keeper._server_changed(ONE)
+        await turns()
+        assert len(carrier.started) == 2
+
+    run(story, slots=1)
+
+
+def test_new_facts_that_come_while_the_old_ones_are_tried_are_tried_too():
+    """Or a password that was corrected in that second would never be used."""
+
+    async def story(line, keeper, carrier):
+        keeper.accept()
+        await turns()
+        line.worker.server_changed(ONE)
+        await turns()
+        carrier.fail(AuthenticationFailed("the old password is refused"))
+        await turns()
+        carrier.deliver()
+        await turns()
+        assert keeper.what_became() == {"item-1": [Event.RELEASE, Event.DELIVER]}
+
+    run(story, slots=1)
+
+
+# -- draining --------------------------------------------------------------------------------------------------------
+
+
+def test_with_nothing_to_send_a_drain_ends_at_once():
+    async def story(line, keeper, carrier):
+        await line.drain()
+        assert line.task.done()
+        assert carrier.closed
+
+    run(story)
+
+
+def test_a_drain_sends_all_that_waits_and_ends():
+    async def story(line, keeper, carrier):
+        keeper.accept(20)
+        await turns()
+        await line.drain()
+        while carrier.carrying:
+            assert not line.task.done()
+            carrier.deliver()
+            await turns()
+        assert line.task.done()
+        assert len(keeper.what_became()) == 20
+
+    run(story)
+
+
+def test_a_drain_does_not_wait_for_a_server_whose_link_is_down():
+    async def story(line, keeper, carrier):
+        keeper.accept(20)
+        await turns()
+        carrier.fail(LinkLost("gone"))
+        await turns()
+        await line.drain()
+        assert line.task.done()
+        assert len(keeper.waiting[ONE]) == 20
+
+    run(story)
+
+
+def test_a_drain_does_not_wait_for_a_probe():
+    async def story(line, keeper, carrier):
+        (item,) = keeper.accept()
+        await turns()
+        carrier.fail(LinkLost("gone"))
+        await turns()
+        await line.pass_time(60.0)
+        assert len(carrier.carrying) == 1
+        await line.drain()
+        assert line.task.done()
+        assert keeper.what_became()[item.id] == [Event.RELEASE, Event.RELEASE]
+
+    run(story)
+
+
+def test_a_drain_goes_on_with_one_server_while_another_is_down():
+    async def story(line, keeper, carrier):
+        (lost,) = keeper.accept(1, ONE)
+        keeper.accept(4, TWO)
+        await turns()
+        carrier.fail(LinkLost("gone"), lost)
+        await line.drain()
+        assert not line.task.done()
+        carrier.deliver()
+        await turns()
+        carrier.deliver()
+        await turns()
+        assert line.task.done()
+
+    run(story)
+
+
+def test_a_drain_that_begins_before_the_link_breaks_ends_when_it_does():
+    async def story(line, keeper, carrier):
+        keeper.accept(20)
+        await turns()
+        await line.drain()
+        carrier.fail(LinkLost("gone"))
+        await turns()
+        assert line.task.done()
+        assert len(keeper.waiting[ONE]) == 20
+
+    run(story)
+
+
+def test_a_drain_ends_at_its_deadline_and_what_was_under_way_waits_again():
+    async def story(line, keeper, carrier):
+        keeper.accept(5)
+        await turns()
+        await line.drain(timeout_s=10.0)
+        await line.pass_time(9.9)
+        assert not line.task.done()
+        await line.pass_time(0.1)
+        assert line.task.done()
+        assert len(keeper.waiting[ONE]) == 5
+
+    run(story)
+
+
+def test_a_drain_does_not_wait_for_an_item_that_is_due_later():
+    async def story(line, keeper, carrier):
+        keeper.accept()
+        await turns()
+        carrier.fail(RemoteRefused("no"))
+        await line.drain()
+        assert line.task.done()
+
+    run(story)
+
+
+def test_a_drain_that_may_not_connect_leaves_servers_alone_that_are_not_connected():
+    async def story(line, keeper, carrier):
+        carrier.unconnected.add(ONE)
+        line.worker.drain(Drain(line.clock.monotonic_s() + 10.0, may_connect=False))
+        keeper.accept(5)
+        await turns()
+        assert line.task.done()
+        assert carrier.started == []
+
+    run(story)
+
+
+def test_a_drain_that_may_not_connect_uses_the_connections_there_are():
+    async def story(line, keeper, carrier):
+        keeper.accept(2)
+        line.worker.drain(Drain(line.clock.monotonic_s() + 10.0, may_connect=False))
+        await turns()
+        carrier.deliver()
+        await turns()
+        assert line.task.done()
+        assert len(keeper.what_became()) == 2
+
+    run(story)
+
+
+def test_what_is_accepted_while_draining_is_sent_too():
+    async def story(line, keeper, carrier):
+        keeper.accept()
+        await turns()
+        await line.drain()
+        (late,) = keeper.accept()
+        await turns()
+        carrier.deliver()
+        await turns()
+        assert keeper.what_became()[late.id] == [Event.DELIVER]
+
+    run(story)
+
+
+# -- whatever ends it, everything is settled -------------------------------------------------------------------------
+
+
+def all_released(keeper, count):
+    assert sorted(item.sequence for item in keeper.waiting[ONE]) == list(range(1, count + 1))
+    assert all(len(events) == 1 for events in keeper.what_became().values())
+
+
+def test_what_was_claimed_and_never_begun_is_released_as_untouched():
+    async def story(line, keeper, carrier):
+        keeper.accept(6)
+        await turns()
+        line.task.cancel()
+        await turns()
+        assert line.task.done()
+        all_released(keeper, 6)
+        untouched = [settle for settle in keeper.settled if settle.item.id not in carrier.started]
+        assert {settle.effect for settle in untouched} == {Effect.NONE}
+
+    run(story)
+
+
+def test_a_loop_that_fails_by_itself_releases_everything_and_says_why():
+    async def story(line, keeper, carrier):
+        keeper.accept(6)
+        await turns()
+        carrier.slots = lambda server_key: 1 / 0
+        line.worker.wake()
+        await turns()
+        with pytest.raises(ZeroDivisionError):
+            line.task.result()
+        all_released(keeper, 6)
+
+    run(story)
+
+
+def test_a_carrier_that_does_not_end_is_broken_off_and_nobody_knows_how_far_it_got(monkeypatch):
+    monkeypatch.setattr(worker_module, "CLOSE_GRACE_S", 0.01)
+
+    async def story(line, keeper, carrier):
+        carrier.ends_on_close = False
+        keeper.accept(6)
+        await turns()
+        await line.drain(timeout_s=0.0)
+        await line.task
+        all_released(keeper, 6)
+        begun = [settle for settle in keeper.settled if settle.item.id in carrier.started]
+        assert {settle.effect for settle in begun} == {Effect.UNSEEN}
+
+    run(story)
+
+
+def test_a_carrier_that_fails_to_close_keeps_nothing_from_being_released(monkeypatch, caplog):
+    monkeypatch.setattr(worker_module, "CLOSE_GRACE_S", 0.01)
+
+    async def story(line, keeper, carrier):
+        async def failing():
+            raise ZeroDivisionError("cannot close")
+
+        carrier.close = failing
+        keeper.accept(6)
+        await turns()
+        await line.drain(timeout_s=0.0)
+        await line.task
+        all_released(keeper, 6)
+
+    run(story)
+    assert "cannot close" in caplog.text
+
+
+def test_a_claim_that_is_answered_after_the_end_is_released():
+    async def story(line, keeper, carrier):
+        keeper.answers_claims = False
+        keeper.accept(3)
+        await turns()
+        await line.drain(timeout_s=0.0)
+        await line.task
+        keeper.answer_claim()
+        all_released(keeper, 3)
+
+    run(story)
+
+
+def test_a_claim_that_is_answered_while_the_loop_closes_is_released():
+    """The loop takes calls until it is closed, but does not carry them out any more."""
+    clock = FakeClock()
+    keeper, carrier = FakeKeeper(clock), FakeCarrier()
+    keeper.answers_claims = False
+
+    async def live():
+        line = Running(keeper, carrier, clock)
+        await turns()
+        keeper.accept(3)
+        await turns()
+        await line.drain(timeout_s=0.0)
+        await line.task
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(live())
+    keeper.answer_claim()  # stopped, and not closed yet
+    loop.close()
+    all_released(keeper, 3)
+
+
+def test_a_claim_that_is_answered_in_the_worker_s_last_moment_is_released(monkeypatch):
+    async def story(line, keeper, carrier):
+        keeper.answers_claims = False
+        keeper.accept(3)
+        await turns()
+        close = carrier.close
+
+        async def answered_meanwhile():
+            answering = threading.Thread(target=keeper.answer_claim)
+            answering.start()
+            answering.join(LONG_S)
+            await close()
+
+        carrier.close = answered_meanwhile
+        await line.drain(timeout_s=0.0)
+        await line.task
+        all_released(keeper, 3)
+
+    run(story)
+
+
+def test_whoever_wakes_it_after_its_end_is_not_harmed():
+    clock = FakeClock()
+    keeper, carrier = FakeKeeper(clock), FakeCarrier()
+    kept = []
+
+    async def live():
+        line = Running(keeper, carrier, clock)
+        kept.append(line.worker)
+        await turns()
+        await line.drain()
+        await line.task
+
+    asyncio.run(live())
+    kept[0].wake()
+    kept[0].server_changed(ONE)
+    kept[0].drain(Drain(0.0, may_connect=True))
+    keeper.accept()
+
+
+# -- idle ------------------------------------------------------------------------------------------------------------
+
+
+def count_turns(line):
+    counted, turn = [0], line.worker._turn
+
+    def counting():
+        counted[0] += 1
+        return turn()
+
+    line.worker._turn = counting
+    return counted
+
+
+def test_without_news_it_does_not_look_again():
+    async def story(line, keeper, carrier):
+        counted = count_turns(line)
+        await turns(200)
+        assert counted[0] <= 1
+
+    run(story)
+
+
+@pytest.mark.parametrize("error", [LinkLost("gone"), AuthenticationFailed("refused")], ids=["down", "held"])
+def test_with_a_link_down_and_a_thousand_waiting_it_does_not_look_again(error):
+    async def story(line, keeper, carrier):
+        keeper.accept(1000)
+        await turns()
+        carrier.fail(error)
+        await turns(50)
+        counted = count_turns(line)
+        await turns(500)
+        assert counted[0] <= 1
+
+    run(story)
+
+
+# -- what it tells ---------------------------------------------------------------------------------------------------
+
+
+def test_details_tell_link_reason_and_what_to_do():
+    async def story(line, keeper, carrier):
+        keeper.accept(10)
+        await turns()
+        carrier.deliver()
+        await turns()
+        assert line.lane == {
+            "link": "up",
+            "since_s": line.clock.wall_s(),
+            "reason": None,
+            "hint": None,
+            "waiting": 4,
+            "in_flight": 3,
+            "retry_in_s": None,
+        }
+        line.clock.advance(5.0)
+        carrier.fail(ConnectionRefused("nothing listens there"))
+        await turns()
+        assert (line.lane["link"], line.lane["since_s"]) == ("down", line.clock.wall_s())
+        assert line.lane["reason"] == "nothing listens there"
+        assert line.lane["waiting"] == 7
+
+    run(story)
+
+
+def test_details_know_servers_that_only_wait():
+    async def story(line, keeper, carrier):
+        await line.drain()
+        keeper.accept(2)
+        assert line.worker.details()[ONE]["waiting"] == 2
+
+    run(story)
+
+
+def test_a_link_without_connection_and_work_is_idle():
+    async def story(line, keeper, carrier):
+        keeper.accept()
+        await turns()
+        carrier.deliver()
+        await turns()
+        carrier.unconnected.add(ONE)
+        carrier.on_change()
+        await turns()
+        assert line.lane["link"] == "idle"
+
+    run(story)

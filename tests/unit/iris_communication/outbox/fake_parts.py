@@ -1,0 +1,194 @@
+"""What the tests of the outbox stand on: a store that fails when told to, and a keeper on it."""
+
+import contextlib
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+from iris_communication.errors import Effect, OutboxStorageError
+from iris_communication.item import Delivered, Event, Fingerprint, Item, State, Take
+from iris_communication.outbox.keeper import Keeper
+from iris_communication.outbox.ledger import Line
+from iris_communication.outbox.messages import Accept, Settle
+from iris_communication.outbox.sqlite import SqliteStore
+from iris_communication.settings import Secret, Server
+from iris_communication.testing.clock import FakeClock
+
+LONG_S = 10.0  # far beyond what anything here takes: a test that waits this long fails
+SERVER = Server("sftp.example.org", "iris")
+SECRET = Secret(password="open sesame")
+
+
+class DiskRefuses(OutboxStorageError):
+    """What a test's disk says."""
+
+    def __init__(self):
+        super().__init__("no space left on device")
+
+
+class FaultyStore:
+    """The real store, watched, over a disk that can be told what to do.
+
+    `refuse`: nothing is written. `lose_answer`: it is written, and then the disk fails. `unopenable`: a closed one
+    cannot be opened again. `gate`: commits wait until it is set.
+    """
+
+    def __init__(self, folder, clock):
+        self._open = lambda: SqliteStore(folder / "outbox.db", clock.boot_id)
+        self._real = self._open()
+        self.commits = []
+        self.on_commit = lambda changes: None
+        self.refuse = self.lose_answer = self.unopenable = self.unreadable = False
+        self.opened = 1
+        self.commit_begins = threading.Event()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def reopen(self):
+        if self.unopenable:
+            raise DiskRefuses
+        self.opened += 1
+        self._real = self._open()
+        return self
+
+    def commit(self, changes):
+        self.commit_begins.set()
+        assert self.gate.wait(LONG_S), "the test never opened the gate"
+        self.on_commit(changes)
+        if self.refuse:
+            raise DiskRefuses
+        self._real.commit(changes)
+        self.commits.append(list(changes))
+        if self.lose_answer:
+            raise DiskRefuses
+
+    def peek(self, *question):
+        if self.unreadable:
+            raise DiskRefuses
+        return self._real.peek(*question)
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
+
+
+class OpenKeeper:
+    """A keeper on a folder, with the parts it uses in reach of the test."""
+
+    def __init__(self, folder, max_queue_size=100, clock=None):
+        self.folder = Path(folder)
+        self.clock = clock or FakeClock()
+        self.store = None
+        self.keeper = Keeper(self.folder, self._open_store, self.clock, max_queue_size)
+        self.keeper.open()
+
+    def _open_store(self):
+        if self.store is None:
+            self.store = FaultyStore(self.folder, self.clock)
+            return self.store
+        return self.store.reopen()
+
+    @property
+    def stats(self):
+        return self.keeper.view.stats
+
+    def accept(self, path, take=Take.COPY, server=SERVER, secret=SECRET, remote_path=None):
+        return self.keeper.accept(accept_of(path, take, server, secret, remote_path))
+
+    def claim(self, limit=100, server=SERVER):
+        """What the keeper hands out, as the worker gets it."""
+        told, found = threading.Event(), []
+        self.keeper.claim(server.key, limit, lambda items: (found.extend(items), told.set()))
+        assert told.wait(LONG_S), "the keeper never answered a claim"
+        return found
+
+    def settle(self, item, event, **facts):
+        self.keeper.settle(Settle(item, event, **facts))
+        self.keeper.flush()
+
+    def deliver(self, item):
+        self.settle(item, Event.DELIVER, delivered=proof(item))
+
+    def recorded(self):
+        """Id -> state, as the database has it."""
+        with self._reading() as database:
+            rows = database.execute("SELECT id, state FROM items UNION ALL SELECT id, 'delivered' FROM ledger")
+            return dict(rows.fetchall())
+
+    def ledger(self):
+        with self._reading() as database:
+            rows = database.execute("SELECT line, hash FROM ledger ORDER BY sequence")
+            return [Line(*row) for row in rows.fetchall()]
+
+    def _reading(self):
+        return contextlib.closing(sqlite3.connect(f"file:{self.folder / 'outbox.db'}?mode=ro", uri=True))
+
+    def spooled(self):
+        return sorted(path.name for path in (self.folder / "spool").iterdir())
+
+    def close(self):
+        self.keeper.close()
+
+
+@contextlib.contextmanager
+def open_keeper(folder, **options):
+    opened = OpenKeeper(folder, **options)
+    try:
+        yield opened
+    finally:
+        if opened.store is not None:
+            opened.store.gate.set()
+        opened.close()
+
+
+def accept_of(path, take=Take.COPY, server=SERVER, secret=SECRET, remote_path=None):
+    return Accept(
+        server=server,
+        secret=secret,
+        source_path=str(path),
+        remote_path=remote_path or f"/in/line-1/model/{Path(path).name}",
+        project_settings={"project": "line-1"},
+        folder_type="model",
+        take=take,
+    )
+
+
+def proof(item, final_path=None):
+    return Delivered(final_path or item.remote_path, item.fingerprint.size_bytes, item.fingerprint.sha256, None, 2000.0)
+
+
+def an_item(number=1, state=State.WAITING, **facts):
+    """An item as a store would give it."""
+    values = {
+        "id": f"item-{number}",
+        "sequence": number,
+        "server_key": SERVER.key,
+        "source_path": f"/out/{number}.csv",
+        "remote_path": f"/in/line-1/model/{number}.csv",
+        "folder_type": "model",
+        "project_settings": {"project": "line-1"},
+        "take": Take.COPY,
+        "fingerprint": Fingerprint(1, number, 4, 5, "ab" * 32),
+        "accepted_s": 1000.0 + number,
+        "state": state,
+        "effect": Effect.NONE,
+    }
+    return Item(**{**values, **facts})
+
+
+def write(path, content=b"a,b\n1,2\n"):
+    path.write_bytes(content)
+    return path
+
+
+def wait_until(happened, timeout_s=LONG_S):
+    """For what no event tells: looks every millisecond."""
+    deadline_s = time.monotonic() + timeout_s
+    pause = threading.Event()
+    while not happened():
+        assert time.monotonic() < deadline_s, "it did not happen"
+        pause.wait(0.001)
+
+
+def open_descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))

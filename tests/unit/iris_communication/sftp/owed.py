@@ -1,0 +1,107 @@
+"""One file that is owed, attempt after attempt: the item's real rules about tokens and effects, and an upload made of
+it as the pool makes it, without a loop, a disk or a thread, so that thousands of attempts take a second."""
+
+import contextlib
+import hashlib
+import itertools
+import os
+import posixpath
+
+from iris_communication.decisions.retry import after_failure
+from iris_communication.errors import Effect, IrisError, Scope
+from iris_communication.item import Event
+from iris_communication.outbox.attempt import claimed, failed, open_tokens, released
+from iris_communication.settings import DeliverySettings
+from iris_communication.sftp import wire
+from iris_communication.sftp.put import Upload, put
+from iris_communication.testing.memory_link import BytesSource
+from iris_communication.testing.store_contract import make_item
+
+TOKENS = itertools.count(1)
+SETTINGS = DeliverySettings(attempts_max=1000)
+
+
+class Owed:
+    def __init__(self, content=b"id,label\n1,good\n", final_path=b"/in/a.csv"):
+        self.content = content
+        self.final_path = final_path
+        self.item = make_item(1, remote_path=os.fsdecode(final_path))
+        self.landed = None  # where it lies, once it is delivered
+        self.error = None  # of the latest attempt
+        self.changed = False  # the source is found to be changed
+
+    @property
+    def effect(self):
+        return self.item.effect
+
+    def claim(self):
+        """The upload of the next attempt."""
+        self.item = claimed(self.item, f"{next(TOKENS):016x}")
+        self.source = source = BytesSource(self.content, changed=self.changed)
+        tokens = open_tokens(self.item)
+        return Upload(
+            final_path=self.final_path,
+            temp_path=self.temp_path(self.item.token),
+            size_bytes=len(self.content),
+            sha256=hashlib.sha256(self.content).hexdigest(),
+            confirm_source=source.confirm,
+            finished=self.item.effect is Effect.UNKNOWN,
+            earlier_temp=self.temp_path(tokens[-1]) if tokens else None,
+        )
+
+    def begin(self, link):
+        """Start an attempt on a link that is open; `settle` takes what comes of it."""
+        upload = self.claim()
+        return upload, self._begin(upload, link)
+
+    def attempt(self, link):
+        """One whole attempt, the greeting included; whether it delivered."""
+        upload = self.claim()
+        try:
+            link.open()
+        except IrisError as error:
+            self.error, self.item = error, released(self.item, error, Effect.NONE)
+            return False
+        conversation = self._begin(upload, link)
+        link.run()
+        return self.settle(upload, conversation)
+
+    def settle(self, upload, conversation):
+        self.error = error = conversation.error
+        if error is None:
+            self.landed = conversation.result
+            return True
+        effect = upload.effect if error.scope in (Scope.LINK, Scope.SERVER) else error.effect
+        event = after_failure(error, self.item.attempts, SETTINGS, 0.0).event
+        if event is Event.RELEASE:
+            self.item = released(self.item, error, effect)
+        else:
+            self.item = failed(self.item, Event.FAIL, error, effect, None)  # given up: the operator retries it
+        return False
+
+    def dies_during(self, link):
+        """An attempt in whose midst our process is killed."""
+        upload = self.claim()
+        with contextlib.suppress(IrisError):
+            link.open()
+            self._begin(upload, link)
+            link.run()
+        self.process_dies()
+
+    def process_dies(self):
+        """What the next start makes of an item that was in flight."""
+        known = Effect.UNKNOWN if self.effect is Effect.UNKNOWN else Effect.UNSEEN
+        self.landed, self.item = None, released(self.item, None, known)
+
+    def temp_path(self, token):
+        return posixpath.join(posixpath.dirname(self.final_path), b".iris-" + token.encode())
+
+    def _begin(self, upload, link):
+        *older, _ = open_tokens(self.item) or [None]
+
+        def talk():
+            if older:
+                yield tuple(wire.Remove(self.temp_path(token)) for token in older)
+            return (yield from put(upload, link.capabilities))
+
+        return link.begin(talk(), self.source)

@@ -1,0 +1,119 @@
+import math
+from pathlib import Path
+
+import pytest
+
+from iris_communication.errors import InvalidRequest, Scope
+from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
+
+INFO = {"host": "sftp.example", "username": "iris"}
+
+
+def test_host_and_username_are_enough():
+    server, secret = parse_server(INFO)
+    assert server == Server(host="sftp.example", username="iris", port=22, remote_directory=".", host_key="")
+    assert not secret
+    assert server.key == "iris@sftp.example:22"
+
+
+def test_address_and_secret_are_kept_apart():
+    server, secret = parse_server(
+        {
+            **INFO,
+            "port": 2222,
+            "password": "hunter2",
+            "private_key": "-----BEGIN OPENSSH PRIVATE KEY-----",
+            "passphrase": "opensesame",
+            "remote_directory": "/in",
+            "host_key": "SHA256:abc",
+            "remote_path": "{file_name}",
+        }
+    )
+    assert server == Server("sftp.example", "iris", 2222, "/in", "SHA256:abc", "{file_name}")
+    assert secret == Secret("hunter2", "-----BEGIN OPENSSH PRIVATE KEY-----", "opensesame")
+    assert secret
+
+
+def test_a_secret_is_never_shown():
+    _, secret = parse_server({**INFO, "password": "hunter2", "private_key": "KEY", "passphrase": "opensesame"})
+    assert repr(secret) == str(secret) == "Secret()"
+
+
+@pytest.mark.parametrize("port", [22, "22", None, 22.0])
+def test_a_port_may_be_a_number_its_text_or_left_out(port):
+    assert parse_server({**INFO, "port": port})[0].port == 22
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536, "ssh", "", 22.5, True, [22], math.nan, math.inf])
+def test_a_port_that_is_none_is_refused_with_what_was_given(port):
+    with pytest.raises(InvalidRequest, match="port") as caught:
+        parse_server({**INFO, "port": port})
+    assert repr(port) in str(caught.value)
+
+
+def test_none_means_left_out():
+    server, secret = parse_server({**INFO, "password": None, "remote_directory": None, "host_key": None})
+    assert (server.remote_directory, server.host_key, secret) == (".", "", Secret())
+
+
+def test_a_path_may_be_given_where_a_text_is_expected():
+    assert parse_server({**INFO, "private_key": Path("/keys/id")})[1].private_key == "/keys/id"
+
+
+@pytest.mark.parametrize("key", ["host", "username"])
+@pytest.mark.parametrize("value", [None, "", "left out"])
+def test_what_is_missing_is_named(key, value):
+    info = {name: text for name, text in INFO.items() if name != key or value != "left out"}
+    if value != "left out":
+        info[key] = value
+    with pytest.raises(InvalidRequest, match=f"needs '{key}'"):
+        parse_server(info)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("hostname", "did you mean 'host'"),
+        ("user_name", "did you mean 'username'"),
+        ("passwort", "did you mean 'password'"),
+        ("privatekey", "did you mean 'private_key'"),
+        ("zzz", "known are host, port, username"),
+        (5, "known are"),
+    ],
+)
+def test_an_unknown_key_is_named_with_what_was_probably_meant(key, words):
+    with pytest.raises(InvalidRequest, match=words) as caught:
+        parse_server({**INFO, key: "hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", ["host", "username", "password", "private_key", "remote_directory", "host_key"])
+@pytest.mark.parametrize("value", [5, b"hunter2", ["hunter2"], {"a": "hunter2"}, True])
+def test_a_value_of_another_kind_is_refused_by_its_key_and_never_shown(key, value):
+    with pytest.raises(InvalidRequest, match=f"'{key}'") as caught:
+        parse_server({**INFO, key: value})
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["a b", "a\n", "a\tb", "\x00a", "\u202ea"])
+@pytest.mark.parametrize("key", ["host", "username"])
+def test_spaces_and_what_cannot_be_seen_have_no_place_in_an_address(key, text):
+    with pytest.raises(InvalidRequest, match="unprintable"):
+        parse_server({**INFO, key: text})
+
+
+def test_every_refusal_is_the_callers_fault():
+    with pytest.raises(ValueError, match="needs 'host'") as caught:
+        parse_server({})
+    assert caught.value.scope is Scope.CALLER
+
+
+@pytest.mark.parametrize("name", DeliverySettings.__slots__)
+@pytest.mark.parametrize("value", [0, -1, math.nan, "5", None])
+def test_a_setting_that_is_no_number_above_zero_is_refused_by_name(name, value):
+    with pytest.raises(InvalidRequest, match=name):
+        DeliverySettings(**{name: value})
+
+
+def test_the_defaults_are_settings_like_any_others():
+    assert DeliverySettings().attempts_max == 8

@@ -1,0 +1,106 @@
+"""Each fault is there: a client that notices none would make its tests worthless."""
+
+import inspect
+
+import pytest
+
+from iris_communication.errors import IrisError, ProtocolViolation
+from iris_communication.testing import faulty_servers as faulty
+from iris_communication.testing.memory_link import MemoryLink
+from iris_communication.testing.memory_server import MemoryServer
+from tests.unit.iris_communication.sftp.owed import Owed
+
+FAULTS = [kind for _, kind in inspect.getmembers(faulty, inspect.isclass) if kind.__module__ == faulty.__name__]
+# These trouble nobody who keeps to the protocol.
+HARMLESS = {
+    faulty.AnswersOutOfOrder,
+    faulty.CallsAMissingFileAFailure,
+    faulty.LooksAtTheNewNameFirst,
+    faulty.MakesNoFolders,
+    faulty.PicksUp,
+    faulty.ReadingForbidden,
+    faulty.RefusesItsOwnLimits,
+    faulty.RemovingForbidden,
+    faulty.SecondFileDenied,
+    faulty.SpeaksLaterCodes,
+    faulty.StatusWithoutText,
+}
+
+
+def made(kind):
+    return kind(1) if kind is faulty.RefusesAWrite else kind()
+
+
+def first_attempt(server):
+    """(whether it delivered, what it failed with)."""
+    link, owed = MemoryLink(server), Owed()
+    try:
+        done = owed.attempt(link)
+    except IrisError as error:
+        return False, error
+    return done, owed.error
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_the_fault_is_the_docstring(kind):
+    assert kind.__doc__
+    assert kind.__doc__ not in [other.__doc__ for other in FAULTS if other is not kind]
+
+
+@pytest.mark.parametrize("kind", FAULTS)
+def test_a_fault_is_felt_by_the_first_upload_unless_it_is_harmless(kind):
+    if kind in (faulty.DiesAtTheRemove, faulty.SilentAfterOpen):
+        return  # felt later: see their own tests
+    done, error = first_attempt(made(kind))
+    assert done is (kind in HARMLESS)
+    assert (error is None) is done
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        faulty.LosesTheRename,
+        faulty.LosesTheRenameAnswer,
+        faulty.DiesAtTheRemove,
+        faulty.PicksUpAndLosesTheRenameAnswer,
+    ],
+)
+def test_what_dies_dies_once(kind):
+    server, owed = made(kind), Owed()
+    attempts = 0
+    while not owed.attempt(MemoryLink(server)):
+        attempts += 1
+        assert attempts < 3
+    assert attempts == 1
+
+
+def test_a_silent_server_leaves_conversations_waiting():
+    link = MemoryLink(faulty.SilentAfterOpen()).open()
+    owed = Owed()
+    _, conversation = owed.begin(link)
+    assert link.run() == []
+    assert conversation.error is None
+    assert link.session.unanswered == 2  # the WRITE and the CLOSE
+
+
+def test_answers_out_of_order_really_are():
+    server = faulty.AnswersOutOfOrder()
+    assert server.arrange([b"1", b"2", b"3"]) == [b"3", b"2", b"1"]
+
+
+@pytest.mark.parametrize("size_bytes", [0, 1])
+def test_a_late_rename_without_a_lost_one_does_nothing(size_bytes):
+    server = faulty.LosesTheRename()
+    server.files[b"/in/a"] = bytearray(size_bytes)
+    server.late_rename()
+    assert list(server.files) == [b"/in/a"]
+
+
+def test_a_violation_shows_what_came_instead():
+    _, error = first_attempt(faulty.ShellNoise())
+    assert isinstance(error, ProtocolViolation)
+    assert "Welcome to the plant!" in str(error)
+
+
+def test_faults_build_on_a_sound_server():
+    assert first_attempt(MemoryServer()) == (True, None)
