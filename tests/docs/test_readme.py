@@ -1,0 +1,38 @@
+"""What the README shows must work: its snippet runs, its commands and files exist."""
+
+import re
+from pathlib import Path
+
+from iris_communication import sftp_uploader_thread
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+def test_the_uploader_embedded_in_five_lines_accepts_a_file(tmp_path, monkeypatch):
+    (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    lines = [line for line in snippet.splitlines() if line and not line.startswith("from ")]
+    assert len(lines) <= 5
+    monkeypatch.setattr(sftp_uploader_thread, "_only", None)
+    monkeypatch.setattr(sftp_uploader_thread, "_only_options", {})
+    monkeypatch.setenv("HOME", str(tmp_path))  # its private key is not there, so nothing is connected to
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("a,b\n")
+    names = {}
+    exec(snippet.replace("/var/lib/line-1/outbox", str(tmp_path / "outbox")), names)
+    try:
+        assert names["accepted"] is True
+        assert names["uploader"].get_stats()["total_queued"] == 1
+    finally:
+        names["uploader"].close(0.0)
+
+
+def test_every_make_target_it_names_exists():
+    for target in re.findall(r"make ([a-z-]+)", README):
+        assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), target
+
+
+def test_every_file_it_links_to_exists():
+    for link in re.findall(r"\]\(([\w./-]+)\)", README):
+        assert (ROOT / link).exists(), link
