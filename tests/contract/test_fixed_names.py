@@ -218,6 +218,13 @@ def test_a_full_outbox_answers_false_with_the_agreed_warning_and_changes_no_coun
     assert uploader.get_stats() == before
 
 
+def test_a_hundred_files_fit_by_default_and_no_more(make_uploader, file):
+    uploader = make_uploader(Gated())
+    uploader.start()
+    path = file()
+    assert [queue(uploader, path) for _ in range(101)] == [True] * 100 + [False]
+
+
 def test_a_full_outbox_takes_files_again_once_some_are_delivered(make_uploader, file):
     processor = Gated()
     uploader = make_uploader(processor, max_queue_size=1)
@@ -309,7 +316,7 @@ def test_the_counts_balance_at_every_instant(make_uploader, file):
     done, unbalanced = threading.Event(), []
 
     def watch():
-        while not done.is_set():
+        while not done.wait(0.0002):  # without a pause it would take the interpreter from those it watches
             stats = uploader.get_stats()
             if not balanced(stats):
                 unbalanced.append(stats)
@@ -321,6 +328,34 @@ def test_the_counts_balance_at_every_instant(make_uploader, file):
     watcher.join()
     assert unbalanced == []
     assert uploader.get_stats() == {"total_queued": 60, "total_uploaded": 40, "total_failed": 20, "queue_size": 0}
+
+
+def test_queue_size_is_what_waits_and_what_is_in_flight(make_uploader, file):
+    processor = Gated()
+    uploader = make_uploader(processor)
+    uploader.start()
+    receipts = [submit(uploader, file(f"{number}.csv")) for number in range(3)]
+    assert processor.entered.wait(WAIT_S)
+    (lane,) = uploader.get_details()["servers"].values()
+    assert (lane["waiting"], lane["in_flight"]) == (2, 1)
+    assert uploader.get_stats()["queue_size"] == 3
+    processor.let.set()
+    settled(*receipts)
+    assert uploader.get_stats()["queue_size"] == 0
+
+
+def test_the_counts_balance_while_dead_files_are_queued_again(make_uploader, file):
+    processor = Recording(failing={"a.csv", "b.csv"})
+    uploader = make_uploader(processor)
+    uploader.start()
+    receipts = [submit(uploader, file(name)) for name in ("a.csv", "b.csv", "c.csv")]
+    settled(*receipts)
+    assert uploader.get_stats() == {"total_queued": 3, "total_uploaded": 1, "total_failed": 2, "queue_size": 0}
+    processor.failing.clear()
+    assert uploader.retry_dead() == 2
+    assert balanced(uploader.get_stats())
+    uploader.stop()
+    assert uploader.get_stats() == {"total_queued": 3, "total_uploaded": 3, "total_failed": 0, "queue_size": 0}
 
 
 def test_what_is_found_at_the_start_counts_as_queued(make_uploader, file):

@@ -2,6 +2,7 @@
 
 import os
 import sqlite3
+from pathlib import PurePosixPath
 
 import pytest
 
@@ -136,7 +137,7 @@ def test_a_final_name_that_holds_something_else_is_not_overwritten_and_both_surv
     delivered = receipt.wait_delivered(LONG_S)
     assert sorted(contents_of(folder).values()) == [b"ours", b"somebody else's"]
     assert (folder / "a.csv").read_bytes() == b"somebody else's"
-    assert (folder / os.path.basename(delivered.final_path)).read_bytes() == b"ours"
+    assert (folder / PurePosixPath(delivered.final_path).name).read_bytes() == b"ours"
 
 
 def test_a_final_name_that_holds_the_same_bytes_counts_as_delivered(uploader, received, sources):

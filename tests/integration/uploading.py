@@ -1,7 +1,6 @@
-"""What the tests of the whole uploader share: an uploader in a hurry, many files, and a watch on the server's folder."""
+"""What the tests of the whole uploader share: an uploader in a hurry, many files, a watch on the server's folder."""
 
 import contextlib
-import os
 import threading
 import time
 from pathlib import Path
@@ -94,13 +93,13 @@ class Watch:
         while not self._over.wait(0.001):
             if not self.folder.is_dir():
                 continue
-            for name in os.listdir(self.folder):
-                if name in whole or name.startswith(".iris-"):
+            for path in self.folder.iterdir():
+                if path.name in whole or path.name.startswith(".iris-"):
                     continue
-                if (self.folder / name).read_bytes() == self.expected.get(name):
-                    whole.add(name)
+                if path.read_bytes() == self.expected.get(path.name):
+                    whole.add(path.name)
                 else:
-                    self.partial.append(name)
+                    self.partial.append(path.name)
 
 
 def balanced(uploader):

@@ -13,6 +13,7 @@ from iris_communication.clock import Clock
 from iris_communication.errors import DeliveryStopped, IrisError, LinkError, LinkTimeout, ProtocolViolation
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.capabilities import Capabilities, learn
+from iris_communication.sftp.credit import paced_write_size
 from iris_communication.sftp.session import Chunk, Session, Source, Talk
 from iris_communication.transport.contract import Channel, Transport
 
@@ -67,7 +68,8 @@ class Connection:
         self.capabilities = await self.run(learning)
         if self.lost is not None:  # after the last answer, before its waiter came to read it
             raise self.lost
-        self._session.write_size_bytes = self.capabilities.write_size_bytes
+        # Small, until the first answers tell how fast the link is.
+        self._session.write_size_bytes = min(self._session.write_size_bytes, self.capabilities.write_size_bytes)
 
     async def run(self, talk: Talk, source: Source | None = None) -> Any:
         """Carry a conversation to its end; its result, or what it raised. Cancelling the caller does not stop it: a
@@ -89,7 +91,8 @@ class Connection:
         if self._channel is None:
             self._early += data
             return
-        self._heard_s = self._clock.monotonic_s()
+        now_s, acknowledged_bytes = self._clock.monotonic_s(), self._session.acknowledged_bytes
+        quiet_s, self._heard_s = now_s - self._heard_s, now_s
         try:
             self._session.receive(data)
         except ProtocolViolation as error:
@@ -97,6 +100,10 @@ class Connection:
             return
         if self._session.extensions is not None and not self._greeted.done():
             self._greeted.set_result(None)
+        if news_bytes := self._session.acknowledged_bytes - acknowledged_bytes:
+            self._session.write_size_bytes = paced_write_size(
+                news_bytes, quiet_s, self._settings.progress_timeout_s, self.capabilities.write_size_bytes
+            )
         self._hand_out()
         self._schedule_pump()
 

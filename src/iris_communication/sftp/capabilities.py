@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from iris_communication.errors import ProtocolViolation
 from iris_communication.sftp import wire
+from iris_communication.sftp.credit import SMALL_WRITE_SIZE
 from iris_communication.sftp.status import StatusError
 
 # Without announced limits 32 KiB is the only size that every known server takes (Windows' older OpenSSH cuts writes
 # beyond 100 KiB short; draft section 3 asks for packets of 34,000 bytes).
-SAFE_WRITE_SIZE = 32 * 1024
+SAFE_WRITE_SIZE = SMALL_WRITE_SIZE
 # Not announced: enough to hide the round trips, within the smallest cap seen in the field (64 handles).
 SAFE_FILES_IN_FLIGHT = 64
 

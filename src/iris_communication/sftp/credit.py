@@ -7,6 +7,8 @@ good; some allow 64, one allows a single one, and few of them say so.
 
 from dataclasses import dataclass
 
+# The smallest that is worth its packet, and the largest that every known server takes.
+SMALL_WRITE_SIZE = 32 * 1024
 BYTES_IN_FLIGHT = 4 * 1024 * 1024
 REQUESTS_IN_FLIGHT = 1024
 
@@ -31,6 +33,14 @@ class Credit:
     def regain(self, size_bytes: int) -> None:
         self.bytes_used -= size_bytes
         self.requests_used -= 1
+
+
+def paced_write_size(acknowledged_bytes: int, seconds: float, deadline_s: float, most_bytes: int) -> int:
+    """Of the next WRITEs, after so many bytes were acknowledged within so many seconds: what the link carries in an
+    eighth of the deadline. On a slow link a larger one would be taken for silence before it can be answered."""
+    if seconds <= 0.0:
+        return most_bytes
+    return int(min(most_bytes, max(SMALL_WRITE_SIZE, acknowledged_bytes / seconds * deadline_s / 8)))
 
 
 @dataclass(slots=True)

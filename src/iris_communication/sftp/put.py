@@ -204,8 +204,8 @@ def _is_taken(path: bytes, upload: Upload) -> Talk:
 
 
 def _went_through(upload: Upload, refused: StatusError | None = None) -> Talk:
-    """Whether it was the earlier rename that took the temp file: it is gone, and its folder is not. Where that cannot be
-    found out for now, the attempt stays finished and is asked about again."""
+    """Whether it was the earlier rename that took the temp file: it is gone, and its folder is not. Where that cannot
+    be found out for now, the attempt stays finished and is asked about again."""
     (found,) = yield (wire.Stat(upload.temp_path),)
     if isinstance(found, StatusError):
         if FX_NO_SUCH_FILE not in (found.code, refused.code if refused else None):

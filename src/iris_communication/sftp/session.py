@@ -13,6 +13,7 @@ Rules.
   some servers append whatever the offset says.
 - After the first refused WRITE no further one of that file is sent; what follows it in the tuple (its CLOSE) is.
 - Data waits for credit, short requests do not wait behind data.
+- Conversations that must not be interleaved take turns by name.
 - An OPEN that is refused while other files are open may mean no more than that too many are: it is asked again once
   fewer are, and only then believed (see credit.Handles).
 
@@ -27,8 +28,7 @@ from typing import Any, NamedTuple, Protocol
 
 from iris_communication.errors import IrisError, ProtocolViolation
 from iris_communication.sftp import wire
-from iris_communication.sftp.capabilities import SAFE_WRITE_SIZE
-from iris_communication.sftp.credit import Credit, Handles
+from iris_communication.sftp.credit import SMALL_WRITE_SIZE, Credit, Handles
 from iris_communication.sftp.status import StatusError
 
 Answer = wire.Reply | StatusError
@@ -111,7 +111,8 @@ class Session:
     def __init__(self, credit: Credit | None = None) -> None:
         self.credit = credit or Credit()
         self.handles = Handles()
-        self.write_size_bytes = SAFE_WRITE_SIZE  # until the server's capabilities are known
+        self.write_size_bytes = SMALL_WRITE_SIZE  # its owner enlarges it, as server and link allow
+        self.acknowledged_bytes = 0  # of data, since the beginning
         self.extensions: dict[bytes, bytes] | None = None  # None until the server's VERSION has come
         self._buffer = bytearray()
         self._next_id = 0
@@ -267,7 +268,9 @@ class Session:
             self.handles.open -= 1
         if type(request) is not wire.Write:
             conversation.answers[pending.place] = answer
-        elif type(answer) is StatusError and conversation.broken is None:
+        elif type(answer) is not StatusError:
+            self.acknowledged_bytes += pending.size_bytes
+        elif conversation.broken is None:
             conversation.broken = answer
         self._settled(conversation)
 

@@ -6,6 +6,7 @@ real one does after its restart.
 
 import posixpath
 import struct
+from typing import Any
 
 from iris_communication.sftp import wire
 from iris_communication.testing.memory_server import (
@@ -292,7 +293,9 @@ class ComesBackEmpty(LosesTheRename):
 class PicksUp(MemoryServer):
     """A pick-up job takes every file away in the moment it has its final name; `collected` is what it got."""
 
-    collected: list[tuple[bytes, bytes]]
+    def __init__(self, **manners: Any) -> None:
+        super().__init__(**manners)
+        self.collected: list[tuple[bytes, bytes]] = []  # (path, content)
 
     def answer(self, session: MemorySession, request: Asked) -> Reply:
         reply = super().answer(session, request)
@@ -300,7 +303,6 @@ class PicksUp(MemoryServer):
         return reply
 
     def pick_up(self) -> None:
-        self.collected = getattr(self, "collected", [])
         for path in [path for path in self.files if not posixpath.basename(path).startswith(b".")]:
             self.collected.append((path, bytes(self.files.pop(path))))
 

@@ -25,6 +25,7 @@ from iris_communication.testing.clock import FakeClock
 from iris_communication.testing.memory_channel import MemoryTransport
 from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.memory_server import MemoryServer, ServerDies
+from iris_communication.testing.server_wire import WriteData
 
 SERVER = Server(host="sftp.example", username="iris")
 SETTINGS = DeliverySettings(progress_timeout_s=30.0)
@@ -355,6 +356,69 @@ def test_every_byte_of_the_server_gives_it_the_whole_time_again():
         assert line.clock.monotonic_s() - before_s == pytest.approx(20.0 * len(granted) + 30.0, abs=1.0)
 
     run(test)
+
+
+class SlowTransport(MemoryTransport):
+    """Carries `bytes_a_second` towards the server, in small packets; answers come at once."""
+
+    bytes_a_second = 4_000
+
+    async def connect(self, server, secret, settings, receiver):
+        channel = await super().connect(server, secret, settings, receiver)
+        loop, free_s = asyncio.get_running_loop(), 0.0
+
+        def write(data):
+            nonlocal free_s
+            for at in range(0, len(data), 1024):
+                packet = bytes(data[at : at + 1024])
+                free_s = max(free_s, loop.time()) + len(packet) / self.bytes_a_second
+                loop.call_at(free_s, channel._carry, packet)
+
+        channel.write = write
+        return channel
+
+
+def test_a_slow_link_gets_a_large_file_through():
+    """One WRITE of the size this server takes would need more than the progress timeout."""
+    content = bytes(1_000_000)
+
+    async def test(line):
+        line.transport = SlowTransport(line.server)
+        await line.open()
+        before_s = line.clock.monotonic_s()
+        assert await line.begin(content=content)[0] == b"/in/a.csv"
+        assert 250 < line.clock.monotonic_s() - before_s < 260
+        assert line.server.content(b"/in/a.csv") == content
+
+    run(test)
+
+
+def test_a_fast_link_is_sent_what_the_server_takes_at_once():
+    async def test(line):
+        await line.open()
+        assert await line.begin(content=bytes(8_000_000))[0]
+        sizes = [len(request.data) for request in line.server.asked if isinstance(request, WriteData)]
+        assert sizes[0] == 32_768  # until the first answer tells how fast the link is
+        assert sizes[-2] == 261_120
+        assert len(sizes) < 170
+
+    run(test)
+
+
+def test_a_server_that_takes_little_at_once_is_given_no_more():
+    class Small(MemoryServer):
+        """Takes 1000 bytes in a WRITE."""
+
+        def limits(self):
+            return (34_000, 1000, 2000, 64)
+
+    async def test(line):
+        await line.open()
+        assert await line.begin(content=bytes(50_000))[0]
+        sizes = {len(request.data) for request in line.server.asked if isinstance(request, WriteData)}
+        assert sizes == {2000}
+
+    run(test, Small())
 
 
 def test_setting_the_wall_clock_ends_nothing():

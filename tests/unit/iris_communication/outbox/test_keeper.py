@@ -398,6 +398,7 @@ def test_a_doubtful_commit_is_judged_once_the_store_can_be_opened_again(outbox, 
     outbox.store.lose_answer = outbox.store.unopenable = False
     outbox.accept(sources[0])
     assert outbox.stats == (2, 0, 0, 2)
+    assert source.exists(), "its caller was told that it is not accepted"
     for item in outbox.claim():
         outbox.deliver(item)
     assert outbox.stats == (2, 2, 0, 0)

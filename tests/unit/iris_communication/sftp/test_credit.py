@@ -1,6 +1,6 @@
 import pytest
 
-from iris_communication.sftp.credit import Credit, Handles
+from iris_communication.sftp.credit import Credit, Handles, paced_write_size
 
 
 def test_data_is_allowed_up_to_the_bytes_in_flight():
@@ -24,6 +24,25 @@ def test_requests_are_bounded_whatever_their_size():
     assert not credit.allows(0)
     credit.regain(0)
     assert credit.allows(0)
+
+
+@pytest.mark.parametrize(
+    ("acknowledged_bytes", "seconds", "size_bytes"),
+    [
+        (32_768, 0.0, 261_120),  # at once
+        (32_768, 0.1, 261_120),
+        (32_768, 2.0, 61_440),
+        (32_768, 13.0, 32_768),  # 2.5 kB a second: not below what every server takes
+        (261_120, 30.0, 32_768),
+        (4_000_000, 10.0, 261_120),
+    ],
+)
+def test_a_write_is_as_large_as_the_link_carries_in_an_eighth_of_the_deadline(acknowledged_bytes, seconds, size_bytes):
+    assert paced_write_size(acknowledged_bytes, seconds, deadline_s=30.0, most_bytes=261_120) == size_bytes
+
+
+def test_a_server_that_takes_little_is_given_no_more():
+    assert paced_write_size(32_768, 0.0, deadline_s=30.0, most_bytes=1024) == 1024
 
 
 def granted(count):
