@@ -261,7 +261,7 @@ class Worker:
         held = lane.breaker.state is BreakerState.HELD
         then = "nothing is tried until that is mended" if held else f"next try in {lane.breaker.until_s - now_s:.1f} s"
         level = logging.WARNING if changed or held else logging.INFO
-        log.log(level, "the link to %s is down: %s; %s. %s", key, error, then, error.hint)
+        log.log(level, "the link to %s is down: %s; %s (%s)", key, error, then, error.hint)
 
     def _release_breaker(self, key: str) -> None:
         lane = self._lanes.get(key)

@@ -382,12 +382,13 @@ def test_after_a_stop_no_link_is_shown_as_up(make, source):
 
 
 def test_starting_and_stopping_leaves_no_thread_and_no_descriptor(make, source):
+    earlier = set(threading.enumerate())
     uploader = make()
     submit(uploader, source).wait_delivered(LONG_S)
     uploader.stop()
 
     def ours():
-        return sorted(thread.name for thread in threading.enumerate() if thread.name.startswith("iris-"))
+        return sorted(thread.name for thread in set(threading.enumerate()) - earlier)
 
     wait_until(lambda: ours() == ["iris-keeper"])  # it goes on accepting
     gc.collect()  # what earlier tests left to be collected is not ours
