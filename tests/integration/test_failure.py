@@ -414,3 +414,24 @@ def test_a_full_disk_on_the_server_pauses_delivery_until_there_is_room(tmp_path,
     assert facts["left"] == []
     assert facts["end"] == {"total_queued": 40, "total_uploaded": 40, "total_failed": 0, "queue_size": 0}
     assert "the link to iris@127.0.0.1" in logged
+
+
+def test_a_port_that_is_no_ssh_server_is_told_and_costs_the_file_nothing(uploader, server, sources):
+    with socket.create_server(("127.0.0.1", 0)) as web:
+        submit_all(uploader, server.info("/in") | {"port": web.getsockname()[1]}, {"a.csv": b"1"}, sources)
+        peer, _ = web.accept()
+        peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        peer.close()
+        wait_until(lambda: is_down(uploader))
+        assert uploader.get_stats() == {"total_queued": 1, "total_uploaded": 0, "total_failed": 0, "queue_size": 1}
+
+
+def test_without_a_pinned_key_a_server_that_known_hosts_does_not_know_is_refused(
+    uploader, server, sources, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    info = {key: value for key, value in server.info("/in").items() if key != "host_key"}
+    submit_all(uploader, info, {"a.csv": b"1"}, sources)
+    wait_until(lambda: is_down(uploader))
+    assert "no host_key is pinned" in lane_of(uploader)["reason"]
+    assert not list(server.folder.rglob("a.csv"))
