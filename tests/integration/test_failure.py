@@ -10,7 +10,7 @@ import time
 import asyncssh
 import pytest
 
-from iris_communication.errors import RemoteRefused
+from iris_communication.errors import RemoteFailure, RemoteRefused
 from tests.integration.namespace import run_with_disks_of_its_own
 from tests.integration.uploading import (
     LONG_S,
@@ -435,3 +435,19 @@ def test_without_a_pinned_key_a_server_that_known_hosts_does_not_know_is_refused
     wait_until(lambda: is_down(uploader))
     assert "no host_key is pinned" in lane_of(uploader)["reason"]
     assert not list(server.folder.rglob("a.csv"))
+
+
+class CutsShort(asyncssh.SFTPServer):
+    """Its disk takes half, and it says that all is there."""
+
+    def write(self, file_obj, offset, data):
+        return super().write(file_obj, offset, data[: len(data) // 2])
+
+
+def test_a_file_that_a_server_cut_short_never_gets_its_final_name(tmp_path, uploader, sources):
+    with AsyncSshServer(tmp_path / "cutting", sftp_server=CutsShort) as cutting:
+        receipts = submit_all(uploader, cutting.info("/in"), {"a.csv": b"x" * 1000}, sources)
+        with pytest.raises(RemoteFailure, match="kept 500 of 1000 bytes"):
+            receipts["a.csv"].wait_delivered(LONG_S)
+        found = contents_of(cutting.folder / "in" / "line-1" / "model")
+        assert [name for name in found if not name.startswith(".iris-")] == []

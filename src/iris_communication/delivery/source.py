@@ -8,7 +8,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from iris_communication.errors import SourceChanged, SpoolMissing
+from iris_communication.errors import OutboxStorageError, SourceChanged, SpoolMissing
 from iris_communication.item import Fingerprint
 
 WHOLE_MAX_BYTES = 256 * 1024
@@ -24,13 +24,16 @@ class SpoolFile:
         self._closed = False
 
     def read(self, offset: int, size_bytes: int) -> bytes:
-        """The next bytes, in ascending order. Raises SpoolMissing, or SourceChanged when there are fewer."""
+        """The next bytes, in ascending order. Raises SpoolMissing when the file is gone, SourceChanged when there are
+        fewer, and OutboxStorageError when the disk or the system refuses for now."""
         if self._closed:  # its upload was broken off, and the link still had room for it
             raise SpoolMissing(f"{self._path} was closed")
         try:
             data = self._piece(offset, size_bytes)
-        except OSError as error:
+        except FileNotFoundError as error:
             raise SpoolMissing(f"{self._path} cannot be read: {error.strerror}") from error
+        except OSError as error:
+            raise OutboxStorageError(f"{self._path} cannot be read: {error.strerror}") from error
         if len(data) != size_bytes:
             raise SourceChanged(f"{self._path} is shorter than the {self._fingerprint.size_bytes} bytes accepted")
         self._digest.update(data)

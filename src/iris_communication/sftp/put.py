@@ -33,7 +33,7 @@ from iris_communication.errors import (
 )
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
-from iris_communication.sftp.session import Talk, Turn
+from iris_communication.sftp.session import Answer, Talk, Turn
 from iris_communication.sftp.status import StatusError, blame
 from iris_communication.sftp.wire import (
     CREATE,
@@ -117,10 +117,14 @@ def _look_back(upload: Upload, temp: bytes) -> Talk:
 
 
 def _send(upload: Upload, capabilities: Capabilities) -> Talk:
-    """The bytes under the temp name, every one acknowledged and the handle closed."""
+    """The bytes under the temp name: every one acknowledged, the handle closed, the size looked at."""
     handle = yield from _open(upload, capabilities)
-    refusals = yield (wire.Write(handle, 0, upload.size_bytes), wire.Close(handle))
-    for refused in refusals:
+    written, closed, kept = yield (
+        wire.Write(handle, 0, upload.size_bytes),
+        wire.Close(handle),
+        wire.Stat(upload.temp_path),
+    )
+    for refused in (written, closed, _cut_short(upload, kept)):
         if isinstance(refused, StatusError):
             # The disk is looked at before the temp file, which fills it, is removed.
             failure = yield from _blame(refused, "write", upload, capabilities)
@@ -131,6 +135,14 @@ def _send(upload: Upload, capabilities: Capabilities) -> Talk:
     except IrisError:
         yield from _discard(upload)
         raise
+
+
+def _cut_short(upload: Upload, kept: Answer) -> StatusError | None:
+    """Some servers acknowledge a WRITE of which their disk took a part. The look costs no round trip, because it
+    travels behind the CLOSE; where looking is forbidden, the acknowledgements have to do."""
+    if not isinstance(kept, wire.Attributes) or kept.size_bytes in (None, upload.size_bytes):
+        return None
+    return StatusError(FX_FAILURE, f"the server kept {kept.size_bytes} of {upload.size_bytes} bytes")
 
 
 def _open(upload: Upload, capabilities: Capabilities) -> Talk:

@@ -149,6 +149,15 @@ class RefusesAWrite(MemoryServer):
         return super().answer(session, request)
 
 
+class KeepsHalf(MemoryServer):
+    """Its disk takes half of each WRITE, and it says that all of it is there."""
+
+    def answer(self, session: MemorySession, request: Asked) -> Reply:
+        if isinstance(request, WriteData):
+            request = request._replace(data=request.data[: len(request.data) // 2])
+        return super().answer(session, request)
+
+
 class RefusesClose(MemoryServer):
     """Finds out at CLOSE that it could not keep the file, as a network file system does."""
 

@@ -1,12 +1,13 @@
 """The bytes of one upload from the spool: read as asked, proved to be those that were accepted."""
 
+import errno
 import hashlib
 import os
 
 import pytest
 
 from iris_communication.delivery.source import WHOLE_MAX_BYTES, SpoolFile
-from iris_communication.errors import SourceChanged, SpoolMissing
+from iris_communication.errors import OutboxStorageError, SourceChanged, SpoolMissing
 from iris_communication.item import Fingerprint
 
 SIZES = [1, 1000, WHOLE_MAX_BYTES, WHOLE_MAX_BYTES + 1, 700_001]
@@ -115,3 +116,17 @@ def test_a_closed_source_opens_nothing_again(tmp_path, size_bytes):
     with pytest.raises(SpoolMissing, match="closed"):
         source.read(100, 100)
     assert open_descriptors() == before
+
+
+def test_a_system_that_refuses_for_now_is_not_the_files_fault(tmp_path, monkeypatch):
+    """Too many open files, or a read error: the file is still owed, and nobody's attempt is spent."""
+    path = tmp_path / "held"
+    path.write_bytes(b"1234")
+    source = SpoolFile(path, Fingerprint(1, 1, 4, 1, "0" * 64))
+
+    def too_many(self):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(type(path), "read_bytes", too_many)
+    with pytest.raises(OutboxStorageError, match="Too many open files"):
+        source.read(0, 4)

@@ -72,10 +72,10 @@ def test_a_file_of_no_bytes_arrives_without_a_write():
     assert asked(server, WriteData) == []
 
 
-def test_a_file_costs_four_requests_on_a_server_that_refuses_taken_names():
+def test_a_file_costs_five_requests_on_a_server_that_refuses_taken_names():
     server = MemoryServer()
     delivered(server)
-    assert [type(request) for request in server.asked[1:]] == [wire.Open, WriteData, wire.Close, wire.Rename]
+    assert [type(request) for request in server.asked[1:]] == [wire.Open, WriteData, wire.Close, wire.Stat, wire.Rename]
 
 
 def test_it_is_written_under_a_hidden_name_that_is_asked_for_exclusively():
@@ -176,11 +176,12 @@ def test_a_folder_that_is_missing_and_may_not_be_made_is_told():
         (faulty.FolderClosedToUs(), RemoteRefused),
         (faulty.RefusesAWrite(1), RemoteFailure),
         (faulty.RefusesClose(), RemoteFailure),
+        (faulty.KeepsHalf(), RemoteFailure),
         (faulty.RenamingForbidden(), RemoteRefused),
         (MemoryServer(capacity_bytes=10), RemoteDiskFull),
         (MemoryServer(capacity_bytes=0), RemoteDiskFull),
     ],
-    ids=["OPEN", "WRITE", "CLOSE", "RENAME", "disk full", "disk full from the start"],
+    ids=["OPEN", "WRITE", "CLOSE", "cut short", "RENAME", "disk full", "disk full from the start"],
 )
 def test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect(server, kind):
     owed = failed(server, kind)

@@ -80,7 +80,7 @@ def test_a_silent_server_leaves_conversations_waiting():
     _, conversation = owed.begin(link)
     assert link.run() == []
     assert conversation.error is None
-    assert link.session.unanswered == 2  # the WRITE and the CLOSE
+    assert link.session.unanswered == 3  # WRITE, CLOSE and the look at what was kept
 
 
 def test_answers_out_of_order_really_are():
