@@ -32,12 +32,6 @@ def server(tmp_path_factory):
 
 
 @pytest.fixture
-def uploader(tmp_path):
-    with running(tmp_path / "outbox") as opened:
-        yield opened
-
-
-@pytest.fixture
 def good(uploader, server, tmp_path):
     """A good file, to be sent after a bad one: whether the uploader goes on."""
     path = tmp_path / "good.csv"

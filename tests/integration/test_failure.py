@@ -43,19 +43,6 @@ def openssh(tmp_path, need_program):
 
 
 @pytest.fixture
-def uploader(tmp_path):
-    with running(tmp_path / "outbox") as opened:
-        yield opened
-
-
-@pytest.fixture
-def sources(tmp_path):
-    folder = tmp_path / "sources"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
 def logins(monkeypatch):
     """Every connection that a server of this test is asked for."""
     made = []

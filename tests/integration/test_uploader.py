@@ -59,19 +59,6 @@ def received(request, tmp_path):
     return server.info(f"/{name}"), server.folder / name / "line-1" / "model"
 
 
-@pytest.fixture
-def uploader(tmp_path):
-    with running(tmp_path / "outbox") as opened:
-        yield opened
-
-
-@pytest.fixture
-def sources(tmp_path):
-    folder = tmp_path / "sources"
-    folder.mkdir()
-    return folder
-
-
 def test_three_hundred_small_files_arrive_whole_and_once(uploader, received, sources, tmp_path):
     info, folder = received
     files = small_files(300)
