@@ -96,24 +96,14 @@ class Application:
         self._stop = threading.Event()
 
     def start(self) -> None:
-        """Raises CannotServe when the page's port cannot be had; nothing is started then."""
-        config = self._config
-        web = WebServer(
-            create_app(
-                snapshot=self.snapshot,
-                health=self.health.snapshot,
-                pictures={self.camera.name: self.camera.picture},
-                live=self.sockets,
-                routers=[camera_controller.routes(self.uploader)],
-            ),
-            bound=bind(port=config.port, fall_back=config.port_falls_back),
-        )
-        self.web = web
+        """Raises CannotServe when the page's port cannot be had and the config requires it; nothing is started then."""
+        self.web = self._web_server()
         self._start_uploader()
         self.camera.start()
         self.health.start()
-        web.start()
-        log.info("the page is at %s", web.address)
+        if self.web is not None:
+            self.web.start()
+            log.info("the page is at %s", self.web.address)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Sleep until `request_stop`, at most `timeout_s`; whether it was called. An uploader that could not start
@@ -127,6 +117,24 @@ class Application:
                 self._start_uploader()
             left_s = None if left_s is None else left_s - slice_s
         return self._stop.is_set()
+
+    def _web_server(self) -> WebServer | None:
+        """Holding its port already, so that a port that is taken is known before anything else starts."""
+        try:
+            bound = bind(port=self._config.port, fall_back=self._config.port_falls_back)
+        except CannotServe as error:
+            if self._config.page_required:
+                raise
+            log.error("%s; cameras and uploader go on without the page", error)
+            return None
+        page = create_app(
+            snapshot=self.snapshot,
+            health=self.health.snapshot,
+            pictures={self.camera.name: self.camera.picture},
+            live=self.sockets,
+            routers=[camera_controller.routes(self.uploader)],
+        )
+        return WebServer(page, bound=bound)
 
     @property
     def web_address(self) -> str:

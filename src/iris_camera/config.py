@@ -43,6 +43,7 @@ class Config:
     server_info: Mapping[str, Any] | None = field(default=None, repr=False)  # None: not known yet, records wait
     port: int = DEFAULT_PORT
     port_falls_back: bool = False  # take a free port when the wanted one is in use
+    page_required: bool = False  # True: without its port nothing starts; False: the line runs without the page
     rotation: Rotation = field(default_factory=Rotation)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     max_queue_size: int = MAX_QUEUE_SIZE

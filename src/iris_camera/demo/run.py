@@ -59,6 +59,7 @@ def run_demo(options: DemoOptions, out: TextIO, show: TextIO) -> int:
                 server_info=access.server_info("/incoming"),
                 port=DEFAULT_PORT if options.port is None else options.port,
                 port_falls_back=options.port is None,
+                page_required=True,
                 rotation=ROTATION,
                 delivery=DELIVERY,
             )

@@ -1,5 +1,6 @@
 """The order parts start and end in, with parts that only write down what they were told."""
 
+import dataclasses
 import logging
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from iris_camera import app, logs
 from iris_camera.app import Application
 from iris_camera.config import Config
+from iris_camera.web.server import CannotServe
 from iris_communication.errors import OutboxInUse
 
 
@@ -107,6 +109,28 @@ def test_an_outbox_that_is_in_use_stops_no_camera(application, calls, monkeypatc
     assert ("camera.start",) in calls
     assert "in use by process 7" in caplog.text
     assert "stop the other process" in caplog.text
+
+
+def refusing_port(**_):
+    raise CannotServe("cannot serve the page on 127.0.0.1 port 5000: the port is in use; stop the program that has it")
+
+
+def test_a_taken_port_costs_the_page_and_nothing_else(application, calls, monkeypatch, caplog):
+    monkeypatch.setattr(app, "bind", refusing_port)
+    with caplog.at_level(logging.ERROR):
+        application.start()
+    assert ("camera.start",) in calls
+    assert ("uploader.start",) in calls
+    assert "port 5000: the port is in use; stop the program that has it" in caplog.text
+    assert application.web_address == ""
+
+
+def test_where_the_page_is_required_a_taken_port_starts_nothing(application, calls, monkeypatch):
+    monkeypatch.setattr(app, "bind", refusing_port)
+    application._config = dataclasses.replace(application._config, page_required=True)
+    with pytest.raises(CannotServe):
+        application.start()
+    assert calls == []
 
 
 def test_a_server_configured_before_the_start_is_known_to_the_uploader(application, calls, monkeypatch):
