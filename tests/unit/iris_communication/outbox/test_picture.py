@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -84,8 +85,14 @@ def test_the_running_count_is_always_what_a_fresh_count_says(steps):
     world.store.close()
 
 
-def test_what_was_found_at_the_start_counts_as_queued_and_what_was_delivered_before_does_not():
+@pytest.fixture
+def world():
     world = World()
+    yield world
+    world.store.close()
+
+
+def test_what_was_found_at_the_start_counts_as_queued_and_what_was_delivered_before_does_not(world):
     waiting, delivered = world.accept(), world.accept()
     world.accept(dead=True)
     world.happen(Event.CLAIM, delivered)
@@ -94,15 +101,13 @@ def test_what_was_found_at_the_start_counts_as_queued_and_what_was_delivered_bef
     assert waiting.state is State.WAITING
 
 
-def test_the_latest_dead_are_shown_and_no_more_than_people_read():
-    world = World()
+def test_the_latest_dead_are_shown_and_no_more_than_people_read(world):
     items = [world.accept(dead=True) for _ in range(DEAD_SHOWN + 5)]
     shown = [dead.id for dead in world.picture.view().dead]
     assert shown == [item.id for item in reversed(items)][:DEAD_SHOWN]
 
 
-def test_dead_items_that_were_not_shown_move_up_when_others_wait_again():
-    world = World()
+def test_dead_items_that_were_not_shown_move_up_when_others_wait_again(world):
     items = [world.accept() for _ in range(DEAD_SHOWN + 5)]
     for item in items:
         world.happen(Event.GIVE_UP, item)
@@ -111,8 +116,7 @@ def test_dead_items_that_were_not_shown_move_up_when_others_wait_again():
     assert [dead.id for dead in world.picture.view().dead] == [item.id for item in reversed(items[:5])]
 
 
-def test_a_dead_item_says_what_it_died_of():
-    world = World()
+def test_a_dead_item_says_what_it_died_of(world):
     world.happen(Event.GIVE_UP, world.accept())
     (dead,) = world.picture.view().dead
     assert (dead.id, dead.error, dead.hint) == ("item-1", "number 1", "hint")
@@ -128,16 +132,14 @@ class Unreadable:
         return refuse
 
 
-def test_a_store_that_cannot_be_read_leaves_what_was_known():
-    world = World()
+def test_a_store_that_cannot_be_read_leaves_what_was_known(world):
     world.accept()
     before = world.picture.view()
     world.picture.store = Unreadable()
     assert world.picture.view() == before
 
 
-def test_a_server_without_waiting_items_has_no_lane():
-    world = World()
+def test_a_server_without_waiting_items_has_no_lane(world):
     item = world.accept()
     world.happen(Event.CLAIM, item)
     assert world.picture.view().lanes == {}
