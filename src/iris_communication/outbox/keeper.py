@@ -12,6 +12,7 @@ What goes wrong. What a disk that refuses means for a group is the recorder's ma
 nobody foresaw is logged with its traceback and answered with it, and harms no other.
 """
 
+import contextlib
 import logging
 import queue
 import secrets
@@ -115,7 +116,8 @@ class Keeper:
     def close(self) -> None:
         """End acceptance, record what is pending, release the outbox. May be called twice."""
         if self._thread.is_alive():
-            self._ask(Close())
+            with contextlib.suppress(NotStarted):  # somebody else has closed it meanwhile
+                self._ask(Close())
             self._thread.join()
 
     def subscribe(

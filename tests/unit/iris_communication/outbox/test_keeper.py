@@ -785,3 +785,22 @@ def test_an_attempt_that_certainly_left_nothing_is_forgotten(outbox, source):
     outbox.settle(first, Event.FAIL, error=RemoteRefused("no"), effect=Effect.NONE)
     (second,) = outbox.claim()
     assert (second.earlier_token, second.state) == (None, State.IN_FLIGHT)
+
+
+def test_two_threads_may_close_the_keeper_at_once(tmp_path):
+    for number in range(20):
+        with open_keeper(tmp_path / str(number)) as opened:
+            failed = []
+
+            def close(keeper=opened.keeper, failed=failed):
+                try:
+                    keeper.close()
+                except NotStarted as error:
+                    failed.append(error)
+
+            closers = [threading.Thread(target=close) for _ in range(3)]
+            for closer in closers:
+                closer.start()
+            for closer in closers:
+                closer.join(LONG_S)
+            assert failed == []
