@@ -38,7 +38,7 @@ class Model:
         except Exception as error:  # the file is a stranger's, and the runtime's errors share no other base
             raise ModelError(f"{path} is not a model that onnxruntime can load: {error}") from error
         self.input_shapes = self._checked("input", self._session.get_inputs(), inputs, "tensor(uint8)")
-        self.output_shapes = self._checked("output", self._session.get_outputs(), outputs, "tensor(float)")
+        self._checked("output", self._session.get_outputs(), outputs, "tensor(float)")
         self._input_names, self._output_names = list(inputs), list(outputs)
 
     def run(self, image: Image) -> list[Any]:

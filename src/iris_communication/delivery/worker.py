@@ -26,8 +26,9 @@ from iris_communication.decisions.breaker import BreakerState
 from iris_communication.decisions.retry import Decision, after_failure
 from iris_communication.delivery.carrier import Carrier
 from iris_communication.delivery.lane import Lane
-from iris_communication.errors import DeliveryStopped, Effect, IrisError, RemoteFailure, Retry, Scope
+from iris_communication.errors import DeliveryStopped, IrisError, RemoteFailure, Retry, Scope
 from iris_communication.item import Delivered, Event, Item
+from iris_communication.outbox.attempt import unclear
 from iris_communication.outbox.keeper import Keeper
 from iris_communication.outbox.messages import Settle
 from iris_communication.outbox.store import Lane as Waiting
@@ -196,12 +197,12 @@ class Worker:
         except IrisError as error:
             self._failed(key, lane, item, error, revision)
         except asyncio.CancelledError:
-            broken_off = DeliveryStopped(f"{item.remote_path!r} was broken off", effect=_unclear(item))
+            broken_off = DeliveryStopped(f"{item.remote_path!r} was broken off", effect=unclear(item))
             self._failed(key, lane, item, broken_off, revision)
             raise
         except Exception as raised:  # noqa: BLE001 - an injected carrier may raise anything; it is logged in _failed
             what = f"{item.remote_path!r} failed in an unforeseen way: {raised!r}"
-            unforeseen = RemoteFailure(what, effect=_unclear(item))
+            unforeseen = RemoteFailure(what, effect=unclear(item))
             unforeseen.__cause__ = raised
             self._failed(key, lane, item, unforeseen, revision)
         else:
@@ -300,8 +301,3 @@ class Worker:
             lane.claimed.clear()
             if lane.link == "up":
                 lane.see("idle", self._clock.wall_s())
-
-
-def _unclear(item: Item) -> Effect:
-    """Of an attempt that ended nobody knows how: what was known before it is never forgotten for less."""
-    return Effect.UNKNOWN if item.effect is Effect.UNKNOWN else Effect.UNSEEN

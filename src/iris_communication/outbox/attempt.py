@@ -60,6 +60,11 @@ def released(item: Item, error: IrisError | None, effect: Effect) -> Item:
     )
 
 
+def unclear(item: Item) -> Effect:
+    """Of an attempt that ended nobody knows how: what was known before it is never forgotten for less."""
+    return Effect.UNKNOWN if item.effect is Effect.UNKNOWN else Effect.UNSEEN
+
+
 def failure(error: IrisError) -> Failure:
     return Failure(type(error).__name__, str(error), error.hint)
 

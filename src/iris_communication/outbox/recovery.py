@@ -11,8 +11,9 @@ import logging
 import os
 from dataclasses import replace
 
-from iris_communication.errors import Effect, SpoolMissing
-from iris_communication.item import Event, Failure, Item, State, Take, next_state
+from iris_communication.errors import SpoolMissing
+from iris_communication.item import Event, Item, State, Take, next_state
+from iris_communication.outbox.attempt import failure, unclear
 from iris_communication.outbox.spool import Spool, still_is
 from iris_communication.outbox.store import Store, Update
 
@@ -51,13 +52,11 @@ def _sweep(spool: Spool, item_id: str) -> None:
 
 
 def _cut_off(item: Item) -> Item:
-    effect = Effect.UNKNOWN if item.effect is Effect.UNKNOWN else Effect.UNSEEN
-    return replace(item, state=next_state(item.state, Event.RELEASE), effect=effect)
+    return replace(item, state=next_state(item.state, Event.RELEASE), effect=unclear(item))
 
 
 def _without_bytes(item: Item, held: int | None) -> Item:
     what = "is gone from" if held is None else "has another size in"
     error = SpoolMissing(f"{item.source_path!r} ({item.id}) {what} the spool")
     log.error("%s; it is dead", error)
-    failure = Failure(type(error).__name__, str(error), error.hint)
-    return replace(item, state=next_state(item.state, Event.GIVE_UP), last_error=failure)
+    return replace(item, state=next_state(item.state, Event.GIVE_UP), last_error=failure(error))
