@@ -7,7 +7,7 @@ BIN := .venv/bin
 
 # Every line begins with @: nothing of make's own goes to standard output, whose last line may be the demo's JSON.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench-sftp bench-accept page-picture system-packages lock clean
+.PHONY: help setup demo test check format bench-sftp bench-accept bench-camera page-picture system-packages lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 25
@@ -38,6 +38,9 @@ bench-sftp: setup ## files a second beside other SFTP clients (ARGS="--quick")
 
 bench-accept: setup ## what queue_upload costs its caller (ARGS="--files 500")
 	@$(BIN)/python -m benchmarks.accept $(ARGS)
+
+bench-camera: setup ## how late frames are beside an uploader, ours and others (ARGS="--quick")
+	@$(BIN)/python -m benchmarks.camera $(ARGS)
 
 page-picture: setup ## take docs/page.png anew, of the demo's page during its outage
 	@PYTHONPATH=. $(BIN)/python scripts/page_picture.py

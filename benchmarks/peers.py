@@ -72,14 +72,14 @@ def openssh_sftp(job: Job) -> Command:
 def asyncssh_client(job: Job) -> Command:
     if importlib.util.find_spec("asyncssh") is None:
         raise MissingError("missing: asyncssh")
-    return [sys.executable, "-m", "benchmarks.asyncssh_client", *_options(job)]
+    return [sys.executable, "-m", "benchmarks.asyncssh_client", *options_of(job)]
 
 
 def ours(part: str) -> Callable[[Job], Command]:
     def command(job: Job) -> Command:
         if importlib.util.find_spec("benchmarks.ours") is None:
             raise MissingError("missing: benchmarks/ours.py")
-        return [sys.executable, "-m", "benchmarks.ours", part, *_options(job)]
+        return [sys.executable, "-m", "benchmarks.ours", part, *options_of(job)]
 
     return command
 
@@ -93,7 +93,7 @@ CLIENTS: dict[str, Callable[[Job], Command]] = {
 REFERENCE = "openssh-sftp"
 
 
-def _options(job: Job) -> list[str]:
+def options_of(job: Job) -> list[str]:
     options = {
         "--source": job.source,
         "--host": job.host,

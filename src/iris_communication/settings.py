@@ -7,21 +7,24 @@ memory and in one 0600 file of the outbox, and its repr shows nothing.
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 from iris_communication.errors import InvalidRequest
 
 DEFAULT_PORT = 22
 DEFAULT_REMOTE_PATH = "{remote_directory}/{project}/{folder_type}/{file_name}"
 
-ADDRESS_KEYS = ("host", "port", "username", "remote_directory", "host_key", "remote_path")
+HostKeyPolicy = Literal["strict", "accept-new", "off"]
+
+ADDRESS_KEYS = ("host", "port", "username", "remote_directory", "host_key", "host_key_policy", "remote_path")
 SECRET_KEYS = ("password", "private_key", "passphrase")
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One SFTP account. `host_key` pins the server: a public key line or a SHA256:... fingerprint; empty means the
-    user's known_hosts decides. `remote_path` is the template of where a file goes."""
+    """One SFTP account. `host_key` pins the server: a public key line or a SHA256:... fingerprint. Without one
+    `host_key_policy` decides: "strict" trusts whom the user's known_hosts names, "accept-new" also a server never seen
+    before (whose key is remembered), "off" everybody. `remote_path` is the template of where a file goes."""
 
     host: str
     username: str
@@ -29,6 +32,7 @@ class Server:
     remote_directory: str = "."
     host_key: str = ""
     remote_path: str = DEFAULT_REMOTE_PATH
+    host_key_policy: HostKeyPolicy = "strict"
 
     @property
     def key(self) -> str:
@@ -47,19 +51,31 @@ class Secret:
         return self.password is not None or self.private_key is not None
 
 
+def _documented(default: Any, doc: str) -> Any:
+    return field(default=default, metadata={"doc": doc})
+
+
 @dataclass(frozen=True, slots=True)
 class DeliverySettings:
     """How delivery is paced. Back-off is `min(cap, base * 2**n)`, of which a random part is waited (full jitter)."""
 
-    attempts_max: int = 8  # per item, counting only failures that are the item's own
-    retry_base_s: float = 2.0
-    retry_cap_s: float = 300.0
-    breaker_base_s: float = 1.0
-    breaker_cap_s: float = 60.0
-    connect_timeout_s: float = 15.0  # name look-up, TCP, key exchange and authentication together
-    progress_timeout_s: float = 30.0  # with requests unanswered: no byte from the server for this long ends a session
-    idle_close_s: float = 60.0
-    files_in_flight_max: int = 256  # per connection; the server's own limits lower it
+    attempts_max: int = _documented(8, "tries of one file, counting only failures that are the file's own")
+    retry_base_s: float = _documented(2.0, "longest wait before a file's second try, in seconds; doubles each time")
+    retry_cap_s: float = _documented(300.0, "up to this many seconds")
+    breaker_base_s: float = _documented(
+        1.0, "longest wait before a server that failed is tried again, in seconds; doubles each time"
+    )
+    breaker_cap_s: float = _documented(60.0, "up to this many seconds")
+    connect_timeout_s: float = _documented(
+        15.0, "seconds for name look-up, TCP, key exchange and authentication together"
+    )
+    progress_timeout_s: float = _documented(
+        30.0, "seconds without a byte from a server that owes an answer, after which the connection counts as lost"
+    )
+    idle_close_s: float = _documented(60.0, "seconds without work after which a connection is closed")
+    files_in_flight_max: int = _documented(
+        256, "files under way at once on one connection; the server's own limits lower it"
+    )
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
@@ -80,14 +96,21 @@ def parse_server(info: Mapping[str, Any]) -> tuple[Server, Secret]:
     for key in ("host", "username"):
         if not info.get(key):
             raise InvalidRequest(f"sftp_server_info needs {key!r}")
+    policy = info.get("host_key_policy")
+    if policy is not None and policy not in get_args(HostKeyPolicy):
+        raise InvalidRequest(
+            f"sftp_server_info: host_key_policy is {policy!r}: expected one of {', '.join(get_args(HostKeyPolicy))}"
+        )
     texts = {key: info[key] for key in (*ADDRESS_KEYS, *SECRET_KEYS) if key != "port" and info.get(key) is not None}
     for key, value in texts.items():
         if not isinstance(value, str):
             texts[key] = _as_text(key, value)
     server = Server(port=_port(info.get("port")), **{k: v for k, v in texts.items() if k in ADDRESS_KEYS})
-    for text in (server.host, server.username):
+    for key, text in (("host", server.host), ("username", server.username)):
         if any(character.isspace() or not character.isprintable() for character in text):
-            raise InvalidRequest(f"sftp_server_info: {text!r} holds a space or an unprintable character")
+            raise InvalidRequest(
+                f"sftp_server_info: {key} is {text!r}, which holds a space or an unprintable character"
+            )
     return server, Secret(**{k: v for k, v in texts.items() if k in SECRET_KEYS})
 
 
@@ -110,5 +133,5 @@ def _port(value: Any) -> int:
     except (TypeError, ValueError, OverflowError):
         port = 0
     if not 0 < port < 65536 or isinstance(value, bool) or (isinstance(value, float) and value != port):
-        raise InvalidRequest(f"sftp_server_info['port'] is {value!r}: expected a number from 1 to 65535")
+        raise InvalidRequest(f"sftp_server_info: port is {value!r}: expected a number from 1 to 65535")
     return port

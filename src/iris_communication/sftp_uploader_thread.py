@@ -15,7 +15,7 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +28,10 @@ from iris_communication.delivery.worker import Drain, Worker
 from iris_communication.errors import (
     ForkedProcess,
     InvalidRequest,
+    IrisError,
     NotStarted,
     OptionsDiffer,
     OutboxFull,
-    OutboxStorageError,
     ServerNotConfigured,
 )
 from iris_communication.item import Take
@@ -127,36 +127,28 @@ class SftpUploaderThread:
         A file that is missing or unreadable is accepted and dead at once: logged, listed, counted as failed. Raises
         InvalidRequest for what could never be delivered as it stands, and NotStarted.
         """
-        try:
-            self.submit(SftpUploadRequest(sftp_server_info, file_path, project_settings, folder_type, take))
-        except OutboxFull as error:
-            log.warning("Upload queue is full, dropping request: %s stays where it is; %s", file_path, error)
-            return False
-        except OutboxStorageError as error:
-            log.error("%s is not accepted: %s. %s", file_path, error, error.hint)
-            return False
-        return True
+        request = SftpUploadRequest(sftp_server_info, file_path, project_settings, folder_type, take)
+        return self.queue_uploads([request])[0]
+
+    def queue_uploads(self, requests: Sequence[SftpUploadRequest]) -> list[bool]:
+        """`queue_upload` of many: each as durable, all for about the price of one, because they share a commit. The
+        answers are in the order of the requests. Raises like queue_upload; then none of them is queued."""
+        self._check_process()
+        keeper = self._open_keeper()
+        outcomes = keeper.accept_all([self._accept(request) for request in requests])
+        for request, outcome in zip(requests, outcomes, strict=True):
+            if isinstance(outcome, OutboxFull):
+                path = request.file_path
+                log.warning("Upload queue is full, dropping request: %s stays where it is; %s", path, outcome)
+            elif isinstance(outcome, IrisError):
+                log.error("%s is not accepted: %s. %s", request.file_path, outcome, outcome.hint)
+        return [isinstance(outcome, Receipt) for outcome in outcomes]
 
     def submit(self, request: SftpUploadRequest) -> Receipt:
         """Like queue_upload, for callers that want to know: raises OutboxFull or OutboxStorageError when refused, and
         returns a Receipt to wait on."""
         self._check_process()
-        keeper = self._open_keeper()
-        server, secret = self._server(request.sftp_server_info)
-        source = source_path(request.file_path)
-        _check_text("folder_type", request.folder_type)
-        target = remote_path(server, source, request.project_settings, request.folder_type)
-        return keeper.accept(
-            Accept(
-                server=server,
-                secret=secret,
-                source_path=source,
-                remote_path=target,
-                project_settings=_as_stored(request.project_settings),
-                folder_type=request.folder_type,
-                take=_take(request.take),
-            )
-        )
+        return self._open_keeper().accept(self._accept(request))
 
     def configure_server(self, name: str, info: Mapping[str, Any]) -> None:
         """Give a server a name that `sftp_server_info` may use, or new facts to one that has it."""
@@ -169,6 +161,13 @@ class SftpUploaderThread:
         """Let one dead item, or all, wait again with all their attempts; how many do."""
         self._check_process()
         return self._open_keeper().retry_dead(item_id)
+
+    def owed_names(self) -> frozenset[str]:
+        """File names (of `file_path`) of everything accepted and not delivered: waiting, in flight and dead. Once a
+        file's name is missing here, a copy of it may be thrown away. Waits for the outbox's thread; raises NotStarted,
+        OutboxStorageError."""
+        self._check_process()
+        return self._open_keeper().owed_names()
 
     @property
     def running(self) -> bool:
@@ -271,6 +270,20 @@ class SftpUploaderThread:
             lambda item: spool.named(item.id, os.path.basename(item.source_path)),
             self._clock,
             self._one_at_a_time,
+        )
+
+    def _accept(self, request: SftpUploadRequest) -> Accept:
+        server, secret = self._server(request.sftp_server_info)
+        source = source_path(request.file_path)
+        _check_text("folder_type", request.folder_type)
+        return Accept(
+            server=server,
+            secret=secret,
+            source_path=source,
+            remote_path=remote_path(server, source, request.project_settings, request.folder_type),
+            project_settings=_as_stored(request.project_settings),
+            folder_type=request.folder_type,
+            take=_take(request.take),
         )
 
     def _open_store(self) -> SqliteStore:

@@ -12,11 +12,14 @@ import sys
 from pathlib import Path
 
 from iris_camera import app, logs
+from iris_camera.application import Application
 from iris_camera.camera.frame import Frame
-from iris_camera.camera.synthetic import SyntheticLine
-from iris_camera.config import Config, Rotation
+from iris_camera.config import CameraSettings, Config, OutboxSettings, ServerSettings, WebSettings
+from iris_camera.controllers.observers import Observers
 from iris_camera.inspection.inspector import Inspected
 from iris_camera.records.csv_file import FinishedCsv
+from iris_camera.records.settings import EvidenceSettings, RecordSettings
+from iris_camera.signals import listening_to_signals
 from iris_communication.settings import DeliverySettings
 
 
@@ -27,7 +30,7 @@ def main() -> None:
     finished_count = 0
 
     def on_inspected(frame: Frame, inspected: Inspected) -> None:
-        run = application.run
+        run = application.lineup.cameras[0].run
         rows = [f"model {run} {frame.number} {part.part_id}\n" for part in inspected.parts]
         rows += [f"classifier {run} {frame.number} {part.part_id}\n" for part, _ in inspected.verdicts]
         os.write(account, "".join(rows).encode())
@@ -40,16 +43,16 @@ def main() -> None:
 
     logs.start_logging("WARNING")
     config = Config(
-        records_dir=folder / "records",
-        outbox_dir=folder / "outbox",
-        server_info=server_info,
-        port=0,
-        rotation=Rotation(rows_max=40, age_s_max=0.3),
+        cameras={"line-1": CameraSettings(source="synthetic", seed=7)},
+        records=RecordSettings(folder=folder / "records", rows_max=40, age_s_max=0.3),
+        evidence=EvidenceSettings(enabled=False),  # what is counted here is rows
+        servers={"plant": ServerSettings(**server_info)},
         delivery=DeliverySettings(breaker_base_s=0.1, breaker_cap_s=0.5),
+        outbox=OutboxSettings(folder=folder / "outbox"),
+        web=WebSettings(port=0),
     )
-    line = SyntheticLine(seed=7, name="line-1")
-    application = app.Application(config, line, on_inspected=on_inspected, on_finished=on_finished)
-    with app.stopped_by_signals(application.request_stop):
+    application = Application(config, observers=Observers(on_inspected, on_finished))
+    with listening_to_signals(application.request_stop):
         app.start(application)
         sys.stdout.write(f"ready {application.web_address}\n")
         sys.stdout.flush()

@@ -2,12 +2,15 @@
 
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 
 import pytest
+
+from tests.servers.openssh import descendants
 
 pytestmark = pytest.mark.timeout(90)
 
@@ -31,8 +34,10 @@ def test_nothing_is_lost_nothing_partial_and_the_rate_holds_during_the_outage():
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines()[0].startswith("The page is at http://127.0.0.1:")
     assert (summary["lost"], summary["partial_visible"], summary["queue_size"]) == (0, 0, 0)
-    assert summary["delivered_verified"] == summary["csv_files"] == summary["total_uploaded"]
+    written = summary["csv_files"] + summary["evidence_files"]
+    assert summary["delivered_verified"] == written == summary["total_uploaded"]
     assert summary["csv_files"] >= 9
+    assert summary["evidence_files"] >= 2 * summary["defects"] > 0
     assert 2.5 <= summary["outage_seconds"] <= 3.5
     # A shared machine may lose a frame or two; an inspection that waits for the link would lose all of them.
     assert summary["camera_fps_during_outage"] >= 0.9 * summary["camera_fps"]
@@ -50,6 +55,20 @@ def test_ctrl_c_ends_it_gracefully_with_everything_delivered():
     assert process.returncode == 0, err
     summary = json.loads(out.splitlines()[-1])
     assert (summary["lost"], summary["queue_size"]) == (0, 0)
+
+
+def test_its_server_does_not_outlive_it_however_it_dies():
+    command = [*IRIS, "demo", "--seconds", "0", "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        assert process.stdout.readline().startswith("The page is at")
+        (server,) = descendants(process.pid)
+        child = os.pidfd_open(server)
+        process.kill()
+    try:
+        ended, _, _ = select.select([child], [], [], 10.0)
+        assert ended, "the server still runs ten seconds after its demo was killed"
+    finally:
+        os.close(child)
 
 
 def test_a_taken_port_is_one_clear_line_and_status_2():

@@ -97,5 +97,6 @@ def _account(folder) -> list[Row]:
 
 
 def _left_in(folder):
-    places = (folder / "records" / "open", folder / "records" / "ready", folder / "outbox" / "spool")
+    records = folder / "records" / "line-1"
+    places = (records / "open", records / "ready", folder / "outbox" / "spool")
     return [path for place in places for path in place.iterdir()]

@@ -2,87 +2,40 @@
 delivering to a real SFTP server."""
 
 import json
-import os
-import re
 import signal
-import subprocess
 import sys
-import threading
 import time
-import urllib.request
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from iris_camera.demo.sftp_server import DemoServer
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
-
-ROOT = Path(__file__).resolve().parents[2]
-WAIT_S = 20.0
+from tests.system.iris_process import WAIT_S, IrisProcess
 
 pytestmark = pytest.mark.timeout(90)
 
 
-class RunningApplication:
+class RunningApplication(IrisProcess):
     """`python app.py` with its page on a free port."""
 
     def __init__(self, folder, server_info):
         server_file = folder / "server.json"
         server_file.write_text(json.dumps(server_info))
-        environment = os.environ | {
+        environment = {
             "IRIS_SERVER": str(server_file),
             "IRIS_OUTBOX": str(folder / "outbox"),
             "IRIS_RECORDS": str(folder / "records"),
-            "IRIS_PORT": "0",
         }
-        self.log = []
-        self.process = subprocess.Popen(
-            [sys.executable, "app.py"], cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True
-        )
-        self._reader = threading.Thread(target=self._read_log, daemon=True)
-        self._reader.start()
-        self.address = self._wait_for(lambda: self._logged(r"the page is at (\S+)"))
-
-    def get(self, path):
-        with urllib.request.urlopen(self.address + path, timeout=5) as answer:
-            return json.load(answer)
-
-    def stats(self):
-        return self.get("sftp-uploader-stats")
+        super().__init__([], environment=environment, command=(sys.executable, "app.py"))
 
     def camera(self):
-        return self.get("api/state")["cameras"][0]
-
-    def wait_until(self, condition):
-        return self._wait_for(condition)
+        (camera,) = self.cameras().values()
+        return camera
 
     def interrupt(self):
-        self.process.send_signal(signal.SIGINT)
-        status = self.process.wait(30)
-        self._reader.join(5)
+        status, _ = self.end(signal.SIGINT)
         return status
-
-    def close(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self._reader.join(5)
-        self.process.stderr.close()
-
-    def _read_log(self):
-        self.log.extend(iter(self.process.stderr.readline, ""))
-
-    def _logged(self, pattern):
-        return next((found[1] for line in list(self.log) if (found := re.search(pattern, line))), None)
-
-    def _wait_for(self, condition):
-        deadline_s = time.monotonic() + WAIT_S
-        while not (found := condition()):
-            assert time.monotonic() < deadline_s, "".join(self.log)
-            assert self.process.poll() is None, "".join(self.log)
-            time.sleep(0.05)
-        return found
 
 
 @pytest.fixture
@@ -123,7 +76,7 @@ def test_the_statistics_endpoint_answers_exactly_what_was_agreed(application):
 def test_ctrl_c_shuts_down_gracefully_and_delivers_what_was_recorded(application, tmp_path):
     application.wait_until(lambda: application.camera()["frames"] > 25)
     assert application.interrupt() == 0
-    waiting = [path for place in ("open", "ready") for path in (tmp_path / "records" / place).glob("*")]
+    waiting = [path for place in ("open", "ready") for path in (tmp_path / "records").glob(f"*/{place}/*")]
     assert waiting == []
     assert list((tmp_path / "outbox" / "spool").iterdir()) == []
     assert list((tmp_path / "received").rglob("*.csv"))

@@ -17,13 +17,17 @@ class Frame:
     """A picture as a source took it.
 
     `image` is (height, width, 3), blue-green-red, read-only; `number` counts from 0 as the source counts, so a gap
-    is frames nobody took; `wall_s` (Unix time) and `monotonic_s` are the same instant on two clocks, in seconds.
+    is frames nobody took, and never goes back. `wall_s` is when it was taken (Unix time, seconds; a frame of a file by
+    the file's own clock, a picture of a folder by its file's date), `monotonic_s` when it was due or read here, which
+    for a camera is the same instant. `opening` counts how often the source began anew: frames of different openings
+    do not follow one another, so whoever tracks from frame to frame forgets when it changes.
     """
 
     image: Image
     number: int
     wall_s: float
     monotonic_s: float
+    opening: int = 0
 
 
 def read_only(image: Image) -> Image:

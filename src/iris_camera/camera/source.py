@@ -3,6 +3,10 @@
 One thread owns a source and calls `open` and `read`; only `close` may come from another one. A source says whether
 it is live, and with that which handover belongs behind it: a live line does not wait for us, so only its latest
 frame matters; a file does wait, so none of its frames may be lost.
+
+What a camera does (it is unplugged, refuses a password, sends nothing) is a `SourceError`, in words; anything else a
+source raises is a mistake in a program. A source that failed may be closed and opened again: a folder then goes on
+where it was, everything else begins anew.
 """
 
 from typing import Protocol
@@ -10,21 +14,41 @@ from typing import Protocol
 from iris_camera.camera.frame import Frame
 
 
-class Source(Protocol):
-    """A camera, a file or a made-up line.
+class SourceError(Exception):
+    """What happened to a camera, as a sentence without any credential in it, and what to do about it (`hint`).
 
-    `name` is for people and file names, `live` chooses the handover, `frame_rate` is the frames a second aimed at.
+    `final`: opening it again would only give the same frames once more, so nobody tries.
+    """
+
+    def __init__(self, reason: str, hint: str = "", *, final: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+        self.final = final
+
+
+class Source(Protocol):
+    """A camera, a file, a folder or a made-up line.
+
+    `name` is for people and file names, `live` chooses the handover, `frame_rate` is the frames a second aimed at
+    (None: not known, or not before `open`).
     """
 
     name: str
     live: bool
-    frame_rate: float
+
+    @property
+    def frame_rate(self) -> float | None:
+        """Frames a second aimed at."""
 
     def open(self) -> None:
-        """Make ready to read; a source that was closed may be opened again."""
+        """Make ready to read; a source that was closed may be opened again. Raises SourceError when it cannot be."""
 
     def read(self) -> Frame | None:
-        """The next frame, waited for; None when the source has ended or was closed."""
+        """The next frame, waited for; None when the source has ended or was closed.
+
+        `number` and `opening` of its frames count from 0 at each `open`. Raises SourceError when the camera is lost.
+        """
 
     def close(self) -> None:
         """End the source, from any thread and more than once; a blocked `read` then returns None soon."""

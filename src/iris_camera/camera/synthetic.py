@@ -8,14 +8,13 @@ and the frame's number; only when it is taken depends on the clock.
 
 import math
 import threading
-import time
-from collections.abc import Callable
 from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from iris_camera.camera.belt import REFERENCE_HEIGHT, Belt
+from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
 from iris_camera.camera.frame import Frame, Image, read_only
 from iris_camera.camera.part_plan import Flaw, PartPlan
 
@@ -45,17 +44,6 @@ class TruePart(NamedTuple):
     flaw: Flaw
 
 
-class Clock(NamedTuple):
-    """Where a line gets its time: two clocks in seconds, and `wait(closed, timeout_s)`, which waits on the event."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    wall: Callable[[], float] = time.time
-    wait: Callable[[threading.Event, float], bool] = threading.Event.wait
-
-
-_SYSTEM_CLOCK = Clock()
-
-
 class SyntheticLine:
     """A `Source` that is live; parts move from left to right, and `defect_share` of them are flawed.
 
@@ -73,7 +61,7 @@ class SyntheticLine:
         *,
         name: str = "synthetic",
         defect_share: float = 0.15,
-        clock: Clock = _SYSTEM_CLOCK,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         if seed < 0:
             raise ValueError(f"the seed of a synthetic line must be 0 or more, not {seed}")

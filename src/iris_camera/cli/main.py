@@ -2,7 +2,10 @@
 
 import typer
 
+from iris_camera.cli.check import check
 from iris_camera.cli.demo import demo
+from iris_camera.cli.example import example
+from iris_camera.cli.model import application as model
 from iris_camera.cli.run import run
 
 application = typer.Typer(
@@ -14,6 +17,9 @@ application = typer.Typer(
 )
 application.command()(demo)
 application.command()(run)
+application.command()(check)
+application.command()(example)
+application.add_typer(model, name="model")
 
 
 def main() -> None:

@@ -1,35 +1,57 @@
 """`iris run`"""
 
-import dataclasses
+import os
 import sys
-from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from iris_camera import app
-from iris_camera.config import ConfigError, from_environment, read_server_info
+from iris_camera.cli.settings_flags import (
+    EXIT_USAGE,
+    ConfigFile,
+    Detector,
+    Outbox,
+    Port,
+    Records,
+    Server,
+    Source,
+    tell,
+    tell_errors,
+)
+from iris_camera.config import Config, ConfigError, Flags, find_file
+from iris_camera.config.cautions import cautions
+from iris_camera.config.reading import Reading, read_with_origins
 
 
 def run(
-    server: Annotated[
-        Path | None, typer.Option(help="A JSON file with the server's sftp_server_info [$IRIS_SERVER].")
-    ] = None,
-    records: Annotated[Path | None, typer.Option(help="The record files' folder [$IRIS_RECORDS].")] = None,
-    outbox: Annotated[Path | None, typer.Option(help="The outbox's folder [$IRIS_OUTBOX].")] = None,
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="The page's port [$IRIS_PORT, 5000].")] = None,
+    config: ConfigFile = None,
+    source: Source = None,
+    detector: Detector = None,
+    server: Server = None,
+    records: Records = None,
+    outbox: Outbox = None,
+    port: Port = None,
 ) -> None:
-    """Inspect the made-up line and deliver to your server, until Ctrl+C. (Real cameras come later.)"""
+    """Inspect what your cameras see and deliver it to your server, until Ctrl+C or the last film has ended.
+
+    Flags stand over environment variables, these over the settings file. Without any, the made-up line is inspected.
+    """
+    flags = Flags(source, detector, server, records, outbox, port)
+
+    def read() -> Reading:
+        return read_with_origins(find_file(config), os.environ, flags)
+
     try:
-        config = from_environment()
-        config = dataclasses.replace(
-            config,
-            records_dir=records or config.records_dir,
-            outbox_dir=outbox or config.outbox_dir,
-            port=config.port if port is None else port,
-            server_info=config.server_info if server is None else read_server_info(server),
-        )
+        first = read()
     except ConfigError as error:
-        typer.echo(f"iris run: {error}", err=True)
-        raise typer.Exit(app.EXIT_USAGE) from None
-    sys.exit(app.main(config))
+        tell_errors(error.problems, "run")
+        raise typer.Exit(EXIT_USAGE) from None
+    for caution in cautions(first):
+        tell("caution", caution)
+    unread = [first.config]
+
+    def read_config() -> Config:
+        # Once at the start is enough: a secret's command may ask somebody for a PIN.
+        return unread.pop() if unread else read().config
+
+    sys.exit(app.main(read_config))

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 from iris_camera.records.csv_file import FinishedCsv
+from iris_camera.records.evidence import FinishedPicture
 
 LOOK_S = 0.1
 
@@ -25,12 +26,16 @@ class Audit:
         self._thread = threading.Thread(target=self._watch, name="iris-demo-audit", daemon=True)
         self._thread.start()
 
-    def written(self, finished: FinishedCsv) -> None:
+    def written(self, finished: FinishedCsv | FinishedPicture) -> None:
         self._written[finished.path.name] = finished.sha256
 
     @property
     def csv_files(self) -> int:
-        return len(self._written)
+        return sum(name.endswith(".csv") for name in self._written)
+
+    @property
+    def evidence_files(self) -> int:
+        return len(self._written) - self.csv_files
 
     def finish(self) -> tuple[int, int, int]:
         """(delivered and verified, lost, partial): end watching and compare everything."""

@@ -16,19 +16,25 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from iris_camera import app
+from iris_camera.application import Application
 from iris_camera.camera.synthetic import SyntheticLine
-from iris_camera.config import DEFAULT_PORT, Config, Rotation
+from iris_camera.config import CameraSettings, Config, OutboxSettings, ServerSettings, WebSettings
+from iris_camera.controllers.observers import Observers
 from iris_camera.demo.audit import Audit
 from iris_camera.demo.display import Display
 from iris_camera.demo.score import Rates, Score
 from iris_camera.demo.sftp_server import DemoServer
+from iris_camera.records.settings import RecordSettings
+from iris_camera.signals import listening_to_signals
 from iris_communication.settings import DeliverySettings
 
-ROTATION = Rotation(rows_max=2_000, size_bytes_max=500_000, age_s_max=1.5)  # so that much is to be seen
+CAMERA = "line-1"
+ROTATE_AFTER_S = 1.5  # so that much is to be seen
 DELIVERY = DeliverySettings(breaker_base_s=0.5, breaker_cap_s=2.0)  # a demo's outage is short
 ROUND_S = 45.0  # an endless run has an outage in the middle third of each of these
 LOOK_S = 0.1
 FIRST_FRAME_S = 10.0
+QUIESCE_S = 2.0
 DRAIN_S = 30.0  # for the backlog, after the last frame
 
 
@@ -48,23 +54,19 @@ def run_demo(options: DemoOptions, out: TextIO, show: TextIO) -> int:
     """
     with _folders(options.outbox_dir) as (work, outbox_dir):
         received = work / "received"
-        line = SyntheticLine(options.seed, name="line-1")
-        score, audit = Score(line), Audit(received)
+        score, audit = Score(SyntheticLine(options.seed, name=CAMERA)), Audit(received)
         server = DemoServer(received)
         try:
-            access = server.start()
             config = Config(
-                records_dir=work / "records",
-                outbox_dir=outbox_dir,
-                server_info=access.server_info("/incoming"),
-                port=DEFAULT_PORT if options.port is None else options.port,
-                port_falls_back=options.port is None,
-                page_required=True,
-                rotation=ROTATION,
+                cameras={CAMERA: CameraSettings(source="synthetic", seed=options.seed)},
+                records=RecordSettings(folder=work / "records", age_s_max=ROTATE_AFTER_S),
+                servers={"demo": ServerSettings(**server.start().server_info("/incoming"))},
                 delivery=DELIVERY,
+                outbox=OutboxSettings(folder=outbox_dir),
+                web=_web(options.port),
             )
-            application = app.Application(config, line, on_inspected=score.count, on_finished=audit.written)
-            with app.stopped_by_signals(application.request_stop):
+            application = Application(config, observers=Observers(score.count, audit.written, audit.written))
+            with listening_to_signals(application.request_stop):
                 app.start(application)
                 print(f"The page is at {application.web_address}", file=out, flush=True)
                 display = Display(application.snapshot, show)
@@ -72,8 +74,8 @@ def run_demo(options: DemoOptions, out: TextIO, show: TextIO) -> int:
         finally:
             server.stop()
         verified, lost, partial = audit.finish()
-        summary |= {"csv_files": audit.csv_files, "delivered_verified": verified, "lost": lost}
-        summary |= {"partial_visible": partial}
+        summary |= {"csv_files": audit.csv_files, "evidence_files": audit.evidence_files}
+        summary |= {"delivered_verified": verified, "lost": lost, "partial_visible": partial}
         good = not (lost or partial or summary["queue_size"] or summary["total_failed"])
         display.summary(summary, good=good)
         if options.as_json:
@@ -82,17 +84,23 @@ def run_demo(options: DemoOptions, out: TextIO, show: TextIO) -> int:
 
 
 SUMMARY_KEYS = (
-    *("seconds", "frames", "camera_fps", "camera_fps_during_outage", "parts", "defects", "csv_files"),
+    *("seconds", "frames", "camera_fps", "camera_fps_during_outage", "parts", "defects", "csv_files", "evidence_files"),
     *("total_queued", "total_uploaded", "total_failed", "queue_size", "outage_seconds"),
     *("delivered_verified", "lost", "partial_visible", "detector_recall", "classifier_accuracy"),
 )
+
+
+def _web(port: int | None) -> WebSettings:
+    if port is None:
+        return WebSettings(port_falls_back=True, page_required=True)
+    return WebSettings(port=port, page_required=True)
 
 
 class _Run:
     """The timeline: up, outage, up again; then the end in order."""
 
     def __init__(
-        self, seconds: float, application: app.Application, server: DemoServer, score: Score, display: Display
+        self, seconds: float, application: Application, server: DemoServer, score: Score, display: Display
     ) -> None:
         self._seconds = seconds
         self._application = application
@@ -161,7 +169,7 @@ class _Run:
 
     def _end(self) -> None:
         """Close the records, let the backlog drain while the page can still show it, then end in order."""
-        self._application.camera.quiesce()
+        self._application.lineup.quiesce(QUIESCE_S)
         deadline_s = time.monotonic() + DRAIN_S
         uploader = self._application.uploader
         while uploader.get_stats()["queue_size"] and time.monotonic() < deadline_s and uploader.running:

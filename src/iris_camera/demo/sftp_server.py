@@ -59,7 +59,7 @@ class Access:
     host_key: str
     password: str = field(repr=False)
 
-    def server_info(self, remote_directory: str) -> dict[str, object]:
+    def server_info(self, remote_directory: str) -> dict[str, Any]:
         """The same as the uploader's `sftp_server_info`, with the folder on the server to deliver into."""
         return {
             "host": self.host,

@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 Image = npt.NDArray[np.uint8]
 
+PART = "part"
+"""What a detector that tells no kinds apart calls what it finds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Box:
@@ -35,9 +38,12 @@ class Box:
 
     def iou(self, other: "Box") -> float:
         """Intersection over union, 0 to 1; 0 when either is empty."""
-        width = min(self.right, other.right) - max(self.x, other.x)
-        height = min(self.bottom, other.bottom) - max(self.y, other.y)
-        if width <= 0 or height <= 0:
+        # Most boxes lie side by side, and this is asked of each pair: the first axis that parts them is the answer.
+        width = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
+        if width <= 0:
+            return 0.0
+        height = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
+        if height <= 0:
             return 0.0
         shared = width * height
         return shared / (self.width * self.height + other.width * other.height - shared)
@@ -63,10 +69,11 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Something a detector saw; `score` is 0 to 1."""
+    """Something a detector saw; `score` is 0 to 1, `label` the detector's own word for what it is."""
 
     box: Box
     score: float
+    label: str = PART
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,7 @@ class Part:
     part_id: int
     box: Box
     score: float
+    label: str = PART
 
 
 def crop(image: Image, box: Box) -> Image:
@@ -103,9 +111,10 @@ def crop(image: Image, box: Box) -> Image:
 
 
 def without_overlaps(detections: list[Detection], iou_max: float) -> list[Detection]:
-    """The detections, best first, without those that overlap a better one by more than `iou_max`."""
+    """The detections, best first, without those that overlap a better one of their label by more than `iou_max`."""
     kept: list[Detection] = []
     for detection in sorted(detections, key=lambda each: each.score, reverse=True):
-        if all(detection.box.iou(better.box) <= iou_max for better in kept):
+        box, label = detection.box, detection.label
+        if all(better.label != label or box.iou(better.box) <= iou_max for better in kept):
             kept.append(detection)
     return kept

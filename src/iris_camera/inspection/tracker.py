@@ -9,7 +9,12 @@ takes the nearest detection. Three things go wrong in the field, and each has it
   judged or reported as gone only when it was seen twice.
 
 A part is judged as soon as it is wholly in the picture with some room round it, because what is round a part shows
-where it ends; one that never gets that room, near the upper or lower edge, when it was seen whole three times.
+where it ends; one that never gets that room, near the upper or lower edge, when it was seen whole three times. One that
+is never whole, like a person who fills the picture, is judged when it was seen ten times, if whoever judges can do
+with a piece (`judges_cut_off`); a classifier cannot, to it a piece is a broken part.
+
+A detector that tells kinds apart wavers between them: a detection takes a track of its own label first, and one of
+another label only where it lies over the place it is expected at, so the part keeps its id and shows the latest label.
 """
 
 import math
@@ -32,6 +37,10 @@ _ROOM = 0.35
 """How much wider and higher than the part its surroundings are that have to be in the picture too."""
 _WHOLE_MIN = 3
 """Detections of the whole part after which it is judged without that room."""
+_CUT_OFF_MIN = 10
+"""Detections of a part after which it is judged though cut off, if that will do."""
+_SAME_PLACE = 0.5
+"""Intersection over union from where on a detection of another label shows the same part."""
 _INERTIA = 0.6
 """How much of a track's motion is kept when it is measured again."""
 
@@ -64,14 +73,22 @@ class _Track:
 
 
 class Tracker:
-    """The parts in pictures of `width` by `height` pixels; part ids count from 1."""
+    """The parts in pictures of `width` by `height` pixels; part ids count from `first_id`."""
 
-    def __init__(self, width: int, height: int, *, missed_max: int = 12) -> None:
+    def __init__(
+        self, width: int, height: int, *, missed_max: int = 12, first_id: int = 1, judges_cut_off: bool = False
+    ) -> None:
         self._width, self._height, self._missed_max = width, height, missed_max
+        self._judges_cut_off = judges_cut_off
         self._tracks: tuple[_Track, ...] = ()
         self._common_motion: Motion = (0.0, 0.0)
         self._number = -1
-        self._next_id = 1
+        self._next_id = first_id
+
+    @property
+    def next_id(self) -> int:
+        """What the next new part will be called."""
+        return self._next_id
 
     def update(self, detections: Sequence[Detection], number: int | None = None) -> Tracked:
         """Take the detections of frame `number` (None: the one after the last).
@@ -97,7 +114,7 @@ class Tracker:
         return Tracked([track.part for track in current], [track.part for track in ready], finished)
 
     def _matches(self, tracks: tuple[_Track, ...], detections: Sequence[Detection], number: int) -> dict[int, int]:
-        """Track to detection by position, the best fitting pair first, none used twice."""
+        """Track to detection by label and position, the best fitting pair first, none used twice."""
         pairs = []
         for row, track in enumerate(tracks):
             predicted = self._predicted(track, number)
@@ -105,11 +122,12 @@ class Tracker:
                 box = detection.box
                 longer_side = max(track.part.box.width, track.part.box.height, box.width, box.height)
                 distance = math.hypot(*self._displacement(track.part.box, predicted, box))
-                if distance <= _REACH * longer_side:
-                    pairs.append((distance / longer_side, row, column))
+                relabelled = detection.label != track.part.label
+                if distance <= _REACH * longer_side and not (relabelled and predicted.iou(box) < _SAME_PLACE):
+                    pairs.append((relabelled, distance / longer_side, row, column))
         matches: dict[int, int] = {}
         used: set[int] = set()
-        for _, row, column in sorted(pairs):
+        for _, _, row, column in sorted(pairs):
             if row not in matches and column not in used:
                 matches[row] = column
                 used.add(column)
@@ -128,7 +146,7 @@ class Tracker:
         )
 
     def _new(self, detection: Detection, number: int) -> _Track:
-        part = Part(self._next_id, detection.box, detection.score)
+        part = Part(self._next_id, detection.box, detection.score, detection.label)
         self._next_id += 1
         return _Track(part, None, number, whole=int(self._is_whole(part.box)))
 
@@ -139,7 +157,7 @@ class Tracker:
         measured = (x / frames, y / frames)
         return replace(
             track,
-            part=replace(track.part, box=detection.box, score=detection.score),
+            part=Part(track.part.part_id, detection.box, detection.score, detection.label),
             motion=measured if track.motion is None else _blended(track.motion, measured),
             number=number,
             seen=track.seen + 1,
@@ -152,8 +170,10 @@ class Tracker:
 
     def _is_ready(self, track: _Track) -> bool:
         box = track.part.box
-        if track.judged or not track.believed or not self._is_whole(box):
+        if track.judged or not track.believed:
             return False
+        if not self._is_whole(box):
+            return self._judges_cut_off and track.seen >= _CUT_OFF_MIN
         return track.whole >= _WHOLE_MIN or box.grown(_ROOM).within(self._width, self._height)
 
     def _is_gone(self, track: _Track, number: int) -> bool:

@@ -2,6 +2,11 @@
 
 Every file has a header line, and every row carries the version of the schema, so that a row that was copied
 out of its file can still be read. Lines end in one newline; fields are quoted as the csv module does.
+Version 2 added the column `label` at the end of model rows, so that a reader by position still finds what it knew.
+
+A heartbeat is a model row that says: at this time a frame was inspected, and nothing was found on it. Its `part_id`,
+box and score are empty and its label is `heartbeat`; it is the empty `part_id` that tells it from a detection, whose
+class might be called so too.
 
 A file on disk is believed row by row, from the start: a row is whole when its line is complete, is text,
 and has as many fields as the header. What follows the first row that is not whole is what a crash or a
@@ -20,20 +25,23 @@ from typing import BinaryIO, NamedTuple
 
 from iris_camera.records.csv_name import Kind
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 OPEN_FOLDER = "open"
 READY_FOLDER = "ready"
+KEPT_FOLDER = "kept"
 LINE_BYTES_MAX = 1 << 20
+HEARTBEAT = "heartbeat"
 
 _FIRST_COLUMNS = ("schema_version", "frame", "utc", "monotonic_s", "part_id")
 COLUMNS: dict[Kind, tuple[str, ...]] = {
-    "model": (*_FIRST_COLUMNS, "x_px", "y_px", "width_px", "height_px", "score"),
+    "model": (*_FIRST_COLUMNS, "x_px", "y_px", "width_px", "height_px", "score", "label"),
     "classifier": (*_FIRST_COLUMNS, "label", "score"),
 }
 
 
 class ModelRow(NamedTuple):
-    """One detection: the frame's number, the part it belongs to, its box in pixels, its score from 0 to 1."""
+    """One detection: the frame's number, the part it belongs to, its box in pixels, its score from 0 to 1, and the
+    detector's class."""
 
     frame: int
     part_id: int
@@ -42,6 +50,13 @@ class ModelRow(NamedTuple):
     width: float
     height: float
     score: float
+    label: str = "part"
+
+
+class HeartbeatRow(NamedTuple):
+    """A frame that was inspected and showed nothing; among the model rows."""
+
+    frame: int
 
 
 class ClassifierRow(NamedTuple):
@@ -51,6 +66,9 @@ class ClassifierRow(NamedTuple):
     part_id: int
     label: str
     score: float
+
+
+Rows = Sequence[ModelRow | HeartbeatRow] | Sequence[ClassifierRow]
 
 
 class FinishedCsv(NamedTuple):
@@ -86,22 +104,28 @@ def header(kind: Kind) -> bytes:
     return (",".join(COLUMNS[kind]) + "\n").encode()
 
 
-def encode(rows: Sequence[ModelRow] | Sequence[ClassifierRow], wall_s: float, monotonic_s: float) -> bytes:
+def encode(rows: Rows, wall_s: float, monotonic_s: float) -> bytes:
     """The rows of one frame, captured at `wall_s` (Unix time) and `monotonic_s`, as the lines of a file."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     utc = utc_time(wall_s).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
     monotonic = f"{monotonic_s:.6f}"
     for row in rows:
-        first = (SCHEMA_VERSION, row.frame, utc, monotonic, row.part_id)
-        if isinstance(row, ModelRow):
+        first = (SCHEMA_VERSION, row.frame, utc, monotonic)
+        if isinstance(row, HeartbeatRow):
+            writer.writerow((*first, "", "", "", "", "", "", HEARTBEAT))
+        elif isinstance(row, ModelRow):
             box = (f"{row.x:.2f}", f"{row.y:.2f}", f"{row.width:.2f}", f"{row.height:.2f}")
-            writer.writerow((*first, *box, f"{row.score:.4f}"))
+            writer.writerow((*first, row.part_id, *box, f"{row.score:.4f}", _without_zero_bytes(row.label)))
         else:
-            label = row.label.replace("\0", "\\0")  # a zero byte in a file means that the disk lost what was there
-            writer.writerow((*first, label, f"{row.score:.4f}"))
+            writer.writerow((*first, row.part_id, _without_zero_bytes(row.label), f"{row.score:.4f}"))
     # A label is the user's own text: half a surrogate pair in it must not stop the recording.
     return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _without_zero_bytes(label: str) -> str:
+    """A zero byte in a file means that the disk lost what was there."""
+    return label.replace("\0", "\\0")
 
 
 def whole_rows(file: BinaryIO) -> WholeRows:

@@ -12,17 +12,18 @@ import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal, get_args
 
 Kind = Literal["model", "classifier"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+OWN_FOLDERS = ("open", "ready", "kept")  # names of folders that records lie in: no camera may be called so
 _CAMERA = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _RUN = re.compile(r"[0-9a-f]{8}")
 _NAME = re.compile(
     r"(?P<camera>[A-Za-z0-9][A-Za-z0-9_-]{0,63})_(?P<kind>model|classifier)_"
-    r"(?P<start>[0-9]{8}T[0-9]{6}\.[0-9]{3})Z_(?P<run>[0-9a-f]{8})_(?P<sequence>[0-9]{6,18})\.csv"
+    r"(?P<start>[0-9]{8}T[0-9]{6}\.[0-9]{3}Z)_(?P<run>[0-9a-f]{8})_(?P<sequence>[0-9]{6,18})\.csv"
 )
 
 
@@ -37,8 +38,20 @@ class CsvName:
     sequence: int
 
     def __str__(self) -> str:
-        start = f"{self.started_at:%Y%m%dT%H%M%S}.{self.started_at.microsecond // 1000:03d}Z"
-        return f"{self.camera}_{self.kind}_{start}_{self.run}_{self.sequence:06d}.csv"
+        return f"{self.camera}_{self.kind}_{stamp(self.started_at)}_{self.run}_{self.sequence:06d}.csv"
+
+
+def stamp(time: datetime) -> str:
+    """A UTC time as it stands in a name: to the millisecond."""
+    return f"{time:%Y%m%dT%H%M%S}.{time.microsecond // 1000:03d}Z"
+
+
+def read_stamp(text: str) -> datetime | None:
+    """The UTC time that a name's stamp says; None for digits that are no date, as 20261399T..."""
+    try:
+        return datetime.fromisoformat(text)  # a tenth of the time that strptime takes
+    except ValueError:
+        return None
 
 
 def new_run() -> str:
@@ -53,6 +66,8 @@ def check_camera(camera: str) -> str:
             f"the camera name {camera!r} cannot be part of a file name: use 1 to 64 letters (a-z, A-Z), "
             "digits, - and _, beginning with a letter or a digit"
         )
+    if camera in OWN_FOLDERS:
+        raise ValueError(f"the camera name {camera!r} is that of a folder Iris uses for its records: choose another")
     return camera
 
 
@@ -68,9 +83,8 @@ def parse_name(file_name: str) -> CsvName | None:
     match = _NAME.fullmatch(file_name)
     if match is None:
         return None
-    try:
-        started_at = datetime.strptime(match["start"], "%Y%m%dT%H%M%S.%f").replace(tzinfo=UTC)
-    except ValueError:  # digits that are no date, as 20261399T...
+    started_at = read_stamp(match["start"])
+    if started_at is None:
         return None
     kind: Kind = "model" if match["kind"] == "model" else "classifier"
     name = CsvName(match["camera"], kind, started_at, match["run"], int(match["sequence"]))
@@ -80,11 +94,11 @@ def parse_name(file_name: str) -> CsvName | None:
 def in_order(names: Iterable[CsvName]) -> list[CsvName]:
     """The names in the order their files should be delivered: run after run, by sequence within a run.
 
-    A run's number is random, so runs are ordered by the earliest start among their names. Within a run the
-    clock is not asked.
+    A run's number is random, so runs are ordered by the start of the first file of each, by sequence: a clock
+    that jumps later does not move the run. Within a run the clock is not asked.
     """
     names = list(names)
     first_start: dict[str, datetime] = {}
-    for name in names:
-        first_start[name.run] = min(name.started_at, first_start.get(name.run, name.started_at))
+    for name in sorted(names, key=lambda name: (name.sequence, name.started_at)):
+        first_start.setdefault(name.run, name.started_at)
     return sorted(names, key=lambda name: (first_start[name.run], name.run, name.sequence, name.kind, name.camera))

@@ -7,8 +7,7 @@ The rules:
 - A file comes into being with its first row. The one being written lies in `open/` and is never handed
   over; a finished one is closed, renamed into `ready/`, and only then named to anyone.
 - Size and SHA-256 are counted along, so nobody has to read a finished file for them.
-- A file being written is locked (flock): a second process that clears up by mistake leaves it alone. The
-  lock dies with the process, however it dies.
+- A file being written is locked, see `open_file`.
 
 What goes wrong, and what is done: when rows cannot be written (disk full, folder gone or not writable),
 those rows are lost and the error says how many; half a row that reached the disk is cut off again, before
@@ -19,10 +18,8 @@ its limits, and every further call tries again.
 """
 
 import errno
-import fcntl
 import hashlib
 import os
-from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -31,12 +28,15 @@ from iris_camera.records.csv_file import (
     READY_FOLDER,
     ClassifierRow,
     FinishedCsv,
+    HeartbeatRow,
     ModelRow,
+    Rows,
     encode,
     header,
     utc_time,
 )
 from iris_camera.records.csv_name import KINDS, CsvName, Kind, check_camera, check_run
+from iris_camera.records.open_file import open_locked
 from iris_camera.records.rotation import RotationLimits, due
 
 _HINTS = {
@@ -80,9 +80,7 @@ class Recorder:
         self._current: _OpenCsv | None = None
         self._closed = False
 
-    def append(
-        self, rows: Sequence[ModelRow] | Sequence[ClassifierRow], wall_s: float, monotonic_s: float
-    ) -> FinishedCsv | None:
+    def append(self, rows: Rows, wall_s: float, monotonic_s: float) -> FinishedCsv | None:
         """Record the rows of one frame, captured at `wall_s` (Unix time) and `monotonic_s`.
 
         Returns the file that was thereby finished, if one was. Raises RecordsError, and ValueError for rows
@@ -116,10 +114,11 @@ class Recorder:
         self._closed = True
         return None if self._current is None else self._finish(self._current)
 
-    def _write(self, rows: Sequence[ModelRow] | Sequence[ClassifierRow], wall_s: float, monotonic_s: float) -> None:
-        row_type = ModelRow if self._kind == "model" else ClassifierRow
-        if not all(isinstance(row, row_type) for row in rows):
-            raise ValueError(f"a {self._kind} record of {self._camera} takes only {row_type.__name__}s")
+    def _write(self, rows: Rows, wall_s: float, monotonic_s: float) -> None:
+        row_types = (ModelRow, HeartbeatRow) if self._kind == "model" else (ClassifierRow,)
+        if not all(isinstance(row, row_types) for row in rows):
+            known = " and ".join(f"{row_type.__name__}s" for row_type in row_types)
+            raise ValueError(f"a {self._kind} record of {self._camera} takes only {known}")
         data = encode(rows, wall_s, monotonic_s)
         try:
             if self._current is not None:
@@ -171,7 +170,7 @@ class _OpenCsv:
         path = folder / OPEN_FOLDER / str(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
-        current = cls(path, _open_locked(path, flags), monotonic_s)
+        current = cls(path, open_locked(path, flags), monotonic_s)
         try:
             current.append(data, rows)
         except OSError:
@@ -211,7 +210,7 @@ class _OpenCsv:
 
     def _open(self) -> int:
         if self._descriptor is None:
-            self._descriptor = _open_locked(self.path, os.O_WRONLY | os.O_APPEND)
+            self._descriptor = open_locked(self.path, os.O_WRONLY | os.O_APPEND)
         return self._descriptor
 
     def _mend(self, descriptor: int) -> None:
@@ -223,10 +222,3 @@ class _OpenCsv:
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             os.close(descriptor)
-
-
-def _open_locked(path: Path, flags: int) -> int:
-    descriptor = os.open(path, flags, 0o666)
-    with suppress(OSError):  # some network file systems know no locks
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return descriptor

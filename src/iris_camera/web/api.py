@@ -9,12 +9,12 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
-from iris_camera.web.picture import PictureDesk, UnknownCamera
-from iris_camera.web.state import Snapshot
+from iris_camera.web.picture import LARGEST_WIDTH, PictureDesk, UnknownCamera
+from iris_camera.web.state import Snapshot, cleaned
 
 
 def api_router(*, snapshot: Snapshot, health: Callable[[], Mapping[str, Any]], pictures: PictureDesk) -> APIRouter:
-    """`GET /api/state`, `GET /api/health` (200 when ready, else 503), `GET /api/camera/{name}.jpg`."""
+    """`GET /api/state`, `GET /api/health` (200 when ready, else 503), `GET /api/camera/{name}.jpg?width=480`."""
     router = APIRouter(prefix="/api")
 
     @router.get("/state")
@@ -23,13 +23,13 @@ def api_router(*, snapshot: Snapshot, health: Callable[[], Mapping[str, Any]], p
 
     @router.get("/health")
     async def ready() -> JSONResponse:
-        answer = dict(health())
+        answer = cleaned(health())
         return JSONResponse(answer, status_code=200 if answer["ready"] else 503)
 
     @router.get("/camera/{name}.jpg")
-    async def picture(name: str) -> Response:
+    async def picture(name: str, width: int = LARGEST_WIDTH) -> Response:
         try:
-            jpeg = await pictures.jpeg(name)
+            jpeg = await pictures.jpeg(name, width)
         except UnknownCamera:
             known = ", ".join(pictures.names) or "none"
             return JSONResponse({"sentence": f"There is no camera {name}; there is: {known}."}, status_code=404)

@@ -4,10 +4,10 @@ import errno
 import logging
 import socket
 
+from iris_camera.web.settings import HOST, PORT
+
 log = logging.getLogger(__name__)
 
-HOST = "127.0.0.1"
-PORT = 5000
 # A client that leaves its received bytes unread for so long is cut off by the kernel, and its buffers freed.
 UNREAD_TIMEOUT_MS = 30_000
 

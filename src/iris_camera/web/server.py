@@ -9,6 +9,7 @@ The rules:
 - Every answer is made on the web loop from values that are there; only pictures take a thread (see picture.py).
 - `stop()` first asks (sockets are closed properly, answers finished), then cuts what is still connected.
 - The page loads nothing from anywhere else, and its policy says so to the browser.
+- Who asks for another host than this one gets no answer (see own_names.py).
 """
 
 import asyncio
@@ -17,7 +18,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import uvicorn
@@ -25,11 +26,14 @@ from fastapi import APIRouter, FastAPI
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from iris_camera.web import stats
 from iris_camera.web.api import api_router
-from iris_camera.web.listening import HOST, PORT, CannotServe, bind
+from iris_camera.web.listening import CannotServe, bind
 from iris_camera.web.live import SocketManager
+from iris_camera.web.own_names import OnlyOwnNames
 from iris_camera.web.page_files import page_router
 from iris_camera.web.picture import PictureDesk, PictureSource
+from iris_camera.web.settings import HOST, PORT
 from iris_camera.web.state import Snapshot
 
 __all__ = ["CannotServe", "WebServer", "bind", "create_app"]
@@ -57,17 +61,20 @@ def create_app(
     *,
     snapshot: Snapshot,
     health: Callable[[], Mapping[str, Any]],
-    pictures: Mapping[str, PictureSource],
+    pictures: Callable[[], Mapping[str, PictureSource]],
     live: SocketManager,
     routers: Sequence[APIRouter] = (),
+    own_names: Collection[str] = (),
 ) -> FastAPI:
     """Everything Iris serves: the page, `/api/...`, `/live`, and the `routers` of others (the fixed endpoint).
 
-    `snapshot` and `health` are asked on the web loop and must not block. `pictures` maps each camera's name to a
-    function that gives its latest picture, called on a thread of its own.
+    `snapshot` and `health` are asked on the web loop and must not block. `pictures` gives, for each camera there is
+    now, a function that gives its latest picture, called on a thread of its own. `own_names` are the host names the
+    page may be opened by, besides localhost and addresses.
     """
     # No generated documentation pages: they would load scripts from another host.
     app = FastAPI(title="Iris", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(OnlyOwnNames, names=own_names, open_paths={stats.PATH})
     app.add_middleware(_WithHeaders)
     for router in routers:
         app.include_router(router)

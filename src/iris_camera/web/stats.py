@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from fastapi import APIRouter
 
+PATH = "/sftp-uploader-stats"
+
 
 class CountingUploader(Protocol):
     """What the endpoint reads of the uploader."""
@@ -23,7 +25,7 @@ def stats_router(uploader: CountingUploader) -> APIRouter:
     """`GET /sftp-uploader-stats`: `{"running": bool, "stats": {the uploader's four counters}}`."""
     router = APIRouter()
 
-    @router.get("/sftp-uploader-stats", response_model=None)
+    @router.get(PATH, response_model=None)
     async def sftp_uploader_stats() -> dict[str, Any]:
         return {"running": uploader.running, "stats": uploader.get_stats()}
 

@@ -1,8 +1,11 @@
 """One SFTP session over one channel: pumps bytes between the two and keeps the deadline.
 
 The session decides what is sent; this shell reads the files' bytes when the session has credit for them, gives the
-channel one buffer per turn of the loop (a hundred small requests then share a few SSH packets), and ends everything
-at once when the channel dies or stands still with answers owed.
+channel a buffer at a time (a hundred small requests then share a few SSH packets), and ends everything at once when
+the channel dies or stands still with answers owed.
+
+What is sent in one turn of the loop is bounded by time: while this thread works, the program's other threads stand
+still, and one of them may have a picture to look at.
 """
 
 import asyncio
@@ -17,8 +20,9 @@ from iris_communication.sftp.credit import paced_write_size
 from iris_communication.sftp.session import Chunk, Session, Source, Talk
 from iris_communication.transport.contract import Channel, Transport
 
-# Of one turn of the loop: enough to fill eight SSH packets, small enough that the turn stays about a millisecond.
-OUTPUT_PER_TURN = 256 * 1024
+OUTPUT_PIECE = 32 * 1024  # bytes given to the channel at once: they fill an SSH packet
+OUTPUT_PER_TURN = 256 * 1024  # bytes at most
+OUTPUT_S = 0.0003  # of a turn, after which no further piece is begun
 
 
 class Connection:
@@ -121,10 +125,14 @@ class Connection:
             return
         if self._session.unanswered == 0:  # silence counts from the first request that waits for an answer
             self._heard_s = self._clock.monotonic_s()
-        pieces = self._session.output(OUTPUT_PER_TURN)
-        if pieces:
-            self._channel.write(self._filled(pieces))
-            self._schedule_pump()
+        until_s, left = self._clock.monotonic_s() + OUTPUT_S, OUTPUT_PER_TURN
+        while pieces := self._session.output(min(left, OUTPUT_PIECE)):
+            buffer = self._filled(pieces)
+            self._channel.write(buffer)
+            left -= len(buffer)
+            if left <= 0 or self._clock.monotonic_s() >= until_s:
+                self._schedule_pump()
+                break
         self._hand_out()  # also what ended without asking anything
 
     def _filled(self, pieces: list[bytes | Chunk]) -> bytearray:

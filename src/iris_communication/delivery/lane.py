@@ -17,7 +17,8 @@ class Lane:
     claimed: deque[Item] = field(default_factory=deque)  # ours, not begun
     under_way: set[asyncio.Task[None]] = field(default_factory=set)
     claiming: bool = False  # a claim is with the keeper
-    claim_after_s: float = 0.0  # monotonic; not before, after a claim that brought nothing
+    asked: int = 0  # items, by that claim
+    claim_after_s: float = 0.0  # monotonic; not before, after a claim that brought less than was asked for
     link: str = "idle"  # "up" | "down" | "idle"
     revision: int = 0  # of what is known about the server
 

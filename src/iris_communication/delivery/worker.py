@@ -36,8 +36,12 @@ from iris_communication.settings import DeliverySettings
 
 log = logging.getLogger(__name__)
 
-CLAIM_MAX = 128
-CLAIM_PAUSE_S = 1.0
+CLAIM_MAX = 64
+START_MAX = 4  # items begun in one turn of the loop: a turn is to take about a millisecond
+CLAIM_PAUSE_S = 1.0  # after a claim that brought nothing
+# After one that brought less than was asked for, so that files which come one by one are claimed and sent by the
+# handful: one turn of the loop, one packet and one commit for many costs the threads beside us far less.
+TRICKLE_PAUSE_S = 0.02
 CLOSE_GRACE_S = 1.0  # for a carrier that does not end at once, after it was told to
 
 
@@ -66,6 +70,7 @@ class Worker:
         self._lanes: dict[str, Lane] = {}
         self._drain: Drain | None = None
         self._ended = False
+        self._woken = False  # a wake is on its way to the loop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news = asyncio.Event()
         # What the keeper has handed out on its own thread. A call scheduled on the loop could be lost with the loop.
@@ -77,9 +82,19 @@ class Worker:
 
     def wake(self) -> None:
         loop = self._loop
-        if loop is not None and not self._ended:
+        if loop is not None and not self._ended and not self._woken:
+            self._woken = True
             with contextlib.suppress(RuntimeError):  # the loop closed just now: the worker has ended
-                loop.call_soon_threadsafe(self._news.set)
+                loop.call_soon_threadsafe(self._hear)
+
+    def published(self) -> None:
+        """The keeper has a new picture. Lanes that could make nothing of it will look by themselves, in time."""
+        now_s, lanes = self._clock.monotonic_s(), self._lanes
+        if self._drain is not None or any(
+            (lane := lanes.get(key)) is None or not (lane.claiming or now_s < lane.claim_after_s)
+            for key in self._keeper.view.lanes
+        ):
+            self.wake()
 
     def drain(self, order: Drain) -> None:
         self._drain = order
@@ -106,7 +121,7 @@ class Worker:
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._carrier.on_change = self._news.set
-        self._keeper.subscribe(self.wake, self.server_changed)
+        self._keeper.subscribe(self.published, self.server_changed)
         try:
             while True:
                 self._news.clear()
@@ -120,6 +135,10 @@ class Worker:
                     pass
         finally:
             await self._wind_down()
+
+    def _hear(self) -> None:
+        self._woken = False
+        self._news.set()
 
     def _turn(self) -> float | None:
         """Start what may start, ask for more; how long nothing will change by itself, or None: all is done."""
@@ -150,8 +169,10 @@ class Worker:
             return False, 3600.0
         if lane.link == "up" and not lane.under_way and not self._carrier.connected(key):
             lane.see("idle", self._clock.wall_s())
-        while lane.claimed and len(lane.under_way) < allowed:
+        for _ in range(min(START_MAX, len(lane.claimed), allowed - len(lane.under_way))):
             self._start(key, lane, lane.claimed.popleft(), now_s)
+        if lane.claimed and len(lane.under_way) < allowed:
+            asyncio.get_running_loop().call_soon(self._news.set)  # the others in the loop's next turn
         due_in_s = 3600.0
         if waiting.next_due_s is not None:
             due_in_s = max(0.0, waiting.next_due_s - self._clock.boot_s())
@@ -161,11 +182,13 @@ class Worker:
         # One window ahead, so that a slow commit of the keeper does not leave the link idle.
         wanted = min(CLAIM_MAX, 2 * allowed - len(lane.claimed) - len(lane.under_way))
         if ready and not lane.claiming and wanted > 0 and len(lane.claimed) <= allowed // 2:
-            lane.claiming = True
+            lane.claiming, lane.asked = True, wanted
             self._keeper.claim(key, wanted, lambda items: self._claimed(key, items))
         busy = bool(lane.claimed or lane.under_way or lane.claiming or ready)
         if lane.breaker.state is BreakerState.OPEN:
             due_in_s = max(0.0, lane.breaker.until_s - now_s)
+        if now_s < lane.claim_after_s:  # what comes until then wakes nobody
+            due_in_s = min(due_in_s or 3600.0, lane.claim_after_s - now_s)
         return busy, due_in_s if due_in_s > 0.0 else 3600.0
 
     def _claimed(self, key: str, items: list[Item]) -> None:
@@ -183,6 +206,8 @@ class Worker:
         lane.claimed.extend(items)
         if not items:  # the keeper could not hand any out: its disk fails, or they went elsewhere
             lane.claim_after_s = self._clock.monotonic_s() + CLAIM_PAUSE_S
+        elif len(items) < lane.asked and self._drain is None:
+            lane.claim_after_s = self._clock.monotonic_s() + TRICKLE_PAUSE_S
 
     def _start(self, key: str, lane: Lane, item: Item, now_s: float) -> None:
         lane.breaker = breaking.on_start(lane.breaker, now_s)
@@ -269,6 +294,7 @@ class Worker:
         if lane is None:
             return
         lane.revision += 1
+        lane.claim_after_s = 0.0  # what was released waits with the keeper
         if lane.breaker.state is BreakerState.HELD:
             lane.breaker = breaking.Breaker()
             self._news.set()

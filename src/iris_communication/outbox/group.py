@@ -19,6 +19,7 @@ class Group:
         self.awaited = True  # False: its callers have been refused already
         self.error: IrisError = OutboxStorageError("the group was not committed")  # why, once it was not
         self.done: list[Callable[[], None]] = []
+        self.last: list[Callable[[], None]] = []  # to be called in any case, when nothing of it is left to do
         self._refused: list[Callable[[IrisError], None]] = []
         self._touched: set[str] = set()
 
@@ -39,3 +40,9 @@ class Group:
         refused, self._refused, self.done, self.awaited = self._refused, [], [], False
         for tell in refused:
             tell(self.error)
+        self.end()
+
+    def end(self) -> None:
+        last, self.last = self.last, []
+        for tell in last:
+            tell()

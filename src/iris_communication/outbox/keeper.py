@@ -4,6 +4,10 @@ Idea. A commit that survives a power cut costs the same for one change or a hund
 in its inbox, carries it out as one group, commits once, and only then answers. Callers never touch the database, the
 spool or the ledger; they send messages and read the latest published picture.
 
+A caller waits for an acceptance; nobody waits for a claim or a settlement. Those wait for company: they go along with
+the next group that somebody does wait for, or after LINGER_S. So a file costs about one commit where it would cost
+three, and the thread that captures pictures finds the interpreter and the disk free more often.
+
 Order, each step harmless when it is repeated after a crash:
   in:   bytes durable in the spool -> row committed -> a moved source unlinked -> the caller answered
   out:  rename confirmed (by the uploader) -> row and ledger line in one commit -> spool file unlinked
@@ -15,9 +19,9 @@ nobody foresaw is logged with its traceback and answered with it, and harms no o
 import contextlib
 import logging
 import queue
-import secrets
 import threading
 import weakref
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +29,7 @@ from typing import Any
 
 from iris_communication.clock import Clock
 from iris_communication.decisions.admission import admit
-from iris_communication.errors import IrisError, NotStarted, OutboxStorageError, Scope
+from iris_communication.errors import IrisError, NotStarted, OutboxFull, OutboxStorageError, Scope
 from iris_communication.item import Delivered, Due, Event, Fingerprint, Item, State, next_state
 from iris_communication.outbox import attempt, ledger
 from iris_communication.outbox.group import Group
@@ -36,6 +40,7 @@ from iris_communication.outbox.messages import (
     Close,
     Flush,
     Message,
+    OwedNames,
     Remember,
     RetryDead,
     Settle,
@@ -47,12 +52,14 @@ from iris_communication.outbox.reserve import Reserve
 from iris_communication.outbox.servers import Servers
 from iris_communication.outbox.spool import Spool
 from iris_communication.outbox.store import Deliver, Insert, Store, Update
+from iris_communication.outbox.tokens import Tokens
 from iris_communication.outbox.view import View
 from iris_communication.settings import Secret, Server
 
 log = logging.getLogger(__name__)
 
 GROUP_MAX = 128  # messages in one commit: bounds what one failure refuses and how long an answer waits
+LINGER_S = 0.01  # the longest that what nobody waits for waits for company
 CLAIM_MAX_ON_A_FULL_DISK = 8  # small commits then: each needs room before the deliveries it leads to make any
 SHRINK_PAUSE_S = 1.0  # between two attempts to make room that way
 STORE_RETRY_S = 1.0  # between attempts to open a store that failed, and to record what could not be committed
@@ -72,7 +79,10 @@ class Keeper:
         self._open_store = open_store
         self._clock = clock
         self._max_queue_size = max_queue_size
-        self._inbox: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Sequence[Message]] = queue.SimpleQueue()  # empty: look at what lies beside it
+        self._unhurried: deque[Claim | Settle] = deque()
+        self._nudged = False  # to look beside the inbox, and has not done so yet
+        self._tokens = Tokens()
         self._thread = threading.Thread(target=self._run, name="iris-keeper", daemon=True)
         self._opened = Answer()
         self._closing: Close | None = None
@@ -95,6 +105,13 @@ class Keeper:
         receipt: Receipt = self._ask(accept)
         return receipt
 
+    def accept_all(self, accepts: Sequence[Accept]) -> list[Receipt | IrisError]:
+        """The same for many, in one group where they are not too many: each one's receipt, or why it is refused.
+        Raises NotStarted."""
+        self._check_open()
+        self._inbox.put(accepts)
+        return [self._outcome(accept) for accept in accepts]
+
     def retry_dead(self, item_id: str | None) -> int:
         """How many dead items wait again, with all their attempts. Raises OutboxStorageError, NotStarted."""
         count: int = self._ask(RetryDead(item_id))
@@ -103,11 +120,16 @@ class Keeper:
     def remember(self, server: Server, secret: Secret, name: str | None) -> None:
         self._ask(Remember(server, secret, name))
 
+    def owed_names(self) -> frozenset[str]:
+        """File names of what is accepted and not delivered. Raises OutboxStorageError, NotStarted."""
+        names: frozenset[str] = self._ask(OwedNames())
+        return names
+
     def claim(self, server_key: str, limit: int, reply: Callable[[list[Item]], None]) -> None:
-        self._inbox.put(Claim(server_key, limit, reply))
+        self._put_beside(Claim(server_key, limit, reply))
 
     def settle(self, settle: Settle) -> None:
-        self._inbox.put(settle)
+        self._put_beside(settle)
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until what was sent before is recorded, or could not be for now; False after `timeout_s`."""
@@ -139,11 +161,30 @@ class Keeper:
     def spool(self) -> Spool:
         return self._spool
 
-    def _ask(self, message: Accept | RetryDead | Remember | Flush | Close, timeout_s: float | None = None) -> Any:
+    def _put_beside(self, message: Claim | Settle) -> None:
+        """What comes into the inbox later finds it there: the order is kept."""
+        self._unhurried.append(message)
+        if not self._nudged:  # the keeper takes this back before it looks: a nudge too many is possible, none too few
+            self._nudged = True
+            self._inbox.put(())
+
+    def _ask(
+        self, message: Accept | RetryDead | Remember | OwedNames | Flush | Close, timeout_s: float | None = None
+    ) -> Any:
+        self._check_open()
+        self._inbox.put((message,))
+        return message.answer.wait(self._thread.is_alive, timeout_s)
+
+    def _outcome(self, accept: Accept) -> Receipt | IrisError:
+        try:
+            receipt: Receipt = accept.answer.wait(self._thread.is_alive)
+        except (OutboxFull, OutboxStorageError) as error:
+            return error
+        return receipt
+
+    def _check_open(self) -> None:
         if not self._thread.is_alive():
             raise NotStarted("the outbox is not open")
-        self._inbox.put(message)
-        return message.answer.wait(self._thread.is_alive, timeout_s)
 
     # All below runs on the keeper's thread.
 
@@ -159,6 +200,7 @@ class Keeper:
                 self._turn()
         finally:
             self._recorder.close()
+            self._spool.close()
             self._owner.release()
             if self._closing is not None:
                 self._closing.answer.give(None)
@@ -189,17 +231,29 @@ class Keeper:
     def _turn(self) -> None:
         """One group: what lies in the inbox. What could not be recorded before is a group of its own, so that it
         never drags new messages along."""
-        messages: list[Message] = []
-        try:
-            messages.append(self._inbox.get(timeout=STORE_RETRY_S if self._recorder.unfinished else None))
-            while len(messages) < GROUP_MAX:
-                messages.append(self._inbox.get_nowait())
-        except queue.Empty:
-            pass
+        messages = self._due()
         pending, self._recorder.unrecorded = self._recorder.unrecorded, []
         if pending:
             self._carry_out(pending)
-        self._carry_out(messages)
+        for start in range(0, max(1, len(messages)), GROUP_MAX):  # none too: a store that failed is to be mended
+            self._carry_out(messages[start : start + GROUP_MAX])
+
+    def _due(self) -> list[Message]:
+        """What is to be carried out now, waited for. What nobody waits for comes first: it was sent before."""
+        hurried = self._taken(STORE_RETRY_S if self._recorder.unfinished else None)
+        if not hurried and self._unhurried:
+            hurried = self._taken(LINGER_S)
+        self._nudged = False
+        return [*(self._unhurried.popleft() for _ in range(len(self._unhurried))), *hurried]
+
+    def _taken(self, timeout_s: float | None) -> list[Message]:
+        """What lies in the inbox, the first of it waited for."""
+        messages: list[Message] = []
+        with contextlib.suppress(queue.Empty):
+            messages += self._inbox.get(timeout=timeout_s)
+            while len(messages) < GROUP_MAX:
+                messages += self._inbox.get_nowait()
+        return messages
 
     def _carry_out(self, messages: Sequence[Message]) -> None:
         try:
@@ -247,8 +301,11 @@ class Keeper:
             self._servers.remember(message.server, message.secret, message.name)
             self._server_changed(message.server.key)
             message.answer.give(None)
+        elif isinstance(message, OwedNames):
+            with self._recorder.reading() as store:
+                message.answer.give(frozenset(store.owed_names()))
         elif isinstance(message, Flush):
-            group.then(lambda: message.answer.give(None), lambda error: message.answer.give(None))
+            group.last.append(lambda: message.answer.give(None))
         else:
             self._closing = message
 
@@ -283,7 +340,7 @@ class Keeper:
 
     def _new_item(self, accept: Accept) -> tuple[Item, IrisError | None]:
         """Spool the bytes. What is wrong with the source is the item's fault: it is dead from the start."""
-        item_id = f"{int(self._clock.wall_s() * 1000):012x}-{secrets.token_hex(8)}"
+        item_id = f"{int(self._clock.wall_s() * 1000):012x}-{self._tokens()}"
         fingerprint: Fingerprint | None = None
         wrong: IrisError | None = None
         try:
@@ -314,7 +371,7 @@ class Keeper:
         limit = claim.limit if self._reserve.held else min(claim.limit, CLAIM_MAX_ON_A_FULL_DISK)
         with self._recorder.reading() as store:
             found = store.peek(claim.server_key, self._clock.boot_s(), limit)
-        claimed = [attempt.claimed(item, secrets.token_hex(8)) for item in found if not group.touches(item.id)]
+        claimed = [attempt.claimed(item, self._tokens()) for item in found if not group.touches(item.id)]
         for item in claimed:
             group.add(Update(item))
         group.then(lambda: claim.reply(claimed), lambda error: claim.reply([]))

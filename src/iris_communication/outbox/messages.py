@@ -98,6 +98,13 @@ class Remember:
 
 
 @dataclass(frozen=True, slots=True)
+class OwedNames:
+    """Answered with the file names of everything that is accepted and not delivered."""
+
+    answer: Answer = field(default_factory=Answer)
+
+
+@dataclass(frozen=True, slots=True)
 class Flush:
     """Answered once everything sent before it is committed, or could not be."""
 
@@ -109,4 +116,4 @@ class Close:
     answer: Answer = field(default_factory=Answer)
 
 
-Message = Accept | Claim | Settle | RetryDead | Remember | Flush | Close
+Message = Accept | Claim | Settle | RetryDead | Remember | OwedNames | Flush | Close

@@ -21,6 +21,7 @@ class Picture:
         self._lanes = store.lanes()
         self._dead_items = [_shown(item) for item in store.dead(DEAD_SHOWN)]
         self._oldest_accepted_s: float | None = None
+        self._oldest_left = True  # which one is the oldest has to be asked
 
     @property
     def queue_size(self) -> int:
@@ -31,12 +32,15 @@ class Picture:
         here as that; else dead, if it waits now; else waiting."""
         item = change.item
         was_in_flight = self.in_flight.pop(item.id, None) is not None
+        if item.state in (State.DELIVERED, State.DEAD) and item.accepted_s == self._oldest_accepted_s:
+            self._oldest_left = True
         if isinstance(change, Insert):
             self._queued += 1
         elif isinstance(change, Deliver):
             self._uploaded += 1
         elif not was_in_flight and item.state is State.WAITING:
             self.dead -= 1
+            self._oldest_left = True  # this one may be older
             self._dead_items = [dead for dead in self._dead_items if dead.id != item.id]
         elif not was_in_flight:
             self._shift(item, -1)
@@ -52,7 +56,9 @@ class Picture:
         """Numbers of one and the same moment. What has to be read from the store stays as it was when that fails:
         the next picture has it."""
         try:
-            self._oldest_accepted_s = self.store.oldest_accepted_s() if self.queue_size else None
+            if self._oldest_left or self._oldest_accepted_s is None:
+                self._oldest_accepted_s = self.store.oldest_accepted_s() if self.queue_size else None
+                self._oldest_left = False
             if len(self._dead_items) < min(self.dead, DEAD_SHOWN):  # others move up when shown ones wait again
                 self._dead_items = [_shown(item) for item in self.store.dead(DEAD_SHOWN)]
             for key, lane in self._lanes.items():

@@ -137,10 +137,11 @@ class Recorder:
         for item in group.spooled:
             if item.take is Take.MOVE and group.awaited:
                 _unlink_source(item)
+        for done in group.done:  # before the bytes of what was delivered are removed: callers are waiting
+            done()
         for settle in group.settles:
             self._settled(settle)
-        for done in group.done:
-            done()
+        group.end()
         self._published()
 
     def _not_committed(self, group: Group, failed: Exception) -> None:

@@ -18,6 +18,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from iris_communication.errors import (
     IrisError,
@@ -40,6 +41,13 @@ class Spool:
         self._named = folder.with_name("handed-out")
         folder.mkdir(mode=0o700, exist_ok=True)
         shutil.rmtree(self._named, ignore_errors=True)  # links a crash left; the bytes are in the spool
+        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def close(self) -> None:
+        """Give the folder back; harmless when it was given back already."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def path(self, item_id: str) -> Path:
         return self._folder / item_id
@@ -53,9 +61,9 @@ class Spool:
         try:
             target = os.fspath(self.path(item_id))
             with self._errors(f"take {source!r} into the spool {self._folder}"):
-                linked = (take is Take.MOVE or facts.st_size > COPY_MAX_BYTES) and _link(source, facts, target)
-                hold = _sync_link if linked else _copy
-                sha256, size_bytes = hold(descriptor, target, source)
+                to_link = take is Take.MOVE or facts.st_size > COPY_MAX_BYTES
+                hold = _sync_link if to_link and self._link(descriptor, target) else _copy
+                sha256, size_bytes = hold(target, _Source(source, descriptor, facts.st_size))
         finally:
             os.close(descriptor)
         device, inode, _, mtime_ns = _identity(facts)
@@ -64,11 +72,7 @@ class Spool:
     def sync(self) -> None:
         """Make the names durable of all files taken since the last call."""
         with self._errors(f"sync the spool {self._folder}"):
-            descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            os.fsync(self._descriptor)
 
     @contextlib.contextmanager
     def named(self, item_id: str, name: str) -> Iterator[Path]:
@@ -101,6 +105,18 @@ class Spool:
         """Size in bytes of each file held, by item id."""
         with os.scandir(self._folder) as entries:
             return {entry.name: entry.stat(follow_symlinks=False).st_size for entry in entries}
+
+    def _link(self, descriptor: int, target: str) -> bool:
+        """Whether `target` is now a second name of the file that is open: of that very file, whatever its first name
+        leads to by now."""
+        try:
+            # Only with a folder to start from does Python call linkat(), which follows /proc's link to the open file.
+            os.link(f"/proc/self/fd/{descriptor}", target, src_dir_fd=self._descriptor, follow_symlinks=True)
+        except OSError as error:
+            if error.errno in _CANNOT_LINK or error.errno == errno.ENOENT:
+                return False
+            raise
+        return True
 
     @contextlib.contextmanager
     def _errors(self, doing: str) -> Iterator[None]:
@@ -150,27 +166,20 @@ def _kind(mode: int) -> str:
     return kinds.get(stat.S_IFMT(mode), "a device")
 
 
-def _link(source: str, facts: os.stat_result, target: str) -> bool:
-    """Whether `target` is now a second name of the file that is open."""
-    try:
-        os.link(os.path.realpath(source), target)
-    except OSError as error:
-        if error.errno in _CANNOT_LINK or error.errno == errno.ENOENT:
-            return False
-        raise
-    found = os.stat(target)
-    if (found.st_dev, found.st_ino) == (facts.st_dev, facts.st_ino):
-        return True
-    os.unlink(target)  # the name was given to another file while we looked
-    return False
+class _Source(NamedTuple):
+    """What is open, and how many bytes it had when it was opened."""
+
+    path: str
+    descriptor: int
+    size_bytes: int
 
 
-def _copy(descriptor: int, target: str, source: str) -> tuple[str, int]:
+def _copy(target: str, source: _Source) -> tuple[str, int]:
     """Copy what is open into a new, synced file; (sha256 hex, size). A failed copy leaves nothing."""
     digest, size_bytes = hashlib.sha256(), 0
     copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        for piece in _pieces(descriptor, source):
+        for piece in _pieces(source):
             digest.update(piece)
             size_bytes += len(piece)
             view = memoryview(piece)
@@ -185,26 +194,33 @@ def _copy(descriptor: int, target: str, source: str) -> tuple[str, int]:
     return digest.hexdigest(), size_bytes
 
 
-def _sync_link(descriptor: int, target: str, source: str) -> tuple[str, int]:
+def _sync_link(target: str, source: _Source) -> tuple[str, int]:
     """Sync what is open, whose second name is `target`; (sha256 hex, size). A failure takes that name back."""
     digest, size_bytes = hashlib.sha256(), 0
     try:
-        for piece in _pieces(descriptor, source):
+        for piece in _pieces(source):
             digest.update(piece)
             size_bytes += len(piece)
-        os.fdatasync(descriptor)
+        os.fdatasync(source.descriptor)
     except BaseException:
         os.unlink(target)
         raise
     return digest.hexdigest(), size_bytes
 
 
-def _pieces(descriptor: int, source: str) -> Iterator[bytes]:
+def _pieces(source: _Source) -> Iterator[bytes]:
+    """What is open, to its end. A byte more is asked for than it had: where no more than that comes, that was the end,
+    and nobody has to ask once more."""
+    asked_bytes = min(_PIECE, source.size_bytes + 1)
+    size_bytes = 0
     while True:
         try:
-            piece = os.read(descriptor, _PIECE)
+            piece = os.read(source.descriptor, asked_bytes)
         except OSError as error:
-            raise _unreadable(source, error) from error
+            raise _unreadable(source.path, error) from error
         if not piece:
             return
+        size_bytes += len(piece)
         yield piece
+        if size_bytes == source.size_bytes and len(piece) < asked_bytes:
+            return

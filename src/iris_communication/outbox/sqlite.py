@@ -125,6 +125,11 @@ class SqliteStore:
     def dead(self, limit: int) -> list[Item]:
         return [_item(row) for row in self._all("dead", limit)]
 
+    def owed_names(self) -> Iterator[str]:
+        with self._errors("read"):
+            for (path,) in self._db.execute(QUERIES["owed_paths"]):
+                yield os.path.basename(os.fsdecode(path))
+
     def oldest_accepted_s(self) -> float | None:
         return self._one("oldest_accepted")  # type: ignore[no-any-return]  # the column's type
 

@@ -85,6 +85,9 @@ class Store(Protocol):
     def dead(self, limit: int) -> list[Item]:
         """The latest dead items, newest first."""
 
+    def owed_names(self) -> Iterator[str]:
+        """The file name of the source of every item that is not delivered, dead ones included."""
+
     def oldest_accepted_s(self) -> float | None:
         """When the first unfinished item was accepted (wall time)."""
 

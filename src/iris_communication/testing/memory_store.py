@@ -3,6 +3,7 @@
 For tests of whoever uses a store. It is simple rather than fast: its peek looks at every item.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -83,6 +84,9 @@ class MemoryStore:
 
     def dead(self, limit: int) -> list[Item]:
         return [item for item in reversed(self._in_order()) if item.state is State.DEAD][:limit]
+
+    def owed_names(self) -> Iterator[str]:
+        return iter([os.path.basename(item.source_path) for item in self._items.values()])
 
     def oldest_accepted_s(self) -> float | None:
         return next((item.accepted_s for item in self.unfinished()), None)

@@ -85,6 +85,7 @@ class StoreContract(ABC):
         assert list(self.store.ledger()) == []
         assert list(self.store.unfinished()) == []
         assert self.store.dead(10) == []
+        assert list(self.store.owed_names()) == []
         assert self.store.oldest_accepted_s() is None
         assert self.store.state("item-000001") is None
 
@@ -313,6 +314,17 @@ class StoreContract(ABC):
     def test_the_dead_come_newest_first_up_to_the_limit(self) -> None:
         self.hold(make_item(1), *(make_item(number, state=State.DEAD) for number in (2, 3, 4)))
         assert [item.sequence for item in self.store.dead(2)] == [4, 3]
+
+    def test_owed_are_the_file_names_of_all_that_is_not_delivered(self) -> None:
+        delivered = make_item(4)
+        self.hold(
+            make_item(1, source_path="/records/line-1/ready/\udcff a.csv"),
+            make_item(2, source_path="/records/b.csv", state=State.IN_FLIGHT),
+            make_item(3, source_path="/records/c.csv", state=State.DEAD),
+            delivered,
+        )
+        self.store.commit([self.deliver(delivered)])
+        assert sorted(self.store.owed_names()) == ["b.csv", "c.csv", "\udcff a.csv"]
 
     def test_the_oldest_is_the_first_that_is_still_owed(self) -> None:
         self.hold(make_item(1, state=State.DEAD), make_item(2, state=State.IN_FLIGHT), make_item(3))

@@ -9,6 +9,7 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 
@@ -36,16 +37,23 @@ CIPHERS = (
     "aes192-ctr",
     "aes256-ctr",
 )
+RECEIVE_MAX = 1024  # bytes in one turn of the loop: about twenty answers
 KEEPALIVE_S = 15
 KEEPALIVES_LOST = 3
 
 
 class AsyncsshTransport:
+    """`accepted` is the file where keys of unknown servers are remembered, for those whose host_key_policy is
+    accept-new; by default in the user's state folder."""
+
+    def __init__(self, accepted: Path | None = None) -> None:
+        self._accepted = accepted
+
     async def connect(
         self, server: Server, secret: Secret, settings: DeliverySettings, receiver: Receiver
     ) -> "AsyncsshChannel":
         session = _Session(server, receiver)
-        trust = host_keys.pinned(server) if server.host_key else host_keys.known(server)
+        trust = host_keys.trust(server, self._accepted or host_keys.default_accepted())
         client = _Client(trust)
         options = _options(secret, trust)
         with _errors(server, client, settings.connect_timeout_s):
@@ -79,6 +87,7 @@ class AsyncsshChannel:
         self.host_key = key.get_fingerprint() if key is not None else ""
         # How much is in flight is our credit's business: asyncssh shall not pause us as well.
         chan.set_write_buffer_limits(1 << 30)
+        _receive_in_slices(connection)
 
     def write(self, data: bytes | bytearray) -> None:
         # It may be closing without our having been told yet: what is written then is lost like all that is unanswered.
@@ -88,6 +97,15 @@ class AsyncsshChannel:
     def close(self) -> None:
         """Abort the connection: a polite close would wait for a server that may have gone silent."""
         self._connection.abort()
+
+
+def _receive_in_slices(connection: asyncssh.SSHClientConnection) -> None:
+    """Let one turn of the loop take in so much at most: asyncssh works through all that was read at once, and a hundred
+    answers would hold up the program's other threads for milliseconds. Neither asyncssh nor asyncio has a public word
+    for it; where the attribute is another one, turns are merely longer."""
+    transport: Any = getattr(connection, "_transport", None)
+    if hasattr(transport, "max_size"):
+        transport.max_size = RECEIVE_MAX
 
 
 class _Client(asyncssh.SSHClient):

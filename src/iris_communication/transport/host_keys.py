@@ -1,9 +1,20 @@
-"""Is this the server we mean? A pinned key decides, else the user's known_hosts; nothing is ever trusted unseen.
+"""Is this the server we mean? A pinned key decides, else the policy of the server's settings:
+
+    strict      the user's known_hosts has to name its key; nothing is ever trusted unseen
+    accept-new  a server nobody has seen is trusted once, and its key written down; from then on it is that key or none
+    off         whoever answers is trusted; said aloud, because anybody on the way can answer
 
 A server has keys of several kinds and shows the one it is asked for, so it is asked first for the kinds that are
 known of it: asked for another it would show a key that nobody could judge.
+
+What was accepted is written to a file of ours, in the format of known_hosts, and not to the user's own: a service often
+has no home it may write to, and what a program accepted by itself shall not make a person's `ssh` trust it too. A key
+that cannot be written down is not accepted: it would be new again at each start, which is `off` without saying so.
 """
 
+import logging
+import os
+import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
@@ -13,7 +24,10 @@ import asyncssh
 from iris_communication.errors import CredentialsUnusable, HostKeyRejected
 from iris_communication.settings import Server
 
+log = logging.getLogger(__name__)
+
 KNOWN_HOSTS = Path("~/.ssh/known_hosts")
+ACCEPTED_NAME = "known_hosts"
 DEFAULT_PORT = 22  # listed in known_hosts without its number
 
 # In the order the ssh program prefers them, so that a key learned with it is the key that is shown to us.
@@ -31,6 +45,21 @@ ALGORITHMS = (
 class Trust(NamedTuple):
     judge: Callable[[asyncssh.SSHKey], str | None]  # None: trusted; else why not
     algorithms: list[str]  # to ask the server for, best first
+
+
+def trust(server: Server, accepted: Path) -> Trust:
+    """As the server's settings say. `accepted` is the file of the keys that were accepted unseen."""
+    if server.host_key:
+        return pinned(server)
+    if server.host_key_policy == "accept-new":
+        return known_or_new(server, accepted)
+    return anybody(server) if server.host_key_policy == "off" else known(server)
+
+
+def default_accepted() -> Path:
+    """Where what was accepted is remembered by who has no outbox: in the user's state folder."""
+    state = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
+    return Path(state) / "iris" / ACCEPTED_NAME
 
 
 def pinned(server: Server) -> Trust:
@@ -64,22 +93,121 @@ def known(server: Server) -> Trust:
         return Trust(
             lambda key: f"no host_key is pinned and there is no {path}; it shows {_shown(key)}", _asked_for([])
         )
+    try:
+        on_record = _listed_in(path, server)
+    except _Unreadable as error:
+        reason = str(error)
+        return Trust(lambda key: f"{reason}; it shows {_shown(key)}", _asked_for([]))
+
+    def judge(key: asyncssh.SSHKey) -> str | None:
+        refusal = _against(on_record, key, server)
+        return f"{path} does not know it; it shows {_shown(key)}" if refusal is _UNKNOWN else refusal
+
+    return Trust(judge, _asked_for(on_record.trusted))
+
+
+def known_or_new(server: Server, accepted: Path) -> Trust:
+    """Judge by ~/.ssh/known_hosts and by `accepted`, the file of what was accepted before; where neither knows the
+    server, its key is trusted and written to `accepted` first."""
+    files = [path for path in (KNOWN_HOSTS.expanduser(), accepted) if path.is_file()]
+    try:
+        asked_for = _asked_for([key for path in files for key in _listed_in(path, server).trusted])
+    except _Unreadable as error:
+        reason = str(error)
+        return Trust(lambda key: f"{reason}; it shows {_shown(key)}", _asked_for([]))
+
+    def judge(key: asyncssh.SSHKey) -> str | None:
+        with _accepting:  # what another connection accepted a moment ago is known by now
+            try:
+                records = [_listed_in(path, server) for path in (KNOWN_HOSTS.expanduser(), accepted) if path.is_file()]
+            except _Unreadable as error:
+                return f"{error}; it shows {_shown(key)}"
+            refusals = [_against(on_record, key, server) for on_record in records]
+            # A refusal by one file weighs more than the other's trust: one of the two was meant to be changed.
+            if said := [refusal for refusal in refusals if refusal not in (None, _UNKNOWN)]:
+                return said[0]
+            return None if None in refusals else _accept(key, server, accepted)
+
+    return Trust(judge, asked_for)
+
+
+def anybody(server: Server) -> Trust:
+    """Judge nothing. Says so each time, because nothing else would."""
+
+    def judge(key: asyncssh.SSHKey) -> str | None:
+        log.warning(
+            "the host key of %s is not checked (host_key_policy is off): anybody on the way can pose as it; "
+            "it shows %s, pin that as host_key to be safe",
+            server.key,
+            _shown(key),
+        )
+        return None
+
+    return Trust(judge, _asked_for([]))
+
+
+class _OnRecord(NamedTuple):
+    path: Path
+    trusted: list[asyncssh.SSHKey]
+    revoked: list[asyncssh.SSHKey]
+
+
+class _Unreadable(Exception):
+    """A known_hosts that cannot be judged by: says which and why."""
+
+
+_UNKNOWN = "unknown"  # neither trusted nor refused
+_accepting = threading.Lock()
+
+
+def _listed_in(path: Path, server: Server) -> _OnRecord:
     port = server.port if server.port != DEFAULT_PORT else None
     try:
         trusted, _, revoked, *_ = asyncssh.read_known_hosts(str(path)).match(server.host, "", port)
     except (OSError, ValueError) as error:
-        reason = f"{path} cannot be read: {error}"
-        return Trust(lambda key: f"{reason}; it shows {_shown(key)}", _asked_for([]))
+        raise _Unreadable(f"{path} cannot be read: {error}") from error
+    return _OnRecord(path, list(trusted), list(revoked))
 
-    def judge(key: asyncssh.SSHKey) -> str | None:
-        if key in revoked:
-            return f"its key {_shown(key)} is revoked in {path}"
-        if key in trusted:
-            return None
-        was = f"{path} has another key for it" if trusted else f"{path} does not know it"
-        return f"{was}; it shows {_shown(key)}"
 
-    return Trust(judge, _asked_for(trusted))
+def _against(on_record: _OnRecord, key: asyncssh.SSHKey, server: Server) -> str | None:
+    """None: trusted; `_UNKNOWN`; else why it is refused, and what to do if all is well."""
+    path, trusted, revoked = on_record
+    if key in revoked:
+        return f"its key {_shown(key)} is revoked in {path}"
+    if key in trusted:
+        return None
+    if not trusted:
+        return _UNKNOWN
+    was = " and ".join(map(_shown, trusted))
+    return (
+        f"{path} has another key for it; it shows {_shown(key)}, known is {was}. If the server was given a new key, "
+        f"take the old one out: ssh-keygen -R '{_listed_name(server)}' -f {path}"
+    )
+
+
+def _accept(key: asyncssh.SSHKey, server: Server, accepted: Path) -> str | None:
+    line = f"{_listed_name(server)} {key.export_public_key().decode().strip()}\n"
+    try:
+        accepted.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(accepted, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.write(descriptor, line.encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        return f"it is new, and its key {_shown(key)} cannot be remembered in {accepted}: {error.strerror}"
+    log.warning(
+        "%s was never seen before and is accepted with the host key %s; remembered in %s",
+        server.key,
+        _shown(key),
+        accepted,
+    )
+    return None
+
+
+def _listed_name(server: Server) -> str:
+    return server.host if server.port == DEFAULT_PORT else f"[{server.host}]:{server.port}"
 
 
 def rejected(server: Server, reason: str) -> HostKeyRejected:

@@ -102,6 +102,27 @@ def test_spaces_and_what_cannot_be_seen_have_no_place_in_an_address(key, text):
         parse_server({**INFO, key: text})
 
 
+@pytest.mark.parametrize("policy", ["strict", "accept-new", "off"])
+def test_the_host_key_policy_is_part_of_the_address(policy):
+    assert parse_server({**INFO, "host_key_policy": policy})[0].host_key_policy == policy
+
+
+def test_without_a_policy_host_keys_are_strictly_checked():
+    assert parse_server(INFO)[0].host_key_policy == "strict"
+    assert parse_server({**INFO, "host_key_policy": None})[0].host_key_policy == "strict"
+
+
+@pytest.mark.parametrize("policy", ["", "no", "accept_new", True, 5])
+def test_a_policy_that_is_none_is_refused_with_those_there_are(policy):
+    with pytest.raises(InvalidRequest, match=r"host_key_policy is .*: expected one of strict, accept-new, off"):
+        parse_server({**INFO, "host_key_policy": policy})
+
+
+@pytest.mark.parametrize("key", DeliverySettings.__dataclass_fields__.values(), ids=lambda key: key.name)
+def test_every_setting_says_what_it_means(key):
+    assert key.metadata["doc"]
+
+
 def test_every_refusal_is_the_callers_fault():
     with pytest.raises(ValueError, match="needs 'host'") as caught:
         parse_server({})

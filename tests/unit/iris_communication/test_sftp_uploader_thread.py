@@ -126,10 +126,10 @@ def test_a_moved_file_is_gone_once_it_is_accepted_and_arrives(make, source):
 def test_a_disk_that_refuses_answers_false_and_says_what_to_do(make, source, monkeypatch, caplog):
     uploader = make()
 
-    def refuse(self, accept):
-        raise OutboxStorageError("cannot take 'a.csv' into the spool: No space left on device")
+    def refuse(self, accepts):
+        return [OutboxStorageError("cannot take 'a.csv' into the spool: No space left on device")]
 
-    monkeypatch.setattr(Keeper, "accept", refuse)
+    monkeypatch.setattr(Keeper, "accept_all", refuse)
     assert uploader.queue_upload(SERVER, source, "line-1", "model") is False
     assert "a.csv is not accepted" in caplog.text
     assert "free space on the outbox's disk" in caplog.text

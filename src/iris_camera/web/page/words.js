@@ -12,6 +12,26 @@ export function rate(number) {
   return Number.isFinite(number) ? number.toFixed(1) : "–";
 }
 
+/** 4.06 -> "4.1", 41.3 -> "41" */
+export function milliseconds(number) {
+  return Number.isFinite(number) ? number.toFixed(number < 10 ? 1 : 0) : "–";
+}
+
+/** Bytes as people read them: 950 -> "950 bytes", 1234567 -> "1.2 MB" */
+export function size(bytes) {
+  if (!Number.isFinite(bytes)) {
+    return "–";
+  }
+  const units = ["bytes", "kB", "MB", "GB", "TB"];
+  let unit = 0;
+  let left = bytes;
+  while (left >= 1000 && unit < units.length - 1) {
+    left /= 1000;
+    unit += 1;
+  }
+  return `${unit > 0 && left < 100 ? left.toFixed(1) : Math.round(left)} ${units[unit]}`;
+}
+
 /** "1 file", "14 files" */
 export function some(number, one, many) {
   return number === 1 ? `1 ${one}` : `${count(number)} ${many}`;

@@ -65,3 +65,7 @@ SELECT * FROM items WHERE state = 'dead' ORDER BY sequence DESC LIMIT ?;
 
 -- oldest_accepted --
 SELECT accepted_s FROM items WHERE state IN ('waiting', 'in_flight') ORDER BY sequence LIMIT 1;
+
+-- owed_paths --
+-- The sources of everything that is not delivered: a delivered item has no row.
+SELECT source_path FROM items;

@@ -4,7 +4,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from iris_camera.camera.synthetic import Clock, SyntheticLine
+from iris_camera.camera.clock import Clock
+from iris_camera.camera.synthetic import SyntheticLine
 
 SMALL = {"width": 320, "height": 180}
 START_S = 1000.0

@@ -1,105 +1,28 @@
 """One camera, from frames to queued files, with a source and models that do as they are told."""
 
-import csv
 import logging
 import threading
 
-import numpy as np
 import pytest
 
-from iris_camera.camera.frame import Frame
+from iris_camera.camera.settings import SourceSettings
 from iris_camera.controllers import camera_controller
-from iris_camera.controllers.camera_controller import Camera, RecordSettings
-from iris_camera.controllers.record_delivery import Destination
-from iris_camera.inspection.findings import Box, Detection, Verdict
+from iris_camera.controllers.camera_controller import Camera, CameraSetup
+from iris_camera.controllers.handing_over import Destination
+from iris_camera.controllers.observers import NOBODY, Observers
 from iris_camera.inspection.inspector import Inspector
-from iris_camera.records.csv_name import new_run
-from iris_camera.records.rotation import RotationLimits
+from iris_camera.inspection.model import ModelError
+from iris_camera.inspection.settings import InspectionSettings
+from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_communication import sftp_uploader_thread
-
-LIMITS = RotationLimits(rows_max=10, size_bytes_max=100_000, age_s_max=3600.0)
-WAIT_S = 10.0
-
-
-class ListSource:
-    """So many frames, then the end; a live one or a file."""
-
-    name = "line-1"
-    frame_rate = 25.0
-
-    def __init__(self, frames, *, live=False):
-        self.live = live
-        self._frames = [_frame(number) for number in range(frames)]
-        self.closed = threading.Event()
-
-    def open(self):
-        pass
-
-    def read(self):
-        return self._frames.pop(0) if self._frames and not self.closed.is_set() else None
-
-    def close(self):
-        self.closed.set()
-
-
-class EndlessSource(ListSource):
-    """Shows one frame, then waits until it is closed."""
-
-    def __init__(self):
-        super().__init__(1)
-
-    def read(self):
-        frame = super().read()
-        if frame is None:
-            self.closed.wait(WAIT_S)
-        return frame
-
-
-class BrokenSource(ListSource):
-    """Fails while it is read."""
-
-    def __init__(self):
-        super().__init__(0)
-
-    def read(self):
-        raise OSError("cable pulled")
-
-
-class OnePart:
-    """Sees one part, in the same place, always; raises on the frames it is told to."""
-
-    def __init__(self, failing_calls=()):
-        self.calls = 0
-        self.failing_calls = failing_calls
-
-    def detect(self, image):
-        self.calls += 1
-        if self.calls in self.failing_calls:
-            raise ValueError("model failed")
-        return [Detection(Box(30.0, 20.0, 20.0, 20.0), 0.9)]
-
-
-class AlwaysDefect:
-    def classify(self, image, box):
-        return Verdict("defect", 0.8)
-
-
-class AcceptingUploader:
-    """Takes every file over, as the outbox does, and keeps what was in it."""
-
-    def __init__(self):
-        self.queued = []
-
-    def queue_upload(self, *, file_path, folder_type, **_):
-        self.queued.append((folder_type, file_path.name, list(csv.DictReader(file_path.read_text().splitlines()))))
-        file_path.unlink()
-        return True
-
-
-def _frame(number):
-    image = np.zeros((80, 120, 3), np.uint8)
-    image.flags.writeable = False
-    return Frame(image, number, 1_700_000_000.0 + number / 25, 50.0 + number / 25)
+from tests.unit.iris_camera.controllers.parts import (
+    WAIT_S,
+    AcceptingUploader,
+    AlwaysDefect,
+    EndlessSource,
+    ListSource,
+    OnePart,
+)
 
 
 @pytest.fixture
@@ -111,15 +34,23 @@ def uploader():
 def camera_on(tmp_path, uploader):
     cameras = []
 
-    def make(source, detector=None, **observers):
+    def make(source, detector=None, *, observers=NOBODY, uploader=uploader, enabled=True):
+        setup = CameraSetup(
+            "line-1",
+            SourceSettings(source="synthetic" if source.live else "file:frames"),
+            InspectionSettings(),
+            RecordSettings(folder=tmp_path / "records", rows_max=10),
+            EvidenceSettings(crop=False),
+            Destination("plant", {"project": "p"}),
+            tmp_path / "records" / "line-1",
+            enabled,
+        )
         camera = Camera(
-            source,
-            Inspector(detector or OnePart(), AlwaysDefect()),
+            setup,
             uploader,
-            Destination({}, {"project": "p"}),
-            RecordSettings(tmp_path / "records", new_run(), LIMITS),
-            monotonic=lambda: 50.0,
-            **observers,
+            observers=observers,
+            make=lambda name, settings: source,
+            inspector=lambda settings: Inspector(detector or OnePart(), AlwaysDefect()),
         )
         cameras.append(camera)
         return camera
@@ -132,17 +63,19 @@ def camera_on(tmp_path, uploader):
 def run_to_the_end(camera):
     """For a source that ends: a file's frames are all inspected before the camera has ended."""
     camera.start()
-    for thread in (camera._capture, camera._inspection):
-        thread.join(WAIT_S)
-    assert camera.stop(WAIT_S)
+    assert camera._inspecting.wait_recorded(WAIT_S)
+    assert camera.quiesce(WAIT_S)
 
 
 def test_every_detection_and_every_part_becomes_one_row_of_a_queued_file(camera_on, uploader):
     run_to_the_end(camera_on(ListSource(25)))
-    model = [row for kind, _, rows in uploader.queued if kind == "model" for row in rows]
-    classifier = [row for kind, _, rows in uploader.queued if kind == "classifier" for row in rows]
-    assert [row["frame"] for row in model] == [str(number) for number in range(25)]
-    assert [(row["part_id"], row["label"]) for row in classifier] == [("1", "defect")]
+    assert [row["frame"] for row in uploader.rows("model")] == [str(number) for number in range(25)]
+    assert [(row["part_id"], row["label"]) for row in uploader.rows("classifier")] == [("1", "defect")]
+
+
+def test_a_defect_is_kept_as_a_picture(camera_on, uploader):
+    run_to_the_end(camera_on(ListSource(25)))
+    assert [name.endswith(".jpg") for kind, name, _ in uploader.queued if kind == "evidence"] == [True]
 
 
 def test_files_rotate_while_the_line_runs_and_the_open_one_is_queued_at_the_end(camera_on, uploader):
@@ -152,8 +85,8 @@ def test_files_rotate_while_the_line_runs_and_the_open_one_is_queued_at_the_end(
     assert names == sorted(names)
 
 
-def test_what_earlier_runs_left_is_queued_before_anything_new(camera_on, uploader, tmp_path):
-    ready = tmp_path / "records" / "ready"
+def test_what_earlier_runs_left_is_queued(camera_on, uploader, tmp_path):
+    ready = tmp_path / "records" / "line-1" / "ready"
     ready.mkdir(parents=True)
     left = "line-1_model_20260101T000000.000Z_deadbeef_000003.csv"
     (ready / left).write_text(
@@ -161,49 +94,98 @@ def test_what_earlier_runs_left_is_queued_before_anything_new(camera_on, uploade
         "1,0,2026-01-01T00:00:00.000Z,1.000000,1,1.0,1.0,2.0,2.0,0.9000\n"
     )
     run_to_the_end(camera_on(ListSource(3)))
-    assert uploader.queued[0][1] == left
+    assert left in [name for _, name, _ in uploader.queued]
 
 
-def test_an_inspection_that_raises_costs_that_frame_alone(camera_on, uploader, caplog):
-    camera = camera_on(ListSource(10), OnePart(failing_calls=(4,)))
-    with caplog.at_level(logging.ERROR):
-        run_to_the_end(camera)
-    assert camera.snapshot()["frames"] == 9
-    assert camera.snapshot()["errors"] == 1
-    assert "camera line-1, error 1: frame 3 could not be inspected" in caplog.text
-    assert "model failed" in caplog.text
+def test_a_file_that_ended_is_ended_once_all_of_it_is_queued(camera_on, uploader):
+    camera = camera_on(ListSource(25))
+    assert not camera.ended
+    camera.start()
+    assert camera._inspecting.wait_recorded(WAIT_S)
+    waited = threading.Event()
+    for _ in range(500):
+        if camera.ended or waited.wait(0.02):
+            break
+    assert camera.ended
+    assert len(uploader.rows("model")) == 25
 
 
-def test_a_source_that_fails_is_offline_and_told_with_its_traceback(camera_on, caplog):
-    camera = camera_on(BrokenSource())
-    with caplog.at_level(logging.ERROR):
-        run_to_the_end(camera)
-    assert "cable pulled" in caplog.text
-    assert camera._offline == "OSError: cable pulled"
+class HangingUploader(AcceptingUploader):
+    """Its disk hangs: queueing never returns until it is let go."""
+
+    def __init__(self):
+        super().__init__()
+        self.let_go = threading.Event()
+
+    def queue_upload(self, **arguments):
+        self.let_go.wait(WAIT_S)
+        return super().queue_upload(**arguments)
+
+
+def test_an_outbox_that_hangs_stops_no_frame(camera_on):
+    uploader = HangingUploader()
+    camera = camera_on(ListSource(100), uploader=uploader)
+    camera.start()
+    assert camera._inspecting.wait_recorded(WAIT_S)
+    seen = camera.snapshot()
+    assert seen["frames"] == 100
+    assert seen["waiting_records"] >= 10
+    assert not camera.quiesce(0.05)
+    uploader.let_go.set()
 
 
 def test_quiescing_closes_the_source_and_queues_the_open_records(camera_on, uploader):
     inspected = threading.Event()
-    camera = camera_on(EndlessSource(), on_inspected=lambda frame, found: inspected.set())
+    camera = camera_on(EndlessSource(), observers=Observers(lambda frame, found: inspected.set()))
     camera.start()
     assert inspected.wait(WAIT_S)
-    assert uploader.queued == []
-    assert camera.snapshot()["state"] == "online"
+    assert uploader.rows("model") == []
     assert camera.quiesce(WAIT_S)
     assert [kind for kind, _, _ in uploader.queued] == ["model"]
-    assert camera.snapshot()["state"] == "disabled"
 
 
-def test_an_observer_that_raises_costs_nothing_else(camera_on, uploader, caplog):
-    def failing(*news):
-        raise RuntimeError("observer failed")
+def test_a_camera_tells_all_that_page_and_health_read(camera_on):
+    camera = camera_on(ListSource(25))
+    run_to_the_end(camera)
+    assert camera.stop(WAIT_S)
+    seen = camera.snapshot()
+    assert seen["name"] == "line-1"
+    assert (seen["frames"], seen["parts"], seen["defects"], seen["csv_files"]) == (25, 1, 1, 4)
+    assert (seen["evidence_files"], seen["evidence_skipped"], seen["waiting_records"]) == (1, 0, 0)
+    assert seen["source"] == "file:frames"
+    assert seen["inspection"]["provider"] == "made up"
+    assert seen["inspection"]["detector"] == "one part"
+    assert seen["events"]
+    assert set(seen["events"][0]) == {"at_s", "state", "reason"}
 
-    camera = camera_on(ListSource(25), on_inspected=failing, on_finished=failing)
+
+def test_a_camera_that_is_switched_off_opens_nothing_and_says_so(camera_on, caplog):
+    source = ListSource(5)
+    camera = camera_on(source, enabled=False)
     with caplog.at_level(logging.ERROR):
-        run_to_the_end(camera)
-    assert camera.snapshot()["frames"] == 25
-    assert len(uploader.queued) == 4
-    assert "observer failed" in caplog.text
+        camera.start()
+    assert camera.snapshot()["state"] == "disabled"
+    assert camera.snapshot()["reason"] == "it is switched off in the settings"
+    assert camera.quiesce(0.0)
+    assert camera.stop(0.0)
+    assert len(source._frames) == 5
+
+
+def test_a_model_that_cannot_be_used_is_told_before_anything_starts(tmp_path, uploader):
+    def no_model(settings):
+        raise ModelError("there is no model at belt.onnx")
+
+    setup = CameraSetup(
+        "line-1",
+        SourceSettings(),
+        InspectionSettings(),
+        RecordSettings(),
+        EvidenceSettings(),
+        Destination("plant", {"project": "p"}),
+        tmp_path,
+    )
+    with pytest.raises(ModelError):
+        Camera(setup, uploader, inspector=no_model)
 
 
 def test_the_page_gets_the_latest_frame_with_its_parts_and_verdicts_marked(camera_on):

@@ -8,6 +8,7 @@ from iris_camera.records.csv_file import (
     COLUMNS,
     LINE_BYTES_MAX,
     ClassifierRow,
+    HeartbeatRow,
     ModelRow,
     NotARecordError,
     encode,
@@ -17,7 +18,7 @@ from iris_camera.records.csv_file import (
 )
 
 WALL_S = 1795467933.1239  # 2026-11-23 21:05:33.1239 UTC
-DETECTION = ModelRow(frame=7, part_id=3, x=10.25, y=20, width=64.004, height=48.5, score=0.98765)
+DETECTION = ModelRow(frame=7, part_id=3, x=10.25, y=20, width=64.004, height=48.5, score=0.98765, label="bolt")
 
 
 def fields(kind, data):
@@ -27,7 +28,7 @@ def fields(kind, data):
 def test_a_model_row_is_one_detection():
     (row,) = fields("model", encode([DETECTION], WALL_S, 12.3456789))
     assert row == {
-        "schema_version": "1",
+        "schema_version": "2",
         "frame": "7",
         "utc": "2026-11-23T21:05:33.123Z",
         "monotonic_s": "12.345679",
@@ -37,7 +38,25 @@ def test_a_model_row_is_one_detection():
         "width_px": "64.00",
         "height_px": "48.50",
         "score": "0.9877",
+        "label": "bolt",
     }
+
+
+def test_a_heartbeat_is_a_model_row_of_no_part():
+    (row,) = fields("model", encode([HeartbeatRow(7)], WALL_S, 12.3456789))
+    assert {name: text for name, text in row.items() if text} == {
+        "schema_version": "2",
+        "frame": "7",
+        "utc": "2026-11-23T21:05:33.123Z",
+        "monotonic_s": "12.345679",
+        "label": "heartbeat",
+    }
+    assert row["part_id"] == ""
+
+
+def test_a_detection_of_a_class_called_heartbeat_is_not_taken_for_one():
+    rows = fields("model", encode([DETECTION._replace(label="heartbeat"), HeartbeatRow(8)], WALL_S, 1.0))
+    assert [row["part_id"] == "" for row in rows] == [False, True]
 
 
 def test_a_classifier_row_is_one_part():
@@ -50,12 +69,17 @@ def test_any_label_can_be_read_back(label):
     data = encode([ClassifierRow(7, 3, label, 0.5)], WALL_S, 1.0)
     assert fields("classifier", data)[0]["label"] == label
     assert whole_rows(io.BytesIO(header("classifier") + data)).rows == 1
+    data = encode([DETECTION._replace(label=label)], WALL_S, 1.0)
+    assert fields("model", data)[0]["label"] == label
+    assert whole_rows(io.BytesIO(header("model") + data)).rows == 1
 
 
 @pytest.mark.parametrize("label", ["half \ud800 a pair", "zero \0 byte"])
 def test_a_label_that_is_no_text_does_not_stop_the_recording(label):
     data = encode([ClassifierRow(7, 3, label, 0.5)], WALL_S, 1.0)
     assert whole_rows(io.BytesIO(header("classifier") + data)).rows == 1
+    data = encode([DETECTION._replace(label=label)], WALL_S, 1.0)
+    assert whole_rows(io.BytesIO(header("model") + data)).rows == 1
 
 
 def test_a_time_is_never_rounded_up_into_the_future():
@@ -135,7 +159,31 @@ def test_a_file_of_another_schema_is_judged_by_its_own_header():
     assert whole_rows(io.BytesIO(b"schema_version,frame,mood\n9,1,fine\n9,2\n")).rows == 1
 
 
+VERSION_1 = (
+    b"schema_version,frame,utc,monotonic_s,part_id,x_px,y_px,width_px,height_px,score\n"
+    b"1,7,2026-11-23T21:05:33.123Z,12.345679,3,10.25,20.00,64.00,48.50,0.9877\n"
+    b"1,8,2026-11-23T21:05:33.163Z,12.385679,3,11.25,20.00,64.00,48.50,0.9871\n"
+)
+
+
+def test_a_file_of_schema_version_1_cut_anywhere_is_believed_to_its_last_whole_row():
+    ends = [index + 1 for index, byte in enumerate(VERSION_1) if byte == ord("\n")]
+    for length in range(len(VERSION_1) + 1):
+        for tail in (b"", b"\0" * (len(VERSION_1) - length)):
+            whole = whole_rows(io.BytesIO(VERSION_1[:length] + tail))
+            assert whole.rows == sum(end <= length for end in ends[1:])
+
+
+def test_a_two_row_file_of_today_with_a_zero_filled_tail_is_believed_to_its_last_whole_row():
+    first = header("model") + encode([DETECTION._replace(label="größe, \u6e2c")], WALL_S, 1.0)
+    data = first + encode([HeartbeatRow(8)], WALL_S, 1.0)
+    for length in range(len(data) + 1):
+        for tail in (b"", b"\0" * (len(data) - length), b"\0" * 4096):
+            whole = whole_rows(io.BytesIO(data[:length] + tail))
+            assert whole.rows == (length >= len(first)) + (length == len(data))
+
+
 def test_the_two_kinds_have_the_columns_that_were_promised():
     assert COLUMNS["model"][:5] == COLUMNS["classifier"][:5]
-    assert COLUMNS["model"][5:] == ("x_px", "y_px", "width_px", "height_px", "score")
+    assert COLUMNS["model"][5:] == ("x_px", "y_px", "width_px", "height_px", "score", "label")
     assert COLUMNS["classifier"][5:] == ("label", "score")

@@ -93,7 +93,20 @@ def test_a_sequence_beyond_six_digits_still_comes_later():
     assert in_order([name(sequence=1_000_000), name(sequence=999_999)])[-1].sequence == 1_000_000
 
 
-def test_runs_follow_each_other_by_their_earliest_start_and_do_not_mix():
+def test_a_run_whose_clock_went_back_to_1970_still_follows_the_run_before_it():
+    older = [name(run="ffffffff", sequence=s, started_at=START.replace(hour=s)) for s in (1, 2)]
+    newer = [name(run="00000000", sequence=s, started_at=START.replace(hour=3 + s)) for s in (1, 2)]
+    newer += [name(run="00000000", sequence=s, started_at=datetime(1970, 1, 1, 0, s, tzinfo=UTC)) for s in (3, 4)]
+    assert in_order([*newer, *older]) == [*older, *newer]
+
+
+@pytest.mark.parametrize("camera", ["open", "ready", "kept"])
+def test_no_camera_is_called_as_a_folder_of_records_is(camera):
+    with pytest.raises(ValueError, match="choose another"):
+        check_camera(camera)
+
+
+def test_runs_follow_each_other_by_the_start_of_their_first_file_and_do_not_mix():
     older = [name(run="ffffffff", sequence=s, started_at=START.replace(hour=s)) for s in (1, 2, 3)]
     newer = [name(run="00000000", sequence=s, started_at=START.replace(hour=s + 1)) for s in (1, 2)]
     assert in_order([*newer, *older]) == [*older, *newer]

@@ -1,11 +1,15 @@
 import hashlib
+import logging
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from iris_camera.records.csv_file import ModelRow, encode, header
-from iris_camera.records.leftovers import Cut, recover
+from iris_camera.records.csv_file import HeartbeatRow, ModelRow, encode, header
+from iris_camera.records.evidence import encode_jpeg
+from iris_camera.records.kept_files import keep
+from iris_camera.records.leftovers import Cut, cameras_with_leftovers, recover, tell
 from iris_camera.records.recorder import Recorder
 from iris_camera.records.rotation import RotationLimits
 
@@ -167,11 +171,13 @@ class PowerFails(BaseException):
     """The process is gone in the middle of a step."""
 
 
-@pytest.mark.parametrize("steps_done", range(6))
+@pytest.mark.parametrize("steps_done", range(12))
 def test_a_recovery_that_is_cut_short_anywhere_is_finished_by_the_next(tmp_path, monkeypatch, steps_done):
     put(tmp_path / "open", whole(1) + b"\0\0", sequence=1)
     put(tmp_path / "open", header("model"), sequence=2)
     put(tmp_path / "ready", whole(3) + b"1,2", sequence=3)
+    keep(put_picture(tmp_path / "ready", jpeg()[:-1], sequence=4), tmp_path / "kept")
+    put_picture(tmp_path / "open", jpeg(), sequence=5)
     steps = 0
 
     def failing(step):
@@ -195,8 +201,9 @@ def test_a_recovery_that_is_cut_short_anywhere_is_finished_by_the_next(tmp_path,
         else:
             assert steps <= steps_done
     left = recover(tmp_path, NOW)
-    assert [(file.rows, file.path.read_bytes()) for file in left.finished] == [(1, whole(1)), (3, whole(3))]
+    assert [file.path.read_bytes() for file in left.finished] == [jpeg(), whole(1), whole(3)]
     assert list((tmp_path / "open").iterdir()) == []
+    assert list((tmp_path / "kept").iterdir()) == []
 
 
 def test_recovering_twice_finds_the_same(tmp_path):
@@ -205,3 +212,177 @@ def test_recovering_twice_finds_the_same(tmp_path):
     second = recover(tmp_path, NOW)
     assert first.finished == second.finished
     assert second.cut == ()
+
+
+# Pictures of defects.
+
+
+def jpeg():
+    return encode_jpeg(np.full((30, 40, 3), 90, np.uint8), 90, "a comment")
+
+
+def put_picture(folder, data, sequence=1, run=EARLIER, view="crop", camera="line-1"):
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{camera}_{view}_20261123T010000.000Z_{run}_{sequence:06d}_f{sequence}_p7.jpg"
+    path.write_bytes(data)
+    return path
+
+
+@pytest.mark.parametrize("folder", ["open", "ready"])
+def test_a_whole_picture_is_recovered_wherever_it_lay(tmp_path, folder):
+    path = put_picture(tmp_path / folder, jpeg())
+    left = recover(tmp_path, NOW)
+    (finished,) = left.finished
+    assert finished == (tmp_path / "ready" / path.name, "evidence", len(jpeg()), hashlib.sha256(jpeg()).hexdigest())
+    assert finished.path.read_bytes() == jpeg()
+    assert (left.cut, left.removed, left.left_alone) == ((), (), ())
+
+
+@pytest.mark.parametrize("folder", ["open", "ready"])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\0" * 4096, jpeg()[:1], jpeg()[:-1], jpeg()[:200] + b"\0" * 600],
+    ids=["empty", "zero bytes", "half its mark", "without its end", "zero bytes at its end"],
+)
+def test_a_torn_picture_is_removed_and_told(tmp_path, folder, data):
+    path = put_picture(tmp_path / folder, data)
+    assert recover(tmp_path, NOW) == ((), (), (path,), ())
+    assert not path.exists()
+
+
+def test_pictures_come_before_record_files(tmp_path):
+    put(tmp_path / "ready", whole(), hour=0)
+    pictures = [put_picture(tmp_path / "ready", jpeg(), sequence=s, view=v) for s in (1, 2) for v in ("crop", "frame")]
+    finished = recover(tmp_path, NOW).finished
+    assert [file.path for file in finished[:4]] == pictures
+    assert finished[4].kind == "model"
+
+
+def test_our_picture_s_name_on_foreign_content_is_left_alone(tmp_path):
+    path = put_picture(tmp_path / "open", b"dear diary")
+    ((left_path, reason),) = recover(tmp_path, NOW).left_alone
+    assert (left_path, "JPEG" in reason) == (path, True)
+
+
+def test_a_picture_of_a_running_run_is_not_touched(tmp_path):
+    path = put_picture(tmp_path / "open", jpeg()[:50], run=NOW)
+    assert recover(tmp_path, "00000abc", NOW) == ((), (), (), ())
+    assert path.exists()
+
+
+# What is kept on this machine.
+
+
+def test_what_is_kept_is_not_queued_again(tmp_path):
+    path = put(tmp_path / "kept", whole())
+    assert recover(tmp_path, NOW) == ((), (), (), ())
+    assert path.exists()
+
+
+def test_what_is_cut_is_cut_in_kept_as_well_since_it_is_the_same_file(tmp_path):
+    path = put(tmp_path / "ready", whole() + b"torn")
+    keep(path, tmp_path / "kept")
+    recover(tmp_path, NOW)
+    assert (tmp_path / "kept" / path.name).read_bytes() == whole()
+
+
+def test_what_is_worth_nothing_is_not_kept_either(tmp_path):
+    path = put_picture(tmp_path / "ready", jpeg()[:-9])
+    keep(path, tmp_path / "kept")
+    recover(tmp_path, NOW)
+    assert everything_below(tmp_path) == {}
+
+
+def test_half_a_copy_in_kept_is_removed(tmp_path):
+    name = put(tmp_path / "ready", whole()).name
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    half, running, foreign = kept / f"{name}.part", kept / f"{name.replace(EARLIER, NOW)}.part", kept / "mine.part"
+    for path in (half, running, foreign):
+        path.write_bytes(b"half")
+    assert recover(tmp_path, NOW).removed == (half,)
+    assert sorted(kept.iterdir()) == sorted([running, foreign])
+
+
+def test_a_power_cut_anywhere_in_two_rows_leaves_whole_rows_and_whole_pictures_to_be_queued(tmp_path):
+    first = header("model") + encode([ModelRow(1, 1, 10.0, 20.0, 30.0, 40.0, 0.9, "größe, \u6e2c")], 0.0, 0.0)
+    data = first + encode([HeartbeatRow(2)], 0.0, 0.0)
+    for length in range(len(data) + 1):
+        put(tmp_path / "open", data[:length], sequence=2 * length + 1)
+        put(tmp_path / "ready", data[:length] + b"\0" * (len(data) - length), sequence=2 * length + 2)
+    for length in range(len(jpeg()) + 1):
+        put_picture(tmp_path / "open", jpeg()[:length], sequence=length + 1)
+    left = recover(tmp_path, NOW)
+    contents = [file.path.read_bytes() for file in left.finished]
+    assert contents == [jpeg(), *[first] * (2 * (len(data) - len(first))), data, data]
+    assert len(left.removed) == 2 * len(first) + len(jpeg())
+    assert left.left_alone == ()
+
+
+# Folders per camera.
+
+
+def test_every_camera_with_leftovers_is_named_configured_or_not(tmp_path):
+    put(tmp_path / "line-1" / "ready", whole())
+    put_picture(tmp_path / "line-2" / "open", jpeg(), camera="line-2")
+    put(tmp_path / "line-3" / "kept", whole())
+    (tmp_path / "line-4" / "ready").mkdir(parents=True)
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "notes").write_text("mine")
+    assert cameras_with_leftovers(tmp_path, NOW) == ("line-1", "line-2")
+
+
+def test_a_records_folder_that_was_never_made_has_no_cameras(tmp_path):
+    assert cameras_with_leftovers(tmp_path / "records", NOW) == ()
+
+
+def test_what_earlier_versions_kept_in_one_folder_is_moved_to_its_camera_and_recovered_there(tmp_path):
+    put(tmp_path / "ready", whole(), sequence=1)
+    put(tmp_path / "open", whole() + b"torn", sequence=2)
+    put(tmp_path / "line-1" / "ready", whole(), sequence=3)
+    assert cameras_with_leftovers(tmp_path, NOW) == ("line-1",)
+    assert not (tmp_path / "ready").exists()
+    assert not (tmp_path / "open").exists()
+    finished = recover(tmp_path / "line-1", NOW).finished
+    assert [file.path.stem[-1] for file in finished] == ["1", "2", "3"]
+    assert {file.path.parent for file in finished} == {tmp_path / "line-1" / "ready"}
+    assert {file.path.read_bytes() for file in finished} == {whole()}
+
+
+def test_files_of_schema_version_1_are_recovered_by_their_own_header(tmp_path):
+    columns = b"schema_version,frame,utc,monotonic_s,part_id,x_px,y_px,width_px,height_px,score\n"
+    row = b"1,7,2026-11-23T21:05:33.123Z,12.345679,3,10.25,20.00,64.00,48.50,0.9877\n"
+    put(tmp_path / "open", columns + row + row[:-20])
+    (finished,) = recover(tmp_path, NOW).finished
+    assert (finished.rows, finished.path.read_bytes()) == (1, columns + row)
+
+
+def test_somebody_s_file_in_the_old_folder_stays_there(tmp_path, caplog):
+    (tmp_path / "ready").mkdir()
+    (tmp_path / "ready" / "notes.txt").write_text("mine")
+    assert cameras_with_leftovers(tmp_path, NOW) == ()
+    assert (tmp_path / "ready" / "notes.txt").read_text() == "mine"
+    assert "notes.txt is left alone" in caplog.text
+
+
+def test_an_old_file_of_a_camera_that_may_not_be_called_so_is_left_alone(tmp_path, caplog):
+    path = put(tmp_path / "ready", whole())
+    odd = path.rename(path.with_name(path.name.replace("line-1", "kept")))
+    assert cameras_with_leftovers(tmp_path, NOW) == ()
+    assert odd.exists()
+    assert "choose another" in caplog.text
+
+
+def test_what_was_found_is_told_file_by_file(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    put(tmp_path / "ready", whole(), sequence=1)
+    put(tmp_path / "ready", whole() + b"torn", sequence=2)
+    put_picture(tmp_path / "open", b"")
+    (tmp_path / "open" / "notes.txt").write_text("mine")
+    tell(recover(tmp_path, NOW))
+    assert [(record.getMessage().split()[0], record.levelname) for record in caplog.records] == [
+        ("2", "INFO"),
+        (f"{tmp_path}/ready/line-1_model_20261123T010000.000Z_0000000a_000002.csv", "WARNING"),
+        (f"{tmp_path}/open/line-1_crop_20261123T010000.000Z_0000000a_000001_f1_p7.jpg", "INFO"),
+        (f"{tmp_path}/open/notes.txt", "WARNING"),
+    ]

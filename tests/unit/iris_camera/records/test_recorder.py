@@ -6,12 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 
-from iris_camera.records.csv_file import ClassifierRow, ModelRow, header, whole_rows
-from iris_camera.records.csv_name import parse_name
+from iris_camera.records.csv_file import ClassifierRow, HeartbeatRow, ModelRow, header, whole_rows
+from iris_camera.records.csv_name import in_order, parse_name
 from iris_camera.records.recorder import Recorder, RecordsError
 from iris_camera.records.rotation import RotationLimits
 
@@ -103,6 +105,53 @@ def test_a_clock_that_jumps_back_makes_neither_equal_names_nor_another_order(tmp
     assert [parse_name(file.path.name).sequence for file in finished] == [1, 2, 3, 4]
 
 
+JUMPS = {
+    "back an hour": -3_600.0,
+    "forward three weeks": 21 * 86_400.0,
+    "to 1970": -WALL_S,
+}
+
+
+@pytest.mark.parametrize("jump_s", JUMPS.values(), ids=JUMPS)
+def test_a_clock_that_jumps_neither_repeats_a_name_nor_reorders_the_files_of_a_run(tmp_path, jump_s):
+    records = recorder(tmp_path)
+    wall_s = [WALL_S + n + (jump_s if n >= 3 else 0.0) for n in range(6)]
+    finished = [records.append([detection()] * 3, at_s, float(n)) for n, at_s in enumerate(wall_s)]
+    found = [parse_name(file.path.name) for file in finished]
+    assert len(set(found)) == 6
+    assert in_order(reversed(found)) == found
+
+
+def test_daylight_saving_is_not_in_a_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("TZ", "Europe/Berlin")
+    time.tzset()
+    try:
+        before_s = datetime(2026, 10, 25, 0, 59, 59, tzinfo=UTC).timestamp()  # the last second of summer time
+        records = recorder(tmp_path)
+        finished = [records.append([detection()] * 3, before_s + n, float(n)) for n in range(2)]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    stamps = [file.path.name.split("_")[2] for file in finished]
+    assert stamps == ["20261025T005959.000Z", "20261025T010000.000Z"]
+
+
+@pytest.mark.parametrize("jump_s", JUMPS.values(), ids=JUMPS)
+def test_a_clock_that_jumps_changes_nothing_of_when_a_file_is_old(tmp_path, jump_s):
+    records = recorder(tmp_path)
+    records.append([detection()], WALL_S, 100.0)
+    assert records.append([], WALL_S + jump_s, 109.9) is None
+    assert records.append([], WALL_S + jump_s, 110.0).rows == 1
+
+
+def test_a_heartbeat_is_recorded_among_the_model_rows_and_only_there(tmp_path):
+    records = recorder(tmp_path)
+    records.append([HeartbeatRow(1)], WALL_S, 0.0)
+    assert rows_in(records.close().path) == 1
+    with pytest.raises(ValueError, match="only ClassifierRows"):
+        recorder(tmp_path, kind="classifier").append([HeartbeatRow(1)], WALL_S, 0.0)
+
+
 def test_a_file_rotates_by_rows_without_tearing_a_frame(tmp_path):
     finished = recorder(tmp_path).append([detection()] * 5, WALL_S, 0.0)
     assert finished.rows == 5
@@ -158,7 +207,7 @@ def test_two_kinds_and_two_cameras_share_a_folder(tmp_path):
 
 
 def test_rows_of_the_other_kind_are_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(ValueError, match="only ModelRows"):
+    with pytest.raises(ValueError, match="only ModelRows and HeartbeatRows"):
         recorder(tmp_path).append([verdict()], WALL_S, 0.0)
     assert names(tmp_path) == []
 

@@ -1,4 +1,4 @@
-"""A production line made of values: what cameras, uploader and health tell the web part, turned by the test."""
+"""A production line made of values: what cameras, uploader, records and health tell the web part; a test turns it."""
 
 import asyncio
 
@@ -16,19 +16,37 @@ SERVER = "iris@127.0.0.1:2222"
 
 
 class FakeCamera:
-    def __init__(self, name="line-1"):
+    def __init__(self, name="line-1", *, since_s=NOW_S - 600):
         self.name = name
         self.seen = {
             "name": name,
             "state": "online",
+            "reason": None,
+            "since_s": since_s,
+            "source": f"rtsp://10.0.0.9/{name}",
+            "live": True,
+            "frame_rate": 25.0,
             "frames": 1234,
             "frames_per_s": 25.0,
             "frame_age_s": 0.04,
             "skipped": 2,
+            "reconnects": 1,
             "parts": 61,
             "defects": 9,
             "csv_files": 24,
+            "evidence_files": 18,
+            "evidence_skipped": 0,
             "waiting_records": 0,
+            "errors": 0,
+            "inspection": {
+                "state": "running",
+                "restarts": 0,
+                "reason": None,
+                "inference_ms": {"p50": 4.1, "p99": 9.8},
+                "provider": "CPU",
+                "detector": "haar",
+            },
+            "events": [{"at_s": since_s, "state": "online", "reason": None}],
         }
         self.picture = Picture(7, belt(), (Mark(200, 120, 160, 120, "good 0.98"),))
         self.pictures_asked = 0
@@ -39,6 +57,12 @@ class FakeCamera:
     def latest_picture(self):
         self.pictures_asked += 1
         return self.picture
+
+    def turn(self, state, reason=None, *, at_s, **seen):
+        """A change of state, with its event; the frame's age as such a camera would tell it."""
+        event = {"at_s": at_s, "state": state, "reason": reason}
+        events = [*self.seen["events"], event]
+        self.seen |= {"state": state, "reason": reason, "since_s": at_s, "events": events, **seen}
 
 
 class FakeUploader:
@@ -78,10 +102,10 @@ class FakeUploader:
 
 
 class FakeLine:
-    """One camera, one uploader, one health, and the application that shows them."""
+    """Cameras that come and go, one uploader, one health, and the application that shows them."""
 
-    def __init__(self, *, period_s=0.01, wall=lambda: NOW_S, **live_options):
-        self.camera = FakeCamera()
+    def __init__(self, *names, period_s=0.01, wall=lambda: NOW_S, own_names=(), **live_options):
+        self.cameras = [FakeCamera(name, since_s=wall() - 600) for name in names or ("line-1",)]
         self.uploader = FakeUploader()
         self.health = {
             "ready": True,
@@ -92,27 +116,41 @@ class FakeLine:
             "looked_age_s": 0.1,
             "disk_free_bytes": 5_000_000_000,
         }
+        self.records = {
+            "kept_files": 0,
+            "kept_bytes": 0,
+            "removed_files": 0,
+            "removed_bytes": 0,
+            "last_removed": None,
+        }
         self.snapshot = whole_snapshot(
-            cameras=[self.camera],
+            cameras=lambda: self.cameras,
             uploader=self.uploader,
             health=lambda: self.health,
             version="0.1.0",
+            records=lambda: self.records,
             wall=wall,
         )
         self.live = SocketManager(self.take_snapshot, period_s=period_s, **live_options)
         self.app = create_app(
             snapshot=self.take_snapshot,
             health=lambda: self.health,
-            pictures={"line-1": self.picture_source()},
+            pictures=self.pictures,
             live=self.live,
             routers=[stats_router(self.uploader)],
+            own_names=own_names,
         )
+
+    @property
+    def camera(self):
+        """The first; most tests have one."""
+        return self.cameras[0]
 
     def take_snapshot(self):
         return self.snapshot()
 
-    def picture_source(self):
-        return self.camera.latest_picture
+    def pictures(self):
+        return {camera.name: camera.latest_picture for camera in self.cameras}
 
 
 def belt(width=640, height=360):
@@ -123,13 +161,13 @@ def belt(width=640, height=360):
     return image
 
 
-def get(app, *paths):
+def get(app, *paths, host="127.0.0.1:5000"):
     """The answers of the application, asked in one go and without a socket: one path, one answer; more, a list."""
 
     async def ask():
         transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://iris") as client:
-            return await asyncio.gather(*(client.get(path) for path in paths))
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:5000") as client:
+            return await asyncio.gather(*(client.get(path, headers={"Host": host}) for path in paths))
 
     answers = asyncio.run(ask())
     return answers[0] if len(paths) == 1 else answers

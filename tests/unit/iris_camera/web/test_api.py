@@ -2,7 +2,8 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.unit.iris_camera.web.fake_line import FakeLine, get
+from iris_camera.web.picture import Picture
+from tests.unit.iris_camera.web.fake_line import FakeLine, belt, get
 
 
 def test_the_state_is_the_whole_snapshot():
@@ -37,6 +38,14 @@ def test_a_picture_is_a_jpeg_of_the_latest_frame():
     assert answer.headers["content-type"] == "image/jpeg"
     image = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)
     assert image.shape == line.camera.picture.image.shape
+
+
+def test_a_small_picture_is_made_for_who_asks_for_one():
+    line = FakeLine()
+    line.camera.picture = Picture(7, belt(1280, 720))
+    answer = get(line.app, "/api/camera/line-1.jpg?width=400")
+    image = cv2.imdecode(np.frombuffer(answer.content, np.uint8), cv2.IMREAD_COLOR)
+    assert image.shape == (270, 480, 3)
 
 
 def test_no_picture_yet_is_503_with_a_sentence():

@@ -19,7 +19,7 @@ class Served:
 
     def __init__(self, snapshot, **options):
         self.live = SocketManager(snapshot, period_s=0.005, **options)
-        app = create_app(snapshot=snapshot, health=dict, pictures={}, live=self.live)
+        app = create_app(snapshot=snapshot, health=dict, pictures=dict, live=self.live)
         self.server = WebServer(app, port=0)
         self.server.start()
 

@@ -1,5 +1,8 @@
 import asyncio
+import gc
 import threading
+import weakref
+from functools import partial
 
 import cv2
 import numpy as np
@@ -14,9 +17,14 @@ def decoded(jpeg):
     return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
 
 
-def ask(desk, name, times=1):
+def desk_of(pictures, **options):
+    """A desk over a mapping from names to pictures, which the test may change."""
+    return PictureDesk(lambda: {name: partial(pictures.get, name) for name in pictures}, **options)
+
+
+def ask(desk, name, times=1, width=LARGEST_WIDTH):
     async def together():
-        return await asyncio.gather(*(desk.jpeg(name) for _ in range(times)))
+        return await asyncio.gather(*(desk.jpeg(name, width) for _ in range(times)))
 
     return asyncio.run(together())
 
@@ -31,9 +39,9 @@ def encoded_numbers(monkeypatch):
     """The frame numbers that were really encoded, and the names of the threads that did it."""
     numbers, real = [], picture_module.encode
 
-    def counted(picture):
+    def counted(picture, width):
         numbers.append((picture.number, threading.current_thread().name))
-        return real(picture)
+        return real(picture, width)
 
     monkeypatch.setattr(picture_module, "encode", counted)
     return numbers
@@ -82,38 +90,165 @@ def test_a_large_picture_is_made_smaller_with_its_boxes():
 
 
 def test_one_frame_is_encoded_once_however_many_ask(encoded_numbers):
-    desk = PictureDesk({"line-1": lambda: Picture(7, belt())})
+    desk = desk_of({"line-1": Picture(7, belt())})
     jpegs = ask(desk, "line-1", times=5)
     assert len(set(jpegs)) == 1
     assert [number for number, _thread in encoded_numbers] == [7]
 
 
 def test_the_next_frame_is_encoded_anew(encoded_numbers):
-    pictures = [Picture(7, belt()), Picture(8, belt())]
-    desk = PictureDesk({"line-1": lambda: pictures[0]})
+    pictures = {"line-1": Picture(7, belt())}
+    desk = desk_of(pictures)
     ask(desk, "line-1")
-    pictures.pop(0)
+    pictures["line-1"] = Picture(8, belt())
     ask(desk, "line-1")
     assert [number for number, _thread in encoded_numbers] == [7, 8]
 
 
 def test_nothing_is_encoded_before_somebody_asks_and_then_on_a_thread_of_its_own(encoded_numbers):
-    desk = PictureDesk({"line-1": lambda: Picture(7, belt())})
+    desk = desk_of({"line-1": Picture(7, belt())})
     assert encoded_numbers == []
     ask(desk, "line-1")
     assert encoded_numbers[0][1].startswith("iris-pictures")
 
 
 def test_two_cameras_do_not_share_a_picture():
-    desk = PictureDesk({"wide": lambda: Picture(7, belt()), "tall": lambda: Picture(7, belt(100, 200))})
+    desk = desk_of({"wide": Picture(7, belt()), "tall": Picture(7, belt(100, 200))})
     assert decoded(ask(desk, "wide")[0]).shape == (360, 640, 3)
     assert decoded(ask(desk, "tall")[0]).shape == (200, 100, 3)
 
 
 def test_no_picture_yet_is_none():
-    assert ask(PictureDesk({"line-1": lambda: None}), "line-1") == [None]
+    assert ask(desk_of({"line-1": None}), "line-1") == [None]
 
 
 def test_an_unknown_camera_is_an_error_of_its_own():
     with pytest.raises(UnknownCamera, match="line-9"):
-        ask(PictureDesk({}), "line-9")
+        ask(desk_of({}), "line-9")
+
+
+class SlowPictures(dict):
+    """Pictures whose look-up waits until the test lets it go; it counts who was looked up."""
+
+    def __init__(self, *names):
+        super().__init__({name: Picture(1, belt()) for name in names})
+        self.looked_up, self.begun, self.let_go = [], threading.Event(), threading.Event()
+
+    def get(self, name):
+        self.looked_up.append(name)
+        self.begun.set()
+        assert self.let_go.wait(10)
+        return self[name]
+
+
+class Effort:
+    """A clock of an encoder that works exactly as long as it is told, and the rests it was made to take."""
+
+    def __init__(self, monkeypatch, *, takes_s):
+        self.now_s, self.worked_s, self.rests = 100.0, 0.0, []
+        self._takes_s = takes_s
+        monkeypatch.setattr(picture_module, "encode", self._encode)
+
+    def options(self):
+        return {"worked_s": lambda: self.worked_s, "monotonic": lambda: self.now_s, "rest": self._rest}
+
+    def _encode(self, picture, width):
+        self.now_s += self._takes_s
+        self.worked_s += self._takes_s
+        return b"jpeg"
+
+    def _rest(self, rest_s):
+        self.rests.append(pytest.approx(rest_s))
+        self.now_s += rest_s
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given"), [(1, 480), (480, 480), (481, 960), (1000, LARGEST_WIDTH), (100_000, LARGEST_WIDTH)]
+)
+def test_a_page_gets_the_size_it_shows_rounded_up_to_one_of_three(wanted, given):
+    desk = desk_of({"line-1": Picture(7, belt(3200, 1800))})
+    assert decoded(ask(desk, "line-1", width=wanted)[0]).shape[1] == given
+
+
+def test_a_picture_is_never_made_larger_than_it_is():
+    desk = desk_of({"line-1": Picture(7, belt(320, 180))})
+    assert decoded(ask(desk, "line-1", width=480)[0]).shape == (180, 320, 3)
+
+
+def test_a_camera_made_anew_does_not_get_the_picture_of_the_old_one_of_the_same_number():
+    pictures = {"line-1": Picture(7, belt(640, 360))}
+    desk = desk_of(pictures)
+    assert decoded(ask(desk, "line-1")[0]).shape == (360, 640, 3)
+    pictures["line-1"] = Picture(7, belt(320, 180))
+    assert decoded(ask(desk, "line-1")[0]).shape == (180, 320, 3)
+
+
+def test_a_camera_that_came_is_served_and_one_that_went_is_unknown():
+    pictures = {"line-1": Picture(7, belt())}
+    desk = desk_of(pictures)
+    ask(desk, "line-1")
+    pictures["line-2"] = pictures.pop("line-1")
+    assert desk.names == ["line-2"]
+    assert ask(desk, "line-2")[0]
+    with pytest.raises(UnknownCamera):
+        ask(desk, "line-1")
+
+
+def test_the_desk_keeps_no_image_of_a_camera_alive():
+    pictures = {"line-1": Picture(7, belt())}
+    desk = desk_of(pictures)
+    ask(desk, "line-1")
+    image = weakref.ref(pictures["line-1"].image)
+    pictures["line-1"] = None
+    gc.collect()
+    assert image() is None
+
+
+def test_a_camera_waits_in_line_once_however_many_ask_so_that_the_others_get_their_turn():
+    pictures = SlowPictures("line-1", "line-2")
+    desk = desk_of(pictures)
+
+    async def many_ask_for_the_first():
+        asked = [asyncio.create_task(desk.jpeg("line-1")) for _ in range(20)]
+        asked.append(asyncio.create_task(desk.jpeg("line-2")))
+        await asyncio.to_thread(pictures.begun.wait, 10)
+        pictures.let_go.set()
+        return await asyncio.gather(*asked)
+
+    assert all(asyncio.run(many_ask_for_the_first()))
+    assert pictures.looked_up == ["line-1", "line-2"]
+
+
+def test_one_who_leaves_takes_the_picture_from_nobody():
+    pictures = SlowPictures("line-1")
+    desk = desk_of(pictures)
+
+    async def the_first_leaves():
+        first, second = (asyncio.create_task(desk.jpeg("line-1")) for _ in range(2))
+        await asyncio.to_thread(pictures.begun.wait, 10)
+        first.cancel()
+        pictures.let_go.set()
+        return await second
+
+    assert asyncio.run(the_first_leaves())
+
+
+def test_encoding_takes_at_most_a_quarter_of_a_core(monkeypatch):
+    effort = Effort(monkeypatch, takes_s=0.01)
+    pictures = {f"line-{number}": Picture(number, belt()) for number in range(4)}
+    desk = desk_of(pictures, **effort.options())
+    for name in pictures:
+        ask(desk, name)
+    assert effort.rests == [0.03, 0.03, 0.03]
+
+
+def test_who_asks_seldom_never_waits_for_a_rest(monkeypatch):
+    effort = Effort(monkeypatch, takes_s=0.01)
+    pictures = {"line-1": Picture(1, belt())}
+    desk = desk_of(pictures, **effort.options())
+    for number in (2, 3):
+        ask(desk, "line-1")
+        effort.now_s += 0.2
+        pictures["line-1"] = Picture(number, belt())
+    ask(desk, "line-1")
+    assert effort.rests == []

@@ -124,9 +124,9 @@ def test_a_system_that_refuses_for_now_is_not_the_files_fault(tmp_path, monkeypa
     path.write_bytes(b"1234")
     source = SpoolFile(path, Fingerprint(1, 1, 4, 1, "0" * 64))
 
-    def too_many(self):
+    def too_many(*_):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
-    monkeypatch.setattr(type(path), "read_bytes", too_many)
+    monkeypatch.setattr(os, "open", too_many)
     with pytest.raises(OutboxStorageError, match="Too many open files"):
         source.read(0, 4)

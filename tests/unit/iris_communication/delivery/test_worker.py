@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from iris_communication.delivery import worker as worker_module
-from iris_communication.delivery.worker import CLAIM_MAX, CLAIM_PAUSE_S, Drain, Worker
+from iris_communication.delivery.worker import CLAIM_MAX, CLAIM_PAUSE_S, TRICKLE_PAUSE_S, Drain, Worker
 from iris_communication.errors import (
     AuthenticationFailed,
     ConnectionRefused,
@@ -544,7 +544,7 @@ def test_what_is_accepted_while_draining_is_sent_too():
         await turns()
         await line.drain()
         (late,) = keeper.accept()
-        await turns()
+        await line.pass_time(TRICKLE_PAUSE_S)
         carrier.deliver()
         await turns()
         assert keeper.what_became()[late.id] == [Event.DELIVER]

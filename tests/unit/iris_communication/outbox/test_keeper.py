@@ -236,7 +236,7 @@ def in_one_group(outbox, path, *messages):
         accepted = caller.submit(outbox.accept, path)
         assert outbox.store.commit_begins.wait(LONG_S)
         for message in messages:
-            outbox.keeper._inbox.put(message)
+            outbox.keeper._inbox.put((message,))
         outbox.store.gate.set()
         accepted.result(LONG_S)
 

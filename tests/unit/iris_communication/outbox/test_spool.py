@@ -83,12 +83,17 @@ def test_a_link_is_made_of_the_file_behind_a_symbolic_link(spool, source, tmp_pa
     assert is_linked(spool, source)
 
 
-def test_a_name_that_is_given_to_another_file_meanwhile_is_copied_as_it_was_opened(spool, source, monkeypatch):
-    link, other = os.link, write(source.with_name("other.csv"), b"another file")
-    monkeypatch.setattr(os, "link", lambda path, target: link(other, target))
+def test_a_name_that_is_given_to_another_file_meanwhile_is_held_as_it_was_opened(spool, source, monkeypatch):
+    link, content = os.link, source.read_bytes()
+
+    def too_late(*names, **options):
+        os.replace(write(source.with_name("other.csv"), b"another file"), source)
+        link(*names, **options)
+
+    monkeypatch.setattr(os, "link", too_late)
     mark = spool.take(str(source), "id", Take.MOVE)
-    assert spool.path("id").read_bytes() == source.read_bytes()
-    assert mark.sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
+    assert spool.path("id").read_bytes() == content
+    assert mark.sha256 == hashlib.sha256(content).hexdigest()
 
 
 def test_a_missing_source_is_named(spool, tmp_path):

@@ -1,5 +1,9 @@
 """Whom we trust, and what we say when we do not."""
 
+import logging
+import stat
+import threading
+
 import asyncssh
 import pytest
 
@@ -16,8 +20,8 @@ def line(key):
     return key.export_public_key().decode().strip()
 
 
-def server(host="sftp.example", port=22, host_key=""):
-    return Server(host=host, username="iris", port=port, host_key=host_key)
+def server(host="sftp.example", port=22, host_key="", policy="strict"):
+    return Server(host=host, username="iris", port=port, host_key=host_key, host_key_policy=policy)
 
 
 @pytest.fixture
@@ -135,3 +139,136 @@ def test_a_file_we_may_not_read_is_told(known_hosts, monkeypatch):
 def test_the_server_is_asked_for_a_key_that_is_known(known_hosts):
     known_hosts.write_text(f"sftp.example {line(ECDSA)}\n")
     assert host_keys.known(server()).algorithms[0] == "ecdsa-sha2-nistp256"
+
+
+def test_another_key_is_refused_with_both_fingerprints_and_what_to_do(known_hosts):
+    known_hosts.write_text(f"[sftp.example]:2222 {line(ED25519)}\n")
+    reason = host_keys.known(server(port=2222)).judge(OTHER_ED25519)
+    assert ED25519.get_fingerprint() in reason
+    assert OTHER_ED25519.get_fingerprint() in reason
+    assert f"ssh-keygen -R '[sftp.example]:2222' -f {known_hosts}" in reason
+
+
+# -- accept-new
+
+
+@pytest.fixture
+def accepted(tmp_path, known_hosts):
+    return tmp_path / "outbox" / "known_hosts"
+
+
+@pytest.mark.parametrize("port", [22, 2222])
+def test_an_unknown_key_is_accepted_once_and_remembered_and_no_other_after_it(accepted, port):
+    new = server(port=port, policy="accept-new")
+    assert host_keys.trust(new, accepted).judge(ED25519) is None
+    again = host_keys.trust(new, accepted)
+    assert again.judge(ED25519) is None
+    assert again.algorithms[0] == "ssh-ed25519"
+    reason = again.judge(OTHER_ED25519)
+    assert ED25519.get_fingerprint() in reason
+    assert OTHER_ED25519.get_fingerprint() in reason
+    assert f"-f {accepted}" in reason
+    assert accepted.read_text().count("\n") == 1
+
+
+def test_the_first_key_counts_although_a_second_connection_was_under_way(accepted):
+    """Both asked what is known before either was answered, as connections do that are opened together."""
+    new = server(policy="accept-new")
+    first, second = host_keys.trust(new, accepted), host_keys.trust(new, accepted)
+    assert first.judge(ED25519) is None
+    assert "another key for it" in second.judge(OTHER_ED25519)
+
+
+def test_of_many_connections_at_once_one_writes_the_key_down(accepted):
+    new = server(policy="accept-new")
+    said = []
+    threads = [
+        threading.Thread(target=lambda: said.append(host_keys.trust(new, accepted).judge(ED25519))) for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert said == [None] * 8
+    assert accepted.read_text().count("\n") == 1
+
+
+def test_another_server_is_another_line(accepted):
+    assert host_keys.trust(server("a.example", policy="accept-new"), accepted).judge(ED25519) is None
+    assert host_keys.trust(server("b.example", policy="accept-new"), accepted).judge(OTHER_ED25519) is None
+    assert host_keys.trust(server("a.example", policy="accept-new"), accepted).judge(ED25519) is None
+    assert accepted.read_text().count("\n") == 2
+
+
+def test_what_the_users_known_hosts_says_counts_too(accepted, known_hosts):
+    known_hosts.write_text(f"sftp.example {line(ED25519)}\n")
+    trust = host_keys.trust(server(policy="accept-new"), accepted)
+    assert trust.judge(ED25519) is None
+    assert f"{known_hosts} has another key" in trust.judge(OTHER_ED25519)
+    assert not accepted.exists()
+
+
+def test_a_key_that_the_user_revoked_is_not_accepted(accepted, known_hosts):
+    known_hosts.write_text(f"@revoked * {line(ED25519)}\n")
+    assert "revoked" in host_keys.trust(server(policy="accept-new"), accepted).judge(ED25519)
+    assert not accepted.exists()
+
+
+def test_what_was_accepted_is_its_owners_alone_and_said_once_with_its_place(accepted, caplog):
+    with caplog.at_level(logging.WARNING):
+        host_keys.trust(server(policy="accept-new"), accepted).judge(ED25519)
+        host_keys.trust(server(policy="accept-new"), accepted).judge(ED25519)
+    (record,) = caplog.records
+    assert ED25519.get_fingerprint() in record.getMessage()
+    assert str(accepted) in record.getMessage()
+    assert stat.S_IMODE(accepted.stat().st_mode) == 0o600
+
+
+def test_a_key_that_cannot_be_remembered_is_not_accepted(accepted):
+    """It would be new again at each start: trusting anybody, without saying so."""
+    accepted.parent.write_text("a file where the folder should be")
+    reason = host_keys.trust(server(policy="accept-new"), accepted).judge(ED25519)
+    assert "cannot be remembered" in reason
+    assert ED25519.get_fingerprint() in reason
+
+
+def test_a_damaged_file_of_accepted_keys_accepts_nobody(accepted):
+    accepted.parent.mkdir()
+    accepted.write_bytes(b"\xff\xfe\xfd\n")
+    reason = host_keys.trust(server(policy="accept-new"), accepted).judge(ED25519)
+    assert f"{accepted} cannot be read" in reason
+
+
+def test_what_was_written_is_the_format_of_known_hosts(accepted):
+    host_keys.trust(server("::1", 2222, policy="accept-new"), accepted).judge(ED25519)
+    trusted, *_ = asyncssh.match_known_hosts(str(accepted), "::1", "", 2222)
+    assert list(trusted) == [ED25519]
+
+
+# -- which of them decides
+
+
+def test_a_pin_decides_whatever_the_policy(accepted):
+    for policy in ("strict", "accept-new", "off"):
+        trust = host_keys.trust(server(host_key=line(ED25519), policy=policy), accepted)
+        assert trust.judge(ED25519) is None
+        assert trust.judge(OTHER_ED25519) is not None
+
+
+def test_strict_asks_known_hosts_and_not_what_was_once_accepted(accepted):
+    host_keys.trust(server(policy="accept-new"), accepted).judge(ED25519)
+    assert host_keys.trust(server(), accepted).judge(ED25519) is not None
+
+
+def test_off_trusts_anybody_and_says_so_each_time(accepted, caplog):
+    with caplog.at_level(logging.WARNING):
+        for key in (ED25519, OTHER_ED25519):
+            assert host_keys.trust(server(policy="off"), accepted).judge(key) is None
+    assert len(caplog.records) == 2
+    assert "not checked" in caplog.text
+    assert "anybody on the way can pose as it" in caplog.text
+
+
+def test_without_an_outbox_what_was_accepted_is_in_the_users_state_folder(monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    assert str(host_keys.default_accepted()) == "/state/iris/known_hosts"

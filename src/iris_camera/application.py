@@ -1,0 +1,350 @@
+"""The application: the one place that picks the parts, and the order they start, change and end in.
+
+Start: logging, uploader, cameras, health, page. The uploader comes first, so that what a crash left half accepted is
+settled before anybody looks for left-over records. An outbox that cannot be opened does not stop the cameras: their
+records wait in `ready/`, and opening it is tried again.
+
+Change: settings that were read again are held against those that run. What can take effect does, a camera at a time;
+what cannot is said, and waits for the next start.
+
+End: first quiesce (recorders close, name and queue what is open), then the uploader drains while the page still
+answers, then camera threads, page and sockets, health, the outbox, logging. See shutdown.py for the bounds.
+"""
+
+import importlib.metadata
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+
+from iris_camera import logs
+from iris_camera.config import Config, ConfigError
+from iris_camera.config.changes import changes
+from iris_camera.controllers import camera_controller
+from iris_camera.controllers.camera_controller import Camera, CameraSetup
+from iris_camera.controllers.handing_over import Destination, HandingOver
+from iris_camera.controllers.lineup import Exchanged, Lineup
+from iris_camera.controllers.observers import NOBODY, Observers
+from iris_camera.health import HealthService
+from iris_camera.records.csv_name import new_run
+from iris_camera.records.kept_files import KeptFiles
+from iris_camera.records.leftovers import cameras_with_leftovers
+from iris_camera.shutdown import Step, carry_out
+from iris_camera.web.live import SocketManager
+from iris_camera.web.server import CannotServe, WebServer, bind, create_app
+from iris_camera.web.state import whole_snapshot
+from iris_communication.errors import IrisError
+from iris_communication.sftp_uploader_thread import SftpUploaderThread, get_sftp_uploader
+
+log = logging.getLogger(__name__)
+
+UPLOADER_STOP_S = 15.0
+EXIT_STOP_S = 5.0
+UPLOADER_RETRY_S = 10.0
+LOOK_S = 0.5  # how often it is looked whether every source has ended
+NO_SERVER = "default"  # the name records wait under until a server is known
+
+
+class Application:
+    """Made of a config; nothing is opened before `start()`. Raises ModelError when a camera's detector or classifier
+    cannot be used."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        uploader: SftpUploaderThread | None = None,
+        read_again: Callable[[], Config] | None = None,
+        observers: Observers = NOBODY,
+    ) -> None:
+        self._config = config
+        self._read_again = read_again
+        cv2.setNumThreads(1)  # few cores for everything: OpenCV's own threads would take them from each other
+        self.uploader = uploader or get_sftp_uploader(
+            outbox_dir=config.outbox_dir, max_queue_size=config.outbox.max_queue_size, settings=config.delivery
+        )
+        _hide_secrets(config)
+        self.lineup = Lineup(lambda setup: Camera(setup, self.uploader, observers=observers))
+        self.lineup.prepare(camera_setups(config))
+        self.health = HealthService(
+            cameras=lambda: self.lineup.cameras, uploader=self.uploader, outbox_dir=config.outbox_dir
+        )
+        self.snapshot = whole_snapshot(
+            cameras=lambda: self.lineup.cameras,
+            uploader=self.uploader,
+            health=self.health.snapshot,
+            records=self._records_snapshot,
+            version=importlib.metadata.version("iris-camera"),
+        )
+        self.kept = KeptFiles(config.records_dir, config.records.keep_limits, self.uploader.owed_names)
+        self._strays: list[HandingOver] = []
+        self.sockets = SocketManager(self.snapshot)
+        self.web: WebServer | None = None
+        self._orders: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._stop_requested = False
+        self._ending = threading.Lock()
+        self._ended = False
+
+    @property
+    def web_address(self) -> str:
+        """Where the page is; empty before `start()`."""
+        return self.web.address if self.web is not None else ""
+
+    def start(self) -> None:
+        """Raises CannotServe when the page's port cannot be had and the config requires it; nothing is started then."""
+        self.web = self._web_server()
+        self._start_uploader()
+        self.lineup.start()
+        self._hand_over_strays()
+        self.kept.start()
+        self.health.start()
+        if self.web is not None:
+            self.web.start()
+            log.info("the page is at %s", self.web.address)
+
+    def request_stop(self) -> None:
+        """May be called from a signal handler: nothing here takes a lock that the interrupted code could hold."""
+        self._orders.put("stop")
+
+    def request_reload(self) -> None:
+        """As `request_stop`; the thread that is in `wait` carries it out."""
+        self._orders.put("reload")
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Sleep until `request_stop`, at most `timeout_s`; whether it was called. Meanwhile settings are read again
+        when that was asked for, and an uploader that could not start is tried again."""
+        began_s = time.monotonic()
+        retry_s = began_s + UPLOADER_RETRY_S
+        while not self._stop_requested:
+            now_s = time.monotonic()
+            left_s = UPLOADER_RETRY_S if timeout_s is None else began_s + timeout_s - now_s
+            if left_s <= 0:
+                break
+            try:
+                order = self._orders.get(timeout=min(left_s, UPLOADER_RETRY_S))
+            except queue.Empty:
+                order = ""
+            if order == "stop":
+                self._stop_requested = True
+            elif order == "reload":
+                self._reload()
+            elif now_s >= retry_s and self.uploader.get_details()["state"] == "new":
+                retry_s = now_s + UPLOADER_RETRY_S
+                self._start_uploader()
+        return self._stop_requested
+
+    def wait_until_done(self) -> None:
+        """Sleep until `request_stop`, or until every source has ended and what was seen is delivered, or cannot be
+        for now."""
+        told = False
+        while not self.wait(LOOK_S):
+            if not self.lineup.ended:
+                continue
+            if not told:
+                log.info("every source has come to its end; what was seen is being delivered")
+                told = True
+            if not self._still_delivering():
+                return
+
+    def apply(self, config: Config) -> None:
+        """Have the running parts follow `config`, as far as they can without a restart; what was done is logged."""
+        found = changes(self._config, config)
+        for change in found.restart:
+            log.warning("reload: %s; that takes effect at the next start", change)
+        for change in (*found.now, *found.cameras):
+            log.info("reload: %s", change)
+        if not found:
+            log.info("reload: the settings are what they were")
+        _hide_secrets(config)
+        logs.start_logging(config.log.number)
+        self._config = config
+        self._configure_servers()
+        _tell(self.lineup.exchange(camera_setups(config)))
+
+    def cleanup_threads(self) -> None:
+        """The orderly end, bounded as a whole; harmless when it was done before."""
+        with self._ending:
+            if self._ended:
+                return
+            self._ended = True
+            began_s = time.monotonic()
+            carry_out(self._steps())
+            log.info("stopped in %.1f s: %s", time.monotonic() - began_s, self._left())
+            logs.stop_logging()
+
+    def cleanup_on_exit(self) -> None:
+        """The end in a hurry, at interpreter exit: what is under way for five seconds at most, no new connection."""
+        if not self._ended:
+            self._ended = True
+            self._quiesce(1.0)
+            self.uploader.stop(timeout=EXIT_STOP_S, connect=False)
+            self.uploader.close()
+
+    def _steps(self) -> list[Step]:
+        return [
+            Step("records are closed and queued", 2.0, self._quiesce),
+            Step("the uploader finishes what it can", 18.0, self._stop_uploader, self._to_go),
+            Step("camera threads end", 2.0, self._stop_cameras),
+            Step("page and sockets close", 1.5, self._stop_web),
+            Step("the health service ends", 0.5, self.health.stop),
+            Step("the outbox is given back", 1.0, self.uploader.close),
+        ]
+
+    def _quiesce(self, limit_s: float) -> None:
+        for stray in self._strays:
+            stray.close()
+        if not self.lineup.quiesce(limit_s):
+            log.warning("not all records could be queued within %.1f s; the next start queues them", limit_s)
+
+    def _stop_cameras(self, limit_s: float) -> None:
+        self.kept.close()
+        if not self.lineup.stop(limit_s):
+            log.warning("not all camera threads ended within %.1f s", limit_s)
+
+    def _stop_uploader(self, limit_s: float) -> None:
+        self.uploader.stop(timeout=min(UPLOADER_STOP_S, limit_s))
+
+    def _stop_web(self, limit_s: float) -> None:
+        self.sockets.stop()
+        if self.web is not None:
+            self.web.stop()
+
+    def _to_go(self) -> str:
+        return f"{_files(self.uploader.get_stats()['queue_size'])} to go"
+
+    def _left(self) -> str:
+        """What is left for the next start, in words."""
+        stats = self.uploader.get_stats()
+        waiting = stats["queue_size"]
+        words = "every accepted file is delivered"
+        if waiting:
+            words = f"{_files(waiting)} wait in {self._config.outbox_dir}, for the next start"
+        if stats["total_failed"]:
+            words += f"; {_files(stats['total_failed'])} could not be delivered and wait for somebody to look"
+        records = sum(camera.snapshot()["waiting_records"] for camera in self.lineup.cameras)
+        if records:
+            words += f"; {_files(records)} wait in {self._config.records_dir}"
+        return words
+
+    def _still_delivering(self) -> bool:
+        details = self.uploader.get_details()
+        down = any(server["link"] == "down" for server in details["servers"].values())
+        return bool(details["running"] and details["stats"]["queue_size"] and not down)
+
+    def _hand_over_strays(self) -> None:
+        """What lies in the folders of cameras that do not run (any more) is delivered as theirs."""
+        running = {camera.name: camera.run for camera in self.lineup.cameras if camera.setup.enabled}
+        try:
+            found = cameras_with_leftovers(self._config.records_dir, *running.values())
+        except OSError as error:
+            log.error("what earlier runs left in %s cannot be looked at: %s", self._config.records_dir, error)
+            return
+        for name in found:
+            if name in running:
+                continue
+            stray = HandingOver(
+                self.uploader,
+                _destination(self._config, name),
+                self._config.records,
+                self._config.evidence,
+                camera=name,
+                run=new_run(),
+                folder=self._config.records_dir / name,
+            )
+            stray.start()
+            self._strays.append(stray)
+
+    def _records_snapshot(self) -> dict[str, Any]:
+        """What is kept of delivered files, and what was removed of them."""
+        status = self.kept.status()
+        last = status.last_removed
+        return {**status._asdict(), "last_removed": None if last is None else last._asdict()}
+
+    def _web_server(self) -> WebServer | None:
+        """Holding its port already, so that a port that is taken is known before anything else starts."""
+        web = self._config.web
+        try:
+            bound = bind(host=web.host, port=web.port, fall_back=web.port_falls_back)
+        except CannotServe as error:
+            if web.page_required:
+                raise
+            log.error("%s; cameras and uploader go on without the page", error)
+            return None
+        page = create_app(
+            snapshot=self.snapshot,
+            health=self.health.snapshot,
+            pictures=self.lineup.pictures,
+            live=self.sockets,
+            routers=[camera_controller.routes(self.uploader)],
+        )
+        return WebServer(page, bound=bound)
+
+    def _start_uploader(self) -> None:
+        try:
+            self.uploader.start()
+            self._configure_servers()
+        except IrisError as error:
+            log.error("the uploader did not start: %s. %s. Records wait in their folder", error, error.hint)
+
+    def _configure_servers(self) -> None:
+        for name, server in self._config.servers.items():
+            self.uploader.configure_server(name, server.info())
+
+    def _reload(self) -> None:
+        if self._read_again is None:
+            log.warning("reload: these settings come from no file that could be read again")
+            return
+        try:
+            config = self._read_again()
+        except ConfigError as error:
+            for problem in error.problems:
+                log.error("reload: %s", problem)
+            log.error("reload: the settings cannot be used, and everything runs on as before")
+            return
+        self.apply(config)
+
+
+def camera_setups(config: Config) -> list[CameraSetup]:
+    """What each camera of a config is made of."""
+    return [
+        CameraSetup(
+            name=name,
+            source=camera,
+            inspection=config.inspection_of(name),
+            records=config.records,
+            evidence=config.evidence,
+            destination=_destination(config, name),
+            folder=config.records_dir / name,
+            enabled=camera.enabled,
+        )
+        for name, camera in config.cameras.items()
+    ]
+
+
+def _destination(config: Config, camera: str) -> Destination:
+    return Destination(config.server_of(camera) or NO_SERVER, {"project": config.project_of(camera)})
+
+
+def _hide_secrets(config: Config) -> None:
+    for secret in config.secrets:
+        logs.hide(secret)
+
+
+def _tell(exchanged: Exchanged) -> None:
+    for names, what in (
+        (exchanged.added, "added"),
+        (exchanged.removed, "removed"),
+        (exchanged.restarted, "started anew with its new settings"),
+    ):
+        for name in names:
+            log.info("reload: camera %s was %s", name, what)
+    for name, why in exchanged.refused.items():
+        log.error("reload: camera %s cannot be made as it is set and goes on as before: %s", name, why)
+
+
+def _files(count: int) -> str:
+    return "1 file" if count == 1 else f"{count} files"

@@ -1,0 +1,111 @@
+"""Whether a camera is online, as people are told: decided from what happens to it, without a clock of its own.
+
+Up at once, down only when it lasts. A picture makes a camera online. A lost connection is `offline` when it stays lost
+for `offline_after_s`; a shorter one is a blip that nobody is told of (it is counted elsewhere). A connection without
+pictures is `stalled` after `stalled_after_s`. Having ended or been closed holds at once.
+
+All times are on one monotonic clock, in seconds.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+State = Literal["online", "stalled", "offline", "disabled"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """`stalled_after_s` is None for a source that owes nobody a picture: a file, a folder."""
+
+    offline_after_s: float
+    stalled_after_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """The latest picture came at `at_s`; also said of a file or folder that was opened."""
+
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The camera cannot be opened, or gives no more; it is tried again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A finite source came to its end; `reason` in words."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Iris itself ended it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Nothing happened but time."""
+
+
+Happening = Pictures | Lost | Ended | Closed | Looked
+
+
+@dataclass(frozen=True, slots=True)
+class CameraState:
+    """`state`, `reason` and `since_s` are shown; `told` is whether they were an event yet, which the state before the
+    first opening never is. `lost_since_s` is None while connected."""
+
+    state: State
+    reason: str | None
+    since_s: float
+    told: bool
+    lost_since_s: float | None
+    lost_reason: str | None = None
+    picture_s: float | None = None
+
+
+def first_state(now_s: float) -> CameraState:
+    """Of a camera that nobody has opened yet."""
+    return CameraState("offline", "it is being opened", now_s, told=False, lost_since_s=now_s)
+
+
+def after(before: CameraState, happening: Happening, limits: Limits, now_s: float) -> tuple[CameraState, bool]:
+    """The state after something happened, and whether that is an event to tell."""
+    if before.state == "disabled":
+        return before, False
+    match happening:
+        case Closed():
+            return _told(before, "disabled", None, now_s)
+        case Ended(reason):
+            return _told(replace(before, lost_since_s=now_s, lost_reason=reason), "offline", reason, now_s)
+        case Pictures(at_s):
+            before = replace(before, lost_since_s=None, lost_reason=None, picture_s=at_s)
+        case Lost(reason):
+            since_s = now_s if before.lost_since_s is None else before.lost_since_s
+            before = replace(before, lost_since_s=since_s, lost_reason=reason)
+        case Looked():
+            pass
+    return _judged(before, limits, now_s)
+
+
+def _judged(now: CameraState, limits: Limits, now_s: float) -> tuple[CameraState, bool]:
+    if now.lost_since_s is not None:
+        if now.lost_reason is not None and now_s - now.lost_since_s >= limits.offline_after_s:
+            return _told(now, "offline", now.lost_reason, now_s)
+        return now, False
+    age_s = 0.0 if now.picture_s is None else now_s - now.picture_s
+    if limits.stalled_after_s is not None and age_s > limits.stalled_after_s:
+        return _told(now, "stalled", f"no picture for more than {limits.stalled_after_s:g} s", now_s)
+    return _told(now, "online", None, now_s)
+
+
+def _told(before: CameraState, state: State, reason: str | None, now_s: float) -> tuple[CameraState, bool]:
+    """A new state is an event; a new reason for the same one is shown, and no event."""
+    if state == before.state and before.told:
+        return replace(before, reason=reason), False
+    return replace(before, state=state, reason=reason, since_s=now_s, told=True), True

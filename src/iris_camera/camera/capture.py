@@ -1,0 +1,312 @@
+"""The capture of one camera: its source opened, read, watched, and opened again for ever.
+
+Two threads. One reads the source and hands its frames over (`reading.py`); the other watches it, so that a read which
+never comes back harms nobody but itself. The rules:
+
+- Whatever a source raises is a lost camera, no more: it is tried again on the ladder of `reconnect.py`, with the
+  reason in words. It ends only when it is closed, or when a file has ended.
+- A call into a live source that hangs is given up, and a fresh source is read in a fresh thread. Threads left behind
+  cannot be ended; there are at most `HUNG_MAX` of them, and that is said.
+- A folder goes on where it was, so its source is kept over failures; only a live one is made afresh.
+- Frame numbers never go back: a source opened again goes on after the last number.
+- Nothing here is shared between cameras.
+"""
+
+import logging
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from iris_camera.camera.camera_state import (
+    Closed,
+    Ended,
+    Happening,
+    Limits,
+    Looked,
+    Lost,
+    Pictures,
+    State,
+    after,
+    first_state,
+)
+from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
+from iris_camera.camera.frame import Frame
+from iris_camera.camera.frame_tally import FrameTally
+from iris_camera.camera.handover import EveryFrame, Handover, LatestFrame
+from iris_camera.camera.reading import Reading
+from iris_camera.camera.reconnect import failures_after, pause_s
+from iris_camera.camera.settings import SourceSettings
+from iris_camera.camera.source import Source, SourceError
+from iris_camera.logs import without_secrets
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.2  # how often the watching thread looks up by itself
+HUNG_MAX = 4
+WARNED_MAX = 50
+
+
+@dataclass(frozen=True, slots=True)
+class CameraEvent:
+    """A camera's state changed, at `at_s` (Unix time)."""
+
+    at_s: float
+    camera: str
+    state: State
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureStatus:
+    """`since_s` is Unix time; `frames` were taken from the source, `skipped` of its frames nobody will ever see;
+    `reconnects` counts how often it was lost and came back, `hung` the threads left behind in a call that hangs."""
+
+    state: State
+    reason: str | None
+    since_s: float
+    frames: int
+    frames_per_s: float
+    frame_age_s: float | None
+    skipped: int
+    reconnects: int
+    hung: int
+
+
+def shaken_pause_s(failures: int) -> float:
+    """The ladder's pause with a throw of the dice."""
+    return pause_s(failures, random.random())  # noqa: S311 - twenty cameras shall not ask at once; no secret
+
+
+class Capture:
+    """`make` gives a fresh source; it is called once here, and again after a live one hung or raised what it should
+    not. `on_change` is called on the watching thread and must not block; if it raises, that is logged. Raises what
+    `make` raises."""
+
+    def __init__(
+        self,
+        name: str,
+        make: Callable[[], Source],
+        settings: SourceSettings,
+        *,
+        on_change: Callable[[CameraEvent], None] = lambda event: None,
+        clock: Clock = SYSTEM_CLOCK,
+        pause_s: Callable[[int], float] = shaken_pause_s,
+    ) -> None:
+        self.name = name
+        self._make, self._settings = make, settings
+        self._on_change, self._clock, self._pause_s = on_change, clock, pause_s
+        self._source: Source | None = make()
+        self._frame_rate = self._source.frame_rate
+        self.live = self._source.live
+        self.handover: Handover = LatestFrame() if self.live else EveryFrame()
+        self._tally = FrameTally(name)
+        self._limits = Limits(settings.offline_after_s, settings.stalled_after_s if self.live else None)
+        self._shown = first_state(clock.monotonic()), clock.wall()  # the state, and since when (Unix time)
+        self._reading: Reading | None = None
+        self._hung: list[Reading] = []
+        self._reported_s: float | None = None  # the latest frame the state knows of
+        self._reading_came = False  # whether this reading gave anything
+        self._failures = self._reconnects = 0
+        self._came_before = False  # whether an earlier reading did
+        self._retry_at_s = clock.monotonic()
+        self._warned: set[str] = set()
+        self._ended = False
+        self._closing = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._watching, name=f"iris-watch-{name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to open and read; once."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End capturing, from any thread and more than once; the handover is closed when this returns."""
+        self._closing.set()
+        self.handover.close()
+        reading = self._reading
+        if reading is not None:
+            reading.stop()
+        self._wake.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Whether its threads ended within the time; those that hang in a call and were left behind do not count."""
+        deadline_s = self._clock.monotonic() + timeout_s
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            return False
+        reading = self._reading
+        return reading is None or reading.join(max(0.0, deadline_s - self._clock.monotonic()))
+
+    @property
+    def ended(self) -> bool:
+        """Whether a finite source came to its end, as opposed to being closed or lost."""
+        return self._ended
+
+    @property
+    def frame_rate(self) -> float | None:
+        """Frames a second the source aims at; None while that is not known."""
+        return self._frame_rate
+
+    def status(self) -> CaptureStatus:
+        """From any thread; blocks nobody."""
+        now_s = self._clock.monotonic()
+        shown, since_s = self._shown
+        tally = self._tally
+        return CaptureStatus(
+            state=shown.state,
+            reason=shown.reason,
+            since_s=since_s,
+            frames=tally.frames,
+            frames_per_s=tally.rate(now_s),
+            frame_age_s=tally.age_s(now_s),
+            skipped=self.handover.skipped + tally.gaps,
+            reconnects=self._reconnects,
+            hung=sum(reading.alive for reading in self._hung),
+        )
+
+    # The reading thread.
+
+    def _take(self, frame: Frame, base: tuple[int, int]) -> None:
+        """`base` is the number and the opening this opening of the source begins with."""
+        numbered = replace(frame, number=base[0] + frame.number, opening=base[1] + frame.opening)
+        self._tally.count(numbered, self._clock.monotonic())
+        self.handover.put(numbered)
+
+    # The watching thread.
+
+    def _watching(self) -> None:
+        try:
+            while not self._closing.is_set():
+                self._wake.clear()
+                try:
+                    self._look(self._clock.monotonic())
+                except Exception:
+                    log.exception("camera %s: watching it failed; it is looked at again", self.name)
+                self._clock.wait(self._wake, LOOK_S)
+        finally:
+            self.handover.close()
+            if self._reading is not None:
+                self._reading.stop()
+            self._happened(Closed())
+
+    def _look(self, now_s: float) -> None:
+        reading = self._reading
+        if reading is not None:
+            self._report(reading)
+            if reading.finished.is_set():
+                self._finish(reading)
+            elif self.live and reading.hangs_for_s(now_s) > self._settings.hung_after_s:
+                self._leave_behind(reading)
+        elif not self._ended and now_s >= self._retry_at_s:
+            self._begin()
+        self._happened(Looked())
+
+    def _begin(self) -> None:
+        self._hung = [reading for reading in self._hung if reading.alive]
+        if len(self._hung) >= HUNG_MAX:
+            reason = f"{HUNG_MAX} calls into its driver hang; it is opened again when one comes back"
+            self._lost(SourceError(reason, "Restart Iris, or the machine if that does not help."), 0.0)
+            return
+        try:
+            source = self._source if self._source is not None else self._make()
+            self._source = source
+            base = self._tally.next_number, self._tally.next_opening
+            reading = Reading(self.name, source, lambda frame: self._take(frame, base), self._wake.set, self._clock)
+            reading.start()
+        except Exception as error:  # noqa: BLE001 - injected code, or no thread to be had; told with its traceback
+            self._lost(error, 0.0)
+            return
+        self._reading = reading
+        if self._closing.is_set():  # closed meanwhile, without having seen this reading
+            reading.stop()
+
+    def _report(self, reading: Reading) -> None:
+        """What the reading has achieved since the last look: frames, or of a file or folder that it is open."""
+        at_s = reading.latest_frame_s
+        if at_s is None and not self.live:
+            at_s = reading.opened_s
+        if at_s is None or at_s == self._reported_s:
+            return
+        if not self._reading_came:
+            self._reading_came = True
+            self._reconnects += self._came_before
+            self._came_before = True
+        self._reported_s = at_s
+        self._frame_rate = reading.source.frame_rate
+        self._happened(Pictures(at_s))
+
+    def _finish(self, reading: Reading) -> None:
+        self._reading, self._reading_came = None, False
+        error = reading.error
+        if self._closing.is_set():
+            return
+        if isinstance(error, SourceError) and error.final:
+            self._end(error.reason)
+        elif error is not None:
+            self._lost(error, reading.gave_frames_s())
+        elif self.live:
+            self._lost(SourceError("it has stopped sending pictures"), reading.gave_frames_s())
+        else:
+            self._end(None)
+
+    def _end(self, reason: str | None) -> None:
+        self._ended = True
+        self.handover.close()
+        if reason is not None:
+            log.warning("camera %s: %s", self.name, reason)
+        self._happened(Ended(reason or "it has come to its end"))
+
+    def _leave_behind(self, reading: Reading) -> None:
+        reading.give_up()
+        self._hung.append(reading)
+        self._reading, self._reading_came = None, False
+        self._source = None
+        hung = sum(left.alive for left in self._hung)
+        reason = f"a call into its driver hangs for more than {self._settings.hung_after_s:g} s"
+        self._lost(SourceError(reason, f"It is left behind, {hung} of at most {HUNG_MAX}."), reading.gave_frames_s())
+
+    def _lost(self, error: Exception, gave_frames_s: float) -> None:
+        """Try again later, and say why."""
+        self._failures = failures_after(self._failures, gave_frames_s)
+        wait_s = self._pause_s(self._failures)
+        self._retry_at_s = self._clock.monotonic() + wait_s
+        known = isinstance(error, SourceError)
+        reason = error.reason if isinstance(error, SourceError) else f"{type(error).__name__}: {error}"
+        reason = without_secrets(reason)  # what a foreign exception says is shown too
+        if not known and self.live:
+            self._source = None
+        if reason not in self._warned:
+            if len(self._warned) >= WARNED_MAX:
+                self._warned.clear()
+            self._warned.add(reason)
+            hint = error.hint if isinstance(error, SourceError) else "This is a mistake in a program."
+            log.warning(
+                "camera %s: %s. %s It is tried again for ever, next in %.1f s",
+                self.name,
+                reason,
+                hint,
+                wait_s,
+                exc_info=None if known else error,
+            )
+        self._happened(Lost(reason))
+
+    def _happened(self, happening: Happening) -> None:
+        before, since_s = self._shown
+        shown, is_event = after(before, happening, self._limits, self._clock.monotonic())
+        if not is_event:
+            self._shown = shown, since_s
+            return
+        at_s = self._clock.wall()
+        self._shown = shown, at_s
+        self._tell(CameraEvent(at_s, self.name, shown.state, shown.reason))
+
+    def _tell(self, event: CameraEvent) -> None:
+        if event.state == "online":
+            self._warned.clear()
+        log.info("camera %s is %s%s", self.name, event.state, f": {event.reason}" if event.reason else "")
+        try:
+            self._on_change(event)
+        except Exception:
+            log.exception("camera %s: telling that it is %s failed; it goes on", self.name, event.state)

@@ -1,0 +1,62 @@
+"""What came from one camera, counted: written by the thread that reads it, read by any."""
+
+import logging
+from collections import deque
+
+from iris_camera.camera.frame import Frame
+
+log = logging.getLogger(__name__)
+
+RATE_OVER_S = 3.0
+
+
+class FrameTally:
+    """`gaps` counts numbers the source left out; `next_number` and `next_opening` follow the last frame's."""
+
+    def __init__(self, camera: str) -> None:
+        self._camera = camera
+        self.frames = self.gaps = self.next_number = self.next_opening = 0
+        self._shape: tuple[int, ...] | None = None
+        self._size_changes = 0
+        self._latest_s: float | None = None
+        self._recent: deque[float] = deque(maxlen=512)
+
+    def count(self, frame: Frame, now_s: float) -> None:
+        """Take note of a frame that is handed over now."""
+        if self.frames and frame.opening == self.next_opening - 1:
+            self.gaps += max(0, frame.number - self.next_number)
+        self.frames += 1
+        self.next_number, self.next_opening = frame.number + 1, frame.opening + 1
+        if frame.image.shape != self._shape:
+            self._size_changed(frame.image.shape)
+        self._latest_s = now_s
+        self._recent.append(now_s)
+
+    def age_s(self, now_s: float) -> float | None:
+        """Seconds since the latest frame; None before the first."""
+        latest_s = self._latest_s
+        return None if latest_s is None else max(0.0, now_s - latest_s)
+
+    def rate(self, now_s: float) -> float:
+        """Frames a second over the last seconds; 0 when there are none."""
+        times = [at_s for at_s in self._recent.copy() if now_s - at_s <= RATE_OVER_S]
+        if len(times) < 2:
+            return 0.0
+        return round((len(times) - 1) / max(times[-1] - times[0], 1e-9), 2)
+
+    def _size_changed(self, shape: tuple[int, ...]) -> None:
+        """Say so the 1st, 2nd, 4th, 8th ... time: a folder may hold a different size in each picture."""
+        before, self._shape = self._shape, shape
+        if before is None:
+            return
+        self._size_changes += 1
+        if self._size_changes.bit_count() == 1:
+            log.warning(
+                "camera %s changed its picture from %dx%d to %dx%d pixels (change %d)",
+                self._camera,
+                before[1],
+                before[0],
+                shape[1],
+                shape[0],
+                self._size_changes,
+            )

@@ -1,0 +1,53 @@
+"""Why a camera in the network cannot be reached, in words a person at the line understands."""
+
+import errno
+import socket
+import ssl
+
+from iris_camera.camera.address import Address
+from iris_camera.camera.source import SourceError
+
+_WORDS = {
+    errno.ECONNREFUSED: ("{place} refuses the connection", "The camera is there, its stream is not: see its settings."),
+    errno.EHOSTUNREACH: ("no route to the host {place}", "Look at the camera's power and cable."),
+    errno.ENETUNREACH: ("no route to the network of {place}", "Look at this machine's own network."),
+    errno.ECONNRESET: ("{place} broke the connection off", "Look whether the camera restarts."),
+    errno.EPIPE: ("{place} broke the connection off", "Look whether the camera restarts."),
+}
+REFUSED_CREDENTIALS = "the camera refuses the username or the password"
+WANTS_CREDENTIALS = "the camera wants a username and a password"
+CHECK_CREDENTIALS = "Set username and password of this camera."
+
+
+def in_words(error: OSError, address: Address, waited_s: float) -> SourceError:
+    """What an error of connecting or receiving means; `waited_s` is the time-out it was given."""
+    place = address.place
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return SourceError(f"the certificate of {place} is not trusted: {error.verify_message}")
+    if isinstance(error, ssl.SSLError):
+        return SourceError(f"{place} speaks no TLS that works here: {error.strerror}", "Try http in place of https.")
+    if isinstance(error, TimeoutError):
+        return SourceError(f"no answer from {place} for {waited_s:g} s", "Look at the camera's power and cable.")
+    if isinstance(error, socket.gaierror):
+        return SourceError(
+            f"the host name {address.host} is not known", "Look at its spelling, and at the name server."
+        )
+    words, hint = _WORDS.get(error.errno or 0, ("{place} cannot be reached: " + (error.strerror or "no reason"), ""))
+    return SourceError(words.format(place=place), hint)
+
+
+def status_in_words(status: int, phrase: str, *, with_credentials: bool) -> SourceError:
+    """What an answer other than success means, of HTTP and RTSP alike."""
+    if status == 401:
+        reason = REFUSED_CREDENTIALS if with_credentials else WANTS_CREDENTIALS
+        return SourceError(reason, CHECK_CREDENTIALS)
+    if status == 403:
+        return SourceError("the camera does not let this user see this stream", "See the user's rights in the camera.")
+    if status == 404:
+        return SourceError("the camera knows no such path", "Look the path up in the camera's manual.")
+    if status in (453, 503):
+        return SourceError(f"the camera is busy ({status})", "It may allow only so many viewers; close others.")
+    if 300 <= status < 400:
+        return SourceError(f"the camera sends us to another address ({status})", "Give the address it leads to.")
+    shown = "".join(letter for letter in phrase[:60] if letter.isprintable())
+    return SourceError(f"the camera answers {status} {shown}".rstrip())

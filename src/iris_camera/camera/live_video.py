@@ -1,0 +1,122 @@
+"""A live camera read through OpenCV: what usb and rtsp have in common.
+
+Every picture is grabbed, so that the driver's queue never grows old; it is decoded only when it is wanted, which at a
+lower `frame_rate` than the camera's it mostly is not. OpenCV says little: a grab that fails is all it tells, whether
+the cable was pulled or a time-out passed, so the two tell apart by how long it took.
+
+A picture that cannot be decoded is left out and counted in the frame numbers. When nothing else has come for
+`read_timeout_s`, the camera is lost.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
+from iris_camera.camera.frame import Frame
+from iris_camera.camera.handle import Handle
+from iris_camera.camera.picture import NoPicture, as_picture
+from iris_camera.camera.source import SourceError
+from iris_camera.camera.thinning import Thinning
+
+log = logging.getLogger(__name__)
+
+Pixels = npt.NDArray[np.generic]
+
+
+class LiveVideo:
+    """A `Source` that is live. `open_device` gives an opened capture or raises SourceError; `frame_rate` is the most
+    frames a second that are wanted (None: all)."""
+
+    live = True
+
+    def __init__(
+        self,
+        open_device: Callable[[], Any],
+        *,
+        name: str,
+        read_timeout_s: float,
+        frame_rate: float | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+    ) -> None:
+        self.name = name
+        self.frame_rate = frame_rate
+        self._open_device, self._read_timeout_s, self._clock = open_device, read_timeout_s, clock
+        self._thinning = Thinning(frame_rate)
+        self._closed = threading.Event()
+        self._handle: Handle[Any] | None = None
+
+    def open(self) -> None:
+        """Connect, and begin at frame 0. Raises SourceError in words."""
+        self._closed.clear()
+        self._number = self._undecodable = 0
+        handle = Handle[Any](self._open_device(), _release)
+        self._handle = handle
+        if self._closed.is_set():
+            handle.close()
+
+    def read(self) -> Frame | None:
+        """The next picture wanted. Raises SourceError when the camera is lost."""
+        handle = self._handle
+        if handle is None:
+            raise RuntimeError(f"the camera {self.name!r} was read before it was opened")
+        since_s = self._clock.monotonic()
+        while True:
+            began_s = self._clock.monotonic()
+            got = handle.use(self._grab)
+            if got is None or self._closed.is_set():
+                return None
+            grabbed, pixels, wall_s, monotonic_s = got
+            if not grabbed:
+                raise self._lost(self._clock.monotonic() - began_s)
+            if pixels is not None:
+                number, self._number = self._number, self._number + 1
+                try:
+                    return Frame(as_picture(pixels), number, wall_s, monotonic_s)
+                except NoPicture as error:
+                    self._left_out(number, str(error), monotonic_s - since_s)
+
+    def close(self) -> None:
+        """End it; a read in progress ends when OpenCV returns from it, at the latest after the read time-out."""
+        self._closed.set()
+        handle = self._handle
+        if handle is not None:
+            handle.close()
+
+    def _grab(self, capture: Any) -> tuple[bool, Pixels | None, float, float]:
+        """Whether anything came, the picture when it is wanted, and when it came."""
+        try:
+            if not capture.grab():
+                return False, None, 0.0, 0.0
+            wall_s, monotonic_s = self._clock.wall(), self._clock.monotonic()
+            if not self._thinning.wants(monotonic_s):
+                return True, None, wall_s, monotonic_s
+            got, pixels = capture.retrieve()
+        except cv2.error as error:
+            raise SourceError(f"OpenCV failed while reading it (code {error.code})") from None
+        return True, pixels if got and pixels is not None else np.empty(0, np.uint8), wall_s, monotonic_s
+
+    def _lost(self, waited_s: float) -> SourceError:
+        if waited_s >= 0.9 * self._read_timeout_s:
+            seconds = max(self._read_timeout_s, round(waited_s))
+            return SourceError(f"no picture for {seconds:g} s", "Look at the camera and its network.")
+        return SourceError("it has stopped sending pictures", "Look whether it restarts, or was unplugged.")
+
+    def _left_out(self, number: int, what: str, since_s: float) -> None:
+        """Say so the 1st, 2nd, 4th, 8th ... time."""
+        self._undecodable += 1
+        if self._undecodable.bit_count() == 1:
+            log.warning(
+                "camera %s: picture %d is left out, it is %s (%d so far)", self.name, number, what, self._undecodable
+            )
+        if since_s > self._read_timeout_s:
+            raise SourceError(f"its pictures cannot be decoded: {what}")
+
+
+def _release(capture: Any) -> None:
+    capture.release()

@@ -1,0 +1,146 @@
+"""A camera that sends Motion JPEG over HTTP, read by ourselves.
+
+Through OpenCV it would work, but it would say nothing of why it does not, and a camera that sends a picture every few
+seconds would hardly be opened: FFmpeg looks at many pictures first. So the answer is read here: the reason for a
+refusal stands in its first line, the credentials stay out of the address, and closing ends a waiting read at once.
+
+Every picture is taken off the line; when several have piled up only the newest is decoded, the others are gaps in the
+numbers. A picture that is torn or cannot be decoded is left out. No good picture for `read_timeout_s` is a lost camera,
+also when single bytes go on dripping.
+"""
+
+import logging
+import socket
+import threading
+from contextlib import suppress
+from http.client import HTTPException
+
+from iris_camera.camera.authorization import Login
+from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
+from iris_camera.camera.frame import Frame
+from iris_camera.camera.handle import Handle
+from iris_camera.camera.http_stream import HttpStream, open_stream
+from iris_camera.camera.image_completeness import is_complete
+from iris_camera.camera.link_words import in_words
+from iris_camera.camera.multipart import Multipart, NotMultipart, boundary_of
+from iris_camera.camera.picture import NoPicture, decoded
+from iris_camera.camera.settings import SourceSettings
+from iris_camera.camera.source import SourceError
+from iris_camera.camera.thinning import Thinning
+
+log = logging.getLogger(__name__)
+
+RECEIVE_BYTES = 262_144
+
+
+class MjpegCamera:
+    """A `Source` that is live, at an http or https address."""
+
+    live = True
+
+    def __init__(self, settings: SourceSettings, *, name: str, clock: Clock = SYSTEM_CLOCK) -> None:
+        self.name = name
+        self.frame_rate = settings.frame_rate
+        self._address = settings.address
+        self._login = Login(settings.username, settings.password)
+        self._open_timeout_s, self._read_timeout_s = settings.open_timeout_s, settings.read_timeout_s
+        self._clock = clock
+        self._thinning = Thinning(settings.frame_rate)
+        self._closed = threading.Event()
+        self._connected: socket.socket | None = None
+        self._stream: Handle[HttpStream] | None = None
+
+    def open(self) -> None:
+        """Connect and ask for the stream. Raises SourceError in words."""
+        self._closed.clear()
+        self._number = self._left_out = 0
+        stream = open_stream(
+            self._address,
+            self._login,
+            open_timeout_s=self._open_timeout_s,
+            read_timeout_s=self._read_timeout_s,
+            on_connected=self._note_connected,
+        )
+        self._stream = Handle(stream, HttpStream.release)
+        try:
+            self._parts = Multipart(boundary_of(stream.content_type))
+        except NotMultipart as error:
+            self._stream.close()
+            raise SourceError(
+                f"{self._address.place} sends no Motion JPEG: {error}",
+                "Look the address of its MJPEG stream up in the camera's manual.",
+            ) from None
+        self._since_s = self._clock.monotonic()
+        if self._closed.is_set():
+            self._stream.close()
+
+    def read(self) -> Frame | None:
+        """The newest picture that has come and is wanted. Raises SourceError when the camera is lost."""
+        if self._stream is None:
+            raise RuntimeError(f"the camera {self.name!r} was read before it was opened")
+        while not self._closed.is_set():
+            pictures = self._receive(self._stream)
+            wall_s, monotonic_s = self._clock.wall(), self._clock.monotonic()
+            if pictures and not self._thinning.wants(monotonic_s):
+                self._since_s = monotonic_s
+            elif pictures:
+                self._number += len(pictures)
+                frame = self._decoded(pictures[-1], wall_s, monotonic_s)
+                if frame is not None:
+                    self._since_s = monotonic_s
+                    return frame
+            if monotonic_s - self._since_s > self._read_timeout_s and not self._closed.is_set():
+                raise self._silent()
+        return None
+
+    def close(self) -> None:
+        """End it; a `read` or `open` that waits for the camera ends at once."""
+        self._closed.set()
+        connected, stream = self._connected, self._stream
+        if connected is not None:
+            with suppress(OSError):
+                connected.shutdown(socket.SHUT_RDWR)
+        if stream is not None:
+            stream.close()
+
+    def _note_connected(self, connected: socket.socket) -> None:
+        self._connected = connected
+
+    def _receive(self, stream: Handle[HttpStream]) -> list[bytes]:
+        """The pictures completed by what comes next; none when that is half of one, or when it was closed."""
+        place = self._address.place
+        try:
+            received = stream.use(lambda opened: opened.receive(RECEIVE_BYTES))
+            pictures = self._parts.feed(received or b"")
+        except TimeoutError:
+            error = self._silent()
+        except NotMultipart as why:
+            error = SourceError(f"{place} sends what is no Motion JPEG: {why}")
+        except OSError as why:
+            error = in_words(why, self._address, self._read_timeout_s)
+        except HTTPException:
+            error = SourceError(f"{place} broke its stream off", "Look whether the camera restarts.")
+        else:
+            if received or self._closed.is_set():
+                return pictures
+            error = SourceError("it has stopped sending pictures", "Look whether the camera restarts.")
+        if self._closed.is_set():
+            return []
+        raise error
+
+    def _silent(self) -> SourceError:
+        return SourceError(f"no picture for {self._read_timeout_s:g} s", "Look at the camera and its network.")
+
+    def _decoded(self, picture: bytes, wall_s: float, monotonic_s: float) -> Frame | None:
+        """The frame; None, said the 1st, 2nd, 4th, 8th ... time, when the picture is no good."""
+        number = self._number - 1
+        what = "torn"
+        try:
+            if is_complete(picture):
+                return Frame(decoded(picture), number, wall_s, monotonic_s)
+        except NoPicture as error:
+            what = str(error)
+        self._left_out += 1
+        if self._left_out.bit_count() == 1:
+            log.warning("camera %s: picture %d is left out: %s (%d so far)", self.name, number, what, self._left_out)
+        return None

@@ -1,0 +1,40 @@
+"""Any picture as everything behind a source expects it: (height, width, 3), 8 bits, blue-green-red, read-only."""
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from iris_camera.camera.frame import Image, read_only
+
+
+class NoPicture(ValueError):
+    """What came is not a picture: says what it is."""
+
+
+def as_picture(pixels: npt.NDArray[np.generic] | None) -> Image:
+    """A camera's or decoder's array as a picture: grey becomes grey in three channels, of 16 bits the upper 8 stay,
+    transparency goes. Raises NoPicture for anything else."""
+    if pixels is None or pixels.size == 0:
+        raise NoPicture("an empty picture")
+    if pixels.dtype == np.uint16:
+        pixels = (pixels.view(np.uint16) >> 8).astype(np.uint8)
+    channels = 1 if pixels.ndim == 2 else pixels.shape[-1]
+    if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or channels not in (1, 3, 4):
+        raise NoPicture(f"an array {pixels.shape} of {pixels.dtype}")
+    image: Image = pixels  # type: ignore[assignment]  # its dtype was just looked at
+    if channels == 1:
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2BGR), np.uint8)
+    elif channels == 4:
+        image = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR), np.uint8)
+    return read_only(image)
+
+
+def decoded(data: bytes) -> Image:
+    """The picture in the bytes of an image file, whatever its format. Raises NoPicture when there is none."""
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error as error:
+        raise NoPicture(f"bytes that OpenCV refuses ({error.code})") from None
+    if pixels is None:
+        raise NoPicture("bytes that OpenCV cannot decode")
+    return as_picture(pixels)

@@ -1,0 +1,42 @@
+"""From a camera's settings to its source: the one place that knows every kind."""
+
+from iris_camera.camera.image_folder import ImageFolder
+from iris_camera.camera.live_video import LiveVideo
+from iris_camera.camera.mjpeg import MjpegCamera
+from iris_camera.camera.rtsp import open_rtsp
+from iris_camera.camera.settings import SourceSettings
+from iris_camera.camera.source import Source
+from iris_camera.camera.synthetic import SyntheticLine
+from iris_camera.camera.usb import open_usb
+from iris_camera.camera.video_file import VideoFile
+from iris_camera.logs import hide
+
+
+def make_source(name: str, settings: SourceSettings) -> Source:
+    """The source a camera called `name` has; nothing is opened. Its password is hidden from the log from now on."""
+    if settings.password:
+        hide(settings.password)
+    kind = settings.kind
+    if kind == "file":
+        return VideoFile(
+            settings.path, name=name, frame_rate=settings.frame_rate, pace=settings.pace, repeat=settings.repeat
+        )
+    if kind == "dir":
+        return ImageFolder(settings.path, name=name, frame_rate=settings.frame_rate)
+    if kind == "http":
+        return MjpegCamera(settings, name=name)
+    if kind in ("usb", "rtsp"):
+        open_device = open_usb if kind == "usb" else open_rtsp
+        return LiveVideo(
+            lambda: open_device(settings),
+            name=name,
+            read_timeout_s=settings.read_timeout_s,
+            frame_rate=settings.frame_rate,
+        )
+    return SyntheticLine(
+        settings.seed,
+        settings.frame_rate or 25.0,
+        settings.width or 1280,
+        settings.height or 720,
+        name=name,
+    )

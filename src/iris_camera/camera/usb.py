@@ -1,0 +1,56 @@
+"""A camera on this machine, through Video4Linux.
+
+`usb:0` is the first one found at boot, which after a replug may be another; a name under /dev/v4l/by-id belongs to one
+camera for ever. It is a link, so it is looked up at each opening: where it leads is different after each replug.
+
+OpenCV gives a read of such a camera ten seconds before it fails (its own limit, which only an environment variable of
+the whole process could change); `hung_after_s` has to be above that.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from iris_camera.camera.settings import SourceSettings
+from iris_camera.camera.source import SourceError
+
+OpenCapture = Callable[[str, int], Any]
+
+
+def open_usb(
+    settings: SourceSettings, open_capture: OpenCapture = cv2.VideoCapture, devices: Path = Path("/dev")
+) -> Any:
+    """The opened capture device. Raises SourceError in words when there is none."""
+    device = device_of(settings, devices)
+    try:
+        capture = open_capture(str(device), cv2.CAP_V4L2)
+    except cv2.error as error:
+        raise SourceError(f"{device} cannot be opened (OpenCV's code {error.code})") from None
+    if not capture.isOpened():
+        raise SourceError(
+            f"{device} gives no pictures", "Look whether another program uses it, and whether it is a camera at all."
+        )
+    wanted = {
+        cv2.CAP_PROP_FRAME_WIDTH: settings.width,
+        cv2.CAP_PROP_FRAME_HEIGHT: settings.height,
+        cv2.CAP_PROP_FPS: settings.frame_rate,
+    }
+    for what, value in wanted.items():
+        if value is not None:
+            capture.set(what, value)  # the driver takes the nearest it can; what comes is looked at, not this answer
+    return capture
+
+
+def device_of(settings: SourceSettings, devices: Path) -> Path:
+    """The device node the camera has now. Raises SourceError when it is not there, or not for us."""
+    index = settings.usb_index
+    named = settings.path if index is None else devices / f"video{index}"
+    device = named.resolve()
+    if not device.exists():
+        raise SourceError(f"there is no camera {named}", "Look whether it is plugged in; ls /dev/v4l/by-id names them.")
+    if not os.access(device, os.R_OK | os.W_OK):
+        raise SourceError(f"no permission to use {device}", "Add the user Iris runs as to the group video.")
+    return device

@@ -1,0 +1,192 @@
+"""A video file as a source: every frame of it, at its own rate or as fast as it can be inspected.
+
+A file waits, so no frame is lost; a reader that is late at the file's own rate catches up. The time of a frame is the
+file's: the instant of opening plus the frame's place in the film. At its own rate that is also when it is due; as fast
+as it can be inspected, an hour may be over in ten minutes and its records still say when in it things happened.
+
+What goes wrong. OpenCV says nothing when a file is damaged or cut off: it reads as if the film were over. So what was
+read is compared with what the file announces. Short of that it is asked some more times, which leads it over a damaged
+place to the frames behind it, and a film that stays short says so when it ends. Files without time stamps get
+their frame rate's; files without a frame rate 25 a second.
+"""
+
+import logging
+import math
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+
+from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
+from iris_camera.camera.frame import Frame
+from iris_camera.camera.handle import Handle
+from iris_camera.camera.picture import NoPicture, as_picture
+from iris_camera.camera.settings import Pace
+from iris_camera.camera.source import SourceError
+
+log = logging.getLogger(__name__)
+
+RATE_IF_UNKNOWN = 25.0
+TRIES_AT_DAMAGE = 32
+SHORT_BY_FRAMES = 2  # containers that only estimate their length are off by one or two
+
+
+class VideoFile:
+    """A `Source` that is not live. `frame_rate` plays it at another rate than its own; `repeat` begins again at the
+    end, which is a new opening for whoever tracks."""
+
+    live = False
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        name: str,
+        frame_rate: float | None = None,
+        pace: Pace = "own",
+        repeat: bool = False,
+        clock: Clock = SYSTEM_CLOCK,
+        open_capture: Callable[[str, int], Any] = cv2.VideoCapture,
+    ) -> None:
+        self.name = name
+        self._path, self._wanted_rate, self._pace, self._repeat = path.absolute(), frame_rate, pace, repeat
+        self._clock, self._open_capture = clock, open_capture
+        self._capture: Handle[Any] | None = None
+        self._closed = threading.Event()
+        self._rate: float | None = None
+        self._told_short = False
+
+    @property
+    def frame_rate(self) -> float | None:
+        """Frames a second it is played at; None before the first opening when that is up to the file."""
+        return self._wanted_rate or self._rate
+
+    def open(self) -> None:
+        """Begin at the first frame. Raises SourceError when there is no such file or no film in it."""
+        self._closed.clear()
+        self._number = self._opening = 0
+        self._begins_s = 0.0  # where this repetition begins, in the time of the whole
+        self._opened_wall_s, self._opened_s = self._clock.wall(), self._clock.monotonic()
+        self._begin()
+
+    def read(self) -> Frame | None:
+        """The next frame, when it is due. Raises SourceError, final, when the film is shorter than it announces."""
+        if self._capture is None:
+            raise RuntimeError(f"the file of {self.name!r} was read before it was opened")
+        if self._closed.is_set():
+            return None
+        while (got := self._next_frame()) is None:
+            if self._closed.is_set() or not self._comes_again():
+                return None
+        pixels, stamp_s = got
+        position_s = self._position_s(stamp_s)
+        due_s = self._opened_s + position_s
+        if self._pace == "own" and not self._wait_until(due_s):
+            return None
+        read_s = due_s if self._pace == "own" else self._clock.monotonic()
+        try:
+            image = as_picture(pixels)
+        except NoPicture as error:
+            raise SourceError(f"frame {self._number} of {self._path} is {error}", final=True) from None
+        frame = Frame(image, self._number, self._opened_wall_s + position_s, read_s, self._opening)
+        self._number += 1
+        self._in_film += 1
+        return frame
+
+    def close(self) -> None:
+        """End it; a `read` that waits for a frame to be due returns None at once."""
+        self._closed.set()
+        self._release()
+
+    def _begin(self) -> None:
+        self._release()
+        if not self._path.is_file():
+            raise SourceError(
+                f"there is no file {self._path}", "Check the path; a relative one begins where Iris runs."
+            )
+        try:
+            capture = self._open_capture(str(self._path), cv2.CAP_FFMPEG)
+        except (cv2.error, UnicodeError) as error:
+            raise SourceError(f"{self._path} cannot be opened: {error}") from None
+        if not capture.isOpened():
+            raise SourceError(
+                f"{self._path} cannot be read as a film: it is damaged, cut off, or of a kind OpenCV does not know",
+                "Look at it with another player, or convert it to MP4 with H.264.",
+            )
+        self._capture = Handle[Any](capture, lambda opened: opened.release())
+        self._rate = _sane(capture.get(cv2.CAP_PROP_FPS)) or RATE_IF_UNKNOWN
+        self._announced = int(_sane(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
+        self._in_film = 0
+        self._first_s: float | None = None
+        self._latest_s = -1.0
+
+    def _next_frame(self) -> tuple[Any, float] | None:
+        """Pixels and time stamp in seconds, behind a damaged place if need be; None at the end or when closed."""
+        for _ in range(TRIES_AT_DAMAGE):
+            got = self._capture.use(_next_frame) if self._capture is not None else None
+            if got is not None or self._closed.is_set() or not self._is_short():
+                return got
+        return None
+
+    def _is_short(self) -> bool:
+        return self._in_film < self._announced - SHORT_BY_FRAMES or self._in_film == 0
+
+    def _comes_again(self) -> bool:
+        """At the end of the film: whether it has begun again. Raises SourceError, final, when it was short."""
+        short = self._is_short()
+        reason = (
+            f"{self._path} ended after {self._in_film} of the {self._announced} frames it announces: "
+            "it is damaged or cut off"
+        )
+        if not self._repeat or self._in_film == 0:
+            if short:
+                raise SourceError(reason, final=True)
+            return False
+        if short and not self._told_short:
+            self._told_short = True
+            log.warning("camera %s: %s; it begins again", self.name, reason)
+        self._begins_s += self._latest_s + 1 / (self._wanted_rate or self._rate or RATE_IF_UNKNOWN)
+        self._opening += 1
+        self._begin()
+        return not self._closed.is_set()
+
+    def _position_s(self, stamp_s: float) -> float:
+        """Where the frame just read stands, in seconds from the first one; always later than the one before it."""
+        rate = self._rate or RATE_IF_UNKNOWN
+        if self._wanted_rate is not None:
+            in_film_s = self._in_film / self._wanted_rate
+        else:
+            if self._first_s is None:
+                self._first_s = stamp_s
+            in_film_s = stamp_s - self._first_s
+            if not math.isfinite(in_film_s) or in_film_s <= self._latest_s:
+                in_film_s = 0.0 if self._in_film == 0 else self._latest_s + 1 / rate
+        self._latest_s = in_film_s
+        return self._begins_s + in_film_s
+
+    def _wait_until(self, due_s: float) -> bool:
+        """Whether it is still wanted then."""
+        while (left_s := due_s - self._clock.monotonic()) > 0 and not self._closed.is_set():
+            self._clock.wait(self._closed, left_s)
+        return not self._closed.is_set()
+
+    def _release(self) -> None:
+        capture = self._capture
+        if capture is not None:
+            capture.close()
+
+
+def _next_frame(capture: Any) -> tuple[Any, float] | None:
+    """The next frame's pixels and its time stamp in seconds; None at the end, or where OpenCV can go no further."""
+    try:
+        got, pixels = capture.read()
+    except cv2.error:
+        return None
+    return (pixels, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000) if got else None
+
+
+def _sane(value: float) -> float:
+    """What a file says of itself, 0 where that is nonsense."""
+    return value if math.isfinite(value) and 0 < value < 1e9 else 0.0

@@ -1,0 +1,56 @@
+"""`iris check`"""
+
+import os
+
+import typer
+
+from iris_camera.cli.settings_flags import (
+    EXIT_USAGE,
+    ConfigFile,
+    Detector,
+    Outbox,
+    Port,
+    Records,
+    Server,
+    Source,
+    tell,
+    tell_errors,
+)
+from iris_camera.config import ConfigError, Flags, find_file
+from iris_camera.config.cautions import cautions
+from iris_camera.config.reading import read_with_origins
+from iris_camera.config.summary import summary
+from iris_camera.config.trial import try_out
+
+
+def check(
+    config: ConfigFile = None,
+    source: Source = None,
+    detector: Detector = None,
+    server: Server = None,
+    records: Records = None,
+    outbox: Outbox = None,
+    port: Port = None,
+) -> None:
+    """Say what is wrong with the settings, line by line, and what would run; nothing is started or written.
+
+    Models are loaded, films opened, keys and secrets read, folders looked at; cameras and servers are not called.
+    Exit status 0 if `iris run` with the same flags would work as far as can be told, else 2.
+    """
+    file = find_file(config)
+    try:
+        reading = read_with_origins(file, os.environ, Flags(source, detector, server, records, outbox, port))
+        wrong = try_out(reading)
+    except ConfigError as error:
+        tell_errors(error.problems, "check")
+        raise typer.Exit(EXIT_USAGE) from None
+    if wrong:
+        tell_errors(wrong, "check")
+        raise typer.Exit(EXIT_USAGE)
+    for line in summary(reading.config):
+        typer.echo(line)
+    found = cautions(reading)
+    for caution in found:
+        tell("caution", caution)
+    noted = f"; {'one caution' if len(found) == 1 else f'{len(found)} cautions'}" if found else ""
+    typer.echo(f"{file or 'The settings'}: can be used{noted}.")

@@ -1,0 +1,221 @@
+"""`iris model`: what a model makes of a picture, before a line depends on it."""
+
+import statistics
+import time
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import numpy as np
+import typer
+
+from iris_camera.inspection.detector import Detector
+from iris_camera.inspection.findings import Detection, Image
+from iris_camera.inspection.making import make_detector
+from iris_camera.inspection.model import CPU, Model, ModelError, Running
+from iris_camera.inspection.onnx import OnnxDetector
+from iris_camera.inspection.settings import (
+    BoxOrder,
+    BoxUnits,
+    Colour,
+    DetectorSettings,
+    Fit,
+    Layout,
+    ModelOutputSettings,
+    PictureInputSettings,
+    Scaling,
+    Style,
+)
+from iris_camera.web.picture import Mark, Picture, encode
+
+EXIT_DOES_NOT_FIT = 2
+GREY_SIZE = (720, 1280)
+TINY_PIXELS = 2.0
+
+application = typer.Typer(help="Look at models.", no_args_is_help=True)
+
+
+@application.callback()
+def model() -> None:
+    """Look at models."""
+
+
+def _three(text: str) -> tuple[float, float, float]:
+    try:
+        first, second, third = (float(each) for each in text.split(","))
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is not three numbers such as 123.7,116.3,103.5") from None
+    return first, second, third
+
+
+Option = typer.Option
+File = Annotated[str, typer.Argument(help="An .onnx file, haar:NAME (haar:frontalface_default, haar:my.xml), or hog.")]
+PictureFile = Annotated[Path | None, Option("--picture", help="A picture or a video; without, an empty grey one.")]
+Frame = Annotated[int, Option(min=0, help="Which frame of a video, from 0.")]
+Output = Annotated[Path | None, Option(help="Where to write the picture with the boxes, a JPEG.")]
+Runs = Annotated[int, Option(min=1, max=1000, help="How often to run for the time.")]
+LabelsFile = Annotated[Path | None, Option("--labels", help="A text file, one label a line.")]
+LabelOption = Annotated[str, Option("--label", help="What to call what a detector without classes finds.")]
+ScoreMin = Annotated[float, Option(help="What is less likely is left out, 0 to 1.")]
+IouMax = Annotated[float | None, Option(help="Of two of a label that overlap more, the better stays, 0 to 1.")]
+StyleOption = Annotated[Style, Option("--style", help="The family of its outputs.")]
+Names = Annotated[str, Option("--outputs", help="Names of its outputs: boxes,scores,classes,count.")]
+BoxOrderOption = Annotated[BoxOrder, Option("--box-order", help="What a box's four numbers are.")]
+BoxUnitsOption = Annotated[BoxUnits, Option("--box-units", help="Pixels of its input, or 0 to 1 of it.")]
+FirstClass = Annotated[int | None, Option(help="Number of the class the labels begin with, 0 or 1.")]
+Width = Annotated[int | None, Option(help="Pixels, where the model leaves its input's width open.")]
+Height = Annotated[int | None, Option(help="Pixels, where the model leaves its input's height open.")]
+LayoutOption = Annotated[Layout, Option("--layout", help="Order of batch, channels, rows, columns.")]
+ColourOption = Annotated[Colour, Option("--colour", help="Order of the channels.")]
+ScalingOption = Annotated[Scaling, Option("--scaling", help="The values it takes.")]
+Mean = Annotated[str, Option(help="Of --scaling mean-std: three pixel values, 0 to 255.")]
+Std = Annotated[str, Option(help="Of --scaling mean-std: three pixel values, 0 to 255.")]
+FitOption = Annotated[Fit, Option("--fit", help="How a picture of another size is fitted in.")]
+Provider = Annotated[str, Option(help="What onnxruntime runs it on.")]
+Threads = Annotated[int, Option(min=1, help="That the model may use.")]
+
+
+@application.command()
+def check(  # noqa: PLR0913, PLR0917 - one parameter an option, and typer calls it by name
+    file: File,
+    picture: PictureFile = None,
+    frame: Frame = 0,
+    output: Output = None,
+    runs: Runs = 20,
+    labels: LabelsFile = None,
+    label: LabelOption = "",
+    score_min: ScoreMin = 0.5,
+    iou_max: IouMax = None,
+    style: StyleOption = "auto",
+    outputs: Names = "",
+    box_order: BoxOrderOption = "auto",
+    box_units: BoxUnitsOption = "auto",
+    first_class: FirstClass = None,
+    width: Width = None,
+    height: Height = None,
+    layout: LayoutOption = "auto",
+    colour: ColourOption = "auto",
+    scaling: ScalingOption = "auto",
+    mean: Mean = "0,0,0",
+    std: Std = "1,1,1",
+    fit: FitOption = "letterbox",
+    provider: Provider = CPU,
+    threads: Threads = 1,
+) -> None:
+    """Run a detector on a picture: what it takes and answers, what is made of that, what it finds, how long it takes.
+
+    Exit status 0 if it fits, 2 if it does not load or does not fit.
+    """
+    names = tuple(name.strip() for name in outputs.split(",") if name.strip())
+    try:
+        inputs = PictureInputSettings(width, height, layout, colour, scaling, _three(mean), _three(std), fit)
+        meaning = ModelOutputSettings(style, names, box_order, box_units, first_class)
+        settings = _settings(file, labels, label, score_min, iou_max, inputs, meaning)
+        cv2.setNumThreads(threads)
+        running = Running(provider, threads)
+        typer.echo(f"model       {file}")
+        _tell_declared(settings, running)
+        detector = make_detector(settings, running)
+        _tell_made(detector, threads)
+        image = _image(picture, frame)
+        found, times_s = _run(detector, image, runs)
+        _tell_found(found, times_s)
+        if output is not None:
+            output.write_bytes(encode(Picture(frame, image, tuple(map(_mark, found)))))
+            typer.echo(f"written     {output}")
+    except (ModelError, ValueError, OSError) as error:
+        typer.echo(f"iris model check: {error}", err=True)
+        raise typer.Exit(EXIT_DOES_NOT_FIT) from None
+
+
+def _settings(
+    file: str,
+    labels: Path | None,
+    label: str,
+    score_min: float,
+    iou_max: float | None,
+    inputs: PictureInputSettings,
+    meaning: ModelOutputSettings,
+) -> DetectorSettings:
+    if file == "hog":
+        return DetectorSettings("hog", None, labels, label, score_min, iou_max)
+    if file.startswith("haar:"):
+        cascade = file.removeprefix("haar:")
+        return DetectorSettings("haar", None, labels, label, score_min, iou_max, cascade=cascade)
+    return DetectorSettings("onnx", Path(file), labels, label, score_min, iou_max, inputs, meaning)
+
+
+def _image(path: Path | None, frame: int) -> Image:
+    """Raises OSError when it is no picture and no video, or has no such frame."""
+    if path is None:
+        typer.echo("picture     an empty grey one of 1280x720: give --picture to see what it finds")
+        return np.full((*GREY_SIZE, 3), 128, np.uint8)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no picture or video at {path}")
+    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if cv2.haveImageReader(str(path)) else _frame_of(path, frame)
+    if image is None:
+        raise OSError(f"{path} is no picture or video that OpenCV can read, or has no frame {frame}")
+    image = np.asarray(image, np.uint8)
+    typer.echo(f"picture     {path}, {image.shape[1]}x{image.shape[0]}")
+    return image
+
+
+def _frame_of(path: Path, frame: int) -> Image | None:
+    video = cv2.VideoCapture(str(path))
+    try:
+        image = None
+        for _ in range(frame + 1):  # seeking lands on key frames in some formats; reading does not
+            read, image = video.read()
+            if not read:
+                return None
+        return None if image is None else np.asarray(image, np.uint8)
+    finally:
+        video.release()
+
+
+def _run(detector: Detector, image: Image, runs: int) -> tuple[list[Detection], list[float]]:
+    """What it found, and the seconds of each run; the first one, which allocates, is left out if there are more."""
+    times_s = []
+    found: list[Detection] = []
+    for _ in range(runs + 1):
+        begun_s = time.perf_counter()
+        found = detector.detect(image)
+        times_s.append(time.perf_counter() - begun_s)
+    return found, times_s[1:]
+
+
+def _tell_declared(settings: DetectorSettings, running: Running) -> None:
+    """What the file says of itself, told before it is held against anything: who has to declare needs it."""
+    if settings.model is None:
+        return
+    declared = Model(settings.model, running)
+    typer.echo(f"input       {declared.input}")
+    for each in declared.outputs:
+        typer.echo(f"output      {each}")
+
+
+def _tell_made(detector: Detector, threads: int) -> None:
+    if isinstance(detector, OnnxDetector):
+        typer.echo(f"takes       {detector.input}")
+        typer.echo(f"answers     {detector.style}")
+        names = detector.labels.names
+        shown = ", ".join(names[:8]) + (" .." if len(names) > 8 else "")
+        typer.echo(f"labels      {f'{len(names)} from {detector.labels.origin}: {shown}' if names else 'none'}")
+    typer.echo(f"runs on     {detector.provider}, {threads} thread{'s' if threads > 1 else ''}")
+
+
+def _tell_found(found: list[Detection], times_s: list[float]) -> None:
+    typer.echo(f"found       {len(found) or 'nothing'}")
+    for each in found:
+        box = each.box
+        place = f"x {box.x:.1f} y {box.y:.1f} width {box.width:.1f} height {box.height:.1f}"
+        typer.echo(f"  {each.label:20} {each.score:.3f}  {place}")
+    if found and all(max(each.box.width, each.box.height) < TINY_PIXELS for each in found):
+        typer.echo(f"  every box is below {TINY_PIXELS:g} pixels: if they are 0 to 1, give --box-units normalised")
+    median_ms = 1e3 * statistics.median(times_s)
+    typer.echo(f"time        {median_ms:.2f} ms a picture, median of {len(times_s)}, preparing and decoding included")
+
+
+def _mark(detection: Detection) -> Mark:
+    box = detection.box
+    return Mark(box.x, box.y, box.width, box.height, f"{detection.label} {detection.score:.2f}")

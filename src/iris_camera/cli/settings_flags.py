@@ -1,0 +1,47 @@
+"""The flags that stand over the settings file, alike for every verb that reads the settings."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from iris_camera.config import Problem
+
+EXIT_USAGE = 2
+
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--config",
+        metavar="FILE",
+        help="The settings file [$IRIS_CONFIG, else ./iris.toml, else /etc/iris/iris.toml].",
+    ),
+]
+Source = Annotated[
+    str | None,
+    typer.Option(metavar="SOURCE", help="Where the pictures come from: file:VIDEO, dir:FOLDER, usb:0, rtsp://HOST/..."),
+]
+Detector = Annotated[
+    str | None, typer.Option(metavar="DETECTOR", help="What finds things: haar (faces), hog (people), or FILE.onnx.")
+]
+Server = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A JSON file of one SFTP server, for cameras that name no other [$IRIS_SERVER]."),
+]
+Records = Annotated[Path | None, typer.Option(metavar="FOLDER", help="The record files' folder [$IRIS_RECORDS].")]
+Outbox = Annotated[Path | None, typer.Option(metavar="FOLDER", help="The outbox's folder [$IRIS_OUTBOX].")]
+Port = Annotated[int | None, typer.Option(min=0, max=65535, help="The page's port [$IRIS_PORT, 5000].")]
+
+
+def tell_errors(problems: Sequence[Problem], verb: str) -> None:
+    """Each problem on a line of its own, then how many there are."""
+    for problem in problems:
+        tell("error", problem)
+    count = len(problems)
+    typer.echo(f"iris {verb}: {'one mistake' if count == 1 else f'{count} mistakes'} in the settings.", err=True)
+
+
+def tell(what: str, problem: Problem) -> None:
+    """`iris.toml:12: error: ...`, as compilers do, so that editors find the line."""
+    typer.echo(f"{problem.origin}: {what}: {problem.words}", err=True)

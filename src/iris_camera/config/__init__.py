@@ -1,0 +1,21 @@
+"""The settings: `Config` is their value, `read` makes one of file, environment and flags."""
+
+from iris_camera.config.over_the_file import Flags
+from iris_camera.config.problem import ConfigError, Problem
+from iris_camera.config.reading import find_file, read
+from iris_camera.config.sections import CameraSettings, Config, LogSettings, OutboxSettings, WebSettings
+from iris_camera.config.servers import ServerSettings
+
+__all__ = [
+    "CameraSettings",
+    "Config",
+    "ConfigError",
+    "Flags",
+    "LogSettings",
+    "OutboxSettings",
+    "Problem",
+    "ServerSettings",
+    "WebSettings",
+    "find_file",
+    "read",
+]

@@ -1,0 +1,121 @@
+"""What can be used as it is, and is worth a word all the same: said by `iris check` and at each start of `iris run`."""
+
+import ipaddress
+import stat
+from collections.abc import Iterator
+
+from iris_camera.config.given import dotted
+from iris_camera.config.problem import Origin, Problem
+from iris_camera.config.reading import Reading
+from iris_camera.config.sections import Config
+from iris_camera.inspection.settings import DetectorSettings
+
+OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
+
+
+def cautions(reading: Reading) -> list[Problem]:
+    """In the order of the file."""
+    found = [
+        *_of_what_is_missing(reading),
+        *_of_cameras(reading),
+        *_of_servers(reading),
+        *_of_plain_secrets(reading),
+        *_of_the_page(reading),
+    ]
+    return sorted(found)
+
+
+def _of_what_is_missing(reading: Reading) -> Iterator[Problem]:
+    config = reading.config
+    if reading.file is None and not reading.has("cameras", next(iter(config.cameras)), "source"):
+        yield Problem(
+            Origin("no settings file"),
+            "there is no iris.toml here and none in /etc/iris, so the made-up line runs; "
+            "`iris example > iris.toml` begins a file, `iris run --source file:VIDEO` looks at a film",
+        )
+    if not config.servers:
+        yield Problem(
+            _whole(reading),
+            f"no server is given ([servers.NAME], --server or IRIS_SERVER), so records wait in {config.records_dir}",
+        )
+    if not any(camera.enabled for camera in config.cameras.values()):
+        yield Problem(reading.origin("cameras"), "no camera is enabled, so nothing is looked at")
+
+
+def _of_cameras(reading: Reading) -> Iterator[Problem]:
+    config = reading.config
+    for name, camera in config.cameras.items():
+        if camera.kind != "synthetic" and _is_the_demos(config.inspection_of(name).detector):
+            yield Problem(
+                reading.origin("cameras", name, "source"),
+                f"cameras.{name} is looked at by the demo's own detector, which knows the parts of the made-up line "
+                "only: choose one in [inspection.detector], or with --detector haar, hog or FILE.onnx",
+            )
+
+
+def _is_the_demos(detector: DetectorSettings) -> bool:
+    return detector.kind == "onnx" and detector.model is None
+
+
+def _of_servers(reading: Reading) -> Iterator[Problem]:
+    servers = reading.config.servers
+    for name, server in servers.items():
+        if server.host_key_policy == "off" and not server.host_key:
+            yield Problem(
+                reading.origin("servers", name, "host_key_policy"),
+                f'servers.{name}.host_key_policy is "off": the server\'s key is not checked, so anybody on the way '
+                "can pose as it and keep the files; give its host_key",
+            )
+    for name, twin in _same_account(reading.config):
+        yield Problem(
+            reading.origin("servers", twin),
+            f"servers.{twin} is the account {servers[twin].account} of servers.{name} with other credentials or "
+            "another host key; an account has one of each, and those given last count for both",
+        )
+
+
+def _same_account(config: Config) -> Iterator[tuple[str, str]]:
+    first: dict[str, str] = {}
+    for name, server in config.servers.items():
+        earlier = first.setdefault(server.account, name)
+        if _proof(config, earlier) != _proof(config, name):
+            yield earlier, name
+
+
+def _proof(config: Config, name: str) -> tuple[str, ...]:
+    server = config.servers[name]
+    return (server.password, server.private_key, server.passphrase, server.host_key, server.host_key_policy)
+
+
+def _of_plain_secrets(reading: Reading) -> Iterator[Problem]:
+    if reading.file is None or not reading.file.stat().st_mode & OTHERS_MAY_READ:
+        return
+    for path in reading.plain_secrets:
+        origin = reading.origin(*path)
+        if origin.place == str(reading.file):
+            yield Problem(
+                origin,
+                f"{dotted(path)} stands here as it is, and others than the file's owner may read this file: "
+                f'chmod 600 {reading.file}, or give {{ file = "..." }}, {{ command = [...] }} or '
+                '{ environment = "..." }',
+            )
+
+
+def _of_the_page(reading: Reading) -> Iterator[Problem]:
+    host = reading.config.web.host
+    if not _is_loopback(host):
+        yield Problem(
+            reading.origin("web", "host"),
+            f'web.host is "{host}": whoever reaches this machine sees the page, which asks nobody to log in',
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _whole(reading: Reading) -> Origin:
+    return Origin(str(reading.file)) if reading.file else Origin("no settings file")

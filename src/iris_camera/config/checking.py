@@ -1,0 +1,212 @@
+"""From what was given to the sections' own values, and everything that is wrong on the way.
+
+Each table is made by itself, and after a mistake once more without the value at fault, so that one look shows all
+mistakes: the type of one key and the range of another. What would only follow from a mistake that was already told
+(a key missing because its name is misspelt, a value that does not go with one that was wrong) is not told again.
+"""
+
+import dataclasses
+import functools
+import json
+import re
+from typing import Any, get_args
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from iris_camera import logs
+from iris_camera.camera.settings import Kind
+from iris_camera.config.given import Given, dotted
+from iris_camera.config.problem import did_you_mean
+from iris_camera.config.schema import (
+    NAMED,
+    Key,
+    expected,
+    fields_of,
+    keys_below,
+    named_tables_of,
+    table_of,
+    with_defaults,
+)
+from iris_camera.config.secret_reference import FORMS
+from iris_camera.config.sections import Config
+from iris_camera.config.toml_lines import KeyPath
+
+SHOWN_CHARACTERS_MAX = 60
+_adapter = functools.cache(TypeAdapter)
+
+
+def remove_unknown(given: Given, table: type = Config, path: KeyPath = ()) -> None:
+    """Tell of each key that is none, and of each value that had to be a table; take them out."""
+    keys = fields_of(table)
+    for name, value in list(given.table(path).items()):
+        here = (*path, name)
+        if name not in keys:
+            given.wrong(here, f"{dotted(here)} is no setting{_meant(name, keys, path)}")
+            given.drop(here)
+            continue
+        inner, named = table_of(keys[name].type), named_tables_of(keys[name].type)
+        if (inner or named) and not isinstance(value, dict):
+            example = f"[{dotted(here)}.NAME]" if named else f"[{dotted(here)}]"
+            given.wrong(here, f"{dotted(here)} is {found(value)}: expected a table, {example}")
+            given.drop(here)
+        elif inner:
+            remove_unknown(given, inner, here)
+        elif named:
+            _remove_unknown_in_each(given, named, here)
+
+
+def _remove_unknown_in_each(given: Given, named: type, path: KeyPath) -> None:
+    for name, value in list(given.table(path).items()):
+        here = (*path, name)
+        if isinstance(value, dict):
+            remove_unknown(given, named, here)
+        else:
+            belongs = f"; {name} belongs in a table with a name" if name in fields_of(named) else ""
+            given.wrong(here, f"{dotted(here)} is {found(value)}: expected a table, [{dotted(path)}.NAME]{belongs}")
+            given.drop(here)
+
+
+def _meant(name: str, keys: dict[str, Key], path: KeyPath) -> str:
+    """What the key was probably to be: a name that is close, else the table where it would be at home."""
+    if close := did_you_mean(name, keys):
+        return close
+    if homes := _homes(name, path):
+        return f"; it belongs in {' or '.join(homes)}"
+    return f"; known are {', '.join(keys)}"
+
+
+def _homes(name: str, path: KeyPath) -> list[str]:
+    """The tables that have such a key: those within the one it was found in, else all of them."""
+    here = (*path[:1], NAMED, *path[2:]) if path[:1] in {("cameras",), ("servers",)} and len(path) > 1 else path
+    tables = dict.fromkeys(key.path[:-1] for key in keys_below(Config) if key.name == name)
+    within = [table for table in tables if table[: len(here)] == here]
+    if within and here:
+        return [f"[{dotted((*path, *table[len(here) :]))}]" for table in within]
+    return [f"[{'.'.join(table)}]" for table in tables if table[:3] != ("cameras", NAMED, "inspection")]
+
+
+def make(given: Given, table: type, path: KeyPath) -> Any:
+    """The table's value, or None when it cannot be made. Every mistake in it is told."""
+    told = _dropped_before(given, path)
+    while True:
+        try:
+            whole = with_defaults(given.table(path), table)
+            return _adapter(table).validate_json(json.dumps(whole, default=str), strict=True)
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+        dropped = False
+        for detail in details:
+            dropped |= _tell(given, table, path, detail, told)
+        if not dropped:
+            return None
+
+
+def _dropped_before(given: Given, path: KeyPath) -> set[str]:
+    """Names of keys below `path` that were told of already and taken out."""
+    return {str(name) for known in given.dropped if known[: len(path)] == path for name in known[len(path) :]}
+
+
+def _tell(given: Given, table: type, path: KeyPath, detail: ErrorDetails, told: set[str]) -> bool:
+    """Whether a value was taken out, so that it is worth trying again."""
+    place = (*path, *detail["loc"])
+    if detail["type"] == "value_error":
+        return _tell_of_table(given, place, str(detail["ctx"]["error"]), told)
+    if detail["type"] == "missing":
+        return _tell_of_missing(given, place, fields_of(table)[str(place[-1])], told)
+    wrong_key = _key_of(table, detail["loc"])
+    is_element = isinstance(place[-1], int)
+    at = place[:-1] if is_element else place
+    given.wrong(place, f"{dotted(at)} {_is_wrong(detail, wrong_key, is_element=is_element)}")
+    told.add(str(at[-1]))
+    return given.drop(at)
+
+
+def _tell_of_missing(given: Given, place: KeyPath, key: Key, told: set[str]) -> bool:
+    """And stand something in for it, so that the rest of the table is looked at too."""
+    if not _is_misspelt(given, place):
+        given.wrong(place, f"{dotted(place)} is missing: expected {key.doc}")
+    told.add(key.name)
+    given.table(place[:-1])[key.name] = key.example
+    return True
+
+
+def _is_wrong(detail: ErrorDetails, key: Key | None, *, is_element: bool) -> str:
+    value = detail["input"]
+    if key is None:
+        return f"cannot be used: {detail['msg']}"
+    if key.is_secret:
+        return f"is {_sort_of(value)}: expected {FORMS}"
+    holds = "holds" if is_element else "is"
+    words = f"{holds} {found(value)}: expected {expected(key.type)}"
+    if detail["type"] == "literal_error" and isinstance(value, str):
+        words += did_you_mean(value, _choices(key))
+    return words
+
+
+def _tell_of_table(given: Given, table_path: KeyPath, message: str, told: set[str]) -> bool:
+    """A room's own refusal: it names its keys in words, which says where to point."""
+    words = re.findall(r"[A-Za-z_0-9]+", message)
+    if told.intersection(words):
+        return False  # it follows from what was said already
+    here = given.table(table_path)
+    at_fault = next((word for word in words if word in here), None)
+    if at_fault is None and len(table_path) == 2 and table_path[0] == "cameras" and "source" in here:
+        at_fault = "source"  # what a camera's settings say without naming a key, they say of its source
+    message = logs.without_secrets(message)
+    if at_fault is None:
+        given.wrong(table_path, f"{dotted(table_path)}: {message}")
+        return False
+    if message.startswith(f"{at_fault} "):
+        message = f"{dotted(table_path)}.{message}"
+    else:
+        message = f"{dotted(table_path)}.{at_fault}: {message}"
+    if at_fault == "source":
+        message += _meant_source(here["source"])
+    given.wrong((*table_path, at_fault), message)
+    told.add(at_fault)
+    return given.drop((*table_path, at_fault))
+
+
+def _meant_source(source: str) -> str:
+    kind, kinds = source.partition(":")[0], get_args(Kind)
+    return "" if kind in kinds else did_you_mean(kind, kinds)
+
+
+def _key_of(table: type, location: tuple[str | int, ...]) -> Key | None:
+    key: Key | None = None
+    current: type | None = table
+    for name in location:
+        if isinstance(name, int):
+            break
+        if current is None or name not in fields_of(current):
+            return None
+        key = fields_of(current)[name]
+        current = table_of(key.type)
+    return key
+
+
+def _is_misspelt(given: Given, place: KeyPath) -> bool:
+    """Whether an unknown key of that table was taken for this one."""
+    beside = [known for known in given.dropped if known[:-1] == place[:-1]]
+    return any(did_you_mean(str(known[-1]), [str(place[-1])]) for known in beside)
+
+
+def _choices(key: Key) -> list[str]:
+    return re.findall(r'"([^"]*)"', expected(key.type))
+
+
+def found(value: Any) -> str:
+    """A value as an error shows it."""
+    if isinstance(value, str):
+        text = logs.without_secrets(value)
+        text = text if len(text) <= SHOWN_CHARACTERS_MAX else text[:SHOWN_CHARACTERS_MAX] + "..."
+        return json.dumps(text, ensure_ascii=False)
+    if isinstance(value, bool | int | float):
+        return json.dumps(value)
+    return _sort_of(value)
+
+
+def _sort_of(value: Any) -> str:
+    sorts = {str: "a text", bool: "true or false", int: "a number", float: "a number", list: "a list", dict: "a table"}
+    return sorts.get(type(value), "a date or time" if not dataclasses.is_dataclass(value) else "a table")

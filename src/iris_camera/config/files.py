@@ -1,0 +1,81 @@
+"""Reading the two kinds of file: `iris.toml`, and the JSON file of one server that IRIS_SERVER names."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from iris_camera.config.given import Given
+from iris_camera.config.problem import Origin
+from iris_camera.config.toml_lines import KeyPath, lines_of_keys
+
+# What tomllib says, and what whoever wrote the line most likely meant.
+_SYNTAX_HINTS = {
+    "Invalid value": 'a value is a text in quotes ("..."), a number, true, false or a list',
+    "Unescaped '\\' in a string": "write \\\\ for one \\, or put the text in 'single quotes'",
+    "Invalid hex value": "write \\\\ for one \\, or put the text in 'single quotes'",
+    "Illegal character '\\n'": "the closing quote is missing",
+    "Cannot overwrite a value": "this key stands there already, further up",
+    "Cannot declare": "this table stands there already, further up",
+    "Expected '=' after a key": 'a setting is written key = value; a text needs quotes ("...")',
+    "Unterminated string": "the closing quote is missing",
+    "Expected newline or end of document": "one setting a line; a text with blanks in it needs quotes",
+}
+
+
+def read_toml(path: Path, given: Given) -> None:
+    """Into `given`, with the line of each key. What cannot be read is a problem there."""
+    text = _text_of(path, given, "the settings file")
+    if text is None:
+        return
+    try:
+        given.tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        given.wrong((), *_syntax_error(path, text, str(error)))
+        return
+    given.note({key: Origin(str(path), line) for key, line in lines_of_keys(text).items()})
+
+
+def read_server_json(path: Path, key: KeyPath, given: Given, named_by: Origin) -> None:
+    """Into `given` at `key`. `named_by` is what a file that is not there is blamed on."""
+    text = _text_of(path, given, "the server file", named_by)
+    if text is None:
+        return
+    try:
+        info = json.loads(text)
+    except json.JSONDecodeError as error:
+        given.wrong(key, f"the server file is no JSON: {error.msg}", Origin(str(path), error.lineno))
+        return
+    if not isinstance(info, dict):
+        given.wrong(key, 'the server file holds no object: expected { "host": "...", ... }', Origin(str(path), 1))
+        return
+    given.put(key, {name: value for name, value in info.items() if value is not None}, Origin(str(path), 1))
+    given.note({(*key, name): Origin(str(path), _line_in_json(text, name)) for name in info})
+
+
+def _text_of(path: Path, given: Given, what: str, named_by: Origin | None = None) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        place = f"{what} {path} " if named_by else f"{what} "
+        given.wrong((), f"{place}cannot be read: {error.strerror}", named_by or Origin(str(path)))
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        given.wrong((), f"{what} is not written in UTF-8; save it as UTF-8 text", Origin(str(path), line))
+    return None
+
+
+def _syntax_error(path: Path, text: str, message: str) -> tuple[str, Origin]:
+    """The sentence and the place, of a message such as `Invalid value (at line 3, column 10)`."""
+    found = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
+    reason = message[: found.start()] if found else message
+    line = int(found[1]) if found and found[1] else max(1, len(text.splitlines()))
+    hint = next((meant for said, meant in _SYNTAX_HINTS.items() if reason.startswith(said)), "")
+    column = f" at column {found[2]}" if found and found[2] else ""
+    return f"this is no TOML: {reason}{column}{'; ' + hint if hint else ''}", Origin(str(path), line)
+
+
+def _line_in_json(text: str, name: Any) -> int:
+    found = re.search(rf"{re.escape(json.dumps(name))}\s*:", text)
+    return text.count("\n", 0, found.start()) + 1 if found else 1

@@ -1,0 +1,150 @@
+"""What stands over the file: environment variables, then flags.
+
+A variable is named after its key: IRIS_WEB__PORT is `port` in `[web]`, IRIS_INSPECTION__DETECTOR__KIND is `kind` in
+`[inspection.detector]`. A few have a short name besides, as they always had. An empty variable counts as not set, for
+that is how a container leaves one out. A name with two underscores that is no key is an error, like a misspelt key in
+the file; without them it may belong to another program, and is left alone.
+"""
+
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iris_camera.config.files import read_server_json
+from iris_camera.config.given import Given
+from iris_camera.config.problem import Origin, did_you_mean
+from iris_camera.config.schema import NAMED, Key, keys_below, without_none
+from iris_camera.config.sections import DEFAULT_CAMERA, DEFAULT_SERVER, Config
+
+PREFIX = "IRIS_"
+SHORT_NAMES = {
+    "IRIS_RECORDS": ("records", "folder"),
+    "IRIS_OUTBOX": ("outbox", "folder"),
+    "IRIS_PORT": ("web", "port"),
+}
+CONFIG_VARIABLE = "IRIS_CONFIG"
+SERVER_VARIABLE = "IRIS_SERVER"  # a JSON file of one server, which gets the name "default"
+PROJECT_VARIABLE = "IRIS_PROJECT"  # of every camera
+DETECTOR_KINDS = ("haar", "hog", "onnx")
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the command line may say; None: nothing."""
+
+    source: str | None = None
+    detector: str | None = None
+    server: Path | None = None
+    records: Path | None = None
+    outbox: Path | None = None
+    port: int | None = None
+
+
+def variables() -> dict[str, Key]:
+    """Every variable with a regular name: the scalar keys and lists of the sections that have no names in them."""
+    return {
+        PREFIX + "__".join(key.path).upper(): key
+        for key in keys_below(Config)
+        if NAMED not in key.path and not key.is_secret
+    }
+
+
+def apply_environment(given: Given, environment: Mapping[str, str]) -> None:
+    for name, path in SHORT_NAMES.items():
+        if text := environment.get(name):
+            given.put(path, _value(text, _key_at(path)), Origin(name))
+    regular = variables()
+    for name, text in environment.items():
+        if not text or not name.startswith(PREFIX) or "__" not in name:
+            continue
+        if name in regular:
+            given.put(regular[name].path, _value(text, regular[name]), Origin(name))
+        else:
+            given.wrong((), f"{name} is no setting{did_you_mean(name, regular)}", Origin(name))
+    if project := environment.get(PROJECT_VARIABLE):
+        for camera in _cameras(given):
+            given.put(("cameras", camera, "project"), project, Origin(PROJECT_VARIABLE))
+    if server := environment.get(SERVER_VARIABLE):
+        origin = Origin(SERVER_VARIABLE)
+        read_server_json(Path(server).expanduser(), ("servers", DEFAULT_SERVER), given, origin)
+
+
+def apply_flags(given: Given, flags: Flags) -> None:
+    if flags.records is not None:
+        given.put(("records", "folder"), str(flags.records), Origin("--records"))
+    if flags.outbox is not None:
+        given.put(("outbox", "folder"), str(flags.outbox), Origin("--outbox"))
+    if flags.port is not None:
+        given.put(("web", "port"), flags.port, Origin("--port"))
+    if flags.server is not None:
+        read_server_json(flags.server, ("servers", DEFAULT_SERVER), given, Origin("--server"))
+    if flags.source is not None:
+        _apply_source(given, flags.source)
+    if flags.detector is not None:
+        _apply_detector(given, flags.detector)
+
+
+def _apply_source(given: Given, source: str) -> None:
+    origin, cameras = Origin("--source"), _cameras(given)
+    if len(cameras) > 1:
+        names = ", ".join(cameras)
+        given.wrong((), f"--source says nothing of which camera, and there are {names}: change the file", origin)
+        return
+    (camera,) = cameras
+    for key in ("username", "password"):  # those of the address that is no longer asked
+        given.drop(("cameras", camera, key))
+    given.put(("cameras", camera, "source"), source, origin)
+
+
+def _apply_detector(given: Given, detector: str) -> None:
+    """Of every camera. What the file says of a detector of the same kind stays."""
+    origin = Origin("--detector")
+    is_file = detector.endswith(".onnx") or (detector not in DETECTOR_KINDS and Path(detector).is_file())
+    if not is_file and detector not in DETECTOR_KINDS:
+        meant = did_you_mean(detector, DETECTOR_KINDS)
+        given.wrong((), f'--detector is "{detector}": expected haar, hog or the path of an .onnx file{meant}', origin)
+        return
+    kind = "onnx" if is_file else detector
+    own = [("cameras", name, "inspection") for name in _cameras(given) if given.table(("cameras", name, "inspection"))]
+    for inspection in [("inspection",), *own]:
+        kept = given.table((*inspection, "detector"))
+        kept = {key: value for key, value in kept.items() if key != "model"} if kept.get("kind", "onnx") == kind else {}
+        chosen = {**kept, "kind": kind, **({"model": detector} if is_file else {})}
+        given.put((*inspection, "detector"), chosen, origin)
+
+
+def _cameras(given: Given) -> list[str]:
+    return list(given.table(("cameras",))) or [DEFAULT_CAMERA]
+
+
+def _key_at(path: tuple[str, ...]) -> Key:
+    return next(key for key in keys_below(Config) if key.path == path)
+
+
+def _value(text: str, key: Key) -> Any:
+    """What the text means for a key of that type; the text itself where it means nothing, for the error to show."""
+    kind = without_none(key.type)
+    if typing.get_origin(kind) is tuple:
+        inner = typing.get_args(kind)[0]
+        return [_scalar(part.strip(), inner) for part in text.split(",")]
+    return _scalar(text, kind)
+
+
+def _scalar(text: str, kind: Any) -> Any:
+    if kind is bool:
+        return {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}.get(text.lower(), text)
+    for number in _numbers(kind):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _numbers(kind: Any) -> Iterator[Any]:
+    if kind in {int, float}:
+        yield int
+    if kind is float:
+        yield float

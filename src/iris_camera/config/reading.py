@@ -1,0 +1,151 @@
+"""From file, environment and flags to one `Config`; the first wins over the second over the third, backwards.
+
+    flags > environment > file > defaults
+
+Everything that is wrong is collected and raised at once. Nothing is opened but the files the settings name for
+themselves: the settings file, a server's JSON, a secret's file or command.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iris_camera.config.checking import make, remove_unknown
+from iris_camera.config.files import read_toml
+from iris_camera.config.given import Given, dotted
+from iris_camera.config.over_the_file import CONFIG_VARIABLE, Flags, apply_environment, apply_flags
+from iris_camera.config.paths import with_paths_from
+from iris_camera.config.problem import Origin
+from iris_camera.config.schema import fields_of, named_tables_of, table_of
+from iris_camera.config.secret_reference import SecretUnavailable, fetched
+from iris_camera.config.sections import DEFAULT_CAMERA, Config, wrong_server
+from iris_camera.config.servers import is_key_text
+from iris_camera.config.toml_lines import KeyPath
+from iris_camera.records.csv_name import check_camera
+from iris_communication.sftp_uploader_thread import default_outbox_dir
+
+LOCAL_FILE = Path("iris.toml")
+SYSTEM_FILE = Path("/etc/iris/iris.toml")
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A configuration, and where each of its values was given."""
+
+    config: Config
+    file: Path | None
+    _given: Given
+
+    def origin(self, *path: str) -> Origin:
+        """Of a key, or of the nearest table around it that was given."""
+        return self._given.origin(path)
+
+    def has(self, *path: str) -> bool:
+        """Whether it was given at all."""
+        return self._given.value(path) is not None
+
+    @property
+    def plain_secrets(self) -> list[tuple[str, ...]]:
+        """The keys whose secret stands in the settings file itself."""
+        return sorted(self._given.plain_secrets)
+
+
+def find_file(named: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The settings file: the one that was named, else $IRIS_CONFIG, else ./iris.toml, else /etc/iris/iris.toml."""
+    if named is not None:
+        return named
+    if variable := environment.get(CONFIG_VARIABLE):
+        return Path(variable).expanduser()
+    return next((path for path in (LOCAL_FILE, SYSTEM_FILE) if path.is_file()), None)
+
+
+def read(path: Path | None, environment: Mapping[str, str] = os.environ, flags: Flags | None = None) -> Config:
+    """Raises ConfigError with everything that is wrong. `path` None: no file, only what is over it."""
+    return read_with_origins(path, environment, flags).config
+
+
+def read_with_origins(
+    path: Path | None, environment: Mapping[str, str] = os.environ, flags: Flags | None = None
+) -> Reading:
+    """The same, for who has to say later where a value came from."""
+    given = Given()
+    folder = Path()
+    if path is not None:
+        read_toml(path, given)
+        folder = path.parent
+        remove_unknown(given)
+        given.tree = with_paths_from(folder, given.tree, Config)
+    if not given.table(("cameras",)):
+        given.tree["cameras"] = {DEFAULT_CAMERA: {}}
+    apply_environment(given, environment)
+    apply_flags(given, flags or Flags())
+    remove_unknown(given)  # what a server's JSON file brought
+    given.tree = with_paths_from(Path(), given.tree, Config)
+    _fetch_secrets(given, folder, environment, Config, ())
+    if given.value(("outbox", "folder")) is None:
+        given.put(("outbox", "folder"), str(default_outbox_dir(environment)), Origin("the default"))
+    made = _sections(given)
+    given.raise_problems()
+    return Reading(Config(**made), path, given)
+
+
+def _sections(given: Given) -> dict[str, Any]:
+    _check_names(given)
+    made: dict[str, Any] = {}
+    for name, key in fields_of(Config).items():
+        inner, named = table_of(key.type), named_tables_of(key.type)
+        if named is not None:
+            made[name] = {each: make(given, named, (name, each)) for each in list(given.table((name,)))}
+        elif inner is not None and name in given.tree:
+            made[name] = make(given, inner, (name,))
+    return made
+
+
+def _check_names(given: Given) -> None:
+    """Of cameras, and of the servers they name; told from what was given, so that another mistake hides none."""
+    servers = list(given.table(("servers",)))
+    for camera, facts in given.table(("cameras",)).items():
+        here: KeyPath = ("cameras", camera)
+        try:
+            check_camera(camera)
+        except ValueError as error:
+            given.wrong(here, f"[{dotted(here)}]: {error}")
+        named = facts.get("server", "")
+        if isinstance(named, str) and (words := wrong_server(named, servers)):
+            given.wrong((*here, "server"), f"{dotted((*here, 'server'))} {words}")
+
+
+def _fetch_secrets(given: Given, folder: Path, environment: Mapping[str, str], table: type, path: KeyPath) -> None:
+    """Put in place of each reference the secret it stands for."""
+    for name, key in fields_of(table).items():
+        here = (*path, name)
+        inner, named = table_of(key.type), named_tables_of(key.type)
+        value = given.value(here)
+        if value is None:
+            continue
+        if inner is not None:
+            _fetch_secrets(given, folder, environment, inner, here)
+        elif named is not None:
+            for each in given.table(here):
+                _fetch_secrets(given, folder, environment, named, (*here, each))
+        elif key.is_secret:
+            _fetch_secret(given, folder, environment, here)
+
+
+def _fetch_secret(given: Given, folder: Path, environment: Mapping[str, str], path: KeyPath) -> None:
+    value = given.value(path)
+    if isinstance(value, dict):
+        try:
+            value = fetched(value, folder, environment)
+        except SecretUnavailable as error:
+            given.wrong(path, f"{dotted(path)} {error}")
+            given.drop(path)
+            return
+        given.replace(path, value)
+    elif not isinstance(value, str) or not value or (path[-1] == "private_key" and not is_key_text(value)):
+        return
+    else:
+        given.plain_secrets.add(tuple(map(str, path)))
+    given.hide(value)

@@ -1,0 +1,126 @@
+"""What keys there are, read off the dataclasses themselves: their names, types and one line of meaning.
+
+The check for unknown keys, the environment variables, the commented example and the reference all ask here, so a key
+that a room adds to its settings is in all of them at once.
+"""
+
+import dataclasses
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+NAMED = "NAME"  # stands for the name of a camera or server in the path of a key
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key: where it is, what it takes, what it means."""
+
+    path: tuple[str, ...]
+    type: Any
+    default: Any  # dataclasses.MISSING: it has to be given
+    doc: str
+    example: Any  # None: the default says enough
+    is_secret: bool
+
+    @property
+    def name(self) -> str:
+        return self.path[-1]
+
+    @property
+    def required(self) -> bool:
+        return self.default is dataclasses.MISSING
+
+
+def fields_of(table: type, defaults: Any = None) -> dict[str, Key]:
+    """Of one dataclass, in the order they are written; paths hold the name alone. `defaults` is a value of it whose
+    keys count where none is given: a table within another may begin with other values than its class has."""
+    types_of = typing.get_type_hints(table)
+    return {
+        found.name: Key(
+            path=(found.name,),
+            type=types_of[found.name],
+            default=_default(found) if defaults is None else getattr(defaults, found.name),
+            doc=found.metadata.get("doc", ""),
+            example=found.metadata.get("example"),
+            is_secret=not found.repr,
+        )
+        for found in dataclasses.fields(table)
+    }
+
+
+def keys_below(table: type, path: tuple[str, ...] = ()) -> Iterator[Key]:
+    """Every key of a dataclass and of those it is made of, tables themselves left out."""
+    for name, key in fields_of(table).items():
+        here = (*path, name)
+        if (inner := table_of(key.type)) is not None:
+            yield from keys_below(inner, here)
+        elif (named := named_tables_of(key.type)) is not None:
+            yield from keys_below(named, (*here, NAMED))
+        else:
+            yield dataclasses.replace(key, path=here)
+
+
+def with_defaults(given: Mapping[str, Any], table: type, defaults: Any = None) -> dict[str, Any]:
+    """The same settings; in each inner table that was given, what it leaves out is what its parent begins with."""
+    filled = dict(given)
+    for name, key in fields_of(table, defaults).items():
+        inner, value = table_of(key.type), given.get(name)
+        if inner is not None and isinstance(value, dict):
+            filled[name] = with_defaults(value, inner, key.default)
+        elif defaults is not None and name not in given and key.default is not None:
+            filled[name] = key.default if inner is None else with_defaults({}, inner, key.default)
+    return filled
+
+
+def table_of(kind: Any) -> type | None:
+    """The dataclass a key's value is, if it is one."""
+    kind = without_none(kind)
+    return kind if isinstance(kind, type) and dataclasses.is_dataclass(kind) else None
+
+
+def named_tables_of(kind: Any) -> type | None:
+    """The dataclass of each value, if a key holds named tables ([cameras.NAME])."""
+    if typing.get_origin(kind) in {dict, Mapping}:
+        return table_of(typing.get_args(kind)[1])
+    return None
+
+
+def without_none(kind: Any) -> Any:
+    if typing.get_origin(kind) in {typing.Union, types.UnionType}:
+        rest = [one for one in typing.get_args(kind) if one is not type(None)]
+        return rest[0] if len(rest) == 1 else kind
+    return kind
+
+
+def expected(kind: Any) -> str:
+    """What a value may be, in words."""
+    kind = without_none(kind)
+    choices = typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
+    if choices:
+        texts = [f'"{choice}"' for choice in choices]
+        return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} or {texts[-1]}"
+    if typing.get_origin(kind) is tuple:
+        inner = typing.get_args(kind)
+        if len(inner) == 2 and inner[1] is Ellipsis:
+            return "a list of texts" if inner[0] is str else "a list of numbers"
+        return f"a list of {len(inner)} numbers"
+    if table_of(kind) or named_tables_of(kind):
+        return "a table"
+    words = {
+        bool: "true or false",
+        int: "a whole number",
+        float: "a number",
+        str: "a text in quotes",
+        Path: "a path in quotes",
+    }
+    return words.get(kind, "another value")
+
+
+def _default(found: "dataclasses.Field[Any]") -> Any:
+    if found.default_factory is not dataclasses.MISSING:
+        return found.default_factory()
+    return found.default

@@ -1,0 +1,116 @@
+"""A secret that is kept elsewhere: `{ file = "..." }`, `{ command = [...] }`, `{ environment = "..." }`.
+
+It is fetched once, when the settings are read, so that whatever is wrong with it is told at start with all the rest
+and not in the night when a connection has to be made anew. An error says where the secret should have come from and
+what came instead, in numbers and names; never the text itself, nor what the command wrote.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from iris_camera.config.problem import did_you_mean, listed
+
+COMMAND_TIMEOUT_S = 10.0  # a password store that asks for a PIN nobody can type would otherwise hang the start
+SIZE_BYTES_MAX = 100_000
+KINDS = ("file", "command", "environment")
+FORMS = 'a text, or one of { file = "PATH" }, { command = ["PROGRAM", "ARGUMENT"] }, { environment = "NAME" }'
+
+
+class SecretUnavailable(ValueError):
+    """A secret that could not be fetched: says from where and why."""
+
+
+def fetched(reference: Mapping[str, Any], folder: Path, environment: Mapping[str, str]) -> str:
+    """The secret, without line breaks at its end; paths are relative to `folder`. Raises SecretUnavailable."""
+    if len(reference) != 1:
+        raise SecretUnavailable(f"is a table with {len(reference)} keys: expected {FORMS}")
+    ((kind, value),) = reference.items()
+    if kind not in KINDS:
+        raise SecretUnavailable(
+            f'is a table with the key "{kind}": expected {listed(KINDS)}{did_you_mean(kind, KINDS)}'
+        )
+    if kind == "command":
+        secret = _of_command(value, folder)
+    elif not isinstance(value, str) or not value:
+        raise SecretUnavailable(f"names no {kind}: expected a text in quotes")
+    elif kind == "file":
+        secret = _of_file(folder / Path(value).expanduser())
+    else:
+        secret = _of_environment(value, environment)
+    return secret
+
+
+def _of_file(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            content = file.read(SIZE_BYTES_MAX + 1)
+    except OSError as error:
+        raise SecretUnavailable(f"is to come from the file {path}, which cannot be read: {error.strerror}") from None
+    return _as_text(content, f"the file {path}")
+
+
+def _of_environment(name: str, environment: Mapping[str, str]) -> str:
+    if not environment.get(name):
+        state = "empty" if name in environment else "not set"
+        raise SecretUnavailable(f"is to come from the environment variable {name}, which is {state}")
+    return environment[name]
+
+
+def _of_command(command: Any, folder: Path) -> str:
+    if not _is_command(command):
+        raise SecretUnavailable('names no command: expected a list of texts such as ["pass", "show", "plant"]')
+    where = f'the command "{command[0]}"'  # its arguments may hold a secret themselves
+    try:
+        process = subprocess.Popen(  # noqa: S603 - the operator's own command; no shell reads it
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "it cannot be started"
+        raise SecretUnavailable(f"is to come from {where}, which does not run: {reason}") from None
+    with process:
+        try:
+            content, _ = process.communicate(timeout=COMMAND_TIMEOUT_S)
+        except BaseException as error:
+            _end(process)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            raise SecretUnavailable(
+                f"is to come from {where}, which did not end within {COMMAND_TIMEOUT_S:g} s"
+            ) from None
+    if process.returncode:
+        raise SecretUnavailable(
+            f"is to come from {where}, which failed with exit status {process.returncode}; run it by hand to see why"
+        )
+    return _as_text(content, where)
+
+
+def _is_command(command: Any) -> bool:
+    return isinstance(command, list) and bool(command) and all(isinstance(word, str) and word for word in command)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """With all it started: a child of it may hold the pipe open when it has long ended itself."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _as_text(content: bytes, where: str) -> str:
+    if len(content) > SIZE_BYTES_MAX:
+        raise SecretUnavailable(f"is to come from {where}, which gave more than {SIZE_BYTES_MAX} bytes")
+    try:
+        secret = content.decode().rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise SecretUnavailable(f"is to come from {where}, which gave no text in UTF-8") from None
+    if not secret:
+        raise SecretUnavailable(f"is to come from {where}, which gave nothing")
+    return secret

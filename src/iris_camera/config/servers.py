@@ -1,0 +1,86 @@
+"""An SFTP server as the settings name it: the delivery library's address and secret in one table."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from iris_communication.errors import InvalidRequest
+from iris_communication.settings import DEFAULT_PORT, DEFAULT_REMOTE_PATH, HostKeyPolicy, parse_server
+
+
+def is_key_text(private_key: str) -> bool:
+    """Whether it is the key itself and not the path of its file."""
+    return "PRIVATE KEY" in private_key
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Raises ValueError naming the key that cannot be used; never shows a secret."""
+
+    host: str = field(metadata={"doc": "name or address of the server", "example": "sftp.example.org"})
+    username: str = field(metadata={"doc": "who logs in", "example": "iris"})
+    port: int = field(default=DEFAULT_PORT, metadata={"doc": "the port of its SSH, 1 to 65535"})
+    private_key: str = field(
+        default="",
+        repr=False,
+        metadata={
+            "doc": "the private key's file (chmod 600), or the key itself by one of the forms a secret may have",
+            "path": True,
+            "example": "~/.ssh/id_ed25519",
+        },
+    )
+    passphrase: str = field(
+        default="", repr=False, metadata={"doc": "of the private key", "example": {"environment": "IRIS_PASSPHRASE"}}
+    )
+    password: str = field(
+        default="",
+        repr=False,
+        metadata={
+            "doc": "in place of a private key",
+            "example": {"command": ["pass", "show", "plant"]},
+        },
+    )
+    host_key: str = field(
+        default="",
+        metadata={
+            "doc": 'the one key the server may show: a line "ssh-ed25519 AAAA..." or a fingerprint "SHA256:..."; '
+            "with it the policy below does not matter",
+            "example": "SHA256:uNiVztksCsDhcc0u9e8BrQPhxFHZVpHbQLz0JqfDSFw",
+        },
+    )
+    host_key_policy: HostKeyPolicy = field(
+        default="strict",
+        metadata={
+            "doc": '"strict": ~/.ssh/known_hosts must know the server; "accept-new": an unknown server\'s key is '
+            "accepted once and remembered in a known_hosts of Iris's own, a changed one is refused; "
+            '"off": any key is accepted, so anybody on the way can pose as the server (said aloud at each start)'
+        },
+    )
+    remote_directory: str = field(
+        default=".", metadata={"doc": "the folder on the server below which files arrive", "example": "/incoming"}
+    )
+    remote_path: str = field(
+        default=DEFAULT_REMOTE_PATH,
+        metadata={"doc": "where in it a file goes; folder_type is model, classifier or evidence"},
+    )
+
+    def __post_init__(self) -> None:
+        try:
+            parse_server(self.info())
+        except InvalidRequest as error:
+            raise ValueError(str(error).removeprefix("sftp_server_info: ")) from None
+
+    def info(self) -> dict[str, Any]:
+        """The same server as `sftp_server_info`; its secrets are in it."""
+        facts = {name: getattr(self, name) for name in self.__slots__}
+        return {name: value for name, value in facts.items() if value != ""}
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every text in it that may never be written anywhere; the path of a key is none."""
+        key = self.private_key if is_key_text(self.private_key) else ""
+        return tuple(text for text in (self.password, self.passphrase, key) if text)
+
+    @property
+    def account(self) -> str:
+        """What may be shown of it, and what tells one account from another."""
+        return f"{self.username}@{self.host}:{self.port}"

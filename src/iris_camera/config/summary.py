@@ -1,0 +1,112 @@
+"""What would run, in plain words."""
+
+from collections.abc import Iterator
+
+from iris_camera.config.sections import CameraSettings, Config
+from iris_camera.config.servers import ServerSettings
+from iris_camera.inspection.settings import ClassifierSettings, DetectorSettings, InspectionSettings
+
+
+def summary(config: Config) -> list[str]:
+    """A paragraph a line; nothing secret is in it."""
+    return [
+        *_cameras(config),
+        *(f"Server {name}: {_server(server)}." for name, server in config.servers.items()),
+        f"Records: {config.records_dir}; a file ends at {_limits(config)}. {_kept(config)}",
+        f"Outbox: {config.outbox_dir}, room for {config.outbox.max_queue_size} files.",
+        f"Page: {_page(config)}",
+    ]
+
+
+def _cameras(config: Config) -> Iterator[str]:
+    for name, camera in config.cameras.items():
+        if not camera.enabled:
+            yield f"Camera {name}: disabled."
+            continue
+        server = config.server_of(name)
+        goes = f"go to {server} as project {config.project_of(name)}" if server else "wait, for there is no server"
+        evidence = "defects are kept as pictures" if config.evidence.enabled else "no pictures of defects"
+        yield (
+            f"Camera {name}: {_source(camera)}; {_inspection(config.inspection_of(name))}; {evidence}. "
+            f"Its records {goes}."
+        )
+
+
+def _source(camera: CameraSettings) -> str:
+    rate = f"{camera.frame_rate:g} frames a second" if camera.frame_rate else ""
+    if camera.kind == "synthetic":
+        return f"the made-up line (seed {camera.seed}{', ' + rate if rate else ''})"
+    if camera.kind == "file":
+        pace = "as fast as it can be inspected" if camera.pace == "fast" else rate or "at its own rate"
+        return f"the film {camera.path}, {pace}{', again and again' if camera.repeat else ', once'}"
+    if camera.kind == "dir":
+        return f"the pictures in {camera.path}, and those that come"
+    at_most = f", at most {rate}" if rate else ""
+    login = f", logging in as {camera.username}" if camera.username else ""
+    return f"{camera.source}{at_most}{login}"
+
+
+def _inspection(settings: InspectionSettings) -> str:
+    defects = " or ".join(f'"{label}"' for label in settings.defect_labels) or "nothing"
+    return (
+        f"found by {_detector(settings.detector)}, judged by {_classifier(settings.classifier, settings.detector)}; "
+        f"a defect is {defects}"
+    )
+
+
+def _detector(detector: DetectorSettings) -> str:
+    if detector.kind == "haar":
+        return f"OpenCV's cascade {detector.cascade}"
+    if detector.kind == "hog":
+        return "OpenCV's detector of upright people"
+    return f"the model {detector.model}" if detector.model else "the demo's own detector"
+
+
+def _classifier(classifier: ClassifierSettings, detector: DetectorSettings) -> str:
+    if classifier.model is not None:
+        return f"the model {classifier.model}"
+    own = detector.kind == "onnx" and detector.model is None
+    if classifier.kind == "onnx" or (classifier.kind == "auto" and own):
+        return "the demo's own classifier"
+    return "the detector's own label"
+
+
+def _server(server: ServerSettings) -> str:
+    proof = "a private key" if server.private_key else "a password" if server.password else "nothing"
+    if server.host_key:
+        trust = "its host key is pinned"
+    else:
+        trust = {
+            "strict": "~/.ssh/known_hosts has to know it",
+            "accept-new": "its host key is accepted the first time and remembered",
+            "off": "its host key is NOT CHECKED",
+        }[server.host_key_policy]
+    return f"{server.account}, logging in with {proof}, into {server.remote_directory}; {trust}"
+
+
+def _limits(config: Config) -> str:
+    records = config.records
+    return f"{records.rows_max} rows, {_bytes(records.size_bytes_max)} or {records.age_s_max:g} s"
+
+
+def _kept(config: Config) -> str:
+    records = config.records
+    if not records.keep_bytes_max:
+        return "Nothing is kept after delivery."
+    age = f" and for {records.keep_age_s_max:g} s" if records.keep_age_s_max else ""
+    return f"After delivery up to {_bytes(records.keep_bytes_max)} are kept{age}."
+
+
+def _page(config: Config) -> str:
+    web = config.web
+    port = str(web.port) if web.port else "a free port"
+    host = f"[{web.host}]" if ":" in web.host else web.host
+    address = f"http://{host}:{port}" if web.port else f"{web.host}, {port}"
+    return f"{address}{', or a free port if that is taken' if web.port_falls_back and web.port else ''}."
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count} bytes"

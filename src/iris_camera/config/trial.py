@@ -1,0 +1,153 @@
+"""Trying out what the settings name, short of running it: do models load, is the footage there, may files be written?
+
+Nothing is created and no network is touched. Each finding has the place its value was given, like any other mistake in
+the settings.
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncssh
+
+from iris_camera.camera.source import SourceError
+from iris_camera.camera.sources import make_source
+from iris_camera.config.problem import Problem
+from iris_camera.config.reading import Reading
+from iris_camera.config.servers import ServerSettings, is_key_text
+from iris_camera.inspection.making import make_inspector
+from iris_camera.inspection.model import ModelError
+from iris_camera.inspection.settings import InspectionSettings
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+FOOTAGE = {"file", "dir"}
+
+
+def try_out(reading: Reading) -> list[Problem]:
+    """Everything that would not work, in the order of the file."""
+    return sorted({*_inspections(reading), *_footage(reading), *_servers(reading), *_folders(reading)})
+
+
+def _inspections(reading: Reading) -> Iterator[Problem]:
+    """Each different one is made once, for models take a while to load."""
+    config = reading.config
+    tried: set[InspectionSettings] = set()
+    for name, camera in config.cameras.items():
+        settings = config.inspection_of(name)
+        if not camera.enabled or settings in tried:
+            continue
+        tried.add(settings)
+        path = ("cameras", name, "inspection") if camera.inspection else ("inspection",)
+        try:
+            make_inspector(settings)
+        except ModelError as error:
+            yield Problem(reading.origin(*path, *_named_in(str(error), settings)), f"{'.'.join(path)}: {error}")
+
+
+def _named_in(message: str, settings: InspectionSettings) -> tuple[str, ...]:
+    """The key whose value a model's error speaks of, as far as it can be told."""
+    keys: list[tuple[tuple[str, ...], Any]] = [
+        (("detector", "labels"), settings.detector.labels),
+        (("classifier", "labels"), settings.classifier.labels),
+        (("detector", "model"), settings.detector.model),
+        (("classifier", "model"), settings.classifier.model),
+        (("provider",), settings.provider),
+        (("detector", "cascade"), settings.detector.cascade),
+    ]
+    return next((path for path, value in keys if value is not None and str(value) in message), ("detector",))
+
+
+def _footage(reading: Reading) -> Iterator[Problem]:
+    """Files are opened and one picture is read; cameras are left alone, for they may be in use."""
+    for name, camera in reading.config.cameras.items():
+        if not camera.enabled or camera.kind not in FOOTAGE:
+            continue
+        key = ("cameras", name, "source")
+        if not camera.path.exists():
+            what = "film" if camera.kind == "file" else "folder"
+            yield Problem(reading.origin(*key), f"{'.'.join(key)}: there is no {what} {camera.path}")
+            continue
+        if camera.kind == "dir":
+            if not camera.path.is_dir() or not os.access(camera.path, os.R_OK | os.X_OK):
+                yield Problem(reading.origin(*key), f"{'.'.join(key)}: {camera.path} is no folder that can be read")
+            continue
+        source = make_source(name, camera)
+        try:
+            source.open()
+            source.read()
+        except SourceError as error:
+            hint = f"; {error.hint}" if error.hint else ""
+            yield Problem(reading.origin(*key), f"{'.'.join(key)}: {error.reason}{hint}")
+        finally:
+            source.close()
+
+
+def _servers(reading: Reading) -> Iterator[Problem]:
+    for name, server in reading.config.servers.items():
+        if not server.password and not server.private_key:
+            yield Problem(
+                reading.origin("servers", name),
+                f"servers.{name} has neither private_key nor password, so nobody can log in",
+            )
+        if server.private_key and (words := _wrong_key(server)):
+            yield Problem(reading.origin("servers", name, "private_key"), f"servers.{name}.private_key {words}")
+        if words := _unknown_host(server):
+            yield Problem(reading.origin("servers", name), f"servers.{name}: {words}")
+
+
+def _wrong_key(server: ServerSettings) -> str | None:
+    passphrase = server.passphrase or None
+    if is_key_text(server.private_key):
+        try:
+            asyncssh.import_private_key(server.private_key, passphrase)
+        except (ValueError, OSError) as error:
+            return f"is no private key that can be used: {error}"
+        return None
+    path = Path(server.private_key)
+    try:
+        mode = path.stat().st_mode
+        asyncssh.read_private_key(path, passphrase)
+    except OSError as error:
+        return f"is {path}, which cannot be read: {error.strerror}"
+    except ValueError as error:
+        return f"is {path}, which cannot be used: {error}"
+    if mode & OTHERS:
+        return f"is {path}, which others than its owner may use (mode {stat.S_IMODE(mode):o}): chmod 600 {path}"
+    return None
+
+
+def _unknown_host(server: ServerSettings) -> str | None:
+    """What would have the server refused at its first connection."""
+    if server.host_key or server.host_key_policy != "strict":
+        return None
+    known_hosts = Path("~/.ssh/known_hosts").expanduser()
+    listed: tuple[Any, ...] = ()
+    if known_hosts.is_file():
+        try:
+            listed = asyncssh.match_known_hosts(str(known_hosts), server.host, "", _port_listed(server))
+        except (OSError, ValueError) as error:
+            return f"{known_hosts} cannot be read: {error}"
+    if listed and listed[0]:
+        return None
+    return (
+        f"{known_hosts} does not know {server.host}, so it would be refused: give its host_key (what "
+        f"`ssh-keyscan -p {server.port} {server.host}` prints, if you trust the way to it), or "
+        'host_key_policy = "accept-new"'
+    )
+
+
+def _port_listed(server: ServerSettings) -> int | None:
+    return server.port if server.port != 22 else None
+
+
+def _folders(reading: Reading) -> Iterator[Problem]:
+    config = reading.config
+    for key, folder in ((("records", "folder"), config.records_dir), (("outbox", "folder"), config.outbox_dir)):
+        there = next((place for place in (folder, *folder.absolute().parents) if place.exists()), Path("/"))
+        if not there.is_dir():
+            yield Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}, but {there} is no folder")
+        elif not os.access(there, os.W_OK | os.X_OK):
+            what = "may not be written to" if there == folder else f"cannot be made: {there} may not be written to"
+            yield Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}, which {what} by this user")

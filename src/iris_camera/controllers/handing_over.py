@@ -1,0 +1,333 @@
+"""From what inspection finished to the outbox, on a thread of its own, so that inspection waits for nobody.
+
+Accepting a file durably takes an fsync: 20 to 70 ms beside a busy thread, and for ever on a disk that hangs. Encoding
+a picture takes 5 to 15 ms. So inspection only puts both into an inbox that nobody locks, and this thread does the
+rest: it writes the pictures, and offers the files in order, pictures first (`waiting_files`), those that earlier runs
+left included.
+
+A file is handed over for good (`take="move"`): once the outbox holds it durably it is unlinked from `ready/`, in that
+order, so after a crash it is in one place or the other and never in neither. One that is refused stays in `ready/` and
+is offered again. Where files are kept after delivery, each is put aside first.
+
+What goes wrong.
+- `queue_upload` never returns: `join` gives up after its time. What was not handed over lies in `ready/`, where the
+  next start finds it; only the few defects whose frames are still held have no pictures then.
+- Defects come faster than pictures can be written, or nothing takes frames off: so many frames are held, and no more.
+  What is skipped is counted and told, and the row of the defect is written all the same.
+- The disk has less left than its reserve, or refuses: no pictures, told once, until there is room again.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from iris_camera.camera.frame import Frame
+from iris_camera.controllers.waiting_files import WaitingFiles
+from iris_camera.inspection.findings import Part, Verdict
+from iris_camera.records.csv_file import KEPT_FOLDER, READY_FOLDER
+from iris_camera.records.evidence import Area, Defect, Evidence, FinishedPicture, NoPictureError
+from iris_camera.records.evidence_name import View
+from iris_camera.records.kept_files import free_bytes, keep
+from iris_camera.records.leftovers import FinishedFile, Leftovers, recover, tell
+from iris_camera.records.settings import EvidenceSettings, RecordSettings
+from iris_camera.records.trouble import Trouble
+from iris_communication.errors import IrisError
+
+log = logging.getLogger(__name__)
+
+
+class Uploader(Protocol):
+    def queue_upload(
+        self,
+        sftp_server_info: str | Mapping[str, Any],
+        file_path: Path,
+        project_settings: str | Mapping[str, Any],
+        folder_type: str,
+        *,
+        take: str = "copy",
+    ) -> bool: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a camera's records go: a server (its info or its configured name) and the project's settings."""
+
+    sftp_server_info: str | Mapping[str, Any]
+    project_settings: Mapping[str, Any]
+
+
+class Counts(NamedTuple):
+    """`waiting`: files, and defects without their pictures yet, that the outbox has not accepted. `evidence_skipped`:
+    defects that have not all of their pictures."""
+
+    waiting: int
+    evidence_files: int
+    evidence_skipped: int
+
+
+class Machine(NamedTuple):
+    """What of the machine is looked at; to be replaced in tests."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    free_bytes: Callable[[Path], int] = free_bytes
+
+
+_MACHINE = Machine()
+
+
+class HandingOver:
+    """One camera's. `folder` is the camera's own records folder, `run` the number its recorders carry.
+
+    `add` and `add_defect` return at once; both are called by one thread at a time, before `close`. `on_evidence` is
+    told of each picture before it is offered, on this thread.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts it joins, and two looks at the machine for tests
+        self,
+        uploader: Uploader,
+        destination: Destination,
+        records: RecordSettings,
+        evidence: EvidenceSettings,
+        *,
+        camera: str,
+        run: str,
+        folder: Path,
+        on_evidence: Callable[[FinishedPicture], None] = lambda finished: None,
+        machine: Machine = _MACHINE,
+    ) -> None:
+        self._uploader = uploader
+        self._destination = destination
+        self._records = records
+        self._evidence = Evidence(folder, camera, run, evidence)
+        self._frames_held_max = evidence.frames_held_max
+        self._camera = camera
+        self._run = run
+        self._folder = folder
+        self._on_evidence = on_evidence
+        self._machine = machine
+        self._inbox: queue.SimpleQueue[FinishedFile | Leftovers | _Held | None] = queue.SimpleQueue()  # None: the end
+        self._thread = threading.Thread(target=self._work, name=f"iris-deliver-{camera}", daemon=True)
+        # Written by whoever adds, read by this thread and by counts().
+        self._given = self._defects = self._frames_given = self._skipped_at_once = 0
+        self._last_frame: tuple[int, float] | None = None
+        # Written by this thread.
+        self._waiting = WaitingFiles()
+        self._held: list[_Held] = []
+        self._pictures = self._made = self._done = self._frames_done = self._skipped = 0
+        self._trouble = Trouble(log)
+        self._closed = self._recovered = False
+
+    def start(self) -> None:
+        """Begin with what earlier runs left in the camera's folder; it is read on a thread of its own."""
+        self._given += 1  # what was left is not handed over before it is known
+        threading.Thread(target=self._recover, name=f"iris-recover-{self._camera}", daemon=True).start()
+        self._thread.start()
+
+    def add(self, finished: FinishedFile) -> None:
+        """Hand over a finished file, after those that wait already."""
+        self._given += 1
+        self._inbox.put(finished)
+
+    def add_defect(self, frame: Frame, part: Part, verdict: Verdict) -> None:
+        """Write the pictures of a defect and hand them over before anything else. The frame is held until then."""
+        if not self._evidence.views:
+            return
+        this_frame = (frame.number, frame.monotonic_s)
+        is_new = this_frame != self._last_frame
+        if is_new and self._frames_given - self._frames_done >= self._frames_held_max:
+            self._skipped_at_once += 1
+            self._tell_skipped(self._skipped_at_once, f"{self._frames_held_max} frames wait for theirs already")
+            return
+        box = part.box
+        area = Area(box.x, box.y, box.width, box.height)
+        self._defects += 1
+        self._given += 1
+        self._frames_given += is_new
+        self._last_frame = this_frame
+        defect = Defect(
+            frame.image, frame.number, frame.wall_s, part.part_id, area, verdict.label, verdict.score, self._defects
+        )
+        self._inbox.put(_Held(defect, is_new))
+
+    def close(self) -> None:
+        """Offer everything once more, then end: what earlier runs left is looked at before. What comes later stays in
+        `ready/` for the next start."""
+        self._inbox.put(None)
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end, at most so long; whether it came. True when it never began."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def counts(self) -> Counts:
+        """Waits for nobody."""
+        done, pictures = self._done, self._pictures  # before what is given: rather one too many waiting than too few
+        return Counts(self._given + self._made - done, pictures, self._skipped_at_once + self._skipped)
+
+    def _recover(self) -> None:
+        """On a thread of its own, since it may take long, and what is seen now is not to wait for it."""
+        found = Leftovers((), (), (), ())
+        try:
+            found = recover(self._folder, self._run)
+            tell(found)
+        except Exception:
+            log.exception("what earlier runs left in %s is not handed over; the next start tries again", self._folder)
+        finally:
+            self._inbox.put(found)
+
+    # All below runs on this thread.
+
+    def _work(self) -> None:
+        while not (self._closed and self._recovered):
+            self._guarded(self._step)
+        self._guarded(self._offer_all)  # once more, whether it is time or not
+        if len(self._waiting):
+            left = "%d files of camera %s stay in %s: the next start hands them over"
+            log.warning(left, len(self._waiting), self._camera, self._folder / READY_FOLDER)
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except Exception:
+            log.exception("handing over failed at a step of camera %s; it goes on", self._camera)
+            self._waiting.refused(self._machine.monotonic())
+
+    def _take(self, timeout_s: float | None) -> None:
+        """Wait for something to do, at most so long, and take all there is."""
+        try:
+            message = self._inbox.get(timeout=timeout_s) if timeout_s != 0.0 else self._inbox.get_nowait()
+            while True:
+                if message is None:
+                    self._closed = True
+                elif isinstance(message, _Held):
+                    self._held.append(message)
+                elif isinstance(message, Leftovers):
+                    self._made += len(message.finished)
+                    self._done += 1
+                    self._recovered = True
+                    self._add(*message.finished)
+                else:
+                    self._add(message)
+                message = self._inbox.get_nowait()
+        except queue.Empty:
+            pass
+
+    def _add(self, *files: FinishedFile) -> None:
+        for finished in files:
+            self._put_aside(finished)
+            self._waiting.add(finished)
+
+    def _put_aside(self, finished: FinishedFile) -> None:
+        if self._records.keep_bytes_max == 0:
+            return
+        try:
+            keep(finished.path, self._folder / KEPT_FOLDER)
+        except FileNotFoundError:
+            pass  # the outbox took it before a crash
+        except OSError as error:
+            kept = self._folder / KEPT_FOLDER
+            self._trouble.begins("keeping", f"files are not kept in {kept}: {error.strerror or error}")
+        else:
+            self._trouble.is_over("keeping")
+
+    def _write_pictures(self) -> None:
+        """Of every defect that is held, so that its frame is let go."""
+        while self._held:
+            held = self._held.pop(0)
+            try:
+                views = self._evidence.views if self._has_room() else ()
+                written = [view for view in views if self._write(held.defect, view)]
+                self._skipped += len(written) < len(self._evidence.views)
+            finally:
+                self._done += 1
+                self._frames_done += held.is_new
+
+    def _has_room(self) -> bool:
+        reserve = self._records.disk_reserve_bytes
+        try:
+            free = self._machine.free_bytes(self._folder)
+        except OSError:
+            return True  # writing will tell what is wrong
+        if free >= reserve:
+            self._trouble.is_over("room", f"pictures of defects are written into {self._folder} again")
+            return True
+        short = f"less than {reserve} bytes are free, the disk's reserve"
+        self._trouble.begins("room", f"no pictures of defects are written into {self._folder}: {short}")
+        return False
+
+    def _write(self, defect: Defect, view: View) -> bool:
+        try:
+            finished = self._evidence.write(defect, view)
+        except (NoPictureError, OSError) as error:
+            words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            self._tell_skipped(self._skipped + 1, words)
+            return False
+        self._made += 1
+        self._pictures += 1
+        try:
+            self._on_evidence(finished)
+        except Exception:
+            log.exception("an observer of camera %s failed at a picture; it is handed over all the same", self._camera)
+        self._add(finished)
+        return True
+
+    def _step(self) -> None:
+        """Take what there is, then one file, so that a picture that comes meanwhile is offered before the others."""
+        self._take(self._waiting.pause_s(self._machine.monotonic()))
+        self._write_pictures()
+        if self._waiting.pause_s(self._machine.monotonic()) == 0.0:
+            self._offer()
+
+    def _offer_all(self) -> None:
+        """In order, until one is refused: what refuses one, refuses all."""
+        while len(self._waiting) and self._offer():
+            pass
+
+    def _offer(self) -> bool:
+        finished = self._waiting.first()
+        if finished is None or not self._accepted(finished):
+            self._waiting.refused(self._machine.monotonic())
+            return False
+        self._waiting.accepted()
+        self._done += 1
+        return True
+
+    def _accepted(self, finished: FinishedFile) -> bool:
+        if not finished.path.exists():  # accepted before a crash, and unlinked when the outbox was opened
+            log.warning("%s is gone from %s: it is not offered any more", finished.path.name, finished.path.parent)
+            return True
+        try:
+            accepted = self._uploader.queue_upload(
+                sftp_server_info=self._destination.sftp_server_info,
+                file_path=finished.path,
+                project_settings=self._destination.project_settings,
+                folder_type=finished.kind,
+                take="move",
+            )
+        except IrisError as error:
+            self._trouble.begins("offer", f"files stay in {finished.path.parent}: {error}. {error.hint}")
+            return False
+        except Exception as error:  # noqa: BLE001 - injected code; told with its traceback
+            words = f"files stay in {finished.path.parent}: {type(error).__name__}: {error}"
+            self._trouble.begins("offer", words, traceback=True)
+            return False
+        self._trouble.is_over("offer")
+        return accepted
+
+    def _tell_skipped(self, count: int, why: str) -> None:
+        """The 1st, 2nd, 4th, 8th ...: what keeps one picture from being written mostly keeps all."""
+        if count.bit_count() == 1:
+            log.warning("camera %s: %d defects are without pictures: %s", self._camera, count, why)
+
+
+class _Held(NamedTuple):
+    """A defect whose frame is held for its pictures; `is_new`: the defect before it was on another frame."""
+
+    defect: Defect
+    is_new: bool

@@ -1,0 +1,130 @@
+"""A trained model, run by onnxruntime: what it asks for, what it answers, and what goes wrong, said in words.
+
+Two things go wrong with models in the field, and both show late and far from their cause: the file is not the one
+that was meant, and the runtime takes every core. So all that a file says of itself is read when it is loaded, for
+whoever uses it to hold against what he expects; and a session gets as many threads as it is given, one by default,
+which sleep when there is nothing to do: by default onnxruntime spins, which costs the capture and delivery threads a
+core for nothing.
+
+Whatever the runtime raises while it runs, lack of memory included, is a ModelError: one kind for whoever counts and
+restarts, with the runtime's own error as its cause.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+WEIGHTS = Path(__file__).with_name("weights")
+CPU = "CPUExecutionProvider"
+Shape = tuple[int | None, ...]
+Numbers = npt.NDArray[Any]
+_SUFFIX = "ExecutionProvider"
+
+
+class ModelError(Exception):
+    """A model cannot be used or failed; the text names it, what is wrong, and what was expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """On what a model runs: an execution provider of onnxruntime's, and how many threads."""
+
+    provider: str = CPU
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One input or output as the file declares it; None in `shape` is any size."""
+
+    name: str
+    type: str
+    shape: Shape
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.type} {described(self.shape)}"
+
+
+class Model:
+    """An ONNX file with one input, loaded. `provider` is the one that really runs.
+
+    Raises ModelError when the file is missing, does not load, has not exactly one input, or the provider is not one
+    of the installed onnxruntime's.
+    """
+
+    def __init__(self, path: Path, running: Running | None = None) -> None:
+        running = running or Running()
+        self.path = path
+        if not path.is_file():
+            raise ModelError(f"there is no model at {path}: name the .onnx file that belongs here")
+        provider = available_provider(running.provider)
+        providers = [provider] if provider == CPU else [provider, CPU]  # the CPU for what the other cannot do
+        try:
+            self._session = onnxruntime.InferenceSession(path, session_options(running.threads), providers=providers)
+        except Exception as error:  # the file is a stranger's, and the runtime's errors share no other base
+            raise ModelError(f"{path} is not a model that onnxruntime can load: {error}") from error
+        self.provider: str = self._session.get_providers()[0]
+        inputs = [_tensor(each) for each in self._session.get_inputs()]
+        self.outputs = tuple(_tensor(each) for each in self._session.get_outputs())
+        if len(inputs) != 1:
+            raise misfit(path, "one input, the picture", ", ".join(map(str, inputs)) or "none")
+        self.input = inputs[0]
+
+    def run(self, names: list[str], tensor: Numbers) -> list[Numbers]:
+        """The outputs of these names for one input. Raises ModelError."""
+        try:
+            return list(self._session.run(names, {self.input.name: tensor}))
+        except Exception as error:  # ours and the provider's libraries raise what they like; all of it is the model's
+            raise ModelError(
+                f"{self.path} failed on an input of {described(tensor.shape)} {tensor.dtype}: {error}"
+            ) from error
+
+    def metadata(self) -> dict[str, str]:
+        """The notes its exporter left in the file."""
+        return dict(self._session.get_modelmeta().custom_metadata_map)
+
+
+def available_provider(wanted: str) -> str:
+    """The full name of a provider ("cuda" will do). Raises ModelError naming those the installed onnxruntime has."""
+    available: list[str] = onnxruntime.get_available_providers()
+    for provider in available:
+        if wanted.lower() in {provider.lower(), provider.removesuffix(_SUFFIX).lower()}:
+            return provider
+    raise ModelError(f"the installed onnxruntime has no provider {wanted}: it has {', '.join(available)}")
+
+
+def misfit(path: Path, expected: object, found: object) -> ModelError:
+    return ModelError(f"{path} does not fit: expected {expected}; found {found}")
+
+
+def session_options(threads: int = 1) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    options.log_severity_level = 3  # errors only: they come as exceptions, the rest is for the model's maker
+    return options
+
+
+def described(shape: Shape) -> str:
+    return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
+
+
+def _tensor(declared: Any) -> Tensor:
+    shape = tuple(size if isinstance(size, int) and size >= 0 else None for size in declared.shape)
+    return Tensor(declared.name, declared.type, shape)
+
+
+def one_of_a_batch(numbers: Numbers) -> Numbers:
+    """The same without leading axes of one: the answer for the one picture, whatever the exporter put round it."""
+    return np.squeeze(numbers, axis=tuple(range(_leading_ones(numbers.shape))))
+
+
+def _leading_ones(shape: Shape) -> int:
+    return next((axis for axis, size in enumerate(shape) if size != 1), len(shape))

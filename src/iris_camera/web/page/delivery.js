@@ -1,0 +1,76 @@
+// Delivery: the links, what waits, what was delivered and given up; and what stays on this machine afterwards.
+
+import { backlogIn } from "./backlog.js";
+import { field, figure, keep, look, tell } from "./elements.js";
+import { clock, count, size, some, span } from "./words.js";
+
+const LINK_LOOKS = { up: "good", down: "bad", idle: "idle" };
+
+const links = new Map();
+const place = document.getElementById("links");
+const addToBacklog = backlogIn(document.getElementById("backlog"));
+
+/** Show the uploader's part of the state. */
+export function showDelivery(state) {
+  const { stats, servers } = state.uploader;
+  keep(links, Object.keys(servers), place, "link-template");
+  for (const [name, link] of Object.entries(servers)) {
+    showLink(links.get(name), name, link, state.uploader, state.at_s);
+  }
+  place.dataset.empty = state.uploader.running ? "No server was needed yet" : "Delivery is not running";
+  const records = state.cameras.reduce((sum, camera) => sum + (camera.waiting_records ?? 0), 0);
+  const oldest = state.uploader.oldest_waiting_s;
+  const age = stats.queue_size > 0 && oldest !== null ? `the oldest for ${span(oldest)}` : "";
+  const outside = records > 0 ? `${some(records, "more file", "more files")} not yet accepted` : "";
+  figure("waiting", count(stats.queue_size));
+  tell(field("waiting-remark"), [age, outside].filter(Boolean).join(", "));
+  figure("delivered", count(stats.total_uploaded));
+  tell(field("delivered-remark"), `of ${count(stats.total_queued)} accepted`);
+  figure("failed", count(stats.total_failed));
+  tell(field("failed-remark"), stats.total_failed > 0 ? "given up" : "");
+  look(document.getElementById("failed"), stats.total_failed > 0 ? "bad" : "calm");
+  const down = Object.values(servers).some((link) => link.link === "down");
+  const { most, outage, windowS } = addToBacklog(state.at_s, stats.queue_size, down);
+  tell(field("backlog-from"), `${span(windowS)} ago`);
+  tell(field("backlog-remark"), `most ${count(most)}${outage ? ", shaded: link down" : ""}`);
+}
+
+/** Show what is kept after delivery; nothing at all where nothing is. */
+export function showRecords(records, nowS) {
+  const kept = records?.kept_files > 0 || records?.removed_files > 0;
+  document.getElementById("records").hidden = !kept;
+  if (!kept) {
+    return;
+  }
+  const last = records.last_removed;
+  tell(field("kept"), `${some(records.kept_files, "file", "files")}, ${size(records.kept_bytes)}`);
+  const removed = last ? `${clock(last.at_s, nowS)}: removed ${some(last.files, "file", "files")}, ${size(last.bytes)}` : "";
+  const why = last?.why ? ` (${last.why})` : "";
+  tell(field("removed"), removed && `${removed}${why}`);
+}
+
+function showLink(element, name, link, uploader, nowS) {
+  const down = link.link === "down";
+  look(element, uploader.running ? (LINK_LOOKS[link.link] ?? "idle") : "bad");
+  tell(field("state", element), linkWords(link, uploader));
+  tell(field("since", element), `since ${clock(link.since_s, nowS)},`);
+  tell(field("since-for", element), `for ${span(nowS - link.since_s)}`);
+  tell(field("reason", element), (down && link.reason) || "");
+  tell(field("hint", element), (down && link.hint) || "");
+  tell(field("server", element), name);
+  tell(field("retry", element), down ? retryWords(link.retry_in_s) : "");
+}
+
+function linkWords(link, uploader) {
+  if (!uploader.running) {
+    return "Delivery stopped";
+  }
+  return { up: "Link up", down: "Link down", idle: "Link idle" }[link.link] ?? `Link ${link.link}`;
+}
+
+function retryWords(seconds) {
+  if (!Number.isFinite(seconds)) {
+    return "";
+  }
+  return seconds < 1 ? "trying now" : `next attempt in ${span(seconds)}`;
+}

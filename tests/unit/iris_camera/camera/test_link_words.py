@@ -1,0 +1,56 @@
+import errno
+import os
+import socket
+import ssl
+
+import pytest
+
+from iris_camera.camera.address import parse_address
+from iris_camera.camera.link_words import in_words, status_in_words
+
+CAMERA = parse_address("rtsp://camera.plant/stream")
+
+
+def failed(number):
+    return OSError(number, os.strerror(number))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (failed(errno.ECONNREFUSED), "camera.plant:554 refuses the connection"),
+        (failed(errno.EHOSTUNREACH), "no route to the host camera.plant:554"),
+        (failed(errno.ENETUNREACH), "no route to the network of camera.plant:554"),
+        (failed(errno.ECONNRESET), "camera.plant:554 broke the connection off"),
+        (failed(errno.ENOBUFS), "camera.plant:554 cannot be reached: No buffer space available"),
+        (OSError("odd"), "camera.plant:554 cannot be reached: no reason"),
+        (TimeoutError(), "no answer from camera.plant:554 for 5 s"),
+        (socket.gaierror(-2, "Name or service not known"), "the host name camera.plant is not known"),
+        (ssl.SSLError(1, "wrong version number"), "camera.plant:554 speaks no TLS that works here"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_of_the_network_in_words(error, reason):
+    assert in_words(error, CAMERA, 5.0).reason.startswith(reason)
+
+
+@pytest.mark.parametrize(
+    ("status", "with_credentials", "reason"),
+    [
+        (401, True, "the camera refuses the username or the password"),
+        (401, False, "the camera wants a username and a password"),
+        (403, True, "the camera does not let this user see this stream"),
+        (404, True, "the camera knows no such path"),
+        (453, True, "the camera is busy (453)"),
+        (503, True, "the camera is busy (503)"),
+        (302, True, "the camera sends us to another address (302)"),
+        (500, True, "the camera answers 500 Out of \x1b[31mhamsters".replace("\x1b", "")),
+    ],
+)
+def test_a_refusal_in_words(status, with_credentials, reason):
+    answered = status_in_words(status, "Out of \x1b[31mhamsters", with_credentials=with_credentials)
+    assert answered.reason == reason
+
+
+def test_what_a_camera_says_is_cut_to_a_length_one_can_read():
+    assert len(status_in_words(500, "x" * 100_000, with_credentials=False).reason) < 100

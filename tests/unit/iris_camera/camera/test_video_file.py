@@ -1,0 +1,250 @@
+import logging
+import threading
+
+import cv2
+import numpy as np
+import pytest
+
+from iris_camera.camera.clock import Clock
+from iris_camera.camera.source import SourceError
+from iris_camera.camera.video_file import VideoFile
+from tests.footage import footage
+
+START_S, UNIX_S = 1000.0, 1_795_467_933.0
+
+
+class HandClock:
+    """Time that passes only when somebody waits, or is told to."""
+
+    def __init__(self):
+        self.now_s = START_S
+
+    def wait(self, event, timeout_s):
+        if not event.is_set():
+            self.now_s += timeout_s
+        return event.is_set()
+
+    def as_clock(self):
+        return Clock(lambda: self.now_s, lambda: UNIX_S + self.now_s, self.wait)
+
+
+@pytest.fixture
+def clock():
+    return HandClock()
+
+
+@pytest.fixture
+def opened(clock):
+    """Opens a film, and closes it after the test."""
+    films = []
+
+    def open_it(path, **options):
+        films.append(VideoFile(path, name="line-1", **{"clock": clock.as_clock()} | options))
+        films[-1].open()
+        return films[-1]
+
+    yield open_it
+    for film in films:
+        film.close()
+
+
+def read_all(film):
+    frames = []
+    while (frame := film.read()) is not None:
+        frames.append(frame)
+    return frames
+
+
+def read_to_the_error(film):
+    """The frames, and the error that came behind them."""
+    frames = []
+    try:
+        while (frame := film.read()) is not None:
+            frames.append(frame)
+    except SourceError as error:
+        return frames, error
+    return frames, None
+
+
+def film_of(path, count, fourcc="MJPG", frame_rate=25.0):
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter_fourcc(*fourcc), frame_rate, (64, 48))
+    for number in range(count):
+        writer.write(np.full((48, 64, 3), number, np.uint8))
+    writer.release()
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "size", "frame_rate"),
+    [
+        ("bikes.mp4", 250, (272, 640), 25.0),
+        ("carphone_pristine.mp4", 120, (144, 176), 29.97),
+        ("bigbuckbunny.mp4", 132, (720, 1280), 25.0),
+    ],
+)
+def test_every_frame_of_real_footage_comes_with_its_time(opened, name, count, size, frame_rate):
+    film = opened(footage(name), pace="fast")
+    frames = read_all(film)
+    assert [frame.number for frame in frames] == list(range(count))
+    assert {frame.image.shape for frame in frames} == {(*size, 3)}
+    assert film.frame_rate == pytest.approx(frame_rate, abs=0.01)
+    for frame in frames:
+        assert frame.wall_s == pytest.approx(UNIX_S + START_S + frame.number / film.frame_rate, abs=0.002)
+
+
+def test_at_its_own_rate_a_frame_is_read_when_it_is_due(opened, clock):
+    film = opened(footage("bikes.mp4"))
+    for number in range(50):
+        frame = film.read()
+        assert clock.now_s == pytest.approx(START_S + number / 25)
+        assert frame.monotonic_s == pytest.approx(START_S + number / 25)
+
+
+def test_a_late_reader_loses_nothing_and_the_time_stays_the_films(opened, clock):
+    film = opened(footage("bikes.mp4"))
+    film.read()
+    clock.now_s += 7.0
+    frames = [film.read() for _ in range(5)]
+    assert [frame.number for frame in frames] == [1, 2, 3, 4, 5]
+    assert [frame.monotonic_s for frame in frames] == pytest.approx([START_S + n / 25 for n in range(1, 6)])
+
+
+def test_as_fast_as_it_can_be_read_nobody_waits_and_the_wall_time_is_the_films(opened, clock):
+    film = opened(footage("bikes.mp4"), pace="fast")
+    frames = [film.read() for _ in range(50)]
+    assert clock.now_s == START_S
+    assert frames[-1].monotonic_s == START_S
+    assert frames[-1].wall_s == pytest.approx(UNIX_S + START_S + 49 / 25)
+
+
+def test_a_film_may_be_played_at_another_rate(opened, clock):
+    film = opened(footage("bikes.mp4"), frame_rate=100.0)
+    frames = [film.read() for _ in range(11)]
+    assert clock.now_s == pytest.approx(START_S + 0.1)
+    assert frames[-1].wall_s - frames[0].wall_s == pytest.approx(0.1)
+    assert film.frame_rate == 100.0
+
+
+def test_repeated_it_goes_on_with_numbers_and_time_and_says_that_it_began_anew(opened, tmp_path):
+    film = opened(film_of(tmp_path / "short.avi", 5), pace="fast", repeat=True)
+    frames = [film.read() for _ in range(12)]
+    assert [frame.number for frame in frames] == list(range(12))
+    assert [frame.opening for frame in frames] == [0] * 5 + [1] * 5 + [2] * 2
+    assert [frame.wall_s - frames[0].wall_s for frame in frames] == pytest.approx([n / 25 for n in range(12)])
+
+
+def test_a_film_whose_end_is_missing_gives_what_is_there_and_then_says_so(opened, tmp_path):
+    whole = film_of(tmp_path / "whole.avi", 100).read_bytes()
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole[: len(whole) // 2])
+    film = opened(cut, pace="fast")
+    frames, error = read_to_the_error(film)
+    assert 30 < len(frames) < 60
+    assert error.reason == f"{cut} ended after {len(frames)} of the 100 frames it announces: it is damaged or cut off"
+    assert error.final
+
+
+def test_a_film_damaged_in_the_middle_gives_the_frames_behind_the_damage_too_and_then_says_so(opened, tmp_path):
+    data = bytearray(footage("bigbuckbunny.mp4").read_bytes())
+    data[len(data) // 2 : len(data) // 2 + 20_000] = bytes(20_000)
+    damaged = tmp_path / "damaged.mp4"
+    damaged.write_bytes(data)
+    film = opened(damaged, pace="fast")
+    frames, error = read_to_the_error(film)
+    assert len(frames) > 100
+    assert frames[-1].wall_s - UNIX_S - START_S == pytest.approx(131 / 25, abs=0.05)
+    assert f"ended after {len(frames)} of the 132 frames" in error.reason
+
+
+def test_a_damaged_film_that_is_repeated_says_so_once_and_goes_on(opened, tmp_path, caplog):
+    whole = film_of(tmp_path / "whole.avi", 100).read_bytes()
+    cut = tmp_path / "cut.avi"
+    cut.write_bytes(whole[: len(whole) // 2])
+    film = opened(cut, pace="fast", repeat=True)
+    openings = {film.read().opening for _ in range(200)}
+    assert len(openings) >= 3
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert "it begins again" in warnings[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"this is no film" * 1000, b"\x00\x00\x00\x20ftypisom"])
+def test_what_is_no_film_is_refused_in_words(tmp_path, content):
+    path = tmp_path / "film.mp4"
+    path.write_bytes(content)
+    film = VideoFile(path, name="line-1")
+    with pytest.raises(SourceError, match="cannot be read as a film"):
+        film.open()
+
+
+@pytest.mark.parametrize("name", ["nowhere.mp4", ""])
+def test_a_file_that_is_not_there_is_named(tmp_path, name):
+    with pytest.raises(SourceError, match=f"there is no file {tmp_path}"):
+        VideoFile(tmp_path / name, name="line-1").open()
+
+
+def test_a_relative_path_is_taken_from_where_iris_was_started(tmp_path, monkeypatch):
+    film_of(tmp_path / "a film: 100%.avi", 3)
+    monkeypatch.chdir(tmp_path)
+    from pathlib import Path
+
+    film = VideoFile(Path("a film: 100%.avi"), name="line-1", pace="fast")
+    monkeypatch.chdir("/")
+    film.open()
+    assert len(read_all(film)) == 3
+    film.close()
+
+
+def test_close_ends_the_wait_for_a_frame_that_is_due_in_an_hour(tmp_path):
+    film = VideoFile(film_of(tmp_path / "slow.avi", 3), name="line-1", frame_rate=1 / 3600)
+    film.open()
+    film.read()
+    got = []
+    reader = threading.Thread(target=lambda: got.append(film.read()))
+    reader.start()
+    film.close()
+    reader.join(5)
+    assert got == [None]
+
+
+class WithoutTimes:
+    """A container that knows neither its rate nor its length nor a frame's time."""
+
+    def __init__(self, path, backend):
+        self.left = 4
+
+    def isOpened(self):  # noqa: N802 - OpenCV's name
+        return True
+
+    def get(self, what):
+        return float("nan") if what == cv2.CAP_PROP_FPS else 0.0
+
+    def read(self):
+        self.left -= 1
+        return self.left >= 0, np.zeros((4, 4, 3), np.uint8)
+
+    def release(self):
+        """There is nothing to release."""
+
+
+def test_a_film_without_times_has_25_frames_a_second(opened, tmp_path):
+    (tmp_path / "raw.h264").touch()
+    film = opened(tmp_path / "raw.h264", pace="fast", open_capture=WithoutTimes)
+    times_s = [frame.wall_s - UNIX_S - START_S for frame in read_all(film)]
+    assert times_s == pytest.approx([0.0, 0.04, 0.08, 0.12])
+    assert film.frame_rate == 25.0
+
+
+class Exploding(WithoutTimes):
+    """OpenCV raises in the middle of it."""
+
+    def read(self):
+        if self.left == 2:
+            raise cv2.error("out of memory")
+        return super().read()
+
+
+def test_a_film_at_which_opencv_raises_is_over_there(opened, tmp_path):
+    (tmp_path / "raw.h264").touch()
+    film = opened(tmp_path / "raw.h264", pace="fast", open_capture=Exploding)
+    assert len(read_all(film)) == 2

@@ -1,0 +1,318 @@
+"""Bad settings files, each as somebody might really write it: what is said of it, and on which line."""
+
+import pytest
+
+from iris_camera.config import ConfigError, Flags, read
+
+
+@pytest.fixture
+def told(tmp_path, monkeypatch):
+    """The errors of a file's text, each as `LINE words`."""
+    monkeypatch.chdir(tmp_path)
+
+    def read_it(text, environment=None, flags=None):
+        file = tmp_path / "iris.toml"
+        file.write_text(text, encoding="utf-8")
+        with pytest.raises(ConfigError) as raised:
+            read(file, environment or {}, flags)
+        for problem in raised.value.problems:
+            assert problem.origin.place == str(file), problem
+        return [f"{problem.origin.line} {problem.words}" for problem in raised.value.problems]
+
+    return read_it
+
+
+def test_a_misspelt_key_is_told_with_what_was_meant(told):
+    assert told("[web]\n\nprot = 5001\n") == ['3 web.prot is no setting; did you mean "port"?']
+
+
+def test_a_misspelt_section_is_told_with_what_was_meant(told):
+    assert told("[camera.line-1]\nsource = 'synthetic'\n") == ['1 camera is no setting; did you mean "cameras"?']
+
+
+def test_a_key_in_the_wrong_section_is_told_where_it_belongs(told):
+    assert told("[log]\nrows_max = 5\n") == ["2 log.rows_max is no setting; it belongs in [records]"]
+
+
+def test_a_key_before_any_section_is_told_where_it_belongs(told):
+    assert told("source = 'synthetic'\n") == ["1 source is no setting; it belongs in [cameras.NAME]"]
+
+
+def test_a_key_of_an_inner_table_is_told_where_it_belongs(told):
+    text = "[inspection]\nkind = 'haar'\n[cameras.a.inspection.classifier]\ncolour = 'bgr'\n"
+    assert told(text) == [
+        "2 inspection.kind is no setting; it belongs in [inspection.detector] or [inspection.classifier]",
+        "4 cameras.a.inspection.classifier.colour is no setting; it belongs in [cameras.a.inspection.classifier.input]",
+    ]
+
+
+def test_cameras_written_as_a_list_are_told_how_they_are_written(told):
+    assert told("[[cameras]]\nsource = 'synthetic'\n") == ["1 cameras is a list: expected a table, [cameras.NAME]"]
+
+
+def test_a_detector_given_as_a_text_is_told_how_it_is_written(told):
+    assert told("[cameras.a.inspection]\ndetector = 'haar'\n") == [
+        '2 cameras.a.inspection.detector is "haar": expected a table, [cameras.a.inspection.detector]'
+    ]
+
+
+def test_a_camera_without_a_name_is_told_how_it_is_written(told):
+    (only,) = told("[cameras]\nsource = 'synthetic'\n")
+    assert only.startswith('2 cameras.source is "synthetic": expected a table, [cameras.NAME]')
+
+
+def test_a_word_where_a_number_belongs_is_shown(told):
+    assert told('[records]\nrows_max = "many"\n') == ['2 records.rows_max is "many": expected a whole number']
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("port = '5000'", '2 web.port is "5000": expected a whole number'),
+        ("port = 50.5", "2 web.port is 50.5: expected a whole number"),
+        ("port = true", "2 web.port is true: expected a whole number"),
+        ("port = [5000]", "2 web.port is a list: expected a whole number"),
+        ("port = 2026-11-24", "2 web.port"),
+        ("port_falls_back = 1", "2 web.port_falls_back is 1: expected true or false"),
+        ("port = 70000", "2 web.port is 70000: expected 0 (any free one) to 65535"),
+    ],
+)
+def test_a_value_of_another_kind_is_told_with_what_was_expected(told, line, words):
+    (only,) = told(f"[web]\n{line}\n")
+    assert only.startswith(words)
+
+
+def test_an_unknown_choice_is_told_with_the_choices_and_what_was_meant(told):
+    assert told('[inspection]\nthreads = 1\n[inspection.detector]\nkind = "har"\n') == [
+        '4 inspection.detector.kind is "har": expected "onnx", "haar" or "hog"; did you mean "haar"?'
+    ]
+
+
+def test_a_server_that_is_not_there_is_told_with_those_that_are(told):
+    text = """\
+[servers.plant]
+host = "h"
+username = "u"
+[servers.office]
+host = "h2"
+username = "u"
+[cameras.a]
+server = "plnt"
+[cameras.b]
+"""
+    assert told(text) == [
+        '8 cameras.a.server is "plnt": expected "plant" or "office"; did you mean "plant"?',
+        '9 cameras.b.server is not given, and there are several: expected "plant" or "office"',
+    ]
+
+
+def test_a_server_where_there_are_none_is_told(told):
+    assert told('[cameras.a]\nserver = "plant"\n') == ['2 cameras.a.server is "plant": there is no [servers.*]']
+
+
+def test_a_key_that_has_to_be_there_is_told_with_its_table(told):
+    assert told('[web]\n[servers.plant]\nusername = "u"\n') == [
+        "2 servers.plant.host is missing: expected name or address of the server"
+    ]
+
+
+def test_a_key_that_is_there_but_misspelt_is_told_once(told):
+    assert told('[servers.plant]\nhots = "h"\nusername = "u"\n') == [
+        '2 servers.plant.hots is no setting; did you mean "host"?'
+    ]
+
+
+def test_an_element_of_a_list_is_told_on_its_own_line(told):
+    text = '[inspection]\ndefect_labels = [\n  "scratch",\n  7,\n]\n'
+    assert told(text) == ["4 inspection.defect_labels holds 7: expected a list of texts"]
+
+
+def test_a_room_s_own_refusal_points_at_the_key_it_names(told):
+    text = (
+        '[cameras.a]\nrepeat = true\ninspection.threads = 1\ninspection.detector = { kind = "haar",\n model = "m" }\n'
+    )
+    (only,) = told(text.replace(",\n model", ", model"))
+    assert only.startswith("4 cameras.a.inspection.detector.model")
+    assert 'kind is "haar"' in only
+
+
+def test_a_source_of_an_unknown_kind_is_told_with_what_was_meant(told):
+    (only,) = told('[cameras.a]\nproject = "p"\nsource = "flie:belt.mp4"\n')
+    assert only.startswith("3 cameras.a.source: ")
+    assert only.endswith('did you mean "file"?')
+
+
+def test_credentials_in_an_address_are_refused_on_its_line_and_not_shown(told):
+    (only,) = told('[cameras.a]\nsource = "rtsp://me:hunter22@camera/stream"\n')
+    assert only.startswith("2 cameras.a.source: ")
+    assert "username and password" in only
+    assert "hunter22" not in only
+
+
+def test_a_camera_name_that_cannot_be_in_a_file_name_is_told(told):
+    (only,) = told('[cameras.a]\n[cameras."line 2/b"]\n')
+    assert only.startswith('2 [cameras."line 2/b"]')
+    assert "digits" in only
+
+
+def test_a_project_that_climbs_out_of_its_folder_is_refused(told):
+    assert told('[cameras.a]\nproject = "../b"\n') == [
+        '2 cameras.a.project is "../b": expected one path component, without "/" and not ".."'
+    ]
+
+
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(told):
+    text = """\
+[cameras.line-1]
+sever = "plant"
+frame_rate = "fast"
+stalled_after_s = -1
+[records]
+size_bytes_max = "1 MB"
+age_s_max = -5
+[servers.plant]
+port = 99999
+pasword = "hunter22"
+[web]
+port = 99999
+host = 5
+"""
+    assert [line.split(":")[0] for line in told(text)] == [
+        '2 cameras.line-1.sever is no setting; did you mean "server"?',
+        '3 cameras.line-1.frame_rate is "fast"',
+        "4 cameras.line-1.stalled_after_s is -1",
+        '6 records.size_bytes_max is "1 MB"',
+        "7 records.age_s_max",
+        "8 servers.plant.host is missing",
+        "8 servers.plant.username is missing",
+        "9 servers.plant.port is 99999",
+        '10 servers.plant.pasword is no setting; did you mean "password"?',
+        "12 web.port is 99999",
+        "13 web.host is 5",
+    ]
+
+
+def test_what_follows_from_a_mistake_is_not_told_besides(told):
+    """keep_age_s_max alone would be a mistake of its own: here it only looks so, because its companion is wrong."""
+    text = '[records]\nkeep_bytes_max = "1 GB"\nkeep_age_s_max = 5.0\n'
+    assert told(text) == ['2 records.keep_bytes_max is "1 GB": expected a whole number']
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("[cameras.a]\nsource = file:belt.mp4\n", 2, "a value is a text in quotes"),
+        ("[web]\nport = 1\n\nport = 2\n", 4, "this key stands there already"),
+        ("[web]\n[log]\n[web]\n", 3, "this table stands there already"),
+        ('[cameras.a]\nsource = "file:C:\\video.mp4"\n', 2, "single quotes"),
+        ('[cameras.a]\nsource = "file:belt.mp4\nrepeat = true\n', 2, "the closing quote is missing"),
+        ("[web]\nport 5000\n", 2, "key = value"),
+        ("[web\nport = 5000\n", 1, "this is no TOML"),
+        ('[web]\nhost = """\n', 2, "this is no TOML"),
+    ],
+)
+def test_what_is_no_toml_is_told_with_its_line_and_what_to_do(told, text, line, words):
+    (only,) = told(text)
+    assert only.startswith(f"{line} this is no TOML")
+    assert words in only
+
+
+def test_a_file_in_another_encoding_is_told_with_its_line(tmp_path):
+    file = tmp_path / "iris.toml"
+    file.write_bytes('[cameras.a]\nproject = "Prüfstand"\n'.encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"iris\.toml:2: .*UTF-8"):
+        read(file, {})
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path):
+    with pytest.raises(ConfigError, match=r"missing\.toml: the settings file cannot be read: No such file"):
+        read(tmp_path / "missing.toml", {})
+
+
+SECRETS_IN_EVERY_WRONG_PLACE = """\
+[cameras.a]
+server = "plant"
+source = "rtsp://me:sesame-1@host/x"
+[cameras.b]
+server = "sesame-6"
+pasword = "sesame-2"
+password = ["sesame-3"]
+[servers.plant]
+host = "h"
+username = "u"
+password = { fiel = "sesame-4" }
+passphrase = { command = ["echo-sesame", "sesame-5"] }
+private_key = { environment = "SESAME" }
+[servers.other]
+host = "h"
+username = "space sesame-6"
+password = "sesame-6"
+host_key_policy = "sesame-6"
+passwort = { environment = "sesame-7" }
+"""
+
+
+def test_no_error_shows_a_secret_wherever_it_was_put(told):
+    said = told(SECRETS_IN_EVERY_WRONG_PLACE)
+    assert [int(line.split()[0]) for line in said] == [3, 5, 6, 7, 11, 12, 13, 16, 18, 19]
+    assert "sesame-" not in "\n".join(said)
+
+
+def test_a_mistake_in_the_environment_names_the_variable(tmp_path):
+    environment = {"IRIS_WEB__PORT": "http", "IRIS_RECORDS__AGE_S_MAX": "-1", "IRIS_WEB__PROT": "1"}
+    with pytest.raises(ConfigError) as raised:
+        read(None, environment)
+    assert [str(problem).split(" ")[0] for problem in raised.value.problems] == [
+        "IRIS_RECORDS__AGE_S_MAX:",
+        "IRIS_WEB__PORT:",
+        "IRIS_WEB__PROT:",
+    ]
+    assert 'did you mean "IRIS_WEB__PORT"' in str(raised.value)
+
+
+@pytest.mark.parametrize("port", ["http", "-1", "65536"])
+def test_a_port_in_the_environment_that_is_none_is_named(port):
+    with pytest.raises(ConfigError, match=r"IRIS_PORT: web\.port is .*: expected"):
+        read(None, {"IRIS_PORT": port})
+
+
+def test_a_mistake_in_a_flag_names_the_flag():
+    with pytest.raises(ConfigError) as raised:
+        read(None, {}, Flags(source="flie:x.mp4", detector="harr", port=70000))
+    assert [problem.origin.place for problem in raised.value.problems] == ["--detector", "--port", "--source"]
+    assert 'did you mean "haar"' in str(raised.value)
+
+
+def test_a_flag_that_does_not_say_of_which_camera_is_refused(tmp_path):
+    file = tmp_path / "iris.toml"
+    file.write_text("[cameras.a]\n[cameras.b]\n")
+    with pytest.raises(ConfigError, match=r"--source: .*there are a, b"):
+        read(file, {}, Flags(source="synthetic"))
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "words"),
+    [
+        ("{", 1, "is no JSON"),
+        ('["h"]', 1, "holds no object"),
+        ('{"host": "h"}', 1, "servers.default.username is missing"),
+        ('{"host": "h",\n "username": "u",\n "pasword": "sesame"}', 3, 'did you mean "password"'),
+        ('{"host": "h",\n "username": "u",\n "port": 0}', 3, "expected a number from 1 to 65535"),
+    ],
+)
+def test_a_server_file_that_cannot_be_used_is_told_with_its_line(tmp_path, content, line, words):
+    file = tmp_path / "server.json"
+    file.write_text(content)
+    with pytest.raises(ConfigError) as raised:
+        read(None, {"IRIS_SERVER": str(file)})
+    (problem,) = raised.value.problems
+    assert str(problem).startswith(f"{file}:{line}: ")
+    assert words in problem.words
+    assert "sesame" not in str(problem)
+
+
+def test_a_server_file_that_is_missing_is_told_by_who_named_it(tmp_path):
+    with pytest.raises(ConfigError, match=r"IRIS_SERVER: the server file .*missing\.json cannot be read"):
+        read(None, {"IRIS_SERVER": str(tmp_path / "missing.json")})
+    with pytest.raises(ConfigError, match=r"--server: the server file .*missing\.json cannot be read"):
+        read(None, {}, Flags(server=tmp_path / "missing.json"))

@@ -1,0 +1,109 @@
+"""What a changed file means for a line that runs."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from iris_camera.config import CameraSettings, Config, LogSettings, OutboxSettings, ServerSettings, WebSettings
+from iris_camera.config.changes import TABLE, When, changes, what_can_run, when
+from iris_camera.config.schema import NAMED, fields_of, keys_below
+from iris_camera.inspection.settings import DetectorSettings, InspectionSettings
+from iris_camera.records.settings import EvidenceSettings, RecordSettings
+from iris_communication.settings import DeliverySettings
+
+PLANT = ServerSettings("sftp.example", "iris", password="hunter22")
+OLD = Config(
+    cameras={"a": CameraSettings(), "b": CameraSettings(inspection=InspectionSettings())},
+    servers={"plant": PLANT},
+)
+
+
+def changed(**sections):
+    return changes(OLD, dataclasses.replace(OLD, **sections))
+
+
+def test_the_same_settings_are_no_change():
+    assert not changes(OLD, dataclasses.replace(OLD))
+
+
+def test_a_log_level_counts_now_and_touches_no_camera():
+    found = changed(log=LogSettings("DEBUG"))
+    assert [str(change) for change in found.now] == ['log.level was "INFO", is "DEBUG"']
+    assert (found.cameras, found.restart, found.cameras_altered) == ((), (), ())
+
+
+def test_a_servers_new_password_counts_now_and_is_not_shown():
+    found = changed(servers={"plant": dataclasses.replace(PLANT, password="hunter23")})
+    assert [str(change) for change in found.now] == ["servers.plant.password changed"]
+    assert found.cameras_altered == ()
+
+
+@pytest.mark.parametrize(
+    ("sections", "key"),
+    [
+        ({"web": WebSettings(port=5001)}, "web.port"),
+        ({"outbox": OutboxSettings(folder=Path("/o"))}, "outbox.folder"),
+        ({"records": RecordSettings(folder=Path("/r"))}, "records.folder"),
+        ({"delivery": DeliverySettings(retry_cap_s=9.0)}, "delivery.retry_cap_s"),
+    ],
+)
+def test_what_needs_a_restart_is_told_and_touches_no_camera(sections, key):
+    found = changed(**sections)
+    assert [".".join(change.path) for change in found.restart] == [key]
+    assert (found.now, found.cameras, found.cameras_altered) == ((), (), ())
+
+
+def test_a_camera_that_came_went_or_changed_is_named_and_no_other():
+    found = changed(cameras={"b": dataclasses.replace(OLD.cameras["b"], repeat=True), "c": CameraSettings()})
+    assert (found.cameras_added, found.cameras_removed, found.cameras_altered) == (("c",), ("a",), ("b",))
+    words = {".".join(change.path): change.words for change in found.cameras}
+    assert words == {"cameras.a": "is gone", "cameras.b.repeat": "was false, is true", "cameras.c": "is new"}
+
+
+def test_the_common_inspection_concerns_the_cameras_without_one_of_their_own():
+    found = changed(inspection=InspectionSettings(detector=DetectorSettings(kind="haar")))
+    assert found.cameras_altered == ("a",)
+    assert [str(change) for change in found.cameras] == ['inspection.detector.kind was "onnx", is "haar"']
+
+
+def test_an_inspection_of_its_own_concerns_that_camera():
+    own = dataclasses.replace(OLD.cameras["b"], inspection=InspectionSettings(threads=2))
+    assert changed(cameras={**OLD.cameras, "b": own}).cameras_altered == ("b",)
+    without = dataclasses.replace(OLD.cameras["b"], inspection=None)
+    assert changed(cameras={**OLD.cameras, "b": without}).cameras_altered == ()
+
+
+def test_a_second_server_concerns_the_cameras_that_named_none():
+    other = ServerSettings("b.example", "iris")
+    assert changed(servers={"plant": PLANT, "default": other}).cameras_altered == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "sections", [{"records": RecordSettings(rows_max=5)}, {"evidence": EvidenceSettings(crop=False)}]
+)
+def test_records_and_evidence_concern_every_camera(sections):
+    assert changed(**sections).cameras_altered == ("a", "b")
+
+
+def test_what_can_run_is_the_new_settings_but_for_what_waits_for_a_restart():
+    new = dataclasses.replace(
+        OLD,
+        web=WebSettings(port=1),
+        log=LogSettings("DEBUG"),
+        records=RecordSettings(folder=Path("/r"), rows_max=5),
+        outbox=OutboxSettings(folder=Path("/o")),
+    )
+    runs = what_can_run(OLD, new)
+    assert runs == dataclasses.replace(OLD, log=LogSettings("DEBUG"), records=RecordSettings(rows_max=5))
+    assert {change.path[0] for change in changes(runs, new).keys} == {"web", "records", "outbox"}
+
+
+def test_every_key_there_is_has_its_answer():
+    for key in keys_below(Config):
+        assert isinstance(when(key.path), When)
+    assert {path[0] for path in TABLE} == set(fields_of(Config))
+
+
+def test_names_of_cameras_and_servers_stand_for_any():
+    assert when(("servers", "plant", "host")) is when(("servers", NAMED, "host")) is When.NOW

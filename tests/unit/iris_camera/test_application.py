@@ -1,0 +1,242 @@
+"""The order parts start, change and end in, with parts that only write down what they were told."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+import pytest
+
+from iris_camera import app, application, logs
+from iris_camera.application import Application, camera_setups
+from iris_camera.config import CameraSettings, Config, ConfigError, Problem, ServerSettings, WebSettings
+from iris_camera.config.problem import NOWHERE
+from iris_camera.config.sections import LogSettings, OutboxSettings
+from iris_camera.controllers.lineup import Exchanged
+from iris_camera.records.settings import RecordSettings
+from iris_camera.web.server import CannotServe
+from iris_communication.errors import OutboxInUse
+
+
+class Told:
+    """Stands for a part: writes down each call with its arguments."""
+
+    def __init__(self, name, calls, **answers):
+        self._name, self._calls, self._answers = name, calls, answers
+
+    def __getattr__(self, method):
+        def call(*arguments, **named):
+            self._calls.append((f"{self._name}.{method}", *arguments, *named.values()))
+            answer = self._answers.get(method)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
+class ToldLineup(Told):
+    cameras = ()
+    ended = False
+
+
+STATS = {"total_queued": 5, "total_uploaded": 2, "total_failed": 0, "queue_size": 3}
+
+
+@pytest.fixture
+def calls():
+    return []
+
+
+@pytest.fixture
+def config(tmp_path):
+    return Config(
+        cameras={"line-1": CameraSettings(), "line-2": CameraSettings(project="hall", enabled=False)},
+        records=RecordSettings(folder=tmp_path / "records"),
+        servers={"plant": ServerSettings("h", "u", password="secret-word")},
+        outbox=OutboxSettings(folder=tmp_path / "outbox"),
+        web=WebSettings(port=0),
+    )
+
+
+@pytest.fixture
+def made(config, calls, monkeypatch):
+    made = Application(config, uploader=Told("uploader", calls, get_details={"state": "new"}, get_stats=STATS))
+    made.lineup = ToldLineup("lineup", calls, quiesce=True, stop=True, exchange=Exchanged((), (), (), {}))
+    made.health = Told("health", calls, snapshot={})
+    made.sockets = Told("sockets", calls)
+    made.kept = Told("kept", calls)
+    made.web = Told("web", calls)
+    monkeypatch.setattr(logs, "stop_logging", lambda: calls.append(("logging.stop",)))
+    monkeypatch.setattr(logs, "start_logging", lambda level: calls.append(("logging.level", level)))
+    monkeypatch.setattr(application, "WebServer", lambda *_, **__: Told("web", calls))
+    monkeypatch.setattr(application, "bind", lambda **_: None)
+    monkeypatch.setattr(application, "create_app", lambda **_: None)
+    return made
+
+
+def test_the_end_is_records_uploader_cameras_sockets_page_health_outbox_logging(made, calls):
+    made.cleanup_threads()
+    told = [call for call in calls if call[0] != "uploader.get_stats"]
+    assert [name for name, *_ in told] == [
+        "lineup.quiesce",
+        "uploader.stop",
+        "kept.close",
+        "lineup.stop",
+        "sockets.stop",
+        "web.stop",
+        "health.stop",
+        "uploader.close",
+        "logging.stop",
+    ]
+    assert ("uploader.stop", 15.0) in told
+    assert ("lineup.quiesce", 2.0) in told
+
+
+def test_the_steps_of_the_end_fit_into_its_whole_time(made):
+    assert sum(step.limit_s for step in made._steps()) <= 25.0
+
+
+def test_ending_twice_ends_once(made, calls):
+    made.cleanup_threads()
+    before = list(calls)
+    made.cleanup_threads()
+    made.cleanup_on_exit()
+    assert calls == before
+
+
+def test_the_end_says_what_is_left_for_the_next_start(made, caplog, tmp_path):
+    with caplog.at_level(logging.INFO):
+        made.cleanup_threads()
+    assert f"3 files wait in {tmp_path / 'outbox'}, for the next start" in caplog.text
+
+
+def test_the_end_in_a_hurry_takes_five_seconds_and_opens_no_connection(made, calls):
+    made.cleanup_on_exit()
+    made.cleanup_on_exit()
+    assert calls == [("lineup.quiesce", 1.0), ("uploader.stop", 5.0, False), ("uploader.close",)]
+
+
+def test_the_clean_up_functions_end_the_application_that_was_started(made, calls, monkeypatch):
+    monkeypatch.setattr(made, "start", lambda: None)
+    monkeypatch.setattr(app, "_current", None)
+    app.cleanup_threads()
+    app.cleanup_on_exit()
+    assert calls == []
+    app.start(made)
+    app.cleanup_threads()
+    assert ("uploader.stop", 15.0) in calls
+
+
+def test_the_uploader_starts_before_the_cameras_and_knows_the_servers(made, calls):
+    made.start()
+    order = [name for name, *_ in calls if name.endswith((".start", ".configure_server"))]
+    assert order[:3] == ["uploader.start", "uploader.configure_server", "lineup.start"]
+    assert order[-2:] == ["health.start", "web.start"]
+
+
+def test_an_outbox_that_is_in_use_stops_no_camera(made, calls, caplog):
+    made.uploader = Told("uploader", calls, start=OutboxInUse("the outbox /o is in use by process 7"))
+    with caplog.at_level(logging.ERROR):
+        made.start()
+    assert ("lineup.start",) in calls
+    assert "in use by process 7" in caplog.text
+    assert "stop the other process" in caplog.text
+
+
+def refusing_port(**_):
+    raise CannotServe("cannot serve the page on 127.0.0.1 port 5000: the port is in use; stop the program that has it")
+
+
+def test_a_taken_port_costs_the_page_and_nothing_else(made, calls, monkeypatch, caplog):
+    monkeypatch.setattr(application, "bind", refusing_port)
+    with caplog.at_level(logging.ERROR):
+        made.start()
+    assert ("lineup.start",) in calls
+    assert ("uploader.start",) in calls
+    assert "port 5000: the port is in use; stop the program that has it" in caplog.text
+    assert made.web_address == ""
+
+
+def test_where_the_page_is_required_a_taken_port_starts_nothing(made, calls, config, monkeypatch):
+    monkeypatch.setattr(application, "bind", refusing_port)
+    made._config = dataclasses.replace(config, web=WebSettings(port=0, page_required=True))
+    with pytest.raises(CannotServe):
+        made.start()
+    assert calls == []
+
+
+def test_each_camera_is_made_of_its_own_settings(config):
+    first, second = camera_setups(config)
+    assert (first.name, first.enabled, second.enabled) == ("line-1", True, False)
+    assert first.folder == config.records_dir / "line-1"
+    assert first.destination.project_settings == {"project": "line-1"}
+    assert second.destination.project_settings == {"project": "hall"}
+    assert {setup.destination.sftp_server_info for setup in (first, second)} == {"plant"}
+
+
+def test_a_reload_takes_effect_where_it_can_and_says_where_not(made, calls, config, caplog):
+    changed = dataclasses.replace(
+        config,
+        log=LogSettings("DEBUG"),
+        servers={"plant": ServerSettings("h2", "u", password="other-word")},
+        web=WebSettings(port=5001),
+    )
+    made._read_again = lambda: changed
+    made.request_reload()
+    made.request_stop()
+    with caplog.at_level(logging.INFO):
+        assert made.wait(30.0)
+    assert ("logging.level", logging.DEBUG) in calls
+    assert any(call[:2] == ("uploader.configure_server", "plant") and call[2]["host"] == "h2" for call in calls)
+    assert any(name == "lineup.exchange" for name, *_ in calls)
+    assert "web.port was 0, is 5001; that takes effect at the next start" in caplog.text
+    assert "other-word" not in caplog.text
+
+
+def test_settings_that_cannot_be_used_change_nothing_and_everything_wrong_is_said(made, calls, caplog):
+    def broken():
+        raise ConfigError([Problem(NOWHERE, "web.port is 70000"), Problem(NOWHERE, "log.level is LOUD")])
+
+    made._read_again = broken
+    made.request_reload()
+    made.request_stop()
+    assert made.wait(30.0)
+    assert "everything runs on as before" in caplog.text
+    assert "web.port is 70000" in caplog.text
+    assert "log.level is LOUD" in caplog.text
+    assert not any(name == "lineup.exchange" for name, *_ in calls)
+
+
+def test_when_every_source_has_ended_and_all_is_delivered_it_is_done(made, calls):
+    made.lineup.ended = True
+    made.uploader = Told(
+        "uploader",
+        calls,
+        get_details={"state": "running", "running": True, "stats": STATS | {"queue_size": 0}, "servers": {}},
+    )
+    made.wait_until_done()  # returns
+
+
+def test_when_every_source_has_ended_a_link_that_is_down_is_not_waited_for(made, calls):
+    made.lineup.ended = True
+    servers = {"u@h:22": {"link": "down"}}
+    details = {"state": "running", "running": True, "stats": STATS, "servers": servers}
+    made.uploader = Told("uploader", calls, get_details=details)
+    made.wait_until_done()  # returns
+
+
+def test_what_a_camera_left_that_is_configured_no_more_is_delivered(made, calls, config):
+    ready = config.records_dir / "old-line" / "ready"
+    ready.mkdir(parents=True)
+    left = ready / "old-line_model_20260101T000000.000Z_deadbeef_000003.csv"
+    left.write_text(
+        "schema_version,frame,utc,monotonic_s,part_id,x_px,y_px,width_px,height_px,score\n"
+        "1,0,2026-01-01T00:00:00.000Z,1.000000,1,1.0,1.0,2.0,2.0,0.9000\n"
+    )
+    made.uploader = Told("uploader", calls, queue_upload=True, get_details={"state": "new"}, get_stats=STATS)
+    made.start()
+    (stray,) = made._strays
+    stray.close()
+    assert stray.join(10.0)
+    queued = [call for call in calls if call[0] == "uploader.queue_upload"]
+    assert queued == [("uploader.queue_upload", "plant", Path(left), {"project": "old-line"}, "model", "move")]

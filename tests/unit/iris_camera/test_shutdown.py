@@ -1,0 +1,92 @@
+"""The end: in order, in bounded time, in words."""
+
+import logging
+import threading
+
+import pytest
+
+from iris_camera.shutdown import Step, carry_out
+
+
+@pytest.fixture
+def released():
+    """Set at the end of the test, so that what was left behind ends too."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def test_steps_are_taken_in_order_and_each_is_given_its_limit():
+    given = []
+    taken = carry_out([Step("first", 2.0, lambda s: given.append(("first", s))), Step("second", 3.0, given.append)])
+    assert given == [("first", 2.0), 3.0]
+    assert [(step.words, step.ended) for step in taken] == [("first", True), ("second", True)]
+
+
+def test_a_step_that_fails_is_told_with_its_traceback_and_costs_the_others_nothing(caplog):
+    after = []
+
+    def fail(limit_s):
+        raise OSError("the disk is gone")
+
+    taken = carry_out([Step("closing the records", 1.0, fail), Step("the rest", 1.0, after.append)])
+    assert [step.ended for step in taken] == [False, True]
+    assert after == [1.0]
+    assert "closing the records failed" in caplog.text
+    assert "the disk is gone" in caplog.text
+
+
+def test_a_step_that_hangs_is_left_behind_and_the_next_one_is_taken(released, caplog):
+    after = []
+    steps = [Step("a dead disk", 0.05, lambda s: released.wait(20.0)), Step("the rest", 1.0, after.append)]
+    taken = carry_out(steps)
+    assert [step.ended for step in taken] == [False, True]
+    assert len(after) == 1
+    assert "not done within 0.1 s and left behind: a dead disk" in caplog.text
+
+
+def test_no_step_gets_more_than_what_is_left_of_the_whole():
+    now_s = 100.0
+    given = []
+
+    def slow(limit_s):
+        nonlocal now_s
+        now_s += 9.0
+        given.append(limit_s)
+
+    steps = [Step("slow", 15.0, slow), Step("slow too", 15.0, slow), Step("last", 15.0, given.append)]
+    carry_out(steps, total_s=20.0, monotonic=lambda: now_s)
+    assert given == [15.0, 11.0, 2.0]
+
+
+def test_when_the_time_is_used_up_the_last_steps_are_begun_and_not_waited_for(released):
+    now_s = 0.0
+    begun = threading.Event()
+
+    def use_up(limit_s):
+        nonlocal now_s
+        now_s = 30.0
+
+    def last(limit_s):
+        begun.set()
+        released.wait(20.0)
+
+    taken = carry_out([Step("slow", 30.0, use_up), Step("last", 5.0, last)], monotonic=lambda: now_s)
+    assert begun.wait(10.0)
+    assert [step.ended for step in taken] == [True, False]
+
+
+def test_what_is_waited_for_is_said_while_it_is_waited_for(released, caplog, monkeypatch):
+    monkeypatch.setattr("iris_camera.shutdown.TELL_EVERY_S", 0.01)
+    asked = []
+
+    def progress():
+        asked.append(len(asked))
+        if len(asked) == 3:
+            released.set()
+        return f"{100 - len(asked)} files still to go"
+
+    with caplog.at_level(logging.INFO):
+        carry_out([Step("the uploader drains", 20.0, lambda s: released.wait(20.0), progress)])
+    assert "stopping, 1 of 1: the uploader drains (20.0 s at most)" in caplog.text
+    assert "the uploader drains; 99 files still to go" in caplog.text
