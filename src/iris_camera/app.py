@@ -5,6 +5,7 @@
 
 import atexit
 import logging
+import os
 from collections.abc import Callable
 
 from iris_camera import logs
@@ -17,6 +18,8 @@ from iris_communication.errors import IrisError
 
 log = logging.getLogger(__name__)
 
+FFMPEG_SILENT = "-8"
+EXIT_TROUBLE = 1
 EXIT_USAGE = 2
 
 _current: Application | None = None
@@ -49,11 +52,14 @@ def from_the_usual_places() -> Config:
 
 
 def main(read_config: Callable[[], Config] = from_the_usual_places) -> int:
-    """Run until Ctrl+C or SIGTERM, or until every source has ended; the exit status.
+    """Run until Ctrl+C or SIGTERM, or until every source has ended; the exit status: 0, or 1 when a source ended
+    before its time, or 2 when nothing could be started.
 
     `read_config` reads the settings, now and at each SIGHUP.
     """
     logs.start_logging()
+    # FFmpeg writes its own lines to standard error, past the log; what matters of them is said in words there.
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", FFMPEG_SILENT)
     try:
         config = read_config()
         logs.start_logging(config.log.number)
@@ -62,11 +68,11 @@ def main(read_config: Callable[[], Config] = from_the_usual_places) -> int:
             start(application)
             if not config.servers:
                 log.warning("no server is configured: records wait in %s", config.records_dir)
-            application.wait_until_done()
+            well = application.wait_until_done()
             log.info("stopping; Ctrl+C again leaves at once")
             cleanup_threads()
     except (ConfigError, CannotServe, ModelError, IrisError) as error:
         log.error("%s", error)
         logs.stop_logging()
         return EXIT_USAGE
-    return 0
+    return 0 if well else EXIT_TROUBLE

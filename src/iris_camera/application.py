@@ -30,6 +30,7 @@ from iris_camera.controllers.handing_over import Destination, HandingOver
 from iris_camera.controllers.lineup import Exchanged, Lineup
 from iris_camera.controllers.observers import NOBODY, Observers
 from iris_camera.health import HealthService
+from iris_camera.health.judging import Limits
 from iris_camera.records.csv_name import new_run
 from iris_camera.records.kept_files import KeptFiles
 from iris_camera.records.leftovers import cameras_with_leftovers
@@ -71,7 +72,11 @@ class Application:
         self.lineup = Lineup(lambda setup: Camera(setup, self.uploader, observers=observers))
         self.lineup.prepare(camera_setups(config))
         self.health = HealthService(
-            cameras=lambda: self.lineup.cameras, uploader=self.uploader, outbox_dir=config.outbox_dir
+            cameras=lambda: self.lineup.cameras,
+            uploader=self.uploader,
+            outbox_dir=config.outbox_dir,
+            records_dir=config.records_dir,
+            limits=Limits(disk_reserve_bytes=config.records.disk_reserve_bytes),
         )
         self.snapshot = whole_snapshot(
             cameras=lambda: self.lineup.cameras,
@@ -137,9 +142,9 @@ class Application:
                 self._start_uploader()
         return self._stop_requested
 
-    def wait_until_done(self) -> None:
+    def wait_until_done(self) -> bool:
         """Sleep until `request_stop`, or until every source has ended and what was seen is delivered, or cannot be
-        for now."""
+        for now. Whether all is well: false when a source ended before its time."""
         told = False
         while not self.wait(LOOK_S):
             if not self.lineup.ended:
@@ -148,7 +153,8 @@ class Application:
                 log.info("every source has come to its end; what was seen is being delivered")
                 told = True
             if not self._still_delivering():
-                return
+                return not any(camera.ended_in_trouble for camera in self.lineup.cameras)
+        return True
 
     def apply(self, config: Config) -> None:
         """Have the running parts follow `config`, as far as they can without a restart; what was done is logged."""
@@ -162,7 +168,11 @@ class Application:
         _hide_secrets(config)
         logs.start_logging(config.log.number)
         self._config = config
-        self._configure_servers()
+        try:
+            self._configure_servers()
+        except IrisError as error:
+            log.error("reload: the servers are told when the uploader runs: %s. %s", error, error.hint)
+        self.kept.limit(config.records.keep_limits)
         _tell(self.lineup.exchange(camera_setups(config)))
 
     def cleanup_threads(self) -> None:
@@ -280,6 +290,7 @@ class Application:
             pictures=self.lineup.pictures,
             live=self.sockets,
             routers=[camera_controller.routes(self.uploader)],
+            own_names=web.own_names,
         )
         return WebServer(page, bound=bound)
 

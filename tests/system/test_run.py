@@ -116,9 +116,8 @@ age_s_max = 1.0
 """)
     with IrisProcess(["--config", config]) as running:
         running.wait_until(lambda: running.cameras()["line"]["frames"] > 50)
-        running.wait_until(lambda: running.cameras()["yard"]["state"] == "offline")
-        yard = running.cameras()["yard"]
-        assert "refuses" in yard["reason"]
+        running.wait_until(lambda: "refuses" in running.cameras()["yard"]["reason"])
+        assert running.cameras()["yard"]["state"] == "offline"
         assert running.cameras()["spare"]["state"] == "disabled"
         assert running.cameras()["line"]["state"] == "online"
         assert "yard-password" not in json.dumps(running.get("api/state"))
@@ -202,12 +201,38 @@ age_s_max = 0.5
 def test_a_missing_film_is_told_and_waited_for(settings, tmp_path):
     config = settings(f'[cameras.door]\nsource = "file:{tmp_path / "late.mp4"}"\noffline_after_s = 0.1\n')
     with IrisProcess(["--config", config]) as running:
-        running.wait_until(lambda: running.cameras()["door"]["state"] == "offline")
-        assert "late.mp4" in running.cameras()["door"]["reason"]
+        running.wait_until(lambda: "late.mp4" in running.cameras()["door"]["reason"])
+        assert running.cameras()["door"]["state"] == "offline"
         shutil.copy(footage("carphone_pristine.mp4"), tmp_path / "moving.mp4")
         (tmp_path / "moving.mp4").rename(tmp_path / "late.mp4")
         assert running.wait(60) == 0, running.text
         assert "Traceback" not in running.text
+
+
+def test_a_film_that_breaks_off_is_inspected_as_far_as_it_goes_and_is_no_success(settings, tmp_path):
+    whole = footage("bikes.mp4").read_bytes()
+    (tmp_path / "cut.mp4").write_bytes(whole)
+    with (tmp_path / "cut.mp4").open("r+b") as film:
+        film.seek(len(whole) // 3)
+        film.write(bytes(len(whole) // 3))
+    config = settings(f"""
+[cameras.road]
+source = "file:{tmp_path / "cut.mp4"}"
+pace = "fast"
+
+[inspection.detector]
+kind = "haar"
+
+[inspection.classifier]
+kind = "none"
+
+[records]
+heartbeat_s = 0.001
+""")
+    with IrisProcess(["--config", config]) as running:
+        assert running.wait(60) == 1, running.text
+        assert running.logged(r"(cut.mp4 ended after \d+ of the 250 frames it announces)"), running.text
+    assert rows(tmp_path / "received" / "road", "model")
 
 
 def test_a_model_that_does_not_load_starts_nothing(settings, tmp_path):

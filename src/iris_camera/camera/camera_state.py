@@ -2,7 +2,8 @@
 
 Up at once, down only when it lasts. A picture makes a camera online. A lost connection is `offline` when it stays lost
 for `offline_after_s`; a shorter one is a blip that nobody is told of (it is counted elsewhere). A connection without
-pictures is `stalled` after `stalled_after_s`. Having ended or been closed holds at once.
+pictures is `stalled` after `stalled_after_s`. Having ended or been closed holds at once: `disabled` when all is well,
+for nothing is to be expected of it any more.
 
 All times are on one monotonic clock, in seconds.
 """
@@ -34,12 +35,14 @@ class Lost:
 
     reason: str
 
+THE_END = "it has come to its end"
+
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A finite source came to its end; `reason` in words."""
+    """A finite source came to its end; `trouble` in words when that was sooner than it announced."""
 
-    reason: str
+    trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,10 @@ def after(before: CameraState, happening: Happening, limits: Limits, now_s: floa
     match happening:
         case Closed():
             return _told(before, "disabled", None, now_s)
-        case Ended(reason):
-            return _told(replace(before, lost_since_s=now_s, lost_reason=reason), "offline", reason, now_s)
+        case Ended(None):
+            return _told(before, "disabled", THE_END, now_s)
+        case Ended(trouble):
+            return _told(replace(before, lost_since_s=now_s, lost_reason=trouble), "offline", trouble, now_s)
         case Pictures(at_s):
             before = replace(before, lost_since_s=None, lost_reason=None, picture_s=at_s)
         case Lost(reason):

@@ -256,7 +256,7 @@ class Capture:
         self.handover.close()
         if reason is not None:
             log.warning("camera %s: %s", self.name, reason)
-        self._happened(Ended(reason or "it has come to its end"))
+        self._happened(Ended(reason))
 
     def _leave_behind(self, reading: Reading) -> None:
         reading.give_up()

@@ -5,6 +5,9 @@ camera for ever. It is a link, so it is looked up at each opening: where it lead
 
 OpenCV gives a read of such a camera ten seconds before it fails (its own limit, which only an environment variable of
 the whole process could change); `hung_after_s` has to be above that.
+
+The tests put a fake capture device in the place of `cv2.VideoCapture`, for want of a camera in a test machine: they
+show how a device that is unplugged, replugged, busy or hung is treated, not that a driver behaves so.
 """
 
 import os

@@ -3,8 +3,9 @@
 from iris_camera.config.over_the_file import Flags
 from iris_camera.config.problem import ConfigError, Problem
 from iris_camera.config.reading import find_file, read
-from iris_camera.config.sections import CameraSettings, Config, LogSettings, OutboxSettings, WebSettings
+from iris_camera.config.sections import CameraSettings, Config, LogSettings, OutboxSettings
 from iris_camera.config.servers import ServerSettings
+from iris_camera.web.settings import WebSettings
 
 __all__ = [
     "CameraSettings",

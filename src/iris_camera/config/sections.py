@@ -21,12 +21,12 @@ from iris_camera.config.servers import ServerSettings
 from iris_camera.inspection.settings import InspectionSettings
 from iris_camera.records.csv_name import check_camera
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
+from iris_camera.web.settings import WebSettings
 from iris_communication.settings import DeliverySettings
 from iris_communication.sftp_uploader_thread import default_outbox_dir
 
 DEFAULT_CAMERA = "line-1"
 DEFAULT_SERVER = "default"  # the name of the one that IRIS_SERVER or --server gives
-PORT_MAX = 65535
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,27 +73,6 @@ class OutboxSettings:
     def __post_init__(self) -> None:
         if self.max_queue_size < 1:
             raise ValueError(f"max_queue_size is {self.max_queue_size}: expected at least 1")
-
-
-@dataclass(frozen=True, slots=True)
-class WebSettings:
-    """The page, its live picture and the statistics."""
-
-    host: str = field(
-        default="127.0.0.1",
-        metadata={"doc": "the address it answers on: 127.0.0.1 this machine only, 0.0.0.0 every network it is in"},
-    )
-    port: int = field(default=5000, metadata={"doc": "0 to 65535; 0 takes a free one"})
-    port_falls_back: bool = field(default=False, metadata={"doc": "take a free port where the wanted one is in use"})
-    page_required: bool = field(
-        default=False, metadata={"doc": "without its port start nothing; false: the line runs without the page"}
-    )
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.port <= PORT_MAX:
-            raise ValueError(f"port is {self.port}: expected 0 (any free one) to {PORT_MAX}")
-        if not self.host or any(character.isspace() for character in self.host):
-            raise ValueError(f'host is "{self.host}": expected an address such as 127.0.0.1')
 
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]

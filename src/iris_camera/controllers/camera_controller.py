@@ -120,6 +120,12 @@ class Camera:
         """True when its source has come to its end and everything seen of it was handed over."""
         return self._capture.ended and self._inspecting.wait_recorded(0.0) and not self._handing_over.counts().waiting
 
+    @property
+    def ended_in_trouble(self) -> str | None:
+        """Why its source ended before its time, in words."""
+        captured = self._capture.status()
+        return captured.reason if self._capture.ended and captured.state == "offline" else None
+
     def start(self) -> None:
         """Queue what earlier runs left, then capture and inspect."""
         if self.setup.enabled:

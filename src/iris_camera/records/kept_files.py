@@ -119,6 +119,10 @@ class KeptFiles:
     def start(self) -> None:
         self._thread.start()
 
+    def limit(self, limits: KeepLimits) -> None:
+        """From the next sweep on."""
+        self._limits = limits
+
     def close(self) -> None:
         """Sweep no more; a sweep under way ends by itself."""
         self._closing.set()

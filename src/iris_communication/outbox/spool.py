@@ -41,13 +41,13 @@ class Spool:
         self._named = folder.with_name("handed-out")
         folder.mkdir(mode=0o700, exist_ok=True)
         shutil.rmtree(self._named, ignore_errors=True)  # links a crash left; the bytes are in the spool
-        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._descriptor: int | None = None  # of the folder, once it is needed
 
     def close(self) -> None:
-        """Give the folder back; harmless when it was given back already."""
-        if self._descriptor >= 0:
+        """Give the folder's descriptor back; harmless when there is none."""
+        if self._descriptor is not None:
             os.close(self._descriptor)
-            self._descriptor = -1
+            self._descriptor = None
 
     def path(self, item_id: str) -> Path:
         return self._folder / item_id
@@ -72,7 +72,7 @@ class Spool:
     def sync(self) -> None:
         """Make the names durable of all files taken since the last call."""
         with self._errors(f"sync the spool {self._folder}"):
-            os.fsync(self._descriptor)
+            os.fsync(self._opened_folder())
 
     @contextlib.contextmanager
     def named(self, item_id: str, name: str) -> Iterator[Path]:
@@ -111,12 +111,18 @@ class Spool:
         leads to by now."""
         try:
             # Only with a folder to start from does Python call linkat(), which follows /proc's link to the open file.
-            os.link(f"/proc/self/fd/{descriptor}", target, src_dir_fd=self._descriptor, follow_symlinks=True)
+            os.link(f"/proc/self/fd/{descriptor}", target, src_dir_fd=self._opened_folder(), follow_symlinks=True)
         except OSError as error:
             if error.errno in _CANNOT_LINK or error.errno == errno.ENOENT:
                 return False
             raise
         return True
+
+    def _opened_folder(self) -> int:
+        """Opened once: each system call of an acceptance is one more wait for the interpreter."""
+        if self._descriptor is None:
+            self._descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return self._descriptor
 
     @contextlib.contextmanager
     def _errors(self, doing: str) -> Iterator[None]:

@@ -189,6 +189,7 @@ def test_a_reload_takes_effect_where_it_can_and_says_where_not(made, calls, conf
     assert ("logging.level", logging.DEBUG) in calls
     assert any(call[:2] == ("uploader.configure_server", "plant") and call[2]["host"] == "h2" for call in calls)
     assert any(name == "lineup.exchange" for name, *_ in calls)
+    assert ("kept.limit", config.records.keep_limits) in calls
     assert "web.port was 0, is 5001; that takes effect at the next start" in caplog.text
     assert "other-word" not in caplog.text
 

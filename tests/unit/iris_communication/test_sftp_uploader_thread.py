@@ -138,6 +138,27 @@ def test_a_disk_that_refuses_answers_false_and_says_what_to_do(make, source, mon
 # -- servers ---------------------------------------------------------------------------------------------------------
 
 
+def test_files_queued_together_are_answered_one_by_one_and_delivered_in_order(make, tmp_path, caplog):
+    let_go, processor = threading.Event(), Processor()
+    processor.does = lambda: let_go.wait(LONG_S)
+    uploader = make(processor, max_queue_size=3)
+    paths = [write(tmp_path / f"{number}.csv") for number in range(4)]
+    asked = [SftpUploadRequest(SERVER, path, "line-1", "model") for path in paths]
+    assert uploader.queue_uploads(asked) == [True, True, True, False]
+    assert f"Upload queue is full, dropping request: {paths[3]}" in caplog.text
+    let_go.set()
+    wait_until(lambda: uploader.get_stats()["total_uploaded"] == 3)
+    assert [name for _, name, _, _ in processor.asked] == ["0.csv", "1.csv", "2.csv"]
+
+
+def test_a_request_that_could_never_be_delivered_keeps_those_beside_it_from_being_queued(make, source):
+    uploader = make()
+    asked = [SftpUploadRequest(SERVER, path, "line-1", "model") for path in (source, "a\0b.csv")]
+    with pytest.raises(InvalidRequest, match="file_path is"):
+        uploader.queue_uploads(asked)
+    assert uploader.get_stats()["total_queued"] == 0
+
+
 def test_two_names_of_one_account_deliver_into_their_own_folders(make, source):
     processor = Processor()
     uploader = make(processor)

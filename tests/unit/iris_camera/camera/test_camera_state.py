@@ -1,6 +1,6 @@
 import pytest
 
-from iris_camera.camera.camera_state import Closed, Ended, Limits, Looked, Lost, Pictures, after, first_state
+from iris_camera.camera.camera_state import THE_END, Closed, Ended, Limits, Looked, Lost, Pictures, after, first_state
 
 LIVE = Limits(offline_after_s=2.0, stalled_after_s=5.0)
 FILE = Limits(offline_after_s=2.0, stalled_after_s=None)
@@ -84,12 +84,12 @@ def test_a_file_or_folder_never_stalls():
     assert told([(1.0, Pictures(1.0)), (10_000.0, Looked())], FILE) == [(1.0, "online", None)]
 
 
-def test_a_film_that_ended_is_offline_at_once():
-    assert told([(1.0, Pictures(1.0)), (1.1, Ended("it has come to its end"))], FILE)[-1] == (
-        1.1,
-        "offline",
-        "it has come to its end",
-    )
+def test_a_film_that_ended_is_done_with_at_once():
+    assert told([(1.0, Pictures(1.0)), (1.1, Ended())], FILE)[-1] == (1.1, "disabled", THE_END)
+
+
+def test_a_film_that_ended_too_soon_is_offline_at_once():
+    assert told([(1.0, Pictures(1.0)), (1.1, Ended("3 of 10 frames"))], FILE)[-1] == (1.1, "offline", "3 of 10 frames")
 
 
 @pytest.mark.parametrize("before", [Pictures(1.0), Lost("gone"), Ended("over"), Looked()])

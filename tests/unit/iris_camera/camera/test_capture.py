@@ -123,7 +123,7 @@ def test_a_picture_that_changes_its_size_is_said(capturing, caplog):
 def test_a_film_that_is_over_has_ended(capturing, told):
     capture = capturing(Film(3))
     taken_to_the_end(capture)
-    assert told.wait_for("offline").reason == "it has come to its end"
+    assert told.wait_for("disabled").reason == "it has come to its end"
     assert capture.ended
 
 

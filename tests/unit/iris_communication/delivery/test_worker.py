@@ -1,11 +1,19 @@
 import asyncio
 import contextlib
+import itertools
 import threading
 
 import pytest
 
 from iris_communication.delivery import worker as worker_module
-from iris_communication.delivery.worker import CLAIM_MAX, CLAIM_PAUSE_S, TRICKLE_PAUSE_S, Drain, Worker
+from iris_communication.delivery.worker import (
+    CLAIM_MAX,
+    CLAIM_PAUSE_S,
+    START_MAX,
+    TRICKLE_PAUSE_S,
+    Drain,
+    Worker,
+)
 from iris_communication.errors import (
     AuthenticationFailed,
     ConnectionRefused,
@@ -782,3 +790,46 @@ def test_a_link_without_connection_and_work_is_idle():
         assert line.lane["link"] == "idle"
 
     run(story)
+
+
+# -- little at a time, for whoever shares the interpreter ------------------------------------------------------------
+
+
+def test_files_that_come_one_by_one_are_claimed_by_the_handful():
+    async def story(line, keeper, carrier):
+        for _ in range(5):
+            keeper.accept()
+            await turns()
+        assert len(keeper.claims) == 1
+        await line.pass_time(TRICKLE_PAUSE_S)
+        assert len(keeper.claims) == 2
+        assert keeper.view.lanes == {}
+
+    run(story, slots=20)
+
+
+def test_a_picture_that_a_lane_can_make_nothing_of_does_not_wake_the_loop():
+    async def story(line, keeper, carrier):
+        keeper.accept()
+        await turns()
+        woken, line.worker.wake = [], lambda: woken.append(1)
+        keeper.accept()
+        assert not woken
+        line.clock.advance(TRICKLE_PAUSE_S)
+        keeper.accept()
+        assert woken
+
+    run(story, slots=20)
+
+
+def test_one_turn_of_the_loop_begins_a_few_items_only():
+    async def story(line, keeper, carrier):
+        keeper.accept(5 * START_MAX)
+        begun = []
+        for _ in range(40):
+            begun.append(len(carrier.started))
+            await asyncio.sleep(0)
+        assert begun[-1] == 5 * START_MAX
+        assert max(later - earlier for earlier, later in itertools.pairwise(begun)) <= START_MAX
+
+    run(story, slots=10 * START_MAX)

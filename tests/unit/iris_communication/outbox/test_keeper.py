@@ -74,6 +74,51 @@ def test_what_comes_in_during_a_commit_is_one_group_and_one_commit(outbox, sourc
     assert [len(changes) for changes in outbox.store.commits] == [1, len(sources)]
 
 
+def test_what_is_accepted_together_is_one_commit_and_each_is_answered(outbox, sources):
+    receipts = outbox.keeper.accept_all([accept_of(path) for path in sources])
+    assert [len(changes) for changes in outbox.store.commits] == [len(sources)]
+    assert outbox.recorded() == {receipt.id: "waiting" for receipt in receipts}
+
+
+def test_of_what_is_accepted_together_only_what_there_is_no_room_for_is_refused(tmp_path, sources):
+    with open_keeper(tmp_path / "outbox", max_queue_size=3) as outbox:
+        outcomes = outbox.keeper.accept_all([accept_of(path, Take.MOVE) for path in sources[:5]])
+        assert [isinstance(outcome, OutboxFull) for outcome in outcomes] == [False] * 3 + [True] * 2
+        assert [path.exists() for path in sources[:5]] == [False] * 3 + [True] * 2
+
+
+def test_what_nobody_waits_for_goes_along_with_what_somebody_waits_for(outbox, sources, monkeypatch):
+    monkeypatch.setattr(keeper_module, "LINGER_S", LONG_S)
+    for path in sources[:3]:
+        outbox.accept(path)
+    items, told = [], threading.Event()
+    outbox.keeper.claim(SERVER.key, 3, lambda found: (items.extend(found), told.set()))
+    outbox.accept(sources[3])
+    assert told.wait(LONG_S)
+    for item in items:
+        outbox.keeper.settle(Settle(item, Event.DELIVER, delivered=proof(item)))
+    outbox.accept(sources[4])
+    assert [len(changes) for changes in outbox.store.commits[3:]] == [3 + 1, 3 + 1]
+
+
+def test_what_nobody_waits_for_waits_for_company_only_so_long(outbox, source):
+    outbox.accept(source)
+    (item,) = outbox.claim()
+    outbox.keeper.settle(Settle(item, Event.DELIVER, delivered=proof(item)))
+    wait_until(lambda: outbox.stats == (1, 1, 0, 0))
+
+
+def test_more_than_a_group_of_settlements_is_all_recorded_before_a_flush_is_answered(outbox, sources, monkeypatch):
+    monkeypatch.setattr(keeper_module, "GROUP_MAX", 4)
+    outbox.keeper.accept_all([accept_of(path) for path in sources])
+    items = outbox.claim()
+    for item in items:
+        outbox.keeper.settle(Settle(item, Event.DELIVER, delivered=proof(item)))
+    outbox.keeper.flush()
+    assert outbox.stats == (len(sources), len(sources), 0, 0)
+    assert outbox.spooled() == []
+
+
 def test_an_acceptance_is_bytes_then_row_then_unlink_then_answer(outbox, source, monkeypatch):
     steps = []
     fdatasync, fsync, unlink = os.fdatasync, os.fsync, os.unlink

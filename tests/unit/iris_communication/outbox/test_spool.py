@@ -280,4 +280,5 @@ def test_descriptors_are_given_back_whatever_happens(spool, source, tmp_path, mo
     for take in Take:
         with pytest.raises(OutboxStorageError):
             spool.take(str(source), "four", take)
+    spool.close()
     assert open_descriptors() == before
