@@ -42,6 +42,9 @@ bench-accept: setup ## what queue_upload costs its caller (ARGS="--files 500")
 bench-camera: setup ## how late frames are beside an uploader, ours and others (ARGS="--quick")
 	@$(BIN)/python -m benchmarks.camera $(ARGS)
 
+bench-shutdown: setup ## how long it takes to end with files waiting: link up, cut, silent (ARGS="--repeat 1")
+	@$(BIN)/python -m benchmarks.shutdown $(ARGS)
+
 page-picture: setup ## take docs/page.png anew, of the demo's page during its outage
 	@PYTHONPATH=. $(BIN)/python scripts/page_picture.py
 

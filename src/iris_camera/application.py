@@ -19,14 +19,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import cv2
-
 from iris_camera import logs
 from iris_camera.config import Config, ConfigError
 from iris_camera.config.changes import changes
 from iris_camera.controllers import camera_controller
 from iris_camera.controllers.camera_controller import Camera, CameraSetup
-from iris_camera.controllers.handing_over import Destination, HandingOver
+from iris_camera.controllers.handing_over import Destination, HandingOver, Uploader
 from iris_camera.controllers.lineup import Exchanged, Lineup
 from iris_camera.controllers.observers import NOBODY, Observers
 from iris_camera.health import HealthService
@@ -47,7 +45,7 @@ UPLOADER_STOP_S = 15.0
 EXIT_STOP_S = 5.0
 UPLOADER_RETRY_S = 10.0
 LOOK_S = 0.5  # how often it is looked whether every source has ended
-NO_SERVER = "default"  # the name records wait under until a server is known
+NO_SERVER = ""  # of a camera whose records wait until a server is configured
 
 
 class Application:
@@ -64,12 +62,12 @@ class Application:
     ) -> None:
         self._config = config
         self._read_again = read_again
-        cv2.setNumThreads(1)  # few cores for everything: OpenCV's own threads would take them from each other
         self.uploader = uploader or get_sftp_uploader(
             outbox_dir=config.outbox_dir, max_queue_size=config.outbox.max_queue_size, settings=config.delivery
         )
         _hide_secrets(config)
-        self.lineup = Lineup(lambda setup: Camera(setup, self.uploader, observers=observers))
+        self._observers = observers
+        self.lineup = Lineup(self._camera)
         self.lineup.prepare(camera_setups(config))
         self.health = HealthService(
             cameras=lambda: self.lineup.cameras,
@@ -235,15 +233,26 @@ class Application:
             words = f"{_files(waiting)} wait in {self._config.outbox_dir}, for the next start"
         if stats["total_failed"]:
             words += f"; {_files(stats['total_failed'])} could not be delivered and wait for somebody to look"
-        records = sum(camera.snapshot()["waiting_records"] for camera in self.lineup.cameras)
-        if records:
+        if records := self._waiting_records():
             words += f"; {_files(records)} wait in {self._config.records_dir}"
         return words
 
     def _still_delivering(self) -> bool:
+        if not self._config.servers:
+            return False
         details = self.uploader.get_details()
         down = any(server["link"] == "down" for server in details["servers"].values())
-        return bool(details["running"] and details["stats"]["queue_size"] and not down)
+        waiting = details["stats"]["queue_size"] + self._waiting_records()
+        return bool(details["running"] and waiting and not down)
+
+    def _waiting_records(self) -> int:
+        return sum(camera.snapshot()["waiting_records"] for camera in self.lineup.cameras)
+
+    def _camera(self, setup: CameraSetup) -> Camera:
+        return Camera(setup, self._uploader_for(setup.destination), observers=self._observers)
+
+    def _uploader_for(self, destination: Destination) -> Uploader:
+        return NobodyToAsk() if destination.sftp_server_info == NO_SERVER else self.uploader
 
     def _hand_over_strays(self) -> None:
         """What lies in the folders of cameras that do not run (any more) is delivered as theirs."""
@@ -256,9 +265,10 @@ class Application:
         for name in found:
             if name in running:
                 continue
+            destination = _destination(self._config, name)
             stray = HandingOver(
-                self.uploader,
-                _destination(self._config, name),
+                self._uploader_for(destination),
+                destination,
                 self._config.records,
                 self._config.evidence,
                 camera=name,
@@ -317,6 +327,13 @@ class Application:
             log.error("reload: the settings cannot be used, and everything runs on as before")
             return
         self.apply(config)
+
+
+class NobodyToAsk:
+    """In place of the uploader while no server is configured, which was said at the start: files stay in `ready/`."""
+
+    def queue_upload(self, *_: object, **__: object) -> bool:
+        return False
 
 
 def camera_setups(config: Config) -> list[CameraSetup]:

@@ -92,6 +92,17 @@ kind = "none"
     assert list((tmp_path / "records").rglob("ready/*")) == []
 
 
+def test_without_a_server_a_film_is_inspected_and_what_was_seen_waits(tmp_path):
+    film = f"file:{footage('carphone_pristine.mp4')}"
+    folders = ["--records", tmp_path / "records", "--outbox", tmp_path / "outbox"]
+    with IrisProcess(["--config", "/dev/null", "--source", film, "--detector", "haar", *folders]) as running:
+        assert running.wait(60) == 0, running.text
+        assert "no server is configured: records wait in" in running.text
+        assert "2 files wait in" in running.text
+        assert "ERROR" not in running.text
+    assert len(list((tmp_path / "records").glob("*/ready/*.csv"))) == 2
+
+
 def test_two_cameras_run_side_by_side_and_the_loss_of_one_touches_no_other(settings, tmp_path, free_port):
     (tmp_path / "pictures").mkdir()
     config = settings(f"""

@@ -117,8 +117,8 @@ class Camera:
 
     @property
     def ended(self) -> bool:
-        """True when its source has come to its end and everything seen of it was handed over."""
-        return self._capture.ended and self._inspecting.wait_recorded(0.0) and not self._handing_over.counts().waiting
+        """True when its source has come to its end and everything seen of it is recorded."""
+        return self._capture.ended and self._inspecting.wait_recorded(0.0)
 
     @property
     def ended_in_trouble(self) -> str | None:

@@ -37,6 +37,8 @@ def candidates(
         boxes, scores = boxes[likeliest], scores[likeliest]
         classes = None if classes is None else classes[likeliest]
     numbers: list[Any] = [style.first_class] * len(scores) if classes is None else classes.tolist()
+    if classes is not None and not np.isfinite(classes).all():
+        raise misfit(path, "a class for each box", "one that is no number")
     corners_of = _CORNERS[style.box_order]
     width, height = size if style.box_units == "normalised" else (1, 1)
     for box, score, number in zip(boxes.tolist(), scores.tolist(), numbers, strict=True):
@@ -107,7 +109,7 @@ def _several(outputs: list[Numbers], _score_min: float, path: Path) -> _Read:
         found = ", ".join(described(each.shape) for each in outputs)
         raise misfit(path, "as many scores and classes as boxes, in batches of one", found)
     if len(outputs) > 3:
-        count = int(outputs[3].reshape(-1)[0])
+        count = min(max(int(np.nan_to_num(outputs[3]).sum()), 0), len(scores))  # one number
         boxes, scores, classes = boxes[:count], scores[:count], None if classes is None else classes[:count]
     _check_scores(scores, path)
     return boxes, scores, classes

@@ -9,6 +9,7 @@ deal of the false from the true; it is no probability. The body cascades were tr
 anything, and their scores are all near 1.
 """
 
+import difflib
 import math
 from pathlib import Path
 
@@ -82,7 +83,9 @@ def cascade_path(cascade: str) -> Path:
         raise ModelError(f"there is no cascade at {cascade}: name an .xml file, or one of {', '.join(cascade_names())}")
     if cascade in cascade_names():
         return _folder() / f"{_PREFIX}{cascade}.xml"
-    raise ModelError(f"OpenCV has no cascade {cascade}: it has {', '.join(cascade_names())}")
+    close = difflib.get_close_matches(cascade, cascade_names(), n=3)
+    meant = f"did you mean {' or '.join(close)}? " if close else ""
+    raise ModelError(f"OpenCV has no cascade {cascade}: {meant}It has {', '.join(cascade_names())}")
 
 
 def _folder() -> Path:
@@ -100,7 +103,8 @@ def _last_stage(path: Path) -> tuple[float, float]:
         best = sum(max(values.at(leaf).real() for leaf in range(values.size())) for values in leaves)
         threshold = last.getNode("stageThreshold").real()
     except (cv2.error, SystemError, ValueError) as error:
-        raise ModelError(f"{path} is not a cascade that OpenCV can load: {error}") from error
+        # What OpenCV found hangs behind Python's own complaint about the way it was raised.
+        raise ModelError(f"{path} is not a cascade that OpenCV can load: {error.__cause__ or error}") from error
     if not leaves or best <= threshold:
         raise ModelError(
             f"{path} does not fit: expected a cascade in the format opencv_traincascade writes, with stages and "

@@ -119,12 +119,3 @@ def described(shape: Shape) -> str:
 def _tensor(declared: Any) -> Tensor:
     shape = tuple(size if isinstance(size, int) and size >= 0 else None for size in declared.shape)
     return Tensor(declared.name, declared.type, shape)
-
-
-def one_of_a_batch(numbers: Numbers) -> Numbers:
-    """The same without leading axes of one: the answer for the one picture, whatever the exporter put round it."""
-    return np.squeeze(numbers, axis=tuple(range(_leading_ones(numbers.shape))))
-
-
-def _leading_ones(shape: Shape) -> int:
-    return next((axis for axis, size in enumerate(shape) if size != 1), len(shape))

@@ -16,6 +16,7 @@ ROLES = ("boxes", "scores", "classes", "count")
 _WORDS = {"boxes": ("box",), "scores": ("score", "conf"), "classes": ("class", "label"), "count": ("num", "count")}
 _OTHERS = ("raw_", "multiclass", "anchor")  # what TensorFlow's models answer besides
 _STRIDES = (8, 16, 32)
+_END_TO_END_MAX = 1000  # they answer with their best few hundred; more is a YOLO of other strides with one class
 _NUMBERS = {"tensor(float)", "tensor(float16)", "tensor(double)", "tensor(int64)", "tensor(int32)", "tensor(uint8)"}
 _DEFAULTS: dict[str, tuple[BoxOrder, BoxUnits, int]] = {
     "yolov5": ("centre-width-height", "pixels", 0),
@@ -144,7 +145,7 @@ def _guessed_of_table(shape: Shape, size: tuple[int, int] | None) -> Style | Non
         return "yolov5"
     if columns == cells and rows >= 5:
         return "yolov8"
-    return "end-to-end" if columns == 6 and rows != cells else None
+    return "end-to-end" if columns == 6 and rows != cells and rows <= _END_TO_END_MAX else None
 
 
 def _cells(size: tuple[int, int]) -> int:

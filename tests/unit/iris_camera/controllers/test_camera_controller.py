@@ -97,17 +97,19 @@ def test_what_earlier_runs_left_is_queued(camera_on, uploader, tmp_path):
     assert left in [name for _, name, _ in uploader.queued]
 
 
-def test_a_file_that_ended_is_ended_once_all_of_it_is_queued(camera_on, uploader):
+def test_a_camera_has_ended_when_its_source_has_and_all_of_it_is_recorded(camera_on):
     camera = camera_on(ListSource(25))
     assert not camera.ended
-    camera.start()
-    assert camera._inspecting.wait_recorded(WAIT_S)
-    waited = threading.Event()
-    for _ in range(500):
-        if camera.ended or waited.wait(0.02):
-            break
+    run_to_the_end(camera)
     assert camera.ended
-    assert len(uploader.rows("model")) == 25
+    assert camera.ended_in_trouble is None
+
+
+def test_a_camera_that_was_closed_has_not_ended(camera_on):
+    camera = camera_on(EndlessSource())
+    camera.start()
+    assert camera.quiesce(WAIT_S)
+    assert not camera.ended
 
 
 class HangingUploader(AcceptingUploader):

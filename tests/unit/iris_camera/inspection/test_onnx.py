@@ -1,42 +1,26 @@
-import numpy as np
-import onnx
-import pytest
-from onnx import TensorProto, helper, numpy_helper
+"""A detector of the demo's style with answers given in advance: what is kept of them, and what does not fit."""
 
-from iris_camera.inspection import onnx as models
-from iris_camera.inspection.classifier import OnnxClassifier
+import numpy as np
+import pytest
+from onnx import TensorProto
+
 from iris_camera.inspection.findings import Box
-from iris_camera.inspection.onnx import ModelError, OnnxDetector
+from iris_camera.inspection.model import CPU, ModelError
+from iris_camera.inspection.onnx import SHIPPED, OnnxDetector
+from iris_camera.inspection.settings import DetectorSettings, ModelOutputSettings
+from tests.unit.iris_camera.inspection.made_models import CELLS, answering, rectangle_finder
 
 PICTURE = np.zeros((48, 64, 3), np.uint8)
-
-
-def save(path, inputs, constants, metadata=None):
-    """A model that takes `inputs` and answers with `constants`, whatever it is shown."""
-    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, value.shape) for name, value in constants.items()]
-    nodes = [
-        helper.make_node("Constant", [], [name], value=numpy_helper.from_array(value.astype(np.float32)))
-        for name, value in constants.items()
-    ]
-    graph = helper.make_graph(
-        nodes,
-        "constant",
-        [helper.make_tensor_value_info(name, *kind) for name, kind in inputs.items()],
-        outputs,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    helper.set_model_props(model, metadata or {})
-    onnx.save(model, path)
-    return path
-
-
-def detector_that_answers(path, boxes, scores, image=(TensorProto.UINT8, [48, 64, 3])):
-    return save(path, {"image": image}, {"boxes": np.array(boxes), "scores": np.array(scores)})
+IMAGE = (TensorProto.UINT8, [48, 64, 3])
 
 
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "model.onnx"
+
+
+def detector_that_answers(path, boxes, scores, image=IMAGE):
+    return answering(path, {"image": image}, {"boxes": np.array(boxes, float), "scores": np.array(scores, float)})
 
 
 def test_detections_come_best_first_without_the_unlikely_and_the_doubled(path):
@@ -55,108 +39,87 @@ def test_a_detection_is_cut_at_the_pictures_edge_and_left_out_beyond_it(path):
     assert [each.box for each in detector.detect(PICTURE)] == [Box(0, 0, 6, 8)]
 
 
-def test_a_missing_model_is_named(path):
-    with pytest.raises(ModelError, match=rf"no model at {path}"):
-        OnnxDetector(path)
+def test_a_box_that_is_no_number_is_no_detection(path):
+    detector = OnnxDetector(detector_that_answers(path, [[np.nan, 0, 10, 10], [1, 2, 3, 4]], [0.9, 0.9]))
+    assert [each.box for each in detector.detect(PICTURE)] == [Box(1, 2, 3, 4)]
 
 
-def test_a_folder_is_no_model(tmp_path):
-    with pytest.raises(ModelError, match="no model at"):
-        OnnxDetector(tmp_path)
+def test_nothing_found_is_no_detection(path):
+    assert OnnxDetector(detector_that_answers(path, np.zeros((0, 4)), np.zeros(0))).detect(PICTURE) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"not a model", bytes(1000)])
-def test_a_file_that_is_no_model_is_named(path, content):
-    path.write_bytes(content)
-    with pytest.raises(ModelError, match=rf"{path} is not a model that onnxruntime can load"):
-        OnnxDetector(path)
+@pytest.mark.parametrize("kept", [1, 2])
+def test_how_much_two_may_overlap_is_a_setting(path, kept):
+    boxes = [[0, 0, 10, 10], [2, 0, 10, 10]]  # intersection over union 0.67
+    settings = DetectorSettings(iou_max=0.66 if kept == 1 else 0.67)
+    detector = OnnxDetector(detector_that_answers(path, boxes, [0.9, 0.8]), settings)
+    assert len(detector.detect(PICTURE)) == kept
 
 
-def test_a_torn_model_is_named(path):
-    whole = (models.WEIGHTS / "detector.onnx").read_bytes()
-    path.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ModelError, match=rf"{path} is not a model"):
-        OnnxDetector(path)
+def test_the_picture_is_not_changed(path):
+    image = np.arange(48 * 64 * 3, dtype=np.uint32).astype(np.uint8).reshape(48, 64, 3)
+    image.flags.writeable = False
+    OnnxDetector(detector_that_answers(path, [[0, 0, 1, 1]], [0.9])).detect(image)
+    OnnxDetector(rectangle_finder(path, "yolov8")).detect(image)
+
+
+def test_it_tells_its_file_and_what_it_runs_on(path):
+    detector = OnnxDetector(detector_that_answers(path, [[0, 0, 1, 1]], [0.9]))
+    assert (detector.name, detector.provider) == ("onnx model.onnx", CPU)
 
 
 @pytest.mark.parametrize(
-    ("image", "found"),
+    ("image", "expected", "found"),
     [
-        ((TensorProto.FLOAT, [48, 64, 3]), r"image tensor\(float\) \(48, 64, 3\)"),
-        ((TensorProto.UINT8, [1, 3, 48, 64]), r"image tensor\(uint8\) \(1, 3, 48, 64\)"),
-        ((TensorProto.UINT8, [48, 64, 1]), r"image tensor\(uint8\) \(48, 64, 1\)"),
+        ((TensorProto.INT64, [48, 64, 3]), r"an input of tensor\(uint8\)", r"image tensor\(int64\) \(48, 64, 3\)"),
+        ((TensorProto.UINT8, [48, 64]), "a picture of three channels", r"image tensor\(uint8\) \(48, 64\)"),
+        ((TensorProto.UINT8, [48, 64, 1]), "a picture of three channels", r"image tensor\(uint8\) \(48, 64, 1\)"),
+        ((TensorProto.FLOAT, [8, 3, 48, 64]), "a picture of three channels", r"image .* \(8, 3, 48, 64\)"),
     ],
-    ids=["another type", "another order", "grey"],
+    ids=["another type", "another rank", "grey", "a batch of eight"],
 )
-def test_an_input_that_does_not_fit_is_told_with_both_sides(path, image, found):
+def test_an_input_that_does_not_fit_is_told_with_both_sides(path, image, expected, found):
     detector_that_answers(path, [[0, 0, 1, 1]], [0.9], image)
-    expected = r"expected input image tensor\(uint8\) \(any, any, 3\)"
-    with pytest.raises(ModelError, match=rf"{path} does not fit: {expected}; found {found}"):
+    with pytest.raises(ModelError, match=rf"{path} does not fit: expected {expected}.*; found {found}"):
         OnnxDetector(path)
 
 
 def test_outputs_that_do_not_fit_are_told_with_both_sides(path):
-    save(path, {"image": (TensorProto.UINT8, [48, 64, 3])}, {"heat": np.zeros((4, 5))})
-    with pytest.raises(ModelError, match=r"expected output boxes .*\(any, 4\), scores .*; found heat .*\(4, 5\)"):
+    answering(path, {"image": IMAGE}, {"heat": np.zeros((4, 5))})
+    with pytest.raises(ModelError, match=r"expected outputs whose style can be told.*; found heat .*\(4, 5\)"):
         OnnxDetector(path)
 
 
-def test_a_picture_of_another_size_is_told_with_both_sizes(path):
-    detector = OnnxDetector(detector_that_answers(path, [[0, 0, 1, 1]], [0.9]))
-    with pytest.raises(ModelError, match=r"expects pictures of \(48, 64, 3\) uint8, .*given \(40, 64, 3\) uint8"):
-        detector.detect(PICTURE[:40])
+def test_labels_have_to_be_as_many_as_the_classes(path, tmp_path):
+    three = tmp_path / "labels.txt"
+    three.write_text("nut\nbolt\nscrew\n")
+    rectangle_finder(path, "yolov8")
+    with pytest.raises(ModelError, match=rf"expected 3 classes, one for each label of {three}; found 2 classes"):
+        OnnxDetector(path, DetectorSettings(labels=three))
 
 
-def test_a_model_for_any_size_takes_any_size(path):
-    detector_that_answers(path, [[0, 0, 1, 1]], [0.9], (TensorProto.UINT8, ["rows", "columns", 3]))
-    assert len(OnnxDetector(path).detect(PICTURE[:40])) == 1
+def test_the_one_thing_a_model_without_classes_finds_is_called_as_declared(path):
+    detector_that_answers(path, [[0, 0, 10, 10]], [0.9])
+    (found,) = OnnxDetector(path, DetectorSettings(label="crate")).detect(PICTURE)
+    assert found.label == "crate"
 
 
-def classifier_that_answers(path, probabilities, labels="good,defect", side=16):
-    crop = (TensorProto.UINT8, [side, side, 3])
-    return save(path, {"crop": crop}, {"probabilities": np.array(probabilities)}, {"labels": labels})
+@pytest.mark.parametrize(("classes", "label"), [(1, "part"), (2, "class 0")])
+def test_a_yolo_of_one_class_and_no_labels_finds_parts(path, classes, label):
+    answer = np.zeros((1, 4 + classes, CELLS))
+    answer[0, :5, 0] = (20, 20, 10, 10, 0.9)
+    answering(path, {"image": (TensorProto.FLOAT, [1, 3, 64, 64])}, {"output0": answer})
+    assert [each.label for each in OnnxDetector(path).detect(PICTURE)] == [label]
 
 
-def test_the_verdict_is_the_likelier_label(path):
-    verdict = OnnxClassifier(classifier_that_answers(path, [0.25, 0.75])).classify(PICTURE, Box(5, 5, 20, 20))
-    assert (verdict.label, verdict.score) == ("defect", 0.75)
+def test_the_demos_own_is_what_it_is_without_a_word():
+    detector = OnnxDetector()
+    assert detector.name == f"onnx {SHIPPED.name}"
+    assert detector.style.style == "boxes"
 
 
-def test_a_part_at_the_pictures_corner_can_be_judged(path):
-    classifier = OnnxClassifier(classifier_that_answers(path, [0.75, 0.25]))
-    assert classifier.classify(PICTURE, Box(0, 0, 20, 20)).label == "good"
-    assert classifier.classify(PICTURE, Box(50, 40, 14, 8)).label == "good"
-
-
-def test_labels_in_another_order_are_refused(path):
-    with pytest.raises(ModelError, match="expected the labels good,defect; found defect,good"):
-        OnnxClassifier(classifier_that_answers(path, [0.25, 0.75], "defect,good"))
-
-
-def test_a_classifier_without_labels_is_refused(path):
-    save(path, {"crop": (TensorProto.UINT8, [16, 16, 3])}, {"probabilities": np.array([0.25, 0.75])})
-    with pytest.raises(ModelError, match="expected the labels good,defect; found none"):
-        OnnxClassifier(path)
-
-
-def test_a_classifier_with_three_answers_is_refused(path):
-    with pytest.raises(ModelError, match=r"expected output probabilities .*\(2\); found .*\(3\)"):
-        OnnxClassifier(classifier_that_answers(path, [0.25, 0.5, 0.25]))
-
-
-def test_a_classifier_for_crops_of_any_size_is_refused(path):
-    classifier_that_answers(path, [0.25, 0.75], side="side")
-    with pytest.raises(ModelError, match="expected a crop of fixed size; found any size"):
-        OnnxClassifier(path)
-
-
-def test_a_missing_classifier_is_named(path):
-    with pytest.raises(ModelError, match=rf"no model at {path}"):
-        OnnxClassifier(path)
-
-
-def test_a_session_has_one_thread_that_does_not_spin():
-    options = models.session_options()
-    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
-    assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"
-    assert options.get_session_config_entry("session.inter_op.allow_spinning") == "0"
+def test_a_declared_style_that_the_outputs_cannot_be_is_told(path):
+    rectangle_finder(path, "yolov8")
+    settings = DetectorSettings(output=ModelOutputSettings(style="ssd"))
+    with pytest.raises(ModelError, match="expected outputs for boxes, scores, classes, or their declared names"):
+        OnnxDetector(path, settings)

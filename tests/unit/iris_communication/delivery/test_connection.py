@@ -5,7 +5,7 @@ import hashlib
 
 import pytest
 
-from iris_communication.delivery.connection import Connection
+from iris_communication.delivery.connection import OUTPUT_PIECE, OUTPUT_S, Connection
 from iris_communication.errors import (
     AuthenticationFailed,
     ConnectionRefused,
@@ -521,5 +521,41 @@ def test_a_closed_connection_leaves_no_timer_behind():
         line.connection.close()
         await line.turns()
         assert [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()] == []
+
+    run(test)
+
+
+# -- a slice of a turn
+
+
+class SlowDisk(BytesSource):
+    """Each read takes all the time that a turn has."""
+
+    def __init__(self, content, clock):
+        super().__init__(content)
+        self._clock = clock
+
+    def read(self, offset, size_bytes):
+        self._clock.advance(OUTPUT_S)
+        return super().read(offset, size_bytes)
+
+
+def test_a_turn_sends_no_further_piece_once_its_time_is_over():
+    async def test(line):
+        await line.open()
+        content = bytes(4 * OUTPUT_PIECE)
+        uploads = [line.begin(b"/in/%d.csv" % n, content, SlowDisk(content, line.clock))[0] for n in range(2)]
+        written, write = [0], line.channel.write
+
+        def watched(data):
+            written[-1] += 1
+            write(data)
+
+        line.channel.write = watched
+        while not all(upload.done() for upload in uploads):
+            written.append(0)
+            await asyncio.sleep(0)
+        assert max(written) == 1
+        assert sum(written) >= 8
 
     run(test)

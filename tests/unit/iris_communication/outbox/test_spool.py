@@ -87,7 +87,7 @@ def test_a_name_that_is_given_to_another_file_meanwhile_is_held_as_it_was_opened
     link, content = os.link, source.read_bytes()
 
     def too_late(*names, **options):
-        os.replace(write(source.with_name("other.csv"), b"another file"), source)
+        write(source.with_name("other.csv"), b"another file").replace(source)
         link(*names, **options)
 
     monkeypatch.setattr(os, "link", too_late)

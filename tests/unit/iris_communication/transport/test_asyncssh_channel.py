@@ -21,6 +21,7 @@ from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp import wire
 from iris_communication.testing import virtual_time
 from iris_communication.testing.clock import FakeClock
+from iris_communication.transport import asyncssh_channel
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport
 
 HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -353,3 +354,14 @@ def test_everything_is_sent_in_order_however_much_is_written():
 
     run(test, Collects)
     assert received == written
+
+
+def test_one_turn_of_the_loop_takes_in_a_few_answers_only():
+    """What it takes is an attribute of asyncio's, reached through one of asyncssh's; neither is promised to stay."""
+
+    async def test(connect, receiver):
+        channel = await connect()
+        assert channel._connection._transport.max_size == asyncssh_channel.RECEIVE_MAX
+        await ended(channel, receiver)
+
+    run(test)
