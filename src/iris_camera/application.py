@@ -21,7 +21,7 @@ from typing import Any
 
 from iris_camera import logs
 from iris_camera.config import Config, ConfigError
-from iris_camera.config.changes import changes
+from iris_camera.config.changes import changes, what_can_run
 from iris_camera.controllers import camera_controller
 from iris_camera.controllers.camera_controller import Camera, CameraSetup
 from iris_camera.controllers.handing_over import Destination, HandingOver, Uploader
@@ -163,6 +163,7 @@ class Application:
             log.info("reload: %s", change)
         if not found:
             log.info("reload: the settings are what they were")
+        config = what_can_run(self._config, config)
         _hide_secrets(config)
         logs.start_logging(config.log.number)
         self._config = config

@@ -43,6 +43,8 @@ from iris_communication.outbox.view import Stats
 from iris_communication.remote_path import remote_path
 from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
 from iris_communication.sftp_processor import SftpProcessor, source_path
+from iris_communication.transport.asyncssh_channel import AsyncsshTransport
+from iris_communication.transport.host_keys import ACCEPTED_NAME
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +82,8 @@ class SftpUploaderThread:
         self._folder = Path(outbox_dir) if outbox_dir is not None else default_outbox_dir()
         self._settings = settings or DeliverySettings()
         self._clock = clock or SystemClock()
-        self._processor = sftp_processor or SftpProcessor(self._settings, clock=self._clock)
+        transport = AsyncsshTransport(self._folder / ACCEPTED_NAME)
+        self._processor = sftp_processor or SftpProcessor(self._settings, transport, self._clock)
         self._one_at_a_time = threading.Lock()  # of an injected processor's calls, over stop and start
         self._max_queue_size = max_queue_size
         self._keeper: Keeper | None = None

@@ -23,12 +23,13 @@ def openssh(tmp_path, need_program, monkeypatch):
 
 @pytest.fixture
 def accepted(tmp_path):
-    return tmp_path / "accepted" / "known_hosts"
+    """Beside what the uploader owes: a service may have no home to write to."""
+    return tmp_path / "outbox" / "known_hosts"
 
 
 @contextlib.contextmanager
-def running(outbox, accepted):
-    uploader = SftpUploaderThread(outbox, SftpProcessor(IN_A_HURRY, AsyncsshTransport(accepted)), settings=IN_A_HURRY)
+def running(outbox):
+    uploader = SftpUploaderThread(outbox, settings=IN_A_HURRY)
     uploader.start()
     try:
         yield uploader
@@ -37,8 +38,8 @@ def running(outbox, accepted):
 
 
 @pytest.fixture
-def uploader(tmp_path, accepted):
-    with running(tmp_path / "outbox", accepted) as opened:
+def uploader(tmp_path):
+    with running(tmp_path / "outbox") as opened:
         yield opened
 
 
@@ -75,13 +76,13 @@ def test_accept_new_delivers_to_an_unknown_server_and_refuses_it_with_another_ke
     assert contents_of(tmp_path / "received" / "line-1" / "model") == {"a.csv": b"1", "b.csv": b"2"}
 
 
-def test_the_policy_survives_a_restart_of_the_uploader(openssh, accepted, sources, tmp_path):
+def test_the_policy_survives_a_restart_of_the_uploader(openssh, sources, tmp_path):
     info = unpinned(openssh, tmp_path / "received", "accept-new")
     openssh.stop()
-    with running(tmp_path / "outbox", accepted) as uploader:
+    with running(tmp_path / "outbox") as uploader:
         submit_all(uploader, info, {"a.csv": b"1"}, sources)
     openssh.start()
-    with running(tmp_path / "outbox", accepted) as uploader:
+    with running(tmp_path / "outbox") as uploader:
         wait_until(lambda: uploader.get_stats()["queue_size"] == 0)
     assert contents_of(tmp_path / "received" / "line-1" / "model") == {"a.csv": b"1"}
 

@@ -120,6 +120,7 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter an option, and typer calls 
         image = _image(picture, frame)
         found, times_s = _run(detector, image, runs)
         _tell_found(found, times_s)
+        _tell_tiny(detector, image)
         if output is not None:
             output.write_bytes(encode(Picture(frame, image, tuple(map(_mark, found)))))
             typer.echo(f"written     {output}")
@@ -210,10 +211,17 @@ def _tell_found(found: list[Detection], times_s: list[float]) -> None:
         box = each.box
         place = f"x {box.x:.1f} y {box.y:.1f} width {box.width:.1f} height {box.height:.1f}"
         typer.echo(f"  {each.label:20} {each.score:.3f}  {place}")
-    if found and all(max(each.box.width, each.box.height) < TINY_PIXELS for each in found):
-        typer.echo(f"  every box is below {TINY_PIXELS:g} pixels: if they are 0 to 1, give --box-units normalised")
     median_ms = 1e3 * statistics.median(times_s)
     typer.echo(f"time        {median_ms:.2f} ms a picture, median of {len(times_s)}, preparing and decoding included")
+
+
+def _tell_tiny(detector: Detector, image: Image) -> None:
+    """Shares taken for pixels lie in the input's first corner, which a letterbox leaves grey: then nothing is found."""
+    if not isinstance(detector, OnnxDetector):
+        return
+    corners = [corners for corners, _, _ in detector.candidates(image)[0]]
+    if corners and max(map(max, corners)) < TINY_PIXELS:
+        typer.echo(f"  every box ends before pixel {TINY_PIXELS:g}: if they are 0 to 1, give --box-units normalised")
 
 
 def _mark(detection: Detection) -> Mark:

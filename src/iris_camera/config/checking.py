@@ -112,10 +112,10 @@ def _tell(given: Given, table: type, path: KeyPath, detail: ErrorDetails, told: 
     place = (*path, *detail["loc"])
     if detail["type"] == "value_error":
         return _tell_of_table(given, place, str(detail["ctx"]["error"]), told)
-    if detail["type"] == "missing":
-        return _tell_of_missing(given, place, fields_of(table)[str(place[-1])], told)
     wrong_key = _key_of(table, detail["loc"])
     is_element = isinstance(place[-1], int)
+    if detail["type"] == "missing" and not is_element and wrong_key is not None:
+        return _tell_of_missing(given, place, wrong_key, told)
     at = place[:-1] if is_element else place
     given.wrong(place, f"{dotted(at)} {_is_wrong(detail, wrong_key, is_element=is_element)}")
     told.add(str(at[-1]))
@@ -137,6 +137,8 @@ def _is_wrong(detail: ErrorDetails, key: Key | None, *, is_element: bool) -> str
         return f"cannot be used: {detail['msg']}"
     if key.is_secret:
         return f"is {_sort_of(value)}: expected {FORMS}"
+    if isinstance(value, list) and detail["type"] in {"missing", "too_long"}:
+        return f"is a list of {len(value)}: expected {expected(key.type)}"
     holds = "holds" if is_element else "is"
     words = f"{holds} {found(value)}: expected {expected(key.type)}"
     if detail["type"] == "literal_error" and isinstance(value, str):

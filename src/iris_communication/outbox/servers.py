@@ -45,7 +45,10 @@ class Servers:
             secrets = {**self._secrets, key: secret}
             _replace(self._secrets_path, {k: _without_none(asdict(s)) for k, s in secrets.items()})
             self._secrets = secrets
-        others = (replace(place, host_key=server.host_key) for place in self._places.get(key, ()))
+        others = (
+            replace(place, host_key=server.host_key, host_key_policy=server.host_key_policy)
+            for place in self._places.get(key, ())
+        )
         here = [server, *(place for place in others if place != server)]
         places = {**self._places, key: tuple(here[:PLACES_MAX])}
         names = self._names if name is None else {**self._names, name: server}

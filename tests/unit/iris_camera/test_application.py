@@ -180,6 +180,7 @@ def test_a_reload_takes_effect_where_it_can_and_says_where_not(made, calls, conf
         log=LogSettings("DEBUG"),
         servers={"plant": ServerSettings("h2", "u", password="other-word")},
         web=WebSettings(port=5001),
+        records=RecordSettings(folder=Path("/elsewhere")),
     )
     made._read_again = lambda: changed
     made.request_reload()
@@ -190,6 +191,8 @@ def test_a_reload_takes_effect_where_it_can_and_says_where_not(made, calls, conf
     assert any(call[:2] == ("uploader.configure_server", "plant") and call[2]["host"] == "h2" for call in calls)
     assert any(name == "lineup.exchange" for name, *_ in calls)
     assert ("kept.limit", config.records.keep_limits) in calls
+    (setups,) = [call[1] for call in calls if call[0] == "lineup.exchange"]
+    assert setups[0].folder == config.records_dir / "line-1", "another folder waits for the next start"
     assert "web.port was 0, is 5001; that takes effect at the next start" in caplog.text
     assert "other-word" not in caplog.text
 

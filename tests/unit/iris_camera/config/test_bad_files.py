@@ -127,6 +127,13 @@ def test_an_element_of_a_list_is_told_on_its_own_line(told):
     assert told(text) == ["4 inspection.defect_labels holds 7: expected a list of texts"]
 
 
+@pytest.mark.parametrize(("numbers", "count"), [("[]", 0), ("[1.0, 2.0]", 2), ("[1.0, 2.0, 3.0, 4.0]", 4)])
+def test_a_list_with_too_few_or_too_many_numbers_is_told_once_with_how_many_there_are(told, numbers, count):
+    assert told(f"[inspection.detector.input]\nmean = {numbers}\n") == [
+        f"2 inspection.detector.input.mean is a list of {count}: expected a list of 3 numbers"
+    ]
+
+
 def test_a_room_s_own_refusal_points_at_the_key_it_names(told):
     text = (
         '[cameras.a]\nrepeat = true\ninspection.threads = 1\ninspection.detector = { kind = "haar",\n model = "m" }\n'
