@@ -37,10 +37,15 @@ PACKAGES = ("asyncssh", "paramiko", "opencv-python-headless", "onnxruntime")
 CASES = (
     Case(100, "none"),
     *(Case(100, uploader, rate) for uploader in ("iris", "paramiko", "asyncssh") for rate in (100, 500, FULL)),
+    Case(100, "iris singly", 500),
     Case(25, "none"),
     *(Case(25, "iris", rate) for rate in (100, 500, FULL)),
     Case(25, "paramiko", FULL),
     Case(25, "asyncssh", FULL),
+)
+
+QUICK_CASES = tuple(
+    case for case in CASES if case.frame_rate == 100 or case.uploader == "none" or case.files_per_s == 500
 )
 
 
@@ -172,10 +177,11 @@ def main() -> int:
     arguments = parser.parse_args()
     if arguments.repeat < 1 or arguments.seconds < 1:
         parser.error("--repeat and --seconds must be at least 1")
-    repeat, seconds = (1, 1.5) if arguments.quick else (arguments.repeat, arguments.seconds)
+    repeat, seconds = (1, 2.0) if arguments.quick else (arguments.repeat, arguments.seconds)
+    cases = QUICK_CASES if arguments.quick else CASES
     extra = [f"--switch-interval-ms={arguments.switch_interval_ms}"] if arguments.switch_interval_ms else []
     try:
-        rows, runs = measure(CASES, repeat, seconds, extra)
+        rows, runs = measure(cases, repeat, seconds, extra)
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2

@@ -4,6 +4,7 @@
 """
 
 import atexit
+import gc
 import logging
 import os
 from collections.abc import Callable
@@ -31,6 +32,10 @@ def start(application: Application) -> Application:
     _current = application
     atexit.register(application.cleanup_on_exit)
     application.start()
+    # What is there now stays: without this the collector goes through all of it again and again, 30 ms at a time, and
+    # every thread waits.
+    gc.collect()
+    gc.freeze()
     return application
 
 

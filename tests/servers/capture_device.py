@@ -85,7 +85,11 @@ class UsbBus:
             link.symlink_to(node)
 
     def unplug(self, index: int) -> None:
+        """The names that lead to it go with it, as udev has it."""
         node = self.devices / f"video{index}"
+        for link in self.by_id.iterdir():
+            if link.readlink() == node:
+                link.unlink()
         node.unlink()
         del self.cameras[node]
 

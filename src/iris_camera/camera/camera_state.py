@@ -35,6 +35,7 @@ class Lost:
 
     reason: str
 
+
 THE_END = "it has come to its end"
 
 

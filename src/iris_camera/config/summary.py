@@ -48,6 +48,9 @@ def _source(camera: CameraSettings) -> str:
 
 def _inspection(settings: InspectionSettings) -> str:
     defects = " or ".join(f'"{label}"' for label in settings.defect_labels) or "nothing"
+    word = settings.detector.own_label
+    if word is not None and not settings.has_classifier and word not in settings.defect_labels:
+        defects += f', but every verdict is "{word}", so there is none'
     return (
         f"found by {_detector(settings.detector)}, judged by {_classifier(settings.classifier, settings.detector)}; "
         f"a defect is {defects}"

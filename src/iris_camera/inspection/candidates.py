@@ -17,6 +17,8 @@ from iris_camera.inspection.output_style import OutputStyle, bare
 
 Corners = tuple[float, float, float, float]
 """x1, y1, x2, y2"""
+Candidate = tuple[Corners, float, int]
+"""Corners, score, and class counted from 0."""
 
 _CLOSE_TO_1 = 1.01  # half precision rounds
 _NORMALISED_MAX = 2.0  # a box may reach over the edge, but not by the whole picture
@@ -25,8 +27,8 @@ _KEPT_MAX = 1000  # the likeliest; more are never things, and comparing them all
 
 def candidates(
     outputs: Sequence[Numbers], style: OutputStyle, size: tuple[int, int], score_min: float, path: Path
-) -> Iterator[tuple[Corners, float, int]]:
-    """(corners, score, class counted from 0) of each that is likely enough, in no order.
+) -> Iterator[Candidate]:
+    """Each that is likely enough, in no order.
 
     `outputs` are a model's, in the order of `style.names`, for an input of `size` (width, height). Raises ModelError
     when they are not what the style says.

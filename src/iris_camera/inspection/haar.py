@@ -40,7 +40,7 @@ class HaarDetector:
             raise ModelError(f"{path} is not a cascade that OpenCV can load")
         word = path.stem.removeprefix(_PREFIX)
         self.name = f"haar {word}"
-        self._label = settings.label or word.split("_")[0]
+        self._label = settings.own_label or word
         self._settings = settings
         self._iou_max = IOU_MAX if settings.iou_max is None else settings.iou_max
 

@@ -28,7 +28,7 @@ class HogDetector:
     def __init__(self, settings: DetectorSettings) -> None:
         self._hog = cv2.HOGDescriptor()
         self._hog.setSVMDetector(np.asarray(cv2.HOGDescriptor.getDefaultPeopleDetector(), np.float32))
-        self._label = settings.label or "person"
+        self._label = settings.own_label or self.name
         self._score_min = settings.score_min
         self._iou_max = IOU_MAX if settings.iou_max is None else settings.iou_max
 
@@ -41,10 +41,9 @@ class HogDetector:
             boxes, distances = self._hog.detectMultiScale(image, winStride=(8, 8), padding=(8, 8), scale=1.05)
         except cv2.error as error:
             raise ModelError(f"hog failed on a picture of {image.shape}: {error}") from error
-        found = []
-        for box, distance in zip(np.asarray(boxes).tolist(), np.ravel(distances).tolist(), strict=True):
-            score = 1 / (1 + math.exp(-distance))
-            inside = Box(*map(float, box)).clipped(width, height)  # windows reach over the edge by the padding
-            if score >= self._score_min and inside.width > 0 and inside.height > 0:
-                found.append(Detection(inside, score, self._label))
+        found = [
+            Detection(Box(*map(float, box)), score, self._label)
+            for box, distance in zip(np.asarray(boxes).tolist(), np.ravel(distances).tolist(), strict=True)
+            if (score := 1 / (1 + math.exp(-distance))) >= self._score_min
+        ]
         return without_overlaps(found, self._iou_max)

@@ -47,9 +47,6 @@ def make_detector(settings: DetectorSettings, running: Running | None = None) ->
 
 
 def _classifier(settings: InspectionSettings, running: Running) -> OnnxClassifier | None:
-    """The demo's classifier knows the demo's parts and nothing else, so it comes unasked only with its detector."""
-    chosen, detector = settings.classifier, settings.detector
-    shipped_detector = detector.kind == "onnx" and detector.model is None
-    if chosen.kind == "none" or (chosen.kind == "auto" and chosen.model is None and not shipped_detector):
+    if not settings.has_classifier:
         return None
-    return OnnxClassifier(chosen.model or SHIPPED_CLASSIFIER, chosen, running)
+    return OnnxClassifier(settings.classifier.model or SHIPPED_CLASSIFIER, settings.classifier, running)

@@ -1,13 +1,14 @@
 """A detector that is an ONNX file: the demo's own, or anyone's whose habits are declared."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from iris_camera.inspection.candidates import candidates
+from iris_camera.inspection.candidates import Candidate, candidates
 from iris_camera.inspection.findings import PART, Detection, Image, without_overlaps
 from iris_camera.inspection.labels import Labels, labels_of
 from iris_camera.inspection.model import WEIGHTS, Model, ModelError, Running
 from iris_camera.inspection.output_style import style_of
-from iris_camera.inspection.picture_input import PictureInput
+from iris_camera.inspection.picture_input import PictureInput, Placement
 from iris_camera.inspection.settings import DetectorSettings
 
 __all__ = ["WEIGHTS", "ModelError", "OnnxDetector"]
@@ -50,10 +51,7 @@ class OnnxDetector:
 
     def detect(self, image: Image) -> list[Detection]:
         """The things in the picture, best first. Raises ModelError when the model fails or answers nonsense."""
-        tensor, placement = self.input.prepared(image)
-        outputs = self._model.run(self._names, tensor)
-        size = self.input.size or (placement.width, placement.height)
-        found = candidates(outputs, self.style, size, self._score_min, self._model.path)
+        found, placement = self.candidates(image)
         placed = ((placement.back(corners), score, index) for corners, score, index in found)
         detections = [
             Detection(box, score, self.labels.of(index))
@@ -61,3 +59,13 @@ class OnnxDetector:
             if box.width > 0 and box.height > 0
         ]
         return without_overlaps(detections, self._iou_max)
+
+    def candidates(self, image: Image) -> tuple[Iterator[Candidate], Placement]:
+        """What the model itself says, overlaps and all, in its input's pixels; where the picture lies in those.
+
+        Raises ModelError, also while the candidates are gone through.
+        """
+        tensor, placement = self.input.prepared(image)
+        outputs = self._model.run(self._names, tensor)
+        size = self.input.size or (placement.width, placement.height)
+        return candidates(outputs, self.style, size, self._score_min, self._model.path), placement

@@ -163,6 +163,14 @@ class DetectorSettings:
         if self.smallest < 0:
             raise ValueError(f"smallest is {self.smallest}: give 0 or more pixels")
 
+    @property
+    def own_label(self) -> str | None:
+        """What it calls what it finds; None: its model has classes of its own."""
+        if self.label or self.kind == "onnx":
+            return self.label or None
+        word = Path(self.cascade).stem.removeprefix("haarcascade_").split("_")[0]
+        return word if self.kind == "haar" else "person"
+
 
 @dataclass(frozen=True, slots=True)
 class ClassifierSettings:
@@ -224,3 +232,16 @@ class InspectionSettings:
             raise ValueError("provider is empty: give CPUExecutionProvider")
         if any(not label for label in self.defect_labels):
             raise ValueError(f"defect_labels are {self.defect_labels}: one is empty")
+        if self.classifier.labels is not None and not self.has_classifier:
+            finder = self.detector.kind if self.detector.model is None else self.detector.model
+            raise ValueError(
+                f'labels of a classifier are given, but none judges what "{finder}" finds: give its model too'
+            )
+
+    @property
+    def has_classifier(self) -> bool:
+        """The demo's classifier knows the demo's parts and nothing else, so it comes unasked only with its detector."""
+        if self.classifier.kind == "auto":
+            shipped_detector = self.detector.kind == "onnx" and self.detector.model is None
+            return self.classifier.model is not None or shipped_detector
+        return self.classifier.kind == "onnx"

@@ -41,7 +41,7 @@ START_MAX = 4  # items begun in one turn of the loop: a turn is to take about a 
 CLAIM_PAUSE_S = 1.0  # after a claim that brought nothing
 # After one that brought less than was asked for, so that files which come one by one are claimed and sent by the
 # handful: one turn of the loop, one packet and one commit for many costs the threads beside us far less.
-TRICKLE_PAUSE_S = 0.02
+TRICKLE_PAUSE_S = 0.01
 CLOSE_GRACE_S = 1.0  # for a carrier that does not end at once, after it was told to
 
 

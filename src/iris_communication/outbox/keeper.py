@@ -59,7 +59,7 @@ from iris_communication.settings import Secret, Server
 log = logging.getLogger(__name__)
 
 GROUP_MAX = 128  # messages in one commit: bounds what one failure refuses and how long an answer waits
-LINGER_S = 0.01  # the longest that what nobody waits for waits for company
+LINGER_S = 0.02  # the longest that what nobody waits for waits for company
 CLAIM_MAX_ON_A_FULL_DISK = 8  # small commits then: each needs room before the deliveries it leads to make any
 SHRINK_PAUSE_S = 1.0  # between two attempts to make room that way
 STORE_RETRY_S = 1.0  # between attempts to open a store that failed, and to record what could not be committed

@@ -36,3 +36,11 @@ keep_bytes_max = 2_000_000_000
     ):
         assert words in said
     assert "hunter2" not in said
+
+
+def test_a_detector_whose_word_is_never_a_defect_is_said(reading_of):
+    film = '[cameras.a]\nsource = "file:/films/bikes.mp4"\n[inspection.detector]\nkind = "haar"\n'
+    said = "\n".join(summary(reading_of(film).config))
+    assert 'a defect is "defect", but every verdict is "frontalface", so there is none' in said
+    named = "\n".join(summary(reading_of(film + 'label = "face"\n[inspection]\ndefect_labels = ["face"]\n').config))
+    assert "so there is none" not in named

@@ -74,3 +74,9 @@ def test_of_overlapping_detections_the_best_one_stays():
 def test_detections_that_overlap_a_little_both_stay():
     near = [Detection(Box(0, 0, 10, 10), 0.9), Detection(Box(8, 0, 10, 10), 0.8)]
     assert without_overlaps(near, 0.3) == near
+
+
+def test_of_different_labels_both_stay_where_they_overlap():
+    rider, bicycle = Detection(Box(0, 0, 10, 10), 0.9, "person"), Detection(Box(0, 0, 10, 10), 0.8, "bicycle")
+    other = Detection(Box(1, 0, 10, 10), 0.7, "bicycle")
+    assert without_overlaps([other, bicycle, rider], 0.3) == [rider, bicycle]

@@ -1,6 +1,6 @@
 """What a model file says of itself, on what it runs, and what is said when it cannot be used, with real onnxruntime."""
 
-import os
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -60,7 +60,9 @@ def test_a_torn_model_is_named(path):
 
 def test_a_model_that_wants_more_than_the_picture_is_told_with_what_it_wants(path):
     answering(path, PICTURE | {"scale": (TensorProto.FLOAT, [2])}, {"a": [1.0]})
-    with pytest.raises(ModelError, match=r"expected one input, the picture; found image .*, scale tensor\(float\) \(2\)"):
+    with pytest.raises(
+        ModelError, match=r"expected one input, the picture; found image .*, scale tensor\(float\) \(2\)"
+    ):
         Model(path)
 
 
@@ -122,7 +124,7 @@ def test_lack_of_memory_is_a_model_error_too(path):
 
 
 def threads_of_this_process():
-    return len(os.listdir("/proc/self/task"))
+    return len(list(Path("/proc/self/task").iterdir()))
 
 
 @pytest.mark.parametrize("threads", [1, 3])

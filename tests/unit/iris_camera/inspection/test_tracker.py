@@ -175,3 +175,68 @@ def test_a_whole_line_with_missed_and_skipped_frames_gives_each_part_one_id_and_
     assert [given for given in true_ids.values() if len(given) > 1] == []
     assert len(verdicts) == len(set(verdicts))
     assert {part_id for part_id, times in whole.items() if times > 12} <= set(verdicts)
+
+
+PLACE = Box(400, 300, 100, 90)
+BESIDE = Box(430, 300, 100, 90)  # overlaps PLACE by a little more than half
+
+
+def labelled(*pairs):
+    return [Detection(box, 0.9, label) for box, label in pairs]
+
+
+def by_label(tracked):
+    return {part.label: part.part_id for part in tracked.parts}
+
+
+def test_a_part_carries_its_detections_label():
+    assert by_label(Tracker(WIDTH, HEIGHT).update(labelled((PLACE, "nut")))) == {"nut": 1}
+
+
+def test_a_part_whose_label_wavers_keeps_its_id_shows_the_latest_label_and_is_judged_once():
+    tracker = Tracker(WIDTH, HEIGHT)
+    answers = {n: tracker.update(labelled((PLACE, "nut" if n % 2 else "bolt")), n) for n in range(10)}
+    assert ids(answers) == {1}
+    assert ready_ids(answers) == [1]
+    assert [answer.parts[0].label for answer in answers.values()] == ["bolt", "nut"] * 5
+
+
+def test_a_detection_takes_the_track_of_its_own_label_though_another_is_nearer():
+    tracker = Tracker(WIDTH, HEIGHT)
+    first = by_label(tracker.update(labelled((PLACE, "person"), (BESIDE, "bicycle"))))
+    second = by_label(tracker.update(labelled((BESIDE, "person"), (PLACE, "bicycle"))))
+    assert second == first
+
+
+def test_a_thing_of_another_label_beside_a_lost_part_is_a_new_part():
+    tracker = Tracker(WIDTH, HEIGHT)
+    tracker.update(labelled((PLACE, "person")))
+    beside = Box(450, 300, 100, 90)  # near enough for the same label
+    assert by_label(tracker.update(labelled((beside, "bicycle")))) == {"bicycle": 2}
+    assert by_label(tracker.update(labelled((beside, "person")))) == {"person": 1}
+
+
+def test_a_part_that_is_never_whole_is_judged_at_its_tenth_sighting_where_a_piece_will_do():
+    filling = Box(0, 0, WIDTH, HEIGHT)
+    answers = run(Tracker(WIDTH, HEIGHT, judges_cut_off=True), range(30), lambda n: [filling])
+    assert [n for n, answer in answers.items() if answer.ready] == [9]
+
+
+def test_a_part_that_comes_in_is_judged_when_it_is_whole_even_where_a_piece_would_do():
+    pieces = run(Tracker(WIDTH, HEIGHT, judges_cut_off=True), range(30), lambda n: [on_the_belt(-120, n)])
+    whole = run(Tracker(WIDTH, HEIGHT), range(30), lambda n: [on_the_belt(-120, n)])
+    assert pieces == whole
+
+
+def test_a_thing_that_does_not_move_is_one_part_with_one_verdict_though_every_other_frame_misses_it():
+    answers = run(Tracker(WIDTH, HEIGHT), range(200), lambda n: [PLACE.shifted(n % 5, n % 3)] if n % 2 else [])
+    assert ids(answers) == {1}
+    assert ready_ids(answers) == [1]
+    assert finished_ids(answers) == []
+
+
+def test_ids_go_on_from_where_another_tracker_ended():
+    before = Tracker(WIDTH, HEIGHT)
+    before.update(labelled((PLACE, "nut"), (Box(800, 100, 50, 50), "nut")))
+    after = Tracker(WIDTH, HEIGHT, first_id=before.next_id)
+    assert [part.part_id for part in after.update(labelled((PLACE, "nut"))).parts] == [3]
