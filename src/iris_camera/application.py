@@ -11,6 +11,7 @@ End: first quiesce (recorders close, name and queue what is open), then the uplo
 answers, then camera threads, page and sockets, health, the outbox, logging. See shutdown.py for the bounds.
 """
 
+import contextlib
 import importlib.metadata
 import logging
 import queue
@@ -44,6 +45,7 @@ log = logging.getLogger(__name__)
 UPLOADER_STOP_S = 15.0
 EXIT_STOP_S = 5.0
 UPLOADER_RETRY_S = 10.0
+STRAY_END_S = 2.0
 LOOK_S = 0.5  # how often it is looked whether every source has ended
 NO_SERVER = ""  # of a camera whose records wait until a server is configured
 
@@ -84,11 +86,12 @@ class Application:
             version=importlib.metadata.version("iris-camera"),
         )
         self.kept = KeptFiles(config.records_dir, config.records.keep_limits, self.uploader.owed_names)
-        self._strays: list[HandingOver] = []
+        self._strays: dict[str, HandingOver] = {}  # by camera
         self.sockets = SocketManager(self.snapshot)
         self.web: WebServer | None = None
         self._orders: queue.SimpleQueue[str] = queue.SimpleQueue()
         self._stop_requested = False
+        self._uploader_tried_s = time.monotonic()
         self._ending = threading.Lock()
         self._ended = False
 
@@ -120,25 +123,23 @@ class Application:
     def wait(self, timeout_s: float | None = None) -> bool:
         """Sleep until `request_stop`, at most `timeout_s`; whether it was called. Meanwhile settings are read again
         when that was asked for, and an uploader that could not start is tried again."""
-        began_s = time.monotonic()
-        retry_s = began_s + UPLOADER_RETRY_S
+        deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._stop_requested:
-            now_s = time.monotonic()
-            left_s = UPLOADER_RETRY_S if timeout_s is None else began_s + timeout_s - now_s
+            left_s = UPLOADER_RETRY_S if deadline_s is None else deadline_s - time.monotonic()
             if left_s <= 0:
                 break
-            try:
-                order = self._orders.get(timeout=min(left_s, UPLOADER_RETRY_S))
-            except queue.Empty:
-                order = ""
-            if order == "stop":
-                self._stop_requested = True
-            elif order == "reload":
-                self._reload()
-            elif now_s >= retry_s and self.uploader.get_details()["state"] == "new":
-                retry_s = now_s + UPLOADER_RETRY_S
+            with contextlib.suppress(queue.Empty):
+                self._obey(self._orders.get(timeout=min(left_s, UPLOADER_RETRY_S)))
+            due = time.monotonic() - self._uploader_tried_s >= UPLOADER_RETRY_S
+            if due and self.uploader.get_details()["state"] == "new":
                 self._start_uploader()
         return self._stop_requested
+
+    def _obey(self, order: str) -> None:
+        if order == "stop":
+            self._stop_requested = True
+        else:
+            self._reload()
 
     def wait_until_done(self) -> bool:
         """Sleep until `request_stop`, or until every source has ended and what was seen is delivered, or cannot be
@@ -172,7 +173,9 @@ class Application:
         except IrisError as error:
             log.error("reload: the servers are told when the uploader runs: %s. %s", error, error.hint)
         self.kept.limit(config.records.keep_limits)
-        _tell(self.lineup.exchange(camera_setups(config)))
+        setups = camera_setups(config)
+        self._end_strays({setup.name for setup in setups if setup.enabled})
+        _tell(self.lineup.exchange(setups))
 
     def cleanup_threads(self) -> None:
         """The orderly end, bounded as a whole; harmless when it was done before."""
@@ -204,7 +207,7 @@ class Application:
         ]
 
     def _quiesce(self, limit_s: float) -> None:
-        for stray in self._strays:
+        for stray in self._strays.values():
             stray.close()
         if not self.lineup.quiesce(limit_s):
             log.warning("not all records could be queued within %.1f s; the next start queues them", limit_s)
@@ -247,7 +250,8 @@ class Application:
         return bool(details["running"] and waiting and not down)
 
     def _waiting_records(self) -> int:
-        return sum(camera.snapshot()["waiting_records"] for camera in self.lineup.cameras)
+        of_cameras: int = sum(camera.snapshot()["waiting_records"] for camera in self.lineup.cameras)
+        return of_cameras + sum(stray.counts().waiting for stray in self._strays.values())
 
     def _camera(self, setup: CameraSetup) -> Camera:
         return Camera(setup, self._uploader_for(setup.destination), observers=self._observers)
@@ -277,7 +281,15 @@ class Application:
                 folder=self._config.records_dir / name,
             )
             stray.start()
-            self._strays.append(stray)
+            self._strays[name] = stray
+
+    def _end_strays(self, cameras: set[str]) -> None:
+        """Of cameras that are to run: one folder is handed over by one."""
+        ending = [self._strays.pop(name) for name in list(self._strays) if name in cameras]
+        for stray in ending:
+            stray.close()
+        for stray in ending:
+            stray.join(STRAY_END_S)
 
     def _records_snapshot(self) -> dict[str, Any]:
         """What is kept of delivered files, and what was removed of them."""
@@ -306,6 +318,7 @@ class Application:
         return WebServer(page, bound=bound)
 
     def _start_uploader(self) -> None:
+        self._uploader_tried_s = time.monotonic()
         try:
             self.uploader.start()
             self._configure_servers()

@@ -11,6 +11,7 @@ from iris_camera.application import Application, camera_setups
 from iris_camera.config import CameraSettings, Config, ConfigError, Problem, ServerSettings, WebSettings
 from iris_camera.config.problem import NOWHERE
 from iris_camera.config.sections import LogSettings, OutboxSettings
+from iris_camera.controllers.handing_over import Counts
 from iris_camera.controllers.lineup import Exchanged
 from iris_camera.records.settings import RecordSettings
 from iris_camera.web.server import CannotServe
@@ -239,8 +240,33 @@ def test_what_a_camera_left_that_is_configured_no_more_is_delivered(made, calls,
     )
     made.uploader = Told("uploader", calls, queue_upload=True, get_details={"state": "new"}, get_stats=STATS)
     made.start()
-    (stray,) = made._strays
+    stray = made._strays["old-line"]
     stray.close()
     assert stray.join(10.0)
     queued = [call for call in calls if call[0] == "uploader.queue_upload"]
     assert queued == [("uploader.queue_upload", "plant", Path(left), {"project": "old-line"}, "model", "move")]
+
+
+def test_an_uploader_that_could_not_start_is_tried_again_however_short_the_waits(made, calls, monkeypatch):
+    monkeypatch.setattr(application, "UPLOADER_RETRY_S", 0.05)
+    for _ in range(20):
+        made.wait(0.01)
+    assert ("uploader.start",) in calls
+
+
+def test_what_a_stray_camera_left_is_waited_for_too(made, calls):
+    class Stray:
+        def counts(self):
+            return Counts(waiting=4, evidence_files=0, evidence_skipped=0)
+
+    made._strays["old-line"] = Stray()
+    assert made._waiting_records() == 4
+
+
+def test_when_a_camera_is_switched_on_its_folder_is_handed_over_by_it_alone(made, calls, config):
+    made._strays["line-2"] = Told("stray", calls, join=True)
+    switched_on = {**config.cameras, "line-2": CameraSettings(project="hall")}
+    made.apply(dataclasses.replace(config, cameras=switched_on))
+    told = [name for name, *_ in calls if name in {"stray.close", "stray.join", "lineup.exchange"}]
+    assert told == ["stray.close", "stray.join", "lineup.exchange"]
+    assert made._strays == {}
