@@ -12,6 +12,7 @@ from collections.abc import Callable
 from iris_camera import logs
 from iris_camera.application import Application
 from iris_camera.config import Config, ConfigError, find_file, read
+from iris_camera.config.summary import summary
 from iris_camera.inspection.onnx import ModelError
 from iris_camera.signals import listening_to_signals
 from iris_camera.web.server import CannotServe
@@ -69,6 +70,8 @@ def main(read_config: Callable[[], Config] = from_the_usual_places) -> int:
         config = read_config()
         logs.start_logging(config.log.number)
         application = Application(config, read_again=read_config)
+        for line in summary(config):
+            log.info("%s", line)
         with listening_to_signals(application.request_stop, application.request_reload):
             start(application)
             if not config.servers:

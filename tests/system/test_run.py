@@ -98,6 +98,7 @@ def test_without_a_server_a_film_is_inspected_and_what_was_seen_waits(tmp_path):
     with IrisProcess(["--config", "/dev/null", "--source", film, "--detector", "haar", *folders]) as running:
         assert running.wait(60) == 0, running.text
         assert "no server is configured: records wait in" in running.text
+        assert 'every verdict is "frontalface", so there is none' in running.text, "what runs is said at the start"
         assert "2 files wait in" in running.text
         assert "ERROR" not in running.text
     assert len(list((tmp_path / "records").glob("*/ready/*.csv"))) == 2
