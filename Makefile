@@ -3,11 +3,15 @@
 
 PYTHON ?=
 ARGS ?=
+KILLS ?= 30
+SEEDS ?= 500
+SEED ?=
 BIN := .venv/bin
 
 # Every line begins with @: nothing of make's own goes to standard output, whose last line may be the demo's JSON.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format bench-sftp bench-accept bench-camera page-picture system-packages lock clean
+.PHONY: help setup demo test torture check format bench-sftp bench-accept bench-camera mutants page-picture
+.PHONY: simulate system-packages lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 25
@@ -21,6 +25,9 @@ demo: setup ## a camera line and an SFTP server on this machine, live (ARGS="--s
 test: setup ## all tests (ARGS="-k outbox")
 	@$(BIN)/python -m pytest $(ARGS)
 
+torture: setup ## kill, cut and silence it at random moments, then count what arrived (KILLS=500 ARGS="--seed 7")
+	@$(BIN)/python -m tests.torture --kills $(KILLS) $(ARGS)
+
 check: setup ## format, lint, types, layers; changes nothing (ARGS="src/iris_camera/web": only there)
 	@failed=; \
 	$(BIN)/ruff format --check $(or $(ARGS),.) || failed="$$failed format"; \
@@ -33,6 +40,9 @@ format: setup ## write the format, and mend what ruff can mend safely
 	@$(BIN)/ruff check --quiet --fix-only $(or $(ARGS),.)
 	@$(BIN)/ruff format --quiet $(or $(ARGS),.)
 
+simulate: setup ## lives of a line in which everything goes wrong, each from one seed (SEEDS=500; SEED=17: its story)
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed $(SEED),--seeds $(SEEDS)) $(ARGS)
+
 bench-sftp: setup ## files a second beside other SFTP clients (ARGS="--quick")
 	@$(BIN)/python -m benchmarks.sftp $(ARGS)
 
@@ -44,6 +54,9 @@ bench-camera: setup ## how late frames are beside an uploader, ours and others (
 
 bench-shutdown: setup ## how long it takes to end with files waiting: link up, cut, silent (ARGS="--repeat 1")
 	@$(BIN)/python -m benchmarks.shutdown $(ARGS)
+
+mutants: setup ## break each promise about not losing files, one by one: does a test notice? (ARGS="spool ledger": only these)
+	@$(BIN)/python -m tests.mutants.run $(ARGS)
 
 page-picture: setup ## take docs/page.png anew, of the demo's page during its outage
 	@PYTHONPATH=. $(BIN)/python scripts/page_picture.py

@@ -5,7 +5,10 @@ import typer
 from iris_camera.cli.check import check
 from iris_camera.cli.demo import demo
 from iris_camera.cli.example import example
+from iris_camera.cli.ledger import application as ledger
 from iris_camera.cli.model import application as model
+from iris_camera.cli.outbox import application as outbox
+from iris_camera.cli.queue import application as queue
 from iris_camera.cli.run import run
 
 application = typer.Typer(
@@ -20,6 +23,9 @@ application.command()(run)
 application.command()(check)
 application.command()(example)
 application.add_typer(model, name="model")
+application.add_typer(queue, name="queue")
+application.add_typer(ledger, name="ledger")
+application.add_typer(outbox, name="outbox")
 
 
 def main() -> None:

@@ -262,6 +262,7 @@ class Keeper:
             for message in messages:
                 self._refuse(message, error)
             return
+        self._sequence = self._recorder.last_sequence  # what was refused has used up no number
         group = Group()
         for message in messages:
             try:

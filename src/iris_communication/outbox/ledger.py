@@ -6,6 +6,7 @@ was removed, added or changed later does not fit its neighbours.
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from iris_communication.item import Delivered, Item
@@ -41,7 +42,7 @@ def line(previous_hash: str, recorded: dict[str, Any]) -> Line:
     return Line(text, _hash(previous_hash, text))
 
 
-def first_broken(lines: list[Line]) -> int | None:
+def first_broken(lines: Iterable[Line]) -> int | None:
     """The index of the first line that does not fit the chain, or None."""
     previous = GENESIS
     for index, (text, found) in enumerate(lines):

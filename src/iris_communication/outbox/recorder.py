@@ -108,7 +108,7 @@ class Recorder:
             return
         self._store.close()
         self._store = self._open_store()
-        head = self._store.ledger_head()
+        head, self.last_sequence = self._store.ledger_head(), self._store.last_sequence()
         doubtful = self._doubtful
         happened = doubtful is not None and self._happened(doubtful)
         self._broken, self._doubtful = False, None
@@ -133,6 +133,7 @@ class Recorder:
         self.head = group.head or self.head
         for change in group.changes:
             self.picture.count(change)
+            self.last_sequence = max(self.last_sequence, change.item.sequence)
         self.view = self.picture.view()
         for item in group.spooled:
             if item.take is Take.MOVE and group.awaited:

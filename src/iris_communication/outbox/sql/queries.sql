@@ -55,7 +55,8 @@ SELECT hash FROM ledger ORDER BY sequence DESC LIMIT 1;
 SELECT line, hash FROM ledger ORDER BY sequence;
 
 -- state --
-SELECT state FROM items WHERE id = ?1 UNION ALL SELECT 'delivered' FROM ledger WHERE id = ?1;
+-- One placeholder: a numbered one given by position is a warning in Python 3.12.0 and 3.12.1.
+SELECT state FROM (SELECT id, state FROM items UNION ALL SELECT id, 'delivered' FROM ledger) WHERE id = ?;
 
 -- unfinished --
 SELECT * FROM items WHERE state IN ('waiting', 'in_flight') ORDER BY sequence;

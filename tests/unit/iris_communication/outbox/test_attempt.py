@@ -14,6 +14,11 @@ def test_a_claim_has_a_token_of_its_own():
     assert (item.state, item.token, open_tokens(item)) == (State.IN_FLIGHT, "t1", [])
 
 
+def test_an_attempt_after_one_that_was_cut_off_has_a_token_of_its_own_too():
+    cut_off = released(claimed(an_item(), "t1"), LOST, Effect.UNSEEN)
+    assert claimed(cut_off, "t2").token == "t2"
+
+
 def test_the_next_attempt_is_told_the_token_of_one_that_was_cut_off():
     cut_off = released(claimed(an_item(), "t1"), LOST, Effect.UNSEEN)
     assert open_tokens(claimed(cut_off, "t2")) == ["t1"]

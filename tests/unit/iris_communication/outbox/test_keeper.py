@@ -136,6 +136,13 @@ def test_an_acceptance_is_bytes_then_row_then_unlink_then_answer(outbox, source,
     assert steps == ["sync the bytes", "sync the folder", "commit the row", "unlink the source", "answer"]
 
 
+def test_nobody_is_answered_before_the_row_is_on_the_disk(outbox, source):
+    accept, unanswered = accept_of(source), []
+    outbox.store.on_commit = lambda changes: unanswered.append(accept.answer._replies.empty())
+    outbox.keeper.accept(accept)
+    assert unanswered == [True]
+
+
 def test_a_moved_source_is_still_there_while_its_row_is_committed(outbox, source):
     seen = []
     outbox.store.on_commit = lambda changes: seen.append(source.exists())
@@ -320,6 +327,15 @@ def test_a_claimed_item_has_a_token_that_is_stored_before_anybody_gets_it(outbox
     (item,) = outbox.claim()
     assert stored == [item.token]
     assert len(item.token) == 16
+
+
+def test_nobody_gets_an_item_before_its_token_is_on_the_disk(outbox, source):
+    outbox.accept(source)
+    told, told_before = threading.Event(), []
+    outbox.store.on_commit = lambda changes: told_before.append(told.is_set())
+    outbox.keeper.claim(SERVER.key, 1, lambda items: told.set())
+    outbox.keeper.flush()
+    assert (told_before, told.is_set()) == ([False], True)
 
 
 def test_a_released_item_waits_again_and_no_attempt_is_spent(outbox, source):

@@ -109,6 +109,14 @@ def test_another_file_that_took_the_sources_name_since_is_left_alone(left):
     assert Path(item.source_path).exists()
 
 
+def test_another_file_of_the_same_size_that_took_the_sources_name_is_left_alone(left):
+    item = left.item(take=Take.MOVE)
+    Path(item.source_path).unlink()
+    write(Path(item.source_path), CONTENT[::-1])
+    left.recover()
+    assert Path(item.source_path).read_bytes() == CONTENT[::-1]
+
+
 def test_a_source_that_was_only_copied_is_left_alone(left):
     item = left.item(take=Take.COPY)
     left.recover()

@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,27 @@ def test_a_file_left_open_to_all_by_a_crash_does_not_pass_its_mode_on(servers, t
     write(tmp_path / "secrets.new").chmod(0o666)
     servers.remember(SERVER, PASSWORD)
     assert (tmp_path / "secrets.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_record_is_synced_before_it_takes_its_name_and_its_folder_after(servers, tmp_path, monkeypatch):
+    steps, fsync, replacing = [], os.fsync, os.replace
+
+    def syncing(descriptor):
+        steps.append(("sync", Path(f"/proc/self/fd/{descriptor}").readlink().name))
+        fsync(descriptor)
+
+    def naming(old, new):
+        steps.append(("name", new.name))
+        replacing(old, new)
+
+    monkeypatch.setattr(os, "fsync", syncing)
+    monkeypatch.setattr(os, "replace", naming)
+    servers.remember(SERVER, PASSWORD)
+    assert steps == [
+        step
+        for record in ("secrets", "servers")  # a server on record whose secret is not would wait for the operator
+        for step in (("sync", f"{record}.new"), ("name", f"{record}.json"), ("sync", tmp_path.name))
+    ]
 
 
 def test_what_is_known_is_not_written_again(servers, tmp_path):

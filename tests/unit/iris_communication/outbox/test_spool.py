@@ -2,6 +2,7 @@ import errno
 import hashlib
 import os
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -157,6 +158,28 @@ def test_a_full_disk_of_ours_is_not_the_files_fault_and_leaves_nothing_behind(sp
     with pytest.raises(OutboxStorageError, match=rf"a\.csv.*{spool.path('')}.*No space left"):
         spool.take(str(source), "id", Take.COPY)
     assert held(spool) == []
+
+
+def test_a_copy_is_synced_once_its_last_byte_is_written_and_before_it_is_closed(spool, source, monkeypatch):
+    steps, fdatasync, close = [], os.fdatasync, os.close
+
+    def name_of(descriptor):
+        return Path(f"/proc/self/fd/{descriptor}").readlink().name
+
+    def syncing(descriptor):
+        steps.append(("sync", name_of(descriptor), os.fstat(descriptor).st_size))
+        fdatasync(descriptor)
+
+    def closing(descriptor):
+        steps.append(("close", name_of(descriptor), os.fstat(descriptor).st_size))
+        close(descriptor)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fdatasync", syncing)
+        disk.setattr(os, "close", closing)
+        mark = spool.take(str(source), "id", Take.COPY)
+    of_the_copy = [(step, size_bytes) for step, name, size_bytes in steps if name == "id"]
+    assert of_the_copy == [("sync", mark.size_bytes), ("close", mark.size_bytes)]
 
 
 def test_a_linked_file_that_cannot_be_synced_leaves_nothing_behind(spool, source, monkeypatch):

@@ -74,6 +74,23 @@ def test_what_was_committed_is_there_after_a_crash(store, path, tmp_path):
     again.close()
 
 
+def test_a_delivery_that_is_cut_off_anywhere_is_a_row_or_a_ledger_line(store, path, tmp_path):
+    hold(store, make_item(1))
+    wal = path.with_name("outbox.db-wal")
+    before = wal.stat().st_size
+    deliver(store, make_item(1))
+    told = set()
+    for cut in (*range(before, wal.stat().st_size, 1009), wal.stat().st_size):
+        crashed = tmp_path / f"cut-{cut}"
+        crashed.mkdir()
+        shutil.copy(path, crashed)
+        (crashed / "outbox.db-wal").write_bytes(wal.read_bytes()[:cut])
+        again = SqliteStore(crashed / "outbox.db", BOOT_ID)
+        told.add((again.state("item-000001"), again.tally()))
+        again.close()
+    assert told == {("waiting", Tally(waiting=1)), ("delivered", Tally(delivered=1))}
+
+
 def test_a_write_that_was_cut_off_is_as_if_it_had_never_begun(store, path, tmp_path):
     hold(store, make_item(1))
     wal = path.with_name("outbox.db-wal")
@@ -182,6 +199,22 @@ def test_a_damaged_file_is_found_when_it_is_opened_and_left_alone(store, path):
     content[5000:9000] = bytes(4000)
     path.write_bytes(content)
     with pytest.raises(OutboxDamaged, match=r"damaged|malformed"):
+        SqliteStore(path, BOOT_ID)
+    assert path.read_bytes() == content
+
+
+def test_damage_where_nobody_looks_is_found_when_it_is_opened_and_left_alone(store, path):
+    """A page in the middle of the ledger: no start reads it, and the proof of what was delivered is gone."""
+    for number in range(1, 100):
+        hold(store, make_item(number))
+        deliver(store, make_item(number))
+    page_bytes = store._db.execute("PRAGMA page_size").fetchone()[0]
+    store.close()
+    content = bytearray(path.read_bytes())
+    page = content.index(b'"sequence":50,') // page_bytes * page_bytes
+    content[page : page + 8] = b"\xff" * 8
+    path.write_bytes(content)
+    with pytest.raises(OutboxDamaged, match="damaged"):
         SqliteStore(path, BOOT_ID)
     assert path.read_bytes() == content
 

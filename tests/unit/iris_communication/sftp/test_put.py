@@ -15,6 +15,7 @@ from iris_communication.errors import (
     RemoteNameRefused,
     RemoteNameTaken,
     RemoteRefused,
+    Scope,
     SourceChanged,
     SpoolMissing,
 )
@@ -190,6 +191,20 @@ def test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect(server, kin
     assert "/in/a.csv" in str(owed.error) or kind is RemoteDiskFull
 
 
+def test_a_refused_write_is_told_where_looking_at_the_size_is_forbidden():
+    class Server(faulty.RefusesAWrite):
+        """Refuses the first WRITE, and every look at a file."""
+
+        def answer(self, session, request):
+            if isinstance(request, wire.Stat):
+                return wire.Status(wire.FX_PERMISSION_DENIED, "no looking")
+            return super().answer(session, request)
+
+    server = Server(1)
+    failed(server, RemoteFailure)
+    assert server.files == {}
+
+
 def test_after_a_refused_write_the_rest_is_not_sent_and_the_handle_is_closed():
     server, owed = faulty.RefusesAWrite(1), Owed(bytes(60 * 261_120))
     failed(server, RemoteFailure, owed)
@@ -253,6 +268,17 @@ def test_a_file_that_cannot_be_removed_again_is_looked_for_by_the_next_attempt()
     server.capacity_bytes = None
     assert attempt(server, owed)
     assert server.content(b"/in/a.csv") == CONTENT
+
+
+def test_a_refused_file_that_cannot_be_removed_again_is_told_to_the_next_attempt():
+    class Server(faulty.RemovingForbidden, faulty.RefusesClose):
+        """Cannot keep the file, and lets nobody remove what it has of it."""
+
+    owed = failed(Server(), RemoteFailure)
+    assert owed.error.scope is Scope.ITEM, "the server's own faults are told by the pool"
+    temp = owed.temp_path(owed.item.token)
+    assert owed.effect is Effect.UNSEEN
+    assert owed.claim().earlier_temp == temp
 
 
 # -- the source

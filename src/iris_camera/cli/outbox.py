@@ -1,0 +1,89 @@
+"""`iris outbox`, and what every verb that looks at an outbox shares."""
+
+import contextlib
+import json as json_format
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from iris_communication.audit import Audit
+from iris_communication.errors import IrisError
+from iris_communication.sftp_uploader_thread import default_outbox_dir
+
+EXIT_WRONG = 1
+EXIT_CANNOT_LOOK = 2
+
+OutboxFolder = Annotated[
+    Path | None,
+    typer.Option("--outbox", metavar="FOLDER", help="The outbox's folder [$IRIS_OUTBOX, else the user's own]."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON.")]
+
+application = typer.Typer(help="Look after an outbox.", no_args_is_help=True)
+
+
+@application.callback()
+def outbox() -> None:
+    """Look after an outbox."""
+
+
+@application.command()
+def check(
+    outbox: OutboxFolder = None,
+    hashes: Annotated[bool, typer.Option("--hashes", help="Read every file that is owed, and compare.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Whether everything that is owed lies there with its bytes, and nothing else does; reads only, beside an uploader
+    that runs as well.
+
+    A line for each problem, with what to do. Exit status 0 if there is none, 1 if there is, 2 if it cannot look.
+    """
+    problems = 0
+    with looking("outbox check", outbox) as audit:
+        inspection = audit.inspection(hashes=hashes)
+        for problems, problem in enumerate(inspection.problems(), 1):  # noqa: B007 - how many is told at the end
+            say(json_text(problem._asdict()) if json else f"{problem.what}: {problem.hint}")
+        looked_at = inspection.looked_at
+        if json:
+            say(json_text({"problems": problems, "hashes": hashes, **looked_at}))
+        else:
+            say(_summary(looked_at, problems, hashes=hashes))
+    raise typer.Exit(EXIT_WRONG if problems else 0)
+
+
+def _summary(looked_at: dict[str, int], problems: int, *, hashes: bool) -> str:
+    found = {0: "no problem", 1: "one problem"}.get(problems, f"{problems} problems")
+    depth = "every byte read" if hashes else "sizes compared; --hashes reads every byte"
+    text = f"{found}: owed {looked_at['items']}, in the spool {looked_at['files']} ({depth}), "
+    text += f"in the ledger {looked_at['lines']}"
+    if looked_at["unsettled"]:
+        text += (
+            f"; younger than a minute and not judged, as they may be on their way in or out: {looked_at['unsettled']}"
+        )
+    return text
+
+
+@contextlib.contextmanager
+def looking(verb: str, folder: Path | None) -> Iterator[Audit]:
+    """The outbox that is meant; what keeps anybody from looking ends the command with one line."""
+    try:
+        yield Audit(folder or default_outbox_dir())
+    except IrisError as error:
+        typer.echo(f"iris {verb}: {error}: {error.hint}", err=True)
+        raise typer.Exit(EXIT_CANNOT_LOOK) from None
+
+
+def json_text(told: Any) -> str:
+    return json_format.dumps(told)
+
+
+def say(line: str) -> None:
+    """To the standard output, byte for byte: a path need not be UTF-8. What could be no path either is spelt out."""
+    try:
+        told = line.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        told = line.encode("utf-8", "backslashreplace")
+    sys.stdout.buffer.write(told + b"\n")

@@ -1,0 +1,41 @@
+"""`iris queue`: what is owed."""
+
+import typer
+
+from iris_camera.cli.outbox import EXIT_WRONG, AsJson, OutboxFolder, json_text, looking, say
+from iris_communication.audit import Balance
+
+application = typer.Typer(help="What is owed.", no_args_is_help=True)
+
+
+@application.callback()
+def queue() -> None:
+    """What is owed."""
+
+
+@application.command()
+def balance(outbox: OutboxFolder = None, json: AsJson = False) -> None:
+    """Whether every file ever accepted is in exactly one state: waiting, in flight, delivered or dead.
+
+    What lies there is counted, and held against the tally that is kept in passing and the numbers that were given.
+    Exit status 0 if they agree, 1 if not, 2 if it cannot look.
+    """
+    with looking("queue balance", outbox) as audit:
+        found = audit.balance()
+        if json:
+            told = {"counted": found.counted, "tallied": found.tallied, "accepted": found.accepted}
+            told |= {"last_sequence": found.last_sequence, "problems": [each._asdict() for each in found.problems]}
+            say(json_text(told))
+        else:
+            for line in _table(found):
+                say(line)
+    raise typer.Exit(EXIT_WRONG if found.problems else 0)
+
+
+def _table(found: Balance) -> list[str]:
+    lines = [f"{'':10}{'counted':>12}{'tally':>12}"]
+    for state, count in found.counted.items():
+        lines.append(f"{state.replace('_', ' '):10}{count:12}{found.tallied.get(state, 0):12}")
+    lines.append(f"{'accepted':10}{found.accepted:12}{found.last_sequence:12}")
+    lines += [f"{problem.what}: {problem.hint}" for problem in found.problems]
+    return [*lines, "does not balance" if found.problems else "balances"]

@@ -1,0 +1,198 @@
+"""An audit of an outbox from outside: whether nothing is lost, what was delivered, whether the proof of it is whole.
+
+    for problem in Audit(folder).inspection().problems():
+        ...
+
+It only reads, creates nothing, and works the same beside a running uploader, after one was killed and after one has
+ended. What is not one snapshot is gone through in pages, so memory does not grow with the outbox.
+
+Every method raises NoOutbox where there is none, OutboxDamaged for a database that cannot be read or has another
+schema, OutboxStorageError when the disk refuses.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from iris_communication.clock import Clock, SystemClock
+from iris_communication.errors import OutboxDamaged
+from iris_communication.item import State
+from iris_communication.outbox.inventory import AT_ONCE, BEFORE_THE_FIRST, Inventory, Problem, secrets_problems
+from iris_communication.outbox.ledger import GENESIS, Line, first_broken
+from iris_communication.outbox.reader import NoOutbox, Reader, Snapshot
+
+__all__ = ["COLUMNS", "Audit", "Balance", "Chain", "Inspection", "NoOutbox", "Problem"]
+
+COLUMNS = (
+    "delivery",  # number of the ledger's line: order of delivery
+    "id",
+    "sequence",  # order of acceptance
+    "source",
+    "server",
+    "host_key",
+    "remote_path",
+    "final_path",
+    "size_bytes",
+    "sha256",
+    "accepted",  # UTC, ISO 8601
+    "delivered",
+    "attempts",  # that failed before
+    "hash",  # of the line, over the one before
+)
+_RESTORE = "keep the folder and look for what wrote to outbox.db besides the uploader; restore it from a backup"
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Each state's items as they were counted in one snapshot and as the tally has them, by the state's word."""
+
+    counted: dict[str, int]
+    tallied: dict[str, int]
+    last_sequence: int  # every item accepted has a number, from 1 on without a gap
+    in_two_states: int
+
+    @property
+    def accepted(self) -> int:
+        return sum(self.counted.values())
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """None where every item ever accepted is in exactly one state."""
+        found = [
+            f"{self.counted[state]} items are {state.replace('_', ' ')}, but the tally has {self.tallied[state]}"
+            for state in self.counted
+            if self.counted[state] != self.tallied[state]
+        ]
+        if self.accepted != self.last_sequence:
+            found.append(f"{self.last_sequence} numbers were given, but {self.accepted} items are there")
+        if self.in_two_states:
+            found.append(f"{self.in_two_states} items are delivered and owed at once")
+        return tuple(Problem(what, _RESTORE) for what in found)
+
+
+class Chain(NamedTuple):
+    """What the ledger's chain holds: its lines, those before the broken one where there is one, and the last hash of
+    these. Whoever notes that hash elsewhere can show later that nothing before it was changed."""
+
+    lines: int
+    head: str
+    broken: Problem | None
+
+
+class _Row(NamedTuple):
+    sequence: int
+    id: str
+    text: str
+    hash: str
+
+
+class Audit:
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
+        self._reader = Reader(folder)
+        self._clock = clock or SystemClock()
+
+    def balance(self) -> Balance:
+        def ask(snapshot: Snapshot) -> Balance:
+            none: dict[str, int] = {state.value: 0 for state in State}
+            return Balance(
+                counted=none | dict(snapshot.all("counted")),
+                tallied=none | dict(snapshot.all("tally")),
+                last_sequence=snapshot.one("last_sequence") or 0,
+                in_two_states=snapshot.one("in_two_states"),
+            )
+
+        return self._reader.read(ask)
+
+    def ledger(self) -> Iterator[dict[str, Any]]:
+        """Each delivery in its order, by COLUMNS; the chain is not looked at."""
+        for row in self._rows():
+            try:
+                told = json.loads(row.text)
+                told |= {"delivery": row.sequence, "hash": row.hash}
+                told |= {"accepted": _utc(told["accepted_s"]), "delivered": _utc(told["delivered_s"])}
+                yield {column: told[column] for column in COLUMNS}
+            except (ValueError, TypeError, KeyError, OverflowError, OSError) as error:
+                what = f"line {row.sequence} of the ledger ({row.id}) cannot be read: {type(error).__name__}"
+                raise OutboxDamaged(what) from error
+
+    def verify(self) -> Chain:
+        """Go through the chain, and hold its length against the tally: a chain whose end was cut off is whole."""
+        last = _Row(BEFORE_THE_FIRST, "", "", GENESIS)
+        mistaken = False
+        head, lines = GENESIS, 0
+
+        def chain() -> Iterator[Line]:
+            nonlocal last, mistaken, head, lines
+            for row in self._rows():
+                head, last, mistaken = last.hash, row, not _names(row)
+                if mistaken:
+                    return
+                yield Line(row.text, row.hash)
+                lines += 1
+
+        if first_broken(chain()) is not None or mistaken:
+            what = f"line {last.sequence} of the ledger ({last.id}) does not fit the line before it"
+            return Chain(lines, head, Problem(what, _RESTORE))
+        expected = self._reader.read(lambda snapshot: snapshot.one("delivered_until", last.sequence))
+        cut = None
+        if expected != lines:
+            cut = Problem(f"the ledger has {lines} lines, but the tally has {expected} deliveries", _RESTORE)
+        return Chain(lines, last.hash, cut)
+
+    def inspection(self, *, hashes: bool = False) -> "Inspection":
+        """A check of everything; with `hashes` every owed file is read whole."""
+        return Inspection(self, self._reader, Inventory(self._reader, self._clock.wall_s(), hashes=hashes))
+
+    def _rows(self) -> Iterator[_Row]:
+        after = BEFORE_THE_FIRST
+        while rows := self._ledger_after(after):
+            for row in rows:
+                yield _Row(*row)
+            after = rows[-1][0]
+
+    def _ledger_after(self, after: int) -> list[Any]:
+        return self._reader.read(lambda snapshot: snapshot.all("ledger_after", after, AT_ONCE))
+
+
+class Inspection:
+    """The counts are whole once its problems were gone through, which is done once."""
+
+    def __init__(self, audit: Audit, reader: Reader, inventory: Inventory) -> None:
+        self._audit = audit
+        self._reader = reader
+        self._inventory = inventory
+        self._lines = 0
+
+    @property
+    def looked_at(self) -> dict[str, int]:
+        found = self._inventory
+        return {"items": found.items, "files": found.files, "lines": self._lines, "unsettled": found.unsettled}
+
+    def problems(self) -> Iterator[Problem]:
+        damage = self._reader.read(lambda snapshot: [text for (text,) in snapshot.all("quick_check")])
+        yield from (Problem(f"the database is damaged: {what}", _RESTORE) for what in damage if what != "ok")
+        try:
+            yield from secrets_problems(self._reader)
+            yield from self._audit.balance().problems
+            chain = self._audit.verify()
+            self._lines = chain.lines
+            if chain.broken:
+                yield chain.broken
+            yield from self._inventory.problems()
+        except OutboxDamaged as error:
+            yield Problem(f"the check ends here: {error}", error.hint)
+
+
+def _names(row: _Row) -> bool:
+    """Whether the line is of the item it is filed under."""
+    try:
+        return bool(json.loads(row.text)["id"] == row.id)
+    except (ValueError, TypeError, KeyError):
+        return False
+
+
+def _utc(at_s: float) -> str:
+    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

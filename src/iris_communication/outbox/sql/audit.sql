@@ -1,0 +1,34 @@
+-- quick_check --
+-- "ok", or what is damaged.
+PRAGMA quick_check(20);
+
+-- counted --
+-- What is there, by state: to be held against the tally, which is kept in passing.
+SELECT state, count(*) FROM items GROUP BY state UNION ALL SELECT 'delivered', count(*) FROM ledger;
+
+-- tally --
+SELECT state, count FROM tally;
+
+-- last_sequence --
+SELECT last_sequence FROM counter;
+
+-- in_two_states --
+-- Owed and delivered at once: none may be.
+SELECT count(*) FROM items WHERE EXISTS (SELECT 1 FROM ledger WHERE ledger.id = items.id);
+
+-- ledger_after --
+SELECT sequence, id, line, hash FROM ledger WHERE sequence > ? ORDER BY sequence LIMIT ?;
+
+-- delivered_until --
+-- How many lines there have to be up to one: the tally without what came after.
+SELECT count - (SELECT count(*) FROM ledger WHERE sequence > ?) FROM tally WHERE state = 'delivered';
+
+-- owed_after --
+SELECT sequence, id, source_path, size_bytes, sha256 FROM items
+WHERE state IN ('waiting', 'in_flight') AND sequence > ? ORDER BY sequence LIMIT ?;
+
+-- state --
+-- Of an id: its state, and its line where it was delivered.
+SELECT state, line
+FROM (SELECT id, state, NULL AS line FROM items UNION ALL SELECT id, 'delivered', line FROM ledger)
+WHERE id = ?;

@@ -1,0 +1,191 @@
+"""Mutants of the way in: bytes durable -> row committed -> a moved source unlinked -> the caller answered."""
+
+from tests.mutants.mutant import Mutant, tests_in
+
+OUTBOX = "unit/iris_communication/outbox"
+KEEPER = "iris_communication/outbox/keeper.py"
+RECORDER = "iris_communication/outbox/recorder.py"
+SERVERS = "iris_communication/outbox/servers.py"
+SPOOL = "iris_communication/outbox/spool.py"
+SQLITE = "iris_communication/outbox/sqlite.py"
+
+ACCEPTING = (
+    Mutant(
+        "a copy in the spool is not synced",
+        SPOOL,
+        "        os.fdatasync(copy)\n",
+        "",
+        "A power cut leaves an accepted file empty; its source may be gone by then.",
+        tests_in(OUTBOX, "test_spool.py::test_a_copy_is_synced_once_its_last_byte_is_written_and_before_it_is_closed"),
+    ),
+    Mutant(
+        "a link in the spool is not synced",
+        SPOOL,
+        "        os.fdatasync(source.descriptor)\n",
+        "",
+        "A power cut leaves a file that was handed over for good empty, and its other name is unlinked.",
+        tests_in(
+            OUTBOX,
+            "test_keeper.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer",
+            "test_spool.py::test_a_linked_file_that_cannot_be_synced_leaves_nothing_behind",
+        ),
+    ),
+    Mutant(
+        "a disk that takes a part of a write is believed",
+        SPOOL,
+        "            while view:\n                view = view[os.write(copy, view) :]\n",
+        "            os.write(copy, view)\n",
+        "The copy in the spool lacks its end, and it is the copy that is delivered.",
+        tests_in(OUTBOX, "test_spool.py::test_a_disk_that_writes_less_than_asked_is_asked_again"),
+    ),
+    Mutant(
+        "the spool's folder is not synced",
+        RECORDER,
+        "                self._spool.sync()\n",
+        "                pass\n",
+        "A power cut takes the file's name out of the spool while its row says that it is accepted.",
+        tests_in(OUTBOX, "test_keeper.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer"),
+    ),
+    Mutant(
+        "the spool's folder is synced after the row",
+        RECORDER,
+        "                self._store.commit(group.changes)\n",
+        "                self._store.commit(group.changes)\n            if group.spooled:\n"
+        "                self._spool.sync()\n",
+        "As above, in the moment between; and a folder that cannot be synced refuses what is committed already.",
+        tests_in(OUTBOX, "test_keeper.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer"),
+    ),
+    Mutant(
+        "a folder that cannot be synced is believed",
+        SPOOL,
+        '        with self._errors(f"sync the spool {self._folder}"):\n',
+        "        with contextlib.suppress(OSError):\n",
+        "The disk said that the name is not safe, and the caller is told that the file is accepted.",
+        tests_in(OUTBOX, "test_spool.py::test_a_folder_that_cannot_be_synced_is_our_disks_fault"),
+    ),
+    Mutant(
+        "a commit may be lost by a power cut",
+        SQLITE,
+        "PRAGMA synchronous=FULL",
+        "PRAGMA synchronous=NORMAL",
+        "The last acceptances and deliveries before a power cut are forgotten.",
+        tests_in(OUTBOX, "test_sqlite.py::test_a_commit_is_durable_by_the_strictest_setting"),
+    ),
+    Mutant(
+        "the caller is answered before the commit",
+        RECORDER,
+        "            if group.changes:\n                self._store.commit(group.changes)\n",
+        "            if group.changes:\n                for done in group.done:\n                    done()\n"
+        "                self._store.commit(group.changes)\n",
+        "The caller deletes a file that nothing on the disk knows of yet.",
+        tests_in(
+            OUTBOX,
+            "test_keeper.py::test_nobody_is_answered_before_the_row_is_on_the_disk",
+            "test_keeper.py::test_a_commit_that_fails_refuses_the_acceptance_and_nothing_changes",
+        ),
+    ),
+    Mutant(
+        "a moved source is unlinked before the commit",
+        RECORDER,
+        "            if group.changes:\n                self._store.commit(group.changes)\n",
+        "            if group.changes:\n                for item in group.spooled:\n"
+        "                    if item.take is Take.MOVE:\n                        _unlink_source(item)\n"
+        "                self._store.commit(group.changes)\n",
+        "A crash then leaves a spool file without a row, which is swept: both names of the file are gone.",
+        tests_in(
+            OUTBOX,
+            "test_keeper.py::test_a_moved_source_is_still_there_while_its_row_is_committed",
+            "test_keeper.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer",
+        ),
+    ),
+    Mutant(
+        "the source of a refused caller is unlinked",
+        RECORDER,
+        "            if item.take is Take.MOVE and group.awaited:\n",
+        "            if item.take is Take.MOVE:\n",
+        "The caller was told that the file stays with it, and looks for it in vain.",
+        tests_in(OUTBOX, "test_keeper.py::test_a_doubtful_commit_is_judged_once_the_store_can_be_opened_again"),
+    ),
+    Mutant(
+        "a commit whose answer was lost counts as refused",
+        RECORDER,
+        "        happened = doubtful is not None and self._happened(doubtful)\n",
+        "        happened = False\n",
+        "The spool file of an item that is on record is thrown away: at the next start it is dead.",
+        tests_in(
+            OUTBOX,
+            "test_keeper.py::test_an_acceptance_whose_commit_lost_its_answer_is_believed_from_the_store",
+            "test_keeper.py::test_a_doubtful_commit_is_judged_once_the_store_can_be_opened_again",
+        ),
+    ),
+    Mutant(
+        "a full disk is filled to its last byte",
+        KEEPER,
+        "        if not self._has_room():\n",
+        "        if False:\n",
+        "New files take the room that was given back for recording deliveries: nothing is ever freed again.",
+        tests_in(
+            OUTBOX,
+            "test_keeper.py::test_a_commit_that_fails_gives_the_reserve_back_so_that_deliveries_make_room",
+        ),
+    ),
+    Mutant(
+        "the reserve is only promised",
+        "iris_communication/outbox/reserve.py",
+        "                os.posix_fallocate(descriptor, 0, size_bytes)\n",
+        "                os.ftruncate(descriptor, size_bytes)\n",
+        "A sparse file holds no room: on a full disk there is nothing to give back.",
+        tests_in(OUTBOX, "test_reserve.py::test_room_is_really_taken_not_only_promised"),
+    ),
+    Mutant(
+        "a full disk keeps its reserve",
+        RECORDER,
+        "        self._broken, self._doubtful = True, group\n        self._reserve.give_back()\n",
+        "        self._broken, self._doubtful = True, group\n",
+        "No delivery can be recorded any more, so none is made, so nothing is ever freed.",
+        tests_in(
+            OUTBOX,
+            "test_keeper.py::test_a_commit_that_fails_gives_the_reserve_back_so_that_deliveries_make_room",
+        ),
+    ),
+    Mutant(
+        "two processes share an outbox",
+        "iris_communication/outbox/owner.py",
+        "            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        "            pass\n",
+        "The second one sweeps the spool files that the first has not committed yet, and sends what is under way.",
+        tests_in(OUTBOX, "test_owner.py::test_an_outbox_held_by_another_process_names_it_and_since_when"),
+    ),
+    Mutant(
+        "a damaged database is used",
+        SQLITE,
+        '            if found != "ok":\n',
+        "            if False:\n",
+        "Damage spreads through what could still have been read.",
+        tests_in(OUTBOX, "test_sqlite.py::test_damage_where_nobody_looks_is_found_when_it_is_opened_and_left_alone"),
+    ),
+    Mutant(
+        "secrets keep the mode of a left-over file",
+        SERVERS,
+        "            os.fchmod(descriptor, 0o600)  # a left-over file may have had another mode\n",
+        "",
+        "Every user of the machine can read the servers' passwords.",
+        tests_in(OUTBOX, "test_servers.py::test_a_file_left_open_to_all_by_a_crash_does_not_pass_its_mode_on"),
+    ),
+    Mutant(
+        "the servers' record takes its name before it is synced",
+        SERVERS,
+        "            os.fsync(descriptor)\n",
+        "",
+        "A power cut leaves an empty file under the old one's name: the passwords of all servers are gone.",
+        tests_in(OUTBOX, "test_servers.py::test_a_record_is_synced_before_it_takes_its_name_and_its_folder_after"),
+    ),
+    Mutant(
+        "the folder of the servers' record is not synced",
+        SERVERS,
+        "            os.fsync(folder)\n",
+        "            pass\n",
+        "After a power cut items are on record whose server's password is not: they wait for the operator.",
+        tests_in(OUTBOX, "test_servers.py::test_a_record_is_synced_before_it_takes_its_name_and_its_folder_after"),
+    ),
+)

@@ -1,0 +1,240 @@
+"""Mutants of the way out: temp name -> bytes -> close -> looks -> rename -> row and ledger line in one commit -> spool
+file unlinked; and of the look back after a lost answer."""
+
+from tests.mutants.mutant import Mutant, tests_in
+
+DELIVERY = "unit/iris_communication/delivery"
+OUTBOX = "unit/iris_communication/outbox"
+SFTP = "unit/iris_communication/sftp"
+ATTEMPT = "iris_communication/outbox/attempt.py"
+KEEPER = "iris_communication/outbox/keeper.py"
+PUT = "iris_communication/sftp/put.py"
+RECORDER = "iris_communication/outbox/recorder.py"
+
+DELIVERING = (
+    Mutant(
+        "the token is handed out before it is stored",
+        KEEPER,
+        "        group.then(lambda: claim.reply(claimed), lambda error: claim.reply([]))\n",
+        "        claim.reply(claimed)\n",
+        "After a crash nobody knows the temp name of what was being sent: it stays on the server, the file goes twice.",
+        tests_in(OUTBOX, "test_keeper.py::test_nobody_gets_an_item_before_its_token_is_on_the_disk"),
+    ),
+    Mutant(
+        "the token of the last attempt is used again",
+        ATTEMPT,
+        "    return replace(item, state=state, token=token, earlier_token=_stored(earlier))\n",
+        "    return replace(item, state=state, token=item.token or token, earlier_token=_stored(earlier))\n",
+        "Late writes of a dead session land in the file of the next attempt.",
+        tests_in(
+            OUTBOX,
+            "test_attempt.py::test_an_attempt_after_one_that_was_cut_off_has_a_token_of_its_own_too",
+            "test_attempt.py::test_two_attempts_cut_off_in_a_row_are_both_told",
+        ),
+    ),
+    Mutant(
+        "an attempt that was cut off is forgotten",
+        ATTEMPT,
+        "    earlier = [*open_tokens(item), item.token] if item.effect is Effect.UNSEEN and item.token else []\n",
+        "    earlier: list[str] = []\n",
+        "Its temp file stays on the server for ever, and what it had delivered is delivered again.",
+        tests_in(
+            OUTBOX,
+            "test_attempt.py::test_the_next_attempt_is_told_the_token_of_one_that_was_cut_off",
+            "test_keeper.py::test_an_attempt_of_unknown_end_is_named_to_the_next_one",
+        ),
+    ),
+    Mutant(
+        "the temp file may be somebody else's",
+        PUT,
+        "            reply = yield wire.Open(upload.temp_path, WRITE | CREATE | EXCLUSIVE)\n",
+        "            reply = yield wire.Open(upload.temp_path, WRITE | CREATE)\n",
+        "Two sessions write into one file, and a longer one that was there keeps its end.",
+        tests_in(SFTP, "test_put.py::test_it_is_written_under_a_hidden_name_that_is_asked_for_exclusively"),
+    ),
+    Mutant(
+        "a refused write is not looked at",
+        PUT,
+        "    for refused in (written, closed, _cut_short(upload, kept)):\n",
+        "    for refused in (closed, _cut_short(upload, kept)):\n",
+        "A file with a hole appears under its final name.",
+        tests_in(SFTP, "test_put.py::test_a_refused_write_is_told_where_looking_at_the_size_is_forbidden"),
+    ),
+    Mutant(
+        "the close is not confirmed before the rename",
+        PUT,
+        "    for refused in (written, closed, _cut_short(upload, kept)):\n",
+        "    for refused in (written, _cut_short(upload, kept)):\n",
+        "What the server could not bring to its disk at the end is missing from a file under its final name.",
+        tests_in(SFTP, "test_put.py::test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect"),
+    ),
+    Mutant(
+        "the size is not looked at before the rename",
+        PUT,
+        "    for refused in (written, closed, _cut_short(upload, kept)):\n",
+        "    for refused in (written, closed):\n",
+        "A server that acknowledges what its disk did not take shows half a file as a whole one.",
+        tests_in(SFTP, "test_put.py::test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect"),
+    ),
+    Mutant(
+        "the source is not confirmed before the rename",
+        PUT,
+        "        upload.confirm_source()\n",
+        "        pass\n",
+        "A file that somebody went on writing into is delivered as what was accepted.",
+        tests_in(SFTP, "test_put.py::test_a_source_that_changed_is_not_given_its_name"),
+    ),
+    Mutant(
+        "the bytes that were sent are not compared",
+        "iris_communication/delivery/source.py",
+        "        if self._digest.hexdigest() != self._fingerprint.sha256:\n",
+        "        if False:\n",
+        "As above: the look is taken, and sees nothing.",
+        tests_in(DELIVERY, "test_source.py::test_other_bytes_of_the_same_size_are_not_confirmed"),
+    ),
+    Mutant(
+        "a final name that is taken is overwritten",
+        PUT,
+        "        if not capabilities.rename_refuses_existing and (yield from _is_taken(path, upload)):\n",
+        "        if False:\n",
+        "Another file on the server, delivered or somebody else's, is gone.",
+        tests_in(
+            SFTP, "test_put.py::test_a_server_that_would_overwrite_is_looked_at_first_unless_looking_is_forbidden"
+        ),
+    ),
+    Mutant(
+        "after an unanswered rename the server is not asked",
+        PUT,
+        "        if upload.finished:\n            return (yield from _publish(upload, capabilities))\n",
+        "",
+        "A file that was delivered and collected is delivered a second time.",
+        tests_in(
+            SFTP, "test_put.py::test_a_file_collected_before_its_rename_was_answered_is_delivered_and_not_sent_again"
+        ),
+    ),
+    Mutant(
+        "after a kill the server is not looked at",
+        PUT,
+        "        if upload.earlier_temp is not None:\n",
+        "        if False:\n",
+        "Temp files of killed processes pile up on the server, and one's late rename shows a part of a file.",
+        tests_in(SFTP, "test_put.py::test_what_a_killed_process_had_begun_is_cleared_away"),
+    ),
+    Mutant(
+        "a missing temp file always counts as delivered",
+        PUT,
+        '        if not (yield from _is_missing(posixpath.dirname(upload.temp_path) or b".")):\n',
+        "        if True:\n",
+        "A server that comes back with an empty disk is believed to hold the file: it is lost.",
+        tests_in(SFTP, "test_put.py::test_a_server_that_comes_back_with_an_empty_disk_is_sent_the_file_anew"),
+    ),
+    Mutant(
+        "a file of the same size counts as ours",
+        PUT,
+        "    return (yield from _sha256(path, upload.size_bytes)) == upload.sha256\n",
+        "    return True\n",
+        "Something else of that size lies under the name, and the file is recorded as delivered: it is lost.",
+        tests_in(
+            SFTP, "test_put.py::test_other_content_of_the_same_size_is_not_taken_for_a_file_that_was_never_opened"
+        ),
+    ),
+    Mutant(
+        "the temp file of an unanswered rename is removed",
+        PUT,
+        "    if not upload.finished:\n        yield from _discard(upload)\n",
+        "    yield from _discard(upload)\n",
+        "Killed before that is recorded, the next attempt finds it gone and takes it for delivered: it is lost.",
+        tests_in(
+            SFTP,
+            "test_put.py"
+            "::test_a_rename_refused_for_good_after_a_lost_answer_is_begun_anew_and_its_temporary_file_cleared_away",
+        ),
+    ),
+    Mutant(
+        "a rename that was sent is not remembered",
+        PUT,
+        "        upload.rename_sent = True\n",
+        "        pass\n",
+        "The link dies before the answer, and the next attempt sends a file that was delivered and collected.",
+        tests_in(
+            SFTP,
+            "test_put.py::test_a_rename_that_was_done_but_not_answered_is_recognised",
+            "test_put.py::test_a_file_collected_before_its_rename_was_answered_is_delivered_and_not_sent_again",
+        ),
+    ),
+    Mutant(
+        "what a refused attempt may have left is not told",
+        PUT,
+        "        error.effect = upload.effect\n        if error.scope",
+        "        if error.scope",
+        "The next attempt does not look for the temp file, which stays on the server for ever.",
+        tests_in(SFTP, "test_put.py::test_a_refused_file_that_cannot_be_removed_again_is_told_to_the_next_attempt"),
+    ),
+    Mutant(
+        "the temp file is not beside the final name",
+        "iris_communication/delivery/pool.py",
+        "os.fsencode(posixpath.join(posixpath.dirname(remote_path), TEMP_PREFIX + token))",
+        "os.fsencode(TEMP_PREFIX + token)",
+        "On a server with several disks the rename becomes a copy, and a reader sees a part of the file.",
+        tests_in(DELIVERY, "test_pool.py::test_the_temp_file_lies_hidden_beside_the_final_name_under_the_items_token"),
+    ),
+    Mutant(
+        "what was claimed and not begun is not given back",
+        "iris_communication/delivery/worker.py",
+        "            self._release([*lane.claimed])\n            lane.claimed.clear()\n            if lane",
+        "            lane.claimed.clear()\n            if lane",
+        "After a stop or a failure of the loop those files wait, in flight, until the program is started again.",
+        tests_in(DELIVERY, "test_worker.py::test_what_was_claimed_and_never_begun_is_released_as_untouched"),
+    ),
+    Mutant(
+        "what was broken off counts as untouched",
+        "iris_communication/delivery/worker.py",
+        '            broken_off = DeliveryStopped(f"{item.remote_path!r} was broken off", effect=unclear(item))\n',
+        '            broken_off = DeliveryStopped(f"{item.remote_path!r} was broken off", effect=Effect.NONE)\n',
+        "The next attempt does not look back: the file goes twice, the temp file stays.",
+        tests_in(
+            DELIVERY, "test_worker.py::test_a_carrier_that_does_not_end_is_broken_off_and_nobody_knows_how_far_it_got"
+        ),
+    ),
+    Mutant(
+        "the spool file goes before its delivery is recorded",
+        KEEPER,
+        "            group.head = line.hash\n",
+        "            group.head = line.hash\n            self._recorder.discard(item.id)\n",
+        "A disk that refuses the commit leaves an item that waits, without its bytes.",
+        tests_in(OUTBOX, "test_keeper.py::test_a_delivery_is_row_and_ledger_line_in_one_commit_then_unlink"),
+    ),
+    Mutant(
+        "the ledger line is in another commit than the row",
+        "iris_communication/outbox/sqlite.py",
+        '                        db.execute(QUERIES["delete_item"], (change.item.sequence,))\n',
+        '                        db.execute(QUERIES["delete_item"], (change.item.sequence,))\n'
+        '                        db.execute("COMMIT")\n                        db.execute("BEGIN IMMEDIATE")\n',
+        "A crash between the two leaves a file of which nothing says whether it was ever accepted.",
+        tests_in(OUTBOX, "test_sqlite.py::test_a_delivery_that_is_cut_off_anywhere_is_a_row_or_a_ledger_line"),
+    ),
+    Mutant(
+        "a delivery that could not be recorded is forgotten",
+        RECORDER,
+        "        self.unrecorded.extend(group.settles)\n",
+        "",
+        "The item stays in flight until the next start, and no proof of its delivery is ever written.",
+        tests_in(OUTBOX, "test_keeper.py::test_what_was_delivered_while_the_disk_refused_is_recorded_later"),
+    ),
+    Mutant(
+        "a ledger line does not hold the one before",
+        "iris_communication/outbox/ledger.py",
+        "hashlib.sha256(previous.encode() + text.encode())",
+        "hashlib.sha256(text.encode())",
+        "A line that somebody removes is missed by nobody.",
+        tests_in(OUTBOX, "test_ledger.py::test_a_removed_line_is_found"),
+    ),
+    Mutant(
+        "the ledger's chain goes on from a line that was never written",
+        RECORDER,
+        "        self.head, self.picture.store = head, self._store\n",
+        "        self.picture.store = self._store\n        self.head = (doubtful and doubtful.head) or head\n",
+        "After a disk that refused once, the ledger looks as if somebody had changed it.",
+        tests_in(OUTBOX, "test_keeper.py::test_the_ledgers_chain_is_whole_after_a_disk_that_refused"),
+    ),
+)

@@ -1,0 +1,7 @@
+"""All mutants, in the order a file takes."""
+
+from tests.mutants.accepting import ACCEPTING
+from tests.mutants.delivering import DELIVERING
+from tests.mutants.recovering import RECOVERING
+
+MUTANTS = (*ACCEPTING, *DELIVERING, *RECOVERING)

@@ -1,0 +1,99 @@
+"""What has to be true, whatever happens. It knows what was offered and what was answered, and believes nobody else.
+
+Safety, after every commit and every request of a server:
+- each accepted id is in exactly one state; none is ever unknown again, and what is delivered stays delivered
+- the numbers agree: queued = uploaded + dead + waiting + in flight, and with the store's own tally
+- the ledger is one chain that only grows, a line for a delivered id
+- a visible name holds, whole, what was offered for it; what is delivered has been visible with those very bytes
+"""
+
+import hashlib
+import json
+
+from iris_communication.outbox import ledger
+from iris_communication.sftp.put import Upload
+
+
+class Audit:
+    def __init__(self, story):
+        self.broken = []
+        self.accepted = {}  # id -> (server key, remote path, sha256)
+        self.spoiled = set()  # ids whose bytes somebody changed later
+        self.offered = {}  # (server key, path) -> sha256 of what may appear there
+        self.seen = {}  # (server key, path) -> sha256 of what was visible there
+        self._lines = []
+        self._delivered = {}
+        self._story = story
+
+    def fail(self, what):
+        self._story(f"BROKEN: {what}")
+        self.broken.append(what)
+
+    def offer(self, server_key, remote_path, content):
+        sha256 = hashlib.sha256(content).hexdigest()
+        for path in _paths(remote_path, sha256):
+            self.offered.setdefault((server_key, path), set()).add(sha256)
+        return sha256
+
+    def appeared(self, server_key, path, content, instead_of):
+        sha256 = hashlib.sha256(content).hexdigest()
+        if sha256 not in self.offered.get((server_key, path), ()):
+            self.fail(f"{path!r} on {server_key} shows {len(content)} bytes that nobody offered for it")
+        if instead_of is not None and instead_of != content:
+            self.fail(f"{path!r} on {server_key} was overwritten")
+        self.seen.setdefault((server_key, path), set()).add(sha256)
+
+    def look(self, keeper):
+        """After a step of the keeper."""
+        stats = keeper.view.stats
+        if stats.total_queued != stats.total_uploaded + stats.total_failed + stats.queue_size:
+            self.fail(f"the balance does not hold: {stats}")
+        if keeper.unfinished:
+            return  # the store is to be opened anew; it is looked at then
+        self._look_at_ledger(list(keeper.store.ledger()))
+        tally = keeper.store.tally()
+        if (tally.waiting + tally.in_flight, tally.dead) != (stats.queue_size, stats.total_failed):
+            self.fail(f"the store has {tally}, the picture {stats}")
+        if tally.delivered != len(self._lines):
+            self.fail(f"{tally.delivered} delivered, but {len(self._lines)} lines in the ledger")
+        states = self.states(keeper.store)
+        for item_id in self.accepted.keys() - states.keys():
+            self.fail(f"{item_id} was accepted and is lost")
+        if len(states) != sum(tally):
+            self.fail(f"{len(states)} ids in the store, {sum(tally)} counted")
+
+    def states(self, store):
+        """Id -> state; a delivered one that shows up again as owed is a failure."""
+        owed = {item.id: item.state.value for item in (*store.unfinished(), *store.dead(1_000_000))}
+        for item_id in owed.keys() & self._delivered.keys():
+            self.fail(f"{item_id} is delivered and owed at once")
+        return owed | dict.fromkeys(self._delivered, "delivered")
+
+    def _look_at_ledger(self, lines):
+        known = len(self._lines)
+        if lines[:known] != self._lines:
+            self.fail("lines of the ledger were changed or removed")
+        before = self._lines[-1].hash if self._lines else ledger.GENESIS
+        for line in lines[known:]:
+            recorded = json.loads(line.text)
+            if ledger.line(before, recorded).hash != line.hash:
+                self.fail(f"the ledger's chain is broken at {recorded['id']}")
+            before = line.hash
+            self._look_at_delivery(recorded)
+        self._lines = lines
+
+    def _look_at_delivery(self, recorded):
+        item_id, sha256 = recorded["id"], recorded["sha256"]
+        if item_id in self._delivered:
+            self.fail(f"{item_id} has two lines in the ledger")
+        self._delivered[item_id] = sha256
+        if item_id in self.accepted and self.accepted[item_id][2] != sha256:
+            self.fail(f"{item_id} was delivered with other bytes than were accepted")
+        paths = _paths(recorded["remote_path"], sha256)
+        if not any(sha256 in self.seen.get((recorded["server"], path), ()) for path in paths):
+            self.fail(f"{item_id} counts as delivered, but its bytes were never visible on {recorded['server']}")
+
+
+def _paths(remote_path, sha256):
+    upload = Upload(remote_path.encode(), b"", 0, sha256, lambda: None)
+    return upload.final_path, upload.alternative_path

@@ -1,0 +1,295 @@
+"""The outbox beside a simple model: whatever is asked of it, in whatever order, both have to tell the same.
+
+The keeper is the real one on the real store and a real folder; crashes, clock jumps and disks that refuse come between
+any two steps. What failed is printed as the steps that led to it.
+"""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from pathlib import Path
+from random import Random
+
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from iris_communication.errors import OutboxFull, OutboxStorageError, RemoteFailure, SourceMissing
+from iris_communication.item import Delivered, Event, Take
+from iris_communication.outbox import ledger
+from iris_communication.outbox.messages import Accept, Settle
+from iris_communication.outbox.recovery import recover
+from iris_communication.settings import Secret, Server
+from tests.simulation.machine import Disk, Killed, MachineClock, SteppedKeeper
+
+SERVERS = [Server("one.example", "iris"), Server("two.example", "iris")]
+SECRET = Secret(password="open sesame")
+OUTBOX_MAX = 6
+DELAY_S = 50.0
+
+
+class OutboxMachine(RuleBasedStateMachine):
+    """The model: `state` is what each accepted id is now, `due_s` when a failed one may be claimed again."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="outbox-"))
+        self.loop = asyncio.new_event_loop()  # where the keeper sets its timers; it never runs here
+        self.clock = MachineClock()
+        self.disk = Disk(self.folder, Random(1))
+        self.tokens = Random(2)
+        self.state = {}
+        self.attempts = {}
+        self.due_s = {}
+        self.server_of = {}
+        self.claimed = {}
+        self.delivered = []  # ids, in order
+        self.sources = 0
+        self.queued = self.uploaded = 0  # since this process began
+        self.keeper = None
+        self.start()
+
+    def teardown(self):
+        if not self.keeper.dead:
+            self.keeper.abandon()
+        self.loop.close()
+        shutil.rmtree(self.folder)
+
+    def start(self):
+        self.disk.answers_lost = 0  # together with a full disk it could keep a process from starting
+        self.keeper = SteppedKeeper(
+            self.disk, self.clock, OUTBOX_MAX, lambda: f"{self.tokens.getrandbits(64):016x}", print, lambda: None
+        )
+        self.on_loop(self.keeper.open)
+        self.claimed = {}
+        for item_id, state in self.state.items():
+            if state == "in_flight":
+                self.state[item_id] = "waiting"
+        self.queued = sum(state != "delivered" for state in self.state.values())
+        self.uploaded = 0
+
+    def on_loop(self, call, *arguments):
+        """The keeper asks for the running loop to set its timers; here every step is made by hand."""
+        asyncio._set_running_loop(self.loop)
+        try:
+            return call(*arguments)
+        finally:
+            asyncio._set_running_loop(None)
+
+    def accept_of(self, server, take, exists=True):
+        path = self.folder / f"{self.sources}.csv"
+        self.sources += 1
+        if exists:
+            path.write_bytes(b"%d" % self.sources)
+        return path, Accept(server, SECRET, str(path), f"/in/{path.name}", {}, "model", take)
+
+    def in_state(self, *states):
+        return sorted(item_id for item_id, state in self.state.items() if state in states)
+
+    def step(self):
+        """A settlement that a full disk refuses is recorded in the next turn, in the room that was kept back."""
+        self.on_loop(self.keeper.step)
+        if self.keeper.unfinished:
+            self.on_loop(self.keeper.step)
+
+    # -- rules
+
+    @rule(server=st.sampled_from(SERVERS), take=st.sampled_from(Take))
+    def accept(self, server, take):
+        path, accept = self.accept_of(server, take)
+        full = len(self.in_state("waiting", "in_flight")) >= OUTBOX_MAX
+        try:
+            receipt = self.on_loop(self.keeper.accept, accept)
+        except OutboxFull:
+            assert full
+            assert path.exists()
+        except OutboxStorageError:
+            assert self.disk.full
+            assert path.exists()
+        else:
+            assert not full
+            assert path.exists() == (take is Take.COPY)
+            self.state[receipt.id] = "waiting"
+            self.attempts[receipt.id] = 0
+            self.server_of[receipt.id] = server.key
+            self.queued += 1
+
+    @precondition(lambda self: not self.disk.full and len(self.in_state("waiting", "in_flight")) < OUTBOX_MAX)
+    @rule(server=st.sampled_from(SERVERS))
+    def accept_a_missing_file(self, server):
+        _, accept = self.accept_of(server, Take.COPY, exists=False)
+        with contextlib.suppress(OutboxStorageError):  # the disk has been full, and the reserve is not back yet
+            receipt = self.on_loop(self.keeper.accept, accept)
+            assert isinstance(receipt.outcome, SourceMissing)
+            self.state[receipt.id] = "dead for good"
+            self.server_of[receipt.id] = server.key
+            self.queued += 1
+
+    @rule(server=st.sampled_from(SERVERS), limit=st.integers(1, 4))
+    def claim(self, server, limit):
+        found = []
+        self.on_loop(self.keeper.claim, server.key, limit, found.extend)
+        self.step()
+        may_go = {
+            item_id
+            for item_id in self.in_state("waiting")
+            if self.server_of[item_id] == server.key and self.due_s.get(item_id, 0.0) <= self.clock.boot_s()
+        }
+        assert {item.id for item in found} <= may_go
+        assert len(found) == min(limit, len(may_go)) or (self.disk.full and not found)
+        for item in found:
+            assert item.attempts == self.attempts[item.id]
+            self.state[item.id] = "in_flight"
+            self.claimed[item.id] = item
+
+    def settle(self, data, event, state, **facts):
+        item = self.claimed.pop(data.draw(st.sampled_from(sorted(self.claimed))))
+        self.on_loop(self.keeper.settle, Settle(item, event, **facts))
+        self.step()
+        self.state[item.id] = state
+        return item.id
+
+    @precondition(lambda self: self.claimed)
+    @rule(data=st.data(), twice=st.booleans())
+    def deliver(self, data, twice):
+        item = self.claimed.pop(data.draw(st.sampled_from(sorted(self.claimed))))
+        proof = Delivered(item.remote_path, item.fingerprint.size_bytes, item.fingerprint.sha256, None, 1.0)
+        for _ in range(1 + twice):
+            self.on_loop(self.keeper.settle, Settle(item, Event.DELIVER, delivered=proof))
+        self.step()
+        self.state[item.id] = "delivered"
+        self.delivered.append(item.id)
+        self.uploaded += 1
+
+    @precondition(lambda self: self.claimed)
+    @rule(data=st.data())
+    def fail(self, data):
+        item_id = self.settle(data, Event.FAIL, "waiting", error=RemoteFailure("no"), delay_s=DELAY_S)
+        self.attempts[item_id] += 1
+        self.due_s[item_id] = self.clock.boot_s() + DELAY_S
+
+    @precondition(lambda self: self.claimed)
+    @rule(data=st.data())
+    def release(self, data):
+        self.settle(data, Event.RELEASE, "waiting")
+
+    @precondition(lambda self: self.claimed)
+    @rule(data=st.data())
+    def give_up(self, data):
+        item_id = self.settle(data, Event.GIVE_UP, "dead", error=RemoteFailure("never"))
+        self.attempts[item_id] += 1
+        self.due_s.pop(item_id, None)
+
+    @rule()
+    def retry_the_dead(self):
+        dead = self.in_state("dead")
+        try:
+            assert self.on_loop(self.keeper.retry_dead, None) == len(dead)
+        except OutboxStorageError:
+            assert self.disk.full
+            return
+        for item_id in dead:
+            self.state[item_id], self.attempts[item_id] = "waiting", 0
+
+    @rule()
+    def crash_and_come_back(self):
+        self.keeper.abandon()
+        self.start()
+
+    @rule(steps=st.integers(1, 12), server=st.sampled_from(SERVERS))
+    def crash_while_accepting(self, steps, server):
+        """Nobody heard an answer, so it may be there or not: the store is believed, and has to be of one mind."""
+        if self.disk.full:
+            return
+        path, accept = self.accept_of(server, Take.COPY)
+        self.disk.kill_in = steps
+        with contextlib.suppress(Killed, OutboxFull, OutboxStorageError):
+            self.on_loop(self.keeper.accept, accept)
+        self.disk.kill_in = None
+        self.keeper.abandon()
+        self.start()
+        for item in self.keeper.store.unfinished():
+            if item.source_path == str(path):
+                self.state[item.id], self.attempts[item.id] = "waiting", 0
+                self.server_of[item.id] = server.key
+                self.queued += 1
+
+    @rule()
+    def reboot_after_a_power_cut(self):
+        self.keeper.abandon()
+        self.disk.lose_power()
+        self.clock.reboot()
+        self.due_s.clear()
+        self.start()
+
+    @rule(seconds=st.sampled_from([-86_400.0 * 30, -1.0, 3600.0, 86_400.0 * 30]))
+    def the_wall_clock_jumps(self, seconds):
+        self.clock.jump_wall(seconds)
+
+    @rule(seconds=st.sampled_from([0.5, DELAY_S / 2, DELAY_S]))
+    def time_passes(self, seconds):
+        self.clock.advance(seconds)
+
+    @rule()
+    def the_disk_fills_up(self):
+        self.disk.full = True
+
+    @rule()
+    def there_is_room_again(self):
+        self.disk.full = False
+
+    @rule()
+    def a_commit_happens_and_says_that_it_failed(self):
+        self.disk.answers_lost = 1
+
+    # -- what both have to tell
+
+    @invariant()
+    def the_store_says_what_the_model_says(self):
+        recorded = {
+            item.id: item.state.value for item in (*self.keeper.store.unfinished(), *self.keeper.store.dead(999))
+        }
+        owed = {id_: state.removesuffix(" for good") for id_, state in self.state.items() if state != "delivered"}
+        assert recorded == owed
+        for item_id in self.delivered:
+            assert self.keeper.store.state(item_id) == "delivered"
+
+    @invariant()
+    def the_numbers_agree(self):
+        stats, dead = self.keeper.view.stats, len(self.in_state("dead", "dead for good"))
+        queue_size = len(self.in_state("waiting", "in_flight"))
+        assert stats == (self.queued, self.uploaded, dead, queue_size)
+        assert stats.total_queued == stats.total_uploaded + stats.total_failed + stats.queue_size
+
+    @invariant()
+    def the_ledger_has_a_line_for_each_delivery(self):
+        lines = list(self.keeper.store.ledger())
+        assert ledger.first_broken(lines) is None
+        assert [f'"id":"{item_id}"' in line.text for item_id, line in zip(self.delivered, lines, strict=True)] == [
+            True
+        ] * len(lines)
+
+    @invariant()
+    def the_spool_holds_the_bytes_of_all_that_is_owed(self):
+        held = set(self.keeper.spool.sizes())
+        assert held == set(self.in_state("waiting", "in_flight", "dead"))
+
+    @invariant()
+    def going_over_it_again_changes_nothing(self):
+        if not self.in_state("in_flight"):
+            before = self.keeper.store.tally()
+            recover(self.keeper.store._real, self.keeper.spool)
+            assert self.keeper.store.tally() == before
+
+
+TestOutbox = OutboxMachine.TestCase
+TestOutbox.settings = settings(
+    max_examples=100,
+    stateful_step_count=40,
+    derandomize=True,
+    phases=(Phase.generate,),
+    deadline=None,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)

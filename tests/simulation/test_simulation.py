@@ -1,0 +1,71 @@
+"""Lives of a line, each from one seed, in a process of their own: the order within sets is part of the seed."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from iris_communication.testing.memory_server import MemoryServer
+from tests.simulation import machine, world
+from tests.simulation.world import simulate
+
+ROOT = Path(__file__).resolve().parents[2]
+LAST_LINE = r"seeds=(\d+) failed=(\d+) files=(\d+) crashes=(\d+) virtual_hours=(\d+) seconds=[\d.]+"
+
+
+def simulated(*arguments):
+    command = [sys.executable, "-m", "tests.simulation", *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
+
+
+@pytest.mark.timeout(160)
+def test_nothing_is_lost_whatever_happens_and_all_is_delivered_once_it_is_healed():
+    ran = simulated("--seeds", "500", "--seconds", "60")
+    last = re.fullmatch(LAST_LINE, ran.stdout.splitlines()[-1] if ran.stdout else "")
+    assert last, ran.stderr
+    assert ran.returncode == 0, ran.stdout
+    seeds, failed, files, crashes, virtual_hours = map(int, last.groups())
+    assert failed == 0
+    assert seeds >= 20, "too slow to tell anything"
+    assert files > seeds
+    assert crashes > seeds // 2
+    assert virtual_hours > seeds // 2
+
+
+def test_a_seed_tells_the_same_story_again():
+    assert simulate(7).story == simulate(7).story
+
+
+def test_one_seed_is_told_whole():
+    told = simulated("--seed", "7")
+    assert told.returncode == 0, told.stderr
+    assert "everything is healed" in told.stdout
+
+
+def broken_by(seeds):
+    return [what for seed in seeds for what in simulate(seed).broken]
+
+
+def test_a_keeper_that_forgets_what_it_accepted_is_found_out(monkeypatch):
+    def forgets(self, changes):
+        self._real.commit([change for change in changes if type(change).__name__ != "Insert"])
+
+    monkeypatch.setattr(machine.DiskStore, "commit", forgets)
+    assert any("is lost" in what or "the store has" in what for what in broken_by(range(1, 4)))
+
+
+def test_a_server_that_shows_half_a_file_is_found_out(monkeypatch):
+    def renames_half(self, old, new):
+        if old in self.files:
+            self.files[new] = self.files.pop(old)[:1] + b"?"
+        return MemoryServer._stat(self, new)
+
+    monkeypatch.setattr(MemoryServer, "_rename", renames_half)
+    assert any("nobody offered" in what for what in broken_by(range(1, 4)))
+
+
+def test_a_delivery_that_never_ends_is_found_out(monkeypatch):
+    monkeypatch.setattr(world.Worker, "_turn", lambda self: 3600.0)
+    assert any("not drained" in what for what in broken_by(range(1, 3)))

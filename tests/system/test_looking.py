@@ -1,0 +1,336 @@
+"""The verbs that look at an outbox, as a user runs them: beside an uploader that delivers, after one was killed, and on
+an outbox that somebody spoiled. The terminal session of docs/looking.md is made here."""
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from iris_communication.audit import Audit
+from iris_communication.sftp_uploader_thread import SftpUploadRequest
+from tests.integration.uploading import running, submit, wait_for, wait_until
+from tests.servers.openssh import OpenSshServer
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "looking.md"
+FILES = 300
+SECRET = "open sesame"
+VERBS = (("queue", "balance"), ("outbox", "check", "--hashes"), ("ledger", "verify"), ("ledger", "export"))
+
+pytestmark = pytest.mark.timeout(120)
+
+
+class Looker:
+    """`iris` on one outbox, in a process of its own."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, *arguments, environment=None):
+        return subprocess.run(
+            [sys.executable, "-m", "iris_camera.cli.main", *arguments],
+            cwd=self.folder.parent,
+            env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "IRIS_OUTBOX": str(self.folder)} | (environment or {}),
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+
+    def told(self, *arguments, status=0):
+        done = self(*arguments)
+        assert done.returncode == status, (done.stdout.decode(), done.stderr.decode())
+        assert done.stderr == b""
+        return done.stdout.decode()
+
+
+@pytest.fixture
+def outbox(tmp_path):
+    return tmp_path / "outbox"
+
+
+@pytest.fixture
+def iris(outbox):
+    return Looker(outbox)
+
+
+@pytest.fixture
+def server(tmp_path, need_program):
+    sshd = need_program("sshd", "/usr/sbin/sshd", hint="make system-packages")
+    with OpenSshServer(tmp_path / "sshd", sshd=sshd) as started:
+        yield started
+
+
+@pytest.fixture
+def received(tmp_path):
+    folder = tmp_path / "received"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def ended(outbox, server, received, tmp_path):
+    """An outbox at rest: three files delivered, one of them of a name that is no UTF-8."""
+    names = ["a.csv", "ü.csv", os.fsdecode(b"\xff.csv")]
+    with running(outbox) as uploader:
+        wait_for([submit(uploader, server.info(received), written(tmp_path / name)) for name in names])
+    return outbox
+
+
+def written(path, content=b"frame;part\n1;1\n"):
+    path.write_bytes(content)
+    return path
+
+
+def test_beside_an_uploader_that_delivers_it_always_balances(iris, outbox, server, received, tmp_path):
+    with running(outbox) as uploader:
+        requests = [
+            SftpUploadRequest(
+                server.info(received), written(tmp_path / f"{number:04}.csv"), {"project": "line-1"}, "model"
+            )
+            for number in range(FILES)
+        ]
+        for start in range(0, FILES, FILES // 2):
+            assert all(uploader.queue_uploads(requests[start : start + FILES // 2]))
+            told = json.loads(iris.told("queue", "balance", "--json"))
+            assert told["accepted"] == told["last_sequence"] == start + FILES // 2
+            assert "no problem" in iris.told("outbox", "check", "--hashes")
+        wait_until(lambda: uploader.get_stats()["total_uploaded"] == FILES)
+        assert iris.told("ledger", "verify").startswith(f"{FILES} lines are whole")
+        deliveries = [json.loads(line) for line in iris.told("ledger", "export", "--json").splitlines()]
+    assert [delivery["delivery"] for delivery in deliveries] == list(range(1, FILES + 1))
+    assert {delivery["source"] for delivery in deliveries} == {str(request.file_path) for request in requests}
+    assert json.loads(iris.told("queue", "balance", "--json"))["counted"] == {
+        "waiting": 0,
+        "in_flight": 0,
+        "delivered": FILES,
+        "dead": 0,
+    }
+
+
+PRODUCER = """
+import json, sys
+from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
+folder, info = sys.argv[1], json.loads(sys.argv[2])
+uploader = SftpUploaderThread(folder + "/outbox", max_queue_size=10_000)
+uploader.start()
+source = folder + "/source.csv"
+open(source, "w").write("frame;part\\n" * 100)
+while True:
+    uploader.queue_uploads([SftpUploadRequest(info, source, "line-1", "model")] * 20)
+    print(uploader.get_stats()["total_uploaded"], flush=True)
+"""
+
+
+def test_after_a_kill_nothing_is_missing_and_looking_leaves_no_trace(iris, outbox, server, received, tmp_path):
+    info = {key: str(value) for key, value in server.info(received).items()}
+    command = [sys.executable, "-c", PRODUCER, str(tmp_path), json.dumps(info | {"port": server.port})]
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as producer:
+        try:
+            assert any(int(line) > 100 for line in producer.stdout), "it delivered before it was killed"
+        finally:
+            producer.kill()
+            assert producer.wait(10) == -signal.SIGKILL
+    before = content_of(outbox)
+    assert "outbox.db-wal" in before
+    counted = json.loads(iris.told("queue", "balance", "--json"))["counted"]
+    assert counted["delivered"] > 100
+    assert iris.told("outbox", "check", "--hashes").startswith("no problem")
+    assert iris.told("ledger", "verify").startswith(f"{counted['delivered']} lines are whole")
+    assert len(iris.told("ledger", "export").splitlines()) == counted["delivered"] + 1
+    assert content_of(outbox) == before
+
+
+CYCLES = 25
+OWNER = """
+import sys
+from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
+class Delivers:
+    def transferData(self, *request):
+        return True
+folder = sys.argv[1]
+open(folder + "/source.csv", "w").write("frame;part\\n")
+server = {"host": "127.0.0.1", "port": 9, "username": "line", "password": "x", "remote_directory": "/in"}
+for cycle in range(int(sys.argv[2])):
+    uploader = SftpUploaderThread(folder + "/outbox", Delivers())
+    uploader.start()
+    uploader.queue_uploads([SftpUploadRequest(server, folder + "/source.csv", "line-1", "model")] * 3)
+    uploader.close(0.02 * (cycle % 3))
+"""
+
+
+def test_an_owner_that_starts_and_ends_again_and_again_is_never_in_the_way(outbox, tmp_path):
+    with running(outbox):
+        pass
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    seen, wrong = set(), []
+    with subprocess.Popen([sys.executable, "-c", OWNER, str(tmp_path), str(CYCLES)], env=environment) as owner:
+        try:
+            while owner.poll() is None:
+                balance = Audit(outbox).balance()
+                seen.add(balance.accepted)
+                wrong += [*balance.problems, *Audit(outbox).inspection(hashes=True).problems()]
+            assert owner.wait() == 0
+        finally:
+            owner.kill()
+    assert wrong == []
+    assert len(seen) > CYCLES / 2, "it was looked at all along"
+    assert Audit(outbox).balance().accepted == 3 * CYCLES
+
+
+def content_of(folder):
+    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_ledger_as_csv_is_read_back_with_names_that_are_no_utf_8(iris, ended):
+    before = content_of(ended)
+    text = iris("ledger", "export", "--csv").stdout
+    rows = list(csv.DictReader(io.StringIO(text.decode("utf-8", "surrogateescape"))))
+    assert {Path(row["source"]).name for row in rows} == {"a.csv", "ü.csv", os.fsdecode(b"\xff.csv")}
+    assert all(datetime.fromisoformat(row["accepted"]) <= datetime.fromisoformat(row["delivered"]) for row in rows)
+    assert all(Path(row["final_path"]).is_file() for row in rows)
+    assert content_of(ended) == before, "looking at an outbox at rest leaves no trace"
+
+
+def test_a_ledger_somebody_changed_is_told_with_status_1(iris, ended):
+    with closing(sqlite3.connect(ended / "outbox.db")) as database, database:
+        database.execute("DELETE FROM ledger WHERE sequence = 2")
+    assert "line 3 of the ledger" in iris.told("ledger", "verify", status=1)
+    assert "2 items are delivered, but the tally has 3" in iris.told("queue", "balance", status=1)
+    *problems, summary = map(json.loads, iris.told("outbox", "check", "--json", status=1).splitlines())
+    assert "3 numbers were given, but 2 items are there" in [problem["what"] for problem in problems]
+    assert summary["problems"] == len(problems)
+
+
+def no_folder(outbox):
+    shutil.rmtree(outbox)
+
+
+def no_outbox(outbox):
+    (outbox / "outbox.db").unlink()
+
+
+def newer(outbox):
+    with closing(sqlite3.connect(outbox / "outbox.db")) as database:
+        database.execute("PRAGMA user_version = 99")
+
+
+def no_database(outbox):
+    (outbox / "outbox.db").write_bytes(b"frame;part\n" * 500)
+
+
+def cut_short(outbox):
+    os.truncate(outbox / "outbox.db", 5000)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "verb", "says"),
+    [
+        (no_folder, ("queue", "balance"), "does not exist or is no folder"),
+        (no_outbox, ("outbox", "check"), "holds no outbox"),
+        (newer, ("ledger", "export"), "schema version 99"),
+        (no_database, ("ledger", "verify"), "file is not a database"),
+        (cut_short, ("outbox", "check"), "is damaged"),
+        (cut_short, ("ledger", "export"), "is damaged"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_cannot_be_looked_at_is_one_line_and_status_2(iris, outbox, spoil, verb, says):
+    with running(outbox):
+        pass
+    spoil(outbox)
+    done = iris(*verb)
+    said = done.stderr.decode()
+    assert (done.returncode, done.stdout) == (2, b""), said
+    assert re.fullmatch(rf"iris {verb[0]} {verb[1]}: .*{says}.*\n", said), said
+
+
+def test_the_flag_stands_over_the_variable(iris, outbox, tmp_path):
+    with running(outbox):
+        pass
+    elsewhere = {"IRIS_OUTBOX": str(tmp_path / "none")}
+    assert iris("queue", "balance", "--outbox", str(outbox), environment=elsewhere).returncode == 0
+
+
+def test_no_verb_tells_a_secret(iris, outbox, tmp_path):
+    refused = {"host": "127.0.0.1", "port": 9, "username": "line", "password": SECRET, "remote_directory": "/in"}
+    with running(outbox) as uploader:
+        submit(uploader, refused, written(tmp_path / "a.csv"))
+    (outbox / "secrets.json").chmod(0o644)
+    (outbox / "spool" / "stray").touch()
+    assert SECRET in (outbox / "secrets.json").read_text()
+    assert "has the mode 0644" in iris.told("outbox", "check", "--hashes", status=1)
+    for verb in VERBS:
+        done = iris(*verb)
+        assert SECRET.encode() not in done.stdout + done.stderr
+
+
+# -- docs/looking.md
+
+SESSION = (
+    "iris queue balance",
+    "iris outbox check --hashes",
+    "iris ledger verify",
+    "iris ledger export --json",
+    "rm outbox/spool/{owed}; chmod 644 outbox/secrets.json",
+    "iris outbox check",
+    "iris queue balance --json",
+)
+
+
+def test_the_pages_terminal_session_is_what_the_commands_say(iris, outbox, server, received, tmp_path):
+    """If not: UPDATE_DOCS=1 pytest tests/system/test_looking.py"""
+    with running(outbox) as uploader:
+        for name in ("1.csv", "2.csv"):  # one after the other: the order of delivery is shown
+            wait_for([submit(uploader, server.info(received), written(tmp_path / name))])
+        info = {"host": "127.0.0.1", "port": 9, "username": "line", "password": SECRET, "remote_directory": "/in"}
+        submit(uploader, info, written(tmp_path / "3.csv"))
+        uploader.queue_upload(info, tmp_path / "missing.csv", {"project": "line-1"}, "model")
+    (owed,) = (path.name for path in (outbox / "spool").iterdir() if path.stat().st_size and is_owed(outbox, path.name))
+    lines = []
+    for command in SESSION:
+        lines.append(f"$ {command.format(owed=owed)}")
+        if command.startswith("rm"):
+            (outbox / "spool" / owed).unlink()
+            (outbox / "secrets.json").chmod(0o644)
+            continue
+        done = iris(*command.split()[1:])
+        lines += [*done.stdout.decode().splitlines(), f"[exit status {done.returncode}]"]
+        assert done.stderr == b""
+    made = smoothed("\n".join(lines), tmp_path, server)
+    page = PAGE.read_text(encoding="utf-8")
+    if os.environ.get("UPDATE_DOCS"):
+        PAGE.write_text(re.sub(r"(?s)(?<=```console\n).*?(?=\n```)", lambda _: made, page), encoding="utf-8")
+        page = PAGE.read_text(encoding="utf-8")
+    assert f"```console\n{made}\n```" in page
+
+
+def is_owed(outbox, item_id):
+    with closing(sqlite3.connect(f"file:{outbox / 'outbox.db'}?mode=ro&immutable=1", uri=True)) as database:
+        return database.execute("SELECT 1 FROM items WHERE id = ?", (item_id,)).fetchone() is not None
+
+
+def smoothed(text, folder, server):
+    """What differs from run to run, made one."""
+    for pattern, word in (
+        (re.escape(str(folder / "received")), "/in"),
+        (re.escape(str(folder)), "/line"),
+        (re.escape(f"{server.username}@{server.host}:{server.port}"), "iris@sftp.example.org:22"),
+        (r"SHA256:[\w+/]{43}", "SHA256:HOST-KEY"),
+        (r"\b[0-9a-f]{12}-[\w-]+", "ID"),
+        (r"\b[0-9a-f]{64}\b", "HASH"),
+        (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "2026-11-24T02:14:20.123456Z"),
+    ):
+        text = re.sub(pattern, word, text)
+    return text
