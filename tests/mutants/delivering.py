@@ -123,10 +123,21 @@ DELIVERING = (
     Mutant(
         "a missing temp file always counts as delivered",
         PUT,
-        '        if not (yield from _is_missing(posixpath.dirname(upload.temp_path) or b".")):\n',
+        '        if folder not in upload.missing_folders and not (yield from _is_missing(folder or b".")):\n',
         "        if True:\n",
         "A server that comes back with an empty disk is believed to hold the file: it is lost.",
         tests_in(SFTP, "test_put.py::test_a_server_that_comes_back_with_an_empty_disk_is_sent_the_file_anew"),
+    ),
+    Mutant(
+        "a folder that a neighbour made again counts as the old one",
+        PUT,
+        "            upload.missing_folders.add(folder)\n",
+        "",
+        "A server comes back with an empty disk, gets the folder anew for another file, and is believed: it is lost.",
+        tests_in(
+            SFTP,
+            "test_put.py::test_it_is_sent_anew_too_when_a_neighbour_has_made_the_folder_again_before_it_is_looked_for",
+        ),
     ),
     Mutant(
         "a file of the same size counts as ours",

@@ -2,8 +2,6 @@
 
 import asyncio
 
-import pytest
-
 from iris_communication.item import Take
 from iris_communication.testing.faulty_servers import LosesTheRename
 from iris_communication.testing.virtual_time import run
@@ -40,7 +38,6 @@ async def scene(world):
     return owed
 
 
-@pytest.mark.xfail(reason="a neighbour's MKDIR makes the replaced disk look like the old one", strict=True)
 def test_a_file_is_sent_anew_when_the_disk_was_replaced_and_a_neighbour_has_made_the_folder_again(tmp_path):
     world = World(1, tmp_path)
     owed = run(scene(world), world.clock)

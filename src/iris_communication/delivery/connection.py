@@ -31,6 +31,7 @@ class Connection:
     def __init__(self, server: Server, settings: DeliverySettings, clock: Clock) -> None:
         self.server = server
         self.capabilities = Capabilities()
+        self.missing_folders: set[bytes] = set()  # see `Upload`
         self.host_key = ""
         self.lost: IrisError | None = None
         self.on_lost: Callable[[], None] = lambda: None

@@ -69,6 +69,7 @@ class SftpCarrier:
             confirm_source=source.confirm,
             finished=item.effect is Effect.UNKNOWN,
             earlier_temp=earlier.pop() if earlier else None,
+            missing_folders=connection.missing_folders,
         )
         try:
             landed = await connection.run(_deliver(upload, earlier, connection.capabilities), source)

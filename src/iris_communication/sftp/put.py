@@ -15,14 +15,15 @@ Rules.
 What goes wrong. A dead session may go on on the server's side: its late rename then competes with ours for the same
 temp file and one of the two finds it gone, which is the look back again; its late writes touch only its own handle.
 A late OPEN leaves an empty temp file behind, never a visible one. A server that comes back with another disk has
-neither the temp file nor its folder, and is sent the file anew.
+neither the temp file nor its folder, and is sent the file anew; that a neighbour has made the folder again meanwhile
+is remembered for as long as the connection lives.
 """
 
 import hashlib
 import posixpath
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from iris_communication.errors import (
     Effect,
@@ -60,6 +61,7 @@ class Upload:
     confirm_source: Callable[[], None]  # raises SourceChanged when the bytes sent are not those accepted
     finished: bool = False  # an earlier attempt had every byte acknowledged under temp_path and sent its rename
     earlier_temp: bytes | None = None  # an earlier attempt may have written here, and got nobody knows how far
+    missing_folders: set[bytes] = field(default_factory=set)  # not there when first used; all uploads of a connection's
     opened: bool = False  # set as it happens: the temp file may exist
     rename_sent: bool = False  # set as it happens: a rename is unanswered, so the final name may exist
     begin_anew: bool = False  # set as it happens: finished, but that rename certainly did not deliver
@@ -155,7 +157,9 @@ def _open(upload: Upload, capabilities: Capabilities) -> Talk:
             upload.opened = False
             if last or refused.code != FX_NO_SUCH_FILE:
                 raise (yield from _blame(refused, "create", upload, capabilities)) from refused
-            yield from _make_folders(posixpath.dirname(upload.final_path))
+            folder = posixpath.dirname(upload.final_path)
+            upload.missing_folders.add(folder)
+            yield from _make_folders(folder)
         else:
             return reply.handle
     raise AssertionError("the second refusal raises")
@@ -217,12 +221,14 @@ def _is_taken(path: bytes, upload: Upload) -> Talk:
 
 def _went_through(upload: Upload, refused: StatusError | None = None) -> Talk:
     """Whether it was the earlier rename that took the temp file: it is gone, and its folder is not. Where that cannot
-    be found out for now, the attempt stays finished and is asked about again."""
+    be found out for now, the attempt stays finished and is asked about again. A folder that is there only because a
+    neighbour had to make it tells nothing: the file is sent anew, at the worst a second time."""
+    folder = posixpath.dirname(upload.temp_path)
     (found,) = yield (wire.Stat(upload.temp_path),)
     if isinstance(found, StatusError):
         if FX_NO_SUCH_FILE not in (found.code, refused.code if refused else None):
             return False
-        if not (yield from _is_missing(posixpath.dirname(upload.temp_path) or b".")):
+        if folder not in upload.missing_folders and not (yield from _is_missing(folder or b".")):
             return True
     upload.begin_anew = True
     return False

@@ -29,6 +29,7 @@ class Owed:
         self.landed = None  # where it lies, once it is delivered
         self.error = None  # of the latest attempt
         self.changed = False  # the source is found to be changed
+        self.missing_folders = set()  # of the connection that the next attempt uses
 
     @property
     def effect(self):
@@ -47,6 +48,7 @@ class Owed:
             confirm_source=source.confirm,
             finished=self.item.effect is Effect.UNKNOWN,
             earlier_temp=self.temp_path(tokens[-1]) if tokens else None,
+            missing_folders=self.missing_folders,
         )
 
     def begin(self, link):

@@ -557,6 +557,25 @@ def test_a_server_that_comes_back_with_an_empty_disk_is_sent_the_file_anew():
     assert server.files == {b"/in/a.csv": CONTENT}
 
 
+def test_it_is_sent_anew_too_when_a_neighbour_has_made_the_folder_again_before_it_is_looked_for():
+    server, owed, neighbour = faulty.ComesBackEmpty(), Owed(CONTENT), Owed(OTHER, b"/in/b.csv")
+    failed(server, LinkLost, owed)
+    neighbour.missing_folders = owed.missing_folders  # their uploads share the new connection
+    assert attempt(server, neighbour)
+    assert not attempt(server, owed), "its temporary file is gone with the disk, not by a rename"
+    assert attempt(server, owed)
+    assert server.files == {b"/in/a.csv": CONTENT, b"/in/b.csv": OTHER}
+
+
+def test_a_folder_that_was_there_all_the_time_still_tells_that_the_file_was_collected():
+    server, owed, neighbour = faulty.PicksUpAndLosesTheRenameAnswer(), Owed(CONTENT), Owed(OTHER, b"/in/b.csv")
+    failed(server, LinkLost, owed)
+    neighbour.missing_folders = owed.missing_folders
+    assert attempt(server, neighbour)
+    assert attempt(server, owed)
+    assert sorted(server.collected) == [(b"/in/a.csv", CONTENT), (b"/in/b.csv", OTHER)]
+
+
 def test_a_rename_refused_for_good_after_a_lost_answer_is_begun_anew_and_its_temporary_file_cleared_away():
     class Server(faulty.LosesTheRename):
         """Loses the first RENAME and forbids the second."""
