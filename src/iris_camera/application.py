@@ -250,7 +250,7 @@ class Application:
         return bool(details["running"] and waiting and not down)
 
     def _waiting_records(self) -> int:
-        of_cameras: int = sum(camera.snapshot()["waiting_records"] for camera in self.lineup.cameras)
+        of_cameras = sum(camera.waiting_records for camera in self.lineup.cameras)
         return of_cameras + sum(stray.counts().waiting for stray in self._strays.values())
 
     def _camera(self, setup: CameraSetup) -> Camera:

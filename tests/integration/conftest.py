@@ -3,6 +3,7 @@
 import pytest
 
 from tests.integration.uploading import running
+from tests.servers.openssh import OpenSshServer
 
 
 @pytest.fixture
@@ -16,3 +17,11 @@ def sources(tmp_path):
     folder = tmp_path / "sources"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture(scope="module")
+def openssh(tmp_path_factory, need_program):
+    """One for all tests of a file; a test that cuts or freezes it has one of its own."""
+    sshd = need_program("sshd", hint="make system-packages")
+    with OpenSshServer(tmp_path_factory.mktemp("sshd"), sshd=sshd) as server:
+        yield server

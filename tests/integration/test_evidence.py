@@ -22,17 +22,9 @@ from iris_camera.records.leftovers import recover
 from iris_camera.records.recorder import Recorder
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from tests.integration.uploading import LONG_S, contents_of, wait_until
-from tests.servers.openssh import OpenSshServer
 
 RUN = "9f3c01ab"
 WALL_S = 1795467933.123
-
-
-@pytest.fixture(scope="module")
-def openssh(tmp_path_factory, need_program):
-    sshd = need_program("sshd", hint="make system-packages")
-    with OpenSshServer(tmp_path_factory.mktemp("sshd"), sshd=sshd) as server:
-        yield server
 
 
 @pytest.fixture

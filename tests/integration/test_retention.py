@@ -11,17 +11,9 @@ from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_communication.errors import NotStarted
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from tests.integration.uploading import LONG_S, contents_of, running, submit, wait_until
-from tests.servers.openssh import OpenSshServer
 
 RUN = "9f3c01ab"
 SETTINGS = RecordSettings(keep_bytes_max=1, disk_reserve_bytes=0)  # everything is too much
-
-
-@pytest.fixture(scope="module")
-def openssh(tmp_path_factory, need_program):
-    sshd = need_program("sshd", hint="make system-packages")
-    with OpenSshServer(tmp_path_factory.mktemp("sshd"), sshd=sshd) as server:
-        yield server
 
 
 @pytest.fixture

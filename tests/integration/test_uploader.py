@@ -19,7 +19,6 @@ from tests.integration.uploading import (
     wait_for,
 )
 from tests.servers.asyncssh_server import AsyncSshServer
-from tests.servers.openssh import OpenSshServer
 
 NAMES = {
     "a newline": "a\nb.csv",
@@ -33,13 +32,6 @@ NAMES = {
     "only a space": " ",
     "a backslash": "a\\b.csv",
 }
-
-
-@pytest.fixture(scope="module")
-def openssh(tmp_path_factory, need_program):
-    sshd = need_program("sshd", hint="make system-packages")
-    with OpenSshServer(tmp_path_factory.mktemp("sshd"), sshd=sshd) as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

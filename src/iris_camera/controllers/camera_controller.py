@@ -83,12 +83,10 @@ class Camera:
         observers: Observers = NOBODY,
         make: Callable[[str, SourceSettings], Source] = make_source,
         inspector: Callable[[InspectionSettings], Inspector] = make_inspector,
-        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.setup = setup
         self.name = setup.name
         self.run = new_run()  # of its own: a camera that is made anew counts its files anew
-        self._monotonic = monotonic
         self._tallies = Tallies(setup.name, setup.inspection.defect_labels)
         self._events: deque[CameraEvent] = deque(maxlen=EVENTS_KEPT)
         self._capture = Capture(
@@ -126,6 +124,11 @@ class Camera:
         captured = self._capture.status()
         return captured.reason if self._capture.ended and captured.state == "offline" else None
 
+    @property
+    def waiting_records(self) -> int:
+        """Files, pictures not yet written included, that the outbox has not accepted."""
+        return self._handing_over.counts().waiting
+
     def start(self) -> None:
         """Queue what earlier runs left, then capture and inspect."""
         if self.setup.enabled:
@@ -143,10 +146,10 @@ class Camera:
         if not self.setup.enabled:
             return True
         self.close()
-        deadline_s = self._monotonic() + timeout_s
+        deadline_s = time.monotonic() + timeout_s
         recorded = self._inspecting.wait_recorded(timeout_s)
         self._handing_over.close()
-        return self._handing_over.join(max(0.0, deadline_s - self._monotonic())) and recorded
+        return self._handing_over.join(max(0.0, deadline_s - time.monotonic())) and recorded
 
     def stop(self, timeout_s: float = 2.0) -> bool:
         """Join the threads; whether all have ended."""
@@ -154,9 +157,9 @@ class Camera:
             return True
         self.close()
         self._handing_over.close()
-        deadline_s = self._monotonic() + timeout_s
+        deadline_s = time.monotonic() + timeout_s
         ended = [
-            part.join(max(0.0, deadline_s - self._monotonic()))
+            part.join(max(0.0, deadline_s - time.monotonic()))
             for part in (self._capture, self._inspecting, self._handing_over)
         ]
         return all(ended)
@@ -172,7 +175,7 @@ class Camera:
             "frame_rate": self._capture.frame_rate,
             "skipped": captured.skipped,
             "reconnects": captured.reconnects,
-            **self._tallies.snapshot(self._monotonic()),
+            **self._tallies.snapshot(time.monotonic()),
             "evidence_files": handed_over.evidence_files,
             "evidence_skipped": handed_over.evidence_skipped,
             "waiting_records": handed_over.waiting,

@@ -29,9 +29,8 @@ class Exchanged(NamedTuple):
 class Lineup:
     """`make` builds a camera of a setup and may raise ModelError."""
 
-    def __init__(self, make: Callable[[CameraSetup], Camera], monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, make: Callable[[CameraSetup], Camera]) -> None:
         self._make = make
-        self._monotonic = monotonic
         self._cameras: Mapping[str, Camera] = {}
         self._changing = threading.Lock()
         self._ending = False
@@ -92,8 +91,8 @@ class Lineup:
 
     def stop(self, timeout_s: float) -> bool:
         """Join the cameras' threads; whether all have ended."""
-        deadline_s = self._monotonic() + timeout_s
-        ended = [camera.stop(max(0.0, deadline_s - self._monotonic())) for camera in self.cameras]
+        deadline_s = time.monotonic() + timeout_s
+        ended = [camera.stop(max(0.0, deadline_s - time.monotonic())) for camera in self.cameras]
         return all(ended)
 
     def _made(self, setups: Iterable[CameraSetup]) -> tuple[dict[str, Camera], dict[str, str]]:
@@ -114,10 +113,10 @@ class Lineup:
     def _quiesce(self, cameras: Iterable[Camera], timeout_s: float) -> bool:
         """All at once: first every source is closed, then each is waited for, within one time."""
         cameras = list(cameras)
-        deadline_s = self._monotonic() + timeout_s
+        deadline_s = time.monotonic() + timeout_s
         for camera in cameras:
             camera.close()
-        quiet = [camera.quiesce(max(0.0, deadline_s - self._monotonic())) for camera in cameras]
+        quiet = [camera.quiesce(max(0.0, deadline_s - time.monotonic())) for camera in cameras]
         return all(quiet)
 
 
