@@ -40,6 +40,8 @@ COLUMNS = (
     "accepted",  # UTC, ISO 8601
     "delivered",
     "attempts",  # that failed before
+    "durable",  # at the latest
+    "batch",  # the archive it travelled in, if it did
     "hash",  # of the line, over the one before
 )
 _RESTORE = "keep the folder and look for what wrote to outbox.db besides the uploader; restore it from a backup"
@@ -69,7 +71,7 @@ class Balance:
         if self.accepted != self.last_sequence:
             found.append(f"{self.last_sequence} numbers were given, but {self.accepted} items are there")
         if self.in_two_states:
-            found.append(f"{self.in_two_states} items are delivered and owed at once")
+            found.append(f"{self.in_two_states} items are in two states at once")
         return tuple(Problem(what, _RESTORE) for what in found)
 
 
@@ -112,8 +114,8 @@ class Audit:
             try:
                 told = json.loads(row.text)
                 told |= {"delivery": row.sequence, "hash": row.hash}
-                told |= {"accepted": _utc(told["accepted_s"]), "delivered": _utc(told["delivered_s"])}
-                yield {column: told[column] for column in COLUMNS}
+                told |= {word: _utc(told.get(f"{word}_s")) for word in ("accepted", "durable", "delivered")}
+                yield {column: told.get(column) for column in COLUMNS}
             except (ValueError, TypeError, KeyError, OverflowError, OSError) as error:
                 what = f"line {row.sequence} of the ledger ({row.id}) cannot be read: {type(error).__name__}"
                 raise OutboxDamaged(what) from error
@@ -194,5 +196,8 @@ def _names(row: _Row) -> bool:
         return False
 
 
-def _utc(at_s: float) -> str:
+def _utc(at_s: float | None) -> str | None:
+    """None of lines that were written before this time was recorded."""
+    if at_s is None:
+        return None
     return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

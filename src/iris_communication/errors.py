@@ -136,6 +136,23 @@ class SourceChanged(IrisError):
     default_hint = "queue a file only once nothing writes to it any more, then queue it again"
 
 
+class ItemDropped(IrisError):
+    """It gave way in a full outbox, or a person dropped it; `iris queue show` says which."""
+
+    retry = Retry.NEVER
+    default_hint = "queue the file again if it is still wanted"
+
+
+class ItemExpired(IrisError):
+    retry = Retry.NEVER
+    default_hint = "it was not delivered in time (ttl_s): queue it again if it is still wanted"
+
+
+class ItemCancelled(IrisError):
+    retry = Retry.NEVER
+    default_hint = "nothing to do: its caller took it back"
+
+
 class SpoolMissing(IrisError):
     retry = Retry.NEVER
     default_hint = "a file was removed from the outbox's spool folder by hand: queue the source again"
@@ -153,6 +170,14 @@ class RemoteNameRefused(IrisError):
 class RemoteNameTaken(IrisError):
     retry = Retry.NEVER
     default_hint = "both the final name and its alternative hold other content: move those away, then retry"
+
+
+class RemoteNameKept(IrisError):
+    """The final name holds other content, which by the server's setting stays; nothing of the file was delivered. The
+    one who asked for that expects no retry and no dead letter: the item is dropped, for this reason."""
+
+    retry = Retry.NEVER
+    default_hint = "conflict is keep, so what is there stays; rename, overwrite or fail treat such a file otherwise"
 
 
 class RemoteFailure(IrisError):
@@ -176,7 +201,10 @@ class RemoteDiskFull(IrisError):
 class AuthenticationFailed(IrisError):
     scope = Scope.SERVER
     retry = Retry.AFTER_OPERATOR
-    default_hint = "correct the user name, password or key and pass the server again; nothing is tried until then"
+    default_hint = (
+        "correct the user name, password or key and pass the server again, or resume it (iris queue resume) once it is "
+        "mended over there; nothing is tried until then"
+    )
 
 
 class HostKeyRejected(IrisError):

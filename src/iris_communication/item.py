@@ -1,8 +1,9 @@
 """What is owed: one file, to one server, under one name, and the states it can be in.
 
 An item's id, server key and remote path are fixed when it is accepted. Every accepted id is in exactly one state;
-`TRANSITIONS` is the whole life of an item, and whoever changes a state asks it first. `delivered` has no way out:
-its row becomes a line of the ledger.
+`TRANSITIONS` is the whole life of an item, and whoever changes a state asks it first. Four states have no way out: of
+what is delivered the row becomes a line of the ledger, of what was dropped, has expired or was cancelled a line of its
+own that says why.
 """
 
 from collections.abc import Mapping
@@ -18,6 +19,12 @@ class State(Enum):
     IN_FLIGHT = "in_flight"
     DELIVERED = "delivered"
     DEAD = "dead"
+    DROPPED = "dropped"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+
+ENDED = (State.DROPPED, State.EXPIRED, State.CANCELLED)  # for good, and not delivered
 
 
 class Event(Enum):
@@ -27,6 +34,9 @@ class Event(Enum):
     RELEASE = "release"  # not its fault (link, server, stop, crash): it waits again, no attempt is spent
     GIVE_UP = "give_up"  # no attempt left, or none would help
     RETRY = "retry"  # the operator's word: a dead one waits again with all its attempts
+    DROP = "drop"  # the operator's word, or it gave way in a full outbox
+    EXPIRE = "expire"  # its time is over: it would come too late
+    CANCEL = "cancel"  # its caller takes it back
 
 
 TRANSITIONS: Mapping[tuple[State, Event], State] = {
@@ -36,7 +46,13 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
     (State.IN_FLIGHT, Event.FAIL): State.WAITING,
     (State.IN_FLIGHT, Event.RELEASE): State.WAITING,
     (State.IN_FLIGHT, Event.GIVE_UP): State.DEAD,
+    (State.IN_FLIGHT, Event.DROP): State.DROPPED,
     (State.DEAD, Event.RETRY): State.WAITING,
+    (State.DEAD, Event.DROP): State.DROPPED,
+    (State.DEAD, Event.CANCEL): State.CANCELLED,
+    (State.WAITING, Event.DROP): State.DROPPED,
+    (State.WAITING, Event.EXPIRE): State.EXPIRED,
+    (State.WAITING, Event.CANCEL): State.CANCELLED,
 }
 
 
@@ -59,6 +75,14 @@ class Take(Enum):
     MOVE = "move"  # ours from then on: unlinked once the outbox holds it durably
 
 
+class After(Enum):
+    """What becomes of the source once it is delivered, if it is still the file that was accepted."""
+
+    KEEP = "keep"
+    DELETE = "delete"
+    MOVE = "move"
+
+
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
     """Which bytes were accepted: the source's identity then, and the SHA-256 (hex) of its content."""
@@ -72,7 +96,7 @@ class Fingerprint:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Not before this time since boot, in this boot; after a reboot it is due at once."""
+    """A time since boot, in this boot: a wall clock that jumps changes nothing about it."""
 
     boot_id: str
     boot_s: float
@@ -106,6 +130,14 @@ class Item:
     earlier_token: str | None = None  # of the attempt before, while nobody knows how far that one got
     effect: Effect = Effect.NONE  # what the attempt before the next one may have left behind
     last_error: Failure | None = None
+    priority: int = 0  # higher goes first
+    batch: str = ""  # the lane of what may travel together: format and remote folder; empty: it goes by itself
+    batch_id: str | None = None  # the archive it is in, from the claim until that archive's fate is known
+    ttl_s: float | None = None
+    expires: Due | None = None  # while it waits
+    after: After = After.KEEP
+    move_to: str = ""  # a folder; of MOVE
+    durable_s: float | None = None  # wall time, at the latest; known from the first claim on
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,12 @@
 """What may be configured, as frozen values.
 
 A `Server` is an address without its secrets: it may be stored, logged and shown. `Secret` is the rest; it exists in
-memory and in one 0600 file of the outbox, and its repr shows nothing.
+memory and in one 0600 file of the outbox, and its repr shows nothing. A `Rule` says how files of one kind are treated.
 """
 
 import difflib
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from iris_communication.errors import InvalidRequest
@@ -16,15 +16,27 @@ DEFAULT_REMOTE_PATH = "{remote_directory}/{project}/{folder_type}/{file_name}"
 
 HostKeyPolicy = Literal["strict", "accept-new", "off"]
 
-ADDRESS_KEYS = ("host", "port", "username", "remote_directory", "host_key", "host_key_policy", "remote_path")
+Conflict = Literal["rename", "overwrite", "fail", "keep"]
+Marker = Literal["", ".done", ".sha256"]
+AfterDelivery = Literal["keep", "delete", "move"]
+BatchFormat = Literal["zip", "tar.gz"]
+WhenFull = Literal["reject", "drop_oldest", "drop_lowest"]
+
+PRIORITIES = range(-9, 10)
+
 SECRET_KEYS = ("password", "private_key", "passphrase")
+
+
+def _documented(default: Any, doc: str, **facts: Any) -> Any:
+    return field(default=default, metadata={"doc": doc, **facts})
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
     """One SFTP account. `host_key` pins the server: a public key line or a SHA256:... fingerprint. Without one
     `host_key_policy` decides: "strict" trusts whom the user's known_hosts names, "accept-new" also a server never seen
-    before (whose key is remembered), "off" everybody. `remote_path` is the template of where a file goes."""
+    before (whose key is remembered), "off" everybody. `remote_path` is the template of where a file goes. The rest is
+    the account's, whatever the folder: the latest word counts."""
 
     host: str
     username: str
@@ -33,10 +45,32 @@ class Server:
     host_key: str = ""
     remote_path: str = DEFAULT_REMOTE_PATH
     host_key_policy: HostKeyPolicy = "strict"
+    conflict: Conflict = _documented(
+        "rename",
+        "when the final name holds something else: rename ours after its content, overwrite what is there, "
+        "fail (the file is given up, for a person to decide) or keep what is there and drop ours",
+    )
+    marker: Marker = _documented(
+        "", 'written last, beside each file, for pick-up jobs: ".done" (empty) or ".sha256" (as sha256sum -c reads it)'
+    )
+    bandwidth_bytes_per_s: float = _documented(0.0, "at most so many bytes of files in a second; 0: no limit")
+    windows: tuple[str, ...] = _documented(
+        (), "when files may be sent, in local time; always if none is given", example=("Mon-Fri 18:00-06:00", "Sat,Sun")
+    )
+    health_interval_s: float = _documented(60.0, "seconds between two looks at a server without traffic; 0: none")
+    health_round_trip: bool = _documented(
+        default=False, doc="such a look also writes, renames and removes a small hidden file")
+    attempts_max: int | None = _documented(None, "takes the place of that of [delivery]", example=8)
+    retry_base_s: float | None = _documented(None, "takes the place of that of [delivery]", example=2.0)
+    retry_cap_s: float | None = _documented(None, "takes the place of that of [delivery]", example=300.0)
 
     @property
     def key(self) -> str:
         return f"{self.username}@{self.host}:{self.port}"
+
+
+PLACE_KEYS = ("remote_directory", "remote_path")  # of one folder on an account; all others are the account's
+ADDRESS_KEYS = tuple(each.name for each in fields(Server))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +85,62 @@ class Secret:
         return self.password is not None or self.private_key is not None
 
 
-def _documented(default: Any, doc: str) -> Any:
-    return field(default=default, metadata={"doc": doc})
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """How files of one kind are treated. Of each fact the first rule that matches a file and states it counts."""
+
+    folder_type: str = _documented("*", "of the files it is for, as a pattern: model, classifier, evidence")
+    pattern: str = _documented("*", "of their names", example="*.jpg")
+    priority: int | None = _documented(None, "-9 to 9; what has a higher one is sent first", example=5)
+    ttl_s: float | None = _documented(
+        None, "seconds after which a file that is not delivered is given up as expired", example=86400.0
+    )
+    attempts_max: int | None = _documented(None, "takes the place of that of the server", example=8)
+    retry_base_s: float | None = _documented(None, "takes the place of that of the server", example=2.0)
+    retry_cap_s: float | None = _documented(None, "takes the place of that of the server", example=300.0)
+    after_delivery: AfterDelivery | None = _documented(
+        None, "what becomes of the source once it is delivered: keep, delete or move it", example="delete"
+    )
+    move_to: str | None = _documented(None, "the folder delivered sources are moved to", example="/var/lib/iris/sent")
+    batch: BatchFormat | None = _documented(None, "small files travel together in archives of this kind", example="zip")
+    batch_files_max: int = _documented(100, "files in one archive at most")
+    batch_bytes_max: int = _documented(8 * 1024 * 1024, "bytes in one archive at most; a larger file goes by itself")
+    batch_wait_s: float = _documented(10.0, "the longest that a file waits for others to travel with")
+
+    def __post_init__(self) -> None:
+        if self.priority is not None:
+            check_priority(self.priority)
+        for name, choices in (("after_delivery", AfterDelivery), ("batch", BatchFormat)):
+            _check_choice(name, getattr(self, name), choices)
+        for name in ("ttl_s", "attempts_max", "retry_base_s", "retry_cap_s"):
+            if (value := getattr(self, name)) is not None:
+                _check_positive(name, value)
+        for name in ("batch_files_max", "batch_bytes_max", "batch_wait_s"):
+            _check_positive(name, getattr(self, name))
+        if self.after_delivery == "move" and not self.move_to:
+            raise InvalidRequest('after_delivery is "move", so move_to has to name a folder')
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much the outbox takes, beside the number of files (`max_queue_size`), and what gives way when it is full."""
+
+    bytes_max: int | None = _documented(
+        None,
+        "bytes of files that are not delivered, the dead among them; no limit if not given",
+        example=10_000_000_000,
+    )
+    disk_reserve_bytes: int = _documented(0, "free bytes on the outbox's disk below which nothing is accepted")
+    when_full: WhenFull = _documented(
+        "reject", "what gives way then: reject the new file, drop_oldest or drop_lowest (priority) of those that wait"
+    )
+
+    def __post_init__(self) -> None:
+        _check_choice("when_full", self.when_full, WhenFull)
+        if self.bytes_max is not None:
+            _check_positive("bytes_max", self.bytes_max)
+        if not isinstance(self.disk_reserve_bytes, int) or self.disk_reserve_bytes < 0:
+            raise InvalidRequest(f"disk_reserve_bytes is {self.disk_reserve_bytes!r}: expected 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +165,47 @@ class DeliverySettings:
         256, "files under way at once on one connection; the server's own limits lower it"
     )
 
+    lower_share: float = _documented(
+        0.1, "of the link, for files of lower priority while some of a higher one wait; 0 to 0.5"
+    )
+    new_share: float = _documented(
+        0.25, "of the link, for new files while what an outage has left is sent; 0 (strictly in order) to 0.5"
+    )
+    ttl_s: float | None = _documented(
+        None, "seconds after which a file that is not delivered is given up as expired; never if not given", example=1e6
+    )
+    rules: Mapping[str, Rule] = field(
+        default_factory=dict, metadata={"doc": "one table a kind of file; the first that matches and says so counts"}
+    )
+
     def __post_init__(self) -> None:
-        for name in self.__slots__:
+        for name in ("lower_share", "new_share"):
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not value > 0:
-                raise InvalidRequest(f"{name} is {value!r}: expected a number above 0")
+            if not isinstance(value, (int, float)) or not 0 <= value <= 0.5:
+                raise InvalidRequest(f"{name} is {value!r}: expected a number from 0 to 0.5")
+        for name in self.__slots__:
+            if name not in ("lower_share", "new_share", "rules") and (name, value := getattr(self, name)) != (
+                "ttl_s",
+                None,
+            ):
+                _check_positive(name, value)
+
+
+def check_priority(value: Any) -> int:
+    """Raises InvalidRequest for what is none."""
+    if isinstance(value, bool) or not isinstance(value, int) or value not in PRIORITIES:
+        raise InvalidRequest(f"priority is {value!r}: expected a whole number from -9 (last) to 9 (first)")
+    return value
+
+
+def _check_positive(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise InvalidRequest(f"{name} is {value!r}: expected a number above 0")
+
+
+def _check_choice(name: str, value: Any, choices: Any) -> None:
+    if value is not None and value not in get_args(choices):
+        raise InvalidRequest(f"{name} is {value!r}: expected one of {', '.join(map(repr, get_args(choices)))}")
 
 
 def parse_server(info: Mapping[str, Any]) -> tuple[Server, Secret]:
@@ -96,22 +220,19 @@ def parse_server(info: Mapping[str, Any]) -> tuple[Server, Secret]:
     for key in ("host", "username"):
         if not info.get(key):
             raise InvalidRequest(f"sftp_server_info needs {key!r}")
-    policy = info.get("host_key_policy")
-    if policy is not None and policy not in get_args(HostKeyPolicy):
-        raise InvalidRequest(
-            f"sftp_server_info: host_key_policy is {policy!r}: expected one of {', '.join(get_args(HostKeyPolicy))}"
-        )
-    texts = {key: info[key] for key in (*ADDRESS_KEYS, *SECRET_KEYS) if key != "port" and info.get(key) is not None}
-    for key, value in texts.items():
-        if not isinstance(value, str):
-            texts[key] = _as_text(key, value)
-    server = Server(port=_port(info.get("port")), **{k: v for k, v in texts.items() if k in ADDRESS_KEYS})
+    facts = {key: info[key] for key in (*ADDRESS_KEYS, *SECRET_KEYS) if info.get(key) is not None}
+    for key, value in facts.items():
+        if key in _KINDS:
+            facts[key] = _KINDS[key](key, value)
+        elif not isinstance(value, str):
+            facts[key] = _as_text(key, value)
+    server = Server(**{k: v for k, v in facts.items() if k in ADDRESS_KEYS})
     for key, text in (("host", server.host), ("username", server.username)):
         if any(character.isspace() or not character.isprintable() for character in text):
             raise InvalidRequest(
                 f"sftp_server_info: {key} is {text!r}, which holds a space or an unprintable character"
             )
-    return server, Secret(**{k: v for k, v in texts.items() if k in SECRET_KEYS})
+    return server, Secret(**{k: v for k, v in facts.items() if k in SECRET_KEYS})
 
 
 def _did_you_mean(key: str) -> str:
@@ -125,9 +246,7 @@ def _as_text(key: str, value: Any) -> str:
     raise InvalidRequest(f"sftp_server_info[{key!r}] is a {type(value).__name__}: expected text")
 
 
-def _port(value: Any) -> int:
-    if value is None:
-        return DEFAULT_PORT
+def _port(_: str, value: Any) -> int:
     try:
         port = int(value)
     except (TypeError, ValueError, OverflowError):
@@ -135,3 +254,49 @@ def _port(value: Any) -> int:
     if not 0 < port < 65536 or isinstance(value, bool) or (isinstance(value, float) and value != port):
         raise InvalidRequest(f"sftp_server_info: port is {value!r}: expected a number from 1 to 65535")
     return port
+
+
+def _choice(choices: Any) -> Callable[[str, Any], Any]:
+    def checked(key: str, value: Any) -> Any:
+        if value not in get_args(choices):
+            words = ", ".join(choice or repr(choice) for choice in get_args(choices))
+            raise InvalidRequest(f"sftp_server_info: {key} is {value!r}: expected one of {words}")
+        return value
+
+    return checked
+
+
+def _number(least: float, kind: type = float) -> Callable[[str, Any], Any]:
+    def checked(key: str, value: Any) -> Any:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least or kind(value) != value:
+            raise InvalidRequest(f"sftp_server_info: {key} is {value!r}: expected a number of at least {least:g}")
+        return kind(value)
+
+    return checked
+
+
+def _texts(key: str, value: Any) -> tuple[str, ...]:
+    if isinstance(value, str) or not all(isinstance(each, str) for each in value):
+        raise InvalidRequest(f"sftp_server_info: {key} is {value!r}: expected a list of texts")
+    return tuple(value)
+
+
+def _yes_or_no(key: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidRequest(f"sftp_server_info: {key} is {value!r}: expected True or False")
+    return value
+
+
+_KINDS: Mapping[str, Callable[[str, Any], Any]] = {
+    "port": _port,
+    "host_key_policy": _choice(HostKeyPolicy),
+    "conflict": _choice(Conflict),
+    "marker": _choice(Marker),
+    "bandwidth_bytes_per_s": _number(0),
+    "windows": _texts,
+    "health_interval_s": _number(0),
+    "health_round_trip": _yes_or_no,
+    "attempts_max": _number(1, int),
+    "retry_base_s": _number(0.001),
+    "retry_cap_s": _number(0.001),
+}

@@ -10,13 +10,11 @@ the keeper (what is owed), a carrier (how it travels) and the worker (who does i
 """
 
 import asyncio
-import json
 import logging
 import os
 import random
 import threading
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,17 +32,19 @@ from iris_communication.errors import (
     OutboxFull,
     ServerNotConfigured,
 )
-from iris_communication.item import Take
+from iris_communication.item import Event
 from iris_communication.outbox.keeper import Keeper
-from iris_communication.outbox.messages import Accept
+from iris_communication.outbox.messages import Order
 from iris_communication.outbox.receipt import Receipt
 from iris_communication.outbox.sqlite import SqliteStore
 from iris_communication.outbox.view import Stats
-from iris_communication.remote_path import remote_path
-from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
-from iris_communication.sftp_processor import SftpProcessor, source_path
+from iris_communication.settings import DeliverySettings, Limits, Secret, Server, check_priority, parse_server
+from iris_communication.sftp_processor import SftpProcessor
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport
 from iris_communication.transport.host_keys import ACCEPTED_NAME
+from iris_communication.upload_request import ServerInfo, SftpUploadRequest, accepted, check_text
+
+__all__ = ["SftpUploadRequest", "SftpUploaderThread", "default_outbox_dir", "get_sftp_uploader"]
 
 log = logging.getLogger(__name__)
 
@@ -52,17 +52,6 @@ DEFAULT_QUEUE_SIZE = 100
 RESTART_BASE_S = 1.0  # back-off of the worker's own restarts
 RESTART_CAP_S = 60.0
 JOIN_GRACE_S = 3.0  # beyond stop's timeout, for settling what was broken off
-
-
-@dataclass(frozen=True, slots=True)
-class SftpUploadRequest:
-    """One file to deliver. `take="move"` hands the file over: it is unlinked once the outbox holds it."""
-
-    sftp_server_info: str | Mapping[str, Any]
-    file_path: "str | os.PathLike[str]"
-    project_settings: str | Mapping[str, Any]
-    folder_type: str
-    take: str = "copy"
 
 
 class SftpUploaderThread:
@@ -75,12 +64,14 @@ class SftpUploaderThread:
         max_queue_size: int = DEFAULT_QUEUE_SIZE,
         *,
         settings: DeliverySettings | None = None,
+        limits: Limits | None = None,
         clock: Clock | None = None,
     ) -> None:
         if max_queue_size < 1:
             raise InvalidRequest(f"max_queue_size is {max_queue_size}: expected at least 1")
         self._folder = Path(outbox_dir) if outbox_dir is not None else default_outbox_dir()
         self._settings = settings or DeliverySettings()
+        self._limits = limits or Limits()
         self._clock = clock or SystemClock()
         transport = AsyncsshTransport(self._folder / ACCEPTED_NAME)
         self._processor = sftp_processor or SftpProcessor(self._settings, transport, self._clock)
@@ -106,31 +97,59 @@ class SftpUploaderThread:
                 raise NotStarted("this uploader is closed")
             if self._thread is not None and self._thread.is_alive():
                 return
-            if self._keeper is None:
-                keeper = Keeper(self._folder, self._open_store, self._clock, self._max_queue_size)
-                keeper.open()
-                self._keeper = keeper
+            self._open()
             self._stopping = None
             self._stop_event.clear()
             self._failed = False
             self._thread = threading.Thread(target=self._upload_worker, name="iris-uploader", daemon=True)
             self._thread.start()
 
-    def queue_upload(
+    def open(self) -> None:
+        """Open the outbox without delivering: to queue files and to keep house. Raises like start()."""
+        self._check_process()
+        with self._lifecycle:
+            if self._closed:
+                raise NotStarted("this uploader is closed")
+            self._open()
+
+    def _open(self) -> None:
+        if self._keeper is None:
+            keeper = Keeper(
+                self._folder, self._open_store, self._clock, self._max_queue_size, self._limits, self._settings
+            )
+            keeper.open()
+            self._keeper = keeper
+
+    def queue_upload(  # noqa: PLR0913  # four are fixed by its users, the others are keywords
         self,
-        sftp_server_info: str | Mapping[str, Any],
+        sftp_server_info: ServerInfo | Sequence[ServerInfo],
         file_path: "str | os.PathLike[str]",
         project_settings: str | Mapping[str, Any],
         folder_type: str,
         *,
         take: str = "copy",
+        priority: int | None = None,
+        ttl_s: float | None = None,
+        after_delivery: str | None = None,
+        move_to: "str | os.PathLike[str] | None" = None,
     ) -> bool:
         """True: accepted, durably. False: refused, because the outbox is full or its disk refuses; nothing changed.
 
         A file that is missing or unreadable is accepted and dead at once: logged, listed, counted as failed. Raises
-        InvalidRequest for what could never be delivered as it stands, and NotStarted.
+        InvalidRequest for what could never be delivered as it stands, and NotStarted. The arguments are those of
+        SftpUploadRequest; a file for several servers is accepted for all of them or for none.
         """
-        request = SftpUploadRequest(sftp_server_info, file_path, project_settings, folder_type, take)
+        request = SftpUploadRequest(
+            sftp_server_info,
+            file_path,
+            project_settings,
+            folder_type,
+            take,
+            priority,
+            ttl_s,
+            after_delivery,
+            move_to,
+        )
         return self.queue_uploads([request])[0]
 
     def queue_uploads(self, requests: Sequence[SftpUploadRequest]) -> list[bool]:
@@ -138,32 +157,82 @@ class SftpUploaderThread:
         answers are in the order of the requests. Raises like queue_upload; then none of them is queued."""
         self._check_process()
         keeper = self._open_keeper()
-        outcomes = keeper.accept_all([self._accept(request) for request in requests])
+        outcomes = keeper.accept_all([accepted(request, self._settings, self._server) for request in requests])
         for request, outcome in zip(requests, outcomes, strict=True):
             if isinstance(outcome, OutboxFull):
                 path = request.file_path
                 log.warning("Upload queue is full, dropping request: %s stays where it is; %s", path, outcome)
             elif isinstance(outcome, IrisError):
                 log.error("%s is not accepted: %s. %s", request.file_path, outcome, outcome.hint)
-        return [isinstance(outcome, Receipt) for outcome in outcomes]
+        return [not isinstance(outcome, IrisError) for outcome in outcomes]
 
     def submit(self, request: SftpUploadRequest) -> Receipt:
         """Like queue_upload, for callers that want to know: raises OutboxFull or OutboxStorageError when refused, and
-        returns a Receipt to wait on."""
+        returns a Receipt to wait on. For one destination; submit_all() takes several."""
         self._check_process()
-        return self._open_keeper().accept(self._accept(request))
+        accept = accepted(request, self._settings, self._server)
+        if accept.also:
+            raise InvalidRequest(f"{request.file_path} goes to {len(accept.destinations)} servers: use submit_all()")
+        return self._open_keeper().accept(accept)
+
+    def submit_all(self, request: SftpUploadRequest) -> list[Receipt]:
+        """The same for several destinations: a receipt for each, in their order."""
+        self._check_process()
+        return self._open_keeper().accept_to_each(accepted(request, self._settings, self._server))
 
     def configure_server(self, name: str, info: Mapping[str, Any]) -> None:
         """Give a server a name that `sftp_server_info` may use, or new facts to one that has it."""
         self._check_process()
         server, secret = parse_server(info)
-        _check_text("a server's name", name)
+        check_text("a server's name", name)
         self._open_keeper().remember(server, secret, name)
 
     def retry_dead(self, item_id: str | None = None) -> int:
         """Let one dead item, or all, wait again with all their attempts; how many do."""
         self._check_process()
-        return self._open_keeper().retry_dead(item_id)
+        if item_id is None:
+            return self._open_keeper().retry_all()
+        return sum(not why for why in self.retry([item_id]).values())
+
+    def retry(self, ids: Iterable[str]) -> dict[str, str]:
+        """Let dead items wait again with all their attempts. What became of each: empty when it was done, else why it
+        was not, in words. Raises NotStarted, OutboxStorageError; then nothing was done."""
+        return self._order(Order(tuple(ids), Event.RETRY))
+
+    def drop(self, ids: Iterable[str], reason: str = "dropped by hand") -> dict[str, str]:
+        """Give up what waits or is dead, bytes and all; answers and raises like retry()."""
+        return self._order(Order(tuple(ids), Event.DROP, reason=reason))
+
+    def cancel(self, ids: Iterable[str], reason: str = "its caller took it back") -> dict[str, str]:
+        """Take back what was queued and is not under way; answers and raises like retry()."""
+        return self._order(Order(tuple(ids), Event.CANCEL, reason=reason))
+
+    def set_priority(self, ids: Iterable[str], priority: int) -> dict[str, str]:
+        """Let what waits go earlier or later; answers and raises like retry(), and InvalidRequest."""
+        return self._order(Order(tuple(ids), priority=check_priority(priority)))
+
+    def pause(self, server_key: str) -> None:
+        """Send nothing more to a server ("user@host:port", or the name it is configured by) until resume(), over any
+        restart. What is under way is finished. Raises ServerNotConfigured, NotStarted, OutboxStorageError."""
+        self._pause(server_key, paused=True)
+
+    def resume(self, server_key: str) -> None:
+        """End a pause; and try again at once what waits for a person (a refused login, a changed host key). Raises
+        like pause()."""
+        self._pause(server_key, paused=False)
+
+    def _pause(self, server_key: str, *, paused: bool) -> None:
+        self._check_process()
+        keeper = self._open_keeper()
+        named = keeper.servers.named(server_key)
+        key = named.key if named else server_key
+        if keeper.servers.known(key) is None:
+            raise ServerNotConfigured(f"no server is known as {server_key!r}; known: {_listed(keeper)}")
+        keeper.pause(key, paused=paused)
+
+    def _order(self, order: Order) -> dict[str, str]:
+        self._check_process()
+        return self._open_keeper().order(order)
 
     def owed_names(self) -> frozenset[str]:
         """File names (of `file_path`) of everything accepted and not delivered: waiting, in flight and dead. Once a
@@ -196,6 +265,7 @@ class SftpUploaderThread:
             "last_error": self._last_error,
             "outbox_dir": str(self._folder),
             "max_queue_size": self._max_queue_size,
+            "spooled_bytes": keeper.view.spooled_bytes if keeper else 0,
         }
 
     def stop(self, timeout: float = 10.0, *, connect: bool = True) -> bool:
@@ -275,22 +345,9 @@ class SftpUploaderThread:
             self._one_at_a_time,
         )
 
-    def _accept(self, request: SftpUploadRequest) -> Accept:
-        server, secret = self._server(request.sftp_server_info)
-        source = source_path(request.file_path)
-        _check_text("folder_type", request.folder_type)
-        return Accept(
-            server=server,
-            secret=secret,
-            source_path=source,
-            remote_path=remote_path(server, source, request.project_settings, request.folder_type),
-            project_settings=_as_stored(request.project_settings),
-            folder_type=request.folder_type,
-            take=_take(request.take),
-        )
-
     def _open_store(self) -> SqliteStore:
-        return SqliteStore(self._folder / "outbox.db", self._clock.boot_id)
+        clock = self._clock
+        return SqliteStore(self._folder / "outbox.db", clock.boot_id, clock.boot_s(), clock.wall_s())
 
     def _open_keeper(self) -> Keeper:
         if self._keeper is None or self._closed:
@@ -305,7 +362,7 @@ class SftpUploaderThread:
         servers = self._open_keeper().servers
         server = servers.named(info)
         if server is None:
-            known = ", ".join(servers.names) or "none yet"
+            known = _listed(self._open_keeper())
             raise ServerNotConfigured(f"no server is configured under the name {info!r}; known: {known}")
         return server, Secret()
 
@@ -356,26 +413,5 @@ def get_sftp_uploader(**options: Any) -> SftpUploaderThread:
         return _only
 
 
-def _check_text(name: str, value: Any) -> None:
-    try:
-        value.encode()
-    except (AttributeError, UnicodeError):
-        raise InvalidRequest(f"{name} is {value!r}: expected a text") from None
-
-
-def _take(take: str) -> Take:
-    try:
-        return Take(take)
-    except ValueError:
-        raise InvalidRequest(f"take is {take!r}: expected 'copy' or 'move'") from None
-
-
-def _as_stored(project_settings: str | Mapping[str, Any]) -> dict[str, Any]:
-    facts = {"project": project_settings} if isinstance(project_settings, str) else dict(project_settings)
-    try:
-        json.dumps(facts)
-    except (TypeError, ValueError) as error:
-        raise InvalidRequest(
-            f"project_settings cannot be stored: {error}; use texts, numbers, lists, mappings"
-        ) from None
-    return facts
+def _listed(keeper: Keeper) -> str:
+    return ", ".join(keeper.servers.names) or "none yet"

@@ -6,13 +6,24 @@ The rules:
   over the upper half so that a whole plant coming back does not knock at once, and a wait is never nearly nothing.
 - HELD is open without an end: an error that only a person can mend (a wrong password, a changed host key) is never
   tried again by itself, because trying is what gets an address banned. New facts about the server release it.
+- A health check goes through it like an item: `allowance` says whether it may, `on_start` when it does; its answer
+  closes the breaker, its failure opens it.
+
+It outlives the process, because a process that crashes and is started again every half second would otherwise knock
+as often. So what `kept` says is stored whenever the breaker changes, when a knock goes out too. A knock whose outcome
+was never stored counts as failed, and what is to be waited then is reckoned from the knock, not from the start, so
+that starting often neither brings the next one nearer nor puts it off.
 """
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import Any, NamedTuple
 
 from iris_communication.decisions.retry import back_off_s
-from iris_communication.errors import IrisError, Retry
+from iris_communication.errors import IrisError, LinkLost, Retry
+from iris_communication.item import Failure
 from iris_communication.settings import DeliverySettings
 
 
@@ -27,8 +38,14 @@ class BreakerState(Enum):
 class Breaker:
     state: BreakerState = BreakerState.CLOSED
     failures: int = 0  # in a row
-    until_s: float = 0.0  # monotonic; of OPEN
-    error: IrisError | None = None  # what opened it
+    until_s: float = 0.0  # monotonic; of OPEN: not before; while a knock is out: when it went
+    failure: Failure | None = None  # what opened it
+    knocking: bool = False  # of CLOSED: a connection is being made and nothing has answered yet
+
+
+class Restored(NamedTuple):
+    breaker: Breaker
+    warning: str = ""  # why the facts could not be used
 
 
 def allowance(breaker: Breaker, slots: int, now_s: float) -> int:
@@ -40,10 +57,13 @@ def allowance(breaker: Breaker, slots: int, now_s: float) -> int:
     return 0
 
 
-def on_start(breaker: Breaker, now_s: float) -> Breaker:
-    """An item goes out: through an open breaker whose time has come it goes as the probe."""
+def on_start(breaker: Breaker, now_s: float, *, connects: bool = False) -> Breaker:
+    """An item goes out: through an open breaker whose time has come it goes as the probe. `connects`: it has to make
+    the connection first, which is a knock even at a server nobody has anything against."""
     if breaker.state is BreakerState.OPEN and now_s >= breaker.until_s:
-        return replace(breaker, state=BreakerState.HALF_OPEN)
+        return replace(breaker, state=BreakerState.HALF_OPEN, until_s=now_s)
+    if breaker.state is BreakerState.CLOSED and connects and not breaker.knocking:
+        return replace(breaker, knocking=True, until_s=now_s)
     return breaker
 
 
@@ -56,13 +76,74 @@ def on_failure(breaker: Breaker, error: IrisError, settings: DeliverySettings, l
     """The server or the link failed."""
     if breaker.state in (BreakerState.OPEN, BreakerState.HELD):
         return breaker
-    failures = breaker.failures + 1
+    failures, failure = breaker.failures + 1, _described(error)
     if error.retry is Retry.AFTER_OPERATOR:
-        return Breaker(BreakerState.HELD, failures, error=error)
-    wait_s = back_off_s(failures, settings.breaker_base_s, settings.breaker_cap_s, 0.5 + luck / 2)
-    return Breaker(BreakerState.OPEN, failures, now_s + wait_s, error)
+        return Breaker(BreakerState.HELD, failures, failure=failure)
+    return Breaker(BreakerState.OPEN, failures, now_s + _wait_s(failures, settings, luck), failure)
 
 
 def on_release(breaker: Breaker) -> Breaker:
-    """A probe ended without an answer for a reason of ours (stop): the next one may go at once."""
-    return replace(breaker, state=BreakerState.OPEN) if breaker.state is BreakerState.HALF_OPEN else breaker
+    """A knock ended without an answer for a reason of ours (stop): the next one may go at once."""
+    if breaker.state is BreakerState.HALF_OPEN:
+        return replace(breaker, state=BreakerState.OPEN)
+    return Breaker() if breaker.knocking else breaker
+
+
+def kept(breaker: Breaker, now_s: float, boot: tuple[str, float]) -> dict[str, Any]:
+    """The breaker for the disk, in what JSON has; empty when there is nothing to remember. `boot` is the boot's id and
+    the seconds since."""
+    if breaker == Breaker():
+        return {}
+    boot_id, boot_s = boot
+    return {
+        "state": (BreakerState.HALF_OPEN if breaker.knocking else breaker.state).value,
+        "failures": breaker.failures,
+        "boot_id": boot_id,
+        "until_boot_s": boot_s + (breaker.until_s - now_s),
+        "failure": breaker.failure and [breaker.failure.error, breaker.failure.message, breaker.failure.hint],
+    }
+
+
+def restored(
+    facts: Mapping[str, Any] | None, now_s: float, boot: tuple[str, float], settings: DeliverySettings, luck: float
+) -> Restored:
+    """The breaker after a restart, from what `kept` stored. OPEN waits for what was left; after a reboot, which ends
+    the clock it was stored by, once more for as long as its failures ask. An unanswered knock counts as a failure."""
+    if not facts:
+        return Restored(Breaker())
+    try:
+        state, failures, until_boot_s, failure = _read(facts)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        return Restored(Breaker(), f"what was stored of its breaker cannot be read ({error!r}), so it begins closed")
+    if state is BreakerState.HELD:
+        return Restored(Breaker(state, failures, failure=failure))
+    boot_id, boot_s = boot
+    left_s = until_boot_s - boot_s
+    if state is BreakerState.HALF_OPEN:
+        failures += 1
+        left_s += _wait_s(failures, settings, luck)
+    if facts.get("boot_id") != boot_id:
+        left_s = _wait_s(failures, settings, luck)
+    left_s = min(max(0.0, left_s), settings.breaker_cap_s)
+    return Restored(Breaker(BreakerState.OPEN, failures, now_s + left_s, failure))
+
+
+def _read(facts: Mapping[str, Any]) -> tuple[BreakerState, int, float, Failure]:
+    """Raises what reading rubbish raises."""
+    state, failures, until_boot_s = BreakerState(facts["state"]), facts["failures"], float(facts["until_boot_s"])
+    if not (isinstance(failures, int) and failures >= 0 and math.isfinite(until_boot_s)):
+        raise ValueError(f"{failures!r} failures until {until_boot_s} s")
+    if state is BreakerState.CLOSED or (facts["failure"] is None and state is not BreakerState.HALF_OPEN):
+        raise ValueError(f"{state.value} without a reason")
+    if facts["failure"] is None:
+        return state, failures, until_boot_s, _described(LinkLost("the program ended before the server had answered"))
+    error, message, hint = facts["failure"]
+    return state, failures, until_boot_s, Failure(str(error), str(message), str(hint))
+
+
+def _wait_s(failures: int, settings: DeliverySettings, luck: float) -> float:
+    return back_off_s(failures, settings.breaker_base_s, settings.breaker_cap_s, 0.5 + luck / 2)
+
+
+def _described(error: IrisError) -> Failure:
+    return Failure(type(error).__name__, str(error), error.hint)

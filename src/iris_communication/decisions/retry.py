@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 from iris_communication.errors import IrisError, Retry, Scope
 from iris_communication.item import Event
-from iris_communication.settings import DeliverySettings
+
+
+@dataclass(frozen=True, slots=True)
+class Retrying:
+    """How often one item is tried, and how long it waits in between: `min(cap, base * 2**n)` with full jitter."""
+
+    attempts_max: int
+    base_s: float
+    cap_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +31,10 @@ def back_off_s(failures: int, base_s: float, cap_s: float, luck: float) -> float
     return luck * min(cap_s, base_s * 2.0 ** min(failures - 1, 32))
 
 
-def after_failure(error: IrisError, attempts: int, settings: DeliverySettings, luck: float) -> Decision:
+def after_failure(error: IrisError, attempts: int, retrying: Retrying, luck: float) -> Decision:
     """`attempts` counts the failures before this one."""
     if error.scope in (Scope.LINK, Scope.SERVER):
         return Decision(Event.RELEASE)
-    if error.retry is not Retry.LATER or attempts + 1 >= settings.attempts_max:
+    if error.retry is not Retry.LATER or attempts + 1 >= retrying.attempts_max:
         return Decision(Event.GIVE_UP)
-    return Decision(Event.FAIL, back_off_s(attempts + 1, settings.retry_base_s, settings.retry_cap_s, luck))
+    return Decision(Event.FAIL, back_off_s(attempts + 1, retrying.base_s, retrying.cap_s, luck))

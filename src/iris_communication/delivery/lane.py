@@ -8,6 +8,7 @@ from typing import Any
 from iris_communication.decisions.breaker import Breaker, BreakerState
 from iris_communication.item import Item
 from iris_communication.outbox.store import Lane as Waiting
+from iris_communication.outbox.store import ServerState
 
 
 @dataclass(slots=True)
@@ -21,6 +22,7 @@ class Lane:
     claim_after_s: float = 0.0  # monotonic; not before, after a claim that brought less than was asked for
     link: str = "idle"  # "up" | "down" | "idle"
     revision: int = 0  # of what is known about the server
+    backlog_until: int = 0  # the last sequence of what an outage, or the process before, has left
 
     def see(self, link: str, now_s: float) -> bool:
         """Note the link's state; whether it is another one."""
@@ -29,15 +31,16 @@ class Lane:
         self.link, self.since_s = link, now_s
         return True
 
-    def details(self, waiting: Waiting, now_monotonic_s: float) -> dict[str, Any]:
+    def details(self, waiting: Waiting, server: ServerState, now_monotonic_s: float) -> dict[str, Any]:
         """For people: see `SftpUploaderThread.get_details`."""
-        error = self.breaker.error
+        failure = self.breaker.failure
         opened = self.breaker.state is BreakerState.OPEN
         return {
             "link": self.link,
+            "paused": server.paused,
             "since_s": self.since_s,
-            "reason": str(error) if error else None,
-            "hint": error.hint if error else None,
+            "reason": failure.message if failure else None,
+            "hint": failure.hint if failure else None,
             "waiting": waiting.fresh + waiting.retrying + len(self.claimed),
             "in_flight": len(self.under_way),
             "retry_in_s": max(0.0, self.breaker.until_s - now_monotonic_s) if opened else None,

@@ -5,7 +5,9 @@ failure the pure decisions say. It knows nothing of SFTP.
 
 Rules.
 - A server's lane never waits for another's.
-- While its breaker is not closed a lane has one item under way at most: the probe.
+- While its breaker is not closed a lane has one item under way at most: the probe. Each change of a breaker is kept
+  on the disk, so that no crash loop knocks more often than one process would.
+- A paused server is sent nothing.
 - Draining ends for a lane when nothing is left to send or its link is down; nobody waits for a dead server.
 - Whatever ends the worker, every item it holds is settled: delivered, failed, or released to wait again.
 """
@@ -13,6 +15,7 @@ Rules.
 import asyncio
 import contextlib
 import logging
+import posixpath
 import random
 import threading
 from collections import deque
@@ -22,8 +25,9 @@ from typing import Any
 
 from iris_communication.clock import Clock
 from iris_communication.decisions import breaker as breaking
+from iris_communication.decisions import rules
 from iris_communication.decisions.breaker import BreakerState
-from iris_communication.decisions.retry import Decision, after_failure
+from iris_communication.decisions.retry import Decision, Retrying, after_failure
 from iris_communication.delivery.carrier import Carrier
 from iris_communication.delivery.lane import Lane
 from iris_communication.errors import DeliveryStopped, IrisError, RemoteFailure, Retry, Scope
@@ -32,6 +36,7 @@ from iris_communication.outbox.attempt import unclear
 from iris_communication.outbox.keeper import Keeper
 from iris_communication.outbox.messages import Settle
 from iris_communication.outbox.store import Lane as Waiting
+from iris_communication.outbox.store import ServerState
 from iris_communication.settings import DeliverySettings
 
 log = logging.getLogger(__name__)
@@ -104,10 +109,13 @@ class Worker:
         """Of each server: link, since when, why, waiting, in flight, when it is tried again."""
         waiting, now_s = self._keeper.view.lanes, self._clock.monotonic_s()
         lanes = dict(self._lanes)
-        shown = {key: lane.details(waiting.get(key, Waiting()), now_s) for key, lane in lanes.items()}
+        servers = self._keeper.view.servers
         for key in waiting.keys() - lanes.keys():
-            shown[key] = Lane(self._clock.wall_s()).details(waiting[key], now_s)
-        return shown
+            lanes[key] = self._new_lane(key)
+        return {
+            key: lane.details(waiting.get(key, Waiting()), servers.get(key, ServerState()), now_s)
+            for key, lane in lanes.items()
+        }
 
     def server_changed(self, server_key: str) -> None:
         """New facts about a server: what only a person could mend may be mended."""
@@ -152,14 +160,28 @@ class Worker:
         for key in self._lanes.keys() | waiting.keys():
             lane = self._lanes.get(key)
             if lane is None:
-                lane = self._lanes[key] = Lane(self._clock.wall_s())
+                lane = self._lanes[key] = self._new_lane(key)
             more, next_s = self._serve(key, lane, waiting.get(key, Waiting()), now_s)
             wait_s = min(wait_s, next_s)
             busy = busy or more
         return None if drain is not None and not busy else wait_s
 
+    def _new_lane(self, key: str) -> Lane:
+        """Whose breaker is as the process before left it; what waits already is a backlog."""
+        view, clock = self._keeper.view, self._clock
+        kept = view.servers.get(key, ServerState()).breaker
+        boot = (clock.boot_id, clock.boot_s())
+        breaker, warning = breaking.restored(kept, clock.monotonic_s(), boot, self._settings, self._luck())
+        if warning:
+            log.warning("%s: %s", key, warning)
+        return Lane(clock.wall_s(), breaker, backlog_until=view.last_sequence)
+
     def _serve(self, key: str, lane: Lane, waiting: Waiting, now_s: float) -> tuple[bool, float]:
         """(whether draining has to wait for this lane, in how many seconds to look again)."""
+        if self._keeper.view.servers.get(key, ServerState()).paused:
+            self._release([*lane.claimed])
+            lane.claimed.clear()
+            return bool(lane.under_way), 3600.0
         slots = self._carrier.slots(key)
         allowed = breaking.allowance(lane.breaker, slots, now_s)
         if self._drain is not None and (
@@ -183,7 +205,7 @@ class Worker:
         wanted = min(CLAIM_MAX, 2 * allowed - len(lane.claimed) - len(lane.under_way))
         if ready and not lane.claiming and wanted > 0 and len(lane.claimed) <= allowed // 2:
             lane.claiming, lane.asked = True, wanted
-            self._keeper.claim(key, wanted, lambda items: self._claimed(key, items))
+            self._keeper.claim(key, wanted, lambda items: self._claimed(key, items), lane.backlog_until)
         busy = bool(lane.claimed or lane.under_way or lane.claiming or ready)
         if lane.breaker.state is BreakerState.OPEN:
             due_in_s = max(0.0, lane.breaker.until_s - now_s)
@@ -210,7 +232,8 @@ class Worker:
             lane.claim_after_s = self._clock.monotonic_s() + TRICKLE_PAUSE_S
 
     def _start(self, key: str, lane: Lane, item: Item, now_s: float) -> None:
-        lane.breaker = breaking.on_start(lane.breaker, now_s)
+        connects = not self._carrier.connected(key)
+        self._set_breaker(key, lane, breaking.on_start(lane.breaker, now_s, connects=connects))
         task = asyncio.get_running_loop().create_task(self._carry(key, lane, item))
         lane.under_way.add(task)
         task.add_done_callback(lane.under_way.discard)
@@ -245,7 +268,7 @@ class Worker:
 
     def _failed(self, key: str, lane: Lane, item: Item, error: IrisError, revision: int) -> None:
         """`revision` is that of the facts about the server that were tried."""
-        decision = after_failure(error, item.attempts, self._settings, self._luck())
+        decision = after_failure(error, item.attempts, self._retrying(item), self._luck())
         if error.scope is Scope.OUTBOX:
             decision = Decision(Event.RELEASE)
             self._pause(key, lane, error)
@@ -257,6 +280,10 @@ class Worker:
             log.error("%s (%s): %s; %s. %s", item.remote_path, item.id, error, then, error.hint, exc_info=error)
         self._keeper.settle(Settle(item, decision.event, error=error, effect=error.effect, delay_s=decision.delay_s))
 
+    def _retrying(self, item: Item) -> Retrying:
+        rule = rules.facts(self._settings.rules.values(), item.folder_type, posixpath.basename(item.source_path))
+        return rules.retrying(self._keeper.servers.known(item.server_key), rule, self._settings)
+
     def _pause(self, key: str, lane: Lane, error: IrisError) -> None:
         """Our own disk refuses: nobody's attempt, and nothing is gained by trying the next one at once."""
         log.error("%s waits: %s. %s", key, error, error.hint)
@@ -266,21 +293,28 @@ class Worker:
 
     def _answered(self, key: str, lane: Lane) -> None:
         """The server did its part."""
-        lane.breaker = breaking.on_answer(lane.breaker)
+        self._set_breaker(key, lane, breaking.on_answer(lane.breaker))
+        was_down = lane.link == "down"
         if lane.see("up", self._clock.wall_s()):
             log.info("the link to %s is up", key)
+            if was_down:
+                lane.backlog_until = self._keeper.view.last_sequence
+
+    def _set_breaker(self, key: str, lane: Lane, breaker: breaking.Breaker) -> None:
+        if breaker is lane.breaker:
+            return
+        lane.breaker = breaker
+        boot = (self._clock.boot_id, self._clock.boot_s())
+        self._keeper.keep_breaker(key, breaking.kept(breaker, self._clock.monotonic_s(), boot) or None)
 
     def _trouble(self, key: str, lane: Lane, error: IrisError, revision: int) -> None:
         if isinstance(error, DeliveryStopped) or (
             error.retry is Retry.AFTER_OPERATOR and revision != lane.revision  # the operator was faster
         ):
-            lane.breaker = breaking.on_release(lane.breaker)
+            self._set_breaker(key, lane, breaking.on_release(lane.breaker))
             return
-        now_s = self._clock.monotonic_s()
-        before, lane.breaker = (
-            lane.breaker,
-            breaking.on_failure(lane.breaker, error, self._settings, self._luck(), now_s),
-        )
+        now_s, before = self._clock.monotonic_s(), lane.breaker
+        self._set_breaker(key, lane, breaking.on_failure(before, error, self._settings, self._luck(), now_s))
         if lane.breaker is before:
             return
         changed = lane.see("down", self._clock.wall_s())
@@ -296,8 +330,8 @@ class Worker:
         lane.revision += 1
         lane.claim_after_s = 0.0  # what was released waits with the keeper
         if lane.breaker.state is BreakerState.HELD:
-            lane.breaker = breaking.Breaker()
-            self._news.set()
+            self._set_breaker(key, lane, breaking.Breaker())
+        self._news.set()
 
     def _release(self, items: list[Item]) -> None:
         """Items that were not begun."""

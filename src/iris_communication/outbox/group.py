@@ -5,16 +5,18 @@ from collections.abc import Callable
 from iris_communication.errors import IrisError, OutboxStorageError
 from iris_communication.item import Item
 from iris_communication.outbox.messages import Settle
-from iris_communication.outbox.store import Change
+from iris_communication.outbox.store import Change, ItemChange, ServerState, SetServer
 
 
 class Group:
     """An item is changed once in a group at most: whoever prepares a change asks `touches` first."""
 
     def __init__(self) -> None:
-        self.changes: list[Change] = []
+        self.items: list[ItemChange] = []
         self.spooled: list[Item] = []  # accepted in this group, with their bytes in the spool
         self.settles: list[Settle] = []
+        self.ended: list[Item] = []  # dropped, expired or cancelled in this group
+        self.servers: dict[str, ServerState] = {}  # what it says about them
         self.head: str | None = None  # of the ledger after this group; None: it delivers nothing
         self.awaited = True  # False: its callers have been refused already
         self.error: IrisError = OutboxStorageError("the group was not committed")  # why, once it was not
@@ -23,9 +25,13 @@ class Group:
         self._refused: list[Callable[[IrisError], None]] = []
         self._touched: set[str] = set()
 
-    def add(self, change: Change) -> None:
-        self.changes.append(change)
+    def add(self, change: ItemChange) -> None:
+        self.items.append(change)
         self._touched.add(change.item.id)
+
+    @property
+    def changes(self) -> list[Change]:
+        return [*self.items, *(SetServer(key, *state) for key, state in self.servers.items())]
 
     def touches(self, item_id: str) -> bool:
         return item_id in self._touched

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from iris_communication.item import Delivered, Item
+from iris_communication.item import After, Delivered, Item
 
 GENESIS = "0" * 64  # what the first line takes for the hash before it
 
@@ -20,8 +20,9 @@ class Line(NamedTuple):
 
 
 def entry(item: Item, delivered: Delivered) -> dict[str, Any]:
-    """What is recorded about one delivery; times are Unix seconds, attempts those that failed before."""
-    return {
+    """What is recorded about one delivery; times are Unix seconds, attempts those that failed before. `batch` is the
+    archive it travelled in, if it did."""
+    recorded = {
         "id": item.id,
         "sequence": item.sequence,
         "source": item.source_path,
@@ -34,7 +35,12 @@ def entry(item: Item, delivered: Delivered) -> dict[str, Any]:
         "accepted_s": round(item.accepted_s, 6),
         "delivered_s": round(delivered.at_s, 6),
         "attempts": item.attempts,
+        "durable_s": None if item.durable_s is None else round(item.durable_s, 6),
+        "batch": item.batch_id,
     }
+    if item.after is not After.KEEP:
+        recorded |= {"after": item.after.value, "move_to": item.move_to}
+    return recorded
 
 
 def line(previous_hash: str, recorded: dict[str, Any]) -> Line:

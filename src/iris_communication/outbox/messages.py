@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iris_communication.errors import Effect, IrisError, NotStarted
-from iris_communication.item import Delivered, Event, Item, Take
+from iris_communication.item import After, Delivered, Event, Item, Take
 from iris_communication.settings import Secret, Server
 
 ANSWER_LOOK_S = 1.0  # how often a waiting caller makes sure that the keeper still lives
@@ -51,7 +51,17 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Destination:
+    server: Server
+    secret: Secret
+    remote_path: str
+    batch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Accept:
+    """Answered with a receipt for each destination, in their order: all of them, or none is accepted."""
+
     server: Server
     secret: Secret
     source_path: str
@@ -59,7 +69,17 @@ class Accept:
     project_settings: Mapping[str, Any]
     folder_type: str
     take: Take
+    batch: str = ""
+    also: tuple[Destination, ...] = ()  # further destinations, each with a fate of its own
+    priority: int = 0
+    ttl_s: float | None = None
+    after: After = After.KEEP
+    move_to: str = ""
     answer: Answer = field(default_factory=Answer)
+
+    @property
+    def destinations(self) -> tuple[Destination, ...]:
+        return (Destination(self.server, self.secret, self.remote_path, self.batch), *self.also)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +89,7 @@ class Claim:
     server_key: str
     limit: int
     reply: Callable[[list[Item]], None]  # called on the keeper's thread
+    backlog_until: int = 0  # the last sequence of what an outage has left; 0: there is no such backlog
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +102,43 @@ class Settle:
     error: IrisError | None = None
     effect: Effect = Effect.NONE
     delay_s: float = 0.0
+    trace: str = ""  # the latest protocol events; of GIVE_UP
 
 
 @dataclass(frozen=True, slots=True)
-class RetryDead:
-    item_id: str | None  # None: all of them
+class Order:
+    """A person's word about some items: RETRY, DROP or CANCEL, or another priority. Answered with what became of each:
+    empty when it was done, else why it was not, in words."""
+
+    ids: tuple[str, ...]
+    event: Event | None = None
+    priority: int | None = None
+    reason: str = ""
     answer: Answer = field(default_factory=Answer)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryAll:
+    """All dead items. Answered with how many wait again."""
+
+    answer: Answer = field(default_factory=Answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Send nothing to a server until it is resumed, whatever restarts there are; or resume it."""
+
+    server_key: str
+    paused: bool
+    answer: Answer = field(default_factory=Answer)
+
+
+@dataclass(frozen=True, slots=True)
+class KeepBreaker:
+    """What is to be known of a server's breaker after a restart."""
+
+    server_key: str
+    facts: Mapping[str, Any] | None  # None: closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,4 +168,6 @@ class Close:
     answer: Answer = field(default_factory=Answer)
 
 
-Message = Accept | Claim | Settle | RetryDead | Remember | OwedNames | Flush | Close
+Unhurried = Claim | Settle | KeepBreaker  # nobody waits for it
+Asked = Accept | Order | RetryAll | Pause | Remember | OwedNames | Flush | Close
+Message = Unhurried | Asked

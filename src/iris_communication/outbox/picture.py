@@ -2,8 +2,8 @@
 counting a backlog of a hundred thousand at every commit would cost more than the commit."""
 
 from iris_communication.errors import OutboxStorageError
-from iris_communication.item import Failure, Item, State
-from iris_communication.outbox.store import Change, Deliver, Insert, Lane, Store
+from iris_communication.item import ENDED, Failure, Item, State
+from iris_communication.outbox.store import Change, Insert, Lane, ServerState, SetServer, Store
 from iris_communication.outbox.view import DEAD_SHOWN, DeadItem, Stats, View
 
 
@@ -18,6 +18,12 @@ class Picture:
         self._waiting = tally.waiting
         self._queued = tally.waiting + tally.dead  # what was found counts as queued
         self._uploaded = 0
+        self._ended = 0  # since the start, undelivered
+        self.spooled_bytes = store.owed_bytes()
+        self._servers = store.server_states()
+        self._last_sequence = store.last_sequence()
+        self._next_expiry_s: float | None = None
+        self._expiry_left = True  # which one expires next has to be asked
         self._lanes = store.lanes()
         self._dead_items = [_shown(item) for item in store.dead(DEAD_SHOWN)]
         self._oldest_accepted_s: float | None = None
@@ -28,29 +34,58 @@ class Picture:
         return self._waiting + len(self.in_flight)
 
     def count(self, change: Change) -> None:
-        """One committed change. What the item was before follows from the transition table: in flight, if it is known
-        here as that; else dead, if it waits now; else waiting."""
+        """One committed change."""
+        if isinstance(change, SetServer):
+            self._servers = {**self._servers, change.server_key: ServerState(change.paused, change.breaker)}
+            return
         item = change.item
-        was_in_flight = self.in_flight.pop(item.id, None) is not None
-        if item.state in (State.DELIVERED, State.DEAD) and item.accepted_s == self._oldest_accepted_s:
-            self._oldest_left = True
         if isinstance(change, Insert):
             self._queued += 1
-        elif isinstance(change, Deliver):
-            self._uploaded += 1
-        elif not was_in_flight and item.state is State.WAITING:
+            self.spooled_bytes += _size_bytes(item)
+            self._last_sequence = max(self._last_sequence, item.sequence)
+        else:
+            assert change.before is not None, "who changes an item here says what it was"
+            self._leave(change.before)
+        self._enter(item)
+        if item.expires is not None:
+            self._expiry_left = True
+
+    def _leave(self, before: Item) -> None:
+        if before.state is State.WAITING:
+            self._shift(before, -1)
+        elif before.state is State.IN_FLIGHT:
+            del self.in_flight[before.id]
+        else:
             self.dead -= 1
             self._oldest_left = True  # this one may be older
-            self._dead_items = [dead for dead in self._dead_items if dead.id != item.id]
-        elif not was_in_flight:
-            self._shift(item, -1)
+            self._dead_items = [dead for dead in self._dead_items if dead.id != before.id]
+
+    def _enter(self, item: Item) -> None:
         if item.state is State.WAITING:
             self._shift(item, +1)
-        elif item.state is State.IN_FLIGHT:
+            return
+        if item.state is State.IN_FLIGHT:
             self.in_flight[item.id] = item
-        elif item.state is State.DEAD:
+            return
+        if item.accepted_s == self._oldest_accepted_s:
+            self._oldest_left = True
+        if item.state is State.DEAD:
             self.dead += 1
             self._dead_items = [_shown(item), *self._dead_items][:DEAD_SHOWN]
+            return
+        self.spooled_bytes -= _size_bytes(item)
+        if item.state in ENDED:
+            self._ended += 1
+        else:
+            self._uploaded += 1
+
+    @property
+    def next_expiry_s(self) -> float | None:
+        """When the first waiting item's time is over, since boot. Raises OutboxStorageError."""
+        if self._expiry_left:
+            self._next_expiry_s = self.store.next_expiry_s()
+            self._expiry_left = False
+        return self._next_expiry_s
 
     def view(self) -> View:
         """Numbers of one and the same moment. What has to be read from the store stays as it was when that fails:
@@ -67,10 +102,13 @@ class Picture:
         except OutboxStorageError:
             pass
         return View(
-            stats=Stats(self._queued, self._uploaded, self.dead, self.queue_size),
+            stats=Stats(self._queued, self._uploaded, self.dead + self._ended, self.queue_size),
             lanes={key: lane for key, lane in self._lanes.items() if lane.fresh or lane.retrying},
             dead=tuple(self._dead_items),
             oldest_accepted_s=self._oldest_accepted_s,
+            servers=self._servers,
+            spooled_bytes=self.spooled_bytes,
+            last_sequence=self._last_sequence,
         )
 
     def _shift(self, item: Item, by: int) -> None:
@@ -81,6 +119,10 @@ class Picture:
         else:
             lane = lane._replace(retrying=lane.retrying + by)
         self._lanes[item.server_key] = lane
+
+
+def _size_bytes(item: Item) -> int:
+    return item.fingerprint.size_bytes if item.fingerprint else 0
 
 
 def _shown(item: Item) -> DeadItem:

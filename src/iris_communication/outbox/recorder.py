@@ -23,7 +23,7 @@ from iris_communication.outbox.picture import Picture
 from iris_communication.outbox.recovery import recover
 from iris_communication.outbox.reserve import Reserve
 from iris_communication.outbox.spool import Spool
-from iris_communication.outbox.store import Store
+from iris_communication.outbox.store import Insert, Store
 from iris_communication.outbox.view import View
 
 log = logging.getLogger(__name__)
@@ -31,7 +31,8 @@ log = logging.getLogger(__name__)
 
 class Recorder:
     """Opens the store and puts right what a crash left. `settled` is called for each settlement that is on record,
-    `published` after each new view. Raises OutboxStorageError, OutboxDamaged."""
+    `withdrawn` for each item that ended undelivered, `published` after each new view. Raises
+    OutboxStorageError, OutboxDamaged."""
 
     def __init__(
         self,
@@ -39,12 +40,14 @@ class Recorder:
         spool: Spool,
         reserve: Reserve,
         settled: Callable[[Settle], None],
+        withdrawn: Callable[[Item], None],
         published: Callable[[], None],
     ) -> None:
         self._open_store = open_store
         self._spool = spool
         self._reserve = reserve
         self._settled = settled
+        self._withdrawn = withdrawn
         self._published = published
         self._broken = False  # the store failed, and has not been opened anew yet
         self._doubtful: Group | None = None  # its commit failed, and perhaps happened
@@ -94,8 +97,8 @@ class Recorder:
             self._undo(group, error)
             return
         try:
-            if group.changes:
-                self._store.commit(group.changes)
+            if changes := group.changes:
+                self._store.commit(changes)
         except Exception as error:  # noqa: BLE001 - besides its own errors a database binding raises of any kind
             self._not_committed(group, error)
         else:
@@ -133,7 +136,8 @@ class Recorder:
         self.head = group.head or self.head
         for change in group.changes:
             self.picture.count(change)
-            self.last_sequence = max(self.last_sequence, change.item.sequence)
+            if isinstance(change, Insert):
+                self.last_sequence = max(self.last_sequence, change.item.sequence)
         self.view = self.picture.view()
         for item in group.spooled:
             if item.take is Take.MOVE and group.awaited:
@@ -142,6 +146,8 @@ class Recorder:
             done()
         for settle in group.settles:
             self._settled(settle)
+        for item in group.ended:
+            self._withdrawn(item)
         group.end()
         self._published()
 
@@ -173,9 +179,13 @@ class Recorder:
         self._published()
 
     def _happened(self, group: Group) -> bool:
-        """A commit is all or none, and each change leaves another state than it found: so one of them tells."""
-        item = group.changes[0].item
-        return self._store.state(item.id) == item.state.value
+        """A commit is all or none, so one change tells that leaves another state than it found. What leaves none
+        (a priority, a server's facts) may be set once more, so it counts as not happened."""
+        for change in group.items:
+            before = None if isinstance(change, Insert) else change.before
+            if before is None or before.state is not change.item.state:
+                return self._store.state(change.item.id) == change.item.state.value
+        return False
 
     def discard(self, item_id: str) -> None:
         """Bytes that are not owed any more. What cannot be unlinked now is swept at the next start."""

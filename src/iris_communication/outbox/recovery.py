@@ -2,7 +2,8 @@
 
 - An item that was in flight waits again, and nobody knows how far it got: its next attempt asks the server first.
 - A source that was ours from acceptance on, and was not unlinked yet, is unlinked now, if it is still that very file.
-- A spool file without a row was never accepted, or its delivery is recorded: it is removed.
+- A spool file without a row was never accepted, or its delivery is recorded: it is removed, once the source of what
+  was delivered has been deleted or moved where that was asked for.
 - An item without its bytes is dead, by name, and holds nobody up.
 """
 
@@ -14,6 +15,7 @@ from dataclasses import replace
 from iris_communication.errors import SpoolMissing
 from iris_communication.item import Event, Item, State, Take, next_state
 from iris_communication.outbox.attempt import failure, unclear
+from iris_communication.outbox.source_action import after_delivery
 from iris_communication.outbox.spool import Spool, still_is
 from iris_communication.outbox.store import Store, Update
 
@@ -40,8 +42,11 @@ def recover(store: Store, spool: Spool) -> None:
     for start in range(0, len(changes), CHANGES_AT_ONCE):
         store.commit(changes[start : start + CHANGES_AT_ONCE])
     for item_id in sizes:
-        if store.state(item_id) != State.DEAD.value:
-            _sweep(spool, item_id)
+        if store.state(item_id) == State.DEAD.value:
+            continue
+        if (line := store.line_of(item_id)) is not None:
+            after_delivery(store, line)
+        _sweep(spool, item_id)
 
 
 def _sweep(spool: Spool, item_id: str) -> None:

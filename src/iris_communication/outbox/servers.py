@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from iris_communication.errors import InvalidRequest, OutboxStorageError, ServerUnresolved
 from iris_communication.item import Item
 from iris_communication.remote_path import remote_path
-from iris_communication.settings import Secret, Server
+from iris_communication.settings import PLACE_KEYS, Secret, Server
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class Servers:
             _replace(self._secrets_path, {k: _without_none(asdict(s)) for k, s in secrets.items()})
             self._secrets = secrets
         others = (
-            replace(place, host_key=server.host_key, host_key_policy=server.host_key_policy)
+            replace(server, **{name: getattr(place, name) for name in PLACE_KEYS})
             for place in self._places.get(key, ())
         )
         here = [server, *(place for place in others if place != server)]
@@ -58,6 +58,10 @@ class Servers:
         }
         _replace(self._addresses_path, stored)
         self._names, self._places = names, places
+
+    def known(self, server_key: str) -> Server | None:
+        """Its address and how it is treated, as last said."""
+        return next(iter(self._places.get(server_key, ())), None)
 
     def named(self, name: str) -> Server | None:
         """The server configured under `name`, with the folder that was configured with it."""
@@ -89,9 +93,14 @@ class Servers:
 
 
 def _addresses(stored: dict[str, Any]) -> tuple[dict[str, Server], dict[str, tuple[Server, ...]]]:
-    names = {str(name): Server(**facts) for name, facts in stored["names"].items()}
-    places = {str(key): tuple(Server(**facts) for facts in found) for key, found in stored["servers"].items()}
+    names = {str(name): _server(facts) for name, facts in stored["names"].items()}
+    places = {str(key): tuple(_server(facts) for facts in found) for key, found in stored["servers"].items()}
     return names, places
+
+
+def _server(facts: dict[str, Any]) -> Server:
+    """JSON has no tuples."""
+    return Server(**{**facts, "windows": tuple(facts.get("windows", ()))})
 
 
 def _secrets(stored: dict[str, Any]) -> dict[str, Secret]:

@@ -69,6 +69,21 @@ class Spool:
         device, inode, _, mtime_ns = _identity(facts)
         return Fingerprint(device, inode, size_bytes, mtime_ns, sha256)
 
+    def share(self, item_id: str, other_id: str) -> None:
+        """Hold the same bytes a second time, for an item of its own. Raises OutboxStorageError."""
+        source, target = self.path(item_id), os.fspath(self.path(other_id))
+        with self._errors(f"hold {source} a second time"):
+            try:
+                os.link(source, target)
+            except OSError as error:
+                if error.errno not in _CANNOT_LINK:
+                    raise
+                descriptor, facts = open_source(os.fspath(source))
+                try:
+                    _copy(target, _Source(os.fspath(source), descriptor, facts.st_size))
+                finally:
+                    os.close(descriptor)
+
     def sync(self) -> None:
         """Make the names durable of all files taken since the last call."""
         with self._errors(f"sync the spool {self._folder}"):

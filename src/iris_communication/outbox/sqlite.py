@@ -19,17 +19,35 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from iris_communication.errors import Effect, OutboxDamaged, OutboxStorageError
-from iris_communication.item import Due, Failure, Fingerprint, Item, State, Take
+from iris_communication.errors import OutboxDamaged, OutboxStorageError
+from iris_communication.item import Item
+from iris_communication.outbox import row
 from iris_communication.outbox.ledger import GENESIS, Line
-from iris_communication.outbox.store import Change, Deliver, Insert, Lane, Tally, Update
+from iris_communication.outbox.store import (
+    Change,
+    Deliver,
+    End,
+    Insert,
+    Lane,
+    LaneKey,
+    Note,
+    ServerState,
+    SetServer,
+    Tally,
+    Update,
+)
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+MIGRATIONS = {1: "from_1_to_2.sql"}  # by the version each begins with
+
+
+def _text(name: str) -> str:
+    return (resources.files(__package__) / "sql" / name).read_text(encoding="utf-8")
 
 
 def _queries() -> dict[str, str]:
     """The named statements of queries.sql: `-- name --`, then the statement."""
-    text = (resources.files(__package__) / "sql" / "queries.sql").read_text(encoding="utf-8")
+    text = _text("queries.sql")
     parts = re.split(r"^-- (\w+) --$", text, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
@@ -40,59 +58,116 @@ QUERIES = _queries()
 class SqliteStore:
     """Raises OutboxDamaged for a file that is no sound outbox, OutboxStorageError when the disk refuses."""
 
-    def __init__(self, path: Path, boot_id: str) -> None:
+    def __init__(self, path: Path, boot_id: str, boot_s: float = 0.0, wall_s: float = 0.0) -> None:
+        """The times are of now: what is left of a time to live from another boot is reckoned with them."""
         self._path = path
         with self._errors("open"):
             self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
         try:
-            self._prepare(boot_id)
+            with self._errors("open"):
+                self._prepare()
+                self._forget_other_boots(boot_id, boot_s, wall_s)
         except BaseException:
             self._db.close()
             raise
 
-    def _prepare(self, boot_id: str) -> None:
-        with self._errors("open"):
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute("PRAGMA synchronous=FULL")
-            found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if found != "ok":
-                raise OutboxDamaged(f"the outbox database {self._path} is damaged: {found}")
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-            if version > SCHEMA_VERSION:
-                raise OutboxDamaged(
-                    f"the outbox database {self._path} has schema version {version}, "
-                    f"but this program knows {SCHEMA_VERSION} at most",
-                    hint="run the newer program that wrote it",
-                )
-            if version == 0:
-                schema = (resources.files(__package__) / "sql" / "schema.sql").read_text(encoding="utf-8")
-                self._db.executescript(f"BEGIN IMMEDIATE;\n{schema}\nCOMMIT;")
-            self._db.execute(QUERIES["forget_due_of_other_boots"], (boot_id, boot_id))
+    def _prepare(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise OutboxDamaged(f"the outbox database {self._path} is damaged: {found}")
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise OutboxDamaged(
+                f"the outbox database {self._path} has schema version {version}, "
+                f"but this program knows {SCHEMA_VERSION} at most",
+                hint="run the newer program that wrote it",
+            )
+        if version == 0:
+            self._run("schema.sql")
+        for older in range(max(1, version), SCHEMA_VERSION if version else 0):
+            self._run(MIGRATIONS[older])
+
+    def _run(self, script: str) -> None:
+        """A script as one transaction: cut off, it did nothing."""
+        self._db.executescript(f"BEGIN IMMEDIATE;\n{_text(script)}\nCOMMIT;")
+
+    def _forget_other_boots(self, boot_id: str, boot_s: float, wall_s: float) -> None:
+        self._db.execute(QUERIES["forget_due_of_other_boots"], (boot_id, boot_id))
+        for sequence, accepted_s, ttl_s in self._db.execute(QUERIES["expiry_of_other_boots"], (boot_id,)).fetchall():
+            left_s = min(ttl_s, max(0.0, accepted_s + ttl_s - wall_s))
+            self._db.execute(QUERIES["set_expiry"], (boot_id, boot_s + left_s, sequence))
 
     def commit(self, changes: Sequence[Change]) -> None:
-        db = self._db
         with self._errors("write"):
-            db.execute("BEGIN IMMEDIATE")
+            self._db.execute("BEGIN IMMEDIATE")
             try:
                 for change in changes:
-                    if type(change) is Insert:
-                        db.execute(QUERIES["insert_item"], _row(change.item))
-                    elif type(change) is Update:
-                        db.execute(QUERIES["update_item"], (*_mutable(change.item), change.item.sequence))
-                    elif type(change) is Deliver:
-                        db.execute(QUERIES["delete_item"], (change.item.sequence,))
-                        db.execute(QUERIES["insert_line"], (change.item.id, change.line.text, change.line.hash))
-                db.execute("COMMIT")
+                    self._apply(change)
+                self._db.execute("COMMIT")
             except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
                 raise
 
-    def peek(self, server_key: str, boot_s: float, limit: int) -> list[Item]:
-        due = self._all("peek_due", server_key, boot_s, limit)
-        fresh = self._all("peek_fresh", server_key, limit)
-        due = due[: max((limit + 1) // 2, limit - len(fresh))]  # rounded up: one at a time must not starve them
-        return [_item(row) for row in (*due, *fresh[: limit - len(due)])]
+    def _apply(self, change: Change) -> None:
+        db = self._db
+        if type(change) is Insert:
+            db.execute(QUERIES["insert_item"], row.inserted(change.item))
+            self._note(change.item.id, change.note)
+        elif type(change) is Update:
+            db.execute(QUERIES["update_item"], (*row.mutable(change.item), change.item.sequence))
+            self._note(change.item.id, change.note)
+            if change.trace:
+                db.execute(QUERIES["insert_trace"], (change.item.id, change.trace))
+        elif type(change) is Deliver:
+            db.execute(QUERIES["delete_item"], (change.item.sequence,))
+            db.execute(QUERIES["insert_line"], (change.item.id, change.line.text, change.line.hash))
+        elif type(change) is End:
+            db.execute(QUERIES["delete_item"], (change.item.sequence,))
+            db.execute(QUERIES["insert_ended"], row.ended(change.item, change.note.at_s, change.reason))
+            self._note(change.item.id, change.note)
+        elif type(change) is SetServer:
+            breaker = None if change.breaker is None else json.dumps(change.breaker)
+            db.execute(QUERIES["set_server"], (change.server_key, change.paused, breaker))
+
+    def _note(self, item_id: str, note: Note | None) -> None:
+        if note is not None:
+            error = json.dumps(row.failure(note.error)) if note.error else None
+            self._db.execute(QUERIES["insert_history"], (item_id, note.at_s, note.event.value, note.attempt, error))
+
+    def lanes_of(self, server_key: str) -> list[LaneKey]:
+        with self._errors("read"):
+            return [LaneKey(*found) for found in self._db.execute(QUERIES["lanes_of"], {"server": server_key})]
+
+    def due(self, server_key: str, lane: LaneKey, boot_s: float, limit: int) -> list[Item]:
+        return self._items("due", server_key, *lane, boot_s, limit)
+
+    def fresh(self, server_key: str, lane: LaneKey, after: int, limit: int) -> list[Item]:
+        return self._items("fresh", server_key, *lane, after, limit)
+
+    def members(self, batch_id: str) -> list[Item]:
+        return self._items("members", batch_id)
+
+    def item(self, item_id: str) -> Item | None:
+        found = self._items("item", item_id)
+        return found[0] if found else None
+
+    def expired(self, boot_s: float, limit: int) -> list[Item]:
+        return self._items("expired", boot_s, limit)
+
+    def next_expiry_s(self) -> float | None:
+        return self._one("next_expiry")  # type: ignore[no-any-return]  # the column's type
+
+    def oldest_waiting(self, priority_max: int, limit: int) -> list[Item]:
+        return self._items("oldest_waiting", priority_max, limit)
+
+    def lowest_waiting(self, limit: int) -> list[Item]:
+        return self._items("lowest_waiting", limit)
+
+    def owed_bytes(self) -> int:
+        return self._one("owed_bytes")  # type: ignore[no-any-return]  # the column's type
 
     def lanes(self) -> dict[str, Lane]:
         return {key: Lane(fresh, retrying, due_s) for key, fresh, retrying, due_s in self._all("lanes")}
@@ -111,19 +186,23 @@ class SqliteStore:
 
     def ledger(self) -> Iterator[Line]:
         with self._errors("read"):
-            for row in self._db.execute(QUERIES["ledger"]):
-                yield Line(*row)
+            for found in self._db.execute(QUERIES["ledger"]):
+                yield Line(*found)
+
+    def line_of(self, item_id: str) -> Line | None:
+        found = self._all("line_of", item_id)
+        return Line(*found[0]) if found else None
 
     def state(self, item_id: str) -> str | None:
         return self._one("state", item_id)  # type: ignore[no-any-return]  # the column's type
 
     def unfinished(self) -> Iterator[Item]:
         with self._errors("read"):
-            for row in self._db.execute(QUERIES["unfinished"]):
-                yield _item(row)
+            for found in self._db.execute(QUERIES["unfinished"]):
+                yield row.item(found)
 
     def dead(self, limit: int) -> list[Item]:
-        return [_item(row) for row in self._all("dead", limit)]
+        return self._items("dead", limit)
 
     def owed_names(self) -> Iterator[str]:
         with self._errors("read"):
@@ -133,9 +212,18 @@ class SqliteStore:
     def oldest_accepted_s(self) -> float | None:
         return self._one("oldest_accepted")  # type: ignore[no-any-return]  # the column's type
 
+    def server_states(self) -> dict[str, ServerState]:
+        return {
+            key: ServerState(bool(paused), json.loads(breaker) if breaker else None)
+            for key, paused, breaker in self._all("server_states")
+        }
+
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):  # closing checkpoints; what is committed is safe without that
             self._db.close()
+
+    def _items(self, name: str, *values: Any) -> list[Item]:
+        return [row.item(found) for found in self._all(name, *values)]
 
     def _all(self, name: str, *values: Any) -> list[Any]:
         with self._errors("read"):
@@ -143,8 +231,8 @@ class SqliteStore:
 
     def _one(self, name: str, *values: Any) -> Any:
         with self._errors("read"):
-            row = self._db.execute(QUERIES[name], values).fetchone()
-            return row[0] if row else None
+            found = self._db.execute(QUERIES[name], values).fetchone()
+            return found[0] if found else None
 
     @contextlib.contextmanager
     def _errors(self, doing: str) -> Iterator[None]:
@@ -153,74 +241,3 @@ class SqliteStore:
         except sqlite3.DatabaseError as error:
             kind = OutboxDamaged if "malformed" in str(error) or "not a database" in str(error) else OutboxStorageError
             raise kind(f"cannot {doing} the outbox database {self._path}: {error}") from error
-
-
-def _row(item: Item) -> tuple[Any, ...]:
-    mark = item.fingerprint
-    source: tuple[Any, ...] = (None,) * 5
-    if mark is not None:
-        source = (_signed(mark.device), _signed(mark.inode), mark.size_bytes, mark.mtime_ns, mark.sha256)
-    state, *others = _mutable(item)
-    return (
-        item.sequence,
-        item.id,
-        state,
-        item.server_key,
-        os.fsencode(item.source_path),
-        os.fsencode(item.remote_path),
-        item.folder_type,
-        json.dumps(item.project_settings),
-        item.take.value,
-        *source,
-        item.accepted_s,
-        *others,
-    )
-
-
-def _mutable(item: Item) -> tuple[Any, ...]:
-    """What `update_item` sets, in its order."""
-    error = item.last_error
-    return (
-        item.state.value,
-        item.attempts,
-        item.due.boot_id if item.due else None,
-        item.due.boot_s if item.due else None,
-        item.token,
-        item.earlier_token,
-        item.effect.value,
-        json.dumps([error.error, error.message, error.hint]) if error else None,
-    )
-
-
-def _item(row: tuple[Any, ...]) -> Item:
-    (sequence, item_id, state, server_key, source_path, remote_path, folder_type, project_settings, take) = row[:9]
-    device, inode, size_bytes, mtime_ns, sha256, accepted_s, attempts, due_boot_id, due_boot_s = row[9:18]
-    token, earlier_token, effect, last_error = row[18:]
-    return Item(
-        id=item_id,
-        sequence=sequence,
-        server_key=server_key,
-        source_path=os.fsdecode(source_path),
-        remote_path=os.fsdecode(remote_path),
-        folder_type=folder_type,
-        project_settings=json.loads(project_settings),
-        take=Take(take),
-        fingerprint=_fingerprint(device, inode, size_bytes, mtime_ns, sha256) if sha256 is not None else None,
-        accepted_s=accepted_s,
-        state=State(state),
-        attempts=attempts,
-        due=Due(due_boot_id, due_boot_s) if due_boot_s is not None else None,
-        token=token,
-        earlier_token=earlier_token,
-        effect=Effect(effect),
-        last_error=Failure(*json.loads(last_error)) if last_error else None,
-    )
-
-
-def _fingerprint(device: int, inode: int, size_bytes: int, mtime_ns: int, sha256: str) -> Fingerprint:
-    return Fingerprint(device % 2**64, inode % 2**64, size_bytes, mtime_ns, sha256)
-
-
-def _signed(number: int) -> int:
-    """A file system may number its files with all 64 bits; SQLite's integers have a sign."""
-    return number - 2**64 if number >= 2**63 else number

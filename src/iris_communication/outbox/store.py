@@ -1,26 +1,42 @@
-"""The contract of the durable state: what is owed, what is dead, what was delivered.
+"""The contract of the durable state: what is owed, what is dead, what was delivered, what ended otherwise.
 
 One thread, the keeper's, calls a store. `commit` is the only way in, all or none, durable on return. What it promises
 is checked by one conformance suite that runs on every implementation (`iris_communication.testing.store_contract`).
+
+What waits lies in lanes, one for each server, priority and batch. Looking at the head of one costs the same however
+much waits, in it or in others; which lane's turn it is, others decide.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
-from iris_communication.item import Item
+from iris_communication.item import Event, Failure, Item
 from iris_communication.outbox.ledger import Line
+
+
+class Note(NamedTuple):
+    """A line of an item's history."""
+
+    at_s: float  # wall time
+    event: Event
+    attempt: int  # failed by its own fault so far
+    error: Failure | None = None
 
 
 class Insert(NamedTuple):
     """A new item, waiting or dead from the start."""
 
     item: Item
+    note: Note | None = None
 
 
 class Update(NamedTuple):
     """An item in another state, or with other facts about its attempts. Identity and path never change."""
 
     item: Item
+    before: Item | None = None  # for whoever counts along
+    note: Note | None = None
+    trace: str = ""  # protocol events to be kept with it; empty: none
 
 
 class Deliver(NamedTuple):
@@ -28,9 +44,28 @@ class Deliver(NamedTuple):
 
     item: Item
     line: Line
+    before: Item | None = None
 
 
-Change = Insert | Update | Deliver
+class End(NamedTuple):
+    """The item's row becomes one of what was dropped, has expired or was cancelled."""
+
+    item: Item
+    note: Note
+    reason: str
+    before: Item | None = None
+
+
+class SetServer(NamedTuple):
+    """Facts about a server that outlive a restart."""
+
+    server_key: str
+    paused: bool
+    breaker: Mapping[str, Any] | None
+
+
+ItemChange = Insert | Update | Deliver | End
+Change = ItemChange | SetServer
 
 
 class Tally(NamedTuple):
@@ -40,6 +75,9 @@ class Tally(NamedTuple):
     in_flight: int = 0
     dead: int = 0
     delivered: int = 0
+    dropped: int = 0
+    expired: int = 0
+    cancelled: int = 0
 
 
 class Lane(NamedTuple):
@@ -50,14 +88,52 @@ class Lane(NamedTuple):
     next_due_s: float | None = None  # since boot
 
 
+class LaneKey(NamedTuple):
+    """Within one server."""
+
+    priority: int
+    batch: str  # empty: each of its items goes by itself
+
+
+class ServerState(NamedTuple):
+    paused: bool = False
+    breaker: Mapping[str, Any] | None = None  # None: closed
+
+
 class Store(Protocol):
     def commit(self, changes: Sequence[Change]) -> None:
         """All or none, durable on return. Raises OutboxStorageError; then nothing of it happened, or, where the disk
         failed at the very end, all of it did: `state` tells."""
 
-    def peek(self, server_key: str, boot_s: float, limit: int) -> list[Item]:
-        """Waiting items that may be sent now: those due for a retry (at most half the limit, rounded up, while there
-        are fresh ones), then the fresh ones in order of acceptance. Its cost does not grow with the backlog."""
+    def lanes_of(self, server_key: str) -> list[LaneKey]:
+        """Those that have waiting items, highest priority first."""
+
+    def due(self, server_key: str, lane: LaneKey, boot_s: float, limit: int) -> list[Item]:
+        """Waiting items of a lane whose retry is due, longest due first."""
+
+    def fresh(self, server_key: str, lane: LaneKey, after: int, limit: int) -> list[Item]:
+        """Waiting items of a lane that never failed, in order of acceptance, from the first sequence above `after`."""
+
+    def members(self, batch_id: str) -> list[Item]:
+        """Of an archive whose fate is not known, in order of acceptance."""
+
+    def item(self, item_id: str) -> Item | None:
+        """While it is waiting, in flight or dead."""
+
+    def expired(self, boot_s: float, limit: int) -> list[Item]:
+        """Waiting items whose time is over, longest over first."""
+
+    def next_expiry_s(self) -> float | None:
+        """When the first waiting item's time is over, since boot."""
+
+    def oldest_waiting(self, priority_max: int, limit: int) -> list[Item]:
+        """In order of acceptance, without those of a higher priority."""
+
+    def lowest_waiting(self, limit: int) -> list[Item]:
+        """Lowest priority first, of one priority the oldest."""
+
+    def owed_bytes(self) -> int:
+        """Of everything waiting, in flight or dead."""
 
     def lanes(self) -> dict[str, Lane]:
         """Of each server with waiting items; counted anew, so for the start only."""
@@ -76,8 +152,11 @@ class Store(Protocol):
     def ledger(self) -> Iterator[Line]:
         """All lines, oldest first."""
 
+    def line_of(self, item_id: str) -> Line | None:
+        """Of a delivered item."""
+
     def state(self, item_id: str) -> str | None:
-        """The state of an id in words, "delivered" included; None when it was never accepted."""
+        """The state of an id in words, of whatever ended too; None when it was never accepted."""
 
     def unfinished(self) -> Iterator[Item]:
         """Every item that is waiting or in flight, in order of acceptance."""
@@ -86,9 +165,11 @@ class Store(Protocol):
         """The latest dead items, newest first."""
 
     def owed_names(self) -> Iterator[str]:
-        """The file name of the source of every item that is not delivered, dead ones included."""
+        """The file name of the source of every item that is waiting, in flight or dead."""
 
     def oldest_accepted_s(self) -> float | None:
         """When the first unfinished item was accepted (wall time)."""
+
+    def server_states(self) -> dict[str, ServerState]: ...
 
     def close(self) -> None: ...

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from iris_communication.outbox.store import Lane
+from iris_communication.outbox.store import Lane, ServerState
 
 DEAD_SHOWN = 20
 
 
 class Stats(NamedTuple):
     """`total_queued == total_uploaded + total_failed + queue_size`, at every instant. What was found in the outbox at
-    start counts as queued; `queue_size` is waiting and in flight; `total_failed` counts dead items, not attempts."""
+    start counts as queued; `queue_size` is waiting and in flight; `total_failed` counts items given up, not attempts:
+    the dead, and what was dropped, has expired or was cancelled since the start."""
 
     total_queued: int = 0
     total_uploaded: int = 0
@@ -35,3 +36,6 @@ class View:
     lanes: Mapping[str, Lane] = field(default_factory=dict)  # of servers with waiting items
     dead: tuple[DeadItem, ...] = ()  # the latest
     oldest_accepted_s: float | None = None  # wall time, of the first unfinished item
+    servers: Mapping[str, ServerState] = field(default_factory=dict)  # of those that have been paused or failed
+    spooled_bytes: int = 0  # of everything waiting, in flight or dead
+    last_sequence: int = 0  # of what was accepted

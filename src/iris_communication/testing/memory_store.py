@@ -1,6 +1,7 @@
 """The outbox's store in memory: keeps the contract `iris_communication.outbox.store.Store`, and nothing on disk.
 
-For tests of whoever uses a store. It is simple rather than fast: its peek looks at every item.
+For tests of whoever uses a store. It is simple rather than fast: each question looks at every item. It keeps
+no history: nothing that it is asked depends on that.
 """
 
 import os
@@ -10,7 +11,17 @@ from dataclasses import replace
 from iris_communication.errors import OutboxStorageError
 from iris_communication.item import Item, State
 from iris_communication.outbox.ledger import GENESIS, Line
-from iris_communication.outbox.store import Change, Deliver, Insert, Lane, Tally
+from iris_communication.outbox.store import (
+    Change,
+    Deliver,
+    End,
+    Insert,
+    Lane,
+    LaneKey,
+    ServerState,
+    SetServer,
+    Tally,
+)
 
 
 class MemoryStore:
@@ -20,26 +31,54 @@ class MemoryStore:
         self.failing: OutboxStorageError | None = None
         self._items: dict[int, Item] = {}  # by sequence
         self._lines: list[tuple[str, Line]] = []  # (item id, line)
+        self._ended: dict[str, State] = {}  # by item id
+        self._servers: dict[str, ServerState] = {}
         self._last_sequence = 0
 
     def commit(self, changes: Sequence[Change]) -> None:
         if self.failing is not None:
             raise self.failing
-        before = dict(self._items), list(self._lines), self._last_sequence
+        before = dict(self._items), list(self._lines), dict(self._ended), dict(self._servers), self._last_sequence
         try:
             for change in changes:
                 self._apply(change)
         except BaseException:
-            self._items, self._lines, self._last_sequence = before
+            self._items, self._lines, self._ended, self._servers, self._last_sequence = before
             raise
 
-    def peek(self, server_key: str, boot_s: float, limit: int) -> list[Item]:
-        mine = [item for item in self._waiting() if item.server_key == server_key]
-        fresh = [item for item in mine if item.due is None][:limit]
-        retries = [item for item in mine if item.due is not None and item.due.boot_s <= boot_s]
-        retries.sort(key=lambda item: item.due.boot_s if item.due else 0.0)
-        retries = retries[: max((limit + 1) // 2, limit - len(fresh))]
-        return [*retries, *fresh[: limit - len(retries)]]
+    def lanes_of(self, server_key: str) -> list[LaneKey]:
+        found = {LaneKey(item.priority, item.batch) for item in self._waiting() if item.server_key == server_key}
+        return sorted(found, key=lambda lane: (-lane.priority, lane.batch))
+
+    def due(self, server_key: str, lane: LaneKey, boot_s: float, limit: int) -> list[Item]:
+        found = [item for item in self._lane(server_key, lane) if item.due is not None and item.due.boot_s <= boot_s]
+        return sorted(found, key=_due_s)[:limit]
+
+    def fresh(self, server_key: str, lane: LaneKey, after: int, limit: int) -> list[Item]:
+        found = [item for item in self._lane(server_key, lane) if item.due is None and item.sequence > after]
+        return found[:limit]
+
+    def members(self, batch_id: str) -> list[Item]:
+        return [item for item in self._in_order() if item.batch_id == batch_id]
+
+    def item(self, item_id: str) -> Item | None:
+        return next((item for item in self._items.values() if item.id == item_id), None)
+
+    def expired(self, boot_s: float, limit: int) -> list[Item]:
+        found = [item for item in self._waiting() if item.expires is not None and item.expires.boot_s <= boot_s]
+        return sorted(found, key=_expires_s)[:limit]
+
+    def next_expiry_s(self) -> float | None:
+        return min((_expires_s(item) for item in self._waiting() if item.expires is not None), default=None)
+
+    def oldest_waiting(self, priority_max: int, limit: int) -> list[Item]:
+        return [item for item in self._waiting() if item.priority <= priority_max][:limit]
+
+    def lowest_waiting(self, limit: int) -> list[Item]:
+        return sorted(self._waiting(), key=lambda item: (item.priority, item.sequence))[:limit]
+
+    def owed_bytes(self) -> int:
+        return sum(item.fingerprint.size_bytes for item in self._items.values() if item.fingerprint)
 
     def lanes(self) -> dict[str, Lane]:
         lanes: dict[str, Lane] = {}
@@ -60,9 +99,10 @@ class MemoryStore:
 
     def tally(self) -> Tally:
         count = dict.fromkeys(State, 0)
-        for item in self._items.values():
-            count[item.state] += 1
-        return Tally(count[State.WAITING], count[State.IN_FLIGHT], count[State.DEAD], len(self._lines))
+        for state in (*(item.state for item in self._items.values()), *self._ended.values()):
+            count[state] += 1
+        count[State.DELIVERED] = len(self._lines)
+        return Tally(**{state.value: number for state, number in count.items()})
 
     def last_sequence(self) -> int:
         return self._last_sequence
@@ -73,11 +113,15 @@ class MemoryStore:
     def ledger(self) -> Iterator[Line]:
         return iter([line for _, line in self._lines])
 
+    def line_of(self, item_id: str) -> Line | None:
+        return next((line for known, line in self._lines if known == item_id), None)
+
     def state(self, item_id: str) -> str | None:
-        for item in self._items.values():
-            if item.id == item_id:
-                return item.state.value
-        return State.DELIVERED.value if item_id in {known for known, _ in self._lines} else None
+        if (item := self.item(item_id)) is not None:
+            return item.state.value
+        if item_id in self._ended:
+            return self._ended[item_id].value
+        return State.DELIVERED.value if self.line_of(item_id) is not None else None
 
     def unfinished(self) -> Iterator[Item]:
         return iter([item for item in self._in_order() if item.state in (State.WAITING, State.IN_FLIGHT)])
@@ -91,8 +135,16 @@ class MemoryStore:
     def oldest_accepted_s(self) -> float | None:
         return next((item.accepted_s for item in self.unfinished()), None)
 
+    def server_states(self) -> dict[str, ServerState]:
+        return dict(self._servers)
+
     def close(self) -> None:
         pass
+
+    def _lane(self, server_key: str, lane: LaneKey) -> list[Item]:
+        return [
+            item for item in self._waiting() if item.server_key == server_key and (item.priority, item.batch) == lane
+        ]
 
     def _in_order(self) -> list[Item]:
         return [self._items[sequence] for sequence in sorted(self._items)]
@@ -101,17 +153,23 @@ class MemoryStore:
         return [item for item in self._in_order() if item.state is State.WAITING]
 
     def _apply(self, change: Change) -> None:
+        if isinstance(change, SetServer):
+            self._servers[change.server_key] = ServerState(change.paused, change.breaker)
+            return
         item = change.item
         if isinstance(change, Insert):
             if item.sequence in self._items or self.state(item.id) is not None:
                 raise OutboxStorageError(f"{item.id} is in the outbox already")
             self._items[item.sequence] = item
             self._last_sequence = max(self._last_sequence, item.sequence)
-        elif isinstance(change, Deliver):
-            if any(known == item.id for known, _ in self._lines):
-                raise OutboxStorageError(f"{item.id} is delivered already")
+        elif isinstance(change, (Deliver, End)):
             self._items.pop(item.sequence, None)
-            self._lines.append((item.id, change.line))
+            if self.state(item.id) is not None:
+                raise OutboxStorageError(f"{item.id} has ended already")
+            if isinstance(change, Deliver):
+                self._lines.append((item.id, change.line))
+            else:
+                self._ended[item.id] = item.state
         elif item.sequence in self._items:
             self._items[item.sequence] = replace(
                 self._items[item.sequence],
@@ -122,4 +180,18 @@ class MemoryStore:
                 earlier_token=item.earlier_token,
                 effect=item.effect,
                 last_error=item.last_error,
+                priority=item.priority,
+                batch=item.batch,
+                batch_id=item.batch_id,
+                ttl_s=item.ttl_s,
+                expires=item.expires,
+                durable_s=item.durable_s,
             )
+
+
+def _due_s(item: Item) -> float:
+    return item.due.boot_s if item.due is not None else 0.0
+
+
+def _expires_s(item: Item) -> float:
+    return item.expires.boot_s if item.expires is not None else 0.0

@@ -16,15 +16,29 @@ from functools import cached_property
 from typing import Any
 
 from iris_communication.errors import Effect, OutboxStorageError
-from iris_communication.item import Delivered, Due, Failure, Fingerprint, Item, State, Take
+from iris_communication.item import After, Delivered, Due, Event, Failure, Fingerprint, Item, State, Take
 from iris_communication.outbox import ledger
 from iris_communication.outbox.ledger import GENESIS
-from iris_communication.outbox.store import Change, Deliver, Insert, Lane, Store, Tally, Update
+from iris_communication.outbox.store import (
+    Change,
+    Deliver,
+    End,
+    Insert,
+    Lane,
+    LaneKey,
+    Note,
+    ServerState,
+    SetServer,
+    Store,
+    Tally,
+    Update,
+)
 
 SERVER = "iris@a.example:22"
 OTHER_SERVER = "iris@b.example:22"
 BOOT_ID = "first boot"
 NOW_S = 9_000_777.75  # since boot
+LANE = LaneKey(0, "")
 
 
 def make_item(sequence: int, **facts: Any) -> Item:
@@ -70,15 +84,30 @@ class StoreContract(ABC):
             ledger.line(self.store.ledger_head(), ledger.entry(item, delivered)),
         )
 
-    def peeked(self, limit: int, server_key: str = SERVER) -> list[int]:
-        return [item.sequence for item in self.store.peek(server_key, NOW_S, limit)]
+    def end(self, item: Item, state: State) -> End:
+        event = {State.DROPPED: Event.DROP, State.EXPIRED: Event.EXPIRE, State.CANCELLED: Event.CANCEL}[state]
+        return End(replace(item, state=state), Note(1_700_000_600.0, event, item.attempts), "the reason")
+
+    def fresh(self, limit: int = 10, server_key: str = SERVER, lane: LaneKey = LANE, after: int = 0) -> list[int]:
+        return [item.sequence for item in self.store.fresh(server_key, lane, after, limit)]
+
+    def due(self, limit: int = 10, server_key: str = SERVER, lane: LaneKey = LANE) -> list[int]:
+        return [item.sequence for item in self.store.due(server_key, lane, NOW_S, limit)]
 
     # -- nothing yet
 
     def test_an_empty_store_owes_nothing(self) -> None:
-        assert self.store.tally() == Tally(0, 0, 0, 0)
+        assert self.store.tally() == Tally()
         assert self.store.lanes() == {}
-        assert self.peeked(10) == []
+        assert self.store.lanes_of(SERVER) == []
+        assert self.fresh() == self.due() == []
+        assert self.store.oldest_waiting(9, 10) == self.store.lowest_waiting(10) == self.store.expired(NOW_S, 10) == []
+        assert self.store.next_expiry_s() is None
+        assert self.store.owed_bytes() == 0
+        assert self.store.server_states() == {}
+        assert self.store.members("batch") == []
+        assert self.store.item("item-000001") is None
+        assert self.store.line_of("item-000001") is None
         assert self.store.next_due_s(SERVER) is None
         assert self.store.last_sequence() == 0
         assert self.store.ledger_head() == GENESIS
@@ -107,9 +136,18 @@ class StoreContract(ABC):
             earlier_token="8899aabbccddeeff",  # noqa: S106 - as above
             effect=Effect.UNSEEN,
             last_error=Failure("RemoteRefused", "no \udcff right", "ask the owner"),
+            priority=-9,
+            batch="zip:/in/\u00fc",
+            batch_id="batch-1",
+            ttl_s=0.25,
+            expires=due(+0.5),
+            after=After.MOVE,
+            move_to="/sent/\udcff",
+            durable_s=1_700_000_000.75,
         )
         self.hold(item)
-        assert self.store.peek(SERVER, NOW_S, 1) == [item]
+        assert self.store.due(SERVER, LaneKey(-9, item.batch), NOW_S, 1) == [item]
+        assert self.store.item(item.id) == item
         assert list(self.store.unfinished()) == [item]
 
     def test_every_effect_comes_back(self) -> None:
@@ -133,16 +171,22 @@ class StoreContract(ABC):
             earlier_token="ee",  # noqa: S106 - as above
             effect=Effect.UNKNOWN,
             last_error=Failure("LinkLost", "cut", "wait"),
+            priority=9,
+            batch="tar.gz:/in",
+            batch_id="batch-1",
+            ttl_s=7.0,
+            expires=due(+5),
+            durable_s=1_700_000_001.0,
         )
         self.store.commit([Update(changed)])
-        assert self.store.peek(SERVER, NOW_S, 1) == [changed]
+        assert self.store.due(SERVER, LaneKey(9, "tar.gz:/in"), NOW_S, 1) == [changed]
 
     def test_what_a_failed_attempt_left_can_be_taken_back(self) -> None:
         item = make_item(1, attempts=8, due=due(-5), last_error=Failure("LinkLost", "cut", "wait"))
         self.hold(item)
         fresh = replace(item, attempts=0, due=None, last_error=None)
         self.store.commit([Update(fresh)])
-        assert self.store.peek(SERVER, NOW_S, 1) == [fresh]
+        assert self.store.fresh(SERVER, LANE, 0, 1) == [fresh]
 
     # -- all or none
 
@@ -192,47 +236,155 @@ class StoreContract(ABC):
 
     def test_fresh_items_come_in_order_of_acceptance(self) -> None:
         self.hold(make_item(3), make_item(1), make_item(2))
-        assert self.peeked(10) == [1, 2, 3]
+        assert self.fresh() == [1, 2, 3]
 
-    def test_peek_gives_at_most_its_limit(self) -> None:
+    def test_no_more_than_the_limit_comes(self) -> None:
         self.hold(*(make_item(number) for number in range(1, 6)))
-        assert self.peeked(2) == [1, 2]
+        self.hold(*(make_item(number, due=due(-number)) for number in range(6, 11)))
+        assert self.fresh(2) == [1, 2]
+        assert self.due(2) == [10, 9]
 
-    def test_peek_takes_nothing_away(self) -> None:
+    def test_looking_takes_nothing_away(self) -> None:
         self.hold(make_item(1))
-        assert self.peeked(1) == self.peeked(1) == [1]
+        assert self.fresh(1) == self.fresh(1) == [1]
 
-    def test_peek_shows_no_item_of_another_server(self) -> None:
+    def test_fresh_items_are_found_from_any_sequence_on(self) -> None:
+        self.hold(*(make_item(number) for number in range(1, 6)))
+        assert self.fresh(2, after=3) == [4, 5]
+        assert self.fresh(after=5) == []
+
+    def test_a_lane_shows_no_item_of_another_server_priority_or_batch(self) -> None:
         self.hold(
-            make_item(1, server_key=OTHER_SERVER), make_item(2), make_item(3, server_key=OTHER_SERVER, due=due(0))
+            make_item(1, server_key=OTHER_SERVER),
+            make_item(2),
+            make_item(3, server_key=OTHER_SERVER, due=due(0)),
+            make_item(4, priority=1),
+            make_item(5, batch="zip:/in"),
+            make_item(6, priority=1, due=due(-1)),
+            make_item(7, batch="zip:/in", due=due(-1)),
         )
-        assert self.peeked(10) == [2]
-        assert self.peeked(10, OTHER_SERVER) == [3, 1]
+        assert (self.fresh(), self.due()) == ([2], [])
+        assert (self.fresh(10, OTHER_SERVER), self.due(10, OTHER_SERVER)) == ([1], [3])
+        assert (self.fresh(lane=LaneKey(1, "")), self.due(lane=LaneKey(1, ""))) == ([4], [6])
+        assert (self.fresh(lane=LaneKey(0, "zip:/in")), self.due(lane=LaneKey(0, "zip:/in"))) == ([5], [7])
 
-    def test_peek_shows_only_what_waits(self) -> None:
+    def test_the_lanes_of_a_server_are_those_that_have_waiting_items_highest_first(self) -> None:
+        self.hold(
+            make_item(1, priority=-1),
+            make_item(2, priority=-1),
+            make_item(3, priority=5, due=due(+100)),
+            make_item(4, batch="zip:/in"),
+            make_item(5),
+            make_item(6, priority=9, state=State.IN_FLIGHT),
+            make_item(7, priority=8, state=State.DEAD),
+            make_item(8, priority=7, server_key=OTHER_SERVER),
+            make_item(9, batch="tar.gz:/in", due=due(-1)),
+            make_item(10, batch="zip:/in"),
+        )
+        expected = [(5, ""), (0, ""), (0, "tar.gz:/in"), (0, "zip:/in"), (-1, "")]
+        assert self.store.lanes_of(SERVER) == [LaneKey(*lane) for lane in expected]
+        assert self.store.lanes_of(OTHER_SERVER) == [LaneKey(7, "")]
+
+    def test_an_item_of_another_priority_is_in_another_lane(self) -> None:
+        item = make_item(1)
+        self.hold(item)
+        self.store.commit([Update(replace(item, priority=4))])
+        assert self.store.lanes_of(SERVER) == [LaneKey(4, "")]
+        assert self.fresh(lane=LaneKey(4, "")) == [1]
+
+    def test_a_lane_shows_only_what_waits(self) -> None:
         self.hold(make_item(1, state=State.IN_FLIGHT), make_item(2, state=State.DEAD), make_item(3))
-        assert self.peeked(10) == [3]
+        assert self.fresh() == [3]
 
     def test_a_retry_comes_when_it_is_due_and_not_before(self) -> None:
         self.hold(make_item(1, due=due(+0.001)), make_item(2, due=due(0)))
-        assert self.peeked(10) == [2]
+        assert self.due() == [2]
 
     def test_retries_come_longest_due_first(self) -> None:
         self.hold(make_item(1, due=due(-1)), make_item(2, due=due(-3)), make_item(3, due=due(-2)))
-        assert self.peeked(10) == [2, 3, 1]
+        assert self.due() == [2, 3, 1]
 
-    def test_retries_take_at_most_half_while_there_are_fresh_ones(self) -> None:
-        retries = [make_item(number, due=due(-number)) for number in range(1, 11)]
-        self.hold(*retries, *(make_item(number) for number in range(11, 21)))
-        assert self.peeked(4) == [10, 9, 11, 12]
+    def test_the_members_of_an_archive_come_together_whatever_their_state(self) -> None:
+        self.hold(
+            make_item(3, batch_id="batch-1", state=State.IN_FLIGHT),
+            make_item(1, batch_id="batch-1"),
+            make_item(2, batch_id="batch-2"),
+            make_item(4),
+        )
+        assert [item.sequence for item in self.store.members("batch-1")] == [1, 3]
 
-    def test_retries_fill_what_fresh_ones_leave(self) -> None:
-        self.hold(*(make_item(number, due=due(-number)) for number in range(1, 11)), make_item(11))
-        assert self.peeked(4) == [10, 9, 8, 11]
+    # -- what has to go
 
-    def test_a_due_retry_is_not_starved_where_one_item_is_asked_for_at_a_time(self) -> None:
-        self.hold(make_item(1), make_item(2, due=due(-1)))
-        assert self.peeked(1) == [2]
+    def test_what_expires_is_what_waits_and_whose_time_is_over(self) -> None:
+        self.hold(
+            make_item(1, expires=due(-1)),
+            make_item(2, expires=due(-2)),
+            make_item(3, expires=due(+0.001)),
+            make_item(4, expires=due(-9), state=State.IN_FLIGHT),
+            make_item(5, expires=due(-9), state=State.DEAD),
+            make_item(6),
+        )
+        assert [item.sequence for item in self.store.expired(NOW_S, 10)] == [2, 1]
+        assert [item.sequence for item in self.store.expired(NOW_S, 1)] == [2]
+        assert self.store.next_expiry_s() == NOW_S - 2
+
+    def test_what_would_give_way_is_what_waits_oldest_or_lowest_first(self) -> None:
+        self.hold(
+            make_item(1, priority=3, server_key=OTHER_SERVER),
+            make_item(2, priority=-2),
+            make_item(3, priority=-5, state=State.IN_FLIGHT),
+            make_item(4, priority=-5, state=State.DEAD),
+            make_item(5, priority=-2, due=due(+50)),
+            make_item(6),
+        )
+        assert [item.sequence for item in self.store.oldest_waiting(9, 3)] == [1, 2, 5]
+        assert [item.sequence for item in self.store.oldest_waiting(0, 3)] == [2, 5, 6]
+        assert [item.sequence for item in self.store.lowest_waiting(3)] == [2, 5, 6]
+
+    def test_owed_bytes_are_those_of_everything_that_is_not_over(self) -> None:
+        delivered, dropped = make_item(4), make_item(5)
+        self.hold(
+            make_item(1),
+            make_item(2, state=State.IN_FLIGHT),
+            make_item(3, state=State.DEAD),
+            delivered,
+            dropped,
+            make_item(6, state=State.DEAD, fingerprint=None),
+        )
+        self.store.commit([self.deliver(delivered), self.end(dropped, State.DROPPED)])
+        assert self.store.owed_bytes() == 30
+
+    def test_what_ended_is_owed_no_more_and_counted_by_its_state(self) -> None:
+        items = [make_item(number) for number in (1, 2, 3, 4)]
+        self.hold(*items)
+        states = (State.DROPPED, State.EXPIRED, State.CANCELLED)
+        self.store.commit([self.end(item, state) for item, state in zip(items, states, strict=False)])
+        assert self.store.tally() == Tally(waiting=1, dropped=1, expired=1, cancelled=1)
+        assert [self.store.state(item.id) for item in items] == ["dropped", "expired", "cancelled", "waiting"]
+        assert [item.sequence for item in self.store.unfinished()] == [4]
+        assert list(self.store.owed_names()) == ["4.csv"]
+        assert self.store.last_sequence() == 4
+
+    def test_nothing_ends_twice(self) -> None:
+        item = make_item(1)
+        self.hold(item)
+        self.store.commit([self.end(item, State.DROPPED)])
+        assert _raises_storage_error(lambda: self.store.commit([self.end(item, State.EXPIRED)]))
+        assert self.store.tally() == Tally(dropped=1)
+
+    # -- facts of servers
+
+    def test_what_is_known_of_a_server_comes_back_as_it_was_last_said(self) -> None:
+        breaker = {"state": "open", "failures": 3, "words": "no \u00e4nswer"}
+        self.store.commit(
+            [SetServer(SERVER, paused=True, breaker=breaker), SetServer(OTHER_SERVER, paused=False, breaker=None)]
+        )
+        assert self.store.server_states() == {
+            SERVER: ServerState(paused=True, breaker=breaker),
+            OTHER_SERVER: ServerState(),
+        }
+        self.store.commit([SetServer(SERVER, paused=False, breaker=None)])
+        assert self.store.server_states() == {SERVER: ServerState(), OTHER_SERVER: ServerState()}
 
     def test_each_server_has_its_lane(self) -> None:
         self.hold(
@@ -293,6 +445,7 @@ class StoreContract(ABC):
         ] * 3
         assert ledger.first_broken(lines) is None
         assert self.store.ledger_head() == lines[-1].hash
+        assert [self.store.line_of(item.id) for item in reversed(items)] == lines
 
     def test_every_id_is_in_exactly_one_state(self) -> None:
         waiting, flying, dead, delivered = (make_item(number) for number in (1, 2, 3, 4))

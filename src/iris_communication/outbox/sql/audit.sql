@@ -4,7 +4,9 @@ PRAGMA quick_check(20);
 
 -- counted --
 -- What is there, by state: to be held against the tally, which is kept in passing.
-SELECT state, count(*) FROM items GROUP BY state UNION ALL SELECT 'delivered', count(*) FROM ledger;
+SELECT state, count(*) FROM items GROUP BY state
+UNION ALL SELECT 'delivered', count(*) FROM ledger
+UNION ALL SELECT state, count(*) FROM ended GROUP BY state;
 
 -- tally --
 SELECT state, count FROM tally;
@@ -13,8 +15,10 @@ SELECT state, count FROM tally;
 SELECT last_sequence FROM counter;
 
 -- in_two_states --
--- Owed and delivered at once: none may be.
-SELECT count(*) FROM items WHERE EXISTS (SELECT 1 FROM ledger WHERE ledger.id = items.id);
+-- Owed, delivered or ended at once: none may be.
+SELECT (SELECT count(*) FROM items WHERE EXISTS (SELECT 1 FROM ledger WHERE ledger.id = items.id))
+     + (SELECT count(*) FROM ended WHERE EXISTS (SELECT 1 FROM ledger WHERE ledger.id = ended.id))
+     + (SELECT count(*) FROM items WHERE EXISTS (SELECT 1 FROM ended WHERE ended.id = items.id));
 
 -- ledger_after --
 SELECT sequence, id, line, hash FROM ledger WHERE sequence > ? ORDER BY sequence LIMIT ?;
@@ -30,5 +34,6 @@ WHERE state IN ('waiting', 'in_flight') AND sequence > ? ORDER BY sequence LIMIT
 -- state --
 -- Of an id: its state, and its line where it was delivered.
 SELECT state, line
-FROM (SELECT id, state, NULL AS line FROM items UNION ALL SELECT id, 'delivered', line FROM ledger)
+FROM (SELECT id, state, NULL AS line FROM items UNION ALL SELECT id, 'delivered', line FROM ledger
+      UNION ALL SELECT id, state, NULL FROM ended)
 WHERE id = ?;

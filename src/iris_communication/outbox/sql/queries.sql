@@ -1,14 +1,17 @@
 -- insert_item --
 -- A newly accepted item.
 INSERT INTO items (sequence, id, state, server_key, source_path, remote_path, folder_type, project_settings, take,
-                   device, inode, size_bytes, mtime_ns, sha256, accepted_s, attempts, due_boot_id, due_boot_s,
-                   token, earlier_token, effect, last_error)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+                   device, inode, size_bytes, mtime_ns, sha256, accepted_s, after_delivery, move_to,
+                   attempts, due_boot_id, due_boot_s, token, earlier_token, effect, last_error,
+                   priority, batch, batch_id, ttl_s, expires_boot_id, expires_boot_s, durable_s)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- update_item --
 -- All of an item that may change.
 UPDATE items
-SET state = ?, attempts = ?, due_boot_id = ?, due_boot_s = ?, token = ?, earlier_token = ?, effect = ?, last_error = ?
+SET state = ?, attempts = ?, due_boot_id = ?, due_boot_s = ?, token = ?, earlier_token = ?, effect = ?,
+    last_error = ?, priority = ?, batch = ?, batch_id = ?, ttl_s = ?, expires_boot_id = ?, expires_boot_s =
+    ?, durable_s = ?
 WHERE sequence = ?;
 
 -- delete_item --
@@ -18,17 +21,97 @@ DELETE FROM items WHERE sequence = ?;
 -- insert_line --
 INSERT INTO ledger (id, line, hash) VALUES (?, ?, ?);
 
--- peek_due --
--- Waiting items whose retry is due, longest due first.
+-- insert_ended --
+INSERT INTO ended (sequence, id, state, server_key, source_path, remote_path, folder_type, priority, size_bytes,
+                   accepted_s, attempts, effect, ended_s, reason)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- insert_history --
+INSERT INTO history (id, at_s, event, attempt, error) VALUES (?, ?, ?, ?, ?);
+
+-- insert_trace --
+INSERT INTO traces (id, text) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET text = excluded.text;
+
+-- set_server --
+INSERT INTO server_states (server_key, paused, breaker) VALUES (?, ?, ?)
+ON CONFLICT (server_key) DO UPDATE SET paused = excluded.paused, breaker = excluded.breaker;
+
+-- server_states --
+SELECT server_key, paused, breaker FROM server_states;
+
+-- lanes_of --
+-- The lanes of a server that have waiting items, highest priority first: one step of an index for each, however many
+-- items wait in them.
+WITH RECURSIVE fresh (priority, batch) AS (
+    SELECT * FROM (SELECT priority, batch FROM items
+                   WHERE server_key = :server AND state = 'waiting' AND due_boot_s IS NULL
+                   ORDER BY priority DESC, batch LIMIT 1)
+    UNION ALL
+    SELECT found.priority, found.batch
+    FROM fresh, items AS found
+    WHERE found.sequence = coalesce(
+        (SELECT sequence FROM items
+         WHERE server_key = :server AND state = 'waiting' AND due_boot_s IS NULL
+               AND priority = fresh.priority AND batch > fresh.batch
+         ORDER BY batch LIMIT 1),
+        (SELECT sequence FROM items
+         WHERE server_key = :server AND state = 'waiting' AND due_boot_s IS NULL AND priority < fresh.priority
+         ORDER BY priority DESC, batch LIMIT 1))
+), due (priority, batch) AS (
+    SELECT * FROM (SELECT priority, batch FROM items
+                   WHERE server_key = :server AND state = 'waiting' AND due_boot_s IS NOT NULL
+                   ORDER BY priority DESC, batch LIMIT 1)
+    UNION ALL
+    SELECT found.priority, found.batch
+    FROM due, items AS found
+    WHERE found.sequence = coalesce(
+        (SELECT sequence FROM items
+         WHERE server_key = :server AND state = 'waiting' AND due_boot_s IS NOT NULL
+               AND priority = due.priority AND batch > due.batch
+         ORDER BY batch LIMIT 1),
+        (SELECT sequence FROM items
+         WHERE server_key = :server AND state = 'waiting' AND due_boot_s IS NOT NULL AND priority < due.priority
+         ORDER BY priority DESC, batch LIMIT 1))
+)
+SELECT priority, batch FROM fresh UNION SELECT priority, batch FROM due ORDER BY priority DESC, batch;
+
+-- due --
+-- Waiting items of a lane whose retry is due, longest due first.
 SELECT * FROM items
-WHERE state = 'waiting' AND due_boot_s IS NOT NULL AND server_key = ? AND due_boot_s <= ?
+WHERE state = 'waiting' AND due_boot_s IS NOT NULL AND server_key = ? AND priority = ? AND batch = ? AND due_boot_s <= ?
 ORDER BY due_boot_s LIMIT ?;
 
--- peek_fresh --
--- Waiting items that never failed, in order of acceptance.
+-- fresh --
+-- Waiting items of a lane that never failed and were accepted after another, in order of acceptance.
 SELECT * FROM items
-WHERE state = 'waiting' AND due_boot_s IS NULL AND server_key = ?
+WHERE state = 'waiting' AND due_boot_s IS NULL AND server_key = ? AND priority = ? AND batch = ? AND sequence > ?
 ORDER BY sequence LIMIT ?;
+
+-- members --
+SELECT * FROM items WHERE batch_id = ? ORDER BY sequence;
+
+-- item --
+SELECT * FROM items WHERE id = ?;
+
+-- expired --
+-- Waiting items whose time is over, longest over first.
+SELECT * FROM items WHERE state = 'waiting' AND expires_boot_s <= ? ORDER BY expires_boot_s LIMIT ?;
+
+-- next_expiry --
+SELECT min(expires_boot_s) FROM items WHERE state = 'waiting' AND expires_boot_s IS NOT NULL;
+
+-- oldest_waiting --
+-- The first condition names the index.
+SELECT * FROM items
+WHERE state IN ('waiting', 'in_flight') AND state = 'waiting' AND priority <= ? ORDER BY sequence LIMIT ?;
+
+-- lowest_waiting --
+-- Lowest priority first, of one priority the oldest.
+SELECT * FROM items WHERE state = 'waiting' ORDER BY priority, sequence LIMIT ?;
+
+-- owed_bytes --
+-- Of everything in the spool.
+SELECT coalesce(sum(size_bytes), 0) FROM items;
 
 -- lanes --
 -- Per server: never failed, failed, first retry due.
@@ -37,6 +120,13 @@ FROM items WHERE state = 'waiting' GROUP BY server_key;
 
 -- next_due --
 SELECT min(due_boot_s) FROM items WHERE state = 'waiting' AND due_boot_s IS NOT NULL AND server_key = ?;
+
+-- expiry_of_other_boots --
+-- Seconds since another boot mean nothing: what is left of such a time is told by the wall clock, once.
+SELECT sequence, accepted_s, ttl_s FROM items WHERE ttl_s IS NOT NULL AND expires_boot_id IS NOT ?;
+
+-- set_expiry --
+UPDATE items SET expires_boot_id = ?, expires_boot_s = ? WHERE sequence = ?;
 
 -- forget_due_of_other_boots --
 -- Seconds since another boot mean nothing: such retries are due at once.
@@ -56,7 +146,12 @@ SELECT line, hash FROM ledger ORDER BY sequence;
 
 -- state --
 -- One placeholder: a numbered one given by position is a warning in Python 3.12.0 and 3.12.1.
-SELECT state FROM (SELECT id, state FROM items UNION ALL SELECT id, 'delivered' FROM ledger) WHERE id = ?;
+SELECT state FROM (SELECT id, state FROM items UNION ALL SELECT id, 'delivered' FROM ledger
+                   UNION ALL SELECT id, state FROM ended)
+WHERE id = ?;
+
+-- line_of --
+SELECT line, hash FROM ledger WHERE id = ?;
 
 -- unfinished --
 SELECT * FROM items WHERE state IN ('waiting', 'in_flight') ORDER BY sequence;

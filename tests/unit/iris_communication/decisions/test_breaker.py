@@ -9,12 +9,15 @@ from iris_communication.decisions.breaker import (
     Breaker,
     BreakerState,
     allowance,
+    kept,
     on_answer,
     on_failure,
     on_release,
     on_start,
+    restored,
 )
 from iris_communication.errors import AuthenticationFailed, HostKeyRejected, LinkLost, RemoteDiskFull
+from iris_communication.item import Failure
 from iris_communication.settings import DeliverySettings
 
 SETTINGS = DeliverySettings(breaker_base_s=1.0, breaker_cap_s=60.0)
@@ -42,7 +45,8 @@ def test_closed_it_lets_everything_through():
 
 def test_a_failure_opens_it_and_is_remembered():
     breaker = failed(Breaker())
-    assert (breaker.state, breaker.failures, breaker.error) == (OPEN, 1, LOST)
+    assert (breaker.state, breaker.failures) == (OPEN, 1)
+    assert breaker.failure == Failure("LinkLost", "cut", LOST.hint)
     assert allowance(breaker, 64, NOW_S) == 0
 
 
@@ -87,7 +91,7 @@ def test_each_failed_probe_doubles_the_wait_up_to_the_cap_with_jitter_over_the_u
 @pytest.mark.parametrize("error", [REFUSED, HostKeyRejected("changed")])
 def test_what_only_a_person_can_mend_holds_it_without_an_end(error):
     breaker = failed(Breaker(), error)
-    assert (breaker.state, breaker.error) == (HELD, error)
+    assert (breaker.state, breaker.failure) == (HELD, Failure(type(error).__name__, str(error), error.hint))
     assert allowance(breaker, 64, NOW_S + 1e9) == 0
     assert on_start(breaker, NOW_S + 1e9) is breaker
     assert failed(breaker, LOST) is breaker
@@ -109,6 +113,21 @@ def test_stopping_changes_nothing_else(breaker):
     assert on_release(breaker) is breaker
 
 
+def test_the_knock_at_a_closed_one_is_noted_until_something_answers():
+    knocking = on_start(Breaker(), NOW_S, connects=True)
+    assert (knocking.state, knocking.knocking, knocking.until_s) == (CLOSED, True, NOW_S)
+    assert allowance(knocking, 64, NOW_S) == 64
+    assert on_start(knocking, NOW_S + 1, connects=True) is knocking  # 64 items, one connection
+    assert on_answer(knocking) == Breaker()
+    assert on_release(knocking) == Breaker()
+    assert not failed(knocking).knocking
+
+
+def test_over_a_connection_that_stands_nothing_knocks():
+    breaker = Breaker()
+    assert on_start(breaker, NOW_S) is breaker
+
+
 class AnyOrder(RuleBasedStateMachine):
     """Whatever happens in whatever order: the breaker lets through what it may, and always opens again in time."""
 
@@ -121,11 +140,11 @@ class AnyOrder(RuleBasedStateMachine):
     def time_passes(self, seconds):
         self.now_s += seconds
 
-    @rule()
-    def an_item_starts_if_it_may(self):
+    @rule(connects=st.booleans())
+    def an_item_starts_if_it_may(self, connects):
         if allowance(self.breaker, 64, self.now_s):
             before = self.breaker
-            self.breaker = on_start(before, self.now_s)
+            self.breaker = on_start(before, self.now_s, connects=connects)
             assert self.breaker.state is (HALF_OPEN if before.state is OPEN else before.state)
 
     @rule(luck=st.floats(0, 1, exclude_max=True), error=st.sampled_from([LOST, REFUSED]))
@@ -142,6 +161,19 @@ class AnyOrder(RuleBasedStateMachine):
     def the_server_answers(self):
         self.breaker = on_answer(self.breaker)
         assert self.breaker == Breaker()
+
+    @rule(luck=st.floats(0, 1, exclude_max=True), reboot=st.booleans())
+    def the_process_dies_and_starts_again(self, luck, reboot):
+        before, self.now_s = self.breaker, 7.0
+        facts = kept(before, 5.0 if before.state is CLOSED else before.until_s - 3.0, ("boot", 100.0))
+        self.breaker, warning = restored(facts, 7.0, ("other" if reboot else "boot", 100.0), SETTINGS, luck)
+        assert warning == ""
+        tried = before.knocking or before.state is HALF_OPEN
+        assert self.breaker.failures == before.failures + tried
+        if before.state is HELD or before == Breaker():
+            assert self.breaker.state is before.state
+        else:
+            assert self.breaker.state is OPEN
 
     @rule()
     def the_uploader_stops(self):
@@ -161,8 +193,12 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.breaker.state is HELD or allowance(self.breaker, 64, later_s) >= 1
 
     @invariant()
+    def only_a_closed_one_knocks_without_being_a_probe(self):
+        assert not self.breaker.knocking or self.breaker.state is CLOSED
+
+    @invariant()
     def it_knows_why_it_is_not_closed(self):
-        assert (self.breaker.state is CLOSED) == (self.breaker.error is None)
+        assert (self.breaker.state is CLOSED) == (self.breaker.failure is None)
 
 
 TestAnyOrder = AnyOrder.TestCase

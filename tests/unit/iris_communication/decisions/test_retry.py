@@ -5,12 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iris_communication import errors
-from iris_communication.decisions.retry import Decision, after_failure, back_off_s
+from iris_communication.decisions.retry import Decision, Retrying, after_failure, back_off_s
 from iris_communication.errors import IrisError, RemoteFailure, Retry, Scope
 from iris_communication.item import Event
-from iris_communication.settings import DeliverySettings
 
-SETTINGS = DeliverySettings(attempts_max=8, retry_base_s=2.0, retry_cap_s=300.0)
+RETRYING = Retrying(attempts_max=8, base_s=2.0, cap_s=300.0)
 KINDS = [kind for _, kind in inspect.getmembers(errors, inspect.isclass) if issubclass(kind, IrisError)]
 LUCK = st.floats(0, 1, exclude_max=True)
 PROPERTY = settings(derandomize=True, deadline=None, database=None)
@@ -19,26 +18,26 @@ PROPERTY = settings(derandomize=True, deadline=None, database=None)
 @pytest.mark.parametrize("attempts", [0, 6, 7, 8, 1000])
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.scope in (Scope.LINK, Scope.SERVER)])
 def test_what_the_link_or_the_server_did_costs_the_item_nothing(kind, attempts):
-    assert after_failure(kind("no"), attempts, SETTINGS, 0.5) == Decision(Event.RELEASE)
+    assert after_failure(kind("no"), attempts, RETRYING, 0.5) == Decision(Event.RELEASE)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.scope is Scope.ITEM and kind.retry is Retry.NEVER])
 def test_an_error_that_would_come_again_ends_the_item_at_once(kind):
-    assert after_failure(kind("no"), 0, SETTINGS, 0.5) == Decision(Event.GIVE_UP)
+    assert after_failure(kind("no"), 0, RETRYING, 0.5) == Decision(Event.GIVE_UP)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.scope is Scope.ITEM and kind.retry is Retry.LATER])
 def test_an_items_own_error_is_tried_again_until_no_attempt_is_left(kind):
-    events = [after_failure(kind("no"), attempts, SETTINGS, 0.5).event for attempts in range(8)]
+    events = [after_failure(kind("no"), attempts, RETRYING, 0.5).event for attempts in range(8)]
     assert events == [Event.FAIL] * 7 + [Event.GIVE_UP]
 
 
 def test_with_one_attempt_the_first_failure_is_the_last():
-    assert after_failure(RemoteFailure("no"), 0, DeliverySettings(attempts_max=1), 0.5).event is Event.GIVE_UP
+    assert after_failure(RemoteFailure("no"), 0, Retrying(1, 2.0, 300.0), 0.5).event is Event.GIVE_UP
 
 
 def test_the_wait_doubles_up_to_the_cap():
-    waits = [after_failure(RemoteFailure("no"), attempts, SETTINGS, 1.0).delay_s for attempts in range(7)]
+    waits = [after_failure(RemoteFailure("no"), attempts, RETRYING, 1.0).delay_s for attempts in range(7)]
     assert waits == [2, 4, 8, 16, 32, 64, 128]
     assert back_off_s(9, 2.0, 300.0, 1.0) == 300.0
 

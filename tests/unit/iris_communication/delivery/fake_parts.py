@@ -6,7 +6,7 @@ from collections import defaultdict
 from iris_communication.errors import DeliveryStopped, Effect
 from iris_communication.item import Delivered, Due, Event
 from iris_communication.outbox.attempt import claimed, failed, released
-from iris_communication.outbox.store import Lane
+from iris_communication.outbox.store import Lane, ServerState
 from iris_communication.outbox.view import View
 from tests.unit.iris_communication.outbox.fake_parts import an_item
 
@@ -25,6 +25,9 @@ class FakeKeeper:
         self.answers_claims = True
         self.tells_of_settlements = True
         self.tokens = 0
+        self.servers = self  # whose addresses nobody here asks for
+        self.states = {}
+        self.backlogs = []  # what each claim said of it
         self._published = self._server_changed = lambda *_: None
 
     def accept(self, count=1, server_key=ONE, **facts):
@@ -41,12 +44,23 @@ class FakeKeeper:
             due = [item.due.boot_s for item in items if item.due]
             if items:
                 lanes[key] = Lane(len(items) - len(due), len(due), min(due, default=None))
-        return View(lanes=lanes)
+        return View(lanes=lanes, servers=dict(self.states), last_sequence=self.accepted)
+
+    def known(self, server_key):
+        return None
+
+    def keep_breaker(self, server_key, facts):
+        self.states[server_key] = self.states.get(server_key, ServerState())._replace(breaker=facts)
+
+    def pause(self, server_key, *, paused):
+        self.states[server_key] = self.states.get(server_key, ServerState())._replace(paused=paused)
+        self._server_changed(server_key)
 
     def subscribe(self, published, server_changed=lambda key: None):
         self._published, self._server_changed = published, server_changed
 
-    def claim(self, server_key, limit, reply):
+    def claim(self, server_key, limit, reply, backlog_until=0):
+        self.backlogs.append(backlog_until)
         self.claims.append((server_key, limit, reply))
         if self.answers_claims:
             self.answer_claim(len(self.claims) - 1)

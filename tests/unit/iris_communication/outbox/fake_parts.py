@@ -63,10 +63,10 @@ class FaultyStore:
         if self.lose_answer:
             raise DiskRefuses
 
-    def peek(self, *question):
+    def lanes_of(self, *question):
         if self.unreadable:
             raise DiskRefuses
-        return self._real.peek(*question)
+        return self._real.lanes_of(*question)
 
     def __getattr__(self, name):
         return getattr(self._real, name)

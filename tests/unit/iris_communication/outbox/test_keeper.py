@@ -17,7 +17,7 @@ from iris_communication.errors import (
 )
 from iris_communication.item import Event, State, Take
 from iris_communication.outbox import keeper as keeper_module
-from iris_communication.outbox.messages import Claim, Close, Flush, RetryDead, Settle
+from iris_communication.outbox.messages import Claim, Close, Flush, Order, RetryAll, Settle
 from iris_communication.outbox.spool import Spool
 from iris_communication.settings import Secret, Server
 from tests.unit.iris_communication.outbox import fake_parts
@@ -238,7 +238,7 @@ def test_an_item_given_up_is_dead_and_can_wait_again(outbox, source):
     assert outbox.stats == (1, 0, 1, 0)
     assert [dead.id for dead in outbox.keeper.view.dead] == [receipt.id]
     assert isinstance(receipt.outcome, RemoteRefused)
-    assert outbox.keeper.retry_dead(None) == 1
+    assert outbox.keeper.retry_all() == 1
     assert outbox.stats == (1, 0, 0, 1)
     assert outbox.keeper.view.dead == ()
     (again,) = outbox.claim()
@@ -251,7 +251,7 @@ def test_an_item_given_up_is_dead_and_can_wait_again(outbox, source):
 def test_a_receipt_of_an_item_that_waits_again_has_no_outcome(outbox, source):
     receipt = outbox.accept(source)
     outbox.settle(outbox.claim()[0], Event.GIVE_UP, error=RemoteRefused("no"))
-    outbox.keeper.retry_dead(receipt.id)
+    outbox.keeper.order(Order((receipt.id,), Event.RETRY))
     assert receipt.outcome is None
 
 
@@ -259,21 +259,21 @@ def test_one_dead_item_is_retried_by_its_id_and_an_unknown_id_is_none(outbox, so
     first, second = (outbox.accept(path) for path in sources[:2])
     for item in outbox.claim():
         outbox.settle(item, Event.GIVE_UP, error=RemoteRefused("no"))
-    assert outbox.keeper.retry_dead("never heard of") == 0
-    assert outbox.keeper.retry_dead(second.id) == 1
+    told = outbox.keeper.order(Order(("never heard of", second.id), Event.RETRY))
+    assert told == {"never heard of": "no such item", second.id: ""}
     assert [dead.id for dead in outbox.keeper.view.dead] == [first.id]
 
 
 def test_a_dead_item_without_bytes_cannot_wait_again(outbox, tmp_path):
     outbox.accept(tmp_path / "gone.csv")
-    assert outbox.keeper.retry_dead(None) == 0
+    assert outbox.keeper.retry_all() == 0
     assert outbox.stats == (1, 0, 1, 0)
 
 
 def test_two_who_retry_at_the_same_time_retry_once(outbox, source, sources):
     outbox.accept(source)
     outbox.settle(outbox.claim()[0], Event.GIVE_UP, error=RemoteRefused("no"))
-    one, other = RetryDead(None), RetryDead(None)
+    one, other = RetryAll(), RetryAll()
     in_one_group(outbox, sources[0], one, other)
     alive = lambda: True  # noqa: E731 - the keeper of this test
     assert sorted([one.answer.wait(alive), other.answer.wait(alive)]) == [0, 1]
@@ -511,7 +511,7 @@ def test_while_the_store_is_shut_dead_items_stay_dead_and_the_caller_is_told(out
     with pytest.raises(OutboxStorageError):
         outbox.accept(source)
     with pytest.raises(OutboxStorageError):
-        outbox.keeper.retry_dead(None)
+        outbox.keeper.retry_all()
     outbox.keeper.flush()
     assert outbox.stats == (1, 0, 1, 0)
 

@@ -11,7 +11,7 @@ from iris_communication.item import Delivered, Due, State
 from iris_communication.outbox import ledger
 from iris_communication.outbox.sqlite import QUERIES, SqliteStore
 from iris_communication.outbox.store import Deliver, Insert, Tally, Update
-from iris_communication.testing.store_contract import BOOT_ID, NOW_S, OTHER_SERVER, SERVER, due, make_item
+from iris_communication.testing.store_contract import BOOT_ID, LANE, NOW_S, OTHER_SERVER, SERVER, due, make_item
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_write_that_was_cut_off_is_as_if_it_had_never_begun(store, path, tmp_p
 def test_a_due_time_holds_for_its_own_boot(store):
     hold(store, make_item(1, due=due(100)))
     again = reopened(store)
-    assert again.peek(SERVER, NOW_S, 5) == []
+    assert again.due(SERVER, LANE, NOW_S, 5) == []
     assert again.next_due_s(SERVER) == NOW_S + 100
     again.close()
 
@@ -117,8 +117,8 @@ def test_a_due_time_holds_for_its_own_boot(store):
 def test_after_a_reboot_a_retry_is_due_at_once(store):
     hold(store, make_item(1, due=due(100)), make_item(2))
     again = reopened(store, "second boot")
-    assert [item.sequence for item in again.peek(SERVER, 0.5, 5)] == [1, 2]
-    assert again.peek(SERVER, 0.5, 1)[0].due == Due("second boot", 0.0)
+    (retry,) = again.due(SERVER, LANE, 0.5, 5)
+    assert (retry.sequence, retry.due) == (1, Due("second boot", 0.0))
     again.close()
 
 
@@ -128,9 +128,14 @@ def test_after_a_reboot_a_retry_is_due_at_once(store):
 @pytest.mark.parametrize(
     ("query", "values", "index"),
     [
-        ("peek_fresh", (SERVER, 64), "items_fresh"),
-        ("peek_due", (SERVER, NOW_S, 64), "items_due"),
-        ("next_due", (SERVER,), "items_due"),
+        ("fresh", (SERVER, 0, "", 0, 64), "items_fresh"),
+        ("due", (SERVER, 0, "", NOW_S, 64), "items_due"),
+        ("next_due", (SERVER,), "items_next_due"),
+        ("expired", (NOW_S, 64), "items_expiring"),
+        ("next_expiry", (), "items_expiring"),
+        ("oldest_waiting", (9, 64), "items_owed"),
+        ("lowest_waiting", (64,), "items_lowest"),
+        ("members", ("batch",), "items_batched"),
         ("dead", (20,), "items_dead"),
         ("oldest_accepted", (), "items_owed"),
         ("unfinished", (), "items_owed"),
@@ -159,7 +164,12 @@ def steps(store, ask):
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda store: store.peek(SERVER, NOW_S, 16),
+        lambda store: store.lanes_of(SERVER),
+        lambda store: store.fresh(SERVER, LANE, 0, 16),
+        lambda store: store.due(SERVER, LANE, NOW_S, 16),
+        lambda store: store.expired(NOW_S, 16),
+        lambda store: store.oldest_waiting(9, 16),
+        lambda store: store.lowest_waiting(16),
         lambda store: store.next_due_s(SERVER),
         lambda store: store.oldest_accepted_s(),
         lambda store: store.tally(),
@@ -167,7 +177,7 @@ def steps(store, ask):
         lambda store: store.last_sequence(),
         lambda store: store.state("item-000005"),
     ],
-    ids=["peek", "next_due", "oldest", "tally", "ledger_head", "last_sequence", "state"],
+    ids=["lanes", "fresh", "due", "expired", "oldest_waiting", "lowest_waiting", "next_due", "oldest", "tally", "ledger_head", "last_sequence", "state"],
 )
 def test_what_is_asked_often_costs_the_same_whatever_the_backlog(store, ask):
     hold(store, *(make_item(number) for number in range(1, 51)), *(make_item(n, due=due(-1)) for n in range(51, 101)))
@@ -284,7 +294,8 @@ def test_an_interrupted_creation_leaves_nothing_half_made(path, monkeypatch):
 
 def test_every_statement_has_a_name_and_parses(store):
     for statement in QUERIES.values():
-        store._db.execute(f"EXPLAIN {statement}", [None] * statement.replace("?1", "?", 1).replace("?1", "").count("?"))
+        values = {"server": SERVER} if ":server" in statement else [None] * statement.count("?")
+        store._db.execute(f"EXPLAIN {statement}", values)
 
 
 def test_an_update_of_what_is_gone_changes_nothing(store):

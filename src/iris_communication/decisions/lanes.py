@@ -1,0 +1,112 @@
+"""Which waiting items of one server go next.
+
+The highest priority goes first, but nothing waits for ever. The rules, each a share of the picks:
+- While the highest waiting priority has items, all lower ones together get `lower_share`, one lower priority after
+  the other, so that each is served once in as many of those turns as there are lower priorities.
+- Within a priority, retries that are due get at most every second pick while fresh items wait: a folder full of bad
+  files never blocks the good ones behind them.
+- Of the fresh ones, what came in after an outage gets `new_share` while the backlog is sent: today's results need not
+  wait for yesterday's.
+- Within each of the lists nobody overtakes.
+
+A share of a tenth means nothing to a call that asks for one item. So the rest of each division is carried to the next
+call in `Turns`: ten calls for one item and one call for ten pick the same.
+"""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+
+from iris_communication.item import Item
+
+ROUNDING = 1e-9  # ten tenths are a turn, although they do not quite add up to one
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Of one priority: the items that may go now, in three lists, each in the order it may go. More than the limit of
+    a pick is never needed of any list."""
+
+    priority: int
+    due: Sequence[Item] = ()  # failed before, their wait is over
+    old: Sequence[Item] = ()  # fresh
+    new: Sequence[Item] = ()  # fresh, accepted after the end of the outage whose backlog `old` is
+
+
+@dataclass(frozen=True, slots=True)
+class LaneTurn:
+    """Of one priority: whether its latest pick was a retry, and what `new` has saved up, in picks."""
+
+    retried: bool = False
+    new: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """What the next pick has to know of the earlier ones; the default is right after a restart."""
+
+    lower: float = 0.0  # what the lower priorities have saved up, in picks
+    last_lower: int | None = None  # the priority that had their latest one
+    lanes: Mapping[int, LaneTurn] = field(default_factory=dict)  # by priority, of those that wait
+
+
+def pick(
+    turns: Turns, lanes: Sequence[Candidates], limit: int, lower_share: float, new_share: float
+) -> tuple[list[Item], Turns]:
+    """The next `limit` items (fewer only if fewer wait), in the order they go, and the turns to give to the next call.
+
+    `lanes` has one entry for a priority, the highest first. Shares are from 0 (strictly the higher priority, strictly
+    the backlog first) to 0.5.
+    """
+    assert all(higher.priority > lower.priority for higher, lower in pairwise(lanes))
+    waiting = [_Waiting(lane, turns.lanes.get(lane.priority, LaneTurn())) for lane in lanes]
+    waiting = [lane for lane in waiting if lane]
+    kept = {lane.priority: lane for lane in waiting}
+    lower, last_lower = turns.lower, turns.last_lower
+    picked: list[Item] = []
+    while waiting and len(picked) < limit:
+        lane = waiting[0]
+        if len(waiting) > 1:
+            lower, is_lower = _share(lower, lower_share)
+            if is_lower:
+                lane = _next_lower(waiting[1:], last_lower)
+                last_lower = lane.priority
+        picked.append(lane.take(new_share))
+        if not lane:
+            waiting.remove(lane)
+    return picked, Turns(lower, last_lower, {priority: lane.turn for priority, lane in kept.items()})
+
+
+def _share(saved: float, share: float) -> tuple[float, bool]:
+    """One pick is due: what is saved up after it, and whether it goes to the one who saves."""
+    saved += share
+    return (max(0.0, saved - 1.0), True) if saved >= 1.0 - ROUNDING else (saved, False)
+
+
+def _next_lower(lower: "Sequence[_Waiting]", last: int | None) -> "_Waiting":
+    """The one after `last` on the way down, then from the top again."""
+    return next((lane for lane in lower if last is not None and lane.priority < last), lower[0])
+
+
+class _Waiting:
+    """One priority's lists while a pick is made."""
+
+    def __init__(self, lane: Candidates, turn: LaneTurn) -> None:
+        self.priority = lane.priority
+        self.turn = turn
+        self._due, self._old, self._new = deque(lane.due), deque(lane.old), deque(lane.new)
+
+    def __bool__(self) -> bool:
+        return bool(self._due or self._old or self._new)
+
+    def take(self, new_share: float) -> Item:
+        fresh = bool(self._old or self._new)
+        if self._due and not (fresh and self.turn.retried):
+            self.turn = replace(self.turn, retried=True)
+            return self._due.popleft()
+        saved, is_new = self.turn.new, not self._old
+        if self._old and self._new:
+            saved, is_new = _share(saved, new_share)
+        self.turn = LaneTurn(retried=False, new=saved)
+        return (self._new if is_new else self._old).popleft()

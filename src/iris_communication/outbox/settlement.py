@@ -1,0 +1,36 @@
+"""What the outcome of an attempt makes of its item: one change, with a line for its history where it went wrong."""
+
+from dataclasses import replace
+
+from iris_communication.clock import Clock
+from iris_communication.errors import DeliveryStopped, IrisError
+from iris_communication.item import Due, Event, Item, next_state
+from iris_communication.outbox import attempt, ledger
+from iris_communication.outbox.messages import Settle
+from iris_communication.outbox.orders import ended
+from iris_communication.outbox.store import Deliver, End, Note, Update
+
+
+def settled(settle: Settle, item: Item, head: str, clock: Clock) -> Update | Deliver | End:
+    """`item` as it is on record, under way; `head` is the hash before the ledger line of a delivery."""
+    if settle.event is Event.DELIVER:
+        assert settle.delivered is not None, "a delivery comes with its proof"
+        line = ledger.line(head, ledger.entry(item, settle.delivered))
+        return Deliver(replace(item, state=next_state(item.state, settle.event)), line, item)
+    if settle.event is Event.DROP:
+        return ended(item, Event.DROP, clock.wall_s(), str(settle.error or ""))
+    if settle.event is Event.RELEASE:
+        return Update(attempt.released(item, settle.error, settle.effect), item, _note(settle, item, clock))
+    due = None
+    if settle.event is Event.FAIL:
+        due = Due(clock.boot_id, clock.boot_s() + settle.delay_s)
+    failed = attempt.failed(item, settle.event, settle.error, settle.effect, due)
+    return Update(failed, item, _note(settle, failed, clock), settle.trace)
+
+
+def _note(settle: Settle, item: Item, clock: Clock) -> Note | None:
+    """None where nothing went wrong: it was not begun, or we stopped."""
+    error: IrisError | None = settle.error
+    if error is None or isinstance(error, DeliveryStopped):
+        return None
+    return Note(clock.wall_s(), settle.event, item.attempts, attempt.failure(error))

@@ -1,0 +1,130 @@
+"""What a caller asks for, checked whole and turned into what the keeper is asked.
+
+What could never be delivered as it stands is refused here, before anything is stored; what the request leaves open, the
+rules of the settings fill.
+"""
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from iris_communication.decisions import rules
+from iris_communication.errors import InvalidRequest
+from iris_communication.item import After, Take
+from iris_communication.outbox.messages import Accept, Destination
+from iris_communication.remote_path import remote_path
+from iris_communication.settings import DeliverySettings, Rule, Secret, Server, check_priority
+from iris_communication.sftp_processor import source_path
+
+ServerInfo = str | Mapping[str, Any]  # a configured server's name, or its facts
+Resolve = Callable[[ServerInfo], tuple[Server, Secret]]
+
+
+@dataclass(frozen=True, slots=True)
+class SftpUploadRequest:
+    """One file to deliver. `take="move"` hands the file over: it is unlinked once the outbox holds it.
+
+    `sftp_server_info` may be a list: the file then goes to each of them, and each has a fate of its own. `priority` (-9
+    to 9, higher first), `ttl_s` (seconds after which it is given up as expired), `after_delivery` ("keep", "delete" or
+    "move" of the source, to the folder `move_to`): None leaves it to the rules of DeliverySettings.
+    """
+
+    sftp_server_info: ServerInfo | Sequence[ServerInfo]
+    file_path: "str | os.PathLike[str]"
+    project_settings: str | Mapping[str, Any]
+    folder_type: str
+    take: str = "copy"
+    priority: int | None = None
+    ttl_s: float | None = None
+    after_delivery: str | None = None
+    move_to: "str | os.PathLike[str] | None" = None
+
+
+def accepted(request: SftpUploadRequest, settings: DeliverySettings, resolve: Resolve) -> Accept:
+    """What the keeper is asked. `resolve` gives the address and the secret of one `sftp_server_info`. Raises
+    InvalidRequest, and what `resolve` raises."""
+    source = source_path(request.file_path)
+    check_text("folder_type", request.folder_type)
+    rule = rules.facts(settings.rules.values(), request.folder_type, os.path.basename(source))
+    first, *others = [_destination(resolve(info), source, request) for info in _infos(request.sftp_server_info)]
+    after, move_to = _after(request, rule)
+    priority = request.priority if request.priority is not None else rule.priority
+    return Accept(
+        server=first.server,
+        secret=first.secret,
+        source_path=source,
+        remote_path=first.remote_path,
+        project_settings=_as_stored(request.project_settings),
+        folder_type=request.folder_type,
+        take=_take(request.take),
+        also=tuple(others),
+        priority=0 if priority is None else check_priority(priority),
+        ttl_s=_ttl_s(request.ttl_s, rule.ttl_s, settings.ttl_s),
+        after=after,
+        move_to=move_to,
+    )
+
+
+def _destination(where: tuple[Server, Secret], source: str, request: SftpUploadRequest) -> Destination:
+    server, secret = where
+    return Destination(server, secret, remote_path(server, source, request.project_settings, request.folder_type))
+
+
+def _infos(info: ServerInfo | Sequence[ServerInfo]) -> Sequence[ServerInfo]:
+    if isinstance(info, (str, Mapping)):
+        return [info]
+    if not isinstance(info, Sequence) or not info:
+        raise InvalidRequest(
+            f"sftp_server_info is a {type(info).__name__}: expected a mapping, a server's name, or a list of these"
+        )
+    return info
+
+
+def _after(request: SftpUploadRequest, rule: Rule) -> tuple[After, str]:
+    """What becomes of the source, and the folder it is moved to."""
+    said = request.after_delivery if request.after_delivery is not None else rule.after_delivery
+    try:
+        after = After(said or "keep")
+    except ValueError:
+        raise InvalidRequest(f"after_delivery is {said!r}: expected 'keep', 'delete' or 'move'") from None
+    folder = request.move_to if request.move_to is not None else rule.move_to
+    if after is not After.MOVE:
+        return after, ""
+    if not folder:
+        raise InvalidRequest("after_delivery is 'move', so move_to has to name a folder")
+    return after, source_path(folder)
+
+
+def _ttl_s(*words: float | None) -> float | None:
+    """The first that says anything."""
+    said = next((word for word in words if word is not None), None)
+    if said is not None and (isinstance(said, bool) or not isinstance(said, (int, float)) or not said > 0):
+        raise InvalidRequest(f"ttl_s is {said!r}: expected a number above 0")
+    return said
+
+
+def check_text(name: str, value: Any) -> None:
+    try:
+        value.encode()
+    except (AttributeError, UnicodeError):
+        raise InvalidRequest(f"{name} is {value!r}: expected a text") from None
+
+
+def _take(take: str) -> Take:
+    try:
+        return Take(take)
+    except ValueError:
+        raise InvalidRequest(f"take is {take!r}: expected 'copy' or 'move'") from None
+
+
+def _as_stored(project_settings: str | Mapping[str, Any]) -> dict[str, Any]:
+    facts = {"project": project_settings} if isinstance(project_settings, str) else dict(project_settings)
+    try:
+        json.dumps(facts)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequest(
+            f"project_settings cannot be stored: {error}; use texts, numbers, lists, mappings"
+        ) from None
+    return facts
