@@ -185,7 +185,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def retry_the_dead(self):
         dead = self.in_state("dead")
         try:
-            assert self.on_loop(self.keeper.retry_dead, None) == len(dead)
+            assert self.on_loop(self.keeper.retry_all) == len(dead)
         except OutboxStorageError:
             assert self.disk.full
             return

@@ -57,7 +57,7 @@ def test_a_keeper_that_forgets_what_it_accepted_is_found_out(monkeypatch):
 
 
 def test_a_server_that_shows_half_a_file_is_found_out(monkeypatch):
-    def renames_half(self, old, new):
+    def renames_half(self, old, new, **_):
         if old in self.files:
             self.files[new] = self.files.pop(old)[:1] + b"?"
         return MemoryServer._stat(self, new)

@@ -309,7 +309,8 @@ class World:
         try:
             for server in self.servers:
                 self.process.keeper.remember(server, SECRET, None)
-            self.process.keeper.retry_dead(None)
+                self.process.keeper.pause(server.key, paused=False)
+            self.process.keeper.retry_all()
         except Killed as killed:
             self.kill(str(killed))
         except IrisError as error:

@@ -28,6 +28,7 @@ from iris_communication.outbox.messages import (
     Remember,
     RetryAll,
     Settle,
+    SettleTogether,
 )
 from iris_communication.outbox.orders import carried_out, ended
 from iris_communication.outbox.receipt import Receipt
@@ -104,6 +105,9 @@ class Desk:
         """Raises IrisError when it cannot be carried out, now or ever; then nothing of it is in the group."""
         if isinstance(message, Settle):
             self._prepare_settle(message, group)
+        elif isinstance(message, SettleTogether):
+            for settle in message.settles:
+                self._prepare_settle(settle, group)
         elif isinstance(message, Accept):
             self._prepare_accept(message, group)
         elif isinstance(message, Claim):
@@ -143,7 +147,7 @@ class Desk:
                 self._servers.remember(server, secret, name)
             return
         self._servers.remember(server, secret, name)
-        kept = self._recorder.view.servers.get(server.key, ServerState()).breaker
+        kept = self._server_state(server.key, group).breaker
         if kept is not None and kept.get("state") == BreakerState.HELD.value:
             self._set_server(server.key, group, breaker=None)
         self._server_changed(server.key)
@@ -218,8 +222,10 @@ class Desk:
 
     def _set_server(self, server_key: str, group: Group, **facts: Any) -> None:
         """One change a group, of what it already says: the rest of a server's facts stays as it is."""
-        known = group.servers.get(server_key) or self._recorder.view.servers.get(server_key, ServerState())
-        group.servers[server_key] = known._replace(**facts)
+        group.servers[server_key] = self._server_state(server_key, group)._replace(**facts)
+
+    def _server_state(self, server_key: str, group: Group) -> ServerState:
+        return group.servers.get(server_key) or self._recorder.view.servers.get(server_key, ServerState())
 
     def told(self, settle: Settle) -> None:
         """After the commit: the bytes of a delivered item are not ours any more, and whoever waits is told."""

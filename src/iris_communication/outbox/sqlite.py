@@ -38,6 +38,8 @@ from iris_communication.outbox.store import (
 )
 
 SCHEMA_VERSION = 2
+HISTORY_OF_ONE = 50  # lines kept of one item
+HISTORY_MAX = 200_000  # lines kept of all
 MIGRATIONS = {1: "from_1_to_2.sql"}  # by the version each begins with
 
 
@@ -67,6 +69,7 @@ class SqliteStore:
             with self._errors("open"):
                 self._prepare()
                 self._forget_other_boots(boot_id, boot_s, wall_s)
+                self._db.execute(QUERIES["trim_all_history"], (HISTORY_MAX,))
         except BaseException:
             self._db.close()
             raise
@@ -136,6 +139,7 @@ class SqliteStore:
         if note is not None:
             error = json.dumps(row.failure(note.error)) if note.error else None
             self._db.execute(QUERIES["insert_history"], (item_id, note.at_s, note.event.value, note.attempt, error))
+            self._db.execute(QUERIES["trim_history"], (item_id, item_id, HISTORY_OF_ONE))
 
     def lanes_of(self, server_key: str) -> list[LaneKey]:
         with self._errors("read"):
@@ -170,7 +174,7 @@ class SqliteStore:
         return self._one("owed_bytes")  # type: ignore[no-any-return]  # the column's type
 
     def lanes(self) -> dict[str, Lane]:
-        return {key: Lane(fresh, retrying, due_s) for key, fresh, retrying, due_s in self._all("lanes")}
+        return {key: Lane(*facts) for key, *facts in self._all("lanes")}
 
     def next_due_s(self, server_key: str) -> float | None:
         return self._one("next_due", server_key)  # type: ignore[no-any-return]  # the column's type

@@ -58,6 +58,9 @@ CREATE TABLE traces (
     id   TEXT PRIMARY KEY,
     text TEXT NOT NULL
 ) STRICT;
+CREATE TRIGGER trace_delete AFTER DELETE ON items WHEN OLD.last_error IS NOT NULL BEGIN
+    DELETE FROM traces WHERE id = OLD.id;
+END;
 
 CREATE TABLE server_states (
     server_key TEXT PRIMARY KEY,

@@ -29,6 +29,15 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 -- insert_history --
 INSERT INTO history (id, at_s, event, attempt, error) VALUES (?, ?, ?, ?, ?);
 
+-- trim_history --
+-- The latest of one item: an outage of a month is told by its end.
+DELETE FROM history
+WHERE id = ? AND number <= (SELECT number FROM history WHERE id = ? ORDER BY number DESC LIMIT 1 OFFSET ?);
+
+-- trim_all_history --
+-- Of everything that ever went wrong the latest.
+DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?;
+
 -- insert_trace --
 INSERT INTO traces (id, text) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET text = excluded.text;
 
@@ -114,8 +123,9 @@ SELECT * FROM items WHERE state = 'waiting' ORDER BY priority, sequence LIMIT ?;
 SELECT coalesce(sum(size_bytes), 0) FROM items;
 
 -- lanes --
--- Per server: never failed, failed, first retry due.
-SELECT server_key, sum(due_boot_s IS NULL), sum(due_boot_s IS NOT NULL), min(due_boot_s)
+-- Per server: never failed, failed, first retry due, of the first those that may travel together.
+SELECT server_key, sum(due_boot_s IS NULL), sum(due_boot_s IS NOT NULL), min(due_boot_s),
+       sum(due_boot_s IS NULL AND batch <> '')
 FROM items WHERE state = 'waiting' GROUP BY server_key;
 
 -- next_due --

@@ -121,6 +121,9 @@ CREATE TABLE traces (
     id   TEXT PRIMARY KEY,
     text TEXT NOT NULL
 ) STRICT;
+CREATE TRIGGER trace_delete AFTER DELETE ON items WHEN OLD.last_error IS NOT NULL BEGIN
+    DELETE FROM traces WHERE id = OLD.id;
+END;
 
 -- What is known of a server beside its address: facts that outlive a restart.
 CREATE TABLE server_states (

@@ -752,12 +752,15 @@ def test_details_tell_link_reason_and_what_to_do():
         await turns()
         assert line.lane == {
             "link": "up",
+            "paused": False,
+            "held_back": None,
             "since_s": line.clock.wall_s(),
             "reason": None,
             "hint": None,
             "waiting": 4,
             "in_flight": 3,
             "retry_in_s": None,
+            "health": None,
         }
         line.clock.advance(5.0)
         carrier.fail(ConnectionRefused("nothing listens there"))

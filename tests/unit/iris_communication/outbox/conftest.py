@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.iris_communication.outbox.fake_parts import open_keeper, write
+
 IN_MEMORY = Path("/dev/shm")
 
 
@@ -15,3 +17,24 @@ def tmp_path(tmp_path):
         return
     with tempfile.TemporaryDirectory(dir=IN_MEMORY, prefix="iris-test-") as folder:
         yield Path(folder)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "outbox"
+
+
+@pytest.fixture
+def outbox(folder):
+    with open_keeper(folder) as opened:
+        yield opened
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write(tmp_path / "a.csv")
+
+
+@pytest.fixture
+def sources(tmp_path):
+    return [write(tmp_path / f"{number:02}.csv") for number in range(20)]

@@ -35,7 +35,7 @@ class FaultyStore:
     """
 
     def __init__(self, folder, clock):
-        self._open = lambda: SqliteStore(folder / "outbox.db", clock.boot_id)
+        self._open = lambda: SqliteStore(folder / "outbox.db", clock.boot_id, clock.boot_s(), clock.wall_s())
         self._real = self._open()
         self.commits = []
         self.on_commit = lambda changes: None
@@ -75,11 +75,11 @@ class FaultyStore:
 class OpenKeeper:
     """A keeper on a folder, with the parts it uses in reach of the test."""
 
-    def __init__(self, folder, max_queue_size=100, clock=None):
+    def __init__(self, folder, max_queue_size=100, clock=None, limits=None, settings=None):
         self.folder = Path(folder)
         self.clock = clock or FakeClock()
         self.store = None
-        self.keeper = Keeper(self.folder, self._open_store, self.clock, max_queue_size)
+        self.keeper = Keeper(self.folder, self._open_store, self.clock, max_queue_size, limits, settings)
         self.keeper.open()
 
     def _open_store(self):
@@ -92,13 +92,13 @@ class OpenKeeper:
     def stats(self):
         return self.keeper.view.stats
 
-    def accept(self, path, take=Take.COPY, server=SERVER, secret=SECRET, remote_path=None):
-        return self.keeper.accept(accept_of(path, take, server, secret, remote_path))
+    def accept(self, path, take=Take.COPY, server=SERVER, secret=SECRET, remote_path=None, **facts):
+        return self.keeper.accept(accept_of(path, take, server, secret, remote_path, **facts))
 
-    def claim(self, limit=100, server=SERVER):
+    def claim(self, limit=100, server=SERVER, backlog_until=0):
         """What the keeper hands out, as the worker gets it."""
         told, found = threading.Event(), []
-        self.keeper.claim(server.key, limit, lambda items: (found.extend(items), told.set()))
+        self.keeper.claim(server.key, limit, lambda items: (found.extend(items), told.set()), backlog_until)
         assert told.wait(LONG_S), "the keeper never answered a claim"
         return found
 
@@ -112,8 +112,16 @@ class OpenKeeper:
     def recorded(self):
         """Id -> state, as the database has it."""
         with self._reading() as database:
-            rows = database.execute("SELECT id, state FROM items UNION ALL SELECT id, 'delivered' FROM ledger")
+            rows = database.execute(
+                "SELECT id, state FROM items UNION ALL SELECT id, 'delivered' FROM ledger"
+                " UNION ALL SELECT id, state FROM ended"
+            )
             return dict(rows.fetchall())
+
+    def asked(self, question, *values):
+        """Rows of the database, as anybody beside the keeper reads them."""
+        with self._reading() as database:
+            return database.execute(question, values).fetchall()
 
     def ledger(self):
         with self._reading() as database:
@@ -141,7 +149,7 @@ def open_keeper(folder, **options):
         opened.close()
 
 
-def accept_of(path, take=Take.COPY, server=SERVER, secret=SECRET, remote_path=None):
+def accept_of(path, take=Take.COPY, server=SERVER, secret=SECRET, remote_path=None, **facts):
     return Accept(
         server=server,
         secret=secret,
@@ -150,6 +158,7 @@ def accept_of(path, take=Take.COPY, server=SERVER, secret=SECRET, remote_path=No
         project_settings={"project": "line-1"},
         folder_type="model",
         take=take,
+        **facts,
     )
 
 

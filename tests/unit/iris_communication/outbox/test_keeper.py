@@ -17,6 +17,7 @@ from iris_communication.errors import (
 )
 from iris_communication.item import Event, State, Take
 from iris_communication.outbox import keeper as keeper_module
+from iris_communication.outbox.claims import CLAIM_MAX_ON_A_FULL_DISK
 from iris_communication.outbox.messages import Claim, Close, Flush, Order, RetryAll, Settle
 from iris_communication.outbox.spool import Spool
 from iris_communication.settings import Secret, Server
@@ -42,22 +43,6 @@ def _soon(monkeypatch):
     monkeypatch.setattr(keeper_module, "STORE_RETRY_S", 0.01)
 
 
-@pytest.fixture
-def outbox(tmp_path):
-    with open_keeper(tmp_path / "outbox") as opened:
-        yield opened
-
-
-@pytest.fixture
-def source(tmp_path):
-    return write(tmp_path / "a.csv")
-
-
-@pytest.fixture
-def sources(tmp_path):
-    return [write(tmp_path / f"{number:02}.csv") for number in range(20)]
-
-
 # -- a group is one commit -------------------------------------------------------------------------------------------
 
 
@@ -77,7 +62,7 @@ def test_what_comes_in_during_a_commit_is_one_group_and_one_commit(outbox, sourc
 def test_what_is_accepted_together_is_one_commit_and_each_is_answered(outbox, sources):
     receipts = outbox.keeper.accept_all([accept_of(path) for path in sources])
     assert [len(changes) for changes in outbox.store.commits] == [len(sources)]
-    assert outbox.recorded() == {receipt.id: "waiting" for receipt in receipts}
+    assert outbox.recorded() == {receipt.id: "waiting" for (receipt,) in receipts}
 
 
 def test_of_what_is_accepted_together_only_what_there_is_no_room_for_is_refused(tmp_path, sources):
@@ -576,7 +561,7 @@ def test_a_message_that_fails_in_an_unforeseen_way_harms_no_other_of_its_group(
     )
     with pytest.raises(OutboxStorageError, match="went wrong"):
         bad.answer.wait(lambda: True)
-    assert good.answer.wait(lambda: True).id
+    assert good.answer.wait(lambda: True)[0].id
     flush.answer.wait(lambda: True)
     assert claimed.wait(LONG_S)
     assert outbox.stats == (3, 1, 0, 2)
@@ -703,7 +688,7 @@ def test_on_a_full_disk_claims_are_small(outbox, sources, monkeypatch):
     monkeypatch.setattr(os, "posix_fallocate", no_room)
     outbox.store.on_commit = commits_need_room(outbox)
     assert outbox.claim() == []
-    assert len(outbox.claim()) == keeper_module.CLAIM_MAX_ON_A_FULL_DISK
+    assert len(outbox.claim()) == CLAIM_MAX_ON_A_FULL_DISK
 
 
 def test_an_outbox_whose_disk_is_full_opens_on_its_reserve(tmp_path, source, monkeypatch):

@@ -1,0 +1,174 @@
+"""What a worker knows of a server that outlives it: its breaker, a pause, and what an outage has left."""
+
+import asyncio
+import contextlib
+
+from iris_communication.delivery.worker import Worker
+from iris_communication.errors import AuthenticationFailed, LinkLost, RemoteFailure
+from iris_communication.item import Event
+from iris_communication.outbox.store import ServerState
+from iris_communication.settings import DeliverySettings, Rule
+from iris_communication.testing.clock import FakeClock
+from tests.unit.iris_communication.delivery.fake_parts import ONE, FakeCarrier, FakeKeeper, turns
+from tests.unit.iris_communication.outbox.fake_parts import LONG_S
+
+SETTINGS = DeliverySettings(
+    attempts_max=3,
+    breaker_base_s=10.0,
+    breaker_cap_s=60.0,
+    retry_base_s=4.0,
+    rules={"evidence": Rule(folder_type="evidence", attempts_max=1), "slow": Rule(pattern="3.csv", retry_base_s=100.0)},
+)
+
+
+class Machine:
+    """What a restart leaves: the clock, and what the keeper knows."""
+
+    def __init__(self):
+        self.clock = FakeClock()
+        self.keeper = FakeKeeper(self.clock)
+
+    @contextlib.asynccontextmanager
+    async def process(self, slots=3, *, connected=True):
+        carrier = FakeCarrier(slots)
+        if not connected:
+            carrier.unconnected.add(ONE)
+        worker = Worker(self.keeper, carrier, SETTINGS, self.clock, luck=lambda: 0.5)
+        task = asyncio.get_running_loop().create_task(worker.run())
+        await turns()
+        try:
+            yield worker, carrier
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def pass_time(self, worker, seconds):
+        self.clock.advance(seconds)
+        worker.wake()
+        await turns()
+
+
+def run(story):
+    asyncio.run(asyncio.wait_for(story(Machine()), LONG_S))
+
+
+def test_a_server_that_was_down_is_asked_by_the_next_process_no_sooner_than_by_this_one():
+    async def story(machine):
+        machine.keeper.accept(5)
+        async with machine.process() as (worker, carrier):
+            carrier.fail(LinkLost("gone"))
+            await turns()
+        assert machine.keeper.states[ONE].breaker["state"] == "open"
+        async with machine.process() as (worker, carrier):
+            assert carrier.started == []
+            assert worker.details()[ONE]["reason"] == "gone"
+            await machine.pass_time(worker, 7.0)
+            assert carrier.started == []
+            await machine.pass_time(worker, 1.0)  # 10 s, of which a random quarter is left out
+            assert len(carrier.started) == 1
+            carrier.deliver()
+            await turns()
+            assert machine.keeper.states[ONE].breaker is None
+
+    run(story)
+
+
+def test_a_refused_login_waits_for_a_person_over_any_number_of_restarts():
+    async def story(machine):
+        machine.keeper.accept()
+        async with machine.process() as (_, carrier):
+            carrier.fail(AuthenticationFailed("refused"))
+            await turns()
+        for _ in range(5):
+            async with machine.process() as (worker, carrier):
+                await machine.pass_time(worker, 86_400.0)
+                assert carrier.started == []
+        async with machine.process() as (_, carrier):
+            machine.keeper.pause(ONE, paused=False)
+            await turns()
+            assert len(carrier.started) == 1
+
+    run(story)
+
+
+def test_a_process_that_dies_while_it_connects_is_remembered_to_have_knocked():
+    async def story(machine):
+        machine.keeper.accept()
+        async with machine.process(connected=False) as (_, carrier):
+            assert len(carrier.started) == 1
+            killed = dict(machine.keeper.states)
+        machine.keeper.states = killed  # nobody was told how it ended
+        async with machine.process() as (worker, carrier):
+            assert carrier.started == []
+            await machine.pass_time(worker, 10.0)
+            assert len(carrier.started) == 1
+
+    run(story)
+
+
+def test_a_paused_server_is_sent_nothing_until_it_is_resumed():
+    async def story(machine):
+        machine.keeper.states[ONE] = ServerState(paused=True)
+        machine.keeper.accept(5)
+        async with machine.process() as (worker, carrier):
+            await machine.pass_time(worker, 3600.0)
+            assert carrier.started == machine.keeper.claims == []
+            assert worker.details()[ONE]["paused"]
+            machine.keeper.pause(ONE, paused=False)
+            await turns()
+            assert len(carrier.started) == 3
+            assert not worker.details()[ONE]["paused"]
+
+    run(story)
+
+
+def test_what_is_claimed_when_a_pause_begins_goes_back_and_what_is_under_way_is_finished():
+    async def story(machine):
+        machine.keeper.accept(6)
+        async with machine.process() as (_, carrier):
+            machine.keeper.pause(ONE, paused=True)
+            await turns()
+            carrier.deliver()
+            await turns()
+            became = machine.keeper.what_became()
+            assert [became[f"item-{number}"] for number in (1, 2, 3)] == [[Event.DELIVER]] * 3
+            assert len(machine.keeper.waiting[ONE]) == 3
+            assert carrier.carrying == {}
+
+    run(story)
+
+
+def test_what_was_there_at_the_start_and_what_an_outage_left_is_the_backlog():
+    async def story(machine):
+        machine.keeper.accept(2)
+        async with machine.process(slots=1) as (worker, carrier):
+            assert machine.keeper.backlogs[-1] == 2
+            machine.keeper.accept(5)
+            carrier.deliver()
+            await turns()
+            carrier.fail(LinkLost("gone"))
+            await turns()
+            machine.keeper.accept(3)
+            await machine.pass_time(worker, 60.0)
+            carrier.deliver()
+            await turns()
+            await machine.pass_time(worker, 1.0)
+            assert machine.keeper.backlogs[-1] == 10
+
+    run(story)
+
+
+def test_how_often_a_file_is_tried_is_the_word_of_its_rule():
+    async def story(machine):
+        machine.keeper.accept(folder_type="evidence")
+        machine.keeper.accept(2)
+        async with machine.process() as (_, carrier):
+            carrier.fail(RemoteFailure("no"))
+            await turns()
+        first, second, third = machine.keeper.settled[:3]
+        assert first.event is Event.GIVE_UP
+        assert (second.event, second.delay_s) == (Event.FAIL, 2.0)
+        assert (third.event, third.delay_s) == (Event.FAIL, 50.0)
+
+    run(story)
