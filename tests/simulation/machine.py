@@ -91,12 +91,12 @@ class Disk:
 class DiskStore:
     """The real store on the simulated disk."""
 
-    def __init__(self, disk, path, boot_id):
+    def __init__(self, disk, path, clock):
         disk.step("open the store")
         if disk.failing:
             disk.refuse("open the store")
         self._disk = disk
-        self._real = SqliteStore(path, boot_id)
+        self._real = SqliteStore(path, clock.boot_id, clock.boot_s(), clock.wall_s())
 
     def commit(self, changes):
         self._disk.step("commit begins")
@@ -182,7 +182,7 @@ class SteppedKeeper(Keeper):
         self.dead = False
 
     def _opened_store(self, disk, clock):
-        store = DiskStore(disk, disk.folder / "outbox" / "outbox.db", clock.boot_id)
+        store = DiskStore(disk, disk.folder / "outbox" / "outbox.db", clock)
         self._stores.append(store)
         return store
 

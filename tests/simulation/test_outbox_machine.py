@@ -6,6 +6,7 @@ any two steps. What failed is printed as the steps that led to it.
 
 import asyncio
 import contextlib
+import math
 import shutil
 import tempfile
 from pathlib import Path
@@ -16,9 +17,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from iris_communication.errors import OutboxFull, OutboxStorageError, RemoteFailure, SourceMissing
-from iris_communication.item import Delivered, Event, Take
+from iris_communication.item import Delivered, Event, State, Take
 from iris_communication.outbox import ledger
-from iris_communication.outbox.messages import Accept, Settle
+from iris_communication.outbox.messages import Accept, Order, Settle
 from iris_communication.outbox.recovery import recover
 from iris_communication.settings import Secret, Server
 from tests.simulation.machine import Disk, Killed, MachineClock, SteppedKeeper
@@ -27,10 +28,12 @@ SERVERS = [Server("one.example", "iris"), Server("two.example", "iris")]
 SECRET = Secret(password="open sesame")
 OUTBOX_MAX = 6
 DELAY_S = 50.0
+FOR_GOOD = ("delivered", "dropped", "expired", "cancelled")
 
 
 class OutboxMachine(RuleBasedStateMachine):
-    """The model: `state` is what each accepted id is now, `due_s` when a failed one may be claimed again."""
+    """The model: `state` is what each accepted id is now, `due_s` when a failed one may be claimed again, `expires_s`
+    when one that waits is given up."""
 
     def __init__(self):
         super().__init__()
@@ -42,11 +45,13 @@ class OutboxMachine(RuleBasedStateMachine):
         self.state = {}
         self.attempts = {}
         self.due_s = {}
+        self.expires_s = {}
+        self.lives = {}  # wall time of acceptance and time to live: all that a reboot leaves to go by
         self.server_of = {}
         self.claimed = {}
         self.delivered = []  # ids, in order
         self.sources = 0
-        self.queued = self.uploaded = 0  # since this process began
+        self.queued = self.uploaded = self.ended = 0  # since this process began
         self.keeper = None
         self.start()
 
@@ -66,8 +71,9 @@ class OutboxMachine(RuleBasedStateMachine):
         for item_id, state in self.state.items():
             if state == "in_flight":
                 self.state[item_id] = "waiting"
-        self.queued = sum(state != "delivered" for state in self.state.values())
-        self.uploaded = 0
+        self.queued = sum(state not in FOR_GOOD for state in self.state.values())
+        self.uploaded = self.ended = 0
+        self.step()
 
     def on_loop(self, call, *arguments):
         """The keeper asks for the running loop to set its timers; here every step is made by hand."""
@@ -77,12 +83,12 @@ class OutboxMachine(RuleBasedStateMachine):
         finally:
             asyncio._set_running_loop(None)
 
-    def accept_of(self, server, take, exists=True):
+    def accept_of(self, server, take, exists=True, **facts):
         path = self.folder / f"{self.sources}.csv"
         self.sources += 1
         if exists:
             path.write_bytes(b"%d" % self.sources)
-        return path, Accept(server, SECRET, str(path), f"/in/{path.name}", {}, "model", take)
+        return path, Accept(server, SECRET, str(path), f"/in/{path.name}", {}, "model", take, **facts)
 
     def in_state(self, *states):
         return sorted(item_id for item_id, state in self.state.items() if state in states)
@@ -92,12 +98,29 @@ class OutboxMachine(RuleBasedStateMachine):
         self.on_loop(self.keeper.step)
         if self.keeper.unfinished:
             self.on_loop(self.keeper.step)
+        self.expire()
 
     # -- rules
 
-    @rule(server=st.sampled_from(SERVERS), take=st.sampled_from(Take))
-    def accept(self, server, take):
-        path, accept = self.accept_of(server, take)
+    def expire(self):
+        """What is over goes with the next thing the keeper does, unless its disk refuses that."""
+        for item_id in self.in_state("waiting"):
+            if self.expires_s.get(item_id, math.inf) <= self.clock.boot_s():
+                recorded = self.keeper.store.state(item_id)
+                assert recorded == "expired" or self.disk.full or self.keeper.unfinished
+                if recorded == "expired":
+                    self.state[item_id] = "expired"
+                    self.ended += 1
+
+    @rule(
+        server=st.sampled_from(SERVERS),
+        take=st.sampled_from(Take),
+        priority=st.sampled_from([-1, 0, 0, 3]),
+        ttl_s=st.sampled_from([None, None, DELAY_S / 2]),
+    )
+    def accept(self, server, take, priority, ttl_s):
+        path, accept = self.accept_of(server, take, priority=priority, ttl_s=ttl_s)
+        self.step()
         full = len(self.in_state("waiting", "in_flight")) >= OUTBOX_MAX
         try:
             receipt = self.on_loop(self.keeper.accept, accept)
@@ -113,6 +136,9 @@ class OutboxMachine(RuleBasedStateMachine):
             self.state[receipt.id] = "waiting"
             self.attempts[receipt.id] = 0
             self.server_of[receipt.id] = server.key
+            if ttl_s is not None:
+                self.expires_s[receipt.id] = self.clock.boot_s() + ttl_s
+                self.lives[receipt.id] = (self.clock.wall_s(), ttl_s)
             self.queued += 1
 
     @precondition(lambda self: not self.disk.full and len(self.in_state("waiting", "in_flight")) < OUTBOX_MAX)
@@ -128,6 +154,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(server=st.sampled_from(SERVERS), limit=st.integers(1, 4))
     def claim(self, server, limit):
+        self.step()
         found = []
         self.on_loop(self.keeper.claim, server.key, limit, found.extend)
         self.step()
@@ -183,6 +210,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule()
     def retry_the_dead(self):
+        self.step()
         dead = self.in_state("dead")
         try:
             assert self.on_loop(self.keeper.retry_all) == len(dead)
@@ -191,6 +219,35 @@ class OutboxMachine(RuleBasedStateMachine):
             return
         for item_id in dead:
             self.state[item_id], self.attempts[item_id] = "waiting", 0
+        self.step()
+
+    @precondition(lambda self: self.state)
+    @rule(data=st.data(), event=st.sampled_from([Event.DROP, Event.CANCEL]))
+    def give_up_by_hand(self, data, event):
+        item_id = data.draw(st.sampled_from(sorted(self.state)))
+        self.step()
+        may = self.state[item_id] in ("waiting", "dead", "dead for good")
+        try:
+            told = self.on_loop(self.keeper.order, Order((item_id,), event, reason="by hand"))
+        except OutboxStorageError:
+            assert self.disk.full
+            return
+        assert (told == {item_id: ""}) == may
+        if may:
+            self.state[item_id] = {Event.DROP: "dropped", Event.CANCEL: "cancelled"}[event]
+            self.ended += 1
+
+    @precondition(lambda self: self.state)
+    @rule(data=st.data(), priority=st.integers(-9, 9))
+    def change_a_priority(self, data, priority):
+        item_id = data.draw(st.sampled_from(sorted(self.state)))
+        self.step()
+        may = self.state[item_id] in ("waiting", "dead", "dead for good")
+        with contextlib.suppress(OutboxStorageError):
+            told = self.on_loop(self.keeper.order, Order((item_id,), priority=priority))
+            assert (told == {item_id: ""}) == may
+            if may:
+                assert self.keeper.store.item(item_id).priority == priority
 
     @rule()
     def crash_and_come_back(self):
@@ -221,6 +278,9 @@ class OutboxMachine(RuleBasedStateMachine):
         self.disk.lose_power()
         self.clock.reboot()
         self.due_s.clear()
+        for item_id, (accepted_s, ttl_s) in self.lives.items():
+            left_s = min(ttl_s, max(0.0, accepted_s + ttl_s - self.clock.wall_s()))
+            self.expires_s[item_id] = self.clock.boot_s() + left_s
         self.start()
 
     @rule(seconds=st.sampled_from([-86_400.0 * 30, -1.0, 3600.0, 86_400.0 * 30]))
@@ -250,16 +310,24 @@ class OutboxMachine(RuleBasedStateMachine):
         recorded = {
             item.id: item.state.value for item in (*self.keeper.store.unfinished(), *self.keeper.store.dead(999))
         }
-        owed = {id_: state.removesuffix(" for good") for id_, state in self.state.items() if state != "delivered"}
+        owed = {id_: state.removesuffix(" for good") for id_, state in self.state.items() if state not in FOR_GOOD}
         assert recorded == owed
-        for item_id in self.delivered:
-            assert self.keeper.store.state(item_id) == "delivered"
+        for item_id in self.in_state(*FOR_GOOD):
+            assert self.keeper.store.state(item_id) == self.state[item_id]
+
+    @invariant()
+    def every_id_is_counted_in_exactly_one_state(self):
+        tally = self.keeper.store.tally()
+        assert tally._asdict() == {
+            state.value: len(self.in_state(state.value, f"{state.value} for good")) for state in State
+        }
+        assert sum(tally) == self.keeper.store.last_sequence()
 
     @invariant()
     def the_numbers_agree(self):
         stats, dead = self.keeper.view.stats, len(self.in_state("dead", "dead for good"))
         queue_size = len(self.in_state("waiting", "in_flight"))
-        assert stats == (self.queued, self.uploaded, dead, queue_size)
+        assert stats == (self.queued, self.uploaded, dead + self.ended, queue_size)
         assert stats.total_queued == stats.total_uploaded + stats.total_failed + stats.queue_size
 
     @invariant()
