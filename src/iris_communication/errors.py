@@ -202,8 +202,8 @@ class AuthenticationFailed(IrisError):
     scope = Scope.SERVER
     retry = Retry.AFTER_OPERATOR
     default_hint = (
-        "correct the user name, password or key and pass the server again, or resume it (iris queue resume) once it is "
-        "mended over there; nothing is tried until then"
+        "correct the user name, password or key and pass the server again; mended on the server's side, resume it "
+        "(iris queue resume). Nothing is tried until then"
     )
 
 

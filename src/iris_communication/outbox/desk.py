@@ -147,9 +147,7 @@ class Desk:
                 self._servers.remember(server, secret, name)
             return
         self._servers.remember(server, secret, name)
-        kept = self._server_state(server.key, group).breaker
-        if kept is not None and kept.get("state") == BreakerState.HELD.value:
-            self._set_server(server.key, group, breaker=None)
+        self._release(server.key, group)
         self._server_changed(server.key)
 
     def _prepare_claim(self, claim: Claim, group: Group) -> None:
@@ -212,6 +210,8 @@ class Desk:
 
     def _prepare_pause(self, pause: Pause, group: Group) -> None:
         self._set_server(pause.server_key, group, paused=pause.paused)
+        if not pause.paused:
+            self._release(pause.server_key, group)
 
         def done() -> None:
             if not pause.paused:
@@ -219,6 +219,12 @@ class Desk:
             pause.answer.give(None)
 
         group.then(done, pause.answer.give)
+
+    def _release(self, server_key: str, group: Group) -> None:
+        """What waits for a person may be tried again, also by a worker that is yet to look."""
+        kept = self._server_state(server_key, group).breaker
+        if kept is not None and kept.get("state") == BreakerState.HELD.value:
+            self._set_server(server_key, group, breaker=None)
 
     def _set_server(self, server_key: str, group: Group, **facts: Any) -> None:
         """One change a group, of what it already says: the rest of a server's facts stays as it is."""

@@ -82,6 +82,12 @@ def test_resuming_tells_whoever_delivers(outbox):
     assert told == [KEY]
 
 
+def test_resuming_releases_what_waits_for_a_person_also_while_nothing_delivers(outbox):
+    outbox.keeper.keep_breaker(KEY, HELD)
+    outbox.keeper.pause(KEY, paused=False)
+    assert breaker(outbox) is None
+
+
 def test_how_an_account_is_treated_is_the_latest_word_whatever_the_folder(outbox):
     servers = outbox.keeper.servers
     outbox.keeper.remember(dataclasses.replace(SERVER, remote_directory="/a"), SECRET, None)
