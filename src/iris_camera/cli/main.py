@@ -10,6 +10,9 @@ from iris_camera.cli.model import application as model
 from iris_camera.cli.outbox import application as outbox
 from iris_camera.cli.queue import application as queue
 from iris_camera.cli.run import run
+from iris_camera.cli.send import send
+from iris_camera.cli.unpack import unpack
+from iris_camera.cli.watch import watch
 
 application = typer.Typer(
     name="iris",
@@ -22,6 +25,9 @@ application.command()(demo)
 application.command()(run)
 application.command()(check)
 application.command()(example)
+application.command()(send)
+application.command()(watch)
+application.command()(unpack)
 application.add_typer(model, name="model")
 application.add_typer(queue, name="queue")
 application.add_typer(ledger, name="ledger")

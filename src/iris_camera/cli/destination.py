@@ -1,0 +1,175 @@
+"""Where the files of `iris send` and `iris watch` go, and the flags that say so."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from iris_camera import logs
+from iris_camera.cli.settings_flags import EXIT_USAGE, tell_errors
+from iris_camera.config import Config, ConfigError, Flags, ServerSettings, find_file, read
+from iris_camera.config.sections import chosen_server
+from iris_communication.settings import DEFAULT_REMOTE_PATH, parse_server
+from iris_communication.sftp_uploader_thread import SftpUploadRequest
+
+FILE_NAME = "{file_name}"
+DEFAULT_FOLDER_TYPE = "files"
+
+
+class AfterDelivery(Enum):
+    KEEP = "keep"
+    DELETE = "delete"
+    MOVE = "move"
+
+
+Servers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--server",
+        metavar="NAME",
+        help="The name of a server in the settings, or a JSON file of one; several times for several.",
+        show_default="the one called default, or the only one",
+    ),
+]
+Host = Annotated[str | None, typer.Option(help="In place of --server: the server's name or address.")]
+Port = Annotated[int, typer.Option(min=1, max=65535, help="With --host.")]
+Username = Annotated[str, typer.Option(help="With --host.", show_default="your own")]
+PrivateKey = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="With --host; a password belongs in the settings or a JSON file.")
+]
+HostKey = Annotated[
+    str, typer.Option(help="With --host: the key it has to show.", show_default="what ~/.ssh/known_hosts says")
+]
+RemoteDirectory = Annotated[
+    str | None, typer.Option(metavar="FOLDER", help="The folder on the server, in place of what its settings say.")
+]
+Project = Annotated[
+    str | None, typer.Option(help="The project in the remote path.", show_default="the name of the files' folder")
+]
+FolderType = Annotated[str, typer.Option(help="The folder type in the remote path, and for the rules of delivery.")]
+Priority = Annotated[int | None, typer.Option(min=-9, max=9, help="What has a higher one is sent first.")]
+TtlS = Annotated[
+    float | None, typer.Option("--ttl-s", min=0.001, help="Seconds after which it is given up if not delivered.")
+]
+After = Annotated[AfterDelivery | None, typer.Option(help="What becomes of each file once it is delivered.")]
+MoveTo = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where --after move puts it.")]
+
+
+@dataclass(frozen=True, slots=True)
+class Handling:
+    """How files are treated; None leaves it to the rules of the settings."""
+
+    project: str | None = None
+    folder_type: str = DEFAULT_FOLDER_TYPE
+    priority: int | None = None
+    ttl_s: float | None = None
+    after: AfterDelivery | None = None
+    move_to: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A server given by flags in place of its name."""
+
+    host: str | None = None
+    port: int = 22
+    username: str = ""
+    private_key: Path | None = None
+    host_key: str = ""
+    remote_directory: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    servers: tuple[Mapping[str, Any], ...]
+    handling: Handling
+
+    @property
+    def server_keys(self) -> list[str]:
+        """In the order of the items that one request becomes."""
+        return [parse_server(server)[0].key for server in self.servers]
+
+    def request(self, file: Path, *, project: str, folder: str = "") -> SftpUploadRequest:
+        """`folder` is the file's own, below the one that is sent or watched: it is made on the server too."""
+        handling = self.handling
+        return SftpUploadRequest(
+            sftp_server_info=[_with_folder(server, folder) for server in self.servers],
+            file_path=file,
+            project_settings={"project": handling.project or project},
+            folder_type=handling.folder_type,
+            priority=handling.priority,
+            ttl_s=handling.ttl_s,
+            after_delivery=handling.after.value if handling.after else None,
+            move_to=handling.move_to,
+        )
+
+
+def read_settings(
+    verb: str, config: Path | None, outbox: Path | None, named: Sequence[str] | None, account: Account
+) -> tuple[Config, tuple[Mapping[str, Any], ...]]:
+    """The settings, and the servers that are meant; what is wrong ends the command."""
+    named = named or ()
+    files = [Path(name) for name in named if name.endswith(".json")]
+    if len(files) > 1:
+        refuse(verb, "one server can come from a JSON file; name the others in the settings ([servers.*])")
+    if account.host and named:
+        refuse(verb, "--host and --server name a server each: give one of them")
+    try:
+        settings = read(find_file(config), os.environ, Flags(server=files[0] if files else None, outbox=outbox))
+        if account.host:
+            return settings, (_of_account(account),)
+        names = ["default" if name.endswith(".json") else name for name in named] or _the_one(verb, settings)
+        for name in names:
+            if name not in settings.servers:
+                known = ", ".join(settings.servers) or "none"
+                refuse(verb, f"there is no server {name!r} in the settings; there is: {known}")
+    except ConfigError as error:
+        tell_errors(error.problems, verb)
+        raise typer.Exit(EXIT_USAGE) from None
+    except ValueError as error:
+        refuse(verb, str(error))
+    for secret in settings.secrets:
+        logs.hide(secret)
+    infos = [settings.servers[name].info() for name in names]
+    if account.remote_directory is not None:
+        infos = [{**info, "remote_directory": account.remote_directory} for info in infos]
+    return settings, tuple(infos)
+
+
+def refuse(verb: str, why: str) -> NoReturn:
+    typer.echo(f"iris {verb}: {why}", err=True)
+    raise typer.Exit(EXIT_USAGE)
+
+
+def _the_one(verb: str, settings: Config) -> list[str]:
+    name = chosen_server(list(settings.servers))
+    if name is None:
+        known = ", ".join(settings.servers)
+        why = f"which server? --server takes one of {known}" if known else "no server is known: --server, --host"
+        refuse(verb, f"{why} (see `iris example` for the settings)")
+    return [name]
+
+
+def _of_account(account: Account) -> Mapping[str, Any]:
+    """Raises ValueError."""
+    return ServerSettings(
+        host=account.host or "",
+        username=account.username,
+        port=account.port,
+        private_key=str(account.private_key.expanduser()) if account.private_key else "",
+        host_key=account.host_key,
+        remote_directory=account.remote_directory or ".",
+    ).info()
+
+
+def _with_folder(server: Mapping[str, Any], folder: str) -> Mapping[str, Any]:
+    if not folder:
+        return server
+    template = str(server.get("remote_path") or DEFAULT_REMOTE_PATH)
+    before, found, after = template.rpartition(FILE_NAME)
+    inner = str(PurePosixPath(folder)).replace("{", "{{").replace("}", "}}")
+    return {**server, "remote_path": f"{before}{inner}/{found}{after}"} if found else server

@@ -1,0 +1,204 @@
+"""Who takes files in for `iris send` and `iris watch`: an uploader of our own, or the process that owns the outbox.
+
+One process owns an outbox. Where `iris run` does, files are handed to it through the outbox's socket and it delivers
+them; where nobody does, this process opens the outbox and delivers itself. Whoever hands in sees no difference.
+
+What goes wrong. The owner ends: what it had accepted is in the outbox. Files are taken in all the same, for its next
+start; `iris send`, which waits for delivery, takes the outbox over.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+from iris_camera.config import Config
+from iris_communication.audit import Audit
+from iris_communication.errors import IrisError, OutboxInUse
+from iris_communication.housekeeping import Housekeeper
+from iris_communication.item import Delivered
+from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
+
+log = logging.getLogger(__name__)
+
+ASKED_MAX = 50  # items whose state is read at a time
+TAKE_OVER_S = 1.0  # between two looks whether the owner has ended
+OWED = ("waiting", "in_flight")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A server that is not delivered to just now."""
+
+    server: str  # its key
+    words: str
+    waits_for_a_person: bool  # nothing will happen until somebody has changed something
+
+
+class Followed(Protocol):
+    """A receipt, as far as it is needed here."""
+
+    @property
+    def outcome(self) -> Delivered | IrisError | None: ...
+
+
+class Intake(Protocol):
+    """Where requests are handed in, and what is known of them afterwards."""
+
+    def hand_in(self, requests: Sequence[SftpUploadRequest]) -> Sequence[list[str] | IrisError]:
+        """Of each request the ids of its items, one a destination, or why it was refused."""
+
+    def outcomes(self, ids: Iterable[str]) -> dict[str, Delivered | IrisError]:
+        """Of those that are settled."""
+
+    def links(self) -> list[Link]:
+        """Every server that cannot be delivered to just now, whoever waits for it."""
+
+    def close(self, timeout_s: float) -> None:
+        """Finish what is under way for so long. What is left stays queued."""
+
+
+class OwnIntake:
+    """An uploader of this process. With `deliver` False it only takes in."""
+
+    def __init__(self, config: Config, *, deliver: bool) -> None:
+        self._uploader = SftpUploaderThread(
+            config.outbox_dir,
+            max_queue_size=config.outbox.max_queue_size,
+            settings=config.delivery,
+            limits=config.outbox.limits,
+        )
+        if deliver:
+            self._uploader.start()
+        else:
+            self._uploader.open()
+        self._receipts: dict[str, Followed] = {}
+        self._keep_receipts = deliver
+
+    def hand_in(self, requests: Sequence[SftpUploadRequest]) -> Sequence[list[str] | IrisError]:
+        try:
+            answers = self._uploader.submit_many(requests)
+        except IrisError as error:
+            return [error] * len(requests)
+        if self._keep_receipts:
+            receipts = (receipt for answer in answers if not isinstance(answer, IrisError) for receipt in answer)
+            self._receipts |= {receipt.id: receipt for receipt in receipts}
+        return [answer if isinstance(answer, IrisError) else [receipt.id for receipt in answer] for answer in answers]
+
+    def outcomes(self, ids: Iterable[str]) -> dict[str, Delivered | IrisError]:
+        found: dict[str, Delivered | IrisError] = {}
+        for each in ids:
+            receipt = self._receipts.get(each)
+            if receipt is not None and receipt.outcome is not None:
+                found[each] = receipt.outcome
+                del self._receipts[each]
+        return found
+
+    def links(self) -> list[Link]:
+        servers = self._uploader.get_details()["servers"]
+        return [link for key, facts in servers.items() if (link := _link(key, facts)) is not None]
+
+    def close(self, timeout_s: float) -> None:
+        self._uploader.close(timeout_s)
+
+
+class OwnersIntake:
+    """The process that owns the outbox. With `take_over` this one delivers, once the other has ended."""
+
+    def __init__(self, config: Config, *, take_over: bool) -> None:
+        self._config = config
+        self._folder = config.outbox_dir
+        self._take_over = take_over
+        self._own: OwnIntake | None = None
+        self._look_at_s = time.monotonic() + TAKE_OVER_S
+        self._nobody_told = False
+
+    def hand_in(self, requests: Sequence[SftpUploadRequest]) -> Sequence[list[str] | IrisError]:
+        if self._own is not None:
+            return self._own.hand_in(requests)
+        try:
+            with Housekeeper(self._folder) as house:
+                if house.owner_pid is None and not self._nobody_told:
+                    log.warning("nobody delivers from %s just now: files are queued for its next owner", self._folder)
+                self._nobody_told = house.owner_pid is None
+                return house.accept(requests)
+        except IrisError as error:
+            return [error] * len(requests)
+
+    def outcomes(self, ids: Iterable[str]) -> dict[str, Delivered | IrisError]:
+        """Of a part of them: what is not settled yet is asked for the next time."""
+        self._take_it_over()
+        found: dict[str, Delivered | IrisError] = {}
+        audit = Audit(self._folder)
+        for each in islice(ids, ASKED_MAX):
+            with suppress(IrisError):  # the outbox changes hands just now
+                if (outcome := _outcome(audit.story(each))) is not None:
+                    found[each] = outcome
+        return found
+
+    def links(self) -> list[Link]:
+        if self._own is not None:
+            return self._own.links()
+        with suppress(IrisError):
+            return [_halted(facts) for facts in Audit(self._folder).halted()]
+        return []
+
+    def close(self, timeout_s: float) -> None:
+        if self._own is not None:
+            self._own.close(timeout_s)
+
+    def _take_it_over(self) -> None:
+        if not self._take_over or self._own is not None or time.monotonic() < self._look_at_s:
+            return
+        self._look_at_s = time.monotonic() + TAKE_OVER_S
+        with suppress(IrisError):  # it is still there
+            self._own = OwnIntake(self._config, deliver=True)
+
+
+def open_intake(config: Config, *, deliver: bool, take_over: bool = False) -> Intake:
+    """Ours where nobody has the outbox, else that of its owner. Raises IrisError where neither takes anything in."""
+    try:
+        return OwnIntake(config, deliver=deliver)
+    except OutboxInUse:
+        with Housekeeper(config.outbox_dir):
+            return OwnersIntake(config, take_over=take_over)
+
+
+def _outcome(story: dict[str, Any]) -> Delivered | IrisError | None:
+    """None while it is owed."""
+    if story["state"] in OWED:
+        return None
+    if (line := story["delivery"]) is not None:
+        at_s = float(line["delivered_s"])
+        return Delivered(line["final_path"], line["size_bytes"], line["sha256"], line["host_key"], at_s)
+    error = story["error"] or {"message": f"it is {story['state']}: {story['reason'] or 'by its owner'}", "hint": ""}
+    return IrisError(error["message"], hint=error["hint"])
+
+
+def _halted(facts: dict[str, Any]) -> Link:
+    key = facts["server"]
+    error = facts["error"] or {"message": "it does not answer", "hint": ""}
+    if facts["paused"]:
+        return Link(key, f"{key} is paused; `iris queue resume` goes on", waits_for_a_person=True)
+    if facts["held"]:
+        return Link(key, f"{key} is not tried again: {error['message']}; {error['hint']}", waits_for_a_person=True)
+    return Link(key, f"the link is down: {error['message']}; it is tried again by itself", waits_for_a_person=False)
+
+
+def _link(key: str, facts: dict[str, Any]) -> Link | None:
+    """None where all is well."""
+    if facts.get("paused"):
+        return Link(key, f"{key} is paused; `iris queue resume` goes on", waits_for_a_person=True)
+    if facts.get("held_back"):
+        return Link(key, f"{key}: {facts['held_back']}", waits_for_a_person=False)
+    if facts["link"] == "up" or facts["reason"] is None:  # idle, with a reason: what an earlier process was told
+        return None
+    retry_s = facts["retry_in_s"]
+    if retry_s is None:
+        hint = f"; {facts['hint']}" if facts["hint"] else ""
+        return Link(key, f"{key} is not tried again: {facts['reason']}{hint}", waits_for_a_person=True)
+    again = f"trying again in {retry_s:.0f} s" if retry_s >= 1 else "trying again"
+    return Link(key, f"the link is down: {facts['reason']}; {again}", waits_for_a_person=False)

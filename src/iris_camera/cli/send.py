@@ -1,0 +1,188 @@
+"""`iris send`"""
+
+import getpass
+import json as json_format
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import typer
+
+from iris_camera import logs
+from iris_camera.cli.destination import (
+    DEFAULT_FOLDER_TYPE,
+    Account,
+    After,
+    Destination,
+    FolderType,
+    Handling,
+    Host,
+    HostKey,
+    MoveTo,
+    Port,
+    Priority,
+    PrivateKey,
+    Project,
+    RemoteDirectory,
+    Servers,
+    TtlS,
+    Username,
+    read_settings,
+)
+from iris_camera.cli.files_to_send import FileToSend, NotToSend, files_to_send
+from iris_camera.cli.handing_in import open_intake
+from iris_camera.cli.sending import Sending
+from iris_camera.cli.sending_display import SendingDisplay
+from iris_camera.cli.settings_flags import EXIT_USAGE, ConfigFile, Outbox
+from iris_camera.cli.stopping import Stopping
+from iris_camera.signals import listening_to_signals
+from iris_communication.errors import IrisError
+
+EXIT_NOT_ALL = 1
+LOOK_S = 0.05
+FULL_S = 0.5  # until a full outbox is asked again
+PATIENCE_S = 1.0  # with a server that waits for a person: a refusal may be of what was known before this command
+END_S = 1.0  # for what is under way when the rest is left queued
+
+
+class Waiting(NamedTuple):
+    """How long the command goes on: not at all once everything is queued, or for so many seconds."""
+
+    wait: bool
+    timeout_s: float | None
+
+
+def send(  # noqa: PLR0913  # a flag each
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What to send.")],
+    *,
+    server: Servers = None,
+    host: Host = None,
+    port: Port = 22,
+    username: Username = "",
+    private_key: PrivateKey = None,
+    host_key: HostKey = "",
+    remote_directory: RemoteDirectory = None,
+    config: ConfigFile = None,
+    outbox: Outbox = None,
+    project: Project = None,
+    folder_type: FolderType = DEFAULT_FOLDER_TYPE,
+    priority: Priority = None,
+    ttl_s: TtlS = None,
+    after: After = None,
+    move_to: MoveTo = None,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Of a folder, all files below it.")] = False,
+    wait: Annotated[bool, typer.Option(help="Wait until everything is delivered; or only queue it.")] = True,
+    timeout_s: Annotated[
+        float | None, typer.Option("--timeout-s", min=0.0, help="Wait no longer; the rest stays queued.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="For programs: a JSON object for each file.")] = False,
+) -> None:
+    """Queue files durably and deliver them. What is queued survives Ctrl+C, a crash and a power cut.
+
+    Where another process has the outbox, it is handed the files and delivers them. Exit status 0 if everything is
+    delivered (with --no-wait: queued), 1 if not, 2 if nothing could be begun.
+    """
+    account = Account(host, port, username or getpass.getuser(), private_key, host_key, remote_directory)
+    settings, servers = read_settings("send", config, outbox, server, account)
+    handling = Handling(project, folder_type, priority, ttl_s, after, move_to)
+    try:
+        found = files_to_send(files, recursive=recursive)
+    except NotToSend as error:
+        for reason in error.reasons:
+            typer.echo(f"iris send: {reason}", err=True)
+        typer.echo("iris send: nothing was queued", err=True)
+        raise typer.Exit(EXIT_USAGE) from None
+    logs.start_logging("ERROR" if wait else "WARNING")
+    try:
+        intake = open_intake(settings, deliver=wait, take_over=wait)
+    except IrisError as error:
+        typer.echo(f"iris send: {error}: {error.hint}", err=True)
+        raise typer.Exit(EXIT_USAGE) from None
+    sending = Sending(found, Destination(servers, handling), intake)
+    stopping = Stopping()
+    with listening_to_signals(stopping.ask), SendingDisplay(sending, sys.stderr, quiet=json) as display:
+        _carry_out(sending, display, stopping, Waiting(wait, timeout_s))
+        intake.close(END_S)
+        for sent in sending.follow():
+            display.ended(sent)
+    logs.stop_logging()
+    _tell(sending, settings.outbox_dir, as_json=json)
+    raise typer.Exit(_exit_status(sending, wait=wait))
+
+
+def _carry_out(sending: Sending, display: SendingDisplay, stopping: Stopping, waiting: Waiting) -> None:
+    began_s = time.monotonic()
+    hand_in_at_s, moved_s = began_s, began_s
+    while not stopping.is_set() and not sending.is_over:
+        if sending.not_handed_in and time.monotonic() >= hand_in_at_s:
+            sending.hand_in()
+            hand_in_at_s = time.monotonic() + (FULL_S if sending.full else 0.0)
+        if not waiting.wait and (sending.full or not sending.not_handed_in):
+            return
+        for sent in sending.follow():
+            display.ended(sent)
+        links = sending.held_up_by()
+        display.update(links)
+        now_s = time.monotonic()
+        if not sending.waits_for_a_person(links):
+            moved_s = now_s
+        if now_s - moved_s >= PATIENCE_S or (waiting.timeout_s is not None and now_s - began_s >= waiting.timeout_s):
+            return
+        if not sending.not_handed_in or sending.full:
+            stopping.wait(LOOK_S)
+
+
+def _exit_status(sending: Sending, *, wait: bool) -> int:
+    failed = any(not sent.is_delivered for sent in sending.done)
+    left = sending.not_handed_in or (wait and sending.owed)
+    return EXIT_NOT_ALL if failed or left else 0
+
+
+def _tell(sending: Sending, outbox: Path, *, as_json: bool) -> None:
+    if as_json:
+        for sent in (*sending.done, *sending.owed):
+            for told in sent.told():
+                typer.echo(json_format.dumps(told))
+        for file in sending.not_handed_in:
+            why = str(sending.full) if sending.full else "the command was stopped"
+            typer.echo(json_format.dumps({"file": str(file.path), "id": None, "state": "refused", "message": why}))
+        return
+    for line in _summary(sending, outbox):
+        typer.echo(line)
+
+
+def _summary(sending: Sending, outbox: Path) -> list[str]:
+    delivered = [sent.file for sent in sending.done if sent.is_delivered]
+    failed = len(sending.done) - len(delivered)
+    lines = []
+    if delivered:
+        lines.append(f"{_files(delivered)} delivered")
+    if failed:
+        lines.append(f"{_count(failed)} not: see above; `iris queue list` has what is kept of it")
+    if owed := [sent.file for sent in sending.owed]:
+        where = f"safely queued in {outbox}"
+        lines.append(
+            f"{_files(owed)} {where}: whoever runs on that outbox delivers it (iris run, iris send, iris watch)"
+        )
+    if sending.not_handed_in:
+        why = f": {sending.full}" if sending.full else ""
+        lines.append(f"{_files(sending.not_handed_in)} not queued{why}; send again")
+    return lines
+
+
+def _files(files: Sequence[FileToSend]) -> str:
+    return f"{_count(len(files))} ({_size(sum(file.size_bytes for file in files))})"
+
+
+def _count(files: int) -> str:
+    return "1 file" if files == 1 else f"{files} files"
+
+
+def _size(size_bytes: float) -> str:
+    for unit in ("bytes", "KB", "MB"):
+        if size_bytes < 1000:
+            return f"{size_bytes:.0f} {unit}" if unit == "bytes" else f"{size_bytes:.1f} {unit}"
+        size_bytes /= 1000
+    return f"{size_bytes:.1f} GB"

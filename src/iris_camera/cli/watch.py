@@ -1,0 +1,161 @@
+"""`iris watch`"""
+
+import getpass
+import logging
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from iris_camera import logs
+from iris_camera.cli.destination import (
+    DEFAULT_FOLDER_TYPE,
+    Account,
+    After,
+    Destination,
+    FolderType,
+    Handling,
+    Host,
+    HostKey,
+    MoveTo,
+    Port,
+    Priority,
+    PrivateKey,
+    Project,
+    RemoteDirectory,
+    Servers,
+    TtlS,
+    Username,
+    read_settings,
+    refuse,
+)
+from iris_camera.cli.handing_in import Intake, open_intake
+from iris_camera.cli.settings_flags import EXIT_USAGE, ConfigFile, Outbox
+from iris_camera.cli.stopping import Stopping
+from iris_camera.config import Config
+from iris_camera.signals import listening_to_signals
+from iris_camera.watch.memory import CannotRemember, Memory
+from iris_camera.watch.names import Names
+from iris_camera.watch.watcher import Watcher, WatchSettings
+from iris_communication.errors import IrisError
+
+log = logging.getLogger(__name__)
+
+END_S = 10.0  # for what is under way at the end
+
+
+class RequestDesk:
+    """The watcher's way to an intake: paths become requests."""
+
+    def __init__(self, intake: Intake, destination: Destination, project: str) -> None:
+        self._intake = intake
+        self._destination = destination
+        self._project = project
+
+    def hand_in(self, folder: Path, paths: Sequence[str]) -> Sequence[str | IrisError]:
+        requests = [
+            self._destination.request(folder / path, project=self._project, folder=path.rpartition("/")[0])
+            for path in paths
+        ]
+        answers = self._intake.hand_in(requests)
+        return [answer if isinstance(answer, IrisError) else answer[0] for answer in answers]
+
+
+def watch(  # noqa: PLR0913  # a flag each
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to watch.")],
+    *,
+    server: Servers = None,
+    host: Host = None,
+    port: Port = 22,
+    username: Username = "",
+    private_key: PrivateKey = None,
+    host_key: HostKey = "",
+    remote_directory: RemoteDirectory = None,
+    config: ConfigFile = None,
+    outbox: Outbox = None,
+    project: Project = None,
+    folder_type: FolderType = DEFAULT_FOLDER_TYPE,
+    priority: Priority = None,
+    ttl_s: TtlS = None,
+    after: After = None,
+    move_to: MoveTo = None,
+    pattern: Annotated[
+        list[str] | None, typer.Option(help='Only names like this, such as "*.csv"; several times for several.')
+    ] = None,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Folders below it as well.")] = False,
+    existing: Annotated[bool, typer.Option("--existing", help="What lies there at the first start too.")] = False,
+    quiet_s: Annotated[
+        float,
+        typer.Option(
+            "--quiet-s",
+            min=0.1,
+            help="Seconds without a change after which a file counts as complete, where "
+            "nobody closed it or renamed it into the folder.",
+        ),
+    ] = 5.0,
+) -> None:
+    """Deliver every file that is completed in a folder, until Ctrl+C: for programs in any language.
+
+    Complete is what was renamed into the folder, or closed after writing, or has not changed for a while. Names such as
+    .x, x.tmp, x.part and x~ are left out. What came while nobody watched is delivered at the next start.
+    """
+    folder = directory.resolve()
+    if not folder.is_dir():
+        refuse("watch", f"{directory} is no folder")
+    account = Account(host, port, username or getpass.getuser(), private_key, host_key, remote_directory)
+    settings, servers = read_settings("watch", config, outbox, server, account)
+    handling = Handling(project, folder_type, priority, ttl_s, after, move_to)
+    _refuse_circles(settings, folder, move_to, recursive=recursive)
+    logs.start_logging(settings.log.number)
+    intake, memory = _opened(settings, folder)
+    stopping = Stopping()
+    desk = RequestDesk(intake, Destination(servers, handling), folder.name)
+    wanted = WatchSettings(folder, Names(tuple(pattern or ())), recursive, existing, quiet_s)
+    with listening_to_signals(stopping.ask):
+        _watch(Watcher(wanted, desk, memory, stopping, time.monotonic))
+        memory.close()
+        intake.close(END_S)
+    logs.stop_logging()
+
+
+def _refuse_circles(settings: Config, folder: Path, move_to: Path | None, *, recursive: bool) -> None:
+    """What would be delivered again and again: files that delivery itself puts into the watched folder."""
+    moved = [Path(rule.move_to) for rule in settings.delivery.rules.values() if rule.move_to]
+    for what, place in (("the outbox", settings.outbox_dir), *(("what is delivered", each) for each in moved)):
+        _refuse_circle(what, place, folder, recursive=recursive)
+    if move_to is not None:
+        _refuse_circle("what is delivered (--move-to)", move_to, folder, recursive=recursive)
+
+
+def _refuse_circle(what: str, place: Path, folder: Path, *, recursive: bool) -> None:
+    inside = place.resolve()
+    if not inside.is_relative_to(folder):
+        return
+    below = inside.relative_to(folder).parts
+    if not below or (recursive and not any(part.startswith(".") for part in below)):
+        refuse("watch", f"{what} would be put into the watched folder, and delivered again: {place}")
+
+
+def _opened(settings: Config, folder: Path) -> tuple[Intake, Memory]:
+    try:
+        intake = open_intake(settings, deliver=True)
+    except IrisError as error:
+        _cannot(f"{error}: {error.hint}")
+    try:
+        return intake, Memory(settings.outbox_dir, folder)
+    except CannotRemember as error:
+        intake.close(0.0)
+        _cannot(str(error))
+
+
+def _cannot(why: str) -> NoReturn:
+    log.error("%s", why)
+    logs.stop_logging()
+    raise typer.Exit(EXIT_USAGE)
+
+
+def _watch(watcher: Watcher) -> None:
+    watcher.run()
+    log.info("stopping; %d files were queued; Ctrl+C again leaves at once", watcher.accepted)

@@ -1,0 +1,121 @@
+"""When a file in a watched folder is complete: a decision about what was noticed, what a look shows, and the time.
+
+Anybody writes there, in any language, and nobody says "done". Three things count as that word: the file was renamed
+into the folder, or whoever wrote to it closed it, or nothing about it has changed for a while (the only one of the
+three that a file system without events leaves). What is noticed only says when to look; what is offered is decided by
+the look, for what was noticed may be long past.
+
+- A file that is known to be open for writing is never offered, whatever was noticed.
+- A file that was seen being written is offered once it is closed. Only where the kernel tells that nobody has it open
+  does quiet count instead, for a close may have been lost.
+- An empty file that was closed counts by quiet alone: many programs make the file first and write later.
+- A version that was offered and accepted is remembered and not offered again, unless something was written since: two
+  writes within one tick of the clock leave the same facts behind.
+
+What goes wrong. Events were lost: everything is only found, and goes by quiet, until something is noticed anew. A file
+vanishes between notice and look: nothing is owed. The outbox is full: the file stays a candidate.
+"""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+
+class Notice(Enum):
+    """What was last heard of a file."""
+
+    FOUND = "found"  # by listing the folder: nobody knows how it came there
+    CREATED = "created"  # a new name: by open, or by link, which nothing else follows
+    WRITTEN = "written"  # its content changed, and no close followed yet
+    CLOSED = "closed"  # by somebody who had it open for writing
+    ARRIVED = "arrived"  # by rename
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What tells one content of a name from another. No device number: of network and mapped disks it differs from
+    one start of the machine to the next."""
+
+    inode: int
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """At a regular file that can be read. `is_open`: whether somebody has it open for writing; None: nobody can say."""
+
+    version: Version
+    is_open: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A file that may have to be offered. Times are monotonic seconds."""
+
+    notice: Notice
+    changed: bool  # written or arrived since the last offer: equal facts do not mean equal bytes
+    version: Version | None  # at the last look
+    still_since_s: float
+    look_at_s: float
+
+
+class Verdict(Enum):
+    OFFER = "offer"
+    WAIT = "wait"
+    LEAVE = "leave"  # nothing is owed: gone, or offered before as it is
+
+
+def noticed(candidate: Candidate | None, notice: Notice, now_s: float, quiet_s: float) -> Candidate:
+    """The candidate after an event. A folder's listing goes to `found`."""
+    says_done = notice in (Notice.CLOSED, Notice.ARRIVED)
+    return Candidate(
+        notice=notice,
+        changed=notice is not Notice.CLOSED or (candidate is not None and candidate.changed),
+        version=candidate.version if candidate else None,
+        still_since_s=now_s,
+        look_at_s=now_s if says_done else now_s + quiet_s,
+    )
+
+
+def found(
+    candidate: Candidate | None, version: Version, remembered: Version | None, now_s: float, quiet_s: float
+) -> Candidate | None:
+    """The candidate after its name was listed; None: nothing is owed."""
+    if candidate is None:
+        if version == remembered:
+            return None
+        return Candidate(Notice.FOUND, changed=False, version=version, still_since_s=now_s, look_at_s=now_s + quiet_s)
+    if version == candidate.version:
+        return candidate
+    return replace(candidate, version=version, still_since_s=now_s)
+
+
+def events_lost(candidate: Candidate) -> Candidate:
+    """Its close may be among those: what was noticed holds no longer."""
+    return replace(candidate, notice=Notice.FOUND)
+
+
+def judged(
+    candidate: Candidate, look: Look | None, remembered: Version | None, now_s: float, quiet_s: float
+) -> tuple[Verdict, Candidate]:
+    """What to do with the file as the look shows it (None: there is none any more), and the candidate after it."""
+    if look is None or (look.version == remembered and not candidate.changed):
+        return Verdict.LEAVE, candidate
+    if candidate.version is not None and look.version != candidate.version:
+        candidate = replace(candidate, still_since_s=now_s)
+    candidate = replace(candidate, version=look.version, look_at_s=now_s + quiet_s)
+    if look.is_open or _is_still_written(candidate.notice, look):
+        return Verdict.WAIT, candidate
+    if candidate.notice is Notice.ARRIVED or (candidate.notice is Notice.CLOSED and look.version.size_bytes):
+        return Verdict.OFFER, candidate
+    quiet_at_s = candidate.still_since_s + quiet_s
+    if now_s >= quiet_at_s:
+        return Verdict.OFFER, candidate
+    return Verdict.WAIT, replace(candidate, look_at_s=quiet_at_s)
+
+
+def _is_still_written(notice: Notice, look: Look) -> bool:
+    """As far as events tell, where nothing better is known."""
+    if look.is_open is not None:
+        return False
+    return notice is Notice.WRITTEN or (notice is Notice.CREATED and look.version.size_bytes == 0)

@@ -1,0 +1,30 @@
+"""The files that lie in a folder, for what no event tells: at the start, after some were lost, where there are none."""
+
+import os
+from collections.abc import Iterator
+
+from iris_camera.watch.completion import Version
+from iris_camera.watch.folder_events import folders_below, joined
+from iris_camera.watch.looking import version_of
+
+
+def files_in(root: str, path: str = "", *, recursive: bool) -> Iterator[tuple[str, Version]]:
+    """Regular files with their paths relative to `root`; links are none. Raises OSError where `path` itself cannot be
+    listed; inner folders that cannot, and files that vanish meanwhile, are left out."""
+    yield from _files_of(root, path)
+    if recursive:
+        for inner in folders_below(root, path):
+            try:
+                yield from _files_of(root, inner)
+            except OSError:
+                continue  # gone, or not ours to look into
+
+
+def _files_of(root: str, path: str) -> Iterator[tuple[str, Version]]:
+    with os.scandir(joined(root, path)) as entries:
+        for entry in entries:
+            try:
+                if entry.is_file(follow_symlinks=False):
+                    yield joined(path, entry.name), version_of(entry.stat(follow_symlinks=False))
+            except FileNotFoundError:
+                continue

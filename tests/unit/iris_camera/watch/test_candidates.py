@@ -1,0 +1,76 @@
+"""Which file is looked at next, and that a flood of events costs no more than its files."""
+
+from iris_camera.watch.candidates import Candidates
+from iris_camera.watch.completion import Look, Notice, Verdict, Version
+
+QUIET_S = 5.0
+V1 = Version(1, 10, 100)
+
+
+def all_due(candidates, now_s):
+    found = []
+    while (path := candidates.due(now_s)) is not None:
+        found.append(path)
+    return found
+
+
+def test_files_are_looked_at_in_the_order_of_their_time():
+    candidates = Candidates(QUIET_S)
+    candidates.hear("slow", Notice.WRITTEN, 0.0)
+    candidates.hear("done", Notice.CLOSED, 1.0)
+    assert candidates.next_s() == 1.0
+    assert all_due(candidates, 1.0) == ["done"]
+    assert all_due(candidates, 4.9) == []
+    assert all_due(candidates, 5.0) == ["slow"]
+
+
+def test_a_file_written_a_million_times_has_one_place_in_the_order():
+    candidates = Candidates(QUIET_S)
+    for number in range(1000):
+        candidates.hear("log", Notice.WRITTEN, number / 1000)
+    assert len(candidates._order) == 1
+    assert all_due(candidates, 5.5) == [], "its quiet began with the last write"
+    assert all_due(candidates, 6.0) == ["log"]
+
+
+def test_what_has_to_be_looked_at_sooner_than_was_planned_is_looked_at_once():
+    candidates = Candidates(QUIET_S)
+    candidates.hear("a", Notice.WRITTEN, 0.0)
+    candidates.hear("a", Notice.CLOSED, 1.0)
+    assert all_due(candidates, 100.0) == ["a"]
+
+
+def test_a_file_that_is_gone_is_not_looked_at():
+    candidates = Candidates(QUIET_S)
+    candidates.hear("a", Notice.CLOSED, 0.0)
+    candidates.gone("a")
+    assert (all_due(candidates, 100.0), len(candidates)) == ([], 0)
+
+
+def test_what_is_left_is_a_candidate_no_longer_and_what_is_offered_is_until_it_was_accepted():
+    candidates = Candidates(QUIET_S)
+    for name in ("left", "offered"):
+        candidates.hear(name, Notice.CLOSED, 0.0)
+    assert candidates.judge("left", None, None, 0.0) is Verdict.LEAVE
+    assert candidates.judge("offered", Look(V1, is_open=False), None, 0.0) is Verdict.OFFER
+    assert list(candidates) == ["offered"]
+    candidates.gone("offered")
+    assert list(candidates) == []
+
+
+def test_a_refused_file_is_looked_at_again_when_it_was_asked_for():
+    candidates = Candidates(QUIET_S)
+    candidates.hear("a", Notice.CLOSED, 0.0)
+    assert all_due(candidates, 0.0) == ["a"]
+    candidates.later("a", 7.0)
+    assert all_due(candidates, 6.9) == []
+    assert all_due(candidates, 7.0) == ["a"]
+
+
+def test_after_lost_events_a_file_whose_close_may_be_among_them_goes_by_quiet():
+    candidates = Candidates(QUIET_S)
+    candidates.hear("a", Notice.WRITTEN, 0.0)
+    candidates.events_were_lost()
+    candidates.list("a", V1, None, 1.0)
+    assert all_due(candidates, 5.0) == ["a"]
+    assert candidates.judge("a", Look(V1, is_open=None), None, 6.0) is Verdict.OFFER

@@ -1,0 +1,73 @@
+"""A look at a real file: what it is, and whether somebody writes to it."""
+
+import os
+import signal
+
+import pytest
+
+from iris_camera.watch.looking import look_at, version_of
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"frame;part\n")
+    return path
+
+
+def test_a_file_is_what_its_facts_say(file):
+    look = look_at(str(file), leases=True)
+    assert look.version == version_of(file.stat())
+    assert look.is_open is False
+
+
+def test_a_file_that_somebody_has_open_for_writing_is_known_to_be(file):
+    with file.open("ab"):
+        assert look_at(str(file), leases=True).is_open is True
+    with file.open("rb"):
+        assert look_at(str(file), leases=True).is_open is False
+
+
+def test_without_leases_nobody_says(file):
+    with file.open("ab"):
+        assert look_at(str(file), leases=False).is_open is None
+
+
+def test_a_writer_that_comes_during_the_look_is_not_kept_out_and_no_signal_ends_us(file):
+    assert signal.getsignal(signal.SIGIO) is signal.SIG_DFL
+    for _ in range(50):
+        assert look_at(str(file), leases=True).is_open is False
+        file.open("ab").close()
+
+
+def test_what_is_no_regular_file_is_none(tmp_path, file):
+    (tmp_path / "link").symlink_to(file)
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "pipe", "missing", "a.csv/inside", "."):
+        assert look_at(str(tmp_path / name), leases=True) is None
+
+
+def test_a_file_that_may_not_be_read_is_an_error(file, monkeypatch):
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(PermissionError):
+        look_at(str(file), leases=True)
+
+
+@pytest.mark.parametrize("code", ["EACCES", "EINVAL", "EOPNOTSUPP"])
+def test_where_leases_are_not_given_nobody_says(file, monkeypatch, code):
+    import errno
+    import fcntl
+
+    def refuse(*_):
+        raise OSError(getattr(errno, code), code)
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    assert look_at(str(file), leases=True).is_open is None
+
+
+def test_an_inode_number_of_64_bits_fits_where_it_is_kept():
+    facts = os.stat_result((0o100644, 2**64 - 1, 0, 1, 0, 0, 5, 0, 0, 0))
+    assert 0 <= version_of(facts).inode < 2**63

@@ -1,0 +1,29 @@
+import os
+
+import pytest
+
+from iris_camera.watch.mounts import hears_everything
+
+
+def mounts(folder, kind):
+    device = folder.stat().st_dev
+    return (
+        "22 27 0:999 / /proc rw,relatime shared:5 - proc proc rw\n"
+        f"30 27 {os.major(device)}:{os.minor(device)} / {folder} rw,relatime shared:1 master:2 - {kind} source rw\n"
+    )
+
+
+@pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "9p", "virtiofs"])
+def test_of_a_file_system_that_others_write_to_the_kernel_does_not_hear_everything(tmp_path, kind):
+    assert not hears_everything(tmp_path, mounts(tmp_path, kind))
+
+
+@pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "vfat"])
+def test_of_a_file_system_of_this_machine_it_does(tmp_path, kind):
+    assert hears_everything(tmp_path, mounts(tmp_path, kind))
+
+
+def test_where_nothing_is_known_nothing_is_held_against_it(tmp_path):
+    assert hears_everything(tmp_path / "missing", "nonsense\n\n- x")
+    assert hears_everything(tmp_path, "nonsense\n\n- x")
+    assert hears_everything(tmp_path)

@@ -1,0 +1,357 @@
+"""A real folder, the kernel's events, and a desk that says yes or no: what is handed in, and what is remembered."""
+
+import os
+import shutil
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from iris_camera.watch import watcher as watcher_module
+from iris_camera.watch.memory import Memory
+from iris_camera.watch.names import Names
+from iris_camera.watch.watcher import Watcher, WatchSettings
+from iris_communication.errors import InvalidRequest, OutboxFull
+
+WAIT_S = 10.0
+QUIET_S = 0.3
+LONG_S = 60.0  # of quiet, where what is tested must not be quiet
+
+
+class Desk:
+    """Takes files in, and keeps the bytes that lay there then. `answer` may refuse."""
+
+    def __init__(self, answer=lambda path: None):
+        self.taken = []
+        self.asked = []
+        self._answer = answer
+        self._changed = threading.Condition()
+
+    def hand_in(self, folder, paths):
+        with self._changed:
+            answers = []
+            for path in paths:
+                self.asked.append(path)
+                why = self._answer(path)
+                if why is None:
+                    self.taken.append((path, (folder / path).read_bytes()))
+                answers.append(why or f"id-{len(self.taken)}")
+            self._changed.notify_all()
+            return answers
+
+    def wait_until(self, happened):
+        with self._changed:
+            assert self._changed.wait_for(lambda: happened(self), WAIT_S), (self.taken, self.asked)
+
+    def wait_for(self, *names):
+        self.wait_until(lambda desk: set(names) <= {path for path, _ in desk.taken})
+
+    @property
+    def names(self):
+        return sorted(path for path, _ in self.taken)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    watched = tmp_path / "watched"
+    watched.mkdir()
+    return watched
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """Another folder on the same disk."""
+    made = tmp_path / "elsewhere"
+    made.mkdir()
+    return made
+
+
+@contextmanager
+def watching(folder, desk, quiet_s=QUIET_S, **settings):
+    """A watcher on a thread; ready to be told things when it is entered."""
+    stop = threading.Event()
+    memory = Memory(folder.parent, folder)
+    watcher = Watcher(WatchSettings(folder, Names(), quiet_s=quiet_s, **settings), desk, memory, stop, time.monotonic)
+    listed = threading.Event()
+    list_all = watcher._list_all
+
+    def tell():
+        list_all()
+        listed.set()
+
+    watcher._list_all = tell
+    thread = threading.Thread(target=watcher.run)
+    thread.start()
+    try:
+        assert listed.wait(WAIT_S) or not folder.exists()
+        yield watcher
+    finally:
+        stop.set()
+        thread.join(WAIT_S)
+        memory.close()
+        assert not thread.is_alive()
+
+
+def test_a_file_written_and_closed_and_one_renamed_in_are_handed_in_whole(folder, elsewhere):
+    desk = Desk()
+    (elsewhere / "b.csv").write_bytes(b"moved")
+    with watching(folder, desk, LONG_S):
+        (folder / "a.csv").write_bytes(b"written")
+        (elsewhere / "b.csv").rename(folder / "b.csv")
+        desk.wait_for("a.csv", "b.csv")
+    assert sorted(desk.taken) == [("a.csv", b"written"), ("b.csv", b"moved")]
+
+
+def test_a_slow_writers_file_is_handed_in_when_it_is_closed_and_not_before(folder):
+    desk = Desk()
+    with watching(folder, desk, QUIET_S), (folder / "slow.csv").open("wb", buffering=0) as slow:
+        slow.write(b"1")
+        for number in range(3):  # others come and go meanwhile, each after the quiet time
+            (folder / f"{number}.csv").write_bytes(b"x")
+            os.link(folder / f"{number}.csv", folder / f"link-{number}")
+            desk.wait_for(f"{number}.csv", f"link-{number}")
+        assert "slow.csv" not in desk.asked
+        slow.write(b"2")
+        slow.close()
+        desk.wait_for("slow.csv")
+    assert ("slow.csv", b"12") in desk.taken
+
+
+def test_a_hard_link_and_an_empty_file_are_handed_in_after_quiet(folder, elsewhere):
+    desk = Desk()
+    (elsewhere / "x").write_bytes(b"1")
+    with watching(folder, desk):
+        os.link(elsewhere / "x", folder / "link")
+        (folder / "empty").touch()
+        desk.wait_for("link", "empty")
+    assert desk.names == ["empty", "link"]
+
+
+def test_temporary_names_are_left_alone_until_they_are_renamed(folder):
+    desk = Desk()
+    with watching(folder, desk):
+        for name in (".a.csv", "b.csv.tmp", "c.part"):
+            (folder / name).write_bytes(b"1")
+        (folder / "b.csv.tmp").rename(folder / "b.csv")
+        (folder / "last").write_bytes(b"1")
+        desk.wait_for("b.csv", "last")
+    assert desk.names == ["b.csv", "last"]
+
+
+def test_each_completed_version_is_handed_in_once(folder):
+    desk = Desk()
+    with watching(folder, desk, LONG_S):
+        for content in (b"1", b"2", b"3"):
+            (folder / "a.csv").write_bytes(content)
+            desk.wait_until(lambda desk, content=content: ("a.csv", content) in desk.taken)
+        (folder / "a.csv").open("ab").close()  # opened for writing, and nothing written
+        (folder / "last").write_bytes(b"1")
+        desk.wait_for("last")
+    assert [content for path, content in desk.taken if path == "a.csv"] == [b"1", b"2", b"3"]
+
+
+def test_what_lay_there_at_the_first_start_is_left_unless_it_is_wished(folder):
+    (folder / "old").write_bytes(b"1")
+    desk = Desk()
+    with watching(folder, desk):
+        (folder / "new").write_bytes(b"1")
+        desk.wait_for("new")
+    assert desk.names == ["new"]
+
+
+def test_with_existing_what_lies_there_is_delivered_too(folder):
+    (folder / "old").write_bytes(b"1")
+    desk = Desk()
+    with watching(folder, desk, existing=True):
+        desk.wait_for("old")
+
+
+def test_a_file_that_was_open_at_the_first_start_is_handed_in_once_it_is_closed(folder):
+    desk = Desk()
+    with (folder / "a").open("wb", buffering=0) as half_written:
+        half_written.write(b"1")
+        with watching(folder, desk):
+            half_written.close()
+            desk.wait_for("a")
+
+
+def test_after_a_restart_only_what_came_meanwhile_is_handed_in(folder):
+    first, second = Desk(), Desk()
+    with watching(folder, first):
+        for name in ("same", "changed", "gone"):
+            (folder / name).write_bytes(b"1")
+        first.wait_for("same", "changed", "gone")
+    (folder / "changed").write_bytes(b"22")
+    (folder / "gone").unlink()
+    (folder / "new").write_bytes(b"1")
+    with watching(folder, second):
+        second.wait_for("changed", "new")
+    assert second.names == ["changed", "new"]
+
+
+def test_a_full_outbox_loses_nothing_and_is_asked_again(folder, monkeypatch, caplog):
+    monkeypatch.setattr(watcher_module, "RETRY_BASE_S", 0.02)
+    full = threading.Event()
+    full.set()
+    desk = Desk(lambda path: OutboxFull("the outbox holds 1 of 1 files") if full.is_set() else None)
+    names = [f"{number:03}" for number in range(150)]
+    with watching(folder, desk, LONG_S):
+        for name in names:
+            (folder / name).write_bytes(name.encode())
+        desk.wait_until(lambda desk: len(desk.asked) > len(names))
+        full.clear()
+        desk.wait_for(*names)
+    assert sorted(desk.taken) == [(name, name.encode()) for name in names]
+    assert caplog.text.count("offered again") == 1
+
+
+def test_a_file_that_changes_while_the_outbox_is_full_is_handed_in_as_it_is_then(folder, monkeypatch):
+    monkeypatch.setattr(watcher_module, "RETRY_BASE_S", 0.02)
+    full = threading.Event()
+    full.set()
+    desk = Desk(lambda path: OutboxFull("full") if full.is_set() else None)
+    with watching(folder, desk, LONG_S):
+        (folder / "a").write_bytes(b"1")
+        desk.wait_until(lambda desk: desk.asked)
+        with (folder / "a").open("ab", buffering=0) as writer:
+            writer.write(b"2")
+            full.clear()
+            (folder / "b").write_bytes(b"1")
+            desk.wait_for("b")
+            assert "a" not in desk.names
+        desk.wait_for("a")
+    assert ("a", b"12") in desk.taken
+
+
+def test_what_can_never_be_delivered_is_told_once_and_holds_up_nothing(folder, caplog):
+    desk = Desk(lambda path: InvalidRequest("no such name", hint="rename it") if path == "bad" else None)
+    with watching(folder, desk) as watcher:
+        (folder / "bad").write_bytes(b"1")
+        (folder / "good").write_bytes(b"1")
+        desk.wait_for("good")
+        watcher._list_at_s = 0.0
+        (folder / "better").write_bytes(b"1")
+        desk.wait_for("better")
+        os.link(folder / "good", folder / "last")
+        desk.wait_for("last")
+    assert desk.asked.count("bad") == 1
+    assert caplog.text.count("rename it") == 1
+
+
+@pytest.mark.parametrize("how", ["removed", "renamed", "parent renamed"])
+def test_a_folder_that_goes_and_comes_back_is_watched_again(folder, how, caplog):
+    desk = Desk()
+    with watching(folder, desk):
+        (folder / "before").write_bytes(b"1")
+        desk.wait_for("before")
+        if how == "removed":
+            shutil.rmtree(folder)
+        else:
+            folder.rename(folder.with_name("away"))
+        wait_for_log(caplog, "waiting for it")
+        folder.mkdir()
+        (folder / "meanwhile").write_bytes(b"1")
+        desk.wait_for("meanwhile")
+        (folder / "after").write_bytes(b"1")
+        desk.wait_for("after")
+    assert caplog.text.count("was removed, replaced or unmounted") == 1
+    assert caplog.text.count("waiting for it") == 1
+
+
+def test_an_empty_folder_does_not_make_it_forget_what_was_delivered(folder):
+    """As when a disk is not mounted yet."""
+    first, second = Desk(), Desk()
+    with watching(folder, first):
+        (folder / "a").write_bytes(b"1")
+        first.wait_for("a")
+    folder.rename(folder.with_name("disk"))
+    folder.mkdir()
+    with watching(folder, second):
+        pass
+    folder.rmdir()
+    folder.with_name("disk").rename(folder)
+    with watching(folder, second):
+        (folder / "b").write_bytes(b"1")
+        os.link(folder / "b", folder / "last")
+        second.wait_for("b", "last")
+    assert second.names == ["b", "last"]
+
+
+def test_below_the_folder_where_that_is_wished_and_in_folders_that_are_new(folder, elsewhere):
+    (folder / "inner").mkdir()
+    (elsewhere / "deep").mkdir()
+    (elsewhere / "deep" / "moved").write_bytes(b"1")
+    desk = Desk()
+    with watching(folder, desk, recursive=True):
+        (folder / "inner" / "a").write_bytes(b"1")
+        elsewhere.rename(folder / "tree")
+        (folder / "tree" / "deep" / "new").write_bytes(b"1")
+        (folder / ".hidden").mkdir()
+        (folder / ".hidden" / "x").write_bytes(b"1")
+        desk.wait_for("inner/a", "tree/deep/moved", "tree/deep/new")
+    assert desk.names == ["inner/a", "tree/deep/moved", "tree/deep/new"]
+
+
+@pytest.mark.parametrize("how", ["no inotify", "a network disk"])
+def test_where_the_kernel_does_not_tell_everything_the_folder_is_listed_again_and_again(folder, monkeypatch, how):
+    if how == "no inotify":
+
+        def refuse(*_, **__):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(watcher_module, "FolderEvents", refuse)
+    else:
+        monkeypatch.setattr(watcher_module, "hears_everything", lambda folder: False)
+    desk = Desk()
+    with watching(folder, desk):
+        (folder / "a").write_bytes(b"1")
+        desk.wait_for("a")
+        (folder / "a").write_bytes(b"22")
+        desk.wait_until(lambda desk: ("a", b"22") in desk.taken)
+    assert [content for _, content in desk.taken] == [b"1", b"22"]
+
+
+def test_lost_events_are_made_good_by_listing(folder, monkeypatch):
+    """The kernel's queue ran over: the watcher is told, and everything before is gone."""
+    from iris_camera.watch.folder_events import FolderEvents, Lost
+
+    class Overflowing(FolderEvents):
+        """Whatever it has to tell, it only says that there was something."""
+
+        def read(self, timeout_s):
+            return [Lost()] if super().read(timeout_s) else []
+
+    monkeypatch.setattr(watcher_module, "FolderEvents", Overflowing)
+    desk = Desk()
+    with watching(folder, desk):
+        (folder / "a").write_bytes(b"1")
+        desk.wait_for("a")
+
+
+def test_an_unreadable_file_is_told_once_and_handed_in_when_it_can_be_read(folder, monkeypatch, caplog):
+    monkeypatch.setattr(watcher_module, "UNREADABLE_S", 0.05)
+    look_at, allowed = watcher_module.look_at, threading.Event()
+
+    def guarded(path, *, leases):
+        if path.endswith("secret") and not allowed.is_set():
+            raise PermissionError(13, "Permission denied")
+        return look_at(path, leases=leases)
+
+    monkeypatch.setattr(watcher_module, "look_at", guarded)
+    desk = Desk()
+    with watching(folder, desk):
+        (folder / "secret").write_bytes(b"1")
+        wait_for_log(caplog, "cannot be read")
+        (folder / "good").write_bytes(b"1")
+        desk.wait_for("good")
+        allowed.set()
+        desk.wait_for("secret")
+    assert caplog.text.count("cannot be read") == 1
+
+
+def wait_for_log(caplog, text):
+    deadline_s = time.monotonic() + WAIT_S
+    while text not in caplog.text:
+        assert time.monotonic() < deadline_s, caplog.text
+        threading.Event().wait(0.01)
