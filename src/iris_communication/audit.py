@@ -21,10 +21,11 @@ from iris_communication.clock import Clock, SystemClock
 from iris_communication.errors import OutboxDamaged
 from iris_communication.item import State
 from iris_communication.outbox.inventory import AT_ONCE, BEFORE_THE_FIRST, Inventory, Problem, secrets_problems
-from iris_communication.outbox.ledger import GENESIS, Line, first_broken
+from iris_communication.outbox.ledger import GENESIS, Gap, Line, first_broken
+from iris_communication.outbox.listing import Listing
 from iris_communication.outbox.reader import NoOutbox, Reader, Snapshot
 
-__all__ = ["COLUMNS", "Audit", "Balance", "Chain", "Inspection", "NoOutbox", "Problem"]
+__all__ = ["COLUMNS", "Audit", "Balance", "Chain", "Inspection", "LostLines", "NoOutbox", "Problem"]
 
 COLUMNS = (
     "delivery",  # number of the ledger's line: order of delivery
@@ -42,6 +43,8 @@ COLUMNS = (
     "attempts",  # that failed before
     "durable",  # at the latest
     "batch",  # the archive it travelled in, if it did
+    "folder_type",
+    "priority",
     "hash",  # of the line, over the one before
 )
 _RESTORE = "keep the folder and look for what wrote to outbox.db besides the uploader; restore it from a backup"
@@ -75,6 +78,15 @@ class Balance:
         return tuple(Problem(what, _RESTORE) for what in found)
 
 
+class LostLines(NamedTuple):
+    """Where lines of the ledger were lost with a damaged database. The chain goes on behind, and tells if the line that
+    it goes on with was changed since."""
+
+    before: int  # number of the first line behind the gap
+    lines: int
+    found: str  # when; UTC, ISO 8601
+
+
 class Chain(NamedTuple):
     """What the ledger's chain holds: its lines, those before the broken one where there is one, and the last hash of
     these. Whoever notes that hash elsewhere can show later that nothing before it was changed."""
@@ -82,6 +94,7 @@ class Chain(NamedTuple):
     lines: int
     head: str
     broken: Problem | None
+    lost: tuple[LostLines, ...] = ()
 
 
 class _Row(NamedTuple):
@@ -93,8 +106,10 @@ class _Row(NamedTuple):
 
 class Audit:
     def __init__(self, folder: Path, clock: Clock | None = None) -> None:
+        self.folder = folder
         self._reader = Reader(folder)
         self._clock = clock or SystemClock()
+        self._listing = Listing(self._reader, self._clock)
 
     def balance(self) -> Balance:
         def ask(snapshot: Snapshot) -> Balance:
@@ -107,6 +122,35 @@ class Audit:
             )
 
         return self._reader.read(ask)
+
+    def items(
+        self,
+        state: str | None = None,
+        server: str | None = None,
+        folder_type: str | None = None,
+        limit: int | None = None,
+    ) -> Iterator[dict[str, Any]]:
+        """Items in order of acceptance, the delivered ones in order of delivery; `state` None: what is owed or dead,
+        "all": every item ever accepted. `server` is a key. Raises InvalidRequest for a state that there is not."""
+        return self._listing.items(state, server, folder_type, limit)
+
+    def story(self, item_id: str) -> dict[str, Any]:
+        """All that is known of one item: its facts, each thing that happened to it (`history`), the line of the ledger
+        (`delivery`), the last protocol events of a dead one (`trace`). Raises NoSuchItem."""
+        return self._listing.story(item_id)
+
+    def matching(self, beginning: str) -> list[str]:
+        """Up to ten ids that begin so; a whole id is alone. Raises NoSuchItem."""
+        return self._listing.matching(beginning)
+
+    def server_key(self, word: str) -> str:
+        """The key of the server that is meant by a configured name, or by the key itself. Raises NoSuchServer."""
+        return self._listing.server_key(word)
+
+    def halted(self) -> list[dict[str, Any]]:
+        """The servers that are sent nothing just now: `paused` by a person, `held` until a person has put right what
+        `error` says, or tried again by itself."""
+        return self._listing.halted()
 
     def ledger(self) -> Iterator[dict[str, Any]]:
         """Each delivery in its order, by COLUMNS; the chain is not looked at."""
@@ -125,24 +169,29 @@ class Audit:
         last = _Row(BEFORE_THE_FIRST, "", "", GENESIS)
         mistaken = False
         head, lines = GENESIS, 0
+        gaps = self._reader.read(lambda snapshot: snapshot.all("gaps"))
+        lost = tuple(LostLines(before, count, _utc(at_s) or "") for before, count, at_s, _ in gaps)
+        anchors = {before: anchor for before, _, _, anchor in gaps if anchor is not None}
 
-        def chain() -> Iterator[Line]:
+        def chain() -> Iterator[Line | Gap]:
             nonlocal last, mistaken, head, lines
             for row in self._rows():
                 head, last, mistaken = last.hash, row, not _names(row)
                 if mistaken:
                     return
+                if row.sequence in anchors:
+                    yield Gap(anchors[row.sequence])
                 yield Line(row.text, row.hash)
                 lines += 1
 
         if first_broken(chain()) is not None or mistaken:
             what = f"line {last.sequence} of the ledger ({last.id}) does not fit the line before it"
-            return Chain(lines, head, Problem(what, _RESTORE))
+            return Chain(lines, head, Problem(what, _RESTORE), lost)
         expected = self._reader.read(lambda snapshot: snapshot.one("delivered_until", last.sequence))
         cut = None
         if expected != lines:
             cut = Problem(f"the ledger has {lines} lines, but the tally has {expected} deliveries", _RESTORE)
-        return Chain(lines, last.hash, cut)
+        return Chain(lines, last.hash, cut, lost)
 
     def inspection(self, *, hashes: bool = False) -> "Inspection":
         """A check of everything; with `hashes` every owed file is read whole."""

@@ -23,6 +23,7 @@ from iris_communication.decisions.retry import back_off_s
 from iris_communication.delivery.carrier import Carrier, TransferData, TransferDataCarrier
 from iris_communication.delivery.daemon_threads import DaemonThreads
 from iris_communication.delivery.worker import Drain, Worker
+from iris_communication.door.door import Door
 from iris_communication.errors import (
     ForkedProcess,
     InvalidRequest,
@@ -34,8 +35,9 @@ from iris_communication.errors import (
 )
 from iris_communication.item import Event
 from iris_communication.outbox.keeper import Keeper
-from iris_communication.outbox.messages import Order
+from iris_communication.outbox.messages import Accept, Order
 from iris_communication.outbox.receipt import Receipt
+from iris_communication.outbox.salvage.salvage import open_store
 from iris_communication.outbox.sqlite import SqliteStore
 from iris_communication.outbox.view import Stats
 from iris_communication.settings import DeliverySettings, Limits, Secret, Server, check_priority, parse_server
@@ -78,6 +80,7 @@ class SftpUploaderThread:
         self._one_at_a_time = threading.Lock()  # of an injected processor's calls, over stop and start
         self._max_queue_size = max_queue_size
         self._keeper: Keeper | None = None
+        self._door: Door | None = None
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
         self._lifecycle = threading.RLock()  # a signal handler may stop what it interrupted in start()
@@ -86,6 +89,7 @@ class SftpUploaderThread:
         self._failed = False
         self._closed = False
         self._last_error: str | None = None
+        self._configured: frozenset[str] = frozenset()  # keys; replaced, never changed
         self._pid = os.getpid()
 
     def start(self) -> None:
@@ -119,6 +123,9 @@ class SftpUploaderThread:
             )
             keeper.open()
             self._keeper = keeper
+            self._last_error = keeper.notice or None
+            self._door = Door(self._folder, self, self._clock)
+            self._door.open()
 
     def queue_upload(  # noqa: PLR0913  # four are fixed by its users, the others are keywords
         self,
@@ -180,12 +187,30 @@ class SftpUploaderThread:
         self._check_process()
         return self._open_keeper().accept_to_each(accepted(request, self._settings, self._server))
 
+    def submit_many(self, requests: Sequence[SftpUploadRequest]) -> list[list[Receipt] | IrisError]:
+        """The same for many, as durable and for about the price of one commit: of each request its receipts, or why it
+        was refused. Raises NotStarted."""
+        self._check_process()
+        asked = [self._asked(request) for request in requests]
+        outcomes = iter(self._open_keeper().accept_all([each for each in asked if isinstance(each, Accept)]))
+        return [next(outcomes) if isinstance(each, Accept) else each for each in asked]
+
+    def _asked(self, request: SftpUploadRequest) -> Accept | InvalidRequest:
+        try:
+            return accepted(request, self._settings, self._server)
+        except InvalidRequest as error:
+            return error
+
     def configure_server(self, name: str, info: Mapping[str, Any]) -> None:
-        """Give a server a name that `sftp_server_info` may use, or new facts to one that has it."""
+        """Give a server a name that `sftp_server_info` may use, or new facts to one that has it. From then on, until
+        this process ends, its health is checked though nothing is sent to it."""
         self._check_process()
         server, secret = parse_server(info)
         check_text("a server's name", name)
         self._open_keeper().remember(server, secret, name)
+        self._configured |= {server.key}
+        if self._worker is not None:
+            self._worker.wake()
 
     def retry_dead(self, item_id: str | None = None) -> int:
         """Let one dead item, or all, wait again with all their attempts; how many do."""
@@ -293,6 +318,8 @@ class SftpUploaderThread:
     def close(self, timeout: float = 10.0) -> None:
         """stop(), then end acceptance and give the outbox back. May be called twice."""
         self.stop(timeout)
+        if self._door is not None:
+            self._door.close()  # an errand under way may want the lock below
         with self._lifecycle:
             self._closed = True
             if self._keeper is not None:
@@ -323,7 +350,7 @@ class SftpUploaderThread:
         asyncio.get_running_loop().set_default_executor(DaemonThreads())
         keeper = self._open_keeper()
         carrier = self._carrier(keeper)
-        worker = Worker(keeper, carrier, self._settings, self._clock)
+        worker = Worker(keeper, carrier, self._settings, self._clock, configured=lambda: self._configured)
         self._worker = worker
         if self._stopping is not None:
             worker.drain(self._stopping)
@@ -336,7 +363,7 @@ class SftpUploaderThread:
         servers, spool = keeper.servers, keeper.spool
         processor = self._processor
         if isinstance(processor, SftpProcessor) and not processor.overrides_transfer_data:
-            return processor.carrier(servers.resolve, lambda item: spool.path(item.id))
+            return processor.carrier(servers.resolve, spool.held)
         return TransferDataCarrier(
             processor,
             servers.info,
@@ -347,7 +374,7 @@ class SftpUploaderThread:
 
     def _open_store(self) -> SqliteStore:
         clock = self._clock
-        return SqliteStore(self._folder / "outbox.db", clock.boot_id, clock.boot_s(), clock.wall_s())
+        return open_store(self._folder, clock.boot_id, clock.boot_s(), clock.wall_s())
 
     def _open_keeper(self) -> Keeper:
         if self._keeper is None or self._closed:

@@ -1,8 +1,10 @@
-"""`iris queue`: what is owed."""
+"""`iris queue`: what is owed, and what may be done about it."""
 
 import typer
 
 from iris_camera.cli.outbox import EXIT_WRONG, AsJson, OutboxFolder, json_text, looking, say
+from iris_camera.cli.queue_looking import list_, show
+from iris_camera.cli.queue_ordering import drop, pause, priority, resume, retry
 from iris_communication.audit import Balance
 
 application = typer.Typer(help="What is owed.", no_args_is_help=True)
@@ -15,7 +17,7 @@ def queue() -> None:
 
 @application.command()
 def balance(outbox: OutboxFolder = None, json: AsJson = False) -> None:
-    """Whether every file ever accepted is in exactly one state: waiting, in flight, delivered or dead.
+    """Whether every file ever accepted is in exactly one state.
 
     What lies there is counted, and held against the tally that is kept in passing and the numbers that were given.
     Exit status 0 if they agree, 1 if not, 2 if it cannot look.
@@ -30,6 +32,15 @@ def balance(outbox: OutboxFolder = None, json: AsJson = False) -> None:
             for line in _table(found):
                 say(line)
     raise typer.Exit(EXIT_WRONG if found.problems else 0)
+
+
+application.command("list")(list_)
+application.command()(show)
+application.command()(retry)
+application.command()(drop)
+application.command(context_settings={"ignore_unknown_options": True})(priority)  # -3 is no option
+application.command()(pause)
+application.command()(resume)
 
 
 def _table(found: Balance) -> list[str]:

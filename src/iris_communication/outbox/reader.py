@@ -145,8 +145,9 @@ def _is_in_between(error: sqlite3.Error) -> bool:
 
 
 def _queries() -> dict[str, str]:
-    """The named statements of audit.sql: `-- name --`, then the statement."""
-    text = (resources.files(__package__) / "sql" / "audit.sql").read_text(encoding="utf-8")
+    """The named statements of audit.sql and listing.sql: `-- name --`, then the statement."""
+    files = [resources.files(__package__) / "sql" / name for name in ("audit.sql", "listing.sql")]
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
     parts = re.split(r"^-- (\w+) --$", text, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 

@@ -1,0 +1,169 @@
+"""Items as people read them: a table as wide as their terminal, an item's story as lines. Pure: texts out.
+
+What came from a server or a file name is shown, never obeyed: a terminal takes some characters for commands.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Any
+
+WIDE = 110  # columns from which on a whole id and a server fit beside a path
+SHORT_ID = 19  # characters: milliseconds, and enough of the token that it is alone
+WHOLE_ID = 29
+SERVER = 24
+INDENT = "    "
+NOT_SHOWN_AGAIN = ("id", "error", "history", "trace", "delivery")
+
+EVENTS = {
+    "accept": "accepted",
+    "claim": "sent",
+    "fail": "failed",
+    "release": "broken off through no fault of the file",
+    "give_up": "given up: dead",
+    "retry": "waits again",
+    "drop": "dropped",
+    "expire": "expired",
+    "cancel": "cancelled",
+    "deliver": "delivered",
+}
+
+
+def table(items: Iterable[dict[str, Any]], now: datetime, width: int | None) -> Iterator[str]:
+    """A heading, and a line or two for each item; `width` None: nothing is cut off."""
+    wide = width is None or width >= WIDE
+    for number, item in enumerate(items):
+        if number == 0:
+            yield _row(wide, width, "ID", "STATE", "AGE", "SIZE", "PRI", "TRIES", "SERVER", "REMOTE PATH")
+        yield _row(
+            wide,
+            width,
+            item["id"],
+            item["state"].replace("_", " "),
+            age(item["accepted"], now),
+            size(item["size_bytes"]),
+            "-" if item["priority"] is None else item["priority"],
+            item["attempts"],
+            item["server"],
+            item["remote_path"],
+        )
+        beside = [] if wide else [item["server"]]
+        if below := "  ".join([*beside, *_trouble(item)]):
+            yield _cut(INDENT + printable(below), width)
+
+
+def story(told: dict[str, Any]) -> Iterator[str]:
+    """Everything that is known of one item, the latest at the end."""
+    yield told["id"]
+    for name, value in told.items():
+        if name not in NOT_SHOWN_AGAIN and value is not None and value is not False and value != "":
+            yield f"  {name.replace('_', ' '):17} {printable(_fact(value))}"
+    yield ""
+    for _, repeated in groupby(told["history"], lambda event: {**event, "at": None}):
+        yield from _event(list(repeated), told)
+    if told["trace"]:
+        yield ""
+        yield "the latest that was said to its server, and by it"
+        yield from (f"  {printable(line)}" for line in told["trace"].splitlines())
+
+
+def halted(told: dict[str, Any]) -> str:
+    """Why nothing is sent to a server just now, and what to do."""
+    key, error = told["server"], told["error"]
+    reason = f": {error['error']}: {error['message']}" if error else ""
+    if told["held"]:
+        text = f"{key} waits for its operator{reason}: {error['hint']}; then: iris queue resume {key}"
+    elif told["paused"]:
+        text = f"{key} is paused: iris queue resume {key}"
+    else:
+        text = f"{key} does not answer, and is tried again by itself{reason}"
+    return printable(text)
+
+
+def age(accepted: str, now: datetime) -> str:
+    """How long ago, in at most four characters for ten years."""
+    seconds = max(0, int((now - datetime.fromisoformat(accepted)).total_seconds()))
+    for unit, length, until in (("s", 1, 60), ("m", 60, 3600), ("h", 3600, 48 * 3600)):
+        if seconds < until:
+            return f"{seconds // length}{unit}"
+    return f"{seconds // 86400}d"
+
+
+def size(size_bytes: int | None) -> str:
+    if size_bytes is None:
+        return "-"
+    amount, units = float(size_bytes), "BkMGTPE"
+    while amount >= 999.5 and len(units) > 1:
+        amount, units = amount / 1000, units[1:]
+    return f"{amount:.0f}{units[0]}" if amount >= 99.95 or units[0] == "B" else f"{amount:.1f}{units[0]}"
+
+
+def printable(text: str) -> str:
+    """With every character spelt out that a terminal may obey; bytes that are no UTF-8 are left to whoever writes."""
+    return "".join(
+        each if each.isprintable() or "\udc80" <= each <= "\udcff" else each.encode("unicode_escape").decode()
+        for each in text
+    )
+
+
+def _row(wide: bool, width: int | None, *cells: Any) -> str:
+    item_id, state, since, size_, priority, tries, server, path = map(str, cells)
+    start = (
+        f"{item_id[: WHOLE_ID if wide else SHORT_ID]:{WHOLE_ID if wide else SHORT_ID}} {state:9} {since:>4} {size_:>6}"
+    )
+    start += f" {priority:>3} {tries:>5} "
+    if wide:
+        server = printable(server)
+        start += f"{server if width is None else _cut(server, SERVER):{SERVER}} "
+    path = printable(path)
+    room = None if width is None else max(1, width - len(start))
+    return start + (path if room is None or len(path) <= room else "…" + path[-room + 1 :] if room > 1 else "…")
+
+
+def _trouble(item: dict[str, Any]) -> list[str]:
+    error = item["error"]
+    told = [f"{error['error']}: {error['message']}"] if error else []
+    if item["reason"]:
+        told.append(item["reason"])
+    if item["may_have_arrived"]:
+        told.append("it may have arrived all the same")
+    return told
+
+
+def _event(repeated: list[dict[str, Any]], told: dict[str, Any]) -> Iterator[str]:
+    """One event, or the same again and again, as in an outage."""
+    event, last = repeated[0], repeated[-1]
+    what = EVENTS.get(event["event"], event["event"])
+    if event["event"] in ("fail", "give_up") and event["attempt"]:
+        what = (
+            f"attempt {event['attempt']} {what}"
+            if event["event"] == "fail"
+            else f"{what} after attempt {event['attempt']}"
+        )
+    if event["event"] == "deliver":
+        proof = told["delivery"]
+        what = f"delivered as {proof['final_path']}, {proof['size_bytes']} bytes, SHA-256 {proof['sha256']}"
+    error = event["error"]
+    if error:
+        what += f": {error['error']}: {error['message']}"
+    yield f"  {_time(event['at'])}  {printable(what)}"
+    if last is not event:
+        yield f"{'':27}({len(repeated)} times, the last at {_time(last['at'])})"
+    if error and error["hint"]:
+        yield f"{'':27}{printable(error['hint'])}"
+
+
+def _time(at: str) -> str:
+    return f"{datetime.fromisoformat(at).astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _fact(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {each}" for name, each in value.items())
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return "yes" if value is True else str(value).replace("in_flight", "in flight")
+
+
+def _cut(text: str, width: int | None) -> str:
+    return text if width is None or len(text) <= width else text[: width - 1] + "…"

@@ -1,0 +1,26 @@
+"""Where the owner of an outbox can be spoken to: a Unix socket in the outbox's folder.
+
+A socket's address holds 107 bytes, and a folder's path may be longer. So the folder is opened, and the socket is
+named through the descriptor: as short as that, however deep the folder lies.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+SOCKET_NAME = "control.sock"
+_DESCRIPTORS = "/proc/self/fd"
+
+
+@contextlib.contextmanager
+def short_name(folder: Path) -> Iterator[str]:
+    """A name of the folder that fits into a socket's address, good within the block. Raises OSError."""
+    if not os.path.isdir(_DESCRIPTORS):  # not Linux: a path that is too long is the system's to refuse
+        yield os.fspath(folder)
+        return
+    descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield f"{_DESCRIPTORS}/{descriptor}"
+    finally:
+        os.close(descriptor)

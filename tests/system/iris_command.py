@@ -1,0 +1,35 @@
+"""`iris` on one outbox, in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Iris:
+    def __init__(self, outbox):
+        self.outbox = outbox
+
+    def __call__(self, *arguments, columns=None, said=None):
+        """The process when it has ended. `columns`: of the terminal it believes to have; `said` to its input."""
+        environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "TERM")}
+        environment |= {"PYTHONPATH": str(ROOT / "src"), "IRIS_OUTBOX": str(self.outbox)}
+        environment |= {"COLUMNS": str(columns)} if columns else {}
+        return subprocess.run(
+            [sys.executable, "-m", "iris_camera.cli.main", *map(str, arguments)],
+            cwd=self.outbox.parent,
+            env=environment,
+            input=said or b"",
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+
+    def told(self, *arguments, status=0, **options):
+        """What it says when all is well with it."""
+        done = self(*arguments, **options)
+        assert done.returncode == status, (done.stdout.decode(), done.stderr.decode())
+        assert done.stderr == b""
+        return done.stdout.decode()
