@@ -211,7 +211,8 @@ class HostKeyRejected(IrisError):
     scope = Scope.SERVER
     retry = Retry.AFTER_OPERATOR
     default_hint = (
-        "find out why the server shows another key; if that is right, pass its new host_key or correct known_hosts"
+        "find out why the server shows another key; if that is right, pass its new host_key, or correct known_hosts and "
+        "resume the server (iris queue resume)"
     )
 
 

@@ -8,7 +8,11 @@ OUTBOX = "unit/iris_communication/outbox"
 SFTP = "unit/iris_communication/sftp"
 ATTEMPT = "iris_communication/outbox/attempt.py"
 KEEPER = "iris_communication/outbox/keeper.py"
+LOOK = "iris_communication/sftp/look.py"
+PUBLISH = "iris_communication/sftp/publish.py"
 PUT = "iris_communication/sftp/put.py"
+REPLACING = "iris_communication/sftp/replacing.py"
+UPLOAD = "iris_communication/sftp/upload.py"
 RECORDER = "iris_communication/outbox/recorder.py"
 
 DELIVERING = (
@@ -94,9 +98,9 @@ DELIVERING = (
     ),
     Mutant(
         "a final name that is taken is overwritten",
-        PUT,
-        "        if not capabilities.rename_refuses_existing and (yield from _is_taken(path, upload)):\n",
-        "        if False:\n",
+        PUBLISH,
+        "    if not replacing and not capabilities.rename_refuses_existing and (yield from _is_taken(path, upload)):\n",
+        "    if False:\n",
         "Another file on the server, delivered or somebody else's, is gone.",
         tests_in(
             SFTP, "test_put.py::test_a_server_that_would_overwrite_is_looked_at_first_unless_looking_is_forbidden"
@@ -105,8 +109,8 @@ DELIVERING = (
     Mutant(
         "after an unanswered rename the server is not asked",
         PUT,
-        "        if upload.finished:\n            return (yield from _publish(upload, capabilities))\n",
-        "",
+        "        if not upload.finished:\n",
+        "        if True:\n",
         "A file that was delivered and collected is delivered a second time.",
         tests_in(
             SFTP, "test_put.py::test_a_file_collected_before_its_rename_was_answered_is_delivered_and_not_sent_again"
@@ -115,15 +119,15 @@ DELIVERING = (
     Mutant(
         "after a kill the server is not looked at",
         PUT,
-        "        if upload.earlier_temp is not None:\n",
-        "        if False:\n",
+        "    if upload.earlier_temp is not None:\n",
+        "    if False:\n",
         "Temp files of killed processes pile up on the server, and one's late rename shows a part of a file.",
         tests_in(SFTP, "test_put.py::test_what_a_killed_process_had_begun_is_cleared_away"),
     ),
     Mutant(
         "a missing temp file always counts as delivered",
-        PUT,
-        '        if folder not in upload.missing_folders and not (yield from _is_missing(folder or b".")):\n',
+        PUBLISH,
+        '        if folder not in upload.missing_folders and not (yield from is_missing(folder or b".")):\n',
         "        if True:\n",
         "A server that comes back with an empty disk is believed to hold the file: it is lost.",
         tests_in(SFTP, "test_put.py::test_a_server_that_comes_back_with_an_empty_disk_is_sent_the_file_anew"),
@@ -141,8 +145,8 @@ DELIVERING = (
     ),
     Mutant(
         "a file of the same size counts as ours",
-        PUT,
-        "    return (yield from _sha256(path, upload.size_bytes)) == upload.sha256\n",
+        LOOK,
+        "    return not size_bytes or (yield from _sha256(path, size_bytes)) == sha256\n",
         "    return True\n",
         "Something else of that size lies under the name, and the file is recorded as delivered: it is lost.",
         tests_in(
@@ -151,9 +155,9 @@ DELIVERING = (
     ),
     Mutant(
         "the temp file of an unanswered rename is removed",
-        PUT,
-        "    if not upload.finished:\n        yield from _discard(upload)\n",
-        "    yield from _discard(upload)\n",
+        PUBLISH,
+        "    if not upload.finished:\n        yield from discard(upload)\n",
+        "    if True:\n        yield from discard(upload)\n",
         "Killed before that is recorded, the next attempt finds it gone and takes it for delivered: it is lost.",
         tests_in(
             SFTP,
@@ -163,9 +167,9 @@ DELIVERING = (
     ),
     Mutant(
         "a rename that was sent is not remembered",
-        PUT,
-        "        upload.rename_sent = True\n",
-        "        pass\n",
+        PUBLISH,
+        "    upload.rename_sent = True\n    try:\n        if replacing:\n",
+        "    try:\n        if replacing:\n",
         "The link dies before the answer, and the next attempt sends a file that was delivered and collected.",
         tests_in(
             SFTP,
@@ -180,6 +184,56 @@ DELIVERING = (
         "        if error.scope",
         "The next attempt does not look for the temp file, which stays on the server for ever.",
         tests_in(SFTP, "test_put.py::test_a_refused_file_that_cannot_be_removed_again_is_told_to_the_next_attempt"),
+    ),
+    Mutant(
+        "a file that may not replace another goes beside it",
+        UPLOAD,
+        '        if self.conflict == "rename":\n',
+        "        if True:\n",
+        "Who chose fail or keep gets a second file under a name that nobody looks for, and is told that all is well.",
+        tests_in(SFTP, "test_conflicts.py::test_a_name_that_is_taken_while_ours_is_sent_stays_as_it_is"),
+    ),
+    Mutant(
+        "a late request to put a file aside is not kept from it",
+        REPLACING,
+        "        if isinstance(removed, StatusError) and was_whole and not isinstance(taken, StatusError):\n",
+        "        if False:\n",
+        "Sent to a link that died, it reaches the server after the next attempt, and the delivered file is gone.",
+        tests_in(SFTP, "test_conflicts.py::test_a_late_request_to_put_the_old_file_aside_never_takes_the_new_one_away"),
+    ),
+    Mutant(
+        "the old file is not put back",
+        REPLACING,
+        "            yield (wire.Rename(old, path),)\n        raise\n",
+        "            pass\n        raise\n",
+        "The new file is refused its name, and there is no file under it any more.",
+        tests_in(
+            SFTP, "test_conflicts.py::test_what_was_put_aside_is_put_back_when_the_new_file_cannot_take_its_place"
+        ),
+    ),
+    Mutant(
+        "a file counts as delivered without its marker",
+        PUT,
+        "        if upload.marker:\n            landed = yield from marker.mark(upload, landed, capabilities)\n",
+        "",
+        "The pick-up job waits for a marker that never comes: the file lies there and nobody takes it.",
+        tests_in(SFTP, "test_marker.py::test_a_file_and_its_marker_arrive_and_nothing_else_is_left"),
+    ),
+    Mutant(
+        "the marker is written under its own name",
+        UPLOAD,
+        '        return (temp or self.temp_path) + mark + (b"" if path == self.final_path else b"-2")\n',
+        "        return self.marker_path(path)\n",
+        "The pick-up job is told of a file that is not there yet.",
+        tests_in(SFTP, "test_marker.py::test_whoever_looks_sees_nothing_then_the_file_then_both_and_each_whole"),
+    ),
+    Mutant(
+        "a marker is made for a file that has landed long ago",
+        PUBLISH,
+        "    if upload.finished and upload.marker and (yield from _has_landed(upload)):\n",
+        "    if False:\n",
+        "File and marker were collected, their answer was lost: a marker without a file is left for the pick-up job.",
+        tests_in(SFTP, "test_marker.py::test_a_link_cut_anywhere_hands_file_and_marker_over_once"),
     ),
     Mutant(
         "the temp file is not beside the final name",

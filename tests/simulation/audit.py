@@ -5,18 +5,23 @@ Safety, after every commit and every request of a server:
 - the numbers agree: queued = uploaded + dead + waiting + in flight, and with the store's own tally
 - the ledger is one chain that only grows, a line for a delivered id
 - a visible name holds, whole, what was offered for it; what is delivered has been visible with those very bytes
+- an archive holds, whole, what was offered for the folder it lies in
 """
 
 import hashlib
 import json
+import posixpath
 
 from iris_communication.outbox import ledger
-from iris_communication.sftp.put import Upload
+from iris_communication.sftp.upload import Upload
+from iris_communication.unpack import ArchiveBroken, verify
 
 
 class Audit:
-    def __init__(self, story):
+    def __init__(self, story, folder):
         self.broken = []
+        self.archives = 0  # that arrived
+        self._folder = folder  # a place of its own
         self.accepted = {}  # id -> (server key, remote path, sha256)
         self.spoiled = set()  # ids whose bytes somebody changed later
         self.offered = {}  # (server key, path) -> sha256 of what may appear there
@@ -36,12 +41,30 @@ class Audit:
         return sha256
 
     def appeared(self, server_key, path, content, instead_of):
+        if path.endswith((b".zip", b".tar.gz")):
+            self._archive_appeared(server_key, path, content)
+            return
         sha256 = hashlib.sha256(content).hexdigest()
         if sha256 not in self.offered.get((server_key, path), ()):
             self.fail(f"{path!r} on {server_key} shows {len(content)} bytes that nobody offered for it")
         if instead_of is not None and instead_of != content:
             self.fail(f"{path!r} on {server_key} was overwritten")
         self.seen.setdefault((server_key, path), set()).add(sha256)
+
+    def _archive_appeared(self, server_key, path, content):
+        archive = self._folder / "arrived"
+        archive.write_bytes(content)
+        self.archives += 1
+        try:
+            manifest = verify(archive)
+        except ArchiveBroken as error:
+            self.fail(f"{path!r} on {server_key} is no whole archive: {error}")
+            return
+        for member in manifest.members:
+            name = posixpath.join(posixpath.dirname(path), member.name.encode())
+            if member.sha256 not in self.offered.get((server_key, name), ()):
+                self.fail(f"{path!r} on {server_key} holds {member.name!r}, which nobody offered for that folder")
+            self.seen.setdefault((server_key, name), set()).add(member.sha256)
 
     def look(self, keeper):
         """After a step of the keeper."""

@@ -141,6 +141,12 @@ class DiskSpool(Spool):
         self._disk.unlinked.clear()
         self._disk.step("the spool is synced")
 
+    def archive(self, batch_id):
+        """On a disk that refuses there is no place for one."""
+        if self._disk.full or self._disk.failing:
+            return super().archive("no such folder") / batch_id
+        return super().archive(batch_id)
+
     def discard(self, item_id):
         self._disk.step("unlink bytes")
         with contextlib.suppress(FileNotFoundError):
@@ -170,9 +176,9 @@ class _NoThread:
 class SteppedKeeper(Keeper):
     """`killed` is called when the process ends within a step that nobody waits for, `stepped` after each step."""
 
-    def __init__(self, disk, clock, max_queue_size, tokens, killed: Callable, stepped: Callable):
+    def __init__(self, disk, clock, max_queue_size, tokens, killed: Callable, stepped: Callable, settings=None):
         folder = disk.folder / "outbox"
-        super().__init__(folder, lambda: self._opened_store(disk, clock), clock, max_queue_size)
+        super().__init__(folder, lambda: self._opened_store(disk, clock), clock, max_queue_size, settings=settings)
         self._disk = disk
         self._tokens = tokens
         self._thread = _NoThread()

@@ -7,18 +7,20 @@ be delivered within DRAIN_S, and nothing may be left in the spool.
 import asyncio
 import contextlib
 import logging
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
+from iris_communication.decisions.batch import lane_name
 from iris_communication.delivery.pool import SftpCarrier
 from iris_communication.delivery.worker import Drain, Worker
 from iris_communication.errors import IrisError
 from iris_communication.item import Take
 from iris_communication.outbox.messages import Accept
-from iris_communication.settings import DeliverySettings, Secret, Server
+from iris_communication.settings import DeliverySettings, Rule, Secret, Server
 from iris_communication.testing.memory_server import MemoryServer
 from iris_communication.testing.virtual_time import NothingWillHappen, run
 from tests.simulation.audit import Audit
@@ -30,6 +32,13 @@ DRAIN_S = 4 * 3600.0  # of virtual time, once everything is healed
 SECRET = Secret(password="open sesame")
 LINKED_BYTES = 1024 * 1024 + 1
 OUTBOX_MAX = 40
+SETTINGS = DeliverySettings(
+    rules={
+        "zipped": Rule(folder_type="zipped", batch="zip", batch_files_max=6, batch_bytes_max=50_000, batch_wait_s=30.0),
+        "tarred": Rule(folder_type="tarred", batch="tar.gz", batch_files_max=3, batch_wait_s=5.0),
+    }
+)
+FOLDER_TYPES = {"line-0": "alone", "line-1": "zipped", "line-2": "tarred"}
 
 
 @dataclass
@@ -53,8 +62,16 @@ class World:
         self.folder = folder
         (folder / "out").mkdir()
         self.disk = Disk(folder, self._random())
-        self.audit = Audit(self.note)
-        self.servers = [Server("one.example", "iris"), Server("two.example", "iris")]
+        self.audit = Audit(self.note, folder)
+        self.servers = [
+            Server(
+                host,
+                "iris",
+                health_interval_s=self.random.choice([0.0, 7.0, 60.0]),
+                health_round_trip=self.random.random() < 0.5,
+            )
+            for host in ("one.example", "two.example")
+        ]
         self.sites = {
             server.key: Site(server.key, self._random(), self.audit, self._request) for server in self.servers
         }
@@ -131,6 +148,7 @@ class World:
         content = random.randbytes(size_bytes)
         path = self.folder / "out" / f"{number}.csv"
         path.write_bytes(content)
+        os.utime(path, ns=(0, int(self.clock.wall_s() * 1e9)))  # it is part of an archive's bytes
         server = self.servers[random.random() < 0.3]
         name = number if random.random() < 0.9 else random.randrange(3)  # some meet under one name
         remote_path = f"/in/line-{number % 3}/{name}.csv"
@@ -151,7 +169,10 @@ class World:
         path, server, remote_path, take, content = source
         if not path.exists():
             return True  # taken over by an acceptance that a crash left unanswered
-        accept = Accept(server, SECRET, str(path), remote_path, {}, "model", take)
+        folder_type = FOLDER_TYPES.get(remote_path.split("/")[2], "alone")
+        rule = SETTINGS.rules.get(folder_type, Rule())
+        batch = lane_name(rule.batch, remote_path)
+        accept = Accept(server, SECRET, str(path), remote_path, {}, folder_type, take, batch)
         try:
             receipt = self.process.keeper.accept(accept)
         except Killed as killed:
@@ -372,7 +393,8 @@ class World:
         return self.audit.spoiled
 
     def left_in_spool(self):
-        held = {path.name for path in (self.folder / "outbox" / "spool").iterdir()}
+        folders = [self.folder / "outbox" / name for name in ("spool", "archives")]
+        held = {path.name for folder in folders for path in folder.iterdir()}
         return sorted(held - self.excused())
 
 
@@ -390,9 +412,9 @@ class Process:
             tokens=lambda: f"{random.getrandbits(64):016x}",
             killed=lambda where: world.kill(where, power=random.random() < 0.3),
             stepped=lambda: world.audit.look(self.keeper),
+            settings=SETTINGS,
         )
         self._luck = Random(random.getrandbits(64))
-        self._settings = DeliverySettings()
 
     def open(self):
         world = self._world
@@ -401,11 +423,11 @@ class Process:
         carrier = SftpCarrier(
             self._transport,
             self.keeper.servers.resolve,
-            lambda item: self.keeper.spool.path(item.id),
-            self._settings,
+            self.keeper.spool.held,
+            SETTINGS,
             world.clock,
         )
-        self.worker = Worker(self.keeper, carrier, self._settings, world.clock, self._luck.random)
+        self.worker = Worker(self.keeper, carrier, SETTINGS, world.clock, self._luck.random)
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self):

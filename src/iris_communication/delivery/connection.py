@@ -18,6 +18,8 @@ from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.capabilities import Capabilities, learn
 from iris_communication.sftp.credit import paced_write_size
 from iris_communication.sftp.session import Chunk, Session, Source, Talk
+from iris_communication.sftp.token_bucket import TokenBucket
+from iris_communication.sftp.trace import lines
 from iris_communication.transport.contract import Channel, Transport
 
 OUTPUT_PIECE = 32 * 1024  # bytes given to the channel at once: they fill an SSH packet
@@ -34,9 +36,11 @@ class Connection:
         self.missing_folders: set[bytes] = set()  # see `Upload`
         self.host_key = ""
         self.lost: IrisError | None = None
+        self.uses = 0  # conversations, without those that only look after it
         self.on_lost: Callable[[], None] = lambda: None
         self._settings = settings
         self._clock = clock
+        self._bandwidth: TokenBucket | None = None
         self._session = Session()
         self._channel: Channel | None = None
         self._early = bytearray()  # what the server said before connect() returned
@@ -44,6 +48,7 @@ class Connection:
         self._pumping = False
         self._heard_s = self.used_s = clock.monotonic_s()
         self._deadline: asyncio.TimerHandle | None = None
+        self._resumption: asyncio.TimerHandle | None = None  # when there is bandwidth again
         self._greeted: asyncio.Future[None] = self._loop.create_future()
 
     @property
@@ -70,23 +75,39 @@ class Connection:
         if self.lost is not None:
             raise self.lost
         learning = learn(channel.software, self._session.extensions or {}, self._settings.files_in_flight_max)
-        self.capabilities = await self.run(learning)
+        self.capabilities = await self.run(learning, is_use=False)
         if self.lost is not None:  # after the last answer, before its waiter came to read it
             raise self.lost
         # Small, until the first answers tell how fast the link is.
-        self._session.write_size_bytes = min(self._session.write_size_bytes, self.capabilities.write_size_bytes)
+        self._set_write_size(self._session.write_size_bytes)
 
-    async def run(self, talk: Talk, source: Source | None = None) -> Any:
+    async def run(self, talk: Talk, source: Source | None = None, *, is_use: bool = True) -> Any:
         """Carry a conversation to its end; its result, or what it raised. Cancelling the caller does not stop it: a
-        request that is on its way cannot be called back."""
+        request that is on its way cannot be called back. `is_use`: it keeps the connection from counting as idle."""
         if self.lost is not None:
             talk.close()
             raise type(self.lost)(str(self.lost), hint=self.lost.hint)
-        self.used_s = self._clock.monotonic_s()
+        if is_use:
+            self.uses += 1
+            self.used_s = self._clock.monotonic_s()
         outcome: asyncio.Future[Any] = self._loop.create_future()
         self._session.begin(talk, source, outcome)
         self._schedule_pump()
         return await outcome
+
+    def limit(self, bandwidth: TokenBucket | None) -> None:
+        """From now on no more than this, shared with the server's other connections; None: as much as there is."""
+        if bandwidth is not self._bandwidth:
+            self._bandwidth = bandwidth
+            self._set_write_size(self._session.write_size_bytes)
+            if self._resumption is not None:
+                self._resumption.cancel()
+            self._resume()
+
+    def trace(self) -> list[str]:
+        """The latest protocol events, one a line, oldest first; also after it was lost."""
+        told = lines(self._session.events, self._clock.wall_s() - self._clock.monotonic_s())
+        return told if self.lost is None else [*told, f"ended: {type(self.lost).__name__}: {self.lost}"]
 
     def close(self, error: IrisError | None = None) -> None:
         """End it now; every conversation under way ends with `error`."""
@@ -98,6 +119,7 @@ class Connection:
             return
         now_s, acknowledged_bytes = self._clock.monotonic_s(), self._session.acknowledged_bytes
         quiet_s, self._heard_s = now_s - self._heard_s, now_s
+        self._session.now_s = now_s
         try:
             self._session.receive(data)
         except ProtocolViolation as error:
@@ -106,8 +128,10 @@ class Connection:
         if self._session.extensions is not None and not self._greeted.done():
             self._greeted.set_result(None)
         if news_bytes := self._session.acknowledged_bytes - acknowledged_bytes:
-            self._session.write_size_bytes = paced_write_size(
-                news_bytes, quiet_s, self._settings.progress_timeout_s, self.capabilities.write_size_bytes
+            self._set_write_size(
+                paced_write_size(
+                    news_bytes, quiet_s, self._settings.progress_timeout_s, self.capabilities.write_size_bytes
+                )
             )
         self._hand_out()
         self._schedule_pump()
@@ -124,10 +148,11 @@ class Connection:
         self._pumping = False
         if self.lost is not None or self._channel is None:
             return
+        self._session.now_s = now_s = self._clock.monotonic_s()
         if self._session.unanswered == 0:  # silence counts from the first request that waits for an answer
-            self._heard_s = self._clock.monotonic_s()
-        until_s, left = self._clock.monotonic_s() + OUTPUT_S, OUTPUT_PER_TURN
-        while pieces := self._session.output(min(left, OUTPUT_PIECE)):
+            self._heard_s = now_s
+        until_s, left = now_s + OUTPUT_S, OUTPUT_PER_TURN
+        while pieces := self._output(min(left, OUTPUT_PIECE), now_s):
             buffer = self._filled(pieces)
             self._channel.write(buffer)
             left -= len(buffer)
@@ -135,6 +160,28 @@ class Connection:
                 self._schedule_pump()
                 break
         self._hand_out()  # also what ended without asking anything
+
+    def _output(self, budget_bytes: int, now_s: float) -> list[bytes | Chunk]:
+        """What the session wants to send. Where bandwidth holds data back, the pump goes on when there is some."""
+        bandwidth, session = self._bandwidth, self._session
+        if bandwidth is None:
+            return session.output(budget_bytes)
+        pieces = session.output(budget_bytes, bandwidth.room_bytes(now_s))
+        bandwidth.spend(sum(piece.size_bytes for piece in pieces if isinstance(piece, Chunk)))
+        if session.held_back_bytes and self._resumption is None:
+            wait_s = bandwidth.wait_s(session.held_back_bytes, now_s)
+            self._resumption = self._loop.call_later(wait_s, self._resume)
+        return pieces
+
+    def _resume(self) -> None:
+        self._resumption = None
+        self._schedule_pump()
+
+    def _set_write_size(self, size_bytes: int) -> None:
+        most_bytes = self.capabilities.write_size_bytes
+        if self._bandwidth is not None:
+            most_bytes = min(most_bytes, self._bandwidth.grain_bytes)
+        self._session.write_size_bytes = min(size_bytes, most_bytes)
 
     def _filled(self, pieces: list[bytes | Chunk]) -> bytearray:
         """The pieces as bytes, each chunk with its data; a chunk whose data cannot be read is left out."""
@@ -183,8 +230,9 @@ class Connection:
         if self.lost is not None:
             return
         self.lost = error
-        if self._deadline is not None:
-            self._deadline.cancel()
+        for timer in (self._deadline, self._resumption):
+            if timer is not None:
+                timer.cancel()
         kind = type(error) if isinstance(error, (LinkError, ProtocolViolation)) else LinkError
         self._session.fail(lambda: kind(str(error), hint=error.hint))
         self._hand_out()

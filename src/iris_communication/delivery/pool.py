@@ -2,12 +2,18 @@
 
 Many items travel on one connection at once; how many, the server's own limits say once it is connected. Until then
 it is one, so that a server that refuses us is asked by one item and not by all.
+
+A health check travels on the connection that is there. Where there is none it makes one and closes it again: whether
+we are still let in is half of what it is to find out, and a connection kept for checks alone would never be idle.
 """
 
 import asyncio
 import os
 import posixpath
+import secrets
+from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from iris_communication.clock import Clock
@@ -17,10 +23,12 @@ from iris_communication.errors import DeliveryStopped, Effect, IrisError, Scope
 from iris_communication.item import Delivered, Item
 from iris_communication.outbox.attempt import open_tokens
 from iris_communication.settings import DeliverySettings, Secret, Server
-from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
-from iris_communication.sftp.put import Upload, put
+from iris_communication.sftp.probe import Health, Probe, ProbeContent, probe
+from iris_communication.sftp.put import clear_away, put
 from iris_communication.sftp.session import Talk
+from iris_communication.sftp.token_bucket import TokenBucket
+from iris_communication.sftp.upload import Upload
 from iris_communication.transport.contract import Transport
 
 TEMP_PREFIX = ".iris-"
@@ -28,6 +36,9 @@ TEMP_PREFIX = ".iris-"
 
 class SftpCarrier:
     """`resolve` gives a server's address and secret, `spooled` the file that holds an item's bytes."""
+
+    checks_health = True
+    takes_archives = True
 
     def __init__(
         self,
@@ -45,6 +56,9 @@ class SftpCarrier:
         self._clock = clock
         self._connections: dict[str, Connection] = {}
         self._connecting: dict[str, asyncio.Task[Connection]] = {}
+        self._leftovers: defaultdict[str, set[bytes]] = defaultdict(set)  # of health checks, by server
+        self._bandwidths: dict[str, TokenBucket] = {}
+        self._last_lost: dict[str, Connection] = {}
         self._closed = False
 
     def slots(self, server_key: str) -> int:
@@ -54,11 +68,18 @@ class SftpCarrier:
     def connected(self, server_key: str) -> bool:
         return server_key in self._connections
 
+    def trace(self, server_key: str) -> list[str]:
+        """The latest protocol events of its connection, one a line; of the last one, while it has none."""
+        connection = self._connections.get(server_key) or self._last_lost.get(server_key)
+        return connection.trace() if connection is not None else []
+
     async def carry(self, item: Item) -> Delivered:
         fingerprint = item.fingerprint
         assert fingerprint is not None, "a claimed item has its bytes"
         assert item.token is not None, "a claimed item has a token"
         connection = await self._connection(item.server_key)
+        server, _ = self._resolve(item.server_key)  # its latest word, which may be younger than the connection
+        connection.limit(self._bandwidth(item.server_key, server.bandwidth_bytes_per_s))
         source = SpoolFile(self._spooled(item), fingerprint)
         earlier = [_temp_path(item.remote_path, token) for token in open_tokens(item)]
         upload = Upload(
@@ -67,6 +88,8 @@ class SftpCarrier:
             size_bytes=fingerprint.size_bytes,
             sha256=fingerprint.sha256,
             confirm_source=source.confirm,
+            conflict=server.conflict,
+            marker=server.marker,
             finished=item.effect is Effect.UNKNOWN,
             earlier_temp=earlier.pop() if earlier else None,
             missing_folders=connection.missing_folders,
@@ -86,6 +109,29 @@ class SftpCarrier:
             host_key=connection.host_key,
             at_s=self._clock.wall_s(),
         )
+
+    async def check(self, server_key: str, *, round_trip: bool) -> Health:
+        made_for_it = server_key not in self._connections and server_key not in self._connecting
+        connection = await self._connection(server_key)
+        begun_s = answered_s = self._clock.monotonic_s()
+
+        def answered() -> None:
+            nonlocal answered_s
+            answered_s = self._clock.monotonic_s()
+
+        looking = Probe(
+            folder=os.fsencode(connection.server.remote_directory),
+            token=secrets.token_hex(8).encode() if round_trip else b"",
+            leftovers=self._leftovers[server_key],
+            answered=answered,
+        )
+        try:
+            talk = probe(looking, connection.capabilities)
+            found: Health = await connection.run(talk, ProbeContent(), is_use=False)
+        finally:
+            if made_for_it and connection.uses == 0:  # no item has come meanwhile
+                connection.close()
+        return replace(found, latency_s=answered_s - begun_s)
 
     async def close(self) -> None:
         self._closed = True
@@ -119,6 +165,7 @@ class SftpCarrier:
                 await connection.open(self._transport, secret)
             except BaseException:
                 connection.close()
+                self._keep_trace(server_key, connection)
                 raise
         finally:
             self._connecting.pop(server_key, None)
@@ -128,10 +175,25 @@ class SftpCarrier:
         self.on_change()
         return connection
 
+    def _bandwidth(self, server_key: str, bytes_per_s: float) -> TokenBucket | None:
+        """What is left of it outlives a connection, so that losing one does not buy a burst."""
+        if not bytes_per_s:
+            return None
+        bucket = self._bandwidths.get(server_key)
+        if bucket is None or bucket.bytes_per_s != bytes_per_s:
+            bucket = self._bandwidths[server_key] = TokenBucket(bytes_per_s, self._clock.monotonic_s())
+        return bucket
+
     def _forget(self, server_key: str, connection: Connection) -> None:
+        self._keep_trace(server_key, connection)
         if self._connections.get(server_key) is connection:
             del self._connections[server_key]
             self.on_change()
+
+    def _keep_trace(self, server_key: str, connection: Connection) -> None:
+        """Of one that carried something, rather than of a health check that came after it."""
+        if connection.uses or server_key not in self._last_lost:
+            self._last_lost[server_key] = connection
 
     def _close_when_idle(self, server_key: str, connection: Connection) -> None:
         if connection.lost is not None:
@@ -145,10 +207,9 @@ class SftpCarrier:
 
 
 def _deliver(upload: Upload, older: list[bytes], capabilities: Capabilities) -> Talk:
-    """`put`, after the temp files of attempts before the earlier one are cleared away. Whether one of those had
-    arrived needs no question: then `put` finds the same bytes under the final name."""
-    if older:
-        yield tuple(map(wire.Remove, older))
+    """`put`, after what attempts before the earlier one have left is cleared away."""
+    for temp in older:
+        yield from clear_away(upload, temp, capabilities)
     return (yield from put(upload, capabilities))
 
 

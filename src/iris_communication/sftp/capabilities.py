@@ -24,6 +24,7 @@ class Capabilities:
     write_size_bytes: int = SAFE_WRITE_SIZE
     files_in_flight: int = SAFE_FILES_IN_FLIGHT
     rename_refuses_existing: bool = False  # a plain RENAME onto an existing name fails, as the draft asks
+    replaces_in_one_step: bool = False  # posix-rename@openssh.com
     tells_free_space: bool = False  # statvfs@openssh.com
 
 
@@ -53,5 +54,6 @@ def learn(software: str, extensions: Mapping[bytes, bytes], files_in_flight_max:
         # is the SSH server's; another program may speak SFTP behind it, but hardly one that offers fsync as well.
         rename_refuses_existing=("OpenSSH" in software or "AsyncSSH" in software)
         and b"fsync@openssh.com" in extensions,
+        replaces_in_one_step=extensions.get(wire.POSIX_RENAME) == b"1",
         tells_free_space=extensions.get(b"statvfs@openssh.com") == b"2",
     )

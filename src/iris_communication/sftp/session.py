@@ -16,6 +16,8 @@ Rules.
 - Conversations that must not be interleaved take turns by name.
 - An OPEN that is refused while other files are open may mean no more than that too many are: it is asked again once
   fewer are, and only then believed (see credit.Handles).
+- Where a server is to get only so many bytes in a second, it is files' data alone that waits for them; what closes a
+  file, looks or keeps the link alive never does.
 
 What goes wrong. A reply nobody asked for or of a kind nobody asked for, or bytes that are no packet, raise
 ProtocolViolation: the session is beyond repair then, and its owner calls `fail()`, which ends every conversation at
@@ -30,6 +32,7 @@ from iris_communication.errors import IrisError, ProtocolViolation
 from iris_communication.sftp import wire
 from iris_communication.sftp.credit import SMALL_WRITE_SIZE, Credit, Handles
 from iris_communication.sftp.status import StatusError
+from iris_communication.sftp.trace import Greeting, no_events, noted
 
 Answer = wire.Reply | StatusError
 Talk = Generator[Any, Any, Any]  # yields requests or tuples of them, is sent a reply or a list of answers
@@ -42,6 +45,8 @@ _GRANTS: dict[type, type] = {
     wire.Stat: wire.Attributes,
     wire.Extended: wire.ExtendedReply,
 }
+_SHORT_ANSWERS = (wire.Status, wire.Handle, wire.Attributes)
+UNLIMITED = 1 << 62  # bytes
 _MAY_MEAN_TOO_MANY = (wire.FX_FAILURE, wire.FX_PERMISSION_DENIED)
 
 
@@ -114,6 +119,11 @@ class Session:
         self.write_size_bytes = SMALL_WRITE_SIZE  # its owner enlarges it, as server and link allow
         self.acknowledged_bytes = 0  # of data, since the beginning
         self.extensions: dict[bytes, bytes] | None = None  # None until the server's VERSION has come
+        self.events = no_events()
+        self._note = self.events.append
+        self.now_s = 0.0  # of the events; its owner sets it before it hands bytes in or asks for some
+        self.held_back_bytes = 0  # of a piece that the last output() had no data_bytes for; 0: there was none
+        self._data_bytes = UNLIMITED
         self._buffer = bytearray()
         self._next_id = 0
         self._greeting: bytes | None = wire.init()
@@ -148,6 +158,7 @@ class Session:
         for packet in wire.packets(self._buffer):
             if self.extensions is None:
                 version, self.extensions = wire.decode_version(packet)
+                self._note((self.now_s, 0, Greeting(version, tuple(self.extensions))))
                 if version < wire.VERSION:
                     raise ProtocolViolation(f"the server speaks SFTP version {version}, which is older than 3")
             elif packet[0] == wire.FXP_STATUS and packet[5:9] == _STATUS_OK:
@@ -162,9 +173,11 @@ class Session:
         ended, self._ended = self._ended, []
         return ended
 
-    def output(self, budget_bytes: int) -> list[bytes | Chunk]:
-        """What to send now, in order: about `budget_bytes` at most, as credit allows. Empty: nothing for now."""
+    def output(self, budget_bytes: int, data_bytes: int = UNLIMITED) -> list[bytes | Chunk]:
+        """What to send now, in order: about `budget_bytes` at most, as credit allows, and of files' data `data_bytes`
+        at most. Empty: nothing for now."""
         out: list[bytes | Chunk] = []
+        self._data_bytes, self.held_back_bytes = data_bytes, 0
         if self._greeting is not None:
             out.append(self._greeting)
             self._greeting = None
@@ -181,6 +194,7 @@ class Session:
     def unsent(self, chunk: Chunk, error: IrisError) -> None:
         """The data of `chunk` could not be read, so it was not sent: its conversation alone fails."""
         conversation = self._pending.pop(chunk.request_id).conversation
+        self._note((self.now_s, chunk.request_id, f"not sent: {error}"))
         self.credit.regain(chunk.size_bytes)
         conversation.broken = StatusError(wire.FX_FAILURE, str(error))
         conversation.broken.__cause__ = error
@@ -213,7 +227,9 @@ class Session:
 
     def _sent(self, pending: _Pending) -> bytes:
         """Give the request an id, book it, and encode it."""
-        return pending.request.encode(self._book(pending))  # type: ignore[union-attr]  # a Write goes out in chunks
+        request_id = self._book(pending)
+        self._note((self.now_s, request_id, pending.request))
+        return pending.request.encode(request_id)  # type: ignore[union-attr]  # a Write goes out in chunks
 
     def _book(self, pending: _Pending) -> int:
         self._next_id = request_id = (self._next_id + 1) & 0xFFFFFFFF
@@ -237,7 +253,12 @@ class Session:
         size_bytes = min(left, self.write_size_bytes)
         if not self.credit.allows(size_bytes):
             return None
+        if size_bytes > self._data_bytes:
+            self.held_back_bytes = size_bytes
+            return None
+        self._data_bytes -= size_bytes
         request_id = self._book(_Pending(conversation, stream.index, size_bytes, request))
+        self._note((self.now_s, request_id, request, offset, size_bytes))
         if size_bytes == left:
             self._advance_stream(stream)
         else:
@@ -261,6 +282,7 @@ class Session:
         kind = type(answer)
         if kind is not StatusError and kind is not _GRANTS.get(type(request), wire.Status):
             raise ProtocolViolation(f"{type(request).__name__} was answered by {kind.__name__}")
+        self._note((self.now_s, request_id, answer if kind in _SHORT_ANSWERS else noted(answer)))
         self.credit.regain(pending.size_bytes)
         if type(request) is wire.Open and self._opened(pending, answer):
             return

@@ -26,6 +26,8 @@ FX_OP_UNSUPPORTED, FX_FILE_ALREADY_EXISTS, FX_NO_SPACE, FX_QUOTA = 8, 11, 14, 15
 
 READ, WRITE, CREATE, EXCLUSIVE = 0x01, 0x02, 0x08, 0x20
 
+POSIX_RENAME = b"posix-rename@openssh.com"
+
 # OpenSSH's sftp-server ends the connection at a longer packet, and so do most that learned from it.
 PACKET_MAX = 256 * 1024
 # A VERSION or NAME packet of a sane server is far smaller; text from a login shell decodes as a far larger one.
@@ -89,12 +91,34 @@ class Write(NamedTuple):
         return _HEAD.pack(5 + len(body) + size_bytes, FXP_WRITE, request_id) + body
 
 
+class WriteBytes(NamedTuple):
+    """A WRITE of a few bytes that are known beforehand and need no source."""
+
+    handle: bytes
+    offset: int
+    data: bytes
+
+    def encode(self, request_id: int) -> bytes:
+        body = _string(self.handle) + _U64.pack(self.offset) + _string(self.data)
+        return _packet(FXP_WRITE, request_id, body)
+
+
 class Rename(NamedTuple):
     old: bytes
     new: bytes
 
     def encode(self, request_id: int) -> bytes:
         return _packet(FXP_RENAME, request_id, _string(self.old) + _string(self.new))
+
+
+class PosixRename(NamedTuple):
+    """Replaces what the new name holds, in one step: nobody ever finds the name free or half of a file under it."""
+
+    old: bytes
+    new: bytes
+
+    def encode(self, request_id: int) -> bytes:
+        return _packet(FXP_EXTENDED, request_id, _string(POSIX_RENAME) + _string(self.old) + _string(self.new))
 
 
 class Remove(NamedTuple):
@@ -134,7 +158,7 @@ def free_space(path: bytes) -> Extended:
     return Extended(b"statvfs@openssh.com", _string(path))
 
 
-Request = Open | Close | Read | Write | Rename | Remove | MakeDirectory | Stat | Extended
+Request = Open | Close | Read | Write | WriteBytes | Rename | PosixRename | Remove | MakeDirectory | Stat | Extended
 
 
 class Status(NamedTuple):

@@ -20,6 +20,7 @@ from iris_communication.testing.memory_server import (
 from iris_communication.testing.server_wire import Asked, WriteData
 
 Reply = wire.Reply | None
+RENAMES = (wire.Rename, wire.PosixRename)
 
 
 # -- how it speaks ------------------------------------------------------------------------------------------------
@@ -84,7 +85,7 @@ class SpeaksLaterCodes(MemoryServer):
 
     def answer(self, session: MemorySession, request: Asked) -> Reply:
         reply = super().answer(session, request)
-        if reply == FAILURE and isinstance(request, wire.Rename):
+        if reply == FAILURE and isinstance(request, RENAMES):
             return wire.Status(wire.FX_FILE_ALREADY_EXISTS, "File already exists")
         if reply == FAILURE and isinstance(request, WriteData):
             return wire.Status(wire.FX_NO_SPACE, "")
@@ -202,7 +203,7 @@ class RenamingForbidden(MemoryServer):
     """Every RENAME is refused."""
 
     def answer(self, session: MemorySession, request: Asked) -> Reply:
-        return DENIED if isinstance(request, wire.Rename) else super().answer(session, request)
+        return DENIED if isinstance(request, RENAMES) else super().answer(session, request)
 
 
 class SecondFileDenied(MemoryServer):
@@ -230,7 +231,7 @@ class CallsAMissingFileAFailure(MemoryServer):
 
     def answer(self, session: MemorySession, request: Asked) -> Reply:
         reply = super().answer(session, request)
-        return FAILURE if isinstance(request, wire.Rename) and reply == NO_SUCH_FILE else reply
+        return FAILURE if isinstance(request, RENAMES) and reply == NO_SUCH_FILE else reply
 
 
 # -- when it dies -------------------------------------------------------------------------------------------------
@@ -243,7 +244,7 @@ class LosesTheRenameAnswer(MemoryServer):
 
     def answer(self, session: MemorySession, request: Asked) -> Reply:
         reply = super().answer(session, request)
-        if isinstance(request, wire.Rename) and not self.dead:
+        if isinstance(request, RENAMES) and not self.dead:
             self.dead = True
             raise ServerDies
         return reply
@@ -253,10 +254,10 @@ class LosesTheRename(MemoryServer):
     """Dies at the first RENAME, before it does it. `late_rename()` does it after all, as a session whose connection
     is long gone may."""
 
-    lost: wire.Rename | None = None
+    lost: wire.Rename | wire.PosixRename | None = None
 
     def answer(self, session: MemorySession, request: Asked) -> Reply:
-        if isinstance(request, wire.Rename) and self.lost is None:
+        if isinstance(request, RENAMES) and self.lost is None:
             self.lost = request
             raise ServerDies
         return super().answer(session, request)
@@ -272,7 +273,7 @@ class DiesAtTheRemove(MemoryServer):
     renames = removes = 0
 
     def answer(self, session: MemorySession, request: Asked) -> Reply:
-        if isinstance(request, wire.Rename):
+        if isinstance(request, RENAMES):
             self.renames += 1
             if self.renames == 1:
                 return DENIED

@@ -38,6 +38,7 @@ class MemoryServer:
     capacity_bytes:    of the disk; beyond it a WRITE is refused with FAILURE, after what still fits was written.
     handles_max:       more open files on one connection are refused with FAILURE.
     announces_limits:  offers limits@openssh.com.
+    replaces:          offers posix-rename@openssh.com.
     """
 
     software = "OpenSSH_9.9"
@@ -51,6 +52,7 @@ class MemoryServer:
         capacity_bytes: int | None = None,
         handles_max: int | None = None,
         announces_limits: bool = True,
+        replaces: bool = True,
     ) -> None:
         self.files: dict[bytes, bytearray] = {}
         self.folders: set[bytes] = {b"/", HOME, b"/in"}
@@ -58,7 +60,9 @@ class MemoryServer:
         self.rename_overwrites = rename_overwrites
         self.capacity_bytes = capacity_bytes
         self.handles_max = handles_max
-        self.extensions = {b"posix-rename@openssh.com": b"1", b"statvfs@openssh.com": b"2"}
+        self.extensions = {b"statvfs@openssh.com": b"2"}
+        if replaces:
+            self.extensions[wire.POSIX_RENAME] = b"1"
         if rename_overwrites:
             self.software = "Go"
         else:
@@ -102,7 +106,9 @@ class MemoryServer:
             case WriteData():
                 return self._write(session, request)
             case wire.Rename():
-                return self._rename(self.place(request.old), self.place(request.new))
+                return self._rename(self.place(request.old), self.place(request.new), replacing=self.rename_overwrites)
+            case wire.PosixRename():
+                return self._posix_rename(request)
             case wire.Remove():
                 return OK if self.files.pop(self.place(request.path), None) is not None else NO_SUCH_FILE
             case wire.MakeDirectory():
@@ -163,15 +169,20 @@ class MemoryServer:
         content[request.offset : request.offset + fits] = request.data[:fits]
         return OK if request.offset + fits == end else FAILURE
 
-    def _rename(self, old: bytes, new: bytes) -> wire.Reply:
+    def _rename(self, old: bytes, new: bytes, *, replacing: bool) -> wire.Reply:
         if old not in self.files or posixpath.dirname(new) not in self.folders:
             return NO_SUCH_FILE
-        if new in self.folders or (new in self.files and not self.rename_overwrites):
+        if new in self.folders or (new in self.files and not replacing):
             return FAILURE
         if len(posixpath.basename(new)) > 255:
             return wire.Status(wire.FX_BAD_MESSAGE, "Bad message")
         self.files[new] = self.files.pop(old)
         return OK
+
+    def _posix_rename(self, request: wire.PosixRename) -> wire.Reply:
+        if wire.POSIX_RENAME not in self.extensions:
+            return UNSUPPORTED
+        return self._rename(self.place(request.old), self.place(request.new), replacing=True)
 
     def _make_folder(self, place: bytes) -> wire.Reply:
         if place in self.folders or place in self.files:
@@ -190,7 +201,7 @@ class MemoryServer:
 
     def _extended(self, request: wire.Extended) -> wire.Reply:
         if request.name not in self.extensions:
-            return wire.Status(wire.FX_OP_UNSUPPORTED, "Operation unsupported")
+            return UNSUPPORTED
         if request.name == b"limits@openssh.com":
             return wire.ExtendedReply(struct.pack(">4Q", *self.limits()))
         free = self.free_bytes // 512
@@ -240,4 +251,5 @@ class MemorySession:
 OK = wire.Status(wire.FX_OK, "Success")
 NO_SUCH_FILE = wire.Status(wire.FX_NO_SUCH_FILE, "No such file")
 FAILURE = wire.Status(wire.FX_FAILURE, "Failure")
+UNSUPPORTED = wire.Status(wire.FX_OP_UNSUPPORTED, "Operation unsupported")
 DENIED = wire.Status(wire.FX_PERMISSION_DENIED, "Permission denied")

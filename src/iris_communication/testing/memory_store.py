@@ -85,7 +85,7 @@ class MemoryStore:
         for item in self._waiting():
             lane = lanes.get(item.server_key, Lane())
             if item.due is None:
-                lane = lane._replace(fresh=lane.fresh + 1)
+                lane = lane._replace(fresh=lane.fresh + 1, batched=lane.batched + bool(item.batch))
             else:
                 lane = lane._replace(retrying=lane.retrying + 1, next_due_s=self.next_due_s(item.server_key))
             lanes[item.server_key] = lane

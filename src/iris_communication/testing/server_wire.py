@@ -23,6 +23,7 @@ Asked = (
     | wire.Read
     | WriteData
     | wire.Rename
+    | wire.PosixRename
     | wire.Remove
     | wire.MakeDirectory
     | wire.Stat
@@ -66,6 +67,9 @@ def decode_request(packet: bytes) -> tuple[int, Asked]:
     try:
         request_id = reader.u32()
         asked: Asked = make(*(field(reader) for field in fields))
+        if isinstance(asked, wire.Extended) and asked.name == wire.POSIX_RENAME:
+            names = _Reader(asked.body, 0)
+            asked = wire.PosixRename(names.string(), names.string())
         attributes = reader.u32() if kind in _WITH_ATTRIBUTES else 0
     except struct.error as error:
         raise ProtocolViolation(f"a request of type {kind} is cut short: {error}") from None

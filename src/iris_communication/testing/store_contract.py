@@ -400,6 +400,16 @@ class StoreContract(ABC):
             OTHER_SERVER: Lane(fresh=1, retrying=0, next_due_s=None),
         }
 
+    def test_what_may_travel_together_is_counted_while_it_is_fresh(self) -> None:
+        self.hold(
+            make_item(1),
+            make_item(2, batch="zip:/in"),
+            make_item(3, batch="tar.gz:/in"),
+            make_item(4, batch="zip:/in", due=due(5)),
+            make_item(5, batch="zip:/in", state=State.DEAD),
+        )
+        assert self.store.lanes() == {SERVER: Lane(fresh=3, retrying=1, next_due_s=NOW_S + 5, batched=2)}
+
     def test_the_next_retry_is_known_by_server(self) -> None:
         self.hold(
             make_item(1, due=due(7)),

@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,7 @@ from iris_communication.errors import (
     Effect,
     IrisError,
     LinkLost,
+    RemoteNameKept,
     RemoteRefused,
     ServerUnresolved,
 )
@@ -20,6 +22,8 @@ from iris_communication.item import Fingerprint, State
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp import wire
 from iris_communication.testing import FakeClock, MemoryServer, MemoryTransport, run
+from iris_communication.testing.faulty_servers import OldVersion
+from iris_communication.testing.memory_server import ServerDies
 from tests.unit.iris_communication.delivery.fake_parts import turns
 from tests.unit.iris_communication.outbox.fake_parts import an_item, open_descriptors
 
@@ -341,5 +345,247 @@ def test_no_descriptor_is_left_open_by_large_files_that_fail(line):
         await asyncio.gather(*tasks, return_exceptions=True)
         await turns()
         assert open_descriptors() == before
+
+    tell(line, story)
+
+
+# -- what the account's settings ask for ------------------------------------------------------------------------------
+
+
+def server_with(**facts):
+    return lambda key: (replace(SERVER, **facts), Secret(password="x"))
+
+
+def test_the_latest_word_on_conflicts_and_markers_counts_on_a_connection_that_is_open(line):
+    async def story():
+        line.server.files[b"/in/1.csv"] = bytearray(b"something else")
+        (first,) = await line.carry(line.item(token="first"))
+        assert first.final_path != "/in/1.csv"
+        line.resolve = server_with(conflict="keep")
+        (second,) = await line.carry(line.item(token="second", content=b"other"))
+        assert isinstance(second, RemoteNameKept)
+        line.resolve = server_with(conflict="overwrite", marker=".done")
+        (third,) = await line.carry(line.item(token="third"))
+        assert third.final_path == "/in/1.csv"
+        assert line.server.names(b"/in")[1:] == [b"1.csv", b"1.csv.done"]
+        assert line.transport.attempts == 1
+
+    tell(line, story)
+
+
+def test_what_earlier_attempts_left_of_their_markers_is_cleared_away_too(line):
+    line.resolve = server_with(marker=".sha256")
+
+    async def story():
+        for token in ("t1", "t2", "t3"):
+            for end in ("", "-sha256", "-sha256-2"):
+                line.server.files[f"/in/.iris-{token}{end}".encode()] = bytearray(b"half")
+        await line.carry(line.item(effect=Effect.UNSEEN, earlier_token="t1 t2 t3"))
+        assert line.server.names(b"/in") == [b"1.csv", b"1.csv.sha256"]
+
+    tell(line, story)
+
+
+def test_a_limit_of_bandwidth_is_kept_over_a_new_connection(line):
+    line.resolve = server_with(bandwidth_bytes_per_s=10_000.0)
+
+    async def story():
+        before_s = line.clock.monotonic_s()
+        for number in range(10):
+            await line.carry(line.item(number, content=bytes(5_000)))
+            line.transport.channels[-1].lose(LinkLost("the cable"))
+            await turns()
+        assert line.transport.attempts == 10
+        assert 4.5 <= line.clock.monotonic_s() - before_s <= 5.5
+
+    tell(line, story)
+
+
+def test_a_limit_that_is_changed_counts_on_a_connection_that_is_open(line):
+    line.resolve = server_with(bandwidth_bytes_per_s=10.0)
+
+    async def story():
+        await line.carry(line.item(1, content=b""))
+        before_s = line.clock.monotonic_s()
+        line.resolve = server_with(bandwidth_bytes_per_s=0)
+        await line.carry(line.item(2, content=bytes(100_000)))
+        assert line.clock.monotonic_s() == before_s
+
+    tell(line, story)
+
+
+# -- what it tells afterwards -----------------------------------------------------------------------------------------
+
+
+def test_a_server_that_was_never_connected_has_no_trace(line):
+    async def story():
+        assert line.carrier.trace(SERVER.key) == []
+
+    tell(line, story)
+
+
+def test_the_trace_of_a_server_is_there_while_it_is_connected_and_after(line):
+    async def story():
+        await line.carry(line.item())
+        assert line.carrier.trace(SERVER.key)[-1].endswith(" < 6 OK")
+        line.transport.channels[0].lose(LinkLost("the cable"))
+        await turns()
+        assert line.carrier.trace(SERVER.key)[-1] == "ended: LinkLost: the cable"
+
+    tell(line, story)
+
+
+def test_a_connection_that_did_not_come_about_has_a_trace_too(line):
+    line.server = OldVersion()
+    line.transport = MemoryTransport(line.server)
+
+    async def story():
+        await line.carry(line.item())
+        first, last = line.carrier.trace(SERVER.key)
+        assert "VERSION 2" in first
+        assert last.startswith("ended: ProtocolViolation")
+
+    tell(line, story)
+
+
+def test_a_health_check_does_not_take_the_place_of_the_connection_that_carried_something(line):
+    async def story():
+        await line.carry(line.item())
+        line.transport.channels[0].lose(LinkLost("the cable"))
+        await turns()
+        await line.carrier.check(SERVER.key, round_trip=False)
+        assert "/in/1.csv" in "".join(line.carrier.trace(SERVER.key))
+
+    tell(line, story)
+
+
+# -- health checks ---------------------------------------------------------------------------------------------------
+
+
+class AnswersAfter(MemoryServer):
+    """Its clock goes on by so many seconds while it looks at a name."""
+
+    clock, seconds = None, 0.003
+
+    def answer(self, session, request):
+        if isinstance(request, wire.Stat):
+            self.clock.advance(self.seconds)
+        return super().answer(session, request)
+
+
+def test_a_check_tells_what_was_found_in_the_folder_of_the_account_and_how_long_an_answer_took(line):
+    server = AnswersAfter()
+    server.clock = line.clock
+    line.server, line.transport = server, MemoryTransport(server)
+    line.resolve = lambda key: (Server("one", "iris", remote_directory="/in"), Secret(password="x"))
+
+    async def story():
+        found = await line.carrier.check(SERVER.key, round_trip=False)
+        assert (found.ok, found.done, found.words) == (True, ("answers", "free space"), "")
+        assert found.latency_s == pytest.approx(0.003)
+        assert wire.Stat(b"/in") in server.asked
+        assert wire.Open not in map(type, server.asked)
+
+    tell(line, story)
+
+
+def test_a_round_trip_leaves_nothing_and_each_has_a_name_of_its_own(line):
+    async def story():
+        for _ in range(2):
+            assert (await line.carrier.check(SERVER.key, round_trip=True)).done[-1] == "round trip"
+        opened = [request.path for request in line.server.asked if type(request) is wire.Open]
+        assert len(set(opened)) == 2
+        assert line.server.files == {}
+
+    tell(line, story)
+
+
+def test_a_check_of_a_server_without_traffic_connects_and_disconnects_again(line):
+    async def story():
+        for checks in (1, 2):
+            await line.carrier.check(SERVER.key, round_trip=False)
+            assert line.transport.attempts == checks
+            assert not line.carrier.connected(SERVER.key)
+
+    tell(line, story)
+
+
+def test_a_check_uses_the_connection_that_is_there_and_leaves_it(line):
+    async def story():
+        await line.carry(line.item())
+        await line.carrier.check(SERVER.key, round_trip=True)
+        assert line.carrier.connected(SERVER.key)
+        assert line.transport.attempts == 1
+
+    tell(line, story)
+
+
+def test_checks_do_not_keep_an_idle_connection_open(line):
+    async def story():
+        await line.carry(line.item())
+        for _ in range(3):
+            await pass_time(IDLE_S / 3 + 1)
+            await line.carrier.check(SERVER.key, round_trip=False)
+        assert not line.carrier.connected(SERVER.key)
+
+    tell(line, story)
+
+
+def test_a_connection_made_for_a_check_stays_for_the_item_that_came_meanwhile(line):
+    async def story():
+        checking = asyncio.create_task(line.carrier.check(SERVER.key, round_trip=True))
+        await asyncio.sleep(0)
+        (delivered,) = await line.carry(line.item())
+        await checking
+        assert delivered.final_path == "/in/1.csv"
+        assert line.carrier.connected(SERVER.key)
+        assert line.transport.attempts == 1
+
+    tell(line, story)
+
+
+def test_a_check_of_a_server_that_refuses_us_fails_as_an_item_would(line):
+    line.transport.refusal = lambda: ConnectionRefused("nothing listens there")
+
+    async def story():
+        with pytest.raises(ConnectionRefused):
+            await line.carrier.check(SERVER.key, round_trip=False)
+
+    tell(line, story)
+
+
+def test_what_a_check_left_because_the_link_broke_is_removed_by_the_next(line):
+    class DiesAtTheRename(MemoryServer):
+        """Dies at the first RENAME, before it does it."""
+
+        dead = False
+
+        def answer(self, session, request):
+            if isinstance(request, wire.Rename) and not self.dead:
+                self.dead = True
+                raise ServerDies
+            return super().answer(session, request)
+
+    line.server = DiesAtTheRename()
+    line.transport = MemoryTransport(line.server)
+
+    async def story():
+        with pytest.raises(LinkLost):
+            await line.carrier.check(SERVER.key, round_trip=True)
+        assert len(line.server.files) == 1
+        assert (await line.carrier.check(SERVER.key, round_trip=True)).ok
+        assert line.server.files == {}
+
+    tell(line, story)
+
+
+def test_closing_breaks_a_check_off(line):
+    async def story():
+        await line.carry(line.item())
+        checking = asyncio.create_task(line.carrier.check(SERVER.key, round_trip=True))
+        await asyncio.sleep(0)
+        await line.carrier.close()
+        with pytest.raises(DeliveryStopped):
+            await checking
 
     tell(line, story)

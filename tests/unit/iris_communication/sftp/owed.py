@@ -7,25 +7,25 @@ import itertools
 import os
 import posixpath
 
-from iris_communication.decisions.retry import after_failure
+from iris_communication.decisions.retry import Retrying, after_failure
 from iris_communication.errors import Effect, IrisError, Scope
 from iris_communication.item import Event
 from iris_communication.outbox.attempt import claimed, failed, open_tokens, released
-from iris_communication.settings import DeliverySettings
-from iris_communication.sftp import wire
-from iris_communication.sftp.put import Upload, put
+from iris_communication.sftp.put import clear_away, put
+from iris_communication.sftp.upload import Upload
 from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.store_contract import make_item
 
 TOKENS = itertools.count(1)
-SETTINGS = DeliverySettings(attempts_max=1000)
+RETRYING = Retrying(attempts_max=1000, base_s=1.0, cap_s=1.0)
 
 
 class Owed:
-    def __init__(self, content=b"id,label\n1,good\n", final_path=b"/in/a.csv"):
+    def __init__(self, content=b"id,label\n1,good\n", final_path=b"/in/a.csv", conflict="rename", marker=""):
         self.content = content
         self.final_path = final_path
         self.item = make_item(1, remote_path=os.fsdecode(final_path))
+        self.conflict, self.marker = conflict, marker
         self.landed = None  # where it lies, once it is delivered
         self.error = None  # of the latest attempt
         self.changed = False  # the source is found to be changed
@@ -46,6 +46,8 @@ class Owed:
             size_bytes=len(self.content),
             sha256=hashlib.sha256(self.content).hexdigest(),
             confirm_source=source.confirm,
+            conflict=self.conflict,
+            marker=self.marker,
             finished=self.item.effect is Effect.UNKNOWN,
             earlier_temp=self.temp_path(tokens[-1]) if tokens else None,
             missing_folders=self.missing_folders,
@@ -74,7 +76,7 @@ class Owed:
             self.landed = conversation.result
             return True
         effect = upload.effect if error.scope in (Scope.LINK, Scope.SERVER) else error.effect
-        event = after_failure(error, self.item.attempts, SETTINGS, 0.0).event
+        event = after_failure(error, self.item.attempts, RETRYING, 0.0).event
         if event is Event.RELEASE:
             self.item = released(self.item, error, effect)
         else:
@@ -102,8 +104,8 @@ class Owed:
         *older, _ = open_tokens(self.item) or [None]
 
         def talk():
-            if older:
-                yield tuple(wire.Remove(self.temp_path(token)) for token in older)
+            for token in older:
+                yield from clear_away(upload, self.temp_path(token), link.capabilities)
             return (yield from put(upload, link.capabilities))
 
         return link.begin(talk(), self.source)

@@ -108,3 +108,9 @@ def test_only_servers_known_for_it_are_trusted_to_refuse_a_name_that_is_taken(so
 def test_free_space_is_asked_for_where_it_is_offered_in_the_version_we_know(data, tells):
     extensions = {} if data is None else {b"statvfs@openssh.com": data}
     assert learned_at_once(extensions=extensions).tells_free_space is tells
+
+
+@pytest.mark.parametrize(("data", "replaces"), [(b"1", True), (b"2", False), (b"", False), (None, False)])
+def test_replacing_in_one_step_is_trusted_where_it_is_offered_in_the_version_we_know(data, replaces):
+    extensions = {} if data is None else {b"posix-rename@openssh.com": data}
+    assert learned_at_once(extensions=extensions).replaces_in_one_step is replaces

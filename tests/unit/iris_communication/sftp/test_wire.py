@@ -34,6 +34,11 @@ REQUESTS = [
         id="READ beyond 4 GiB",
     ),
     pytest.param(wire.Rename(b"/a", b"/b\xff"), b"\x12\0\0\0\x09" + b"\0\0\0\x02/a" + b"\0\0\0\x03/b\xff", id="RENAME"),
+    pytest.param(
+        wire.PosixRename(b"/a", b"/b\xff"),
+        b"\xc8\0\0\0\x09" + b"\0\0\0\x18posix-rename@openssh.com" + b"\0\0\0\x02/a" + b"\0\0\0\x03/b\xff",
+        id="posix-rename",
+    ),
     pytest.param(wire.Remove(b"/a"), b"\x0d\0\0\0\x09" + b"\0\0\0\x02/a", id="REMOVE"),
     pytest.param(wire.MakeDirectory(b"/a"), b"\x0e\0\0\0\x09" + b"\0\0\0\x02/a" + b"\0\0\0\0", id="MKDIR"),
     pytest.param(wire.Stat(b""), b"\x11\0\0\0\x09" + b"\0\0\0\0", id="STAT of nothing"),
@@ -84,6 +89,12 @@ def test_a_write_is_a_head_and_the_data_behind_it():
     head = wire.Write(b"h", 0, 100).head(9, 2**32 + 1, 3)
     assert head + b"abc" == framed(b"\x06\0\0\0\x09" + b"\0\0\0\x01h" + b"\0\0\0\x01\0\0\0\x01" + b"\0\0\0\x03abc")
     assert decode_request((head + b"abc")[4:]) == (9, WriteData(b"h", 2**32 + 1, b"abc"))
+
+
+def test_a_few_bytes_that_are_known_beforehand_are_a_write_like_any_other():
+    whole = wire.WriteBytes(b"h", 2**32 + 1, b"abc").encode(9)
+    assert whole == wire.Write(b"h", 0, 100).head(9, 2**32 + 1, 3) + b"abc"
+    assert decode_request(whole[4:]) == (9, WriteData(b"h", 2**32 + 1, b"abc"))
 
 
 def test_the_greeting_asks_for_version_3():

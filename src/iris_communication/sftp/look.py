@@ -1,0 +1,98 @@
+"""Looking at what lies on the server, and saying why it refused: the small steps that uploads are made of.
+
+Whether a name holds the same bytes is read back. Where that is forbidden it counts as something else: a file that
+arrives twice is better than one that is lost.
+"""
+
+import hashlib
+import posixpath
+import stat
+
+from iris_communication.errors import IrisError, RemoteDiskFull
+from iris_communication.sftp import wire
+from iris_communication.sftp.capabilities import Capabilities
+from iris_communication.sftp.session import Talk
+from iris_communication.sftp.status import StatusError, blame
+from iris_communication.sftp.upload import Upload
+from iris_communication.sftp.wire import FX_FAILURE, FX_NO_SUCH_FILE, READ
+
+READ_SIZE = 32 * 1024  # every server answers this in one DATA packet
+READS_AT_ONCE = 16
+
+
+def remove(path: bytes) -> Talk:
+    """True: it was there and is gone. False: there was none, or it stays, which harms nobody."""
+    (answer,) = yield (wire.Remove(path),)
+    return not isinstance(answer, StatusError)
+
+
+def exists(path: bytes) -> Talk:
+    (answer,) = yield (wire.Stat(path),)
+    return not isinstance(answer, StatusError)
+
+
+def is_missing(path: bytes) -> Talk:
+    """Certainly: the server says so in these words."""
+    (answer,) = yield (wire.Stat(path),)
+    return isinstance(answer, StatusError) and answer.code == FX_NO_SUCH_FILE
+
+
+def is_file(path: bytes) -> Talk:
+    """Whether something is there that is no folder, as far as the server tells."""
+    (found,) = yield (wire.Stat(path),)
+    return isinstance(found, wire.Attributes) and _may_be_a_file(found)
+
+
+def holds(path: bytes, size_bytes: int, sha256: str) -> Talk:
+    """Whether `path` is a file with exactly these bytes: size first, then its content read back."""
+    (found,) = yield (wire.Stat(path),)
+    if not isinstance(found, wire.Attributes) or found.size_bytes != size_bytes or not _may_be_a_file(found):
+        return False
+    return not size_bytes or (yield from _sha256(path, size_bytes)) == sha256
+
+
+def discard(upload: Upload) -> Talk:
+    """Remove this attempt's own temp file."""
+    if (yield from remove(upload.temp_path)):
+        upload.opened = False
+
+
+def reason(refused: StatusError, doing: str, upload: Upload, capabilities: Capabilities) -> Talk:
+    """The error to raise. OpenSSH says no more than "Failure" when its disk is full, so ask how much is free before
+    blaming the file."""
+    if isinstance(refused.__cause__, IrisError):  # it was the source that could not be read
+        return refused.__cause__
+    if refused.code == FX_FAILURE and not refused.says_disk_full and capabilities.tells_free_space:
+        folder = posixpath.dirname(upload.temp_path) or b"."
+        (reply,) = yield (wire.free_space(folder),)
+        if isinstance(reply, wire.ExtendedReply):
+            _, fragment_bytes, _, _, free_fragments, *_ = reply.numbers(11)
+            free_bytes = fragment_bytes * free_fragments
+            if free_bytes < max(1, upload.size_bytes):
+                where = folder.decode("utf-8", "backslashreplace")
+                needed = f"{free_bytes} bytes free under {where!r}, {upload.size_bytes} needed"
+                return RemoteDiskFull(f"the server's disk is full: {needed}")
+    return blame(refused, doing, upload.final_path)
+
+
+def _may_be_a_file(found: wire.Attributes) -> bool:
+    return found.permissions is None or stat.S_IFMT(found.permissions) in (0, stat.S_IFREG)
+
+
+def _sha256(path: bytes, size_bytes: int) -> Talk:
+    """Hex digest of the first `size_bytes`; None when there are fewer, or they may not be read."""
+    (opened,) = yield (wire.Open(path, READ),)
+    if isinstance(opened, StatusError):
+        return None
+    handle, digest, read_bytes = opened.handle, hashlib.sha256(), 0
+    for start in range(0, size_bytes, READS_AT_ONCE * READ_SIZE):
+        end = min(size_bytes, start + READS_AT_ONCE * READ_SIZE)
+        answers = yield tuple(wire.Read(handle, at, min(READ_SIZE, end - at)) for at in range(start, end, READ_SIZE))
+        for answer in answers:
+            if isinstance(answer, wire.Data):
+                digest.update(answer.data)
+                read_bytes += len(answer.data)
+        if read_bytes != end:
+            break
+    yield (wire.Close(handle),)
+    return digest.hexdigest() if read_bytes == size_bytes else None

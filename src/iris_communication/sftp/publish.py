@@ -1,0 +1,168 @@
+"""From the temp name to the final one: what becomes of a name that is taken, and of a rename nobody answered.
+
+Rules.
+- A final name that holds the same bytes is a delivery whose answer was lost (or the same file queued twice), and
+  counts as delivered, whatever the policy. So does a temp file that only an earlier rename of ours can have taken.
+- A final name that holds something else is treated as the server's `conflict` says. `rename`: the file takes an
+  alternative name that is derived from its content, so that a repeated attempt arrives at the same name. `overwrite`:
+  it replaces what is there, see `replacing`. `fail` and `keep`: what is there stays and ours is not delivered; a person
+  has to decide in the one case, and nobody has to in the other.
+- A server that would overwrite without a word is looked at first, and files for one name take turns.
+- A temp file whose rename was once left unanswered is not removed: were this process killed before that is recorded,
+  its absence would look like that rename's success.
+
+What goes wrong. A dead session may go on on the server's side: its late rename then competes with ours for the same
+temp file, and one of the two finds it gone. A server that comes back with another disk has neither the temp file nor
+its folder, and is sent the file anew; that a neighbour has made the folder again meanwhile is remembered for as long as
+the connection lives.
+"""
+
+import posixpath
+
+from iris_communication.errors import IrisError, RemoteNameKept, RemoteNameTaken
+from iris_communication.sftp import marker, wire
+from iris_communication.sftp.capabilities import Capabilities
+from iris_communication.sftp.look import discard, exists, holds, is_file, is_missing
+from iris_communication.sftp.replacing import rename_over, replace
+from iris_communication.sftp.session import Talk, Turn
+from iris_communication.sftp.status import StatusError, blame
+from iris_communication.sftp.upload import Upload
+from iris_communication.sftp.wire import FX_NO_SUCH_FILE, FX_OP_UNSUPPORTED, FX_PERMISSION_DENIED
+
+
+def publish(upload: Upload, capabilities: Capabilities) -> Talk:
+    """Give the finished temp file its name; returns the path under which the file lies now, or lay until it was
+    collected. Its marker, if there is to be one, is prepared. Raises IrisError."""
+    if upload.finished and upload.marker and (yield from _has_landed(upload)):
+        return (yield from _landed(upload))
+    if upload.conflict != "overwrite" and not capabilities.rename_refuses_existing:
+        yield Turn(upload.final_path)  # two of ours that both find the name free would overwrite one another
+    for path in upload.paths:
+        if upload.marker:
+            try:
+                yield from marker.prepare(upload, path, capabilities)
+            except IrisError:
+                yield from _give_up(upload)
+                raise
+        landed = yield from _take_name(path, upload, capabilities)
+        if landed is not None:
+            return landed
+        yield from marker.take_back(upload)
+    yield from _give_up(upload)
+    raise _refusal(upload)
+
+
+def look_first(upload: Upload) -> Talk:
+    """Before the bytes are sent, where they might be sent for nothing. The final path if it holds them; None if it is
+    free, for now. Raises IrisError."""
+    if upload.conflict not in ("fail", "keep") or not (yield from exists(upload.final_path)):
+        return None
+    if (yield from holds(upload.final_path, upload.size_bytes, upload.sha256)):
+        return upload.final_path
+    raise _refusal(upload)
+
+
+def _take_name(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
+    """Where the file landed; None: `path` holds something else, which is to stay."""
+    replacing = upload.conflict == "overwrite"
+    if not replacing and not capabilities.rename_refuses_existing and (yield from _is_taken(path, upload)):
+        if upload.finished and (yield from _went_through(upload)):
+            return (yield from _landed(upload))
+        return (yield from _same_bytes(path, upload))
+    upload.rename_sent = True
+    try:
+        if replacing:
+            yield from rename_over(upload.temp_path, path, capabilities)
+        else:
+            yield wire.Rename(upload.temp_path, path)
+    except StatusError as refused:
+        upload.rename_sent = False
+        if upload.finished and (yield from _went_through(upload, refused)):
+            return (yield from _landed(upload))
+        if (yield from _same_bytes(path, upload)) is not None:
+            return path
+        if replacing and not capabilities.replaces_in_one_step and (yield from is_file(path)):
+            return (yield from _replace(path, upload))
+        if not (yield from exists(path)):
+            yield from _give_up(upload)
+            raise blame(refused, "rename the finished file to", path) from refused
+        return None
+    return path
+
+
+def _replace(path: bytes, upload: Upload) -> Talk:
+    upload.rename_sent = True
+    try:
+        yield from replace(upload, upload.temp_path, path)
+    except StatusError as refused:
+        upload.rename_sent = False
+        yield from _give_up(upload)
+        raise blame(refused, "replace", path) from refused
+    return path
+
+
+def _same_bytes(path: bytes, upload: Upload) -> Talk:
+    """`path`, if it holds them: then the temp file is not needed."""
+    if not (yield from holds(path, upload.size_bytes, upload.sha256)):
+        return None
+    yield from discard(upload)
+    return path
+
+
+def _is_taken(path: bytes, upload: Upload) -> Talk:
+    """Asked of a server that would overwrite. An account that may not look at all is spared the question: such a server
+    keeps its own watch. Any other refusal leaves it open, and then nothing may be renamed."""
+    (found,) = yield (wire.Stat(path),)
+    if not isinstance(found, StatusError):
+        return True
+    if found.code not in (FX_NO_SUCH_FILE, FX_PERMISSION_DENIED, FX_OP_UNSUPPORTED):
+        yield from _give_up(upload)
+        raise blame(found, "look at", path) from found
+    return False
+
+
+def _has_landed(upload: Upload) -> Talk:
+    """Asked before its marker is prepared: a file that has landed has one, which may have been collected as well."""
+    return not (yield from exists(upload.temp_path)) and (yield from _went_through(upload))
+
+
+def _went_through(upload: Upload, refused: StatusError | None = None) -> Talk:
+    """Whether it was the earlier rename that took the temp file: it is gone, and its folder is not. Where that cannot
+    be found out for now, the attempt stays finished and is asked about again. A folder that is there only because a
+    neighbour had to make it tells nothing: the file is sent anew, at the worst a second time."""
+    folder = posixpath.dirname(upload.temp_path)
+    (found,) = yield (wire.Stat(upload.temp_path),)
+    if isinstance(found, StatusError):
+        if FX_NO_SUCH_FILE not in (found.code, refused.code if refused else None):
+            return False
+        if folder not in upload.missing_folders and not (yield from is_missing(folder or b".")):
+            return True
+    upload.begin_anew = True
+    return False
+
+
+def _landed(upload: Upload) -> Talk:
+    """Delivered by the earlier rename. Where it lies now is only worth a look; it may have been collected already."""
+    for other in list(upload.paths)[1:]:
+        if (yield from holds(other, upload.size_bytes, upload.sha256)):
+            return other
+    return upload.final_path
+
+
+def _give_up(upload: Upload) -> Talk:
+    """It is refused for good; nothing of ours is left, as far as that may be."""
+    if not upload.finished:
+        yield from discard(upload)
+        yield from marker.take_back(upload)
+
+
+def _refusal(upload: Upload) -> IrisError:
+    name = upload.final_path.decode("utf-8", "backslashreplace")
+    taken = f"{name!r} on the server holds other content"
+    if upload.conflict == "keep":
+        return RemoteNameKept(f"{taken}, which is kept")
+    if upload.conflict == "rename":
+        return RemoteNameTaken(f"{taken}, and so does its alternative name")
+    if upload.conflict == "overwrite":
+        return RemoteNameTaken(f"{name!r} on the server is no file and cannot be replaced", hint="move it away")
+    return RemoteNameTaken(taken, hint="conflict is fail: move what is there away, then retry")
