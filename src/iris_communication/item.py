@@ -149,3 +149,5 @@ class Delivered:
     sha256: str
     host_key: str | None  # SHA256:... fingerprint; None where an injected transferData() delivered
     at_s: float  # wall time
+    archive_size_bytes: int | None = None  # where it travelled with others: of the file that lies at `final_path`
+    archive_sha256: str | None = None

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
+from iris_communication import delivery_window
 from iris_communication.errors import InvalidRequest
 
 DEFAULT_PORT = 22
@@ -55,11 +56,15 @@ class Server:
     )
     bandwidth_bytes_per_s: float = _documented(0.0, "at most so many bytes of files in a second; 0: no limit")
     windows: tuple[str, ...] = _documented(
-        (), "when files may be sent, in local time; always if none is given", example=("Mon-Fri 18:00-06:00", "Sat,Sun")
+        (),
+        "when files may be sent, in local time; always if none is given",
+        example=("Mon-Fri 18:00-06:00", "Sat,Sun"),
+        separator=";",  # where several are one text: each may hold commas itself
     )
     health_interval_s: float = _documented(60.0, "seconds between two looks at a server without traffic; 0: none")
     health_round_trip: bool = _documented(
-        default=False, doc="such a look also writes, renames and removes a small hidden file")
+        default=False, doc="such a look also writes, renames and removes a small hidden file"
+    )
     attempts_max: int | None = _documented(None, "takes the place of that of [delivery]", example=8)
     retry_base_s: float | None = _documented(None, "takes the place of that of [delivery]", example=2.0)
     retry_cap_s: float | None = _documented(None, "takes the place of that of [delivery]", example=300.0)
@@ -281,6 +286,15 @@ def _texts(key: str, value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def _windows(key: str, value: Any) -> tuple[str, ...]:
+    texts = _texts(key, value)
+    try:
+        delivery_window.parse(texts)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"sftp_server_info: {key} cannot be used: {error}; {error.hint}") from None
+    return texts
+
+
 def _yes_or_no(key: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InvalidRequest(f"sftp_server_info: {key} is {value!r}: expected True or False")
@@ -293,7 +307,7 @@ _KINDS: Mapping[str, Callable[[str, Any], Any]] = {
     "conflict": _choice(Conflict),
     "marker": _choice(Marker),
     "bandwidth_bytes_per_s": _number(0),
-    "windows": _texts,
+    "windows": _windows,
     "health_interval_s": _number(0),
     "health_round_trip": _yes_or_no,
     "attempts_max": _number(1, int),

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from iris_communication.decisions import rules
+from iris_communication.decisions.batch import lane_name
 from iris_communication.errors import InvalidRequest
 from iris_communication.item import After, Take
 from iris_communication.outbox.messages import Accept, Destination
@@ -48,7 +49,7 @@ def accepted(request: SftpUploadRequest, settings: DeliverySettings, resolve: Re
     source = source_path(request.file_path)
     check_text("folder_type", request.folder_type)
     rule = rules.facts(settings.rules.values(), request.folder_type, os.path.basename(source))
-    first, *others = [_destination(resolve(info), source, request) for info in _infos(request.sftp_server_info)]
+    first, *others = [_destination(resolve(info), source, request, rule) for info in _infos(request.sftp_server_info)]
     after, move_to = _after(request, rule)
     priority = request.priority if request.priority is not None else rule.priority
     return Accept(
@@ -59,6 +60,7 @@ def accepted(request: SftpUploadRequest, settings: DeliverySettings, resolve: Re
         project_settings=_as_stored(request.project_settings),
         folder_type=request.folder_type,
         take=_take(request.take),
+        batch=first.batch,
         also=tuple(others),
         priority=0 if priority is None else check_priority(priority),
         ttl_s=_ttl_s(request.ttl_s, rule.ttl_s, settings.ttl_s),
@@ -67,9 +69,10 @@ def accepted(request: SftpUploadRequest, settings: DeliverySettings, resolve: Re
     )
 
 
-def _destination(where: tuple[Server, Secret], source: str, request: SftpUploadRequest) -> Destination:
+def _destination(where: tuple[Server, Secret], source: str, request: SftpUploadRequest, rule: Rule) -> Destination:
     server, secret = where
-    return Destination(server, secret, remote_path(server, source, request.project_settings, request.folder_type))
+    path = remote_path(server, source, request.project_settings, request.folder_type)
+    return Destination(server, secret, path, lane_name(rule.batch, path))
 
 
 def _infos(info: ServerInfo | Sequence[ServerInfo]) -> Sequence[ServerInfo]:

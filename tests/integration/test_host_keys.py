@@ -71,7 +71,7 @@ def test_accept_new_delivers_to_an_unknown_server_and_refuses_it_with_another_ke
     assert f"ssh-keygen -R '[127.0.0.1]:{openssh.port}' -f {accepted}" in reason
     assert contents_of(tmp_path / "received" / "line-1" / "model") == {"a.csv": b"1"}
     accepted.unlink()  # what the advice comes to: the old key is taken out
-    uploader.configure_server("plant", info)
+    uploader.resume(f"{openssh.username}@{openssh.host}:{openssh.port}")
     wait_for(receipts.values())
     assert contents_of(tmp_path / "received" / "line-1" / "model") == {"a.csv": b"1", "b.csv": b"2"}
 

@@ -17,7 +17,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import asyncssh
@@ -58,7 +57,6 @@ class OpenSshServer:
         self._sshd = sshd or _find_sshd()
         self._log = folder / "sshd.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._made_run_folder = False
         folder.mkdir(parents=True, exist_ok=True)
         self._port_holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._port_holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -72,8 +70,8 @@ class OpenSshServer:
     def start(self) -> None:
         """Start sshd, and return when it listens. Raises RuntimeError with what it said if it does not."""
         if os.geteuid() == 0:
-            # Where root's sshd puts the process that talks to strangers; Debian's service makes it at boot.
-            self._made_run_folder = self._made_run_folder or not RUN_FOLDER.exists()
+            # Where root's sshd puts the process that talks to strangers; Debian's service makes it at boot. It stays:
+            # another test's sshd may use it by now.
             RUN_FOLDER.mkdir(mode=0o755, exist_ok=True)
         said_before = len(self.log())
         with self._log.open("ab") as log:
@@ -103,11 +101,8 @@ class OpenSshServer:
         self.start()
 
     def close(self) -> None:
-        """Stop, and give the port back; the system is left as it was."""
+        """Stop, and give the port back."""
         self.stop()
-        if self._made_run_folder:
-            with suppress(OSError):  # somebody else's sshd uses it by now
-                RUN_FOLDER.rmdir()
         self._port_holder.close()
 
     def cut(self) -> None:

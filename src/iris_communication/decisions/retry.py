@@ -6,7 +6,7 @@ waiting. What is the item's own fault spends an attempt; when none is left, or n
 
 from dataclasses import dataclass
 
-from iris_communication.errors import IrisError, Retry, Scope
+from iris_communication.errors import IrisError, RemoteNameKept, Retry, Scope
 from iris_communication.item import Event
 
 
@@ -21,7 +21,7 @@ class Retrying:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    event: Event  # RELEASE, FAIL or GIVE_UP
+    event: Event  # RELEASE, FAIL, GIVE_UP or DROP
     delay_s: float = 0.0  # of FAIL: how long the item waits before its next attempt
 
 
@@ -33,6 +33,8 @@ def back_off_s(failures: int, base_s: float, cap_s: float, luck: float) -> float
 
 def after_failure(error: IrisError, attempts: int, retrying: Retrying, luck: float) -> Decision:
     """`attempts` counts the failures before this one."""
+    if isinstance(error, RemoteNameKept):
+        return Decision(Event.DROP)
     if error.scope in (Scope.LINK, Scope.SERVER):
         return Decision(Event.RELEASE)
     if error.retry is not Retry.LATER or attempts + 1 >= retrying.attempts_max:

@@ -18,12 +18,15 @@ from iris_communication.clock import Clock
 from iris_communication.errors import DeliveryStopped, Effect, IrisError, TransferFailed
 from iris_communication.item import Delivered, Item
 from iris_communication.settings import SECRET_KEYS
+from iris_communication.sftp.probe import Health
 
 log = logging.getLogger(__name__)
 
 
 class Carrier(Protocol):
     on_change: Callable[[], None]  # set by the worker: called when slots or connections have changed
+    checks_health: bool  # whether `check` can tell anything
+    takes_archives: bool  # whether files may travel together
 
     def slots(self, server_key: str) -> int:
         """How many items it carries to this server at once, for now."""
@@ -34,6 +37,12 @@ class Carrier(Protocol):
     async def carry(self, item: Item) -> Delivered:
         """Deliver one item. Raises IrisError, whose scope says who is to blame and whose effect says what this attempt
         may have left behind; NONE: it touched nothing."""
+
+    async def check(self, server_key: str, *, round_trip: bool) -> Health:
+        """Look whether the server answers and would take a file, beside what is being carried. Raises IrisError."""
+
+    def trace(self, server_key: str) -> list[str]:
+        """The latest protocol events of its connection, oldest first, for people; also shortly after it was lost."""
 
     async def close(self) -> None:
         """End at once; what is under way fails with DeliveryStopped."""
@@ -58,6 +67,9 @@ class TransferDataCarrier:
     The thread is a daemon: a call that never returns must not keep the program from ending. Such a call outlives its
     carrier, so `one_at_a_time` belongs to whoever makes the next one: that waits until the call before has returned.
     """
+
+    checks_health = False  # a processor can only transfer
+    takes_archives = False  # each call is about one file of one project
 
     def __init__(
         self,
@@ -104,6 +116,12 @@ class TransferDataCarrier:
             host_key=None,
             at_s=self._clock.wall_s(),
         )
+
+    async def check(self, server_key: str, *, round_trip: bool) -> Health:
+        return Health(ok=True, done=())
+
+    def trace(self, server_key: str) -> list[str]:
+        return []  # what the processor does on the wire nobody sees
 
     async def close(self) -> None:
         self._closed = True

@@ -1,4 +1,5 @@
-"""One server's lane: its breaker, what is claimed for it and what is under way, and whether its link is up."""
+"""One server's lane: its breaker, what is claimed for it and what is under way, whether its link is up, and how well
+the server was when it was last looked at."""
 
 import asyncio
 from collections import deque
@@ -6,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iris_communication.decisions.breaker import Breaker, BreakerState
+from iris_communication.delivery.batched import files_in
+from iris_communication.delivery.health_record import HealthRecord
 from iris_communication.item import Item
 from iris_communication.outbox.store import Lane as Waiting
 from iris_communication.outbox.store import ServerState
@@ -19,10 +22,16 @@ class Lane:
     under_way: set[asyncio.Task[None]] = field(default_factory=set)
     claiming: bool = False  # a claim is with the keeper
     asked: int = 0  # items, by that claim
+    asked_archives: int = 0
     claim_after_s: float = 0.0  # monotonic; not before, after a claim that brought less than was asked for
+    together_after_s: float = 0.0  # monotonic; what waits for company is asked for again then
+    archives: set[str] = field(default_factory=set)  # of what is claimed and under way
+    falls_back: bool = False  # the files of an archive are on their way back to the keeper, to be claimed again
     link: str = "idle"  # "up" | "down" | "idle"
+    found_dead: bool = False  # by this process, and not heard of since
     revision: int = 0  # of what is known about the server
     backlog_until: int = 0  # the last sequence of what an outage, or the process before, has left
+    health: HealthRecord = field(default_factory=HealthRecord)
 
     def see(self, link: str, now_s: float) -> bool:
         """Note the link's state; whether it is another one."""
@@ -31,17 +40,21 @@ class Lane:
         self.link, self.since_s = link, now_s
         return True
 
-    def details(self, waiting: Waiting, server: ServerState, now_monotonic_s: float) -> dict[str, Any]:
-        """For people: see `SftpUploaderThread.get_details`."""
+    def details(
+        self, waiting: Waiting, server: ServerState, now_monotonic_s: float, why_not: str = ""
+    ) -> dict[str, Any]:
+        """For people: see `SftpUploaderThread.get_details`. `why_not`: see `Permission`."""
         failure = self.breaker.failure
         opened = self.breaker.state is BreakerState.OPEN
         return {
             "link": self.link,
             "paused": server.paused,
+            "held_back": why_not or None,
             "since_s": self.since_s,
             "reason": failure.message if failure else None,
             "hint": failure.hint if failure else None,
-            "waiting": waiting.fresh + waiting.retrying + len(self.claimed),
+            "waiting": waiting.fresh + waiting.retrying + files_in(self.claimed),
             "in_flight": len(self.under_way),
             "retry_in_s": max(0.0, self.breaker.until_s - now_monotonic_s) if opened else None,
+            "health": self.health.details(now_monotonic_s),
         }

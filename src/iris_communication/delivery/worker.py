@@ -7,8 +7,9 @@ Rules.
 - A server's lane never waits for another's.
 - While its breaker is not closed a lane has one item under way at most: the probe. Each change of a breaker is kept
   on the disk, so that no crash loop knocks more often than one process would.
-- A paused server is sent nothing.
-- Draining ends for a lane when nothing is left to send or its link is down; nobody waits for a dead server.
+- A server that is paused or outside its delivery windows is sent nothing; what was claimed for it waits again.
+- Draining ends for a lane when nothing is left to send or its link is down; nobody waits for a server that was found
+  dead. One that the process before had found dead is asked once its time has come.
 - Whatever ends the worker, every item it holds is settled: delivered, failed, or released to wait again.
 """
 
@@ -19,7 +20,7 @@ import posixpath
 import random
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +29,11 @@ from iris_communication.decisions import breaker as breaking
 from iris_communication.decisions import rules
 from iris_communication.decisions.breaker import BreakerState
 from iris_communication.decisions.retry import Decision, Retrying, after_failure
+from iris_communication.delivery.batched import ARCHIVES_MAX, CLAIM_ARCHIVES_MAX, Batch, carried, gathered, outcome
 from iris_communication.delivery.carrier import Carrier
+from iris_communication.delivery.checks import Checks, Judge
 from iris_communication.delivery.lane import Lane
+from iris_communication.delivery.permission import FAR_S, Permission, permission
 from iris_communication.errors import DeliveryStopped, IrisError, RemoteFailure, Retry, Scope
 from iris_communication.item import Delivered, Event, Item
 from iris_communication.outbox.attempt import unclear
@@ -37,7 +41,7 @@ from iris_communication.outbox.keeper import Keeper
 from iris_communication.outbox.messages import Settle
 from iris_communication.outbox.store import Lane as Waiting
 from iris_communication.outbox.store import ServerState
-from iris_communication.settings import DeliverySettings
+from iris_communication.settings import DeliverySettings, Server
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +51,7 @@ CLAIM_PAUSE_S = 1.0  # after a claim that brought nothing
 # After one that brought less than was asked for, so that files which come one by one are claimed and sent by the
 # handful: one turn of the loop, one packet and one commit for many costs the threads beside us far less.
 TRICKLE_PAUSE_S = 0.01
+COMPANY_LOOK_S = 0.25  # between two looks whether what waits for company has enough of it
 CLOSE_GRACE_S = 1.0  # for a carrier that does not end at once, after it was told to
 
 
@@ -66,18 +71,24 @@ class Worker:
         settings: DeliverySettings,
         clock: Clock,
         luck: Callable[[], float] = random.random,
+        configured: Callable[[], Set[str]] = frozenset,
     ) -> None:
+        """`configured`: keys of servers that are looked after though nothing was ever sent to them."""
         self._keeper = keeper
         self._carrier = carrier
         self._settings = settings
         self._clock = clock
         self._luck = luck
+        self._configured = configured
+        self._archiving = asyncio.Lock()
         self._lanes: dict[str, Lane] = {}
         self._drain: Drain | None = None
         self._ended = False
         self._woken = False  # a wake is on its way to the loop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news = asyncio.Event()
+        judge = Judge(self._set_breaker, self._answered, self._trouble, self._news.set)
+        self._checks = Checks(carrier, self._known, judge, clock, luck)
         # What the keeper has handed out on its own thread. A call scheduled on the loop could be lost with the loop.
         self._handover = threading.Lock()
         self._arrived: deque[tuple[str, list[Item]]] = deque()
@@ -106,14 +117,17 @@ class Worker:
         self.wake()
 
     def details(self) -> dict[str, Any]:
-        """Of each server: link, since when, why, waiting, in flight, when it is tried again."""
+        """Of each server: link, since when, why, waiting, in flight, when it is tried again, why nothing is sent, how
+        well it is."""
         waiting, now_s = self._keeper.view.lanes, self._clock.monotonic_s()
         lanes = dict(self._lanes)
         servers = self._keeper.view.servers
-        for key in waiting.keys() - lanes.keys():
+        for key in (waiting.keys() | self._configured()) - lanes.keys():
             lanes[key] = self._new_lane(key)
         return {
-            key: lane.details(waiting.get(key, Waiting()), servers.get(key, ServerState()), now_s)
+            key: lane.details(
+                waiting.get(key, Waiting()), servers.get(key, ServerState()), now_s, self._permission(key).why_not
+            )
             for key, lane in lanes.items()
         }
 
@@ -156,8 +170,8 @@ class Worker:
         if drain is not None and now_s >= drain.deadline_s:
             return None
         waiting = self._keeper.view.lanes
-        busy, wait_s = False, drain.deadline_s - now_s if drain is not None else 3600.0
-        for key in self._lanes.keys() | waiting.keys():
+        busy, wait_s = False, drain.deadline_s - now_s if drain is not None else FAR_S
+        for key in self._lanes.keys() | waiting.keys() | self._configured():
             lane = self._lanes.get(key)
             if lane is None:
                 lane = self._lanes[key] = self._new_lane(key)
@@ -174,44 +188,81 @@ class Worker:
         breaker, warning = breaking.restored(kept, clock.monotonic_s(), boot, self._settings, self._luck())
         if warning:
             log.warning("%s: %s", key, warning)
-        return Lane(clock.wall_s(), breaker, backlog_until=view.last_sequence)
+        link = "idle" if breaker.state is BreakerState.CLOSED else "down"
+        return Lane(clock.wall_s(), breaker, link=link, backlog_until=view.last_sequence)
 
     def _serve(self, key: str, lane: Lane, waiting: Waiting, now_s: float) -> tuple[bool, float]:
         """(whether draining has to wait for this lane, in how many seconds to look again)."""
-        if self._keeper.view.servers.get(key, ServerState()).paused:
+        permitted = self._permission(key)
+        if permitted.why_not:
             self._release([*lane.claimed])
             lane.claimed.clear()
-            return bool(lane.under_way), 3600.0
-        slots = self._carrier.slots(key)
-        allowed = breaking.allowance(lane.breaker, slots, now_s)
+            return bool(lane.under_way), permitted.ask_again_s
+        # A link that failed under this process is not waited for; one that failed before it is asked when it may be.
         if self._drain is not None and (
-            lane.breaker.state is not BreakerState.CLOSED
+            lane.found_dead
+            or lane.breaker.state is BreakerState.HELD
             or not (self._drain.may_connect or self._carrier.connected(key))
         ):
-            return False, 3600.0
+            return False, FAR_S
+        slots = self._carrier.slots(key)
+        allowed = breaking.allowance(lane.breaker, slots, now_s)
+        if lane.health.looking and lane.breaker.state is not BreakerState.CLOSED:
+            allowed = 0  # the look is the probe
         if lane.link == "up" and not lane.under_way and not self._carrier.connected(key):
             lane.see("idle", self._clock.wall_s())
+        if allowed == 0 and lane.claimed:  # nobody can give an order about what is claimed
+            self._release([*lane.claimed])
+            lane.claimed.clear()
         for _ in range(min(START_MAX, len(lane.claimed), allowed - len(lane.under_way))):
             self._start(key, lane, lane.claimed.popleft(), now_s)
         if lane.claimed and len(lane.under_way) < allowed:
             asyncio.get_running_loop().call_soon(self._news.set)  # the others in the loop's next turn
-        due_in_s = 3600.0
+        busy, again_s = self._ask_for_more(key, lane, waiting, allowed, now_s)
+        if self._drain is None:
+            again_s = min(again_s, self._checks.consider(key, lane, work=busy, slots=slots))
+        return busy, min(again_s, permitted.ask_again_s)
+
+    def _ask_for_more(self, key: str, lane: Lane, waiting: Waiting, allowed: int, now_s: float) -> tuple[bool, float]:
+        """(whether there is or will be work, in how many seconds to look again)."""
+        due_in_s = FAR_S
         if waiting.next_due_s is not None:
             due_in_s = max(0.0, waiting.next_due_s - self._clock.boot_s())
-        ready = waiting.fresh > 0 or (waiting.retrying > 0 and due_in_s == 0.0)
+        together = waiting.batched if self._carrier.takes_archives else 0
+        archives = min(CLAIM_ARCHIVES_MAX, ARCHIVES_MAX - len(lane.archives))
+        ready = waiting.fresh > together or (waiting.retrying > 0 and due_in_s == 0.0) or lane.falls_back
+        if together and archives > 0:
+            if self._drain is not None or now_s >= lane.together_after_s:
+                ready = True
+            else:
+                due_in_s = min(due_in_s or FAR_S, lane.together_after_s - now_s)
         if ready and now_s < lane.claim_after_s:
             return True, lane.claim_after_s - now_s
         # One window ahead, so that a slow commit of the keeper does not leave the link idle.
         wanted = min(CLAIM_MAX, 2 * allowed - len(lane.claimed) - len(lane.under_way))
         if ready and not lane.claiming and wanted > 0 and len(lane.claimed) <= allowed // 2:
-            lane.claiming, lane.asked = True, wanted
-            self._keeper.claim(key, wanted, lambda items: self._claimed(key, items), lane.backlog_until)
+            lane.claiming, lane.asked, lane.asked_archives, lane.falls_back = True, wanted, archives, False
+            self._keeper.claim(
+                key,
+                wanted,
+                lambda items: self._claimed(key, items),
+                lane.backlog_until,
+                archives=archives if self._carrier.takes_archives else None,
+                draining=self._drain is not None,
+            )
         busy = bool(lane.claimed or lane.under_way or lane.claiming or ready)
         if lane.breaker.state is BreakerState.OPEN:
             due_in_s = max(0.0, lane.breaker.until_s - now_s)
         if now_s < lane.claim_after_s:  # what comes until then wakes nobody
-            due_in_s = min(due_in_s or 3600.0, lane.claim_after_s - now_s)
-        return busy, due_in_s if due_in_s > 0.0 else 3600.0
+            due_in_s = min(due_in_s or FAR_S, lane.claim_after_s - now_s)
+        return busy, due_in_s if due_in_s > 0.0 else FAR_S
+
+    def _known(self, key: str) -> Server | None:
+        return self._keeper.servers.known(key)
+
+    def _permission(self, key: str) -> Permission:
+        state = self._keeper.view.servers.get(key, ServerState())
+        return permission(self._known(key), state, self._clock.wall_s())
 
     def _claimed(self, key: str, items: list[Item]) -> None:
         """The keeper's reply, on the keeper's thread."""
@@ -220,16 +271,24 @@ class Worker:
                 self._arrived.append((key, items))
                 self.wake()
                 return
-        self._release(items)
+        self._release(gathered(items))
 
     def _take(self, key: str, items: list[Item]) -> None:
         lane = self._lanes[key]
+        now_s, uploads = self._clock.monotonic_s(), gathered(items)
         lane.claiming = False
-        lane.claimed.extend(items)
-        if not items:  # the keeper could not hand any out: its disk fails, or they went elsewhere
-            lane.claim_after_s = self._clock.monotonic_s() + CLAIM_PAUSE_S
-        elif len(items) < lane.asked and self._drain is None:
-            lane.claim_after_s = self._clock.monotonic_s() + TRICKLE_PAUSE_S
+        lane.claimed.extend(uploads)
+        archives = {upload.id for upload in uploads if isinstance(upload, Batch)}
+        lane.archives |= archives
+        all_asked_for = len(uploads) >= lane.asked or 0 < lane.asked_archives <= len(archives)
+        lane.together_after_s = 0.0 if all_asked_for else now_s + COMPANY_LOOK_S
+        waiting = self._keeper.view.lanes.get(key, Waiting())
+        if uploads:
+            if not all_asked_for and self._drain is None:
+                lane.claim_after_s = now_s + TRICKLE_PAUSE_S
+        elif waiting.fresh > waiting.batched or waiting.retrying or self._drain is not None or not waiting.batched:
+            # The keeper could not hand any out: its disk fails, or they went elsewhere. Else they wait for company.
+            lane.claim_after_s = now_s + CLAIM_PAUSE_S
 
     def _start(self, key: str, lane: Lane, item: Item, now_s: float) -> None:
         connects = not self._carrier.connected(key)
@@ -241,7 +300,7 @@ class Worker:
     async def _carry(self, key: str, lane: Lane, item: Item) -> None:
         revision = lane.revision
         try:
-            delivered = await self._carrier.carry(item)
+            delivered = await carried(item, self._carrier, self._keeper.spool, self._archiving)
         except IrisError as error:
             self._failed(key, lane, item, error, revision)
         except asyncio.CancelledError:
@@ -262,8 +321,8 @@ class Worker:
             self._news.set()
 
     def _delivered(self, key: str, lane: Lane, item: Item, delivered: Delivered) -> None:
-        self._answered(key, lane)
-        self._keeper.settle(Settle(item, Event.DELIVER, delivered=delivered))
+        self._answered(key, lane, delivered=True)
+        self._settle(Settle(item, Event.DELIVER, delivered=delivered))
         log.debug("delivered %s to %s as %r", item.id, key, delivered.final_path)
 
     def _failed(self, key: str, lane: Lane, item: Item, error: IrisError, revision: int) -> None:
@@ -276,13 +335,30 @@ class Worker:
             self._trouble(key, lane, error, revision)
         else:
             self._answered(key, lane)
+            kept = decision.event is Event.DROP
             then = f"next try in {decision.delay_s:.0f} s" if decision.event is Event.FAIL else "given up"
-            log.error("%s (%s): %s; %s. %s", item.remote_path, item.id, error, then, error.hint, exc_info=error)
-        self._keeper.settle(Settle(item, decision.event, error=error, effect=error.effect, delay_s=decision.delay_s))
+            then = "its files go by themselves" if isinstance(item, Batch) else then
+            log.log(
+                logging.WARNING if kept else logging.ERROR,
+                "%s (%s): %s; %s. %s",
+                item.remote_path,
+                item.id,
+                error,
+                "dropped" if kept else then,
+                error.hint,
+                exc_info=None if kept else error,
+            )
+        lane.falls_back = lane.falls_back or isinstance(item, Batch)
+        trace = "\n".join(self._carrier.trace(key)) if decision.event is Event.GIVE_UP else ""
+        self._settle(Settle(item, decision.event, None, error, error.effect, decision.delay_s, trace))
+
+    def _settle(self, settle: Settle) -> None:
+        self._lanes[settle.item.server_key].archives.discard(settle.item.id)
+        self._keeper.settle(outcome(settle))
 
     def _retrying(self, item: Item) -> Retrying:
         rule = rules.facts(self._settings.rules.values(), item.folder_type, posixpath.basename(item.source_path))
-        return rules.retrying(self._keeper.servers.known(item.server_key), rule, self._settings)
+        return rules.retrying(self._known(item.server_key), rule, self._settings)
 
     def _pause(self, key: str, lane: Lane, error: IrisError) -> None:
         """Our own disk refuses: nobody's attempt, and nothing is gained by trying the next one at once."""
@@ -291,9 +367,11 @@ class Worker:
         self._release([*lane.claimed])
         lane.claimed.clear()
 
-    def _answered(self, key: str, lane: Lane) -> None:
+    def _answered(self, key: str, lane: Lane, *, delivered: bool = False) -> None:
         """The server did its part."""
+        lane.health.answered(self._clock.monotonic_s(), delivered=delivered)
         self._set_breaker(key, lane, breaking.on_answer(lane.breaker))
+        lane.found_dead = False
         was_down = lane.link == "down"
         if lane.see("up", self._clock.wall_s()):
             log.info("the link to %s is up", key)
@@ -317,6 +395,7 @@ class Worker:
         self._set_breaker(key, lane, breaking.on_failure(before, error, self._settings, self._luck(), now_s))
         if lane.breaker is before:
             return
+        lane.found_dead = True
         changed = lane.see("down", self._clock.wall_s())
         held = lane.breaker.state is BreakerState.HELD
         then = "nothing is tried until that is mended" if held else f"next try in {lane.breaker.until_s - now_s:.1f} s"
@@ -329,24 +408,27 @@ class Worker:
             return
         lane.revision += 1
         lane.claim_after_s = 0.0  # what was released waits with the keeper
-        if lane.breaker.state is BreakerState.HELD:
-            self._set_breaker(key, lane, breaking.Breaker())
+        state = self._keeper.view.servers.get(key, ServerState())
+        if lane.breaker.state is BreakerState.HELD or (lane.breaker.failures and state.breaker is None):
+            self._set_breaker(key, lane, breaking.Breaker())  # in the second case a person said: now
         self._news.set()
 
     def _release(self, items: list[Item]) -> None:
         """Items that were not begun."""
         for item in items:
-            self._keeper.settle(Settle(item, Event.RELEASE))
+            self._settle(Settle(item, Event.RELEASE))
 
     async def _wind_down(self) -> None:
         """End what is under way; its outcome is settled by each item's own task."""
         self._ended = True
         self._keeper.subscribe(lambda: None)
+        await self._checks.finish()
         try:
             await self._carrier.close()
         except Exception:
             log.exception("the carrier failed to close; what it carries is broken off")
         tasks = [task for lane in self._lanes.values() for task in lane.under_way]
+        tasks += self._checks.under_way
         if tasks:
             _, left = await asyncio.wait(tasks, timeout=CLOSE_GRACE_S)
             for task in left:
@@ -355,7 +437,7 @@ class Worker:
         with self._handover:
             self._gone = True
         for _, items in self._arrived:
-            self._release(items)
+            self._release(gathered(items))
         for lane in self._lanes.values():
             self._release([*lane.claimed])
             lane.claimed.clear()

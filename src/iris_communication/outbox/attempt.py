@@ -7,6 +7,7 @@ told every open one, or that file stays there for ever.
   in `earlier_token`, oldest first. More than one is rare: it takes a kill, and another before the first was looked at.
 - Only an item whose rename was left unanswered (UNKNOWN) keeps its token: that attempt is finished, not repeated.
 - An attempt that touched nothing (the link was down) opens nothing and closes nothing.
+- Who was in an archive stays in it for as long as it may have arrived.
 """
 
 from dataclasses import replace
@@ -39,6 +40,7 @@ def failed(item: Item, event: Event, error: IrisError | None, effect: Effect, du
         attempts=item.attempts + 1,
         due=due,
         effect=effect,
+        batch_id=None,
         last_error=failure(error) if error else item.last_error,
     )
 
@@ -56,6 +58,7 @@ def released(item: Item, error: IrisError | None, effect: Effect) -> Item:
         token=token,
         earlier_token=_stored(earlier),
         effect=effect,
+        batch_id=None if effect is Effect.NONE else item.batch_id,
         last_error=failure(error) if error else item.last_error,
     )
 

@@ -1,4 +1,4 @@
-"""Handing out what goes next: each item under a token of its own, stored before anything is sent.
+"""Handing out what goes next: each upload under a token of its own, stored before anything is sent.
 
 With the first claim an item's row learns when it was durable: by then the commit that took it in has returned. Which
 commit that was, its sequence tells, so nothing is kept for each item.
@@ -10,6 +10,7 @@ from dataclasses import replace
 from iris_communication.clock import Clock
 from iris_communication.item import Item
 from iris_communication.outbox import attempt
+from iris_communication.outbox.batching import Parcel, batch_id, by_itself
 from iris_communication.outbox.group import Group
 from iris_communication.outbox.messages import Claim
 from iris_communication.outbox.next_up import NextUp
@@ -37,11 +38,22 @@ class Claims:
 
     def prepare(self, store: Store, claim: Claim, group: Group, *, full: bool) -> list[Item]:
         """What is handed out once the group is committed. Raises OutboxStorageError."""
-        limit = min(claim.limit, CLAIM_MAX_ON_A_FULL_DISK) if full else claim.limit
-        found = self._next_up.items(store, claim, limit, self._clock.boot_s(), group)
-        claimed = [replace(attempt.claimed(item, self._tokens()), durable_s=self._durable_s(item)) for item in found]
-        for item, before in zip(claimed, found, strict=True):
+        if full:  # there is no room for an archive either
+            claim = replace(claim, limit=min(claim.limit, CLAIM_MAX_ON_A_FULL_DISK), archives=None)
+        now = (self._clock.wall_s(), self._clock.boot_s())
+        found = self._next_up.parcels(store, claim, claim.limit, now, group)
+        return [item for parcel in found for item in self._claimed(parcel, group)]
+
+    def _claimed(self, parcel: Parcel, group: Group) -> list[Item]:
+        token, archive = self._tokens(), None
+        if len(parcel.items) > 1:
+            archive = parcel.items[0].batch_id or batch_id(self._clock.wall_s(), token, len(parcel.items))
+        claimed = []
+        for before in parcel.items:
+            item = by_itself(before) if parcel.dissolved else before
+            item = replace(attempt.claimed(item, token), batch_id=archive, durable_s=self._durable_s(item))
             group.add(Update(item, before))
+            claimed.append(item)
         return claimed
 
     def _durable_s(self, item: Item) -> float | None:

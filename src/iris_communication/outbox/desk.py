@@ -147,7 +147,9 @@ class Desk:
                 self._servers.remember(server, secret, name)
             return
         self._servers.remember(server, secret, name)
-        self._release(server.key, group)
+        kept = self._server_state(server.key, group).breaker
+        if kept is not None and kept.get("state") == BreakerState.HELD.value:
+            self._release(server.key, group)
         self._server_changed(server.key)
 
     def _prepare_claim(self, claim: Claim, group: Group) -> None:
@@ -221,9 +223,8 @@ class Desk:
         group.then(done, pause.answer.give)
 
     def _release(self, server_key: str, group: Group) -> None:
-        """What waits for a person may be tried again, also by a worker that is yet to look."""
-        kept = self._server_state(server_key, group).breaker
-        if kept is not None and kept.get("state") == BreakerState.HELD.value:
+        """It may be tried again at once, also by a worker that is yet to look."""
+        if self._server_state(server_key, group).breaker is not None:
             self._set_server(server_key, group, breaker=None)
 
     def _set_server(self, server_key: str, group: Group, **facts: Any) -> None:
@@ -241,7 +242,7 @@ class Desk:
                 self._act_on_source(item)
             self._recorder.discard(item.id)
             self._tell(item.id, settle.delivered)
-        elif settle.event is Event.GIVE_UP:
+        elif settle.event in (Event.GIVE_UP, Event.DROP):
             self._tell(item.id, settle.error)
 
     def _act_on_source(self, item: Item) -> None:
@@ -260,5 +261,5 @@ class Desk:
 
     def _tell(self, item_id: str, outcome: Delivered | IrisError | None) -> None:
         receipt = self._receipts.get(item_id)
-        if receipt is not None and outcome is not None:
+        if receipt is not None and outcome is not None and receipt.outcome is None:
             receipt.settle(outcome)

@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from iris_communication.clock import Clock
-from iris_communication.errors import IrisError, NotStarted, OutboxFull, OutboxStorageError
+from iris_communication.errors import IrisError, NotStarted, OutboxDamaged, OutboxFull, OutboxStorageError
 from iris_communication.item import Item
 from iris_communication.outbox.acceptance import Acceptance
 from iris_communication.outbox.claims import Claims
@@ -46,14 +46,17 @@ from iris_communication.outbox.messages import (
     Remember,
     RetryAll,
     Settle,
+    SettleTogether,
     Unhurried,
 )
 from iris_communication.outbox.owner import Owner
 from iris_communication.outbox.receipt import Receipt
 from iris_communication.outbox.recorder import Recorder, unforeseen
 from iris_communication.outbox.reserve import Reserve
+from iris_communication.outbox.salvage.salvage import Salvage
 from iris_communication.outbox.servers import Servers
 from iris_communication.outbox.spool import Spool
+from iris_communication.outbox.sqlite import NewerSchema
 from iris_communication.outbox.store import Store
 from iris_communication.outbox.tokens import Tokens
 from iris_communication.outbox.view import View
@@ -94,6 +97,7 @@ class Keeper:
         self._news: Callable[[], None] = lambda: None
         self._server_changed: Callable[[str], None] = lambda key: None
         self._latest_view: Callable[[], View] = View
+        self.notice = ""  # what was wrong with the outbox when it was opened, and was put right
 
     # Called by any thread.
 
@@ -141,10 +145,19 @@ class Keeper:
         names: frozenset[str] = self._ask(OwedNames())
         return names
 
-    def claim(self, server_key: str, limit: int, reply: Callable[[list[Item]], None], backlog_until: int = 0) -> None:
-        self._put_beside(Claim(server_key, limit, reply, backlog_until))
+    def claim(  # the facts of a Claim
+        self,
+        server_key: str,
+        limit: int,
+        reply: Callable[[list[Item]], None],
+        backlog_until: int = 0,
+        *,
+        archives: int | None = None,
+        draining: bool = False,
+    ) -> None:
+        self._put_beside(Claim(server_key, limit, reply, backlog_until, archives, draining))
 
-    def settle(self, settle: Settle) -> None:
+    def settle(self, settle: Settle | SettleTogether) -> None:
         self._put_beside(settle)
 
     def keep_breaker(self, server_key: str, facts: Mapping[str, Any] | None) -> None:
@@ -232,14 +245,7 @@ class Keeper:
             self._servers = Servers(self._folder)
             self._spool = Spool(self._folder / "spool")
             self._reserve = Reserve(self._folder)
-            recorder = self._recorder = Recorder(
-                self._open_store,
-                self._spool,
-                self._reserve,
-                self._on_record,
-                self._withdrawn,
-                self._publish,
-            )
+            recorder = self._recorder = self._opened_recorder()
             self._claims = Claims(self._settings, self._tokens, self._clock)
             self._claims.committed(recorder.last_sequence)
             acceptance = Acceptance(
@@ -255,6 +261,35 @@ class Keeper:
         except BaseException:
             self._owner.release()
             raise
+
+    def _opened_recorder(self) -> Recorder:
+        """On a database that may be damaged, or have lost what was committed last: what can be brought over is."""
+        salvage = Salvage(self._folder, self._clock.wall_s())
+        salvage.finish()
+        self.notice = salvage.doubt(ended_orderly=self._owner.found_in_order)
+        put_aside = salvage.put_aside if self.notice else None
+        if self.notice:
+            log.error("%s; files that belong to no item are put into the quarantine", self.notice)
+
+        def opened() -> Recorder:
+            return Recorder(
+                self._open_store,
+                self._spool,
+                self._reserve,
+                self._on_record,
+                self._withdrawn,
+                self._publish,
+                put_aside,
+            )
+
+        try:
+            return opened()
+        except NewerSchema:
+            raise
+        except OutboxDamaged as damage:
+            self._reserve.give_back()
+            self.notice = salvage.begin(damage)
+        return opened()
 
     def _on_record(self, settle: Settle) -> None:
         self._desk.told(settle)
@@ -327,6 +362,8 @@ class Keeper:
         """One message that cannot be carried out, for now or for good: whoever waits for it is told."""
         if isinstance(message, Settle):
             self._recorder.unrecorded.append(message)
+        elif isinstance(message, SettleTogether):
+            self._recorder.unrecorded.extend(message.settles)
         elif isinstance(message, Claim):
             message.reply([])
         elif isinstance(message, KeepBreaker):

@@ -90,6 +90,8 @@ class Claim:
     limit: int
     reply: Callable[[list[Item]], None]  # called on the keeper's thread
     backlog_until: int = 0  # the last sequence of what an outage has left; 0: there is no such backlog
+    archives: int | None = None  # how many may be among them, each with its members as one upload; None: never any
+    draining: bool = False  # nothing waits for company
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +105,14 @@ class Settle:
     effect: Effect = Effect.NONE
     delay_s: float = 0.0
     trace: str = ""  # the latest protocol events; of GIVE_UP
+    alone: bool = False  # of RELEASE: its archive is given up, and it goes by itself from now on
+
+
+@dataclass(frozen=True, slots=True)
+class SettleTogether:
+    """What became of an archive's members: all of it in one commit, or none."""
+
+    settles: tuple[Settle, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +178,6 @@ class Close:
     answer: Answer = field(default_factory=Answer)
 
 
-Unhurried = Claim | Settle | KeepBreaker  # nobody waits for it
+Unhurried = Claim | Settle | SettleTogether | KeepBreaker  # nobody waits for it
 Asked = Accept | Order | RetryAll | Pause | Remember | OwedNames | Flush | Close
 Message = Unhurried | Asked

@@ -11,6 +11,7 @@ import os
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from iris_communication.errors import OutboxInUse, OutboxStorageError
 
@@ -30,7 +31,7 @@ class Owner:
             try:
                 self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
                 try:
-                    self._take(folder, now_s)
+                    self.found_in_order = self._take(folder, now_s)
                 except BaseException:
                     os.close(self._descriptor)
                     raise
@@ -42,17 +43,25 @@ class Owner:
 
     def release(self) -> None:
         with _held_lock:
+            with contextlib.suppress(OSError):  # then the next one takes us for a process that was killed
+                self._write(held=False)
             _held.discard(self._mark)
             os.close(self._descriptor)
 
-    def _take(self, folder: Path, now_s: float) -> None:
+    def _take(self, folder: Path, now_s: float) -> bool:
+        """Whether the process before gave it back, or there was none."""
         try:
             fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             raise OutboxInUse(f"the outbox {folder} is in use by {_holder(self._descriptor)}") from error
         # Always as long, and written over what is there: that needs no room on a disk that is full.
-        facts = json.dumps({"pid": os.getpid(), "since_s": now_s})
-        os.pwrite(self._descriptor, facts.ljust(FACTS_BYTES).encode(), 0)
+        found_in_order = not _read(self._descriptor).get("held")
+        self._facts = {"pid": os.getpid(), "since_s": now_s}
+        self._write(held=True)
+        return found_in_order
+
+    def _write(self, *, held: bool) -> None:
+        os.pwrite(self._descriptor, json.dumps({**self._facts, "held": held}).ljust(FACTS_BYTES).encode(), 0)
 
 
 def _refuse_if_ours(folder: Path, path: Path) -> None:
@@ -65,8 +74,17 @@ def _refuse_if_ours(folder: Path, path: Path) -> None:
 
 def _holder(descriptor: int) -> str:
     try:
-        facts = json.loads(os.pread(descriptor, FACTS_BYTES, 0))
+        facts = _read(descriptor)
         since = datetime.fromtimestamp(facts["since_s"], UTC)
         return f"process {int(facts['pid'])}, since {since:%Y-%m-%d %H:%M:%S} UTC"
     except (ValueError, KeyError, TypeError, OverflowError):
         return "another process"
+
+
+def _read(descriptor: int) -> dict[str, Any]:
+    """Who holds it or held it last; empty where that cannot be read."""
+    try:
+        facts = json.loads(os.pread(descriptor, FACTS_BYTES, 0))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}

@@ -115,7 +115,7 @@ class Picture:
         self._waiting += by
         lane = self._lanes.get(item.server_key, Lane())
         if item.due is None:
-            lane = lane._replace(fresh=lane.fresh + by)
+            lane = lane._replace(fresh=lane.fresh + by, batched=lane.batched + (by if item.batch else 0))
         else:
             lane = lane._replace(retrying=lane.retrying + by)
         self._lanes[item.server_key] = lane

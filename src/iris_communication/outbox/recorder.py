@@ -15,7 +15,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 
-from iris_communication.errors import IrisError, OutboxStorageError
+from iris_communication.errors import IrisError, OutboxDamaged, OutboxStorageError
 from iris_communication.item import Item, Take
 from iris_communication.outbox.group import Group
 from iris_communication.outbox.messages import Settle
@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 
 class Recorder:
     """Opens the store and puts right what a crash left. `settled` is called for each settlement that is on record,
-    `withdrawn` for each item that ended undelivered, `published` after each new view. Raises
-    OutboxStorageError, OutboxDamaged."""
+    `withdrawn` for each item that ended undelivered, `published` after each new view; `put_aside` is recovery's.
+    Raises OutboxStorageError, OutboxDamaged."""
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class Recorder:
         settled: Callable[[Settle], None],
         withdrawn: Callable[[Item], None],
         published: Callable[[], None],
+        put_aside: Callable[[str], None] | None = None,
     ) -> None:
         self._open_store = open_store
         self._spool = spool
@@ -49,11 +50,14 @@ class Recorder:
         self._settled = settled
         self._withdrawn = withdrawn
         self._published = published
+        self._put_aside = put_aside
         self._broken = False  # the store failed, and has not been opened anew yet
         self._doubtful: Group | None = None  # its commit failed, and perhaps happened
         self.unrecorded: list[Settle] = []  # settlements whose commit failed
         try:
             self._start()
+        except OutboxDamaged:
+            raise
         except OutboxStorageError:
             if not reserve.give_back():
                 raise
@@ -62,7 +66,7 @@ class Recorder:
     def _start(self) -> None:
         self._store = self._open_store()
         try:
-            recover(self._store, self._spool)
+            recover(self._store, self._spool, self._put_aside)
             self.last_sequence = self._store.last_sequence()
             self.head = self._store.ledger_head()
             self.picture = Picture(self._store)

@@ -3,13 +3,15 @@
 - An item that was in flight waits again, and nobody knows how far it got: its next attempt asks the server first.
 - A source that was ours from acceptance on, and was not unlinked yet, is unlinked now, if it is still that very file.
 - A spool file without a row was never accepted, or its delivery is recorded: it is removed, once the source of what
-  was delivered has been deleted or moved where that was asked for.
+  was delivered has been deleted or moved where that was asked for. Where commits may have been lost, a file that no
+  row knows may be all that is left of an item: it is put aside.
 - An item without its bytes is dead, by name, and holds nobody up.
 """
 
 import contextlib
 import logging
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 from iris_communication.errors import SpoolMissing
@@ -24,7 +26,8 @@ log = logging.getLogger(__name__)
 CHANGES_AT_ONCE = 1000
 
 
-def recover(store: Store, spool: Spool) -> None:
+def recover(store: Store, spool: Spool, put_aside: Callable[[str], None] | None = None) -> None:
+    """`put_aside` takes the id of a file that no row knows, where commits may have been lost."""
     sizes = spool.sizes()
     changes: list[Update] = []
     for item in list(store.unfinished()):
@@ -44,9 +47,21 @@ def recover(store: Store, spool: Spool) -> None:
     for item_id in sizes:
         if store.state(item_id) == State.DEAD.value:
             continue
-        if (line := store.line_of(item_id)) is not None:
+        treat_source(store, item_id)
+        if put_aside is not None and store.state(item_id) is None:
+            put_aside(item_id)
+        else:
+            _sweep(spool, item_id)
+
+
+def treat_source(store: Store, item_id: str) -> None:
+    """What was to become of the source of an item that may be delivered; a line somebody spoiled says nothing."""
+    line = store.line_of(item_id)
+    try:
+        if line is not None:
             after_delivery(store, line)
-        _sweep(spool, item_id)
+    except (ValueError, TypeError, KeyError) as error:
+        log.error("the ledger's line of %s cannot be read (%r): its source stays where it is", item_id, error)
 
 
 def _sweep(spool: Spool, item_id: str) -> None:

@@ -6,6 +6,7 @@ from iris_communication.clock import Clock
 from iris_communication.errors import DeliveryStopped, IrisError
 from iris_communication.item import Due, Event, Item, next_state
 from iris_communication.outbox import attempt, ledger
+from iris_communication.outbox.batching import by_itself
 from iris_communication.outbox.messages import Settle
 from iris_communication.outbox.orders import ended
 from iris_communication.outbox.store import Deliver, End, Note, Update
@@ -20,7 +21,8 @@ def settled(settle: Settle, item: Item, head: str, clock: Clock) -> Update | Del
     if settle.event is Event.DROP:
         return ended(item, Event.DROP, clock.wall_s(), str(settle.error or ""))
     if settle.event is Event.RELEASE:
-        return Update(attempt.released(item, settle.error, settle.effect), item, _note(settle, item, clock))
+        released = attempt.released(item, settle.error, settle.effect)
+        return Update(by_itself(released) if settle.alone else released, item, _note(settle, item, clock))
     due = None
     if settle.event is Event.FAIL:
         due = Due(clock.boot_id, clock.boot_s() + settle.delay_s)
@@ -29,8 +31,12 @@ def settled(settle: Settle, item: Item, head: str, clock: Clock) -> Update | Del
 
 
 def _note(settle: Settle, item: Item, clock: Clock) -> Note | None:
-    """None where nothing went wrong: it was not begun, or we stopped."""
+    """None where nothing went wrong (it was not begun, or we stopped), and where the link says once more what it has
+    said all along: an outage of a week is one line."""
     error: IrisError | None = settle.error
     if error is None or isinstance(error, DeliveryStopped):
         return None
-    return Note(clock.wall_s(), settle.event, item.attempts, attempt.failure(error))
+    failure = attempt.failure(error)
+    if settle.event is Event.RELEASE and item.last_error == failure:
+        return None
+    return Note(clock.wall_s(), settle.event, item.attempts, failure)

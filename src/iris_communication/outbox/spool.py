@@ -28,7 +28,7 @@ from iris_communication.errors import (
     SourceUnreadable,
     SpoolMissing,
 )
-from iris_communication.item import Fingerprint, Take
+from iris_communication.item import Fingerprint, Item, Take
 
 COPY_MAX_BYTES = 1024 * 1024
 _PIECE = 1024 * 1024
@@ -39,7 +39,10 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._named = folder.with_name("handed-out")
+        self._archives = folder.with_name("archives")
         folder.mkdir(mode=0o700, exist_ok=True)
+        shutil.rmtree(self._archives, ignore_errors=True)  # of a crash: they are made anew of their members
+        self._archives.mkdir(mode=0o700, exist_ok=True)
         shutil.rmtree(self._named, ignore_errors=True)  # links a crash left; the bytes are in the spool
         self._descriptor: int | None = None  # of the folder, once it is needed
 
@@ -51,6 +54,14 @@ class Spool:
 
     def path(self, item_id: str) -> Path:
         return self._folder / item_id
+
+    def archive(self, batch_id: str) -> Path:
+        """Where the archive of a batch is made; whoever makes it removes it."""
+        return self._archives / batch_id
+
+    def held(self, item: Item) -> Path:
+        """The bytes of an item, which may be an archive."""
+        return self.archive(item.id) if item.id == item.batch_id else self.path(item.id)
 
     def take(self, source: str, item_id: str, take: Take) -> Fingerprint:
         """Hold the source's bytes as `item_id`, synced but for the folder (`sync` does that for a group).

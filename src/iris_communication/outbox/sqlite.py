@@ -43,18 +43,41 @@ HISTORY_MAX = 200_000  # lines kept of all
 MIGRATIONS = {1: "from_1_to_2.sql"}  # by the version each begins with
 
 
-def _text(name: str) -> str:
+def script(name: str) -> str:
+    """A file of sql/."""
     return (resources.files(__package__) / "sql" / name).read_text(encoding="utf-8")
 
 
 def _queries() -> dict[str, str]:
     """The named statements of queries.sql: `-- name --`, then the statement."""
-    text = _text("queries.sql")
+    text = script("queries.sql")
     parts = re.split(r"^-- (\w+) --$", text, flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 QUERIES = _queries()
+
+
+# What a disk or another process is to blame for: no damage, whatever was being done.
+_SURROUNDINGS = {
+    sqlite3.SQLITE_AUTH,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
+
+
+class NewerSchema(OutboxDamaged):
+    """Written by a newer program: it is whole, and not ours to touch."""
+
+    default_hint = "run the newer program that wrote it"
 
 
 class SqliteStore:
@@ -82,19 +105,18 @@ class SqliteStore:
             raise OutboxDamaged(f"the outbox database {self._path} is damaged: {found}")
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version > SCHEMA_VERSION:
-            raise OutboxDamaged(
+            raise NewerSchema(
                 f"the outbox database {self._path} has schema version {version}, "
-                f"but this program knows {SCHEMA_VERSION} at most",
-                hint="run the newer program that wrote it",
+                f"but this program knows {SCHEMA_VERSION} at most"
             )
         if version == 0:
             self._run("schema.sql")
         for older in range(max(1, version), SCHEMA_VERSION if version else 0):
             self._run(MIGRATIONS[older])
 
-    def _run(self, script: str) -> None:
+    def _run(self, name: str) -> None:
         """A script as one transaction: cut off, it did nothing."""
-        self._db.executescript(f"BEGIN IMMEDIATE;\n{_text(script)}\nCOMMIT;")
+        self._db.executescript(f"BEGIN IMMEDIATE;\n{script(name)}\nCOMMIT;")
 
     def _forget_other_boots(self, boot_id: str, boot_s: float, wall_s: float) -> None:
         self._db.execute(QUERIES["forget_due_of_other_boots"], (boot_id, boot_id))
@@ -217,17 +239,19 @@ class SqliteStore:
         return self._one("oldest_accepted")  # type: ignore[no-any-return]  # the column's type
 
     def server_states(self) -> dict[str, ServerState]:
-        return {
-            key: ServerState(bool(paused), json.loads(breaker) if breaker else None)
-            for key, paused, breaker in self._all("server_states")
-        }
+        with self._errors("read"):
+            return {
+                key: ServerState(bool(paused), json.loads(breaker) if breaker else None)
+                for key, paused, breaker in self._db.execute(QUERIES["server_states"])
+            }
 
     def close(self) -> None:
         with contextlib.suppress(sqlite3.Error):  # closing checkpoints; what is committed is safe without that
             self._db.close()
 
     def _items(self, name: str, *values: Any) -> list[Item]:
-        return [row.item(found) for found in self._all(name, *values)]
+        with self._errors("read"):
+            return [row.item(found) for found in self._db.execute(QUERIES[name], values)]
 
     def _all(self, name: str, *values: Any) -> list[Any]:
         with self._errors("read"):
@@ -243,5 +267,22 @@ class SqliteStore:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            kind = OutboxDamaged if "malformed" in str(error) or "not a database" in str(error) else OutboxStorageError
+            kind = OutboxDamaged if _is_damage(error, doing) else OutboxStorageError
             raise kind(f"cannot {doing} the outbox database {self._path}: {error}") from error
+        except (ValueError, TypeError, KeyError) as error:
+            if doing != "read":
+                raise
+            what = f"a row of the outbox database {self._path} is not what it should be: {error!r}"
+            raise OutboxDamaged(what) from error
+
+
+def _is_damage(error: sqlite3.DatabaseError, doing: str) -> bool:
+    """Of what is written, a constraint may refuse it; what cannot be opened or read otherwise than for the sake of the
+    disk, is not what was written."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # raised by the binding
+        return "Could not decode" in str(error)
+    primary = code & 0xFF
+    return primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or (
+        doing != "write" and primary not in _SURROUNDINGS
+    )

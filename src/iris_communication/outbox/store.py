@@ -86,6 +86,7 @@ class Lane(NamedTuple):
     fresh: int = 0
     retrying: int = 0
     next_due_s: float | None = None  # since boot
+    batched: int = 0  # of the fresh ones, those that may travel together
 
 
 class LaneKey(NamedTuple):

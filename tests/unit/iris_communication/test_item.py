@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from iris_communication.item import TRANSITIONS, Event, State, TransitionRefused, next_state
+from iris_communication.item import ENDED, TRANSITIONS, Event, State, TransitionRefused, next_state
 
 
 @pytest.mark.parametrize(
@@ -15,6 +15,12 @@ from iris_communication.item import TRANSITIONS, Event, State, TransitionRefused
         (State.IN_FLIGHT, Event.GIVE_UP, State.DEAD),
         (State.WAITING, Event.GIVE_UP, State.DEAD),
         (State.DEAD, Event.RETRY, State.WAITING),
+        (State.WAITING, Event.DROP, State.DROPPED),
+        (State.IN_FLIGHT, Event.DROP, State.DROPPED),
+        (State.DEAD, Event.DROP, State.DROPPED),
+        (State.WAITING, Event.EXPIRE, State.EXPIRED),
+        (State.WAITING, Event.CANCEL, State.CANCELLED),
+        (State.DEAD, Event.CANCEL, State.CANCELLED),
     ],
 )
 def test_the_life_of_an_item(state, event, after):
@@ -27,12 +33,19 @@ def test_every_other_event_is_refused_in_words(state, event):
         next_state(state, event)
 
 
-def test_nothing_leaves_what_is_delivered():
-    assert [event for state, event in TRANSITIONS if state is State.DELIVERED] == []
+@pytest.mark.parametrize("end", [State.DELIVERED, *ENDED])
+def test_nothing_leaves_an_end(end):
+    assert [event for state, event in TRANSITIONS if state is end] == []
 
 
-def test_every_other_state_has_a_way_to_delivered():
-    reached = {State.DELIVERED}
+@pytest.mark.parametrize("end", [State.DELIVERED, *ENDED])
+def test_every_state_that_is_no_end_has_a_way_to_each(end):
+    reached = {end}
     while more := {state for (state, _), after in TRANSITIONS.items() if after in reached} - reached:
         reached |= more
-    assert reached == set(State)
+    assert reached == set(State) - {State.DELIVERED, *ENDED} | {end}
+
+
+def test_what_is_under_way_cannot_be_taken_back_nor_expire_for_it_may_have_arrived():
+    assert (State.IN_FLIGHT, Event.CANCEL) not in TRANSITIONS
+    assert (State.IN_FLIGHT, Event.EXPIRE) not in TRANSITIONS

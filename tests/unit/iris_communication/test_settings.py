@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from iris_communication.errors import InvalidRequest, Scope
-from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
+from iris_communication.settings import DeliverySettings, Limits, Rule, Secret, Server, parse_server
 
 INFO = {"host": "sftp.example", "username": "iris"}
 
@@ -77,7 +77,7 @@ def test_what_is_missing_is_named(key, value):
         ("user_name", "did you mean 'username'"),
         ("passwort", "did you mean 'password'"),
         ("privatekey", "did you mean 'private_key'"),
-        ("zzz", "known are host, port, username"),
+        ("zzz", "known are host, username, port"),
         (5, "known are"),
     ],
 )
@@ -129,11 +129,107 @@ def test_every_refusal_is_the_callers_fault():
     assert caught.value.scope is Scope.CALLER
 
 
-@pytest.mark.parametrize("name", DeliverySettings.__slots__)
-@pytest.mark.parametrize("value", [0, -1, math.nan, "5", None])
+SHARES = ("lower_share", "new_share")
+ABOVE_ZERO = [name for name in DeliverySettings.__slots__ if name not in (*SHARES, "rules")]
+
+
+@pytest.mark.parametrize("name", ABOVE_ZERO)
+@pytest.mark.parametrize("value", [0, -1, math.nan, "5", True])
 def test_a_setting_that_is_no_number_above_zero_is_refused_by_name(name, value):
     with pytest.raises(InvalidRequest, match=name):
         DeliverySettings(**{name: value})
+
+
+@pytest.mark.parametrize("name", ABOVE_ZERO)
+def test_only_a_time_to_live_may_be_left_open(name):
+    if name == "ttl_s":
+        assert DeliverySettings(ttl_s=None).ttl_s is None
+        return
+    with pytest.raises(InvalidRequest, match=name):
+        DeliverySettings(**{name: None})
+
+
+@pytest.mark.parametrize("name", SHARES)
+@pytest.mark.parametrize("value", [-0.1, 0.51, math.nan, "0.1", None])
+def test_a_share_is_from_none_to_half_of_the_link(name, value):
+    with pytest.raises(InvalidRequest, match=name):
+        DeliverySettings(**{name: value})
+    assert getattr(DeliverySettings(**{name: 0}), name) == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["ttl_s", "attempts_max", "retry_base_s", "batch_files_max", "batch_bytes_max", "batch_wait_s"]
+)
+@pytest.mark.parametrize("value", [0, -1, math.nan, "5", True])
+def test_a_rules_number_that_is_none_above_zero_is_refused_by_name(name, value):
+    with pytest.raises(InvalidRequest, match=name):
+        Rule(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"priority": 10}, "priority is 10"),
+        ({"priority": True}, "priority is True"),
+        ({"after_delivery": "burn"}, "expected one of 'keep', 'delete', 'move'"),
+        ({"batch": "rar"}, "expected one of 'zip', 'tar.gz'"),
+        ({"after_delivery": "move"}, "move_to has to name a folder"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused_in_words(facts, words):
+    with pytest.raises(InvalidRequest, match=words):
+        Rule(**facts)
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"bytes_max": 0}, "bytes_max is 0"),
+        ({"disk_reserve_bytes": -1}, "disk_reserve_bytes is -1"),
+        ({"disk_reserve_bytes": 1.5}, "disk_reserve_bytes is 1.5"),
+        ({"when_full": "drop"}, "expected one of 'reject', 'drop_oldest', 'drop_lowest'"),
+    ],
+)
+def test_limits_that_cannot_be_are_refused_in_words(facts, words):
+    with pytest.raises(InvalidRequest, match=words):
+        Limits(**facts)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("conflict", "ask"),
+        ("marker", ".ok"),
+        ("bandwidth_bytes_per_s", -1),
+        ("bandwidth_bytes_per_s", math.nan),
+        ("windows", "22:00-06:00"),
+        ("windows", [5]),
+        ("health_interval_s", "60"),
+        ("health_round_trip", "yes"),
+        ("attempts_max", 0),
+        ("attempts_max", 1.5),
+        ("retry_base_s", 0),
+        ("retry_cap_s", True),
+    ],
+)
+def test_an_accounts_setting_that_cannot_be_is_refused_by_its_key(key, value):
+    with pytest.raises(InvalidRequest, match=key):
+        parse_server({**INFO, key: value})
+
+
+def test_an_accounts_settings_are_part_of_its_address():
+    told = {
+        "conflict": "keep",
+        "marker": ".sha256",
+        "bandwidth_bytes_per_s": 1000,
+        "windows": ["Mon-Fri 18:00-06:00"],
+        "health_interval_s": 0,
+        "health_round_trip": True,
+        "attempts_max": 3,
+    }
+    server, _ = parse_server({**INFO, **told})
+    assert server.windows == ("Mon-Fri 18:00-06:00",)
+    assert {key: getattr(server, key) for key in told} == {**told, "windows": server.windows}
 
 
 def test_the_defaults_are_settings_like_any_others():

@@ -23,6 +23,9 @@ SELECT (SELECT count(*) FROM items WHERE EXISTS (SELECT 1 FROM ledger WHERE ledg
 -- ledger_after --
 SELECT sequence, id, line, hash FROM ledger WHERE sequence > ? ORDER BY sequence LIMIT ?;
 
+-- gaps --
+SELECT before_sequence, lines, at_s, anchor FROM gaps ORDER BY before_sequence;
+
 -- delivered_until --
 -- How many lines there have to be up to one: the tally without what came after.
 SELECT count - (SELECT count(*) FROM ledger WHERE sequence > ?) FROM tally WHERE state = 'delivered';

@@ -68,4 +68,12 @@ CREATE TABLE server_states (
     breaker    TEXT                -- JSON, see decisions/breaker.py
 ) STRICT;
 
+-- Where lines of the ledger were lost with a damaged database: the chain goes on behind.
+CREATE TABLE gaps (
+    before_sequence INTEGER PRIMARY KEY,  -- the first line behind the gap
+    lines           INTEGER NOT NULL,     -- how many are lost
+    at_s            REAL NOT NULL,        -- when that was found
+    anchor          TEXT                  -- what that line is, see outbox/ledger.py; NULL: it is chained to the one before
+) STRICT;
+
 PRAGMA user_version = 2;

@@ -79,6 +79,14 @@ CREATE TABLE ledger (
     hash     TEXT NOT NULL         -- over the previous line's hash and this line
 ) STRICT;
 
+-- Where lines of the ledger were lost with a damaged database: the chain goes on behind.
+CREATE TABLE gaps (
+    before_sequence INTEGER PRIMARY KEY,  -- the first line behind the gap
+    lines           INTEGER NOT NULL,     -- how many are lost
+    at_s            REAL NOT NULL,        -- when that was found
+    anchor          TEXT                  -- what that line is, see outbox/ledger.py; NULL: it is chained to the one before
+) STRICT;
+
 -- How many items are in each state. Kept by triggers, so that no statement can change a state without it.
 CREATE TABLE tally (
     state TEXT PRIMARY KEY,

@@ -25,7 +25,9 @@ class FakeKeeper:
         self.answers_claims = True
         self.tells_of_settlements = True
         self.tokens = 0
-        self.servers = self  # whose addresses nobody here asks for
+        self.servers = self
+        self.spool = None  # nothing here travels together
+        self.settings = {}  # of servers, by key
         self.states = {}
         self.backlogs = []  # what each claim said of it
         self._published = self._server_changed = lambda *_: None
@@ -47,7 +49,7 @@ class FakeKeeper:
         return View(lanes=lanes, servers=dict(self.states), last_sequence=self.accepted)
 
     def known(self, server_key):
-        return None
+        return self.settings.get(server_key)
 
     def keep_breaker(self, server_key, facts):
         self.states[server_key] = self.states.get(server_key, ServerState())._replace(breaker=facts)
@@ -59,7 +61,7 @@ class FakeKeeper:
     def subscribe(self, published, server_changed=lambda key: None):
         self._published, self._server_changed = published, server_changed
 
-    def claim(self, server_key, limit, reply, backlog_until=0):
+    def claim(self, server_key, limit, reply, backlog_until=0, *, archives=None, draining=False):
         self.backlogs.append(backlog_until)
         self.claims.append((server_key, limit, reply))
         if self.answers_claims:
@@ -99,7 +101,12 @@ class FakeKeeper:
 class FakeCarrier:
     """Carries what it is given until the test says how it ends."""
 
+    checks_health = True
+    takes_archives = False
+
     def __init__(self, slots=3):
+        self.checking = {}
+        self.checked = []  # (server key, whether with a round trip)
         self.on_change = lambda: None
         self.slots_of = defaultdict(lambda: slots)
         self.unconnected = set()
@@ -122,10 +129,21 @@ class FakeCarrier:
         finally:
             del self.carrying[item.id]
 
+    async def check(self, server_key, *, round_trip):
+        self.checked.append((server_key, round_trip))
+        self.checking[server_key] = asyncio.get_running_loop().create_future()
+        try:
+            return await self.checking[server_key]
+        finally:
+            del self.checking[server_key]
+
+    def trace(self, server_key):
+        return [f"> open on {server_key}", "< denied"]
+
     async def close(self):
         self.closed = True
         if self.ends_on_close:
-            for end in list(self.carrying.values()):
+            for end in [*self.carrying.values(), *self.checking.values()]:
                 if not end.done():
                     end.set_exception(self.closing_error)
 

@@ -1,14 +1,18 @@
+import pytest
+
 from iris_communication.decisions.breaker import Breaker, BreakerState
 from iris_communication.delivery.lane import Lane
-from iris_communication.errors import ConnectionRefused
+from iris_communication.item import Failure
 from iris_communication.outbox.store import Lane as Waiting
+from iris_communication.outbox.store import ServerState
 from tests.unit.iris_communication.outbox.fake_parts import an_item
 
-REFUSED = ConnectionRefused("nothing listens there", hint="start it")
+REFUSED = Failure("ConnectionRefused", "nothing listens there", "start it")
+OPEN = ServerState()
 
 
 def test_a_new_lane_is_idle_since_it_was_made():
-    details = Lane(since_s=5.0).details(Waiting(), now_monotonic_s=0.0)
+    details = Lane(since_s=5.0).details(Waiting(), OPEN, now_monotonic_s=0.0)
     assert (details["link"], details["since_s"], details["reason"], details["hint"]) == ("idle", 5.0, None, None)
 
 
@@ -22,16 +26,21 @@ def test_a_link_is_in_its_state_since_it_changed_and_not_since_it_was_last_seen(
 def test_what_is_claimed_and_not_begun_still_waits():
     lane = Lane(since_s=0.0)
     lane.claimed.extend(an_item(number) for number in range(3))
-    assert lane.details(Waiting(fresh=10, retrying=2), 0.0)["waiting"] == 15
+    assert lane.details(Waiting(fresh=10, retrying=2), OPEN, 0.0)["waiting"] == 15
 
 
 def test_an_open_breaker_says_why_and_when_it_is_tried_again():
-    lane = Lane(0.0, Breaker(BreakerState.OPEN, 1, until_s=30.0, error=REFUSED))
-    details = lane.details(Waiting(), now_monotonic_s=10.0)
+    lane = Lane(0.0, Breaker(BreakerState.OPEN, 1, until_s=30.0, failure=REFUSED))
+    details = lane.details(Waiting(), OPEN, now_monotonic_s=10.0)
     assert (details["reason"], details["hint"], details["retry_in_s"]) == ("nothing listens there", "start it", 20.0)
-    assert lane.details(Waiting(), now_monotonic_s=40.0)["retry_in_s"] == 0.0
+    assert lane.details(Waiting(), OPEN, now_monotonic_s=40.0)["retry_in_s"] == 0.0
 
 
 def test_a_held_breaker_is_not_tried_again_by_itself():
-    lane = Lane(0.0, Breaker(BreakerState.HELD, 1, error=REFUSED))
-    assert lane.details(Waiting(), 0.0)["retry_in_s"] is None
+    lane = Lane(0.0, Breaker(BreakerState.HELD, 1, failure=REFUSED))
+    assert lane.details(Waiting(), OPEN, 0.0)["retry_in_s"] is None
+
+
+@pytest.mark.parametrize("paused", [True, False])
+def test_a_pause_is_shown(paused):
+    assert Lane(0.0).details(Waiting(), ServerState(paused=paused), 0.0)["paused"] is paused

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from iris_communication.delivery.worker import Worker
+from iris_communication.delivery.worker import Drain, Worker
 from iris_communication.errors import AuthenticationFailed, LinkLost, RemoteFailure
 from iris_communication.item import Event
 from iris_communication.outbox.store import ServerState
@@ -70,6 +70,37 @@ def test_a_server_that_was_down_is_asked_by_the_next_process_no_sooner_than_by_t
             carrier.deliver()
             await turns()
             assert machine.keeper.states[ONE].breaker is None
+
+    run(story)
+
+
+def test_a_drain_asks_a_server_that_was_down_before_once_its_time_has_come():
+    async def story(machine):
+        machine.keeper.accept()
+        async with machine.process() as (_, carrier):
+            carrier.fail(LinkLost("gone"))
+            await turns()
+        async with machine.process() as (worker, carrier):
+            worker.drain(Drain(machine.clock.monotonic_s() + 60.0, may_connect=True))
+            await machine.pass_time(worker, 8.0)
+            carrier.deliver()
+            await turns()
+            assert machine.keeper.what_became()["item-1"][-1] is Event.DELIVER
+        assert carrier.closed
+
+    run(story)
+
+
+def test_a_drain_does_not_wait_for_a_person():
+    async def story(machine):
+        machine.keeper.accept()
+        async with machine.process() as (_, carrier):
+            carrier.fail(AuthenticationFailed("refused"))
+            await turns()
+        async with machine.process() as (worker, carrier):
+            worker.drain(Drain(machine.clock.monotonic_s() + 60.0, may_connect=True))
+            await turns()
+            assert carrier.closed
 
     run(story)
 

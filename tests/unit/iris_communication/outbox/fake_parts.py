@@ -95,10 +95,10 @@ class OpenKeeper:
     def accept(self, path, take=Take.COPY, server=SERVER, secret=SECRET, remote_path=None, **facts):
         return self.keeper.accept(accept_of(path, take, server, secret, remote_path, **facts))
 
-    def claim(self, limit=100, server=SERVER, backlog_until=0):
+    def claim(self, limit=100, server=SERVER, backlog_until=0, **facts):
         """What the keeper hands out, as the worker gets it."""
         told, found = threading.Event(), []
-        self.keeper.claim(server.key, limit, lambda items: (found.extend(items), told.set()), backlog_until)
+        self.keeper.claim(server.key, limit, lambda items: (found.extend(items), told.set()), backlog_until, **facts)
         assert told.wait(LONG_S), "the keeper never answered a claim"
         return found
 

@@ -3,7 +3,7 @@
 import pytest
 
 from iris_communication.audit import Audit
-from iris_communication.errors import ItemCancelled, ItemDropped, ItemExpired, LinkLost, RemoteNameTaken, RemoteRefused
+from iris_communication.errors import ItemCancelled, ItemDropped, ItemExpired, LinkLost, RemoteNameKept, RemoteRefused
 from iris_communication.item import Effect, Event
 from iris_communication.outbox.messages import Order
 from iris_communication.testing.clock import FakeClock
@@ -89,11 +89,11 @@ def test_what_ended_stays_ended_over_a_restart(folder, sources):
 
 def test_a_file_the_server_keeps_another_one_for_is_dropped_and_says_why(outbox, source):
     receipt = outbox.accept(source)
-    outbox.settle(outbox.claim()[0], Event.DROP, error=RemoteNameTaken("another file has that name"))
+    outbox.settle(outbox.claim()[0], Event.DROP, error=RemoteNameKept("another file has that name"))
     assert outbox.recorded() == {receipt.id: "dropped"}
     assert reasons(outbox) == {receipt.id: "another file has that name"}
     assert outbox.spooled() == []
-    assert isinstance(receipt.outcome, ItemDropped)
+    assert isinstance(receipt.outcome, RemoteNameKept)
 
 
 # -- time to live

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import sqlite3
 import threading
@@ -755,14 +756,18 @@ def test_an_outbox_that_could_not_be_opened_can_be_opened_later(tmp_path, source
         outbox.accept(source)
 
 
-def test_a_damaged_database_is_left_untouched_and_the_outbox_given_back(tmp_path):
+def test_a_newer_database_is_left_untouched_and_the_outbox_given_back(tmp_path):
     folder = tmp_path / "outbox"
-    folder.mkdir()
-    database = write(folder / "outbox.db", b"this is no database" * 100)
+    with open_keeper(folder):
+        pass
+    with contextlib.closing(sqlite3.connect(folder / "outbox.db")) as database:
+        database.execute("PRAGMA user_version = 99")
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != "owner.lock"}
     for _ in range(2):
-        with pytest.raises(OutboxStorageError, match=r"outbox\.db"), open_keeper(folder):
+        with pytest.raises(OutboxStorageError, match="schema version 99"), open_keeper(folder):
             pass
-    assert database.read_bytes() == b"this is no database" * 100
+    after = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != "owner.lock"}
+    assert after == before
 
 
 def test_what_an_earlier_process_left_counts_as_queued(tmp_path, sources):

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from iris_communication.item import Delivered
+from iris_communication.item import After, Delivered
 from iris_communication.outbox.ledger import GENESIS, Line, entry, first_broken, line
 from iris_communication.testing.store_contract import make_item
 
@@ -22,7 +22,8 @@ def delivery(**facts):
 
 
 def test_a_line_says_what_was_delivered_where_from_when_and_to_whom():
-    item = make_item(7, attempts=2, source_path="/records/ü\udcff.csv", accepted_s=1_700_000_000.1234567)
+    times = {"accepted_s": 1_700_000_000.1234567, "durable_s": 1_700_000_000.6666667}
+    item = make_item(7, attempts=2, source_path="/records/ü\udcff.csv", batch_id="archive-3", **times)
     told = json.loads(line(GENESIS, entry(item, delivery(at_s=1_700_000_009.5))).text)
     assert told == {
         "id": "item-000007",
@@ -37,7 +38,22 @@ def test_a_line_says_what_was_delivered_where_from_when_and_to_whom():
         "accepted_s": 1_700_000_000.123457,
         "delivered_s": 1_700_000_009.5,
         "attempts": 2,
+        "durable_s": 1_700_000_000.666667,
+        "batch": "archive-3",
+        "folder_type": "model",
+        "priority": 0,
     }
+
+
+def test_a_file_that_went_by_itself_and_was_durable_nobody_knows_when_says_so():
+    told = entry(make_item(1), delivery())
+    assert (told["durable_s"], told["batch"]) == (None, None)
+    assert "after" not in told
+
+
+def test_a_line_says_what_is_to_become_of_the_source():
+    told = entry(make_item(1, after=After.MOVE, move_to="/sent"), delivery())
+    assert (told["after"], told["move_to"]) == ("move", "/sent")
 
 
 def test_a_line_is_plain_ascii_on_one_line_whatever_the_names():

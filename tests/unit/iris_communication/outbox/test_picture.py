@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iris_communication.errors import OutboxStorageError
-from iris_communication.item import Delivered, Due, Event, Failure, State, next_state
+from iris_communication.item import ENDED, Delivered, Due, Event, Failure, State, next_state
 from iris_communication.outbox import ledger
 from iris_communication.outbox.picture import Picture
 from iris_communication.outbox.sqlite import SqliteStore
-from iris_communication.outbox.store import Deliver, Insert, Update
+from iris_communication.outbox.store import Deliver, End, Insert, Note, ServerState, SetServer, Update
 from iris_communication.outbox.view import DEAD_SHOWN
 from tests.unit.iris_communication.outbox.fake_parts import an_item
 
@@ -54,12 +54,16 @@ class World:
             return False
         if event is Event.RETRY and item.fingerprint is None:
             return False
+        after = replace(item, state=state)
         if event is Event.DELIVER:
-            self.do(Deliver(replace(item, state=state), ledger.line(item.id, ledger.entry(item, PROOF))))
+            self.do(Deliver(after, ledger.line(item.id, ledger.entry(item, PROOF)), item))
+            return True
+        if state in ENDED:
+            self.do(End(after, Note(1.0, event, item.attempts), "no longer wanted", item))
             return True
         due = {Event.FAIL: Due("boot-1", due_s), Event.RETRY: None}.get(event, item.due)
         error = Failure("RemoteRefused", f"number {item.sequence}", "hint")
-        self.do(Update(replace(item, state=state, due=due, last_error=error)))
+        self.do(Update(replace(after, due=due, last_error=error), item))
         return True
 
 
@@ -77,9 +81,12 @@ def test_the_running_count_is_always_what_a_fresh_count_says(steps):
         stats = view.stats
         assert stats.total_queued == stats.total_uploaded + stats.total_failed + stats.queue_size == len(world.items)
         assert stats.total_uploaded == tally.delivered
-        assert stats.total_failed == tally.dead
+        assert stats.total_failed == tally.dead + tally.dropped + tally.expired + tally.cancelled
         assert stats.queue_size == tally.waiting + tally.in_flight
         assert view.lanes == fresh.lanes
+        assert view.spooled_bytes == fresh.spooled_bytes
+        assert view.last_sequence == len(world.items)
+        assert world.picture.next_expiry_s == world.store.next_expiry_s()
         assert view.oldest_accepted_s == (world.store.oldest_accepted_s() if stats.queue_size else None)
         assert {dead.id for dead in view.dead} == {dead.id for dead in fresh.dead}
     world.store.close()
@@ -99,6 +106,29 @@ def test_what_was_found_at_the_start_counts_as_queued_and_what_was_delivered_bef
     world.happen(Event.DELIVER, world.items[delivered.id])
     assert Picture(world.store).view().stats == (2, 0, 1, 1)
     assert waiting.state is State.WAITING
+
+
+def test_what_ended_undelivered_failed_and_holds_no_bytes_any_more(world):
+    for event in (Event.DROP, Event.EXPIRE, Event.CANCEL):
+        world.happen(event, world.accept())
+    view = world.picture.view()
+    assert (view.stats, view.spooled_bytes, view.lanes) == ((3, 0, 3, 0), 0, {})
+    assert Picture(world.store).view().stats == (0, 0, 0, 0)
+
+
+def test_what_expires_first_is_asked_for_again_once_it_has(world):
+    for number, boot_s in ((1, 50.0), (2, 20.0)):
+        world.do(Insert(an_item(number, expires=Due("boot-1", boot_s))))
+    assert world.picture.next_expiry_s == 20.0
+    world.happen(Event.EXPIRE, world.items["item-2"])
+    assert world.picture.next_expiry_s == 50.0
+
+
+def test_a_servers_pause_and_breaker_are_in_the_next_picture(world):
+    change = SetServer("iris@one:22", True, {"state": "open"})
+    world.store.commit([change])
+    world.picture.count(change)
+    assert world.picture.view().servers == {"iris@one:22": ServerState(True, {"state": "open"})}
 
 
 def test_the_latest_dead_are_shown_and_no_more_than_people_read(world):

@@ -9,7 +9,7 @@ import pytest
 from iris_communication.errors import OutboxDamaged, OutboxStorageError
 from iris_communication.item import Delivered, Due, State
 from iris_communication.outbox import ledger
-from iris_communication.outbox.sqlite import QUERIES, SqliteStore
+from iris_communication.outbox.sqlite import QUERIES, SCHEMA_VERSION, SqliteStore
 from iris_communication.outbox.store import Deliver, Insert, Tally, Update
 from iris_communication.testing.store_contract import BOOT_ID, LANE, NOW_S, OTHER_SERVER, SERVER, due, make_item
 
@@ -177,7 +177,20 @@ def steps(store, ask):
         lambda store: store.last_sequence(),
         lambda store: store.state("item-000005"),
     ],
-    ids=["lanes", "fresh", "due", "expired", "oldest_waiting", "lowest_waiting", "next_due", "oldest", "tally", "ledger_head", "last_sequence", "state"],
+    ids=[
+        "lanes",
+        "fresh",
+        "due",
+        "expired",
+        "oldest_waiting",
+        "lowest_waiting",
+        "next_due",
+        "oldest",
+        "tally",
+        "ledger_head",
+        "last_sequence",
+        "state",
+    ],
 )
 def test_what_is_asked_often_costs_the_same_whatever_the_backlog(store, ask):
     hold(store, *(make_item(number) for number in range(1, 51)), *(make_item(n, due=due(-1)) for n in range(51, 101)))
@@ -230,11 +243,13 @@ def test_damage_where_nobody_looks_is_found_when_it_is_opened_and_left_alone(sto
 
 
 def test_a_newer_schema_is_refused_with_what_to_do(store, path):
-    store._db.execute("PRAGMA user_version = 2")
+    store._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     store.close()
-    with pytest.raises(OutboxDamaged, match="schema version 2") as caught:
+    before = path.read_bytes()
+    with pytest.raises(OutboxDamaged, match=f"schema version {SCHEMA_VERSION + 1}") as caught:
         SqliteStore(path, BOOT_ID)
     assert "newer program" in caught.value.hint
+    assert path.read_bytes() == before
 
 
 def test_a_folder_that_is_not_there_is_a_storage_error(tmp_path):

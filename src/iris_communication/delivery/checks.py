@@ -1,0 +1,136 @@
+"""Looks after the servers themselves: a health check now and then, beside the work and never before it.
+
+Rules.
+- A look is a conversation of its own on the connection that is there; where there is none and nothing waits, it makes
+  one. It delays no item: while items wait for a connection or for a breaker's probe, the item asks and the look waits.
+- Its answer closes a breaker and its failure opens one, as an item's would. So a server whose outage ends while nothing
+  waits is known to be back before the next file comes.
+- Nobody is looked at while nothing may be sent to it, nor while the uploader ends. A look that is under way then may
+  finish where that is a matter of moments, to take away the file that a round trip made.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+from typing import NamedTuple
+
+from iris_communication.clock import Clock
+from iris_communication.decisions import breaker as breaking
+from iris_communication.decisions.breaker import Breaker, BreakerState
+from iris_communication.decisions.checkup import Checkup, next_check_s
+from iris_communication.delivery.carrier import Carrier
+from iris_communication.delivery.lane import Lane
+from iris_communication.delivery.permission import FAR_S
+from iris_communication.errors import DeliveryStopped, IrisError, RemoteFailure, Scope
+from iris_communication.settings import Server
+from iris_communication.sftp.probe import Health
+
+log = logging.getLogger(__name__)
+
+GRACE_S = 0.5  # at the end, for a look on a connection that lives
+
+
+class Judge(NamedTuple):
+    """Draws the conclusions, as it does from the work."""
+
+    set_breaker: Callable[[str, Lane, Breaker], None]
+    answered: Callable[[str, Lane], None]
+    trouble: Callable[[str, Lane, IrisError, int], None]  # the number is the revision of what was known and tried
+    news: Callable[[], None]
+
+
+class Checks:
+    """`known` gives the settings of a server."""
+
+    def __init__(
+        self,
+        carrier: Carrier,
+        known: Callable[[str], Server | None],
+        judge: Judge,
+        clock: Clock,
+        luck: Callable[[], float] = random.random,
+    ) -> None:
+        self._carrier = carrier
+        self._known = known
+        self._judge = judge
+        self._clock = clock
+        self._luck = luck
+        self._looks: dict[str, asyncio.Task[None]] = {}  # under way, by server
+
+    @property
+    def under_way(self) -> list[asyncio.Task[None]]:
+        return list(self._looks.values())
+
+    def consider(self, key: str, lane: Lane, *, work: bool, slots: int) -> float:
+        """Begin a look if one is due; in how many seconds to ask again. `work`: items wait or are under way; how many
+        may be at once `slots` says."""
+        record, server, now_s = lane.health, self._known(key), self._clock.monotonic_s()
+        if record.looking or server is None or not self._carrier.checks_health:
+            return FAR_S
+        if record.checkup is None:
+            record.checkup = Checkup(now_s, self._luck())
+        due_s = next_check_s(record.checkup, server.health_interval_s, lane.breaker)
+        if due_s is None:
+            return FAR_S
+        if now_s < due_s:
+            return due_s - now_s
+        if work and (lane.breaker.state is not BreakerState.CLOSED or not self._carrier.connected(key)):
+            return FAR_S  # its end is news
+        round_trip = server.health_round_trip and len(lane.under_way) < slots
+        connects = not self._carrier.connected(key)
+        self._judge.set_breaker(key, lane, breaking.on_start(lane.breaker, now_s, connects=connects))
+        self._looks[key] = asyncio.get_running_loop().create_task(self._look(key, lane, round_trip))
+        record.looking = True
+        return FAR_S
+
+    async def finish(self) -> None:
+        """Of what is under way, what can be finished soon."""
+        if soon := [look for key, look in self._looks.items() if self._carrier.connected(key)]:
+            await asyncio.wait(soon, timeout=GRACE_S)
+
+    async def _look(self, key: str, lane: Lane, round_trip: bool) -> None:
+        revision = lane.revision
+        try:
+            health = await self._carrier.check(key, round_trip=round_trip)
+        except IrisError as error:
+            self._failed(key, lane, error, revision)
+        except asyncio.CancelledError:
+            self._failed(key, lane, DeliveryStopped(f"the look at {key} was broken off"), revision)
+            raise
+        except Exception as raised:
+            log.exception("the health check of %s failed in an unforeseen way", key)
+            self._failed(
+                key, lane, RemoteFailure(f"the health check failed in an unforeseen way: {raised!r}"), revision
+            )
+        else:
+            before = lane.health.latest
+            self._note(lane, health)
+            self._answered(key, lane)
+            if not health.ok and (before is None or before.words != health.words):
+                log.warning("%s answers, but %s. %s", key, health.words, health.hint)
+        finally:
+            lane.health.looking = False
+            del self._looks[key]
+            self._judge.news()
+
+    def _answered(self, key: str, lane: Lane) -> None:
+        """The server did its part, whatever was found. That it is up is said of a link that was down; a connection that
+        ends with the look is no link. What went wrong while it looked is younger than what it saw."""
+        if lane.breaker.state in (BreakerState.OPEN, BreakerState.HELD):
+            return
+        if lane.link == "down":
+            self._judge.answered(key, lane)
+        else:
+            self._judge.set_breaker(key, lane, breaking.on_answer(lane.breaker))
+
+    def _failed(self, key: str, lane: Lane, error: IrisError, revision: int) -> None:
+        of_ours = isinstance(error, DeliveryStopped)
+        self._note(lane, None if of_ours else Health(ok=False, done=(), words=str(error), hint=error.hint))
+        if error.scope in (Scope.LINK, Scope.SERVER):
+            self._judge.trouble(key, lane, error, revision)
+        else:
+            self._judge.set_breaker(key, lane, breaking.on_release(lane.breaker))
+
+    def _note(self, lane: Lane, health: Health | None) -> None:
+        lane.health.looked(health, self._clock.wall_s(), self._clock.monotonic_s(), self._luck())

@@ -1,0 +1,75 @@
+"""What people write of when a server may be sent files: "22:00-06:00", "Mon-Fri 18:00-06:00", "Sat,Sun".
+
+It is read where settings are, so that a word nobody understands is told when they are given and not at night, when
+nothing is sent.
+
+- A window belongs to the day on which it begins: "Fri 22:00-06:00" ends on Saturday morning.
+- A window whose end is its beginning could be nothing or a whole day, so it is refused.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from iris_communication.errors import InvalidRequest
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+DAY_S = 24 * 3600
+WEEK_S = 7 * DAY_S
+HINT = 'write "22:00-06:00", "Mon-Fri 18:00-06:00" or "Sat,Sun", in local time'
+
+_FORM = re.compile(
+    r"(?:(?P<days>[a-z, -]+?))?\s*(?:(?P<start>\d?\d:\d\d)\s*-\s*(?P<end>\d?\d:\d\d))?", re.IGNORECASE | re.ASCII
+)
+
+
+class Window(NamedTuple):
+    """The same hours on each of some days; `end_s` is beyond midnight where the window is."""
+
+    days: tuple[int, ...]
+    start_s: int
+    end_s: int
+
+
+def parse(texts: Iterable[str]) -> tuple[Window, ...]:
+    """Raises InvalidRequest for a text that is no window."""
+    return tuple(map(_window, texts))
+
+
+def _window(text: str) -> Window:
+    found = _FORM.fullmatch(text.strip())
+    if found is None or not (found["days"] or found["start"]):
+        raise InvalidRequest(f"{text!r} is no delivery window", hint=HINT)
+    days = _days(found["days"], text) if found["days"] else tuple(range(7))
+    if not found["start"]:
+        return Window(days, 0, DAY_S)
+    start_s, end_s = _time_s(found["start"], text), _time_s(found["end"], text)
+    if start_s in (end_s, DAY_S):
+        why = "it begins and ends at the same time" if start_s == end_s else "a day begins at 00:00"
+        raise InvalidRequest(f"{text!r} is no delivery window: {why}", hint=HINT)
+    return Window(days, start_s, end_s if end_s > start_s else end_s + DAY_S)
+
+
+def _days(words: str, text: str) -> tuple[int, ...]:
+    """ "Fri-Mon,Wed": the week has no end, so a range may go over Sunday."""
+    days: set[int] = set()
+    for part in words.split(","):
+        first, *rest = (_day(word, text) for word in part.split("-", 1))
+        last = rest[0] if rest else first
+        days.update((first + step) % 7 for step in range((last - first) % 7 + 1))
+    return tuple(sorted(days))
+
+
+def _day(word: str, text: str) -> int:
+    try:
+        return DAYS.index(word.strip().capitalize())
+    except ValueError:
+        what = f"{text!r} is no delivery window: {word.strip()!r} is not one of {', '.join(DAYS)}"
+        raise InvalidRequest(what, hint=HINT) from None
+
+
+def _time_s(word: str, text: str) -> int:
+    hours, minutes = map(int, word.split(":"))
+    if minutes > 59 or hours * 60 + minutes > 24 * 60:
+        raise InvalidRequest(f"{text!r} is no delivery window: {word} is no time of day", hint=HINT)
+    return hours * 3600 + minutes * 60

@@ -1,0 +1,72 @@
+"""Where is put what nobody can be sure of: kept for a person, in the way of nobody, and never deleted by us."""
+
+import contextlib
+import json
+import os
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+class Quarantine:
+    """The folder is made with the first thing that is put there. Every method raises OSError."""
+
+    def __init__(self, outbox: Path) -> None:
+        self.folder = outbox / "quarantine"
+
+    def move(self, path: Path, name: str | None = None) -> Path:
+        """Put a file there, under a name that is free; where it is then."""
+        target = self._free(name or path.name)
+        os.rename(path, target)
+        sync(self.folder)
+        return target
+
+    def copy(self, path: Path, name: str) -> Path:
+        target = self._free(name)
+        shutil.copyfile(path, target)
+        os.chmod(target, 0o600)
+        return target
+
+    def note(self, name: str, told: Any) -> Path:
+        """What was found and done, in JSON; durable on return."""
+        target = self._free(name)
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            json.dump(told, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        sync(self.folder)
+        return target
+
+    def free_mark(self, wall_s: float) -> str:
+        """A time that no salvaged database is named by."""
+        mark = first = stamp(wall_s)
+        number = 1
+        while (self.folder / f"outbox-{mark}.json").exists():
+            number += 1
+            mark = f"{first}-{number}"
+        return mark
+
+    def _free(self, name: str) -> Path:
+        self.folder.mkdir(mode=0o700, exist_ok=True)
+        path, number = self.folder / name, 1
+        while path.exists() or path.is_symlink():
+            number += 1
+            path = self.folder / f"{name}.{number}"
+        return path
+
+
+def stamp(wall_s: float) -> str:
+    """A time as part of a file's name; a clock that is far off gives one as well."""
+    with contextlib.suppress(ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(wall_s, UTC).strftime("%Y%m%dT%H%M%SZ")
+    return f"{wall_s:.0f}"
+
+
+def sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,158 @@
+"""What the owner does about a damaged outbox when it starts: goes on with what can be read, and loses no byte.
+
+The damaged database is read row by row into a new one; then the two change places, and the damaged one lies in the
+quarantine with an account of what was found. A line that runs at night goes on accepting and delivering, and a person
+finds everything that could not be brought over.
+
+Order, each step harmless when it is repeated after a crash:
+  salvaging.db (removed when it is not whole) -> its account in the quarantine -> salvaged-STAMP.db, by a rename: from
+  here on it is decided -> files whose rows are lost, the old log and the old database into the quarantine
+  -> outbox.db, by a rename.
+
+What goes wrong. A disk without room for a second database: nothing is changed, and the start fails by name.
+"""
+
+import json
+import logging
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from iris_communication.errors import OutboxDamaged, OutboxStorageError
+from iris_communication.outbox.salvage.accounts import Loss
+from iris_communication.outbox.salvage.log_frames import log_frames
+from iris_communication.outbox.salvage.quarantine import Quarantine, stamp, sync
+from iris_communication.outbox.salvage.rebuilding import Account, rebuild
+from iris_communication.outbox.sqlite import SqliteStore
+
+log = logging.getLogger(__name__)
+
+DATABASE = "outbox.db"
+LOG = "outbox.db-wal"
+_DECIDED = "salvaged-"
+
+
+def open_store(folder: Path, boot_id: str, boot_s: float, wall_s: float) -> SqliteStore:
+    """Raises OutboxDamaged also where the database is gone and what it was about is not."""
+    path = folder / DATABASE
+    if not _size_bytes(path) and (_size_bytes(folder / LOG) or held(folder)):
+        raise OutboxDamaged(f"the outbox database {path} is gone, but what was accepted lies in {folder / 'spool'}")
+    return SqliteStore(path, boot_id, boot_s, wall_s)
+
+
+class Salvage:
+    """Of one outbox, by its owner, while nothing has the database open. Methods raise OutboxStorageError."""
+
+    def __init__(self, folder: Path, wall_s: float) -> None:
+        self._folder = folder
+        self._quarantine = Quarantine(folder)
+        self._wall_s = wall_s
+
+    def finish(self) -> None:
+        """What was decided before a crash; does nothing otherwise."""
+        try:
+            for path in self._folder.glob(f"{_DECIDED}*.db"):
+                self._change_places(path)
+        except OSError as error:
+            raise self._refused(error) from error
+
+    def begin(self, damage: OutboxDamaged) -> str:
+        """Bring over what can be read; what became of it, in a sentence. Not for a newer schema, which is whole."""
+        log.error("%s; what can be read of it is brought over into a new one", damage)
+        mark = self._quarantine.free_mark(self._wall_s)
+        building = self._folder / "salvaging.db"
+        reason = f"its record was lost with the damaged database of {mark}; it may have been delivered"
+        loss = Loss(self._wall_s, reason)
+        try:
+            account = rebuild(self._folder / DATABASE, building, dict(held(self._folder)), loss)
+            told = _sentence(account, mark)
+            self._quarantine.note(f"outbox-{mark}.json", _facts(account, str(damage), told))
+            decided = self._folder / f"{_DECIDED}{mark}.db"
+            building.rename(decided)
+            sync(self._folder)
+            self._change_places(decided)
+        except (OSError, sqlite3.Error) as error:
+            building.unlink(missing_ok=True)
+            raise self._refused(error) from error
+        log.error("%s", told)
+        return told
+
+    def doubt(self, *, ended_orderly: bool) -> str:
+        """Why commits may be missing though the database is sound; empty where they are not. A log that does not check
+        is copied into the quarantine: SQLite throws away what lies behind the first bad place."""
+        path = self._folder / LOG
+        try:
+            frames = log_frames(path)
+            if not frames.is_sound:
+                kept = self._quarantine.copy(path, f"outbox-{stamp(self._wall_s)}.db-wal")
+                return f"the log {path} is damaged: what was committed behind that place is lost; a copy is {kept}"
+        except OSError as error:
+            raise self._refused(error) from error
+        if not ended_orderly and not frames.page_bytes and _size_bytes(self._folder / DATABASE):
+            return f"the log {path} is gone, though the process before did not end in good order"
+        return ""
+
+    def put_aside(self, item_id: str) -> None:
+        """A file that no row knows. What cannot be moved stays where it is."""
+        path = self._folder / "spool" / item_id
+        try:
+            log.error("%s belongs to no item; it is %s now", path, self._quarantine.move(path))
+        except OSError as error:
+            log.error("%s belongs to no item, and cannot be put aside: %s", path, error.strerror)
+
+    def _change_places(self, decided: Path) -> None:
+        mark = decided.stem.removeprefix(_DECIDED)
+        note = json.loads((self._quarantine.folder / f"outbox-{mark}.json").read_text(encoding="ascii"))
+        for name in note["files"]:
+            path = self._folder / "spool" / name
+            if path.exists():
+                self._quarantine.move(path)
+        for name, moved in ((LOG, f"outbox-{mark}.db-wal"), (DATABASE, f"outbox-{mark}.db")):
+            if (self._folder / name).exists():
+                self._quarantine.move(self._folder / name, moved)
+        (self._folder / f"{DATABASE}-shm").unlink(missing_ok=True)
+        decided.rename(self._folder / DATABASE)
+        sync(self._folder)
+
+    def _refused(self, error: Exception) -> OutboxStorageError:
+        what = f"the damaged outbox {self._folder} cannot be brought over: {error}"
+        return OutboxStorageError(what, hint="make room on its disk for a second database, then start again")
+
+
+def held(folder: Path) -> list[tuple[str, int]]:
+    """The spool's files, with their sizes in bytes."""
+    try:
+        with os.scandir(folder / "spool") as entries:
+            return [(entry.name, entry.stat(follow_symlinks=False).st_size) for entry in entries]
+    except FileNotFoundError:
+        return []
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _sentence(account: Account, mark: str) -> str:
+    rows = account.rows
+    text = f"brought over {rows['items']} items, {rows['ended']} that ended and {rows['ledger']} lines of the ledger"
+    if account.lost or account.lines_lost:
+        text += f"; the records of {account.lost} items are lost, and {account.lines_lost} lines of the ledger"
+    if account.strays:
+        text += f"; {len(account.strays)} files without a record lie in the quarantine"
+    return f"{text}; the damaged database is quarantine/outbox-{mark}.db"
+
+
+def _facts(account: Account, damage: str, told: str) -> dict[str, Any]:
+    return {
+        "damage": damage,
+        "told": told,
+        "rows": dict(account.rows),
+        "items_lost": account.lost,
+        "lines_lost": account.lines_lost,
+        "files": sorted(account.strays),
+        "broken_rows": account.broken,
+    }

@@ -1,0 +1,264 @@
+"""What the worker does with files that travel together: when it asks for them, how many archives it has at once, and
+what becomes of each file. The keeper is made of lists; what it hands out, the test says."""
+
+import asyncio
+import contextlib
+import hashlib
+from collections import defaultdict
+
+import pytest
+
+from iris_communication.delivery.batched import ARCHIVES_MAX, CLAIM_ARCHIVES_MAX
+from iris_communication.delivery.worker import COMPANY_LOOK_S, Drain, Worker
+from iris_communication.errors import Effect, LinkLost, RemoteRefused
+from iris_communication.item import Event, Fingerprint
+from iris_communication.outbox.messages import SettleTogether
+from iris_communication.outbox.spool import Spool
+from iris_communication.outbox.store import Lane
+from iris_communication.outbox.view import View
+from iris_communication.settings import DeliverySettings, Server
+from iris_communication.testing.clock import FakeClock
+from iris_communication.testing.virtual_time import run as run_in_virtual_time
+from tests.unit.iris_communication.delivery.fake_parts import ONE, FakeCarrier, FakeKeeper, turns
+from tests.unit.iris_communication.outbox.fake_parts import an_item
+
+LANE = "zip:/in"
+NO_CHECKS = Server("one", "iris", health_interval_s=0.0)
+
+
+class BatchingKeeper(FakeKeeper):
+    """Hands out what is in `ready` by itself or together, as the test has put it there."""
+
+    def __init__(self, clock, spool):
+        super().__init__(clock)
+        self.spool = spool
+        self.settings = {ONE: NO_CHECKS}
+        self.batched = 0  # waiting, and not ready yet
+        self.ready = []  # lists of items
+        self.asked = []  # (archives, draining) of each claim
+        self.together = []
+
+    @property
+    def view(self):
+        single = sum(len(items) for items in self.ready if items[0].batch == "")
+        together = self.batched + sum(len(items) for items in self.ready if items[0].batch)
+        lanes = {ONE: Lane(fresh=single + together, batched=together)} if single + together else {}
+        return View(lanes=lanes, last_sequence=100)
+
+    def claim(self, server_key, limit, reply, backlog_until=0, *, archives=None, draining=False):
+        self.asked.append((archives, draining))
+        found, kept = [], []
+        for items in self.ready:
+            if len(items) > 1 and not archives:
+                kept.append(items)
+                continue
+            archives = archives - 1 if len(items) > 1 else archives
+            found += items
+        self.ready = kept
+        reply(found)
+        self._published()
+
+    def settle(self, settle):
+        if isinstance(settle, SettleTogether):
+            self.together.append(settle)
+            self.settled += settle.settles
+        else:
+            self.settled.append(settle)
+        self._published()
+
+    def gets_ready(self, *lists):
+        self.ready += lists
+        self._published()
+
+
+class Line:
+    def __init__(self, tmp_path):
+        self.clock = FakeClock()
+        self.spool = Spool(tmp_path / "spool")
+        self.keeper = BatchingKeeper(self.clock, self.spool)
+        self.carrier = FakeCarrier(slots=100)
+        self.carrier.takes_archives = True
+        self.number = 0
+
+    def item(self, **facts):
+        self.number += 1
+        content = f"{self.number}".encode()
+        self.spool.path(f"item-{self.number}").write_bytes(content)
+        mark = Fingerprint(1, self.number, len(content), 0, hashlib.sha256(content).hexdigest())
+        return an_item(self.number, server_key=ONE, token="token", fingerprint=mark, **facts)
+
+    def named(self, count=3, **facts):
+        """The members of one archive."""
+        name = f"archive-{self.number}-{count}"
+        return [self.item(batch=LANE, batch_id=name, **facts) for _ in range(count)]
+
+    def events(self):
+        became = defaultdict(list)
+        for settle in self.keeper.settled:
+            became[settle.item.id].append((settle.event, settle.alone))
+        return dict(became)
+
+
+@pytest.fixture
+def tell(tmp_path):
+    def told(story):
+        line = Line(tmp_path)
+
+        async def telling():
+            line.worker = Worker(line.keeper, line.carrier, DeliverySettings(), line.clock, luck=lambda: 0.5)
+            line.task = asyncio.get_running_loop().create_task(line.worker.run())
+            await turns()
+            try:
+                await story(line)
+            finally:
+                line.task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await line.task
+
+        run_in_virtual_time(telling(), line.clock, 3600.0)
+
+    return told
+
+
+def test_an_archive_is_carried_once_and_each_member_is_settled_in_one_word(tell):
+    async def story(line):
+        members = line.named()
+        line.keeper.gets_ready(members)
+        await turns()
+        assert line.carrier.started == [members[0].batch_id]
+        line.carrier.deliver()
+        await turns()
+        assert line.events() == {item.id: [(Event.DELIVER, False)] for item in members}
+        assert len(line.keeper.together) == 1
+
+    tell(story)
+
+
+def test_the_keeper_is_told_how_many_archives_more_there_may_be(tell):
+    async def story(line):
+        line.keeper.gets_ready(*(line.named() for _ in range(ARCHIVES_MAX + 2)))
+        await turns()
+        assert len(line.carrier.started) == ARCHIVES_MAX
+        await asyncio.sleep(10.0)
+        assert len(line.carrier.started) == ARCHIVES_MAX
+        line.carrier.deliver()
+        await asyncio.sleep(1.0)
+        assert len(line.carrier.started) == ARCHIVES_MAX + 2
+
+    tell(story)
+
+
+def test_a_carrier_that_takes_none_is_given_none(tell):
+    async def story(line):
+        line.carrier.takes_archives = False
+        line.keeper.gets_ready([line.item(batch=LANE)])
+        await turns()
+        assert line.keeper.asked[0] == (None, False)
+        assert line.carrier.started == ["item-1"]
+
+    tell(story)
+
+
+def test_what_waits_for_company_is_asked_for_again_soon_and_not_all_the_time(tell):
+    async def story(line):
+        line.keeper.batched = 2
+        line.worker.wake()
+        await asyncio.sleep(10 * COMPANY_LOOK_S + 0.01)
+        assert 9 <= len(line.keeper.asked) <= 11
+
+    tell(story)
+
+
+def test_a_file_that_goes_by_itself_does_not_wait_for_others_to_find_company(tell):
+    async def story(line):
+        line.keeper.batched = 2
+        line.worker.wake()
+        await turns()
+        line.keeper.gets_ready([line.item()])
+        await turns()
+        assert line.carrier.started == ["item-1"]
+
+    tell(story)
+
+
+def test_while_draining_nobody_waits_for_company(tell):
+    async def story(line):
+        line.keeper.batched = 2
+        line.worker.wake()
+        await turns()
+        line.worker.drain(Drain(line.clock.monotonic_s() + 10.0, may_connect=True))
+        await turns()
+        assert line.keeper.asked[-1] == (CLAIM_ARCHIVES_MAX, True)
+
+    tell(story)
+
+
+def test_a_refused_archive_lets_its_files_go_by_themselves_and_draining_waits_for_them(tell):
+    async def story(line):
+        members = line.named()
+        line.keeper.gets_ready(members)
+        await turns()
+        line.worker.drain(Drain(line.clock.monotonic_s() + 10.0, may_connect=True))
+        claims = len(line.keeper.asked)
+        line.carrier.fail(RemoteRefused("no archives here", effect=Effect.UNSEEN))
+        await asyncio.sleep(0.1)
+        assert line.events() == {item.id: [(Event.RELEASE, True)] for item in members}
+        assert len(line.keeper.asked) > claims
+        assert line.worker.details()[ONE]["link"] != "down"
+
+    tell(story)
+
+
+def test_a_lost_link_lets_them_wait_together(tell):
+    async def story(line):
+        members = line.named()
+        line.keeper.gets_ready(members)
+        await turns()
+        line.carrier.fail(LinkLost("cut", effect=Effect.UNKNOWN))
+        await turns()
+        assert line.events() == {item.id: [(Event.RELEASE, False)] for item in members}
+        assert {settle.effect for settle in line.keeper.settled} == {Effect.UNKNOWN}
+        assert line.worker.details()[ONE]["link"] == "down"
+
+    tell(story)
+
+
+def test_a_broken_member_dies_alone_and_says_nothing_about_the_server(tell):
+    async def story(line):
+        members = line.named()
+        line.spool.path(members[1].id).write_bytes(b"?")
+        line.keeper.gets_ready(members)
+        await turns()
+        first, broken, last = (line.events()[item.id] for item in members)
+        assert first == last == [(Event.RELEASE, False)]
+        assert broken == [(Event.GIVE_UP, False)]
+        assert line.carrier.started == []
+        assert line.worker.details()[ONE]["link"] == "idle"
+
+    tell(story)
+
+
+def test_an_archive_that_was_broken_off_by_the_end_may_have_arrived(tell):
+    async def story(line):
+        line.carrier.ends_on_close = False
+        members = line.named()
+        line.keeper.gets_ready(members)
+        await turns()
+        line.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await line.task
+        assert line.events() == {item.id: [(Event.RELEASE, False)] for item in members}
+        assert {settle.effect for settle in line.keeper.settled} == {Effect.UNSEEN}
+
+    tell(story)
+
+
+def test_files_in_a_claimed_archive_count_as_waiting(tell):
+    async def story(line):
+        line.carrier.slots_of[ONE] = 1
+        line.keeper.gets_ready(line.named(), line.named())
+        await turns()
+        assert line.worker.details()[ONE]["waiting"] == 3
+        assert line.worker.details()[ONE]["in_flight"] == 1
+
+    tell(story)
