@@ -1,41 +1,42 @@
-"""The command `iris`: one file a verb."""
+"""The command `iris`: one file a verb.
+
+Only the verb that is asked for is loaded: the application behind `run` takes most of a second, and whoever looks into
+an outbox in a hurry should not wait for it.
+"""
+
+import sys
+from collections.abc import Iterable
+from importlib import import_module
 
 import typer
 
-from iris_camera.cli.check import check
-from iris_camera.cli.demo import demo
-from iris_camera.cli.example import example
-from iris_camera.cli.ledger import application as ledger
-from iris_camera.cli.model import application as model
-from iris_camera.cli.outbox import application as outbox
-from iris_camera.cli.queue import application as queue
-from iris_camera.cli.run import run
-from iris_camera.cli.send import send
-from iris_camera.cli.unpack import unpack
-from iris_camera.cli.watch import watch
+VERBS = ("demo", "run", "check", "example", "send", "watch", "unpack")  # each a function in a file of its name
+GROUPS = ("model", "queue", "ledger", "outbox")  # of verbs, each in a file of its name
 
-application = typer.Typer(
-    name="iris",
-    help="Inspect a production line with a camera, and deliver what was seen to an SFTP server.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-application.command()(demo)
-application.command()(run)
-application.command()(check)
-application.command()(example)
-application.command()(send)
-application.command()(watch)
-application.command()(unpack)
-application.add_typer(model, name="model")
-application.add_typer(queue, name="queue")
-application.add_typer(ledger, name="ledger")
-application.add_typer(outbox, name="outbox")
+
+def application(names: Iterable[str]) -> typer.Typer:
+    """The command with these verbs and groups."""
+    command = typer.Typer(
+        name="iris",
+        help="Inspect a production line with a camera, and deliver what was seen to an SFTP server.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    command.callback()(lambda: None)  # with one verb alone typer would take it for the whole command
+    for name in names:
+        loaded = import_module(f"iris_camera.cli.{name}")
+        if name in GROUPS:
+            command.add_typer(loaded.application, name=name)
+        else:
+            command.command()(getattr(loaded, name))
+    return command
 
 
 def main() -> None:
-    application()
+    every = (*VERBS, *GROUPS)
+    asked = sys.argv[1:2]
+    application(asked if asked and asked[0] in every else every)()
 
 
 if __name__ == "__main__":
