@@ -17,7 +17,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from iris_camera import logs
@@ -65,7 +65,10 @@ class Application:
         self._config = config
         self._read_again = read_again
         self.uploader = uploader or get_sftp_uploader(
-            outbox_dir=config.outbox_dir, max_queue_size=config.outbox.max_queue_size, settings=config.delivery
+            outbox_dir=config.outbox_dir,
+            max_queue_size=config.outbox.max_queue_size,
+            settings=config.delivery,
+            limits=config.outbox.limits,
         )
         _hide_secrets(config)
         self._observers = observers
@@ -349,6 +352,9 @@ class NobodyToAsk:
     def queue_upload(self, *_: object, **__: object) -> bool:
         return False
 
+    def queue_uploads(self, requests: Sequence[object]) -> list[bool]:
+        return [False] * len(requests)
+
 
 def camera_setups(config: Config) -> list[CameraSetup]:
     """What each camera of a config is made of."""
@@ -368,7 +374,9 @@ def camera_setups(config: Config) -> list[CameraSetup]:
 
 
 def _destination(config: Config, camera: str) -> Destination:
-    return Destination(config.server_of(camera) or NO_SERVER, {"project": config.project_of(camera)})
+    servers = config.servers_of(camera)
+    info = NO_SERVER if not servers else servers[0] if len(servers) == 1 else servers
+    return Destination(info, {"project": config.project_of(camera)})
 
 
 def _hide_secrets(config: Config) -> None:

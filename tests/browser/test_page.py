@@ -32,6 +32,13 @@ def picture(number):
     return Picture(number, belt(1280, 720), (Mark(500, 260, 160, 160, "defect 0.97", alarm=True),))
 
 
+def checked(**facts):
+    """What a health check of a sound server found, twelve seconds ago."""
+    done = ["answers", "free space"]
+    found = {"ok": True, "done": done, "words": "", "hint": "", "latency_s": 0.0032, "age_s": 12.3, "at_s": 1.0}
+    return found | {"free_bytes": 41_200_000_000, "total_bytes": 50_000_000_000} | facts
+
+
 class SlowPictures(FakeLine):
     """A line whose picture takes as long as the test likes."""
 
@@ -98,6 +105,32 @@ def test_the_figures_follow_the_line(page, line):
     assert shown(page, "parts-remark", "defects", "defects-remark") == ["30 files", "10", "0.8 %"]
     assert shown(page, "delivered", "delivered-remark") == ["1,200", "of 1,300 accepted"]
     assert "4 more files not yet accepted" in page.text(field("waiting-remark"))
+
+
+def test_a_server_that_was_checked_is_said_to_be_with_its_latency_and_its_free_space(page, line):
+    line.uploader.link("idle", since_s=time.time() - 600, health=checked())
+    page.until_text(".link .server", "checked 12 s ago, 3.2 ms, 41.2 GB free")
+    assert page.text(".link h3") == "Link idle"
+    line.uploader.link("idle", since_s=time.time() - 600, health=checked(latency_s=None, free_bytes=None))
+    page.until("!document.querySelector('.link .server').textContent.includes('free')")
+    assert page.text(".link .server").endswith("checked 12 s ago")
+
+
+def test_what_a_check_has_found_is_said_with_what_to_do_though_the_link_is_up(page, line):
+    refused = "cannot create a file in '/in' on the server: PERMISSION_DENIED"
+    line.uploader.link("up", since_s=time.time(), health=checked(ok=False, words=refused, hint="check the permissions"))
+    page.until_text(".link .reason", "annot create a file in '/in'")
+    assert page.text(".link h3") == "Link up"
+    assert "heck the permissions" in page.text(".link .hint")
+    assert page.evaluate("document.querySelector('.link').dataset.look") == "notice"
+
+
+def test_a_server_that_is_sent_nothing_says_until_when(page, line):
+    resting = "outside its delivery window until 22:00"
+    line.uploader.link("idle", since_s=time.time(), held_back=resting, health=checked(words="no folder yet"))
+    page.until_text(".link .reason", "utside its delivery window until 22:00")
+    assert page.evaluate("document.querySelector('.link').dataset.look") == "idle"
+    assert not page.evaluate("document.querySelector('.link .hint').checkVisibility()")
 
 
 def test_a_link_that_is_down_is_said_in_words_with_since_when_why_and_what_to_do_and_so_is_its_recovery(page, line):

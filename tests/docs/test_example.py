@@ -19,6 +19,7 @@ from iris_camera.inspection.settings import (
     ModelOutputSettings,
     PictureInputSettings,
 )
+from iris_communication.settings import Rule
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "iris.toml"
@@ -31,6 +32,7 @@ TABLES = [
     PictureInputSettings,
     ModelOutputSettings,
     ServerSettings,
+    Rule,
     *(table for key in fields_of(Config).values() if (table := table_of(key.type)) is not None),
 ]
 
@@ -82,7 +84,7 @@ def test_every_setting_of_the_example_can_be_switched_on(tmp_path, monkeypatch):
     file.write_text(text, encoding="utf-8")
     config = read(file, {"IRIS_PASSPHRASE": "sesame"})
     assert config.servers["plant"].password == "open-sesame"
-    assert config.server_of("line-1") == "plant"
+    assert config.servers_of("line-1") == ("plant",)
     given = set(keys_of(tomllib.loads(text)))
     assert {key.name for key in keys_below(Config)} <= given
 

@@ -74,6 +74,24 @@ def test_ones_own_film_and_a_detector_need_no_file_at_all(iris, tmp_path):
     assert ended.stderr == ""
 
 
+def test_how_files_are_delivered_is_said_with_what_is_worth_a_word(iris, tmp_path):
+    account = 'host_key = "SHA256:x"\nusername = "u"\npassword = { environment = "WORD" }\n'
+    (tmp_path / "iris.toml").write_text(
+        f'[servers.plant]\nhost = "h"\n{account}conflict = "overwrite"\n[servers.office]\nhost = "o"\n{account}'
+        '[cameras.belt]\nserver = ["plant", "office"]\n[delivery.rules.pictures]\nfolder_type = "evidence"\n'
+        'batch = "zip"\n[outbox]\nwhen_full = "drop_oldest"\n'
+    )
+    ended = iris("check", WORD="open-sesame", IRIS_SERVERS__OFFICE__WINDOWS="Mon-Fri 18:00-06:00; Sat,Sun")
+    assert ended.returncode == 0, ended.stderr
+    assert "Its records go to plant and to office as project belt." in ended.stdout
+    assert "only Mon-Fri 18:00-06:00 and Sat,Sun, local time" in ended.stdout
+    assert "Rule pictures: files of folder_type evidence: batch zip." in ended.stdout
+    assert "Rule evidence-first: files of folder_type evidence: priority 5." in ended.stdout
+    assert "can be used; 3 cautions." in ended.stdout
+    places = [line.partition(" caution: ")[0] for line in ended.stderr.splitlines()]
+    assert places == ["iris.toml:6:", "iris.toml:16:", "iris.toml:18:"]
+
+
 def test_a_configured_file_is_found_by_its_variable(iris, tmp_path):
     (tmp_path / "other.toml").write_text("[cameras.gate]\n")
     assert "Camera gate:" in iris("check", IRIS_CONFIG="other.toml").stdout

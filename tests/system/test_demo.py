@@ -45,6 +45,21 @@ def test_nothing_is_lost_nothing_partial_and_the_rate_holds_during_the_outage():
     assert summary["detector_recall"] > 0.9
 
 
+def test_what_the_server_refused_is_tried_again_evidence_comes_first_and_records_travel_together():
+    ended = run("--seconds", "12", "--port", "0", "--json")
+    summary = json.loads(ended.stdout.splitlines()[-1])
+    assert ended.returncode == 0, ended.stderr
+    assert (summary["lost"], summary["partial_visible"], summary["total_failed"]) == (0, 0, 0)
+    assert summary["attempts_repeated"] >= 1
+    assert summary["archives"] >= 2
+    assert 2 * summary["archives"] <= summary["files_in_archives"] <= summary["csv_files"]
+    assert summary["backlog_evidence"] >= 2
+    assert summary["backlog_csv"] >= 2
+    assert summary["backlog_evidence_first"] > 0.6, "0.5 is what chance would make of it"
+    for words in ("tried again", "together", "of the outage"):
+        assert words in ended.stderr
+
+
 def test_ctrl_c_ends_it_gracefully_with_everything_delivered():
     command = [*IRIS, "demo", "--seconds", "0", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:

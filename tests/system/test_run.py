@@ -1,13 +1,18 @@
 """`iris run` as somebody runs it beside a line: films and folders, a real OpenSSH server, settings in a file."""
 
 import csv
+import hashlib
 import json
 import shutil
 import signal
+from collections import Counter
+from itertools import product
 
 import cv2
 import pytest
 
+from iris_communication.audit import Audit
+from iris_communication.unpack import verify
 from tests.footage import footage
 from tests.servers.openssh import OpenSshServer
 from tests.system.iris_process import IrisProcess
@@ -22,30 +27,31 @@ def server(tmp_path, need_program):
         yield server
 
 
-@pytest.fixture
-def settings(tmp_path, server):
-    """Writes iris.toml with the server and where things lie; the rest is the test's."""
-    received = tmp_path / "received"
+def server_table(name, server, received):
+    """Of one server, with its key beside the settings."""
+    key = received.parent / f"key-of-{name}"
+    key.write_bytes(server.private_key.read_bytes())
+    key.chmod(0o600)
     received.mkdir()
-    (tmp_path / "key").write_bytes(server.private_key.read_bytes())
-    (tmp_path / "key").chmod(0o600)
-
-    def write(text):
-        path = tmp_path / "iris.toml"
-        path.write_text(f"""
-{text}
-
-[outbox]
-folder = "outbox"
-
-[servers.plant]
+    return f"""
+[servers.{name}]
 host = "{server.host}"
 port = {server.port}
 username = "{server.username}"
-private_key = "key"
+private_key = "{key.name}"
 host_key = "{server.host_key}"
 remote_directory = "{received}"
-""")
+"""
+
+
+@pytest.fixture
+def settings(tmp_path, server):
+    """Writes iris.toml with the server and where things lie; the rest is the test's."""
+    plant = server_table("plant", server, tmp_path / "received")
+
+    def write(text):
+        path = tmp_path / "iris.toml"
+        path.write_text(f'{text}\n[outbox]\nfolder = "outbox"\n{plant}')
         return path
 
     return write
@@ -261,3 +267,97 @@ model = "{tmp_path / "belt.onnx"}"
         assert "belt.onnx" in running.text
         assert "Traceback" not in running.text
     assert not (tmp_path / "outbox").exists()
+
+
+@pytest.fixture
+def office(tmp_path, need_program):
+    sshd = need_program("sshd", "/usr/sbin/sshd", hint="make system-packages")
+    with OpenSshServer(tmp_path / "sshd-of-office", sshd=sshd) as server:
+        yield server
+
+
+def delivered_files(received):
+    """The SHA-256 of each file by its name, those in archives too."""
+    found = {}
+    for path in received.rglob("*"):
+        if path.name.endswith(".tar.gz"):
+            found |= {member.name: member.sha256 for member in verify(path).members}
+        elif path.is_file():
+            found[path.name] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def test_each_server_has_a_fate_of_its_own_and_after_an_outage_evidence_goes_first(settings, server, office, tmp_path):
+    """The one that was away gets the same files, in other archives."""
+    second = server_table("office", office, tmp_path / "office")
+    config = settings(f"""
+[cameras.line]
+source = "synthetic"
+server = ["plant", "office"]
+
+[records]
+age_s_max = 0.5
+
+[delivery]
+lower_share = 0.0
+breaker_base_s = 0.1
+breaker_cap_s = 0.3
+
+[delivery.rules.models]
+folder_type = "model"
+batch = "tar.gz"
+batch_wait_s = 1.0
+
+[delivery.rules.verdicts]
+folder_type = "classifier"
+priority = 3
+{second}""")
+    server.stop()
+    with IrisProcess(["--config", config]) as running:
+        running.wait_until(lambda: len(list((tmp_path / "office").glob("line/evidence/*.jpg"))) >= 6)
+        running.wait_until(lambda: len(list((tmp_path / "office").glob("line/classifier/*.csv"))) >= 5)
+        running.wait_until(lambda: list((tmp_path / "office").glob("line/model/*.tar.gz")))
+        assert not list((tmp_path / "received").rglob("*.*")), "what goes to one server waits for no other"
+        backlog_until = running.stats()["stats"]["total_queued"]
+        server.start()
+        running.wait_until(lambda: running.logged(r"(the link to \S+ is up)"))
+        running.wait_until(lambda: running.stats()["stats"]["total_uploaded"] > backlog_until)
+        status, _ = running.end()
+        assert status == 0, running.text
+    lines = list(Audit(tmp_path / "outbox").ledger())
+    assert Counter(line["server"] for line in lines).keys() == {
+        f"{each.username}@{each.host}:{each.port}" for each in (server, office)
+    }
+    assert delivered_files(tmp_path / "received") == delivered_files(tmp_path / "office")
+    assert len(delivered_files(tmp_path / "received")) * 2 == len(lines)
+
+    of_plant = [line for line in lines if line["server"].endswith(f":{server.port}")]
+    backlog = [line["remote_path"].split("/")[-2] for line in of_plant if line["sequence"] <= backlog_until]
+    assert min(Counter(backlog).values()) >= 3
+    for first, then in (("evidence", "classifier"), ("classifier", "model")):
+        places = {kind: [place for place, each in enumerate(backlog) if each == kind] for kind in (first, then)}
+        pairs = [before < after for before, after in product(places[first], places[then])]
+        assert sum(pairs) / len(pairs) > 0.9, f"{first} goes before {then}: {backlog}"
+    assert list((tmp_path / "received").glob("line/model/*.tar.gz"))
+
+
+def test_a_disk_with_less_than_its_reserve_keeps_records_in_their_folder_and_delivers_them_later(settings, tmp_path):
+    free = shutil.disk_usage(tmp_path).free
+    text = '[cameras.line]\nsource = "synthetic"\n[records]\nage_s_max = 0.5\ndisk_reserve_bytes = 0\n'
+    config = settings(text)
+    full = config.read_text().replace('folder = "outbox"', f'folder = "outbox"\ndisk_reserve_bytes = {2 * free}')
+    config.write_text(full)
+    ready = tmp_path / "records" / "line" / "ready"
+    with IrisProcess(["--config", config]) as running:
+        running.wait_until(lambda: running.logged("(the outbox's disk has \\d+ bytes free and a reserve of)"))
+        running.wait_until(lambda: len(list(ready.glob("*.csv"))) >= 4)
+        status, _ = running.end()
+        assert status == 0, running.text
+    waiting = {path.name for path in ready.iterdir()}
+    assert waiting
+    config.write_text(full.replace(f"disk_reserve_bytes = {2 * free}", "disk_reserve_bytes = 0"))
+    with IrisProcess(["--config", config]) as running:
+        running.wait_until(lambda: waiting <= {path.name for path in (tmp_path / "received").rglob("*.*")})
+        status, _ = running.end()
+        assert status == 0, running.text
+    assert not waiting & {path.name for path in ready.iterdir()}

@@ -4,10 +4,10 @@ import ipaddress
 import stat
 from collections.abc import Iterator
 
+from iris_camera.config.delivery_cautions import of_delivery
 from iris_camera.config.given import dotted
 from iris_camera.config.problem import Origin, Problem
 from iris_camera.config.reading import Reading
-from iris_camera.config.sections import Config
 from iris_camera.inspection.settings import DetectorSettings
 
 OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
@@ -19,6 +19,7 @@ def cautions(reading: Reading) -> list[Problem]:
         *_of_what_is_missing(reading),
         *_of_cameras(reading),
         *_of_servers(reading),
+        *of_delivery(reading),
         *_of_plain_secrets(reading),
         *_of_the_page(reading),
     ]
@@ -66,25 +67,15 @@ def _of_servers(reading: Reading) -> Iterator[Problem]:
                 f'servers.{name}.host_key_policy is "off": the server\'s key is not checked, so anybody on the way '
                 "can pose as it and keep the files; give its host_key",
             )
-    for name, twin in _same_account(reading.config):
-        yield Problem(
-            reading.origin("servers", twin),
-            f"servers.{twin} is the account {servers[twin].account} of servers.{name} with other credentials or "
-            "another host key; an account has one of each, and those given last count for both",
-        )
-
-
-def _same_account(config: Config) -> Iterator[tuple[str, str]]:
     first: dict[str, str] = {}
-    for name, server in config.servers.items():
+    for name, server in servers.items():
         earlier = first.setdefault(server.account, name)
-        if _proof(config, earlier) != _proof(config, name):
-            yield earlier, name
-
-
-def _proof(config: Config, name: str) -> tuple[str, ...]:
-    server = config.servers[name]
-    return (server.password, server.private_key, server.passphrase, server.host_key, server.host_key_policy)
+        if differing := server.differing(servers[earlier]):
+            yield Problem(
+                reading.origin("servers", name),
+                f"servers.{name} is the account {server.account} of servers.{earlier} with another "
+                f"{', '.join(differing)}; an account has one of each, and what is given last counts for both",
+            )
 
 
 def _of_plain_secrets(reading: Reading) -> Iterator[Problem]:

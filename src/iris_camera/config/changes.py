@@ -8,10 +8,12 @@ import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import PurePath
 from typing import Any
 
-from iris_camera.config.schema import NAMED, fields_of
+from iris_camera.config.schema import NAMED, fields_of, without_names
 from iris_camera.config.sections import Config
+from iris_camera.config.toml_text import as_toml
 
 
 class When(Enum):
@@ -22,7 +24,9 @@ class When(Enum):
     RESTART = "restart"
 
 
-# The longest path that a key begins with decides.
+# The longest path that a key begins with decides. Rules and limits are the outbox's for as long as it is open: a file
+# is given its priority and its time to live once, when it is accepted, so half of what waits would be by other rules
+# than the log says are in force.
 TABLE: dict[tuple[str, ...], When] = {
     ("cameras", NAMED): When.CAMERA,
     ("inspection",): When.CAMERA,
@@ -35,6 +39,7 @@ TABLE: dict[tuple[str, ...], When] = {
     ("web",): When.RESTART,
     ("log",): When.NOW,
 }
+RULES = ("delivery", "rules")  # the one table of tables in which the order says something
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +112,8 @@ def _with_key_of(before: Any, after: Any, key: str) -> Any:
 
 
 def when(path: tuple[str, ...]) -> When:
-    """When a changed key takes effect; names of cameras and servers may stand in it as they are or as NAME."""
-    if path[0] in {"cameras", "servers"} and len(path) > 1:
-        path = (path[0], NAMED, *path[2:])
+    """When a changed key takes effect; names of cameras, servers and rules may stand in it as they are or as NAME."""
+    path = without_names(path, Config)
     for length in range(len(path), 0, -1):
         if path[:length] in TABLE:
             return TABLE[path[:length]]
@@ -121,7 +125,7 @@ def _of_camera(config: Config, name: str) -> tuple[Any, ...]:
         dataclasses.replace(config.cameras[name], inspection=None, project="", server=""),
         config.inspection_of(name),
         config.project_of(name),
-        config.server_of(name),
+        config.servers_of(name),
         config.records,
         config.evidence,
     )
@@ -131,14 +135,14 @@ def _between(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[Change]:
     """Of two values of one dataclass, or of two mappings of such."""
     keys = {} if isinstance(old, Mapping) else fields_of(type(old))
     names = {**old, **new} if isinstance(old, Mapping) else keys
+    if path == RULES and [name for name in old if name in new] != [name for name in new if name in old]:
+        yield Change(path, "are in another order", when(path))
     for name in names:
         here = (*path, name)
         before, after = _get(old, name), _get(new, name)
-        if before == after:
-            continue
         if _are_tables(before, after):
             yield from _between(before, after, here)
-        else:
+        elif before != after:
             is_secret = name in keys and keys[name].is_secret
             yield Change(here, _in_words(before, after, is_secret=is_secret), when(here))
 
@@ -163,6 +167,4 @@ def _in_words(before: Any, after: Any, *, is_secret: bool) -> str:
 def _shown(value: Any) -> str:
     if value is None:
         return "not given"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return f'"{value}"' if isinstance(value, str) else str(value)
+    return str(value) if isinstance(value, PurePath) else as_toml(value)

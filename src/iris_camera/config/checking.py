@@ -21,12 +21,16 @@ from iris_camera.config.problem import did_you_mean
 from iris_camera.config.schema import (
     NAMED,
     Key,
+    alternatives,
     expected,
     fields_of,
     keys_below,
+    list_in,
     named_tables_of,
     table_of,
     with_defaults,
+    without_names,
+    without_none,
 )
 from iris_camera.config.secret_reference import FORMS
 from iris_camera.config.sections import Config
@@ -78,7 +82,7 @@ def _meant(name: str, keys: dict[str, Key], path: KeyPath) -> str:
 
 def _homes(name: str, path: KeyPath) -> list[str]:
     """The tables that have such a key: those within the one it was found in, else all of them."""
-    here = (*path[:1], NAMED, *path[2:]) if path[:1] in {("cameras",), ("servers",)} and len(path) > 1 else path
+    here = without_names(path, Config)
     tables = dict.fromkeys(key.path[:-1] for key in keys_below(Config) if key.name == name)
     within = [table for table in tables if table[: len(here)] == here]
     if within and here:
@@ -88,7 +92,7 @@ def _homes(name: str, path: KeyPath) -> list[str]:
 
 def make(given: Given, table: type, path: KeyPath) -> Any:
     """The table's value, or None when it cannot be made. Every mistake in it is told."""
-    told = _dropped_before(given, path)
+    told = {known for known in given.dropped if known[: len(path)] == path}  # of which it was said already
     while True:
         try:
             whole = with_defaults(given.table(path), table)
@@ -102,31 +106,28 @@ def make(given: Given, table: type, path: KeyPath) -> Any:
             return None
 
 
-def _dropped_before(given: Given, path: KeyPath) -> set[str]:
-    """Names of keys below `path` that were told of already and taken out."""
-    return {str(name) for known in given.dropped if known[: len(path)] == path for name in known[len(path) :]}
-
-
-def _tell(given: Given, table: type, path: KeyPath, detail: ErrorDetails, told: set[str]) -> bool:
+def _tell(given: Given, table: type, path: KeyPath, detail: ErrorDetails, told: set[KeyPath]) -> bool:
     """Whether a value was taken out, so that it is worth trying again."""
-    place = (*path, *detail["loc"])
+    wrong_key, location = _key_of(table, detail["loc"])
+    place = (*path, *location)
     if detail["type"] == "value_error":
         return _tell_of_table(given, place, str(detail["ctx"]["error"]), told)
-    wrong_key = _key_of(table, detail["loc"])
+    if location != detail["loc"] and isinstance(detail["input"], list) and wrong_key and list_in(wrong_key.type):
+        return False  # no text, and that is no mistake: what is wrong with the list is told besides
     is_element = isinstance(place[-1], int)
     if detail["type"] == "missing" and not is_element and wrong_key is not None:
         return _tell_of_missing(given, place, wrong_key, told)
     at = place[:-1] if is_element else place
     given.wrong(place, f"{dotted(at)} {_is_wrong(detail, wrong_key, is_element=is_element)}")
-    told.add(str(at[-1]))
+    told.add(at)
     return given.drop(at)
 
 
-def _tell_of_missing(given: Given, place: KeyPath, key: Key, told: set[str]) -> bool:
+def _tell_of_missing(given: Given, place: KeyPath, key: Key, told: set[KeyPath]) -> bool:
     """And stand something in for it, so that the rest of the table is looked at too."""
     if not _is_misspelt(given, place):
         given.wrong(place, f"{dotted(place)} is missing: expected {key.doc}")
-    told.add(key.name)
+    told.add(place)
     given.table(place[:-1])[key.name] = key.example
     return True
 
@@ -146,10 +147,10 @@ def _is_wrong(detail: ErrorDetails, key: Key | None, *, is_element: bool) -> str
     return words
 
 
-def _tell_of_table(given: Given, table_path: KeyPath, message: str, told: set[str]) -> bool:
+def _tell_of_table(given: Given, table_path: KeyPath, message: str, told: set[KeyPath]) -> bool:
     """A room's own refusal: it names its keys in words, which says where to point."""
     words = re.findall(r"[A-Za-z_0-9]+", message)
-    if told.intersection(words):
+    if _named_in(told, table_path).intersection(words):
         return False  # it follows from what was said already
     here = given.table(table_path)
     at_fault = next((word for word in words if word in here), None)
@@ -166,8 +167,14 @@ def _tell_of_table(given: Given, table_path: KeyPath, message: str, told: set[st
     if at_fault == "source":
         message += _meant_source(here["source"])
     given.wrong((*table_path, at_fault), message)
-    told.add(at_fault)
+    told.add((*table_path, at_fault))
     return given.drop((*table_path, at_fault))
+
+
+def _named_in(told: set[KeyPath], table_path: KeyPath) -> set[str]:
+    """What the mistakes within a table that were told already are about."""
+    depth = len(table_path)
+    return {str(name) for known in told if known[:depth] == table_path for name in known[depth:]}
 
 
 def _meant_source(source: str) -> str:
@@ -175,17 +182,25 @@ def _meant_source(source: str) -> str:
     return "" if kind in kinds else did_you_mean(kind, kinds)
 
 
-def _key_of(table: type, location: tuple[str | int, ...]) -> Key | None:
+def _key_of(table: type, location: tuple[str | int, ...]) -> tuple[Key | None, KeyPath]:
+    """The key a mistake is in, and where that is in the file: where several types may be, the checker names the one
+    it tried as if that were a key."""
     key: Key | None = None
     current: type | None = table
-    for name in location:
+    named: type | None = None
+    for index, name in enumerate(location):
         if isinstance(name, int):
             break
-        if current is None or name not in fields_of(current):
-            return None
-        key = fields_of(current)[name]
-        current = table_of(key.type)
-    return key
+        if named is not None:
+            current, named = named, None
+        elif current is not None and name in fields_of(current):
+            key = fields_of(current)[name]
+            current, named = table_of(key.type), named_tables_of(key.type)
+        elif key is not None and len(alternatives(without_none(key.type))) > 1:
+            return key, (*location[:index], *location[index + 1 :])
+        else:
+            return None, location
+    return key, location
 
 
 def _is_misspelt(given: Given, place: KeyPath) -> bool:

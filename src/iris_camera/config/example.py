@@ -12,11 +12,18 @@ from typing import Any
 
 from iris_camera.config.changes import When, when
 from iris_camera.config.schema import NAMED, Key, fields_of, named_tables_of, table_of
-from iris_camera.config.sections import DEFAULT_CAMERA, CameraSettings, Config
+from iris_camera.config.sections import (
+    BUILT_IN_RULES,
+    DEFAULT_CAMERA,
+    EVIDENCE_FIRST,
+    CameraSettings,
+    Config,
+)
 from iris_camera.config.toml_text import as_toml
+from iris_communication.settings import Rule
 
 WIDTH = 110
-NAMES = {"cameras": DEFAULT_CAMERA, "servers": "plant"}
+NAMES = {"cameras": DEFAULT_CAMERA, "servers": "plant", "rules": "pictures"}
 SHOWN = {("cameras", "source")}  # settings that stand there uncommented
 
 HEAD = """\
@@ -28,11 +35,20 @@ A setting without the "#" counts; with it, it only shows the default, or an exam
 Over this file stand environment variables (IRIS_WEB__PORT=5001 is port in [web]) and over them the flags of
 `iris run`. Paths are relative to the folder of this file; ~ is your home.
 
+Variables may name cameras, servers and rules of this file: IRIS_SERVERS__PLANT__CONFLICT=keep.
+
 A secret (password, passphrase, private_key) is a text, or is fetched when the settings are read:
   { file = "/etc/iris/password" }
   { command = ["pass", "show", "plant"] }
   { environment = "PLANT_PASSWORD" }
 """
+
+
+def _said(rule: Rule) -> str:
+    """What it says beyond the defaults."""
+    said = {key.name: getattr(rule, key.name) for key in fields_of(Rule).values()}
+    return ", ".join(f"{name} = {as_toml(value)}" for name, value in said.items() if value != getattr(Rule(), name))
+
 
 SECTIONS = {
     "cameras": "One table a camera. Its name is in file names: letters, digits, - and _.",
@@ -40,7 +56,12 @@ SECTIONS = {
     "records": "The CSV files, and what stays on this machine after they were delivered.",
     "evidence": "The pictures of each defect.",
     "servers": "One table an SFTP server; its name is yours to choose, and what cameras call it by.",
-    "delivery": "How patiently files are delivered. Nobody has to change this.",
+    "delivery": "How patiently files are delivered, and how what waits shares the link. Nobody has to change this.",
+    "rules": (
+        "One table a kind of file; its name is yours to choose. A rule need not say everything: of each fact the "
+        "first rule, in the order of this file, that matches and states it counts. After the last one stands a "
+        f"built-in one, {EVIDENCE_FIRST}: {_said(BUILT_IN_RULES[EVIDENCE_FIRST])}; a rule of that name takes its place."
+    ),
     "outbox": "Where files wait until they are delivered.",
     "web": "The page, its live picture and the statistics.",
     "log": "What goes to standard error.",
@@ -96,15 +117,18 @@ def _table(table: type, path: tuple[str, ...], comment: str, defaults: Any = Non
     keys = fields_of(table, defaults)
     yield f"{comment}[{'.'.join(path)}]"
     for key in keys.values():
-        if table_of(key.type) is None:
+        if table_of(key.type) is None and named_tables_of(key.type) is None:
             yield from _setting(key, path)
     for key in keys.values():
-        inner = table_of(key.type)
-        if inner is None or table is CameraSettings:  # a camera's own inspection has the keys of [inspection]
-            continue
-        yield ""
-        yield _prose(f"{key.doc[:1].upper()}{key.doc[1:]}.")
-        yield from _table(inner, (*path, key.name), comment, key.default)
+        inner, named = table_of(key.type), named_tables_of(key.type)
+        if named is not None:
+            yield ""
+            yield _prose(SECTIONS[key.name])
+            yield from _table(named, (*path, key.name, NAMES[key.name]), "#")
+        elif inner is not None and table is not CameraSettings:  # its own inspection has the keys of [inspection]
+            yield ""
+            yield _prose(f"{key.doc[:1].upper()}{key.doc[1:]}.")
+            yield from _table(inner, (*path, key.name), comment, key.default)
 
 
 def _setting(key: Key, path: tuple[str, ...]) -> Iterator[str]:

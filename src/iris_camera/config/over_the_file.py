@@ -1,11 +1,14 @@
 """What stands over the file: environment variables, then flags.
 
 A variable is named after its key: IRIS_WEB__PORT is `port` in `[web]`, IRIS_INSPECTION__DETECTOR__KIND is `kind` in
-`[inspection.detector]`. A few have a short name besides, as they always had. An empty variable counts as not set, for
-that is how a container leaves one out. A name with two underscores that is no key is an error, like a misspelt key in
-the file; without them it may belong to another program, and is left alone.
+`[inspection.detector]`, IRIS_SERVERS__PLANT_2__CONFLICT is `conflict` in `[servers.plant-2]`: what cameras, servers and
+rules there are, the file says. A few have a short name besides, as they always had. An empty variable counts as not
+set, for that is how a container leaves one out. A name with two underscores that is no key is an error, like a misspelt
+key in the file; without them it may belong to another program, and is left alone.
 """
 
+import dataclasses
+import re
 import typing
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from iris_camera.config.files import read_server_json
-from iris_camera.config.given import Given
+from iris_camera.config.given import Given, dotted
 from iris_camera.config.problem import Origin, did_you_mean
-from iris_camera.config.schema import NAMED, Key, keys_below, without_none
+from iris_camera.config.schema import NAMED, Key, keys_below, list_in, without_none
 from iris_camera.config.sections import DEFAULT_CAMERA, DEFAULT_SERVER, Config
 
 PREFIX = "IRIS_"
@@ -42,33 +45,53 @@ class Flags:
     port: int | None = None
 
 
-def variables() -> dict[str, Key]:
-    """Every variable with a regular name: the scalar keys and lists of the sections that have no names in them."""
-    return {
-        PREFIX + "__".join(key.path).upper(): key
-        for key in keys_below(Config)
-        if NAMED not in key.path and not key.is_secret
-    }
+def variables(given: Given) -> dict[str, list[Key]]:
+    """Every variable with a regular name, and the keys it may be: more than one where names differ in what a variable
+    cannot tell. Secrets have none: the file says which variable holds one."""
+    found: dict[str, list[Key]] = {}
+    for key in keys_below(Config):
+        if not key.is_secret:
+            for path in _paths(given, key.path):
+                name = "__".join(re.sub(r"[^A-Z0-9_]", "_", part.upper()) for part in path)
+                found.setdefault(PREFIX + name, []).append(dataclasses.replace(key, path=path))
+    return found
+
+
+def _paths(given: Given, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The key's, in each of the tables that were given."""
+    if NAMED not in path:
+        yield path
+        return
+    at = path.index(NAMED)
+    for name in given.table(path[:at]):
+        yield (*path[:at], name, *path[at + 1 :])
 
 
 def apply_environment(given: Given, environment: Mapping[str, str]) -> None:
     for name, path in SHORT_NAMES.items():
         if text := environment.get(name):
             given.put(path, _value(text, _key_at(path)), Origin(name))
-    regular = variables()
-    for name, text in environment.items():
-        if not text or not name.startswith(PREFIX) or "__" not in name:
-            continue
-        if name in regular:
-            given.put(regular[name].path, _value(text, regular[name]), Origin(name))
-        else:
-            given.wrong((), f"{name} is no setting{did_you_mean(name, regular)}", Origin(name))
     if project := environment.get(PROJECT_VARIABLE):
         for camera in _cameras(given):
             given.put(("cameras", camera, "project"), project, Origin(PROJECT_VARIABLE))
     if server := environment.get(SERVER_VARIABLE):
         origin = Origin(SERVER_VARIABLE)
         read_server_json(Path(server).expanduser(), ("servers", DEFAULT_SERVER), given, origin)
+    regular = variables(given)
+    for name, text in environment.items():
+        if text and name.startswith(PREFIX) and "__" in name:
+            _apply_variable(given, name, text, regular)
+
+
+def _apply_variable(given: Given, name: str, text: str, regular: Mapping[str, list[Key]]) -> None:
+    keys = regular.get(name, [])
+    if len(keys) == 1:
+        given.put(keys[0].path, _value(text, keys[0]), Origin(name))
+    elif keys:
+        several = " or ".join(dotted(key.path) for key in keys)
+        given.wrong((), f"{name} may be {several}: give them names that differ in more than signs", Origin(name))
+    else:
+        given.wrong((), f"{name} is no setting{did_you_mean(name, regular)}", Origin(name))
 
 
 def apply_flags(given: Given, flags: Flags) -> None:
@@ -125,11 +148,11 @@ def _key_at(path: tuple[str, ...]) -> Key:
 
 def _value(text: str, key: Key) -> Any:
     """What the text means for a key of that type; the text itself where it means nothing, for the error to show."""
-    kind = without_none(key.type)
-    if typing.get_origin(kind) is tuple:
-        inner = typing.get_args(kind)[0]
-        return [_scalar(part.strip(), inner) for part in text.split(",")]
-    return _scalar(text, kind)
+    kind = list_in(key.type)
+    if kind is None or (key.separator not in text and kind != without_none(key.type)):
+        return _scalar(text, without_none(key.type))
+    inner = typing.get_args(kind)[0]
+    return [_scalar(part.strip(), inner) for part in text.split(key.separator)]
 
 
 def _scalar(text: str, kind: Any) -> Any:

@@ -42,6 +42,8 @@ def _text(folder: Path, text: str, key: Key) -> str:
         return f"{kind}:{_path(folder, path)}" if path else text
     if key.name == "private_key" and not is_key_text(text):
         return _path(folder, text)
+    if key.name == "move_to":
+        return _path(folder, text)
     if key.name == "cascade" and text.endswith(".xml"):
         return _path(folder, text)
     return text

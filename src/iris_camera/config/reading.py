@@ -20,7 +20,7 @@ from iris_camera.config.paths import with_paths_from
 from iris_camera.config.problem import Origin
 from iris_camera.config.schema import fields_of, named_tables_of, table_of
 from iris_camera.config.secret_reference import SecretUnavailable, fetched
-from iris_camera.config.sections import DEFAULT_CAMERA, Config, wrong_server
+from iris_camera.config.sections import DEFAULT_CAMERA, Config, names_given, wrong_server
 from iris_camera.config.servers import is_key_text
 from iris_camera.config.toml_lines import KeyPath
 from iris_camera.records.csv_name import check_camera
@@ -113,7 +113,8 @@ def _check_names(given: Given) -> None:
         except ValueError as error:
             given.wrong(here, f"[{dotted(here)}]: {error}")
         named = facts.get("server", "")
-        if isinstance(named, str) and (words := wrong_server(named, servers)):
+        is_list = isinstance(named, list) and all(isinstance(name, str) for name in named)
+        if (isinstance(named, str) or is_list) and (words := wrong_server(names_given(named), servers)):
             given.wrong((*here, "server"), f"{dotted((*here, 'server'))} {words}")
 
 

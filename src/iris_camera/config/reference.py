@@ -22,7 +22,10 @@ file of your own; `iris check` says what is wrong with one, line by line, and wh
 
 **What counts.** Flags over environment variables over the file over the defaults. A key of a section without names in
 it has the variable `IRIS_SECTION__KEY`: `IRIS_WEB__PORT=5001`, `IRIS_RECORDS__AGE_S_MAX=30`,
-`IRIS_INSPECTION__DETECTOR__KIND=haar`, lists with commas. An empty variable counts as not set. These have a short name
+`IRIS_INSPECTION__DETECTOR__KIND=haar`, lists with commas. In other tables the name stands in it, in capitals and with
+`_` for every other sign: `IRIS_SERVERS__PLANT_2__CONFLICT=keep` is `conflict` in `[servers.plant-2]`, which the file
+has to have; several windows are parted by `;`. Secrets have no such variable: the file says which one holds them.
+An empty variable counts as not set. These have a short name
 besides: {", ".join(f"`{name}` ({'.'.join(path)})" for name, path in SHORT_NAMES.items())}; `{PROJECT_VARIABLE}` is the
 project of every camera; `{SERVER_VARIABLE}` a JSON file with the keys of one server, which gets the name `default`
 and is what cameras use that name none.
@@ -54,12 +57,15 @@ def reference() -> str:
 
 def _tables(table: type, path: tuple[str, ...], defaults: Any = None) -> Iterator[str]:
     keys = fields_of(table, defaults).values()
-    rows = [_row(key, path) for key in keys if table_of(key.type) is None]
+    rows = [_row(key, path) for key in keys if table_of(key.type) is None and named_tables_of(key.type) is None]
     head = "| key | type | default | meaning | changes |\n|---|---|---|---|---|\n"
     yield f"### `[{'.'.join(path)}]`\n\n{head}{''.join(rows)}"
     for key in keys:
-        inner = table_of(key.type)
-        if inner is not None and table is not CameraSettings:
+        inner, named = table_of(key.type), named_tables_of(key.type)
+        if named is not None:
+            yield f"{SECTIONS[key.name]}\n"
+            yield from _tables(named, (*path, key.name, NAMED))
+        elif inner is not None and table is not CameraSettings:
             yield from _tables(inner, (*path, key.name), key.default)
 
 

@@ -7,12 +7,12 @@ that a room adds to its settings is in all of them at once.
 import dataclasses
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-NAMED = "NAME"  # stands for the name of a camera or server in the path of a key
+NAMED = "NAME"  # stands for the name of a camera, a server or a rule in the path of a key
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Key:
     doc: str
     example: Any  # None: the default says enough
     is_secret: bool
+    separator: str = ","  # between the elements of a list that is given as one text
 
     @property
     def name(self) -> str:
@@ -47,6 +48,7 @@ def fields_of(table: type, defaults: Any = None) -> dict[str, Key]:
             doc=found.metadata.get("doc", ""),
             example=found.metadata.get("example"),
             is_secret=not found.repr,
+            separator=found.metadata.get("separator", ","),
         )
         for found in dataclasses.fields(table)
     }
@@ -62,6 +64,22 @@ def keys_below(table: type, path: tuple[str, ...] = ()) -> Iterator[Key]:
             yield from keys_below(named, (*here, NAMED))
         else:
             yield dataclasses.replace(key, path=here)
+
+
+def without_names(path: Iterable[str | int], table: type) -> tuple[str, ...]:
+    """The path of a key below `table`, with NAME in place of what cameras, servers and rules are called."""
+    general: list[str] = []
+    current: type | None = table
+    named: type | None = None
+    for name in path:
+        if named is not None:
+            general.append(NAMED)
+            current, named = named, None
+            continue
+        general.append(str(name))
+        key = fields_of(current).get(str(name)) if current is not None else None
+        current, named = (table_of(key.type), named_tables_of(key.type)) if key else (None, None)
+    return tuple(general)
 
 
 def with_defaults(given: Mapping[str, Any], table: type, defaults: Any = None) -> dict[str, Any]:
@@ -90,15 +108,25 @@ def named_tables_of(kind: Any) -> type | None:
 
 
 def without_none(kind: Any) -> Any:
-    if typing.get_origin(kind) in {typing.Union, types.UnionType}:
-        rest = [one for one in typing.get_args(kind) if one is not type(None)]
-        return rest[0] if len(rest) == 1 else kind
-    return kind
+    rest = [one for one in alternatives(kind) if one is not type(None)]
+    return rest[0] if len(rest) == 1 else kind
+
+
+def alternatives(kind: Any) -> tuple[Any, ...]:
+    """The types of which a value may have one."""
+    return typing.get_args(kind) if typing.get_origin(kind) in {typing.Union, types.UnionType} else (kind,)
+
+
+def list_in(kind: Any) -> Any:
+    """The type of the lists that a value may be; None where it is no list."""
+    return next((one for one in alternatives(kind) if typing.get_origin(one) is tuple), None)
 
 
 def expected(kind: Any) -> str:
     """What a value may be, in words."""
     kind = without_none(kind)
+    if len(several := alternatives(kind)) > 1:
+        return " or ".join(map(expected, several))
     choices = typing.get_args(kind) if typing.get_origin(kind) is typing.Literal else ()
     if choices:
         texts = [f'"{choice}"' for choice in choices]

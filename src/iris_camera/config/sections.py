@@ -11,9 +11,9 @@ because no server is known. It is as pleasant to make in code as in a file:
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from iris_camera.camera.settings import SourceSettings
 from iris_camera.config.problem import did_you_mean, listed
@@ -22,11 +22,21 @@ from iris_camera.inspection.settings import InspectionSettings
 from iris_camera.records.csv_name import check_camera
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_camera.web.settings import WebSettings
-from iris_communication.settings import DeliverySettings
+from iris_communication.settings import DeliverySettings, Limits, Rule, WhenFull
 from iris_communication.sftp_uploader_thread import default_outbox_dir
 
 DEFAULT_CAMERA = "line-1"
 DEFAULT_SERVER = "default"  # the name of the one that IRIS_SERVER or --server gives
+
+# Stands after all rules of the settings: what a defect looked like goes before the tables of everything, and whoever
+# wants it otherwise says so in a rule, or in one of this name, which takes the place of this one.
+EVIDENCE_FIRST = "evidence-first"
+BUILT_IN_RULES = {EVIDENCE_FIRST: Rule(folder_type="evidence", priority=5)}
+
+# Below the reserve of [records], so that evidence and kept files give way before records are kept from the outbox.
+OUTBOX_RESERVE_BYTES = 50_000_000
+
+_LIMITS = {found.name: found for found in fields(Limits)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +48,11 @@ class CameraSettings(SourceSettings):
         default="",
         metadata={"doc": "the project in remote paths, one path component; the camera's name if it is not given"},
     )
-    server: str = field(
+    server: str | tuple[str, ...] = field(
         default="",
         metadata={
-            "doc": 'a name of [servers.*]; if it is not given, the one called "default", or the only one',
+            "doc": "a name of [servers.*], or a list of names: each file then goes to each of them; if it is not "
+            'given, the one called "default", or the only one',
             "example": "plant",
         },
     )
@@ -53,6 +64,11 @@ class CameraSettings(SourceSettings):
         SourceSettings.__post_init__(self)  # by its name: a dataclass with slots is not the class super() looks for
         if "/" in self.project or "\0" in self.project or self.project in {".", ".."}:
             raise ValueError(f'project is "{self.project}": expected one path component, without "/" and not ".."')
+
+    @property
+    def servers(self) -> tuple[str, ...]:
+        """The names it gives."""
+        return names_given(self.server)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +85,22 @@ class OutboxSettings:
     max_queue_size: int = field(
         default=100_000, metadata={"doc": "files that may wait; beyond it records stay in their own folder"}
     )
+    bytes_max: int | None = field(default=None, metadata=_LIMITS["bytes_max"].metadata)
+    disk_reserve_bytes: int = field(
+        default=OUTBOX_RESERVE_BYTES,
+        metadata={"doc": "bytes left free on its disk: below, records stay in their own folder and are offered again"},
+    )
+    when_full: WhenFull = field(default=_LIMITS["when_full"].default, metadata=_LIMITS["when_full"].metadata)
 
     def __post_init__(self) -> None:
         if self.max_queue_size < 1:
             raise ValueError(f"max_queue_size is {self.max_queue_size}: expected at least 1")
+        Limits(self.bytes_max, self.disk_reserve_bytes, self.when_full)  # raises for one that is out of range
+
+    @property
+    def limits(self) -> Limits:
+        """How much it takes, beside the number of files."""
+        return Limits(self.bytes_max, self.disk_reserve_bytes, self.when_full)
 
 
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
@@ -91,7 +119,8 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Raises ValueError for a camera or server name that cannot be used, in `cameras` as in their `server`."""
+    """Raises ValueError for a camera or server name that cannot be used, in `cameras` as in their `server`. The rules
+    of `delivery` are those that were given, and after them the built-in ones."""
 
     cameras: Mapping[str, CameraSettings] = field(
         default_factory=lambda: {DEFAULT_CAMERA: CameraSettings()},
@@ -111,8 +140,10 @@ class Config:
     def __post_init__(self) -> None:
         for name, camera in self.cameras.items():
             check_camera(name)
-            if words := wrong_server(camera.server, list(self.servers)):
+            if words := wrong_server(camera.servers, list(self.servers)):
                 raise ValueError(f"cameras.{name}.server {words}")
+        rules = {**self.delivery.rules, **{k: v for k, v in BUILT_IN_RULES.items() if k not in self.delivery.rules}}
+        object.__setattr__(self, "delivery", replace(self.delivery, rules=rules))
 
     @property
     def outbox_dir(self) -> Path:
@@ -136,10 +167,18 @@ class Config:
         of_servers = [secret for server in self.servers.values() for secret in server.secrets]
         return (*of_servers, *(camera.password for camera in self.cameras.values() if camera.password))
 
-    def server_of(self, camera: str) -> str | None:
-        """The name of the camera's server; None: no server is known, its records wait. As `project_of`."""
-        named = self.cameras[camera].server if camera in self.cameras else ""
-        return named or chosen_server(list(self.servers))
+    def servers_of(self, camera: str) -> tuple[str, ...]:
+        """The names of the camera's servers; none: no server is known, its records wait. As `project_of`."""
+        named = self.cameras[camera].servers if camera in self.cameras else ()
+        chosen = chosen_server(list(self.servers))
+        return named or ((chosen,) if chosen else ())
+
+
+def names_given(server: Any) -> tuple[str, ...]:
+    """The names in a camera's `server`."""
+    if isinstance(server, str):
+        return (server,) if server else ()
+    return tuple(server)
 
 
 def chosen_server(servers: list[str]) -> str | None:
@@ -149,11 +188,16 @@ def chosen_server(servers: list[str]) -> str | None:
     return servers[0] if len(servers) == 1 else None
 
 
-def wrong_server(named: str, servers: list[str]) -> str | None:
-    """What is wrong with a camera's `server`, as the rest of a sentence; None: nothing."""
-    if named and named not in servers:
-        expected = f"expected {listed(servers)}{did_you_mean(named, servers)}" if servers else "there is no [servers.*]"
-        return f'is "{named}": {expected}'
+def wrong_server(named: tuple[str, ...], servers: list[str]) -> str | None:
+    """What is wrong with the names in a camera's `server`, as the rest of a sentence; None: nothing."""
+    for name in named:
+        if name not in servers:
+            expected = (
+                f"expected {listed(servers)}{did_you_mean(name, servers)}" if servers else "there is no [servers.*]"
+            )
+            return f'{"is" if len(named) == 1 else "holds"} "{name}": {expected}'
+        if named.count(name) > 1:
+            return f'names "{name}" twice: a file goes to each server once'
     if not named and servers and chosen_server(servers) is None:
         return f"is not given, and there are several: expected {listed(servers)}"
     return None

@@ -1,10 +1,27 @@
-"""An SFTP server as the settings name it: the delivery library's address and secret in one table."""
+"""An SFTP server as the settings name it: the delivery library's address and secret in one table.
 
-from dataclasses import dataclass, field
+How an account is treated is the library's to say: its defaults and its words stand here as they stand there.
+"""
+
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from iris_communication.errors import InvalidRequest
-from iris_communication.settings import DEFAULT_PORT, DEFAULT_REMOTE_PATH, HostKeyPolicy, parse_server
+from iris_communication.settings import (
+    DEFAULT_PORT,
+    DEFAULT_REMOTE_PATH,
+    PLACE_KEYS,
+    Conflict,
+    HostKeyPolicy,
+    Marker,
+    Server,
+    parse_server,
+)
+
+# Of each key of an account's treatment, a field for another dataclass: its default, its words and its example.
+_TREATMENT: dict[str, Any] = {
+    found.name: field(default=found.default, metadata=found.metadata) for found in fields(Server) if found.metadata
+}
 
 
 def is_key_text(private_key: str) -> bool:
@@ -62,6 +79,15 @@ class ServerSettings:
         default=DEFAULT_REMOTE_PATH,
         metadata={"doc": "where in it a file goes; folder_type is model, classifier or evidence"},
     )
+    conflict: Conflict = _TREATMENT["conflict"]
+    marker: Marker = _TREATMENT["marker"]
+    bandwidth_bytes_per_s: float = _TREATMENT["bandwidth_bytes_per_s"]
+    windows: tuple[str, ...] = _TREATMENT["windows"]
+    health_interval_s: float = _TREATMENT["health_interval_s"]
+    health_round_trip: bool = _TREATMENT["health_round_trip"]
+    attempts_max: int | None = _TREATMENT["attempts_max"]
+    retry_base_s: float | None = _TREATMENT["retry_base_s"]
+    retry_cap_s: float | None = _TREATMENT["retry_cap_s"]
 
     def __post_init__(self) -> None:
         try:
@@ -72,7 +98,7 @@ class ServerSettings:
     def info(self) -> dict[str, Any]:
         """The same server as `sftp_server_info`; its secrets are in it."""
         facts = {name: getattr(self, name) for name in self.__slots__}
-        return {name: value for name, value in facts.items() if value != ""}
+        return {name: value for name, value in facts.items() if value not in ("", None, ())}
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -84,3 +110,8 @@ class ServerSettings:
     def account(self) -> str:
         """What may be shown of it, and what tells one account from another."""
         return f"{self.username}@{self.host}:{self.port}"
+
+    def differing(self, other: "ServerSettings") -> list[str]:
+        """The keys in which two names of one account say different things about it; an account has one of each."""
+        keys = [name for name in self.__slots__ if name not in PLACE_KEYS]
+        return [name for name in keys if getattr(self, name) != getattr(other, name)]

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
-from iris_camera.config.sections import CameraSettings, Config
+from iris_camera.config.schema import fields_of
+from iris_camera.config.sections import CameraSettings, Config, OutboxSettings
 from iris_camera.config.servers import ServerSettings
 from iris_camera.inspection.settings import ClassifierSettings, DetectorSettings, InspectionSettings
+from iris_communication.settings import Rule
 
 
 def summary(config: Config) -> list[str]:
@@ -12,8 +14,9 @@ def summary(config: Config) -> list[str]:
     return [
         *_cameras(config),
         *(f"Server {name}: {_server(server)}." for name, server in config.servers.items()),
+        *(f"Rule {name}: {_rule(rule)}." for name, rule in config.delivery.rules.items()),
         f"Records: {config.records_dir}; a file ends at {_limits(config)}. {_kept(config)}",
-        f"Outbox: {config.outbox_dir}, room for {config.outbox.max_queue_size} files.",
+        f"Outbox: {config.outbox_dir}, {_room(config.outbox)}",
         f"Page: {_page(config)}",
     ]
 
@@ -23,8 +26,12 @@ def _cameras(config: Config) -> Iterator[str]:
         if not camera.enabled:
             yield f"Camera {name}: disabled."
             continue
-        server = config.server_of(name)
-        goes = f"go to {server} as project {config.project_of(name)}" if server else "wait, for there is no server"
+        servers = config.servers_of(name)
+        goes = (
+            f"go to {' and to '.join(servers)} as project {config.project_of(name)}"
+            if servers
+            else "wait, for there is no server"
+        )
         evidence = "defects are kept as pictures" if config.evidence.enabled else "no pictures of defects"
         yield (
             f"Camera {name}: {_source(camera)}; {_inspection(config.inspection_of(name))}; {evidence}. "
@@ -84,7 +91,51 @@ def _server(server: ServerSettings) -> str:
             "accept-new": "its host key is accepted the first time and remembered",
             "off": "its host key is NOT CHECKED",
         }[server.host_key_policy]
-    return f"{server.account}, logging in with {proof}, into {server.remote_directory}; {trust}"
+    told = [f"{server.account}, logging in with {proof}, into {server.remote_directory}", trust, *_treatment(server)]
+    return "; ".join(told)
+
+
+def _treatment(server: ServerSettings) -> Iterator[str]:
+    """How the account is treated, as far as it is not as everybody's."""
+    taken = {
+        "overwrite": "what holds a file's name there is overwritten",
+        "fail": "a file whose name is taken there is given up",
+        "keep": "a file whose name is taken there is not sent",
+    }
+    if server.conflict in taken:
+        yield taken[server.conflict]
+    if server.marker:
+        yield f"each file is followed by its {server.marker}"
+    if server.bandwidth_bytes_per_s:
+        yield f"at most {_bytes(server.bandwidth_bytes_per_s)} a second"
+    if server.windows:
+        yield f"only {' and '.join(server.windows)}, local time"
+    if not server.health_interval_s:
+        yield "its health is not looked at"
+
+
+def _rule(rule: Rule) -> str:
+    """What it says, in its keys' own words."""
+    named = {name: value for name in fields_of(Rule) if (value := getattr(rule, name)) != getattr(Rule(), name)}
+    which = [f"{name} {named.pop(name)}" for name in ("folder_type", "pattern") if name in named]
+    says = ", ".join(
+        f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in named.items()
+    )
+    return f"files of {' and '.join(which) or 'every kind'}: {says or 'nothing'}"
+
+
+def _room(outbox: OutboxSettings) -> str:
+    room = f"room for {outbox.max_queue_size} files"
+    if outbox.bytes_max is not None:
+        room += f" and {_bytes(outbox.bytes_max)}"
+    if outbox.disk_reserve_bytes:
+        room += f", {_bytes(outbox.disk_reserve_bytes)} of its disk left free"
+    gives_way = {
+        "reject": "what has no room stays in the records' folder",
+        "drop_oldest": "what is new drops the oldest that waits",
+        "drop_lowest": "what is new drops what waits with the lowest priority",
+    }
+    return f"{room}; {gives_way[outbox.when_full]}."
 
 
 def _limits(config: Config) -> str:
@@ -108,8 +159,8 @@ def _page(config: Config) -> str:
     return f"{address}{', or a free port if that is taken' if web.port_falls_back and web.port else ''}."
 
 
-def _bytes(count: int) -> str:
+def _bytes(count: float) -> str:
     for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.3g} {unit}"
-    return f"{count} bytes"
+    return f"{count:g} bytes"

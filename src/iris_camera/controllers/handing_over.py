@@ -7,7 +7,8 @@ left included.
 
 A file is handed over for good (`take="move"`): once the outbox holds it durably it is unlinked from `ready/`, in that
 order, so after a crash it is in one place or the other and never in neither. One that is refused stays in `ready/` and
-is offered again. Where files are kept after delivery, each is put aside first.
+is offered again. Where files are kept after delivery, each is put aside first. What waits is offered some files at a
+time, because they share the price of one commit.
 
 What goes wrong.
 - `queue_upload` never returns: `join` gives up after its time. What was not handed over lies in `ready/`, where the
@@ -21,7 +22,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -37,14 +38,17 @@ from iris_camera.records.leftovers import FinishedFile, Leftovers, recover, tell
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_camera.records.trouble import Trouble
 from iris_communication.errors import IrisError
+from iris_communication.sftp_uploader_thread import SftpUploadRequest
 
 log = logging.getLogger(__name__)
+
+ServerInfo = str | Mapping[str, Any]
 
 
 class Uploader(Protocol):
     def queue_upload(
         self,
-        sftp_server_info: str | Mapping[str, Any],
+        sftp_server_info: ServerInfo | Sequence[ServerInfo],
         file_path: Path,
         project_settings: str | Mapping[str, Any],
         folder_type: str,
@@ -52,12 +56,14 @@ class Uploader(Protocol):
         take: str = "copy",
     ) -> bool: ...
 
+    def queue_uploads(self, requests: Sequence[SftpUploadRequest]) -> Sequence[bool]: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Where a camera's records go: a server (its info or its configured name) and the project's settings."""
+    """Where a camera's records go: a server (its info or its configured name), or several; the project's settings."""
 
-    sftp_server_info: str | Mapping[str, Any]
+    sftp_server_info: ServerInfo | tuple[ServerInfo, ...]
     project_settings: Mapping[str, Any]
 
 
@@ -278,7 +284,7 @@ class HandingOver:
         return True
 
     def _step(self) -> None:
-        """Take what there is, then one file, so that a picture that comes meanwhile is offered before the others."""
+        """Take what there is, offer some, so that a picture that comes meanwhile is offered before the others."""
         self._take(self._waiting.pause_s(self._machine.monotonic()))
         self._write_pictures()
         if self._waiting.pause_s(self._machine.monotonic()) == 0.0:
@@ -290,35 +296,57 @@ class HandingOver:
             pass
 
     def _offer(self) -> bool:
-        finished = self._waiting.first()
-        if finished is None or not self._accepted(finished):
+        """Whether everything that was offered is taken."""
+        files = self._waiting.first()
+        taken = self._taken(files)
+        self._waiting.accepted(taken)
+        self._done += len(taken)
+        if len(taken) < len(files):
             self._waiting.refused(self._machine.monotonic())
-            return False
-        self._waiting.accepted()
-        self._done += 1
-        return True
+        return len(taken) == len(files)
 
-    def _accepted(self, finished: FinishedFile) -> bool:
-        if not finished.path.exists():  # accepted before a crash, and unlinked when the outbox was opened
-            log.warning("%s is gone from %s: it is not offered any more", finished.path.name, finished.path.parent)
-            return True
+    def _taken(self, files: list[FinishedFile]) -> list[FinishedFile]:
+        """Those that need not be offered again."""
+        there: list[FinishedFile] = []
+        gone: list[FinishedFile] = []
+        for each in files:
+            if each.path.exists():
+                there.append(each)
+            else:  # accepted before a crash, and unlinked when the outbox was opened
+                gone.append(each)
+                log.warning("%s is gone from %s: it is not offered any more", each.path.name, each.path.parent)
+        if not there:
+            return gone
+        stay = f"files stay in {self._folder / READY_FOLDER}"
         try:
-            accepted = self._uploader.queue_upload(
-                sftp_server_info=self._destination.sftp_server_info,
-                file_path=finished.path,
-                project_settings=self._destination.project_settings,
-                folder_type=finished.kind,
-                take="move",
-            )
+            answers = self._asked(there)
+            accepted = [finished for finished, answer in zip(there, answers, strict=True) if answer]
         except IrisError as error:
-            self._trouble.begins("offer", f"files stay in {finished.path.parent}: {error}. {error.hint}")
-            return False
+            self._trouble.begins("offer", f"{stay}: {error}. {error.hint}")
+            return gone
         except Exception as error:  # noqa: BLE001 - injected code; told with its traceback
-            words = f"files stay in {finished.path.parent}: {type(error).__name__}: {error}"
-            self._trouble.begins("offer", words, traceback=True)
-            return False
+            self._trouble.begins("offer", f"{stay}: {type(error).__name__}: {error}", traceback=True)
+            return gone
         self._trouble.is_over("offer")
-        return accepted
+        return gone + accepted
+
+    def _asked(self, files: list[FinishedFile]) -> Sequence[bool]:
+        """The outbox's answers."""
+        info, project = self._destination.sftp_server_info, self._destination.project_settings
+        if len(files) == 1:
+            (one,) = files
+            return [
+                self._uploader.queue_upload(
+                    sftp_server_info=info,
+                    file_path=one.path,
+                    project_settings=project,
+                    folder_type=one.kind,
+                    take="move",
+                )
+            ]
+        return self._uploader.queue_uploads(
+            [SftpUploadRequest(info, each.path, project, each.kind, take="move") for each in files]
+        )
 
     def _tell_skipped(self, count: int, why: str) -> None:
         """The 1st, 2nd, 4th, 8th ...: what keeps one picture from being written mostly keeps all."""

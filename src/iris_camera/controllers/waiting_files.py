@@ -1,17 +1,24 @@
-"""Which finished file is offered next, and when: a pure decision.
+"""Which finished files are offered next, and when: a pure decision.
 
 Pictures of defects go before record files; within each, the first come is the first to go. A file that is refused
 stays at the head and is offered again after a pause; the pauses grow while refusals follow each other, so that an
 outbox that is full for hours does not fill the log.
+
+Files that are offered together share the price of one commit. But each that is refused is a line of the log, and a
+picture that comes meanwhile waits for all of them: so there are more while all are taken, up to a limit, and one after
+a refusal.
 """
 
 from collections import deque
+from collections.abc import Iterable
+from itertools import chain, islice
 
 from iris_camera.records.evidence import FinishedPicture
 from iris_camera.records.leftovers import FinishedFile
 
 PAUSE_FIRST_S = 1.0
 PAUSE_MAX_S = 30.0
+TOGETHER_MAX = 64  # more make a commit no cheaper
 
 
 class WaitingFiles:
@@ -22,6 +29,7 @@ class WaitingFiles:
         self._records: deque[FinishedFile] = deque()
         self._offer_after_s = 0.0
         self._pause_s = PAUSE_FIRST_S
+        self._together = 1
 
     def __len__(self) -> int:
         return len(self._pictures) + len(self._records)
@@ -29,21 +37,23 @@ class WaitingFiles:
     def add(self, finished: FinishedFile) -> None:
         (self._pictures if isinstance(finished, FinishedPicture) else self._records).append(finished)
 
-    def first(self) -> FinishedFile | None:
-        """The one to offer next, whether it is time or not."""
-        lane = self._pictures or self._records
-        return lane[0] if lane else None
+    def first(self) -> list[FinishedFile]:
+        """Those to offer next, whether it is time or not."""
+        return list(islice(chain(self._pictures, self._records), self._together))
 
     def pause_s(self, now_s: float) -> float | None:
-        """How long until `first` may be offered; None when nothing waits."""
+        """How long until the first may be offered; None when nothing waits."""
         return max(0.0, self._offer_after_s - now_s) if len(self) else None
 
-    def accepted(self) -> None:
-        """`first` is the outbox's now."""
-        (self._pictures or self._records).popleft()
-        self._pause_s, self._offer_after_s = PAUSE_FIRST_S, 0.0
+    def accepted(self, files: Iterable[FinishedFile]) -> None:
+        """They are the outbox's now."""
+        for finished in files:
+            (self._pictures if isinstance(finished, FinishedPicture) else self._records).remove(finished)
+            self._pause_s, self._offer_after_s = PAUSE_FIRST_S, 0.0
+            self._together = min(TOGETHER_MAX, self._together + 1)
 
     def refused(self, now_s: float) -> None:
-        """`first` was offered and stays."""
+        """What was offered last stays, or some of it."""
         self._offer_after_s = now_s + self._pause_s
         self._pause_s = min(PAUSE_MAX_S, 2 * self._pause_s)
+        self._together = 1

@@ -1,7 +1,8 @@
 """What the server's folder really holds, compared with what the recorder wrote.
 
 A file is looked at the moment it first shows under a final name, and once more at the end: a file that is ever
-visible with other bytes than a finished record's is `partial`, even if it is whole later.
+visible with other bytes than a finished record's is `partial`, even if it is whole later. An archive is as many files
+as it holds, each of which has to be one that was written.
 """
 
 import hashlib
@@ -10,8 +11,10 @@ from pathlib import Path
 
 from iris_camera.records.csv_file import FinishedCsv
 from iris_camera.records.evidence import FinishedPicture
+from iris_communication.unpack import ArchiveBroken, verify
 
 LOOK_S = 0.1
+ARCHIVE_SUFFIX = ".zip"
 
 
 class Audit:
@@ -43,9 +46,9 @@ class Audit:
         self._thread.join()
         verified: set[str] = set()
         for path in self._visible():
-            if self._is_whole(path):
-                verified.add(path.name)
-            else:
+            whole = self._whole_files(path)
+            verified |= whole
+            if not whole:
                 self._partial.add(path)
         return len(verified), len(self._written.keys() - verified), len(self._partial)
 
@@ -54,12 +57,19 @@ class Audit:
             for path in self._visible():
                 if path not in self._seen:
                     self._seen.add(path)
-                    if not self._is_whole(path):
+                    if not self._whole_files(path):
                         self._partial.add(path)
 
     def _visible(self) -> list[Path]:
         """Files under final names: a pick-up job would take these."""
         return [path for path in self._received.rglob("*") if path.is_file() and not path.name.startswith(".")]
 
-    def _is_whole(self, path: Path) -> bool:
-        return hashlib.sha256(path.read_bytes()).hexdigest() == self._written.get(path.name)
+    def _whole_files(self, path: Path) -> set[str]:
+        """The names of the files that are there with it, whole; none if anything of it is not as it was written."""
+        found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
+        if path.suffix == ARCHIVE_SUFFIX:
+            try:
+                found = {member.name: member.sha256 for member in verify(path).members}
+            except ArchiveBroken:
+                return set()
+        return set(found) if found.items() <= self._written.items() else set()

@@ -60,8 +60,22 @@ def _told(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("arrived", f"{summary['delivered_verified']}, verified"),
         ("lost, partial", f"{summary['lost']}, {summary['partial_visible']}"),
         ("outage", f"{summary['outage_seconds']} s"),
+        ("tried again", f"{summary['attempts_repeated']} uploads: the server refuses one now and then"),
+        ("together", f"{summary['files_in_archives']} record files in {summary['archives']} archives"),
+        ("of the outage", _backlog(summary)),
         ("uploader", _counts(summary)),
     ]
+
+
+def _backlog(summary: dict[str, Any]) -> str:
+    pictures, records = summary["backlog_evidence"], summary["backlog_csv"]
+    first = summary["backlog_evidence_first"]
+    order = (
+        ""
+        if first is None
+        else f"; of each two, the picture came first in {first:.0%} (a tenth of the link is the others')"
+    )
+    return f"{pictures} pictures, {records} record files{order}"
 
 
 def _counts(stats: dict[str, Any]) -> str:

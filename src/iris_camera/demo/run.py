@@ -1,11 +1,14 @@
 """`iris demo`: the whole way once, from a made-up line to a real SFTP server, with an outage in the middle.
 
 Everything but the line is real: models, record files, outbox, SSH and SFTP over loopback to another process. In the
-middle third of the run that process resets the connection and refuses new ones. What the summary says is measured in
-this run, against the record files as they were written, not against what the uploader says of itself.
+middle third of the run that process resets the connection and refuses new ones, and every few uploads it refuses one,
+which is then tried again. Record files travel together in archives; pictures of defects go by themselves and first.
+What the summary says is measured in this run, against the record files as they were written, not against what the
+uploader says of itself; only the order of arrival and what was tried again are read from its ledger.
 """
 
 import contextlib
+import dataclasses
 import json
 import shutil
 import tempfile
@@ -21,16 +24,24 @@ from iris_camera.camera.synthetic import SyntheticLine
 from iris_camera.config import CameraSettings, Config, OutboxSettings, ServerSettings, WebSettings
 from iris_camera.controllers.observers import Observers
 from iris_camera.demo.audit import Audit
+from iris_camera.demo.deliveries import Deliveries, Outage, told_by
 from iris_camera.demo.display import Display
 from iris_camera.demo.score import Rates, Score
 from iris_camera.demo.sftp_server import DemoServer
 from iris_camera.records.settings import RecordSettings
 from iris_camera.signals import listening_to_signals
-from iris_communication.settings import DeliverySettings
+from iris_communication.audit import Audit as OutboxAudit
+from iris_communication.settings import DeliverySettings, Rule
 
 CAMERA = "line-1"
 ROTATE_AFTER_S = 1.5  # so that much is to be seen
-DELIVERY = DeliverySettings(breaker_base_s=0.5, breaker_cap_s=2.0)  # a demo's outage is short
+DELIVERY = DeliverySettings(  # all of it short, as a demo's outage is
+    retry_base_s=0.5,
+    breaker_base_s=0.5,
+    breaker_cap_s=2.0,
+    # Longer than a record file grows: so it has company also when nothing is wrong.
+    rules={"tables": Rule(pattern="*.csv", batch="zip", batch_wait_s=2.0)},
+)
 ROUND_S = 45.0  # an endless run has an outage in the middle third of each of these
 LOOK_S = 0.1
 FIRST_FRAME_S = 10.0
@@ -55,7 +66,7 @@ def run_demo(options: DemoOptions, out: TextIO, show: TextIO) -> int:
     with _folders(options.outbox_dir) as (work, outbox_dir):
         received = work / "received"
         score, audit = Score(SyntheticLine(options.seed, name=CAMERA)), Audit(received)
-        server = DemoServer(received)
+        server = DemoServer(received, refuses=True)
         try:
             config = Config(
                 cameras={CAMERA: CameraSettings(source="synthetic", seed=options.seed)},
@@ -70,12 +81,15 @@ def run_demo(options: DemoOptions, out: TextIO, show: TextIO) -> int:
                 app.start(application)
                 print(f"The page is at {application.web_address}", file=out, flush=True)
                 display = Display(application.snapshot, show)
-                summary = _Run(options.seconds, application, server, score, display).carry_out()
+                run = _Run(options.seconds, application, server, score, display)
+                summary = run.carry_out()
         finally:
             server.stop()
         verified, lost, partial = audit.finish()
         summary |= {"csv_files": audit.csv_files, "evidence_files": audit.evidence_files}
         summary |= {"delivered_verified": verified, "lost": lost, "partial_visible": partial}
+        ledger = OutboxAudit(outbox_dir).ledger()
+        summary |= dataclasses.asdict(told_by(ledger, config.records_dir, run.outages))
         good = not (lost or partial or summary["queue_size"] or summary["total_failed"])
         display.summary(summary, good=good)
         if options.as_json:
@@ -87,6 +101,7 @@ SUMMARY_KEYS = (
     *("seconds", "frames", "camera_fps", "camera_fps_during_outage", "parts", "defects", "csv_files", "evidence_files"),
     *("total_queued", "total_uploaded", "total_failed", "queue_size", "outage_seconds"),
     *("delivered_verified", "lost", "partial_visible", "detector_recall", "classifier_accuracy"),
+    *(each.name for each in dataclasses.fields(Deliveries)),
 )
 
 
@@ -109,6 +124,8 @@ class _Run:
         self._display = display
         self._outage_seconds = 0.0
         self._down_since_s: float | None = None
+        self._went_down_at_s = 0.0  # wall time
+        self.outages: list[Outage] = []
 
     def carry_out(self) -> dict[str, Any]:
         score = self._score
@@ -159,11 +176,12 @@ class _Run:
             return
         if down:
             self._server.outage()
-            self._down_since_s = time.monotonic()
+            self._down_since_s, self._went_down_at_s = time.monotonic(), time.time()
         else:
             assert self._down_since_s is not None, "it was down"
             self._outage_seconds += time.monotonic() - self._down_since_s
             self._down_since_s = None
+            self.outages.append(Outage(self._went_down_at_s, time.time()))
             self._server.recover()
         self._score.in_outage = down
 

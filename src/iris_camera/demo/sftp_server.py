@@ -3,7 +3,8 @@ one folder.
 
 The demo must show a delivery, not a rehearsal: so the server is another process with a host key and a
 password that are made for this run, it answers OPEN, WRITE and RENAME as asyncssh does, and an outage is
-what the network would do: every connection is reset, and the port refuses new ones until `recover()`.
+what the network would do: every connection is reset, and the port refuses new ones until `recover()`. If
+it is told to, it refuses a file now and then for a reason it does not tell, and takes it the next time.
 
     parent: DemoServer --stdin, lines of JSON--> child: `python -m iris_camera.demo.sftp_server` --stdout-->
     parent
@@ -19,6 +20,7 @@ connections to it, and gives it to nobody else.
 
 import asyncio
 import hmac
+import itertools
 import json
 import logging
 import os
@@ -41,6 +43,7 @@ import asyncssh
 HOST = "127.0.0.1"
 ANSWER_TIMEOUT_S = 20.0
 END_TIMEOUT_S = 5.0
+FIRST_REFUSED = 5  # of the uploads; then the 10th, 20th, 40th ...: to be seen, and no more
 
 
 class DemoServerError(Exception):
@@ -74,12 +77,14 @@ class Access:
 class DemoServer:
     """Starts and ends the server's process, and takes it off the network and back.
 
-    `folder` (made if missing) is the root the user sees. Methods block until the server has answered, and
-    raise DemoServerError. `stop()` may be called from any thread at any time, more than once.
+    `folder` (made if missing) is the root the user sees; one that `refuses` refuses a file now and then.
+    Methods block until the server has answered, and raise DemoServerError. `stop()` may be called from any
+    thread at any time, more than once.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, refuses: bool = False) -> None:
         self._folder = folder
+        self._refuses = refuses
         self._process: subprocess.Popen[bytes] | None = None
         self._replies = b""
 
@@ -97,7 +102,7 @@ class DemoServer:
         )
         try:
             login = {"folder": str(self._folder.resolve()), "username": username, "password": password}
-            reply = self._ask(login)
+            reply = self._ask(login | ({"refuses": "now and then"} if self._refuses else {}))
         except BaseException:
             self.stop()
             raise
@@ -193,6 +198,24 @@ class LoneUser(asyncssh.SSHServer):
         return hmac.compare_digest(given, f"{self._username}\0{self._password}".encode())
 
 
+class RefusingNowAndThen(asyncssh.SFTPServer):
+    """Refuses to open a temporary file now and then, as a server whose virus scanner holds the folder."""
+
+    def __init__(
+        self, uploads: "itertools.count[int]", channel: asyncssh.SSHServerChannel[bytes], chroot: bytes
+    ) -> None:
+        super().__init__(channel, chroot=chroot)
+        self._uploads = uploads  # of all connections
+
+    def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> asyncssh.misc.MaybeAwait[object]:
+        """As asyncssh does, but for those. Raises SFTPFailure."""
+        if path.rpartition(b"/")[2].startswith(b".iris-"):
+            times, rest = divmod(next(self._uploads), FIRST_REFUSED)
+            if rest == 0 and times.bit_count() == 1:
+                raise asyncssh.SFTPFailure("refused for once")
+        return super().open(path, pflags, attrs)
+
+
 class LoopbackListener:
     """One loopback port on which an SSH server can be taken away and given back.
 
@@ -267,10 +290,17 @@ async def _serve() -> None:
     if login is None:
         return
     host_key = asyncssh.generate_private_key("ssh-ed25519")
+    folder, uploads = os.fsencode(login["folder"]), itertools.count(1)
+
+    def make_server(channel: asyncssh.SSHServerChannel[bytes]) -> asyncssh.SFTPServer:
+        if "refuses" in login:
+            return RefusingNowAndThen(uploads, channel, folder)
+        return asyncssh.SFTPServer(channel, chroot=folder)
+
     listener = LoopbackListener(
         lambda connections: LoneUser(connections, login["username"], login["password"]),
         server_host_keys=[host_key],
-        sftp_factory=lambda channel: asyncssh.SFTPServer(channel, chroot=os.fsencode(login["folder"])),
+        sftp_factory=make_server,
         encoding=None,
     )
     await listener.listen()

@@ -10,12 +10,13 @@ from iris_camera import app, application, logs
 from iris_camera.application import Application, camera_setups
 from iris_camera.config import CameraSettings, Config, ConfigError, Problem, ServerSettings, WebSettings
 from iris_camera.config.problem import NOWHERE
-from iris_camera.config.sections import LogSettings, OutboxSettings
+from iris_camera.config.sections import OUTBOX_RESERVE_BYTES, LogSettings, OutboxSettings
 from iris_camera.controllers.handing_over import Counts
 from iris_camera.controllers.lineup import Exchanged
 from iris_camera.records.settings import RecordSettings
 from iris_camera.web.server import CannotServe
 from iris_communication.errors import OutboxInUse
+from iris_communication.settings import Limits
 
 
 class Told:
@@ -173,6 +174,23 @@ def test_each_camera_is_made_of_its_own_settings(config):
     assert first.destination.project_settings == {"project": "line-1"}
     assert second.destination.project_settings == {"project": "hall"}
     assert {setup.destination.sftp_server_info for setup in (first, second)} == {"plant"}
+
+
+def test_a_camera_of_several_servers_has_a_destination_of_several(config):
+    servers = {**config.servers, "office": ServerSettings("o", "u")}
+    both = CameraSettings(server=("office", "plant"))
+    (setup,) = camera_setups(dataclasses.replace(config, cameras={"line-1": both}, servers=servers))
+    assert setup.destination.sftp_server_info == ("office", "plant")
+
+
+def test_the_uploader_is_made_with_the_outboxs_limits_and_the_rules(config, monkeypatch):
+    given = {}
+    monkeypatch.setattr(application, "get_sftp_uploader", lambda **options: given.update(options) or Told("u", []))
+    outbox = dataclasses.replace(config.outbox, bytes_max=5000, when_full="drop_lowest", max_queue_size=7)
+    Application(dataclasses.replace(config, outbox=outbox))
+    assert given["limits"] == Limits(5000, OUTBOX_RESERVE_BYTES, "drop_lowest")
+    assert given["max_queue_size"] == 7
+    assert given["settings"].rules["evidence-first"].priority == 5
 
 
 def test_a_reload_takes_effect_where_it_can_and_says_where_not(made, calls, config, caplog):

@@ -2,7 +2,7 @@
 
 import { backlogIn } from "./backlog.js";
 import { field, figure, keep, look, tell } from "./elements.js";
-import { clock, count, size, some, span } from "./words.js";
+import { clock, count, milliseconds, size, some, span } from "./words.js";
 
 const LINK_LOOKS = { up: "good", down: "bad", idle: "idle" };
 
@@ -50,15 +50,42 @@ export function showRecords(records, nowS) {
 }
 
 function showLink(element, name, link, uploader, nowS) {
-  const down = link.link === "down";
-  look(element, uploader.running ? (LINK_LOOKS[link.link] ?? "idle") : "bad");
+  const [reason, hint] = remarks(link);
+  look(element, uploader.running ? linkLook(link, reason) : "bad");
   tell(field("state", element), linkWords(link, uploader));
   tell(field("since", element), `since ${clock(link.since_s, nowS)},`);
   tell(field("since-for", element), `for ${span(nowS - link.since_s)}`);
-  tell(field("reason", element), (down && link.reason) || "");
-  tell(field("hint", element), (down && link.hint) || "");
+  tell(field("reason", element), reason);
+  tell(field("hint", element), hint);
   tell(field("server", element), name);
-  tell(field("retry", element), down ? retryWords(link.retry_in_s) : "");
+  tell(field("checked", element), checkedWords(link.health));
+  tell(field("retry", element), link.link === "down" ? retryWords(link.retry_in_s) : "");
+}
+
+/** What there is to say about a link, and what can be done: why it is down, why it rests, what a check has found. */
+function remarks(link) {
+  if (link.link === "down") {
+    return [link.reason || "", link.hint || ""];
+  }
+  if (link.held_back) {
+    return [link.held_back, ""];
+  }
+  return [link.health?.words || "", link.health?.hint || ""];
+}
+
+function linkLook(link, reason) {
+  const troubled = reason !== "" && !link.held_back && link.health?.ok === false;
+  return link.link !== "down" && troubled ? "notice" : (LINK_LOOKS[link.link] ?? "idle");
+}
+
+/** "checked 12 s ago, 3.1 ms, 41.2 GB free"; nothing where nothing was checked. */
+function checkedWords(health) {
+  if (!health) {
+    return "";
+  }
+  const took = health.latency_s === null ? "" : `${milliseconds(health.latency_s * 1000)} ms`;
+  const free = health.free_bytes === null ? "" : `${size(health.free_bytes)} free`;
+  return [`checked ${span(health.age_s)} ago`, took, free].filter(Boolean).join(", ");
 }
 
 function linkWords(link, uploader) {

@@ -110,6 +110,124 @@ def test_a_server_where_there_are_none_is_told(told):
     assert told('[cameras.a]\nserver = "plant"\n') == ['2 cameras.a.server is "plant": there is no [servers.*]']
 
 
+SEVERAL = """\
+[servers.plant]
+host = "h"
+username = "u"
+[servers.office]
+host = "h2"
+username = "u"
+[cameras.a]
+"""
+
+
+@pytest.mark.parametrize(
+    ("server", "words"),
+    [
+        ('["plant", "ofice"]', 'holds "ofice": expected "plant" or "office"; did you mean "office"?'),
+        ('["plant", 5]', "holds 5: expected a text in quotes or a list of texts"),
+        ("5", "is 5: expected a text in quotes or a list of texts"),
+        ('["plant", "plant"]', 'names "plant" twice: a file goes to each server once'),
+        ("[]", 'is not given, and there are several: expected "plant" or "office"'),
+    ],
+)
+def test_servers_that_cannot_be_are_told_once(told, server, words):
+    assert told(f"{SEVERAL}server = {server}\n") == [f"8 cameras.a.server {words}"]
+
+
+ACCOUNT = '[servers.plant]\nhost = "h"\nusername = "u"\n'
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        (
+            'conflict = "overwrit"',
+            'conflict is "overwrit": expected "rename", "overwrite", "fail" or "keep"; did you mean "overwrite"?',
+        ),
+        ('marker = ".ok"', 'marker is ".ok": expected "", ".done" or ".sha256"'),
+        ("atempts_max = 3", 'atempts_max is no setting; did you mean "attempts_max"?'),
+        ("attempts_max = 0", "attempts_max is 0: expected a number of at least 1"),
+        ("bandwidth_bytes_per_s = -5", "bandwidth_bytes_per_s is -5.0: expected a number of at least 0"),
+        ("windows = '22:00-06:00'", 'windows is "22:00-06:00": expected a list of texts'),
+        (
+            "windows = ['Sat', '25:00-26:00']",
+            (
+                "windows cannot be used: '25:00-26:00' is no delivery window: 25:00 is no time of day; "
+                'write "22:00-06:00", "Mon-Fri 18:00-06:00" or "Sat,Sun", in local time'
+            ),
+        ),
+        ("health_round_trip = 'yes'", 'health_round_trip is "yes": expected true or false'),
+    ],
+)
+def test_a_servers_treatment_that_cannot_be_is_told_on_its_line(told, line, words):
+    assert told(f"{ACCOUNT}{line}\n") == [f"4 servers.plant.{words}"]
+
+
+def test_everything_wrong_with_delivery_and_its_rules_is_told_at_once(told):
+    text = """\
+[delivery]
+priority = 3
+lower_share = 0.7
+[delivery.rules.pictures]
+folder_type = "evidence"
+priority = 11
+prio = 5
+after_delivery = "move"
+[delivery.rules.tables]
+pattern = 5
+priority = 12
+batch = "rar"
+[delivery.rules]
+other = 7
+"""
+    assert told(text) == [
+        "2 delivery.priority is no setting; it belongs in [delivery.rules.NAME]",
+        "3 delivery.lower_share is 0.7: expected a number from 0 to 0.5",
+        "6 delivery.rules.pictures.priority is 11: expected a whole number from -9 (last) to 9 (first)",
+        '7 delivery.rules.pictures.prio is no setting; did you mean "priority"?',
+        '8 delivery.rules.pictures.after_delivery is "move", so move_to has to name a folder',
+        "10 delivery.rules.tables.pattern is 5: expected a text in quotes",
+        "11 delivery.rules.tables.priority is 12: expected a whole number from -9 (last) to 9 (first)",
+        '12 delivery.rules.tables.batch is "rar": expected "zip" or "tar.gz"',
+        "14 delivery.rules.other is 7: expected a table, [delivery.rules.NAME]",
+    ]
+
+
+def test_limits_that_cannot_be_are_told(told):
+    assert told("[outbox]\nbytes_max = 0\ndisk_reserve_bytes = -5\nwhen_full = 'drop'\n") == [
+        "2 outbox.bytes_max is 0: expected a number above 0",
+        "3 outbox.disk_reserve_bytes is -5: expected 0 or more",
+        '4 outbox.when_full is "drop": expected "reject", "drop_oldest" or "drop_lowest"',
+    ]
+
+
+def test_a_variable_of_a_server_is_told_like_its_key(tmp_path):
+    file = tmp_path / "iris.toml"
+    file.write_text(ACCOUNT)
+    environment = {
+        "IRIS_SERVERS__PLANT__CONFLICT": "kep",
+        "IRIS_SERVERS__PLANT__CONFLCT": "keep",
+        "IRIS_SERVERS__OTHER__CONFLICT": "keep",
+        "IRIS_SERVERS__PLANT__PASSWORD": "hunter22",
+    }
+    with pytest.raises(ConfigError) as raised:
+        read(file, environment)
+    said = {problem.origin.place: problem.words for problem in raised.value.problems}
+    assert said.keys() == environment.keys()
+    assert 'did you mean "keep"?' in said["IRIS_SERVERS__PLANT__CONFLICT"]
+    assert 'did you mean "IRIS_SERVERS__PLANT__CONFLICT"?' in said["IRIS_SERVERS__PLANT__CONFLCT"]
+    assert "is no setting" in said["IRIS_SERVERS__OTHER__CONFLICT"]
+    assert "hunter22" not in str(raised.value)
+
+
+def test_a_variable_that_two_servers_may_mean_is_refused(tmp_path):
+    file = tmp_path / "iris.toml"
+    file.write_text("".join(f"[servers.{name}]\nhost = 'h'\nusername = 'u'\n" for name in ("a-b", "a_b")))
+    with pytest.raises(ConfigError, match=r"IRIS_SERVERS__A_B__PORT may be servers\.a-b\.port or servers\.a_b\.port"):
+        read(file, {"IRIS_SERVERS__A_B__PORT": "2222"})
+
+
 def test_a_key_that_has_to_be_there_is_told_with_its_table(told):
     assert told('[web]\n[servers.plant]\nusername = "u"\n') == [
         "2 servers.plant.host is missing: expected name or address of the server"

@@ -1,5 +1,7 @@
 """What can be used and is worth a word all the same."""
 
+import pytest
+
 from iris_camera.config.cautions import cautions
 from iris_camera.config.over_the_file import Flags
 from iris_camera.config.reading import read_with_origins
@@ -58,7 +60,67 @@ def test_the_demos_detector_on_ones_own_film_is_said(reading_of):
 def test_two_names_of_one_account_with_different_passwords_are_said(reading_of):
     text = server() + server(password="hunter23").replace("plant", "other") + '[cameras.a]\nserver = "plant"\n'
     (only,) = cautions_of(reading_of(text))
-    assert only.startswith("6 servers.other is the account iris@sftp.example:22 of servers.plant")
+    assert only.startswith(
+        "6 servers.other is the account iris@sftp.example:22 of servers.plant with another password;"
+    )
+    assert "hunter2" not in only
+
+
+def test_two_names_of_one_account_may_differ_in_the_folder_and_in_nothing_else(reading_of):
+    two = server() + server(remote_directory="/other").replace("plant", "other") + '[cameras.a]\nserver = "plant"\n'
+    assert cautions_of(reading_of(two)) == []
+    (only,) = cautions_of(reading_of(two.replace("remote_directory", 'marker = ".done"\nremote_directory')))
+    assert "with another marker; an account has one of each" in only
+
+
+CSV_TO_ZIP = "[delivery.rules.t]\npattern = '*.csv'\nbatch = 'zip'\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[outbox]\nwhen_full = 'drop_oldest'\n", '7 outbox.when_full is "drop_oldest": when the outbox is full'),
+        ("[delivery]\nttl_s = 60\n", "7 delivery.ttl_s is 60: a file that is not delivered by then is given up"),
+        ("[delivery.rules.r]\nttl_s = 60\n", "7 delivery.rules.r.ttl_s is 60: a file that is not"),
+        (
+            "[delivery.rules.all]\npriority = 3\n",
+            "6 delivery.rules.all: pictures of defects (evidence) do not go before",
+        ),
+        ("[delivery.rules.m]\nfolder_type = 'model'\npriority = 6\n", "6 delivery.rules.m: pictures of defects"),
+        ("[delivery.rules.evidence-first]\n", "6 delivery.rules.evidence-first: pictures of defects (evidence) do not"),
+        ("[delivery.rules.b]\nbatch = 'zip'\n", "7 delivery.rules.b puts pictures of defects (evidence) into archives"),
+        (
+            "[delivery.rules.d]\nfolder_type = 'model'\nafter_delivery = 'delete'\n",
+            '8 delivery.rules.d.after_delivery is "delete", which says nothing of the cameras\' own files',
+        ),
+        ("[delivery.rules.s]\nfolder_type = 'sent-by-hand'\nafter_delivery = 'delete'\n", None),
+        ("[delivery.rules.e]\nfolder_type = 'evidence'\npriority = 1\n", None),
+        (CSV_TO_ZIP, None),
+    ],
+)
+def test_what_is_given_up_dropped_or_sent_later_than_one_might_think_is_said(reading_of, text, words):
+    found = cautions_of(reading_of(server() + text))
+    assert len(found) == (words is not None)
+    assert not found or found[0].startswith(words)
+
+
+@pytest.mark.parametrize("conflict", ["overwrite", "keep"])
+def test_a_conflict_in_which_a_file_is_lost_is_said(reading_of, conflict):
+    (only,) = cautions_of(reading_of(server(conflict=conflict)))
+    assert only.startswith(f'6 servers.plant.conflict is "{conflict}": ')
+    assert cautions_of(reading_of(server(conflict="fail"))) == []
+
+
+def test_files_that_expire_while_their_server_may_not_be_sent_anything_are_said(reading_of):
+    closed = server() + 'windows = ["22:00-06:00"]\n'
+    (only,) = cautions_of(reading_of(closed + "[delivery]\nttl_s = 3600\n"))
+    assert only.endswith("is given up, also while plant may not be sent anything (windows)")
+
+
+def test_one_folder_that_is_named_twice_is_said(reading_of):
+    text = server() + server().replace("plant", "twin") + '[cameras.a]\nserver = ["plant", "twin"]\n'
+    (only,) = cautions_of(reading_of(text))
+    assert only.startswith("12 cameras.a.server names plant and twin, which are one folder of one account")
 
 
 def test_no_camera_that_is_enabled_is_said(reading_of):

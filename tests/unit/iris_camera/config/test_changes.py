@@ -10,7 +10,7 @@ from iris_camera.config.changes import TABLE, When, changes, what_can_run, when
 from iris_camera.config.schema import NAMED, fields_of, keys_below
 from iris_camera.inspection.settings import DetectorSettings, InspectionSettings
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
-from iris_communication.settings import DeliverySettings
+from iris_communication.settings import DeliverySettings, Rule
 
 PLANT = ServerSettings("sftp.example", "iris", password="hunter22")
 OLD = Config(
@@ -52,6 +52,55 @@ def test_what_needs_a_restart_is_told_and_touches_no_camera(sections, key):
     found = changed(**sections)
     assert [".".join(change.path) for change in found.restart] == [key]
     assert (found.now, found.cameras, found.cameras_altered) == ((), (), ())
+
+
+def test_limits_of_the_outbox_wait_for_a_restart():
+    found = changed(outbox=OutboxSettings(bytes_max=10**9, when_full="drop_oldest"))
+    assert [str(change) for change in found.restart] == [
+        "outbox.bytes_max was not given, is 1_000_000_000",
+        'outbox.when_full was "reject", is "drop_oldest"',
+    ]
+
+
+def test_rules_wait_for_a_restart_and_are_told_key_by_key():
+    first, second = Rule(folder_type="model", priority=1), Rule(pattern="*.csv", batch="zip")
+    old = dataclasses.replace(OLD, delivery=DeliverySettings(rules={"a": first, "b": second}))
+    new = DeliverySettings(rules={"c": second, "a": dataclasses.replace(first, priority=2)})
+    found = changes(old, dataclasses.replace(old, delivery=new))
+    assert {".".join(change.path): change.words for change in found.restart} == {
+        "delivery.rules.a.priority": "was 1, is 2",
+        "delivery.rules.b": "is gone",
+        "delivery.rules.c": "is new",
+    }
+    assert found.keys == found.restart
+    assert what_can_run(old, dataclasses.replace(old, delivery=new)).delivery == old.delivery
+
+
+def test_rules_in_another_order_are_a_change():
+    one, other = Rule(priority=1), Rule(priority=2)
+    old = dataclasses.replace(OLD, delivery=DeliverySettings(rules={"a": one, "b": other}))
+    new = dataclasses.replace(OLD, delivery=DeliverySettings(rules={"b": other, "a": one}))
+    assert [str(change) for change in changes(old, new).restart] == ["delivery.rules are in another order"]
+
+
+def test_how_a_server_is_treated_counts_now():
+    treated = dataclasses.replace(PLANT, windows=("22:00-06:00",), conflict="keep")
+    found = changed(servers={"plant": treated})
+    assert [str(change) for change in found.now] == [
+        'servers.plant.conflict was "rename", is "keep"',
+        'servers.plant.windows was [], is ["22:00-06:00"]',
+    ]
+    assert found.cameras_altered == ()
+
+
+def test_another_destination_concerns_its_camera_alone():
+    servers = {"plant": PLANT, "office": ServerSettings("b.example", "iris")}
+    cameras = {name: CameraSettings(server="plant") for name in ("a", "b")}
+    old = Config(cameras=cameras, servers=servers)
+    new = Config(cameras={**cameras, "b": CameraSettings(server=("plant", "office"))}, servers=servers)
+    found = changes(old, new)
+    assert [str(change) for change in found.cameras] == ['cameras.b.server was "plant", is ["plant", "office"]']
+    assert found.cameras_altered == ("b",)
 
 
 def test_a_camera_that_came_went_or_changed_is_named_and_no_other():
@@ -107,3 +156,4 @@ def test_every_key_there_is_has_its_answer():
 
 def test_names_of_cameras_and_servers_stand_for_any():
     assert when(("servers", "plant", "host")) is when(("servers", NAMED, "host")) is When.NOW
+    assert when(("delivery", "rules", "mine", "priority")) is When.RESTART

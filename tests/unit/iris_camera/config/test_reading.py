@@ -1,13 +1,16 @@
 """Flags over environment over file over defaults, and every path from where it was written."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
-from iris_camera.config import CameraSettings, Config, Flags, find_file, read
+from iris_camera.config import CameraSettings, Config, Flags, ServerSettings, find_file, read
+from iris_camera.config.given import Given
 from iris_camera.config.over_the_file import variables
 from iris_camera.config.reading import read_with_origins
 from iris_camera.inspection.settings import DetectorSettings
+from iris_communication.settings import Limits, Rule, Server, parse_server
 
 
 @pytest.fixture
@@ -63,7 +66,7 @@ host_key_policy = "accept-new"
     )
     first, second = config.cameras["line-1"], config.cameras["line-2"]
     assert (first.username, first.password, first.frame_rate, first.enabled) == ("viewer", "hunter22", 10.0, True)
-    assert [config.server_of(name) for name in config.cameras] == ["default", "office"]
+    assert [config.servers_of(name) for name in config.cameras] == [("default",), ("office",)]
     assert [config.project_of(name) for name in config.cameras] == ["line-1", "second"]
     assert [config.inspection_of(name).detector.kind for name in config.cameras] == ["haar", "hog"]
     assert config.inspection.defect_labels == ("scratch", "no-hole")
@@ -120,8 +123,58 @@ def test_a_variable_is_named_after_its_key(name, text, look):
 
 
 def test_every_variable_is_of_one_key_and_none_of_them_is_a_secret():
-    assert "IRIS_DELIVERY__ATTEMPTS_MAX" in variables()
-    assert not [name for name in variables() if "PASSWORD" in name or "NAME" in name.split("__")]
+    given = Given()
+    given.tree = {"servers": {"plant": {}}, "cameras": {"line-1": {}}}
+    found = variables(given)
+    assert {"IRIS_DELIVERY__ATTEMPTS_MAX", "IRIS_SERVERS__PLANT__PORT", "IRIS_CAMERAS__LINE_1__SOURCE"} <= found.keys()
+    assert all(len(keys) == 1 for keys in found.values())
+    assert not [name for name in found if "PASSWORD" in name or "PRIVATE_KEY" in name or "NAME" in name.split("__")]
+
+
+NAMED = """
+[cameras.line-1]
+[servers.plant-2]
+host = "h"
+username = "u"
+conflict = "fail"
+[delivery.rules.tables]
+pattern = "*.csv"
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "look"),
+    [
+        ("IRIS_SERVERS__PLANT_2__CONFLICT", "keep", lambda config: config.servers["plant-2"].conflict == "keep"),
+        ("IRIS_SERVERS__PLANT_2__MARKER", ".done", lambda config: config.servers["plant-2"].marker == ".done"),
+        ("IRIS_SERVERS__PLANT_2__ATTEMPTS_MAX", "3", lambda config: config.servers["plant-2"].attempts_max == 3),
+        (
+            "IRIS_SERVERS__PLANT_2__WINDOWS",
+            "Mon,Wed 22:00-06:00; Sat",
+            lambda config: config.servers["plant-2"].windows == ("Mon,Wed 22:00-06:00", "Sat"),
+        ),
+        ("IRIS_CAMERAS__LINE_1__PROJECT", "hall", lambda config: config.project_of("line-1") == "hall"),
+        ("IRIS_CAMERAS__LINE_1__SERVER", "plant-2", lambda config: config.servers_of("line-1") == ("plant-2",)),
+        ("IRIS_DELIVERY__RULES__TABLES__PRIORITY", "-3", lambda config: config.delivery.rules["tables"].priority == -3),
+        ("IRIS_DELIVERY__NEW_SHARE", "0.5", lambda config: config.delivery.new_share == 0.5),
+        ("IRIS_OUTBOX__WHEN_FULL", "drop_oldest", lambda config: config.outbox.limits.when_full == "drop_oldest"),
+        ("IRIS_OUTBOX__BYTES_MAX", "5000", lambda config: config.outbox.limits.bytes_max == 5000),
+    ],
+)
+def test_a_variable_may_be_of_a_camera_a_server_or_a_rule_that_the_file_names(written, name, text, look):
+    assert look(read(written(NAMED), {name: text}))
+
+
+def test_the_variable_of_one_camera_stands_over_that_of_all(written):
+    config = read(written(NAMED + "[cameras.b]\n"), {"IRIS_PROJECT": "all", "IRIS_CAMERAS__B__PROJECT": "own"})
+    assert [config.project_of(name) for name in ("line-1", "b")] == ["all", "own"]
+
+
+def test_a_server_that_a_variable_gives_may_have_more_variables(tmp_path):
+    file = tmp_path / "server.json"
+    file.write_text('{"host": "h", "username": "u"}')
+    config = read(None, {"IRIS_SERVER": str(file), "IRIS_SERVERS__DEFAULT__BANDWIDTH_BYTES_PER_S": "1e6"})
+    assert config.servers["default"].info()["bandwidth_bytes_per_s"] == 1e6
 
 
 def test_the_project_variable_is_for_every_camera(written):
@@ -137,7 +190,7 @@ def test_a_server_file_becomes_the_server_called_default(written, tmp_path):
         info = config.servers["default"].info()
         assert (info["host"], info["username"], info["password"]) == ("h", "u", "hunter22")
         assert "host_key" not in info
-        assert [config.server_of(name) for name in config.cameras] == ["default", "plant"]
+        assert [config.servers_of(name) for name in config.cameras] == [("default",), ("plant",)]
 
 
 def test_the_source_flag_changes_the_one_camera_and_forgets_the_old_ones_login(written):
@@ -185,9 +238,12 @@ folder = "~/outbox"
 host = "h"
 username = "u"
 private_key = "key"
+[delivery.rules.mine]
+move_to = "sent"
 """),
         {},
     )
+    assert config.delivery.rules["mine"].move_to == str(tmp_path / "sent")
     assert config.cameras["a"].path == tmp_path / "belt.mp4"
     assert config.cameras["b"].source == "dir:/pictures"
     assert config.inspection_of("b").detector.model == tmp_path / "models/own.onnx"
@@ -231,8 +287,65 @@ def test_the_settings_file_is_the_named_one_else_the_variables_else_the_one_here
 
 
 def test_a_config_made_in_code_needs_nothing_and_is_checked_as_well():
-    assert Config().server_of("line-1") is None
+    assert Config().servers_of("line-1") == ()
     with pytest.raises(ValueError, match=r"cameras.a.server is \"plant\": there is no \[servers"):
         Config(cameras={"a": CameraSettings(server="plant")})
     with pytest.raises(ValueError, match="cannot be part of a file name"):
         Config(cameras={"a/b": CameraSettings()})
+
+
+def test_a_camera_may_have_several_servers(written):
+    servers = "".join(f'[servers.{name}]\nhost = "{name}"\nusername = "u"\n' for name in "abc")
+    config = read(written(servers + '[cameras.one]\nserver = "b"\n[cameras.both]\nserver = ["c", "a"]\n'), {})
+    assert config.servers_of("one") == ("b",)
+    assert config.servers_of("both") == ("c", "a")
+    assert Config(cameras={"x": CameraSettings(server=("a",))}, servers=config.servers).servers_of("x") == ("a",)
+    assert read(written(servers + "[cameras.one]\n"), {"IRIS_CAMERAS__ONE__SERVER": "a, b"}).servers_of("one") == (
+        "a",
+        "b",
+    )
+
+
+def test_rules_are_kept_in_the_order_of_the_file_and_evidence_goes_first_after_them(written):
+    text = "[delivery.rules.zebra]\nfolder_type = 'model'\npriority = -1\n[delivery.rules.ant]\nttl_s = 60\n"
+    rules = read(written(text), {}).delivery.rules
+    assert list(rules) == ["zebra", "ant", "evidence-first"]
+    assert (rules["zebra"].priority, rules["ant"].ttl_s) == (-1, 60.0)
+    assert rules["evidence-first"] == Rule(folder_type="evidence", priority=5)
+
+
+def test_a_rule_of_the_built_in_ones_name_takes_its_place(written):
+    text = "[delivery.rules.evidence-first]\nfolder_type = 'evidence'\npriority = -5\n[delivery.rules.b]\n"
+    rules = read(written(text), {}).delivery.rules
+    assert list(rules) == ["evidence-first", "b"]
+    assert rules["evidence-first"].priority == -5
+
+
+def test_a_server_takes_all_that_the_library_takes_with_its_defaults_and_its_words():
+    own = {found.name: found for found in dataclasses.fields(ServerSettings)}
+    for found in dataclasses.fields(Server):
+        assert own[found.name].type == found.type
+        assert own[found.name].default == found.default
+        assert not found.metadata or own[found.name].metadata == found.metadata
+
+
+def test_how_a_server_is_treated_is_handed_on(written):
+    text = """[servers.plant]
+host = "h"
+username = "u"
+marker = ".sha256"
+windows = ["22:00-06:00", "Sat,Sun"]
+health_interval_s = 0
+health_round_trip = true
+retry_base_s = 1
+"""
+    server, _ = parse_server(read(written(text), {}).servers["plant"].info())
+    assert (server.marker, server.windows) == (".sha256", ("22:00-06:00", "Sat,Sun"))
+    assert (server.health_interval_s, server.health_round_trip, server.retry_base_s) == (0.0, True, 1.0)
+    assert (server.conflict, server.attempts_max) == ("rename", None)
+
+
+def test_the_outbox_s_limits_are_handed_on(written):
+    limits = read(written("[outbox]\nbytes_max = 10_000\ndisk_reserve_bytes = 0\n"), {}).outbox.limits
+    assert limits == Limits(10_000, 0, "reject")
+    assert Config().outbox.limits.disk_reserve_bytes < Config().records.disk_reserve_bytes

@@ -38,6 +38,42 @@ keep_bytes_max = 2_000_000_000
     assert "hunter2" not in said
 
 
+def test_how_files_are_delivered_is_said(reading_of):
+    text = (
+        server(conflict="keep", marker=".sha256")
+        + """bandwidth_bytes_per_s = 1_500_000
+windows = ["Mon-Fri 18:00-06:00", "Sat,Sun"]
+health_interval_s = 0
+[servers.office]
+host = "office"
+username = "u"
+[cameras.a]
+server = ["plant", "office"]
+[delivery.rules.tables]
+pattern = "*.csv"
+batch = "zip"
+batch_wait_s = 30
+[outbox]
+bytes_max = 20_000_000_000
+when_full = "drop_lowest"
+"""
+    )
+    said = "\n".join(summary(reading_of(text).config))
+    for words in (
+        "Its records go to plant and to office as project a.",
+        (
+            "its host key is pinned; a file whose name is taken there is not sent; each file is followed by its "
+            ".sha256; at most 1.5 MB a second; only Mon-Fri 18:00-06:00 and Sat,Sun, local time; its health is not "
+            "looked at."
+        ),
+        "Server office: u@office:22, logging in with nothing, into .; ~/.ssh/known_hosts has to know it.",
+        "Rule tables: files of pattern *.csv: batch zip, batch_wait_s 30.",
+        "Rule evidence-first: files of folder_type evidence: priority 5.",
+        "room for 100000 files and 20 GB, 50 MB of its disk left free; what is new drops what waits with the lowest",
+    ):
+        assert words in said
+
+
 def test_a_detector_whose_word_is_never_a_defect_is_said(reading_of):
     film = '[cameras.a]\nsource = "file:/films/bikes.mp4"\n[inspection.detector]\nkind = "haar"\n'
     said = "\n".join(summary(reading_of(film).config))

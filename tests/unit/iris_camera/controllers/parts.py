@@ -77,6 +77,12 @@ class AlwaysDefect:
         return Verdict("defect", 0.8)
 
 
+def each_by_itself(uploader, requests):
+    """The answers of one that takes single files."""
+    keys = ("sftp_server_info", "file_path", "project_settings", "folder_type", "take")
+    return [uploader.queue_upload(**{key: getattr(request, key) for key in keys}) for request in requests]
+
+
 class AcceptingUploader:
     """Takes every file over, as the outbox does, and keeps what was in it."""
 
@@ -88,6 +94,9 @@ class AcceptingUploader:
         self.queued.append((folder_type, file_path.name, rows))
         file_path.unlink()
         return True
+
+    def queue_uploads(self, requests):
+        return each_by_itself(self, requests)
 
     def owed_names(self):
         return frozenset()

@@ -22,6 +22,7 @@ from iris_camera.records.recorder import Recorder
 from iris_camera.records.rotation import RotationLimits
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_communication.errors import NotStarted, ServerNotConfigured
+from tests.unit.iris_camera.controllers.parts import each_by_itself
 
 RUN = "9f3c01ab"
 EARLIER = "0000000a"
@@ -37,6 +38,7 @@ class ScriptedUploader:
     def __init__(self, *answers):
         self.answers = list(answers)
         self.offered = []
+        self.together = []  # how many were offered in one call, of those that were more than one
         self.news = threading.Condition()
 
     def queue_upload(self, **request):
@@ -49,6 +51,10 @@ class ScriptedUploader:
         if answer:
             request["file_path"].unlink()
         return answer
+
+    def queue_uploads(self, requests):
+        self.together.append(len(requests))
+        return each_by_itself(self, requests)
 
     def wait_offered(self, count):
         with self.news:
@@ -256,6 +262,63 @@ def test_at_the_end_everything_is_offered_once_more_without_a_pause(make, tmp_pa
     ended(handing_over)
     assert ready(tmp_path) == []
     assert len(uploader.offered) == 4
+
+
+def test_a_backlog_is_offered_some_files_at_a_time_in_order(make, tmp_path):
+    uploader = HangingUploader()
+    handing_over = make(uploader)
+    handing_over.start()
+    files = [finished(tmp_path) for _ in range(40)]
+    handing_over.add(files[0])
+    assert uploader.hangs.wait(LONG_S)
+    for csv in files[1:]:
+        handing_over.add(csv)
+    uploader.let.set()
+    ended(handing_over)
+    assert uploader.names == [csv.path.name for csv in files]
+    assert uploader.together == [2, 4, 8, 16, 9]
+    assert handing_over.counts().waiting == 0
+
+
+def test_of_files_offered_together_only_those_that_were_refused_are_offered_again(make, tmp_path):
+    uploader = HangingUploader()
+    uploader.answers = [True, True, False, True]
+    handing_over = make(uploader, machine=Machine(LeapingClock()))
+    handing_over.start()
+    files = [finished(tmp_path) for _ in range(4)]
+    handing_over.add(files[0])
+    assert uploader.hangs.wait(LONG_S)
+    for csv in files[1:]:
+        handing_over.add(csv)
+    uploader.let.set()
+    ended(handing_over)
+    assert uploader.names == [files[number].path.name for number in (0, 1, 2, 2, 3)]
+    assert ready(tmp_path) == []
+
+
+class RefusingTogether(HangingUploader):
+    """What is offered together is refused with an error, as for a server that nobody knows."""
+
+    def queue_uploads(self, requests):
+        self.together.append(len(requests))
+        raise ServerNotConfigured("no server is configured under the name 'plant'; known: none yet")
+
+
+def test_files_that_are_refused_with_an_error_together_all_stay(make, tmp_path, caplog):
+    uploader = RefusingTogether()
+    handing_over = make(uploader, machine=Machine(standing_clock))
+    handing_over.start()
+    files = [finished(tmp_path) for _ in range(4)]
+    handing_over.add(files[0])
+    assert uploader.hangs.wait(LONG_S)
+    for csv in files[1:]:
+        handing_over.add(csv)
+    uploader.let.set()
+    ended(handing_over)
+    assert uploader.together == [2, 2]
+    assert uploader.names == [csv.path.name for csv in files[:2]], "after a refusal one by itself is offered"
+    assert ready(tmp_path) == sorted(csv.path.name for csv in files[2:])
+    assert "no server is configured" in caplog.text
 
 
 # Inspection never waits.

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from iris_camera.controllers.waiting_files import PAUSE_MAX_S, WaitingFiles
+from iris_camera.controllers.waiting_files import PAUSE_MAX_S, TOGETHER_MAX, WaitingFiles
 from iris_camera.records.csv_file import FinishedCsv
 from iris_camera.records.evidence import FinishedPicture
 
@@ -25,15 +25,15 @@ def waiting():
 
 def taken(waiting):
     names = []
-    while (first := waiting.first()) is not None:
-        names.append(first.path.stem)
-        waiting.accepted()
+    while first := waiting.first():
+        names += [finished.path.stem for finished in first]
+        waiting.accepted(first)
     return names
 
 
 def test_nothing_waits_at_first(waiting):
     assert len(waiting) == 0
-    assert waiting.first() is None
+    assert waiting.first() == []
     assert waiting.pause_s(0.0) is None
 
 
@@ -59,7 +59,7 @@ def test_a_refused_file_stays_at_the_head_and_waits(waiting):
     waiting.add(record("a"))
     waiting.add(record("b"))
     waiting.refused(100.0)
-    assert waiting.first().path.stem == "a"
+    assert [finished.path.stem for finished in waiting.first()] == ["a"]
     assert waiting.pause_s(100.25) == 0.75
     assert waiting.pause_s(101.0) == 0.0
 
@@ -73,7 +73,27 @@ def test_pauses_between_refusals_grow_up_to_a_limit_and_are_forgotten_after_a_su
         pauses.append(waiting.pause_s(0.0))
     assert all(later >= sooner for sooner, later in itertools.pairwise(pauses))
     assert (pauses[0], pauses[-1]) == (1.0, PAUSE_MAX_S)
-    waiting.accepted()
+    waiting.accepted(waiting.first())
     assert waiting.pause_s(0.0) == 0.0
     waiting.refused(0.0)
     assert waiting.pause_s(0.0) == 1.0
+
+
+def test_the_more_are_taken_the_more_are_offered_together_and_one_after_a_refusal(waiting):
+    for number in range(1000):
+        waiting.add(record(str(number)))
+    sizes = []
+    for _ in range(9):
+        sizes.append(len(waiting.first()))
+        waiting.accepted(waiting.first())
+    assert sizes == [1, 2, 4, 8, 16, 32, 64, 64, 64]
+    assert sizes[-1] == TOGETHER_MAX
+    waiting.refused(0.0)
+    assert len(waiting.first()) == 1
+
+
+def test_those_that_were_taken_leave_and_the_others_keep_their_order(waiting):
+    for file in (record("a"), picture("p"), record("b"), picture("q")):
+        waiting.add(file)
+    waiting.accepted([picture("q"), record("a")])
+    assert taken(waiting) == ["p", "b"]

@@ -6,6 +6,7 @@ import pytest
 
 from iris_camera.demo.audit import Audit
 from iris_camera.records.csv_file import FinishedCsv
+from tests.unit.iris_communication.made_batches import batch
 
 
 @pytest.fixture
@@ -49,3 +50,33 @@ def test_a_file_nobody_wrote_is_partial(audit, tmp_path):
 def test_a_hidden_temp_file_is_not_visible(audit, tmp_path):
     received(tmp_path, ".iris-0123456789abcdef", b"half")
     assert audit.finish() == (0, 0, 0)
+
+
+RECORDS = [("a.csv", b"a,b\n1,2\n"), ("b.csv", b"a,b\n3,4\n")]
+
+
+def archive(folder, files=RECORDS):
+    (folder / "received" / "line-1").mkdir(parents=True)
+    return batch(folder, files, "zip").rename(folder / "received" / "line-1" / "batch.zip")
+
+
+def test_each_file_of_an_archive_counts_as_delivered(audit, tmp_path):
+    for name, content in RECORDS:
+        written(audit, tmp_path, name, content)
+    archive(tmp_path)
+    assert audit.finish() == (2, 0, 0)
+
+
+def test_a_part_of_an_archive_is_partial_and_its_files_are_lost(audit, tmp_path):
+    for name, content in RECORDS:
+        written(audit, tmp_path, name, content)
+    whole = archive(tmp_path)
+    whole.write_bytes(whole.read_bytes()[:-40])
+    assert audit.finish() == (0, 2, 1)
+
+
+def test_an_archive_with_a_file_of_other_bytes_is_partial(audit, tmp_path):
+    for name, _ in RECORDS:
+        written(audit, tmp_path, name)
+    archive(tmp_path)
+    assert audit.finish() == (0, 2, 1)

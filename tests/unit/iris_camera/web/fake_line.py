@@ -75,7 +75,7 @@ class FakeUploader:
         self.dead = []
         self.link("up", since_s=NOW_S - 60)
 
-    def link(self, link, *, since_s, reason=None, hint=None, waiting=0, retry_in_s=None):
+    def link(self, link, *, since_s, reason=None, hint=None, waiting=0, retry_in_s=None, held_back=None, health=None):
         self.servers[SERVER] = {
             "link": link,
             "since_s": since_s,
@@ -84,6 +84,8 @@ class FakeUploader:
             "waiting": waiting,
             "in_flight": 0,
             "retry_in_s": retry_in_s,
+            "held_back": held_back,
+            "health": health,
         }
 
     def get_stats(self):

@@ -1,0 +1,73 @@
+"""What the ledger tells of a run, from lines that are easy to count."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from iris_camera.demo.deliveries import Deliveries, Outage, told_by
+
+RECORDS = Path("/work/records")
+OUTAGE = Outage(100.0, 200.0)
+
+
+def line(name, accepted_s=150.0, delivered_s=210.0, *, attempts=0, batch=None, folder=RECORDS / "line-1" / "ready"):
+    def at(time_s):
+        return datetime.fromtimestamp(time_s, UTC).isoformat().replace("+00:00", "Z")
+
+    return {
+        "source": str(folder / name),
+        "accepted": at(accepted_s),
+        "delivered": at(delivered_s),
+        "attempts": attempts,
+        "batch": batch,
+    }
+
+
+def order(*names):
+    return told_by([line(name) for name in names], RECORDS, [OUTAGE]).backlog_evidence_first
+
+
+def test_evidence_that_all_came_first_is_the_whole_share():
+    assert order("1.jpg", "2.jpg", "a.csv", "b.csv") == 1.0
+
+
+def test_evidence_that_came_last_is_no_share():
+    assert order("a.csv", "1.jpg", "2.jpg") == 0.0
+
+
+def test_of_a_mixed_order_the_pairs_are_counted():
+    assert order("1.jpg", "a.csv", "2.jpg", "b.csv") == 0.75
+
+
+def test_without_both_kinds_there_is_no_order():
+    assert order("1.jpg", "2.jpg") is None
+    assert order("a.csv") is None
+    assert order() is None
+
+
+def test_only_what_was_accepted_in_an_outage_and_arrived_after_it_is_its_backlog():
+    before, within, after = line("1.jpg", 99.0), line("2.jpg", 150.0, 199.0), line("3.jpg", 201.0)
+    told = told_by([before, within, after, line("4.jpg"), line("a.csv")], RECORDS, [OUTAGE])
+    assert (told.backlog_evidence, told.backlog_csv, told.backlog_evidence_first) == (1, 1, 1.0)
+
+
+def test_each_outage_has_a_backlog_of_its_own():
+    lines = [line("a.csv"), line("1.jpg", 350.0, 410.0), line("b.csv", 350.0, 411.0)]
+    told = told_by(lines, RECORDS, [OUTAGE, Outage(300.0, 400.0)])
+    assert (told.backlog_evidence, told.backlog_csv, told.backlog_evidence_first) == (1, 2, 1.0)
+
+
+def test_attempts_and_archives_are_counted():
+    lines = [
+        line("1.jpg", attempts=2),
+        line("a.csv", batch="x-2"),
+        line("b.csv", batch="x-2"),
+        line("c.csv", attempts=1),
+    ]
+    told = told_by(lines, RECORDS, [])
+    assert (told.attempts_repeated, told.archives, told.files_in_archives) == (3, 1, 2)
+
+
+def test_what_other_runs_left_in_the_ledger_is_theirs():
+    assert told_by([line("1.jpg", attempts=5, folder=Path("/old/records"))], RECORDS, [OUTAGE]) == Deliveries(
+        0, 0, 0, 0, 0, None
+    )
