@@ -2,7 +2,8 @@
 
 Safety, after every commit and every request of a server:
 - each accepted id is in exactly one state; none is ever unknown again, and what is delivered stays delivered
-- the numbers agree: queued = uploaded + dead + waiting + in flight, and with the store's own tally
+- the numbers agree: queued = uploaded + given up + waiting + in flight, and with the store's own tally
+- only what was dropped, cancelled or given a time to live ever ends without being delivered
 - the ledger is one chain that only grows, a line for a delivered id
 - a visible name holds, whole, what was offered for it; what is delivered has been visible with those very bytes
 - an archive holds, whole, what was offered for the folder it lies in
@@ -16,6 +17,8 @@ from iris_communication.outbox import ledger
 from iris_communication.sftp.upload import Upload
 from iris_communication.unpack import ArchiveBroken, verify
 
+ENDED = {"dropped", "expired", "cancelled"}
+
 
 class Audit:
     def __init__(self, story, folder):
@@ -23,6 +26,8 @@ class Audit:
         self.archives = 0  # that arrived
         self._folder = folder  # a place of its own
         self.accepted = {}  # id -> (server key, remote path, sha256)
+        self.may_end = set()  # ids that may be given up: somebody said so, or their time was limited
+        self._ended_before = 0  # by processes before this one
         self.spoiled = set()  # ids whose bytes somebody changed later
         self.offered = {}  # (server key, path) -> sha256 of what may appear there
         self.seen = {}  # (server key, path) -> sha256 of what was visible there
@@ -66,6 +71,10 @@ class Audit:
                 self.fail(f"{path!r} on {server_key} holds {member.name!r}, which nobody offered for that folder")
             self.seen.setdefault((server_key, name), set()).add(member.sha256)
 
+    def begin(self, keeper):
+        """A process starts: its own statistics begin anew."""
+        self._ended_before = _ended(keeper.store.tally())
+
     def look(self, keeper):
         """After a step of the keeper."""
         stats = keeper.view.stats
@@ -75,14 +84,18 @@ class Audit:
             return  # the store is to be opened anew; it is looked at then
         self._look_at_ledger(list(keeper.store.ledger()))
         tally = keeper.store.tally()
-        if (tally.waiting + tally.in_flight, tally.dead) != (stats.queue_size, stats.total_failed):
+        given_up = tally.dead + _ended(tally) - self._ended_before
+        if (tally.waiting + tally.in_flight, given_up) != (stats.queue_size, stats.total_failed):
             self.fail(f"the store has {tally}, the picture {stats}")
         if tally.delivered != len(self._lines):
             self.fail(f"{tally.delivered} delivered, but {len(self._lines)} lines in the ledger")
         states = self.states(keeper.store)
         for item_id in self.accepted.keys() - states.keys():
             self.fail(f"{item_id} was accepted and is lost")
-        if len(states) != sum(tally):
+        ended = {item_id for item_id, state in states.items() if state in ENDED}
+        for item_id in ended - self.may_end:
+            self.fail(f"{item_id} was given up, and nobody said so")
+        if len(states) - len(ended) != sum(tally) - _ended(tally):
             self.fail(f"{len(states)} ids in the store, {sum(tally)} counted")
 
     def states(self, store):
@@ -90,7 +103,9 @@ class Audit:
         owed = {item.id: item.state.value for item in (*store.unfinished(), *store.dead(1_000_000))}
         for item_id in owed.keys() & self._delivered.keys():
             self.fail(f"{item_id} is delivered and owed at once")
-        return owed | dict.fromkeys(self._delivered, "delivered")
+        known = owed | dict.fromkeys(self._delivered, "delivered")
+        others = {item_id: store.state(item_id) for item_id in self.accepted.keys() - known.keys()}
+        return known | {item_id: state for item_id, state in others.items() if state in ENDED}
 
     def _look_at_ledger(self, lines):
         known = len(self._lines)
@@ -115,6 +130,10 @@ class Audit:
         paths = _paths(recorded["remote_path"], sha256)
         if not any(sha256 in self.seen.get((recorded["server"], path), ()) for path in paths):
             self.fail(f"{item_id} counts as delivered, but its bytes were never visible on {recorded['server']}")
+
+
+def _ended(tally):
+    return tally.dropped + tally.expired + tally.cancelled
 
 
 def _paths(remote_path, sha256):

@@ -18,8 +18,8 @@ from iris_communication.decisions.batch import lane_name
 from iris_communication.delivery.pool import SftpCarrier
 from iris_communication.delivery.worker import Drain, Worker
 from iris_communication.errors import IrisError
-from iris_communication.item import Take
-from iris_communication.outbox.messages import Accept
+from iris_communication.item import Event, Take
+from iris_communication.outbox.messages import Accept, Destination, Order
 from iris_communication.settings import DeliverySettings, Rule, Secret, Server
 from iris_communication.testing.memory_server import MemoryServer
 from iris_communication.testing.virtual_time import NothingWillHappen, run
@@ -32,6 +32,7 @@ DRAIN_S = 4 * 3600.0  # of virtual time, once everything is healed
 SECRET = Secret(password="open sesame")
 LINKED_BYTES = 1024 * 1024 + 1
 OUTBOX_MAX = 40
+FOR_GOOD = {"delivered", "dropped", "expired", "cancelled"}
 SETTINGS = DeliverySettings(
     rules={
         "zipped": Rule(folder_type="zipped", batch="zip", batch_files_max=6, batch_bytes_max=50_000, batch_wait_s=30.0),
@@ -108,6 +109,7 @@ class World:
         self.process = process
         self.gone.clear()
         self.note("started")
+        self.audit.begin(process.keeper)
         self.audit.look(process.keeper)
         return True
 
@@ -154,7 +156,14 @@ class World:
         remote_path = f"/in/line-{number % 3}/{name}.csv"
         self.audit.offer(server.key, remote_path, content)
         take = Take.MOVE if random.random() < 0.3 else Take.COPY
-        self.sources.append((path, server, remote_path, take, content))
+        wishes = {"priority": random.choice([0, 0, 0, 5, -3])}
+        if random.random() < 0.1:
+            wishes["ttl_s"] = random.choice([20.0, 1800.0])
+        if random.random() < 0.08:
+            (other,) = (each for each in self.servers if each != server)
+            self.audit.offer(other.key, remote_path, content)
+            wishes["also"] = (Destination(other, SECRET, remote_path),)
+        self.sources.append((path, server, remote_path, take, content, wishes))
 
     def offer_sources(self):
         left, self.sources = self.sources, []
@@ -166,29 +175,33 @@ class World:
         self.sources = left
 
     def offer(self, source):
-        path, server, remote_path, take, content = source
+        path, server, remote_path, take, content, wishes = source
         if not path.exists():
             return True  # taken over by an acceptance that a crash left unanswered
         folder_type = FOLDER_TYPES.get(remote_path.split("/")[2], "alone")
         rule = SETTINGS.rules.get(folder_type, Rule())
         batch = lane_name(rule.batch, remote_path)
-        accept = Accept(server, SECRET, str(path), remote_path, {}, folder_type, take, batch)
+        accept = Accept(server, SECRET, str(path), remote_path, {}, folder_type, take, batch, **wishes)
         try:
-            receipt = self.process.keeper.accept(accept)
+            receipts = self.process.keeper.accept_to_each(accept)
         except Killed as killed:
             self.kill(str(killed), power=self.random.random() < 0.3)
             return False
         except IrisError as error:
             self.note(f"{path.name} is refused: {error}")
             return False
-        self.note(f"{path.name} ({len(content)} bytes) is accepted for {server.key}{remote_path} as {receipt.id}")
-        self.receipts.append(receipt)
-        sha256 = self.audit.offer(server.key, remote_path, content)
-        self.audit.accepted[receipt.id] = (server.key, remote_path, sha256)
+        self.receipts += receipts
+        for receipt, destination in zip(receipts, accept.destinations, strict=True):
+            key = destination.server.key
+            self.note(f"{path.name} ({len(content)} bytes) is accepted for {key}{remote_path} as {receipt.id}")
+            sha256 = self.audit.offer(key, remote_path, content)
+            self.audit.accepted[receipt.id] = (key, remote_path, sha256)
+            if accept.ttl_s is not None:
+                self.audit.may_end.add(receipt.id)
         if len(content) == LINKED_BYTES and take is Take.COPY and self.random.random() < 0.5:
             self.note(f"somebody writes into {path.name} again")
             path.write_bytes(b"!" * len(content))
-            self.audit.spoiled.add(receipt.id)
+            self.audit.spoiled.update(receipt.id for receipt in receipts)
         return True
 
     async def produce(self, until_s):
@@ -223,6 +236,8 @@ class World:
                     self._orderly_stop,
                     self._clock_jump,
                     self._operator,
+                    self._operator_drops,
+                    self._pause,
                 ]
             )
             begin(random.choice(list(self.sites.values())))
@@ -322,20 +337,42 @@ class World:
         self.clock.jump_wall(seconds)
         self.note(f"the wall clock jumps {seconds:.0f} s")
 
+    def _operator_drops(self, site):
+        """Takes some of what was accepted back, whatever its state is by now."""
+        if self.process is None or not self.audit.accepted:
+            return
+        ids = self.random.sample(sorted(self.audit.accepted), min(3, len(self.audit.accepted)))
+        self.note(f"the operator drops {', '.join(ids)}")
+        self.audit.may_end.update(ids)
+        with self._orders():
+            self.process.keeper.order(Order(tuple(ids), self.random.choice([Event.DROP, Event.CANCEL])))
+
+    def _pause(self, site):
+        if self.process is None:
+            return
+        self.note(f"{site.key} is paused until the operator comes")
+        with self._orders():
+            self.process.keeper.pause(site.key, paused=True)
+
+    @contextlib.contextmanager
+    def _orders(self):
+        try:
+            yield
+        except Killed as killed:
+            self.kill(str(killed))
+        except IrisError as error:
+            self.note(f"refused: {error}")
+
     def _operator(self, site):
         """Passes the passwords again and lets the dead wait again."""
         if self.process is None:
             return
         self.note("the operator passes the passwords and retries the dead")
-        try:
+        with self._orders():
             for server in self.servers:
                 self.process.keeper.remember(server, SECRET, None)
                 self.process.keeper.pause(server.key, paused=False)
             self.process.keeper.retry_all()
-        except Killed as killed:
-            self.kill(str(killed))
-        except IrisError as error:
-            self.note(f"refused: {error}")
 
     # -- from the first file to the last
 
@@ -385,7 +422,7 @@ class World:
         return sorted(
             f"{item_id} {state}"
             for item_id, state in states.items()
-            if state != "delivered" and not (state == "dead" and item_id in self.excused())
+            if state not in FOR_GOOD and not (state == "dead" and item_id in self.excused())
         )
 
     def excused(self):
