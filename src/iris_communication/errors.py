@@ -108,7 +108,7 @@ class OutboxInUse(OutboxStorageError):
 
 class OutboxDamaged(OutboxStorageError):
     retry = Retry.AFTER_OPERATOR
-    default_hint = "keep the folder, restore the database from a backup, or move the folder away to begin a new one"
+    default_hint = "the next start of the uploader, or `iris outbox check --repair`, brings over what can be read and keeps the rest"
 
 
 # -- one item's ---------------------------------------------------------------------------------------------------
@@ -211,8 +211,8 @@ class HostKeyRejected(IrisError):
     scope = Scope.SERVER
     retry = Retry.AFTER_OPERATOR
     default_hint = (
-        "find out why the server shows another key; if that is right, pass its new host_key, or correct known_hosts and "
-        "resume the server (iris queue resume)"
+        "find out why the server shows another key; if that is right, pass its new host_key, or correct known_hosts "
+        "and resume the server (iris queue resume)"
     )
 
 
