@@ -3,7 +3,6 @@
 from tests.mutants.mutant import Mutant, tests_in
 
 OUTBOX = "unit/iris_communication/outbox"
-KEEPER = "iris_communication/outbox/keeper.py"
 RECORDER = "iris_communication/outbox/recorder.py"
 SERVERS = "iris_communication/outbox/servers.py"
 SPOOL = "iris_communication/outbox/spool.py"
@@ -49,8 +48,8 @@ ACCEPTING = (
     Mutant(
         "the spool's folder is synced after the row",
         RECORDER,
-        "                self._store.commit(group.changes)\n",
-        "                self._store.commit(group.changes)\n            if group.spooled:\n"
+        "                self._store.commit(changes)\n",
+        "                self._store.commit(changes)\n            if group.spooled:\n"
         "                self._spool.sync()\n",
         "As above, in the moment between; and a folder that cannot be synced refuses what is committed already.",
         tests_in(OUTBOX, "test_keeper.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer"),
@@ -74,9 +73,10 @@ ACCEPTING = (
     Mutant(
         "the caller is answered before the commit",
         RECORDER,
-        "            if group.changes:\n                self._store.commit(group.changes)\n",
-        "            if group.changes:\n                for done in group.done:\n                    done()\n"
-        "                self._store.commit(group.changes)\n",
+        "            if changes := group.changes:\n                self._store.commit(changes)\n",
+        "            if changes := group.changes:\n"
+        "                for done in group.done:\n                    done()\n"
+        "                self._store.commit(changes)\n",
         "The caller deletes a file that nothing on the disk knows of yet.",
         tests_in(
             OUTBOX,
@@ -87,10 +87,10 @@ ACCEPTING = (
     Mutant(
         "a moved source is unlinked before the commit",
         RECORDER,
-        "            if group.changes:\n                self._store.commit(group.changes)\n",
-        "            if group.changes:\n                for item in group.spooled:\n"
+        "            if changes := group.changes:\n                self._store.commit(changes)\n",
+        "            if changes := group.changes:\n                for item in group.spooled:\n"
         "                    if item.take is Take.MOVE:\n                        _unlink_source(item)\n"
-        "                self._store.commit(group.changes)\n",
+        "                self._store.commit(changes)\n",
         "A crash then leaves a spool file without a row, which is swept: both names of the file are gone.",
         tests_in(
             OUTBOX,
@@ -120,7 +120,7 @@ ACCEPTING = (
     ),
     Mutant(
         "a full disk is filled to its last byte",
-        KEEPER,
+        "iris_communication/outbox/acceptance.py",
         "        if not self._has_room():\n",
         "        if False:\n",
         "New files take the room that was given back for recording deliveries: nothing is ever freed again.",
@@ -159,8 +159,8 @@ ACCEPTING = (
     Mutant(
         "a damaged database is used",
         SQLITE,
-        '            if found != "ok":\n',
-        "            if False:\n",
+        '        if found != "ok":\n',
+        "        if False:\n",
         "Damage spreads through what could still have been read.",
         tests_in(OUTBOX, "test_sqlite.py::test_damage_where_nobody_looks_is_found_when_it_is_opened_and_left_alone"),
     ),

@@ -7,7 +7,7 @@ DELIVERY = "unit/iris_communication/delivery"
 OUTBOX = "unit/iris_communication/outbox"
 SFTP = "unit/iris_communication/sftp"
 ATTEMPT = "iris_communication/outbox/attempt.py"
-KEEPER = "iris_communication/outbox/keeper.py"
+DESK = "iris_communication/outbox/desk.py"
 LOOK = "iris_communication/sftp/look.py"
 PUBLISH = "iris_communication/sftp/publish.py"
 PUT = "iris_communication/sftp/put.py"
@@ -18,7 +18,7 @@ RECORDER = "iris_communication/outbox/recorder.py"
 DELIVERING = (
     Mutant(
         "the token is handed out before it is stored",
-        KEEPER,
+        DESK,
         "        group.then(lambda: claim.reply(claimed), lambda error: claim.reply([]))\n",
         "        claim.reply(claimed)\n",
         "After a crash nobody knows the temp name of what was being sent: it stays on the server, the file goes twice.",
@@ -263,18 +263,18 @@ DELIVERING = (
     ),
     Mutant(
         "the spool file goes before its delivery is recorded",
-        KEEPER,
-        "            group.head = line.hash\n",
-        "            group.head = line.hash\n            self._recorder.discard(item.id)\n",
+        DESK,
+        "            group.head = change.line.hash\n",
+        "            group.head = change.line.hash\n            self._recorder.discard(item.id)\n",
         "A disk that refuses the commit leaves an item that waits, without its bytes.",
         tests_in(OUTBOX, "test_keeper.py::test_a_delivery_is_row_and_ledger_line_in_one_commit_then_unlink"),
     ),
     Mutant(
         "the ledger line is in another commit than the row",
         "iris_communication/outbox/sqlite.py",
-        '                        db.execute(QUERIES["delete_item"], (change.item.sequence,))\n',
-        '                        db.execute(QUERIES["delete_item"], (change.item.sequence,))\n'
-        '                        db.execute("COMMIT")\n                        db.execute("BEGIN IMMEDIATE")\n',
+        '            db.execute(QUERIES["insert_line"], (change.item.id, change.line.text, change.line.hash))\n',
+        '            db.execute("COMMIT")\n            db.execute("BEGIN IMMEDIATE")\n'
+        '            db.execute(QUERIES["insert_line"], (change.item.id, change.line.text, change.line.hash))\n',
         "A crash between the two leaves a file of which nothing says whether it was ever accepted.",
         tests_in(OUTBOX, "test_sqlite.py::test_a_delivery_that_is_cut_off_anywhere_is_a_row_or_a_ledger_line"),
     ),

@@ -34,8 +34,8 @@ RECOVERING = (
     Mutant(
         "the spool files of dead items are swept",
         RECOVERY,
-        "        if store.state(item_id) != State.DEAD.value:\n",
-        "        if True:\n",
+        "        if store.state(item_id) == State.DEAD.value:\n",
+        "        if False:\n",
         "What was given up can never be sent again, whatever the operator mends.",
         tests_in(OUTBOX, "test_recovery.py::test_bytes_of_a_dead_item_are_kept_so_that_it_can_be_sent_again"),
     ),
@@ -86,7 +86,7 @@ RECOVERING = (
     Mutant(
         "a time of another boot is believed",
         "iris_communication/outbox/sqlite.py",
-        '            self._db.execute(QUERIES["forget_due_of_other_boots"], (boot_id, boot_id))\n',
+        '        self._db.execute(QUERIES["forget_due_of_other_boots"], (boot_id, boot_id))\n',
         "",
         "After a reboot a retry waits as long as the machine had been running before, perhaps for months.",
         tests_in(OUTBOX, "test_sqlite.py::test_after_a_reboot_a_retry_is_due_at_once"),
@@ -107,8 +107,8 @@ RECOVERING = (
     Mutant(
         "a record file that the outbox refuses is forgotten",
         "iris_camera/controllers/handing_over.py",
-        "        return accepted\n",
-        "        return True\n",
+        "        return gone + accepted\n",
+        "        return gone + there\n",
         "With a full outbox, finished files stay behind until the program is started again, and nobody is told.",
         tests_in(
             "unit/iris_camera/controllers",

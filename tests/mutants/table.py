@@ -1,7 +1,8 @@
 """All mutants, in the order a file takes."""
 
 from tests.mutants.accepting import ACCEPTING
+from tests.mutants.deciding import DECIDING
 from tests.mutants.delivering import DELIVERING
 from tests.mutants.recovering import RECOVERING
 
-MUTANTS = (*ACCEPTING, *DELIVERING, *RECOVERING)
+MUTANTS = (*ACCEPTING, *DELIVERING, *RECOVERING, *DECIDING)
