@@ -154,12 +154,17 @@ class Audit:
 
     def ledger(self) -> Iterator[dict[str, Any]]:
         """Each delivery in its order, by COLUMNS; the chain is not looked at."""
+        for told in self.deliveries():
+            yield {column: told.get(column) for column in COLUMNS}
+
+    def deliveries(self) -> Iterator[dict[str, Any]]:
+        """The same with everything that the lines say."""
         for row in self._rows():
             try:
                 told = json.loads(row.text)
                 told |= {"delivery": row.sequence, "hash": row.hash}
                 told |= {word: _utc(told.get(f"{word}_s")) for word in ("accepted", "durable", "delivered")}
-                yield {column: told.get(column) for column in COLUMNS}
+                yield told
             except (ValueError, TypeError, KeyError, OverflowError, OSError) as error:
                 what = f"line {row.sequence} of the ledger ({row.id}) cannot be read: {type(error).__name__}"
                 raise OutboxDamaged(what) from error

@@ -240,6 +240,20 @@ class ProtocolViolation(IrisError):
     default_hint = "the other side does not speak SFTP version 3 as agreed: check that the port is an SFTP server's"
 
 
+class SshProgramMissing(IrisError):
+    """This machine lacks the program that was chosen to carry the bytes."""
+
+    scope = Scope.SERVER
+    default_hint = 'install OpenSSH\'s client (Debian: openssh-client), or set transport = "asyncssh"'
+
+
+class SshProgramUnusable(IrisError):
+    """The `ssh` program is there and does not begin: it is too old, or its configuration is wrong."""
+
+    scope = Scope.SERVER
+    default_hint = 'correct what ssh complains of (it has to be OpenSSH 8.5 or later), or set transport = "asyncssh"'
+
+
 # -- the link's ---------------------------------------------------------------------------------------------------
 
 
@@ -262,6 +276,12 @@ class LinkTimeout(LinkError):
 
 class LinkLost(LinkError):
     """The connection ended while work was under way."""
+
+
+class JumpHostFailed(LinkError):
+    """The server was not reached, because what ssh_config puts on the way to it (ProxyJump, ProxyCommand) failed."""
+
+    default_hint = "check the jump host or proxy that ssh_config names for this server; delivery goes on by itself"
 
 
 class DeliveryStopped(LinkError):

@@ -115,6 +115,9 @@ def test_beside_an_uploader_that_delivers_it_always_balances(iris, outbox, serve
         "in_flight": 0,
         "delivered": FILES,
         "dead": 0,
+        "dropped": 0,
+        "expired": 0,
+        "cancelled": 0,
     }
 
 
@@ -241,6 +244,46 @@ def cut_short(outbox):
     os.truncate(outbox / "outbox.db", 5000)
 
 
+def test_a_repair_is_told_line_by_line_and_leaves_no_problem(iris, ended):
+    (ended / "spool" / "stray").write_bytes(b"somebody's")
+    with closing(sqlite3.connect(ended / "outbox.db")) as database, database:
+        database.execute("UPDATE tally SET count = 7 WHERE state = 'dead'")
+    *done, sums, summary = map(json.loads, iris.told("outbox", "check", "--repair", "--json").splitlines())
+    assert ["but the tally had 7" in done[0]["what"], "belonged to no item" in done[1]["what"]] == [True, True]
+    assert (sums, summary["problems"]) == ({"repaired": 2, "left_alone": 0}, 0)
+    assert iris.told("outbox", "check", "--repair").startswith("nothing to repair\nno problem")
+
+
+def test_a_repair_beside_an_uploader_is_refused_with_one_line_and_status_2(iris, outbox):
+    with running(outbox):
+        done = iris("outbox", "check", "--repair")
+    assert (done.returncode, done.stdout) == (2, b"")
+    assert "is in use by process" in done.stderr.decode()
+
+
+def test_a_repair_brings_a_damaged_database_over(iris, ended):
+    cut_short(ended)
+    told = iris.told("outbox", "check", "--repair")
+    assert "repaired: " in told
+    assert "brought over" in told
+    assert iris.told("queue", "balance").endswith("balances\n")
+
+
+def test_what_was_delivered_is_asked_for_at_the_server(iris, ended, received, server):
+    assert "there 3, gone (collected) 0, changed 0" in iris.told("ledger", "verify", "--remote", "--hash")
+    (one, other, _) = received.rglob("*.csv")
+    one.unlink()
+    assert "there 2, gone (collected) 1" in iris.told("ledger", "verify", "--remote")
+    other.write_bytes(b"other")
+    assert "changed: " in iris.told("ledger", "verify", "--remote", status=1)
+    *files, counts = map(json.loads, iris.told("ledger", "verify", "--remote", "--json", status=1).splitlines()[1:])
+    assert sorted(each["verdict"] for each in files) == ["changed", "gone", "there"]
+    assert counts == {"there": 1, "gone": 1, "changed": 1, "replaced": 0, "unknown": 0}
+    server.stop()
+    assert "refuses connections" in iris.told("ledger", "verify", "--remote", "--latest", "1", status=2)
+    assert "unknown 0" in iris.told("ledger", "verify", "--remote", "--since", "2999-01-01")
+
+
 @pytest.mark.parametrize(
     ("spoil", "verb", "says"),
     [
@@ -288,10 +331,11 @@ def test_no_verb_tells_a_secret(iris, outbox, tmp_path):
 SESSION = (
     "iris queue balance",
     "iris outbox check --hashes",
-    "iris ledger verify",
+    "iris ledger verify --remote --hash",
     "iris ledger export --json",
-    "rm outbox/spool/{owed}; chmod 644 outbox/secrets.json",
+    "rm outbox/spool/{owed}; chmod 644 outbox/secrets.json; touch outbox/spool/stray",
     "iris outbox check",
+    "iris outbox check --repair",
     "iris queue balance --json",
 )
 
@@ -311,6 +355,8 @@ def test_the_pages_terminal_session_is_what_the_commands_say(iris, outbox, serve
         if command.startswith("rm"):
             (outbox / "spool" / owed).unlink()
             (outbox / "secrets.json").chmod(0o644)
+            stray = outbox / "spool" / "stray"
+            stray.touch()
             continue
         done = iris(*command.split()[1:])
         lines += [*done.stdout.decode().splitlines(), f"[exit status {done.returncode}]"]

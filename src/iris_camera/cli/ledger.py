@@ -3,13 +3,15 @@
 import csv
 import io
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from itertools import chain, islice
 from typing import Annotated, Any
 
 import typer
 
-from iris_camera.cli.outbox import EXIT_WRONG, AsJson, OutboxFolder, json_text, looking, say
-from iris_communication.audit import COLUMNS
+from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxFolder, json_text, looking, say
+from iris_communication.audit import COLUMNS, Chain
+from iris_communication.remote_check import Looked, RemoteCheck, Verdict
 
 application = typer.Typer(help="The proof of what was delivered.", no_args_is_help=True)
 
@@ -38,22 +40,77 @@ def export(
 
 
 @application.command()
-def verify(outbox: OutboxFolder = None, json: AsJson = False) -> None:
-    """Whether a line of the ledger was changed, added or removed since it was written.
+def verify(
+    outbox: OutboxFolder = None,
+    remote: Annotated[
+        bool, typer.Option("--remote", help="Also ask the servers whether the files are still there.")
+    ] = False,
+    hashes: Annotated[bool, typer.Option("--hash", help="With --remote: read every file back.")] = False,
+    latest: Annotated[int | None, typer.Option(min=1, help="With --remote: only so many of the latest.")] = None,
+    since: Annotated[
+        datetime | None, typer.Option(metavar="DATE", help="With --remote: only those since then (UTC).")
+    ] = None,
+    json: AsJson = False,
+) -> None:
+    """Whether a line of the ledger was changed, added or removed since it was written, and with --remote, whether what
+    was delivered is still there: a file that is gone was collected.
 
-    Exit status 0 if it is whole, 1 if not, 2 if it cannot look.
+    Exit status 0 if it is whole and nothing was changed, 1 if not, 2 if it cannot look, also at one server only.
     """
     with looking("ledger verify", outbox) as audit:
         found = audit.verify()
-        broken = found.broken
         if json:
-            say(json_text({"lines": found.lines, "head": found.head, "broken": broken.what if broken else None}))
-        elif broken:
-            say(f"{broken.what}: {broken.hint}")
-            say(f"{found.lines} lines before that are whole, up to {found.head}")
+            say(json_text(_told(found)))
         else:
-            say(f"{found.lines} lines are whole, up to {found.head}")
-    raise typer.Exit(EXIT_WRONG if broken else 0)
+            _tell(found)
+        status = EXIT_WRONG if found.broken or found.lost else 0
+        if remote:
+            since_s = None if since is None else since.replace(tzinfo=since.tzinfo or UTC).timestamp()
+            looked = RemoteCheck(audit.folder).look(hashes=hashes, latest=latest, since_s=since_s)
+            status = status or _tell_remote(looked, json=json)
+    raise typer.Exit(status)
+
+
+def _told(found: Chain) -> dict[str, Any]:
+    broken = found.broken.what if found.broken else None
+    return {"lines": found.lines, "head": found.head, "broken": broken, "lost": [gap._asdict() for gap in found.lost]}
+
+
+def _tell(found: Chain) -> None:
+    for gap in found.lost:
+        say(f"{gap.lines} lines before line {gap.before} were lost with a damaged database, found {gap.found}")
+    if found.broken:
+        say(f"{found.broken.what}: {found.broken.hint}")
+        say(f"{found.lines} lines before that are whole, up to {found.head}")
+    else:
+        say(f"{found.lines} lines are whole, up to {found.head}")
+
+
+def _tell_remote(looked: Iterable[Looked], *, json: bool) -> int:
+    """A line for each file that is not as it was delivered, in JSON for every one; the exit status."""
+    counts = dict.fromkeys((verdict.value for verdict in Verdict), 0)
+    for each in looked:
+        counts[each.verdict.value] += 1
+        if json:
+            say(json_text(each._asdict() | {"verdict": each.verdict.value}))
+        elif each.verdict in (Verdict.CHANGED, Verdict.UNKNOWN):
+            why = f": {each.why}" if each.why else ""
+            say(f"{each.verdict.value}: {each.final_path!r} on {each.server} ({each.id}){why}")
+    say(json_text(counts) if json else _counted(counts))
+    if counts["changed"]:
+        return EXIT_WRONG
+    return EXIT_CANNOT_LOOK if counts["unknown"] else 0
+
+
+def _counted(counts: dict[str, int]) -> str:
+    words = {
+        "there": "there",
+        "gone": "gone (collected)",
+        "changed": "changed",
+        "replaced": "replaced by a later delivery",
+    }
+    told = ", ".join(f"{word} {counts[verdict]}" for verdict, word in words.items())
+    return f"{told}, unknown {counts['unknown']}"
 
 
 def _csv_line(values: Iterable[Any]) -> str:

@@ -11,6 +11,7 @@ import typer
 
 from iris_communication.audit import Audit
 from iris_communication.errors import IrisError
+from iris_communication.repair import Repair
 from iris_communication.sftp_uploader_thread import default_outbox_dir
 
 EXIT_WRONG = 1
@@ -34,15 +35,22 @@ def outbox() -> None:
 def check(
     outbox: OutboxFolder = None,
     hashes: Annotated[bool, typer.Option("--hashes", help="Read every file that is owed, and compare.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="First put right what can be, while no uploader runs on it.")
+    ] = False,
     json: AsJson = False,
 ) -> None:
-    """Whether everything that is owed lies there with its bytes, and nothing else does; reads only, beside an uploader
-    that runs as well.
+    """Whether everything that is owed lies there with its bytes, and nothing else does. Without --repair it reads only,
+    beside an uploader that runs as well.
 
-    A line for each problem, with what to do. Exit status 0 if there is none, 1 if there is, 2 if it cannot look.
+    A line for each problem, with what to do. With --repair first a line for each thing that was done; nothing is thrown
+    away: what cannot stay goes into the outbox's folder `quarantine`. Exit status 0 if there is no problem (any more),
+    1 if there is, 2 if it cannot look.
     """
     problems = 0
     with looking("outbox check", outbox) as audit:
+        if repair:
+            _repair(audit.folder, hashes=hashes, json=json)
         inspection = audit.inspection(hashes=hashes)
         for problems, problem in enumerate(inspection.problems(), 1):  # noqa: B007 - how many is told at the end
             say(json_text(problem._asdict()) if json else f"{problem.what}: {problem.hint}")
@@ -52,6 +60,21 @@ def check(
         else:
             say(_summary(looked_at, problems, hashes=hashes))
     raise typer.Exit(EXIT_WRONG if problems else 0)
+
+
+def _repair(folder: Path, *, hashes: bool, json: bool) -> None:
+    repaired = left = 0
+    for done in Repair(folder).actions(hashes=hashes):
+        repaired, left = repaired + done.repaired, left + (not done.repaired)
+        say(json_text(done._asdict()) if json else f"{'repaired' if done.repaired else 'left alone'}: {done.what}")
+    if json:
+        say(json_text({"repaired": repaired, "left_alone": left}))
+    else:
+        say(
+            f"repaired {repaired}" + (f", left alone {left}" if left else "")
+            if repaired or left
+            else "nothing to repair"
+        )
 
 
 def _summary(looked_at: dict[str, int], problems: int, *, hashes: bool) -> str:

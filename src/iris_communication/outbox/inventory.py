@@ -63,7 +63,7 @@ class Inventory:
 
     def _wrong_bytes(self, item_id: str, size_bytes: int, sha256: str) -> Problem | None:
         path = os.path.join(self._spool, item_id)
-        again = "queue the source again; the next start gives this one up"
+        again = "queue the source again; the next start, or --repair, gives this one up"
         try:
             facts = os.lstat(path)
             if not stat.S_ISREG(facts.st_mode):
@@ -102,9 +102,11 @@ class Inventory:
             if self._now_s - max(changed_s, _delivered_s(line)) < SETTLED_S:
                 self.unsettled += 1
             elif state is None:
-                yield Problem(f"{path!r} belongs to no item", "move it away; the next start removes it")
+                hint = "--repair puts it into the quarantine; the next start removes it"
+                yield Problem(f"{path!r} belongs to no item", hint)
             else:
-                yield Problem(f"{path!r} is delivered and lies there still", "nothing: the next start removes it")
+                hint = "nothing: the next start, or --repair, removes it"
+                yield Problem(f"{path!r} is delivered and lies there still", hint)
 
     def _state(self, item_id: str) -> tuple[str | None, str | None]:
         found = self._reader.read(lambda snapshot: snapshot.all("state", item_id))

@@ -288,7 +288,9 @@ class Keeper:
             raise
         except OutboxDamaged as damage:
             self._reserve.give_back()
+            log.error("%s; what can be read of it is brought over into a new one", damage)
             self.notice = salvage.begin(damage)
+            log.error("%s", self.notice)
         return opened()
 
     def _on_record(self, settle: Settle) -> None:

@@ -27,11 +27,12 @@ PLACES_MAX = 100  # of one account; a program may well make a folder a day
 class Servers:
     """One account is one key, whatever the folders on it: its places are kept apart, all else is the latest word."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, look_only: bool = False) -> None:
+        """`look_only`: for others than the owner; a file that cannot be read raises OutboxStorageError."""
         self._addresses_path = folder / "servers.json"
         self._secrets_path = folder / "secrets.json"
-        self._names, self._places = _read(self._addresses_path, _addresses) or ({}, {})
-        self._secrets = _read(self._secrets_path, _secrets) or {}
+        self._names, self._places = _read(self._addresses_path, _addresses, look_only=look_only) or ({}, {})
+        self._secrets = _read(self._secrets_path, _secrets, look_only=look_only) or {}
 
     def knows(self, server: Server, secret: Secret) -> bool:
         """Whether `remember` would change nothing."""
@@ -114,7 +115,7 @@ def _without_none(facts: dict[str, Any]) -> dict[str, Any]:
 Parsed = TypeVar("Parsed")
 
 
-def _read(path: Path, parse: Callable[[dict[str, Any]], Parsed]) -> Parsed | None:
+def _read(path: Path, parse: Callable[[dict[str, Any]], Parsed], *, look_only: bool) -> Parsed | None:
     """None where there is no file. An unreadable one is put aside: the items of its servers wait until those are
     passed once more."""
     try:
@@ -123,6 +124,9 @@ def _read(path: Path, parse: Callable[[dict[str, Any]], Parsed]) -> Parsed | Non
         return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         what = type(error).__name__
+        if look_only:
+            hint = "look as the user whose outbox it is; the uploader puts a damaged one aside at its next start"
+            raise OutboxStorageError(f"{path} cannot be read ({what})", hint=hint) from None
         log.error("%s cannot be read (%s); it is put aside, pass the servers' addresses and secrets again", path, what)
         with contextlib.suppress(OSError):
             path.replace(path.with_suffix(".damaged"))

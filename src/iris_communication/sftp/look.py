@@ -7,6 +7,7 @@ arrives twice is better than one that is lost.
 import hashlib
 import posixpath
 import stat
+from enum import Enum
 
 from iris_communication.errors import IrisError, RemoteDiskFull
 from iris_communication.sftp import wire
@@ -49,6 +50,30 @@ def holds(path: bytes, size_bytes: int, sha256: str) -> Talk:
     if not isinstance(found, wire.Attributes) or found.size_bytes != size_bytes or not _may_be_a_file(found):
         return False
     return not size_bytes or (yield from _sha256(path, size_bytes)) == sha256
+
+
+class Found(Enum):
+    THERE = "there"
+    GONE = "gone"
+    CHANGED = "changed"
+    UNKNOWN = "unknown"  # the server does not tell
+
+
+def compare(path: bytes, size_bytes: int, sha256: str | None) -> Talk:
+    """What has become of a file: (Found, the server's words where it does not tell). With `sha256` it is read back."""
+    (found,) = yield (wire.Stat(path),)
+    if isinstance(found, StatusError):
+        return (Found.GONE, "") if found.code == FX_NO_SUCH_FILE else (Found.UNKNOWN, str(found))
+    if not isinstance(found, wire.Attributes) or found.size_bytes is None:
+        return Found.UNKNOWN, "the server tells no size"
+    if found.size_bytes != size_bytes or not _may_be_a_file(found):
+        return Found.CHANGED, ""
+    if sha256 is None or not size_bytes:
+        return Found.THERE, ""
+    read = yield from _sha256(path, size_bytes)
+    if read is None:
+        return Found.UNKNOWN, "it cannot be read back"
+    return (Found.THERE if read == sha256 else Found.CHANGED), ""
 
 
 def discard(upload: Upload) -> Talk:

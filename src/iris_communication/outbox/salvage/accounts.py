@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 _OWED = ("waiting", "in_flight", "dead")
 _OVER = ("dropped", "expired", "cancelled")
-_TABLES = ("items", "ended", "ledger")  # each id in one of them
+_COUNTED = "SELECT count(*) FROM items UNION ALL SELECT count(*) FROM ended UNION ALL SELECT count(*) FROM ledger"
 _NAMED_BY_TIME = re.compile(r"([0-9a-f]{12})-")
 
 
@@ -54,7 +54,7 @@ def _fill(
     """The last number, and how many had no item."""
     known = sorted(set(_numbers(database)))
     (counted,) = database.execute("SELECT coalesce(max(last_sequence), 0) FROM counter").fetchone()
-    (held,) = database.execute(f"SELECT {' + '.join(f'(SELECT count(*) FROM {each})' for each in _TABLES)}").fetchone()
+    held = sum(count for (count,) in database.execute(_COUNTED))
     last, lost = max([counted, held, *known[-1:]]), 0
     waiting = deque(sorted(strays))  # ids are in order of acceptance as well
     for sequence in islice(_missing(known, last), last - held):

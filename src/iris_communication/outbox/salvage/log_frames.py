@@ -2,7 +2,8 @@
 
 It is read here, and not by SQLite alone, because SQLite takes the first frame that does not check for the end of the
 log: damage in it quietly takes back every commit behind, and nothing else tells. A log that is merely cut off, as by a
-killed process, is sound; a frame that is whole and does not check is not.
+killed process, is sound, and so is one whose last frames do not check and were never committed: SQLite writes over them
+while a transaction lasts. Where a commit stands at or behind the bad place, it is not.
 
 Source: "The Write-Ahead Log" in SQLite's description of its file format, sections 4.1 to 4.3.
 """
@@ -56,20 +57,27 @@ def _frames(file: BinaryIO, page_bytes: int, order: str, salts: bytes, sums: Sum
     pending: dict[int, int] = {}
     offset, size_bytes = HEADER_BYTES, FRAME_HEADER_BYTES + page_bytes
     while len(frame := file.read(size_bytes)) == size_bytes:
-        if frame[8:16] != salts:
-            # Of an earlier round, since a log is written over from its beginning; unless this round goes on behind.
-            behind = file.read(size_bytes)
-            return LogFrames(page_bytes, committed, is_sound=len(behind) < size_bytes or behind[8:16] != salts)
         number, pages_after_commit = struct.unpack_from(">II", frame)
-        sums = _sums(order, frame[FRAME_HEADER_BYTES:], _sums(order, frame[:8], sums))
-        if sums != struct.unpack_from(">II", frame, 16):
-            return LogFrames(page_bytes, committed, is_sound=False)
+        if frame[8:16] == salts:
+            sums = _sums(order, frame[FRAME_HEADER_BYTES:], _sums(order, frame[:8], sums))
+        # Other salts are of an earlier round: a log is written over from its beginning.
+        if frame[8:16] != salts or sums != struct.unpack_from(">II", frame, 16):
+            file.seek(offset)
+            return LogFrames(page_bytes, committed, is_sound=not _commits(file, size_bytes, salts))
         pending[number] = offset + FRAME_HEADER_BYTES
         if pages_after_commit:
             committed |= pending
             pending = {}
         offset += size_bytes
     return LogFrames(page_bytes, committed)
+
+
+def _commits(file: BinaryIO, size_bytes: int, salts: bytes) -> bool:
+    """Whether a commit of this round stands in what follows."""
+    while len(frame := file.read(size_bytes)) == size_bytes:
+        if frame[8:16] == salts and any(frame[4:8]):
+            return True
+    return False
 
 
 def _sums(order: str, data: bytes, before: Sums) -> Sums:

@@ -12,7 +12,7 @@ Order, each step harmless when it is repeated after a crash:
 What goes wrong. A disk without room for a second database: nothing is changed, and the start fails by name.
 """
 
-import json
+import contextlib
 import logging
 import os
 import sqlite3
@@ -54,12 +54,11 @@ class Salvage:
         try:
             for path in self._folder.glob(f"{_DECIDED}*.db"):
                 self._change_places(path)
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
             raise self._refused(error) from error
 
     def begin(self, damage: OutboxDamaged) -> str:
         """Bring over what can be read; what became of it, in a sentence. Not for a newer schema, which is whole."""
-        log.error("%s; what can be read of it is brought over into a new one", damage)
         mark = self._quarantine.free_mark(self._wall_s)
         building = self._folder / "salvaging.db"
         reason = f"its record was lost with the damaged database of {mark}; it may have been delivered"
@@ -75,7 +74,6 @@ class Salvage:
         except (OSError, sqlite3.Error) as error:
             building.unlink(missing_ok=True)
             raise self._refused(error) from error
-        log.error("%s", told)
         return told
 
     def doubt(self, *, ended_orderly: bool) -> str:
@@ -103,11 +101,8 @@ class Salvage:
 
     def _change_places(self, decided: Path) -> None:
         mark = decided.stem.removeprefix(_DECIDED)
-        note = json.loads((self._quarantine.folder / f"outbox-{mark}.json").read_text(encoding="ascii"))
-        for name in note["files"]:
-            path = self._folder / "spool" / name
-            if path.exists():
-                self._quarantine.move(path)
+        for name in _without_an_item(decided, held(self._folder)):
+            self._quarantine.move(self._folder / "spool" / name)
         for name, moved in ((LOG, f"outbox-{mark}.db-wal"), (DATABASE, f"outbox-{mark}.db")):
             if (self._folder / name).exists():
                 self._quarantine.move(self._folder / name, moved)
@@ -118,6 +113,13 @@ class Salvage:
     def _refused(self, error: Exception) -> OutboxStorageError:
         what = f"the damaged outbox {self._folder} cannot be brought over: {error}"
         return OutboxStorageError(what, hint="make room on its disk for a second database, then start again")
+
+
+def _without_an_item(database: Path, files: list[tuple[str, int]]) -> list[str]:
+    """Those of the spool's files that are neither owed nor delivered."""
+    with contextlib.closing(sqlite3.connect(database)) as opened:
+        known = {item_id for (item_id,) in opened.execute("SELECT id FROM items UNION SELECT id FROM ledger")}
+    return [name for name, _ in files if name not in known]
 
 
 def held(folder: Path) -> list[tuple[str, int]]:

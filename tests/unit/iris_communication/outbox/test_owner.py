@@ -46,6 +46,23 @@ def test_an_outbox_is_free_once_its_process_was_killed(tmp_path, other_process):
     Owner(tmp_path, NOW_S).release()
 
 
+def test_an_owner_knows_whether_the_one_before_gave_it_back(tmp_path, other_process):
+    other_process.kill()
+    other_process.wait()
+    for in_order in (False, True):
+        owner = Owner(tmp_path, NOW_S)
+        assert owner.found_in_order is in_order
+        owner.release()
+
+
+@pytest.mark.parametrize("said", [b"", b"no json", b"[]", b'{"pid": 1, "since_s": 2.0}'])
+def test_what_an_older_program_or_nobody_left_counts_as_given_back(tmp_path, said):
+    (tmp_path / "owner.lock").write_bytes(said)
+    owner = Owner(tmp_path, NOW_S)
+    assert owner.found_in_order
+    owner.release()
+
+
 def test_a_second_uploader_of_the_same_process_is_refused(tmp_path):
     owner = Owner(tmp_path, NOW_S)
     with pytest.raises(OutboxInUse, match="another uploader of this process"):

@@ -212,7 +212,7 @@ def test_a_file_that_is_no_database_is_named_and_left_alone(path, content):
     with pytest.raises(OutboxDamaged, match=r"outbox\.db") as caught:
         SqliteStore(path, BOOT_ID)
     assert path.read_bytes() == content
-    assert "backup" in caught.value.hint
+    assert "iris outbox check --repair" in caught.value.hint
 
 
 def test_a_damaged_file_is_found_when_it_is_opened_and_left_alone(store, path):

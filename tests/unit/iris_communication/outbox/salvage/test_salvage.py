@@ -60,8 +60,11 @@ def folder(sound, tmp_path):
 def started(folder):
     """The keeper of the outbox, as a start makes it."""
     clock = FakeClock()
-    store = lambda: open_store(folder, clock.boot_id, clock.boot_s(), clock.wall_s())  # noqa: E731
-    keeper = Keeper(folder, store, clock, 10_000)
+
+    def opened():
+        return open_store(folder, clock.boot_id, clock.boot_s(), clock.wall_s())
+
+    keeper = Keeper(folder, opened, clock, 10_000)
     keeper.open()
     try:
         yield keeper
@@ -222,6 +225,22 @@ def test_it_is_said_aloud_and_in_the_details(folder, caplog):
     assert [record.levelname for record in caplog.records].count("ERROR") >= 2
 
 
+def test_what_is_accepted_while_the_file_is_damaged_under_its_owner_is_not_lost_either(folder, sound, tmp_path):
+    """The owner reads from memory, so it need not notice before its next start."""
+    before = ids(sound)
+    with started(folder) as keeper:
+        for page in range(2, (folder / "outbox.db").stat().st_size // PAGE_BYTES, 2):
+            overwrite(folder / "outbox.db", page, b"\xff" * PAGE_BYTES)
+        receipts = [keeper.accept(accept_of(write(tmp_path / f"{number}.csv", CONTENT))) for number in range(5)]
+    with started(folder) as keeper:
+        assert keeper.notice
+    held = kept(folder)
+    owed = {name for name, state in before.items() if state in ("waiting", "dead")} | {each.id for each in receipts}
+    assert {name for name in owed if held.get(name) != CONTENT} == set()
+    assert owed - ids(folder).keys() == set(), "each of them is known, if only as dropped"
+    assert Audit(folder).balance().problems == ()
+
+
 def test_what_is_owed_asks_the_server_first_since_the_row_may_be_an_earlier_one(folder):
     with contextlib.closing(sqlite3.connect(folder / "outbox.db")) as database:
         database.execute("UPDATE items SET token = 'abc' WHERE state = 'waiting'")
@@ -238,10 +257,12 @@ def test_a_servers_pause_and_breaker_history_and_traces_are_brought_over(folder,
     with started(folder) as keeper:
         assert keeper.view.servers[SERVER] == (True, {"state": "open"})
     for table in ("history", "traces", "server_states", "ledger"):
-        rows = [
-            sqlite3.connect(each / "outbox.db").execute(f"SELECT * FROM {table}").fetchall() for each in (sound, folder)
-        ]
-        assert rows[0] == rows[1], table
+        assert table_of(sound, table) == table_of(folder, table)
+
+
+def table_of(folder, table):
+    with contextlib.closing(sqlite3.connect(folder / "outbox.db")) as database:
+        return database.execute(f"SELECT * FROM {table}").fetchall()
 
 
 # -- rows
