@@ -10,7 +10,7 @@ BIN := .venv/bin
 
 # Every line begins with @: nothing of make's own goes to standard output, whose last line may be the demo's JSON.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test torture check format bench-sftp bench-accept bench-camera mutants page-picture
+.PHONY: help setup demo test torture check format bench-sftp bench-accept bench-batches bench-camera bench-shutdown mutants page-picture
 .PHONY: simulate system-packages lock clean
 
 help: ## this list
@@ -51,6 +51,9 @@ bench-accept: setup ## what queue_upload costs its caller (ARGS="--files 500")
 
 bench-camera: setup ## how late frames are beside an uploader, ours and others (ARGS="--quick")
 	@$(BIN)/python -m benchmarks.camera $(ARGS)
+
+bench-batches: setup ## files a second with and without archives (ARGS="--repeat 1")
+	@$(BIN)/python -m benchmarks.batches $(ARGS)
 
 bench-shutdown: setup ## how long it takes to end with files waiting: link up, cut, silent (ARGS="--repeat 1")
 	@$(BIN)/python -m benchmarks.shutdown $(ARGS)

@@ -1,0 +1,87 @@
+"""`iris unpack`: what arrived as a batch, as the files it was made of."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, json_text, say
+from iris_communication.errors import IrisError
+from iris_communication.unpack import ArchiveBroken, Unpacked, verify
+from iris_communication.unpack import unpack as unpack_archive
+
+
+def unpack(
+    archives: Annotated[list[Path], typer.Argument(metavar="ARCHIVE...", help="ZIP or tar.gz, as they arrived.")],
+    into: Annotated[Path, typer.Option("--into", metavar="DIR", help="Where the files go; made if missing.")] = Path(),
+    verify_only: Annotated[bool, typer.Option("--verify-only", help="Write nothing.")] = False,
+    json: AsJson = False,
+) -> None:
+    """Verify archives against their manifests (every file, every byte), and unpack them.
+
+    An archive that is damaged is not unpacked at all. A file that is there already is left as it is; where another one
+    has its name, it takes the name it would have had on the server by itself.
+    Exit status 0 if all is well, 1 if an archive is damaged, 2 if one cannot be read or a folder not be written.
+    """
+    statuses = [_one(archive, None if verify_only else into, json=json) for archive in archives]
+    raise typer.Exit(max(statuses))
+
+
+def _one(archive: Path, into: Path | None, *, json: bool) -> int:
+    try:
+        told = _verified(archive) if into is None else _unpacked(archive, into)
+    except ArchiveBroken as error:
+        return _failed(archive, error, EXIT_WRONG, json=json)
+    except (IrisError, OSError) as error:
+        return _failed(archive, error, EXIT_CANNOT_LOOK, json=json)
+    say(json_text(told) if json else _sentence(told))
+    return 0
+
+
+def _verified(archive: Path) -> dict[str, Any]:
+    manifest = verify(archive)
+    facts = {"batch": manifest.batch, "files": len(manifest.members), "size_bytes": manifest.size_bytes}
+    return {"archive": str(archive), "whole": True, **facts}
+
+
+def _unpacked(archive: Path, into: Path) -> dict[str, Any]:
+    unpacked = unpack_archive(archive, into)
+    how = Counter(each.how for each in unpacked)
+    return {
+        "archive": str(archive),
+        "whole": True,
+        "into": str(into),
+        "files": len(unpacked),
+        "written": how["written"],
+        "already_there": how["already there"],
+        "renamed": {each.member.name: each.path.name for each in unpacked if _is_renamed(each)},
+    }
+
+
+def _is_renamed(unpacked: Unpacked) -> bool:
+    return unpacked.path.name != unpacked.member.name
+
+
+def _sentence(told: dict[str, Any]) -> str:
+    files = "one file" if told["files"] == 1 else f"{told['files']} files"
+    if "into" not in told:
+        return f"{told['archive']}: {files} of {told['size_bytes']} bytes, every one as its manifest says"
+    text = f"{told['archive']}: {files} in {told['into']}"
+    if told["already_there"]:
+        text += f", {told['already_there']} of them there already"
+    for name, found in told["renamed"].items():
+        text += f"\n  {name} is {found}"
+    return text
+
+
+def _failed(archive: Path, error: IrisError | OSError, status: int, *, json: bool) -> int:
+    if isinstance(error, IrisError):
+        what, hint = str(error), error.hint
+    else:
+        what, hint = f"{archive} cannot be read: {error.strerror}", "check the path and its permissions"
+    if json:
+        say(json_text({"archive": str(archive), "whole": False if status == EXIT_WRONG else None, "error": what}))
+    else:
+        typer.echo(f"iris unpack: {what}: {hint}", err=True)
+    return status
