@@ -108,7 +108,9 @@ class OutboxInUse(OutboxStorageError):
 
 class OutboxDamaged(OutboxStorageError):
     retry = Retry.AFTER_OPERATOR
-    default_hint = "the next start of the uploader, or `iris outbox check --repair`, brings over what can be read and keeps the rest"
+    default_hint = (
+        "the next start of the uploader, or `iris outbox check --repair`, brings over what can be read and keeps the rest"
+    )
 
 
 # -- one item's ---------------------------------------------------------------------------------------------------
@@ -251,7 +253,7 @@ class SshProgramUnusable(IrisError):
     """The `ssh` program is there and does not begin: it is too old, or its configuration is wrong."""
 
     scope = Scope.SERVER
-    default_hint = 'correct what ssh complains of (it has to be OpenSSH 8.5 or later), or set transport = "asyncssh"'
+    default_hint = 'correct what ssh complains of (it has to be OpenSSH 8.7 or later), or set transport = "asyncssh"'
 
 
 # -- the link's ---------------------------------------------------------------------------------------------------

@@ -147,6 +147,10 @@ class DiskSpool(Spool):
             return super().archive("no such folder") / batch_id
         return super().archive(batch_id)
 
+    def held(self, item):
+        """What is there may be read."""
+        return super().archive(item.id) if item.id == item.batch_id else self.path(item.id)
+
     def discard(self, item_id):
         self._disk.step("unlink bytes")
         with contextlib.suppress(FileNotFoundError):

@@ -6,9 +6,11 @@ any two steps. What failed is printed as the steps that led to it.
 
 import asyncio
 import contextlib
+import functools
 import math
 import shutil
 import tempfile
+from itertools import groupby
 from pathlib import Path
 from random import Random
 
@@ -16,10 +18,10 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from iris_communication.errors import OutboxFull, OutboxStorageError, RemoteFailure, SourceMissing
+from iris_communication.errors import Effect, OutboxFull, OutboxStorageError, RemoteFailure, SourceMissing
 from iris_communication.item import Delivered, Event, State, Take
 from iris_communication.outbox import ledger
-from iris_communication.outbox.messages import Accept, Order, Settle
+from iris_communication.outbox.messages import Accept, Order, Settle, SettleTogether
 from iris_communication.outbox.recovery import recover
 from iris_communication.settings import Secret, Server
 from tests.simulation.machine import Disk, Killed, MachineClock, SteppedKeeper
@@ -82,6 +84,8 @@ class OutboxMachine(RuleBasedStateMachine):
             return call(*arguments)
         finally:
             asyncio._set_running_loop(None)
+            if self.keeper is not None and not self.keeper.dead:
+                self.note_what_expired()
 
     def accept_of(self, server, take, exists=True, **facts):
         path = self.folder / f"{self.sources}.csv"
@@ -98,28 +102,33 @@ class OutboxMachine(RuleBasedStateMachine):
         self.on_loop(self.keeper.step)
         if self.keeper.unfinished:
             self.on_loop(self.keeper.step)
-        self.expire()
+        assert not self.over() or self.disk.full or self.keeper.unfinished
 
     # -- rules
 
-    def expire(self):
-        """What is over goes with the next thing the keeper does, unless its disk refuses that."""
-        for item_id in self.in_state("waiting"):
-            if self.expires_s.get(item_id, math.inf) <= self.clock.boot_s():
-                recorded = self.keeper.store.state(item_id)
-                assert recorded == "expired" or self.disk.full or self.keeper.unfinished
-                if recorded == "expired":
-                    self.state[item_id] = "expired"
-                    self.ended += 1
+    def over(self):
+        """Ids that wait, and whose time is over."""
+        return [
+            item_id
+            for item_id in self.in_state("waiting")
+            if self.expires_s.get(item_id, math.inf) <= self.clock.boot_s()
+        ]
+
+    def note_what_expired(self):
+        for item_id in self.over():
+            if self.keeper.store.state(item_id) == "expired":
+                self.state[item_id] = "expired"
+                self.ended += 1
 
     @rule(
         server=st.sampled_from(SERVERS),
         take=st.sampled_from(Take),
         priority=st.sampled_from([-1, 0, 0, 3]),
         ttl_s=st.sampled_from([None, None, DELAY_S / 2]),
+        batch=st.sampled_from(["", "zip:/in", "zip:/in"]),
     )
-    def accept(self, server, take, priority, ttl_s):
-        path, accept = self.accept_of(server, take, priority=priority, ttl_s=ttl_s)
+    def accept(self, server, take, priority, ttl_s, batch):
+        path, accept = self.accept_of(server, take, priority=priority, ttl_s=ttl_s, batch=batch)
         self.step()
         full = len(self.in_state("waiting", "in_flight")) >= OUTBOX_MAX
         try:
@@ -151,24 +160,63 @@ class OutboxMachine(RuleBasedStateMachine):
             self.state[receipt.id] = "dead for good"
             self.server_of[receipt.id] = server.key
             self.queued += 1
+        self.step()
 
     @rule(server=st.sampled_from(SERVERS), limit=st.integers(1, 4))
     def claim(self, server, limit):
+        found, may_go = self.found_by_a_claim(server, limit)
+        assert len(found) == min(limit, len(may_go)) or (self.disk.full and not found)
+
+    @rule(server=st.sampled_from(SERVERS), limit=st.integers(1, 4), archives=st.integers(0, 2))
+    def claim_together(self, server, limit, archives):
+        found, _ = self.found_by_a_claim(server, limit, archives=archives, draining=True)
+        together = [list(items) for archive, items in groupby(found, lambda item: item.batch_id) if archive]
+        assert len(together) <= archives
+        for items in together:
+            assert items[0].batch_id.endswith(f"-{len(items)}")
+            assert len({(item.token, item.earlier_token, item.batch, item.effect) for item in items}) == 1
+        alone = [item for item in found if item.batch_id is None]
+        assert len({item.token for item in alone}) == len(alone)
+
+    @precondition(lambda self: any(item.batch_id for item in self.claimed.values()))
+    @rule(
+        data=st.data(),
+        event=st.sampled_from([Event.DELIVER, Event.RELEASE, Event.RELEASE]),
+        effect=st.sampled_from(Effect),
+        alone=st.booleans(),
+    )
+    def settle_together(self, data, event, effect, alone):
+        archive = data.draw(st.sampled_from(sorted({item.batch_id for item in self.claimed.values() if item.batch_id})))
+        items = [item for item in self.claimed.values() if item.batch_id == archive]
+        settles = [Settle(item, Event.RELEASE, effect=effect, alone=alone) for item in items]
+        if event is Event.DELIVER:
+            settles = [Settle(item, event, delivered=_proof(item)) for item in items]
+            self.delivered += [item.id for item in items]
+            self.uploaded += len(items)
+        self.on_loop(self.keeper.settle, SettleTogether(tuple(settles)))
+        self.step()
+        for item in items:
+            del self.claimed[item.id]
+            self.state[item.id] = "delivered" if event is Event.DELIVER else "waiting"
+
+    def found_by_a_claim(self, server, limit, **facts):
+        """What is handed out, which is under way then, and everything that might have been."""
         self.step()
         found = []
-        self.on_loop(self.keeper.claim, server.key, limit, found.extend)
+        self.on_loop(functools.partial(self.keeper.claim, server.key, limit, found.extend, **facts))
         self.step()
         may_go = {
             item_id
             for item_id in self.in_state("waiting")
             if self.server_of[item_id] == server.key and self.due_s.get(item_id, 0.0) <= self.clock.boot_s()
         }
+        assert len({item.id for item in found}) == len(found)
         assert {item.id for item in found} <= may_go
-        assert len(found) == min(limit, len(may_go)) or (self.disk.full and not found)
         for item in found:
             assert item.attempts == self.attempts[item.id]
             self.state[item.id] = "in_flight"
             self.claimed[item.id] = item
+        return found, may_go
 
     def settle(self, data, event, state, **facts):
         item = self.claimed.pop(data.draw(st.sampled_from(sorted(self.claimed))))
@@ -181,9 +229,8 @@ class OutboxMachine(RuleBasedStateMachine):
     @rule(data=st.data(), twice=st.booleans())
     def deliver(self, data, twice):
         item = self.claimed.pop(data.draw(st.sampled_from(sorted(self.claimed))))
-        proof = Delivered(item.remote_path, item.fingerprint.size_bytes, item.fingerprint.sha256, None, 1.0)
         for _ in range(1 + twice):
-            self.on_loop(self.keeper.settle, Settle(item, Event.DELIVER, delivered=proof))
+            self.on_loop(self.keeper.settle, Settle(item, Event.DELIVER, delivered=_proof(item)))
         self.step()
         self.state[item.id] = "delivered"
         self.delivered.append(item.id)
@@ -226,7 +273,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def give_up_by_hand(self, data, event):
         item_id = data.draw(st.sampled_from(sorted(self.state)))
         self.step()
-        may = self.state[item_id] in ("waiting", "dead", "dead for good")
+        may = self.state[item_id] in ("waiting", "dead", "dead for good") and item_id not in self.over()
         try:
             told = self.on_loop(self.keeper.order, Order((item_id,), event, reason="by hand"))
         except OutboxStorageError:
@@ -242,12 +289,13 @@ class OutboxMachine(RuleBasedStateMachine):
     def change_a_priority(self, data, priority):
         item_id = data.draw(st.sampled_from(sorted(self.state)))
         self.step()
-        may = self.state[item_id] in ("waiting", "dead", "dead for good")
+        may = self.state[item_id] in ("waiting", "dead", "dead for good") and item_id not in self.over()
         with contextlib.suppress(OutboxStorageError):
             told = self.on_loop(self.keeper.order, Order((item_id,), priority=priority))
             assert (told == {item_id: ""}) == may
             if may:
                 assert self.keeper.store.item(item_id).priority == priority
+        self.step()
 
     @rule()
     def crash_and_come_back(self):
@@ -349,6 +397,10 @@ class OutboxMachine(RuleBasedStateMachine):
             before = self.keeper.store.tally()
             recover(self.keeper.store._real, self.keeper.spool)
             assert self.keeper.store.tally() == before
+
+
+def _proof(item):
+    return Delivered(item.remote_path, item.fingerprint.size_bytes, item.fingerprint.sha256, None, 1.0)
 
 
 TestOutbox = OutboxMachine.TestCase

@@ -17,6 +17,7 @@ import os
 import posixpath
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import cast
 
 from iris_communication.delivery.archive import Content, MemberBroken, write_archive
@@ -67,16 +68,17 @@ async def carried(upload: Item, carrier: Carrier, spool: Spool, one_at_a_time: a
     """Deliver it, an archive made on the way. Raises what the carrier raises, and ArchiveNotMade."""
     if not isinstance(upload, Batch):
         return await carrier.carry(upload)
+    archive = spool.archive(upload.id)
     try:
         async with one_at_a_time:  # several would only take the processor from whoever runs beside us
-            made = await asyncio.get_running_loop().run_in_executor(None, _made, upload, spool)
+            made = await asyncio.get_running_loop().run_in_executor(None, _made, upload, spool, archive)
         return await carrier.carry(made)
     except ArchiveNotMade as error:
         log.error("%s; its files go without it", error)
         raise
     finally:
         with contextlib.suppress(OSError):  # swept at the next start
-            os.unlink(spool.archive(upload.id))
+            os.unlink(archive)
 
 
 def outcome(settle: Settle) -> Settle | SettleTogether:
@@ -123,7 +125,7 @@ def _batch(members: Sequence[Item]) -> Batch:
     )
 
 
-def _made(batch: Batch, spool: Spool) -> Batch:
+def _made(batch: Batch, spool: Spool, archive: Path) -> Batch:
     """Its archive, written. On a thread of its own: nothing here belongs to the loop."""
     contents = []
     for member in batch.members:
@@ -132,7 +134,7 @@ def _made(batch: Batch, spool: Spool) -> Batch:
         contents.append(Content(member.id, member.sequence, name, path, member.fingerprint, member.accepted_s))
     kind = cast(BatchFormat, batch.batch.partition(":")[0])
     try:
-        return replace(batch, fingerprint=write_archive(spool.archive(batch.id), kind, batch.id, contents))
+        return replace(batch, fingerprint=write_archive(archive, kind, batch.id, contents))
     except MemberBroken as broken:
         raise ArchiveNotMade(f"{batch.source_path!r} was not made: {broken}", broken.error, broken.item_id) from broken
     except OutboxStorageError as error:

@@ -17,6 +17,9 @@ from iris_communication.sftp.status import StatusError
 SAFE_WRITE_SIZE = SMALL_WRITE_SIZE
 # Not announced: enough to hide the round trips, within the smallest cap seen in the field (64 handles).
 SAFE_FILES_IN_FLIGHT = 64
+# Erlang's server lends the same handle to every file from the third on. It is noticed (see `handle_book`), but only
+# after files have been sent in vain.
+_ERLANG_OPEN_FILES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +29,7 @@ class Capabilities:
     rename_refuses_existing: bool = False  # a plain RENAME onto an existing name fails, as the draft asks
     replaces_in_one_step: bool = False  # posix-rename@openssh.com
     tells_free_space: bool = False  # statvfs@openssh.com
+    open_files_max: int | None = None  # at once, where more of them are known to do harm
 
 
 Learning = Generator[wire.Request, wire.Reply, Capabilities]
@@ -56,4 +60,5 @@ def learn(software: str, extensions: Mapping[bytes, bytes], files_in_flight_max:
         and b"fsync@openssh.com" in extensions,
         replaces_in_one_step=extensions.get(wire.POSIX_RENAME) == b"1",
         tells_free_space=extensions.get(b"statvfs@openssh.com") == b"2",
+        open_files_max=_ERLANG_OPEN_FILES if software.startswith("Erlang/") else None,
     )

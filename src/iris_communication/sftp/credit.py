@@ -57,9 +57,11 @@ class Handles:
     open: int = 0  # granted, and their CLOSE not answered
     proven: int = 0  # the most that were ever open at once
     limit: int | None = None
+    most: int | None = None  # never more than this, whatever it grants
 
     def allow(self) -> bool:
-        return self.limit is None or self.asked + self.open < self.limit
+        in_use = self.asked + self.open
+        return (self.limit is None or in_use < self.limit) and (self.most is None or in_use < self.most)
 
     def granted(self) -> None:
         self.asked -= 1

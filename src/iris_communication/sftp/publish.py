@@ -27,7 +27,13 @@ from iris_communication.sftp.replacing import rename_over, replace
 from iris_communication.sftp.session import Talk, Turn
 from iris_communication.sftp.status import StatusError, blame
 from iris_communication.sftp.upload import Upload
-from iris_communication.sftp.wire import FX_NO_SUCH_FILE, FX_OP_UNSUPPORTED, FX_PERMISSION_DENIED
+from iris_communication.sftp.wire import (
+    FX_FAILURE,
+    FX_FILE_ALREADY_EXISTS,
+    FX_NO_SUCH_FILE,
+    FX_OP_UNSUPPORTED,
+    FX_PERMISSION_DENIED,
+)
 
 
 def publish(upload: Upload, capabilities: Capabilities) -> Talk:
@@ -83,7 +89,7 @@ def _take_name(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
             return path
         if replacing and not capabilities.replaces_in_one_step and (yield from is_file(path)):
             return (yield from _replace(path, upload))
-        if not (yield from exists(path)):
+        if not (yield from _may_be_taken(path, upload, refused)):
             yield from _give_up(upload)
             raise blame(refused, "rename the finished file to", path) from refused
         return None
@@ -119,6 +125,16 @@ def _is_taken(path: bytes, upload: Upload) -> Talk:
         yield from _give_up(upload)
         raise blame(found, "look at", path) from found
     return False
+
+
+def _may_be_taken(path: bytes, upload: Upload, refused: StatusError) -> Talk:
+    """Asked when a rename to it was refused. A drop box that lets nobody look says no more than FAILURE of a name that
+    is taken: where there is another name, that may be free."""
+    (found,) = yield (wire.Stat(path),)
+    if not isinstance(found, StatusError):
+        return True
+    closed = found.code in (FX_PERMISSION_DENIED, FX_OP_UNSUPPORTED)
+    return closed and refused.code in (FX_FAILURE, FX_FILE_ALREADY_EXISTS) and path != [*upload.paths][-1]
 
 
 def _has_landed(upload: Upload) -> Talk:

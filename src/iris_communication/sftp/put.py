@@ -14,6 +14,7 @@ never a visible one. A file that is tried again later replaces one that was acce
 
 import posixpath
 
+from iris_communication.alternative_name import NAME_MAX_BYTES
 from iris_communication.errors import Effect, IrisError, RemoteNameRefused, Scope
 from iris_communication.sftp import marker, wire
 from iris_communication.sftp.capabilities import Capabilities
@@ -22,7 +23,7 @@ from iris_communication.sftp.publish import look_first, publish
 from iris_communication.sftp.replacing import clear_aside, settle
 from iris_communication.sftp.session import Answer, Talk, Turn
 from iris_communication.sftp.status import StatusError
-from iris_communication.sftp.upload import NAME_MAX, Upload
+from iris_communication.sftp.upload import Upload
 from iris_communication.sftp.wire import CREATE, EXCLUSIVE, FX_FAILURE, FX_NO_SUCH_FILE, WRITE
 
 
@@ -60,11 +61,11 @@ def clear_away(upload: Upload, temp: bytes, capabilities: Capabilities) -> Talk:
 def _check_name(upload: Upload) -> None:
     """Before anything is sent: a file whose marker has no room for its name would lie there for ever without one."""
     name = posixpath.basename(upload.final_path)
-    room = NAME_MAX - len(upload.marker)
+    room = NAME_MAX_BYTES - len(upload.marker)
     if upload.marker and len(name) > room:
         shown = name.decode("utf-8", "backslashreplace")
         raise RemoteNameRefused(
-            f"{shown!r} has {len(name)} bytes, and with {upload.marker!r} behind them over {NAME_MAX}"
+            f"{shown!r} has {len(name)} bytes, and with {upload.marker!r} behind them over {NAME_MAX_BYTES}"
         )
 
 

@@ -16,6 +16,8 @@ Rules.
 - Conversations that must not be interleaved take turns by name.
 - An OPEN that is refused while other files are open may mean no more than that too many are: it is asked again once
   fewer are, and only then believed (see credit.Handles).
+- A handle that is lent to two files at once spoils both: their CLOSE counts as refused, and from then on this server is
+  asked for one at a time.
 - Where a server is to get only so many bytes in a second, it is files' data alone that waits for them; what closes a
   file, looks or keeps the link alive never does.
 
@@ -31,6 +33,7 @@ from typing import Any, NamedTuple, Protocol
 from iris_communication.errors import IrisError, ProtocolViolation
 from iris_communication.sftp import wire
 from iris_communication.sftp.credit import SMALL_WRITE_SIZE, Credit, Handles
+from iris_communication.sftp.handle_book import HandleBook
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.trace import Greeting, no_events, noted
 
@@ -116,6 +119,7 @@ class Session:
     def __init__(self, credit: Credit | None = None) -> None:
         self.credit = credit or Credit()
         self.handles = Handles()
+        self._handle_book = HandleBook()
         self.write_size_bytes = SMALL_WRITE_SIZE  # its owner enlarges it, as server and link allow
         self.acknowledged_bytes = 0  # of data, since the beginning
         self.extensions: dict[bytes, bytes] | None = None  # None until the server's VERSION has come
@@ -229,6 +233,8 @@ class Session:
         """Give the request an id, book it, and encode it."""
         request_id = self._book(pending)
         self._note((self.now_s, request_id, pending.request))
+        if type(pending.request) is wire.Close:
+            self._handle_book.closing(pending.request.handle, request_id)
         return pending.request.encode(request_id)  # type: ignore[union-attr]  # a Write goes out in chunks
 
     def _book(self, pending: _Pending) -> int:
@@ -284,10 +290,12 @@ class Session:
             raise ProtocolViolation(f"{type(request).__name__} was answered by {kind.__name__}")
         self._note((self.now_s, request_id, answer if kind in _SHORT_ANSWERS else noted(answer)))
         self.credit.regain(pending.size_bytes)
-        if type(request) is wire.Open and self._opened(pending, answer):
+        if type(request) is wire.Open and self._opened(pending, answer, request_id):
             return
         if type(request) is wire.Close:
             self.handles.open -= 1
+            if not self._handle_book.closed(request.handle):
+                answer = _lent_twice()
         if type(request) is not wire.Write:
             conversation.answers[pending.place] = answer
         elif type(answer) is not StatusError:
@@ -296,12 +304,14 @@ class Session:
             conversation.broken = answer
         self._settled(conversation)
 
-    def _opened(self, pending: _Pending, answer: Answer) -> bool:
+    def _opened(self, pending: _Pending, answer: Answer, request_id: int) -> bool:
         """Whether the OPEN has to be asked again before its refusal is believed."""
         handles = self.handles
-        if type(answer) is not StatusError:
+        if type(answer) is wire.Handle:
             handles.granted()
-        elif answer.code not in _MAY_MEAN_TOO_MANY:
+            if not self._handle_book.lent(answer.handle, request_id):
+                handles.most = 1
+        elif type(answer) is StatusError and answer.code not in _MAY_MEAN_TOO_MANY:
             handles.asked -= 1
         elif handles.refused(pending.refused_at):
             self._opens.append(pending._replace(refused_at=handles.open))
@@ -384,3 +394,12 @@ class Session:
             self._resume(waiting[0], None, None)
         else:
             del self._turns[name]
+
+
+def _lent_twice() -> StatusError:
+    refused = StatusError(wire.FX_FAILURE, "its handle was lent to another file as well")
+    refused.__cause__ = ProtocolViolation(
+        "the server lent one handle to two files at once, so what was sent may be in either",
+        hint="both are sent again, and it is asked for one file at a time from now on: update the server",
+    )
+    return refused

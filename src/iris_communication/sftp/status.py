@@ -10,6 +10,7 @@ import re
 from iris_communication.errors import IrisError, RemoteDiskFull, RemoteFailure, RemoteNameRefused, RemoteRefused
 from iris_communication.sftp.wire import (
     FX_BAD_MESSAGE,
+    FX_FAILURE,
     FX_NO_SPACE,
     FX_NO_SUCH_FILE,
     FX_OP_UNSUPPORTED,
@@ -34,6 +35,12 @@ NAMES = {
 _DISK_FULL = re.compile(
     r"no space (left )?on|disk (is )?full|over quota|quota (\w+ )?exceeded|exceed\w* .*quota", re.IGNORECASE
 )
+# Some servers say it in their text alone, under the code FAILURE.
+_FORBIDDEN = re.compile(
+    r"permission denied|access (is )?denied|operation not permitted|read-only file system", re.IGNORECASE
+)
+_NO_FOLDER = re.compile(r"not a directory", re.IGNORECASE)
+_FOLDER_HINT = "a folder of the path is missing and could not be made: check remote_directory"
 
 
 class StatusError(Exception):
@@ -54,10 +61,10 @@ def blame(error: StatusError, doing: str, path: bytes) -> IrisError:
     what = f"cannot {doing} {path.decode('utf-8', 'backslashreplace')!r} on the server: {error}"
     if error.says_disk_full:
         return RemoteDiskFull(what)
-    if error.code == FX_PERMISSION_DENIED:
+    if error.code == FX_NO_SUCH_FILE or (error.code == FX_FAILURE and _NO_FOLDER.search(error.message)):
+        return RemoteRefused(what, hint=_FOLDER_HINT)
+    if error.code == FX_PERMISSION_DENIED or (error.code == FX_FAILURE and _FORBIDDEN.search(error.message)):
         return RemoteRefused(what)
-    if error.code == FX_NO_SUCH_FILE:
-        return RemoteRefused(what, hint="a folder of the path is missing and could not be made: check remote_directory")
     if error.code in (FX_BAD_MESSAGE, FX_OP_UNSUPPORTED):
         return RemoteNameRefused(what)
     return RemoteFailure(what)

@@ -8,10 +8,10 @@ import posixpath
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from iris_communication.alternative_name import NAME_MAX_BYTES, alternative_name
 from iris_communication.errors import Effect
 from iris_communication.settings import Conflict, Marker
 
-NAME_MAX = 255  # bytes of a file name
 _REPLACED = b"-replaced"
 
 
@@ -37,14 +37,8 @@ class Upload:
     def alternative_path(self) -> bytes:
         """`report.csv` -> `report.1f2e3d4c.csv`: where it goes when the final name holds something else."""
         folder, name = posixpath.split(self.final_path)
-        stem, extension = posixpath.splitext(name)
-        mark = b"." + self.sha256[:8].encode("ascii")
-        room = NAME_MAX - len(mark) - len(extension) - len(self.marker)
-        if room < 1:  # an "extension" as long as that is none
-            stem, extension, room = name, b"", NAME_MAX - len(mark) - len(self.marker)
-        if len(stem) > room:
-            stem = stem[:room].decode("utf-8", "ignore").encode()  # never half a character
-        return posixpath.join(folder, stem + mark + extension)
+        mark = self.sha256[:8].encode("ascii")
+        return posixpath.join(folder, alternative_name(name, mark, NAME_MAX_BYTES - len(self.marker)))
 
     @property
     def paths(self) -> Iterator[bytes]:

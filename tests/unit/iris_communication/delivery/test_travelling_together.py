@@ -92,6 +92,13 @@ class Line:
         name = f"archive-{self.number}-{count}"
         return [self.item(batch=LANE, batch_id=name, **facts) for _ in range(count)]
 
+    async def pass_time(self, seconds):
+        """The virtual clock's, which jumps."""
+        loop = asyncio.get_running_loop()
+        over = loop.create_future()
+        loop.call_later(seconds, over.set_result, None)
+        await over
+
     def events(self):
         became = defaultdict(list)
         for settle in self.keeper.settled:
@@ -139,10 +146,10 @@ def test_the_keeper_is_told_how_many_archives_more_there_may_be(tell):
         line.keeper.gets_ready(*(line.named() for _ in range(ARCHIVES_MAX + 2)))
         await turns()
         assert len(line.carrier.started) == ARCHIVES_MAX
-        await asyncio.sleep(10.0)
+        await line.pass_time(10.0)
         assert len(line.carrier.started) == ARCHIVES_MAX
         line.carrier.deliver()
-        await asyncio.sleep(1.0)
+        await line.pass_time(1.0)
         assert len(line.carrier.started) == ARCHIVES_MAX + 2
 
     tell(story)
@@ -163,7 +170,7 @@ def test_what_waits_for_company_is_asked_for_again_soon_and_not_all_the_time(tel
     async def story(line):
         line.keeper.batched = 2
         line.worker.wake()
-        await asyncio.sleep(10 * COMPANY_LOOK_S + 0.01)
+        await line.pass_time(10 * COMPANY_LOOK_S + 0.01)
         assert 9 <= len(line.keeper.asked) <= 11
 
     tell(story)
@@ -201,7 +208,7 @@ def test_a_refused_archive_lets_its_files_go_by_themselves_and_draining_waits_fo
         line.worker.drain(Drain(line.clock.monotonic_s() + 10.0, may_connect=True))
         claims = len(line.keeper.asked)
         line.carrier.fail(RemoteRefused("no archives here", effect=Effect.UNSEEN))
-        await asyncio.sleep(0.1)
+        await line.pass_time(0.1)
         assert line.events() == {item.id: [(Event.RELEASE, True)] for item in members}
         assert len(line.keeper.asked) > claims
         assert line.worker.details()[ONE]["link"] != "down"
