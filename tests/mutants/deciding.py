@@ -108,7 +108,7 @@ DECIDING = (
     ),
     Mutant(
         "a breaker is forgotten at the end of its process",
-        WORKER,
+        "iris_communication/delivery/judge.py",
         "        self._keeper.keep_breaker(key, breaking.kept(breaker, self._clock.monotonic_s(), boot) or None)\n",
         "        del boot\n",
         "A program that crashes and starts again logs in each time, until the account or the address is banned.",
@@ -122,8 +122,8 @@ DECIDING = (
     Mutant(
         "a connection that is being made leaves no trace",
         WORKER,
-        "        self._set_breaker(key, lane, breaking.on_start(lane.breaker, now_s, connects=connects))\n",
-        "        self._set_breaker(key, lane, breaking.on_start(lane.breaker, now_s))\n",
+        "        self._judge.set_breaker(key, lane, breaking.on_start(lane.breaker, now_s, connects=connects))\n",
+        "        self._judge.set_breaker(key, lane, breaking.on_start(lane.breaker, now_s))\n",
         "A program that dies while it logs in does so again at once, as often as it is started.",
         tests_in(
             DELIVERY,

@@ -13,13 +13,13 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from typing import NamedTuple
 
 from iris_communication.clock import Clock
 from iris_communication.decisions import breaker as breaking
-from iris_communication.decisions.breaker import Breaker, BreakerState
+from iris_communication.decisions.breaker import BreakerState
 from iris_communication.decisions.checkup import Checkup, next_check_s
 from iris_communication.delivery.carrier import Carrier
+from iris_communication.delivery.judge import Judge
 from iris_communication.delivery.lane import Lane
 from iris_communication.delivery.permission import FAR_S
 from iris_communication.errors import DeliveryStopped, IrisError, RemoteFailure, Scope
@@ -29,15 +29,6 @@ from iris_communication.sftp.probe import Health
 log = logging.getLogger(__name__)
 
 GRACE_S = 0.5  # at the end, for a look on a connection that lives
-
-
-class Judge(NamedTuple):
-    """Draws the conclusions, as it does from the work."""
-
-    set_breaker: Callable[[str, Lane, Breaker], None]
-    answered: Callable[[str, Lane], None]
-    trouble: Callable[[str, Lane, IrisError, int], None]  # the number is the revision of what was known and tried
-    news: Callable[[], None]
 
 
 class Checks:

@@ -16,7 +16,6 @@ Rules.
 import asyncio
 import contextlib
 import logging
-import posixpath
 import random
 import threading
 from collections import deque
@@ -26,19 +25,17 @@ from typing import Any
 
 from iris_communication.clock import Clock
 from iris_communication.decisions import breaker as breaking
-from iris_communication.decisions import rules
 from iris_communication.decisions.breaker import BreakerState
-from iris_communication.decisions.retry import Decision, Retrying, after_failure
-from iris_communication.delivery.batched import ARCHIVES_MAX, CLAIM_ARCHIVES_MAX, Batch, carried, gathered, outcome
+from iris_communication.delivery.batched import ARCHIVES_MAX, CLAIM_ARCHIVES_MAX, Batch, carried, gathered
 from iris_communication.delivery.carrier import Carrier
-from iris_communication.delivery.checks import Checks, Judge
+from iris_communication.delivery.checks import Checks
+from iris_communication.delivery.judge import CLAIM_PAUSE_S, Judge
 from iris_communication.delivery.lane import Lane
 from iris_communication.delivery.permission import FAR_S, Permission, permission
-from iris_communication.errors import DeliveryStopped, IrisError, RemoteFailure, Retry, Scope
-from iris_communication.item import Delivered, Event, Item
+from iris_communication.errors import DeliveryStopped, IrisError, RemoteFailure
+from iris_communication.item import Item
 from iris_communication.outbox.attempt import unclear
 from iris_communication.outbox.keeper import Keeper
-from iris_communication.outbox.messages import Settle
 from iris_communication.outbox.store import Lane as Waiting
 from iris_communication.outbox.store import ServerState
 from iris_communication.settings import DeliverySettings, Server
@@ -47,7 +44,6 @@ log = logging.getLogger(__name__)
 
 CLAIM_MAX = 64
 START_MAX = 4  # items begun in one turn of the loop: a turn is to take about a millisecond
-CLAIM_PAUSE_S = 1.0  # after a claim that brought nothing
 # After one that brought less than was asked for, so that files which come one by one are claimed and sent by the
 # handful: one turn of the loop, one packet and one commit for many costs the threads beside us far less.
 TRICKLE_PAUSE_S = 0.01
@@ -87,8 +83,8 @@ class Worker:
         self._woken = False  # a wake is on its way to the loop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news = asyncio.Event()
-        judge = Judge(self._set_breaker, self._answered, self._trouble, self._news.set)
-        self._checks = Checks(carrier, self._known, judge, clock, luck)
+        self._judge = Judge(keeper, carrier, self._lanes, settings, clock, luck, self._news.set)
+        self._checks = Checks(carrier, self._known, self._judge, clock, luck)
         # What the keeper has handed out on its own thread. A call scheduled on the loop could be lost with the loop.
         self._handover = threading.Lock()
         self._arrived: deque[tuple[str, list[Item]]] = deque()
@@ -136,7 +132,7 @@ class Worker:
         loop = self._loop
         if loop is not None and not self._ended:
             with contextlib.suppress(RuntimeError):  # as above
-                loop.call_soon_threadsafe(self._release_breaker, server_key)
+                loop.call_soon_threadsafe(self._judge.release_breaker, server_key)
 
     # All below runs on the loop's thread.
 
@@ -195,8 +191,7 @@ class Worker:
         """(whether draining has to wait for this lane, in how many seconds to look again)."""
         permitted = self._permission(key)
         if permitted.why_not:
-            self._release([*lane.claimed])
-            lane.claimed.clear()
+            self._judge.put_back(lane)
             return bool(lane.under_way), permitted.ask_again_s
         # A link that failed under this process is not waited for; one that failed before it is asked when it may be.
         if self._drain is not None and (
@@ -211,9 +206,8 @@ class Worker:
             allowed = 0  # the look is the probe
         if lane.link == "up" and not lane.under_way and not self._carrier.connected(key):
             lane.see("idle", self._clock.wall_s())
-        if allowed == 0 and lane.claimed:  # nobody can give an order about what is claimed
-            self._release([*lane.claimed])
-            lane.claimed.clear()
+        if allowed == 0 and lane.claimed:
+            self._judge.put_back(lane)
         for _ in range(min(START_MAX, len(lane.claimed), allowed - len(lane.under_way))):
             self._start(key, lane, lane.claimed.popleft(), now_s)
         if lane.claimed and len(lane.under_way) < allowed:
@@ -271,7 +265,7 @@ class Worker:
                 self._arrived.append((key, items))
                 self.wake()
                 return
-        self._release(gathered(items))
+        self._judge.release(gathered(items))
 
     def _take(self, key: str, items: list[Item]) -> None:
         lane = self._lanes[key]
@@ -292,7 +286,7 @@ class Worker:
 
     def _start(self, key: str, lane: Lane, item: Item, now_s: float) -> None:
         connects = not self._carrier.connected(key)
-        self._set_breaker(key, lane, breaking.on_start(lane.breaker, now_s, connects=connects))
+        self._judge.set_breaker(key, lane, breaking.on_start(lane.breaker, now_s, connects=connects))
         task = asyncio.get_running_loop().create_task(self._carry(key, lane, item))
         lane.under_way.add(task)
         task.add_done_callback(lane.under_way.discard)
@@ -302,121 +296,23 @@ class Worker:
         try:
             delivered = await carried(item, self._carrier, self._keeper.spool, self._archiving)
         except IrisError as error:
-            self._failed(key, lane, item, error, revision)
+            self._judge.failed(key, lane, item, error, revision)
         except asyncio.CancelledError:
             broken_off = DeliveryStopped(f"{item.remote_path!r} was broken off", effect=unclear(item))
-            self._failed(key, lane, item, broken_off, revision)
+            self._judge.failed(key, lane, item, broken_off, revision)
             raise
         except Exception as raised:  # noqa: BLE001 - an injected carrier may raise anything; it is logged in _failed
             what = f"{item.remote_path!r} failed in an unforeseen way: {raised!r}"
             unforeseen = RemoteFailure(what, effect=unclear(item))
             unforeseen.__cause__ = raised
-            self._failed(key, lane, item, unforeseen, revision)
+            self._judge.failed(key, lane, item, unforeseen, revision)
         else:
-            self._delivered(key, lane, item, delivered)
+            self._judge.delivered(key, lane, item, delivered)
         finally:
             task = asyncio.current_task()
             assert task is not None, "it runs as a task"
             lane.under_way.discard(task)  # before the news: whoever hears them counts what is under way
             self._news.set()
-
-    def _delivered(self, key: str, lane: Lane, item: Item, delivered: Delivered) -> None:
-        self._answered(key, lane, delivered=True)
-        self._settle(Settle(item, Event.DELIVER, delivered=delivered))
-        log.debug("delivered %s to %s as %r", item.id, key, delivered.final_path)
-
-    def _failed(self, key: str, lane: Lane, item: Item, error: IrisError, revision: int) -> None:
-        """`revision` is that of the facts about the server that were tried."""
-        decision = after_failure(error, item.attempts, self._retrying(item), self._luck())
-        if error.scope is Scope.OUTBOX:
-            decision = Decision(Event.RELEASE)
-            self._pause(key, lane, error)
-        elif decision.event is Event.RELEASE:
-            self._trouble(key, lane, error, revision)
-        else:
-            self._answered(key, lane)
-            kept = decision.event is Event.DROP
-            then = f"next try in {decision.delay_s:.0f} s" if decision.event is Event.FAIL else "given up"
-            then = "its files go by themselves" if isinstance(item, Batch) else then
-            log.log(
-                logging.WARNING if kept else logging.ERROR,
-                "%s (%s): %s; %s. %s",
-                item.remote_path,
-                item.id,
-                error,
-                "dropped" if kept else then,
-                error.hint,
-                exc_info=None if kept else error,
-            )
-        lane.falls_back = lane.falls_back or isinstance(item, Batch)
-        trace = "\n".join(self._carrier.trace(key)) if decision.event is Event.GIVE_UP else ""
-        self._settle(Settle(item, decision.event, None, error, error.effect, decision.delay_s, trace))
-
-    def _settle(self, settle: Settle) -> None:
-        self._lanes[settle.item.server_key].archives.discard(settle.item.id)
-        self._keeper.settle(outcome(settle))
-
-    def _retrying(self, item: Item) -> Retrying:
-        rule = rules.facts(self._settings.rules.values(), item.folder_type, posixpath.basename(item.source_path))
-        return rules.retrying(self._known(item.server_key), rule, self._settings)
-
-    def _pause(self, key: str, lane: Lane, error: IrisError) -> None:
-        """Our own disk refuses: nobody's attempt, and nothing is gained by trying the next one at once."""
-        log.error("%s waits: %s. %s", key, error, error.hint)
-        lane.claim_after_s = self._clock.monotonic_s() + CLAIM_PAUSE_S
-        self._release([*lane.claimed])
-        lane.claimed.clear()
-
-    def _answered(self, key: str, lane: Lane, *, delivered: bool = False) -> None:
-        """The server did its part."""
-        lane.health.answered(self._clock.monotonic_s(), delivered=delivered)
-        self._set_breaker(key, lane, breaking.on_answer(lane.breaker))
-        lane.found_dead = False
-        was_down = lane.link == "down"
-        if lane.see("up", self._clock.wall_s()):
-            log.info("the link to %s is up", key)
-            if was_down:
-                lane.backlog_until = self._keeper.view.last_sequence
-
-    def _set_breaker(self, key: str, lane: Lane, breaker: breaking.Breaker) -> None:
-        if breaker is lane.breaker:
-            return
-        lane.breaker = breaker
-        boot = (self._clock.boot_id, self._clock.boot_s())
-        self._keeper.keep_breaker(key, breaking.kept(breaker, self._clock.monotonic_s(), boot) or None)
-
-    def _trouble(self, key: str, lane: Lane, error: IrisError, revision: int) -> None:
-        if isinstance(error, DeliveryStopped) or (
-            error.retry is Retry.AFTER_OPERATOR and revision != lane.revision  # the operator was faster
-        ):
-            self._set_breaker(key, lane, breaking.on_release(lane.breaker))
-            return
-        now_s, before = self._clock.monotonic_s(), lane.breaker
-        self._set_breaker(key, lane, breaking.on_failure(before, error, self._settings, self._luck(), now_s))
-        if lane.breaker is before:
-            return
-        lane.found_dead = True
-        changed = lane.see("down", self._clock.wall_s())
-        held = lane.breaker.state is BreakerState.HELD
-        then = "nothing is tried until that is mended" if held else f"next try in {lane.breaker.until_s - now_s:.1f} s"
-        level = logging.WARNING if changed or held else logging.INFO
-        log.log(level, "the link to %s is down: %s; %s (%s)", key, error, then, error.hint)
-
-    def _release_breaker(self, key: str) -> None:
-        lane = self._lanes.get(key)
-        if lane is None:
-            return
-        lane.revision += 1
-        lane.claim_after_s = 0.0  # what was released waits with the keeper
-        state = self._keeper.view.servers.get(key, ServerState())
-        if lane.breaker.state is BreakerState.HELD or (lane.breaker.failures and state.breaker is None):
-            self._set_breaker(key, lane, breaking.Breaker())  # in the second case a person said: now
-        self._news.set()
-
-    def _release(self, items: list[Item]) -> None:
-        """Items that were not begun."""
-        for item in items:
-            self._settle(Settle(item, Event.RELEASE))
 
     async def _wind_down(self) -> None:
         """End what is under way; its outcome is settled by each item's own task."""
@@ -437,9 +333,8 @@ class Worker:
         with self._handover:
             self._gone = True
         for _, items in self._arrived:
-            self._release(gathered(items))
+            self._judge.release(gathered(items))
         for lane in self._lanes.values():
-            self._release([*lane.claimed])
-            lane.claimed.clear()
+            self._judge.put_back(lane)
             if lane.link == "up":
                 lane.see("idle", self._clock.wall_s())
