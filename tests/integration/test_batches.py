@@ -270,14 +270,21 @@ def test_killed_while_archives_are_under_way_every_file_arrives_complete(openssh
     }
     folder = tmp_path / "received" / "line-1" / "model"
     paths = sorted(sources.iterdir())
+    kills = 0
     for number in range(4):
         with _process(tmp_path / "outbox", info, kind, paths[:200] if number == 0 else ()) as process:
             assert process.stdout.readline() == b"queued\n"
             seen = len(archives_in(folder)) if folder.exists() else 0
-            wait_until(lambda seen=seen: folder.exists() and len(archives_in(folder)) > seen)
+
+            def happened(seen=seen, process=process):
+                return process.poll() is not None or (folder.exists() and len(archives_in(folder)) > seen)
+
+            wait_until(happened)
+            kills += process.poll() is None
             process.send_signal(signal.SIGKILL)
     with _process(tmp_path / "outbox", info, kind, ()) as process:
         assert process.wait(60) == 0
+    assert kills > 0
     assert unpacked(folder, tmp_path / "out") == files
     held = [member.id for archive in archives_in(folder) for member in verify(archive).members]
     assert len(held) == len(set(held)), "a file arrived twice"
