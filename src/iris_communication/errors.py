@@ -109,7 +109,8 @@ class OutboxInUse(OutboxStorageError):
 class OutboxDamaged(OutboxStorageError):
     retry = Retry.AFTER_OPERATOR
     default_hint = (
-        "the next start of the uploader, or `iris outbox check --repair`, brings over what can be read and keeps the rest"
+        "the next start of the uploader, or `iris outbox check --repair`, brings over what can be read, and "
+        "keeps the rest"
     )
 
 
