@@ -5,7 +5,7 @@ from pathlib import Path
 
 from iris_camera.demo.deliveries import Deliveries, Outage, told_by
 
-RECORDS = Path("/work/records")
+RECORDS = Path("/line/records")
 OUTAGE = Outage(100.0, 200.0)
 
 
