@@ -31,7 +31,7 @@ from iris_communication.errors import IrisError
 from iris_communication.outbox.servers import Servers
 from iris_communication.settings import DeliverySettings
 from iris_communication.sftp.look import compare
-from iris_communication.transport.asyncssh_channel import AsyncsshTransport
+from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.contract import Transport
 from iris_communication.transport.host_keys import ACCEPTED_NAME
 
@@ -102,7 +102,7 @@ class RemoteCheck:
             accepted = Path(made) / ACCEPTED_NAME  # a copy: a key that is new to us is not ours to remember
             with suppress(FileNotFoundError):
                 shutil.copyfile(self._folder / ACCEPTED_NAME, accepted)
-            visits = _Visits(servers, self._transport or AsyncsshTransport(accepted), self._settings, self._clock)
+            visits = _Visits(servers, self._transport or ChosenTransport(accepted), self._settings, self._clock)
             deliveries = self._deliveries(latest, since_s)
             try:
                 while some := list(islice(deliveries, AT_ONCE)):

@@ -21,6 +21,7 @@ Conflict = Literal["rename", "overwrite", "fail", "keep"]
 Marker = Literal["", ".done", ".sha256"]
 AfterDelivery = Literal["keep", "delete", "move"]
 BatchFormat = Literal["zip", "tar.gz"]
+TransportName = Literal["asyncssh", "ssh"]
 WhenFull = Literal["reject", "drop_oldest", "drop_lowest"]
 
 PRIORITIES = range(-9, 10)
@@ -64,6 +65,11 @@ class Server:
     health_interval_s: float = _documented(60.0, "seconds between two looks at a server without traffic; 0: none")
     health_round_trip: bool = _documented(
         default=False, doc="such a look also writes, renames and removes a small hidden file"
+    )
+    transport: TransportName = _documented(
+        "asyncssh",
+        'what carries the SSH connection: "asyncssh" (no program needed, faster for small files) or "ssh" (OpenSSH\'s '
+        "program: large files at full speed, jump hosts and whatever else ~/.ssh/config says)",
     )
     attempts_max: int | None = _documented(None, "takes the place of that of [delivery]", example=8)
     retry_base_s: float | None = _documented(None, "takes the place of that of [delivery]", example=2.0)
@@ -306,6 +312,7 @@ _KINDS: Mapping[str, Callable[[str, Any], Any]] = {
     "host_key_policy": _choice(HostKeyPolicy),
     "conflict": _choice(Conflict),
     "marker": _choice(Marker),
+    "transport": _choice(TransportName),
     "bandwidth_bytes_per_s": _number(0),
     "windows": _windows,
     "health_interval_s": _number(0),

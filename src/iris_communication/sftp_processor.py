@@ -19,7 +19,7 @@ from iris_communication.item import Fingerprint, Item, Take
 from iris_communication.outbox.spool import open_source
 from iris_communication.remote_path import remote_path
 from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
-from iris_communication.transport.asyncssh_channel import AsyncsshTransport
+from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.contract import Transport
 
 
@@ -28,7 +28,7 @@ class SftpProcessor:
         self, settings: DeliverySettings | None = None, transport: Transport | None = None, clock: Clock | None = None
     ) -> None:
         self._settings = settings or DeliverySettings()
-        self._transport = transport or AsyncsshTransport()
+        self._transport = transport or ChosenTransport()
         self._clock = clock or SystemClock()
 
     @property

@@ -42,7 +42,7 @@ from iris_communication.outbox.sqlite import SqliteStore
 from iris_communication.outbox.view import Stats
 from iris_communication.settings import DeliverySettings, Limits, Secret, Server, check_priority, parse_server
 from iris_communication.sftp_processor import SftpProcessor
-from iris_communication.transport.asyncssh_channel import AsyncsshTransport
+from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.host_keys import ACCEPTED_NAME
 from iris_communication.upload_request import ServerInfo, SftpUploadRequest, accepted, check_text
 
@@ -75,7 +75,7 @@ class SftpUploaderThread:
         self._settings = settings or DeliverySettings()
         self._limits = limits or Limits()
         self._clock = clock or SystemClock()
-        transport = AsyncsshTransport(self._folder / ACCEPTED_NAME)
+        transport = ChosenTransport(self._folder / ACCEPTED_NAME)
         self._processor = sftp_processor or SftpProcessor(self._settings, transport, self._clock)
         self._one_at_a_time = threading.Lock()  # of an injected processor's calls, over stop and start
         self._max_queue_size = max_queue_size

@@ -15,6 +15,7 @@ from iris_communication.settings import (
     HostKeyPolicy,
     Marker,
     Server,
+    TransportName,
     parse_server,
 )
 
@@ -85,6 +86,7 @@ class ServerSettings:
     windows: tuple[str, ...] = _TREATMENT["windows"]
     health_interval_s: float = _TREATMENT["health_interval_s"]
     health_round_trip: bool = _TREATMENT["health_round_trip"]
+    transport: TransportName = _TREATMENT["transport"]
     attempts_max: int | None = _TREATMENT["attempts_max"]
     retry_base_s: float | None = _TREATMENT["retry_base_s"]
     retry_cap_s: float | None = _TREATMENT["retry_cap_s"]

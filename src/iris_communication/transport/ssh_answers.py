@@ -1,0 +1,145 @@
+"""What the `ssh` program is told while it connects: password, passphrase, and whether a key is the server's.
+
+It asks through a small program (`ssh_companion.py`), which asks us over a socket. So a secret is in no command line,
+environment or file, and the host key is judged by the same judge as with the other transport: pins, known_hosts and
+what was accepted before mean the same with both, and a refusal reads the same.
+
+The socket has a name and no file: nothing is left behind by a process that is killed. Its name is no secret, so who
+asks is looked at: it has to run as our user and to be a child of the very `ssh` we started. A jump host's `ssh` is its
+child too and inherits the environment; what that one asks is not answered, for the secret is the server's alone.
+
+A prompt is the server's own text where it asks by keyboard-interactive. What is known is answered, once each: asked
+again, the answer was wrong, and a third wrong one may lock the account.
+"""
+
+import asyncio
+import contextlib
+import os
+import secrets
+import socket
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import asyncssh
+
+from iris_communication.settings import Secret
+
+QUESTION_MAX = 65536
+PROMPT = "prompt"  # the first word of a question: what it is about
+KEY = "key"
+
+
+class Answers:
+    """`judge` says why a host key is not trusted, or None. What was asked is remembered for the error to tell."""
+
+    def __init__(self, secret: Secret, judge: Callable[[asyncssh.SSHKey], str | None]) -> None:
+        self._secret = secret
+        self._judge = judge
+        self._given: set[str] = set()
+        self._judged: dict[str, str | None] = {}
+        self.refusal: str | None = None  # of the host key
+        self.host_key = ""  # the fingerprint of the one that was trusted
+        self.unknown: list[str] = []  # prompts for what we do not have
+
+    def to(self, words: list[str]) -> str | None:
+        """None: no answer."""
+        about, *rest = words
+        if about == PROMPT and len(rest) == 1:
+            return self._asked_for(rest[0])
+        if about == KEY and len(rest) == 3:
+            searched, kind, key = rest
+            return f"{searched} {kind} {key}" if self._trusts(f"{kind} {key}") else ""
+        return None
+
+    def _asked_for(self, prompt: str) -> str | None:
+        kind, answer = _meant(prompt, self._secret)
+        if answer is None:
+            self.unknown.append(prompt)
+        if answer is None or kind in self._given or "\n" in answer:
+            return None
+        self._given.add(kind)
+        return answer
+
+    def _trusts(self, line: str) -> bool:
+        """Judged once: ssh asks again under each name it knows the server by."""
+        try:
+            key = asyncssh.import_public_key(line)
+        except ValueError:  # a certificate, say: ssh goes on to ask about the key in it
+            return False
+        if line not in self._judged:
+            self._judged[line] = self._judge(key)
+        refusal = self._judged[line]
+        if refusal is None:
+            self.host_key = key.get_fingerprint()
+        else:
+            self.refusal = refusal
+        return refusal is None
+
+
+def _meant(prompt: str, secret: Secret) -> tuple[str, str | None]:
+    """What a prompt asks for. ssh writes "(user@host) " before what the server made up, so that the server cannot ask
+    for what is ours."""
+    if prompt.startswith(("Enter passphrase for ", "Enter PIN for ")):
+        return "passphrase", secret.passphrase
+    if prompt.startswith("("):
+        asks_for_it = any(word in prompt.lower() for word in ("password", "passcode"))
+        return "keyboard-interactive", secret.password if asks_for_it else None
+    return "password", secret.password if prompt.rstrip().endswith("'s password:") else None
+
+
+class Desk:
+    """Where the questions of one `ssh` come in, until it is closed. All on the event loop's thread."""
+
+    def __init__(self, answers: Answers) -> None:
+        self.name = f"iris-ssh-{secrets.token_hex(16)}"
+        self._answers = answers
+        self._loop = asyncio.get_running_loop()
+        self._asked: set[socket.socket] = set()
+        self._asker_pid = -1
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
+        self._socket.bind("\0" + self.name)
+        self._socket.listen()
+
+    def serve(self, asker_pid: int) -> None:
+        """From now on, that process's children."""
+        self._asker_pid = asker_pid
+        self._loop.add_reader(self._socket.fileno(), self._admit)
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket.fileno())
+        self._socket.close()
+        for asked in list(self._asked):
+            self._dismiss(asked)
+
+    def _admit(self) -> None:
+        try:
+            asked, _ = self._socket.accept()
+        except OSError:
+            return
+        os.set_blocking(asked.fileno(), False)
+        pid, uid, _ = struct.unpack("3i", asked.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        if uid != os.geteuid() or _parent_of(pid) != self._asker_pid:
+            asked.close()
+            return
+        self._asked.add(asked)
+        self._loop.add_reader(asked.fileno(), self._reply, asked)
+
+    def _reply(self, asked: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            question = asked.recv(QUESTION_MAX).decode("utf-8", "surrogateescape")
+            answer = self._answers.to(question.split("\0"))
+            asked.send(b"-" if answer is None else b"+" + answer.encode("utf-8", "surrogateescape"))
+        self._dismiss(asked)
+
+    def _dismiss(self, asked: socket.socket) -> None:
+        self._loop.remove_reader(asked.fileno())
+        self._asked.discard(asked)
+        asked.close()
+
+
+def _parent_of(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except (OSError, ValueError, IndexError):
+        return None

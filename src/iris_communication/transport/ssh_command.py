@@ -1,0 +1,131 @@
+"""How the `ssh` program is called: command line, configuration and environment, as values.
+
+Three kinds of settings, and who has the last word on each:
+
+    ours        what the contract promises: one SFTP session and nothing else, host keys by our own judge, the secret
+                that was given for this server. On the command line, where it counts before anything else
+    the user's  everything else: ProxyJump, ProxyCommand, GSSAPI, PKCS#11, algorithms an old server needs ...
+    defaults    what serves us best where the user said nothing: read after the user's, for ssh keeps the first word
+
+So ssh reads a configuration of ours that includes the user's and the system's. Jump hosts get the same one, and none of
+what is on the command line: they are the user's affair, as are their keys. They are asked nothing and told nothing.
+
+With a secret for the server no other is tried. Without one it is what the user's own `ssh` would use without asking:
+an agent, keys without a passphrase, a hardware key that wants no PIN, a ticket.
+"""
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from iris_communication.errors import SshProgramUnusable
+from iris_communication.settings import Secret, Server
+from iris_communication.transport import host_keys
+
+SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
+
+OURS = {
+    "AddKeysToAgent": "no",
+    "ClearAllForwardings": "yes",
+    "ConnectionAttempts": "1",
+    "ControlMaster": "no",
+    "ControlPath": "none",  # over a connection somebody else opened nobody would be judged
+    "ForkAfterAuthentication": "no",
+    "ForwardAgent": "no",
+    "ForwardX11": "no",
+    "GlobalKnownHostsFile": "/dev/null",
+    "LogLevel": "DEBUG1",
+    "LogVerbose": "*:client_status_confirm():*,*:load_identity_file():*",
+    "NoHostAuthenticationForLocalhost": "no",
+    "NumberOfPasswordPrompts": "1",
+    "PermitLocalCommand": "no",
+    "RemoteCommand": "none",
+    "RequestTTY": "no",
+    "StdinNull": "no",
+    "StrictHostKeyChecking": "yes",
+    "Tunnel": "no",
+    "UpdateHostKeys": "no",
+    "UserKnownHostsFile": "/dev/null",
+    "VerifyHostKeyDNS": "no",
+}
+DEFAULTS = {
+    "Ciphers": "^aes128-gcm@openssh.com,aes256-gcm@openssh.com",  # nearly everywhere in hardware
+    "IPQoS": "none",  # else it is marked as lower effort
+    "ServerAliveInterval": "15",
+    "ServerAliveCountMax": "3",
+}
+UNSAID = "IRIS_"  # our own variables may hold secrets
+
+
+def command(
+    program: str,
+    server: Server,
+    *,
+    algorithms: Sequence[str],
+    judge: Sequence[str],
+    config: str,
+    private_key: str | None,
+    password: bool,
+    connect_timeout_s: float,
+) -> list[str]:
+    """`algorithms` are the kinds of host key to ask for, best first; `judge` is the command that judges one, `config`
+    and `private_key` are paths."""
+    options = {
+        **OURS,
+        "ConnectTimeout": str(max(1, round(connect_timeout_s + 0.5))),
+        "HostKeyAlgorithms": ",".join(each for each in algorithms if each in host_keys.ALGORITHMS),
+        # the name that is looked for, the kind of key, the key
+        "KnownHostsCommand": " ".join([*map(quoted, judge), "%H", "%t", "%K"]),
+        **_authentication(private_key, password),
+    }
+    settings = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+    user = ["-p", str(server.port), "-l", server.username]
+    return [program, "-F", config, *settings, *user, "-s", "--", server.host, "sftp"]
+
+
+def _authentication(private_key: str | None, password: bool) -> dict[str, str]:
+    if private_key is None and not password:
+        return {"BatchMode": "yes"}
+    ways, options = [], {"BatchMode": "no", "IdentitiesOnly": "yes"}
+    if private_key is not None:
+        ways += ["publickey"]
+        options |= {"IdentityFile": quoted(private_key), "PubkeyAuthentication": "yes"}
+    if password:
+        ways += ["keyboard-interactive", "password"]
+        options |= {"KbdInteractiveAuthentication": "yes", "PasswordAuthentication": "yes"}
+    return options | {"PreferredAuthentications": ",".join(ways)}
+
+
+def configuration(included: Sequence[Path]) -> str:
+    """The text of the configuration. Raises SshProgramUnusable where others could have written what is included: ssh
+    itself refuses it then, but only where it finds it by itself."""
+    lines = []
+    for path in included:
+        try:
+            facts = path.stat()
+        except OSError:
+            continue  # ssh goes without one, too; one it may not read it complains of
+        if facts.st_uid not in (0, os.getuid()) or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise SshProgramUnusable(f"{path} belongs to, or may be written by, somebody else: ssh does not trust it")
+        lines.append(f"Include {quoted(str(path))}")
+    lines += [f"{name} {value}" for name, value in DEFAULTS.items()]
+    return "\n".join(lines) + "\n"
+
+
+def default_configs() -> list[Path]:
+    return [Path("~/.ssh/config").expanduser(), SYSTEM_CONFIG]
+
+
+def environment(inherited: Mapping[str, str], secret: Secret, askpass: str | None) -> dict[str, str]:
+    """The user's, without what could be a secret; with English texts, and with nobody to ask but `askpass`."""
+    secrets = {secret.password, secret.private_key, secret.passphrase}
+    kept = {name: text for name, text in inherited.items() if not name.startswith(UNSAID) and text not in secrets}
+    kept |= {"LC_ALL": "C", "SSH_ASKPASS_REQUIRE": "force" if askpass else "never"}
+    return kept | ({"SSH_ASKPASS": askpass} if askpass else {})
+
+
+def quoted(word: str) -> str:
+    """As ssh reads a word that may hold spaces and its own signs."""
+    escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+    return f'"{escaped}"'

@@ -1,0 +1,177 @@
+"""The second transport: Debian's `ssh` carries the SSH connection, and our engine speaks SFTP over its pipes.
+
+Ciphers and key exchange then cost our process nothing, a large file goes as fast as OpenSSH goes, and whatever only
+OpenSSH can do (jump hosts, hardware keys, odd proxies, GSSAPI) is done as ssh_config says. The price is a program that
+has to be there, and a process each connection.
+
+    stdin, stdout   the bytes of SFTP, nothing else; pipes that do not block, watched by the loop
+    stderr          how far it came and what went wrong (`ssh_words`)
+    a socket        what it asks us: secrets, and whether a host key is the server's (`ssh_answers`)
+
+What ssh reads once (its configuration, a private key that was given as text, the program that asks) are files without
+a name, in memory, readable by our user through /proc and gone when it is connected.
+
+The process never outlives its channel: a task attends to it from beginning to end, kills it with all it started when
+the channel is closed or the loop ends, and collects it. If our process is killed, the system kills it too.
+"""
+
+import asyncio
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from iris_communication.errors import (
+    AuthenticationFailed,
+    CredentialsUnusable,
+    IrisError,
+    LinkTimeout,
+    SshProgramMissing,
+    SshProgramUnusable,
+)
+from iris_communication.settings import DeliverySettings, Secret, Server
+from iris_communication.transport import host_keys, ssh_answers, ssh_command, ssh_words
+from iris_communication.transport.contract import Receiver
+from iris_communication.transport.ssh_channel import SshProgramChannel
+from iris_communication.transport.ssh_words import SshFailed, Words
+
+COMPANION = Path(__file__).with_name("ssh_companion.py")
+MFD_EXEC = 0x10  # Linux 6.3 wants to be told
+PROMPT_MAX = 100  # characters of it are shown
+
+
+class SshProgramTransport:
+    """`accepted` is the file of keys that were accepted unseen, as with the other transport. `program` is a name or a
+    path; `configs` are the files of ssh_config that count, by default the user's own and the system's."""
+
+    def __init__(
+        self, accepted: Path | None = None, program: str = "ssh", configs: Sequence[Path] | None = None
+    ) -> None:
+        self._accepted = accepted
+        self._program = program
+        self._configs = configs
+
+    async def connect(
+        self, server: Server, secret: Secret, settings: DeliverySettings, receiver: Receiver
+    ) -> SshProgramChannel:
+        """Raises what the contract says, and SshProgramMissing, SshProgramUnusable, JumpHostFailed. What ssh itself
+        said is the cause."""
+        trust = host_keys.trust(server, self._accepted or host_keys.default_accepted())
+        answers = ssh_answers.Answers(secret, trust.judge)
+        words = Words()
+        with contextlib.ExitStack() as meanwhile:
+            desk = meanwhile.enter_context(contextlib.closing(ssh_answers.Desk(answers)))
+            process = self._start(server, secret, settings, trust.algorithms, desk.name, meanwhile)
+            desk.serve(process.pid)
+            channel = SshProgramChannel(server, process, words, receiver)
+            try:
+                async with asyncio.timeout(settings.connect_timeout_s):
+                    await channel.opened()
+            except TimeoutError:
+                channel.close()
+                late = LinkTimeout(
+                    f"{server.host}:{server.port} did not finish connecting within {settings.connect_timeout_s:g} s: "
+                    f"it was {words.doing}"
+                )
+                raise late from SshFailed(words.text)
+            except BaseException:
+                channel.close()
+                raise
+        if not channel.connected:
+            raise _failure(server, answers, words) from SshFailed(words.text)
+        if not answers.host_key:  # there are ways to know a server without its key, none of which was chosen here
+            channel.close()
+            raise host_keys.rejected(server, "ssh went on without asking whether its key is trusted")
+        channel.host_key = answers.host_key
+        return channel
+
+    def _start(
+        self,
+        server: Server,
+        secret: Secret,
+        settings: DeliverySettings,
+        algorithms: Sequence[str],
+        desk: str,
+        meanwhile: contextlib.ExitStack,
+    ) -> "subprocess.Popen[bytes]":
+        program = shutil.which(self._program)
+        if program is None:
+            raise SshProgramMissing(f"the program {self._program!r} is not installed, so {server.key} is not reached")
+        ask = [sys.executable, "-I", "-S", str(COMPANION), "ask", desk]
+        configs = ssh_command.default_configs() if self._configs is None else self._configs
+        try:
+            config = meanwhile.enter_context(_in_memory(ssh_command.configuration(configs)))
+            askpass = None
+            if secret:
+                script = f'#!/bin/sh\nexec {shlex.join([*ask, ssh_answers.PROMPT])} "$1"\n'
+                askpass = meanwhile.enter_context(_in_memory(script, executable=True))
+            private_key = _private_key(secret, meanwhile)
+            command = ssh_command.command(
+                program,
+                server,
+                algorithms=algorithms,
+                judge=[*ask, ssh_answers.KEY],
+                config=config,
+                private_key=private_key,
+                password=secret.password is not None,
+                connect_timeout_s=settings.connect_timeout_s,
+            )
+            return subprocess.Popen(  # noqa: S603 - it is ssh, found above, and no shell
+                [sys.executable, "-I", "-S", str(COMPANION), "run", str(os.getpid()), *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                start_new_session=True,  # Ctrl+C is ours to deal with, and there is no terminal to ask at
+                env=ssh_command.environment(os.environ, secret, askpass),
+            )
+        except (OSError, ValueError) as error:
+            raise SshProgramUnusable(f"ssh cannot be started for {server.key}: {error}") from error
+
+
+def _failure(server: Server, answers: ssh_answers.Answers, words: Words) -> IrisError:
+    if answers.refusal is not None:
+        return host_keys.rejected(server, answers.refusal)
+    failure = ssh_words.what_failed(words, server.key, server.host, server.port)
+    if isinstance(failure, AuthenticationFailed) and answers.unknown:
+        return AuthenticationFailed(f"{failure} (asked {answers.unknown[0][:PROMPT_MAX]!r}, we have no answer)")
+    return failure
+
+
+def _private_key(secret: Secret, meanwhile: contextlib.ExitStack) -> str | None:
+    """The path of the file that holds it."""
+    if secret.private_key is None:
+        return None
+    if "PRIVATE KEY" in secret.private_key:
+        lines = secret.private_key.strip().splitlines()  # ssh takes no other end of line, and wants one at the end
+        return meanwhile.enter_context(_in_memory("".join(f"{line.rstrip()}\n" for line in lines)))
+    try:
+        path = Path(secret.private_key).expanduser()
+        with path.open("rb") as file:
+            file.read(1)
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: "~name" of a user there is not
+        raise CredentialsUnusable(f"the private key {secret.private_key!r} cannot be used: {error}") from None
+    return str(path.absolute())
+
+
+@contextlib.contextmanager
+def _in_memory(text: str, *, executable: bool = False) -> Iterator[str]:
+    """The path of a file of this text that our user alone can open, and nobody once this is left."""
+    try:
+        writing = os.memfd_create("iris-ssh", os.MFD_CLOEXEC | (MFD_EXEC if executable else 0))
+    except OSError:
+        writing = os.memfd_create("iris-ssh")
+    with open(writing, "wb") as file:
+        file.write(text.encode("utf-8", "surrogateescape"))
+        file.flush()
+        os.fchmod(writing, 0o700 if executable else 0o600)
+        # A program that somebody has open for writing is not run.
+        reading = os.open(f"/proc/self/fd/{writing}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield f"/proc/{os.getpid()}/fd/{reading}"
+    finally:
+        os.close(reading)

@@ -1,0 +1,223 @@
+"""What the `ssh` program says, and which error that is.
+
+ssh has no exceptions: it writes lines to its standard error and exits with 255. In the C locale and at log level DEBUG1
+they tell how far it came, and that decides as much as their words do: "Permission denied" before the server has shown
+its banner was said by a jump host. Between ssh's own lines stand those of the server (banners, what a login script
+writes) and of jump hosts; nobody but ssh is believed about success, and a lie about a failure only misnames it.
+
+Lines beginning with "debug" are for us; the others are kept as ssh wrote them, and go into the error's text.
+"""
+
+import re
+from typing import NamedTuple
+
+from iris_communication.errors import (
+    AuthenticationFailed,
+    ConnectionRefused,
+    CredentialsUnusable,
+    HostKeyRejected,
+    HostNotFound,
+    IrisError,
+    JumpHostFailed,
+    LinkError,
+    LinkLost,
+    LinkTimeout,
+    SftpUnavailable,
+    SshProgramMissing,
+    SshProgramUnusable,
+)
+
+LINES_MAX = 40
+LINE_MAX = 300  # characters
+DEBUG = re.compile(r"debug[123]: ")
+FUNCTION = re.compile(r"^\S+:\S+\(\):\d+ \(pid=\d+\): ")  # before whatever a function says that LogVerbose names
+IN_MEMORY = re.compile(r"/proc/\d+/fd/\d+")  # the file of a private key that has none
+
+# In the order a connection passes them; each is what is under way once the line has been said.
+STAGES = (
+    ("looking up and reaching the server", ""),
+    ("waiting for its banner", "Connection established."),
+    ("exchanging keys", "Remote protocol version "),
+    ("authenticating", "SSH2_MSG_NEWKEYS received"),
+    ("opening the SFTP session", "Sending subsystem: "),
+    ("speaking SFTP", "subsystem request accepted"),
+)
+BANNER, AUTHENTICATION, ASKED_FOR_SFTP, ACCEPTED = 2, 3, 4, 5
+
+
+class SshFailed(Exception):
+    """The whole of what ssh said, as the cause of the error it means."""
+
+
+class Words:
+    """Fed with ssh's standard error as it comes."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []  # without those for debugging
+        self.stage = 0
+        self.software = ""
+        self.by_proxy = False
+        self.key_trouble = ""
+        self._rest = b""
+
+    def feed(self, data: bytes) -> None:
+        *whole, rest = (self._rest + data).split(b"\n")
+        self._rest = rest[-4096:]
+        for line in whole:
+            self._hear(_readable(line))
+
+    def end(self) -> None:
+        """Nothing more comes; a last line may lack its end."""
+        self.feed(b"\n")
+
+    @property
+    def doing(self) -> str:
+        return STAGES[self.stage][0]
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def last(self, count: int = 2) -> str:
+        return "; ".join(self.lines[-count:])
+
+    def _hear(self, line: str) -> None:
+        said = FUNCTION.sub("", DEBUG.sub("", line))
+        if not DEBUG.match(line):
+            self._keep(IN_MEMORY.sub("given as text", said))
+            return
+        for stage, (_, begins) in enumerate(STAGES):
+            if begins and said.startswith(begins):
+                self.stage = max(self.stage, stage)
+        if said.startswith("Remote protocol version "):
+            self.software = said.partition("remote software version ")[2]
+        elif said.startswith(("Executing proxy command", "Executing proxy dialer command")):
+            self.by_proxy = True
+        elif said.startswith(("bad passphrase given", "no passphrase given")):
+            self.key_trouble = "its passphrase is missing or wrong"
+        elif "banner line" in said:  # what it says in place of its name, such as why it turns us away
+            self._keep(said.partition(": ")[2] or said)
+
+    def _keep(self, line: str) -> None:
+        if line:
+            self.lines = [*self.lines, line][-LINES_MAX:]
+
+
+def _readable(line: bytes) -> str:
+    text = line.decode("utf-8", "replace").strip()
+    return "".join(character if character.isprintable() else " " for character in text)[:LINE_MAX]
+
+
+class Said(NamedTuple):
+    """One kind of failure: the line that says so (`line` in the text is what it says), and the error it is."""
+
+    pattern: re.Pattern[str]
+    kind: type[IrisError]
+    text: str
+    hint: str | None = None
+
+
+def _said(pattern: str, kind: type[IrisError], text: str, hint: str | None = None) -> Said:
+    return Said(re.compile(pattern), kind, text, hint)
+
+
+ALGORITHM_HINT = (
+    "update the server's SSH, or allow the algorithm it offers in ssh_config (Ciphers, KexAlgorithms, MACs, "
+    "HostKeyAlgorithms)"
+)
+OURSELVES = (
+    _said(r"^cannot run ", SshProgramMissing, "the program ssh cannot be run: {line}"),
+    _said(
+        r"Bad configuration option|bad configuration options|^Bad owner or permissions|^command-line: line"
+        r"|line \d+: (Bad|bad|Missing|missing|keyword|unsupported|no argument|invalid)|^Can't open user config"
+        r"|^Unsupported|unknown option|^(vdollar_)?percent_expand|KnownHostsCommand .*(failed|not absolute|exited)",
+        SshProgramUnusable,
+        "the program ssh cannot be used for {server}: {line}",
+    ),
+)
+NAME = _said(
+    r"Could not resolve hostname|hostname contains invalid|[Nn]o address associated",
+    HostNotFound,
+    "the host name {host!r} cannot be resolved: {line}",
+)
+REFUSED = _said(r"Connection refused", ConnectionRefused, "{where} refuses connections: {line}")
+TIMED_OUT = _said(r"timed out|not responding", LinkTimeout, "{where} did not finish connecting: {line}")
+UNREACHABLE = _said(r"^ssh: connect to host ", LinkError, "cannot connect to {where}: {line}")
+HOST_KEY = _said(
+    r"Host key verification failed|REMOTE HOST IDENTIFICATION HAS CHANGED|REVOKED HOST KEY|revoked by file",
+    HostKeyRejected,
+    "the host key of {server} is not trusted: {line}",
+)
+ALGORITHMS = _said(
+    r"^Unable to negotiate |no matching (cipher|key exchange method|host key type|MAC)",
+    SftpUnavailable,
+    "no algorithm in common with {where}: {line}",
+    ALGORITHM_HINT,
+)
+DENIED = _said(
+    r"Permission denied \(|Permission denied, |Too many authentication failures|Authentication failed",
+    AuthenticationFailed,
+    "{server} refused our credentials: {line}",
+)
+NO_SESSION = _said(
+    r"subsystem request failed|open failed|no more sessions|[Ss]ession open refused",
+    SftpUnavailable,
+    "{server} opened no SFTP session: {line}",
+)
+BAD_KEY = re.compile(r"^Load key |^no such identity|Permissions .* too open|agent refused operation|^Identity file ")
+
+# What may be said, by how far the connection has come; the first that was said counts.
+DIRECTLY = (NAME, REFUSED, TIMED_OUT, UNREACHABLE)
+WITH_THE_SERVER = (ALGORITHMS, HOST_KEY, DENIED, NO_SESSION, TIMED_OUT)
+
+
+def what_failed(words: Words, server: str, host: str, port: int) -> IrisError:
+    """The error of an `ssh` that ended before its SFTP session began. `server` is the server's key."""
+    where = f"{host}:{port}"
+    if (said := _first(OURSELVES, words)) is not None:
+        return _error(*said, server, host, where)
+    if words.by_proxy and words.stage < BANNER:
+        return _on_the_way(words, server, where)
+    if words.stage < BANNER:
+        said = _first(DIRECTLY, words)
+    elif words.stage >= ASKED_FOR_SFTP:
+        said = _first((NO_SESSION, TIMED_OUT), words)
+    else:
+        said = _first(WITH_THE_SERVER, words)
+    if said is not None and said[0] is DENIED and (trouble := _key_trouble(words)):
+        return CredentialsUnusable(f"the private key for {server} cannot be used: {trouble}")
+    if said is not None:
+        return _error(*said, server, host, where)
+    reason = words.last() or f"ssh says nothing (it was {words.doing})"
+    return LinkLost(f"{where} ended the connection while it was being made: {reason}")
+
+
+def what_ended(words: Words, server: str, status: int | None) -> IrisError:
+    """The error of an `ssh` that ended after that."""
+    reason = words.last() or f"ssh ended with status {status}"
+    return LinkLost(f"the connection to {server} ended: {reason}")
+
+
+def _on_the_way(words: Words, server: str, where: str) -> IrisError:
+    """A jump host's `ssh` writes the same lines. Refused there, we do not go on knocking."""
+    for said in (HOST_KEY, DENIED):
+        if (found := _first((said,), words)) is not None:
+            return said.kind(f"a jump host on the way to {server} was not passed: {found[1]}")
+    if (found := _first((_REFUSED_BEHIND,), words)) is not None:
+        return _error(*found, server, where, where)
+    return JumpHostFailed(f"the way to {where} that ssh_config gives failed: {words.last(3) or 'it says nothing'}")
+
+
+_REFUSED_BEHIND = _said(r"open failed: connect failed: Connection refused", ConnectionRefused, REFUSED.text)
+
+
+def _key_trouble(words: Words) -> str:
+    return next((line for line in words.lines if BAD_KEY.search(line)), words.key_trouble)
+
+
+def _first(kinds: tuple[Said, ...], words: Words) -> tuple[Said, str] | None:
+    return next(((kind, line) for kind in kinds for line in words.lines if kind.pattern.search(line)), None)
+
+
+def _error(said: Said, line: str, server: str, host: str, where: str) -> IrisError:
+    return said.kind(said.text.format(line=line, server=server, host=host, where=where), hint=said.hint)

@@ -1,0 +1,793 @@
+"""One suite, both transports: what they carry, and which error whatever goes wrong is.
+
+The servers are a real sshd, asyncssh's in this process where sshd has no such setting, and sockets that say a few
+words. Each test runs with each transport, on one loop with the servers of this process.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import itertools
+import logging
+import os
+import socket
+import struct
+import time
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from iris_communication.errors import (
+    AuthenticationFailed,
+    ConnectionRefused,
+    CredentialsUnusable,
+    HostKeyRejected,
+    HostNotFound,
+    LinkError,
+    LinkLost,
+    LinkTimeout,
+    SftpUnavailable,
+)
+from iris_communication.settings import DeliverySettings, Secret, Server
+from iris_communication.sftp import wire
+from iris_communication.transport import host_keys
+from iris_communication.transport.asyncssh_channel import AsyncsshTransport
+from iris_communication.transport.ssh_program import SshProgramTransport
+from tests.servers.openssh import OpenSshServer, descendants
+
+HINT = "make system-packages"
+SETTINGS = DeliverySettings(connect_timeout_s=15.0)
+IMPATIENT = DeliverySettings(connect_timeout_s=1.0)
+HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
+ECDSA_HOST_KEY = asyncssh.generate_private_key("ecdsa-sha2-nistp256")
+RSA_HOST_KEY = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
+CLIENT_KEY = asyncssh.generate_private_key("ssh-ed25519")
+FEW_ROUNDS = {"rounds": 1, "ignore_few_rounds": True}  # of what makes guessing a passphrase slow
+ENCRYPTED_CLIENT_KEY = CLIENT_KEY.export_private_key(passphrase="open %h", **FEW_ROUNDS).decode()
+PASSWORD = "hünter2 with spaces, $HOME and \"quotes'"
+MEBIBYTE = 1 << 20
+
+
+@pytest.fixture(params=["asyncssh", "ssh"])
+def transport(request, tmp_path, need_program, monkeypatch):
+    monkeypatch.setattr(host_keys, "KNOWN_HOSTS", tmp_path / "home" / "known_hosts")
+    accepted = tmp_path / "outbox" / "known_hosts"
+    if request.param == "asyncssh":
+        return AsyncsshTransport(accepted)
+    return SshProgramTransport(accepted, str(need_program("ssh", hint=HINT)), configs=[])
+
+
+@pytest.fixture(scope="module")
+def openssh(tmp_path_factory, need_program):
+    with OpenSshServer(tmp_path_factory.mktemp("sshd"), sshd=need_program("sshd", hint=HINT)) as server:
+        yield server
+
+
+class Receiver:
+    """Remembers what it is told, and can be waited for."""
+
+    def __init__(self):
+        self.received = bytearray()
+        self.ends = []
+        self.news = asyncio.Event()
+
+    def data_received(self, data):
+        assert not self.ends, "nothing comes after the end"
+        self.received += data
+        self.news.set()
+
+    def channel_lost(self, error):
+        self.ends.append(error)
+        self.news.set()
+
+    async def until(self, condition):
+        async with asyncio.timeout(20.0):
+            while not condition():
+                self.news.clear()
+                await self.news.wait()
+
+    async def end(self):
+        await self.until(lambda: self.ends)
+        return self.ends[-1]
+
+    async def packet(self):
+        """The next one, without its length."""
+        await self.until(lambda: self.ends or len(self.received) >= 4)
+        assert not self.ends, self.ends
+        (size_bytes,) = struct.unpack_from(">I", self.received)
+        await self.until(lambda: self.ends or len(self.received) >= 4 + size_bytes)
+        assert not self.ends, self.ends
+        packet = bytes(self.received[4 : 4 + size_bytes])
+        del self.received[: 4 + size_bytes]
+        return packet
+
+    async def reply(self):
+        return wire.decode(await self.packet())[1]
+
+
+def public(key):
+    return key.export_public_key().decode()
+
+
+def address_of(openssh, **other):
+    facts = {
+        "host": openssh.host,
+        "port": openssh.port,
+        "username": openssh.username,
+        "host_key": openssh.host_key,
+    }
+    return Server(**facts | other)
+
+
+def key_of(openssh):
+    return Secret(private_key=str(openssh.private_key))
+
+
+async def fails(transport, server, secret, kind, settings=SETTINGS):
+    """The error of exactly this kind that connecting to it ends with."""
+    with pytest.raises(kind) as caught:
+        await transport.connect(server, secret, settings, Receiver())
+    assert type(caught.value) is kind, caught.value
+    return str(caught.value)
+
+
+def children():
+    """Of this process, dead ones that nobody collected among them."""
+    return {pid for pid in descendants(os.getpid()) if parent_of(pid) == os.getpid()}
+
+
+def parent_of(pid):
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return None
+
+
+# -- a server in this process
+
+
+class OneUser(asyncssh.SSHServer):
+    """Lets one user in, by password or key. With a `session`, that is what SFTP leads to."""
+
+    def __init__(self, session=None):
+        self.session = session
+
+    def session_requested(self):
+        return self.session() if self.session else super().session_requested()
+
+    def connection_made(self, conn):
+        self.conn = conn
+
+    def begin_auth(self, username):
+        self.conn.set_authorized_keys(asyncssh.import_authorized_keys(public(CLIENT_KEY)))
+        return True
+
+    def password_auth_supported(self):
+        return True
+
+    def validate_password(self, username, password):
+        return (username, password) == ("iris", PASSWORD)
+
+
+@contextlib.asynccontextmanager
+async def listening(user=OneUser, **facts):
+    """The address of a server of asyncssh's."""
+    facts = {"sftp_factory": True, "server_host_keys": [HOST_KEY]} | facts
+    acceptor = await asyncssh.listen("127.0.0.1", 0, server_factory=user, **facts)
+    try:
+        yield {"host": "127.0.0.1", "username": "iris", "port": acceptor.get_port(), "host_key": public(HOST_KEY)}
+    finally:
+        acceptor.close()
+        await acceptor.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def saying(words, then=lambda writer: writer.close()):
+    """The address of a server that hears who comes, says this and no more; `then` ends the connection, or does not."""
+    said = []
+
+    async def answer(reader, writer):
+        said.append(writer)
+        await reader.readline()
+        writer.write(words)
+        then(writer)
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    try:
+        yield {
+            "host": "127.0.0.1",
+            "username": "iris",
+            "port": server.sockets[0].getsockname()[1],
+            "host_key": public(HOST_KEY),
+        }
+    finally:
+        for writer in said:
+            writer.transport.abort()
+        server.close()
+        await server.wait_closed()
+
+
+# -- what it carries
+
+
+def test_a_channel_carries_the_servers_sftp_and_knows_whom_it_reached(transport, openssh):
+    async def test():
+        receiver = Receiver()
+        channel = await transport.connect(address_of(openssh), key_of(openssh), SETTINGS, receiver)
+        assert channel.software.startswith("OpenSSH_")
+        assert channel.host_key == asyncssh.import_public_key(openssh.host_key).get_fingerprint()
+        channel.write(wire.init())
+        version, extensions = wire.decode_version(await receiver.packet())
+        assert version == 3
+        assert extensions[b"limits@openssh.com"] == b"1"
+        channel.close()
+        await receiver.end()
+
+    asyncio.run(test())
+
+
+@pytest.mark.timeout(60)
+def test_100_mb_go_there_and_come_back_as_they_were(transport, openssh, tmp_path):
+    data = os.urandom(MEBIBYTE)
+    total_bytes, piece_bytes, window = 100 * MEBIBYTE, 32 * 1024, 64
+
+    async def test():
+        receiver, ids = Receiver(), itertools.count(1)
+        channel = await transport.connect(address_of(openssh), key_of(openssh), SETTINGS, receiver)
+
+        async def ask(request):
+            channel.write(request.encode(next(ids)))
+            return await receiver.reply()
+
+        async def pipelined(requests):
+            """The replies, in order, with a window of requests under way: both ways are busy at once."""
+            under_way = 0
+            for request in requests:
+                channel.write(request)
+                under_way += 1
+                if under_way == window:
+                    yield await receiver.packet()
+                    under_way -= 1
+            for _ in range(under_way):
+                yield await receiver.packet()
+
+        def write(handle, offset):
+            at = offset % MEBIBYTE
+            body = struct.pack(">I", len(handle)) + handle + struct.pack(">QI", offset, piece_bytes)
+            head = struct.pack(">IBI", 5 + len(body) + piece_bytes, wire.FXP_WRITE, next(ids))
+            return head + body + data[at : at + piece_bytes]
+
+        channel.write(wire.init())
+        await receiver.packet()
+        path = os.fsencode(tmp_path / "large")
+        handle = (await ask(wire.Open(path, 0x1A))).handle
+        offsets = range(0, total_bytes, piece_bytes)
+        async for packet in pipelined(write(handle, offset) for offset in offsets):
+            assert wire.decode(packet)[1].code == wire.FX_OK
+        await ask(wire.Close(handle))
+        assert (tmp_path / "large").stat().st_size == total_bytes
+        handle = (await ask(wire.Open(path, 0x01))).handle
+        came = hashlib.sha256()
+        async for packet in pipelined(wire.Read(handle, at, piece_bytes).encode(next(ids)) for at in offsets):
+            came.update(wire.decode(packet)[1].data)
+        channel.close()
+        assert came.digest() == hashlib.sha256(data * 100).digest()
+        await receiver.end()
+
+    asyncio.run(test())
+    (tmp_path / "large").unlink()
+
+
+def test_what_a_silent_server_does_not_take_holds_nobody_up_and_is_dropped_at_the_end(transport, openssh):
+    """The server stands still: what is written waits with us, the loop goes on, and closing needs nobody's consent."""
+
+    async def test():
+        receiver = Receiver()
+        channel = await transport.connect(address_of(openssh), key_of(openssh), SETTINGS, receiver)
+        openssh.freeze()
+        try:
+            for _ in range(32):
+                begun_s = time.monotonic()
+                channel.write(bytes(MEBIBYTE))
+                await asyncio.sleep(0)
+                assert time.monotonic() - begun_s < 1.0
+            begun_s = time.monotonic()
+            channel.close()
+            await receiver.end()
+            assert time.monotonic() - begun_s < 1.0
+        finally:
+            openssh.thaw()
+
+    asyncio.run(test())
+
+
+# -- who is let in
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        pytest.param(Secret(password=PASSWORD), id="password"),
+        pytest.param(Secret(private_key=CLIENT_KEY.export_private_key().decode()), id="key as text"),
+        pytest.param(
+            Secret(private_key=CLIENT_KEY.export_private_key().decode().strip().replace("\n", "\r\n")),
+            id="key as text of another system",
+        ),
+        pytest.param(
+            Secret(private_key=ENCRYPTED_CLIENT_KEY, passphrase="open %h"),
+            id="key with a passphrase",
+        ),
+        pytest.param(
+            Secret(private_key=CLIENT_KEY.export_private_key().decode(), password="wrong"), id="key or password"
+        ),
+    ],
+)
+def test_whoever_proves_to_be_the_user_is_let_in(transport, secret):
+    async def test():
+        async with listening() as address:
+            receiver = Receiver()
+            channel = await transport.connect(Server(**address), secret, SETTINGS, receiver)
+            assert channel.host_key == HOST_KEY.get_fingerprint()
+            channel.close()
+            await receiver.end()
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("name", ["id", 'id of ann\'s 100% "key"'])
+@pytest.mark.parametrize("passphrase", [None, "open"])
+def test_a_key_may_be_given_as_the_path_of_its_file(transport, tmp_path, name, passphrase):
+    path = tmp_path / name
+    path.touch(mode=0o600)
+    path.write_bytes(CLIENT_KEY.export_private_key(passphrase=passphrase, **FEW_ROUNDS))
+
+    async def test():
+        async with listening() as address:
+            receiver = Receiver()
+            secret = Secret(private_key=str(path), passphrase=passphrase)
+            (await transport.connect(Server(**address), secret, SETTINGS, receiver)).close()
+            await receiver.end()
+
+    asyncio.run(test())
+
+
+class KeyboardOnly(OneUser):
+    """Asks for the password by keyboard-interactive alone."""
+
+    def password_auth_supported(self):
+        return False
+
+    def kbdint_auth_supported(self):
+        return True
+
+    def get_kbdint_challenge(self, username, lang, submethods):
+        return "Plant", "", "", [("Password: ", False)]
+
+    def validate_kbdint_response(self, username, responses):
+        return responses == [PASSWORD]
+
+
+def test_a_password_is_given_where_it_is_asked_for_by_keyboard_interactive(transport):
+    async def test():
+        async with listening(KeyboardOnly) as address:
+            receiver = Receiver()
+            (await transport.connect(Server(**address), Secret(password=PASSWORD), SETTINGS, receiver)).close()
+            await receiver.end()
+            await fails(transport, Server(**address), Secret(password="guessed"), AuthenticationFailed)
+
+    asyncio.run(test())
+
+
+class AsksForAToken(KeyboardOnly):
+    """Wants what no machine has."""
+
+    def get_kbdint_challenge(self, username, lang, submethods):
+        return "Plant", "", "", [("One-time token: ", False)]
+
+    def validate_kbdint_response(self, username, responses):
+        self.answered = responses
+        return False
+
+
+def test_a_password_is_not_given_to_a_prompt_for_something_else(transport):
+    given = []
+
+    class Notes(AsksForAToken):
+        def validate_kbdint_response(self, username, responses):
+            given.extend(responses)
+            return False
+
+    async def test():
+        async with listening(Notes) as address:
+            await fails(transport, Server(**address), Secret(password=PASSWORD), AuthenticationFailed)
+
+    asyncio.run(test())
+    assert PASSWORD not in given
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        Secret(password="guessed"),
+        Secret(private_key=HOST_KEY.export_private_key().decode()),
+        Secret(private_key=HOST_KEY.export_private_key().decode(), password="guessed"),
+    ],
+    ids=["password", "key", "both"],
+)
+def test_wrong_credentials_are_told_and_never_shown(transport, secret):
+    async def test():
+        async with listening() as address:
+            said = await fails(transport, Server(**address), secret, AuthenticationFailed)
+            assert "iris@127" in said
+            assert "guessed" not in said
+
+    asyncio.run(test())
+
+
+def test_openssh_refuses_a_key_it_does_not_know(transport, openssh):
+    secret = Secret(private_key=HOST_KEY.export_private_key().decode())
+    said = asyncio.run(fails(transport, address_of(openssh), secret, AuthenticationFailed))
+    assert f"{openssh.username}@127.0.0.1:{openssh.port}" in said
+
+
+@pytest.mark.parametrize(
+    "private_key",
+    [
+        "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----\n",
+        "-----BEGIN PRIVATE KEY-----\n\u00fc\n",
+        ENCRYPTED_CLIENT_KEY,
+        "/does/not/exist",
+        "~nobody-of-that-name/id",
+        "/with\0null",
+        "/",
+    ],
+    ids=["nonsense", "not ASCII", "passphrase missing", "no such file", "no such user", "no such name", "a folder"],
+)
+def test_a_key_that_cannot_be_used_is_told(transport, private_key):
+    async def test():
+        async with listening() as address:
+            said = await fails(transport, Server(**address), Secret(private_key=private_key), CredentialsUnusable)
+            assert "the private key" in said
+            assert "hunter2" not in said
+
+    asyncio.run(test())
+
+
+def test_a_wrong_passphrase_is_told_and_not_shown(transport):
+    secret = Secret(private_key=ENCRYPTED_CLIENT_KEY, passphrase="guessed")
+
+    async def test():
+        async with listening() as address:
+            assert "guessed" not in await fails(transport, Server(**address), secret, CredentialsUnusable)
+
+    asyncio.run(test())
+
+
+# -- whether it is the server
+
+
+@pytest.mark.parametrize("pin", [public(HOST_KEY), HOST_KEY.get_fingerprint()], ids=["key", "fingerprint"])
+def test_the_pinned_key_is_trusted(transport, pin):
+    async def test():
+        async with listening() as address:
+            receiver = Receiver()
+            server = Server(**address | {"host_key": pin})
+            (await transport.connect(server, Secret(password=PASSWORD), SETTINGS, receiver)).close()
+            await receiver.end()
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("pin", [public(CLIENT_KEY), CLIENT_KEY.get_fingerprint()], ids=["key", "fingerprint"])
+def test_another_host_key_is_refused_with_both_named_before_any_credential_is_given(transport, pin):
+    begun = []
+
+    class NotesWhoBegins(OneUser):
+        def begin_auth(self, username):
+            begun.append(username)
+            return super().begin_auth(username)
+
+    async def test():
+        async with listening(NotesWhoBegins) as address:
+            server = Server(**address | {"host_key": pin})
+            said = await fails(transport, server, Secret(password=PASSWORD), HostKeyRejected)
+            assert HOST_KEY.get_fingerprint() in said
+            assert CLIENT_KEY.get_fingerprint() in said
+
+    asyncio.run(test())
+    assert begun == []
+
+
+@pytest.mark.parametrize("key", [HOST_KEY, ECDSA_HOST_KEY, RSA_HOST_KEY], ids=lambda key: key.get_algorithm())
+def test_of_a_server_with_several_keys_the_pinned_one_is_asked_for(transport, key):
+    async def test():
+        async with listening(server_host_keys=[RSA_HOST_KEY, ECDSA_HOST_KEY, HOST_KEY]) as address:
+            receiver = Receiver()
+            server = Server(**address | {"host_key": public(key)})
+            channel = await transport.connect(server, Secret(password=PASSWORD), SETTINGS, receiver)
+            assert channel.host_key == key.get_fingerprint()
+            channel.close()
+            await receiver.end()
+
+    asyncio.run(test())
+
+
+def test_strict_trusts_whom_known_hosts_names_and_nobody_else(transport):
+    async def test():
+        async with listening() as address:
+            server = Server(**address | {"host_key": ""})
+            said = await fails(transport, server, Secret(password=PASSWORD), HostKeyRejected)
+            assert "no host_key is pinned" in said
+            host_keys.KNOWN_HOSTS.parent.mkdir()
+            host_keys.KNOWN_HOSTS.write_text(f"[127.0.0.1]:{server.port} {public(HOST_KEY)}")
+            receiver = Receiver()
+            (await transport.connect(server, Secret(password=PASSWORD), SETTINGS, receiver)).close()
+            await receiver.end()
+            host_keys.KNOWN_HOSTS.write_text(f"[127.0.0.1]:{server.port} {public(CLIENT_KEY)}")
+            said = await fails(transport, server, Secret(password=PASSWORD), HostKeyRejected)
+            assert "has another key for it" in said
+
+    asyncio.run(test())
+
+
+def test_accept_new_remembers_the_first_key_and_refuses_another(transport, tmp_path):
+    async def test():
+        async with listening() as address:
+            server = Server(**address | {"host_key": "", "host_key_policy": "accept-new"})
+            for _ in range(2):
+                receiver = Receiver()
+                (await transport.connect(server, Secret(password=PASSWORD), SETTINGS, receiver)).close()
+                await receiver.end()
+            accepted = tmp_path / "outbox" / "known_hosts"
+            line = f"[127.0.0.1]:{server.port} {public(HOST_KEY)}"
+            assert accepted.read_text() == line
+            accepted.write_text(line.replace(public(HOST_KEY), public(CLIENT_KEY)))
+            said = await fails(transport, server, Secret(password=PASSWORD), HostKeyRejected)
+            assert f"ssh-keygen -R '[127.0.0.1]:{server.port}' -f {accepted}" in said
+
+    asyncio.run(test())
+
+
+def test_off_trusts_whoever_answers_and_says_so_once(transport, caplog):
+    async def test():
+        async with listening() as address:
+            server = Server(**address | {"host_key": "", "host_key_policy": "off"})
+            receiver = Receiver()
+            with caplog.at_level(logging.WARNING, "iris_communication"):
+                (await transport.connect(server, Secret(password=PASSWORD), SETTINGS, receiver)).close()
+            await receiver.end()
+
+    asyncio.run(test())
+    assert caplog.text.count("is not checked") == 1
+
+
+# -- what goes wrong on the way
+
+
+def test_a_port_where_nothing_listens_refuses(transport):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        server = Server(host="127.0.0.1", username="iris", port=free.getsockname()[1], host_key=public(HOST_KEY))
+        said = asyncio.run(fails(transport, server, Secret(password="x"), ConnectionRefused))
+    assert f"127.0.0.1:{server.port} refuses connections" in said
+
+
+@pytest.mark.parametrize("host", ["n" * 64 + ".example", "a..b"])
+def test_a_name_that_cannot_be_one_is_a_host_that_is_not_found(transport, host):
+    server = Server(host=host, username="iris", host_key=public(HOST_KEY))
+    assert "resolved" in asyncio.run(fails(transport, server, Secret(password="x"), HostNotFound))
+
+
+@pytest.mark.parametrize("says", [b"", b"SSH-2.0-Slow_1.0\r\n"], ids=["before its banner", "after its banner"])
+def test_a_server_that_falls_silent_is_given_up_in_time(transport, says):
+    async def test():
+        async with saying(says, then=lambda _: None) as address:
+            begun_s = time.monotonic()
+            said = await fails(transport, Server(**address), Secret(password="x"), LinkTimeout, IMPATIENT)
+            assert "within 1 s" in said
+            assert time.monotonic() - begun_s < 3.0
+
+    asyncio.run(test())
+
+
+class NeverDecides(OneUser):
+    """Takes the password and says nothing more."""
+
+    async def validate_password(self, username, password):
+        await asyncio.Event().wait()
+
+
+def test_a_server_that_falls_silent_while_it_is_given_the_password_is_given_up_in_time(transport):
+    async def test():
+        async with listening(NeverDecides) as address:
+            await fails(transport, Server(**address), Secret(password=PASSWORD), LinkTimeout, IMPATIENT)
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    "says",
+    [b"", b"Not allowed at this time\r\n", b"Exceeded MaxStartups\r\n"],
+    ids=["nothing", "penalty", "too many"],
+)
+def test_a_server_that_turns_us_away_before_its_banner_is_a_lost_link(transport, says):
+    async def test():
+        async with saying(says) as address:
+            said = await fails(transport, Server(**address), Secret(password="x"), LinkLost)
+            assert f"127.0.0.1:{address['port']}" in said
+
+    asyncio.run(test())
+
+
+def test_a_reset_before_the_banner_is_a_link_error(transport):
+    def reset(writer):
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async def test():
+        async with saying(b"", then=reset) as address:
+            with pytest.raises(LinkError, match=f"127.0.0.1:{address['port']}"):
+                await transport.connect(Server(**address), Secret(password="x"), SETTINGS, Receiver())
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("says", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"220 ftp ready\r\n", b"SSH-1.5-old\r\n"])
+def test_a_port_that_is_no_ssh_server_is_a_link_error_that_names_it(transport, says):
+    async def test():
+        async with saying(says) as address:
+            with pytest.raises(LinkError, match=f"127.0.0.1:{address['port']}"):
+                await transport.connect(Server(**address), Secret(password="x"), SETTINGS, Receiver())
+
+    asyncio.run(test())
+
+
+def test_no_algorithm_in_common_is_told(transport, tmp_path, need_program):
+    sshd = need_program("sshd", hint=HINT)
+    with OpenSshServer(tmp_path / "old", sshd=sshd, settings=["Ciphers 3des-cbc"]) as server:
+        said = asyncio.run(fails(transport, address_of(server), key_of(server), SftpUnavailable))
+    assert "no algorithm in common" in said
+
+
+def test_a_server_without_sftp_is_told(transport):
+    async def test():
+        async with listening(sftp_factory=False) as address:
+            said = await fails(transport, Server(**address), Secret(password=PASSWORD), SftpUnavailable)
+            assert "no SFTP session" in said
+
+    asyncio.run(test())
+
+
+def test_a_server_that_opens_no_session_is_told(transport, tmp_path, need_program):
+    sshd = need_program("sshd", hint=HINT)
+    with OpenSshServer(tmp_path / "no", sshd=sshd, settings=["Match all", "MaxSessions 0", "Match all"]) as server:
+        said = asyncio.run(fails(transport, address_of(server), key_of(server), SftpUnavailable))
+    assert "no SFTP session" in said
+
+
+def test_a_connection_whose_maker_gives_up_leaves_nothing_behind(transport, openssh):
+    async def test():
+        connecting = asyncio.ensure_future(
+            transport.connect(address_of(openssh), key_of(openssh), SETTINGS, Receiver())
+        )
+        for _ in range(3):
+            await asyncio.sleep(0)
+        connecting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await connecting
+
+    before = children()
+    asyncio.run(test())
+    assert children() == before
+
+
+# -- the end
+
+
+def test_closing_tells_the_end_once_and_writing_afterwards_is_harmless(transport, openssh):
+    async def test():
+        receiver = Receiver()
+        channel = await transport.connect(address_of(openssh), key_of(openssh), SETTINGS, receiver)
+        channel.close()
+        channel.close()
+        channel.write(b"late")
+        assert isinstance(await receiver.end(), LinkLost)
+        channel.write(b"later")
+        channel.close()
+        await asyncio.sleep(0)
+        assert len(receiver.ends) == 1
+
+    asyncio.run(test())
+
+
+def test_a_connection_that_is_cut_is_a_lost_link_and_writing_meanwhile_is_harmless(transport, openssh):
+    async def test():
+        receiver = Receiver()
+        channel = await transport.connect(address_of(openssh), key_of(openssh), SETTINGS, receiver)
+        await asyncio.to_thread(openssh.cut)
+        while not receiver.ends:
+            channel.write(b"more")
+            await asyncio.sleep(0)
+        (error,) = receiver.ends
+        assert type(error) is LinkLost
+        assert f"{openssh.username}@127.0.0.1:{openssh.port} ended" in str(error)
+        channel.close()
+
+    asyncio.run(test())
+
+
+def test_a_session_that_the_server_ends_is_a_lost_link(transport):
+    class EndsAtOnce(asyncssh.SSHServerSession):
+        def connection_made(self, chan):
+            self.chan = chan
+
+        def subsystem_requested(self, subsystem):
+            return True
+
+        def data_received(self, data, datatype):
+            self.chan.write(b"last words")
+            self.chan.exit(0)
+
+    async def test():
+        async with listening(lambda: OneUser(EndsAtOnce), sftp_factory=None, encoding=None) as address:
+            receiver = Receiver()
+            channel = await transport.connect(Server(**address), Secret(password=PASSWORD), SETTINGS, receiver)
+            channel.write(b"x")
+            assert type(await receiver.end()) is LinkLost
+            assert receiver.received == b"last words"
+            channel.close()
+
+    asyncio.run(test())
+
+
+def test_what_the_server_prints_to_stderr_is_no_protocol(transport):
+    class Talks(asyncssh.SSHServerSession):
+        def connection_made(self, chan):
+            self.chan = chan
+
+        def subsystem_requested(self, subsystem):
+            return True
+
+        def data_received(self, data, datatype):
+            self.chan.write(b"talk\n" * 10_000, asyncssh.EXTENDED_DATA_STDERR)
+            self.chan.write(b"protocol")
+
+    async def test():
+        async with listening(lambda: OneUser(Talks), sftp_factory=None, encoding=None) as address:
+            receiver = Receiver()
+            channel = await transport.connect(Server(**address), Secret(password=PASSWORD), SETTINGS, receiver)
+            channel.write(b"x")
+            await receiver.until(lambda: receiver.received or receiver.ends)
+            assert receiver.received == b"protocol"
+            channel.close()
+            await receiver.end()
+
+    asyncio.run(test())
+
+
+def test_many_connections_leave_no_file_open_and_no_process_behind(transport, openssh):
+    async def one(server, secret):
+        receiver = Receiver()
+        try:
+            channel = await transport.connect(server, secret, SETTINGS, receiver)
+        except (AuthenticationFailed, HostKeyRejected, HostNotFound):
+            return
+        channel.write(wire.init())
+        await receiver.packet()
+        channel.close()
+        await receiver.end()
+
+    async def test(count):
+        key = Secret(private_key=openssh.private_key.read_text())
+        wrong = Secret(private_key=HOST_KEY.export_private_key().decode())
+        work = [(address_of(openssh), key), (address_of(openssh), wrong), (address_of(openssh, host="a..b"), key)]
+        work.append((address_of(openssh, host_key=public(CLIENT_KEY)), key))
+        await asyncio.gather(*(one(*each) for each in work * count))
+
+    asyncio.run(test(1))  # what is opened once for all
+    before, files = children(), len(list(Path("/proc/self/fd").iterdir()))
+    asyncio.run(test(2))
+    assert children() == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == files
