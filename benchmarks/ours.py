@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from iris_communication.clock import SystemClock
-from iris_communication.delivery.pool import SftpCarrier
+from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.item import Fingerprint, Item, Take
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp_uploader_thread import SftpUploaderThread

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from iris_communication.clock import Clock, SystemClock
-from iris_communication.delivery.pool import SftpCarrier
+from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.errors import InvalidRequest, SourceUnreadable
 from iris_communication.item import Fingerprint, Item, Take
 from iris_communication.outbox.spool import open_source

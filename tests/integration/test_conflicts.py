@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from iris_communication.clock import SystemClock
-from iris_communication.delivery.pool import SftpCarrier
+from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.errors import RemoteNameKept, RemoteNameTaken
 from iris_communication.item import Fingerprint, Item, Take
 from iris_communication.settings import DeliverySettings, parse_server

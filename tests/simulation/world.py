@@ -15,7 +15,7 @@ from pathlib import Path
 from random import Random
 
 from iris_communication.decisions.batch import lane_name
-from iris_communication.delivery.pool import SftpCarrier
+from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.delivery.worker import Drain, Worker
 from iris_communication.errors import IrisError
 from iris_communication.item import Event, Take

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from iris_communication.delivery.pool import SftpCarrier
+from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.errors import (
     AuthenticationFailed,
     ConnectionRefused,

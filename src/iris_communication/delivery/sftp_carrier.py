@@ -1,0 +1,145 @@
+"""The SFTP carrier: each item as a conversation on one of its server's connections.
+
+Many items travel on one connection at once; how many, the server's own limits say once it is connected. Until then
+it is one, so that a server that refuses us is asked by one item and not by all.
+
+A health check travels on the connection that is there. Where there is none it makes one and closes it again: whether
+we are still let in is half of what it is to find out, and a connection kept for checks alone would never be idle.
+"""
+
+import os
+import posixpath
+import secrets
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from iris_communication.clock import Clock
+from iris_communication.delivery.pool import ConnectionPool
+from iris_communication.delivery.source import SpoolFile
+from iris_communication.errors import Effect, IrisError, Scope
+from iris_communication.item import Delivered, Item
+from iris_communication.outbox.attempt import open_tokens
+from iris_communication.settings import DeliverySettings, Secret, Server
+from iris_communication.sftp.capabilities import Capabilities
+from iris_communication.sftp.probe import Health, Probe, ProbeContent, probe
+from iris_communication.sftp.put import clear_away, put
+from iris_communication.sftp.session import Talk
+from iris_communication.sftp.upload import Upload
+from iris_communication.transport.contract import Transport
+
+TEMP_PREFIX = ".iris-"
+
+
+class SftpCarrier:
+    """`resolve` gives a server's address and secret, `spooled` the file that holds an item's bytes."""
+
+    checks_health = True
+    takes_archives = True
+
+    def __init__(
+        self,
+        transport: Transport,
+        resolve: Callable[[str], tuple[Server, Secret]],
+        spooled: Callable[[Item], Path],
+        settings: DeliverySettings,
+        clock: Clock,
+    ) -> None:
+        self._pool = ConnectionPool(transport, resolve, settings, clock)
+        self._resolve = resolve
+        self._spooled = spooled
+        self._clock = clock
+        self._leftovers: defaultdict[str, set[bytes]] = defaultdict(set)  # of health checks, by server
+
+    @property
+    def on_change(self) -> Callable[[], None]:
+        return self._pool.on_change
+
+    @on_change.setter
+    def on_change(self, called: Callable[[], None]) -> None:
+        self._pool.on_change = called
+
+    def slots(self, server_key: str) -> int:
+        return self._pool.slots(server_key)
+
+    def connected(self, server_key: str) -> bool:
+        return self._pool.connected(server_key)
+
+    def trace(self, server_key: str) -> list[str]:
+        return self._pool.trace(server_key)
+
+    async def carry(self, item: Item) -> Delivered:
+        fingerprint = item.fingerprint
+        assert fingerprint is not None, "a claimed item has its bytes"
+        assert item.token is not None, "a claimed item has a token"
+        connection = await self._pool.connection(item.server_key)
+        server, _ = self._resolve(item.server_key)  # its latest word, which may be younger than the connection
+        connection.limit(self._pool.bandwidth(item.server_key, server.bandwidth_bytes_per_s))
+        source = SpoolFile(self._spooled(item), fingerprint)
+        earlier = [_temp_path(item.remote_path, token) for token in open_tokens(item)]
+        upload = Upload(
+            final_path=os.fsencode(item.remote_path),
+            temp_path=_temp_path(item.remote_path, item.token),
+            size_bytes=fingerprint.size_bytes,
+            sha256=fingerprint.sha256,
+            confirm_source=source.confirm,
+            conflict=server.conflict,
+            marker=server.marker,
+            finished=item.effect is Effect.UNKNOWN,
+            earlier_temp=earlier.pop() if earlier else None,
+            missing_folders=connection.missing_folders,
+        )
+        try:
+            landed = await connection.run(_deliver(upload, earlier, connection.capabilities), source)
+        except IrisError as error:
+            if error.scope in (Scope.LINK, Scope.SERVER):
+                error.effect = upload.effect
+            raise
+        finally:
+            source.close()
+        return Delivered(
+            final_path=os.fsdecode(landed),
+            size_bytes=fingerprint.size_bytes,
+            sha256=fingerprint.sha256,
+            host_key=connection.host_key,
+            at_s=self._clock.wall_s(),
+        )
+
+    async def check(self, server_key: str, *, round_trip: bool) -> Health:
+        made_for_it = self._pool.idle(server_key)
+        connection = await self._pool.connection(server_key)
+        begun_s = answered_s = self._clock.monotonic_s()
+
+        def answered() -> None:
+            nonlocal answered_s
+            answered_s = self._clock.monotonic_s()
+
+        looking = Probe(
+            folder=os.fsencode(connection.server.remote_directory),
+            token=secrets.token_hex(8).encode() if round_trip else b"",
+            leftovers=self._leftovers[server_key],
+            answered=answered,
+        )
+        try:
+            talk = probe(looking, connection.capabilities)
+            found: Health = await connection.run(talk, ProbeContent(), is_use=False)
+        finally:
+            if made_for_it and connection.uses == 0:  # no item has come meanwhile
+                connection.close()
+        return replace(found, latency_s=answered_s - begun_s)
+
+    async def close(self) -> None:
+        await self._pool.close()
+
+
+def _deliver(upload: Upload, older: list[bytes], capabilities: Capabilities) -> Talk:
+    """`put`, after what attempts before the earlier one have left is cleared away."""
+    for temp in older:
+        yield from clear_away(upload, temp, capabilities)
+    return (yield from put(upload, capabilities))
+
+
+def _temp_path(remote_path: str, token: str) -> bytes:
+    """Beside the final name, so that the rename stays within one folder, and hidden from most listings."""
+    return os.fsencode(posixpath.join(posixpath.dirname(remote_path), TEMP_PREFIX + token))
