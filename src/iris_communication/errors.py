@@ -263,6 +263,7 @@ class SshProgramUnusable(IrisError):
 class LinkError(IrisError):
     scope = Scope.LINK
     default_hint = "check the network and that the server runs; delivery goes on by itself"
+    acknowledged_bytes = 0  # of the file that was being written: in one piece from where writing began
 
 
 class ConnectionRefused(LinkError):

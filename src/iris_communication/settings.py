@@ -5,6 +5,7 @@ memory and in one 0600 file of the outbox, and its repr shows nothing. A `Rule` 
 """
 
 import difflib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
@@ -25,6 +26,7 @@ TransportName = Literal["asyncssh", "ssh"]
 WhenFull = Literal["reject", "drop_oldest", "drop_lowest"]
 
 PRIORITIES = range(-9, 10)
+STREAMS_MAX = 8
 
 SECRET_KEYS = ("password", "private_key", "passphrase")
 
@@ -71,6 +73,17 @@ class Server:
         'what carries the SSH connection: "asyncssh" (no program needed, faster for small files) or "ssh" (OpenSSH\'s '
         "program: large files at full speed, jump hosts and whatever else ~/.ssh/config says)",
     )
+    streams: int = _documented(
+        1, "connections that share one file of 16 MiB and more, where the way is long; some servers forbid it"
+    )
+    in_place: bool = _documented(
+        default=False,
+        doc="write straight under the final name, for a server that cannot rename; whoever looks may see a part",
+    )
+    file_mode: str = _documented(
+        "", "permissions of delivered files, in octal, where the server lets us; its own if empty"
+    )
+    keep_times: bool = _documented(default=False, doc="delivered files bear the time their source was last written at")
     attempts_max: int | None = _documented(None, "takes the place of that of [delivery]", example=8)
     retry_base_s: float | None = _documented(None, "takes the place of that of [delivery]", example=2.0)
     retry_cap_s: float | None = _documented(None, "takes the place of that of [delivery]", example=300.0)
@@ -307,12 +320,29 @@ def _yes_or_no(key: str, value: Any) -> bool:
     return value
 
 
+def _streams(key: str, value: Any) -> int:
+    count: int = _number(1, int)(key, value)
+    if count > STREAMS_MAX:
+        raise InvalidRequest(f"sftp_server_info: {key} is {value!r}: expected {STREAMS_MAX} at most")
+    return count
+
+
+def _file_mode(key: str, value: Any) -> str:
+    if not isinstance(value, str) or re.fullmatch("0?[0-7]{3}", value) is None:
+        raise InvalidRequest(f"sftp_server_info: {key} is {value!r}: expected an octal number in quotes, as in '0640'")
+    return value
+
+
 _KINDS: Mapping[str, Callable[[str, Any], Any]] = {
     "port": _port,
     "host_key_policy": _choice(HostKeyPolicy),
     "conflict": _choice(Conflict),
     "marker": _choice(Marker),
     "transport": _choice(TransportName),
+    "streams": _streams,
+    "in_place": _yes_or_no,
+    "file_mode": _file_mode,
+    "keep_times": _yes_or_no,
     "bandwidth_bytes_per_s": _number(0),
     "windows": _windows,
     "health_interval_s": _number(0),

@@ -69,6 +69,11 @@ class ConnectionPool:
                 raise DeliveryStopped(f"connecting to {server_key} was broken off") from None
             raise
 
+    async def several(self, server_key: str, count: int) -> list[Connection]:
+        """As many connections as there are and can be made, `count` at most. Raises what `connection` raises when there
+        is none at all."""
+        return [await self.connection(server_key)]
+
     def bandwidth(self, server_key: str, bytes_per_s: float) -> TokenBucket | None:
         """What is left of it outlives a connection, so that losing one does not buy a burst."""
         if not bytes_per_s:

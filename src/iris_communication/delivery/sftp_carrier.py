@@ -7,6 +7,7 @@ A health check travels on the connection that is there. Where there is none it m
 we are still let in is half of what it is to find out, and a connection kept for checks alone would never be idle.
 """
 
+import logging
 import os
 import posixpath
 import secrets
@@ -16,18 +17,25 @@ from dataclasses import replace
 from pathlib import Path
 
 from iris_communication.clock import Clock
+from iris_communication.delivery.connection import Connection
+from iris_communication.delivery.in_parts import InParts
 from iris_communication.delivery.pool import ConnectionPool
 from iris_communication.delivery.source import SpoolFile
+from iris_communication.delivery.turns import Turns
 from iris_communication.errors import Effect, IrisError, Scope
 from iris_communication.item import Delivered, Item
 from iris_communication.outbox.attempt import open_tokens
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.capabilities import Capabilities
+from iris_communication.sftp.in_place import put_in_place
 from iris_communication.sftp.probe import Health, Probe, ProbeContent, probe
+from iris_communication.sftp.publish import takes_turns
 from iris_communication.sftp.put import clear_away, put
 from iris_communication.sftp.session import Talk
 from iris_communication.sftp.upload import Upload
 from iris_communication.transport.contract import Transport
+
+log = logging.getLogger(__name__)
 
 TEMP_PREFIX = ".iris-"
 
@@ -50,6 +58,9 @@ class SftpCarrier:
         self._resolve = resolve
         self._spooled = spooled
         self._clock = clock
+        self._in_parts = InParts(self._pool.several)
+        self._turns = Turns()
+        self._unchanged: set[tuple[str, str]] = set()  # servers and why they set no attributes: said once
         self._leftovers: defaultdict[str, set[bytes]] = defaultdict(set)  # of health checks, by server
 
     @property
@@ -88,16 +99,24 @@ class SftpCarrier:
             marker=server.marker,
             finished=item.effect is Effect.UNKNOWN,
             earlier_temp=earlier.pop() if earlier else None,
+            file_mode=int(server.file_mode, 8) if server.file_mode else None,
+            mtime_s=fingerprint.mtime_ns // 1_000_000_000 & 0xFFFFFFFF if server.keep_times else None,
             missing_folders=connection.missing_folders,
         )
         try:
-            landed = await connection.run(_deliver(upload, earlier, connection.capabilities), source)
+            if takes_turns(upload, connection.capabilities):
+                async with self._turns.turn((item.server_key, upload.final_path)):
+                    landed = await self._carried(item, server, connection, upload, earlier, source)
+            else:
+                landed = await self._carried(item, server, connection, upload, earlier, source)
         except IrisError as error:
             if error.scope in (Scope.LINK, Scope.SERVER):
                 error.effect = upload.effect
             raise
         finally:
             source.close()
+        if upload.attributes_refused:
+            self._say_once(item.server_key, upload.attributes_refused)
         return Delivered(
             final_path=os.fsdecode(landed),
             size_bytes=fingerprint.size_bytes,
@@ -105,6 +124,37 @@ class SftpCarrier:
             host_key=connection.host_key,
             at_s=self._clock.wall_s(),
         )
+
+    async def _carried(
+        self, item: Item, server: Server, connection: Connection, upload: Upload, older: list[bytes], source: SpoolFile
+    ) -> bytes:
+        """The path where it lies now."""
+        capabilities = connection.capabilities
+        if server.in_place and not upload.finished:
+            temps = [*older, *filter(None, [upload.earlier_temp])]
+            talk = _after_clearing(upload, temps, capabilities, put_in_place(upload, capabilities, source.peek))
+        else:
+            key, streams = item.server_key, server.streams
+            landed = await self._in_parts.carried(key, item.id, upload, older, source, streams)
+            if landed is not None:
+                return landed
+            talk = _after_clearing(upload, older, capabilities, put(upload, capabilities))
+        try:
+            path: bytes = await connection.run(talk, source)
+        except IrisError as error:
+            if not server.in_place:
+                self._in_parts.cut_off(item.id, upload, error)
+            raise
+        return path
+
+    def _say_once(self, server_key: str, refusal: str) -> None:
+        if (server_key, refusal) not in self._unchanged:
+            self._unchanged.add((server_key, refusal))
+            log.warning(
+                "%s does not let us set the permissions or times of files (%s); they are delivered all the same",
+                server_key,
+                refusal,
+            )
 
     async def check(self, server_key: str, *, round_trip: bool) -> Health:
         made_for_it = self._pool.idle(server_key)
@@ -133,11 +183,11 @@ class SftpCarrier:
         await self._pool.close()
 
 
-def _deliver(upload: Upload, older: list[bytes], capabilities: Capabilities) -> Talk:
-    """`put`, after what attempts before the earlier one have left is cleared away."""
+def _after_clearing(upload: Upload, older: list[bytes], capabilities: Capabilities, putting: Talk) -> Talk:
+    """`putting`, after what attempts under the temp names `older` have left is cleared away."""
     for temp in older:
         yield from clear_away(upload, temp, capabilities)
-    return (yield from put(upload, capabilities))
+    return (yield from putting)
 
 
 def _temp_path(remote_path: str, token: str) -> bytes:

@@ -1,7 +1,8 @@
 """The bytes of one upload, read as the link has room for them, and proved to be those that were accepted.
 
 A small file is read once and its descriptor given back; a large one keeps its descriptor and is read piece by piece,
-so that memory does not grow with the file. The SHA-256 of what was handed out is taken on the way.
+so that memory does not grow with the file. The SHA-256 of what was handed out is taken on the way, where it is read in
+order.
 """
 
 import hashlib
@@ -19,13 +20,24 @@ class SpoolFile:
         self._path = path
         self._fingerprint = fingerprint
         self._digest = hashlib.sha256()
+        self._digested_bytes = 0
         self._whole: bytes | None = None
         self._descriptor: int | None = None
         self._closed = False
 
     def read(self, offset: int, size_bytes: int) -> bytes:
-        """The next bytes, in ascending order. Raises SpoolMissing when the file is gone, SourceChanged when there are
-        fewer, and OutboxStorageError when the disk or the system refuses for now."""
+        """Bytes to be sent. Raises SpoolMissing when the file is gone, SourceChanged when there are fewer, and
+        OutboxStorageError when the disk or the system refuses for now."""
+        data = self.peek(offset, size_bytes)
+        if offset == 0 and self._digested_bytes:  # from the beginning again: parts of it had been sent in vain
+            self._digest, self._digested_bytes = hashlib.sha256(), 0
+        if offset == self._digested_bytes:
+            self._digest.update(data)
+            self._digested_bytes += size_bytes
+        return data
+
+    def peek(self, offset: int, size_bytes: int) -> bytes:
+        """Bytes to compare with others. Raises as `read` does."""
         if self._closed:  # its upload was broken off, and the link still had room for it
             raise SpoolMissing(f"{self._path} was closed")
         try:
@@ -36,13 +48,23 @@ class SpoolFile:
             raise OutboxStorageError(f"{self._path} cannot be read: {error.strerror}") from error
         if len(data) != size_bytes:
             raise SourceChanged(f"{self._path} is shorter than the {self._fingerprint.size_bytes} bytes accepted")
-        self._digest.update(data)
         return data
 
     def confirm(self) -> None:
-        """Raises SourceChanged when what was read is not what was accepted."""
+        """Raises SourceChanged when what was read, which has to be all of it and in order, is not what was accepted."""
         if self._digest.hexdigest() != self._fingerprint.sha256:
             raise SourceChanged(f"{self._path} was changed after it was accepted: its SHA-256 is another one")
+
+    def confirm_anew(self) -> None:
+        """The same after it was read in parts: from the file, all of it, and raising what `read` does. May be called by
+        any thread, also while this is closed."""
+        source = SpoolFile(self._path, self._fingerprint)
+        try:
+            for offset in range(0, self._fingerprint.size_bytes, WHOLE_MAX_BYTES):
+                source.read(offset, min(WHOLE_MAX_BYTES, self._fingerprint.size_bytes - offset))
+            source.confirm()
+        finally:
+            source.close()
 
     def close(self) -> None:
         self._closed = True

@@ -19,6 +19,7 @@ SAFE_WRITE_SIZE = SMALL_WRITE_SIZE
 SAFE_FILES_IN_FLIGHT = 64
 # Erlang's server lends the same handle to every file from the third on. It is noticed (see `handle_book`), but only
 # after files have been sent in vain.
+_ERLANG = "Erlang/"
 _ERLANG_OPEN_FILES = 2
 
 
@@ -30,6 +31,7 @@ class Capabilities:
     replaces_in_one_step: bool = False  # posix-rename@openssh.com
     tells_free_space: bool = False  # statvfs@openssh.com
     open_files_max: int | None = None  # at once, where more of them are known to do harm
+    ends_at_names_that_are_no_text: bool = False  # not UTF-8: the server crashes and hangs up
 
 
 Learning = Generator[wire.Request, wire.Reply, Capabilities]
@@ -60,5 +62,6 @@ def learn(software: str, extensions: Mapping[bytes, bytes], files_in_flight_max:
         and b"fsync@openssh.com" in extensions,
         replaces_in_one_step=extensions.get(wire.POSIX_RENAME) == b"1",
         tells_free_space=extensions.get(b"statvfs@openssh.com") == b"2",
-        open_files_max=_ERLANG_OPEN_FILES if software.startswith("Erlang/") else None,
+        open_files_max=_ERLANG_OPEN_FILES if software.startswith(_ERLANG) else None,
+        ends_at_names_that_are_no_text=software.startswith(_ERLANG),
     )

@@ -7,7 +7,8 @@ Rules.
   alternative name that is derived from its content, so that a repeated attempt arrives at the same name. `overwrite`:
   it replaces what is there, see `replacing`. `fail` and `keep`: what is there stays and ours is not delivered; a person
   has to decide in the one case, and nobody has to in the other.
-- A server that would overwrite without a word is looked at first, and files for one name take turns.
+- A server that would overwrite without a word is looked at first. Whoever uploads lets files for one name take turns
+  (`takes_turns`), or two of ours that both find it free would overwrite one another.
 - A temp file whose rename was once left unanswered is not removed: were this process killed before that is recorded,
   its absence would look like that rename's success.
 
@@ -24,7 +25,7 @@ from iris_communication.sftp import marker, wire
 from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.look import discard, exists, holds, is_file, is_missing
 from iris_communication.sftp.replacing import rename_over, replace
-from iris_communication.sftp.session import Talk, Turn
+from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError, blame
 from iris_communication.sftp.upload import Upload
 from iris_communication.sftp.wire import (
@@ -35,14 +36,14 @@ from iris_communication.sftp.wire import (
     FX_PERMISSION_DENIED,
 )
 
+_NO_RENAME = "permit renaming in that folder; for a server that cannot rename at all, set in_place = true"
+
 
 def publish(upload: Upload, capabilities: Capabilities) -> Talk:
     """Give the finished temp file its name; returns the path under which the file lies now, or lay until it was
     collected. Its marker, if there is to be one, is prepared. Raises IrisError."""
     if upload.finished and upload.marker and (yield from _has_landed(upload)):
         return (yield from _landed(upload))
-    if upload.conflict != "overwrite" and not capabilities.rename_refuses_existing:
-        yield Turn(upload.final_path)  # two of ours that both find the name free would overwrite one another
     for path in upload.paths:
         if upload.marker:
             try:
@@ -55,7 +56,12 @@ def publish(upload: Upload, capabilities: Capabilities) -> Talk:
             return landed
         yield from marker.take_back(upload)
     yield from _give_up(upload)
-    raise _refusal(upload)
+    raise refusal(upload)
+
+
+def takes_turns(upload: Upload, capabilities: Capabilities) -> bool:
+    """Whether another upload to the same final path may not be under way."""
+    return upload.conflict == "overwrite" or not capabilities.rename_refuses_existing
 
 
 def look_first(upload: Upload) -> Talk:
@@ -65,7 +71,7 @@ def look_first(upload: Upload) -> Talk:
         return None
     if (yield from holds(upload.final_path, upload.size_bytes, upload.sha256)):
         return upload.final_path
-    raise _refusal(upload)
+    raise refusal(upload)
 
 
 def _take_name(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
@@ -91,7 +97,10 @@ def _take_name(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
             return (yield from _replace(path, upload))
         if not (yield from _may_be_taken(path, upload, refused)):
             yield from _give_up(upload)
-            raise blame(refused, "rename the finished file to", path) from refused
+            failure = blame(refused, "rename the finished file to", path)
+            if refused.code in (FX_OP_UNSUPPORTED, FX_PERMISSION_DENIED):
+                failure.hint = _NO_RENAME
+            raise failure from refused
         return None
     return path
 
@@ -172,7 +181,7 @@ def _give_up(upload: Upload) -> Talk:
         yield from marker.take_back(upload)
 
 
-def _refusal(upload: Upload) -> IrisError:
+def refusal(upload: Upload) -> IrisError:
     name = upload.final_path.decode("utf-8", "backslashreplace")
     taken = f"{name!r} on the server holds other content"
     if upload.conflict == "keep":

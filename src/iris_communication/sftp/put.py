@@ -6,13 +6,15 @@ Rules.
 - After an attempt of unknown outcome the server is asked before anything is sent again. Its temp name decides: nobody
   else knows it, so whoever finds it gone, though its folder is still there, knows that a rename of ours took it.
   So a temp file may be removed only while no rename of it is left unanswered.
-- Files that replace what is there go in the order in which they were begun, one after the other for each name.
+- Files that replace what is there go one after the other for each name: whoever uploads lets them take turns.
+- Permissions and times are set before the rename. A server that refuses them takes the file all the same.
 
 What goes wrong. A dead session's late writes touch only its own handle. A late OPEN leaves an empty temp file behind,
 never a visible one. A file that is tried again later replaces one that was accepted after it and arrived first.
 """
 
 import posixpath
+from collections.abc import Sequence
 
 from iris_communication.alternative_name import NAME_MAX_BYTES
 from iris_communication.errors import Effect, IrisError, RemoteNameRefused, Scope
@@ -21,7 +23,7 @@ from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.look import discard, exists, holds, reason, remove
 from iris_communication.sftp.publish import look_first, publish
 from iris_communication.sftp.replacing import clear_aside, settle
-from iris_communication.sftp.session import Answer, Talk, Turn
+from iris_communication.sftp.session import Answer, Talk
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.upload import Upload
 from iris_communication.sftp.wire import CREATE, EXCLUSIVE, FX_FAILURE, FX_NO_SUCH_FILE, WRITE
@@ -31,24 +33,16 @@ def put(upload: Upload, capabilities: Capabilities) -> Talk:
     """Returns the path under which the file lies now, as bytes. Raises IrisError; its `effect` says what this attempt
     may have left behind."""
     try:
-        _check_name(upload)
-        if upload.conflict == "overwrite":
-            yield Turn(upload.final_path)
+        check_name(upload, capabilities)
         if not upload.finished:
             landed = yield from _already_there(upload, capabilities)
             if landed is not None:
                 return landed
             yield from _send(upload, capabilities)
-        landed = yield from publish(upload, capabilities)
-        if upload.marker:
-            landed = yield from marker.mark(upload, landed, capabilities)
-        yield from clear_aside(upload, capabilities)
+        return (yield from _finish(upload, capabilities))
     except IrisError as error:
-        error.effect = upload.effect
-        if error.scope is Scope.ITEM and upload.begin_anew:
-            error.effect = Effect.UNSEEN  # the next attempt is a new one; it clears the temp file away first
+        error.effect = _effect(upload, error)
         raise
-    return landed
 
 
 def clear_away(upload: Upload, temp: bytes, capabilities: Capabilities) -> Talk:
@@ -58,8 +52,70 @@ def clear_away(upload: Upload, temp: bytes, capabilities: Capabilities) -> Talk:
     yield tuple(map(wire.Remove, (temp, *upload.marker_temps(temp))))
 
 
-def _check_name(upload: Upload) -> None:
-    """Before anything is sent: a file whose marker has no room for its name would lie there for ever without one."""
+def create(upload: Upload, capabilities: Capabilities) -> Talk:
+    """The beginning of an upload in several parts: an empty file under the temp name. Returns the path where the file
+    lies already, or None: now it is to be written, see `parts`. Raises IrisError like `put`."""
+    try:
+        check_name(upload, capabilities)
+        landed = yield from _already_there(upload, capabilities)
+        if landed is None:
+            handle = yield from open_new(upload.temp_path, upload, capabilities)
+            yield (wire.Close(handle),)
+    except IrisError as error:
+        error.effect = _effect(upload, error)
+        raise
+    return landed
+
+
+def finish(upload: Upload, capabilities: Capabilities) -> Talk:
+    """The end of an upload in several parts, every byte acknowledged and every handle closed: like that of `put`."""
+    try:
+        *_, kept = answers = yield after_close(upload, upload.temp_path)
+        note_attributes(upload, answers[:-1])
+        if cut_short := cut_short_by(upload, kept):
+            yield from discard(upload)
+            raise (yield from reason(cut_short, "write", upload, capabilities))
+        return (yield from _finish(upload, capabilities))
+    except IrisError as error:
+        error.effect = _effect(upload, error)
+        raise
+
+
+def after_close(upload: Upload, path: bytes) -> tuple[wire.Request, ...]:
+    """What travels behind the CLOSE, and so costs no round trip: attributes, and a look at the size. Not before it:
+    a server that works at several requests at once keeps order only there."""
+    look = wire.Stat(path)
+    if upload.file_mode is None and upload.mtime_s is None:
+        return (look,)
+    return wire.SetStat(path, upload.file_mode, upload.mtime_s), look
+
+
+def note_attributes(upload: Upload, answers: Sequence[Answer]) -> None:
+    for answer in answers:
+        if isinstance(answer, StatusError):
+            upload.attributes_refused = str(answer)
+
+
+def _finish(upload: Upload, capabilities: Capabilities) -> Talk:
+    landed = yield from publish(upload, capabilities)
+    if upload.marker:
+        landed = yield from marker.mark(upload, landed, capabilities)
+    yield from clear_aside(upload, capabilities)
+    return landed
+
+
+def _effect(upload: Upload, error: IrisError) -> Effect:
+    if error.scope is Scope.ITEM and upload.begin_anew:
+        return Effect.UNSEEN  # the next attempt is a new one; it clears the temp file away first
+    return upload.effect
+
+
+def check_name(upload: Upload, capabilities: Capabilities) -> None:
+    """Before anything is sent: a file whose marker has no room for its name would lie there for ever without one, and a
+    name that ends the connection would do so for ever, and nothing else would be delivered."""
+    if capabilities.ends_at_names_that_are_no_text and not _is_text(upload.final_path):
+        shown = upload.final_path.decode("utf-8", "backslashreplace")
+        raise RemoteNameRefused(f"{shown!r} is no UTF-8, and this server ends the connection at such a name")
     name = posixpath.basename(upload.final_path)
     room = NAME_MAX_BYTES - len(upload.marker)
     if upload.marker and len(name) > room:
@@ -67,6 +123,14 @@ def _check_name(upload: Upload) -> None:
         raise RemoteNameRefused(
             f"{shown!r} has {len(name)} bytes, and with {upload.marker!r} behind them over {NAME_MAX_BYTES}"
         )
+
+
+def _is_text(path: bytes) -> bool:
+    try:
+        path.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _already_there(upload: Upload, capabilities: Capabilities) -> Talk:
@@ -99,13 +163,14 @@ def _look_back(upload: Upload, temp: bytes, capabilities: Capabilities) -> Talk:
 
 def _send(upload: Upload, capabilities: Capabilities) -> Talk:
     """The bytes under the temp name: every one acknowledged, the handle closed, the size looked at."""
-    handle = yield from _open(upload, capabilities)
-    written, closed, kept = yield (
+    handle = yield from open_new(upload.temp_path, upload, capabilities)
+    written, closed, *attributes, kept = yield (
         wire.Write(handle, 0, upload.size_bytes),
         wire.Close(handle),
-        wire.Stat(upload.temp_path),
+        *after_close(upload, upload.temp_path),
     )
-    for refused in (written, closed, _cut_short(upload, kept)):
+    note_attributes(upload, attributes)
+    for refused in (written, closed, cut_short_by(upload, kept)):
         if isinstance(refused, StatusError):
             # The disk is looked at before the temp file, which fills it, is removed.
             failure = yield from reason(refused, "write", upload, capabilities)
@@ -118,7 +183,7 @@ def _send(upload: Upload, capabilities: Capabilities) -> Talk:
         raise
 
 
-def _cut_short(upload: Upload, kept: Answer) -> StatusError | None:
+def cut_short_by(upload: Upload, kept: Answer) -> StatusError | None:
     """Some servers acknowledge a WRITE of which their disk took a part. The look costs no round trip, because it
     travels behind the CLOSE; where looking is forbidden, the acknowledgements have to do."""
     if not isinstance(kept, wire.Attributes) or kept.size_bytes in (None, upload.size_bytes):
@@ -126,17 +191,19 @@ def _cut_short(upload: Upload, kept: Answer) -> StatusError | None:
     return StatusError(FX_FAILURE, f"the server kept {kept.size_bytes} of {upload.size_bytes} bytes")
 
 
-def _open(upload: Upload, capabilities: Capabilities) -> Talk:
-    """A handle on a new temp file; missing folders are made, but only once the server says that one is missing."""
+def open_new(path: bytes, upload: Upload, capabilities: Capabilities, *, or_none_if_taken: bool = False) -> Talk:
+    """A handle on a new file; missing folders are made, but only once the server says that one is missing."""
     for last in (False, True):
         upload.opened = True
         try:
-            reply = yield wire.Open(upload.temp_path, WRITE | CREATE | EXCLUSIVE)
+            reply = yield wire.Open(path, WRITE | CREATE | EXCLUSIVE)
         except StatusError as refused:
             upload.opened = False
+            if or_none_if_taken and (yield from exists(path)):
+                return None
             if last or refused.code != FX_NO_SUCH_FILE:
                 raise (yield from reason(refused, "create", upload, capabilities)) from refused
-            folder = posixpath.dirname(upload.final_path)
+            folder = posixpath.dirname(path)
             upload.missing_folders.add(folder)
             yield from _make_folders(folder)
         else:

@@ -13,7 +13,6 @@ Rules.
   some servers append whatever the offset says.
 - After the first refused WRITE no further one of that file is sent; what follows it in the tuple (its CLOSE) is.
 - Data waits for credit, short requests do not wait behind data.
-- Conversations that must not be interleaved take turns by name.
 - An OPEN that is refused while other files are open may mean no more than that too many are: it is asked again once
   fewer are, and only then believed (see credit.Handles).
 - A handle that is lent to two files at once spoils both: their CLOSE counts as refused, and from then on this server is
@@ -30,7 +29,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Any, NamedTuple, Protocol
 
-from iris_communication.errors import IrisError, ProtocolViolation
+from iris_communication.errors import IrisError, LinkError, ProtocolViolation
 from iris_communication.sftp import wire
 from iris_communication.sftp.credit import SMALL_WRITE_SIZE, Credit, Handles
 from iris_communication.sftp.handle_book import HandleBook
@@ -58,17 +57,21 @@ class Source(Protocol):
         """Exactly that many bytes. Raises IrisError when they cannot be had any more."""
 
 
-class Turn(NamedTuple):
-    """Yielded like a request: wait until no other conversation of this session has the turn of that name. It is kept
-    until the conversation ends. For what must not be interleaved and the server does not keep apart."""
-
-    name: bytes
-
-
 class Conversation:
     """One generator under way; `result` or `error` is set once it has ended. `tag` is its owner's."""
 
-    __slots__ = ("answers", "broken", "error", "generator", "outstanding", "result", "single", "source", "tag", "turn")
+    __slots__ = (
+        "answers",
+        "broken",
+        "error",
+        "generator",
+        "outstanding",
+        "result",
+        "single",
+        "source",
+        "tag",
+        "writing",
+    )
 
     def __init__(self, generator: Talk, source: Source | None, tag: Any) -> None:
         self.generator = generator
@@ -78,7 +81,7 @@ class Conversation:
         self.single = True
         self.outstanding = 0
         self.broken: StatusError | None = None  # the first refused WRITE
-        self.turn: bytes | None = None  # it has, or waits for
+        self.writing: wire.Write | None = None  # while answers to it, or to what was asked with it, are out
         self.result: Any = None
         self.error: Exception | None = None
 
@@ -101,6 +104,7 @@ class _Pending(NamedTuple):
     size_bytes: int  # of data
     request: wire.Request
     refused_at: int | None = None  # of an OPEN asked again: how many files were open when it was refused
+    offset: int = 0  # of a WRITE's data
 
 
 class _Stream:
@@ -135,7 +139,6 @@ class Session:
         self._short: deque[_Pending] = deque()
         self._opens: deque[_Pending] = deque()
         self._streams: deque[_Stream] = deque()
-        self._turns: dict[bytes, deque[Conversation]] = {}  # the first has it, the others wait
         self._live: set[Conversation] = set()
         self._ended: list[Conversation] = []
 
@@ -206,13 +209,32 @@ class Session:
 
     def fail(self, error: Callable[[], IrisError]) -> None:
         """The session is dead: end every conversation with an error of its own, at once."""
+        reached = self._reached()
         self._pending.clear()
         self._short.clear()
         self._opens.clear()
         self._streams.clear()
-        self._turns.clear()
         for conversation in list(self._live):
-            self._resume(conversation, None, error(), last=True)
+            raised = error()
+            if isinstance(raised, LinkError):
+                raised.acknowledged_bytes = reached.get(conversation, 0)
+            self._resume(conversation, None, raised, last=True)
+
+    def _reached(self) -> dict[Conversation, int]:
+        """Of each conversation whose file is being written: the bytes acknowledged in one piece from its beginning."""
+        reached: dict[Conversation, int] = {}
+        for conversation in self._live:
+            if (write := conversation.writing) is not None and conversation.broken is None:
+                reached[conversation] = write.size_bytes
+        for stream in self._streams:
+            request = stream.requests[stream.index]
+            if stream.conversation in reached and type(request) is wire.Write:
+                reached[stream.conversation] = max(0, stream.offset - request.offset)
+        for pending in self._pending.values():
+            if pending.conversation in reached and type(pending.request) is wire.Write:
+                reached_bytes = pending.offset - pending.request.offset
+                reached[pending.conversation] = min(reached[pending.conversation], reached_bytes)
+        return reached
 
     def _next_packet(self) -> bytes | Chunk | None:
         """None: nothing to send, or no credit for it."""
@@ -263,7 +285,7 @@ class Session:
             self.held_back_bytes = size_bytes
             return None
         self._data_bytes -= size_bytes
-        request_id = self._book(_Pending(conversation, stream.index, size_bytes, request))
+        request_id = self._book(_Pending(conversation, stream.index, size_bytes, request, None, offset))
         self._note((self.now_s, request_id, request, offset, size_bytes))
         if size_bytes == left:
             self._advance_stream(stream)
@@ -353,17 +375,9 @@ class Session:
                 return
         self._live.discard(conversation)
         self._ended.append(conversation)
-        self._pass_on(conversation)
 
     def _ask(self, conversation: Conversation, wanted: Any) -> None:
-        if type(wanted) is Turn:
-            conversation.turn = wanted.name
-            waiting = self._turns.setdefault(wanted.name, deque())
-            waiting.append(conversation)
-            if waiting[0] is conversation:
-                self._resume(conversation, None, None)
-            return
-        conversation.broken = None
+        conversation.broken = conversation.writing = None
         if type(wanted) is not tuple:  # requests are tuples of their own types
             conversation.single = True
             conversation.answers = [None]
@@ -373,7 +387,8 @@ class Session:
         conversation.single = False
         conversation.answers = [None] * len(wanted)
         conversation.outstanding = len(wanted)
-        if any(type(request) is wire.Write for request in wanted):
+        conversation.writing = next((request for request in wanted if type(request) is wire.Write), None)
+        if conversation.writing is not None:
             self._streams.append(_Stream(conversation, wanted))
         else:
             for index, request in enumerate(wanted):
@@ -382,18 +397,6 @@ class Session:
     def _put_off(self, pending: _Pending) -> None:
         """Until the next output()."""
         (self._opens if type(pending.request) is wire.Open else self._short).append(pending)
-
-    def _pass_on(self, conversation: Conversation) -> None:
-        """Its turn, to the next that waits for it."""
-        name = conversation.turn
-        if name is None or name not in self._turns:
-            return
-        waiting = self._turns[name]
-        waiting.popleft()  # only who has the turn can have ended
-        if waiting:
-            self._resume(waiting[0], None, None)
-        else:
-            del self._turns[name]
 
 
 def _lent_twice() -> StatusError:

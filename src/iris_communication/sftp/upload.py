@@ -26,11 +26,14 @@ class Upload:
     marker: Marker = ""
     finished: bool = False  # an earlier attempt had every byte acknowledged under temp_path and sent its rename
     earlier_temp: bytes | None = None  # an earlier attempt may have written here, and got nobody knows how far
+    file_mode: int | None = None  # permissions it is to have, and
+    mtime_s: int | None = None  # when it was last written, where the server lets us say so
     missing_folders: set[bytes] = field(default_factory=set)  # not there when first used; all uploads of a connection's
     opened: bool = False  # set as it happens: the temp file may exist
     marker_opened: bool = False  # set as it happens: so may that of a marker
     rename_sent: bool = False  # set as it happens: a rename is unanswered, so the final name may exist
     begin_anew: bool = False  # set as it happens: finished, but that rename certainly did not deliver
+    attributes_refused: str = ""  # the server's words, where it did not let us
     fences: set[bytes] = field(default_factory=set)  # names that are held against a late request, see `replacing`
 
     @property

@@ -17,14 +17,15 @@ from iris_communication.errors import ProtocolViolation
 VERSION = 3
 
 FXP_INIT, FXP_VERSION, FXP_OPEN, FXP_CLOSE, FXP_READ, FXP_WRITE = 1, 2, 3, 4, 5, 6
-FXP_REMOVE, FXP_MKDIR, FXP_STAT, FXP_RENAME = 13, 14, 17, 18
+FXP_SETSTAT, FXP_REMOVE, FXP_MKDIR, FXP_STAT, FXP_RENAME = 9, 13, 14, 17, 18
 FXP_STATUS, FXP_HANDLE, FXP_DATA, FXP_ATTRS = 101, 102, 103, 105
 FXP_EXTENDED, FXP_EXTENDED_REPLY = 200, 201
 
 FX_OK, FX_EOF, FX_NO_SUCH_FILE, FX_PERMISSION_DENIED, FX_FAILURE, FX_BAD_MESSAGE = 0, 1, 2, 3, 4, 5
 FX_OP_UNSUPPORTED, FX_FILE_ALREADY_EXISTS, FX_NO_SPACE, FX_QUOTA = 8, 11, 14, 15
 
-READ, WRITE, CREATE, EXCLUSIVE = 0x01, 0x02, 0x08, 0x20
+READ, WRITE, CREATE, TRUNCATE, EXCLUSIVE = 0x01, 0x02, 0x08, 0x10, 0x20
+_HAS_SIZE, _HAS_OWNER, _HAS_PERMISSIONS, _HAS_TIMES = 0x01, 0x02, 0x04, 0x08
 
 POSIX_RENAME = b"posix-rename@openssh.com"
 
@@ -142,6 +143,24 @@ class Stat(NamedTuple):
         return _packet(FXP_STAT, request_id, _string(self.path))
 
 
+class SetStat(NamedTuple):
+    """Permissions and the time of the last change alone. Never a size or an owner: one server empties the file at a
+    size, and a refused owner spoils the rest."""
+
+    path: bytes
+    permissions: int | None = None
+    mtime_s: int | None = None
+
+    def encode(self, request_id: int) -> bytes:
+        flags, values = 0, b""
+        if self.permissions is not None:
+            flags, values = _HAS_PERMISSIONS, _U32.pack(self.permissions)
+        if self.mtime_s is not None:
+            flags |= _HAS_TIMES
+            values += _U32.pack(self.mtime_s) * 2
+        return _packet(FXP_SETSTAT, request_id, _string(self.path) + _U32.pack(flags) + values)
+
+
 class Extended(NamedTuple):
     name: bytes
     body: bytes = b""
@@ -158,7 +177,9 @@ def free_space(path: bytes) -> Extended:
     return Extended(b"statvfs@openssh.com", _string(path))
 
 
-Request = Open | Close | Read | Write | WriteBytes | Rename | PosixRename | Remove | MakeDirectory | Stat | Extended
+Request = (
+    Open | Close | Read | Write | WriteBytes | Rename | PosixRename | Remove | MakeDirectory | Stat | SetStat | Extended
+)
 
 
 class Status(NamedTuple):
@@ -273,10 +294,10 @@ def _status(packet: bytes) -> Status:
 def _attributes(packet: bytes) -> Attributes:
     flags, at = _U32.unpack_from(packet, 5)[0], 9
     size_bytes = permissions = None
-    if flags & 0x01:
+    if flags & _HAS_SIZE:
         size_bytes, at = _U64.unpack_from(packet, at)[0], at + 8
-    if flags & 0x02:
+    if flags & _HAS_OWNER:
         at += 8
-    if flags & 0x04:
+    if flags & _HAS_PERMISSIONS:
         permissions = _U32.unpack_from(packet, at)[0]
     return Attributes(size_bytes, permissions)

@@ -57,6 +57,7 @@ class MemoryServer:
         self.files: dict[bytes, bytearray] = {}
         self.folders: set[bytes] = {b"/", HOME, b"/in"}
         self.asked: list[Asked] = []
+        self.attributes: dict[int, tuple[int | None, int | None]] = {}  # (permissions, mtime) set, by a content's id
         self.rename_overwrites = rename_overwrites
         self.capacity_bytes = capacity_bytes
         self.handles_max = handles_max
@@ -79,6 +80,10 @@ class MemoryServer:
         """What lies under a path, or None."""
         found = self.files.get(self.place(path))
         return None if found is None else bytes(found)
+
+    def attributes_of(self, path: bytes) -> tuple[int | None, int | None]:
+        """(permissions, mtime) as they were set."""
+        return self.attributes.get(id(self.files[self.place(path)]), (None, None))
 
     def names(self, folder: bytes = b"/in") -> list[bytes]:
         """The files of a folder, temporary ones included, sorted."""
@@ -113,8 +118,8 @@ class MemoryServer:
                 return OK if self.files.pop(self.place(request.path), None) is not None else NO_SUCH_FILE
             case wire.MakeDirectory():
                 return self._make_folder(self.place(request.path))
-            case wire.Stat():
-                return self._stat(self.place(request.path))
+            case wire.Stat() | wire.SetStat():
+                return self._attributes(request)
             case wire.Extended():
                 return self._extended(request)
 
@@ -143,6 +148,8 @@ class MemoryServer:
             if request.flags & wire.EXCLUSIVE and place in self.files:
                 return FAILURE
             content = self.files.setdefault(place, bytearray())
+            if request.flags & wire.TRUNCATE:
+                content.clear()
         elif place in self.files:
             content = self.files[place]
         else:
@@ -192,10 +199,14 @@ class MemoryServer:
         self.folders.add(place)
         return OK
 
-    def _stat(self, place: bytes) -> wire.Reply:
+    def _attributes(self, request: wire.Stat | wire.SetStat) -> wire.Reply:
+        place = self.place(request.path)
         if place in self.folders:
-            return wire.Attributes(4096, stat.S_IFDIR | 0o755)
+            return FAILURE if isinstance(request, wire.SetStat) else wire.Attributes(4096, stat.S_IFDIR | 0o755)
         if place in self.files:
+            if isinstance(request, wire.SetStat):
+                self.attributes[id(self.files[place])] = request.permissions, request.mtime_s
+                return OK
             return wire.Attributes(len(self.files[place]), stat.S_IFREG | 0o644)
         return NO_SUCH_FILE
 

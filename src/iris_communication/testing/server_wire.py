@@ -27,6 +27,7 @@ Asked = (
     | wire.Remove
     | wire.MakeDirectory
     | wire.Stat
+    | wire.SetStat
     | wire.Extended
 )
 
@@ -78,6 +79,16 @@ def decode_request(packet: bytes) -> tuple[int, Asked]:
     return request_id, asked
 
 
+def _set_stat(path: bytes, flags: int, values: bytes) -> wire.SetStat:
+    """Permissions (4) and times (8) alone are ever sent."""
+    reader = _Reader(values, 0)
+    permissions = reader.u32() if flags & 0x04 else None
+    mtime_s = (reader.u32(), reader.u32())[1] if flags & 0x08 else None
+    if flags & ~0x0C or reader.rest():
+        raise ProtocolViolation("a SETSTAT of more than permissions and times")
+    return wire.SetStat(path, permissions, mtime_s)
+
+
 _FORMS: dict[int, tuple[Callable[..., Any], tuple[Callable[[_Reader], Any], ...]]] = {
     wire.FXP_OPEN: (wire.Open, (_Reader.string, _Reader.u32)),
     wire.FXP_CLOSE: (wire.Close, (_Reader.string,)),
@@ -87,6 +98,7 @@ _FORMS: dict[int, tuple[Callable[..., Any], tuple[Callable[[_Reader], Any], ...]
     wire.FXP_REMOVE: (wire.Remove, (_Reader.string,)),
     wire.FXP_MKDIR: (wire.MakeDirectory, (_Reader.string,)),
     wire.FXP_STAT: (wire.Stat, (_Reader.string,)),
+    wire.FXP_SETSTAT: (_set_stat, (_Reader.string, _Reader.u32, _Reader.rest)),
     wire.FXP_EXTENDED: (wire.Extended, (_Reader.string, _Reader.rest)),
 }
 _WITH_ATTRIBUTES = (wire.FXP_OPEN, wire.FXP_MKDIR)

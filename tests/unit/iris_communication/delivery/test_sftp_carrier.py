@@ -1,12 +1,10 @@
 import asyncio
-import contextlib
 import hashlib
 import os
 from dataclasses import replace
 
 import pytest
 
-from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.errors import (
     AuthenticationFailed,
     ConnectionRefused,
@@ -18,78 +16,19 @@ from iris_communication.errors import (
     RemoteRefused,
     ServerUnresolved,
 )
-from iris_communication.item import Fingerprint, State
-from iris_communication.settings import DeliverySettings, Secret, Server
+from iris_communication.settings import Secret, Server
 from iris_communication.sftp import wire
-from iris_communication.testing import FakeClock, MemoryServer, MemoryTransport, run
+from iris_communication.testing import MemoryServer, MemoryTransport
 from iris_communication.testing.faulty_servers import OldVersion
 from iris_communication.testing.memory_server import ServerDies
+from tests.unit.iris_communication.delivery.carrier_line import CONTENT, IDLE_S, SERVER, Line, pass_time, tell
 from tests.unit.iris_communication.delivery.fake_parts import turns
-from tests.unit.iris_communication.outbox.fake_parts import an_item, open_descriptors
-
-SERVER = Server("one", "iris")
-CONTENT = b"a,b\n1,2\n"
-IDLE_S = 60.0
-SETTINGS = DeliverySettings(idle_close_s=IDLE_S)
-
-
-class Line:
-    """A carrier to a server in memory."""
-
-    def __init__(self, folder, server=None):
-        self.folder, self.clock = folder, FakeClock()
-        self.server = server or MemoryServer()
-        self.transport = MemoryTransport(self.server)
-        self.resolve = lambda key: (SERVER, Secret(password="x"))
-        self.changes = 0
-
-    async def open(self):
-        self.carrier = SftpCarrier(self.transport, self.ask, lambda item: self.folder / item.id, SETTINGS, self.clock)
-        self.carrier.on_change = self.count_change
-
-    def ask(self, server_key):
-        return self.resolve(server_key)
-
-    def count_change(self):
-        self.changes += 1
-
-    def item(self, number=1, content=CONTENT, **facts):
-        (self.folder / f"item-{number}").write_bytes(content)
-        values = {
-            "server_key": SERVER.key,
-            "remote_path": f"/in/{number}.csv",
-            "fingerprint": Fingerprint(1, 1, len(content), 1, hashlib.sha256(content).hexdigest()),
-            "state": State.IN_FLIGHT,
-            "token": f"token{number}",
-        }
-        return an_item(number, **{**values, **facts})
-
-    async def carry(self, *items):
-        return await asyncio.gather(*map(self.carrier.carry, items), return_exceptions=True)
-
-
-async def pass_time(seconds):
-    """Of the loop's own clock, which jumps."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await asyncio.Event().wait()
+from tests.unit.iris_communication.outbox.fake_parts import open_descriptors
 
 
 @pytest.fixture
 def line(tmp_path):
     return Line(tmp_path)
-
-
-def tell(line, story):
-    async def telling():
-        await line.open()
-        try:
-            await story()
-        finally:
-            await line.carrier.close()
-            await turns()
-
-    run(telling(), line.clock)
 
 
 def test_a_file_arrives_under_its_name_and_the_proof_says_so(line):

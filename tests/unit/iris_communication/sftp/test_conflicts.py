@@ -85,17 +85,6 @@ def test_a_folder_is_never_replaced(manners):
     assert server.files == {}
 
 
-@MANNERS
-def test_files_that_replace_one_another_go_in_the_order_in_which_they_were_begun(manners):
-    server = taken(**manners)
-    link = MemoryLink(server).open()
-    owed = [Owed(b"x" * size, conflict="overwrite") for size in (900_000, 10, 300_000, 20)]
-    begun = [one.begin(link) for one in owed]
-    link.run()
-    assert all(one.settle(*attempt_) for one, attempt_ in zip(owed, begun, strict=True))
-    assert server.files == {NAME: owed[-1].content}
-
-
 def test_what_was_put_aside_is_put_back_when_the_new_file_cannot_take_its_place():
     class Forbids(MemoryServer):
         """Lets nobody give the final name to a new file, once it is free."""

@@ -360,15 +360,6 @@ class TestTakenNames:
         failed(server, RemoteNameTaken)
         assert server.files == {b"/in/a.csv": OTHER, ALTERNATIVE: OTHER}
 
-    def test_two_files_for_one_name_at_the_same_time_both_arrive(self, server):
-        link = MemoryLink(server).open()
-        owed = [Owed(CONTENT), Owed(OTHER), Owed(CONTENT)]
-        begun = [one.begin(link) for one in owed]
-        link.run()
-        assert [one.settle(*attempt_) for one, attempt_ in zip(owed, begun, strict=True)] == [True] * 3
-        assert sorted(server.files.values()) == sorted([CONTENT, OTHER])
-        assert [server.content(one.landed) for one in owed] == [CONTENT, OTHER, CONTENT]
-
     def test_a_folder_of_that_name_is_something_else(self, server):
         server.folders.add(b"/in/a.csv")
         assert delivered(server).landed == ALTERNATIVE

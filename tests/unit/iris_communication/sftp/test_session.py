@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from iris_communication.errors import LinkLost, ProtocolViolation, SourceChanged
 from iris_communication.sftp import wire
 from iris_communication.sftp.credit import Credit
-from iris_communication.sftp.session import Chunk, Session, Turn
+from iris_communication.sftp.session import Chunk, Session
 from iris_communication.sftp.status import StatusError
 from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.server_wire import WriteData, decode_request, encode_reply, encode_version
@@ -484,49 +484,6 @@ def test_a_refusal_for_another_reason_is_believed_at_once():
         hand.session.begin(upload(b"/%d" % number, 10), BytesSource(bytes(10)))
     server.run()
     assert server.opens.count(b"/1") == 1
-
-
-# -- turns
-
-
-def in_turn(name, path):
-    yield Turn(name)
-    yield wire.Stat(path)
-    yield wire.Remove(path)
-
-
-def test_conversations_take_turns_by_name_and_others_go_on():
-    hand = ByHand()
-    for path in (b"/1", b"/2", b"/3"):
-        hand.session.begin(in_turn(b"a", path))
-    hand.session.begin(in_turn(b"b", b"/4"))
-    seen = []
-    while requests := hand.sent():
-        seen.append([request.path for _, request in requests])
-        for request_id, request in requests:
-            hand.answer(request_id, wire.OK if isinstance(request, wire.Remove) else wire.Attributes(1, None))
-    assert seen == [[b"/1", b"/4"], [b"/1", b"/4"], [b"/2"], [b"/2"], [b"/3"], [b"/3"]]
-    assert idle(hand.session)
-    assert hand.session._turns == {}
-
-
-def test_a_turn_passes_on_when_its_conversation_fails():
-    hand = ByHand()
-    hand.session.begin(in_turn(b"a", b"/1"))
-    waiting = hand.session.begin(in_turn(b"a", b"/2"))
-    ((request_id, _),) = hand.sent()
-    hand.answer(request_id, MISSING)
-    assert [request for _, request in hand.sent()] == [wire.Stat(b"/2")]
-    assert waiting.error is None
-
-
-def test_whoever_waits_for_a_turn_ends_with_the_session():
-    hand = ByHand()
-    conversations = [hand.session.begin(in_turn(b"a", b"/%d" % n)) for n in range(3)]
-    hand.sent()
-    hand.session.fail(lambda: LinkLost("cut"))
-    assert [type(talk.error) for talk in conversations] == [LinkLost] * 3
-    assert hand.session.live == 0
 
 
 # -- what is no sensible answer

@@ -271,7 +271,8 @@ def test_packets_do_not_depend_on_how_the_bytes_arrive(contents, sizes):
     [
         pytest.param(b"\x03\0\0\0\x09" + string(b"/a") + b"\0\0\0\x02" + b"\0\0\0\x01" + bytes(8), id="OPEN with SIZE"),
         pytest.param(b"\x04\0\0\0\x09" + string(b"h") + b"more", id="something behind the request"),
-        pytest.param(b"\x09\0\0\0\x09" + string(b"/a") + bytes(4), id="SETSTAT"),
+        pytest.param(b"\x09\0\0\0\x09" + string(b"/a") + b"\0\0\0\x01" + bytes(8), id="SETSTAT with SIZE"),
+        pytest.param(b"\x09\0\0\0\x09" + string(b"/a") + b"\0\0\0\x02" + bytes(8), id="SETSTAT with an owner"),
         pytest.param(b"\x04\0\0\0\x09\0\0\0\x05h", id="a string cut short"),
     ],
 )

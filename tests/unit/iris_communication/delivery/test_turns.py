@@ -1,0 +1,57 @@
+"""Turns by name."""
+
+import asyncio
+
+from iris_communication.delivery.turns import Turns
+from tests.unit.iris_communication.delivery.fake_parts import turns
+
+
+def test_one_goes_at_a_time_in_the_order_they_came_and_other_names_do_not_wait():
+    told = []
+
+    async def go(every, name, mark, done):
+        async with every.turn(name):
+            told.append(mark)
+            await done.wait()
+
+    async def story():
+        every, done = Turns(), [asyncio.Event() for _ in range(4)]
+        tasks = [
+            asyncio.create_task(go(every, name, mark, done[mark])) for mark, name in enumerate(["a", "a", "b", "a"])
+        ]
+        await turns()
+        assert told == [0, 2]
+        done[0].set()
+        await turns()
+        assert told == [0, 2, 1]
+        for each in done:
+            each.set()
+        await asyncio.gather(*tasks)
+        assert told == [0, 2, 1, 3]
+        assert every._locks == {} == every._wanted
+
+    asyncio.run(story())
+
+
+def test_a_turn_passes_on_when_its_holder_fails_and_when_a_waiting_one_is_cancelled():
+    async def story():
+        every, reached = Turns(), []
+
+        async def fail():
+            async with every.turn("a"):
+                await asyncio.sleep(0)
+                raise ValueError
+
+        async def wait(mark):
+            async with every.turn("a"):
+                reached.append(mark)
+
+        tasks = [asyncio.create_task(each) for each in (fail(), wait(1), wait(2))]
+        await asyncio.sleep(0)
+        tasks[1].cancel()
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes] == [ValueError, asyncio.CancelledError, type(None)]
+        assert reached == [2]
+        assert every._locks == {}
+
+    asyncio.run(story())

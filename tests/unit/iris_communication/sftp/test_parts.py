@@ -1,0 +1,52 @@
+"""Which parts of a file are missing, and where what is there is looked at. How they are written is shown by
+`delivery/test_in_parts.py`."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iris_communication.sftp.parts import SAMPLE_BYTES, Cut, Part, missing_of, seams, shares
+
+SIZES = st.integers(1, 10**9)
+
+
+@given(SIZES, st.integers(1, 8))
+def test_shares_are_the_whole_file_once(size_bytes, count):
+    parts = shares(size_bytes, count)
+    assert len(parts) == count
+    assert parts[0].offset == 0
+    assert all(one.offset + one.size_bytes == other.offset for one, other in zip(parts, parts[1:], strict=False))
+    assert sum(parts[-1]) == size_bytes
+    assert max(part.size_bytes for part in parts) - min(part.size_bytes for part in parts) <= 1
+
+
+@given(st.integers(0, 10**9), SIZES, st.data())
+def test_what_is_missing_of_a_part_ends_where_the_part_does(offset, size_bytes, data):
+    acknowledged_bytes = data.draw(st.integers(0, size_bytes))
+    missing = missing_of(Part(offset, size_bytes), acknowledged_bytes)
+    if acknowledged_bytes == size_bytes:
+        assert missing == ()
+    else:
+        assert missing == (Part(offset + acknowledged_bytes, size_bytes - acknowledged_bytes),)
+
+
+@given(st.integers(8, 10**8), st.integers(1, 4), st.data())
+def test_samples_of_what_a_cut_left_are_never_of_what_is_missing(size_bytes, count, data):
+    parts = shares(size_bytes, count)
+    reached = [data.draw(st.integers(0, part.size_bytes)) for part in parts]
+    missing = tuple(left for part, at in zip(parts, reached, strict=True) for left in missing_of(part, at))
+    samples = [*Cut(b"temp", missing).ends()]
+    for offset, sample_bytes in samples:
+        assert 0 < sample_bytes <= SAMPLE_BYTES
+        assert not any(offset < sum(part) and part.offset < offset + sample_bytes for part in missing)
+    # Each missing part that follows something known is looked at just before it.
+    ends = {sum(sample) for sample in samples}
+    known = [part for part in missing if part.offset and not any(sum(other) == part.offset for other in missing)]
+    assert ends == {part.offset for part in known}
+
+
+@given(st.integers(8, 10**8), st.integers(1, 8))
+def test_seams_lie_within_the_file_and_around_each_beginning(size_bytes, count):
+    parts = shares(size_bytes, count)
+    looked_at = [*seams(parts)]
+    assert all(part.size_bytes > 0 and 0 <= part.offset and sum(part) <= size_bytes for part in looked_at)
+    assert {part.offset for part in parts if part.size_bytes} <= {part.offset for part in looked_at}
