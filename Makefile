@@ -10,8 +10,8 @@ BIN := .venv/bin
 
 # Every line begins with @: nothing of make's own goes to standard output, whose last line may be the demo's JSON.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test torture check format bench-sftp bench-accept bench-batches bench-camera bench-shutdown mutants page-picture
-.PHONY: simulate system-packages lock clean
+.PHONY: help setup demo test test-all torture check format bench-sftp bench-accept bench-batches bench-camera bench-shutdown mutants
+.PHONY: page-picture simulate system-packages lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 25
@@ -24,6 +24,10 @@ demo: setup ## a camera line and an SFTP server on this machine, live (ARGS="--s
 
 test: setup ## all tests (ARGS="-k outbox")
 	@$(BIN)/python -m pytest $(ARGS)
+
+test-all: setup ## all tests, on every server of docs/servers.md too (after make system-packages)
+	@scripts/test-servers
+	@$(BIN)/python -m pytest -m "every_server or not every_server" $(ARGS)
 
 torture: setup ## kill, cut and silence it at random moments, then count what arrived (KILLS=500 ARGS="--seed 7")
 	@$(BIN)/python -m tests.torture --kills $(KILLS) $(ARGS)

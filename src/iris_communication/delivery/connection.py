@@ -79,6 +79,7 @@ class Connection:
         if self.lost is not None:  # after the last answer, before its waiter came to read it
             raise self.lost
         self._session.handles.most = self.capabilities.open_files_max
+        self._session.keeps_order = self.capabilities.keeps_order
         # Small, until the first answers tell how fast the link is.
         self._set_write_size(self._session.write_size_bytes)
 

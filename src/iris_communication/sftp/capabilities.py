@@ -20,6 +20,9 @@ SAFE_FILES_IN_FLIGHT = 64
 # Erlang's server lends the same handle to every file from the third on. It is noticed (see `handle_book`), but only
 # after files have been sent in vain.
 _ERLANG = "Erlang/"
+# Each works at one request after the other, or finishes a file's WRITEs before its CLOSE. The draft asks that of all
+# (section 6.1), and servers made of asynchronous pieces, npm's ssh2 among them, do otherwise.
+_KEEP_ORDER = ("OpenSSH", "AsyncSSH_", "dropbear_", "mod_sftp", "rclone/", "paramiko_", _ERLANG)
 _ERLANG_OPEN_FILES = 2
 
 
@@ -30,6 +33,7 @@ class Capabilities:
     rename_refuses_existing: bool = False  # a plain RENAME onto an existing name fails, as the draft asks
     replaces_in_one_step: bool = False  # posix-rename@openssh.com
     tells_free_space: bool = False  # statvfs@openssh.com
+    keeps_order: bool = False  # between the WRITEs of a file and its CLOSE
     open_files_max: int | None = None  # at once, where more of them are known to do harm
     ends_at_names_that_are_no_text: bool = False  # not UTF-8: the server crashes and hangs up
 
@@ -62,6 +66,7 @@ def learn(software: str, extensions: Mapping[bytes, bytes], files_in_flight_max:
         and b"fsync@openssh.com" in extensions,
         replaces_in_one_step=extensions.get(wire.POSIX_RENAME) == b"1",
         tells_free_space=extensions.get(b"statvfs@openssh.com") == b"2",
+        keeps_order=software.startswith(_KEEP_ORDER),
         open_files_max=_ERLANG_OPEN_FILES if software.startswith(_ERLANG) else None,
         ends_at_names_that_are_no_text=software.startswith(_ERLANG),
     )

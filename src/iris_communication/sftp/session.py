@@ -11,6 +11,9 @@ Rules.
   as values, because part of a tuple may succeed.
 - Requests of a tuple go out in order. WRITEs of one file go out in ascending offset, never from two places at once:
   some servers append whatever the offset says.
+- Behind WRITEs a CLOSE travels without waiting, where the server is known to keep their order. One that works at
+  several requests at once may close a file before it has written it, and write what is left into the next one: there
+  the CLOSE waits for the answers. Where even that spoils files, each WRITE waits for the one before.
 - After the first refused WRITE no further one of that file is sent; what follows it in the tuple (its CLOSE) is.
 - Data waits for credit, short requests do not wait behind data.
 - An OPEN that is refused while other files are open may mean no more than that too many are: it is asked again once
@@ -70,6 +73,7 @@ class Conversation:
         "single",
         "source",
         "tag",
+        "writes_out",
         "writing",
     )
 
@@ -81,6 +85,7 @@ class Conversation:
         self.single = True
         self.outstanding = 0
         self.broken: StatusError | None = None  # the first refused WRITE
+        self.writes_out = 0  # WRITE packets that are not answered
         self.writing: wire.Write | None = None  # while answers to it, or to what was asked with it, are out
         self.result: Any = None
         self.error: Exception | None = None
@@ -125,6 +130,8 @@ class Session:
         self.handles = Handles()
         self._handle_book = HandleBook()
         self.write_size_bytes = SMALL_WRITE_SIZE  # its owner enlarges it, as server and link allow
+        self.keeps_order = False  # what follows WRITEs need not wait for their answers; its owner knows
+        self.one_write = False  # a file's WRITEs go one after the other
         self.acknowledged_bytes = 0  # of data, since the beginning
         self.extensions: dict[bytes, bytes] | None = None  # None until the server's VERSION has come
         self.events = no_events()
@@ -139,6 +146,7 @@ class Session:
         self._short: deque[_Pending] = deque()
         self._opens: deque[_Pending] = deque()
         self._streams: deque[_Stream] = deque()
+        self._waiting: dict[Conversation, _Stream] = {}  # for the answers to their WRITEs
         self._live: set[Conversation] = set()
         self._ended: list[Conversation] = []
 
@@ -201,6 +209,7 @@ class Session:
     def unsent(self, chunk: Chunk, error: IrisError) -> None:
         """The data of `chunk` could not be read, so it was not sent: its conversation alone fails."""
         conversation = self._pending.pop(chunk.request_id).conversation
+        self._one_write_less(conversation)
         self._note((self.now_s, chunk.request_id, f"not sent: {error}"))
         self.credit.regain(chunk.size_bytes)
         conversation.broken = StatusError(wire.FX_FAILURE, str(error))
@@ -214,6 +223,7 @@ class Session:
         self._short.clear()
         self._opens.clear()
         self._streams.clear()
+        self._waiting.clear()
         for conversation in list(self._live):
             raised = error()
             if isinstance(raised, LinkError):
@@ -226,7 +236,7 @@ class Session:
         for conversation in self._live:
             if (write := conversation.writing) is not None and conversation.broken is None:
                 reached[conversation] = write.size_bytes
-        for stream in self._streams:
+        for stream in (*self._streams, *self._waiting.values()):
             request = stream.requests[stream.index]
             if stream.conversation in reached and type(request) is wire.Write:
                 reached[stream.conversation] = max(0, stream.offset - request.offset)
@@ -266,9 +276,12 @@ class Session:
         return request_id
 
     def _next_piece(self, stream: _Stream) -> bytes | Chunk | None:
-        """The next packet of a stream; None: no credit; empty: a WRITE was skipped. A stream that has sent its last
-        leaves the queue."""
+        """The next packet of a stream; None: no credit; empty: a WRITE was skipped, or the stream waits. One that has
+        sent its last leaves the queue."""
         conversation, request = stream.conversation, stream.requests[stream.index]
+        if conversation.writes_out and self._has_to_wait(request):
+            self._waiting[conversation] = self._streams.popleft()
+            return b""
         if type(request) is not wire.Write:
             self._advance_stream(stream)
             return self._sent(_Pending(conversation, stream.index - 1, 0, request))
@@ -286,6 +299,7 @@ class Session:
             return None
         self._data_bytes -= size_bytes
         request_id = self._book(_Pending(conversation, stream.index, size_bytes, request, None, offset))
+        conversation.writes_out += 1
         self._note((self.now_s, request_id, request, offset, size_bytes))
         if size_bytes == left:
             self._advance_stream(stream)
@@ -294,6 +308,14 @@ class Session:
             stream.offset = offset + size_bytes
             self._streams.rotate(-1)  # files share the link chunk by chunk
         return Chunk(request.head(request_id, offset, size_bytes), conversation, offset, size_bytes, request_id)
+
+    def _has_to_wait(self, request: wire.Request) -> bool:
+        return self.one_write or (not self.keeps_order and type(request) is not wire.Write)
+
+    def _one_write_less(self, conversation: Conversation) -> None:
+        conversation.writes_out -= 1
+        if not conversation.writes_out and (stream := self._waiting.pop(conversation, None)) is not None:
+            self._streams.append(stream)
 
     def _advance_stream(self, stream: _Stream) -> None:
         stream.index += 1
@@ -320,10 +342,12 @@ class Session:
                 answer = _lent_twice()
         if type(request) is not wire.Write:
             conversation.answers[pending.place] = answer
-        elif type(answer) is not StatusError:
-            self.acknowledged_bytes += pending.size_bytes
-        elif conversation.broken is None:
-            conversation.broken = answer
+        else:
+            if type(answer) is not StatusError:
+                self.acknowledged_bytes += pending.size_bytes
+            elif conversation.broken is None:
+                conversation.broken = answer
+            self._one_write_less(conversation)
         self._settled(conversation)
 
     def _opened(self, pending: _Pending, answer: Answer, request_id: int) -> bool:

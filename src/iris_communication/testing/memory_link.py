@@ -69,6 +69,7 @@ class MemoryLink:
             raise learning.error
         self.capabilities = learning.result
         self.session.write_size_bytes = self.capabilities.write_size_bytes
+        self.session.keeps_order = self.capabilities.keeps_order
         return self
 
     def begin(self, talk: Talk, source: Source | None = None) -> Conversation:
@@ -116,15 +117,16 @@ class MemoryLink:
 
     def _output(self) -> bytes:
         buffer = bytearray()
-        for piece in self.session.output(OUTPUT_PER_TURN):
-            if isinstance(piece, bytes):
-                buffer += piece
-                continue
-            assert piece.conversation.source is not None, "a conversation that writes has a source"
-            try:
-                data = piece.conversation.source.read(piece.offset, piece.size_bytes)
-            except IrisError as error:
-                self.session.unsent(piece, error)
-            else:
-                buffer += piece.head + data
+        while not buffer and (pieces := self.session.output(OUTPUT_PER_TURN)):
+            for piece in pieces:
+                if isinstance(piece, bytes):
+                    buffer += piece
+                    continue
+                assert piece.conversation.source is not None, "a conversation that writes has a source"
+                try:
+                    data = piece.conversation.source.read(piece.offset, piece.size_bytes)
+                except IrisError as error:
+                    self.session.unsent(piece, error)
+                else:
+                    buffer += piece.head + data
         return bytes(buffer)

@@ -1,6 +1,8 @@
 """Which parts of a file are missing, and where what is there is looked at. How they are written is shown by
 `delivery/test_in_parts.py`."""
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,7 +16,7 @@ def test_shares_are_the_whole_file_once(size_bytes, count):
     parts = shares(size_bytes, count)
     assert len(parts) == count
     assert parts[0].offset == 0
-    assert all(one.offset + one.size_bytes == other.offset for one, other in zip(parts, parts[1:], strict=False))
+    assert all(one.offset + one.size_bytes == other.offset for one, other in itertools.pairwise(parts))
     assert sum(parts[-1]) == size_bytes
     assert max(part.size_bytes for part in parts) - min(part.size_bytes for part in parts) <= 1
 
@@ -48,5 +50,5 @@ def test_samples_of_what_a_cut_left_are_never_of_what_is_missing(size_bytes, cou
 def test_seams_lie_within_the_file_and_around_each_beginning(size_bytes, count):
     parts = shares(size_bytes, count)
     looked_at = [*seams(parts)]
-    assert all(part.size_bytes > 0 and 0 <= part.offset and sum(part) <= size_bytes for part in looked_at)
+    assert all(part.size_bytes > 0 and part.offset >= 0 and sum(part) <= size_bytes for part in looked_at)
     assert {part.offset for part in parts if part.size_bytes} <= {part.offset for part in looked_at}

@@ -24,6 +24,7 @@ class ByHand:
 
     def __init__(self, credit=None, write_size_bytes=100, greeted=True):
         self.session = Session(credit)
+        self.session.keeps_order = True
         self.session.write_size_bytes = write_size_bytes
         if greeted:
             assert self.session.output(1000) == [wire.init()]
@@ -354,6 +355,53 @@ def test_a_budget_ends_a_turn_after_the_packet_that_used_it_up():
     begin_upload(hand, size_bytes=500)
     assert [request.offset for _, request in hand.sent(150)] == [0, 100]
     assert [request.offset for _, request in hand.sent(150)] == [200, 300]
+
+
+def test_where_a_server_may_mix_requests_up_the_close_waits_for_the_writes():
+    hand = ByHand(write_size_bytes=100)
+    hand.session.keeps_order = False
+    begin_upload(hand, size_bytes=200)
+    writes = hand.sent()
+    assert [type(request) for _, request in writes] == [WriteData, WriteData]
+    hand.answer(writes[1][0])
+    assert hand.sent() == []
+    hand.answer(writes[0][0])
+    assert [type(request) for _, request in hand.sent()] == [wire.Close]
+
+
+def test_while_one_file_waits_for_its_answers_others_go_on():
+    hand = ByHand(write_size_bytes=100)
+    hand.session.keeps_order = False
+    begin_upload(hand, size_bytes=100)
+    begin_upload(hand, size_bytes=100)
+    assert [type(request) for _, request in hand.sent()] == [WriteData, WriteData]
+
+
+def test_one_write_at_a_time_is_in_flight_of_each_file_where_more_would_spoil_it():
+    hand = ByHand(write_size_bytes=100)
+    hand.session.one_write = True
+    conversation = begin_upload(hand, size_bytes=250)
+    offsets = []
+    for _ in range(3):
+        ((request_id, request),) = hand.sent()
+        offsets.append(request.offset)
+        hand.answer(request_id)
+    assert offsets == [0, 100, 200]
+    ((request_id, request),) = hand.sent()
+    assert type(request) is wire.Close
+    hand.answer(request_id)
+    assert conversation.error is None
+    assert hand.session.take_ended() == [conversation]
+
+
+def test_a_file_that_waited_when_the_link_broke_tells_how_far_it_got():
+    hand = ByHand(write_size_bytes=100)
+    hand.session.one_write = True
+    conversation = begin_upload(hand, size_bytes=250)
+    hand.answer(hand.sent()[0][0])
+    hand.sent()
+    hand.session.fail(lambda: LinkLost("cut"))
+    assert conversation.error.acknowledged_bytes == 100
 
 
 def test_no_more_requests_go_out_than_credit_allows_of_any_kind():

@@ -1,0 +1,105 @@
+"""docs/servers.md, made of the table and of the versions it was last renewed with."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from tests.integration.servers.table import ROWS, Row
+
+PAGE = Path(__file__).resolve().parents[3] / "docs" / "servers.md"
+
+INTRODUCTION = """\
+# SFTP servers
+
+Each of these servers is real, runs on loopback for the tests, and is put through the same suite
+(`tests/integration/test_server_matrix.py`): empty, small and large files; 2,000 at once; awkward names; names that are
+taken, under each `conflict` setting; markers; missing folders; closed folders; sources that change while they are sent;
+a connection that is cut and a server that is restarted in the midst of it; health checks. On all of them what is queued
+arrives whole, once, under its name, or it is said why not and nothing else suffers.
+
+`make test` runs the suite on OpenSSH and asyncssh, `make test-all` on all. This page is generated from the table that
+the tests assert (`tests/integration/servers/table.py`): a test fails when a server does less than stands here, and also
+when it suddenly does more. All packages but asyncssh, paramiko (PyPI) and ssh2 (npm) are Debian's.
+"""
+
+MEANING = """\
+A *plain rename* is SFTP's own RENAME, *in one step* is OpenSSH's extension `posix-rename@openssh.com`. Where a plain
+rename replaces without a word, Iris looks first, and files of its own for one name take turns. *Files open* is how many
+the server lets one connection hold open, as far as 128; Iris learns it from the refusals.
+"""
+
+EXCEPTIONS = """\
+## What some of them cannot do, and what Iris makes of it
+"""
+
+
+def page(versions: Mapping[str, str]) -> str:
+    what = table(
+        ("server", "package", "version", "greets as", "host key in the tests"),
+        ((row.name, row.package, versions.get(row.name, ""), f"`{row.software}...`", row.host_key) for row in ROWS),
+    )
+    can = table(
+        ("server", "plain rename to a taken name", "in one step", "limits", "free space", "files open"),
+        ((row.name, row.rename, *offered(row), files_open(row)) for row in ROWS),
+    )
+    told = table(("server", "", "Iris"), ((row.name, *pair) for row in ROWS for pair in exceptions(row)))
+    return "\n".join([INTRODUCTION, what, "## What they offer\n", can, MEANING, EXCEPTIONS, told]).rstrip() + "\n"
+
+
+def versions_in(text: str) -> dict[str, str]:
+    """By server, as the page tells them."""
+    cells = re.findall(r"^\| ([^|]+) \| [^|]+ \| ([^|]*) \| `", text, re.MULTILINE)
+    return {name: version.strip() for name, version in cells}
+
+
+def offered(row: Row) -> tuple[str, str, str]:
+    posix_rename = "yes" if "posix-rename" in row.extensions else "no"
+    space = "yes" if row.free_space else "announced, does not work" if "statvfs" in row.extensions else "no"
+    return posix_rename, "yes" if "limits" in row.extensions else "no", space
+
+
+def files_open(row: Row) -> str:
+    return "128 and more" if row.open_files is None else str(row.open_files)
+
+
+def exceptions(row: Row) -> Iterable[tuple[str, str]]:
+    if row.delivers:
+        yield f"takes no file: *{row.delivers}* ...", "gives each file up after its attempts, and leaves nothing"
+    elif row.health:
+        yield f"a health check finds: *{row.health}* ...", "delivers all the same"
+    if not row.removes:
+        yield "nothing may be removed", "hidden files (`.iris-...`) of attempts that came to nothing stay"
+    if not row.looks:
+        yield (
+            "nobody may look or read",
+            (
+                "under `rename` takes another name, also for bytes that are there already; under `fail` and `keep` "
+                "gives a file up whose name is refused, since nothing tells why"
+            ),
+        )
+    if not row.makes_folders:
+        yield "no folder may be made", "delivers into folders that are there; a file for another one is refused"
+    if not row.distinct_handles:
+        yield (
+            "gives the same handle to several files, which it then writes into one another",
+            (
+                "holds no more than two files open there; on a server not known for it, notices, sends those files "
+                "again, and goes on with one"
+            ),
+        )
+    if row.names_refused:
+        yield (
+            f"names it does not take: {', '.join(sorted(row.names_refused))}",
+            "refuses that file at once or by and by",
+        )
+    if row.names_changed:
+        yield (
+            f"names it changes: {', '.join(sorted(row.names_changed))}",
+            "delivers under the name the server makes of it",
+        )
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    heads = tuple(heads)
+    lines = [heads, ("---",) * len(heads), *rows]
+    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)

@@ -1,0 +1,231 @@
+"""The servers of the matrix and what each of them does: the tests assert every word, and docs/servers.md shows it.
+
+What a server cannot do stands here as well. A test fails as soon as one suddenly can.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.integration.servers.behind_sshd import (
+    GesFtpServer,
+    MySecureShell,
+    OpenSsh,
+    OpenSshWithoutExtras,
+    OpenSshWithoutFolders,
+    OpenSshWithoutLooking,
+    OpenSshWithoutRemove,
+    OpenSshWithoutRename,
+    PerlSftpServer,
+    ReadOnlyOpenSsh,
+)
+from tests.integration.servers.dropbear import Dropbear
+from tests.integration.servers.erlang import ErlangSftpd
+from tests.integration.servers.libraries import AsyncSsh, Paramiko, Ssh2
+from tests.integration.servers.proftpd import ProFtpd, ProFtpdThatOverwrites
+from tests.integration.servers.program import ServerProgram
+from tests.integration.servers.rclone import Rclone
+
+ALL = frozenset({"posix-rename", "statvfs", "limits"})
+NOTHING = frozenset[str]()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`package` holds the program, `needs` are its files, or programs by name. `every_run`: also `make test` starts it.
+
+    `extensions` are those announced that are of use to us. `rename` and `posix_rename`: what becomes of a name that
+    something has ("replaces", "refuses"; "not allowed": also of a free one). `open_files`: at once, None: 128 and more.
+    `delivers` and `health` are "" or words of what is told instead. Names are kinds of tests/integration/awkward.py.
+    """
+
+    name: str
+    start: Callable[[Path], ServerProgram | OpenSsh]
+    package: str
+    needs: tuple[str, ...]
+    software: str  # how its greeting begins
+    every_run: bool = False
+    host_key: str = "ssh-ed25519"
+    extensions: frozenset[str] = ALL
+    rename: str = "refuses"
+    posix_rename: str = "replaces"
+    open_files: int | None = None
+    distinct_handles: bool = True
+    free_space: bool = True
+    looks: bool = True
+    removes: bool = True
+    makes_folders: bool = True
+    delivers: str = ""
+    health: str = ""
+    names_refused: frozenset[str] = NOTHING
+    names_changed: frozenset[str] = NOTHING
+
+
+SSHD = "/usr/sbin/sshd"
+
+ROWS = (
+    Row("OpenSSH", OpenSsh, "openssh-server", (SSHD,), "OpenSSH_", every_run=True),
+    Row(
+        "OpenSSH, third version alone (-P)",
+        OpenSshWithoutExtras,
+        "openssh-server",
+        (SSHD,),
+        "OpenSSH_",
+        extensions=NOTHING,
+        free_space=False,
+        posix_rename="not allowed",
+    ),
+    Row(
+        "OpenSSH, looking forbidden (-P)",
+        OpenSshWithoutLooking,
+        "openssh-server",
+        (SSHD,),
+        "OpenSSH_",
+        looks=False,
+    ),
+    Row(
+        "OpenSSH, removing forbidden (-P)",
+        OpenSshWithoutRemove,
+        "openssh-server",
+        (SSHD,),
+        "OpenSSH_",
+        removes=False,
+        health="cannot remove",
+    ),
+    Row(
+        "OpenSSH, no new folders (-P)",
+        OpenSshWithoutFolders,
+        "openssh-server",
+        (SSHD,),
+        "OpenSSH_",
+        makes_folders=False,
+    ),
+    Row(
+        "OpenSSH, renaming forbidden (-P)",
+        OpenSshWithoutRename,
+        "openssh-server",
+        (SSHD,),
+        "OpenSSH_",
+        extensions=ALL - {"posix-rename"},
+        rename="not allowed",
+        posix_rename="not allowed",
+        delivers="cannot rename the finished file to",
+        health="cannot rename a file in",
+    ),
+    Row(
+        "OpenSSH, read-only (-R)",
+        ReadOnlyOpenSsh,
+        "openssh-server",
+        (SSHD,),
+        "OpenSSH_",
+        extensions=frozenset({"statvfs", "limits"}),
+        rename="not allowed",
+        posix_rename="not allowed",
+        open_files=0,
+        delivers="cannot create",
+        health="cannot create a file in",
+    ),
+    Row(
+        "Dropbear with OpenSSH's sftp-server",
+        Dropbear,
+        "dropbear-bin",
+        ("dropbear", "dropbearconvert", "/usr/lib/sftp-server", "libnss_wrapper.so"),
+        "dropbear_",
+    ),
+    Row(
+        "ProFTPD with mod_sftp",
+        ProFtpd,
+        "proftpd-mod-crypto",
+        ("proftpd", "/usr/lib/proftpd/mod_sftp.so"),
+        "mod_sftp",
+        host_key="ssh-rsa",
+        extensions=frozenset({"posix-rename", "statvfs"}),
+    ),
+    Row(
+        "ProFTPD with mod_sftp, AllowOverwrite on",
+        ProFtpdThatOverwrites,
+        "proftpd-mod-crypto",
+        ("proftpd", "/usr/lib/proftpd/mod_sftp.so"),
+        "mod_sftp",
+        host_key="ssh-rsa",
+        extensions=frozenset({"posix-rename", "statvfs"}),
+    ),
+    Row(
+        "MySecureShell",
+        MySecureShell,
+        "mysecureshell",
+        (SSHD, "mysecureshell"),
+        "OpenSSH_",
+        extensions=frozenset({"statvfs"}),
+        rename="replaces",
+        posix_rename="not allowed",
+        open_files=100,
+        free_space=False,
+    ),
+    Row(
+        "rclone serve sftp",
+        Rclone,
+        "rclone",
+        ("rclone",),
+        "rclone/",
+        extensions=frozenset({"posix-rename", "statvfs"}),
+        rename="replaces",
+        free_space=False,
+    ),
+    Row(
+        "gesftpserver",
+        GesFtpServer,
+        "gesftpserver",
+        (SSHD, "/usr/libexec/gesftpserver"),
+        "OpenSSH_",
+        extensions=frozenset({"posix-rename", "statvfs"}),
+    ),
+    Row(
+        "Net::SFTP::SftpServer",
+        PerlSftpServer,
+        "libnet-sftp-sftpserver-perl",
+        (SSHD, "perl", "/usr/share/perl5/Net/SFTP/SftpServer.pm"),
+        "OpenSSH_",
+        extensions=NOTHING,
+        free_space=False,
+        rename="replaces",
+        posix_rename="not allowed",
+    ),
+    Row(
+        "Erlang's ssh_sftpd, 16 handles",
+        ErlangSftpd,
+        "erlang-ssh",
+        ("erl", "/usr/lib/erlang/lib/ssh-*/ebin/ssh_sftpd.beam"),
+        "Erlang/",
+        extensions=NOTHING,
+        free_space=False,
+        posix_rename="not allowed",
+        open_files=16,
+        distinct_handles=False,
+        names_refused=frozenset({"no text"}),
+    ),
+    Row("asyncssh", AsyncSsh, "asyncssh", (), "AsyncSSH_", every_run=True),
+    Row(
+        "paramiko",
+        Paramiko,
+        "paramiko",
+        (),
+        "paramiko_",
+        extensions=NOTHING,
+        free_space=False,
+        posix_rename="not allowed",
+        names_refused=frozenset({"no text"}),
+    ),
+    Row(
+        "ssh2 of npm",
+        Ssh2,
+        "ssh2",
+        ("node", str(Ssh2.modules / "ssh2" / "package.json")),
+        "ssh2js",
+        extensions=NOTHING,
+        free_space=False,
+        rename="replaces",
+        posix_rename="not allowed",
+        names_changed=frozenset({"no text"}),
+    ),
+)
