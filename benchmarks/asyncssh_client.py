@@ -20,6 +20,7 @@ async def carry(paths: list[Path], options: argparse.Namespace) -> None:
         username=options.username,
         client_keys=[options.private_key],
         known_hosts=([host_key], [], []),
+        agent_path=None,
         config=None,
     )
     async with connection as opened, opened.start_sftp_client() as sftp:

@@ -1,7 +1,7 @@
 """The files every client carries, and the proof that they arrived.
 
 Records as a camera writes them: CSV text of 2 to 20 KB, made from a seed, so that each run and each client has the
-same bytes. A row of the table counts only if what lies on the server afterwards is exactly that.
+same bytes; and one large file. A row of the table counts only if what lies on the server afterwards is exactly that.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 SIZE_BYTES_MIN = 2_000
 SIZE_BYTES_MAX = 20_000
+PIECE_BYTES = 1 << 20
 
 
 class Fingerprint(NamedTuple):
@@ -42,14 +43,25 @@ def make_csvs(folder: Path, count: int, seed: int) -> Files:
     return files_in(folder)
 
 
+def make_large(folder: Path, size_bytes: int, seed: int) -> Files:
+    """Write one file of so many bytes that no compression makes smaller."""
+    folder.mkdir(parents=True)
+    chance = random.Random(seed)
+    with (folder / "film.bin").open("wb") as file:
+        for begun_bytes in range(0, size_bytes, PIECE_BYTES):
+            file.write(chance.randbytes(min(PIECE_BYTES, size_bytes - begun_bytes)))
+    return files_in(folder)
+
+
 def files_in(folder: Path) -> Files:
     """Every file below the folder, by its name alone: clients may choose folders of their own."""
     found: Files = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file():
-            content = path.read_bytes()
             name = path.name if path.name not in found else str(path)
-            found[name] = Fingerprint(len(content), hashlib.sha256(content).hexdigest())
+            with path.open("rb") as content:
+                sha256 = hashlib.file_digest(content, "sha256").hexdigest()
+            found[name] = Fingerprint(path.stat().st_size, sha256)
     return found
 
 

@@ -1,11 +1,19 @@
 """Who carries the files: each client as a command line, so that a whole process is measured, from start to exit.
 
-`openssh-sftp`   OpenSSH's own client, a batch file that puts the whole folder
-`asyncssh`       asyncssh's own SFTP client, one connection, 64 puts at once (benchmarks/asyncssh_client.py)
-`iris-engine`    our engine alone:        python -m benchmarks.ours engine   [the options below]
-`iris`           our uploader, as a whole: python -m benchmarks.ours uploader [the options below]
+`openssh-sftp`     OpenSSH's own client, a batch file that puts the whole folder
+`rclone-4`, `-16`  rclone copy with so many transfers; it neither looks at the other side nor sets times, nor hashes
+`lftp-4`, `-16`    lftp mirror -R with so many files at once, each over an `ssh` of its own
+`paramiko`         paramiko's SFTP client, one put after the other, not looked at afterwards
+`asyncssh`         asyncssh's own SFTP client, one connection, 64 puts at once
+`iris-engine`      our engine alone, over asyncssh's channel
+`iris-engine-ssh`  the same over the program ssh
+`iris`             our uploader as a whole
+`bare-pipe`        no client: OpenSSH's sftp-server, fed through a pipe with requests prepared beforehand
+`bare-pipe-session`  our protocol session on that pipe, without SSH and without a connection's care
 
-The two of ours, and asyncssh, take the same options, all of them required:
+Each is given what lets it be quickest and still leave every file whole. None reads its user's settings or known hosts.
+
+The clients in Python take the same options:
 
     --source DIR             every file directly in it is to be delivered
     --host H --port N --username U
@@ -15,10 +23,11 @@ The two of ours, and asyncssh, take the same options, all of them required:
     --scratch DIR            an empty folder on a disk, for an outbox and the like
 
 They exit with 0 once everything is delivered under its final name and confirmed by the server, and with another
-status and a text on standard error if not. What they print is not read.
+status and a text on standard error if not. Ours write what they measured of themselves to `figures.json` in --scratch.
 """
 
 import importlib.util
+import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -26,6 +35,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
+# The key of sftp_server_info that gives one file several connections; "" while there is none, then nobody is asked to.
+STREAMS_SETTING = ""
+STREAMS = 4
+STREAMS_CLIENT = f"iris-engine-streams-{STREAMS}"
 
 
 class MissingError(Exception):
@@ -47,49 +60,113 @@ class Job:
 
 
 Command = list[str]
+Client = Callable[[Job], Command]
 
 
 def openssh_sftp(job: Job) -> Command:
-    program = shutil.which("sftp")
-    if program is None:
-        raise MissingError("missing: sftp (make system-packages)")
-    known_hosts = job.scratch / "known_hosts"
-    known_hosts.write_text(f"[{job.host}]:{job.port} {job.host_key}\n")
     batch = job.scratch / "batch"
     batch.write_text(f"put {job.source}/* {job.remote_directory}/\n")
-    options = {
-        "IdentityFile": job.private_key,
-        "IdentitiesOnly": "yes",
-        "UserKnownHostsFile": known_hosts,
-        "GlobalKnownHostsFile": "none",
-        "StrictHostKeyChecking": "yes",
-    }
-    settings = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
     address = f"{job.username}@{job.host}"
-    return [program, "-q", "-F", "none", "-b", str(batch), *settings, "-P", str(job.port), address]
+    program = _program("sftp", "openssh-client")
+    return [program, "-q", "-b", str(batch), *_ssh_options(job), "-P", str(job.port), address]
 
 
-def asyncssh_client(job: Job) -> Command:
-    if importlib.util.find_spec("asyncssh") is None:
-        raise MissingError("missing: asyncssh")
-    return [sys.executable, "-m", "benchmarks.asyncssh_client", *options_of(job)]
-
-
-def ours(part: str) -> Callable[[Job], Command]:
+def rclone(transfers: int) -> Client:
     def command(job: Job) -> Command:
-        if importlib.util.find_spec("benchmarks.ours") is None:
-            raise MissingError("missing: benchmarks/ours.py")
-        return [sys.executable, "-m", "benchmarks.ours", part, *options_of(job)]
+        settings = {
+            "host": job.host,
+            "port": job.port,
+            "user": job.username,
+            "key_file": job.private_key,
+            "known_hosts_file": _known_hosts(job),
+            "disable_hashcheck": "true",  # else it starts a program on the server for each file
+            "shell_type": "none",
+            "set_modtime": "false",
+        }
+        remote = ",".join([":sftp", *(f'{name}="{value}"' for name, value in settings.items())])
+        return [
+            *(_program("rclone", "rclone"), "copy", "--config", "", "--no-check-dest"),
+            *("--transfers", str(transfers), "--retries", "1"),
+            *(str(job.source), f"{remote}:{job.remote_directory}"),
+        ]
 
     return command
 
 
-CLIENTS: dict[str, Callable[[Job], Command]] = {
+def lftp(parallel: int) -> Client:
+    def command(job: Job) -> Command:
+        program = _program("lftp", "lftp")
+        ssh = shlex.join([_program("ssh", "openssh-client"), "-a", "-x", *_ssh_options(job)])
+        commands = [
+            f'set sftp:connect-program "{ssh}"',
+            "set cmd:fail-exit true",
+            "set net:max-retries 1",
+            f"mirror --reverse --no-perms --parallel={parallel} {job.source} {job.remote_directory}",
+            "bye",
+        ]
+        # The password is never asked for; without one lftp waits for somebody to type it.
+        address = f"sftp://{job.username}:none@{job.host}:{job.port}"
+        environment = [_program("env", "coreutils"), f"LFTP_HOME={job.scratch}"]
+        return [*environment, program, "--norc", "-e", "; ".join(commands), address]
+
+    return command
+
+
+def python_client(module: str, library: str) -> Client:
+    def command(job: Job) -> Command:
+        if importlib.util.find_spec(library) is None:
+            raise MissingError(f"missing: {library} (make setup)")
+        return [sys.executable, "-m", f"benchmarks.{module}", *options_of(job)]
+
+    return command
+
+
+def ours(part: str, *, program: bool = False, settings: str = "") -> Client:
+    """`program`: over the program ssh; `settings`: more keys of sftp_server_info, as JSON."""
+
+    def command(job: Job) -> Command:
+        transport = []
+        if program:
+            if importlib.util.find_spec("iris_communication.transport.ssh_program") is None:
+                raise MissingError("missing: iris_communication.transport.ssh_program")
+            _program("ssh", "openssh-client")
+            transport = ["--transport", "ssh"]
+        more = ["--settings", settings] if settings else []
+        return [sys.executable, "-m", "benchmarks.ours", part, *options_of(job), *transport, *more]
+
+    return command
+
+
+def bare_pipe(how: str) -> Client:
+    def command(job: Job) -> Command:
+        return [sys.executable, "-m", "benchmarks.bare_pipe", how, *options_of(job)]
+
+    return command
+
+
+PEERS: dict[str, Client] = {
     "openssh-sftp": openssh_sftp,
-    "asyncssh": asyncssh_client,
+    "rclone-4": rclone(4),
+    "rclone-16": rclone(16),
+    "lftp-4": lftp(4),
+    "lftp-16": lftp(16),
+    "paramiko": python_client("paramiko_client", "paramiko"),
+    "asyncssh": python_client("asyncssh_client", "asyncssh"),
+}
+OURS: dict[str, Client] = {
     "iris-engine": ours("engine"),
+    "iris-engine-ssh": ours("engine", program=True),
     "iris": ours("uploader"),
 }
+CLIENTS: dict[str, Client] = {
+    **PEERS,
+    **OURS,
+    "bare-pipe": bare_pipe("prepared"),
+    "bare-pipe-session": bare_pipe("session"),
+}
+if STREAMS_SETTING:
+    CLIENTS[STREAMS_CLIENT] = ours("engine", settings=f'{{"{STREAMS_SETTING}": {STREAMS}}}')
+QUICK_PEERS = ("openssh-sftp", "asyncssh")
 REFERENCE = "openssh-sftp"
 
 
@@ -105,3 +182,29 @@ def options_of(job: Job) -> list[str]:
         "--scratch": job.scratch,
     }
     return [str(part) for option in options.items() for part in option]
+
+
+def _program(name: str, package: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise MissingError(f"missing: {name} (Debian's package {package}; make system-packages)")
+    return found
+
+
+def _known_hosts(job: Job) -> Path:
+    path = job.scratch / "known_hosts"
+    path.write_text(f"[{job.host}]:{job.port} {job.host_key}\n")
+    return path
+
+
+def _ssh_options(job: Job) -> list[str]:
+    options = {
+        "IdentityFile": job.private_key,
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        "UserKnownHostsFile": _known_hosts(job),
+        "GlobalKnownHostsFile": "none",
+        "StrictHostKeyChecking": "yes",
+        "LogLevel": "ERROR",
+    }
+    return ["-F", "none", *(part for name, value in options.items() for part in ("-o", f"{name}={value}"))]

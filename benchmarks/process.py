@@ -1,5 +1,6 @@
 """One process from its start to its end: how long it took, and what it cost of the processor."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -52,6 +53,8 @@ def run(command: Sequence[str], said: Path, timeout_s: float) -> Outcome:
     finally:
         timer.cancel()
     seconds = time.perf_counter() - started_s
+    with contextlib.suppress(ProcessLookupError):  # what it may have left running
+        os.killpg(process.pid, signal.SIGKILL)
     process.returncode = os.waitstatus_to_exitcode(status)
     failure = None
     if timed_out.is_set():

@@ -1,147 +1,158 @@
-"""How fast small files reach a real OpenSSH server: Iris beside its peers, in one run.
+"""How fast files reach a real OpenSSH server: Iris beside its peers, in one run.
 
-    python -m benchmarks.sftp --quick            within 90 seconds
-    python -m benchmarks.sftp --repeat 5         medians, and 100 ms besides
+    python -m benchmarks.sftp --quick                     within 90 seconds
+    python -m benchmarks.sftp --repeat 3                  everything, medians; about half an hour
+    python -m benchmarks.sftp --only small-20 --clients iris,asyncssh
 
 Machines differ and drift, so only the ratios of one run mean something. Every client is a whole process, measured
 from start to exit (interpreter, imports, key exchange and all), with the same files, to the same sshd, into a folder
 in memory: what is compared are clients, not disks. A longer way is the project's own delay proxy. What arrived is
 compared with what was sent, by count, size and SHA-256, before a row has figures. A short run of each client comes
 first and is not counted, so that nobody pays for cold files.
+
+Two rows are timed by themselves: `iris` from its first `queue_upload` to the last delivery recorded, and whatever is
+measured with its set-up aside. A client that needs long is repeated less often: it has waited for the link, not for
+the machine.
 """
 
 import argparse
 import contextlib
 import os
-import platform
 import shutil
+import signal
 import sys
 import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
-from benchmarks.data import Files, difference, files_in, make_csvs
+from benchmarks import machine
+from benchmarks.data import make_csvs, make_large
 from benchmarks.delay_proxy import DelayProxy
-from benchmarks.peers import CLIENTS, REFERENCE, Job, MissingError
-from benchmarks.process import run
-from benchmarks.table import Row, Times, as_json, as_text, median
+from benchmarks.lab import Lab
+from benchmarks.peers import CLIENTS
+from benchmarks.proxy_capacity import measure as measure_proxy
+from benchmarks.report import Circumstances, Section, into_page, on_terminal
+from benchmarks.table import Row, Times, as_json, median
+from benchmarks.works import QUICK, WHOLE, Work
 from tests.servers.openssh import OpenSshServer
 
 TIMEOUT_S = 240.0
 QUICK_TIMEOUT_S = 40.0
-
-
-class Work(NamedTuple):
-    files: int
-    rtt_ms: float
-
-    def __str__(self) -> str:
-        return f"{self.files:,} CSVs of 2-20 KB"
-
-
-WARM_UP = Work(5, 0)
-QUICK = (Work(2_000, 0), Work(300, 20))
-WHOLE = (Work(2_000, 0), Work(500, 20), Work(500, 100))
+REPEATED_S = 30.0  # a client that has been measured for so long altogether is not measured again
+WARM_UP_FILES = 5
 
 
 class Bench:
-    """The server, the files and the folders of one run."""
+    """One run: the lab, the folder in which the files to be sent are made, and who turned out not to be there."""
 
-    def __init__(self, server: OpenSshServer, memory: Path, disk: Path, timeout_s: float) -> None:
-        self._server = server
+    def __init__(self, lab: Lab, memory: Path) -> None:
+        self._lab = lab
         self._memory = memory
-        self._disk = disk
-        self._timeout_s = timeout_s
+        self._absent: dict[str, str] = {}
 
-    def rows(self, work: Work, clients: list[str], repeat: int) -> list[Row]:
-        """Every client on this work, `repeat` times in turn."""
+    def warm_up(self, clients: Sequence[str], port: int) -> None:
+        work = Work("warm-up", WARM_UP_FILES, 0, tuple(clients))
+        for row in self.section(work, clients, 1, port).rows:
+            if row.note is not None:
+                self._absent[row.client] = row.note
+
+    def section(self, work: Work, clients: Sequence[str], repeat: int, port: int) -> Section:
+        """Every client on this work, up to `repeat` times in turn."""
         source = self._memory / "source"
-        sent = make_csvs(source, work.files, seed=work.files)
+        if work.large_bytes:
+            sent = make_large(source, work.large_bytes, seed=work.large_bytes)
+        else:
+            sent = make_csvs(source, work.files, seed=work.files)
         times: dict[str, list[Times]] = {client: [] for client in clients}
-        notes: dict[str, str] = {}
+        notes = {client: self._absent[client] for client in clients if client in self._absent}
+        link = f"{measure_proxy(work.rtt_ms)}" if work.rtt_ms else ""
         with contextlib.ExitStack() as stack:
-            port = self._server.port
-            if work.rtt_ms:
-                port = stack.enter_context(DelayProxy(port, work.rtt_ms / 2)).port
-            for _ in range(repeat):
-                for client in clients:
-                    if client in notes:
-                        continue
-                    outcome = self._once(client, source, sent, port)
-                    if isinstance(outcome, str):
-                        notes[client] = outcome
-                    else:
-                        times[client].append(outcome)
+            proxy = stack.enter_context(DelayProxy(port, work.rtt_ms / 2)) if work.rtt_ms else None
+            for client in [client for _ in range(repeat) for client in clients]:
+                if client in notes or sum(each.seconds for each in times[client]) > REPEATED_S:
+                    continue
+                outcome = self._lab.once(client, source, sent, proxy, steady=work.steady)
+                if isinstance(outcome, str):
+                    notes[client] = outcome
+                else:
+                    times[client].append(outcome)
         shutil.rmtree(source)
-        return [_row(work, client, sent, times[client], notes.get(client)) for client in clients]
-
-    def _once(self, client: str, source: Path, sent: Files, port: int) -> Times | str:
-        """One run of one client; a text if there is nothing to measure."""
-        received = self._memory / "received"
-        received.mkdir()
-        scratch = Path(tempfile.mkdtemp(dir=self._disk))
-        said = self._disk / "said"
-        server = self._server
-        job = Job(source, server.host, port, server.username, server.private_key, server.host_key, received, scratch)
-        try:
-            outcome = run(CLIENTS[client](job), said, self._timeout_s)
-            if outcome.failure is not None:
-                return f"failed: {outcome.failure}"
-            wrong = difference(sent, files_in(received))
-            return Times(outcome.seconds, outcome.cpu_s) if wrong is None else f"failed: {wrong}"
-        except MissingError as error:
-            return str(error)
-        finally:
-            shutil.rmtree(received)
-            shutil.rmtree(scratch)
+        size_bytes = sum(file.size_bytes for file in sent.values())
+        rows = [_row(work, client, size_bytes, times[client], notes.get(client)) for client in clients]
+        if link:
+            busiest = max((row.times.proxy_cpu_s / row.times.seconds for row in rows if row.note is None), default=0.0)
+            link += f"; it was busy for {busiest * 100:.0f} % of the time at most"
+        return Section(work.name, rows, Circumstances(machine.hardware(), machine.versions(), machine.when(), link))
 
 
-def _row(work: Work, client: str, sent: Files, times: list[Times], note: str | None) -> Row:
-    size_bytes = sum(file.size_bytes for file in sent.values())
-    seconds, cpu_s = median(times) if note is None else (0.0, 0.0)
-    return Row(str(work), work.rtt_ms, client, work.files, size_bytes, seconds, cpu_s, note)
+def _row(work: Work, client: str, size_bytes: int, times: list[Times], note: str | None) -> Row:
+    about = (str(work), work.rtt_ms, client, work.files, size_bytes)
+    if note is not None:
+        return Row(*about, note=note, name=work.name)
+    return Row(*about, times=median(times), name=work.name, runs=len(times))
 
 
-def measure(works: tuple[Work, ...], repeat: int, timeout_s: float) -> list[Row]:
-    """All the rows. Raises FileNotFoundError if there is no sshd."""
+def measure(works: Sequence[Work], clients: Sequence[str] | None, repeat: int, timeout_s: float) -> list[Section]:
+    """All of them. Raises FileNotFoundError if there is no sshd."""
     memory_parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     if memory_parent is None:
         print("no /dev/shm here: files arrive in a temporary folder on a disk", file=sys.stderr)
+    taking_part = {work: [name for name in work.clients if clients is None or name in clients] for work in works}
     with contextlib.ExitStack() as stack:
         memory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iris-", dir=memory_parent)))
         disk = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iris-")))
         server = stack.enter_context(OpenSshServer(disk / "sshd"))
-        bench = Bench(server, memory, disk, timeout_s)
-        warm = bench.rows(WARM_UP, list(CLIENTS), 1)
-        broken = {row.client: row.note for row in warm if row.note is not None}
-        rows = []
-        for work in works:
-            present = bench.rows(work, [client for client in CLIENTS if client not in broken], repeat)
-            absent = [Row(str(work), work.rtt_ms, client, work.files, 0, note=note) for client, note in broken.items()]
-            rows += [row for client in CLIENTS for row in [*present, *absent] if row.client == client]
-        return rows
+        bench = Bench(Lab(server, memory, disk, timeout_s), memory)
+        bench.warm_up([name for name in CLIENTS if any(name in names for names in taking_part.values())], server.port)
+        return [bench.section(work, names, repeat, server.port) for work, names in taking_part.items() if names]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.sftp", description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="less work, within 90 seconds")
-    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="medians of N runs")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there as JSON too")
-    arguments = parser.parse_args()
-    if arguments.repeat < 1:
-        parser.error("--repeat must be at least 1")
-    works, timeout_s = (QUICK, QUICK_TIMEOUT_S) if arguments.quick else (WHOLE, TIMEOUT_S)
+    arguments = _arguments()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # or servers and folders would be left
+    offered = QUICK if arguments.quick else WHOLE
+    works = [work for work in offered if arguments.only is None or work.name in arguments.only]
     try:
-        rows = measure(works, arguments.repeat, timeout_s)
+        timeout_s = QUICK_TIMEOUT_S if arguments.quick else TIMEOUT_S
+        sections = measure(works, arguments.clients, arguments.repeat, timeout_s)
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    print(f"{machine}; the median of {arguments.repeat}" if arguments.repeat > 1 else machine)
-    print(as_text(rows, REFERENCE))
+    print(f"{machine.hardware()}; {machine.versions()}; {machine.when()}\n")
+    print(on_terminal(sections))
+    rows = [row for section in sections for row in section.rows]
     if arguments.json is not None:
         arguments.json.write_text(as_json(rows))
+    if arguments.markdown is not None:
+        into_page(arguments.markdown, sections)
     return 1 if any(row.note is not None and row.note.startswith("failed") for row in rows) else 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.sftp", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="less work and fewer peers, within 90 seconds")
+    parser.add_argument("--repeat", type=int, default=1, metavar="N", help="medians of N runs")
+    parser.add_argument("--only", type=_names([work.name for work in WHOLE]), metavar="WORK,...", help="these works")
+    parser.add_argument("--clients", type=_names(list(CLIENTS)), metavar="NAME,...", help="these clients")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there as JSON too")
+    parser.add_argument("--markdown", type=Path, metavar="FILE", help="renew the measured works on that page")
+    arguments = parser.parse_args()
+    if arguments.repeat < 1:
+        parser.error("--repeat must be at least 1")
+    if arguments.quick and arguments.only and not {work.name for work in QUICK} & set(arguments.only):
+        parser.error("--quick has only " + ", ".join(work.name for work in QUICK))
+    return arguments
+
+
+def _names(known: Sequence[str]) -> Callable[[str], list[str]]:
+    def parsed(text: str) -> list[str]:
+        names = [name.strip() for name in text.split(",")]
+        for name in names:
+            if name not in known:
+                raise argparse.ArgumentTypeError(f"{name!r} is none of {', '.join(known)}")
+        return names
+
+    return parsed
 
 
 if __name__ == "__main__":

@@ -1,0 +1,39 @@
+"""What is carried: kinds of files over kinds of links, and who takes part in each."""
+
+from typing import NamedTuple
+
+from benchmarks.peers import OURS, PEERS, QUICK_PEERS, STREAMS_CLIENT, STREAMS_SETTING
+
+MB = 1_000_000
+MIB = 1 << 20
+
+
+class Work(NamedTuple):
+    """`name` is how it is asked for. One file of `large_bytes`, or as many CSVs as `files` says. `steady`: what ours do
+    once connected is measured, without starting and connecting."""
+
+    name: str
+    files: int
+    rtt_ms: float
+    clients: tuple[str, ...]
+    large_bytes: int = 0
+    steady: bool = False
+
+    def __str__(self) -> str:
+        if self.large_bytes:
+            return f"one file of {self.large_bytes // MIB} MiB"
+        return f"{self.files:,} CSVs of 2-20 KB" + (", set-up aside" if self.steady else "")
+
+
+_ALL = (*PEERS, *OURS)
+_ENGINES = ("iris-engine", "iris-engine-ssh")
+_QUICK = (*QUICK_PEERS, *OURS)
+WHOLE = (
+    Work("small-0", 2_000, 0, _ALL),
+    Work("steady", 20_000, 0, ("bare-pipe", "bare-pipe-session", *_ENGINES), steady=True),
+    Work("small-20", 500, 20, _ALL),
+    Work("small-100", 500, 100, _ALL),
+    Work("large-0", 1, 0, _ALL, large_bytes=512 * MIB),
+    Work("large-100", 1, 100, (*_ALL, STREAMS_CLIENT) if STREAMS_SETTING else _ALL, large_bytes=256 * MIB),
+)
+QUICK = (Work("small-0", 2_000, 0, _QUICK), Work("small-20", 300, 20, _QUICK))
