@@ -76,12 +76,15 @@ class Server:
     streams: int = _documented(
         1, "connections that share one file of 16 MiB and more, where the way is long; some servers forbid it"
     )
+    connections_max: int = _documented(
+        4, "connections at once; a further one is opened when those there are full and the way is long"
+    )
     in_place: bool = _documented(
         default=False,
         doc="write straight under the final name, for a server that cannot rename; whoever looks may see a part",
     )
     file_mode: str = _documented(
-        "", "permissions of delivered files, in octal, where the server lets us; its own if empty"
+        "", "permissions of delivered files, in octal, where the server lets us; its own if empty", example="0640"
     )
     keep_times: bool = _documented(default=False, doc="delivered files bear the time their source was last written at")
     attempts_max: int | None = _documented(None, "takes the place of that of [delivery]", example=8)
@@ -340,6 +343,7 @@ _KINDS: Mapping[str, Callable[[str, Any], Any]] = {
     "marker": _choice(Marker),
     "transport": _choice(TransportName),
     "streams": _streams,
+    "connections_max": _streams,
     "in_place": _yes_or_no,
     "file_mode": _file_mode,
     "keep_times": _yes_or_no,

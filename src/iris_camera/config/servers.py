@@ -88,6 +88,7 @@ class ServerSettings:
     health_round_trip: bool = _TREATMENT["health_round_trip"]
     transport: TransportName = _TREATMENT["transport"]
     streams: int = _TREATMENT["streams"]
+    connections_max: int = _TREATMENT["connections_max"]
     in_place: bool = _TREATMENT["in_place"]
     file_mode: str = _TREATMENT["file_mode"]
     keep_times: bool = _TREATMENT["keep_times"]

@@ -2,7 +2,7 @@
 
 The session decides what is sent; this shell reads the files' bytes when the session has credit for them, gives the
 channel a buffer at a time (a hundred small requests then share a few SSH packets), and ends everything at once when
-the channel dies or stands still with answers owed.
+the channel dies, stands still with answers owed, or goes on without ever answering one that was asked long ago.
 
 What is sent in one turn of the loop is bounded by time: while this thread works, the program's other threads stand
 still, and one of them may have a picture to look at.
@@ -20,19 +20,25 @@ from iris_communication.sftp.credit import paced_write_size
 from iris_communication.sftp.session import Chunk, Session, Source, Talk
 from iris_communication.sftp.token_bucket import TokenBucket
 from iris_communication.sftp.trace import lines
+from iris_communication.sftp.window import Window, after_cut_short, after_epoch, after_trouble, is_epoch_over
 from iris_communication.transport.contract import Channel, Transport
 
 OUTPUT_PIECE = 32 * 1024  # bytes given to the channel at once: they fill an SSH packet
 OUTPUT_PER_TURN = 256 * 1024  # bytes at most
 OUTPUT_S = 0.0003  # of a turn, after which no further piece is begun
+BEGINNING = Window()
+TROUBLE_REQUESTS = 8  # unanswered when a connection is lost: fewer tell nothing of how much was asked at once
 
 
 class Connection:
-    """To be opened once. `lost` is the error it ended with, or None while it lives."""
+    """To be opened once. `lost` is the error it ended with, or None while it lives; `window` is what was learned of how
+    much the server bears."""
 
-    def __init__(self, server: Server, settings: DeliverySettings, clock: Clock) -> None:
+    def __init__(self, server: Server, settings: DeliverySettings, clock: Clock, window: Window = BEGINNING) -> None:
         self.server = server
         self.capabilities = Capabilities()
+        self.window = window
+        self.round_trip_s = 0.0  # of the shortest exchange while it was opened
         self.missing_folders: set[bytes] = set()  # see `Upload`
         self.host_key = ""
         self.lost: IrisError | None = None
@@ -43,6 +49,8 @@ class Connection:
         self._bandwidth: TokenBucket | None = None
         self._session = Session()
         self._channel: Channel | None = None
+        self._mark: tuple[int, float] | None = None  # the latest request at some time, and when that was
+        self._epoch: tuple[int, float] = (0, 0.0)  # bytes acknowledged when it began, and when that was
         self._early = bytearray()  # what the server said before connect() returned
         self._loop = asyncio.get_running_loop()
         self._pumping = False
@@ -56,16 +64,39 @@ class Connection:
         """Uploads under way."""
         return self._session.live
 
+    @property
+    def slots(self) -> int:
+        """Uploads that may be under way."""
+        most = self.window.files_max
+        return self.capabilities.files_in_flight if most is None else min(most, self.capabilities.files_in_flight)
+
+    @property
+    def is_full(self) -> bool:
+        """One more would have to wait, or slow down those that are under way."""
+        credit = self._session.credit
+        return self.live + 1 >= self.slots or (self.live > 1 and credit.bytes_used * 10 >= credit.bytes_max * 9)
+
+    def spoiled_a_file(self) -> None:
+        """It was cut short although every WRITE was acknowledged."""
+        self._bear(after_cut_short(self.window))
+
+    def _bear(self, window: Window) -> None:
+        self.window = window
+        self._session.one_write = window.one_write
+        self._session.credit.bytes_max = window.bytes_max
+        self._session.credit.requests_max = window.requests_max
+
     async def open(self, transport: Transport, secret: Secret) -> None:
         """Connect, agree on the version and learn what the server can do. Raises what `Transport.connect` raises,
         LinkTimeout and ProtocolViolation."""
         channel = await transport.connect(self.server, secret, self._settings, self)
         self._channel, self.host_key = channel, channel.host_key
         early, self._early = bytes(self._early), bytearray()
-        self._heard_s = self._clock.monotonic_s()
+        self._heard_s = begun_s = self._clock.monotonic_s()
         if self.lost is not None:  # it ended while it was handed over
             channel.close()
             raise self.lost
+        self._bear(self.window)
         self._watch()
         self._pump()
         if early:
@@ -74,10 +105,14 @@ class Connection:
             await self._greeted
         if self.lost is not None:
             raise self.lost
+        self.round_trip_s = (greeted_s := self._clock.monotonic_s()) - begun_s
         learning = learn(channel.software, self._session.extensions or {}, self._settings.files_in_flight_max)
         self.capabilities = await self.run(learning, is_use=False)
         if self.lost is not None:  # after the last answer, before its waiter came to read it
             raise self.lost
+        if self._session.latest_id:  # it was asked for its limits; the greeting holds the start of a program as well
+            self.round_trip_s = min(self.round_trip_s, self._clock.monotonic_s() - greeted_s)
+        self._epoch = (0, self._clock.monotonic_s())
         self._session.handles.most = self.capabilities.open_files_max
         self._session.keeps_order = self.capabilities.keeps_order
         # Small, until the first answers tell how fast the link is.
@@ -129,6 +164,7 @@ class Connection:
             return
         if self._session.extensions is not None and not self._greeted.done():
             self._greeted.set_result(None)
+        self._adapt(now_s)
         if news_bytes := self._session.acknowledged_bytes - acknowledged_bytes:
             self._set_write_size(
                 paced_write_size(
@@ -137,6 +173,15 @@ class Connection:
             )
         self._hand_out()
         self._schedule_pump()
+
+    def _adapt(self, now_s: float) -> None:
+        """The window, once an epoch."""
+        session = self._session
+        acknowledged_bytes, seconds = session.acknowledged_bytes - self._epoch[0], now_s - self._epoch[1]
+        if is_epoch_over(self.window, acknowledged_bytes, seconds):
+            was_full, session.credit.was_full = session.credit.was_full, False
+            self._bear(after_epoch(self.window, acknowledged_bytes / seconds, was_full=was_full, now_s=now_s))
+            self._epoch = (session.acknowledged_bytes, now_s)
 
     def channel_lost(self, error: IrisError) -> None:
         self._end(error)
@@ -225,13 +270,31 @@ class Connection:
                 )
             )
             return
+        if (overtaken := self._overtaken(now_s)) is not None:
+            self._end(LinkTimeout(f"{self.server.key} answers others, but not {overtaken}"))
+            return
         wait_s = due_s - now_s if owed else self._settings.progress_timeout_s
         self._deadline = self._loop.call_later(wait_s, self._watch)
+
+    def _overtaken(self, now_s: float) -> str | None:
+        """The name of a request that has had no answer for the whole time, while later ones had: a look at a mark that
+        is set anew whenever all up to it are answered."""
+        if self._mark is not None:
+            mark, since_s = self._mark
+            request = self._session.overtaken(mark)
+            if request is not None and now_s - since_s >= self._settings.progress_timeout_s:
+                return f"a {type(request).__name__} of {now_s - since_s:.0f} s ago"
+            if request is not None:
+                return None
+        self._mark = (self._session.latest_id, now_s)
+        return None
 
     def _end(self, error: IrisError) -> None:
         if self.lost is not None:
             return
         self.lost = error
+        if isinstance(error, LinkError) and self._session.unanswered >= TROUBLE_REQUESTS:
+            self.window = after_trouble(self.window, self.slots, self._clock.monotonic_s())
         for timer in (self._deadline, self._resumption):
             if timer is not None:
                 timer.cancel()

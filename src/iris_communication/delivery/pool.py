@@ -2,17 +2,35 @@
 
 One connection a server carries many items at once. Until it is there, all who need it wait for the same attempt to
 connect, so that a server that refuses us is asked once and not once an item.
+
+A further one is opened when those there have been full for a while and the way is long: on a short way our own
+processor is the limit, not the window. Nobody waits for it, and a server that refuses it is left alone for minutes at
+no item's cost; the breaker never hears of it. Items go to the connection with most room, the first of equals, so that
+further ones are idle soonest and closed.
+
+How much is in flight on a connection is learned from the server, and handed to the next one.
 """
 
 import asyncio
+import contextlib
+import logging
+from collections import defaultdict
 from collections.abc import Callable
 
 from iris_communication.clock import Clock
 from iris_communication.delivery.connection import Connection
-from iris_communication.errors import DeliveryStopped
+from iris_communication.errors import DeliveryStopped, IrisError
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.token_bucket import TokenBucket
+from iris_communication.sftp.window import Window, after_cut_short
 from iris_communication.transport.contract import Transport
+
+log = logging.getLogger(__name__)
+
+HANDSHAKES_AT_ONCE = 4  # to all servers together; some count those that are not logged in yet, and ban
+FULL_S = 1.0  # for so long before a further connection is worth its handshake
+LONG_WAY_S = 0.010  # round trip
+REFUSED_S = 300.0  # without asking for a further one again
 
 
 class ConnectionPool:
@@ -30,38 +48,47 @@ class ConnectionPool:
         self._resolve = resolve
         self._settings = settings
         self._clock = clock
-        self._connections: dict[str, Connection] = {}
+        self._connections: defaultdict[str, list[Connection]] = defaultdict(list)
         self._connecting: dict[str, asyncio.Task[Connection]] = {}
+        self._further: defaultdict[str, set[asyncio.Task[None]]] = defaultdict(set)
+        self._handshakes = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
+        self._full_since_s: dict[str, float] = {}
+        self._refused_until_s: dict[str, float] = {}
+        self._windows: defaultdict[str, Window] = defaultdict(Window)
         self._bandwidths: dict[str, TokenBucket] = {}
         self._last_lost: dict[str, Connection] = {}
         self._closed = False
 
     def slots(self, server_key: str) -> int:
-        connection = self._connections.get(server_key)
-        return connection.capabilities.files_in_flight if connection is not None else 1
+        return sum(connection.slots for connection in self._connections[server_key]) or 1
 
     def connected(self, server_key: str) -> bool:
-        return server_key in self._connections
+        return bool(self._connections[server_key])
 
     def idle(self, server_key: str) -> bool:
         """Whether whoever asks for a connection now is the one for whom it is made."""
-        return server_key not in self._connections and server_key not in self._connecting
+        return not self.connected(server_key) and server_key not in self._connecting
 
     def trace(self, server_key: str) -> list[str]:
-        """The latest protocol events of its connection, one a line; of the last one, while it has none."""
-        connection = self._connections.get(server_key) or self._last_lost.get(server_key)
-        return connection.trace() if connection is not None else []
+        """The latest protocol events of the connection used last, one a line; of the last one, while it has none."""
+        connections = self._connections[server_key]
+        if connections:
+            return max(connections, key=lambda connection: connection.used_s).trace()
+        lost = self._last_lost.get(server_key)
+        return lost.trace() if lost is not None else []
 
     async def connection(self, server_key: str) -> Connection:
-        """Raises what connecting raises, and DeliveryStopped once the pool is closed."""
-        connection = self._connections.get(server_key)
-        if connection is not None:
-            return connection
+        """The one with most room. Raises what connecting raises, and DeliveryStopped once the pool is closed."""
+        connections = self._connections[server_key]
+        if connections:
+            chosen = min(connections, key=lambda connection: connection.live / connection.slots)
+            self._consider_further(server_key, connections[0].server, full=chosen.is_full)
+            return chosen
         if self._closed:
             raise DeliveryStopped(f"not connected to {server_key}: the uploader is stopping")
         task = self._connecting.get(server_key)
         if task is None:
-            task = self._connecting[server_key] = asyncio.create_task(self._connect(server_key))
+            task = self._connecting[server_key] = asyncio.create_task(self._connect_first(server_key))
         try:
             return await asyncio.shield(task)  # its other users go on when this one is cancelled
         except asyncio.CancelledError:
@@ -72,7 +99,19 @@ class ConnectionPool:
     async def several(self, server_key: str, count: int) -> list[Connection]:
         """As many connections as there are and can be made, `count` at most. Raises what `connection` raises when there
         is none at all."""
-        return [await self.connection(server_key)]
+        first = await self.connection(server_key)
+        while missing := self._may_be_opened(server_key, count):
+            for _ in range(missing):
+                self._open_further(server_key)
+            await asyncio.wait(self._further[server_key])
+        others = [connection for connection in self._connections[server_key] if connection is not first]
+        return [first, *others][:count]
+
+    def spoiled_a_file(self, server_key: str) -> None:
+        """A file was cut short there although every WRITE was acknowledged."""
+        self._windows[server_key] = after_cut_short(self._windows[server_key])
+        for connection in self._connections[server_key]:
+            connection.spoiled_a_file()
 
     def bandwidth(self, server_key: str, bytes_per_s: float) -> TokenBucket | None:
         """What is left of it outlives a connection, so that losing one does not buy a burst."""
@@ -85,25 +124,61 @@ class ConnectionPool:
 
     async def close(self) -> None:
         self._closed = True
-        for task in self._connecting.values():
+        tasks = [*self._connecting.values(), *(task for tasks in self._further.values() for task in tasks)]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._connecting.values(), return_exceptions=True)
-        for connection in list(self._connections.values()):
-            connection.close()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for connections in list(self._connections.values()):
+            for connection in list(connections):
+                connection.close()
+
+    def _consider_further(self, server_key: str, server: Server, *, full: bool) -> None:
+        """When all have been full for a while."""
+        if not full or self._connections[server_key][0].round_trip_s < LONG_WAY_S:
+            self._full_since_s.pop(server_key, None)
+            return
+        now_s = self._clock.monotonic_s()
+        if now_s - self._full_since_s.setdefault(server_key, now_s) < FULL_S:
+            return
+        if not self._further[server_key] and self._may_be_opened(server_key, server.connections_max):
+            del self._full_since_s[server_key]
+            self._open_further(server_key)
+
+    def _may_be_opened(self, server_key: str, count: int) -> int:
+        """How many further connections, so that there are `count`."""
+        if self._closed or self._clock.monotonic_s() < self._refused_until_s.get(server_key, 0.0):
+            return 0
+        return max(0, count - len(self._connections[server_key]))
+
+    def _open_further(self, server_key: str) -> None:
+        async def opening() -> None:
+            try:
+                await self._connect(server_key)
+            except IrisError as error:
+                self._refused_until_s[server_key] = self._clock.monotonic_s() + REFUSED_S
+                log.info("%s: no further connection for now (%s); going on with those there are", server_key, error)
+
+        task = asyncio.create_task(opening())
+        self._further[server_key].add(task)
+        task.add_done_callback(self._further[server_key].discard)
+
+    async def _connect_first(self, server_key: str) -> Connection:
+        try:
+            return await self._connect(server_key)
+        finally:
+            self._connecting.pop(server_key, None)
 
     async def _connect(self, server_key: str) -> Connection:
-        try:
-            server, secret = self._resolve(server_key)
-            connection = Connection(server, self._settings, self._clock)
+        server, secret = self._resolve(server_key)
+        async with self._handshakes:
+            connection = Connection(server, self._settings, self._clock, self._windows[server_key])
             try:
                 await connection.open(self._transport, secret)
             except BaseException:
                 connection.close()
                 self._keep_trace(server_key, connection)
                 raise
-        finally:
-            self._connecting.pop(server_key, None)
-        self._connections[server_key] = connection
+        self._connections[server_key].append(connection)
         connection.on_lost = lambda: self._forget(server_key, connection)
         self._close_when_idle(server_key, connection)
         self.on_change()
@@ -111,8 +186,9 @@ class ConnectionPool:
 
     def _forget(self, server_key: str, connection: Connection) -> None:
         self._keep_trace(server_key, connection)
-        if self._connections.get(server_key) is connection:
-            del self._connections[server_key]
+        self._windows[server_key] = connection.window
+        with contextlib.suppress(ValueError):
+            self._connections[server_key].remove(connection)
             self.on_change()
 
     def _keep_trace(self, server_key: str, connection: Connection) -> None:

@@ -115,6 +115,8 @@ class SftpCarrier:
             raise
         finally:
             source.close()
+            if upload.cut_short:
+                self._pool.spoiled_a_file(item.server_key)
         if upload.attributes_refused:
             self._say_once(item.server_key, upload.attributes_refused)
         return Delivered(

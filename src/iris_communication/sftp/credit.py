@@ -19,12 +19,16 @@ class Credit:
     requests_max: int = REQUESTS_IN_FLIGHT
     bytes_used: int = 0
     requests_used: int = 0
+    was_full: bool = False  # something waited for bytes; its owner sets it back
 
     def allows(self, size_bytes: int) -> bool:
         """A request larger than all credit goes when nothing else is in flight, or it never would."""
         if self.requests_used >= self.requests_max:
             return False
-        return self.bytes_used == 0 or self.bytes_used + size_bytes <= self.bytes_max
+        if self.bytes_used == 0 or self.bytes_used + size_bytes <= self.bytes_max:
+            return True
+        self.was_full = True
+        return False
 
     def spend(self, size_bytes: int) -> None:
         self.bytes_used += size_bytes

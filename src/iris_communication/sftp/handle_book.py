@@ -32,7 +32,7 @@ class HandleBook:
             self._loans[handle] = _Loan()
             return True
         loan.files += 1
-        if loan.closing is not None and _is_later(open_id, loan.closing):
+        if loan.closing is not None and is_later(open_id, loan.closing):
             loan.closing = None
             return True
         loan.twice = True
@@ -53,6 +53,6 @@ class HandleBook:
         return not loan.twice
 
 
-def _is_later(request_id: int, other: int) -> bool:
+def is_later(request_id: int, other: int) -> bool:
     """Request ids begin again after 2**32."""
     return 0 < (request_id - other) & 0xFFFFFFFF < 1 << 31

@@ -188,6 +188,7 @@ def cut_short_by(upload: Upload, kept: Answer) -> StatusError | None:
     travels behind the CLOSE; where looking is forbidden, the acknowledgements have to do."""
     if not isinstance(kept, wire.Attributes) or kept.size_bytes in (None, upload.size_bytes):
         return None
+    upload.cut_short = True
     return StatusError(FX_FAILURE, f"the server kept {kept.size_bytes} of {upload.size_bytes} bytes")
 
 

@@ -35,7 +35,7 @@ from typing import Any, NamedTuple, Protocol
 from iris_communication.errors import IrisError, LinkError, ProtocolViolation
 from iris_communication.sftp import wire
 from iris_communication.sftp.credit import SMALL_WRITE_SIZE, Credit, Handles
-from iris_communication.sftp.handle_book import HandleBook
+from iris_communication.sftp.handle_book import HandleBook, is_later
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.trace import Greeting, no_events, noted
 
@@ -141,6 +141,7 @@ class Session:
         self._data_bytes = UNLIMITED
         self._buffer = bytearray()
         self._next_id = 0
+        self._latest_answered = 0  # the request id
         self._greeting: bytes | None = wire.init()
         self._pending: dict[int, _Pending] = {}  # by request id
         self._short: deque[_Pending] = deque()
@@ -159,6 +160,18 @@ class Session:
     def live(self) -> int:
         """Conversations that have not ended."""
         return len(self._live)
+
+    def overtaken(self, mark: int) -> wire.Request | None:
+        """The oldest request on its way, if it was sent up to `mark` and a later one was answered."""
+        for request_id, pending in self._pending.items():
+            old = not is_later(request_id, mark)
+            return pending.request if old and is_later(self._latest_answered, mark) else None
+        return None
+
+    @property
+    def latest_id(self) -> int:
+        """Of the requests that were sent."""
+        return self._next_id
 
     def begin(self, generator: Talk, source: Source | None = None, tag: Any = None) -> Conversation:
         """Start a conversation. What it asks goes out with the next `output()` after the server's VERSION."""
@@ -328,6 +341,8 @@ class Session:
             pending = self._pending.pop(request_id)
         except KeyError:
             raise ProtocolViolation(f"an answer to request {request_id}, which is not open") from None
+        if is_later(request_id, self._latest_answered):
+            self._latest_answered = request_id
         conversation, request = pending.conversation, pending.request
         kind = type(answer)
         if kind is not StatusError and kind is not _GRANTS.get(type(request), wire.Status):

@@ -4,6 +4,7 @@ Bytes travel one turn of the loop each way, so nothing is answered within the ca
 """
 
 import asyncio
+from collections import defaultdict, deque
 from collections.abc import Callable
 
 from iris_communication.errors import IrisError, LinkLost
@@ -15,13 +16,15 @@ from iris_communication.transport.contract import Receiver
 class MemoryTransport:
     """Keeps the contract `iris_communication.transport.contract.Transport`; every address leads to `server`.
 
-    While `refusal` is set, connecting raises the error that it makes. `channels` are all that were opened.
+    While `refusal` is set, connecting raises the error that it makes. `channels` are all that were opened. What is sent
+    arrives after half of `round_trip_s`, and so do answers.
     """
 
     def __init__(self, server: MemoryServer) -> None:
         self.server = server
         self.refusal: Callable[[], IrisError] | None = None
         self.attempts = 0
+        self.round_trip_s = 0.0
         self.channels: list[MemoryChannel] = []
 
     async def connect(
@@ -31,7 +34,7 @@ class MemoryTransport:
         await asyncio.sleep(0)
         if self.refusal is not None:
             raise self.refusal()
-        channel = MemoryChannel(self.server, receiver)
+        channel = MemoryChannel(self.server, receiver, self.round_trip_s)
         self.channels.append(channel)
         return channel
 
@@ -39,7 +42,9 @@ class MemoryTransport:
 class MemoryChannel:
     """Keeps the contract `iris_communication.transport.contract.Channel`."""
 
-    def __init__(self, server: MemoryServer, receiver: Receiver) -> None:
+    def __init__(self, server: MemoryServer, receiver: Receiver, round_trip_s: float = 0.0) -> None:
+        self._way_s = round_trip_s / 2
+        self._on_the_way: defaultdict[Callable[[bytes], None], deque[bytes]] = defaultdict(deque)
         self.software = server.software
         self.host_key = server.host_key
         self.lost = False
@@ -50,7 +55,7 @@ class MemoryChannel:
 
     def write(self, data: bytes | bytearray) -> None:
         if not self.lost:
-            self._loop.call_soon(self._carry, bytes(data))
+            self._after_the_way(self._carry, bytes(data))
 
     def close(self) -> None:
         self.closed = True
@@ -62,12 +67,23 @@ class MemoryChannel:
             self.lost = True
             self._loop.call_soon(self._receiver.channel_lost, error)
 
+    def _after_the_way(self, arrives: Callable[[bytes], None], data: bytes) -> None:
+        if not self._way_s:
+            self._loop.call_soon(arrives, data)
+            return
+        self._on_the_way[arrives].append(data)  # timers that are due at once go off in any order, bytes must not
+
+        def due() -> None:
+            arrives(self._on_the_way[arrives].popleft())
+
+        self._loop.call_later(self._way_s, due)
+
     def _carry(self, data: bytes) -> None:
         if self.lost:
             return
         replies = self._far.receive(data)
         if replies:
-            self._loop.call_soon(self._deliver, replies)
+            self._after_the_way(self._deliver, replies)
         if self._far.ended:
             self._loop.call_soon(self.lose, LinkLost("the server closed the connection"))
 

@@ -1,6 +1,7 @@
 """One session over one channel, in virtual time: pumping, deadlines, and what happens when it ends."""
 
 import asyncio
+import contextlib
 import hashlib
 
 import pytest
@@ -29,6 +30,7 @@ from iris_communication.testing.memory_channel import MemoryTransport
 from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.memory_server import MemoryServer, ServerDies
 from iris_communication.testing.server_wire import WriteData
+from iris_communication.testing.silent_servers import NeverAnswersOneRequest
 
 SERVER = Server(host="sftp.example", username="iris")
 SETTINGS = DeliverySettings(progress_timeout_s=30.0)
@@ -726,3 +728,23 @@ def test_a_turn_sends_no_further_piece_once_its_time_is_over():
         assert sum(written) >= 8
 
     run(test)
+
+
+@pytest.mark.parametrize("kind", [wire.Open, WriteData, wire.Rename])
+def test_a_request_that_is_never_answered_while_others_are_ends_the_connection_in_bounded_time(kind):
+    async def story(line):
+        await line.open()
+        forgotten, _ = line.begin(b"/in/forgotten.csv")
+        began_s = line.clock.monotonic_s()
+        for number in range(20):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SETTINGS.progress_timeout_s / 4):
+                    await line.begin(b"/in/%d.csv" % number)[0]
+                    await asyncio.Event().wait()
+            if forgotten.done():
+                break
+        with pytest.raises(LinkTimeout, match=f"answers others, but not a {kind.__name__.removesuffix('Data')}"):
+            await forgotten
+        assert line.clock.monotonic_s() - began_s <= 3 * SETTINGS.progress_timeout_s
+
+    run(story, NeverAnswersOneRequest(kind))

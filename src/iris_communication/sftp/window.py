@@ -1,0 +1,78 @@
+"""How much is in flight on a connection, adapted to what the server and the way to it bear.
+
+Idea. Enough to hide the round trips, and no more: what lies in buffers helps nobody and costs memory. The size it
+begins with fills what most servers' channels take (2 MiB) twice. A server that takes more is found out by trying: when
+the window was full all the time it is doubled, and stays so only if that made things faster.
+
+Rules.
+- Growing is an experiment of one epoch. If it brought less than a tenth, the smaller size comes back and stays for a
+  while.
+- Trouble (a connection lost with requests unanswered, a file cut short) halves everything, down to what the
+  slowest server bears, and forbids growing for a while. What was learned outlives the connection.
+- A file that was cut short although every WRITE was acknowledged was spoiled by WRITEs that got in each other's way:
+  from then on each waits for the one before. That is kept for as long as the process lives; while many files are under
+  way it costs little.
+"""
+
+from dataclasses import dataclass, replace
+
+from iris_communication.sftp.credit import BYTES_IN_FLIGHT, REQUESTS_IN_FLIGHT
+
+BYTES_MOST = 4 * BYTES_IN_FLIGHT
+BYTES_LEAST = 256 * 1024
+REQUESTS_LEAST = 16
+FILES_LEAST = 4
+WORTH_IT = 1.1  # times as fast, or a larger window is not kept
+SETTLED_S = 60.0  # without another experiment
+EPOCH_LEAST_S = 0.5
+EPOCH_WINDOWS = 4  # of bytes acknowledged
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """`bytes_per_s`: with the size before, while a larger one is tried; it does not grow before `settled_until_s`."""
+
+    bytes_max: int = BYTES_IN_FLIGHT
+    requests_max: int = REQUESTS_IN_FLIGHT
+    files_max: int | None = None
+    one_write: bool = False
+    bytes_per_s: float | None = None
+    settled_until_s: float = 0.0
+
+
+def is_epoch_over(window: Window, acknowledged_bytes: int, seconds: float) -> bool:
+    return seconds >= EPOCH_LEAST_S and acknowledged_bytes >= EPOCH_WINDOWS * window.bytes_max
+
+
+def after_epoch(window: Window, bytes_per_s: float, *, was_full: bool, now_s: float) -> Window:
+    """`was_full`: something waited for room in it."""
+    if window.bytes_per_s is not None:
+        if was_full and bytes_per_s < WORTH_IT * window.bytes_per_s:
+            smaller = max(BYTES_LEAST, window.bytes_max // 2)
+            return replace(window, bytes_max=smaller, bytes_per_s=None, settled_until_s=now_s + SETTLED_S)
+        window = replace(window, bytes_per_s=None)
+    if not was_full or now_s < window.settled_until_s or window.bytes_max >= BYTES_MOST:
+        return window
+    return replace(
+        window,
+        bytes_max=min(BYTES_MOST, 2 * window.bytes_max),
+        requests_max=min(REQUESTS_IN_FLIGHT, 2 * window.requests_max),
+        files_max=None if window.files_max is None else 2 * window.files_max,
+        bytes_per_s=bytes_per_s,
+    )
+
+
+def after_trouble(window: Window, files_in_flight: int, now_s: float) -> Window:
+    """`files_in_flight`: as many as were allowed when it came."""
+    return replace(
+        window,
+        bytes_max=max(BYTES_LEAST, window.bytes_max // 2),
+        requests_max=max(REQUESTS_LEAST, window.requests_max // 2),
+        files_max=max(FILES_LEAST, files_in_flight // 2),
+        bytes_per_s=None,
+        settled_until_s=now_s + SETTLED_S,
+    )
+
+
+def after_cut_short(window: Window) -> Window:
+    return replace(window, one_write=True)

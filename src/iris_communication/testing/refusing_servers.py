@@ -1,0 +1,52 @@
+"""Servers that refuse in the midst of it. The class's docstring is the fault."""
+
+from typing import Any
+
+from iris_communication.sftp import wire
+from iris_communication.testing.memory_server import DENIED, FAILURE, MemoryServer, MemorySession
+from iris_communication.testing.server_wire import Asked, WriteData
+
+Reply = wire.Reply | None
+CHANGES = (wire.Open, WriteData, wire.Rename, wire.PosixRename, wire.Remove, wire.MakeDirectory)
+
+
+class QuotaReached(MemoryServer):
+    """The account may keep no more than this; the disk has room, and the refusal says which it is."""
+
+    def __init__(self, quota_bytes: int, **manners: Any) -> None:
+        super().__init__(**manners)
+        self.quota_bytes = quota_bytes
+
+    def answer(self, session: MemorySession, request: Asked) -> Reply:
+        if isinstance(request, WriteData):
+            used = sum(map(len, self.files.values()))
+            if used + len(request.data) > self.quota_bytes:
+                return wire.Status(wire.FX_FAILURE, "Disk quota exceeded")
+        return super().answer(session, request)
+
+
+class PermissionLostInTheMiddle(MemoryServer):
+    """After so many WRITEs somebody takes the right to change anything away, until `given_back`."""
+
+    def __init__(self, writes: int, **manners: Any) -> None:
+        super().__init__(**manners)
+        self.left = writes
+        self.given_back = False
+
+    def answer(self, session: MemorySession, request: Asked) -> Reply:
+        if isinstance(request, CHANGES) and self.left <= 0 and not self.given_back:
+            return DENIED
+        self.left -= isinstance(request, WriteData)
+        return super().answer(session, request)
+
+
+class OneHandle(MemoryServer):
+    """Holds one file open for each connection, says so nowhere, and refuses a second one with FAILURE."""
+
+    def __init__(self, **manners: Any) -> None:
+        super().__init__(announces_limits=False, **manners)
+
+    def answer(self, session: MemorySession, request: Asked) -> Reply:
+        if isinstance(request, wire.Open) and session.handles:
+            return FAILURE
+        return super().answer(session, request)

@@ -1,0 +1,88 @@
+"""How much is in flight: grows while it helps, halves on trouble, and never leaves its bounds."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iris_communication.sftp.credit import BYTES_IN_FLIGHT, REQUESTS_IN_FLIGHT
+from iris_communication.sftp.window import (
+    BYTES_LEAST,
+    BYTES_MOST,
+    FILES_LEAST,
+    REQUESTS_LEAST,
+    SETTLED_S,
+    Window,
+    after_cut_short,
+    after_epoch,
+    after_trouble,
+    is_epoch_over,
+)
+
+MIB = 1 << 20
+
+
+def test_a_window_that_is_full_and_helps_grows_to_its_bound():
+    window, sizes = Window(), []
+    for epoch in range(5):
+        window = after_epoch(window, 40e6 * 2**epoch, was_full=True, now_s=float(epoch))
+        sizes.append(window.bytes_max)
+    assert sizes == [8 * MIB, 16 * MIB, 16 * MIB, 16 * MIB, 16 * MIB]
+
+
+def test_growth_that_brings_nothing_is_taken_back_and_not_tried_again_for_a_while():
+    window = after_epoch(Window(), 20e6, was_full=True, now_s=0.0)
+    window = after_epoch(window, 21e6, was_full=True, now_s=1.0)
+    assert window.bytes_max == BYTES_IN_FLIGHT
+    assert after_epoch(window, 20e6, was_full=True, now_s=SETTLED_S).bytes_max == BYTES_IN_FLIGHT
+    assert after_epoch(window, 20e6, was_full=True, now_s=1.0 + SETTLED_S).bytes_max == 2 * BYTES_IN_FLIGHT
+
+
+def test_a_window_that_nobody_waits_for_stays():
+    assert after_epoch(Window(), 1e6, was_full=False, now_s=0.0) == Window()
+
+
+def test_trouble_halves_everything_and_a_quiet_time_gives_it_back():
+    window = after_trouble(Window(), 64, now_s=0.0)
+    assert (window.bytes_max, window.requests_max, window.files_max) == (2 * MIB, 512, 32)
+    window = after_epoch(window, 1e6, was_full=True, now_s=SETTLED_S)
+    assert (window.bytes_max, window.requests_max, window.files_max) == (4 * MIB, 1024, 64)
+
+
+def test_after_a_file_that_was_cut_short_each_write_waits_for_the_one_before_also_in_later_trouble():
+    assert after_trouble(after_cut_short(Window()), 8, now_s=1.0).one_write
+
+
+def test_an_epoch_has_several_windows_and_half_a_second():
+    assert is_epoch_over(Window(), 16 * MIB, 0.5)
+    assert not is_epoch_over(Window(), 16 * MIB, 0.4)
+    assert not is_epoch_over(Window(), 15 * MIB, 2.0)
+
+
+EVENTS = st.lists(
+    st.tuples(st.floats(0.0, 1e9), st.booleans(), st.sampled_from(["epoch", "trouble", "short"]), st.integers(1, 300))
+)
+
+
+@given(EVENTS)
+def test_whatever_happens_it_is_never_closed_and_never_boundless(events):
+    window = Window()
+    for second, (rate, was_full, event, files) in enumerate(events):
+        if event == "epoch":
+            window = after_epoch(window, rate, was_full=was_full, now_s=30.0 * second)
+        elif event == "trouble":
+            window = after_trouble(window, files, now_s=30.0 * second)
+        else:
+            window = after_cut_short(window)
+        assert BYTES_LEAST <= window.bytes_max <= BYTES_MOST
+        assert REQUESTS_LEAST <= window.requests_max <= REQUESTS_IN_FLIGHT
+        assert window.files_max is None or window.files_max >= FILES_LEAST
+
+
+@given(EVENTS)
+def test_after_the_last_trouble_a_link_that_profits_has_the_whole_window_again(events):
+    window = Window()
+    for second, (_, _, _, files) in enumerate(events):
+        window = after_trouble(window, files, now_s=float(second))
+    now_s = float(len(events)) + SETTLED_S
+    for epoch in range(10):
+        window = after_epoch(window, 1e6 * 2**epoch, was_full=True, now_s=now_s + epoch)
+    assert (window.bytes_max, window.requests_max) == (BYTES_MOST, REQUESTS_IN_FLIGHT)
