@@ -4,13 +4,14 @@
 PYTHON ?=
 ARGS ?=
 KILLS ?= 30
+SECONDS ?= 60
 SEEDS ?= 500
 SEED ?=
 BIN := .venv/bin
 
 # Every line begins with @: nothing of make's own goes to standard output, whose last line may be the demo's JSON.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all torture check format bench-sftp bench-accept bench-batches bench-camera bench-shutdown mutants
+.PHONY: help setup demo test test-all fuzz torture check format bench-sftp bench-accept bench-batches bench-camera bench-shutdown mutants
 .PHONY: page-picture simulate system-packages lock clean
 
 help: ## this list
@@ -28,6 +29,9 @@ test: setup ## all tests (ARGS="-k outbox")
 test-all: setup ## all tests, on every server of docs/servers.md too (after make system-packages)
 	@scripts/test-servers
 	@$(BIN)/python -m pytest -m "every_server or not every_server" $(ARGS)
+
+fuzz: setup ## spoil what servers answer, guided by what code that reaches (SECONDS=60)
+	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 torture: setup ## kill, cut and silence it at random moments, then count what arrived (KILLS=500 ARGS="--seed 7")
 	@$(BIN)/python -m tests.torture --kills $(KILLS) $(ARGS)
