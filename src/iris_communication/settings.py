@@ -37,10 +37,11 @@ def _documented(default: Any, doc: str, **facts: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """One SFTP account. `host_key` pins the server: a public key line or a SHA256:... fingerprint. Without one
-    `host_key_policy` decides: "strict" trusts whom the user's known_hosts names, "accept-new" also a server never seen
-    before (whose key is remembered), "off" everybody. `remote_path` is the template of where a file goes. The rest is
-    the account's, whatever the folder: the latest word counts."""
+    """One SFTP account. `host_key` pins the server: a public key line or a SHA256:... fingerprint, or several, one a
+    line (parse_server() also takes a list), of which it has to show any. Without one `host_key_policy` decides:
+    "strict" trusts whom the user's known_hosts names, "accept-new" also a server never seen before (whose key is
+    remembered), "off" everybody. `remote_path` is the template of where a file goes. The rest is the account's,
+    whatever the folder: the latest word counts."""
 
     host: str
     username: str
@@ -283,6 +284,16 @@ def _port(_: str, value: Any) -> int:
     return port
 
 
+def _host_keys(key: str, value: Any) -> str:
+    """One text of it, whatever it came as."""
+    keys = value.splitlines() if isinstance(value, str) else value
+    if not isinstance(keys, (list, tuple)) or not all(isinstance(each, str) for each in keys):
+        raise InvalidRequest(
+            f"sftp_server_info[{key!r}] is a {type(value).__name__}: expected text, or a list of texts"
+        )
+    return "\n".join(filter(None, map(str.strip, keys)))
+
+
 def _choice(choices: Any) -> Callable[[str, Any], Any]:
     def checked(key: str, value: Any) -> Any:
         if value not in get_args(choices):
@@ -338,6 +349,7 @@ def _file_mode(key: str, value: Any) -> str:
 
 _KINDS: Mapping[str, Callable[[str, Any], Any]] = {
     "port": _port,
+    "host_key": _host_keys,
     "host_key_policy": _choice(HostKeyPolicy),
     "conflict": _choice(Conflict),
     "marker": _choice(Marker),

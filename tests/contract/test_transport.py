@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import struct
+import subprocess
 import time
 from pathlib import Path
 
@@ -130,6 +131,12 @@ async def fails(transport, server, secret, kind, settings=SETTINGS):
         await transport.connect(server, secret, settings, Receiver())
     assert type(caught.value) is kind, caught.value
     return str(caught.value)
+
+
+async def connects(transport, server, secret):
+    receiver = Receiver()
+    (await transport.connect(server, secret, SETTINGS, receiver)).close()
+    await receiver.end()
 
 
 def children():
@@ -352,6 +359,46 @@ def test_a_key_may_be_given_as_the_path_of_its_file(transport, tmp_path, name, p
     asyncio.run(test())
 
 
+def test_a_certificate_beside_the_key_is_shown(transport, tmp_path, need_program):
+    authority, key = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
+    path, folder = tmp_path / "id", tmp_path / "sshd"
+    path.touch(mode=0o600)
+    path.write_bytes(key.export_private_key())
+    folder.mkdir()
+    (folder / "authority.pub").write_text(public(authority) + "\n")
+    settings = [f"TrustedUserCAKeys {folder / 'authority.pub'}"]
+    with OpenSshServer(folder, sshd=need_program("sshd", hint=HINT), settings=settings) as server:
+        secret = Secret(private_key=str(path))
+        asyncio.run(fails(transport, address_of(server), secret, AuthenticationFailed))
+        certificate = authority.generate_user_certificate(key, "plant", principals=[server.username])
+        certificate.write_certificate(tmp_path / "id-cert.pub")
+        asyncio.run(connects(transport, address_of(server), secret))
+
+
+def test_a_certificate_that_is_none_is_told(tmp_path):
+    path = tmp_path / "id"
+    path.touch(mode=0o600)
+    path.write_bytes(CLIENT_KEY.export_private_key())
+    (tmp_path / "id-cert.pub").write_text("nonsense\n")
+    server = Server("127.0.0.1", "iris", port=9, host_key=public(HOST_KEY))
+    said = asyncio.run(fails(AsyncsshTransport(), server, Secret(private_key=str(path)), CredentialsUnusable))
+    assert "id-cert.pub" in said
+
+
+def test_without_a_secret_the_users_agent_is_asked(transport, openssh, tmp_path, need_program, monkeypatch):
+    agent_program, add = need_program("ssh-agent", hint=HINT), need_program("ssh-add", hint=HINT)
+    place = tmp_path / "agent"
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(place))
+    with subprocess.Popen([agent_program, "-D", "-a", place], stdout=subprocess.PIPE) as agent:
+        try:
+            assert agent.stdout.readline()  # it tells its place once it listens
+            asyncio.run(fails(transport, address_of(openssh), Secret(), AuthenticationFailed))
+            subprocess.run([add, "-q", openssh.private_key], check=True, timeout=10)
+            asyncio.run(connects(transport, address_of(openssh), Secret()))
+        finally:
+            agent.terminate()
+
+
 class KeyboardOnly(OneUser):
     """Asks for the password by keyboard-interactive alone."""
 
@@ -475,6 +522,22 @@ def test_the_pinned_key_is_trusted(transport, pin):
             server = Server(**address | {"host_key": pin})
             (await transport.connect(server, Secret(password=PASSWORD), SETTINGS, receiver)).close()
             await receiver.end()
+
+    asyncio.run(test())
+
+
+def test_a_server_changes_to_the_next_pinned_key_without_an_outage(transport):
+    pins = f"{HOST_KEY.get_fingerprint()}\n{public(ECDSA_HOST_KEY)}"
+
+    async def test():
+        for shown in (HOST_KEY, ECDSA_HOST_KEY):
+            async with listening(server_host_keys=[shown]) as address:
+                receiver = Receiver()
+                server = Server(**address | {"host_key": pins})
+                channel = await transport.connect(server, Secret(password=PASSWORD), SETTINGS, receiver)
+                assert channel.host_key == shown.get_fingerprint()
+                channel.close()
+                await receiver.end()
 
     asyncio.run(test())
 

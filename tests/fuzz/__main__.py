@@ -25,7 +25,7 @@ def main() -> None:
     arguments = parser.parse_args()
     kept = Path(tempfile.mkdtemp(prefix="iris-fuzz-"))
     options = [f"-max_total_time={arguments.seconds}", "-timeout=10", "-max_len=400", f"-artifact_prefix={kept}/"]
-    print(f"inputs that reach new code, and what fails: {kept}", file=sys.stderr)
+    sys.stderr.write(f"inputs that reach new code, and what fails: {kept}\n")
     atheris.Setup([sys.argv[0], *options, str(kept), str(CORPUS)], check)
     atheris.Fuzz()
 

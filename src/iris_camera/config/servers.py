@@ -57,12 +57,13 @@ class ServerSettings:
             "example": {"command": ["pass", "show", "plant"]},
         },
     )
-    host_key: str = field(
+    host_key: str | tuple[str, ...] = field(
         default="",
         metadata={
-            "doc": 'the one key the server may show: a line "ssh-ed25519 AAAA..." or a fingerprint "SHA256:..."; '
-            "with it the policy below does not matter",
+            "doc": 'the key the server has to show: a line "ssh-ed25519 AAAA..." or a fingerprint "SHA256:...", or a '
+            "list of them, any of which will do; with it the policy below does not matter",
             "example": "SHA256:uNiVztksCsDhcc0u9e8BrQPhxFHZVpHbQLz0JqfDSFw",
+            "separator": ";",
         },
     )
     host_key_policy: HostKeyPolicy = field(

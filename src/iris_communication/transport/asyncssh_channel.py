@@ -6,6 +6,7 @@ is key exchange, ciphers, authentication and the channel's window.
 
 import asyncio
 import contextlib
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,7 @@ CIPHERS = (
     "aes256-ctr",
 )
 RECEIVE_MAX = 1024  # bytes in one turn of the loop: about twenty answers
+CERTIFICATE_ENDING = "-cert.pub"
 KEEPALIVE_S = 15
 KEEPALIVES_LOST = 3
 
@@ -137,17 +139,20 @@ class _Session(asyncssh.SSHClientSession[bytes]):
 
 
 def _options(secret: Secret, trust: host_keys.Trust) -> asyncssh.SSHClientConnectionOptions:
-    """Nothing of the user's own ssh set-up applies by accident: only what was configured for this server."""
-    keys: list[asyncssh.SSHKey] = []
+    """Nothing of the user's own ssh set-up applies by accident: only what was configured for this server, and its agent
+    where nothing was."""
+    keys: list[asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate]] = []
     if secret.private_key is not None:
-        keys.append(_private_key(secret.private_key, secret.passphrase))
+        key = _private_key(secret.private_key, secret.passphrase)
+        keys += [(key, certificate) for certificate in _certificates(secret.private_key)]
+        keys.append(key)
     return asyncssh.SSHClientConnectionOptions(
         config=None,
         known_hosts=((), (), ()),  # empty, so that every key is put to _Client
         server_host_key_algs=trust.algorithms,
         client_keys=keys,
         password=secret.password,
-        agent_path=None,
+        agent_path=None if secret else os.environ.get("SSH_AUTH_SOCK"),
         agent_forwarding=False,
         gss_host=None,
         preferred_auth=("publickey", "keyboard-interactive", "password"),
@@ -166,6 +171,19 @@ def _private_key(text_or_path: str, passphrase: str | None) -> asyncssh.SSHKey:
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: "~name" of a user there is not
         which = "given as text" if "PRIVATE KEY" in text_or_path else repr(text_or_path)
         raise CredentialsUnusable(f"the private key {which} cannot be used: {error}") from None
+
+
+def _certificates(text_or_path: str) -> list[asyncssh.SSHCertificate]:
+    """What lies beside a key's file, under the name that ssh-keygen gives it."""
+    if "PRIVATE KEY" in text_or_path:
+        return []
+    path = Path(f"{text_or_path}{CERTIFICATE_ENDING}").expanduser()
+    try:
+        return [asyncssh.read_certificate(path)]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise CredentialsUnusable(f"the certificate {str(path)!r} cannot be used: {error}") from None
 
 
 @contextlib.contextmanager

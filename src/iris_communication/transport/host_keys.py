@@ -63,24 +63,25 @@ def default_accepted() -> Path:
 
 
 def pinned(server: Server) -> Trust:
-    """Judge by `server.host_key`: a public key ("ssh-ed25519 AAAA...") or a fingerprint ("SHA256:...").
+    """Judge by `server.host_key`: public keys ("ssh-ed25519 AAAA...") or fingerprints ("SHA256:..."), one a line. The
+    current key and the next one may both be pinned, so that the day the server changes over is nobody's outage.
 
     Of a fingerprint the kind of key is not known, so it has to be that of the key the ssh program shows."""
-    text, known = server.host_key.strip(), []
-    if text.startswith("SHA256:"):
-        expected = text
-    else:
-        try:
-            known = [asyncssh.import_public_key(text)]
-        except ValueError as error:
-            raise CredentialsUnusable(
-                f"the host_key of {server.key} cannot be read: {error}",
-                hint="give a public key line such as 'ssh-ed25519 AAAA...' or a fingerprint 'SHA256:...'",
-            ) from None
-        expected = known[0].get_fingerprint()
+    pins = [line.strip() for line in server.host_key.splitlines() if line.strip()]
+    try:
+        known = [asyncssh.import_public_key(pin) for pin in pins if not pin.startswith("SHA256:")]
+    except ValueError as error:
+        raise CredentialsUnusable(
+            f"the host_key of {server.key} cannot be read: {error}",
+            hint="give a public key line such as 'ssh-ed25519 AAAA...' or a fingerprint 'SHA256:...'",
+        ) from None
+    expected = [pin for pin in pins if pin.startswith("SHA256:")] + [key.get_fingerprint() for key in known]
 
     def judge(key: asyncssh.SSHKey) -> str | None:
-        return None if key.get_fingerprint() == expected else f"it shows {_shown(key)}, but {expected} is pinned"
+        if key.get_fingerprint() in expected:
+            return None
+        verb = "is" if len(expected) == 1 else "are"
+        return f"it shows {_shown(key)}, but {' and '.join(expected)} {verb} pinned"
 
     return Trust(judge, _asked_for(known))
 

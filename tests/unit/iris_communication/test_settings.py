@@ -90,9 +90,17 @@ def test_an_unknown_key_is_named_with_what_was_probably_meant(key, words):
 @pytest.mark.parametrize("key", ["host", "username", "password", "private_key", "remote_directory", "host_key"])
 @pytest.mark.parametrize("value", [5, b"hunter2", ["hunter2"], {"a": "hunter2"}, True])
 def test_a_value_of_another_kind_is_refused_by_its_key_and_never_shown(key, value):
+    if (key, value) == ("host_key", ["hunter2"]):
+        value = ["hunter2", 5]  # several texts are allowed there
     with pytest.raises(InvalidRequest, match=f"'{key}'") as caught:
         parse_server({**INFO, key: value})
     assert "hunter2" not in str(caught.value)
+
+
+def test_the_host_keys_current_and_next_are_given_as_a_list_or_as_lines():
+    as_list = parse_server({**INFO, "host_key": ["SHA256:now", "SHA256:next"]})[0]
+    assert as_list.host_key == "SHA256:now\nSHA256:next"
+    assert parse_server({**INFO, "host_key": " SHA256:now\n\nSHA256:next\n"})[0] == as_list
 
 
 @pytest.mark.parametrize("text", ["a b", "a\n", "a\tb", "\x00a", "\u202ea"])

@@ -45,6 +45,16 @@ def test_a_pinned_key_is_trusted_and_no_other(pin):
     assert judge(OTHER_ED25519) is not None
 
 
+def test_of_several_pinned_keys_any_is_trusted_and_no_other():
+    judge = host_keys.pinned(server(host_key=f"{line(ED25519)}\n{ECDSA.get_fingerprint()}")).judge
+    assert judge(ED25519) is None
+    assert judge(ECDSA) is None
+    said = judge(OTHER_ED25519)
+    assert ED25519.get_fingerprint() in said
+    assert ECDSA.get_fingerprint() in said
+    assert said.endswith("are pinned")
+
+
 def test_a_refusal_shows_both_keys_and_the_kind_that_came():
     reason = host_keys.pinned(server(host_key=line(ED25519))).judge(ECDSA)
     assert ED25519.get_fingerprint() in reason

@@ -31,6 +31,7 @@ from iris_communication.transport import ssh_channel
 from iris_communication.transport.ssh_answers import Answers
 from iris_communication.transport.ssh_program import SshProgramTransport
 from tests.servers.openssh import OpenSshServer, descendants, is_running
+from tests.servers.proxies import HttpConnect, Socks5, proxy
 
 HINT = "make system-packages"
 SETTINGS = DeliverySettings(connect_timeout_s=15.0)
@@ -305,6 +306,10 @@ def test_a_pin_counts_whatever_the_users_configuration_says(contrary, pin):
     asyncio.run(test())
 
 
+async def connect(transport, server, secret):
+    await transport.connect(server, secret, SETTINGS, Receiver())
+
+
 def test_a_connection_somebody_else_has_opened_is_not_used(ssh, tmp_path, need_program):
     """Over it nobody would be judged."""
     config, control = tmp_path / "config", tmp_path / "control"
@@ -319,60 +324,11 @@ def test_a_connection_somebody_else_has_opened_is_not_used(ssh, tmp_path, need_p
         transport = SshProgramTransport(program=ssh, configs=[config])
         pinned = replace(address_of(server), host_key=public(CLIENT_KEY))
         with pytest.raises(HostKeyRejected, match="is pinned"):
-            asyncio.run(connect_and_close(transport, pinned, Secret(private_key=str(server.private_key))))
+            asyncio.run(connect(transport, pinned, Secret(private_key=str(server.private_key))))
         server.cut()  # which ends the other one
 
 
 # -- what proves who we are
-
-
-@contextlib.contextmanager
-def sshd_that_knows(ca, folder, need_program):
-    folder.mkdir()
-    (folder / "ca.pub").write_text(public(ca) + "\n")
-    settings = [f"TrustedUserCAKeys {folder / 'ca.pub'}"]
-    with OpenSshServer(folder, sshd=need_program("sshd", hint=HINT), settings=settings) as server:
-        yield server
-
-
-async def connect_and_close(transport, server, secret):
-    receiver = Receiver()
-    (await transport.connect(server, secret, SETTINGS, receiver)).close()
-    await receiver.end
-
-
-def test_a_certificate_beside_the_key_is_shown(ssh, tmp_path, need_program):
-    ca, key = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
-    path = tmp_path / "id"
-    path.touch(mode=0o600)
-    path.write_bytes(key.export_private_key())
-    transport = SshProgramTransport(program=ssh, configs=[])
-    with sshd_that_knows(ca, tmp_path / "sshd", need_program) as server:
-        secret = Secret(private_key=str(path))
-        with pytest.raises(AuthenticationFailed):
-            asyncio.run(connect_and_close(transport, address_of(server), secret))
-        certificate = ca.generate_user_certificate(key, "plant", principals=[server.username])
-        certificate.write_certificate(tmp_path / "id-cert.pub")
-        asyncio.run(connect_and_close(transport, address_of(server), secret))
-
-
-def test_without_a_secret_the_users_agent_is_asked(ssh, tmp_path, need_program, monkeypatch):
-    agent_program, add = need_program("ssh-agent", hint=HINT), need_program("ssh-add", hint=HINT)
-    place = tmp_path / "agent"
-    transport = SshProgramTransport(program=ssh, configs=[])
-    monkeypatch.setenv("SSH_AUTH_SOCK", str(place))
-    with (
-        OpenSshServer(tmp_path / "sshd", sshd=need_program("sshd", hint=HINT)) as server,
-        subprocess.Popen([agent_program, "-D", "-a", place], stdout=subprocess.PIPE) as agent,
-    ):
-        try:
-            assert agent.stdout.readline()  # it tells its place once it listens
-            with pytest.raises(AuthenticationFailed):
-                asyncio.run(connect_and_close(transport, address_of(server), Secret()))
-            subprocess.run([add, "-q", server.private_key], check=True, timeout=10)
-            asyncio.run(connect_and_close(transport, address_of(server), Secret()))
-        finally:
-            agent.terminate()
 
 
 def test_a_key_file_that_others_may_read_is_told_in_the_words_of_ssh(ssh, tmp_path):
@@ -421,6 +377,33 @@ def test_a_proxy_command_that_fails_is_told_with_what_it_said(ssh, tmp_path):
     config.chmod(0o600)
     transport = SshProgramTransport(program=ssh, configs=[config])
     assert "no way through" in asyncio.run(fails_by_jump(transport, 22, JumpHostFailed))
+
+
+PROXIES = [(HttpConnect, "connect"), (Socks5, "5")]
+
+
+@pytest.mark.parametrize(("kind", "protocol"), PROXIES, ids=["HTTP CONNECT", "SOCKS5"])
+def test_a_server_is_reached_by_a_proxy_that_ssh_config_names(ssh, tmp_path, need_program, kind, protocol):
+    """As docs/connections.md says."""
+    netcat = need_program("nc", hint=HINT)
+
+    async def test(way):
+        async with listening() as port:
+            config = tmp_path / "config"
+            config.write_text(f"ProxyCommand {netcat} -X {protocol} -x 127.0.0.1:{way.port} %h %p\n")
+            config.chmod(0o600)
+            receiver = Receiver()
+            transport = SshProgramTransport(program=ssh, configs=[config])
+            channel = await transport.connect(server_at(port), Secret(password=PASSWORD), SETTINGS, receiver)
+            assert channel.host_key == HOST_KEY.get_fingerprint()
+            assert way.passed == [("127.0.0.1", port)]
+            channel.close()
+            await receiver.end
+            way.refuses = True
+            await fails_by_jump(transport, port, JumpHostFailed)
+
+    with proxy(kind) as way:
+        asyncio.run(test(way))
 
 
 @pytest.fixture

@@ -1,0 +1,39 @@
+"""docs/connections.md names every error of connecting, and what becomes of it is what that error says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from iris_communication import errors
+from iris_communication.errors import Retry, Scope
+from iris_communication.settings import DeliverySettings, Server
+from iris_communication.transport.asyncssh_channel import KEEPALIVE_S, KEEPALIVES_LOST
+
+PAGE = (Path(__file__).parents[2] / "docs" / "connections.md").read_text()
+ROWS = [line.split("|")[1:4] for line in PAGE.splitlines() if re.match(r"\| `[A-Z]\w+Error`|\| `[A-Z]\w+`", line)]
+NAMED = [(name, row[2]) for row in ROWS for name in re.findall(r"`(\w+)`", row[0])]
+OF_CONNECTING = {
+    name
+    for name, kind in vars(errors).items()
+    if isinstance(kind, type) and issubclass(kind, errors.IrisError) and kind.scope in (Scope.LINK, Scope.SERVER)
+}
+
+
+def test_every_error_of_connecting_is_there():
+    not_of_connecting = {"RemoteDiskFull", "ServerUnresolved", "DeliveryStopped"}
+    assert {name for name, _ in NAMED} == OF_CONNECTING - not_of_connecting
+
+
+@pytest.mark.parametrize(("name", "told"), NAMED)
+def test_what_iris_does_is_what_the_error_says(name, told):
+    assert ("waits for a person" in told) == (getattr(errors, name).retry is Retry.AFTER_OPERATOR)
+
+
+def test_the_figures_are_those_of_the_settings():
+    delivery = DeliverySettings()
+    assert f"`connect_timeout_s` ({delivery.connect_timeout_s:.0f} s)" in PAGE
+    assert f"`progress_timeout_s` ({delivery.progress_timeout_s:.0f} s)" in PAGE
+    assert f"`idle_close_s` ({delivery.idle_close_s:.0f} s)" in PAGE
+    assert f"`connections_max` ({Server('h', 'u').connections_max};" in PAGE
+    assert f"| {KEEPALIVE_S * KEEPALIVES_LOST} s |" in PAGE
