@@ -35,6 +35,7 @@ from iris_communication.errors import (
 )
 from iris_communication.item import Event
 from iris_communication.outbox.keeper import Keeper
+from iris_communication.outbox.known_servers import KnownServers
 from iris_communication.outbox.messages import Accept, Order
 from iris_communication.outbox.receipt import Receipt
 from iris_communication.outbox.salvage.salvage import open_store
@@ -363,7 +364,9 @@ class SftpUploaderThread:
         servers, spool = keeper.servers, keeper.spool
         processor = self._processor
         if isinstance(processor, SftpProcessor) and not processor.overrides_transfer_data:
-            return processor.carrier(servers.resolve, spool.held)
+            carrier = processor.carrier(servers.resolve, spool.held)
+            carrier.remember_in(KnownServers(self._folder))
+            return carrier
         return TransferDataCarrier(
             processor,
             servers.info,

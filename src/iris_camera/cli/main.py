@@ -11,7 +11,7 @@ from importlib import import_module
 import typer
 
 VERBS = ("demo", "run", "check", "example", "send", "watch", "unpack")  # each a function in a file of its name
-GROUPS = ("model", "queue", "ledger", "outbox")  # of verbs, each in a file of its name
+GROUPS = ("model", "queue", "ledger", "outbox", "server")  # of verbs, each in a file of its name
 
 
 def application(names: Iterable[str]) -> typer.Typer:

@@ -40,7 +40,7 @@ class Connection:
         self.window = window
         self.round_trip_s = 0.0  # of the shortest exchange while it was opened
         self.missing_folders: set[bytes] = set()  # see `Upload`
-        self.host_key = ""
+        self.host_key = self.software = ""
         self.lost: IrisError | None = None
         self.uses = 0  # conversations, without those that only look after it
         self.on_lost: Callable[[], None] = lambda: None
@@ -76,6 +76,11 @@ class Connection:
         credit = self._session.credit
         return self.live + 1 >= self.slots or (self.live > 1 and credit.bytes_used * 10 >= credit.bytes_max * 9)
 
+    @property
+    def files_open_most(self) -> int:
+        """At once, so far."""
+        return self._session.handles.proven
+
     def spoiled_a_file(self) -> None:
         """It was cut short although every WRITE was acknowledged."""
         self._bear(after_cut_short(self.window))
@@ -90,7 +95,7 @@ class Connection:
         """Connect, agree on the version and learn what the server can do. Raises what `Transport.connect` raises,
         LinkTimeout and ProtocolViolation."""
         channel = await transport.connect(self.server, secret, self._settings, self)
-        self._channel, self.host_key = channel, channel.host_key
+        self._channel, self.host_key, self.software = channel, channel.host_key, channel.software
         early, self._early = bytes(self._early), bytearray()
         self._heard_s = begun_s = self._clock.monotonic_s()
         if self.lost is not None:  # it ended while it was handed over

@@ -16,10 +16,12 @@ import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import asdict
 
 from iris_communication.clock import Clock
 from iris_communication.delivery.connection import Connection
 from iris_communication.errors import DeliveryStopped, IrisError
+from iris_communication.outbox.known_servers import KnownServers
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.token_bucket import TokenBucket
 from iris_communication.sftp.window import Window, after_cut_short
@@ -44,6 +46,7 @@ class ConnectionPool:
         clock: Clock,
     ) -> None:
         self.on_change: Callable[[], None] = lambda: None
+        self.known: KnownServers | None = None  # where what is learned is remembered
         self._transport = transport
         self._resolve = resolve
         self._settings = settings
@@ -112,6 +115,7 @@ class ConnectionPool:
         self._windows[server_key] = after_cut_short(self._windows[server_key])
         for connection in self._connections[server_key]:
             connection.spoiled_a_file()
+            self._remember(server_key, connection)
 
     def bandwidth(self, server_key: str, bytes_per_s: float) -> TokenBucket | None:
         """What is left of it outlives a connection, so that losing one does not buy a burst."""
@@ -170,6 +174,8 @@ class ConnectionPool:
 
     async def _connect(self, server_key: str) -> Connection:
         server, secret = self._resolve(server_key)
+        if server_key not in self._windows and self.known is not None and self.known.of(server_key).get("one_write"):
+            self._windows[server_key] = after_cut_short(self._windows[server_key])
         async with self._handshakes:
             connection = Connection(server, self._settings, self._clock, self._windows[server_key])
             try:
@@ -181,8 +187,21 @@ class ConnectionPool:
         self._connections[server_key].append(connection)
         connection.on_lost = lambda: self._forget(server_key, connection)
         self._close_when_idle(server_key, connection)
+        self._remember(server_key, connection)
         self.on_change()
         return connection
+
+    def _remember(self, server_key: str, connection: Connection) -> None:
+        if self.known is not None:
+            self.known.remember(
+                server_key,
+                learned_s=self._clock.wall_s(),
+                software=connection.software,
+                host_key=connection.host_key,
+                capabilities=asdict(connection.capabilities),
+                round_trip_ms=round(connection.round_trip_s * 1000, 2),
+                one_write=connection.window.one_write,
+            )
 
     def _forget(self, server_key: str, connection: Connection) -> None:
         self._keep_trace(server_key, connection)

@@ -25,6 +25,7 @@ from iris_communication.delivery.turns import Turns
 from iris_communication.errors import Effect, IrisError, Scope
 from iris_communication.item import Delivered, Item
 from iris_communication.outbox.attempt import open_tokens
+from iris_communication.outbox.known_servers import KnownServers
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.in_place import put_in_place
@@ -70,6 +71,10 @@ class SftpCarrier:
     @on_change.setter
     def on_change(self, called: Callable[[], None]) -> None:
         self._pool.on_change = called
+
+    def remember_in(self, known: KnownServers) -> None:
+        """What is learned of servers from now on, and begin with what is known there."""
+        self._pool.known = known
 
     def slots(self, server_key: str) -> int:
         return self._pool.slots(server_key)

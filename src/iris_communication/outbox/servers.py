@@ -8,7 +8,6 @@ read the current picture, which is replaced, never changed.
 import contextlib
 import json
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 
 from iris_communication.errors import InvalidRequest, OutboxStorageError, ServerUnresolved
 from iris_communication.item import Item
+from iris_communication.outbox import json_file
 from iris_communication.remote_path import remote_path
 from iris_communication.settings import PLACE_KEYS, Secret, Server
 
@@ -44,7 +44,7 @@ class Servers:
         key = server.key
         if secret and self._secrets.get(key) != secret:
             secrets = {**self._secrets, key: secret}
-            _replace(self._secrets_path, {k: _without_none(asdict(s)) for k, s in secrets.items()})
+            json_file.replace(self._secrets_path, {k: _without_none(asdict(s)) for k, s in secrets.items()})
             self._secrets = secrets
         others = (
             replace(server, **{name: getattr(place, name) for name in PLACE_KEYS})
@@ -57,7 +57,7 @@ class Servers:
             "names": {n: asdict(s) for n, s in names.items()},
             "servers": {k: [asdict(s) for s in found] for k, found in places.items()},
         }
-        _replace(self._addresses_path, stored)
+        json_file.replace(self._addresses_path, stored)
         self._names, self._places = names, places
 
     def known(self, server_key: str) -> Server | None:
@@ -131,25 +131,3 @@ def _read(path: Path, parse: Callable[[dict[str, Any]], Parsed], *, look_only: b
         with contextlib.suppress(OSError):
             path.replace(path.with_suffix(".damaged"))
         return None
-
-
-def _replace(path: Path, content: Any) -> None:
-    temporary = path.with_suffix(".new")
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        try:
-            os.fchmod(descriptor, 0o600)  # a left-over file may have had another mode
-            left = memoryview(json.dumps(content, indent=1).encode())
-            while left:  # a disk that is nearly full takes a part and says so
-                left = left[os.write(descriptor, left) :]
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-        os.replace(temporary, path)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError as error:
-        raise OutboxStorageError(f"cannot write {path}: {error.strerror}") from error

@@ -17,7 +17,7 @@ from iris_communication.errors import ProtocolViolation
 VERSION = 3
 
 FXP_INIT, FXP_VERSION, FXP_OPEN, FXP_CLOSE, FXP_READ, FXP_WRITE = 1, 2, 3, 4, 5, 6
-FXP_SETSTAT, FXP_REMOVE, FXP_MKDIR, FXP_STAT, FXP_RENAME = 9, 13, 14, 17, 18
+FXP_SETSTAT, FXP_REMOVE, FXP_MKDIR, FXP_RMDIR, FXP_STAT, FXP_RENAME = 9, 13, 14, 15, 17, 18
 FXP_STATUS, FXP_HANDLE, FXP_DATA, FXP_ATTRS = 101, 102, 103, 105
 FXP_EXTENDED, FXP_EXTENDED_REPLY = 200, 201
 
@@ -136,6 +136,13 @@ class MakeDirectory(NamedTuple):
         return _packet(FXP_MKDIR, request_id, _string(self.path) + _U32.pack(0))
 
 
+class RemoveDirectory(NamedTuple):
+    path: bytes
+
+    def encode(self, request_id: int) -> bytes:
+        return _packet(FXP_RMDIR, request_id, _string(self.path))
+
+
 class Stat(NamedTuple):
     path: bytes
 
@@ -178,7 +185,19 @@ def free_space(path: bytes) -> Extended:
 
 
 Request = (
-    Open | Close | Read | Write | WriteBytes | Rename | PosixRename | Remove | MakeDirectory | Stat | SetStat | Extended
+    Open
+    | Close
+    | Read
+    | Write
+    | WriteBytes
+    | Rename
+    | PosixRename
+    | Remove
+    | MakeDirectory
+    | RemoveDirectory
+    | Stat
+    | SetStat
+    | Extended
 )
 
 

@@ -116,8 +116,8 @@ class MemoryServer:
                 return self._posix_rename(request)
             case wire.Remove():
                 return OK if self.files.pop(self.place(request.path), None) is not None else NO_SUCH_FILE
-            case wire.MakeDirectory():
-                return self._make_folder(self.place(request.path))
+            case wire.MakeDirectory() | wire.RemoveDirectory():
+                return self._folder(self.place(request.path), make=isinstance(request, wire.MakeDirectory))
             case wire.Stat() | wire.SetStat():
                 return self._attributes(request)
             case wire.Extended():
@@ -191,12 +191,23 @@ class MemoryServer:
             return UNSUPPORTED
         return self._rename(self.place(request.old), self.place(request.new), replacing=True)
 
+    def _folder(self, place: bytes, *, make: bool) -> wire.Reply:
+        return self._make_folder(place) if make else self._remove_folder(place)
+
     def _make_folder(self, place: bytes) -> wire.Reply:
         if place in self.folders or place in self.files:
             return FAILURE
         if posixpath.dirname(place) not in self.folders:
             return NO_SUCH_FILE
         self.folders.add(place)
+        return OK
+
+    def _remove_folder(self, place: bytes) -> wire.Reply:
+        if place not in self.folders:
+            return NO_SUCH_FILE
+        if any(posixpath.dirname(path) == place for path in (*self.files, *self.folders)):
+            return FAILURE
+        self.folders.remove(place)
         return OK
 
     def _attributes(self, request: wire.Stat | wire.SetStat) -> wire.Reply:
@@ -207,7 +218,9 @@ class MemoryServer:
             if isinstance(request, wire.SetStat):
                 self.attributes[id(self.files[place])] = request.permissions, request.mtime_s
                 return OK
-            return wire.Attributes(len(self.files[place]), stat.S_IFREG | 0o644)
+            permissions = self.attributes_of(place)[0]
+            mode = 0o644 if permissions is None else permissions
+            return wire.Attributes(len(self.files[place]), stat.S_IFREG | mode)
         return NO_SUCH_FILE
 
     def _extended(self, request: wire.Extended) -> wire.Reply:

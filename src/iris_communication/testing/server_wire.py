@@ -26,6 +26,7 @@ Asked = (
     | wire.PosixRename
     | wire.Remove
     | wire.MakeDirectory
+    | wire.RemoveDirectory
     | wire.Stat
     | wire.SetStat
     | wire.Extended
@@ -97,6 +98,7 @@ _FORMS: dict[int, tuple[Callable[..., Any], tuple[Callable[[_Reader], Any], ...]
     wire.FXP_RENAME: (wire.Rename, (_Reader.string, _Reader.string)),
     wire.FXP_REMOVE: (wire.Remove, (_Reader.string,)),
     wire.FXP_MKDIR: (wire.MakeDirectory, (_Reader.string,)),
+    wire.FXP_RMDIR: (wire.RemoveDirectory, (_Reader.string,)),
     wire.FXP_STAT: (wire.Stat, (_Reader.string,)),
     wire.FXP_SETSTAT: (_set_stat, (_Reader.string, _Reader.u32, _Reader.rest)),
     wire.FXP_EXTENDED: (wire.Extended, (_Reader.string, _Reader.rest)),

@@ -1,0 +1,128 @@
+"""What a trial finds out of servers in memory, what it says of that, and that it leaves nothing."""
+
+import pytest
+
+from iris_communication.settings import Server
+from iris_communication.sftp import wire
+from iris_communication.sftp.trial import CONTENT, MODE, MTIME_S, OPEN_FILES, TrialContent, one_of_many, trial
+from iris_communication.sftp.trial_words import Weight, sentences
+from iris_communication.testing import MemoryLink, MemoryServer, faulty_servers
+from iris_communication.testing.refusing_servers import OneHandle
+from iris_communication.testing.spoiling_servers import LiesAboutSizes
+
+SERVER = Server("one", "iris")
+
+
+def tried(server, folder=b"/in"):
+    link = MemoryLink(server).open()
+    conversation = link.begin(trial(folder, b"abc", link.capabilities), TrialContent())
+    link.run()
+    assert conversation.error is None
+    return conversation.result
+
+
+def says(found, weight, **settings):
+    return " ".join(each.words for each in sentences(found, Server("one", "iris", **settings)) if each.weight is weight)
+
+
+def test_of_a_sound_server_all_is_well_and_nothing_is_left():
+    server = MemoryServer()
+    found = tried(server)
+    assert found.refused == {}
+    assert found.replaces is False
+    assert found.free_bytes == 1 << 40
+    assert (server.names(), server.folders) == ([], {b"/", b"/login", b"/in"})
+    assert {sentence.weight for sentence in sentences(found, SERVER)} == {Weight.WELL}
+
+
+def test_a_missing_folder_is_made_and_taken_away_again():
+    server = MemoryServer()
+    found = tried(server, b"/new/deep")
+    assert found.made_folder
+    assert found.refused == {}
+    assert server.folders == {b"/", b"/login", b"/in"}
+
+
+@pytest.mark.parametrize(
+    ("server", "step", "words"),
+    [
+        (faulty_servers.FolderClosedToUs(), "create", "nothing can be delivered"),
+        (faulty_servers.RefusesClose(), "write", "nothing can be delivered"),
+        (LiesAboutSizes(), "write", "nothing can be delivered"),
+        (faulty_servers.RenamingForbidden(), "rename", "set in_place = true"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, MemoryServer) else None,
+)
+def test_what_keeps_files_from_arriving_is_trouble(server, step, words):
+    found = tried(server)
+    assert step in found.refused
+    assert words in says(found, Weight.TROUBLE)
+    assert found.left == []
+    assert server.names() == []
+
+
+@pytest.mark.parametrize(
+    ("server", "step", "words"),
+    [
+        (faulty_servers.ReadingForbidden(), "read", "Nobody may read"),
+        (faulty_servers.RemovingForbidden(), "remove", "hidden files of attempts"),
+        (faulty_servers.MakesNoFolders(), "folders", "No folder may be made"),
+        (MemoryServer(rename_overwrites=True), None, "replaces what is there"),
+    ],
+    ids=["reading", "removing", "folders", "overwriting"],
+)
+def test_what_is_missing_besides_is_noted_and_files_arrive(server, step, words):
+    found = tried(server)
+    assert step is None or step in found.refused
+    assert words in says(found, Weight.NOTE)
+    assert says(found, Weight.TROUBLE) == ""
+
+
+def test_what_could_not_be_removed_is_told_by_name():
+    server = faulty_servers.RemovingForbidden()
+    found = tried(server)
+    assert [b"/in/" + name for name in server.names()] == sorted(found.left)
+    assert "/in/.iris-abc-b" in says(found, Weight.NOTE)
+
+
+def test_without_a_rename_files_arrive_in_place_if_that_is_set():
+    found = tried(faulty_servers.RenamingForbidden())
+    assert says(found, Weight.TROUBLE, in_place=True) == ""
+    assert "in place" in says(found, Weight.NOTE, in_place=True)
+
+
+@pytest.mark.parametrize(
+    ("server", "most"), [(MemoryServer(), OPEN_FILES), (OneHandle(), 1), (MemoryServer(handles_max=5), 5)]
+)
+def test_how_many_files_a_server_holds_open_is_found_out_by_asking_for_many(server, most):
+    link = MemoryLink(server).open()
+    for number in range(OPEN_FILES):
+        link.begin(one_of_many(b"/in/.iris-%d" % number))
+    link.run()
+    assert link.session.handles.proven == most
+    assert server.names() == []
+
+
+def test_few_handles_are_told():
+    found = tried(MemoryServer())
+    assert "open at once" not in says(found, Weight.WELL)
+    found.open_files = 5
+    assert "It holds 5 files open at once." in says(found, Weight.WELL)
+
+
+class SaysYesToAttributes(MemoryServer):
+    """Grants every SETSTAT, and does nothing."""
+
+    def answer(self, session, request):
+        return wire.Status(0, "") if isinstance(request, wire.SetStat) else super().answer(session, request)
+
+
+def test_attributes_that_are_granted_and_not_set_are_found_out():
+    found = tried(SaysYesToAttributes())
+    assert found.refused["attributes"] == "it says yes, and does nothing"
+    assert "no effect" in says(found, Weight.NOTE, file_mode="0640")
+
+
+def test_what_is_written_is_what_is_looked_for():
+    assert TrialContent().read(0, len(CONTENT)) == CONTENT
+    assert (MODE, MTIME_S) == (0o640, 1_000_000_000)
