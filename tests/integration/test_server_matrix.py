@@ -10,6 +10,8 @@ import hashlib
 import os
 import posixpath
 import re
+import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ import pytest
 from iris_communication.clock import SystemClock
 from iris_communication.delivery.connection import Connection
 from iris_communication.errors import IrisError, RemoteFailure, RemoteRefused, Scope, SourceChanged
+from iris_communication.server_trial import try_server
 from iris_communication.settings import DeliverySettings, parse_server
 from iris_communication.sftp.probe import Probe, ProbeContent, probe
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport
@@ -25,6 +28,7 @@ from tests.integration.awkward import NAMES
 from tests.integration.servers.facts import measure
 from tests.integration.servers.table import ALL, ROWS
 from tests.integration.uploading import (
+    IN_A_HURRY,
     LONG_S,
     Watch,
     balanced,
@@ -37,6 +41,7 @@ from tests.integration.uploading import (
     wait_until,
 )
 
+MIB = 1 << 20
 FOLDERS = 50  # for the tests of one server
 SIZES = {"empty": 0, "one byte": 1, "one packet": 32768, "one more": 32769, "large": 3_000_001}
 NEW, OLD = b"id,label\n1,good\n", b"id,label\n0,old\n"
@@ -334,6 +339,56 @@ def test_a_source_that_changes_while_it_is_sent_arrives_as_it_was_accepted_or_no
     assert line.contents() == {name: contents[name] for name in ("grows", "vanishes", "stays")}
 
 
+# -- what is done by choice --------------------------------------------------------------------------------------------
+
+
+@delivering
+@pytest.mark.timeout(60)
+def test_a_large_file_goes_on_after_a_cut_where_the_server_lets_us(line, uploader, sources):
+    content = os.urandom(8 * MIB)
+    receipts = submit_all(uploader, {**line.info, "bandwidth_bytes_per_s": 12e6}, {"large.bin": content}, sources)
+    wait_until(lambda: any(path.stat().st_size > 3 * MIB for path in line.folder.glob(".iris-*")))
+    (begun,) = line.folder.glob(".iris-*")
+    os.link(begun, line.base / "begun")  # so that it stays the one with this number
+    line.server.cut()
+    wait_for(receipts.values(), timeout_s=40.0)
+    assert line.contents() == {"large.bin": content}
+    assert (line.folder / "large.bin").samefile(line.base / "begun") == line.row.resumes
+
+
+@delivering
+@pytest.mark.timeout(60)
+def test_a_file_in_several_streams_arrives_whole(line, tmp_path, sources):
+    """Also where the server takes one byte after the other only, and lets a write wait a second for those before it."""
+    content = os.urandom(17 * MIB)
+    with running(tmp_path / "patient-outbox", replace(IN_A_HURRY, progress_timeout_s=10.0)) as uploader:
+        wait_for(submit_all(uploader, {**line.info, "streams": 2}, {"large.bin": content}, sources).values(), 40.0)
+    assert line.contents() == {"large.bin": content}
+
+
+@delivering
+def test_files_are_written_in_place_by_choice(line, uploader, sources):
+    line.place("taken.csv", OLD)
+    files = {"a.csv": NEW, "empty.csv": b"", "large.bin": os.urandom(300_000)}
+    info = {**line.info, "in_place": True, "marker": ".done"}
+    wait_for(submit_all(uploader, info, files, sources).values())
+    assert line.contents() == {"taken.csv": OLD, **files, **{f"{name}.done": b"" for name in files}}
+
+
+@delivering
+def test_permissions_and_times_are_set_or_a_warning_is_said_once(line, uploader, sources, caplog):
+    info = {**line.info, "file_mode": "0640", "keep_times": True}
+    for name in ("a.csv", "b.csv"):
+        (sources / name).write_bytes(NEW)
+        os.utime(sources / name, (1_600_000_000, 1_600_000_000))
+    wait_for([submit(uploader, info, sources / name) for name in ("a.csv", "b.csv")])
+    assert line.contents() == {"a.csv": NEW, "b.csv": NEW}
+    found = (line.folder / "b.csv").stat()
+    as_wanted = (stat.S_IMODE(found.st_mode), int(found.st_mtime)) == (0o640, 1_600_000_000)
+    warnings = sum("permissions or times" in record.message for record in caplog.records)
+    assert {(True, 0): "sets", (False, 1): "refuses", (False, 0): "ignores"}[as_wanted, warnings] == line.row.attributes
+
+
 # -- what it cannot do ------------------------------------------------------------------------------------------------
 
 
@@ -347,6 +402,21 @@ def test_a_server_that_takes_no_file_says_so_and_keeps_nothing(line, uploader, s
         assert "permi" in raised.value.hint
     assert line.contents() == {}
     assert uploader.get_stats() == {"total_queued": 10, "total_uploaded": 0, "total_failed": 10, "queue_size": 0}
+
+
+@every
+def test_a_trial_says_in_words_what_will_work_and_leaves_nothing(line):
+    before = set(line.base.iterdir())
+    report = asyncio.run(try_server(line.info))
+    said = " ".join(sentence.words for sentence in report.sentences)
+    assert report.works == (not line.row.delivers), said
+    assert report.software.startswith(line.row.software)
+    assert ("replaces what is there without a word" in said) == (line.row.rename == "replaces")
+    assert ("No folder may be made" in said) == (not line.row.makes_folders)
+    assert bool(re.search("cannot be written on|nothing is resumed", said)) == (not line.row.resumes)
+    left = {line.base / Path(os.fsdecode(path)).name for path in report.findings.left}
+    assert set(line.base.iterdir()) - before == left
+    assert bool(left) is not line.row.removes
 
 
 @every

@@ -130,10 +130,18 @@ def _kept(this: _Trial) -> Talk:
 
 
 def _goes_on(this: _Trial) -> Talk:
-    """Whether a file that is there can be written on, as after a cut."""
-    if (yield from this.does("resume", wire.Open(this.first, WRITE))):
-        handle = this.answers[0].handle
-        yield from this.does("resume", wire.Write(handle, 0, len(CONTENT)), wire.Close(handle))
+    """Whether a file that is there can be written on, as after a cut. Some servers empty it first."""
+    if not (yield from this.does("resume", wire.Open(this.first, WRITE))):
+        return
+    handle = this.answers[0].handle
+    on = wire.Write(handle, len(CONTENT), len(CONTENT))
+    if not (yield from this.does("resume", on, wire.Close(handle))):
+        return
+    (opened,) = yield (wire.Open(this.first, READ),)
+    if not isinstance(opened, StatusError):
+        read, _ = yield wire.Read(opened.handle, 0, len(CONTENT)), wire.Close(opened.handle)
+        if read != wire.Data(CONTENT):
+            this.finding("resume", "what was there before is gone")
 
 
 def _names(this: _Trial) -> Talk:

@@ -25,6 +25,10 @@ class ErlangSftpd(ServerProgram):
         keep_private(self.folder / "host" / "ssh_host_ed25519_key", self._host_key.export_private_key())
         keep_private(self.folder / "user" / "authorized_keys", f"{public_line(self._client_key)}\n".encode())
 
+    def cut(self) -> None:
+        """The only processes it has started are the virtual machine's own; without them it dies."""
+        self.restart()
+
     def command(self) -> list[str]:
         arguments = (str(self.folder), str(self.root), str(self.port))
         return [shutil.which("erl") or "erl", "-noshell", "-noinput", "-eval", PROGRAM, "-extra", *arguments]

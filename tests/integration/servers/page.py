@@ -13,8 +13,10 @@ INTRODUCTION = """\
 
 Each of these servers is real, runs on loopback for the tests, and is put through the same suite
 (`tests/integration/test_server_matrix.py`): empty, small and large files; 2,000 at once; awkward names; names that are
-taken, under each `conflict` setting; markers; missing folders; closed folders; sources that change while they are sent;
-a connection that is cut and a server that is restarted in the midst of it; health checks. On all of them what is queued
+taken, under each `conflict` setting; markers; missing folders; closed folders; sources that grow, shrink, change or
+vanish while they are sent; a connection that is cut and a server that is restarted in the midst of it; a large file
+that goes on after a cut; one in several streams; files written in place; permissions and times; health checks; the
+trial of `iris server test`. On all of them what is queued
 arrives whole, once, under its name, or it is said why not and nothing else suffers.
 
 `make test` runs the suite on OpenSSH and asyncssh, `make test-all` on all. This page is generated from the table that
@@ -25,7 +27,9 @@ when it suddenly does more. All packages but asyncssh, paramiko (PyPI) and ssh2 
 MEANING = """\
 A *plain rename* is SFTP's own RENAME, *in one step* is OpenSSH's extension `posix-rename@openssh.com`. Where a plain
 rename replaces without a word, Iris looks first, and files of its own for one name take turns. *Files open* is how many
-the server lets one connection hold open, as far as 128; Iris learns it from the refusals.
+the server lets one connection hold open, as far as 128; Iris learns it from the refusals. *Goes on after a cut*: a
+large file is continued where the server acknowledged it, and the last bytes are compared first; where that is
+forbidden, or nothing may be read, it is sent anew. Where *permissions and times* are refused, a warning says so once.
 """
 
 EXCEPTIONS = """\
@@ -39,8 +43,11 @@ def page(versions: Mapping[str, str]) -> str:
         ((row.name, row.package, versions.get(row.name, ""), f"`{row.software}...`", row.host_key) for row in ROWS),
     )
     can = table(
-        ("server", "plain rename to a taken name", "in one step", "limits", "free space", "files open"),
-        ((row.name, row.rename, *offered(row), files_open(row)) for row in ROWS),
+        (
+            *("server", "plain rename to a taken name", "in one step", "limits", "free space", "files open"),
+            *("goes on after a cut", "permissions, times"),
+        ),
+        ((row.name, row.rename, *offered(row), files_open(row), *kept(row)) for row in ROWS),
     )
     told = table(("server", "", "Iris"), ((row.name, *pair) for row in ROWS for pair in exceptions(row)))
     return "\n".join([INTRODUCTION, what, "## What they offer\n", can, MEANING, EXCEPTIONS, told]).rstrip() + "\n"
@@ -60,6 +67,12 @@ def offered(row: Row) -> tuple[str, str, str]:
 
 def files_open(row: Row) -> str:
     return "128 and more" if row.open_files is None else str(row.open_files)
+
+
+def kept(row: Row) -> tuple[str, str]:
+    if row.delivers:
+        return "-", "-"
+    return "yes" if row.resumes else "sent anew", row.attributes
 
 
 def exceptions(row: Row) -> Iterable[tuple[str, str]]:

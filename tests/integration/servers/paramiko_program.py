@@ -61,6 +61,9 @@ class Folder(paramiko.SFTPServerInterface):
     def mkdir(self, path: str, attr: paramiko.SFTPAttributes) -> int:
         return tried(os.mkdir, self._here(path))
 
+    def rmdir(self, path: str) -> int:
+        return tried(os.rmdir, self._here(path))
+
     def _here(self, path: str) -> str:
         return self.root + self.canonicalize(path)
 

@@ -36,6 +36,8 @@ class Row:
 
     `extensions` are those announced that are of use to us. `rename` and `posix_rename`: what becomes of a name that
     something has ("replaces", "refuses"; "not allowed": also of a free one). `open_files`: at once, None: 128 and more.
+    `resumes`: a file that is there can be written on. `attributes`: it "sets", "refuses" or "ignores" permissions and
+    times.
     `delivers` and `health` are "" or words of what is told instead. Names are kinds of tests/integration/awkward.py.
     """
 
@@ -55,6 +57,8 @@ class Row:
     looks: bool = True
     removes: bool = True
     makes_folders: bool = True
+    resumes: bool = True
+    attributes: str = "sets"
     delivers: str = ""
     health: str = ""
     names_refused: frozenset[str] = NOTHING
@@ -74,6 +78,7 @@ ROWS = (
         extensions=NOTHING,
         free_space=False,
         posix_rename="not allowed",
+        attributes="refuses",
     ),
     Row(
         "OpenSSH, looking forbidden (-P)",
@@ -82,6 +87,7 @@ ROWS = (
         (SSHD,),
         "OpenSSH_",
         looks=False,
+        resumes=False,
     ),
     Row(
         "OpenSSH, removing forbidden (-P)",
@@ -124,6 +130,7 @@ ROWS = (
         open_files=0,
         delivers="cannot create",
         health="cannot create a file in",
+        resumes=True,
     ),
     Row(
         "Dropbear with OpenSSH's sftp-server",
@@ -140,6 +147,7 @@ ROWS = (
         "mod_sftp",
         host_key="ssh-rsa",
         extensions=frozenset({"posix-rename", "statvfs"}),
+        resumes=False,
     ),
     Row(
         "ProFTPD with mod_sftp, AllowOverwrite on",
@@ -171,6 +179,8 @@ ROWS = (
         extensions=frozenset({"posix-rename", "statvfs"}),
         rename="replaces",
         free_space=False,
+        resumes=False,
+        attributes="ignores",
     ),
     Row(
         "gesftpserver",
@@ -190,6 +200,7 @@ ROWS = (
         free_space=False,
         rename="replaces",
         posix_rename="not allowed",
+        attributes="refuses",
     ),
     Row(
         "Erlang's ssh_sftpd, 16 handles",
@@ -203,6 +214,7 @@ ROWS = (
         open_files=16,
         distinct_handles=False,
         names_refused=frozenset({"no text"}),
+        resumes=False,
     ),
     Row("asyncssh", AsyncSsh, "asyncssh", (), "AsyncSSH_", every_run=True),
     Row(
@@ -215,6 +227,7 @@ ROWS = (
         free_space=False,
         posix_rename="not allowed",
         names_refused=frozenset({"no text"}),
+        attributes="refuses",
     ),
     Row(
         "ssh2 of npm",
@@ -227,5 +240,6 @@ ROWS = (
         rename="replaces",
         posix_rename="not allowed",
         names_changed=frozenset({"no text"}),
+        attributes="refuses",
     ),
 )

@@ -64,6 +64,7 @@ function serve(sftp) {
   sftp.on("STAT", stat);
   sftp.on("LSTAT", stat);
   sftp.on("REMOVE", (id, name) => fs.unlink(here(name), told(id)));
+  sftp.on("RMDIR", (id, name) => fs.rmdir(here(name), told(id)));
   sftp.on("RENAME", (id, from, to) => fs.rename(here(from), here(to), told(id)));
   sftp.on("MKDIR", (id, name) => fs.mkdir(here(name), told(id)));
   sftp.on("close", () => opened.forEach((descriptor) => fs.close(descriptor, () => {})));

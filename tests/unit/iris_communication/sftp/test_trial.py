@@ -126,3 +126,18 @@ def test_attributes_that_are_granted_and_not_set_are_found_out():
 def test_what_is_written_is_what_is_looked_for():
     assert TrialContent().read(0, len(CONTENT)) == CONTENT
     assert (MODE, MTIME_S) == (0o640, 1_000_000_000)
+
+
+class EmptiesFilesItOpens(MemoryServer):
+    """Opens a file that is there for writing as if it were to be replaced."""
+
+    def answer(self, session, request):
+        if isinstance(request, wire.Open) and request.flags == wire.WRITE:
+            request = request._replace(flags=wire.WRITE | wire.TRUNCATE | wire.CREATE)
+        return super().answer(session, request)
+
+
+def test_a_server_that_empties_files_it_opens_is_found_out():
+    found = tried(EmptiesFilesItOpens())
+    assert found.refused["resume"] == "what was there before is gone"
+    assert "is sent anew" in says(found, Weight.NOTE)
