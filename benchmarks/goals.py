@@ -53,6 +53,7 @@ GOALS = (
     Goal("small-0", "iris-engine", 4.0, ("paramiko", "asyncssh")),
     Goal("small-0", "iris", 0.4, ("iris-engine",)),
     Goal("small-0", "iris", 0.4, ("iris-engine",), same_span=True),
+    Goal("many-0", "iris-engine", 3.0, ("openssh-sftp", "rclone-16", "lftp-16", "asyncssh")),
     Goal("steady", "iris-engine", 0.3, ("bare-pipe",)),
     Goal("small-20", "iris-engine", 25.0, ("openssh-sftp",)),
     Goal("small-20", "iris-engine", 1.4, ("asyncssh",)),
@@ -71,6 +72,8 @@ GOALS = (
 CEILINGS = (
     Ceiling("steady", "iris-engine", 250, "us CPU a file", own_us),
     Ceiling("steady", "iris-engine-ssh", 90, "us CPU a file", own_us),
+    Ceiling("small-0", "iris-engine", 250, "us CPU a file", own_us),
+    Ceiling("small-0", "iris-engine-ssh", 90, "us CPU a file", own_us),
     Ceiling("large-0", "iris-engine", 32, "MiB above idle", above_idle_mib),
     Ceiling("large-0", "iris-engine-ssh", 32, "MiB above idle", above_idle_mib),
 )

@@ -19,6 +19,7 @@ import resource
 import secrets
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +27,6 @@ from iris_communication.clock import SystemClock
 from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.item import Fingerprint, Item, Take
 from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
-from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport
 from iris_communication.transport.contract import Transport
 
@@ -76,7 +76,9 @@ def main() -> int:
     }
     scratch = Path(arguments.scratch)
     if arguments.which == "engine":
-        asyncio.run(_engine(files, *parse_server(info), _transport(arguments.transport), scratch))
+        engine = _engine(files, *parse_server(info), _transport(arguments.transport), scratch)
+        with asyncio.Runner(loop_factory=_uvloop() if arguments.uvloop else None) as runner:
+            runner.run(engine)
         return 0
     return _uploader(files, info, scratch)
 
@@ -88,8 +90,16 @@ def _arguments() -> argparse.Namespace:
         parser.add_argument(f"--{name}", required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--transport", choices=("asyncssh", "ssh"), default="asyncssh")
+    parser.add_argument("--uvloop", action="store_true")
     parser.add_argument("--settings", default="{}", help="more keys of sftp_server_info, as JSON")
     return parser.parse_args()
+
+
+def _uvloop() -> Callable[[], asyncio.AbstractEventLoop]:
+    import uvloop  # noqa: PLC0415 - it may be missing, and costs the others nothing
+
+    made: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return made
 
 
 def _transport(name: str) -> Transport:
@@ -142,6 +152,8 @@ def _item(file: Path, server: Server) -> Item:
 
 
 def _uploader(files: list[Path], info: dict[str, object], scratch: Path) -> int:
+    from iris_communication.sftp_uploader_thread import SftpUploaderThread  # noqa: PLC0415 - no cost to the engines
+
     meter = Meter()
     uploader = SftpUploaderThread(scratch / "outbox", max_queue_size=len(files) + 1)
     uploader.start()

@@ -7,6 +7,8 @@
 `asyncssh`         asyncssh's own SFTP client, one connection, 64 puts at once
 `iris-engine`      our engine alone, over asyncssh's channel
 `iris-engine-ssh`  the same over the program ssh
+`iris-engine-uvloop`  the first, on uvloop in place of asyncio's own loop
+`iris-engine-streams-4`  the first, one file on four connections
 `iris`             our uploader as a whole
 `bare-pipe`        no client: OpenSSH's sftp-server, fed through a pipe with requests prepared beforehand
 `bare-pipe-session`  our protocol session on that pipe, without SSH and without a connection's care
@@ -35,10 +37,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-# The key of sftp_server_info that gives one file several connections; "" while there is none, then nobody is asked to.
-STREAMS_SETTING = ""
 STREAMS = 4
 STREAMS_CLIENT = f"iris-engine-streams-{STREAMS}"
+UVLOOP_CLIENT = "iris-engine-uvloop"
 
 
 class MissingError(Exception):
@@ -121,10 +122,12 @@ def python_client(module: str, library: str) -> Client:
     return command
 
 
-def ours(part: str, *, program: bool = False, settings: str = "") -> Client:
+def ours(part: str, *, program: bool = False, settings: str = "", uvloop: bool = False) -> Client:
     """`program`: over the program ssh; `settings`: more keys of sftp_server_info, as JSON."""
 
     def command(job: Job) -> Command:
+        if uvloop and importlib.util.find_spec("uvloop") is None:
+            raise MissingError("missing: uvloop (a Python package)")
         transport = []
         if program:
             if importlib.util.find_spec("iris_communication.transport.ssh_program") is None:
@@ -132,7 +135,8 @@ def ours(part: str, *, program: bool = False, settings: str = "") -> Client:
             _program("ssh", "openssh-client")
             transport = ["--transport", "ssh"]
         more = ["--settings", settings] if settings else []
-        return [sys.executable, "-m", "benchmarks.ours", part, *options_of(job), *transport, *more]
+        loop = ["--uvloop"] if uvloop else []
+        return [sys.executable, "-m", "benchmarks.ours", part, *options_of(job), *transport, *more, *loop]
 
     return command
 
@@ -161,11 +165,11 @@ OURS: dict[str, Client] = {
 CLIENTS: dict[str, Client] = {
     **PEERS,
     **OURS,
+    UVLOOP_CLIENT: ours("engine", uvloop=True),
+    STREAMS_CLIENT: ours("engine", settings=f'{{"streams": {STREAMS}}}'),
     "bare-pipe": bare_pipe("prepared"),
     "bare-pipe-session": bare_pipe("session"),
 }
-if STREAMS_SETTING:
-    CLIENTS[STREAMS_CLIENT] = ours("engine", settings=f'{{"{STREAMS_SETTING}": {STREAMS}}}')
 QUICK_PEERS = ("openssh-sftp", "asyncssh")
 REFERENCE = "openssh-sftp"
 

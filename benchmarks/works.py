@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from benchmarks.peers import OURS, PEERS, QUICK_PEERS, STREAMS_CLIENT, STREAMS_SETTING
+from benchmarks.peers import OURS, PEERS, QUICK_PEERS, STREAMS_CLIENT, UVLOOP_CLIENT
 
 MB = 1_000_000
 MIB = 1 << 20
@@ -29,11 +29,12 @@ _ALL = (*PEERS, *OURS)
 _ENGINES = ("iris-engine", "iris-engine-ssh")
 _QUICK = (*QUICK_PEERS, *OURS)
 WHOLE = (
-    Work("small-0", 2_000, 0, _ALL),
-    Work("steady", 20_000, 0, ("bare-pipe", "bare-pipe-session", *_ENGINES), steady=True),
+    Work("small-0", 2_000, 0, (*_ALL, UVLOOP_CLIENT)),
+    Work("steady", 20_000, 0, ("bare-pipe", "bare-pipe-session", *_ENGINES, UVLOOP_CLIENT), steady=True),
+    Work("many-0", 20_000, 0, ("openssh-sftp", "rclone-16", "lftp-16", "asyncssh", *OURS)),
     Work("small-20", 500, 20, _ALL),
     Work("small-100", 500, 100, _ALL),
     Work("large-0", 1, 0, _ALL, large_bytes=512 * MIB),
-    Work("large-100", 1, 100, (*_ALL, STREAMS_CLIENT) if STREAMS_SETTING else _ALL, large_bytes=256 * MIB),
+    Work("large-100", 1, 100, (*_ALL, STREAMS_CLIENT), large_bytes=256 * MIB),
 )
 QUICK = (Work("small-0", 2_000, 0, _QUICK), Work("small-20", 300, 20, _QUICK))

@@ -4,8 +4,9 @@ An input is a script. Its first byte chooses the conversations, its second how m
 of bytes says what becomes of the next answer. Beyond the script answers are left alone, so every conversation gets deep
 into its dialogue before it meets nonsense. An input that begins with RAW is what the server says, byte for byte.
 
-What has to hold: the decoder raises ProtocolViolation and nothing else, every conversation ends, with an IrisError if
-with any, and no part of a file is ever seen under its final name.
+What has to hold: the decoder raises ProtocolViolation and nothing else; every conversation ends with an IrisError if
+with any, at the latest when its owner gives the session up, and by itself where nothing was spoiled; no part of a file
+is ever seen under its final name.
 """
 
 import hashlib
@@ -78,6 +79,10 @@ def _spoiled(choice: int, piece_bytes: int, script: bytes) -> None:
             _look(server, taken)
     except ProtocolViolation:
         pass
+    if not spoilt.spoiled:
+        assert session.live == 0, "with sound answers every conversation ends by itself"
+        assert all(conversation.error is None for conversation in conversations)
+        assert server.content(b"/in/1.csv") == server.content(b"/in/2.csv") == CONTENT
     _end(session)
     for conversation in conversations:
         assert conversation.error is None or isinstance(conversation.error, IrisError), conversation.error
@@ -89,11 +94,13 @@ class _Spoiler:
     def __init__(self, script: bytes) -> None:
         self._script = iter(script)
         self._kept = b""
+        self.spoiled = False
 
     def __call__(self, said: bytes) -> bytes:
         what, where = next(self._script, 0), next(self._script, 0)
         if not said or what % 8 == 0:
             return said
+        self.spoiled = True
         place = where % len(said)
         match what % 8:
             case 1:  # another byte

@@ -16,11 +16,11 @@ from iris_communication.clock import Clock
 from iris_communication.errors import DeliveryStopped, IrisError, LinkError, LinkTimeout, ProtocolViolation
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.capabilities import Capabilities, learn
-from iris_communication.sftp.credit import paced_write_size
+from iris_communication.sftp.credit import SMALL_WRITE_SIZE, paced_write_size
 from iris_communication.sftp.session import Chunk, Session, Source, Talk
 from iris_communication.sftp.token_bucket import TokenBucket
 from iris_communication.sftp.trace import lines
-from iris_communication.sftp.window import Window, after_cut_short, after_epoch, after_trouble, is_epoch_over
+from iris_communication.sftp.window import Window, after_epoch, after_trouble, is_epoch_over
 from iris_communication.transport.contract import Channel, Transport
 
 OUTPUT_PIECE = 32 * 1024  # bytes given to the channel at once: they fill an SSH packet
@@ -81,15 +81,12 @@ class Connection:
         """At once, so far."""
         return self._session.handles.proven
 
-    def spoiled_a_file(self) -> None:
-        """It was cut short although every WRITE was acknowledged."""
-        self._bear(after_cut_short(self.window))
-
-    def _bear(self, window: Window) -> None:
+    def bear(self, window: Window) -> None:
         self.window = window
         self._session.one_write = window.one_write
         self._session.credit.bytes_max = window.bytes_max
         self._session.credit.requests_max = window.requests_max
+        self._set_write_size(self._session.write_size_bytes)
 
     async def open(self, transport: Transport, secret: Secret) -> None:
         """Connect, agree on the version and learn what the server can do. Raises what `Transport.connect` raises,
@@ -101,7 +98,7 @@ class Connection:
         if self.lost is not None:  # it ended while it was handed over
             channel.close()
             raise self.lost
-        self._bear(self.window)
+        self.bear(self.window)
         self._watch()
         self._pump()
         if early:
@@ -185,7 +182,7 @@ class Connection:
         acknowledged_bytes, seconds = session.acknowledged_bytes - self._epoch[0], now_s - self._epoch[1]
         if is_epoch_over(self.window, acknowledged_bytes, seconds):
             was_full, session.credit.was_full = session.credit.was_full, False
-            self._bear(after_epoch(self.window, acknowledged_bytes / seconds, was_full=was_full, now_s=now_s))
+            self.bear(after_epoch(self.window, acknowledged_bytes / seconds, was_full=was_full, now_s=now_s))
             self._epoch = (session.acknowledged_bytes, now_s)
 
     def channel_lost(self, error: IrisError) -> None:
@@ -231,6 +228,8 @@ class Connection:
 
     def _set_write_size(self, size_bytes: int) -> None:
         most_bytes = self.capabilities.write_size_bytes
+        if self.window.small_writes:
+            most_bytes = min(most_bytes, SMALL_WRITE_SIZE)
         if self._bandwidth is not None:
             most_bytes = min(most_bytes, self._bandwidth.grain_bytes)
         self._session.write_size_bytes = min(size_bytes, most_bytes)

@@ -24,7 +24,7 @@ from iris_communication.errors import DeliveryStopped, IrisError
 from iris_communication.outbox.known_servers import KnownServers
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.token_bucket import TokenBucket
-from iris_communication.sftp.window import Window, after_cut_short
+from iris_communication.sftp.window import Window, after_cut_short, after_refused_write
 from iris_communication.transport.contract import Transport
 
 log = logging.getLogger(__name__)
@@ -110,11 +110,12 @@ class ConnectionPool:
         others = [connection for connection in self._connections[server_key] if connection is not first]
         return [first, *others][:count]
 
-    def spoiled_a_file(self, server_key: str) -> None:
-        """A file was cut short there although every WRITE was acknowledged."""
-        self._windows[server_key] = after_cut_short(self._windows[server_key])
+    def had_trouble_writing(self, server_key: str, *, cut_short: bool) -> None:
+        """A WRITE was refused there, or a file was cut short although every WRITE was acknowledged."""
+        learned = after_cut_short if cut_short else after_refused_write
+        self._windows[server_key] = learned(self._windows[server_key])
         for connection in self._connections[server_key]:
-            connection.spoiled_a_file()
+            connection.bear(learned(connection.window))
             self._remember(server_key, connection)
 
     def bandwidth(self, server_key: str, bytes_per_s: float) -> TokenBucket | None:

@@ -120,8 +120,8 @@ class SftpCarrier:
             raise
         finally:
             source.close()
-            if upload.cut_short:
-                self._pool.spoiled_a_file(item.server_key)
+            if upload.cut_short or upload.write_refused:
+                self._pool.had_trouble_writing(item.server_key, cut_short=upload.cut_short)
         if upload.attributes_refused:
             self._say_once(item.server_key, upload.attributes_refused)
         return Delivered(

@@ -36,6 +36,10 @@ from iris_communication.sftp.wire import (
     FX_PERMISSION_DENIED,
 )
 
+_TAKEN_AWAY = (
+    "the server, or a pick-up job, took the hidden file away before it had its name: let it leave alone what begins "
+    "with .iris-, or set in_place = true"
+)
 _NO_RENAME = "permit renaming in that folder; for a server that cannot rename at all, set in_place = true"
 
 
@@ -100,6 +104,8 @@ def _take_name(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
             failure = blame(refused, "rename the finished file to", path)
             if refused.code in (FX_OP_UNSUPPORTED, FX_PERMISSION_DENIED):
                 failure.hint = _NO_RENAME
+            elif refused.code == FX_NO_SUCH_FILE:
+                failure.hint = _TAKEN_AWAY
             raise failure from refused
         return None
     return path

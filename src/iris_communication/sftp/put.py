@@ -17,7 +17,7 @@ import posixpath
 from collections.abc import Sequence
 
 from iris_communication.alternative_name import NAME_MAX_BYTES
-from iris_communication.errors import Effect, IrisError, RemoteNameRefused, Scope
+from iris_communication.errors import Effect, IrisError, RemoteFailure, RemoteNameRefused, Scope
 from iris_communication.sftp import marker, wire
 from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.look import discard, exists, holds, reason, remove
@@ -73,6 +73,7 @@ def finish(upload: Upload, capabilities: Capabilities) -> Talk:
         *_, kept = answers = yield after_close(upload, upload.temp_path)
         note_attributes(upload, answers[:-1])
         if cut_short := cut_short_by(upload, kept):
+            upload.cut_short = True
             yield from discard(upload)
             raise (yield from reason(cut_short, "write", upload, capabilities))
         return (yield from _finish(upload, capabilities))
@@ -174,6 +175,8 @@ def _send(upload: Upload, capabilities: Capabilities) -> Talk:
         if isinstance(refused, StatusError):
             # The disk is looked at before the temp file, which fills it, is removed.
             failure = yield from reason(refused, "write", upload, capabilities)
+            upload.write_refused = refused is written and isinstance(failure, (RemoteFailure, RemoteNameRefused))
+            upload.cut_short = refused is not written and refused is not closed
             yield from discard(upload)
             raise failure from (None if failure is refused.__cause__ else refused)
     try:
@@ -188,7 +191,6 @@ def cut_short_by(upload: Upload, kept: Answer) -> StatusError | None:
     travels behind the CLOSE; where looking is forbidden, the acknowledgements have to do."""
     if not isinstance(kept, wire.Attributes) or kept.size_bytes in (None, upload.size_bytes):
         return None
-    upload.cut_short = True
     return StatusError(FX_FAILURE, f"the server kept {kept.size_bytes} of {upload.size_bytes} bytes")
 
 

@@ -341,8 +341,7 @@ class Session:
             pending = self._pending.pop(request_id)
         except KeyError:
             raise ProtocolViolation(f"an answer to request {request_id}, which is not open") from None
-        if is_later(request_id, self._latest_answered):
-            self._latest_answered = request_id
+        self._latest_answered = request_id
         conversation, request = pending.conversation, pending.request
         kind = type(answer)
         if kind is not StatusError and kind is not _GRANTS.get(type(request), wire.Status):

@@ -34,6 +34,7 @@ class Upload:
     rename_sent: bool = False  # set as it happens: a rename is unanswered, so the final name may exist
     begin_anew: bool = False  # set as it happens: finished, but that rename certainly did not deliver
     cut_short: bool = False  # set as it happens: every WRITE was acknowledged, and the file has another size
+    write_refused: bool = False  # set as it happens: for no reason that was told
     attributes_refused: str = ""  # the server's words, where it did not let us
     fences: set[bytes] = field(default_factory=set)  # names that are held against a late request, see `replacing`
 

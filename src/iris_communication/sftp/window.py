@@ -9,6 +9,7 @@ Rules.
   while.
 - Trouble (a connection lost with requests unanswered, a file cut short) halves everything, down to what the
   slowest server bears, and forbids growing for a while. What was learned outlives the connection.
+- A server that refuses a WRITE gets small ones from then on: it may have promised more than it takes.
 - A file that was cut short although every WRITE was acknowledged was spoiled by WRITEs that got in each other's way:
   from then on each waits for the one before. That is kept for as long as the process lives; while many files are under
   way it costs little.
@@ -36,6 +37,7 @@ class Window:
     requests_max: int = REQUESTS_IN_FLIGHT
     files_max: int | None = None
     one_write: bool = False
+    small_writes: bool = False
     bytes_per_s: float | None = None
     settled_until_s: float = 0.0
 
@@ -72,6 +74,10 @@ def after_trouble(window: Window, files_in_flight: int, now_s: float) -> Window:
         bytes_per_s=None,
         settled_until_s=now_s + SETTLED_S,
     )
+
+
+def after_refused_write(window: Window) -> Window:
+    return replace(window, small_writes=True)
 
 
 def after_cut_short(window: Window) -> Window:

@@ -40,6 +40,15 @@ class PermissionLostInTheMiddle(MemoryServer):
         return super().answer(session, request)
 
 
+class PromisesLargerWritesThanItTakes(MemoryServer):
+    """Announces WRITEs of 255 KiB, and refuses those over 32 KiB."""
+
+    def answer(self, session: MemorySession, request: Asked) -> Reply:
+        if isinstance(request, WriteData) and len(request.data) > 32 * 1024:
+            return FAILURE
+        return super().answer(session, request)
+
+
 class OneHandle(MemoryServer):
     """Holds one file open for each connection, says so nowhere, and refuses a second one with FAILURE."""
 

@@ -236,7 +236,7 @@ def test_a_server_that_cut_a_file_short_gets_one_write_at_a_time_on_every_connec
 
     async def story():
         there = await pool.pool.connection(KEY)
-        pool.pool.spoiled_a_file(KEY)
+        pool.pool.had_trouble_writing(KEY, cut_short=True)
         later = (await pool.pool.several(KEY, 2))[1]
         assert there.window.one_write
         assert later.window.one_write

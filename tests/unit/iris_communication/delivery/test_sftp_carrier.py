@@ -12,6 +12,7 @@ from iris_communication.errors import (
     Effect,
     IrisError,
     LinkLost,
+    RemoteFailure,
     RemoteNameKept,
     RemoteRefused,
     ServerUnresolved,
@@ -21,6 +22,7 @@ from iris_communication.sftp import wire
 from iris_communication.testing import MemoryServer, MemoryTransport
 from iris_communication.testing.faulty_servers import OldVersion
 from iris_communication.testing.memory_server import ServerDies
+from iris_communication.testing.refusing_servers import PromisesLargerWritesThanItTakes
 from tests.unit.iris_communication.delivery.carrier_line import CONTENT, IDLE_S, SERVER, Line, pass_time, tell
 from tests.unit.iris_communication.delivery.fake_parts import turns
 from tests.unit.iris_communication.outbox.fake_parts import open_descriptors
@@ -526,5 +528,20 @@ def test_closing_breaks_a_check_off(line):
         await line.carrier.close()
         with pytest.raises(DeliveryStopped):
             await checking
+
+    tell(line, story)
+
+
+def test_a_server_that_takes_less_at_once_than_it_said_gets_less_with_the_next_attempt(tmp_path):
+    line = Line(tmp_path, PromisesLargerWritesThanItTakes())
+    line.transport.round_trip_s = 0.01
+    content = bytes(12_000_000)  # more than is sent before the first answer tells how fast the link is
+
+    async def story():
+        (first,) = await line.carry(line.item(content=content))
+        assert isinstance(first, RemoteFailure)
+        (second,) = await line.carry(line.item(content=content, token="token2"))
+        assert second.final_path == "/in/1.csv"
+        assert line.server.content(b"/in/1.csv") == content
 
     tell(line, story)

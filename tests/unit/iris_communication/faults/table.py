@@ -137,7 +137,7 @@ FAULTS = (
     Fault(of(ClosesBeforeItHasWritten, announces_limits=False), ""),
     refuses(F.KeepsHalf, RemoteFailure, f"of {SIZE_BYTES} bytes"),
     refuses(LiesAboutSizes, RemoteFailure, f"the server kept 0 of {SIZE_BYTES} bytes"),
-    refuses(MovesFilesAwayAtClose, RemoteRefused, "cannot rename the finished file"),
+    refuses(MovesFilesAwayAtClose, RemoteRefused, "cannot rename the finished file"),  # its hint: in_place
     # when it dies, and who else is there
     dies(LosesAWrite),
     dies(F.LosesTheRename),

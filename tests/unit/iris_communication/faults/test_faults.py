@@ -35,9 +35,17 @@ def test_a_late_write_of_a_dead_session_changes_no_file_that_was_sent_again(tmp_
 
 
 def test_a_late_rename_of_a_dead_session_delivers_its_file_once(tmp_path):
-    ending = deliver(tmp_path, lambda now: LosesTheRename(), meanwhile=lambda server: server.late_rename())
+    made = []
+
+    def make(now):
+        made.append(LosesTheRename())
+        return made[0]
+
+    ending = deliver(tmp_path, make, meanwhile=lambda server: server.late_rename())
     assert set(ending.ends.values()) == {"delivered"}
     assert ending.partial == set()
+    assert all(ending.arrived[b"/in/%d.csv" % number] == content_of(number) for number in ending.ends)
+    assert made[0].names() == [b"%d.csv" % number for number in range(len(ending.ends))]
 
 
 def test_a_permission_that_comes_back_is_used_at_the_next_attempt(tmp_path):

@@ -1,0 +1,59 @@
+"""Over a faulty way to a real OpenSSH server, with both transports: cut, silent, in single bytes, wherever it happens.
+
+Each connection has the next fault, from within the banner to behind the last byte: the files that are left after one
+meet the next. The exhaustive cut, after every single byte of a session, is in memory: test_put.py."""
+
+from dataclasses import replace
+
+import pytest
+
+from iris_communication.testing.tcp_link import (
+    TO_CLIENT,
+    TO_SERVER,
+    CutAfter,
+    FaultyTcpLink,
+    InPieces,
+    SilentAfter,
+)
+from tests.integration.uploading import IN_A_HURRY, Watch, contents_of, running, small_files, submit_all, wait_for
+from tests.servers.openssh import OpenSshServer
+
+FILES = 40
+SETTINGS = replace(IN_A_HURRY, connect_timeout_s=1.0, progress_timeout_s=0.5)
+PLACES = {  # bytes: in the banner, the key exchange, the login, between and within the files
+    TO_SERVER: (1, 20, 500, 1600, 2500, 3300, 4000, 8000, 20_000, 50_000),
+    TO_CLIENT: (1, 20, 900, 1900, 2600, 2900, 3200, 3600, 4500, 6000),
+}
+FAULTS = {
+    "cut on the way there": [CutAfter(place, TO_SERVER) for place in PLACES[TO_SERVER]],
+    "cut on the way back": [CutAfter(place, TO_CLIENT) for place in PLACES[TO_CLIENT]],
+    "silent on the way there": [SilentAfter(place, TO_SERVER) for place in PLACES[TO_SERVER][::2]],
+    "silent on the way back": [SilentAfter(place, TO_CLIENT) for place in PLACES[TO_CLIENT][::2]],
+    "byte by byte": [InPieces(1)],
+}
+
+
+@pytest.fixture(scope="module")
+def openssh(tmp_path_factory, need_program):
+    sshd = need_program("sshd", hint="make system-packages")
+    with OpenSshServer(tmp_path_factory.mktemp("sshd"), sshd=sshd) as server:
+        yield server
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("transport", ["asyncssh", "ssh"])
+@pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
+def test_whatever_becomes_of_the_link_every_file_arrives_whole_and_once(openssh, tmp_path, sources, transport, faults):
+    folder = tmp_path / "received"
+    folder.mkdir()
+    files = small_files(FILES, size_bytes=4000)
+    with FaultyTcpLink(openssh.port, faults) as link, running(tmp_path / "outbox", SETTINGS) as uploader:
+        info = {**openssh.info(folder), "port": link.port, "transport": transport}
+        info["remote_path"] = "{remote_directory}/{file_name}"
+        with Watch(folder, files) as watch:
+            wait_for(submit_all(uploader, info, files, sources).values(), timeout_s=70.0)
+        assert uploader.get_stats()["total_failed"] == 0
+        if not isinstance(faults[0], InPieces):
+            assert link.met >= len(faults) // 2, "they have to be met for this to show anything"
+    assert watch.partial == []
+    assert contents_of(folder) == files
