@@ -99,6 +99,7 @@ def _write(path: bytes, handle: bytes, upload: Upload, capabilities: Capabilitie
     try:
         for refused in (written, closed, cut_short_by(upload, kept)):
             if isinstance(refused, StatusError):
+                upload.cut_short = refused is not written and refused is not closed
                 raise (yield from reason(refused, "write", upload, capabilities))
         upload.confirm_source()
     except IrisError:
