@@ -4,7 +4,7 @@ from tests.mutants.mutant import Mutant, tests_in
 
 OUTBOX = "unit/iris_communication/outbox"
 RECORDER = "iris_communication/outbox/recorder.py"
-SERVERS = "iris_communication/outbox/servers.py"
+JSON_FILE = "iris_communication/outbox/json_file.py"
 SPOOL = "iris_communication/outbox/spool.py"
 SQLITE = "iris_communication/outbox/sqlite.py"
 
@@ -166,7 +166,7 @@ ACCEPTING = (
     ),
     Mutant(
         "secrets keep the mode of a left-over file",
-        SERVERS,
+        JSON_FILE,
         "            os.fchmod(descriptor, 0o600)  # a left-over file may have had another mode\n",
         "",
         "Every user of the machine can read the servers' passwords.",
@@ -174,7 +174,7 @@ ACCEPTING = (
     ),
     Mutant(
         "the servers' record takes its name before it is synced",
-        SERVERS,
+        JSON_FILE,
         "            os.fsync(descriptor)\n",
         "",
         "A power cut leaves an empty file under the old one's name: the passwords of all servers are gone.",
@@ -182,7 +182,7 @@ ACCEPTING = (
     ),
     Mutant(
         "the folder of the servers' record is not synced",
-        SERVERS,
+        JSON_FILE,
         "            os.fsync(folder)\n",
         "            pass\n",
         "After a power cut items are on record whose server's password is not: they wait for the operator.",

@@ -83,13 +83,18 @@ class FaultyTcpLink:
         while not self._over.is_set():
             try:
                 near, _ = self._listening.accept()
+            except OSError:
+                continue  # it is over
+            try:
                 far = socket.create_connection((HOST, self._server_port))
             except OSError:
-                continue  # it is over, or the server is away: who came finds out
+                _close(near)  # the server is away: who came finds out
+                continue
             self._ends += [near, far]
             fault = next(self._faults, Sound())
+            for end in (near, far):  # before anybody carries: the first byte may be the one that closes both
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for source, target, direction in ((near, far, TO_SERVER), (far, near, TO_CLIENT)):
-                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 thread = threading.Thread(target=self._carry, args=(source, target, direction, fault), name=direction)
                 self._threads.append(thread)
                 thread.start()
