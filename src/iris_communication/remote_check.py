@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 from iris_communication.audit import Audit
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.delivery.connection import Connection
+from iris_communication.delivery.daemon_threads import loop_with_daemon_threads
 from iris_communication.errors import IrisError
 from iris_communication.outbox.servers import Servers
 from iris_communication.settings import DeliverySettings
@@ -98,7 +99,10 @@ class RemoteCheck:
         With `hashes` every file is read back."""
         servers = Servers(self._folder, look_only=True)
         newest = self._newest()
-        with tempfile.TemporaryDirectory(prefix="iris-look-") as made, asyncio.Runner() as runner:
+        with (
+            tempfile.TemporaryDirectory(prefix="iris-look-") as made,
+            asyncio.Runner(loop_factory=loop_with_daemon_threads) as runner,
+        ):
             accepted = Path(made) / ACCEPTED_NAME  # a copy: a key that is new to us is not ours to remember
             with suppress(FileNotFoundError):
                 shutil.copyfile(self._folder / ACCEPTED_NAME, accepted)

@@ -1,6 +1,6 @@
 """Try a server out, now: is it reached, who is it, how far away and how fast, and what will and will not work there.
 
-    report = asyncio.run(try_server({"host": ..., "username": ..., ...}))
+    report = try_server({"host": ..., "username": ..., ...})
     print(report.works, *report.sentences, sep="\n")
 
 Needs no outbox and no running uploader. Everything is done under hidden names in `remote_directory`, and removed.
@@ -17,9 +17,10 @@ from typing import Any
 
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.delivery.connection import Connection
+from iris_communication.delivery.daemon_threads import run
 from iris_communication.errors import IrisError
 from iris_communication.outbox.known_servers import KnownServers
-from iris_communication.settings import DeliverySettings, Server, parse_server
+from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
 from iris_communication.sftp import wire
 from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError
@@ -28,6 +29,7 @@ from iris_communication.sftp.trial_words import Sentence, Weight, sentences
 from iris_communication.sftp.wire import CREATE, EXCLUSIVE, WRITE
 from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.contract import Transport
+from iris_communication.transport.host_keys import ACCEPTED_NAME
 
 QUESTIONS = 9  # of which the median is the round trip
 RATE_BYTES = 1024 * 1024  # written again and again
@@ -75,7 +77,7 @@ class Report:
         }
 
 
-async def try_server(
+def try_server(
     info: Mapping[str, Any],
     *,
     outbox: Path | None = None,
@@ -86,18 +88,10 @@ async def try_server(
     """`info` is a `sftp_server_info`. With `outbox` (its folder), host keys accepted there count, and the report is
     remembered. Raises InvalidRequest, and the IrisErrors of connecting (docs/connections.md)."""
     server, secret = parse_server(info)
-    clock = clock or SystemClock()
-    connection = Connection(server, settings or DeliverySettings(), clock)
-    transport = transport or ChosenTransport(None if outbox is None else outbox / "known_hosts")
-    begun_s = clock.monotonic_s()
-    try:
-        await connection.open(transport, secret)
-        connected_s = clock.monotonic_s() - begun_s
-        report = await _tried(connection, server, connected_s, clock)
-    finally:
-        connection.close()
-    if outbox is not None:
-        _remember(outbox, report)
+    transport = transport or ChosenTransport(None if outbox is None else outbox / ACCEPTED_NAME)
+    report = run(_connected(server, secret, transport, settings or DeliverySettings(), clock or SystemClock()))
+    if outbox is not None and outbox.is_dir():  # else nobody has delivered anything yet, and none is made for this
+        KnownServers(outbox).remember(server.key, trial=report.facts())
     return report
 
 
@@ -106,9 +100,15 @@ def known(outbox: Path) -> dict[str, dict[str, Any]]:
     return KnownServers(outbox).all()
 
 
-def _remember(outbox: Path, report: Report) -> None:
-    if outbox.is_dir():  # else nobody has delivered anything yet, and none is made for this
-        KnownServers(outbox).remember(report.server, trial=report.facts())
+async def _connected(
+    server: Server, secret: Secret, transport: Transport, settings: DeliverySettings, clock: Clock
+) -> Report:
+    connection, begun_s = Connection(server, settings, clock), clock.monotonic_s()
+    try:
+        await connection.open(transport, secret)
+        return await _tried(connection, server, clock.monotonic_s() - begun_s, clock)
+    finally:
+        connection.close()
 
 
 async def _tried(connection: Connection, server: Server, connected_s: float, clock: Clock) -> Report:

@@ -4,7 +4,6 @@
 uploader thread asks a processor for: the same upload, hundreds in flight on one connection.
 """
 
-import asyncio
 import hashlib
 import os
 import secrets
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from iris_communication.clock import Clock, SystemClock
+from iris_communication.delivery.daemon_threads import run
 from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.errors import InvalidRequest, SourceUnreadable
 from iris_communication.item import Fingerprint, Item, Take
@@ -61,7 +61,7 @@ class SftpProcessor:
             accepted_s=now_s,
             token=secrets.token_hex(8),
         )
-        asyncio.run(self._deliver(item, server, secret))
+        run(self._deliver(item, server, secret))
         return True
 
     def carrier(self, resolve: Callable[[str], tuple[Server, Secret]], spooled: Callable[[Item], Path]) -> SftpCarrier:

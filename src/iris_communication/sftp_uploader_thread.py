@@ -9,7 +9,6 @@ file survives a crash of this process and a power cut, and waits out any outage.
 the keeper (what is owed), a carrier (how it travels) and the worker (who does it).
 """
 
-import asyncio
 import logging
 import os
 import random
@@ -21,7 +20,7 @@ from typing import Any
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.decisions.retry import back_off_s
 from iris_communication.delivery.carrier import Carrier, TransferData, TransferDataCarrier
-from iris_communication.delivery.daemon_threads import DaemonThreads
+from iris_communication.delivery.daemon_threads import run
 from iris_communication.delivery.worker import Drain, Worker
 from iris_communication.door.door import Door
 from iris_communication.errors import (
@@ -333,7 +332,7 @@ class SftpUploaderThread:
         while True:
             began_s = self._clock.monotonic_s()
             try:
-                asyncio.run(self._deliver())
+                run(self._deliver())
             except Exception as error:
                 went_well = self._clock.monotonic_s() - began_s > RESTART_CAP_S
                 failures = 1 if went_well else failures + 1
@@ -348,7 +347,6 @@ class SftpUploaderThread:
                 return
 
     async def _deliver(self) -> None:
-        asyncio.get_running_loop().set_default_executor(DaemonThreads())
         keeper = self._open_keeper()
         carrier = self._carrier(keeper)
         worker = Worker(keeper, carrier, self._settings, self._clock, configured=lambda: self._configured)

@@ -32,7 +32,7 @@ from iris_communication.errors import (
 )
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp import wire
-from iris_communication.transport import host_keys
+from iris_communication.transport import asyncssh_channel, host_keys, ssh_command
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport
 from iris_communication.transport.ssh_program import SshProgramTransport
 from tests.servers.openssh import OpenSshServer, descendants
@@ -779,6 +779,24 @@ def test_a_connection_that_is_cut_is_a_lost_link_and_writing_meanwhile_is_harmle
         channel.close()
 
     asyncio.run(test())
+
+
+def test_a_server_that_falls_silent_while_nothing_is_asked_is_noticed(transport, tmp_path, need_program, monkeypatch):
+    monkeypatch.setattr(asyncssh_channel, "KEEPALIVE_S", 0.2)
+    monkeypatch.setitem(ssh_command.DEFAULTS, "ServerAliveInterval", "1")
+    monkeypatch.setitem(ssh_command.DEFAULTS, "ServerAliveCountMax", "1")
+
+    async def test(server):
+        receiver = Receiver()
+        await transport.connect(address_of(server), key_of(server), SETTINGS, receiver)
+        server.freeze()
+        assert isinstance(await receiver.end(), LinkError)
+
+    with OpenSshServer(tmp_path / "sshd", sshd=need_program("sshd", hint=HINT)) as server:
+        try:
+            asyncio.run(test(server))
+        finally:
+            server.thaw()
 
 
 def test_a_session_that_the_server_ends_is_a_lost_link(transport):

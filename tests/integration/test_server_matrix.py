@@ -407,7 +407,7 @@ def test_a_server_that_takes_no_file_says_so_and_keeps_nothing(line, uploader, s
 @every
 def test_a_trial_says_in_words_what_will_work_and_leaves_nothing(line):
     before = set(line.base.iterdir())
-    report = asyncio.run(try_server(line.info))
+    report = try_server(line.info)
     said = " ".join(sentence.words for sentence in report.sentences)
     assert report.works == (not line.row.delivers), said
     assert report.software.startswith(line.row.software)

@@ -1,6 +1,5 @@
 """`iris server`: what is known of the servers that files go to, and a trial of one of them, now."""
 
-import asyncio
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -70,7 +69,7 @@ def try_out(name: Name, config: ConfigFile = None, outbox: OutboxFolder = None, 
     """
     settings, (info,) = read_settings("server test", config, outbox, [name], Account())
     try:
-        report = asyncio.run(try_server(info, outbox=settings.outbox_dir))
+        report = try_server(info, outbox=settings.outbox_dir)
     except IrisError as error:
         if json:
             say(json_text({"works": False, "error": type(error).__name__, "says": str(error), "hint": error.hint}))

@@ -5,10 +5,13 @@ back. asyncio waits for such threads when its loop ends, and the interpreter onc
 the network down would take as long as the name server likes.
 """
 
+import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 
 class DaemonThreads(ThreadPoolExecutor):
@@ -32,3 +35,16 @@ class DaemonThreads(ThreadPoolExecutor):
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Waits for nobody."""
+
+
+def loop_with_daemon_threads() -> asyncio.AbstractEventLoop:
+    """For asyncio.Runner, as its `loop_factory`."""
+    loop = asyncio.new_event_loop()
+    loop.set_default_executor(DaemonThreads())
+    return loop
+
+
+def run(main: Coroutine[Any, Any, Result]) -> Result:
+    """asyncio.run() whose end waits for no look-up."""
+    with asyncio.Runner(loop_factory=loop_with_daemon_threads) as runner:
+        return runner.run(main)

@@ -103,9 +103,9 @@ class ConnectionPool:
         """As many connections as there are and can be made, `count` at most. Raises what `connection` raises when there
         is none at all."""
         first = await self.connection(server_key)
-        while missing := self._may_be_opened(server_key, count):
-            for _ in range(missing):
-                self._open_further(server_key)
+        for _ in range(self._may_be_opened(server_key, count)):
+            self._open_further(server_key)
+        if self._further[server_key]:
             await asyncio.wait(self._further[server_key])
         others = [connection for connection in self._connections[server_key] if connection is not first]
         return [first, *others][:count]

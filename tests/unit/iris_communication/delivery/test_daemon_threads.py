@@ -1,9 +1,10 @@
+import asyncio
 import threading
 from concurrent.futures import CancelledError
 
 import pytest
 
-from iris_communication.delivery.daemon_threads import DaemonThreads
+from iris_communication.delivery.daemon_threads import DaemonThreads, run
 from tests.unit.iris_communication.outbox.fake_parts import LONG_S
 
 
@@ -46,3 +47,18 @@ def test_a_result_that_nobody_wants_any_more_harms_nobody():
         assert stuck.result(LONG_S)  # it had begun, and cannot be called back
     except CancelledError:
         assert stuck.cancelled()
+
+
+def test_a_run_ends_though_a_look_up_of_it_never_does():
+    never = threading.Event()
+
+    async def main():
+        look_up = asyncio.get_running_loop().run_in_executor(None, never.wait)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(look_up, 0.01)
+        return "ended"
+
+    try:
+        assert run(main()) == "ended"
+    finally:
+        never.set()
