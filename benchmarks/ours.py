@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import hashlib
 import json
+import os
 import resource
 import secrets
 import sys
@@ -26,11 +27,13 @@ from pathlib import Path
 from iris_communication.clock import SystemClock
 from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.item import Fingerprint, Item, Take
+from iris_communication.outbox.spool import open_source
 from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport
 from iris_communication.transport.contract import Transport
 
 LIMIT_S = 600.0
+PIECE_BYTES = 256 * 1024
 LOOK_S = 0.002  # between two looks at the uploader's statistics
 
 
@@ -133,9 +136,13 @@ async def _engine(files: list[Path], server: Server, secret: Secret, transport: 
 
 
 def _item(file: Path, server: Server) -> Item:
-    with file.open("rb", buffering=0) as content:
-        sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-    facts = file.stat()
+    descriptor, facts = open_source(os.fspath(file))
+    try:
+        digest = hashlib.sha256()
+        while piece := os.read(descriptor, PIECE_BYTES):
+            digest.update(piece)
+    finally:
+        os.close(descriptor)
     return Item(
         id=file.name,
         sequence=1,
@@ -145,7 +152,7 @@ def _item(file: Path, server: Server) -> Item:
         folder_type="model",
         project_settings={},
         take=Take.COPY,
-        fingerprint=Fingerprint(facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, sha256),
+        fingerprint=Fingerprint(facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, digest.hexdigest()),
         accepted_s=0.0,
         token=secrets.token_hex(8),
     )

@@ -47,6 +47,9 @@ START_MAX = 4  # items begun in one turn of the loop: a turn is to take about a 
 # After one that brought less than was asked for, so that files which come one by one are claimed and sent by the
 # handful: one turn of the loop, one packet and one commit for many costs the threads beside us far less.
 TRICKLE_PAUSE_S = 0.01
+# Where they come thick and fast all the same, larger handfuls save more than the wait costs: see decision 0039.
+DENSE_FILES = 4
+DENSE_PAUSE_S = 0.05
 COMPANY_LOOK_S = 0.25  # between two looks whether what waits for company has enough of it
 CLOSE_GRACE_S = 1.0  # for a carrier that does not end at once, after it was told to
 
@@ -279,7 +282,8 @@ class Worker:
         waiting = self._keeper.view.lanes.get(key, Waiting())
         if uploads:
             if not all_asked_for and self._drain is None:
-                lane.claim_after_s = now_s + TRICKLE_PAUSE_S
+                dense = len(uploads) >= DENSE_FILES
+                lane.claim_after_s = now_s + (DENSE_PAUSE_S if dense else TRICKLE_PAUSE_S)
         elif waiting.fresh > waiting.batched or waiting.retrying or self._drain is not None or not waiting.batched:
             # The keeper could not hand any out: its disk fails, or they went elsewhere. Else they wait for company.
             lane.claim_after_s = now_s + CLAIM_PAUSE_S

@@ -2,8 +2,8 @@
 
 Rules. One connection in one thread writes and checkpoints: SQLite before 3.51.3 can lose committed pages when two
 connections checkpoint the same WAL, and most installed Pythons carry such a version. `synchronous=FULL`, so that a
-commit that returned survives a power cut. Every transaction is BEGIN IMMEDIATE. After an error the connection is not
-trusted any more: the keeper closes this store and opens a new one.
+commit that returned survives a power cut. Every transaction of several statements is BEGIN IMMEDIATE. After an error
+the connection is not trusted any more: the keeper closes this store and opens a new one.
 
 What goes wrong. Some file systems (NFS, CIFS) do not keep WAL's promises; a damaged file is found by the quick check
 at opening and is left untouched for the operator.
@@ -126,6 +126,9 @@ class SqliteStore:
 
     def commit(self, changes: Sequence[Change]) -> None:
         with self._errors("write"):
+            if len(changes) == 1 and type(changes[0]) is Insert and changes[0].note is None:
+                self._apply(changes[0])  # one statement is a transaction by itself, and three cost its caller more
+                return
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 for change in changes:

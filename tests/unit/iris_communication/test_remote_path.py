@@ -55,6 +55,19 @@ def test_a_name_that_is_no_utf8_goes_back_to_its_bytes():
     assert os.fsencode(path("/records/\udcff.csv")).endswith(b"/\xff.csv")
 
 
+@pytest.mark.parametrize(
+    ("template", "found"),
+    [
+        ("{{{project}}}/{file_name}", "{line-1}/a.csv"),
+        ("{project!s}/{file_name}", "line-1/a.csv"),
+        ("{project:>8}/{file_name}", "  line-1/a.csv"),
+        ("fixed/{project}{project}/{file_name}.part", "fixed/line-1line-1/a.csv.part"),
+    ],
+)
+def test_a_template_is_filled_as_python_fills_one(template, found):
+    assert path(template=template, project_settings="line-1") == found
+
+
 def test_a_number_may_be_a_value():
     template = "{remote_directory}/{project}/{shift}/{file_name}"
     assert path(project_settings={"project": "a", "shift": 3}, template=template) == "/srv/in/a/3/a.csv"

@@ -9,6 +9,8 @@ from iris_communication.delivery import worker as worker_module
 from iris_communication.delivery.worker import (
     CLAIM_MAX,
     CLAIM_PAUSE_S,
+    DENSE_FILES,
+    DENSE_PAUSE_S,
     START_MAX,
     TRICKLE_PAUSE_S,
     Drain,
@@ -809,6 +811,26 @@ def test_files_that_come_one_by_one_are_claimed_by_the_handful():
         assert keeper.view.lanes == {}
 
     run(story, slots=20)
+
+
+def test_files_that_come_thick_and_fast_are_claimed_by_larger_handfuls():
+    async def story(line, keeper, carrier):
+        keeper.accept(DENSE_FILES)
+        await turns()
+        for _ in range(DENSE_FILES):
+            keeper.accept()
+        await line.pass_time(TRICKLE_PAUSE_S)
+        assert len(keeper.claims) == 1
+        await line.pass_time(DENSE_PAUSE_S - TRICKLE_PAUSE_S)
+        assert len(keeper.claims) == 2
+        assert keeper.view.lanes == {}
+        keeper.accept()
+        await line.pass_time(DENSE_PAUSE_S)
+        keeper.accept()
+        await line.pass_time(TRICKLE_PAUSE_S)
+        assert len(keeper.claims) == 4  # they come one by one again
+
+    run(story, slots=40)
 
 
 def test_a_picture_that_a_lane_can_make_nothing_of_does_not_wake_the_loop():
