@@ -13,6 +13,7 @@ from iris_communication.decisions import breaker as breaking
 from iris_communication.decisions import rules
 from iris_communication.decisions.breaker import BreakerState
 from iris_communication.decisions.retry import Decision, Retrying, after_failure
+from iris_communication.decisions.suspicion import after_arrival, after_trouble
 from iris_communication.delivery.batched import Batch, outcome
 from iris_communication.delivery.carrier import Carrier
 from iris_communication.delivery.lane import Lane
@@ -51,32 +52,25 @@ class Judge:
 
     def delivered(self, key: str, lane: Lane, item: Item, delivered: Delivered) -> None:
         self.answered(key, lane, delivered=True)
+        lane.suspicion = after_arrival(lane.suspicion, item.id)
         self._settle(Settle(item, Event.DELIVER, delivered=delivered))
         log.debug("delivered %s to %s as %r", item.id, key, delivered.final_path)
 
     def failed(self, key: str, lane: Lane, item: Item, error: IrisError, revision: int) -> None:
         """`revision` is that of the facts about the server that were tried."""
-        decision = after_failure(error, item.attempts, self._retrying(item), self._luck())
+        decision = self._decision(item, error)
         if error.scope is Scope.OUTBOX:
             decision = Decision(Event.RELEASE)
             self._pause(key, lane, error)
         elif decision.event is Event.RELEASE:
             self.trouble(key, lane, error, revision)
+            lane.suspicion, blame = after_trouble(lane.suspicion, item.id, error, alone=lane.alone == item.id)
+            if blame is not None:
+                error, decision = blame, self._decision(item, blame)
+                _tell(item, error, decision)
         else:
             self.answered(key, lane)
-            kept = decision.event is Event.DROP
-            then = f"next try in {decision.delay_s:.0f} s" if decision.event is Event.FAIL else "given up"
-            then = "its files go by themselves" if isinstance(item, Batch) else then
-            log.log(
-                logging.WARNING if kept else logging.ERROR,
-                "%s (%s): %s; %s. %s",
-                item.remote_path,
-                item.id,
-                error,
-                "dropped" if kept else then,
-                error.hint,
-                exc_info=None if kept else error,
-            )
+            _tell(item, error, decision)
         lane.falls_back = lane.falls_back or isinstance(item, Batch)
         trace = "\n".join(self._carrier.trace(key)) if decision.event is Event.GIVE_UP else ""
         self._settle(Settle(item, decision.event, None, error, error.effect, decision.delay_s, trace))
@@ -84,6 +78,9 @@ class Judge:
     def _settle(self, settle: Settle) -> None:
         self._lanes[settle.item.server_key].archives.discard(settle.item.id)
         self._keeper.settle(outcome(settle))
+
+    def _decision(self, item: Item, error: IrisError) -> Decision:
+        return after_failure(error, item.attempts, self._retrying(item), self._luck())
 
     def _retrying(self, item: Item) -> Retrying:
         rule = rules.facts(self._settings.rules.values(), item.folder_type, posixpath.basename(item.source_path))
@@ -150,3 +147,20 @@ class Judge:
         """What is claimed for a lane that may send nothing for now: nobody can give an order about what is claimed."""
         self.release([*lane.claimed])
         lane.claimed.clear()
+
+
+def _tell(item: Item, error: IrisError, decision: Decision) -> None:
+    """What the item itself is to blame for."""
+    kept = decision.event is Event.DROP
+    then = f"next try in {decision.delay_s:.0f} s" if decision.event is Event.FAIL else "given up"
+    then = "its files go by themselves" if isinstance(item, Batch) else then
+    log.log(
+        logging.WARNING if kept else logging.ERROR,
+        "%s (%s): %s; %s. %s",
+        item.remote_path,
+        item.id,
+        error,
+        "dropped" if kept else then,
+        error.hint,
+        exc_info=None if kept else error,
+    )

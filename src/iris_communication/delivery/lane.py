@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iris_communication.decisions.breaker import Breaker, BreakerState
+from iris_communication.decisions.suspicion import Suspicion, next_up
 from iris_communication.delivery.batched import files_in
 from iris_communication.delivery.health_record import HealthRecord
 from iris_communication.item import Item
@@ -19,7 +20,9 @@ class Lane:
     since_s: float  # wall time of the last change of `link`
     breaker: Breaker = field(default_factory=Breaker)
     claimed: deque[Item] = field(default_factory=deque)  # ours, not begun
-    under_way: set[asyncio.Task[None]] = field(default_factory=set)
+    under_way: dict[asyncio.Task[None], str] = field(default_factory=dict)  # with the item's id
+    alone: str = ""  # the id of the one under way, while nothing else has been since it began
+    suspicion: Suspicion = field(default_factory=Suspicion)
     claiming: bool = False  # a claim is with the keeper
     asked: int = 0  # items, by that claim
     asked_archives: int = 0
@@ -32,6 +35,21 @@ class Lane:
     revision: int = 0  # of what is known about the server
     backlog_until: int = 0  # the last sequence of what an outage, or the process before, has left
     health: HealthRecord = field(default_factory=HealthRecord)
+
+    def next_up(self) -> Item | None:
+        """The claimed item that may begin now, which is not claimed any more then."""
+        if not self.suspicion.suspects:
+            return self.claimed.popleft() if self.claimed else None
+        place = next_up(self.suspicion, [item.id for item in self.claimed], self.under_way.values())
+        if place is None:
+            return None
+        item = self.claimed[place]
+        del self.claimed[place]
+        return item
+
+    def begun(self, task: asyncio.Task[None], item: Item) -> None:
+        self.alone = "" if self.under_way else item.id
+        self.under_way[task] = item.id
 
     def see(self, link: str, now_s: float) -> bool:
         """Note the link's state; whether it is another one."""

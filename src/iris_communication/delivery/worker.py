@@ -212,9 +212,13 @@ class Worker:
         if allowed == 0 and lane.claimed:
             self._judge.put_back(lane)
         for _ in range(min(START_MAX, len(lane.claimed), allowed - len(lane.under_way))):
-            self._start(key, lane, lane.claimed.popleft(), now_s)
-        if lane.claimed and len(lane.under_way) < allowed:
-            asyncio.get_running_loop().call_soon(self._news.set)  # the others in the loop's next turn
+            item = lane.next_up()
+            if item is None:
+                break
+            self._start(key, lane, item, now_s)
+        else:
+            if lane.claimed and len(lane.under_way) < allowed:
+                asyncio.get_running_loop().call_soon(self._news.set)  # the others in the loop's next turn
         busy, again_s = self._ask_for_more(key, lane, waiting, allowed, now_s)
         if self._drain is None:
             again_s = min(again_s, self._checks.consider(key, lane, work=busy, slots=slots))
@@ -235,9 +239,10 @@ class Worker:
                 due_in_s = min(due_in_s or FAR_S, lane.together_after_s - now_s)
         if ready and now_s < lane.claim_after_s:
             return True, lane.claim_after_s - now_s
-        # One window ahead, so that a slow commit of the keeper does not leave the link idle.
-        wanted = min(CLAIM_MAX, 2 * allowed - len(lane.claimed) - len(lane.under_way))
-        if ready and not lane.claiming and wanted > 0 and len(lane.claimed) <= allowed // 2:
+        # One window ahead, so that a slow commit of the keeper does not leave the link idle. Suspects do not fill it.
+        ahead = allowed + len(lane.suspicion.suspects) if allowed else 0
+        wanted = min(CLAIM_MAX, allowed + ahead - len(lane.claimed) - len(lane.under_way))
+        if ready and not lane.claiming and wanted > 0 and len(lane.claimed) <= ahead - (allowed + 1) // 2:
             lane.claiming, lane.asked, lane.asked_archives, lane.falls_back = True, wanted, archives, False
             self._keeper.claim(
                 key,
@@ -292,8 +297,8 @@ class Worker:
         connects = not self._carrier.connected(key)
         self._judge.set_breaker(key, lane, breaking.on_start(lane.breaker, now_s, connects=connects))
         task = asyncio.get_running_loop().create_task(self._carry(key, lane, item))
-        lane.under_way.add(task)
-        task.add_done_callback(lane.under_way.discard)
+        lane.begun(task, item)
+        task.add_done_callback(lambda task: lane.under_way.pop(task, None))
 
     async def _carry(self, key: str, lane: Lane, item: Item) -> None:
         revision = lane.revision
@@ -315,7 +320,7 @@ class Worker:
         finally:
             task = asyncio.current_task()
             assert task is not None, "it runs as a task"
-            lane.under_way.discard(task)  # before the news: whoever hears them counts what is under way
+            lane.under_way.pop(task, None)  # before the news: whoever hears them counts what is under way
             self._news.set()
 
     async def _wind_down(self) -> None:

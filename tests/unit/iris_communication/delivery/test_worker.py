@@ -26,7 +26,7 @@ from iris_communication.errors import (
     RemoteNameRefused,
     RemoteRefused,
 )
-from iris_communication.item import Event
+from iris_communication.item import Delivered, Event
 from iris_communication.settings import DeliverySettings
 from iris_communication.testing.clock import FakeClock
 from tests.unit.iris_communication.delivery.fake_parts import ONE, TWO, FakeCarrier, FakeKeeper, turns
@@ -793,6 +793,52 @@ def test_a_link_without_connection_and_work_is_idle():
         carrier.on_change()
         await turns()
         assert line.lane["link"] == "idle"
+
+    run(story)
+
+
+# -- a file that ends every connection -----------------------------------------------------------------------------
+
+
+def is_the_end_of_the_link(carrier, bad, others_arrive):
+    """What a server does that dies of one file: whatever else is under way arrives before, or is lost as well."""
+    for item_id in list(carrier.carrying):
+        if item_id != bad.id and (others_arrive or bad.id not in carrier.carrying):
+            carrier.carrying[item_id].set_result(Delivered("/in/x.csv", 4, "ab" * 32, None, 1.0))
+        else:
+            carrier.carrying[item_id].set_exception(LinkLost("it died", effect=Effect.UNSEEN))
+
+
+@pytest.mark.parametrize("others_arrive", [True, False])
+def test_a_file_that_ends_every_connection_is_given_up_and_all_others_arrive(others_arrive):
+    async def story(line, keeper, carrier):
+        bad, *others = keeper.accept(10)
+        for _ in range(60):
+            is_the_end_of_the_link(carrier, bad, others_arrive)
+            await line.pass_time(60.0)
+        became = keeper.what_became()
+        assert [became[item.id][-1] for item in others] == [Event.DELIVER] * 9
+        keeper.accept(5)
+        for _ in range(60):
+            is_the_end_of_the_link(carrier, bad, others_arrive)
+            await line.pass_time(60.0)
+            keeper.accept()
+        assert keeper.what_became()[bad.id][-1] is Event.GIVE_UP
+
+    run(story)
+
+
+def test_a_link_that_breaks_under_whatever_is_sent_costs_no_file_an_attempt():
+    async def story(line, keeper, carrier):
+        items = keeper.accept(5)
+        for _ in range(100):
+            carrier.fail(LinkLost("it died", effect=Effect.UNSEEN))
+            await line.pass_time(60.0)
+        assert set(itertools.chain(*keeper.what_became().values())) == {Event.RELEASE}
+        for _ in range(20):
+            carrier.deliver()
+            await line.pass_time(60.0)
+        assert [keeper.what_became()[item.id][-1] for item in items] == [Event.DELIVER] * 5
 
     run(story)
 
