@@ -20,7 +20,7 @@ from iris_communication.sftp.credit import SMALL_WRITE_SIZE, paced_write_size
 from iris_communication.sftp.session import Chunk, Session, Source, Talk
 from iris_communication.sftp.token_bucket import TokenBucket
 from iris_communication.sftp.trace import lines
-from iris_communication.sftp.window import Window, after_epoch, after_trouble, is_epoch_over
+from iris_communication.sftp.window import Window, after_epoch, after_quiet, after_trouble, is_epoch_over
 from iris_communication.transport.contract import Channel, Transport
 
 OUTPUT_PIECE = 32 * 1024  # bytes given to the channel at once: they fill an SSH packet
@@ -177,7 +177,9 @@ class Connection:
         self._schedule_pump()
 
     def _adapt(self, now_s: float) -> None:
-        """The window, once an epoch."""
+        """The window, once an epoch, and after trouble once a while."""
+        if (window := after_quiet(self.window, now_s)) is not self.window:
+            self.bear(window)
         session = self._session
         acknowledged_bytes, seconds = session.acknowledged_bytes - self._epoch[0], now_s - self._epoch[1]
         if is_epoch_over(self.window, acknowledged_bytes, seconds):

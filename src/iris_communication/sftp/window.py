@@ -7,12 +7,14 @@ the window was full all the time it is doubled, and stays so only if that made t
 Rules.
 - Growing is an experiment of one epoch. If it brought less than a tenth, the smaller size comes back and stays for a
   while.
-- Trouble (a connection lost with requests unanswered, a file cut short) halves everything, down to what the
-  slowest server bears, and forbids growing for a while. What was learned outlives the connection.
+- Trouble (a connection lost with requests unanswered) halves everything, down to what the slowest server bears, and
+  forbids growing for a while. What was learned outlives the connection.
+- What trouble took comes back by itself, twice as much after each quiet while: with small files the bytes in flight are
+  never the limit, so nothing would ever ask for it.
 - A server that refuses a WRITE gets small ones from then on: it may have promised more than it takes.
 - A file that was cut short although every WRITE was acknowledged was spoiled by WRITEs that got in each other's way:
-  from then on each waits for the one before. That is kept for as long as the process lives; while many files are under
-  way it costs little.
+  from then on each waits for the one before. That is kept, over restarts too; while many files are under way it costs
+  little.
 """
 
 from dataclasses import dataclass, replace
@@ -25,13 +27,15 @@ REQUESTS_LEAST = 16
 FILES_LEAST = 4
 WORTH_IT = 1.1  # times as fast, or a larger window is not kept
 SETTLED_S = 60.0  # without another experiment
+QUIET_S = 10.0  # after trouble, before as much as was left is given back
 EPOCH_LEAST_S = 0.5
 EPOCH_WINDOWS = 4  # of bytes acknowledged
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """`bytes_per_s`: with the size before, while a larger one is tried; it does not grow before `settled_until_s`."""
+    """`bytes_per_s`: with the size before, while a larger one is tried; it does not grow before `settled_until_s`, and
+    what trouble has taken comes back from `returns_at_s` on (None: nothing was taken)."""
 
     bytes_max: int = BYTES_IN_FLIGHT
     requests_max: int = REQUESTS_IN_FLIGHT
@@ -40,6 +44,25 @@ class Window:
     small_writes: bool = False
     bytes_per_s: float | None = None
     settled_until_s: float = 0.0
+    returns_at_s: float | None = None
+
+
+def after_quiet(window: Window, now_s: float) -> Window:
+    """Up to the size it begins with. To be asked now and then."""
+    if window.returns_at_s is None or now_s < window.returns_at_s:
+        return window
+    files_max = None if window.files_max is None else 2 * window.files_max
+    if files_max is not None and files_max >= REQUESTS_IN_FLIGHT:  # as many files as requests is no limit
+        files_max = None
+    returned = replace(
+        window,
+        bytes_max=max(window.bytes_max, min(BYTES_IN_FLIGHT, 2 * window.bytes_max)),
+        requests_max=min(REQUESTS_IN_FLIGHT, 2 * window.requests_max),
+        files_max=files_max,
+        returns_at_s=now_s + QUIET_S,
+    )
+    is_whole = returned.bytes_max >= BYTES_IN_FLIGHT and returned.requests_max == REQUESTS_IN_FLIGHT
+    return replace(returned, returns_at_s=None) if is_whole and files_max is None else returned
 
 
 def is_epoch_over(window: Window, acknowledged_bytes: int, seconds: float) -> bool:
@@ -58,8 +81,6 @@ def after_epoch(window: Window, bytes_per_s: float, *, was_full: bool, now_s: fl
     return replace(
         window,
         bytes_max=min(BYTES_MOST, 2 * window.bytes_max),
-        requests_max=min(REQUESTS_IN_FLIGHT, 2 * window.requests_max),
-        files_max=None if window.files_max is None else 2 * window.files_max,
         bytes_per_s=bytes_per_s,
     )
 
@@ -73,6 +94,7 @@ def after_trouble(window: Window, files_in_flight: int, now_s: float) -> Window:
         files_max=max(FILES_LEAST, files_in_flight // 2),
         bytes_per_s=None,
         settled_until_s=now_s + SETTLED_S,
+        returns_at_s=now_s + QUIET_S,
     )
 
 

@@ -23,6 +23,7 @@ from iris_communication.sftp.look import remove
 from iris_communication.sftp.put import put
 from iris_communication.sftp.token_bucket import SAVED_S, TokenBucket
 from iris_communication.sftp.upload import Upload
+from iris_communication.sftp.window import QUIET_S, Window, after_trouble
 from iris_communication.testing import faulty_servers as faulty
 from iris_communication.testing import virtual_time
 from iris_communication.testing.clock import FakeClock
@@ -748,3 +749,17 @@ def test_a_request_that_is_never_answered_while_others_are_ends_the_connection_i
         assert line.clock.monotonic_s() - began_s <= 3 * SETTINGS.progress_timeout_s
 
     run(story, NeverAnswersOneRequest(kind))
+
+
+def test_files_that_trouble_took_come_back_with_small_files_alone():
+    async def test(line):
+        line.connection.window = after_trouble(Window(), 8, line.clock.monotonic_s())
+        await line.open()
+        assert line.connection.slots == 4
+        for _ in range(2):
+            await asyncio.sleep(QUIET_S)
+            task, _ = line.begin(b"/in/%d.csv" % line.clock.monotonic_s())
+            await task
+        assert line.connection.slots == 16
+
+    run(test)

@@ -1,5 +1,7 @@
 """How much is in flight: grows while it helps, halves on trouble, and never leaves its bounds."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -9,10 +11,12 @@ from iris_communication.sftp.window import (
     BYTES_MOST,
     FILES_LEAST,
     REQUESTS_LEAST,
+    QUIET_S,
     SETTLED_S,
     Window,
     after_cut_short,
     after_epoch,
+    after_quiet,
     after_trouble,
     is_epoch_over,
 )
@@ -40,11 +44,26 @@ def test_a_window_that_nobody_waits_for_stays():
     assert after_epoch(Window(), 1e6, was_full=False, now_s=0.0) == Window()
 
 
-def test_trouble_halves_everything_and_a_quiet_time_gives_it_back():
+def test_trouble_halves_everything_and_a_quiet_while_gives_it_back():
     window = after_trouble(Window(), 64, now_s=0.0)
     assert (window.bytes_max, window.requests_max, window.files_max) == (2 * MIB, 512, 32)
-    window = after_epoch(window, 1e6, was_full=True, now_s=SETTLED_S)
+    assert after_quiet(window, QUIET_S - 0.1) == window
+    window = after_quiet(window, QUIET_S)
     assert (window.bytes_max, window.requests_max, window.files_max) == (4 * MIB, 1024, 64)
+
+
+def test_trouble_after_trouble_is_no_throttle_for_ever_though_nothing_ever_fills_the_window():
+    window = Window()
+    for cut in range(6):
+        window = after_trouble(window, window.files_max or 64, now_s=float(cut))
+    assert window.files_max == FILES_LEAST
+    for number in range(1, 10):
+        window = after_quiet(window, 6.0 + number * QUIET_S)
+    assert window == replace(Window(), settled_until_s=window.settled_until_s)
+
+
+def test_what_was_never_taken_does_not_come_back():
+    assert after_quiet(Window(), 1e9) == Window()
 
 
 def test_after_a_file_that_was_cut_short_each_write_waits_for_the_one_before_also_in_later_trouble():
@@ -72,6 +91,7 @@ def test_whatever_happens_it_is_never_closed_and_never_boundless(events):
             window = after_trouble(window, files, now_s=30.0 * second)
         else:
             window = after_cut_short(window)
+        window = after_quiet(window, 30.0 * second)
         assert BYTES_LEAST <= window.bytes_max <= BYTES_MOST
         assert REQUESTS_LEAST <= window.requests_max <= REQUESTS_IN_FLIGHT
         assert window.files_max is None or window.files_max >= FILES_LEAST
@@ -84,5 +104,6 @@ def test_after_the_last_trouble_a_link_that_profits_has_the_whole_window_again(e
         window = after_trouble(window, files, now_s=float(second))
     now_s = float(len(events)) + SETTLED_S
     for epoch in range(10):
+        window = after_quiet(window, now_s + epoch * QUIET_S)
         window = after_epoch(window, 1e6 * 2**epoch, was_full=True, now_s=now_s + epoch)
     assert (window.bytes_max, window.requests_max) == (BYTES_MOST, REQUESTS_IN_FLIGHT)
