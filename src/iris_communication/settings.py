@@ -5,6 +5,7 @@ memory and in one 0600 file of the outbox, and its repr shows nothing. A `Rule` 
 """
 
 import difflib
+import importlib.util
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
@@ -23,8 +24,10 @@ Marker = Literal["", ".done", ".sha256"]
 AfterDelivery = Literal["keep", "delete", "move"]
 BatchFormat = Literal["zip", "tar.gz"]
 TransportName = Literal["asyncssh", "ssh"]
+EventLoop = Literal["asyncio", "uvloop"]
 WhenFull = Literal["reject", "drop_oldest", "drop_lowest"]
 
+_NO_AMOUNTS = ("event_loop", "lower_share", "new_share", "rules")  # of DeliverySettings
 PRIORITIES = range(-9, 10)
 STREAMS_MAX = 8
 
@@ -193,6 +196,10 @@ class DeliverySettings:
         256, "files under way at once on one connection; the server's own limits lower it"
     )
 
+    event_loop: EventLoop = _documented(
+        "asyncio",
+        "uvloop (pip install iris-camera[uvloop]) delivers small files with less processor time, in longer turns",
+    )
     lower_share: float = _documented(
         0.1, "of the link, for files of lower priority while some of a higher one wait; 0 to 0.5"
     )
@@ -211,11 +218,14 @@ class DeliverySettings:
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not 0 <= value <= 0.5:
                 raise InvalidRequest(f"{name} is {value!r}: expected a number from 0 to 0.5")
+        if self.event_loop not in get_args(EventLoop):
+            raise InvalidRequest(f"event_loop is {self.event_loop!r}: expected 'asyncio' or 'uvloop'")
+        if self.event_loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
+            hint = "pip install iris-camera[uvloop], or leave event_loop at asyncio"
+            raise InvalidRequest("event_loop is 'uvloop', which is not installed", hint=hint)
         for name in self.__slots__:
-            if name not in ("lower_share", "new_share", "rules") and (name, value := getattr(self, name)) != (
-                "ttl_s",
-                None,
-            ):
+            value = getattr(self, name)
+            if name not in _NO_AMOUNTS and (name, value) != ("ttl_s", None):
                 _check_positive(name, value)
 
 

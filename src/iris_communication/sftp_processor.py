@@ -61,7 +61,7 @@ class SftpProcessor:
             accepted_s=now_s,
             token=secrets.token_hex(8),
         )
-        run(self._deliver(item, server, secret))
+        run(self._deliver(item, server, secret), self._settings.event_loop)
         return True
 
     def carrier(self, resolve: Callable[[str], tuple[Server, Secret]], spooled: Callable[[Item], Path]) -> SftpCarrier:

@@ -332,7 +332,7 @@ class SftpUploaderThread:
         while True:
             began_s = self._clock.monotonic_s()
             try:
-                run(self._deliver())
+                run(self._deliver(), self._settings.event_loop)
             except Exception as error:
                 went_well = self._clock.monotonic_s() - began_s > RESTART_CAP_S
                 failures = 1 if went_well else failures + 1

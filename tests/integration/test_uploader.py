@@ -2,12 +2,14 @@
 
 import os
 import sqlite3
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 import pytest
 
 from iris_communication.outbox.ledger import Line, first_broken
 from tests.integration.uploading import (
+    IN_A_HURRY,
     LONG_S,
     Watch,
     balanced,
@@ -188,3 +190,13 @@ def test_two_servers_are_delivered_to_at_the_same_time(tmp_path, asyncssh_server
     with AsyncSshServer(tmp_path / "second") as second, running(tmp_path / "outbox") as uploader:
         wait_for(submit(uploader, server.info(f"/{tmp_path.name}"), source) for server in (asyncssh_server, second))
         assert {lane["link"] for lane in uploader.get_details()["servers"].values()} == {"up"}
+
+
+def test_on_the_other_event_loop_files_arrive_just_so(openssh, sources, tmp_path):
+    folder, files = tmp_path / "received" / "line-1" / "model", small_files(100)
+    files["large.bin"] = os.urandom(3_000_000)
+    settings = replace(IN_A_HURRY, event_loop="uvloop")
+    with running(tmp_path / "on-uvloop", settings) as uploader:
+        wait_for(submit_all(uploader, openssh.info(tmp_path / "received"), files, sources).values())
+        assert uploader.stop(LONG_S)
+    assert contents_of(folder) == files

@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from iris_communication.settings import EventLoop
+
 Result = TypeVar("Result")
 
 
@@ -37,14 +39,21 @@ class DaemonThreads(ThreadPoolExecutor):
         """Waits for nobody."""
 
 
-def loop_with_daemon_threads() -> asyncio.AbstractEventLoop:
+def loop_with_daemon_threads(event_loop: EventLoop = "asyncio") -> asyncio.AbstractEventLoop:
     """For asyncio.Runner, as its `loop_factory`."""
-    loop = asyncio.new_event_loop()
+    loop = asyncio.new_event_loop() if event_loop == "asyncio" else _uvloop()
     loop.set_default_executor(DaemonThreads())
     return loop
 
 
-def run(main: Coroutine[Any, Any, Result]) -> Result:
+def _uvloop() -> asyncio.AbstractEventLoop:
+    import uvloop  # noqa: PLC0415 - an extra
+
+    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
+    return loop
+
+
+def run(main: Coroutine[Any, Any, Result], event_loop: EventLoop = "asyncio") -> Result:
     """asyncio.run() whose end waits for no look-up."""
-    with asyncio.Runner(loop_factory=loop_with_daemon_threads) as runner:
+    with asyncio.Runner(loop_factory=lambda: loop_with_daemon_threads(event_loop)) as runner:
         return runner.run(main)

@@ -1,3 +1,4 @@
+import importlib.util
 import math
 from pathlib import Path
 
@@ -242,3 +243,12 @@ def test_an_accounts_settings_are_part_of_its_address():
 
 def test_the_defaults_are_settings_like_any_others():
     assert DeliverySettings().attempts_max == 8
+
+
+def test_an_event_loop_that_is_not_installed_is_refused_with_what_to_install(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InvalidRequest, match="not installed") as refused:
+        DeliverySettings(event_loop="uvloop")
+    assert "iris-camera[uvloop]" in refused.value.hint
+    with pytest.raises(InvalidRequest, match="'asyncio' or 'uvloop'"):
+        DeliverySettings(event_loop="trio")
