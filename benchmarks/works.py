@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from benchmarks.peers import OURS, PEERS, QUICK_PEERS, STREAMS_CLIENT, UVLOOP_CLIENT
+from benchmarks.peers import AES_CLIENT, OURS, PEERS, QUICK_PEERS, STREAMS_CLIENT, UVLOOP_CLIENT
 
 MB = 1_000_000
 MIB = 1 << 20
@@ -34,7 +34,7 @@ WHOLE = (
     Work("many-0", 20_000, 0, ("openssh-sftp", "rclone-16", "lftp-16", "asyncssh", *OURS)),
     Work("small-20", 500, 20, _ALL),
     Work("small-100", 500, 100, _ALL),
-    Work("large-0", 1, 0, _ALL, large_bytes=512 * MIB),
+    Work("large-0", 1, 0, (*_ALL, AES_CLIENT), large_bytes=512 * MIB),
     Work("large-100", 1, 100, (*_ALL, STREAMS_CLIENT), large_bytes=256 * MIB),
 )
 QUICK = (Work("small-0", 2_000, 0, _QUICK), Work("small-20", 300, 20, _QUICK))
