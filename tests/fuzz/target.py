@@ -2,7 +2,8 @@
 
 An input is a script. Its first byte chooses the conversations, its second how many bytes arrive at once; then each pair
 of bytes says what becomes of the next answer. Beyond the script answers are left alone, so every conversation gets deep
-into its dialogue before it meets nonsense. An input that begins with RAW is what the server says, byte for byte.
+into its dialogue before it meets nonsense. An input that begins with RAW is what the server says, byte for byte: all of
+it, or after a greeting of its own, when requests of each kind wait for their answers.
 
 What has to hold: the decoder raises ProtocolViolation and nothing else; every conversation ends with an IrisError if
 with any, at the latest when its owner gives the session up, and by itself where nothing was spoiled; no part of a file
@@ -16,13 +17,16 @@ from iris_communication.errors import IrisError, LinkLost, ProtocolViolation
 from iris_communication.sftp.capabilities import Capabilities, learn
 from iris_communication.sftp.probe import Probe, ProbeContent, probe
 from iris_communication.sftp.put import put
-from iris_communication.sftp.session import Chunk, Session
+from iris_communication.sftp.session import Chunk, Conversation, Session
 from iris_communication.sftp.upload import Upload
 from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.memory_server import MemoryServer
+from iris_communication.testing.server_wire import encode_version
 
 RAW = 255
+RAW_PIECE_BYTES = 64
 TURNS_MAX = 60
+REPLACES, OVERWRITES = 64, 128  # of a choice: what the server can do
 CONTENT = bytes(range(256)) * 300
 CHOICES = tuple(itertools.product(("rename", "overwrite"), ("", ".sha256"), (False, True)))
 
@@ -37,23 +41,31 @@ def check(data: bytes) -> None:
 
 def _raw(said: bytes) -> None:
     session = Session()
-    conversation = session.begin(learn("", {}, 64))
-    session.output(1 << 20)
+    conversations = [session.begin(learn("OpenSSH_9.2p1", {b"limits@openssh.com": b"1"}, 64)), *_uploads(session, 0)]
+    conversations.append(session.begin(probe(Probe(b"/in", b"abc"), Capabilities()), ProbeContent()))
     try:
-        session.receive(said)
+        if said[:1] != b"\0":  # which begins the length of a packet
+            session.receive(encode_version(3, {b"limits@openssh.com": b"1"}))
+            said = said[1:]
         session.output(1 << 20)
+        for start in range(0, len(said), RAW_PIECE_BYTES):
+            session.receive(said[start : start + RAW_PIECE_BYTES])
+            session.output(1 << 20)
     except ProtocolViolation:
         pass
     _end(session)
-    assert isinstance(conversation.error, IrisError | None)
+    for conversation in conversations:
+        assert conversation.error is None or isinstance(conversation.error, IrisError), conversation.error
 
 
-def _spoiled(choice: int, piece_bytes: int, script: bytes) -> None:
-    conflict, marker, taken = CHOICES[choice % len(CHOICES)]
-    server = MemoryServer(replaces=bool(choice & 64), rename_overwrites=bool(choice & 128))
-    if taken:
-        server.files[b"/in/0.csv"] = bytearray(b"old")
-    session, far, spoilt = Session(), server.session(), _Spoiler(script)
+def _uploads(session: Session, choice: int) -> list[Conversation]:
+    conflict, marker, _ = CHOICES[choice % len(CHOICES)]
+    capabilities = Capabilities(
+        rename_refuses_existing=not choice & (OVERWRITES | 8),
+        replaces_in_one_step=bool(choice & REPLACES),
+        tells_free_space=bool(choice & 16),
+    )
+    session.keeps_order = bool(choice & 32)
     conversations = []
     for number in range(3):
         source = BytesSource(CONTENT)
@@ -66,7 +78,17 @@ def _spoiled(choice: int, piece_bytes: int, script: bytes) -> None:
             conflict=conflict,
             marker=marker,
         )
-        conversations.append(session.begin(put(upload, Capabilities(rename_refuses_existing=True)), source))
+        conversations.append(session.begin(put(upload, capabilities), source))
+    return conversations
+
+
+def _spoiled(choice: int, piece_bytes: int, script: bytes) -> None:
+    taken = CHOICES[choice % len(CHOICES)][2]
+    server = MemoryServer(replaces=bool(choice & REPLACES), rename_overwrites=bool(choice & OVERWRITES))
+    if taken:
+        server.files[b"/in/0.csv"] = bytearray(b"old")
+    session, far, spoilt = Session(), server.session(), _Spoiler(script)
+    conversations = _uploads(session, choice)
     conversations.append(session.begin(probe(Probe(b"/in", b"abc"), Capabilities()), ProbeContent()))
     try:
         for _ in range(TURNS_MAX):
