@@ -3,7 +3,9 @@
     report = try_server({"host": ..., "username": ..., ...})
     print(report.works, *report.sentences, sep="\n")
 
-Needs no outbox and no running uploader. Everything is done under hidden names in `remote_directory`, and removed.
+Needs no outbox and no running uploader. Everything is done under hidden names in `remote_directory`, and removed
+whatever happens, Ctrl+C included. What a server did not let us remove is told in the report; what a lost link or a
+silent server kept us from removing, in the error.
 """
 
 import asyncio
@@ -11,6 +13,7 @@ import os
 import secrets
 import statistics
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -23,23 +26,26 @@ from iris_communication.outbox.known_servers import KnownServers
 from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
 from iris_communication.sftp import wire
 from iris_communication.sftp.session import Talk
-from iris_communication.sftp.status import StatusError
-from iris_communication.sftp.trial import OPEN_FILES, Findings, TrialContent, one_of_many, trial
+from iris_communication.sftp.token_bucket import TokenBucket
+from iris_communication.sftp.trial import OPEN_FILES, Findings, TrialContent, clear_away, one_of_many, trial
+from iris_communication.sftp.trial_rate import PIECE_BYTES_MAX, rate
 from iris_communication.sftp.trial_words import Sentence, Weight, sentences
-from iris_communication.sftp.wire import CREATE, EXCLUSIVE, WRITE
 from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.contract import Transport
 from iris_communication.transport.host_keys import ACCEPTED_NAME
 
 QUESTIONS = 9  # of which the median is the round trip
-RATE_BYTES = 1024 * 1024  # written again and again
-RATE_S = 2.0  # about as long
-RATE_TIMES = 64
+LIMITED_S = 2.0  # of the bandwidth that a server is to get, at most, in one piece of what measures the rate
+CLEARING_S = 3.0  # after Ctrl+C, for what is under way and for removing what is there
+
+
+class TrialStopped(KeyboardInterrupt):
+    """Ctrl+C. It says what the trial may have left on the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`rate_bytes_per_s` is that of writing one file; None: it was not permitted."""
+    """`rate_bytes_per_s` is that of writing one file, within its bandwidth; None: it was not permitted."""
 
     server: str
     software: str
@@ -85,13 +91,24 @@ def try_server(
     settings: DeliverySettings | None = None,
     clock: Clock | None = None,
 ) -> Report:
-    """`info` is a `sftp_server_info`. With `outbox` (its folder), host keys accepted there count, and the report is
-    remembered. Raises InvalidRequest, and the IrisErrors of connecting (docs/connections.md)."""
+    """`info` is a `sftp_server_info`. With `outbox` (its folder, made where there is none), host keys accepted there
+    count, and the report is remembered. Raises InvalidRequest, the IrisErrors of connecting (docs/connections.md), and
+    TrialStopped."""
     server, secret = parse_server(info)
     transport = transport or ChosenTransport(None if outbox is None else outbox / ACCEPTED_NAME)
-    report = run(_connected(server, secret, transport, settings or DeliverySettings(), clock or SystemClock()))
-    if outbox is not None and outbox.is_dir():  # else nobody has delivered anything yet, and none is made for this
-        KnownServers(outbox).remember(server.key, trial=report.facts())
+    found = Findings(os.fsencode(server.remote_directory))
+    connecting = _connected(server, secret, transport, settings or DeliverySettings(), clock or SystemClock(), found)
+    try:
+        report = run(connecting)
+    except KeyboardInterrupt:
+        words = _left(found) or "Nothing of it is there"
+        raise TrialStopped(f"the trial of {server.key} was stopped. {words}") from None
+    except IrisError as error:
+        if not found.left:
+            raise
+        raise type(error)(f"{error}. {_left(found)}", hint=error.hint) from error
+    if outbox is not None:
+        _remember(outbox, report)
     return report
 
 
@@ -100,77 +117,92 @@ def known(outbox: Path) -> dict[str, dict[str, Any]]:
     return KnownServers(outbox).all()
 
 
+def _left(found: Findings) -> str:
+    left = ", ".join(path.decode("utf-8", "backslashreplace") for path in found.left)
+    return f"The trial may have left there: {left}" if left else ""
+
+
+def _remember(outbox: Path, report: Report) -> None:
+    with suppress(OSError):  # told with what cannot be written there
+        outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
+    KnownServers(outbox).remember(report.server, trial=report.facts())
+
+
 async def _connected(
-    server: Server, secret: Secret, transport: Transport, settings: DeliverySettings, clock: Clock
+    server: Server, secret: Secret, transport: Transport, settings: DeliverySettings, clock: Clock, found: Findings
 ) -> Report:
     connection, begun_s = Connection(server, settings, clock), clock.monotonic_s()
     try:
         await connection.open(transport, secret)
-        return await _tried(connection, server, clock.monotonic_s() - begun_s, clock)
+        if server.bandwidth_bytes_per_s:
+            connection.limit(TokenBucket(server.bandwidth_bytes_per_s, clock.monotonic_s()))
+        trying = asyncio.create_task(_tried(connection, found, clock.monotonic_s() - begun_s, clock))
+        try:
+            await asyncio.wait([trying])
+        except asyncio.CancelledError:  # Ctrl+C; what was asked is answered first, or nobody knows what is there
+            found.broken_off = True
+            await asyncio.wait([trying], timeout=CLEARING_S)
+            connection.close()
+            await asyncio.gather(trying, return_exceptions=True)
+            raise
+        return trying.result()
     finally:
         connection.close()
 
 
-async def _tried(connection: Connection, server: Server, connected_s: float, clock: Clock) -> Report:
-    folder, token = os.fsencode(server.remote_directory), secrets.token_hex(8).encode()
+async def _tried(connection: Connection, found: Findings, connected_s: float, clock: Clock) -> Report:
+    token = secrets.token_hex(8).encode()
+    round_trip_s = await _round_trip_s(connection, found.folder, clock)
+    try:
+        await connection.run(trial(found, token, connection.capabilities), TrialContent())
+        measured = await _measured(connection, found, os.path.join(found.folder, b".iris-" + token), clock)
+    except asyncio.CancelledError:  # a second Ctrl+C: nothing is waited for any more
+        connection.close()
+        raise
+    finally:
+        if connection.lost is None:
+            await connection.run(clear_away(found))
+    return Report(
+        connection.server.key,
+        connection.software,
+        connection.host_key,
+        connected_s,
+        round_trip_s,
+        measured,
+        asdict(connection.capabilities),
+        found,
+        tuple(sentences(found, connection.server)),
+        clock.wall_s(),
+    )
+
+
+async def _round_trip_s(connection: Connection, folder: bytes, clock: Clock) -> float:
     round_trips = []
     for _ in range(QUESTIONS):
         asked_s = clock.monotonic_s()
         await connection.run(_question(folder))
         round_trips.append(clock.monotonic_s() - asked_s)
-    found: Findings = await connection.run(trial(folder, token, connection.capabilities), TrialContent())
-    rate = None
-    if not {"create", "write", "remove"} & found.refused.keys() and not found.made_folder:
-        path = os.path.join(folder, b".iris-" + token)
-        await asyncio.gather(*(connection.run(one_of_many(b"%s-%d" % (path, number))) for number in range(OPEN_FILES)))
-        found.open_files = connection.files_open_most
-        rate = await _rate(connection, path + b"-r", clock)
-    return Report(
-        server.key,
-        connection.software,
-        connection.host_key,
-        connected_s,
-        statistics.median(round_trips),
-        rate,
-        asdict(connection.capabilities),
-        found,
-        tuple(sentences(found, server)),
-        clock.wall_s(),
-    )
+    return statistics.median(round_trips)
 
 
 def _question(folder: bytes) -> Talk:
     yield (wire.Stat(folder),)
 
 
-async def _rate(connection: Connection, path: bytes, clock: Clock) -> float | None:
-    """Bytes in a second of one file; what was written first is not counted, because links begin slowly."""
-    counted_bytes, counted_s, begun_s = 0, 0.0, clock.monotonic_s()
-    try:
-        for number in range(RATE_TIMES):
-            asked_s = clock.monotonic_s()
-            if not await connection.run(_written(path, number * RATE_BYTES, new=number == 0), TrialContent()):
-                return None
-            if number:
-                counted_bytes, counted_s = counted_bytes + RATE_BYTES, counted_s + clock.monotonic_s() - asked_s
-            if clock.monotonic_s() - begun_s > RATE_S and number:
-                break
-    finally:
-        if connection.lost is None:
-            await connection.run(_removed(path))
-    return counted_bytes / counted_s if counted_s else None
+async def _measured(connection: Connection, found: Findings, path: bytes, clock: Clock) -> float | None:
+    """How many files it holds open, and how fast one is written; where they could not be removed again, nothing."""
+    if {"create", "write", "remove"} & found.refused.keys() or found.made_folder or found.broken_off:
+        return None
+    many = (one_of_many(found, b"%s-%d" % (path, number)) for number in range(OPEN_FILES))
+    await asyncio.gather(*map(connection.run, many))
+    found.open_files = connection.files_open_most
+    await connection.run(clear_away(found))
+    limit = connection.server.bandwidth_bytes_per_s
+    most_bytes = min(PIECE_BYTES_MAX, max(1, int(limit * LIMITED_S))) if limit else PIECE_BYTES_MAX
+    measured: float | None = await connection.run(
+        rate(found, path + b"-r", most_bytes, clock.monotonic_s), TrialContent()
+    )
+    return min(measured, limit) if measured and limit else measured  # what was saved up before went faster
 
 
-def _written(path: bytes, offset: int, *, new: bool) -> Talk:
-    (opened,) = yield (wire.Open(path, WRITE | CREATE | EXCLUSIVE if new else WRITE),)
-    if isinstance(opened, StatusError):
-        return False
-    answers = yield wire.Write(opened.handle, offset, RATE_BYTES), wire.Close(opened.handle)
-    return not any(isinstance(answer, StatusError) for answer in answers)
-
-
-def _removed(path: bytes) -> Talk:
-    yield (wire.Remove(path),)
-
-
-__all__ = ["IrisError", "Report", "Sentence", "Weight", "known", "try_server"]
+__all__ = ["IrisError", "Report", "Sentence", "TrialStopped", "Weight", "known", "try_server"]

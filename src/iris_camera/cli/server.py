@@ -1,19 +1,32 @@
 """`iris server`: what is known of the servers that files go to, and a trial of one of them, now."""
 
+import os
+import signal
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from iris_camera.cli.destination import Account, read_settings
-from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxFolder, json_text, looking, say
+from iris_camera import logs
+from iris_camera.cli.destination import refuse
+from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, json_text, looking, say
 from iris_camera.cli.queue_table import printable, size
-from iris_camera.cli.settings_flags import ConfigFile
-from iris_communication.server_trial import IrisError, Weight, known, try_server
+from iris_camera.cli.settings_flags import ConfigFile, Outbox, tell_errors
+from iris_camera.config import Config, ConfigError, Flags, find_file, read
+from iris_camera.config.sections import DEFAULT_SERVER
+from iris_communication.audit import Audit, NoOutbox
+from iris_communication.errors import InvalidRequest
+from iris_communication.server_trial import IrisError, TrialStopped, Weight, known, try_server
+
+EXIT_STOPPED = 128 + signal.SIGINT  # as a shell tells it
 
 application = typer.Typer(help="What the servers that files go to can do.", no_args_is_help=True)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, or user@host:port.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Its name in the settings, user@host:port, or a JSON file of one server.")
+]
 MARKS = {Weight.WELL: "ok  ", Weight.NOTE: "note", Weight.TROUBLE: "BAD "}
 
 
@@ -23,32 +36,30 @@ def server() -> None:
 
 
 @application.command("list")
-def list_(outbox: OutboxFolder = None, json: AsJson = False) -> None:
-    """The servers this outbox has met, a line each.
+def list_(config: ConfigFile = None, outbox: Outbox = None, json: AsJson = False) -> None:
+    """The servers this outbox has met, a line each, with their names in the settings.
 
     With --json one object a line. Exit status 0, or 2 if it cannot look.
     """
-    with looking("server list", outbox) as audit:
-        met = known(audit.folder)
+    settings = _settings("server list", config, outbox)
+    met = known(settings.outbox_dir)
     for key, facts in sorted(met.items()):
-        if json:
-            say(json_text({"server": key, **facts}))
-        else:
-            software = facts.get("software") or facts.get("trial", {}).get("software") or "not met yet"
-            say(f"{printable(key)}  {printable(software)}  {_verdict(facts.get('trial'))}")
+        names = [name for name, each in settings.servers.items() if each.account == key]
+        say(json_text({"server": key, "names": names, **facts}) if json else _line(key, names, facts))
     if not met and not json:
         say("none yet: the first delivery, or `iris server test NAME`, learns of one")
 
 
 @application.command()
-def show(name: Name, outbox: OutboxFolder = None, json: AsJson = False) -> None:
+def show(name: Name, config: ConfigFile = None, outbox: Outbox = None, json: AsJson = False) -> None:
     """What is remembered of one server: who it is, what it can do, and how its latest trial ended. Asks nobody.
 
     Exit status 0, 1 if nothing is known of it, 2 if it cannot look.
     """
-    with looking("server show", outbox) as audit:
+    settings = _settings("server show", config, outbox, name)
+    with looking("server show", settings.outbox_dir) as audit:
         met = known(audit.folder)
-        key = name if name in met else audit.server_key(name)
+        key = _key("server show", settings, name, met, audit)
     facts = met.get(key, {})
     if json:
         say(json_text({"server": key, **facts}))
@@ -61,21 +72,25 @@ def show(name: Name, outbox: OutboxFolder = None, json: AsJson = False) -> None:
 
 
 @application.command("test")
-def try_out(name: Name, config: ConfigFile = None, outbox: OutboxFolder = None, json: AsJson = False) -> None:
+def try_out(name: Name, config: ConfigFile = None, outbox: Outbox = None, json: AsJson = False) -> None:
     """Try a server out, now: connect, do each step of a delivery under hidden names, measure, remove what was made, and
-    say what will and will not work there. NAME is one of the settings, or a JSON file of one server.
+    say what will and will not work there. It has to be one of the settings, or a JSON file. Ctrl+C ends it, and what
+    was made is removed.
 
-    Exit status 0 if files will arrive, 1 if not, 2 if it is not reached or does not let us in.
+    Exit status 0 if files will arrive, 1 if not, 2 if it is not reached or does not let us in, 130 after Ctrl+C.
     """
-    settings, (info,) = read_settings("server test", config, outbox, [name], Account())
+    settings = _settings("server test", config, outbox, name)
+    meant = _name_in(settings, name)
+    if meant is None:
+        refuse("server test", _unknown(settings, name))
     try:
-        report = try_server(info, outbox=settings.outbox_dir)
+        report = try_server(settings.servers[meant].info(), outbox=settings.outbox_dir)
     except IrisError as error:
-        if json:
-            say(json_text({"works": False, "error": type(error).__name__, "says": str(error), "hint": error.hint}))
-        else:
-            typer.echo(f"iris server test: {error}. {error.hint}", err=True)
+        _tell(error, error.hint, json=json)
         raise typer.Exit(EXIT_CANNOT_LOOK) from None
+    except TrialStopped as stopped:
+        _tell(stopped, "", json=json)
+        raise typer.Exit(EXIT_STOPPED) from None
     facts = report.facts()
     if json:
         say(json_text(facts))
@@ -83,6 +98,57 @@ def try_out(name: Name, config: ConfigFile = None, outbox: OutboxFolder = None, 
         for line in _trial(facts):
             say(line)
     raise typer.Exit(0 if report.works else EXIT_WRONG)
+
+
+def _settings(verb: str, config: Path | None, outbox: Path | None, name: str = "") -> Config:
+    """With the server of the JSON file that `name` may be; what is wrong ends the command."""
+    file = Path(name) if name.endswith(".json") else None
+    try:
+        settings = read(find_file(config), os.environ, Flags(server=file, outbox=outbox))
+    except ConfigError as error:
+        tell_errors(error.problems, verb)
+        raise typer.Exit(EXIT_CANNOT_LOOK) from None
+    for secret in settings.secrets:
+        logs.hide(secret)
+    return settings
+
+
+def _name_in(settings: Config, word: str) -> str | None:
+    """The name in the settings of the server that is meant."""
+    if word.endswith(".json"):
+        return DEFAULT_SERVER
+    if word in settings.servers:
+        return word
+    return next((name for name, each in settings.servers.items() if each.account == word), None)
+
+
+def _key(verb: str, settings: Config, word: str, met: Mapping[str, Any], audit: Audit) -> str:
+    """Of the server that is meant: one of the settings, or one that programs have queued files for."""
+    if (name := _name_in(settings, word)) is not None:
+        return settings.servers[name].account
+    if word in met:
+        return word
+    try:
+        return audit.server_key(word)
+    except (NoOutbox, InvalidRequest):
+        refuse(verb, f"{_unknown(settings, word)}; nor does the outbox {audit.folder} know one")
+
+
+def _unknown(settings: Config, word: str) -> str:
+    return f"there is no server {word!r} in the settings; there is: {', '.join(settings.servers) or 'none'}"
+
+
+def _tell(error: BaseException, hint: str, *, json: bool) -> None:
+    if json:
+        say(json_text({"works": False, "error": type(error).__name__, "says": str(error), "hint": hint}))
+    else:
+        typer.echo(f"iris server test: {error}. {hint}".rstrip(), err=True)
+
+
+def _line(key: str, names: list[str], facts: dict[str, Any]) -> str:
+    software = facts.get("software") or facts.get("trial", {}).get("software") or "not met yet"
+    called = f"  ({', '.join(names)})" if names else ""
+    return printable(f"{key}  {software}  {_verdict(facts.get('trial'))}{called}")
 
 
 def _verdict(trial: dict[str, Any] | None) -> str:

@@ -2,10 +2,19 @@
 
 It is a memory and not a record: what is lost of it is learned again, so a file that cannot be read counts as empty, and
 one that cannot be written is said once and does not keep anything from being delivered.
+
+The uploader and a trial write it, each in a process of its own: whoever writes holds the folder, and adds to what the
+file says then. It is the folder that is locked, because a file for that would lie there as its first maker's, whom
+others may not be; and nobody waits for it long, because the uploader delivers in the thread that remembers.
 """
 
+import contextlib
+import fcntl
 import json
 import logging
+import os
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +25,8 @@ log = logging.getLogger(__name__)
 
 FILE_NAME = "known_servers.json"
 OF_THE_MOMENT = ("learned_s", "round_trip_ms")  # what differs each time is no news
+PATIENCE_S = 1.0  # with another process that writes
+PAUSE_S = 0.01
 
 
 class KnownServers:
@@ -37,14 +48,43 @@ class KnownServers:
 
     def remember(self, server_key: str, **facts: Any) -> None:
         """Added to what is known of it, in place of what was known under the same names."""
-        stored = self.all()
         before = self.of(server_key)
-        known = {**before, **facts}
-        if all(known[name] == before.get(name) for name in known if name not in OF_THE_MOMENT):
+        if all(facts[name] == before.get(name) for name in facts if name not in OF_THE_MOMENT):
             return
         try:
-            json_file.replace(self._path, {**stored, server_key: known})
+            with _held(self._path.parent):
+                known = {**self.of(server_key), **facts}
+                json_file.replace(self._path, {**self.all(), server_key: known})
         except OutboxStorageError as error:
             if not self._said:
                 self._said = True
                 log.warning("what is learned of servers is not remembered: %s", error)
+
+
+@contextlib.contextmanager
+def _held(folder: Path) -> Iterator[None]:
+    """No other process writes meanwhile. Raises OutboxStorageError."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise OutboxStorageError(f"cannot open {folder}: {error.strerror}") from error
+    try:
+        _take(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _take(descriptor: int, folder: Path) -> None:
+    until_s = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            if time.monotonic() >= until_s:
+                raise OutboxStorageError(f"another process holds {folder}") from error
+            time.sleep(PAUSE_S)
+        except OSError as error:
+            raise OutboxStorageError(f"cannot hold {folder}: {error.strerror}") from error
+        else:
+            return

@@ -2,18 +2,20 @@
 needed now and then.
 
 Everything is made under hidden names nobody can guess, and removed again whatever happened; what could not be removed
-is told. A refusal is a finding and not an error: a trial goes on to the next step. Only a lost link ends it.
+is told. A refusal is a finding and not an error: a trial goes on to the next step. Only a lost link ends it, and who
+breaks it off: then nothing new is asked for, and what is there is removed.
 """
 
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from iris_communication.errors import ProtocolViolation
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
-from iris_communication.sftp.session import Talk
+from iris_communication.sftp.session import Answer, Talk
 from iris_communication.sftp.status import StatusError
-from iris_communication.sftp.wire import CREATE, EXCLUSIVE, FX_NO_SUCH_FILE, READ, WRITE
+from iris_communication.sftp.wire import CREATE, EXCLUSIVE, FX_EOF, FX_NO_SUCH_FILE, READ, WRITE
 
 CONTENT = b"iris: what does this server do for us?\n"
 MODE, MTIME_S = 0o640, 1_000_000_000
@@ -23,7 +25,10 @@ OPEN_FILES = 64  # at once; more are hardly ever of use
 @dataclass(slots=True)
 class Findings:
     """`refused`: the server's words for each step that it did not do; what is not in it, it did. `replaces`: a plain
-    rename onto a taken name does so, None: not found out. `open_files`: at once, as far as was tried; 0: it was not."""
+    rename onto a taken name does so, None: not found out. `open_files`: at once, as far as was tried; 0: it was not.
+
+    `files` and `folders` may be there because of the trial: a file from before it is asked for until it is known to be
+    gone, so that they can be named whenever it ends. `broken_off` is set by whoever has lost patience."""
 
     folder: bytes
     made_folder: bool = False
@@ -31,7 +36,14 @@ class Findings:
     replaces: bool | None = None
     open_files: int = 0
     free_bytes: int | None = None
-    left: list[bytes] = field(default_factory=list)
+    files: list[bytes] = field(default_factory=list)
+    folders: list[bytes] = field(default_factory=list)  # lowest last
+    broken_off: bool = False
+
+    @property
+    def left(self) -> list[bytes]:
+        """What the trial has made, or may have, and not removed."""
+        return [*self.files, *self.folders]
 
 
 class TrialContent:
@@ -41,18 +53,27 @@ class TrialContent:
         return CONTENT[offset : offset + size_bytes].ljust(size_bytes, b"\0")
 
 
+class _BrokenOff(Exception):
+    """Raised where the next request would have been asked."""
+
+
 class _Trial:
-    def __init__(self, folder: bytes, token: bytes, capabilities: Capabilities) -> None:
-        self.found = Findings(folder)
+    def __init__(self, found: Findings, token: bytes, capabilities: Capabilities) -> None:
+        self.found = found
+        self.files = found.files
         self.capabilities = capabilities
-        self.first, self.second = (posixpath.join(folder, b".iris-" + token + end) for end in (b"-a", b"-b"))
-        self.below = posixpath.join(folder, b".iris-" + token + b"-d")
-        self.files: list[bytes] = []  # that may be there, to be removed
-        self.folders: list[bytes] = []  # likewise, lowest last
+        self.first, self.second, self.below = (
+            posixpath.join(found.folder, b".iris-" + token + end) for end in (b"-a", b"-b", b"-d")
+        )
+
+    def ask(self, *requests: wire.Request) -> Talk:
+        if self.found.broken_off:
+            raise _BrokenOff
+        return (yield requests)
 
     def does(self, step: str, *requests: wire.Request) -> Talk:
         """Whether it did all of them; the answers are in `self.answers`."""
-        self.answers = yield requests
+        self.answers = yield from self.ask(*requests)
         for answer in self.answers:
             if isinstance(answer, StatusError):
                 self.found.refused.setdefault(step, str(answer))
@@ -63,37 +84,62 @@ class _Trial:
         self.found.refused.setdefault(step, words)
 
 
-def trial(folder: bytes, token: bytes, capabilities: Capabilities) -> Talk:
-    """Returns Findings. Raises what ends the session. Its source is a `TrialContent`."""
-    this = _Trial(folder, token, capabilities)
-    yield from _folder(this)
-    if (yield from _file(this, "create", "write", this.first)):
-        yield from _kept(this)
-        yield from _goes_on(this)
-        yield from _names(this)
-        if (yield from this.does("folders", wire.MakeDirectory(this.below))):
-            this.folders.append(this.below)
-    yield from _free_space(this)
-    yield from _clear_away(this)
-    return this.found
+def trial(found: Findings, token: bytes, capabilities: Capabilities) -> Talk:
+    """Fills `found`. Raises what ends the session. Its source is a `TrialContent`."""
+    this = _Trial(found, token, capabilities)
+    try:
+        yield from _folder(this)
+        if (yield from _file(this, "create", "write", this.first)):
+            yield from _kept(this)
+            yield from _goes_on(this)
+            yield from _names(this)
+            yield from _folder_below(this)
+        yield from _free_space(this)
+    except _BrokenOff:
+        pass  # all that is left to do is what follows
+    yield from clear_away(found)
 
 
-def one_of_many(path: bytes) -> Talk:
-    """Of conversations that go on at once: how many files were open is known to whoever counts their handles."""
+def one_of_many(found: Findings, path: bytes) -> Talk:
+    """Of conversations that go on at once: how many files were open is known to whoever counts their handles. The file
+    is there until it is cleared away."""
+    found.files.append(path)
     (opened,) = yield (wire.Open(path, WRITE | CREATE | EXCLUSIVE),)
-    if not isinstance(opened, StatusError):
-        yield wire.Close(opened.handle), wire.Remove(path)
+    if isinstance(opened, StatusError):
+        found.files.remove(path)
+    else:
+        yield (wire.Close(opened.handle),)
+
+
+def clear_away(found: Findings) -> Talk:
+    """Remove what may be there. What is refused is a finding, and stays in `found.left`."""
+    files = tuple(found.files)
+    answers = (yield tuple(map(wire.Remove, files))) if files else []
+    for path, answer in zip(files, answers, strict=True):
+        if _is_gone(found, answer):
+            found.files.remove(path)
+    for path in found.folders[::-1]:  # one after the other: a folder is removed once it is empty
+        (answer,) = yield (wire.RemoveDirectory(path),)
+        if _is_gone(found, answer):
+            found.folders.remove(path)
+
+
+def _is_gone(found: Findings, answer: Answer) -> bool:
+    if not isinstance(answer, StatusError) or answer.code == FX_NO_SUCH_FILE:
+        return True
+    found.refused.setdefault("remove", str(answer))
+    return False
 
 
 def _folder(this: _Trial) -> Talk:
     """The folder itself, made with all above it where it is missing, as the first delivery would."""
-    (there,) = yield (wire.Stat(this.found.folder),)
+    (there,) = yield from this.ask(wire.Stat(this.found.folder))
     if not isinstance(there, StatusError) or there.code != FX_NO_SUCH_FILE:
         return
     for path in _paths(this.found.folder):
-        (made,) = yield (wire.MakeDirectory(path),)
+        (made,) = yield from this.ask(wire.MakeDirectory(path))
         if not isinstance(made, StatusError):
-            this.folders.append(path)
+            this.found.folders.append(path)
             this.found.made_folder = True
 
 
@@ -104,9 +150,10 @@ def _paths(folder: bytes) -> Iterator[bytes]:
 
 
 def _file(this: _Trial, opens: str, writes: str, path: bytes) -> Talk:
-    if not (yield from this.does(opens, wire.Open(path, WRITE | CREATE | EXCLUSIVE))):
-        return False
     this.files.append(path)
+    if not (yield from this.does(opens, wire.Open(path, WRITE | CREATE | EXCLUSIVE))):
+        this.files.remove(path)
+        return False
     handle = this.answers[0].handle
     return (yield from this.does(writes, wire.Write(handle, 0, len(CONTENT)), wire.Close(handle)))
 
@@ -137,44 +184,49 @@ def _goes_on(this: _Trial) -> Talk:
     on = wire.Write(handle, len(CONTENT), len(CONTENT))
     if not (yield from this.does("resume", on, wire.Close(handle))):
         return
-    (opened,) = yield (wire.Open(this.first, READ),)
-    if not isinstance(opened, StatusError):
-        read, _ = yield wire.Read(opened.handle, 0, len(CONTENT)), wire.Close(opened.handle)
-        if read != wire.Data(CONTENT):
-            this.finding("resume", "what was there before is gone")
+    if not (yield from this.does("read", wire.Open(this.first, READ))):
+        return
+    handle = this.answers[0].handle
+    read, _ = yield from this.ask(wire.Read(handle, 0, len(CONTENT)), wire.Close(handle))
+    if isinstance(read, StatusError) and read.code != FX_EOF:
+        this.finding("read", str(read))
+    elif read != wire.Data(CONTENT):
+        this.finding("resume", "what was there before is gone")
 
 
 def _names(this: _Trial) -> Talk:
     this.files.append(this.second)
     if not (yield from this.does("rename", wire.Rename(this.first, this.second))):
+        this.files.remove(this.second)
         return
     this.files.remove(this.first)
     if not (yield from _file(this, "create", "write", this.first)):
         return
-    (plain,) = yield (wire.Rename(this.first, this.second),)
+    (plain,) = yield from this.ask(wire.Rename(this.first, this.second))
     this.found.replaces = not isinstance(plain, StatusError)
     if this.found.replaces:
         this.files.remove(this.first)
-        yield from _file(this, "create", "write", this.first)
+        if not (yield from _file(this, "create", "write", this.first)):
+            return
     if not this.capabilities.replaces_in_one_step:
         this.finding("replace in one step", "not offered")
     elif (yield from this.does("replace in one step", wire.PosixRename(this.first, this.second))):
         this.files.remove(this.first)
 
 
+def _folder_below(this: _Trial) -> Talk:
+    this.found.folders.append(this.below)
+    if not (yield from this.does("folders", wire.MakeDirectory(this.below))):
+        this.found.folders.remove(this.below)
+
+
 def _free_space(this: _Trial) -> Talk:
     if not this.capabilities.tells_free_space:
         this.finding("free space", "not offered")
     elif (yield from this.does("free space", wire.free_space(this.found.folder))):
-        _, fragment_bytes, _, _, free, *_ = this.answers[0].numbers(11)
-        this.found.free_bytes = free * fragment_bytes
-
-
-def _clear_away(this: _Trial) -> Talk:
-    requests: list[wire.Remove | wire.RemoveDirectory] = [*map(wire.Remove, this.files)]
-    requests += map(wire.RemoveDirectory, reversed(this.folders))
-    for request in requests:  # one after the other: a folder is removed once it is empty
-        (answer,) = yield (request,)
-        if isinstance(answer, StatusError) and answer.code != FX_NO_SUCH_FILE:
-            this.finding("remove", str(answer))
-            this.found.left.append(request.path)
+        try:
+            _, fragment_bytes, _, _, free, *_ = this.answers[0].numbers(11)
+        except ProtocolViolation as error:
+            this.finding("free space", str(error))
+        else:
+            this.found.free_bytes = free * fragment_bytes

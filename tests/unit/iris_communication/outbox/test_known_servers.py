@@ -1,10 +1,13 @@
 """What is learned of servers outlives the process, and never keeps anything from being delivered."""
 
+import fcntl
 import json
 import logging
+import os
 
 import pytest
 
+from iris_communication.outbox import known_servers
 from iris_communication.outbox.known_servers import FILE_NAME, KnownServers
 
 KEY = "iris@one:22"
@@ -40,3 +43,36 @@ def test_a_folder_that_cannot_be_written_to_is_said_once(tmp_path, caplog):
         known.remember(KEY, software="x")
         known.remember(KEY, software="y")
     assert len(caplog.records) == 1
+
+
+def test_a_word_that_another_process_says_while_we_wait_for_our_turn_is_kept(tmp_path, monkeypatch):
+    ours, others = KnownServers(tmp_path), KnownServers(tmp_path)
+    take = fcntl.flock
+
+    def taken_after_another(descriptor, operation):
+        monkeypatch.setattr(fcntl, "flock", take)
+        others.remember(KEY, trial="theirs")
+        others.remember("iris@two:22", software="two")
+        take(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", taken_after_another)
+    ours.remember(KEY, software="one")
+    assert ours.all() == {KEY: {"trial": "theirs", "software": "one"}, "iris@two:22": {"software": "two"}}
+
+
+def test_while_another_process_writes_nothing_is_written_and_that_is_said(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(known_servers, "PATIENCE_S", 0.0)
+    known = KnownServers(tmp_path)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(folder, fcntl.LOCK_EX)
+    known.remember(KEY, software="x")
+    assert list(tmp_path.iterdir()) == []
+    assert "another process" in caplog.text
+    os.close(folder)
+    known.remember(KEY, software="x")
+    assert known.of(KEY) == {"software": "x"}
+
+
+def test_remembering_leaves_nothing_beside_the_file_that_others_could_trip_over(tmp_path):
+    KnownServers(tmp_path).remember(KEY, software="x")
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]

@@ -4,21 +4,33 @@ import pytest
 
 from iris_communication.settings import Server
 from iris_communication.sftp import wire
-from iris_communication.sftp.trial import CONTENT, MODE, MTIME_S, OPEN_FILES, TrialContent, one_of_many, trial
+from iris_communication.sftp.trial import (
+    CONTENT,
+    MODE,
+    MTIME_S,
+    OPEN_FILES,
+    Findings,
+    TrialContent,
+    clear_away,
+    one_of_many,
+    trial,
+)
 from iris_communication.sftp.trial_words import Weight, sentences
 from iris_communication.testing import MemoryLink, MemoryServer, faulty_servers
+from iris_communication.testing.memory_server import DENIED, FAILURE, NO_SUCH_FILE
 from iris_communication.testing.refusing_servers import OneHandle
+from iris_communication.testing.server_wire import WriteData
 from iris_communication.testing.spoiling_servers import LiesAboutSizes
 
 SERVER = Server("one", "iris")
 
 
 def tried(server, folder=b"/in"):
-    link = MemoryLink(server).open()
-    conversation = link.begin(trial(folder, b"abc", link.capabilities), TrialContent())
+    link, found = MemoryLink(server).open(), Findings(folder)
+    conversation = link.begin(trial(found, b"abc", link.capabilities), TrialContent())
     link.run()
     assert conversation.error is None
-    return conversation.result
+    return found
 
 
 def says(found, weight, **settings):
@@ -95,12 +107,14 @@ def test_without_a_rename_files_arrive_in_place_if_that_is_set():
     ("server", "most"), [(MemoryServer(), OPEN_FILES), (OneHandle(), 1), (MemoryServer(handles_max=5), 5)]
 )
 def test_how_many_files_a_server_holds_open_is_found_out_by_asking_for_many(server, most):
-    link = MemoryLink(server).open()
+    link, found = MemoryLink(server).open(), Findings(b"/in")
     for number in range(OPEN_FILES):
-        link.begin(one_of_many(b"/in/.iris-%d" % number))
+        link.begin(one_of_many(found, b"/in/.iris-%d" % number))
     link.run()
     assert link.session.handles.proven == most
-    assert server.names() == []
+    link.begin(clear_away(found))
+    link.run()
+    assert (found.left, server.names()) == ([], [])
 
 
 def test_few_handles_are_told():
@@ -141,3 +155,59 @@ def test_a_server_that_empties_files_it_opens_is_found_out():
     found = tried(EmptiesFilesItOpens())
     assert found.refused["resume"] == "what was there before is gone"
     assert "is sent anew" in says(found, Weight.NOTE)
+
+
+class RefusesAReadOfWhatWasThere(MemoryServer):
+    """Lets a file be read back until it was written on."""
+
+    def answer(self, session, request):
+        if isinstance(request, wire.Read) and len(session.handles[request.handle].content) > len(CONTENT):
+            return DENIED
+        return super().answer(session, request)
+
+
+def test_a_read_that_is_refused_is_not_taken_for_bytes_that_are_gone():
+    found = tried(RefusesAReadOfWhatWasThere())
+    assert found.refused.keys() == {"read"}
+
+
+class EmptiesFilesForGood(EmptiesFilesItOpens):
+    """Opens a file that is there for writing as if it were to be replaced, and drops what is written to it."""
+
+    def answer(self, session, request):
+        if isinstance(request, WriteData) and request.offset:
+            return wire.OK
+        return super().answer(session, request)
+
+
+def test_a_file_that_has_nothing_left_to_read_is_bytes_that_are_gone():
+    assert tried(EmptiesFilesForGood()).refused.keys() == {"resume"}
+
+
+class CallsWhatIsMissingAFailure(faulty_servers.RenamingForbidden):
+    """Every RENAME is refused, and FAILURE is said where a REMOVE's name does not exist."""
+
+    def answer(self, session, request):
+        reply = super().answer(session, request)
+        return FAILURE if isinstance(request, wire.Remove) and reply == NO_SUCH_FILE else reply
+
+
+def test_a_name_that_never_came_to_be_is_no_leftover():
+    found = tried(CallsWhatIsMissingAFailure())
+    assert found.left == []
+    assert "remove" not in found.refused
+
+
+def test_what_is_broken_off_asks_for_nothing_new_and_clears_away():
+    server = MemoryServer()
+    link, found = MemoryLink(server).open(), Findings(b"/in")
+    conversation = link.begin(trial(found, b"abc", link.capabilities), TrialContent())
+
+    def break_off():
+        found.broken_off = bool(server.files)
+
+    link.on_turn = break_off
+    link.run()
+    assert conversation.error is None
+    assert (found.left, server.names()) == ([], [])
+    assert [type(request) for request in server.asked[-4:]] == [wire.Open, WriteData, wire.Close, wire.Remove]
