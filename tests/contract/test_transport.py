@@ -139,6 +139,17 @@ async def connects(transport, server, secret):
     await receiver.end()
 
 
+@contextlib.contextmanager
+def agent_at(place, need_program):
+    """The user's agent, without a key."""
+    with subprocess.Popen([need_program("ssh-agent", hint=HINT), "-D", "-a", place], stdout=subprocess.PIPE) as agent:
+        try:
+            assert agent.stdout.readline()  # it tells its place once it listens
+            yield
+        finally:
+            agent.terminate()
+
+
 def children():
     """Of this process, dead ones that nobody collected among them."""
     return {pid for pid in descendants(os.getpid()) if parent_of(pid) == os.getpid()}
@@ -386,17 +397,61 @@ def test_a_certificate_that_is_none_is_told(tmp_path):
 
 
 def test_without_a_secret_the_users_agent_is_asked(transport, openssh, tmp_path, need_program, monkeypatch):
-    agent_program, add = need_program("ssh-agent", hint=HINT), need_program("ssh-add", hint=HINT)
-    place = tmp_path / "agent"
-    monkeypatch.setenv("SSH_AUTH_SOCK", str(place))
-    with subprocess.Popen([agent_program, "-D", "-a", place], stdout=subprocess.PIPE) as agent:
-        try:
-            assert agent.stdout.readline()  # it tells its place once it listens
-            asyncio.run(fails(transport, address_of(openssh), Secret(), AuthenticationFailed))
-            subprocess.run([add, "-q", openssh.private_key], check=True, timeout=10)
-            asyncio.run(connects(transport, address_of(openssh), Secret()))
-        finally:
-            agent.terminate()
+    add = need_program("ssh-add", hint=HINT)
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+    with agent_at(tmp_path / "agent", need_program):
+        asyncio.run(fails(transport, address_of(openssh), Secret(), AuthenticationFailed))
+        subprocess.run([add, "-q", openssh.private_key], check=True, timeout=10)
+        asyncio.run(connects(transport, address_of(openssh), Secret()))
+
+
+def noting(offered):
+    """Lets the user in as ever, and notes each key that is offered."""
+
+    class NotesKeys(OneUser):
+        def begin_auth(self, username):
+            return True
+
+        def public_key_auth_supported(self):
+            return True
+
+        def validate_public_key(self, username, key):
+            offered.append(key.get_fingerprint())
+            return key == CLIENT_KEY.convert_to_public()
+
+    return NotesKeys
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """The user's, with a key that the server would accept."""
+    folder = tmp_path / "user"
+    (folder / ".ssh").mkdir(parents=True)
+    path = folder / ".ssh" / "id_ed25519"
+    path.touch(mode=0o600)
+    path.write_bytes(CLIENT_KEY.export_private_key())
+    monkeypatch.setenv("HOME", str(folder))
+    return folder
+
+
+@pytest.mark.parametrize("agent", [False, True], ids=["no agent", "an agent"])
+def test_with_a_secret_no_other_is_tried(transport, home, agent, tmp_path, need_program, monkeypatch):
+    monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
+    offered, other = [], Secret(private_key=HOST_KEY.export_private_key().decode())
+
+    async def test():
+        async with listening(noting(offered)) as address:
+            await connects(transport, Server(**address), Secret(password=PASSWORD))
+            await fails(transport, Server(**address), Secret(password="guessed"), AuthenticationFailed)
+            assert offered == []
+            await fails(transport, Server(**address), other, AuthenticationFailed)
+            assert set(offered) == {HOST_KEY.get_fingerprint()}
+
+    with agent_at(tmp_path / "agent", need_program) if agent else contextlib.nullcontext():
+        if agent:
+            add = [need_program("ssh-add", hint=HINT), "-q", home / ".ssh" / "id_ed25519"]
+            subprocess.run(add, check=True, timeout=10)
+        asyncio.run(test())
 
 
 class KeyboardOnly(OneUser):
@@ -472,6 +527,36 @@ def test_wrong_credentials_are_told_and_never_shown(transport, secret):
     asyncio.run(test())
 
 
+def test_a_server_that_takes_no_more_tries_has_refused_us(transport, tmp_path, need_program):
+    secret = Secret(private_key=HOST_KEY.export_private_key().decode())
+    sshd = need_program("sshd", hint=HINT)
+    with OpenSshServer(tmp_path / "strict", sshd=sshd, settings=["MaxAuthTries 1"]) as server:
+        said = asyncio.run(fails(transport, address_of(server), secret, AuthenticationFailed))
+    assert "Too many authentication failures" in said
+
+
+@pytest.mark.parametrize(
+    "farewell",
+    [
+        asyncssh.IllegalUserName("nobody of that name"),
+        asyncssh.PermissionDenied("no way left"),
+        asyncssh.ProtocolError("too many authentication failures"),  # in the words of Go's
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_server_that_ends_it_because_of_who_we_are_has_refused_us(transport, farewell):
+    class Farewell(OneUser):
+        def begin_auth(self, username):
+            raise farewell
+
+    async def test():
+        async with listening(Farewell) as address:
+            said = await fails(transport, Server(**address), Secret(password=PASSWORD), AuthenticationFailed)
+            assert farewell.reason in said
+
+    asyncio.run(test())
+
+
 def test_openssh_refuses_a_key_it_does_not_know(transport, openssh):
     secret = Secret(private_key=HOST_KEY.export_private_key().decode())
     said = asyncio.run(fails(transport, address_of(openssh), secret, AuthenticationFailed))
@@ -509,6 +594,35 @@ def test_a_wrong_passphrase_is_told_and_not_shown(transport):
             assert "guessed" not in await fails(transport, Server(**address), secret, CredentialsUnusable)
 
     asyncio.run(test())
+
+
+PKCS8 = asyncssh.generate_private_key("ssh-ed25519").export_private_key("pkcs8-pem").decode().splitlines()[1]
+PUTTY = "PuTTY-User-Key-File-3: ssh-ed25519\nEncryption: none\nPrivate-Lines: 1\nhunter2\nPrivate-MAC: 00\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        (PUTTY, "hunter2"),
+        (PUTTY.replace("\n", " "), "hunter2"),
+        ("".join(CLIENT_KEY.export_private_key().decode().splitlines()[1:-1]), "b3BlbnNzaC1rZXktdjE"),
+        (PKCS8, PKCS8[20:]),
+        ("hunter2\nand more", "hunter2"),
+    ],
+    ids=["PuTTY's", "PuTTY's on one line", "OpenSSH's body", "PKCS#8's body", "of two lines"],
+)
+def test_the_text_of_a_key_is_never_shown_whatever_it_looks_like(transport, text, hidden, caplog):
+    async def test():
+        async with listening() as address:
+            with pytest.raises(CredentialsUnusable, match="the private key") as caught:
+                await transport.connect(Server(**address), Secret(private_key=text), SETTINGS, Receiver())
+            error = caught.value
+            return f"{error} {error!r} {error.__cause__!r}"
+
+    with caplog.at_level(logging.DEBUG):
+        said = asyncio.run(test())
+    assert "given as text" in said or "for iris@" in said
+    assert hidden not in said + caplog.text
 
 
 # -- whether it is the server
@@ -625,7 +739,96 @@ def test_off_trusts_whoever_answers_and_says_so_once(transport, caplog):
     assert caplog.text.count("is not checked") == 1
 
 
+NO_NAME = Path("/" + "x" * 300)  # longer than a name may be: not even whether it exists can be told
+NO_HOME = Path("~nobody-of-that-name")
+
+
+@pytest.mark.parametrize("policy", ["strict", "accept-new"])
+def test_a_home_that_cannot_be_looked_into_trusts_nobody_and_blames_no_file(transport, policy, monkeypatch):
+    monkeypatch.setattr(host_keys, "KNOWN_HOSTS", NO_NAME / "known_hosts")
+
+    async def test():
+        async with listening() as address:
+            server = Server(**address | {"host_key": "", "host_key_policy": policy})
+            said = await fails(transport, server, Secret(password=PASSWORD), HostKeyRejected)
+            assert "cannot be read" in said
+
+    asyncio.run(test())
+
+
+def test_who_has_no_home_trusts_only_what_was_pinned_or_accepted(transport, monkeypatch):
+    monkeypatch.setattr(host_keys, "KNOWN_HOSTS", NO_HOME / "known_hosts")
+
+    async def test():
+        async with listening() as address:
+            await connects(transport, Server(**address), Secret(password=PASSWORD))
+            unpinned = Server(**address | {"host_key": ""})
+            said = await fails(transport, unpinned, Secret(password=PASSWORD), HostKeyRejected)
+            assert "there is no" in said
+            accepting = Server(**address | {"host_key": "", "host_key_policy": "accept-new"})
+            await connects(transport, accepting, Secret(password=PASSWORD))
+
+    asyncio.run(test())
+
+
+def test_where_accepted_keys_would_be_is_asked_only_by_who_accepts_some(transport, monkeypatch):
+    monkeypatch.setattr(host_keys, "STATE", NO_HOME / "state")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    monkeypatch.setattr(transport, "_accepted", None)
+
+    async def test():
+        async with listening() as address:
+            await connects(transport, Server(**address), Secret(password=PASSWORD))
+            accepting = Server(**address | {"host_key": "", "host_key_policy": "accept-new"})
+            said = await fails(transport, accepting, Secret(password=PASSWORD), LinkError)
+            assert "home directory" in said
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("odd"), OSError(24, "Too many open files"), RuntimeError("no threads")], ids=type
+)
+def test_what_nobody_expected_is_a_link_error_and_no_files_fault(transport, error, monkeypatch):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(host_keys, "trust", fail)
+    server = Server("127.0.0.1", "iris", port=9, host_key=public(HOST_KEY))
+    with pytest.raises(
+        LinkError, match=r"cannot connect to 127.0.0.1:9: .*(odd|Too many open files|no threads)"
+    ) as caught:
+        asyncio.run(connects(transport, server, Secret(password="x")))
+    assert type(caught.value) is LinkError
+    assert caught.value.__cause__ is error
+
+
 # -- what goes wrong on the way
+
+
+CONTRARY = """
+HostName nowhere.invalid
+User nobody
+ProxyCommand touch {marks}/proxied
+BindAddress 192.0.2.1
+KexAlgorithms diffie-hellman-group1-sha1
+Match exec "touch {marks}/matched"
+    Port 1
+"""
+
+
+def test_a_users_ssh_config_is_read_only_by_a_transport_that_was_given_it(transport, home, tmp_path):
+    """The ssh program's is given none here; that it takes one into account is in its own tests."""
+    config = home / ".ssh" / "config"
+    config.touch(mode=0o600)
+    config.write_text(CONTRARY.format(marks=tmp_path))
+
+    async def test():
+        async with listening() as address:
+            await connects(transport, Server(**address), Secret(password=PASSWORD))
+
+    asyncio.run(test())
+    assert not [path for path in tmp_path.iterdir() if path.name in ("proxied", "matched")]
 
 
 def test_a_port_where_nothing_listens_refuses(transport):
@@ -634,6 +837,14 @@ def test_a_port_where_nothing_listens_refuses(transport):
         server = Server(host="127.0.0.1", username="iris", port=free.getsockname()[1], host_key=public(HOST_KEY))
         said = asyncio.run(fails(transport, server, Secret(password="x"), ConnectionRefused))
     assert f"127.0.0.1:{server.port} refuses connections" in said
+
+
+def test_a_name_of_several_addresses_that_all_refuse_refuses(transport):
+    """localhost is ::1 and 127.0.0.1 in most places."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        server = Server(host="localhost", username="iris", port=free.getsockname()[1], host_key=public(HOST_KEY))
+        asyncio.run(fails(transport, server, Secret(password="x"), ConnectionRefused))
 
 
 @pytest.mark.parametrize("host", ["n" * 64 + ".example", "a..b"])
@@ -671,10 +882,35 @@ def test_a_server_that_falls_silent_while_it_is_given_the_password_is_given_up_i
 
 @pytest.mark.parametrize(
     "says",
-    [b"", b"Not allowed at this time\r\n", b"Exceeded MaxStartups\r\n"],
+    ["", "Not allowed at this time", "Exceeded MaxStartups"],
     ids=["nothing", "penalty", "too many"],
 )
-def test_a_server_that_turns_us_away_before_its_banner_is_a_lost_link(transport, says):
+def test_a_server_that_turns_us_away_before_its_banner_is_a_lost_link_with_its_words(transport, says):
+    async def test():
+        async with saying(f"{says}\r\n".encode() if says else b"") as address:
+            said = await fails(transport, Server(**address), Secret(password="x"), LinkLost)
+            assert f"127.0.0.1:{address['port']}" in said
+            assert says in said
+
+    asyncio.run(test())
+
+
+def test_a_reset_before_the_banner_is_a_lost_link(transport):
+    def reset(writer):
+        sock = writer.get_extra_info("socket")
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        writer.transport.abort()
+
+    async def test():
+        async with saying(b"", then=reset) as address:
+            said = await fails(transport, Server(**address), Secret(password="x"), LinkLost)
+            assert f"127.0.0.1:{address['port']}" in said
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("says", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"220 ftp ready\r\n", b"SSH-1.5-old\r\n"])
+def test_a_port_that_is_no_ssh_server_is_a_lost_link_that_names_it(transport, says):
     async def test():
         async with saying(says) as address:
             said = await fails(transport, Server(**address), Secret(password="x"), LinkLost)
@@ -683,26 +919,28 @@ def test_a_server_that_turns_us_away_before_its_banner_is_a_lost_link(transport,
     asyncio.run(test())
 
 
-def test_a_reset_before_the_banner_is_a_link_error(transport):
-    def reset(writer):
-        sock = writer.get_extra_info("socket")
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        writer.transport.abort()
-
+@pytest.mark.parametrize(
+    "says",
+    [b"SSH-2.0-Odd_1.0\r\n", b"SSH-2.0-Odd_1.0\r\n" + b"\0" * 64, b"SSH-2.0-Odd_1.0\r\n" + b"\xff" * 64],
+    ids=["nothing", "empty packets", "impossible lengths"],
+)
+def test_a_server_that_speaks_ssh_no_further_than_its_banner_is_a_lost_link(transport, says):
     async def test():
-        async with saying(b"", then=reset) as address:
-            with pytest.raises(LinkError, match=f"127.0.0.1:{address['port']}"):
-                await transport.connect(Server(**address), Secret(password="x"), SETTINGS, Receiver())
+        async with saying(says) as address:
+            await fails(transport, Server(**address), Secret(password="x"), LinkLost)
 
     asyncio.run(test())
 
 
-@pytest.mark.parametrize("says", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"220 ftp ready\r\n", b"SSH-1.5-old\r\n"])
-def test_a_port_that_is_no_ssh_server_is_a_link_error_that_names_it(transport, says):
+def test_a_server_that_goes_away_as_a_session_is_asked_for_is_a_lost_link(transport):
+    class GoesAway(OneUser):
+        def session_requested(self):
+            self.conn._transport.abort()  # before its answer goes out
+            return False
+
     async def test():
-        async with saying(says) as address:
-            with pytest.raises(LinkError, match=f"127.0.0.1:{address['port']}"):
-                await transport.connect(Server(**address), Secret(password="x"), SETTINGS, Receiver())
+        async with listening(GoesAway, sftp_factory=None) as address:
+            await fails(transport, Server(**address), Secret(password=PASSWORD), LinkLost)
 
     asyncio.run(test())
 
@@ -782,15 +1020,17 @@ def test_a_connection_that_is_cut_is_a_lost_link_and_writing_meanwhile_is_harmle
 
 
 def test_a_server_that_falls_silent_while_nothing_is_asked_is_noticed(transport, tmp_path, need_program, monkeypatch):
-    monkeypatch.setattr(asyncssh_channel, "KEEPALIVE_S", 0.2)
-    monkeypatch.setitem(ssh_command.DEFAULTS, "ServerAliveInterval", "1")
-    monkeypatch.setitem(ssh_command.DEFAULTS, "ServerAliveCountMax", "1")
+    """After three times the interval, as docs/connections.md says: 45 s of 15."""
+    monkeypatch.setattr(asyncssh_channel, "KEEPALIVE_S", 1)
+    monkeypatch.setitem(ssh_command.OURS, "ServerAliveInterval", "1")
 
     async def test(server):
         receiver = Receiver()
         await transport.connect(address_of(server), key_of(server), SETTINGS, receiver)
         server.freeze()
-        assert isinstance(await receiver.end(), LinkError)
+        begun_s = time.monotonic()
+        assert type(await receiver.end()) is LinkLost
+        assert 2.0 < time.monotonic() - begun_s < 3.5
 
     with OpenSshServer(tmp_path / "sshd", sshd=need_program("sshd", hint=HINT)) as server:
         try:

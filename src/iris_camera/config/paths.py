@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from iris_camera.config.schema import Key, fields_of, named_tables_of, table_of, without_none
-from iris_camera.config.servers import is_key_text
+from iris_communication import private_keys
 
 SOURCES_WITH_PATHS = ("file:", "dir:")
 
@@ -40,7 +40,7 @@ def _text(folder: Path, text: str, key: Key) -> str:
     if key.name == "source" and text.startswith(SOURCES_WITH_PATHS):
         kind, _, path = text.partition(":")
         return f"{kind}:{_path(folder, path)}" if path else text
-    if key.name == "private_key" and not is_key_text(text):
+    if key.name == "private_key" and not private_keys.is_text(text):
         return _path(folder, text)
     if key.name == "move_to":
         return _path(folder, text)

@@ -21,9 +21,9 @@ from iris_camera.config.problem import Origin
 from iris_camera.config.schema import fields_of, named_tables_of, table_of
 from iris_camera.config.secret_reference import SecretUnavailable, fetched
 from iris_camera.config.sections import DEFAULT_CAMERA, Config, names_given, wrong_server
-from iris_camera.config.servers import is_key_text
 from iris_camera.config.toml_lines import KeyPath
 from iris_camera.records.csv_name import check_camera
+from iris_communication import private_keys
 from iris_communication.sftp_uploader_thread import default_outbox_dir
 
 LOCAL_FILE = Path("iris.toml")
@@ -145,7 +145,7 @@ def _fetch_secret(given: Given, folder: Path, environment: Mapping[str, str], pa
             given.drop(path)
             return
         given.replace(path, value)
-    elif not isinstance(value, str) or not value or (path[-1] == "private_key" and not is_key_text(value)):
+    elif not isinstance(value, str) or not value or (path[-1] == "private_key" and not private_keys.is_text(value)):
         return
     else:
         given.plain_secrets.add(tuple(map(str, path)))

@@ -6,6 +6,7 @@ How an account is treated is the library's to say: its defaults and its words st
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from iris_communication import private_keys
 from iris_communication.errors import InvalidRequest
 from iris_communication.settings import (
     DEFAULT_PORT,
@@ -23,11 +24,6 @@ from iris_communication.settings import (
 _TREATMENT: dict[str, Any] = {
     found.name: field(default=found.default, metadata=found.metadata) for found in fields(Server) if found.metadata
 }
-
-
-def is_key_text(private_key: str) -> bool:
-    """Whether it is the key itself and not the path of its file."""
-    return "PRIVATE KEY" in private_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +107,7 @@ class ServerSettings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Every text in it that may never be written anywhere; the path of a key is none."""
-        key = self.private_key if is_key_text(self.private_key) else ""
+        key = self.private_key if private_keys.is_text(self.private_key) else ""
         return tuple(text for text in (self.password, self.passphrase, key) if text)
 
     @property

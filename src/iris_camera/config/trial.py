@@ -16,10 +16,11 @@ from iris_camera.camera.source import SourceError
 from iris_camera.camera.sources import make_source
 from iris_camera.config.problem import Problem
 from iris_camera.config.reading import Reading
-from iris_camera.config.servers import ServerSettings, is_key_text
+from iris_camera.config.servers import ServerSettings
 from iris_camera.inspection.making import make_inspector
 from iris_camera.inspection.model import ModelError
 from iris_camera.inspection.settings import InspectionSettings
+from iris_communication import private_keys
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 FOOTAGE = {"file", "dir"}
@@ -99,7 +100,7 @@ def _servers(reading: Reading) -> Iterator[Problem]:
 
 def _wrong_key(server: ServerSettings) -> str | None:
     passphrase = server.passphrase or None
-    if is_key_text(server.private_key):
+    if private_keys.is_text(server.private_key):
         try:
             asyncssh.import_private_key(server.private_key, passphrase)
         except (ValueError, OSError) as error:

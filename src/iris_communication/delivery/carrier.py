@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from iris_communication import private_keys
 from iris_communication.clock import Clock
 from iris_communication.errors import DeliveryStopped, Effect, IrisError, TransferFailed
 from iris_communication.item import Delivered, Item
@@ -179,6 +180,6 @@ def _failed(item: Item, info: Mapping[str, Any], error: Exception) -> TransferFa
 def _without_secrets(text: str, info: Mapping[str, Any]) -> str:
     for key in SECRET_KEYS:
         secret = info.get(key)
-        if secret and (key != "private_key" or "PRIVATE KEY" in secret):  # else it is a file's path
+        if secret and (key != "private_key" or private_keys.is_text(secret)):  # else it is a file's path
             text = text.replace(secret, "***").replace(repr(secret)[1:-1], "***")
     return text

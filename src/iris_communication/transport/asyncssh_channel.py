@@ -7,27 +7,20 @@ is key exchange, ciphers, authentication and the channel's window.
 import asyncio
 import contextlib
 import os
-import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import asyncssh
 
-from iris_communication.errors import (
-    AuthenticationFailed,
-    ConnectionRefused,
-    CredentialsUnusable,
-    HostNotFound,
-    IrisError,
-    LinkError,
-    LinkLost,
-    LinkTimeout,
-    SftpUnavailable,
-)
+from iris_communication import private_keys
+from iris_communication.errors import CredentialsUnusable, IrisError, LinkLost
 from iris_communication.settings import DeliverySettings, Secret, Server
-from iris_communication.transport import host_keys
-from iris_communication.transport.contract import Receiver
+from iris_communication.transport import asyncssh_errors, host_keys
+from iris_communication.transport.contract import KEEPALIVE_S, KEEPALIVES_LOST, Receiver
+from iris_communication.transport.server_words import Greeting
+
+Keys = Sequence[asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate] | asyncssh.SSHKeyPair]
 
 # AES-GCM has hardware help nearly everywhere and needs no separate MAC; the rest is for servers without it.
 CIPHERS = (
@@ -39,9 +32,6 @@ CIPHERS = (
     "aes256-ctr",
 )
 RECEIVE_MAX = 1024  # bytes in one turn of the loop: about twenty answers
-CERTIFICATE_ENDING = "-cert.pub"
-KEEPALIVE_S = 15
-KEEPALIVES_LOST = 3
 
 
 class AsyncsshTransport:
@@ -54,25 +44,44 @@ class AsyncsshTransport:
     async def connect(
         self, server: Server, secret: Secret, settings: DeliverySettings, receiver: Receiver
     ) -> "AsyncsshChannel":
-        session = _Session(server, receiver)
-        trust = host_keys.trust(server, self._accepted or host_keys.default_accepted())
-        client = _Client(trust)
-        options = _options(secret, trust)
-        with _errors(server, client, settings.connect_timeout_s):
+        client = _Client()
+        try:
             async with asyncio.timeout(settings.connect_timeout_s):
-                connection, _ = await asyncssh.create_connection(
-                    lambda: client,
-                    server.host,
-                    server.port,
-                    username=server.username,
-                    options=options,
-                    login_timeout=settings.connect_timeout_s,
-                )
-                try:
-                    chan, _ = await connection.create_session(lambda: session, subsystem="sftp", encoding=None)
-                except BaseException:
-                    connection.abort()
-                    raise
+                return await self._connected(client, server, secret, settings, receiver)
+        except IrisError:
+            raise
+        except asyncssh.HostKeyNotVerifiable as error:
+            raise host_keys.rejected(server, client.refusal or str(error)) from error
+        except asyncssh.Error as error:
+            heard = client.greeting.words
+            raise asyncssh_errors.of_ssh(error, server, heard, closed=client.lost) from error
+        except (OSError, ValueError, RuntimeError) as error:
+            failure = asyncssh_errors.of_the_system(error, server, settings.connect_timeout_s, reached=client.reached)
+            # Of what cannot be sent the original holds the whole.
+            raise failure from None if isinstance(failure, CredentialsUnusable) else error
+
+    async def _connected(
+        self, client: "_Client", server: Server, secret: Secret, settings: DeliverySettings, receiver: Receiver
+    ) -> "AsyncsshChannel":
+        session = _Session(server, receiver)
+        trust = host_keys.trust(server, self._accepted)
+        client.judge = trust.judge
+        async with contextlib.AsyncExitStack() as meanwhile:
+            keys = _keys_of(secret) if secret else await _keys_of_the_agent(meanwhile)
+            connection, _ = await asyncssh.create_connection(
+                lambda: client,
+                server.host,
+                server.port,
+                username=server.username,
+                config=None,  # said again: what connecting itself assumes goes before what the options say
+                options=_options(secret, keys, trust),
+                login_timeout=settings.connect_timeout_s,
+            )
+            try:
+                chan, _ = await connection.create_session(lambda: session, subsystem="sftp", encoding=None)
+            except BaseException:
+                connection.abort()
+                raise
         return AsyncsshChannel(connection, chan, session)
 
 
@@ -111,14 +120,24 @@ def _receive_in_slices(connection: asyncssh.SSHClientConnection) -> None:
 
 
 class _Client(asyncssh.SSHClient):
-    """Judges the host key, and remembers why it was refused: asyncssh's own message cannot say."""
+    """Judges the host key, and remembers why it was refused and how far we came: asyncssh's errors cannot say."""
 
-    def __init__(self, trust: host_keys.Trust) -> None:
-        self._judge = trust.judge
+    judge: Callable[[asyncssh.SSHKey], str | None]  # known before it connects
+
+    def __init__(self) -> None:
         self.refusal: str | None = None
+        self.greeting = Greeting()
+        self.reached = self.lost = False
+
+    def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
+        self.reached = True
+        self.greeting.listen_to(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        self.refusal = self._judge(key)
+        self.refusal = self.judge(key)
         return self.refusal is None
 
 
@@ -138,21 +157,18 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         self._receiver.channel_lost(LinkLost(f"the connection to {self._server.key} ended: {reason}"))
 
 
-def _options(secret: Secret, trust: host_keys.Trust) -> asyncssh.SSHClientConnectionOptions:
+def _options(secret: Secret, keys: Keys, trust: host_keys.Trust) -> asyncssh.SSHClientConnectionOptions:
     """Nothing of the user's own ssh set-up applies by accident: only what was configured for this server, and its agent
     where nothing was."""
-    keys: list[asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate]] = []
-    if secret.private_key is not None:
-        key = _private_key(secret.private_key, secret.passphrase)
-        keys += [(key, certificate) for certificate in _certificates(secret.private_key)]
-        keys.append(key)
     return asyncssh.SSHClientConnectionOptions(
         config=None,
         known_hosts=((), (), ()),  # empty, so that every key is put to _Client
         server_host_key_algs=trust.algorithms,
-        client_keys=keys,
+        client_keys=keys or None,  # an empty list would mean whatever lies in ~/.ssh
+        x509_trusted_certs=None,
+        x509_trusted_cert_paths=[],
         password=secret.password,
-        agent_path=None if secret else os.environ.get("SSH_AUTH_SOCK"),
+        agent_path=None,
         agent_forwarding=False,
         gss_host=None,
         preferred_auth=("publickey", "keyboard-interactive", "password"),
@@ -163,56 +179,40 @@ def _options(secret: Secret, trust: host_keys.Trust) -> asyncssh.SSHClientConnec
     )
 
 
+def _keys_of(secret: Secret) -> Keys:
+    if secret.private_key is None:
+        return []
+    key = _private_key(secret.private_key, secret.passphrase)
+    return [*((key, certificate) for certificate in _certificates(secret.private_key)), key]
+
+
+async def _keys_of_the_agent(meanwhile: contextlib.AsyncExitStack) -> Keys:
+    """To be used while it is open. One that does not answer has none."""
+    if place := os.environ.get("SSH_AUTH_SOCK"):
+        with contextlib.suppress(OSError, ValueError):
+            agent = await meanwhile.enter_async_context(asyncssh.connect_agent(place))
+            return list(await agent.get_keys())
+    return []
+
+
 def _private_key(text_or_path: str, passphrase: str | None) -> asyncssh.SSHKey:
     try:
-        if "PRIVATE KEY" in text_or_path:
+        if private_keys.is_text(text_or_path):
             return asyncssh.import_private_key(text_or_path, passphrase)
         return asyncssh.read_private_key(Path(text_or_path).expanduser(), passphrase)
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: "~name" of a user there is not
-        which = "given as text" if "PRIVATE KEY" in text_or_path else repr(text_or_path)
+        which = private_keys.shown(text_or_path)
         raise CredentialsUnusable(f"the private key {which} cannot be used: {error}") from None
 
 
 def _certificates(text_or_path: str) -> list[asyncssh.SSHCertificate]:
     """What lies beside a key's file, under the name that ssh-keygen gives it."""
-    if "PRIVATE KEY" in text_or_path:
+    if private_keys.is_text(text_or_path):
         return []
-    path = Path(f"{text_or_path}{CERTIFICATE_ENDING}").expanduser()
+    path = Path(f"{text_or_path}{private_keys.CERTIFICATE_ENDING}").expanduser()
     try:
         return [asyncssh.read_certificate(path)]
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
         raise CredentialsUnusable(f"the certificate {str(path)!r} cannot be used: {error}") from None
-
-
-@contextlib.contextmanager
-def _errors(server: Server, client: _Client, timeout_s: float) -> Iterator[None]:
-    """Map what asyncssh and the sockets below it raise to who is to blame. The original stays as the cause."""
-    where = f"{server.host}:{server.port}"
-    try:
-        yield
-    except IrisError:
-        raise
-    except asyncssh.HostKeyNotVerifiable as error:
-        raise host_keys.rejected(server, client.refusal or str(error)) from error
-    except asyncssh.PermissionDenied as error:
-        raise AuthenticationFailed(f"{server.key} refused our credentials: {error.reason}") from error
-    except asyncssh.KeyExchangeFailed as error:
-        raise SftpUnavailable(
-            f"no algorithm in common with {where}: {error.reason}",
-            hint="update the server's SSH, or enable one of " + ", ".join(CIPHERS[:2]),
-        ) from error
-    except asyncssh.ChannelOpenError as error:
-        raise SftpUnavailable(f"{server.key} opened no SFTP session: {error.reason}") from error
-    except asyncssh.DisconnectError as error:
-        raise LinkLost(f"{where} ended the connection while it was being made: {error.reason}") from error
-    except TimeoutError as error:
-        raise LinkTimeout(f"{where} did not finish connecting within {timeout_s:g} s") from error
-    except ConnectionRefusedError as error:
-        raise ConnectionRefused(f"{where} refuses connections") from error
-    except (socket.gaierror, UnicodeError) as error:  # UnicodeError: no name of a host at all
-        reason = getattr(error, "strerror", None) or error
-        raise HostNotFound(f"the host name {server.host!r} cannot be resolved: {reason}") from error
-    except OSError as error:
-        raise LinkError(f"cannot connect to {where}: {error.strerror or error}") from error

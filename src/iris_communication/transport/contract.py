@@ -6,8 +6,12 @@ carries the bytes.
 
 from typing import Protocol
 
-from iris_communication.errors import IrisError
+from iris_communication.errors import IrisError, LinkError
 from iris_communication.settings import DeliverySettings, Secret, Server
+
+# A link that has fallen silent is given up with the third question that nobody answered: after 45 s.
+KEEPALIVE_S = 15
+KEEPALIVES_LOST = 2  # asyncssh and OpenSSH bear so many, and end it instead of asking once more
 
 
 class Receiver(Protocol):
@@ -37,3 +41,12 @@ class Transport(Protocol):
         Raises LinkError kinds, AuthenticationFailed, HostKeyRejected, CredentialsUnusable, SftpUnavailable;
         within `settings.connect_timeout_s` in any case.
         """
+
+
+def unforeseen(server: Server, error: Exception) -> LinkError:
+    """For what nobody expects of connecting, such as a machine that has no more files to open. It is no fault of a
+    file's, so no file may pay for it."""
+    return LinkError(
+        f"cannot connect to {server.host}:{server.port}: {type(error).__name__}: {error}",
+        hint="something on this machine is in the way, not the server; it is tried again",
+    )

@@ -27,6 +27,7 @@ from iris_communication.settings import Server
 log = logging.getLogger(__name__)
 
 KNOWN_HOSTS = Path("~/.ssh/known_hosts")
+STATE = Path("~/.local/state")
 ACCEPTED_NAME = "known_hosts"
 DEFAULT_PORT = 22  # listed in known_hosts without its number
 
@@ -47,18 +48,19 @@ class Trust(NamedTuple):
     algorithms: list[str]  # to ask the server for, best first
 
 
-def trust(server: Server, accepted: Path) -> Trust:
-    """As the server's settings say. `accepted` is the file of the keys that were accepted unseen."""
+def trust(server: Server, accepted: Path | None) -> Trust:
+    """As the server's settings say. `accepted` is the file of the keys that were accepted unseen, by default in the
+    user's state folder: only who accepts keys needs to have one."""
     if server.host_key:
         return pinned(server)
     if server.host_key_policy == "accept-new":
-        return known_or_new(server, accepted)
+        return known_or_new(server, accepted or default_accepted())
     return anybody(server) if server.host_key_policy == "off" else known(server)
 
 
 def default_accepted() -> Path:
     """Where what was accepted is remembered by who has no outbox: in the user's state folder."""
-    state = os.environ.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
+    state = os.environ.get("XDG_STATE_HOME") or STATE.expanduser()
     return Path(state) / "iris" / ACCEPTED_NAME
 
 
@@ -89,16 +91,13 @@ def pinned(server: Server) -> Trust:
 def known(server: Server) -> Trust:
     """Judge by ~/.ssh/known_hosts. Only the host's name counts, as with the ssh program: another name or an address
     that leads to the same key proves nothing."""
-    path = KNOWN_HOSTS.expanduser()
-    if not path.is_file():
-        return Trust(
-            lambda key: f"no host_key is pinned and there is no {path}; it shows {_shown(key)}", _asked_for([])
-        )
+    path = _users_file()
     try:
-        on_record = _listed_in(path, server)
+        on_record = _listed_in(path, server) if path is not None else None
     except _Unreadable as error:
-        reason = str(error)
-        return Trust(lambda key: f"{reason}; it shows {_shown(key)}", _asked_for([]))
+        return _nobody(str(error))
+    if on_record is None:
+        return _nobody(f"no host_key is pinned and there is no {path or KNOWN_HOSTS}")
 
     def judge(key: asyncssh.SSHKey) -> str | None:
         refusal = _against(on_record, key, server)
@@ -110,17 +109,16 @@ def known(server: Server) -> Trust:
 def known_or_new(server: Server, accepted: Path) -> Trust:
     """Judge by ~/.ssh/known_hosts and by `accepted`, the file of what was accepted before; where neither knows the
     server, its key is trusted and written to `accepted` first."""
-    files = [path for path in (KNOWN_HOSTS.expanduser(), accepted) if path.is_file()]
+    files = [path for path in (_users_file(), accepted) if path is not None]
     try:
-        asked_for = _asked_for([key for path in files for key in _listed_in(path, server).trusted])
+        asked_for = _asked_for([key for on_record in _listed_in_all(files, server) for key in on_record.trusted])
     except _Unreadable as error:
-        reason = str(error)
-        return Trust(lambda key: f"{reason}; it shows {_shown(key)}", _asked_for([]))
+        return _nobody(str(error))
 
     def judge(key: asyncssh.SSHKey) -> str | None:
         with _accepting:  # what another connection accepted a moment ago is known by now
             try:
-                records = [_listed_in(path, server) for path in (KNOWN_HOSTS.expanduser(), accepted) if path.is_file()]
+                records = _listed_in_all(files, server)
             except _Unreadable as error:
                 return f"{error}; it shows {_shown(key)}"
             refusals = [_against(on_record, key, server) for on_record in records]
@@ -147,6 +145,10 @@ def anybody(server: Server) -> Trust:
     return Trust(judge, _asked_for([]))
 
 
+def _nobody(reason: str) -> Trust:
+    return Trust(lambda key: f"{reason}; it shows {_shown(key)}", _asked_for([]))
+
+
 class _OnRecord(NamedTuple):
     path: Path
     trusted: list[asyncssh.SSHKey]
@@ -161,9 +163,24 @@ _UNKNOWN = "unknown"  # neither trusted nor refused
 _accepting = threading.Lock()
 
 
-def _listed_in(path: Path, server: Server) -> _OnRecord:
+def _users_file() -> Path | None:
+    """None: the user has no home, as in some containers, and so has never met anybody."""
+    try:
+        return KNOWN_HOSTS.expanduser()
+    except RuntimeError:
+        return None
+
+
+def _listed_in_all(paths: Iterable[Path], server: Server) -> list[_OnRecord]:
+    return [on_record for path in paths if (on_record := _listed_in(path, server)) is not None]
+
+
+def _listed_in(path: Path, server: Server) -> _OnRecord | None:
+    """None: there is no such file."""
     port = server.port if server.port != DEFAULT_PORT else None
     try:
+        if not path.is_file():
+            return None
         trusted, _, revoked, *_ = asyncssh.read_known_hosts(str(path)).match(server.host, "", port)
     except (OSError, ValueError) as error:
         raise _Unreadable(f"{path} cannot be read: {error}") from error

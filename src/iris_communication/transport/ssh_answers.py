@@ -80,7 +80,9 @@ class Answers:
 def _meant(prompt: str, secret: Secret) -> tuple[str, str | None]:
     """What a prompt asks for. ssh writes "(user@host) " before what the server made up, so that the server cannot ask
     for what is ours."""
-    if prompt.startswith(("Enter passphrase for ", "Enter PIN for ")):
+    if prompt.startswith("Enter PIN for "):
+        return "PIN", None  # ours is for the key's file, and a token locks itself after a few wrong ones
+    if prompt.startswith("Enter passphrase for "):
         return "passphrase", secret.passphrase
     if prompt.startswith("("):
         asks_for_it = any(word in prompt.lower() for word in ("password", "passcode"))

@@ -10,8 +10,10 @@ Three kinds of settings, and who has the last word on each:
 So ssh reads a configuration of ours that includes the user's and the system's. Jump hosts get the same one, and none of
 what is on the command line: they are the user's affair, as are their keys. They are asked nothing and told nothing.
 
-With a secret for the server no other is tried. Without one it is what the user's own `ssh` would use without asking:
-an agent, keys without a passphrase, a hardware key that wants no PIN, a ticket.
+With a secret for the server no other counts. With a password no key is tried, no agent and no token. With a key,
+ssh_config may name further ones; ssh offers those as well and cannot be told not to, so a connection that one of them
+opened is not used (`ssh_program`). Without a secret it is what the user's own `ssh` would use without asking: an agent,
+keys without a passphrase, a hardware key that wants no PIN, a ticket.
 """
 
 import os
@@ -20,9 +22,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from iris_communication.errors import SshProgramUnusable
+from iris_communication.private_keys import CERTIFICATE_ENDING
 from iris_communication.settings import Secret, Server
 from iris_communication.transport import host_keys
+from iris_communication.transport.contract import KEEPALIVE_S, KEEPALIVES_LOST
 
+USER_CONFIG = Path("~/.ssh/config")
 SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
 
 OURS = {
@@ -36,12 +41,14 @@ OURS = {
     "ForwardX11": "no",
     "GlobalKnownHostsFile": "/dev/null",
     "LogLevel": "DEBUG1",
-    "LogVerbose": "*:client_status_confirm():*,*:load_identity_file():*",
+    "LogVerbose": "*:client_status_confirm():*,*:load_identity_file():*,*:sign_and_send_pubkey():*",
     "NoHostAuthenticationForLocalhost": "no",
     "NumberOfPasswordPrompts": "1",
     "PermitLocalCommand": "no",
     "RemoteCommand": "none",
     "RequestTTY": "no",
+    "ServerAliveCountMax": str(KEEPALIVES_LOST),
+    "ServerAliveInterval": str(KEEPALIVE_S),  # 0 would mean that a dead link is never noticed
     "StdinNull": "no",
     "StrictHostKeyChecking": "yes",
     "Tunnel": "no",
@@ -52,8 +59,6 @@ OURS = {
 DEFAULTS = {
     "Ciphers": "^aes128-gcm@openssh.com,aes256-gcm@openssh.com",  # nearly everywhere in hardware
     "IPQoS": "none",  # else it is marked as lower effort
-    "ServerAliveInterval": "15",
-    "ServerAliveCountMax": "3",
 }
 UNSAID = "IRIS_"  # our own variables may hold secrets
 
@@ -87,10 +92,13 @@ def command(
 def _authentication(private_key: str | None, password: bool) -> dict[str, str]:
     if private_key is None and not password:
         return {"BatchMode": "yes"}
-    ways, options = [], {"BatchMode": "no", "IdentitiesOnly": "yes"}
+    ways, options = [], {"BatchMode": "no", "IdentitiesOnly": "yes", "IdentityAgent": "none", "PKCS11Provider": "none"}
     if private_key is not None:
         ways += ["publickey"]
         options |= {"IdentityFile": quoted(private_key), "PubkeyAuthentication": "yes"}
+        if os.path.exists(certificate := private_key + CERTIFICATE_ENDING):
+            # ssh finds it by itself only where ssh_config names none.
+            options |= {"CertificateFile": quoted(certificate)}
     if password:
         ways += ["keyboard-interactive", "password"]
         options |= {"KbdInteractiveAuthentication": "yes", "PasswordAuthentication": "yes"}
@@ -114,7 +122,7 @@ def configuration(included: Sequence[Path]) -> str:
 
 
 def default_configs() -> list[Path]:
-    return [Path("~/.ssh/config").expanduser(), SYSTEM_CONFIG]
+    return [USER_CONFIG.expanduser(), SYSTEM_CONFIG]
 
 
 def environment(inherited: Mapping[str, str], secret: Secret, askpass: str | None) -> dict[str, str]:

@@ -25,6 +25,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from iris_communication import private_keys
 from iris_communication.errors import (
     AuthenticationFailed,
     CredentialsUnusable,
@@ -33,9 +34,10 @@ from iris_communication.errors import (
     SshProgramMissing,
     SshProgramUnusable,
 )
+from iris_communication.private_keys import CERTIFICATE_ENDING
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport import host_keys, ssh_answers, ssh_command, ssh_words
-from iris_communication.transport.contract import Receiver
+from iris_communication.transport.contract import Receiver, unforeseen
 from iris_communication.transport.ssh_channel import SshProgramChannel
 from iris_communication.transport.ssh_words import SshFailed, Words
 
@@ -60,12 +62,23 @@ class SshProgramTransport:
     ) -> SshProgramChannel:
         """Raises what the contract says, and SshProgramMissing, SshProgramUnusable, JumpHostFailed. What ssh itself
         said is the cause."""
-        trust = host_keys.trust(server, self._accepted or host_keys.default_accepted())
+        try:
+            return await self._connected(server, secret, settings, receiver)
+        except IrisError:
+            raise
+        except (OSError, ValueError, RuntimeError) as error:
+            raise unforeseen(server, error) from error
+
+    async def _connected(
+        self, server: Server, secret: Secret, settings: DeliverySettings, receiver: Receiver
+    ) -> SshProgramChannel:
+        trust = host_keys.trust(server, self._accepted)
         answers = ssh_answers.Answers(secret, trust.judge)
         words = Words()
         with contextlib.ExitStack() as meanwhile:
             desk = meanwhile.enter_context(contextlib.closing(ssh_answers.Desk(answers)))
-            process = self._start(server, secret, settings, trust.algorithms, desk.name, meanwhile)
+            private_key = _private_key(secret, meanwhile)
+            process = self._start(server, secret, private_key, settings, trust.algorithms, desk.name, meanwhile)
             desk.serve(process.pid)
             channel = SshProgramChannel(server, process, words, receiver)
             try:
@@ -83,9 +96,9 @@ class SshProgramTransport:
                 raise
         if not channel.connected:
             raise _failure(server, answers, words) from SshFailed(words.text)
-        if not answers.host_key:  # there are ways to know a server without its key, none of which was chosen here
+        if (unwanted := _unwanted(server, answers, words, private_key)) is not None:
             channel.close()
-            raise host_keys.rejected(server, "ssh went on without asking whether its key is trusted")
+            raise unwanted from SshFailed(words.text)
         channel.host_key = answers.host_key
         return channel
 
@@ -93,6 +106,7 @@ class SshProgramTransport:
         self,
         server: Server,
         secret: Secret,
+        private_key: str | None,
         settings: DeliverySettings,
         algorithms: Sequence[str],
         desk: str,
@@ -102,14 +116,13 @@ class SshProgramTransport:
         if program is None:
             raise SshProgramMissing(f"the program {self._program!r} is not installed, so {server.key} is not reached")
         ask = [sys.executable, "-I", "-S", str(COMPANION), "ask", desk]
-        configs = ssh_command.default_configs() if self._configs is None else self._configs
         try:
+            configs = ssh_command.default_configs() if self._configs is None else self._configs
             config = meanwhile.enter_context(_in_memory(ssh_command.configuration(configs)))
             askpass = None
             if secret:
                 script = f'#!/bin/sh\nexec {shlex.join([*ask, ssh_answers.PROMPT])} "$1"\n'
                 askpass = meanwhile.enter_context(_in_memory(script, executable=True))
-            private_key = _private_key(secret, meanwhile)
             command = ssh_command.command(
                 program,
                 server,
@@ -129,7 +142,7 @@ class SshProgramTransport:
                 start_new_session=True,  # Ctrl+C is ours to deal with, and there is no terminal to ask at
                 env=ssh_command.environment(os.environ, secret, askpass),
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: there is no home
             raise SshProgramUnusable(f"ssh cannot be started for {server.key}: {error}") from error
 
 
@@ -142,11 +155,26 @@ def _failure(server: Server, answers: ssh_answers.Answers, words: Words) -> Iris
     return failure
 
 
+def _unwanted(server: Server, answers: ssh_answers.Answers, words: Words, private_key: str | None) -> IrisError | None:
+    """Why a connection that was made is none of ours: ssh went by what ssh_config says and not by what we said."""
+    if not answers.host_key:  # there are ways to know a server without its key, none of which was chosen here
+        return host_keys.rejected(server, "ssh went on without asking whether its key is trusted")
+    ours = ssh_words.as_written(private_key or "")
+    others = [name for name in words.proofs if name not in (ours, ours + CERTIFICATE_ENDING)]
+    if private_key is None or not others:
+        return None
+    return AuthenticationFailed(
+        f"{server.key} let us in by another private key than the one given for it: {others[0]}, which ssh_config names",
+        hint="give the right private_key, or take the other (IdentityFile, CertificateFile) out of ssh_config for this "
+        "server, or give none here, and ssh_config's count",
+    )
+
+
 def _private_key(secret: Secret, meanwhile: contextlib.ExitStack) -> str | None:
     """The path of the file that holds it."""
     if secret.private_key is None:
         return None
-    if "PRIVATE KEY" in secret.private_key:
+    if private_keys.is_text(secret.private_key):
         lines = secret.private_key.strip().splitlines()  # ssh takes no other end of line, and wants one at the end
         return meanwhile.enter_context(_in_memory("".join(f"{line.rstrip()}\n" for line in lines)))
     try:

@@ -8,6 +8,7 @@ writes) and of jump hosts; nobody but ssh is believed about success, and a lie a
 Lines beginning with "debug" are for us; the others are kept as ssh wrote them, and go into the error's text.
 """
 
+import os
 import re
 from typing import NamedTuple
 
@@ -26,11 +27,19 @@ from iris_communication.errors import (
     SshProgramMissing,
     SshProgramUnusable,
 )
+from iris_communication.transport.server_words import REFUSES_US, readable
 
 LINES_MAX = 40
 LINE_MAX = 300  # characters
+GREETING_MAX = 2  # lines
 DEBUG = re.compile(r"debug[123]: ")
 FUNCTION = re.compile(r"^\S+:\S+\(\):\d+ \(pid=\d+\): ")  # before whatever a function says that LogVerbose names
+OFFER = re.compile(
+    r"^(?:Offering public key|Trying private key): (?P<name>.*?)(?: [A-Z0-9-]+ (?:SHA256|MD5):.*)?$"
+    r'|^(?:\w+: )?using private key "(?P<of_certificate>.*)"(?: from agent)? for certificate$'
+)
+PROVED = re.compile(r'^Authenticated (?:to|using) .*"publickey"|^Authentication succeeded \(publickey\)')
+BANNER_LINE = re.compile(r"^.*banner line \d+: ")
 IN_MEMORY = re.compile(r"/proc/\d+/fd/\d+")  # the file of a private key that has none
 
 # In the order a connection passes them; each is what is under way once the line has been said.
@@ -58,13 +67,16 @@ class Words:
         self.software = ""
         self.by_proxy = False
         self.key_trouble = ""
+        self.greeting: list[str] = []  # what the server says in place of its name, such as why it turns us away
+        self.proofs: list[str] = []  # the files of the keys that we were let in by, as ssh writes them
+        self._offer = ""
         self._rest = b""
 
     def feed(self, data: bytes) -> None:
         *whole, rest = (self._rest + data).split(b"\n")
         self._rest = rest[-4096:]
         for line in whole:
-            self._hear(_readable(line))
+            self._hear(readable(line))
 
     def end(self) -> None:
         """Nothing more comes; a last line may lack its end."""
@@ -76,36 +88,44 @@ class Words:
 
     @property
     def text(self) -> str:
-        return "\n".join(self.lines)
+        return "\n".join([*self.greeting, *self.lines])
 
     def last(self, count: int = 2) -> str:
         return "; ".join(self.lines[-count:])
 
     def _hear(self, line: str) -> None:
         said = FUNCTION.sub("", DEBUG.sub("", line))
+        if self._offer and PROVED.match(said):
+            self.proofs.append(self._offer)
         if not DEBUG.match(line):
             self._keep(IN_MEMORY.sub("given as text", said))
             return
         for stage, (_, begins) in enumerate(STAGES):
             if begins and said.startswith(begins):
                 self.stage = max(self.stage, stage)
-        if said.startswith("Remote protocol version "):
+        if said.startswith(STAGES[AUTHENTICATION][1]):
+            self.proofs, self._offer = [], ""  # of a jump host's
+        elif said.startswith("Remote protocol version "):
             self.software = said.partition("remote software version ")[2]
         elif said.startswith(("Executing proxy command", "Executing proxy dialer command")):
             self.by_proxy = True
         elif said.startswith(("bad passphrase given", "no passphrase given")):
             self.key_trouble = "its passphrase is missing or wrong"
-        elif "banner line" in said:  # what it says in place of its name, such as why it turns us away
-            self._keep(said.partition(": ")[2] or said)
+        elif "banner line" in said:
+            self.greeting = [*self.greeting, BANNER_LINE.sub("", said)[:LINE_MAX]][-GREETING_MAX:]
+        elif (offer := OFFER.match(said)) is not None:
+            self._offer = offer["name"] or offer["of_certificate"] or ""
 
     def _keep(self, line: str) -> None:
         if line:
-            self.lines = [*self.lines, line][-LINES_MAX:]
+            self.lines = [*self.lines, line[:LINE_MAX]][-LINES_MAX:]
 
 
-def _readable(line: bytes) -> str:
-    text = line.decode("utf-8", "replace").strip()
-    return "".join(character if character.isprintable() else " " for character in text)[:LINE_MAX]
+def as_written(path: str) -> str:
+    """As ssh writes the name of a file: it escapes what is not ASCII, and its own sign for that."""
+    return "".join(
+        "\\\\" if byte == 0x5C else chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}" for byte in os.fsencode(path)
+    )
 
 
 class Said(NamedTuple):
@@ -130,6 +150,7 @@ OURSELVES = (
     _said(
         r"Bad configuration option|bad configuration options|^Bad owner or permissions|^command-line: line"
         r"|line \d+: (Bad|bad|Missing|missing|keyword|unsupported|no argument|invalid)|^Can't open user config"
+        r"|^No user exists for uid"
         r"|^Unsupported|unknown option|^(vdollar_)?percent_expand|KnownHostsCommand .*(failed|not absolute|exited)",
         SshProgramUnusable,
         "the program ssh cannot be used for {server}: {line}",
@@ -155,7 +176,7 @@ ALGORITHMS = _said(
     ALGORITHM_HINT,
 )
 DENIED = _said(
-    r"Permission denied \(|Permission denied, |Too many authentication failures|Authentication failed",
+    r"Permission denied \(|Permission denied, |^Received disconnect from .* port \d+:1[45]: |" + REFUSES_US.pattern,
     AuthenticationFailed,
     "{server} refused our credentials: {line}",
 )
@@ -188,7 +209,7 @@ def what_failed(words: Words, server: str, host: str, port: int) -> IrisError:
         return CredentialsUnusable(f"the private key for {server} cannot be used: {trouble}")
     if said is not None:
         return _error(*said, server, host, where)
-    reason = words.last() or f"ssh says nothing (it was {words.doing})"
+    reason = "; ".join([*words.greeting, *words.lines[-2:]]) or f"ssh says nothing (it was {words.doing})"
     return LinkLost(f"{where} ended the connection while it was being made: {reason}")
 
 

@@ -1,6 +1,7 @@
 """The real transport against small asyncssh servers on loopback: what goes wrong is mapped to who is to blame."""
 
 import asyncio
+import errno
 import socket
 
 import asyncssh
@@ -247,6 +248,31 @@ def test_a_port_where_nothing_listens_is_told():
     run(test)
 
 
+@pytest.mark.parametrize("last", ["127.0.0.2", "192.0.2.1"], ids=["refuses", "leads nowhere"])
+def test_of_a_name_with_several_addresses_the_last_ones_error_counts_as_with_ssh(last, monkeypatch):
+    """asyncio has one error for all of them, in whose text alone it says what they were."""
+    addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, 9)) for host in ("127.0.0.1", last)]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
+    reach = asyncio.SelectorEventLoop.sock_connect
+
+    async def reached(loop, sock, address):
+        if address[0] == "192.0.2.1":
+            raise OSError(errno.ENETUNREACH, "Connect call failed")
+        await reach(loop, sock, address)
+
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_connect", reached)
+
+    async def test():
+        server = Server(host="plant", username="iris", port=9, host_key=public(HOST_KEY))
+        with pytest.raises(LinkError) as caught:
+            await AsyncsshTransport().connect(server, Secret(password="x"), SETTINGS, Receiver())
+        assert type(caught.value) is (ConnectionRefused if last == "127.0.0.2" else LinkError)
+        if last != "127.0.0.2":
+            assert "Network is unreachable" in str(caught.value)
+
+    asyncio.run(test())
+
+
 @pytest.mark.parametrize("host", ["n" * 64 + ".example", "a..b"])
 def test_a_name_that_cannot_be_one_is_a_host_that_is_not_found(host):
     async def test(connect, receiver):
@@ -267,7 +293,7 @@ def test_a_server_that_takes_the_connection_and_says_nothing_is_given_up_in_time
 
 
 @pytest.mark.parametrize("says", [b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"220 ftp ready\r\n"])
-def test_a_port_that_is_no_ssh_server_is_a_link_error_that_names_it(says):
+def test_a_port_that_is_no_ssh_server_is_a_lost_link_that_names_it(says):
     async def main():
         def answer(_, writer):
             writer.write(says)
@@ -276,12 +302,70 @@ def test_a_port_that_is_no_ssh_server_is_a_link_error_that_names_it(says):
         other = await asyncio.start_server(answer, "127.0.0.1", 0)
         port = other.sockets[0].getsockname()[1]
         server = Server(host="127.0.0.1", username="iris", port=port, host_key=public(HOST_KEY))
-        with pytest.raises(LinkError, match=f"127.0.0.1:{port}"):
+        with pytest.raises(LinkLost, match=f"127.0.0.1:{port}"):
             await AsyncsshTransport().connect(server, Secret(password="x"), SETTINGS, Receiver())
         other.close()
         await other.wait_closed()
 
     asyncio.run(main())
+
+
+def test_without_a_secret_and_an_agent_no_key_of_the_users_is_tried(tmp_path, monkeypatch):
+    """Nor is an agent that is none."""
+    (tmp_path / ".ssh").mkdir()
+    CLIENT_KEY.write_private_key(tmp_path / ".ssh" / "id_ed25519")
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    async def test(connect, receiver):
+        for place in ("", str(tmp_path / "missing"), str(tmp_path)):
+            monkeypatch.setenv("SSH_AUTH_SOCK", place)
+            with pytest.raises(AuthenticationFailed):
+                await connect(Secret())
+
+    run(test)
+
+
+def test_a_user_without_a_name_is_told_what_asyncssh_wants():
+    def nobody():
+        raise KeyError("getpwuid(): uid not found")
+
+    async def test(connect, receiver):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr("getpass.getuser", nobody)
+            with pytest.raises(LinkError, match="set one of LOGNAME, USER") as caught:
+                await connect()
+        assert isinstance(caught.value.__cause__, ValueError)
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("username", "password"), [("iris", "\udcff"), ("\udcff", "x"), ("i\0ris", "x")], ids=["password", "user", "NUL"]
+)
+def test_a_name_or_password_that_cannot_be_sent_is_told_and_the_password_not_shown(username, password):
+    async def test(connect, receiver):
+        with pytest.raises(CredentialsUnusable, match="user name or the password") as caught:
+            await connect(Secret(password=password), username=username)
+        assert password not in str(caught.value)
+        assert caught.value.__cause__ is None  # it would hold the whole
+
+    run(test)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("id_rsa", "-----BEGIN OPENSSH PRIVATE KEY-----\nnonsense\n"), ("config", "Port many\n")],
+    ids=["key", "config"],
+)
+def test_a_broken_file_of_the_users_ssh_is_not_even_read(tmp_path, monkeypatch, name, content):
+    (tmp_path / ".ssh").mkdir()
+    (tmp_path / ".ssh" / name).write_text(content)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    async def test(connect, receiver):
+        await ended(await connect(), receiver)
+
+    run(test)
 
 
 # -- the end

@@ -33,7 +33,8 @@ def answers(secret=None, judge=lambda key: None):
         ("(iris@plant) Password: ", PASSWORD),
         ("(iris@plant) PASSCODE: ", PASSWORD),
         ("Enter passphrase for key '/x/id': ", PASSPHRASE),
-        ("Enter PIN for ED25519-SK key /x/id: ", PASSPHRASE),
+        ("Enter PIN for ED25519-SK key /x/id: ", None),  # a wrong one may lock the token
+        ("Enter PIN for 'token': ", None),
         ("(iris@plant) Enter passphrase for key '/x/id': ", None),
         ("(iris@plant) One-time token: ", None),
         ("Are you sure you want to continue connecting (yes/no/[fingerprint])? ", None),

@@ -10,6 +10,7 @@ from iris_communication.errors import (
 )
 from iris_communication.settings import Secret, Server
 from iris_communication.transport import ssh_command
+from iris_communication.transport.contract import KEEPALIVE_S, KEEPALIVES_LOST
 
 HINT = "make system-packages"
 PASSWORD = "correct horse"
@@ -46,6 +47,24 @@ def test_what_is_given_is_what_is_tried():
     assert "BatchMode=yes" not in command("/x/id")
 
 
+@pytest.mark.parametrize("secret", [{"private_key": "/x/id"}, {"password": True}], ids=["key", "password"])
+def test_with_a_secret_neither_a_token_nor_an_agent_is_asked(secret):
+    assert {"PKCS11Provider=none", "IdentityAgent=none"} <= set(command(**secret))
+    assert not {"PKCS11Provider=none", "IdentityAgent=none"} & set(command())
+
+
+def test_a_certificate_beside_the_key_is_named_where_there_is_one(tmp_path):
+    """ssh looks for it by itself only where ssh_config names none."""
+    key = str(tmp_path / "my id")
+    assert not any(word.startswith("CertificateFile") for word in command(key))
+    (tmp_path / "my id-cert.pub").touch()
+    assert f'CertificateFile="{key}-cert.pub"' in command(key)
+
+
+def test_a_link_that_fell_silent_is_noticed_as_soon_as_with_the_other_transport():
+    assert {f"ServerAliveInterval={KEEPALIVE_S}", f"ServerAliveCountMax={KEEPALIVES_LOST}"} <= set(command())
+
+
 def test_without_a_secret_ssh_uses_what_the_user_has_and_asks_nobody():
     asked = command()
     assert "BatchMode=yes" in asked
@@ -67,7 +86,7 @@ def test_the_users_configuration_comes_before_our_defaults(tmp_path):
     whole.write_text(text)
     found = subprocess.run([ssh, "-F", whole, "-G", "plant"], capture_output=True, text=True, timeout=10, check=True)
     assert "ciphers aes256-ctr" in found.stdout.splitlines()
-    assert "serveraliveinterval 15" in found.stdout.splitlines()
+    assert "ipqos none none" in found.stdout.splitlines()
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602])

@@ -16,7 +16,7 @@ from iris_communication.errors import (
     SshProgramMissing,
     SshProgramUnusable,
 )
-from iris_communication.transport.ssh_words import Words, what_ended, what_failed
+from iris_communication.transport.ssh_words import Words, as_written, what_ended, what_failed
 
 KEY = "iris@plant:22"
 
@@ -69,6 +69,14 @@ def failed(*lines):
             "Received disconnect from 10.0.0.1 port 22:2: Too many authentication failures",
             AuthenticationFailed,
         ),
+        (
+            ENCRYPTED,
+            "Received disconnect from 10.0.0.1 port 22:2: too many authentication failures",
+            AuthenticationFailed,
+        ),
+        (ENCRYPTED, "Received disconnect from 10.0.0.1 port 22:14: no way left", AuthenticationFailed),
+        (ENCRYPTED, "Received disconnect from UNKNOWN port 65535:15: who?", AuthenticationFailed),
+        (ENCRYPTED, "Received disconnect from 10.0.0.1 port 22:11: until tomorrow", LinkLost),
         (ENCRYPTED, "Connection closed by 10.0.0.1 port 22", LinkLost),
         (ASKED, "subsystem request failed on channel 0", SftpUnavailable),
         (ENCRYPTED, "channel 0: open failed: administratively prohibited: open failed", SftpUnavailable),
@@ -77,6 +85,7 @@ def failed(*lines):
         ([], "/x/config: line 3: Bad configuration option: proxyjmp", SshProgramUnusable),
         ([], "/x/config line 3: keyword port extra arguments at end of line", SshProgramUnusable),
         ([], "Bad owner or permissions on /x/config", SshProgramUnusable),
+        ([], "No user exists for uid 1234", SshProgramUnusable),
         ([], "cannot run /usr/bin/ssh: Permission denied", SshProgramMissing),
         ([*PROXIED], "ssh: connect to host jump port 22: Connection refused", JumpHostFailed),
         ([*PROXIED], "ssh: Could not resolve hostname jump: Name or service not known", JumpHostFailed),
@@ -125,8 +134,68 @@ def test_the_file_of_a_key_given_as_text_is_not_named():
 
 def test_what_a_server_says_in_place_of_its_banner_is_kept():
     line = "debug1: kex_exchange_identification: banner line 0: Not allowed at this time"
-    error = failed(*REACHED, line, "kex_exchange_identification: Connection closed by remote host")
-    assert "Not allowed at this time" in str(error)
+    ends = ["kex_exchange_identification: Connection closed by remote host", "Connection closed by 10.0.0.1 port 22"]
+    assert "Not allowed at this time; " + "; ".join(ends) in str(failed(*REACHED, line, *ends))
+    assert heard(line, *ends).text == "\n".join(["Not allowed at this time", *ends])
+
+
+def test_what_a_server_says_in_place_of_its_banner_decides_nothing():
+    line = "debug1: kex_exchange_identification: banner line 0: Permission denied, please try again."
+    assert type(failed(*REACHED, line, "kex_exchange_identification: Connection closed by remote host")) is LinkLost
+
+
+SIGNING = "debug2: sshconnect2.c:sign_and_send_pubkey():1345 (pid=7): sign_and_send_pubkey: "
+PROVED = 'Authenticated to plant ([10.0.0.1]:22) using "publickey".'
+
+
+@pytest.mark.parametrize(
+    ("lines", "proofs"),
+    [
+        (["debug1: Offering public key: /x/my id ED25519 SHA256:abc explicit", PROVED], ["/x/my id"]),
+        (["debug1: Trying private key: /x/my id", PROVED], ["/x/my id"]),
+        (
+            [
+                "debug1: Offering public key: /x/id ED25519 SHA256:abc explicit",
+                "debug1: Offering public key: /x/other RSA SHA256:def agent",
+                PROVED.replace("to", "to plant (via proxy)"),
+            ],
+            ["/x/other"],
+        ),
+        (
+            [
+                "debug1: Offering public key: /x/cert.pub ED25519-CERT SHA256:abc explicit",
+                f'{SIGNING}using private key "/x/id" from agent for certificate',
+                PROVED,
+            ],
+            ["/x/id"],
+        ),
+        (
+            [
+                "debug1: Offering public key: /x/id ED25519 SHA256:abc",
+                'Authenticated using "publickey" with partial success.',
+                "debug1: Trying private key: /x/other",
+                "debug1: Authentication succeeded (publickey).",  # until OpenSSH 8.8
+            ],
+            ["/x/id", "/x/other"],
+        ),
+        (["debug1: Offering public key: /x/id RSA SHA256:abc", PROVED.replace("publickey", "password")], []),
+        ([PROVED], []),
+    ],
+    ids=["offered", "tried", "the second", "a certificate", "two of them", "a password", "an ssh of another make"],
+)
+def test_the_keys_that_let_us_in_are_known_by_their_files(lines, proofs):
+    assert heard(*ENCRYPTED, *lines).proofs == proofs
+
+
+def test_what_a_jump_host_was_proved_to_by_is_no_proof_of_ours():
+    jump = ["debug1: SSH2_MSG_NEWKEYS received", "debug1: Trying private key: /x/jump", PROVED]
+    assert heard(*jump, *ENCRYPTED).proofs == []
+
+
+def test_the_name_of_a_file_is_known_as_ssh_writes_it():
+    assert as_written('/x/my "id" 100%') == '/x/my "id" 100%'
+    assert as_written("/x/ü") == r"/x/\303\274"
+    assert as_written("/x\\y") == r"/x\\y"
 
 
 def test_an_end_without_words_says_how_far_it_was():

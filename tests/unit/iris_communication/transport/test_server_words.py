@@ -1,0 +1,65 @@
+"""What a server says before its name is heard in passing."""
+
+import pytest
+
+from iris_communication.transport.server_words import GREETING_MAX, REFUSES_US, Greeting, readable
+
+
+class Connection:
+    def __init__(self):
+        self.came = b""
+
+    def data_received(self, data, datatype=None):
+        self.came += data
+
+
+@pytest.fixture
+def connection():
+    return Connection()
+
+
+@pytest.fixture
+def greeting(connection):
+    heard = Greeting()
+    heard.listen_to(connection)
+    return heard
+
+
+@pytest.mark.parametrize("piece_bytes", [1, 7, 1000])
+def test_the_last_lines_before_its_name_are_kept_and_everything_is_passed_on(connection, greeting, piece_bytes):
+    said = b"Welcome\r\n\r\nto our\x1b[31m\nplant \xff\r\nSSH-2.0-Plant\r\nSSH-2.0 is no word"
+    for at in range(0, len(said), piece_bytes):
+        connection.data_received(said[at : at + piece_bytes])
+    assert greeting.words == ["to our [31m", "plant \ufffd"]
+    assert connection.came == said
+
+
+def test_a_line_without_its_end_is_kept_too(connection, greeting):
+    connection.data_received(b"Not allowed at this time")
+    assert greeting.words == ["Not allowed at this time"]
+
+
+def test_a_server_that_says_its_name_at_once_has_said_nothing_and_is_not_listened_to_any_more(connection, greeting):
+    connection.data_received(b"SSH-2.0-Plant\r\n")
+    assert greeting.words == []
+    assert "data_received" not in vars(connection)
+
+
+def test_what_is_kept_is_bounded(connection, greeting):
+    for _ in range(100):
+        connection.data_received(b"x" * 1000)
+    assert len(connection.came) == 100_000
+    assert len("".join(greeting.words)) <= 300
+    assert len(greeting._heard) <= GREETING_MAX + 1000
+
+
+@pytest.mark.parametrize(
+    "said",
+    ["Too many authentication failures", "too many authentication failures", "Too many authentication attempts"],
+)
+def test_what_servers_say_when_they_take_no_more_tries_is_known(said):
+    assert REFUSES_US.search(said)
+
+
+def test_what_is_shown_of_a_line_can_be_shown():
+    assert readable(b" a\tb\x00\xc3\xbc \r") == "a b ü"
