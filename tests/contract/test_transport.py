@@ -35,18 +35,14 @@ from iris_communication.sftp import wire
 from iris_communication.transport import asyncssh_channel, host_keys, ssh_command
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport
 from iris_communication.transport.ssh_program import SshProgramTransport
+from tests.servers.one_user import CLIENT_KEY, ECDSA_HOST_KEY, HOST_KEY, PASSWORD, RSA_HOST_KEY, OneUser, public
 from tests.servers.openssh import OpenSshServer, descendants
 
 HINT = "make system-packages"
 SETTINGS = DeliverySettings(connect_timeout_s=15.0)
 IMPATIENT = DeliverySettings(connect_timeout_s=1.0)
-HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
-ECDSA_HOST_KEY = asyncssh.generate_private_key("ecdsa-sha2-nistp256")
-RSA_HOST_KEY = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
-CLIENT_KEY = asyncssh.generate_private_key("ssh-ed25519")
 FEW_ROUNDS = {"rounds": 1, "ignore_few_rounds": True}  # of what makes guessing a passphrase slow
 ENCRYPTED_CLIENT_KEY = CLIENT_KEY.export_private_key(passphrase="open %h", **FEW_ROUNDS).decode()
-PASSWORD = "hünter2 with spaces, $HOME and \"quotes'"
 MEBIBYTE = 1 << 20
 
 
@@ -107,10 +103,6 @@ class Receiver:
         return wire.decode(await self.packet())[1]
 
 
-def public(key):
-    return key.export_public_key().decode()
-
-
 def address_of(openssh, **other):
     facts = {
         "host": openssh.host,
@@ -163,29 +155,6 @@ def parent_of(pid):
 
 
 # -- a server in this process
-
-
-class OneUser(asyncssh.SSHServer):
-    """Lets one user in, by password or key. With a `session`, that is what SFTP leads to."""
-
-    def __init__(self, session=None):
-        self.session = session
-
-    def session_requested(self):
-        return self.session() if self.session else super().session_requested()
-
-    def connection_made(self, conn):
-        self.conn = conn
-
-    def begin_auth(self, username):
-        self.conn.set_authorized_keys(asyncssh.import_authorized_keys(public(CLIENT_KEY)))
-        return True
-
-    def password_auth_supported(self):
-        return True
-
-    def validate_password(self, username, password):
-        return (username, password) == ("iris", PASSWORD)
 
 
 @contextlib.asynccontextmanager

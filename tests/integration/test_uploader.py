@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 import pytest
 
 from iris_communication.outbox.ledger import Line, first_broken
+from tests.integration.awkward import NAMES
 from tests.integration.uploading import (
     IN_A_HURRY,
     LONG_S,
@@ -21,19 +22,6 @@ from tests.integration.uploading import (
     wait_for,
 )
 from tests.servers.asyncssh_server import AsyncSshServer
-
-NAMES = {
-    "a newline": "a\nb.csv",
-    "quotes": 'it\'s "so" `done` $(now).csv',
-    "not ASCII": "Größe-測定-é.csv",
-    "255 bytes": "x" * 251 + ".csv",
-    "255 bytes not ASCII": "ü" * 125 + ".csv",
-    "no text": os.fsdecode(b"\xff\xfe\x80.csv"),
-    "a leading dash": "-rf",
-    "a leading dot": ".hidden",
-    "only a space": " ",
-    "a backslash": "a\\b.csv",
-}
 
 
 @pytest.fixture(scope="module")

@@ -24,17 +24,9 @@ from iris_communication.testing import virtual_time
 from iris_communication.testing.clock import FakeClock
 from iris_communication.transport import asyncssh_channel
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport
+from tests.servers.one_user import CLIENT_KEY, ECDSA_HOST_KEY, HOST_KEY, PASSWORD, RSA_HOST_KEY, OneUser, public
 
-HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
-ECDSA_HOST_KEY = asyncssh.generate_private_key("ecdsa-sha2-nistp256")
-RSA_HOST_KEY = asyncssh.generate_private_key("ssh-rsa", key_size=2048)
-CLIENT_KEY = asyncssh.generate_private_key("ssh-ed25519")
-PASSWORD = "hunter2"
 SETTINGS = DeliverySettings(connect_timeout_s=10.0)
-
-
-def public(key):
-    return key.export_public_key().decode()
 
 
 class Receiver:
@@ -57,29 +49,6 @@ class Receiver:
         while not condition(self):
             self.news.clear()
             await self.news.wait()
-
-
-class OneUser(asyncssh.SSHServer):
-    """Lets one user in, by password or key. With a `session`, that is what SFTP leads to."""
-
-    def __init__(self, session=None):
-        self.session = session
-
-    def session_requested(self):
-        return self.session() if self.session else super().session_requested()
-
-    def connection_made(self, conn):
-        self.conn = conn
-
-    def begin_auth(self, username):
-        self.conn.set_authorized_keys(asyncssh.import_authorized_keys(public(CLIENT_KEY)))
-        return True
-
-    def password_auth_supported(self):
-        return True
-
-    def validate_password(self, username, password):
-        return (username, password) == ("iris", PASSWORD)
 
 
 class RawSession(asyncssh.SSHServerSession):
