@@ -71,6 +71,17 @@ def test_a_server_that_cannot_rename_takes_files_in_place(a_server, uploader, so
     assert contents_of(folder) == {**contents, **{f"{name}.done": b"" for name in contents}}
 
 
+@pytest.mark.timeout(60)
+def test_where_nothing_can_be_renamed_the_part_that_a_cut_left_is_made_whole(a_server, uploader, sources, tmp_path):
+    server = a_server("rename,posix-rename")
+    info, folder = remote(server, tmp_path, in_place=True, bandwidth_bytes_per_s=40 * MIB)
+    receipts = submit_all(uploader, info, {"large.bin": LARGE}, sources)
+    wait_until(lambda: any(path.stat().st_size > 8 * MIB for path in folder.glob("large.bin")))
+    server.cut()
+    wait_for(receipts.values(), 40.0)
+    assert contents_of(folder) == {"large.bin": LARGE}
+
+
 def test_without_it_such_a_server_says_what_to_do(a_server, uploader, sources, tmp_path, caplog):
     info, folder = remote(a_server("rename,posix-rename"), tmp_path, attempts_max=1)
     submit_all(uploader, info, {"1.csv": b"1\n"}, sources)

@@ -117,6 +117,9 @@ def line(row, started):
 
 
 delivering = pytest.mark.parametrize("row", parameters(row for row in ROWS if not row.delivers), indirect=True)
+in_place_after_a_look = pytest.mark.parametrize(
+    "row", parameters(row for row in ROWS if row.in_place and row.looks), indirect=True
+)
 every = pytest.mark.parametrize("row", parameters(ROWS), indirect=True)
 
 
@@ -366,13 +369,30 @@ def test_a_file_in_several_streams_arrives_whole(line, tmp_path, sources):
     assert line.contents() == {"large.bin": content}
 
 
-@delivering
+@every
 def test_files_are_written_in_place_by_choice(line, uploader, sources):
     line.place("taken.csv", OLD)
     files = {"a.csv": NEW, "empty.csv": b"", "large.bin": os.urandom(300_000)}
     info = {**line.info, "in_place": True, "marker": ".done"}
-    wait_for(submit_all(uploader, info, files, sources).values())
+    receipts = submit_all(uploader, info, files, sources).values()
+    if line.row.in_place:
+        wait_for(receipts)
+    else:
+        assert all(line.row.delivers in str(error_of(receipt)) for receipt in receipts)
+        files = {}
     assert line.contents() == {"taken.csv": OLD, **files, **{f"{name}.done": b"" for name in files}}
+
+
+@in_place_after_a_look
+@pytest.mark.timeout(60)
+def test_in_place_the_part_that_a_cut_left_is_made_whole(line, uploader, sources):
+    content = os.urandom(8 * MIB)
+    info = {**line.info, "in_place": True, "bandwidth_bytes_per_s": 12e6}
+    receipts = submit_all(uploader, info, {"large.bin": content}, sources)
+    wait_until(lambda: line.contents() and len(line.contents()["large.bin"]) > 3 * MIB)
+    line.server.cut()
+    wait_for(receipts.values(), timeout_s=40.0)
+    assert line.contents() == {"large.bin": content}
 
 
 @delivering

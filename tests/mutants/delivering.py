@@ -246,6 +246,45 @@ DELIVERING = (
         ),
     ),
     Mutant(
+        "files in place do not take turns",
+        "iris_communication/delivery/sftp_carrier.py",
+        "            if server.in_place or takes_turns(upload, connection.capabilities):\n",
+        "            if takes_turns(upload, connection.capabilities):\n",
+        "One that cannot finish takes away what another of that name was counted as delivered by.",
+        tests_in(
+            DELIVERY,
+            "test_sftp_carrier.py::"
+            "test_in_place_what_counts_as_delivered_is_not_taken_away_by_another_file_of_that_name",
+        ),
+    ),
+    Mutant(
+        "a part that is written over is emptied first",
+        "iris_communication/sftp/in_place.py",
+        "    (opened,) = yield (wire.Open(path, WRITE),)\n",
+        "    (opened,) = yield (wire.Open(path, WRITE | CREATE | TRUNCATE),)\n",
+        "A dead session's OPEN that is carried out late empties the file the next attempt has delivered.",
+        tests_in(SFTP, "test_in_place.py::test_a_late_open_of_a_dead_session_empties_no_file_that_was_finished_since"),
+    ),
+    Mutant(
+        "the end of a file that was cut off is not compared",
+        "iris_communication/sftp/parts.py",
+        "        for offset, size_bytes in (*self.missing, Part(self.size_bytes, 0)):\n",
+        "        for offset, size_bytes in self.missing:\n",
+        "A server that lost what it had acknowledged last delivers a file whose end is missing or of zeros.",
+        tests_in(
+            DELIVERY,
+            "test_in_parts.py::test_a_tail_that_was_lost_though_every_byte_of_it_was_acknowledged_is_sent_anew",
+        ),
+    ),
+    Mutant(
+        "the seams that a cut left are never looked at",
+        "iris_communication/delivery/in_parts.py",
+        "dict.fromkeys([*cut.seams, *seams(cut.missing)])",
+        "dict.fromkeys([*seams(cut.missing)])",
+        "A server that empties what it opens delivers a file with a hole of the right size.",
+        tests_in(DELIVERY, "test_in_parts.py::test_a_seam_that_a_cut_left_is_looked_at_by_the_next_attempt"),
+    ),
+    Mutant(
         "what was claimed and not begun is not given back",
         "iris_communication/delivery/worker.py",
         "            self._judge.put_back(lane)\n            if lane",

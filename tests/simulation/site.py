@@ -8,9 +8,10 @@ import functools
 import posixpath
 
 from iris_communication.sftp import wire
-from iris_communication.testing import faulty_servers
+from iris_communication.testing import faulty_servers, refusing_servers, silent_servers, spoiling_servers
 from iris_communication.testing.faulty_servers import OldVersion
 from iris_communication.testing.memory_server import HOME, MemoryServer
+from iris_communication.testing.server_wire import WriteData
 
 
 class ComesBackEmpty(faulty_servers.ComesBackEmpty):
@@ -25,11 +26,33 @@ class ComesBackEmpty(faulty_servers.ComesBackEmpty):
                 self.folders.intersection_update({b"/", HOME})
 
 
+LEFT_OUT = {
+    MemoryServer,
+    OldVersion,  # another protocol
+    spoiling_servers.MixesUpPipelinedWrites,  # a hole within a file of the right size: nobody can notice that
+    spoiling_servers.MovesFilesAwayAtClose,  # whatever has its name as well, once somebody looked into it
+}
+MODULES = (faulty_servers, refusing_servers, silent_servers, spoiling_servers)
+KINDS = {name: kind for module in MODULES for name, kind in vars(module).items()} | {"ComesBackEmpty": ComesBackEmpty}
 FAULTY = [
     kind
-    for _, kind in sorted({**vars(faulty_servers), "ComesBackEmpty": ComesBackEmpty}.items())
-    if isinstance(kind, type) and issubclass(kind, MemoryServer) and kind not in {MemoryServer, OldVersion}
+    for _, kind in sorted(KINDS.items())
+    if isinstance(kind, type) and issubclass(kind, MemoryServer) and kind not in LEFT_OUT
 ]
+REQUESTS = [wire.Open, WriteData, wire.Close, wire.Stat, wire.Rename]
+
+
+def facts_of(kind, random, used_bytes):
+    """What a server of this kind is made with, beside its manners."""
+    if kind is faulty_servers.RefusesAWrite:
+        return (random.randrange(1, 20),)
+    if kind is refusing_servers.PermissionLostInTheMiddle:
+        return (random.randrange(20),)
+    if kind is refusing_servers.QuotaReached:
+        return (used_bytes + 5000,)
+    if kind in (silent_servers.SilentFrom, silent_servers.NeverAnswersOneRequest):
+        return (random.choice(REQUESTS),)
+    return ()
 
 
 class _Observed:
@@ -66,6 +89,7 @@ class Site:
         self._visible = {}
         self.collected = []  # by a pick-up job
         self._collected_seen = 0
+        self.files = {}
         self.server = self._made(MemoryServer, None)
         self.files, self.folders = self.server.files, self.server.folders
         self.heal()
@@ -112,13 +136,13 @@ class Site:
         self._on_request(self.key)
 
     def _made(self, kind, capacity_bytes):
-        takes_manners = kind is MemoryServer or kind.__init__ is MemoryServer.__init__
+        manners = {**self.manners, "capacity_bytes": capacity_bytes}
+        if kind is refusing_servers.OneHandle:
+            del manners["announces_limits"]  # says nothing of itself
         if kind is faulty_servers.RefusesAWrite:
-            server = _observed(kind)(self.random.randrange(1, 20))
-        elif takes_manners:
-            server = _observed(kind)(**self.manners, capacity_bytes=capacity_bytes)
-        else:
-            server = _observed(kind)()
+            manners = {}
+        used_bytes = sum(map(len, self.files.values()))
+        server = _observed(kind)(*facts_of(kind, self.random, used_bytes), **manners)
         server.site = self
         return server
 

@@ -9,7 +9,8 @@ still, and one of them may have a picture to look at.
 """
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from iris_communication.clock import Clock
@@ -44,6 +45,7 @@ class Connection:
         self.lost: IrisError | None = None
         self.uses = 0  # conversations, without those that only look after it
         self.on_lost: Callable[[], None] = lambda: None
+        self._holders = 0
         self._settings = settings
         self._clock = clock
         self._bandwidth: TokenBucket | None = None
@@ -63,6 +65,21 @@ class Connection:
     def live(self) -> int:
         """Uploads under way."""
         return self._session.live
+
+    @property
+    def is_idle(self) -> bool:
+        """Nobody uses it, and nobody is about to."""
+        return not self.live and not self._holders
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Meanwhile it is not idle, also while there is nothing to say: its holder comes back to it."""
+        self._holders += 1
+        try:
+            yield
+        finally:
+            self._holders -= 1
+            self.used_s = self._clock.monotonic_s()
 
     @property
     def slots(self) -> int:

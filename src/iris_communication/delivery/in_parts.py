@@ -5,19 +5,26 @@ the file is sent anew. Parts are written each by a conversation of its own, on t
 are closed does one conversation look at the size, and give the file its name.
 
 Rules.
+- What is remembered is kept up to date as it happens, so a cut at any moment costs nothing that was acknowledged before
+  it. It is forgotten when the file has its name, when it is sent whole, and when what is there was discarded.
+- After a link that broke, or a disk of ours that failed, what is there stays. For any other reason it goes: a file that
+  is given up leaves no gigabytes behind, and one that fills the server's disk leaves room for those behind it.
 - Whether a server lets us write to a file that exists is tried once. One that does not is sent whole files from then
   on, at once and at no item's cost.
 - Parts that are under way end, also when another one failed: what they brought need not be sent again.
-- The hash is taken by a thread of its own, after everything was sent: nobody waits for 5 GB of it.
+- The hash is taken by a thread of its own, after everything was sent: nobody waits for 5 GB of it. The connection is
+  held meanwhile, however long nothing travels on it.
 """
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from iris_communication.delivery.connection import Connection
 from iris_communication.delivery.source import SpoolFile
-from iris_communication.errors import Effect, IrisError, LinkError
+from iris_communication.errors import Effect, IrisError, LinkError, Scope
 from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.look import discard
 from iris_communication.sftp.parts import (
@@ -33,12 +40,31 @@ from iris_communication.sftp.parts import (
 )
 from iris_communication.sftp.put import clear_away, create, finish
 from iris_communication.sftp.session import Talk
-from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.upload import Upload
 
 RESUMED_MIN_BYTES = 1024 * 1024  # acknowledged; less is sent again sooner than asked about
 SHARED_MIN_BYTES = 16 * 1024 * 1024  # of a file that several connections share
 CUTS_MAX = 1000  # remembered at once, the latest
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """`older`: temp names of attempts before the earlier one."""
+
+    item_id: str
+    upload: Upload
+    older: Sequence[bytes]
+    source: SpoolFile
+    connections: Sequence[Connection]
+
+    @property
+    def first(self) -> Connection:
+        return self.connections[0]
+
+    @property
+    def earlier(self) -> list[bytes]:
+        """Temp names of all attempts before this one, oldest first."""
+        return [*self.older, *filter(None, [self.upload.earlier_temp])]
 
 
 class InParts:
@@ -51,98 +77,127 @@ class InParts:
 
     def cut_off(self, item_id: str, upload: Upload, error: IrisError) -> None:
         """An upload of the whole file ended with `error`: what was acknowledged is remembered."""
-        if isinstance(error, LinkError) and error.acknowledged_bytes >= RESUMED_MIN_BYTES:
-            self._remember(item_id, upload, missing_of(Part(0, upload.size_bytes), error.acknowledged_bytes))
+        if isinstance(error, LinkError) and upload.effect is Effect.UNSEEN:  # its rename was not sent
+            missing = missing_of(Part(0, upload.size_bytes), error.acknowledged_bytes)
+            self._remember(item_id, Cut(upload.temp_path, upload.size_bytes, missing))
 
     async def carried(
         self, server_key: str, item_id: str, upload: Upload, older: Sequence[bytes], source: SpoolFile, streams: int
     ) -> bytes | None:
         """The path under which it lies now; None: it has to be sent whole, and nothing was left. `older`: temp names of
         attempts before the earlier one. Raises IrisError."""
-        cut = self._cuts.pop(item_id, None)
         shared = streams > 1 and upload.size_bytes >= SHARED_MIN_BYTES
-        if upload.finished or server_key in self._whole_only or not (shared or cut):
+        landed: bytes | None = None
+        if not upload.finished and server_key not in self._whole_only and (shared or item_id in self._cuts):
+            connections = await self._several(server_key, streams if shared else 1)
+            attempt = _Attempt(item_id, upload, older, source, connections)
+            try:
+                with attempt.first.held():
+                    landed = await self._landed(server_key, attempt, streams if shared else 0)
+            except IrisError as error:
+                if not isinstance(error, LinkError) and error.scope is not Scope.OUTBOX:
+                    await self._give_up(attempt)
+                error.effect = upload.effect
+                raise
+        self._cuts.pop(item_id, None)
+        return landed
+
+    async def _landed(self, server_key: str, attempt: _Attempt, streams: int) -> bytes | None:
+        """`streams`: in so many a file that is begun anew travels; 0: then it does not travel in parts."""
+        upload, first = attempt.upload, attempt.first
+        cut = await self._taken_over(attempt)
+        if cut is None and not streams:
             return None
-        connections = await self._several(server_key, streams if shared else 1)
-        first = connections[0]
-        missing: tuple[Part, ...] | None = None
-        if cut is not None and cut.temp_path == upload.earlier_temp:
-            taking_over = take_over(upload, cut, _sampled(source, cut.ends()))
-            if await first.run(_after_clearing(upload, older, first.capabilities, taking_over)):
-                missing = cut.missing
-        if missing is None and shared:
+        if cut is None:
             creating = create(upload, first.capabilities)
-            landed: bytes | None = await first.run(_after_clearing(upload, older, first.capabilities, creating))
+            landed: bytes | None = await first.run(_after_clearing(upload, attempt.older, first.capabilities, creating))
             if landed is not None:
                 return landed
-            missing = shares(upload.size_bytes, streams)
-        if missing is None:
-            return None
-        if await self._written(item_id, upload, missing, source, connections):
-            expected = _sampled(source, seams(missing))
-            if await first.run(holds_samples(upload.temp_path, expected)):
-                await self._confirm(upload, source, first)
-                path: bytes = await first.run(finish(upload, first.capabilities))
-                return path
+            cut = Cut(upload.temp_path, upload.size_bytes, shares(upload.size_bytes, streams))
+        if await self._is_whole(attempt, cut):
+            await asyncio.get_running_loop().run_in_executor(None, attempt.source.confirm_anew)
+            path: bytes = await first.run(finish(upload, first.capabilities))
+            return path
         self._whole_only.add(server_key)
         await first.run(discard(upload))
         return None
 
-    async def _written(
-        self,
-        item_id: str,
-        upload: Upload,
-        parts: Sequence[Part],
-        source: SpoolFile,
-        connections: Sequence[Connection],
-    ) -> bool:
-        """Whether the server took all of it. Raises IrisError."""
+    async def _taken_over(self, attempt: _Attempt) -> Cut | None:
+        """What was remembered, once it is this attempt's own."""
+        cut, upload, names = self._cuts.get(attempt.item_id), attempt.upload, attempt.earlier
+        if cut is not None and cut.temp_path in names:
+            may_have_it = names[names.index(cut.temp_path) :]
+            taking_over = take_over(upload, may_have_it, _sampled(attempt.source, cut.ends()))
+            if await attempt.first.run(taking_over):
+                cut = replace(cut, temp_path=upload.temp_path)
+                self._remember(attempt.item_id, cut)
+                await attempt.first.run(_clearing(upload, names, attempt.first.capabilities))
+                return cut
+        self._cuts.pop(attempt.item_id, None)
+        return None
+
+    async def _is_whole(self, attempt: _Attempt, cut: Cut) -> bool:
+        """Write what is missing; whether the server took it and spoiled nothing, as far as the seams tell."""
+        looked_at = tuple(dict.fromkeys([*cut.seams, *seams(cut.missing)]))
+        if not await self._written(attempt, replace(cut, seams=looked_at)):
+            return False
+        holding = holds_samples(attempt.upload.temp_path, _sampled(attempt.source, looked_at))
+        whole: bool = await attempt.first.run(holding)
+        return whole
+
+    async def _written(self, attempt: _Attempt, cut: Cut) -> bool:
+        """Whether the server lets us write all of it. Raises IrisError."""
+        upload, connections = attempt.upload, attempt.connections
+        users = [connections[number % len(connections)] for number in range(len(cut.missing))]
         outcomes = await asyncio.gather(
             *(
-                connections[number % len(connections)].run(write_part(upload, part), source)
-                for number, part in enumerate(parts)
+                connection.run(write_part(upload, part, connection.capabilities), attempt.source)
+                for connection, part in zip(users, cut.missing, strict=True)
             ),
             return_exceptions=True,
         )
-        refusals = [outcome for outcome in outcomes if isinstance(outcome, StatusError)]
-        errors = [outcome for outcome in outcomes if outcome is not None and outcome not in refusals]
-        if not errors:
-            return not refusals
-        error = next((error for error in errors if not isinstance(error, LinkError)), errors[0])
-        if isinstance(error, LinkError) and not refusals:
-            left = [
-                missing
-                for part, outcome in zip(parts, outcomes, strict=True)
-                for missing in (missing_of(part, outcome.acknowledged_bytes) if isinstance(outcome, LinkError) else ())
-            ]
-            self._remember(item_id, upload, tuple(left))
-        elif isinstance(error, IrisError):
-            await self._give_up(upload, error, connections[0])
-        raise error
+        if False in outcomes:
+            return False
+        left = (_left_of(part, outcome) for part, outcome in zip(cut.missing, outcomes, strict=True))
+        self._remember(attempt.item_id, replace(cut, missing=tuple(part for parts in left for part in parts)))
+        errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if errors:
+            raise next((error for error in errors if not isinstance(error, LinkError)), errors[0])
+        return True
 
-    async def _confirm(self, upload: Upload, source: SpoolFile, connection: Connection) -> None:
-        try:
-            await asyncio.get_running_loop().run_in_executor(None, source.confirm_anew)
-        except IrisError as error:
-            await self._give_up(upload, error, connection)
-            raise
+    async def _give_up(self, attempt: _Attempt) -> None:
+        """Nothing of it is left, as far as that may be. Raises IrisError."""
+        upload, first = attempt.upload, attempt.first
+        self._cuts.pop(attempt.item_id, None)
+        if upload.effect is Effect.UNSEEN:
+            await first.run(discard(upload))
+        if upload.earlier_temp is not None:
+            await first.run(_clearing(upload, attempt.earlier, first.capabilities))
 
-    async def _give_up(self, upload: Upload, error: IrisError, connection: Connection) -> None:
-        await connection.run(discard(upload))
-        error.effect = upload.effect
+    def _remember(self, item_id: str, cut: Cut) -> None:
+        self._cuts.pop(item_id, None)
+        if cut.known_bytes >= RESUMED_MIN_BYTES:
+            self._cuts[item_id] = cut
+        if len(self._cuts) > CUTS_MAX:
+            self._cuts.popitem(last=False)
 
-    def _remember(self, item_id: str, upload: Upload, missing: tuple[Part, ...]) -> None:
-        if upload.effect is Effect.UNSEEN:  # its rename was not sent
-            self._cuts[item_id] = Cut(upload.temp_path, missing)
-            if len(self._cuts) > CUTS_MAX:
-                self._cuts.popitem(last=False)
+
+def _left_of(part: Part, outcome: Any) -> tuple[Part, ...]:
+    """Of a part that ended so."""
+    if outcome is True:
+        return ()
+    return missing_of(part, outcome.acknowledged_bytes if isinstance(outcome, LinkError) else 0)
 
 
 def _sampled(source: SpoolFile, parts: Iterable[Part]) -> list[Sample]:
     return [(part, source.peek(*part)) for part in parts]
 
 
-def _after_clearing(upload: Upload, older: Sequence[bytes], capabilities: Capabilities, then: Talk) -> Talk:
-    for temp in older:
+def _clearing(upload: Upload, temps: Sequence[bytes], capabilities: Capabilities) -> Talk:
+    for temp in temps:
         yield from clear_away(upload, temp, capabilities)
+
+
+def _after_clearing(upload: Upload, older: Sequence[bytes], capabilities: Capabilities, then: Talk) -> Talk:
+    yield from _clearing(upload, older, capabilities)
     return (yield from then)

@@ -220,8 +220,8 @@ class ConnectionPool:
         if connection.lost is not None:
             return
         idle_s = self._clock.monotonic_s() - connection.used_s
-        if connection.live == 0 and idle_s >= self._settings.idle_close_s:
+        if connection.is_idle and idle_s >= self._settings.idle_close_s:
             connection.close()
             return
-        wait_s = self._settings.idle_close_s - (idle_s if connection.live == 0 else 0.0)
+        wait_s = self._settings.idle_close_s - (idle_s if connection.is_idle else 0.0)
         asyncio.get_running_loop().call_later(wait_s, self._close_when_idle, server_key, connection)

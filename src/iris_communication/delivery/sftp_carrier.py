@@ -109,7 +109,7 @@ class SftpCarrier:
             missing_folders=connection.missing_folders,
         )
         try:
-            if takes_turns(upload, connection.capabilities):
+            if server.in_place or takes_turns(upload, connection.capabilities):
                 async with self._turns.turn((item.server_key, upload.final_path)):
                     landed = await self._carried(item, server, connection, upload, earlier, source)
             else:

@@ -4,13 +4,20 @@ Rules.
 - A name that is free is taken with an exclusive OPEN, so what is there is never touched unseen. What is to become of a
   name that holds something else, the server's `conflict` says.
 - After an attempt of unknown outcome a file that is just the beginning of ours counts as what that attempt left, and is
-  written anew. Its first and its last bytes are compared, not all of them.
+  written anew. Its first and its last bytes are compared, not all of them. It is not emptied first: that might reach
+  the server late. Where nobody may write over it, it is removed and made anew.
 - A marker is removed before its file is touched and written after the file is complete and its size was looked at. A
   pick-up job that waits for markers never finds a part.
+- Files for one name take turns, whatever the server is: whoever uploads sees to it.
 
 What goes wrong. Without a marker, whoever looks may find a part of a file. A file that a job takes away before its
 CLOSE is answered and the link lost is delivered twice. A shorter file of somebody else with the same beginning, there
-since before a cut-off attempt, is written over.
+since before a cut-off attempt, is written over. A request of a dead session that is carried out late finds the next
+attempt's file under the same name: a REMOVE (of a part that could not be finished) deletes it, an OPEN that was to
+write over somebody else's file (conflict = "overwrite") empties it, and one of a marker empties that. Nothing forbids
+it without a name of each attempt's own. A part stays under its name for good when its file is given up before it could
+be finished, when its source is gone or changed by the next attempt, or where nobody may look: then nothing tells whose
+it is.
 """
 
 from collections.abc import Callable
@@ -21,7 +28,7 @@ from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.look import holds, reason, remove
 from iris_communication.sftp.parts import SAMPLE_BYTES
 from iris_communication.sftp.publish import refusal
-from iris_communication.sftp.put import after_close, check_name, cut_short_by, note_attributes, open_new
+from iris_communication.sftp.put import after_close, check_name, cut_short_by, look_again, note_attributes, open_new
 from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.upload import Upload
@@ -40,13 +47,15 @@ def put_in_place(upload: Upload, capabilities: Capabilities, peek: Peek) -> Talk
                 return path
         raise refusal(upload)
     except IrisError as error:
-        error.effect = Effect.UNSEEN if upload.opened else Effect.NONE
+        # What an attempt before has left, and this one did not get to, is to be known as ours by the next.
+        error.effect = Effect.UNSEEN if upload.opened or upload.earlier_temp is not None else Effect.NONE
         raise
 
 
 def _deliver(path: bytes, upload: Upload, capabilities: Capabilities, peek: Peek) -> Talk:
     """False: `path` holds something else, which is to stay."""
     handle = yield from open_new(path, upload, capabilities, or_none_if_taken=True)
+    left_by_us = False
     if handle is None:
         if (yield from holds(path, upload.size_bytes, upload.sha256)):
             yield from _mark(path, upload, capabilities)
@@ -54,9 +63,11 @@ def _deliver(path: bytes, upload: Upload, capabilities: Capabilities, peek: Peek
         left_by_us = upload.earlier_temp is not None and (yield from _is_beginning(path, upload, peek))
         if not left_by_us and upload.conflict != "overwrite":
             return False
-        handle = yield from _open_anew(path, upload, capabilities)
-    elif upload.marker:
+    if upload.marker:
         yield from remove(upload.marker_path(path))
+    if handle is None:
+        handle = yield from (_open_part if left_by_us else _open_emptied)(path, upload, capabilities)
+    upload.earlier_temp = None
     yield from _write(path, handle, upload, capabilities)
     yield from _mark(path, upload, capabilities)
     return True
@@ -79,9 +90,17 @@ def _is_beginning(path: bytes, upload: Upload, peek: Peek) -> Talk:
     return answers == [wire.Data(peek(offset, sample_bytes)) for offset in places]
 
 
-def _open_anew(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
-    if upload.marker:
-        yield from remove(upload.marker_path(path))
+def _open_part(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
+    """What an attempt of ours has left: no longer than ours, so nothing of it is left when ours is written."""
+    upload.opened = True
+    (opened,) = yield (wire.Open(path, WRITE),)
+    if isinstance(opened, StatusError):
+        yield from remove(path)
+        return (yield from open_new(path, upload, capabilities))
+    return opened.handle
+
+
+def _open_emptied(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
     upload.opened = True
     (opened,) = yield (wire.Open(path, WRITE | CREATE | TRUNCATE),)
     if isinstance(opened, StatusError):
@@ -96,6 +115,7 @@ def _write(path: bytes, handle: bytes, upload: Upload, capabilities: Capabilitie
         *after_close(upload, path),
     )
     note_attributes(upload, attributes)
+    kept = yield from look_again(upload, path, kept)
     try:
         for refused in (written, closed, cut_short_by(upload, kept)):
             if isinstance(refused, StatusError):

@@ -5,22 +5,25 @@ Rules.
   however long the file on the server is.
 - The temp file of the attempt before is first renamed to this attempt's own: what a dead session still asks for by name
   then finds nothing. What it still writes through its handle are the same bytes at the same places.
-- The last bytes known to be there are read back and compared: a server that lost its memory in between (a crash, a disk
-  changed) may hold less than it acknowledged. Where that is forbidden, the file is sent anew.
+- Where that rename was left unanswered the file has one of the two names, so the next attempt tries both.
+- The last bytes of each piece that is known to be there are read back and compared: a server that lost its memory in
+  between (a crash, a disk changed) may hold less than it acknowledged. Where that is forbidden, the file is sent anew.
 - Parts do not overlap and each is written in ascending order through a handle of its own.
 
-What goes wrong. Some servers refuse to write to a file that exists; one that emptied it at each OPEN would leave a hole
-of the right size. So the seams are read back once all is written, and a server that fails either way is sent whole
-files.
+What goes wrong. Some servers refuse to write to a file that exists, or anywhere but at its end; one that emptied it at
+each OPEN would leave a hole of the right size. So the seams are read back once all is written, by whatever attempt that
+is, and a server that fails either way is sent whole files. A WRITE that is refused for a reason that is told or found
+(a full disk, a permission) is no such sign: it is judged as that of a whole file.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from iris_communication.errors import IrisError
+from iris_communication.errors import RemoteFailure, RemoteNameRefused
 from iris_communication.sftp import wire
-from iris_communication.sftp.look import discard
+from iris_communication.sftp.capabilities import Capabilities
+from iris_communication.sftp.look import discard, reason
 from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.upload import Upload
@@ -39,15 +42,22 @@ Sample = tuple[Part, bytes]  # and what it holds
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """An upload that ended in the middle: its temp file, and the parts that were not acknowledged, ascending."""
+    """An upload that ended in the middle: its temp file, the parts that were not acknowledged, ascending, and the seams
+    of those that were written, which are to be looked at once all is there."""
 
     temp_path: bytes
+    size_bytes: int  # of the whole file
     missing: tuple[Part, ...]
+    seams: tuple[Part, ...] = ()
+
+    @property
+    def known_bytes(self) -> int:
+        return self.size_bytes - sum(part.size_bytes for part in self.missing)
 
     def ends(self) -> Iterator[Part]:
         """The last bytes of each piece that is there."""
         known_from = 0
-        for offset, size_bytes in self.missing:
+        for offset, size_bytes in (*self.missing, Part(self.size_bytes, 0)):
             if offset > known_from:
                 sample_bytes = min(SAMPLE_BYTES, offset - known_from)
                 yield Part(offset - sample_bytes, sample_bytes)
@@ -74,11 +84,15 @@ def seams(parts: Sequence[Part]) -> Iterator[Part]:
         yield Part(offset, min(SAMPLE_BYTES, size_bytes))
 
 
-def take_over(upload: Upload, cut: Cut, expected: Sequence[Sample]) -> Talk:
-    """Whether the file that `cut` left is now this attempt's, and holds what it should as far as samples tell."""
+def take_over(upload: Upload, names: Sequence[bytes], expected: Sequence[Sample]) -> Talk:
+    """Whether the file that an attempt before has left under one of `names` is now this attempt's, and holds what it
+    should as far as samples tell."""
     upload.opened = True
-    (renamed,) = yield (wire.Rename(cut.temp_path, upload.temp_path),)
-    if isinstance(renamed, StatusError):
+    for name in names:
+        (renamed,) = yield (wire.Rename(name, upload.temp_path),)
+        if not isinstance(renamed, StatusError):
+            break
+    else:
         upload.opened = False
         return False
     upload.earlier_temp = None
@@ -97,13 +111,17 @@ def holds_samples(path: bytes, expected: Sequence[Sample]) -> Talk:
     return answers == [wire.Data(content) for _, content in expected]
 
 
-def write_part(upload: Upload, part: Part) -> Talk:
-    """None, or the StatusError with which the server refused it. Raises IrisError when the source cannot be read."""
+def write_part(upload: Upload, part: Part, capabilities: Capabilities) -> Talk:
+    """Whether the server lets us write there: False, where it refuses and nothing tells that a whole file would fare no
+    better. Raises IrisError."""
     (opened,) = yield (wire.Open(upload.temp_path, WRITE),)
     if isinstance(opened, StatusError):
-        return opened
+        return False
     written, closed = yield wire.Write(opened.handle, part.offset, part.size_bytes), wire.Close(opened.handle)
-    refused = next((answer for answer in (written, closed) if isinstance(answer, StatusError)), None)
-    if refused is not None and isinstance(refused.__cause__, IrisError):
-        raise refused.__cause__
-    return refused
+    for refused in (written, closed):
+        if isinstance(refused, StatusError):
+            failure = yield from reason(refused, "write", upload, capabilities)
+            if isinstance(failure, (RemoteFailure, RemoteNameRefused)):
+                return False
+            raise failure from (None if failure is refused.__cause__ else refused)
+    return True

@@ -70,8 +70,9 @@ def create(upload: Upload, capabilities: Capabilities) -> Talk:
 def finish(upload: Upload, capabilities: Capabilities) -> Talk:
     """The end of an upload in several parts, every byte acknowledged and every handle closed: like that of `put`."""
     try:
-        *_, kept = answers = yield after_close(upload, upload.temp_path)
-        note_attributes(upload, answers[:-1])
+        *attributes, kept = yield after_close(upload, upload.temp_path)
+        note_attributes(upload, attributes)
+        kept = yield from look_again(upload, upload.temp_path, kept)
         if cut_short := cut_short_by(upload, kept):
             upload.cut_short = True
             yield from discard(upload)
@@ -171,6 +172,7 @@ def _send(upload: Upload, capabilities: Capabilities) -> Talk:
         *after_close(upload, upload.temp_path),
     )
     note_attributes(upload, attributes)
+    kept = yield from look_again(upload, upload.temp_path, kept)
     for refused in (written, closed, cut_short_by(upload, kept)):
         if isinstance(refused, StatusError):
             # The disk is looked at before the temp file, which fills it, is removed.
@@ -192,6 +194,14 @@ def cut_short_by(upload: Upload, kept: Answer) -> StatusError | None:
     if not isinstance(kept, wire.Attributes) or kept.size_bytes in (None, upload.size_bytes):
         return None
     return StatusError(FX_FAILURE, f"the server kept {kept.size_bytes} of {upload.size_bytes} bytes")
+
+
+def look_again(upload: Upload, path: bytes, kept: Answer) -> Talk:
+    """What is said of the size in the end: some servers know it only once the CLOSE is complete. So another one than
+    ours is believed when it is said again, with nothing else on its way."""
+    if cut_short_by(upload, kept) is not None:
+        (kept,) = yield (wire.Stat(path),)
+    return kept
 
 
 def open_new(path: bytes, upload: Upload, capabilities: Capabilities, *, or_none_if_taken: bool = False) -> Talk:

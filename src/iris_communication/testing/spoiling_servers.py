@@ -78,6 +78,23 @@ class LiesAboutSizes(MemoryServer):
         return wire.Attributes(0, 0o100644) if is_file else reply
 
 
+class TellsSizesLate(MemoryServer):
+    """STAT says 0 bytes when it comes together with a CLOSE, as a gateway may that knows them once that is complete."""
+
+    def __init__(self, **manners: Any) -> None:
+        super().__init__(**manners)
+        self._fresh: set[bytes] = set()  # closed, and not looked at since
+
+    def answer(self, session: MemorySession, request: Asked) -> Reply:
+        if isinstance(request, wire.Close) and (opened := session.handles.get(request.handle)) is not None:
+            self._fresh.add(opened.place)
+        reply = super().answer(session, request)
+        if isinstance(request, wire.Stat) and (place := self.place(request.path)) in self._fresh:
+            self._fresh.discard(place)
+            return wire.Attributes(0, 0o100644)
+        return reply
+
+
 class LosesAWrite(MemoryServer):
     """Dies at the first WRITE, before it does it. `late_write()` does it after all, as a session whose connection is
     long gone may."""

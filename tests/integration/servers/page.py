@@ -30,6 +30,7 @@ rename replaces without a word, Iris looks first, and files of its own for one n
 the server lets one connection hold open, as far as 128; Iris learns it from the refusals. *Goes on after a cut*: a
 large file is continued where the server acknowledged it, and the last bytes are compared first; where that is
 forbidden, or nothing may be read, it is sent anew. Where *permissions and times* are refused, a warning says so once.
+*In place* is what `in_place = true` brings: files written straight under their names.
 """
 
 EXCEPTIONS = """\
@@ -45,9 +46,9 @@ def page(versions: Mapping[str, str]) -> str:
     can = table(
         (
             *("server", "plain rename to a taken name", "in one step", "limits", "free space", "files open"),
-            *("goes on after a cut", "permissions, times"),
+            *("goes on after a cut", "permissions, times", "in place"),
         ),
-        ((row.name, row.rename, *offered(row), files_open(row), *kept(row)) for row in ROWS),
+        ((row.name, row.rename, *offered(row), files_open(row), *kept(row), in_place(row)) for row in ROWS),
     )
     told = table(("server", "", "Iris"), ((row.name, *pair) for row in ROWS for pair in exceptions(row)))
     return "\n".join([INTRODUCTION, what, "## What they offer\n", can, MEANING, EXCEPTIONS, told]).rstrip() + "\n"
@@ -75,9 +76,14 @@ def kept(row: Row) -> tuple[str, str]:
     return "yes" if row.resumes else "sent anew", row.attributes
 
 
+def in_place(row: Row) -> str:
+    return "delivers" if row.in_place else "-"
+
+
 def exceptions(row: Row) -> Iterable[tuple[str, str]]:
     if row.delivers:
-        yield f"takes no file: *{row.delivers}* ...", "gives each file up after its attempts, and leaves nothing"
+        then = "; with `in_place = true` delivers" if row.in_place else ""
+        yield f"takes no file: *{row.delivers}* ...", f"gives each file up after its attempts, and leaves nothing{then}"
     elif row.health:
         yield f"a health check finds: *{row.health}* ...", "delivers all the same"
     if not row.removes:

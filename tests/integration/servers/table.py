@@ -37,7 +37,7 @@ class Row:
     `extensions` are those announced that are of use to us. `rename` and `posix_rename`: what becomes of a name that
     something has ("replaces", "refuses"; "not allowed": also of a free one). `open_files`: at once, None: 128 and more.
     `resumes`: a file that is there can be written on. `attributes`: it "sets", "refuses" or "ignores" permissions and
-    times.
+    times. `in_place`: takes files straight under their names, also where it lets nothing be renamed.
     `delivers` and `health` are "" or words of what is told instead. Names are kinds of tests/integration/awkward.py.
     """
 
@@ -59,6 +59,7 @@ class Row:
     makes_folders: bool = True
     resumes: bool = True
     attributes: str = "sets"
+    in_place: bool = True
     delivers: str = ""
     health: str = ""
     names_refused: frozenset[str] = NOTHING
@@ -128,6 +129,7 @@ ROWS = (
         rename="not allowed",
         posix_rename="not allowed",
         open_files=0,
+        in_place=False,
         delivers="cannot create",
         health="cannot create a file in",
         resumes=True,

@@ -1,17 +1,27 @@
 """Large files: going on after a cut, and several streams."""
 
+import asyncio
 import hashlib
 import os
+from itertools import count
 
 import pytest
 
 from iris_communication.delivery import in_parts
-from iris_communication.errors import Effect, LinkLost, SourceChanged
+from iris_communication.errors import (
+    Effect,
+    LinkLost,
+    OutboxStorageError,
+    RemoteDiskFull,
+    RemoteRefused,
+    SourceChanged,
+    SpoolMissing,
+)
 from iris_communication.sftp import wire
 from iris_communication.testing import MemoryServer, MemoryTransport
-from iris_communication.testing.memory_server import DENIED, ServerDies
+from iris_communication.testing.memory_server import DENIED, FAILURE, ServerDies
 from iris_communication.testing.server_wire import WriteData
-from tests.unit.iris_communication.delivery.carrier_line import Line, tell
+from tests.unit.iris_communication.delivery.carrier_line import IDLE_S, SERVER, Line, pass_time, tell
 
 MIB = 1024 * 1024
 LARGE = hashlib.sha256(b"large").digest() * (6 * MIB // 32)
@@ -55,6 +65,15 @@ class RefusesToGoOn(DiesAfterBytes):
         return DENIED if going_on else super().answer(session, request)
 
 
+class WritesAtTheEndOnly(DiesAfterBytes):
+    """Refuses a WRITE to a file that was there when it was opened, without a reason, as rclone does of a second one."""
+
+    def answer(self, session, request):
+        opened = session.handles.get(getattr(request, "handle", None))
+        going_on = isinstance(request, WriteData) and not opened.flags & wire.CREATE
+        return FAILURE if going_on else super().answer(session, request)
+
+
 class EmptiesWhatIsOpened(DiesAfterBytes):
     """Empties a file at each OPEN for writing, asked or not."""
 
@@ -63,6 +82,24 @@ class EmptiesWhatIsOpened(DiesAfterBytes):
         if isinstance(request, wire.Open) and request.flags == wire.WRITE:
             self.files[self.place(request.path)].clear()
         return reply
+
+
+class DiesAt(DiesAfterBytes):
+    """Dies once more, at the request that `dies_at` is true of: before it does it, or right after."""
+
+    dies_at, done = None, False
+
+    def answer(self, session, request):
+        if self.dies_at is None or not self.dies_at(request):
+            return super().answer(session, request)
+        self.dies_at = None
+        if self.done:
+            super().answer(session, request)
+        raise ServerDies
+
+
+class EmptiesAndDies(EmptiesWhatIsOpened, DiesAt):
+    """Empties a file at each OPEN for writing, and dies when it is told to."""
 
 
 def at(server, folder, **settings):
@@ -82,6 +119,20 @@ async def cut_off(line, **facts):
 def next_attempt(line, number, content=LARGE):
     earlier = " ".join(f"token{each}" for each in range(1, number))
     return line.item(content=content, token=f"token{number}", earlier_token=earlier, effect=Effect.UNSEEN)
+
+
+def is_closing(request):
+    return isinstance(request, wire.Close)
+
+
+def is_going_on(request):
+    return isinstance(request, wire.Open) and request.flags == wire.WRITE
+
+
+def nth(number, kind):
+    """Of a request: whether it is the one of this kind with this number, from 1 on."""
+    numbers = count(1)
+    return lambda request: isinstance(request, kind) and next(numbers) == number
 
 
 def test_after_a_cut_the_file_goes_on_from_what_was_acknowledged(tmp_path):
@@ -147,7 +198,7 @@ def test_a_server_that_lost_its_memory_is_sent_the_file_anew(tmp_path):
     tell(line, story)
 
 
-@pytest.mark.parametrize("kind", [ReadsNothingBack, RefusesToGoOn, EmptiesWhatIsOpened])
+@pytest.mark.parametrize("kind", [ReadsNothingBack, RefusesToGoOn, WritesAtTheEndOnly, EmptiesWhatIsOpened])
 def test_where_going_on_is_refused_or_cannot_be_trusted_the_file_is_sent_whole_within_the_same_attempt(kind, tmp_path):
     line = at(server := kind(3 * MIB), tmp_path)
 
@@ -204,6 +255,300 @@ def test_a_source_that_changed_between_the_attempts_is_not_delivered(tmp_path):
         assert isinstance(error, SourceChanged)
         assert error.effect is Effect.NONE
         assert server.files == {}
+
+    tell(line, story)
+
+
+def test_a_tail_that_was_lost_though_every_byte_of_it_was_acknowledged_is_sent_anew(tmp_path):
+    line = at(server := DiesAt(None), tmp_path)
+    server.dies_at = is_closing
+
+    async def story():
+        error = await cut_off(line)
+        assert error.acknowledged_bytes == len(LARGE)
+        (temp,) = server.files.values()
+        temp[-1000:] = bytes(1000)
+        (delivered,) = await line.carry(next_attempt(line, 2))
+        assert delivered.final_path == "/in/1.csv"
+        assert server.files == {REMOTE: LARGE}
+
+    tell(line, story)
+
+
+MOMENTS = {
+    "before the temp file is renamed": (1, wire.Rename, False),
+    "when the temp file was renamed": (1, wire.Rename, True),
+    "before the sample is read": (1, wire.Read, False),
+    "when the sample was read": (1, wire.Close, True),
+    "before it is opened again": (2, wire.Open, False),
+    "when it was opened again": (2, wire.Open, True),
+    "before the last part is closed": (2, wire.Close, False),
+    "when the last part was closed": (2, wire.Close, True),
+    "while the seams are read": (2, wire.Read, False),
+    "when the size is looked at": (1, wire.Stat, False),
+}
+
+
+@pytest.mark.parametrize(("number", "kind", "done"), MOMENTS.values(), ids=MOMENTS)
+def test_a_second_cut_at_any_moment_costs_nothing_that_was_acknowledged_before_the_first(number, kind, done, tmp_path):
+    line = at(server := DiesAt(3 * MIB), tmp_path)
+
+    async def story():
+        reached = (await cut_off(line)).acknowledged_bytes
+        server.dies_at, server.done, before = nth(number, kind), done, len(server.written())
+        (error,) = await line.carry(next_attempt(line, 2))
+        assert isinstance(error, LinkLost)
+        assert server.dies_at is None
+        (delivered,) = await line.carry(next_attempt(line, 3))
+        assert delivered.final_path == "/in/1.csv"
+        assert server.files == {REMOTE: LARGE}
+        assert min(offset for offset, _ in server.written()[before:]) == reached
+
+    tell(line, story)
+
+
+def test_after_a_cut_when_all_was_written_nothing_is_sent_again(tmp_path):
+    line = at(server := DiesAt(3 * MIB), tmp_path)
+
+    async def story():
+        await cut_off(line)
+        server.dies_at = nth(1, wire.Stat)
+        await line.carry(next_attempt(line, 2))
+        before = len(server.written())
+        (delivered,) = await line.carry(next_attempt(line, 3))
+        assert delivered.final_path == "/in/1.csv"
+        assert server.files == {REMOTE: LARGE}
+        assert server.written()[before:] == []
+
+    tell(line, story)
+
+
+@pytest.mark.parametrize("moment", ["before the last part is closed", "while the seams are read"])
+def test_a_seam_that_a_cut_left_is_looked_at_by_the_next_attempt(moment, tmp_path):
+    """A server that emptied the file has a hole in it, and the right size."""
+    line = at(server := EmptiesAndDies(3 * MIB), tmp_path)
+
+    async def story():
+        await cut_off(line)
+        server.dies_at = nth(*MOMENTS[moment][:2])
+        (error,) = await line.carry(next_attempt(line, 2))
+        assert isinstance(error, LinkLost)
+        (delivered,) = await line.carry(next_attempt(line, 3))
+        assert delivered.final_path == "/in/1.csv"
+        assert server.files == {REMOTE: LARGE}
+
+    tell(line, story)
+
+
+def test_what_an_attempt_had_prepared_for_the_marker_is_gone_in_the_end(tmp_path):
+    line = at(server := DiesAt(3 * MIB), tmp_path, marker=".done")
+
+    async def story():
+        await cut_off(line)
+        server.dies_at = nth(2, wire.Rename)
+        (error,) = await line.carry(next_attempt(line, 2))
+        assert isinstance(error, LinkLost)
+        (delivered,) = await line.carry(next_attempt(line, 3))
+        assert delivered.final_path == "/in/1.csv"
+        assert server.files == {REMOTE: LARGE, REMOTE + b".done": b""}
+
+    tell(line, story)
+
+
+def test_hashing_longer_than_an_idle_connection_is_kept_does_not_lose_it(tmp_path, monkeypatch):
+    line = at(server := DiesAfterBytes(3 * MIB), tmp_path)
+
+    async def hashes_long(executor, hashing):
+        await pass_time(3 * IDLE_S)
+        hashing()
+
+    async def story():
+        await cut_off(line)
+        monkeypatch.setattr(asyncio.get_running_loop(), "run_in_executor", hashes_long)
+        (delivered,) = await line.carry(next_attempt(line, 2))
+        assert delivered.final_path == "/in/1.csv"
+        assert server.files == {REMOTE: LARGE}
+        await pass_time(IDLE_S + 1.0)
+        assert not line.carrier.connected(SERVER.key), "nobody uses it any more"
+
+    tell(line, story)
+
+
+def test_a_link_that_breaks_while_the_file_is_hashed_costs_none_of_it(tmp_path, monkeypatch):
+    line = at(server := DiesAfterBytes(3 * MIB), tmp_path)
+
+    async def is_cut(executor, hashing):
+        line.transport.channels[-1].lose(LinkLost("the cable"))
+        await pass_time(1.0)
+        hashing()
+
+    async def story():
+        await cut_off(line)
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio.get_running_loop(), "run_in_executor", is_cut)
+            (error,) = await line.carry(next_attempt(line, 2))
+        assert isinstance(error, LinkLost)
+        before = len(server.written())
+        (delivered,) = await line.carry(next_attempt(line, 3))
+        assert delivered.final_path == "/in/1.csv"
+        assert server.written()[before:] == []
+
+    tell(line, story)
+
+
+# -- what is refused in the midst of it
+
+
+class RefusesWritesFrom(DiesAfterBytes):
+    """Refuses each WRITE from this offset on, with these words; None: none."""
+
+    offset, words = None, DENIED
+
+    def answer(self, session, request):
+        if self.offset is not None and isinstance(request, WriteData) and request.offset >= self.offset:
+            return self.words
+        return super().answer(session, request)
+
+
+class LosesAllRights(RefusesWritesFrom):
+    """Lets nothing be removed any more, either, once it has refused a WRITE."""
+
+    lost = False
+
+    def answer(self, session, request):
+        if self.lost and isinstance(request, wire.Remove):
+            return DENIED
+        reply = super().answer(session, request)
+        self.lost = self.lost or reply == DENIED
+        return reply
+
+
+DISK_FULL = wire.Status(wire.FX_NO_SPACE, "")
+
+
+@pytest.mark.parametrize(("words", "kind"), [(DENIED, RemoteRefused), (DISK_FULL, RemoteDiskFull)])
+@pytest.mark.parametrize("streams", [1, 2])
+def test_a_write_refused_for_a_reason_is_told_as_that_of_a_whole_file_and_nothing_is_sent_again(
+    words, kind, streams, tmp_path
+):
+    line = at(server := RefusesWritesFrom(3 * MIB), tmp_path, streams=streams)
+
+    async def story():
+        await line.carry(line.item(content=STREAMED))
+        server.offset, server.words, before = 5 * MIB, words, len(server.asked)
+        (error,) = await line.carry(next_attempt(line, 2, STREAMED))
+        assert type(error) is kind
+        assert error.effect is Effect.NONE
+        assert server.files == {}, "what fills a disk makes room for others"
+        opened = [request for request in server.asked[before:] if isinstance(request, wire.Open)]
+        assert not any(request.flags & wire.CREATE for request in opened)
+
+    tell(line, story)
+
+
+def test_what_could_not_be_removed_after_a_refused_write_is_told_to_the_next_attempt(tmp_path):
+    line = at(server := LosesAllRights(3 * MIB), tmp_path)
+
+    async def story():
+        await cut_off(line)
+        server.offset = 5 * MIB
+        (error,) = await line.carry(next_attempt(line, 2))
+        assert isinstance(error, RemoteRefused)
+        assert error.effect is Effect.UNSEEN
+        server.offset, server.lost = None, False
+        await line.carry(next_attempt(line, 3))
+        assert server.files == {REMOTE: LARGE}
+
+    tell(line, story)
+
+
+def test_a_server_that_refused_a_write_goes_on_with_parts_later(tmp_path):
+    line = at(server := RefusesWritesFrom(3 * MIB), tmp_path)
+
+    async def story():
+        await cut_off(line)
+        server.offset = 5 * MIB
+        await line.carry(next_attempt(line, 2))
+        server.offset, server.left_bytes = None, 3 * MIB
+        await line.carry(line.item(7, content=LARGE))
+        before = len(server.asked)
+        await line.carry(line.item(7, content=LARGE, token="later", earlier_token="token7", effect=Effect.UNSEEN))
+        assert any(map(is_going_on, server.asked[before:]))
+        assert server.content(b"/in/7.csv") == LARGE
+
+    tell(line, story)
+
+
+# -- when the source fails
+
+
+def spoil(path, how):
+    if how == "gone":
+        path.unlink()
+    else:
+        os.truncate(path, MIB)
+
+
+@pytest.mark.parametrize(("how", "kind"), [("gone", SpoolMissing), ("shorter", SourceChanged)])
+def test_of_a_source_that_is_gone_or_shorter_nothing_is_left_on_the_server(how, kind, tmp_path):
+    line = at(server := DiesAfterBytes(3 * MIB), tmp_path)
+
+    async def story():
+        await cut_off(line)
+        item = next_attempt(line, 2)
+        spoil(tmp_path / item.id, how)
+        (error,) = await line.carry(item)
+        assert type(error) is kind
+        assert error.effect is Effect.NONE
+        assert server.files == {}
+
+    tell(line, story)
+
+
+def fail_at_samples(patch, number, kind):
+    """The source cannot be looked at for the samples with this number, from 1 on."""
+    sampled, numbers = in_parts._sampled, count(1)
+
+    def failing(source, parts):
+        if next(numbers) == number:
+            raise kind("the disk does not answer")
+        return sampled(source, parts)
+
+    patch.setattr(in_parts, "_sampled", failing)
+
+
+def test_a_source_that_is_found_gone_when_all_is_written_leaves_nothing_either(tmp_path, monkeypatch):
+    line = at(server := DiesAfterBytes(3 * MIB), tmp_path)
+
+    async def story():
+        await cut_off(line)
+        item = next_attempt(line, 2)
+        fail_at_samples(monkeypatch, 2, SpoolMissing)
+        (error,) = await line.carry(item)
+        assert isinstance(error, SpoolMissing)
+        assert error.effect is Effect.NONE
+        assert server.files == {}
+
+    tell(line, story)
+
+
+@pytest.mark.parametrize(("number", "effect"), [(1, Effect.NONE), (2, Effect.UNSEEN)])
+def test_a_disk_of_ours_that_fails_for_a_moment_costs_nothing_that_is_there(number, effect, tmp_path, monkeypatch):
+    line = at(server := DiesAfterBytes(3 * MIB), tmp_path)
+
+    async def story():
+        reached = (await cut_off(line)).acknowledged_bytes
+        before = len(server.written())
+        with monkeypatch.context() as patch:
+            fail_at_samples(patch, number, OutboxStorageError)
+            (error,) = await line.carry(next_attempt(line, 2))
+        assert isinstance(error, OutboxStorageError)
+        assert error.effect is effect
+        latest = next_attempt(line, 3) if effect is Effect.UNSEEN else next_attempt(line, 2)
+        (delivered,) = await line.carry(latest)
+        assert delivered.final_path == "/in/1.csv"
+        assert server.files == {REMOTE: LARGE}
+        assert sum(size for _, size in server.written()[before:]) == len(LARGE) - reached
 
     tell(line, story)
 
@@ -278,7 +623,7 @@ def test_after_a_cut_each_stream_goes_on_from_its_own_end(tmp_path):
     tell(line, story)
 
 
-@pytest.mark.parametrize("kind", [ReadsNothingBack, RefusesToGoOn, EmptiesWhatIsOpened])
+@pytest.mark.parametrize("kind", [ReadsNothingBack, RefusesToGoOn, WritesAtTheEndOnly, EmptiesWhatIsOpened])
 def test_a_server_that_spoils_streams_is_sent_the_whole_file(kind, tmp_path):
     line = at(server := kind(None), tmp_path, streams=4)
 

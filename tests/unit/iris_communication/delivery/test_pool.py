@@ -171,6 +171,21 @@ def test_idle_connections_are_kept_warm_and_then_closed(tell):
     tell(pool, story)
 
 
+def test_a_connection_that_is_held_is_not_idle_until_it_is_let_go(tell):
+    pool = Pool()
+
+    async def story():
+        with (await pool.pool.connection(KEY)).held():
+            await pass_time(3 * pool.settings.idle_close_s)
+            assert pool.count == 1
+        await pass_time(pool.settings.idle_close_s - 1.0)
+        assert pool.count == 1
+        await pass_time(pool.settings.idle_close_s)
+        assert pool.count == 0
+
+    tell(pool, story)
+
+
 def test_several_are_as_many_as_were_asked_for_and_fewer_where_the_server_refuses(tell):
     pool = Pool()
 

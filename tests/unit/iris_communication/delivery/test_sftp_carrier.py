@@ -21,7 +21,7 @@ from iris_communication.settings import Secret, Server
 from iris_communication.sftp import wire
 from iris_communication.testing import MemoryServer, MemoryTransport
 from iris_communication.testing.faulty_servers import OldVersion
-from iris_communication.testing.memory_server import ServerDies
+from iris_communication.testing.memory_server import FAILURE, ServerDies
 from iris_communication.testing.refusing_servers import PromisesLargerWritesThanItTakes
 from tests.unit.iris_communication.delivery.carrier_line import CONTENT, IDLE_S, SERVER, Line, pass_time, tell
 from tests.unit.iris_communication.delivery.fake_parts import turns
@@ -323,6 +323,38 @@ def test_what_earlier_attempts_left_of_their_markers_is_cleared_away_too(line):
                 line.server.files[f"/in/.iris-{token}{end}".encode()] = bytearray(b"half")
         await line.carry(line.item(effect=Effect.UNSEEN, earlier_token="t1 t2 t3"))
         assert line.server.names(b"/in") == [b"1.csv", b"1.csv.sha256"]
+
+    tell(line, story)
+
+
+class KeepsTheFirstFileNot(MemoryServer):
+    """Refuses the first CLOSE of a file that was written, and says of a name that is taken that it is."""
+
+    software = "Gateway_OpenSSH_9.9"  # a CLOSE waits for the WRITEs there, and others come in between
+    kept = False
+
+    def answer(self, session, request):
+        opened = session.handles.get(getattr(request, "handle", None))
+        reply = super().answer(session, request)
+        if isinstance(request, wire.Open) and request.flags & wire.EXCLUSIVE and reply == FAILURE:
+            return wire.Status(wire.FX_FILE_ALREADY_EXISTS, "File already exists")
+        if isinstance(request, wire.Close) and opened.flags & wire.WRITE and not self.kept:
+            self.kept = True
+            return FAILURE
+        return reply
+
+
+def test_in_place_what_counts_as_delivered_is_not_taken_away_by_another_file_of_that_name(line):
+    line.server = KeepsTheFirstFileNot()
+    line.transport = MemoryTransport(line.server)
+    line.resolve = server_with(in_place=True)
+
+    async def story():
+        items = [line.item(number, remote_path="/in/a.csv") for number in (1, 2)]
+        first, second = await line.carry(*items)
+        assert isinstance(first, RemoteFailure)
+        assert second.final_path == "/in/a.csv"
+        assert line.server.content(b"/in/a.csv") == CONTENT
 
     tell(line, story)
 

@@ -25,6 +25,7 @@ from iris_communication.testing.spoiling_servers import (
     LosesAWrite,
     MixesUpPipelinedWrites,
     MovesFilesAwayAtClose,
+    TellsSizesLate,
 )
 from tests.unit.iris_communication.faults.story import ROUND_TRIP_S, SIZE_BYTES
 
@@ -136,6 +137,7 @@ FAULTS = (
     ),
     Fault(of(ClosesBeforeItHasWritten, announces_limits=False), ""),
     refuses(F.KeepsHalf, RemoteFailure, f"of {SIZE_BYTES} bytes"),
+    Fault(of(TellsSizesLate), ""),
     refuses(LiesAboutSizes, RemoteFailure, f"the server kept 0 of {SIZE_BYTES} bytes"),
     refuses(MovesFilesAwayAtClose, RemoteRefused, "cannot rename the finished file"),  # its hint: in_place
     # when it dies, and who else is there

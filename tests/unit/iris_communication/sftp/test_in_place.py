@@ -12,6 +12,7 @@ from iris_communication.errors import (
     RemoteNameTaken,
     RemoteRefused,
     SourceChanged,
+    SpoolMissing,
 )
 from iris_communication.sftp import wire
 from iris_communication.sftp.in_place import put_in_place
@@ -19,8 +20,9 @@ from iris_communication.sftp.upload import Upload
 from iris_communication.testing import MemoryServer
 from iris_communication.testing.faulty_servers import FolderClosedToUs, KeepsHalf, RefusesAWrite
 from iris_communication.testing.memory_link import BytesSource, MemoryLink
-from iris_communication.testing.memory_server import DENIED, UNSUPPORTED
+from iris_communication.testing.memory_server import DENIED, UNSUPPORTED, ServerDies
 from iris_communication.testing.server_wire import WriteData
+from iris_communication.testing.spoiling_servers import TellsSizesLate
 
 NAME, MARKER, TEMP = b"/in/a.csv", b"/in/a.csv.done", b"/in/.iris-1"
 CONTENT = b"id,label\n" + b"1,good\n" * 20_000
@@ -83,6 +85,78 @@ def test_the_part_that_a_cut_off_attempt_left_is_written_anew(kept_bytes):
     server = CannotRename()
     server.files[NAME] = bytearray(CONTENT[:kept_bytes])
     assert Attempt(server).go(earlier=True).landed == NAME
+    assert server.files == {NAME: CONTENT}
+
+
+class LosesTheSecondOpen(CannotRename):
+    """Dies when a file that is there is opened for writing. `late_open()` does it after all, as a session whose
+    connection is long gone may."""
+
+    lost = None
+
+    def answer(self, session, request):
+        is_second = isinstance(request, wire.Open) and request.flags & (wire.WRITE | wire.EXCLUSIVE) == wire.WRITE
+        if is_second and self.lost is None:
+            self.lost = request
+            raise ServerDies
+        return super().answer(session, request)
+
+    def late_open(self):
+        super().answer(self.session(), self.lost)
+
+
+def test_a_late_open_of_a_dead_session_empties_no_file_that_was_finished_since():
+    server = LosesTheSecondOpen()
+    server.files[NAME] = bytearray(CONTENT[:1000])
+    assert isinstance(Attempt(server).go(earlier=True).error, LinkLost)
+    assert Attempt(server).go(earlier=True).landed == NAME
+    server.late_open()
+    assert server.files == {NAME: CONTENT}
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_a_part_of_ours_that_may_not_be_written_over_is_made_anew_where_it_may_be_removed(is_gone):
+    class WritesOverNothing(CannotRename):
+        """Lets nobody open a file that is there for writing, as ProFTPD may."""
+
+        def answer(self, session, request):
+            if isinstance(request, wire.Open) and request.flags & wire.WRITE and request.path in self.files:
+                return DENIED
+            if isinstance(request, wire.Remove) and not is_gone:
+                return DENIED
+            return super().answer(session, request)
+
+    server = WritesOverNothing()
+    server.files[NAME] = bytearray(CONTENT[:1000])
+    attempt = Attempt(server).go(earlier=True)
+    if is_gone:
+        assert attempt.landed == NAME
+        assert server.files == {NAME: CONTENT}
+    else:
+        assert isinstance(attempt.error, RemoteRefused)
+        assert attempt.error.effect is Effect.UNSEEN
+        assert server.files == {NAME: CONTENT[:1000]}
+
+
+def test_a_part_that_was_neither_finished_nor_removed_is_still_told_of():
+    class Gone(BytesSource):
+        """Was removed by hand."""
+
+        def read(self, offset, size_bytes):
+            raise SpoolMissing("it is gone")
+
+    server = CannotRename()
+    server.files[NAME] = bytearray(CONTENT[:1000])
+    attempt = Attempt(server)
+    attempt.source = Gone(CONTENT)
+    assert isinstance(attempt.go(earlier=True).error, SpoolMissing)
+    assert attempt.error.effect is Effect.UNSEEN
+    assert server.files == {NAME: CONTENT[:1000]}, "nothing tells any more whose it is"
+
+
+def test_a_size_that_is_known_late_is_waited_for():
+    server = TellsSizesLate()
+    assert Attempt(server).go().landed == NAME
     assert server.files == {NAME: CONTENT}
 
 

@@ -36,14 +36,24 @@ def test_samples_of_what_a_cut_left_are_never_of_what_is_missing(size_bytes, cou
     parts = shares(size_bytes, count)
     reached = [data.draw(st.integers(0, part.size_bytes)) for part in parts]
     missing = tuple(left for part, at in zip(parts, reached, strict=True) for left in missing_of(part, at))
-    samples = [*Cut(b"temp", missing).ends()]
+    samples = [*Cut(b"temp", size_bytes, missing).ends()]
     for offset, sample_bytes in samples:
         assert 0 < sample_bytes <= SAMPLE_BYTES
         assert not any(offset < sum(part) and part.offset < offset + sample_bytes for part in missing)
-    # Each missing part that follows something known is looked at just before it.
+    # Each piece that is known to be there is looked at where it ends: before a missing part, or with the file.
     ends = {sum(sample) for sample in samples}
-    known = [part for part in missing if part.offset and not any(sum(other) == part.offset for other in missing)]
-    assert ends == {part.offset for part in known}
+    begins = {part.offset for part in missing if part.offset} | {size_bytes}
+    assert ends == begins - {sum(part) for part in missing}
+
+
+def test_a_file_of_which_nothing_is_missing_is_looked_at_where_it_ends():
+    assert [*Cut(b"temp", 10**6, ()).ends()] == [Part(10**6 - SAMPLE_BYTES, SAMPLE_BYTES)]
+
+
+@given(st.integers(8, 10**8), st.integers(1, 4), st.data())
+def test_what_is_known_and_what_is_missing_are_the_whole_file(size_bytes, count, data):
+    missing = tuple(part for part in shares(size_bytes, count) if data.draw(st.booleans()))
+    assert Cut(b"temp", size_bytes, missing).known_bytes + sum(part.size_bytes for part in missing) == size_bytes
 
 
 @given(st.integers(8, 10**8), st.integers(1, 8))

@@ -24,6 +24,7 @@ from iris_communication.testing import faulty_servers as faulty
 from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import DENIED, FAILURE, MemoryServer, ServerDies
 from iris_communication.testing.server_wire import WriteData
+from iris_communication.testing.spoiling_servers import LiesAboutSizes, TellsSizesLate
 from tests.unit.iris_communication.sftp.owed import Owed
 
 CONTENT = b"id,label\n1,good\n"
@@ -211,6 +212,20 @@ def test_after_a_refused_write_the_rest_is_not_sent_and_the_handle_is_closed():
     assert len(asked(server, WriteData)) < 20
     assert len(asked(server, wire.Close)) == 1
     assert server.files == {}
+
+
+def test_a_size_that_is_known_only_after_the_close_is_asked_for_once_more():
+    server = TellsSizesLate()
+    delivered(server)
+    assert server.files == {b"/in/a.csv": CONTENT}
+    assert len(asked(server, wire.Stat)) == 2
+
+
+def test_a_size_that_stays_wrong_is_believed_the_second_time():
+    server = LiesAboutSizes()
+    owed = failed(server, RemoteFailure)
+    assert "kept 0 of 16 bytes" in str(owed.error)
+    assert len(asked(server, wire.Stat)) == 2
 
 
 def test_the_next_attempt_after_a_refusal_delivers():

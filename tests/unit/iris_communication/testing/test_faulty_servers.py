@@ -4,13 +4,22 @@ import inspect
 
 import pytest
 
-from iris_communication.errors import IrisError, ProtocolViolation
+from iris_communication.errors import IrisError, LinkTimeout, ProtocolViolation
+from iris_communication.sftp import wire
 from iris_communication.testing import faulty_servers as faulty
+from iris_communication.testing import refusing_servers as refusing
+from iris_communication.testing import silent_servers as silent
+from iris_communication.testing import spoiling_servers as spoiling
 from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import MemoryServer
 from tests.unit.iris_communication.sftp.owed import Owed
 
-FAULTS = [kind for _, kind in inspect.getmembers(faulty, inspect.isclass) if kind.__module__ == faulty.__name__]
+FAULTS = [
+    kind
+    for module in (faulty, refusing, silent, spoiling)
+    for _, kind in inspect.getmembers(module, inspect.isclass)
+    if kind.__module__ == module.__name__ and issubclass(kind, MemoryServer)
+]
 # These trouble nobody who keeps to the protocol.
 HARMLESS = {
     faulty.AnswersOutOfOrder,
@@ -24,16 +33,29 @@ HARMLESS = {
     faulty.SecondFileDenied,
     faulty.SpeaksLaterCodes,
     faulty.StatusWithoutText,
+    refusing.OneHandle,
+    spoiling.ClosesBeforeItHasWritten,
+    spoiling.TellsSizesLate,
+}
+SIZE_BYTES = 100_000  # more than the smallest WRITE
+MADE_WITH = {
+    faulty.RefusesAWrite: (1,),
+    refusing.PermissionLostInTheMiddle: (0,),
+    refusing.QuotaReached: (SIZE_BYTES - 1,),
+    silent.NeverAnswersOneRequest: (wire.Close,),
+    silent.SilentFrom: (wire.Close,),
 }
 
 
 def made(kind):
-    return kind(1) if kind is faulty.RefusesAWrite else kind()
+    if kind is spoiling.MixesUpPipelinedWrites:
+        return kind(lambda: 0.0, 1.0, announces_limits=False)
+    return kind(*MADE_WITH.get(kind, ()))
 
 
 def first_attempt(server):
     """(whether it delivered, what it failed with)."""
-    link, owed = MemoryLink(server), Owed()
+    link, owed = MemoryLink(server, gives_up=True), Owed(bytes(n % 251 for n in range(SIZE_BYTES)))
     try:
         done = owed.attempt(link)
     except IrisError as error:
@@ -49,8 +71,8 @@ def test_the_fault_is_the_docstring(kind):
 
 @pytest.mark.parametrize("kind", FAULTS)
 def test_a_fault_is_felt_by_the_first_upload_unless_it_is_harmless(kind):
-    if kind in (faulty.DiesAtTheRemove, faulty.SilentAfterOpen):
-        return  # felt later: see their own tests
+    if kind is faulty.DiesAtTheRemove:
+        return  # felt later: see its own test
     done, error = first_attempt(made(kind))
     assert done is (kind in HARMLESS)
     assert (error is None) is done
@@ -81,6 +103,14 @@ def test_a_silent_server_leaves_conversations_waiting():
     assert link.run() == []
     assert conversation.error is None
     assert link.session.unanswered == 3  # WRITE, CLOSE and the look at what was kept
+
+
+@pytest.mark.parametrize("kind", [silent.SilentFrom, silent.NeverAnswersOneRequest])
+def test_what_is_not_answered_is_not_answered_once(kind):
+    server, owed = made(kind), Owed()
+    assert not owed.attempt(MemoryLink(server, gives_up=True))
+    assert isinstance(owed.error, LinkTimeout)
+    assert owed.attempt(MemoryLink(server, gives_up=True))
 
 
 def test_answers_out_of_order_really_are():
