@@ -11,6 +11,7 @@ still, and one of them may have a picture to look at.
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from iris_communication.clock import Clock
@@ -28,6 +29,7 @@ OUTPUT_PIECE = 32 * 1024  # bytes given to the channel at once: they fill an SSH
 OUTPUT_PER_TURN = 256 * 1024  # bytes at most
 OUTPUT_S = 0.0003  # of a turn, after which no further piece is begun
 BEGINNING = Window()
+NO_TURN = contextlib.nullcontext()
 TROUBLE_REQUESTS = 8  # unanswered when a connection is lost: fewer tell nothing of how much was asked at once
 
 
@@ -105,10 +107,13 @@ class Connection:
         self._session.credit.requests_max = window.requests_max
         self._set_write_size(self._session.write_size_bytes)
 
-    async def open(self, transport: Transport, secret: Secret) -> None:
-        """Connect, agree on the version and learn what the server can do. Raises what `Transport.connect` raises,
-        LinkTimeout and ProtocolViolation."""
-        channel = await transport.connect(self.server, secret, self._settings, self)
+    async def open(
+        self, transport: Transport, secret: Secret, turn: AbstractAsyncContextManager[Any] = NO_TURN
+    ) -> None:
+        """Connect, agree on the version and learn what the server can do. `turn` is waited for and held while it
+        connects. Raises what `Transport.connect` raises, LinkTimeout and ProtocolViolation."""
+        async with turn:
+            channel = await transport.connect(self.server, secret, self._settings, self)
         self._channel, self.host_key, self.software = channel, channel.host_key, channel.software
         early, self._early = bytes(self._early), bytearray()
         self._heard_s = begun_s = self._clock.monotonic_s()

@@ -20,7 +20,7 @@ from dataclasses import asdict
 
 from iris_communication.clock import Clock
 from iris_communication.delivery.connection import Connection
-from iris_communication.errors import DeliveryStopped, IrisError
+from iris_communication.errors import DeliveryStopped, IrisError, Retry
 from iris_communication.outbox.known_servers import KnownServers
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.token_bucket import TokenBucket
@@ -84,7 +84,7 @@ class ConnectionPool:
         """The one with most room. Raises what connecting raises, and DeliveryStopped once the pool is closed."""
         connections = self._connections[server_key]
         if connections:
-            chosen = min(connections, key=lambda connection: connection.live / connection.slots)
+            chosen = connections[0] if len(connections) == 1 else min(connections, key=_fullness)
             self._consider_further(server_key, connections[0].server, full=chosen.is_full)
             return chosen
         if self._closed:
@@ -100,9 +100,10 @@ class ConnectionPool:
             raise
 
     async def several(self, server_key: str, count: int) -> list[Connection]:
-        """As many connections as there are and can be made, `count` at most. Raises what `connection` raises when there
-        is none at all."""
+        """As many connections as there are and can be made, `count` and the server's `connections_max` at most. Raises
+        what `connection` raises when there is none at all."""
         first = await self.connection(server_key)
+        count = min(count, first.server.connections_max)
         for _ in range(self._may_be_opened(server_key, count)):
             self._open_further(server_key)
         if self._further[server_key]:
@@ -118,7 +119,13 @@ class ConnectionPool:
             connection.bear(learned(connection.window))
             self._remember(server_key, connection)
 
-    def bandwidth(self, server_key: str, bytes_per_s: float) -> TokenBucket | None:
+    def limit(self, server_key: str, bytes_per_s: float) -> None:
+        """From now on no more than this on all its connections together; 0: as much as there is."""
+        bandwidth = self._bandwidth(server_key, bytes_per_s)
+        for connection in self._connections[server_key]:
+            connection.limit(bandwidth)
+
+    def _bandwidth(self, server_key: str, bytes_per_s: float) -> TokenBucket | None:
         """What is left of it outlives a connection, so that losing one does not buy a burst."""
         if not bytes_per_s:
             return None
@@ -161,7 +168,9 @@ class ConnectionPool:
                 await self._connect(server_key)
             except IrisError as error:
                 self._refused_until_s[server_key] = self._clock.monotonic_s() + REFUSED_S
-                log.info("%s: no further connection for now (%s); going on with those there are", server_key, error)
+                level = logging.WARNING if error.retry is Retry.AFTER_OPERATOR else logging.INFO
+                told = "%s: no further connection for now (%s); going on with those there are"
+                log.log(level, told, server_key, error)
 
         task = asyncio.create_task(opening())
         self._further[server_key].add(task)
@@ -177,14 +186,14 @@ class ConnectionPool:
         server, secret = self._resolve(server_key)
         if server_key not in self._windows and self.known is not None and self.known.of(server_key).get("one_write"):
             self._windows[server_key] = after_cut_short(self._windows[server_key])
-        async with self._handshakes:
-            connection = Connection(server, self._settings, self._clock, self._windows[server_key])
-            try:
-                await connection.open(self._transport, secret)
-            except BaseException:
-                connection.close()
-                self._keep_trace(server_key, connection)
-                raise
+        connection = Connection(server, self._settings, self._clock, self._windows[server_key])
+        try:
+            await connection.open(self._transport, secret, self._handshakes)
+        except BaseException:
+            connection.close()
+            self._keep_trace(server_key, connection)
+            raise
+        connection.limit(self._bandwidth(server_key, server.bandwidth_bytes_per_s))
         self._connections[server_key].append(connection)
         connection.on_lost = lambda: self._forget(server_key, connection)
         self._close_when_idle(server_key, connection)
@@ -225,3 +234,7 @@ class ConnectionPool:
             return
         wait_s = self._settings.idle_close_s - (idle_s if connection.is_idle else 0.0)
         asyncio.get_running_loop().call_later(wait_s, self._close_when_idle, server_key, connection)
+
+
+def _fullness(connection: Connection) -> float:
+    return connection.live / connection.slots

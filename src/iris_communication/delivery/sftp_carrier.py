@@ -9,7 +9,6 @@ we are still let in is half of what it is to find out, and a connection kept for
 
 import logging
 import os
-import posixpath
 import secrets
 from collections import defaultdict
 from collections.abc import Callable
@@ -91,7 +90,7 @@ class SftpCarrier:
         assert item.token is not None, "a claimed item has a token"
         connection = await self._pool.connection(item.server_key)
         server, _ = self._resolve(item.server_key)  # its latest word, which may be younger than the connection
-        connection.limit(self._pool.bandwidth(item.server_key, server.bandwidth_bytes_per_s))
+        self._pool.limit(item.server_key, server.bandwidth_bytes_per_s)
         source = SpoolFile(self._spooled(item), fingerprint)
         earlier = [_temp_path(item.remote_path, token) for token in open_tokens(item)]
         upload = Upload(
@@ -199,4 +198,5 @@ def _after_clearing(upload: Upload, older: list[bytes], capabilities: Capabiliti
 
 def _temp_path(remote_path: str, token: str) -> bytes:
     """Beside the final name, so that the rename stays within one folder, and hidden from most listings."""
-    return os.fsencode(posixpath.join(posixpath.dirname(remote_path), TEMP_PREFIX + token))
+    folder, slash, _ = remote_path.rpartition("/")
+    return os.fsencode(f"{folder}{slash}{TEMP_PREFIX}{token}")

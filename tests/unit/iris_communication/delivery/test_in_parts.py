@@ -596,6 +596,29 @@ def test_one_file_travels_in_several_streams_and_arrives_whole_under_its_name(tm
     tell(line, story)
 
 
+def test_the_streams_together_keep_to_the_bandwidth(tmp_path):
+    line = at(server := DiesAfterBytes(None), tmp_path, streams=4, bandwidth_bytes_per_s=1e6)
+
+    async def story():
+        begun_s = line.clock.monotonic_s()
+        await line.carry(line.item(content=STREAMED))
+        assert server.files == {REMOTE: STREAMED}
+        assert line.clock.monotonic_s() - begun_s >= 0.9 * len(STREAMED) / 1e6
+
+    tell(line, story)
+
+
+def test_there_are_no_more_streams_than_the_server_is_to_have_connections(tmp_path):
+    line = at(server := DiesAfterBytes(None), tmp_path, streams=4, connections_max=2)
+
+    async def story():
+        await line.carry(line.item(content=STREAMED))
+        assert server.files == {REMOTE: STREAMED}
+        assert line.transport.attempts == 2
+
+    tell(line, story)
+
+
 def test_a_smaller_file_is_not_shared_out(tmp_path):
     line = at(server := DiesAfterBytes(None), tmp_path, streams=4)
 

@@ -1,6 +1,7 @@
 """When further connections are opened, how many, and what becomes of those that are refused."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -10,10 +11,11 @@ from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp import wire
 from iris_communication.sftp.window import BYTES_LEAST
 from iris_communication.testing import FakeClock, MemoryServer, MemoryTransport, run
+from iris_communication.testing.faulty_servers import NeverGreets
 from tests.unit.iris_communication.delivery.carrier_line import pass_time
 from tests.unit.iris_communication.delivery.fake_parts import turns
 
-SERVER = Server("one", "iris", connections_max=3)
+SERVER = Server("one", "iris")
 KEY = SERVER.key
 FAR_S = 0.1
 
@@ -30,17 +32,18 @@ class KeepsWaiting(MemoryServer):
 class Pool:
     """A pool to a server in memory that is so far away; `files` may be under way on each connection."""
 
-    def __init__(self, round_trip_s=FAR_S, files=4, server=None):
+    def __init__(self, round_trip_s=FAR_S, files=4, server=None, connections_max=3):
         self.clock = FakeClock()
         self.server = server or KeepsWaiting(handles_max=2 * files)
         self.transport = MemoryTransport(self.server)
         self.transport.round_trip_s = round_trip_s
         self.settings = DeliverySettings(idle_close_s=60.0, progress_timeout_s=1000.0)
+        self.account = replace(SERVER, connections_max=connections_max)
         self.users = []
 
     def open(self):
         self.pool = ConnectionPool(
-            self.transport, lambda key: (SERVER, Secret(password="x")), self.settings, self.clock
+            self.transport, lambda key: (self.account, Secret(password="x")), self.settings, self.clock
         )
 
     @property
@@ -208,8 +211,31 @@ def test_several_of_a_server_that_refuses_even_one_fail_as_one_does(tell):
     tell(pool, story)
 
 
+def test_several_are_no_more_than_the_server_is_to_have(tell):
+    pool = Pool(connections_max=2)
+
+    async def story():
+        assert len(await pool.pool.several(KEY, 8)) == pool.transport.attempts == 2
+
+    tell(pool, story)
+
+
+def test_servers_that_say_nothing_after_the_login_keep_no_other_from_connecting(tell):
+    pool = Pool(server=NeverGreets(), connections_max=8)
+
+    async def story():
+        several = asyncio.create_task(pool.pool.several(KEY, 8))
+        await turns()
+        pool.users.append(several)
+        pool.users += [asyncio.create_task(pool.pool.connection(f"{KEY}{number}")) for number in range(8)]
+        await turns()
+        assert pool.transport.attempts == 9
+
+    tell(pool, story)
+
+
 def test_no_more_than_four_handshakes_go_on_at_once(tell):
-    pool = Pool()
+    pool = Pool(connections_max=8)
     under_way, most = 0, 0
     connect = pool.transport.connect
 
@@ -224,7 +250,7 @@ def test_no_more_than_four_handshakes_go_on_at_once(tell):
     pool.transport.connect = slow
 
     async def story():
-        assert len(await pool.pool.several(KEY, 9)) == 9
+        assert len(await pool.pool.several(KEY, 8)) == 8
         assert most == HANDSHAKES_AT_ONCE
 
     tell(pool, story)
@@ -234,14 +260,14 @@ def test_a_connection_lost_with_much_in_flight_makes_the_next_one_gentler(tell):
     pool = Pool(files=20)
 
     async def story():
-        first = await pool.pool.connection(KEY)
+        slots = (await pool.pool.connection(KEY)).slots
         await pool.use(10)
         for _ in range(2):
             pool.transport.channels[-1].lose(ConnectionRefused("cut"))
             await turns()
         second = await pool.pool.connection(KEY)
         assert BYTES_LEAST <= second.window.bytes_max < 4 * 1024 * 1024
-        assert second.slots == first.slots == 10
+        assert second.slots == slots // 2 == 10
 
     tell(pool, story)
 
