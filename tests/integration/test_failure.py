@@ -27,7 +27,7 @@ from tests.integration.uploading import (
 )
 from tests.servers import asyncssh_server
 from tests.servers.asyncssh_server import AsyncSshServer
-from tests.servers.openssh import OpenSshServer
+from tests.servers.openssh import OpenSshServer, find_sftp_server
 
 
 @pytest.fixture
@@ -155,6 +155,25 @@ def test_a_server_that_may_not_be_written_to_refuses_by_name_and_the_file_is_lis
     (dead,) = uploader.get_details()["dead"]
     assert (dead["id"], dead["remote_path"]) == (receipt.id, f"{tmp_path}/in/line-1/model/a.csv")
     assert uploader.get_stats() == {"total_queued": 1, "total_uploaded": 0, "total_failed": 1, "queue_size": 0}
+
+
+@pytest.mark.parametrize("transport", ["asyncssh", "ssh"])
+def test_a_login_script_that_prints_is_told_in_its_own_words_and_costs_no_file_an_attempt(
+    tmp_path, need_program, uploader, sources, transport
+):
+    sshd, program = need_program("sshd", hint="make system-packages"), find_sftp_server()
+    script = tmp_path / "login"
+    script.write_text(f"#!/bin/sh\ntest -e {tmp_path}/quiet || echo Welcome to the plant!\nexec {program}\n")
+    script.chmod(0o755)
+    with OpenSshServer(tmp_path / "sshd", sshd=sshd, settings=[f"ForceCommand {script}"]) as greeting:
+        info = {**greeting.info(tmp_path / "in"), "transport": transport}
+        receipts = submit_all(uploader, info, {"a.csv": b"1", "b.csv": b"2"}, sources)
+        wait_until(lambda: is_down(uploader))
+        assert "Welcome to the plant!" in lane_of(uploader)["reason"]
+        (tmp_path / "quiet").touch()
+        wait_for(receipts.values())
+    assert contents_of(tmp_path / "in" / "line-1" / "model") == {"a.csv": b"1", "b.csv": b"2"}
+    assert uploader.get_stats()["total_failed"] == 0
 
 
 class OneFolderIsClosed(asyncssh.SFTPServer):

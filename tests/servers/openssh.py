@@ -64,7 +64,7 @@ class OpenSshServer:
         self.port: int = self._port_holder.getsockname()[1]
         self.host_key = _make_key(folder / "host_key")
         (folder / "authorized_keys").write_text(_make_key(self.private_key) + "\n")
-        program = _find_sftp_server() if external else "internal-sftp"
+        program = find_sftp_server() if external else "internal-sftp"
         self._write_config(" ".join([program, *subsystem_arguments]), settings)
 
     def start(self) -> None:
@@ -235,7 +235,7 @@ def _find_sshd() -> Path:
     return Path(found)
 
 
-def _find_sftp_server() -> str:
+def find_sftp_server() -> str:
     for place in SFTP_SERVERS:
         if os.access(place, os.X_OK):
             return place

@@ -7,18 +7,26 @@ ever, and whatever waits behind it would wait for ever, too.
 Rules.
 - A file is suspected when the link broke, or the server's disk was full, while it alone was under way.
 - Others go before a suspected file, and none goes together with it.
-- Suspected once more, although others arrived in between, it is to blame for the link: that is an attempt of its own.
-  A full disk never is: room may be made.
+- Suspected again and again, although others arrived each time in between, it is to blame for the link: from then on
+  each time is an attempt of its own. Not sooner, because a link that breaks often breaks under large files most. For a
+  full disk it never is: room may be made.
 - A link that carries nothing blames nobody. Nor does one that had taken a good part of a large file: that goes on.
 """
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from iris_communication.errors import Effect, IrisError, LinkError, RemoteDiskFull, RemoteFailure
 
 PROGRESS_BYTES = 1024 * 1024  # acknowledged: so much is not sent again
+TIMES_MAX = 8  # suspected, before it is to blame
 SUSPECTS_MAX = 100  # the latest
+
+
+class Suspect(NamedTuple):
+    times: int  # with arrivals of others in between
+    arrived: int  # files when it was suspected last
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +34,13 @@ class Suspicion:
     """Of one server's files."""
 
     arrived: int = 0  # files so far
-    suspects: Mapping[str, int] = field(default_factory=dict)  # item id -> how many had arrived by then; latest last
+    suspects: Mapping[str, Suspect] = field(default_factory=dict)  # by item id, the latest last
 
 
 def after_arrival(suspicion: Suspicion, item_id: str) -> Suspicion:
     suspects = suspicion.suspects
     if item_id in suspects:
-        suspects = {suspect: arrived for suspect, arrived in suspects.items() if suspect != item_id}
+        suspects = {suspect_id: suspect for suspect_id, suspect in suspects.items() if suspect_id != item_id}
     return Suspicion(suspicion.arrived + 1, suspects)
 
 
@@ -42,12 +50,14 @@ def after_trouble(
     """`alone`: nothing else was under way from its beginning on. Besides: the error that is its own fault, or None."""
     if not alone or not _is_suspicious(error):
         return suspicion, None
-    before = suspicion.suspects.get(item_id)
-    others = {suspect: arrived for suspect, arrived in suspicion.suspects.items() if suspect != item_id}
-    for oldest in list(others)[: max(0, len(others) + 1 - SUSPECTS_MAX)]:
-        del others[oldest]
-    suspicion = replace(suspicion, suspects={**others, item_id: suspicion.arrived})
-    if before is None or before == suspicion.arrived or isinstance(error, RemoteDiskFull):
+    suspects = dict(suspicion.suspects)
+    before = suspects.pop(item_id, Suspect(0, -1))
+    has_news = suspicion.arrived > before.arrived
+    suspects[item_id] = Suspect(before.times + has_news, suspicion.arrived)
+    if len(suspects) > SUSPECTS_MAX:
+        del suspects[next(iter(suspects))]
+    suspicion = replace(suspicion, suspects=suspects)
+    if not has_news or before.times < TIMES_MAX or isinstance(error, RemoteDiskFull):
         return suspicion, None
     return suspicion, RemoteFailure(
         f"the link breaks whenever this file is sent, while others arrive: {error}",

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from iris_communication.decisions.suspicion import (
     PROGRESS_BYTES,
     SUSPECTS_MAX,
+    TIMES_MAX,
     Suspicion,
     after_arrival,
     after_trouble,
@@ -44,21 +45,28 @@ def test_of_several_suspects_each_has_its_turn():
     assert next_up(suspicion, ["second", "first"], []) == 0
 
 
-def test_suspected_again_though_others_arrived_it_is_to_blame_and_what_it_may_have_left_is_told():
-    suspicion = after_arrival(suspected(), "good")
-    _, blame = after_trouble(suspicion, "bad", lost(effect=Effect.UNKNOWN), alone=True)
+def suspected_often():
+    """As often as it may be without being to blame."""
+    suspicion = Suspicion()
+    for _ in range(TIMES_MAX):
+        suspicion = after_arrival(suspected(suspicion=suspicion), "good")
+    return suspicion
+
+
+def test_suspected_again_and_again_though_others_arrived_it_is_to_blame_and_what_it_may_have_left_is_told():
+    _, blame = after_trouble(suspected_often(), "bad", lost(effect=Effect.UNKNOWN), alone=True)
     assert isinstance(blame, RemoteFailure)
     assert (blame.scope, blame.effect) == (Scope.ITEM, Effect.UNKNOWN)
 
 
 def test_a_link_that_carries_nothing_blames_nobody():
     suspicion = suspected()
-    for _ in range(10):
+    for _ in range(3 * TIMES_MAX):
         suspicion = suspected(suspicion=suspicion)
 
 
 def test_each_blame_needs_an_arrival_of_its_own():
-    suspicion, blame = after_trouble(after_arrival(suspected(), "good"), "bad", lost(), alone=True)
+    suspicion, blame = after_trouble(suspected_often(), "bad", lost(), alone=True)
     assert blame is not None
     suspected(suspicion=suspicion)
 
@@ -82,7 +90,8 @@ def test_a_file_that_has_no_room_lets_others_go_first_and_is_never_to_blame():
     full = RemoteDiskFull("no space")
     suspicion = suspected("large", full)
     assert next_up(suspicion, ["large", "small"], []) == 1
-    suspected("large", full, after_arrival(suspicion, "small"))
+    for _ in range(3 * TIMES_MAX):
+        suspicion = suspected("large", full, after_arrival(suspicion, "small"))
 
 
 @given(st.lists(st.integers(0, 200)))
