@@ -6,7 +6,7 @@
 Either measures itself besides, and leaves `figures.json`:
 
     span_s            from the first file given to the last one delivered, connecting included
-    steady_s          from the first file delivered to the last, once all have their fingerprints
+    steady_s          from when it is connected, and all have their fingerprints, to the last one delivered
     steady_cpu_s      the processor time of this process alone meanwhile, without programs it started
     above_idle_bytes  the most memory it held meanwhile, less what it held before (`uploader`: once it was open)
 """
@@ -39,7 +39,7 @@ LOOK_S = 0.002  # between two looks at the uploader's statistics
 
 @dataclass
 class Meter:
-    """Its own stopwatch; `begin` when the first file is given, `warm` when it is delivered."""
+    """Its own stopwatch; `begin` when the first file is given, `warm` once it is connected."""
 
     begun_s: float = 0.0
     warm_s: float = 0.0
@@ -116,13 +116,15 @@ def _transport(name: str) -> Transport:
 async def _engine(files: list[Path], server: Server, secret: Secret, transport: Transport, scratch: Path) -> None:
     clock, paths, meter = SystemClock(), {file.name: file for file in files}, Meter()
     carrier = SftpCarrier(transport, lambda _: (server, secret), lambda item: paths[item.id], DeliverySettings(), clock)
+    connected = asyncio.Event()
+    carrier.on_change = connected.set
     meter.begin()
     first = asyncio.create_task(carrier.carry(_item(files[0], server)))  # the slots are known once connected
     items = []
     for file in files[1:]:  # what accepting has done beforehand in the uploader: while it connects
         items.append(_item(file, server))
         await asyncio.sleep(0)
-    await first
+    await asyncio.wait([first, asyncio.create_task(connected.wait())], return_when=asyncio.FIRST_COMPLETED)
     meter.warm()
     waiting = iter(items)
 
@@ -130,7 +132,7 @@ async def _engine(files: list[Path], server: Server, secret: Secret, transport: 
         for item in waiting:
             await carrier.carry(item)
 
-    await asyncio.gather(*(lane() for _ in range(carrier.slots(server.key))))
+    await asyncio.gather(first, *(lane() for _ in range(carrier.slots(server.key))))
     meter.end(scratch)
     await carrier.close()
 

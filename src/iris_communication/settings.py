@@ -193,7 +193,7 @@ class DeliverySettings:
     )
     idle_close_s: float = _documented(60.0, "seconds without work after which a connection is closed")
     files_in_flight_max: int = _documented(
-        256, "files under way at once on one connection; the server's own limits lower it"
+        512, "files under way at once on one connection; the server's own limits lower it"
     )
 
     event_loop: EventLoop = _documented(

@@ -144,7 +144,8 @@ class SftpCarrier:
             landed = await self._in_parts.carried(key, item.id, upload, older, source, streams)
             if landed is not None:
                 return landed
-            talk = _after_clearing(upload, older, capabilities, put(upload, capabilities))
+            talk = put(upload, capabilities)
+            talk = _after_clearing(upload, older, capabilities, talk) if older else talk
         try:
             path: bytes = await connection.run(talk, source)
         except IrisError as error:

@@ -4,6 +4,7 @@ A server's word is clamped to what is safe everywhere: one server announces pack
 library cannot take, and 0 means "not said", not "none".
 """
 
+import re
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
@@ -24,6 +25,10 @@ _ERLANG = "Erlang/"
 # (section 6.1), and servers made of asynchronous pieces, npm's ssh2 among them, do otherwise.
 _KEEP_ORDER = ("OpenSSH", "AsyncSSH_", "dropbear_", "mod_sftp", "rclone/", "paramiko_", _ERLANG)
 _ERLANG_OPEN_FILES = 2
+# Its sftp-server refuses a WRITE of which write(2) took a part, and tells what close(2) said (sftp-server.c,
+# process_write, process_close). Others speak behind its sshd; none offers these, and Windows' fork is another matter.
+_OPENSSH = re.compile(r"OpenSSH_\d")
+_OF_OPENSSH_ALONE = {b"limits@openssh.com", b"lsetstat@openssh.com", b"expand-path@openssh.com"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,7 @@ class Capabilities:
     replaces_in_one_step: bool = False  # posix-rename@openssh.com
     tells_free_space: bool = False  # statvfs@openssh.com
     keeps_order: bool = False  # between the WRITEs of a file and its CLOSE
+    says_what_it_kept: bool = False  # a WRITE of which a part was kept is refused; looking at the size tells no more
     open_files_max: int | None = None  # at once, where more of them are known to do harm
     ends_at_names_that_are_no_text: bool = False  # not UTF-8: the server crashes and hangs up
 
@@ -67,6 +73,7 @@ def learn(software: str, extensions: Mapping[bytes, bytes], files_in_flight_max:
         replaces_in_one_step=extensions.get(wire.POSIX_RENAME) == b"1",
         tells_free_space=extensions.get(b"statvfs@openssh.com") == b"2",
         keeps_order=software.startswith(_KEEP_ORDER),
+        says_what_it_kept=_OPENSSH.match(software) is not None and extensions.keys() >= _OF_OPENSSH_ALONE,
         open_files_max=_ERLANG_OPEN_FILES if software.startswith(_ERLANG) else None,
         ends_at_names_that_are_no_text=software.startswith(_ERLANG),
     )

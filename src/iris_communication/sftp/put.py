@@ -83,13 +83,13 @@ def finish(upload: Upload, capabilities: Capabilities) -> Talk:
         raise
 
 
-def after_close(upload: Upload, path: bytes) -> tuple[wire.Request, ...]:
+def after_close(upload: Upload, path: bytes, *, look: bool = True) -> tuple[wire.Request, ...]:
     """What travels behind the CLOSE, and so costs no round trip: attributes, and a look at the size. Not before it:
     a server that works at several requests at once keeps order only there."""
-    look = wire.Stat(path)
+    looking = (wire.Stat(path),) if look else ()
     if upload.file_mode is None and upload.mtime_s is None:
-        return (look,)
-    return wire.SetStat(path, upload.file_mode, upload.mtime_s), look
+        return looking
+    return wire.SetStat(path, upload.file_mode, upload.mtime_s), *looking
 
 
 def note_attributes(upload: Upload, answers: Sequence[Answer]) -> None:
@@ -164,15 +164,18 @@ def _look_back(upload: Upload, temp: bytes, capabilities: Capabilities) -> Talk:
 
 
 def _send(upload: Upload, capabilities: Capabilities) -> Talk:
-    """The bytes under the temp name: every one acknowledged, the handle closed, the size looked at."""
+    """The bytes under the temp name: every one acknowledged, the handle closed, the size looked at where that can tell
+    anything."""
     handle = yield from open_new(upload.temp_path, upload, capabilities)
-    written, closed, *attributes, kept = yield (
+    look, kept = not capabilities.says_what_it_kept, None
+    written, closed, *attributes = yield (
         wire.Write(handle, 0, upload.size_bytes),
         wire.Close(handle),
-        *after_close(upload, upload.temp_path),
+        *after_close(upload, upload.temp_path, look=look),
     )
+    if look:
+        kept = yield from look_again(upload, upload.temp_path, attributes.pop())
     note_attributes(upload, attributes)
-    kept = yield from look_again(upload, upload.temp_path, kept)
     for refused in (written, closed, cut_short_by(upload, kept)):
         if isinstance(refused, StatusError):
             # The disk is looked at before the temp file, which fills it, is removed.
@@ -188,7 +191,7 @@ def _send(upload: Upload, capabilities: Capabilities) -> Talk:
         raise
 
 
-def cut_short_by(upload: Upload, kept: Answer) -> StatusError | None:
+def cut_short_by(upload: Upload, kept: Answer | None) -> StatusError | None:
     """Some servers acknowledge a WRITE of which their disk took a part. The look costs no round trip, because it
     travels behind the CLOSE; where looking is forbidden, the acknowledgements have to do."""
     if not isinstance(kept, wire.Attributes) or kept.size_bytes in (None, upload.size_bytes):

@@ -425,12 +425,13 @@ class Session:
         conversation.single = False
         conversation.answers = [None] * len(wanted)
         conversation.outstanding = len(wanted)
-        conversation.writing = next((request for request in wanted if type(request) is wire.Write), None)
-        if conversation.writing is not None:
-            self._streams.append(_Stream(conversation, wanted))
-        else:
-            for index, request in enumerate(wanted):
-                self._put_off(_Pending(conversation, index, 0, request))
+        for request in wanted:
+            if type(request) is wire.Write:
+                conversation.writing = request
+                self._streams.append(_Stream(conversation, wanted))
+                return
+        for index, request in enumerate(wanted):
+            self._put_off(_Pending(conversation, index, 0, request))
 
     def _put_off(self, pending: _Pending) -> None:
         """Until the next output()."""

@@ -36,6 +36,9 @@ REPLY_MAX = 4 * 1024 * 1024
 WRITE_OVERHEAD = 21 + 256  # all of a WRITE that is not data, with the longest handle the draft allows
 
 _HEAD = struct.Struct(">IBI")
+_HEAD_AND_STRING = struct.Struct(">IBII")  # and the length of the string that follows
+_WRITE_END = struct.Struct(">QI")
+_OPEN_END = struct.Struct(">II")
 _U32 = struct.Struct(">I")
 _U64 = struct.Struct(">Q")
 
@@ -46,6 +49,11 @@ def _string(value: bytes) -> bytes:
 
 def _packet(kind: int, request_id: int, body: bytes) -> bytes:
     return _HEAD.pack(5 + len(body), kind, request_id) + body
+
+
+def _one_string(kind: int, request_id: int, value: bytes, end: bytes = b"") -> bytes:
+    length = len(value)
+    return _HEAD_AND_STRING.pack(9 + length + len(end), kind, request_id, length) + value + end
 
 
 def init() -> bytes:
@@ -59,14 +67,14 @@ class Open(NamedTuple):
     flags: int
 
     def encode(self, request_id: int) -> bytes:
-        return _packet(FXP_OPEN, request_id, _string(self.path) + struct.pack(">II", self.flags, 0))
+        return _one_string(FXP_OPEN, request_id, self.path, _OPEN_END.pack(self.flags, 0))
 
 
 class Close(NamedTuple):
     handle: bytes
 
     def encode(self, request_id: int) -> bytes:
-        return _packet(FXP_CLOSE, request_id, _string(self.handle))
+        return _one_string(FXP_CLOSE, request_id, self.handle)
 
 
 class Read(NamedTuple):
@@ -88,8 +96,9 @@ class Write(NamedTuple):
 
     def head(self, request_id: int, offset: int, size_bytes: int) -> bytes:
         """All of one WRITE packet but its data, which follows it on the wire."""
-        body = _string(self.handle) + _U64.pack(offset) + _U32.pack(size_bytes)
-        return _HEAD.pack(5 + len(body) + size_bytes, FXP_WRITE, request_id) + body
+        length = len(self.handle)
+        head = _HEAD_AND_STRING.pack(21 + length + size_bytes, FXP_WRITE, request_id, length)
+        return head + self.handle + _WRITE_END.pack(offset, size_bytes)
 
 
 class WriteBytes(NamedTuple):
@@ -126,7 +135,7 @@ class Remove(NamedTuple):
     path: bytes
 
     def encode(self, request_id: int) -> bytes:
-        return _packet(FXP_REMOVE, request_id, _string(self.path))
+        return _one_string(FXP_REMOVE, request_id, self.path)
 
 
 class MakeDirectory(NamedTuple):
@@ -140,14 +149,14 @@ class RemoveDirectory(NamedTuple):
     path: bytes
 
     def encode(self, request_id: int) -> bytes:
-        return _packet(FXP_RMDIR, request_id, _string(self.path))
+        return _one_string(FXP_RMDIR, request_id, self.path)
 
 
 class Stat(NamedTuple):
     path: bytes
 
     def encode(self, request_id: int) -> bytes:
-        return _packet(FXP_STAT, request_id, _string(self.path))
+        return _one_string(FXP_STAT, request_id, self.path)
 
 
 class SetStat(NamedTuple):
@@ -240,12 +249,12 @@ def packets(buffer: bytearray) -> Iterator[bytes]:
     Raises ProtocolViolation for a length no server sends, showing what came instead: most often the greeting of a
     login shell.
     """
-    start, size = 0, len(buffer)
+    data, start, size = bytes(buffer), 0, len(buffer)
     try:
         while size - start >= 4:
-            length = int.from_bytes(buffer[start : start + 4], "big")
+            (length,) = _U32.unpack_from(data, start)
             if not 5 <= length <= REPLY_MAX:
-                text = bytes(buffer[start : start + 60]).decode("ascii", "replace")
+                text = data[start : start + 60].decode("ascii", "replace")
                 raise ProtocolViolation(
                     f"not an SFTP packet: {text!r}",
                     hint="the account's shell start-up must print nothing in a session without a terminal",
@@ -253,8 +262,7 @@ def packets(buffer: bytearray) -> Iterator[bytes]:
             end = start + 4 + length
             if end > size:
                 return
-            packet = bytes(buffer[start + 4 : end])
-            start = end
+            packet, start = data[start + 4 : end], end
             yield packet
     finally:
         del buffer[:start]

@@ -87,6 +87,24 @@ def test_limits_that_are_cut_short_are_a_violation():
         learning.send(wire.ExtendedReply(bytes(24)))
 
 
+OPENSSH_9_2 = OPENSSH | dict.fromkeys((b"lsetstat@openssh.com", b"expand-path@openssh.com", b"copy-data"), b"1")
+
+
+@pytest.mark.parametrize(
+    ("software", "extensions", "says"),
+    [
+        ("OpenSSH_9.2p1 Debian-2", OPENSSH_9_2, True),
+        ("OpenSSH_9.2p1", OPENSSH, False),  # another program behind sshd
+        ("OpenSSH_for_Windows_9.5", OPENSSH_9_2, False),  # a fork, with a file system of its own
+        ("dropbear_2022.83", OPENSSH_9_2, False),
+        ("AsyncSSH_2.24.1", OPENSSH_9_2, False),
+    ],
+)
+def test_only_opensshs_own_server_is_taken_at_its_word_of_what_it_kept(software, extensions, says):
+    found = learned(software=software, extensions=extensions)
+    assert found.says_what_it_kept is says
+
+
 @pytest.mark.parametrize(
     ("software", "extensions", "refuses"),
     [

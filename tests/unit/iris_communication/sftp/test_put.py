@@ -1,6 +1,7 @@
 """Every rule of an upload, against servers in memory."""
 
 import hashlib
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -65,6 +66,35 @@ def test_a_file_arrives_whole_under_its_final_name_and_nothing_else_is_left(size
     assert attempt(server, owed)
     assert owed.landed == b"/in/a.csv"
     assert server.files == {b"/in/a.csv": content}
+
+
+def opensshs_own(**facts):
+    server = MemoryServer(**facts)
+    server.extensions |= {b"lsetstat@openssh.com": b"1", b"expand-path@openssh.com": b"1"}
+    return server
+
+
+def test_a_server_that_says_what_it_kept_is_not_asked_once_more():
+    server = opensshs_own()
+    delivered(server)
+    assert asked(server, wire.Stat) == []
+    delivered(server := MemoryServer())
+    assert len(asked(server, wire.Stat)) == 1
+
+
+def test_what_it_says_it_did_not_keep_is_believed():
+    server = opensshs_own(capacity_bytes=10)
+    failed(server, RemoteDiskFull)
+    assert server.files == {}
+
+
+def test_its_permissions_are_set_all_the_same(monkeypatch):
+    server, owed = opensshs_own(), Owed(CONTENT)
+    claim = owed.claim
+    monkeypatch.setattr(owed, "claim", lambda: replace(claim(), file_mode=0o640))
+    assert attempt(server, owed), owed.error
+    assert len(asked(server, wire.SetStat)) == 1
+    assert asked(server, wire.Stat) == []
 
 
 def test_a_file_of_no_bytes_arrives_without_a_write():
