@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import asyncssh
-
 from iris_communication import private_keys
 from iris_communication.errors import CredentialsUnusable, IrisError, LinkLost
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport import asyncssh_errors, host_keys
 from iris_communication.transport.contract import KEEPALIVE_S, KEEPALIVES_LOST, Receiver
+from iris_communication.transport.quick_import import asyncssh
 from iris_communication.transport.server_words import Greeting
 
 Keys = Sequence[asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate] | asyncssh.SSHKeyPair]

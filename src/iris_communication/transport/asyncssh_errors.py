@@ -8,9 +8,6 @@ import os
 import re
 import socket
 
-import asyncssh
-from asyncssh.saslprep import SASLPrepError
-
 from iris_communication.errors import (
     AuthenticationFailed,
     ConnectionRefused,
@@ -24,6 +21,7 @@ from iris_communication.errors import (
 )
 from iris_communication.settings import Server
 from iris_communication.transport.contract import unforeseen
+from iris_communication.transport.quick_import import SASLPrepError, asyncssh
 from iris_communication.transport.server_words import REFUSES_US
 
 NUMBER = re.compile(r"\[Errno (\d+)\]")

@@ -19,10 +19,9 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-import asyncssh
-
 from iris_communication.errors import CredentialsUnusable, HostKeyRejected
 from iris_communication.settings import Server
+from iris_communication.transport.quick_import import asyncssh
 
 log = logging.getLogger(__name__)
 

@@ -21,9 +21,8 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
-import asyncssh
-
 from iris_communication.settings import Secret
+from iris_communication.transport.quick_import import asyncssh
 
 QUESTION_MAX = 65536
 PROMPT = "prompt"  # the first word of a question: what it is about
