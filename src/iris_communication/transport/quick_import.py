@@ -36,5 +36,7 @@ def _may_be_there(cache: Path) -> bool:
 
 
 with without_a_search():
-    import asyncssh as asyncssh  # noqa: PLC0414 - handed on
-    from asyncssh.saslprep import SASLPrepError as SASLPrepError  # noqa: PLC0414
+    import asyncssh
+    from asyncssh.saslprep import SASLPrepError
+
+__all__ = ["SASLPrepError", "asyncssh", "without_a_search"]
