@@ -142,7 +142,8 @@ def test_we_learn_from_it_what_the_table_says(line):
     assert announced & useful == {f"{name}@openssh.com" for name in line.row.extensions}
     assert learned.replaces_in_one_step == ("posix-rename" in line.row.extensions)
     assert not learned.rename_refuses_existing or line.row.rename != "replaces", "it would overwrite"
-    assert learned.files_in_flight <= (line.row.open_files or 256) or not line.row.extensions >= {"limits"}
+    most = line.row.open_files or DeliverySettings().files_in_flight_max
+    assert learned.files_in_flight <= most or not line.row.extensions >= {"limits"}
 
 
 async def asked(info, talk_of=None):
