@@ -4,7 +4,6 @@ A value that could climb out of its folder is refused, not cleaned: a cleaned na
 the template uses is looked at, so project settings may hold anything else as well.
 """
 
-import functools
 import os
 import posixpath
 import re
@@ -27,7 +26,7 @@ def remote_path(server: Server, file_path: str, project_settings: Any, folder_ty
         "remote_directory": server.remote_directory,
     }
     try:
-        path = _filled(server.remote_path, values)
+        path = _Template().vformat(server.remote_path, (), values)
     except InvalidRequest:
         raise
     except (KeyError, IndexError, ValueError, AttributeError, TypeError) as error:
@@ -43,40 +42,16 @@ def remote_path(server: Server, file_path: str, project_settings: Any, folder_ty
     return path
 
 
-def _filled(template: str, values: Mapping[str, Any]) -> str:
-    pieces = _plain(template)
-    if pieces is None:
-        return _Template().vformat(template, (), values)
-    return "".join(text + (_value(name, values) if name else "") for text, name in pieces)
-
-
-@functools.lru_cache(maxsize=100)
-def _plain(template: str) -> tuple[tuple[str, str], ...] | None:
-    """Texts, each with the name behind it (empty at the end); None where the template asks for more than names. Taking
-    it to pieces costs several times what filling it does."""
-    pieces = tuple(string.Formatter().parse(template))
-    if any(
-        name is not None and (not name.isidentifier() or spec or conversion) for _, name, spec, conversion in pieces
-    ):
-        return None
-    return tuple((text, name or "") for text, name, *_ in pieces)
-
-
 class _Template(string.Formatter):
+    """Fills in one component at a time; the remote directory alone may be several."""
+
     def get_value(self, key: int | str, args: Sequence[Any], values: Mapping[str, Any]) -> Any:
-        return _value(key, values) if isinstance(key, str) else args[key]
-
-
-def _value(name: str, values: Mapping[str, Any]) -> str:
-    """One component; the remote directory alone may be several."""
-    if name == "remote_directory":
-        # Empty is where the login begins, as SFTP has it; "/" is the root.
-        directory: str = values[name]
-        return directory.rstrip("/") if directory else "."
-    if name == "file_name":
-        file_name: str = values["file name"]
-        return file_name
-    return _component(name, values[name])
+        if key == "remote_directory":
+            # Empty is where the login begins, as SFTP has it; "/" is the root.
+            return values[key].rstrip("/") if values[key] else "."
+        if key == "file_name":
+            return values["file name"]
+        return _component(str(key), values[key]) if isinstance(key, str) else args[key]
 
 
 def _project_values(project_settings: Any) -> dict[str, Any]:

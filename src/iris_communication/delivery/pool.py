@@ -84,7 +84,7 @@ class ConnectionPool:
         """The one with most room. Raises what connecting raises, and DeliveryStopped once the pool is closed."""
         connections = self._connections[server_key]
         if connections:
-            chosen = connections[0] if len(connections) == 1 else min(connections, key=_fullness)
+            chosen = min(connections, key=lambda connection: connection.live / connection.slots)
             self._consider_further(server_key, connections[0].server, full=chosen.is_full)
             return chosen
         if self._closed:
@@ -234,7 +234,3 @@ class ConnectionPool:
             return
         wait_s = self._settings.idle_close_s - (idle_s if connection.is_idle else 0.0)
         asyncio.get_running_loop().call_later(wait_s, self._close_when_idle, server_key, connection)
-
-
-def _fullness(connection: Connection) -> float:
-    return connection.live / connection.slots

@@ -43,8 +43,7 @@ class KnownServers:
         return stored if isinstance(stored, dict) else {}
 
     def of(self, server_key: str) -> dict[str, Any]:
-        found = self.all().get(server_key)
-        return found if isinstance(found, dict) else {}
+        return _facts(self.all(), server_key)
 
     def remember(self, server_key: str, **facts: Any) -> None:
         """Added to what is known of it, in place of what was known under the same names."""
@@ -53,12 +52,17 @@ class KnownServers:
             return
         try:
             with _held(self._path.parent):
-                known = {**self.of(server_key), **facts}
-                json_file.replace(self._path, {**self.all(), server_key: known})
+                stored = self.all()
+                json_file.replace(self._path, {**stored, server_key: {**_facts(stored, server_key), **facts}})
         except OutboxStorageError as error:
             if not self._said:
                 self._said = True
                 log.warning("what is learned of servers is not remembered: %s", error)
+
+
+def _facts(stored: dict[str, Any], server_key: str) -> dict[str, Any]:
+    found = stored.get(server_key)
+    return found if isinstance(found, dict) else {}
 
 
 @contextlib.contextmanager

@@ -51,18 +51,19 @@ def after_quiet(window: Window, now_s: float) -> Window:
     """Up to the size it begins with. To be asked now and then."""
     if window.returns_at_s is None or now_s < window.returns_at_s:
         return window
+    bytes_max = max(window.bytes_max, min(BYTES_IN_FLIGHT, 2 * window.bytes_max))
+    requests_max = min(REQUESTS_IN_FLIGHT, 2 * window.requests_max)
     files_max = None if window.files_max is None else 2 * window.files_max
     if files_max is not None and files_max >= REQUESTS_IN_FLIGHT:  # as many files as requests is no limit
         files_max = None
-    returned = replace(
+    is_whole = bytes_max >= BYTES_IN_FLIGHT and requests_max == REQUESTS_IN_FLIGHT and files_max is None
+    return replace(
         window,
-        bytes_max=max(window.bytes_max, min(BYTES_IN_FLIGHT, 2 * window.bytes_max)),
-        requests_max=min(REQUESTS_IN_FLIGHT, 2 * window.requests_max),
+        bytes_max=bytes_max,
+        requests_max=requests_max,
         files_max=files_max,
-        returns_at_s=now_s + QUIET_S,
+        returns_at_s=None if is_whole else now_s + QUIET_S,
     )
-    is_whole = returned.bytes_max >= BYTES_IN_FLIGHT and returned.requests_max == REQUESTS_IN_FLIGHT
-    return replace(returned, returns_at_s=None) if is_whole and files_max is None else returned
 
 
 def is_epoch_over(window: Window, acknowledged_bytes: int, seconds: float) -> bool:
