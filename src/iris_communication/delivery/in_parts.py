@@ -22,10 +22,10 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from iris_communication.decisions.suspicion import PROGRESS_BYTES
 from iris_communication.delivery.connection import Connection
 from iris_communication.delivery.source import SpoolFile
 from iris_communication.errors import Effect, IrisError, LinkError, Scope
-from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.look import discard
 from iris_communication.sftp.parts import (
     Cut,
@@ -38,11 +38,9 @@ from iris_communication.sftp.parts import (
     take_over,
     write_part,
 )
-from iris_communication.sftp.put import clear_away, create, finish
-from iris_communication.sftp.session import Talk
+from iris_communication.sftp.put import after_clearing, clear_away, create, finish
 from iris_communication.sftp.upload import Upload
 
-RESUMED_MIN_BYTES = 1024 * 1024  # acknowledged; less is sent again sooner than asked about
 SHARED_MIN_BYTES = 16 * 1024 * 1024  # of a file that several connections share
 CUTS_MAX = 1000  # remembered at once, the latest
 
@@ -110,7 +108,7 @@ class InParts:
             return None
         if cut is None:
             creating = create(upload, first.capabilities)
-            landed: bytes | None = await first.run(_after_clearing(upload, attempt.older, first.capabilities, creating))
+            landed: bytes | None = await first.run(after_clearing(upload, attempt.older, first.capabilities, creating))
             if landed is not None:
                 return landed
             cut = Cut(upload.temp_path, upload.size_bytes, shares(upload.size_bytes, streams))
@@ -131,7 +129,7 @@ class InParts:
             if await attempt.first.run(taking_over):
                 cut = replace(cut, temp_path=upload.temp_path)
                 self._remember(attempt.item_id, cut)
-                await attempt.first.run(_clearing(upload, names, attempt.first.capabilities))
+                await attempt.first.run(clear_away(upload, names, attempt.first.capabilities))
                 return cut
         self._cuts.pop(attempt.item_id, None)
         return None
@@ -172,11 +170,11 @@ class InParts:
         if upload.effect is Effect.UNSEEN:
             await first.run(discard(upload))
         if upload.earlier_temp is not None:
-            await first.run(_clearing(upload, attempt.earlier, first.capabilities))
+            await first.run(clear_away(upload, attempt.earlier, first.capabilities))
 
     def _remember(self, item_id: str, cut: Cut) -> None:
         self._cuts.pop(item_id, None)
-        if cut.known_bytes >= RESUMED_MIN_BYTES:
+        if cut.known_bytes >= PROGRESS_BYTES:  # less is sent again sooner than asked about
             self._cuts[item_id] = cut
         if len(self._cuts) > CUTS_MAX:
             self._cuts.popitem(last=False)
@@ -191,13 +189,3 @@ def _left_of(part: Part, outcome: Any) -> tuple[Part, ...]:
 
 def _sampled(source: SpoolFile, parts: Iterable[Part]) -> list[Sample]:
     return [(part, source.peek(*part)) for part in parts]
-
-
-def _clearing(upload: Upload, temps: Sequence[bytes], capabilities: Capabilities) -> Talk:
-    for temp in temps:
-        yield from clear_away(upload, temp, capabilities)
-
-
-def _after_clearing(upload: Upload, older: Sequence[bytes], capabilities: Capabilities, then: Talk) -> Talk:
-    yield from _clearing(upload, older, capabilities)
-    return (yield from then)

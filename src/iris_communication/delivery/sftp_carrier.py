@@ -26,12 +26,10 @@ from iris_communication.item import Delivered, Item
 from iris_communication.outbox.attempt import open_tokens
 from iris_communication.outbox.known_servers import KnownServers
 from iris_communication.settings import DeliverySettings, Secret, Server
-from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.in_place import put_in_place
 from iris_communication.sftp.probe import Health, Probe, ProbeContent, probe
 from iris_communication.sftp.publish import takes_turns
-from iris_communication.sftp.put import clear_away, put
-from iris_communication.sftp.session import Talk
+from iris_communication.sftp.put import after_clearing, put
 from iris_communication.sftp.upload import Upload
 from iris_communication.transport.contract import Transport
 
@@ -138,14 +136,13 @@ class SftpCarrier:
         capabilities = connection.capabilities
         if server.in_place and not upload.finished:
             temps = [*older, *filter(None, [upload.earlier_temp])]
-            talk = _after_clearing(upload, temps, capabilities, put_in_place(upload, capabilities, source.peek))
+            talk = after_clearing(upload, temps, capabilities, put_in_place(upload, capabilities, source.peek))
         else:
             key, streams = item.server_key, server.streams
             landed = await self._in_parts.carried(key, item.id, upload, older, source, streams)
             if landed is not None:
                 return landed
-            talk = put(upload, capabilities)
-            talk = _after_clearing(upload, older, capabilities, talk) if older else talk
+            talk = after_clearing(upload, older, capabilities, put(upload, capabilities))
         try:
             path: bytes = await connection.run(talk, source)
         except IrisError as error:
@@ -188,13 +185,6 @@ class SftpCarrier:
 
     async def close(self) -> None:
         await self._pool.close()
-
-
-def _after_clearing(upload: Upload, older: list[bytes], capabilities: Capabilities, putting: Talk) -> Talk:
-    """`putting`, after what attempts under the temp names `older` have left is cleared away."""
-    for temp in older:
-        yield from clear_away(upload, temp, capabilities)
-    return (yield from putting)
 
 
 def _temp_path(remote_path: str, token: str) -> bytes:

@@ -28,7 +28,7 @@ from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.look import holds, reason, remove
 from iris_communication.sftp.parts import SAMPLE_BYTES
 from iris_communication.sftp.publish import refusal
-from iris_communication.sftp.put import after_close, check_name, cut_short_by, look_again, note_attributes, open_new
+from iris_communication.sftp.put import after_close, check_name, cut_short_by, note_attributes, open_new
 from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.upload import Upload
@@ -115,9 +115,9 @@ def _write(path: bytes, handle: bytes, upload: Upload, capabilities: Capabilitie
         *after_close(upload, path),
     )
     note_attributes(upload, attributes)
-    kept = yield from look_again(upload, path, kept)
+    cut_short = yield from cut_short_by(upload, path, kept)
     try:
-        for refused in (written, closed, cut_short_by(upload, kept)):
+        for refused in (written, closed, cut_short):
             if isinstance(refused, StatusError):
                 upload.cut_short = refused is not written and refused is not closed
                 raise (yield from reason(refused, "write", upload, capabilities))

@@ -14,7 +14,7 @@ never a visible one. A file that is tried again later replaces one that was acce
 """
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from iris_communication.alternative_name import NAME_MAX_BYTES
 from iris_communication.errors import Effect, IrisError, RemoteFailure, RemoteNameRefused, Scope
@@ -45,11 +45,22 @@ def put(upload: Upload, capabilities: Capabilities) -> Talk:
         raise
 
 
-def clear_away(upload: Upload, temp: bytes, capabilities: Capabilities) -> Talk:
-    """What an attempt under `temp`, earlier than the latest, may have left. Whether it had arrived needs no question:
-    then the same bytes are found under the final name."""
-    yield from settle(upload, temp, capabilities)
-    yield tuple(map(wire.Remove, (temp, *upload.marker_temps(temp))))
+def clear_away(upload: Upload, temps: Iterable[bytes], capabilities: Capabilities) -> Talk:
+    """What attempts under these temp names, earlier than the latest, may have left. Whether one had arrived needs no
+    question: then the same bytes are found under the final name."""
+    for temp in temps:
+        yield from settle(upload, temp, capabilities)
+        yield tuple(map(wire.Remove, (temp, *upload.marker_temps(temp))))
+
+
+def after_clearing(upload: Upload, temps: Sequence[bytes], capabilities: Capabilities, then: Talk) -> Talk:
+    """`then`, once that is cleared away."""
+    return _cleared(upload, temps, capabilities, then) if temps else then
+
+
+def _cleared(upload: Upload, temps: Sequence[bytes], capabilities: Capabilities, then: Talk) -> Talk:
+    yield from clear_away(upload, temps, capabilities)
+    return (yield from then)
 
 
 def create(upload: Upload, capabilities: Capabilities) -> Talk:
@@ -72,8 +83,8 @@ def finish(upload: Upload, capabilities: Capabilities) -> Talk:
     try:
         *attributes, kept = yield after_close(upload, upload.temp_path)
         note_attributes(upload, attributes)
-        kept = yield from look_again(upload, upload.temp_path, kept)
-        if cut_short := cut_short_by(upload, kept):
+        cut_short = yield from cut_short_by(upload, upload.temp_path, kept)
+        if cut_short is not None:
             upload.cut_short = True
             yield from discard(upload)
             raise (yield from reason(cut_short, "write", upload, capabilities))
@@ -167,16 +178,16 @@ def _send(upload: Upload, capabilities: Capabilities) -> Talk:
     """The bytes under the temp name: every one acknowledged, the handle closed, the size looked at where that can tell
     anything."""
     handle = yield from open_new(upload.temp_path, upload, capabilities)
-    look, kept = not capabilities.says_what_it_kept, None
+    look, cut_short = not capabilities.says_what_it_kept, None
     written, closed, *attributes = yield (
         wire.Write(handle, 0, upload.size_bytes),
         wire.Close(handle),
         *after_close(upload, upload.temp_path, look=look),
     )
     if look:
-        kept = yield from look_again(upload, upload.temp_path, attributes.pop())
+        cut_short = yield from cut_short_by(upload, upload.temp_path, attributes.pop())
     note_attributes(upload, attributes)
-    for refused in (written, closed, cut_short_by(upload, kept)):
+    for refused in (written, closed, cut_short):
         if isinstance(refused, StatusError):
             # The disk is looked at before the temp file, which fills it, is removed.
             failure = yield from reason(refused, "write", upload, capabilities)
@@ -191,20 +202,23 @@ def _send(upload: Upload, capabilities: Capabilities) -> Talk:
         raise
 
 
-def cut_short_by(upload: Upload, kept: Answer | None) -> StatusError | None:
-    """Some servers acknowledge a WRITE of which their disk took a part. The look costs no round trip, because it
-    travels behind the CLOSE; where looking is forbidden, the acknowledgements have to do."""
+def cut_short_by(upload: Upload, path: bytes, kept: Answer) -> Talk:
+    """A StatusError where the server kept another size than ours, `kept` being what it said behind the CLOSE. Some
+    acknowledge a WRITE of which their disk took a part. And some know the size only once the CLOSE is complete, so
+    another one than ours is believed when it is said again, with nothing else on its way."""
+    refused = _another_size(upload, kept)
+    if refused is not None:
+        (kept,) = yield (wire.Stat(path),)
+        refused = _another_size(upload, kept)
+    return refused
+
+
+def _another_size(upload: Upload, kept: Answer) -> StatusError | None:
+    """The look costs no round trip, because it travels behind the CLOSE; where looking is forbidden, the
+    acknowledgements have to do."""
     if not isinstance(kept, wire.Attributes) or kept.size_bytes in (None, upload.size_bytes):
         return None
     return StatusError(FX_FAILURE, f"the server kept {kept.size_bytes} of {upload.size_bytes} bytes")
-
-
-def look_again(upload: Upload, path: bytes, kept: Answer) -> Talk:
-    """What is said of the size in the end: some servers know it only once the CLOSE is complete. So another one than
-    ours is believed when it is said again, with nothing else on its way."""
-    if cut_short_by(upload, kept) is not None:
-        (kept,) = yield (wire.Stat(path),)
-    return kept
 
 
 def open_new(path: bytes, upload: Upload, capabilities: Capabilities, *, or_none_if_taken: bool = False) -> Talk:

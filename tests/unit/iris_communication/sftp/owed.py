@@ -11,7 +11,7 @@ from iris_communication.decisions.retry import Retrying, after_failure
 from iris_communication.errors import Effect, IrisError, Scope
 from iris_communication.item import Event
 from iris_communication.outbox.attempt import claimed, failed, open_tokens, released
-from iris_communication.sftp.put import clear_away, put
+from iris_communication.sftp.put import after_clearing, put
 from iris_communication.sftp.upload import Upload
 from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.store_contract import make_item
@@ -102,10 +102,6 @@ class Owed:
 
     def _begin(self, upload, link):
         *older, _ = open_tokens(self.item) or [None]
-
-        def talk():
-            for token in older:
-                yield from clear_away(upload, self.temp_path(token), link.capabilities)
-            return (yield from put(upload, link.capabilities))
-
-        return link.begin(talk(), self.source)
+        temps = [self.temp_path(token) for token in older]
+        talk = after_clearing(upload, temps, link.capabilities, put(upload, link.capabilities))
+        return link.begin(talk, self.source)
