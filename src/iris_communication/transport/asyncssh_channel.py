@@ -15,21 +15,13 @@ from iris_communication import private_keys
 from iris_communication.errors import CredentialsUnusable, IrisError, LinkLost
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport import asyncssh_errors, host_keys
-from iris_communication.transport.contract import KEEPALIVE_S, KEEPALIVES_LOST, Receiver
+from iris_communication.transport.contract import KEEPALIVE_S, KEEPALIVES_LOST, PREFERRED_CIPHERS, Receiver
 from iris_communication.transport.quick_import import asyncssh
 from iris_communication.transport.server_words import Greeting
 
 Keys = Sequence[asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate] | asyncssh.SSHKeyPair]
 
-# AES-GCM has hardware help nearly everywhere and needs no separate MAC; the rest is for servers without it.
-CIPHERS = (
-    "aes128-gcm@openssh.com",
-    "aes256-gcm@openssh.com",
-    "chacha20-poly1305@openssh.com",
-    "aes128-ctr",
-    "aes192-ctr",
-    "aes256-ctr",
-)
+CIPHERS = (*PREFERRED_CIPHERS, "chacha20-poly1305@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
 RECEIVE_MAX = 1024  # bytes in one turn of the loop: about twenty answers
 
 

@@ -20,7 +20,7 @@ from iris_communication.errors import (
     SftpUnavailable,
 )
 from iris_communication.settings import Server
-from iris_communication.transport.contract import unforeseen
+from iris_communication.transport.contract import PREFERRED_CIPHERS, unforeseen
 from iris_communication.transport.quick_import import SASLPrepError, asyncssh
 from iris_communication.transport.server_words import REFUSES_US
 
@@ -35,7 +35,7 @@ def of_ssh(error: asyncssh.Error, server: Server, heard: list[str], *, closed: b
     if isinstance(error, asyncssh.KeyExchangeFailed):
         return SftpUnavailable(
             f"no algorithm in common with {where}: {reason}",
-            hint="update the server's SSH, or enable one of aes128-gcm@openssh.com, aes256-gcm@openssh.com",
+            hint="update the server's SSH, or enable one of " + ", ".join(PREFERRED_CIPHERS),
         )
     if isinstance(error, asyncssh.ChannelOpenError) and not closed:
         return SftpUnavailable(f"{server.key} opened no SFTP session: {reason}")

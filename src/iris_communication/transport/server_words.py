@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 GREETING_MAX = 4096  # bytes that are kept of what comes before a server's name
-LINES_MAX = 2  # and lines that are shown: the last ones
+GREETING_LINES_MAX = 2  # and lines that are shown: the last ones
 LINE_MAX = 300  # characters
 NAME = re.compile(rb"^SSH-", re.MULTILINE)
 
@@ -36,7 +36,7 @@ class Greeting:
     def words(self) -> list[str]:
         before = NAME.split(self._heard[:GREETING_MAX])[0]
         lines = [readable(line)[:LINE_MAX] for line in before.splitlines()]
-        return [line for line in lines if line][-LINES_MAX:]
+        return [line for line in lines if line][-GREETING_LINES_MAX:]
 
 
 def readable(line: bytes) -> str:

@@ -25,7 +25,7 @@ from iris_communication.errors import SshProgramUnusable
 from iris_communication.private_keys import CERTIFICATE_ENDING
 from iris_communication.settings import Secret, Server
 from iris_communication.transport import host_keys
-from iris_communication.transport.contract import KEEPALIVE_S, KEEPALIVES_LOST
+from iris_communication.transport.contract import KEEPALIVE_S, KEEPALIVES_LOST, PREFERRED_CIPHERS
 
 USER_CONFIG = Path("~/.ssh/config")
 SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
@@ -57,7 +57,7 @@ OURS = {
     "VerifyHostKeyDNS": "no",
 }
 DEFAULTS = {
-    "Ciphers": "^aes128-gcm@openssh.com,aes256-gcm@openssh.com",  # nearly everywhere in hardware
+    "Ciphers": "^" + ",".join(PREFERRED_CIPHERS),
     "IPQoS": "none",  # else it is marked as lower effort
 }
 UNSAID = "IRIS_"  # our own variables may hold secrets

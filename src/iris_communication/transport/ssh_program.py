@@ -34,7 +34,6 @@ from iris_communication.errors import (
     SshProgramMissing,
     SshProgramUnusable,
 )
-from iris_communication.private_keys import CERTIFICATE_ENDING
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport import host_keys, ssh_answers, ssh_command, ssh_words
 from iris_communication.transport.contract import Receiver, unforeseen
@@ -160,7 +159,7 @@ def _unwanted(server: Server, answers: ssh_answers.Answers, words: Words, privat
     if not answers.host_key:  # there are ways to know a server without its key, none of which was chosen here
         return host_keys.rejected(server, "ssh went on without asking whether its key is trusted")
     ours = ssh_words.as_written(private_key or "")
-    others = [name for name in words.proofs if name not in (ours, ours + CERTIFICATE_ENDING)]
+    others = [name for name in words.proofs if name not in (ours, ours + private_keys.CERTIFICATE_ENDING)]
     if private_key is None or not others:
         return None
     return AuthenticationFailed(

@@ -27,11 +27,9 @@ from iris_communication.errors import (
     SshProgramMissing,
     SshProgramUnusable,
 )
-from iris_communication.transport.server_words import REFUSES_US, readable
+from iris_communication.transport.server_words import GREETING_LINES_MAX, LINE_MAX, REFUSES_US, readable
 
 LINES_MAX = 40
-LINE_MAX = 300  # characters
-GREETING_MAX = 2  # lines
 DEBUG = re.compile(r"debug[123]: ")
 FUNCTION = re.compile(r"^\S+:\S+\(\):\d+ \(pid=\d+\): ")  # before whatever a function says that LogVerbose names
 OFFER = re.compile(
@@ -112,7 +110,7 @@ class Words:
         elif said.startswith(("bad passphrase given", "no passphrase given")):
             self.key_trouble = "its passphrase is missing or wrong"
         elif "banner line" in said:
-            self.greeting = [*self.greeting, BANNER_LINE.sub("", said)[:LINE_MAX]][-GREETING_MAX:]
+            self.greeting = [*self.greeting, BANNER_LINE.sub("", said)[:LINE_MAX]][-GREETING_LINES_MAX:]
         elif (offer := OFFER.match(said)) is not None:
             self._offer = offer["name"] or offer["of_certificate"] or ""
 
