@@ -13,9 +13,7 @@ Either measures itself besides, and leaves `figures.json`:
 
 import argparse
 import asyncio
-import hashlib
 import json
-import os
 import resource
 import secrets
 import sys
@@ -26,14 +24,13 @@ from pathlib import Path
 
 from iris_communication.clock import SystemClock
 from iris_communication.delivery.sftp_carrier import SftpCarrier
-from iris_communication.item import Fingerprint, Item, Take
-from iris_communication.outbox.spool import open_source
+from iris_communication.item import Item, Take
+from iris_communication.outbox.spool import fingerprint_of
 from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport
 from iris_communication.transport.contract import Transport
 
 LIMIT_S = 600.0
-PIECE_BYTES = 256 * 1024
 LOOK_S = 0.002  # between two looks at the uploader's statistics
 
 
@@ -138,13 +135,6 @@ async def _engine(files: list[Path], server: Server, secret: Secret, transport: 
 
 
 def _item(file: Path, server: Server) -> Item:
-    descriptor, facts = open_source(os.fspath(file))
-    try:
-        digest = hashlib.sha256()
-        while piece := os.read(descriptor, PIECE_BYTES):
-            digest.update(piece)
-    finally:
-        os.close(descriptor)
     return Item(
         id=file.name,
         sequence=1,
@@ -154,7 +144,7 @@ def _item(file: Path, server: Server) -> Item:
         folder_type="model",
         project_settings={},
         take=Take.COPY,
-        fingerprint=Fingerprint(facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, digest.hexdigest()),
+        fingerprint=fingerprint_of(str(file)),
         accepted_s=0.0,
         token=secrets.token_hex(8),
     )

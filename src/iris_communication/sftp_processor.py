@@ -4,7 +4,6 @@
 uploader thread asks a processor for: the same upload, hundreds in flight on one connection.
 """
 
-import hashlib
 import os
 import secrets
 from collections.abc import Callable, Mapping
@@ -14,9 +13,9 @@ from typing import Any
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.delivery.daemon_threads import run
 from iris_communication.delivery.sftp_carrier import SftpCarrier
-from iris_communication.errors import InvalidRequest, SourceUnreadable
-from iris_communication.item import Fingerprint, Item, Take
-from iris_communication.outbox.spool import open_source
+from iris_communication.errors import InvalidRequest
+from iris_communication.item import Item, Take
+from iris_communication.outbox.spool import fingerprint_of
 from iris_communication.remote_path import remote_path
 from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
 from iris_communication.transport.chosen import ChosenTransport
@@ -57,7 +56,7 @@ class SftpProcessor:
             folder_type=folder_type,
             project_settings={},
             take=Take.COPY,
-            fingerprint=_fingerprint(source),
+            fingerprint=fingerprint_of(source),
             accepted_s=now_s,
             token=secrets.token_hex(8),
         )
@@ -85,13 +84,3 @@ def source_path(file_path: "str | os.PathLike[str]") -> str:
     if not path or "\0" in path:
         raise InvalidRequest(f"file_path is {file_path!r}: expected the path of a file")
     return os.path.abspath(path)
-
-
-def _fingerprint(source: str) -> Fingerprint:
-    descriptor, facts = open_source(source)
-    with open(descriptor, "rb") as file:
-        try:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise SourceUnreadable(f"{source!r} cannot be read: {error.strerror}") from error
-    return Fingerprint(facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, sha256)

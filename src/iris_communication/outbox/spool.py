@@ -77,8 +77,7 @@ class Spool:
                 sha256, size_bytes = hold(target, _Source(source, descriptor, facts.st_size))
         finally:
             os.close(descriptor)
-        device, inode, _, mtime_ns = _identity(facts)
-        return Fingerprint(device, inode, size_bytes, mtime_ns, sha256)
+        return _fingerprint(facts, sha256, size_bytes)
 
     def share(self, item_id: str, other_id: str) -> None:
         """Hold the same bytes a second time, for an item of its own. Raises OutboxStorageError."""
@@ -158,6 +157,20 @@ class Spool:
             raise OutboxStorageError(f"cannot {doing}: {error.strerror}") from error
 
 
+def fingerprint_of(source: str) -> Fingerprint:
+    """Of a file that is not taken, all of it read. Raises SourceMissing, SourceUnreadable, SourceNotAFile."""
+    descriptor, facts = open_source(source)
+    try:
+        return _fingerprint(facts, *_hashed(_Source(source, descriptor, facts.st_size)))
+    finally:
+        os.close(descriptor)
+
+
+def _fingerprint(facts: os.stat_result, sha256: str, size_bytes: int) -> Fingerprint:
+    device, inode, _, mtime_ns = _identity(facts)
+    return Fingerprint(device, inode, size_bytes, mtime_ns, sha256)
+
+
 def still_is(source: str, fingerprint: Fingerprint) -> bool:
     """Whether `source` is the very file that was accepted, unchanged, by identity, size and time."""
     try:
@@ -228,15 +241,20 @@ def _copy(target: str, source: _Source) -> tuple[str, int]:
 
 def _sync_link(target: str, source: _Source) -> tuple[str, int]:
     """Sync what is open, whose second name is `target`; (sha256 hex, size). A failure takes that name back."""
-    digest, size_bytes = hashlib.sha256(), 0
     try:
-        for piece in _pieces(source):
-            digest.update(piece)
-            size_bytes += len(piece)
+        hashed = _hashed(source)
         os.fdatasync(source.descriptor)
     except BaseException:
         os.unlink(target)
         raise
+    return hashed
+
+
+def _hashed(source: _Source) -> tuple[str, int]:
+    digest, size_bytes = hashlib.sha256(), 0
+    for piece in _pieces(source):
+        digest.update(piece)
+        size_bytes += len(piece)
     return digest.hexdigest(), size_bytes
 
 

@@ -90,12 +90,12 @@ def test_a_named_pipe_is_not_waited_for(processor, tmp_path):
 
 
 def test_a_file_whose_disk_fails_is_named(processor, source, monkeypatch):
-    from iris_communication import sftp_processor
+    from iris_communication.outbox import spool
 
     def failing(*_):
         raise OSError(5, "Input/output error")
 
-    monkeypatch.setattr(sftp_processor.hashlib, "file_digest", failing)
+    monkeypatch.setattr(spool.os, "read", failing)
     with pytest.raises(SourceUnreadable, match=r"a\.csv' cannot be read: Input/output error"):
         send(processor, source)
 
