@@ -13,10 +13,11 @@ from iris_camera.cli.settings_flags import (
     Records,
     Server,
     Source,
+    mistakes_end,
     tell,
     tell_errors,
 )
-from iris_camera.config import ConfigError, Flags, find_file
+from iris_camera.config import Flags, find_file
 from iris_camera.config.cautions import cautions
 from iris_camera.config.reading import read_with_origins
 from iris_camera.config.summary import summary
@@ -38,12 +39,9 @@ def check(
     Exit status 0 if `iris run` with the same flags would work as far as can be told, else 2.
     """
     file = find_file(config)
-    try:
+    with mistakes_end("check"):
         reading = read_with_origins(file, os.environ, Flags(source, detector, server, records, outbox, port))
         wrong = try_out(reading)
-    except ConfigError as error:
-        tell_errors(error.problems, "check")
-        raise typer.Exit(EXIT_USAGE) from None
     if wrong:
         tell_errors(wrong, "check")
         raise typer.Exit(EXIT_USAGE)

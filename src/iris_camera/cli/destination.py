@@ -1,6 +1,5 @@
 """Where the files of `iris send` and `iris watch` go, and the flags that say so."""
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -9,10 +8,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from iris_camera import logs
-from iris_camera.cli.settings_flags import EXIT_USAGE, tell_errors
-from iris_camera.config import Config, ConfigError, Flags, ServerSettings, find_file, read
-from iris_camera.config.sections import chosen_server
+from iris_camera.cli.settings_flags import EXIT_USAGE, read_settings
+from iris_camera.config import Config, Flags, ServerSettings
+from iris_camera.config.sections import DEFAULT_SERVER, chosen_server
 from iris_communication.settings import DEFAULT_REMOTE_PATH, parse_server
 from iris_communication.sftp_uploader_thread import SftpUploadRequest
 
@@ -108,7 +106,7 @@ class Destination:
         )
 
 
-def read_settings(
+def settings_and_servers(
     verb: str, config: Path | None, outbox: Path | None, named: Sequence[str] | None, account: Account
 ) -> tuple[Config, tuple[Mapping[str, Any], ...]]:
     """The settings, and the servers that are meant; what is wrong ends the command."""
@@ -118,26 +116,24 @@ def read_settings(
         refuse(verb, "one server can come from a JSON file; name the others in the settings ([servers.*])")
     if account.host and named:
         refuse(verb, "--host and --server name a server each: give one of them")
-    try:
-        settings = read(find_file(config), os.environ, Flags(server=files[0] if files else None, outbox=outbox))
-        if account.host:
+    settings = read_settings(verb, config, Flags(server=files[0] if files else None, outbox=outbox))
+    if account.host:
+        try:
             return settings, (_of_account(account),)
-        names = ["default" if name.endswith(".json") else name for name in named] or _the_one(verb, settings)
-        for name in names:
-            if name not in settings.servers:
-                known = ", ".join(settings.servers) or "none"
-                refuse(verb, f"there is no server {name!r} in the settings; there is: {known}")
-    except ConfigError as error:
-        tell_errors(error.problems, verb)
-        raise typer.Exit(EXIT_USAGE) from None
-    except ValueError as error:
-        refuse(verb, str(error))
-    for secret in settings.secrets:
-        logs.hide(secret)
+        except ValueError as error:
+            refuse(verb, str(error))
+    names = [DEFAULT_SERVER if name.endswith(".json") else name for name in named] or _the_one(verb, settings)
+    for name in names:
+        if name not in settings.servers:
+            refuse(verb, no_such_server(settings, name))
     infos = [settings.servers[name].info() for name in names]
     if account.remote_directory is not None:
         infos = [{**info, "remote_directory": account.remote_directory} for info in infos]
     return settings, tuple(infos)
+
+
+def no_such_server(settings: Config, name: str) -> str:
+    return f"there is no server {name!r} in the settings; there is: {', '.join(settings.servers) or 'none'}"
 
 
 def refuse(verb: str, why: str) -> NoReturn:

@@ -3,11 +3,8 @@
 import os
 import sys
 
-import typer
-
 from iris_camera import app
 from iris_camera.cli.settings_flags import (
-    EXIT_USAGE,
     ConfigFile,
     Detector,
     Outbox,
@@ -15,10 +12,10 @@ from iris_camera.cli.settings_flags import (
     Records,
     Server,
     Source,
+    mistakes_end,
     tell,
-    tell_errors,
 )
-from iris_camera.config import Config, ConfigError, Flags, find_file
+from iris_camera.config import Config, Flags, find_file
 from iris_camera.config.cautions import cautions
 from iris_camera.config.reading import Reading, read_with_origins
 
@@ -41,11 +38,8 @@ def run(
     def read() -> Reading:
         return read_with_origins(find_file(config), os.environ, flags)
 
-    try:
+    with mistakes_end("run"):
         first = read()
-    except ConfigError as error:
-        tell_errors(error.problems, "run")
-        raise typer.Exit(EXIT_USAGE) from None
     for caution in cautions(first):
         tell("caution", caution)
     unread = [first.config]

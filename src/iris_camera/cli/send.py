@@ -29,7 +29,7 @@ from iris_camera.cli.destination import (
     Servers,
     TtlS,
     Username,
-    read_settings,
+    settings_and_servers,
 )
 from iris_camera.cli.files_to_send import FileToSend, NotToSend, files_to_send
 from iris_camera.cli.handing_in import open_intake
@@ -85,7 +85,7 @@ def send(  # noqa: PLR0913  # a flag each
     delivered (with --no-wait: queued), 1 if not, 2 if nothing could be begun.
     """
     account = Account(host, port, username or getpass.getuser(), private_key, host_key, remote_directory)
-    settings, servers = read_settings("send", config, outbox, server, account)
+    settings, servers = settings_and_servers("send", config, outbox, server, account)
     handling = Handling(project, folder_type, priority, ttl_s, after, move_to)
     try:
         found = files_to_send(files, recursive=recursive)

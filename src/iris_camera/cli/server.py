@@ -1,6 +1,5 @@
 """`iris server`: what is known of the servers that files go to, and a trial of one of them, now."""
 
-import os
 import signal
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -9,12 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from iris_camera import logs
-from iris_camera.cli.destination import refuse
+from iris_camera.cli.destination import no_such_server, refuse
 from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, json_text, looking, say
 from iris_camera.cli.queue_table import printable, size
-from iris_camera.cli.settings_flags import ConfigFile, Outbox, tell_errors
-from iris_camera.config import Config, ConfigError, Flags, find_file, read
+from iris_camera.cli.settings_flags import ConfigFile, Outbox, read_settings
+from iris_camera.config import Config, Flags
 from iris_camera.config.sections import DEFAULT_SERVER
 from iris_communication.audit import Audit, NoOutbox
 from iris_communication.errors import InvalidRequest
@@ -82,7 +80,7 @@ def try_out(name: Name, config: ConfigFile = None, outbox: Outbox = None, json: 
     settings = _settings("server test", config, outbox, name)
     meant = _name_in(settings, name)
     if meant is None:
-        refuse("server test", _unknown(settings, name))
+        refuse("server test", no_such_server(settings, name))
     try:
         report = try_server(settings.servers[meant].info(), outbox=settings.outbox_dir)
     except IrisError as error:
@@ -101,16 +99,8 @@ def try_out(name: Name, config: ConfigFile = None, outbox: Outbox = None, json: 
 
 
 def _settings(verb: str, config: Path | None, outbox: Path | None, name: str = "") -> Config:
-    """With the server of the JSON file that `name` may be; what is wrong ends the command."""
-    file = Path(name) if name.endswith(".json") else None
-    try:
-        settings = read(find_file(config), os.environ, Flags(server=file, outbox=outbox))
-    except ConfigError as error:
-        tell_errors(error.problems, verb)
-        raise typer.Exit(EXIT_CANNOT_LOOK) from None
-    for secret in settings.secrets:
-        logs.hide(secret)
-    return settings
+    """With the server of the JSON file that `name` may be."""
+    return read_settings(verb, config, Flags(server=Path(name) if name.endswith(".json") else None, outbox=outbox))
 
 
 def _name_in(settings: Config, word: str) -> str | None:
@@ -131,11 +121,7 @@ def _key(verb: str, settings: Config, word: str, met: Mapping[str, Any], audit: 
     try:
         return audit.server_key(word)
     except (NoOutbox, InvalidRequest):
-        refuse(verb, f"{_unknown(settings, word)}; nor does the outbox {audit.folder} know one")
-
-
-def _unknown(settings: Config, word: str) -> str:
-    return f"there is no server {word!r} in the settings; there is: {', '.join(settings.servers) or 'none'}"
+        refuse(verb, f"{no_such_server(settings, word)}; nor does the outbox {audit.folder} know one")
 
 
 def _tell(error: BaseException, hint: str, *, json: bool) -> None:

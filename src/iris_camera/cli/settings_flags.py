@@ -1,12 +1,15 @@
 """The flags that stand over the settings file, alike for every verb that reads the settings."""
 
-from collections.abc import Sequence
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from iris_camera.config import Problem
+from iris_camera import logs
+from iris_camera.config import Config, ConfigError, Flags, Problem, find_file, read
 
 EXIT_USAGE = 2
 
@@ -32,6 +35,25 @@ Server = Annotated[
 Records = Annotated[Path | None, typer.Option(metavar="FOLDER", help="The record files' folder [$IRIS_RECORDS].")]
 Outbox = Annotated[Path | None, typer.Option(metavar="FOLDER", help="The outbox's folder [$IRIS_OUTBOX].")]
 Port = Annotated[int | None, typer.Option(min=0, max=65535, help="The page's port [$IRIS_PORT, 5000].")]
+
+
+@contextlib.contextmanager
+def mistakes_end(verb: str) -> Iterator[None]:
+    """The command, with a line for each."""
+    try:
+        yield
+    except ConfigError as error:
+        tell_errors(error.problems, verb)
+        raise typer.Exit(EXIT_USAGE) from None
+
+
+def read_settings(verb: str, config: Path | None, flags: Flags) -> Config:
+    """Mistakes in them end the command; their secrets are shown in no log from now on."""
+    with mistakes_end(verb):
+        settings = read(find_file(config), os.environ, flags)
+    for secret in settings.secrets:
+        logs.hide(secret)
+    return settings
 
 
 def tell_errors(problems: Sequence[Problem], verb: str) -> None:

@@ -28,8 +28,8 @@ from iris_camera.cli.destination import (
     Servers,
     TtlS,
     Username,
-    read_settings,
     refuse,
+    settings_and_servers,
 )
 from iris_camera.cli.handing_in import Intake, open_intake
 from iris_camera.cli.settings_flags import EXIT_USAGE, ConfigFile, Outbox
@@ -105,7 +105,7 @@ def watch(  # noqa: PLR0913  # a flag each
     if not folder.is_dir():
         refuse("watch", f"{directory} is no folder")
     account = Account(host, port, username or getpass.getuser(), private_key, host_key, remote_directory)
-    settings, servers = read_settings("watch", config, outbox, server, account)
+    settings, servers = settings_and_servers("watch", config, outbox, server, account)
     handling = Handling(project, folder_type, priority, ttl_s, after, move_to)
     _refuse_circles(settings, folder, move_to, recursive=recursive)
     logs.start_logging(settings.log.number)
