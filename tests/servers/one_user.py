@@ -16,6 +16,8 @@ def public(key):
 class OneUser(asyncssh.SSHServer):
     """Lets one user in, by password or key. With a `session`, that is what SFTP leads to."""
 
+    password, key = PASSWORD, CLIENT_KEY
+
     def __init__(self, session=None):
         self.session = session
 
@@ -26,11 +28,11 @@ class OneUser(asyncssh.SSHServer):
         self.conn = conn
 
     def begin_auth(self, username):
-        self.conn.set_authorized_keys(asyncssh.import_authorized_keys(public(CLIENT_KEY)))
+        self.conn.set_authorized_keys(asyncssh.import_authorized_keys(public(self.key)))
         return True
 
     def password_auth_supported(self):
         return True
 
     def validate_password(self, username, password):
-        return (username, password) == ("iris", PASSWORD)
+        return (username, password) == ("iris", self.password)

@@ -51,6 +51,10 @@ class Lane:
         self.alone = "" if self.under_way else item.id
         self.under_way[task] = item.id
 
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """May be said twice."""
+        self.under_way.pop(task, None)
+
     def see(self, link: str, now_s: float) -> bool:
         """Note the link's state; whether it is another one."""
         if link == self.link:

@@ -298,7 +298,7 @@ class Worker:
         self._judge.set_breaker(key, lane, breaking.on_start(lane.breaker, now_s, connects=connects))
         task = asyncio.get_running_loop().create_task(self._carry(key, lane, item))
         lane.begun(task, item)
-        task.add_done_callback(lambda task: lane.under_way.pop(task, None))
+        task.add_done_callback(lane.ended)  # also of one that was cancelled before it began
 
     async def _carry(self, key: str, lane: Lane, item: Item) -> None:
         revision = lane.revision
@@ -320,7 +320,7 @@ class Worker:
         finally:
             task = asyncio.current_task()
             assert task is not None, "it runs as a task"
-            lane.under_way.pop(task, None)  # before the news: whoever hears them counts what is under way
+            lane.ended(task)  # before the news: whoever hears them counts what is under way
             self._news.set()
 
     async def _wind_down(self) -> None:

@@ -103,12 +103,19 @@ def trial(found: Findings, token: bytes, capabilities: Capabilities) -> Talk:
 def one_of_many(found: Findings, path: bytes) -> Talk:
     """Of conversations that go on at once: how many files were open is known to whoever counts their handles. The file
     is there until it is cleared away."""
+    handle = yield from open_new(found, path)
+    if handle is not None:
+        yield (wire.Close(handle),)
+
+
+def open_new(found: Findings, path: bytes) -> Talk:
+    """The handle, or None where it was refused. The file is there until it is cleared away."""
     found.files.append(path)
     (opened,) = yield (wire.Open(path, WRITE | CREATE | EXCLUSIVE),)
     if isinstance(opened, StatusError):
         found.files.remove(path)
-    else:
-        yield (wire.Close(opened.handle),)
+        return None
+    return opened.handle
 
 
 def clear_away(found: Findings) -> Talk:

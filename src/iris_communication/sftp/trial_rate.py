@@ -14,8 +14,7 @@ from collections.abc import Callable
 from iris_communication.sftp import wire
 from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError
-from iris_communication.sftp.trial import Findings
-from iris_communication.sftp.wire import CREATE, EXCLUSIVE, WRITE
+from iris_communication.sftp.trial import Findings, open_new
 
 FIRST_BYTES = 8 * 1024
 GROWTH = 4
@@ -26,13 +25,11 @@ LONG_ENOUGH_S = 0.5
 def rate(found: Findings, path: bytes, piece_bytes_max: int, now_s: Callable[[], float]) -> Talk:
     """None: it was refused, or nothing took any time. `now_s` is monotonic time. The file is there until it is cleared
     away. Its source is a `TrialContent`."""
-    found.files.append(path)
-    (opened,) = yield (wire.Open(path, WRITE | CREATE | EXCLUSIVE),)
-    if isinstance(opened, StatusError):
-        found.files.remove(path)
+    handle = yield from open_new(found, path)
+    if handle is None:
         return None
-    measured = yield from _measured(found, opened.handle, piece_bytes_max, now_s)
-    yield (wire.Close(opened.handle),)
+    measured = yield from _measured(found, handle, piece_bytes_max, now_s)
+    yield (wire.Close(handle),)
     return measured
 
 

@@ -30,6 +30,7 @@ from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport import ssh_channel, ssh_command
 from iris_communication.transport.ssh_answers import Answers
 from iris_communication.transport.ssh_program import SshProgramTransport
+from tests.servers import one_user
 from tests.servers.openssh import OpenSshServer, descendants, is_running
 from tests.servers.proxies import HttpConnect, Socks5, proxy
 
@@ -73,21 +74,10 @@ class Receiver:
         self.end.set_result(error)
 
 
-class OneUser(asyncssh.SSHServer):
-    """Lets one user in, by password or key, who may also connect from here to elsewhere."""
+class OneUser(one_user.OneUser):
+    """Who may also connect from here to elsewhere."""
 
-    def connection_made(self, conn):
-        self.conn = conn
-
-    def begin_auth(self, username):
-        self.conn.set_authorized_keys(asyncssh.import_authorized_keys(public(CLIENT_KEY)))
-        return True
-
-    def password_auth_supported(self):
-        return True
-
-    def validate_password(self, username, password):
-        return password == PASSWORD
+    password, key = PASSWORD, CLIENT_KEY
 
     def connection_requested(self, dest_host, dest_port, orig_host, orig_port):
         return True
