@@ -1,11 +1,12 @@
 """The runner itself: whether a mutant that nobody notices is told as one."""
 
 import subprocess
+import sys
 
 import pytest
 
 from tests.mutants.mutant import Mutant
-from tests.mutants.run import ONE_S, Outcome, Trouble, judged, line, mutated, run
+from tests.mutants.run import Outcome, Trouble, fate, judged, line, mutated
 
 TOKENS = "tests/unit/iris_communication/outbox/test_tokens.py"
 SHAPE, ASKED_ONCE = (
@@ -27,17 +28,40 @@ def ended(status, text=""):
 
 
 def test_the_copy_is_what_is_tested_and_each_test_that_does_not_notice_is_told():
-    outcome = run(SHORT_WORDS, SHORT_WORDS.tests, ONE_S)
+    outcome = fate(SHORT_WORDS)
     assert outcome == Outcome(failed=(SHAPE,), passed=(ASKED_ONCE,))
     assert line(SHORT_WORDS, outcome).startswith("SURVIVED words are short")
 
 
 def test_a_test_failed_when_any_of_its_cases_did():
     text = "FAILED a/test_b.py::test_c[no-1] - assert 1 == 2\n1 failed, 3 passed"
-    assert judged(["a/test_b.py::test_c", "a/test_b.py::test_d"], ended(1, text)) == (
-        ("a/test_b.py::test_c",),
-        ("a/test_b.py::test_d",),
-    )
+    assert judged(["a/test_b.py::test_c", "a/test_b.py::test_d"], ended(1, text)) == ("a/test_b.py::test_c",)
+
+
+@pytest.fixture
+def hanging(tmp_path):
+    """What pytest says of a test that is caught in a loop, by the way in which mutants' tests are timed."""
+    (tmp_path / "test_hangs.py").write_text("def test_for_ever():\n    while True:\n        pass\n")
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--timeout=0.3",
+        "--timeout-method=thread",
+    ]
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=25, check=False)
+
+
+def test_a_test_that_hangs_has_failed(hanging):
+    assert judged(["test_hangs.py::test_for_ever"], hanging) == ("test_hangs.py::test_for_ever",)
+
+
+def test_of_several_tests_it_is_not_known_which_one_hung(hanging):
+    with pytest.raises(Trouble, match="a test hangs"):
+        judged(["test_hangs.py::test_for_ever", "test_hangs.py::test_later"], hanging)
 
 
 @pytest.mark.parametrize("status", [2, 3, 4, 5, 70, -9])
