@@ -43,6 +43,7 @@ from iris_communication.settings import DeliverySettings, Server
 log = logging.getLogger(__name__)
 
 CLAIM_MAX = 64
+HURRIED_FILES = 16  # ready, with room on the link for them: a claim does not wait for company
 START_MAX = 4  # items begun in one turn of the loop: a turn is to take about a millisecond
 # After one that brought less than was asked for, so that files which come one by one are claimed and sent by the
 # handful: one turn of the loop, one packet and one commit for many costs the threads beside us far less.
@@ -251,6 +252,7 @@ class Worker:
                 lane.backlog_until,
                 archives=archives if self._carrier.takes_archives else None,
                 draining=self._drain is not None,
+                hurried=min(waiting.fresh, allowed - len(lane.claimed) - len(lane.under_way)) >= HURRIED_FILES,
             )
         busy = bool(lane.claimed or lane.under_way or lane.claiming or ready)
         if lane.breaker.state is BreakerState.OPEN:

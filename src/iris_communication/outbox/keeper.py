@@ -4,9 +4,9 @@ Idea. A commit that survives a power cut costs the same for one change or a hund
 in its inbox, carries it out as one group, commits once, and only then answers. Callers never touch the database, the
 spool or the ledger; they send messages and read the latest published picture.
 
-A caller waits for an acceptance; nobody waits for a claim or a settlement. Those wait for company: they go along with
-the next group that somebody does wait for, or after LINGER_S. So a file costs about one commit where it would cost
-three, and the thread that captures pictures finds the interpreter and the disk free more often.
+A caller waits for an acceptance; nobody waits for a settlement, or for a claim of few files. Those wait for company:
+they go along with the next group that somebody does wait for, or after LINGER_S. So a file costs about one commit where
+it would cost three, and the thread that captures pictures finds the interpreter and the disk free more often.
 
 Order, each step harmless when it is repeated after a crash:
   in:   bytes durable in the spool -> row committed -> a moved source unlinked -> the caller answered
@@ -154,8 +154,9 @@ class Keeper:
         *,
         archives: int | None = None,
         draining: bool = False,
+        hurried: bool = False,
     ) -> None:
-        self._put_beside(Claim(server_key, limit, reply, backlog_until, archives, draining))
+        self._put_beside(Claim(server_key, limit, reply, backlog_until, archives, draining, hurried))
 
     def settle(self, settle: Settle | SettleTogether) -> None:
         self._put_beside(settle)
@@ -319,7 +320,8 @@ class Keeper:
         """What is to be carried out now, waited for. What nobody waits for comes first: it was sent before."""
         hurried = self._taken(STORE_RETRY_S if self._recorder.unfinished else self._next_expiry_in_s())
         if not hurried and self._unhurried:
-            hurried = self._taken(LINGER_S)
+            is_urgent = any(isinstance(message, Claim) and message.hurried for message in self._unhurried)
+            hurried = self._taken(0.0 if is_urgent else LINGER_S)
         self._nudged = False
         return [*(self._unhurried.popleft() for _ in range(len(self._unhurried))), *hurried]
 

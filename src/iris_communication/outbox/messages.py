@@ -92,6 +92,7 @@ class Claim:
     backlog_until: int = 0  # the last sequence of what an outage has left; 0: there is no such backlog
     archives: int | None = None  # how many may be among them, each with its members as one upload; None: never any
     draining: bool = False  # nothing waits for company
+    hurried: bool = False  # it is company enough: there are many, and the link has room for them
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ never a visible one. A file that is tried again later replaces one that was acce
 """
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from iris_communication.alternative_name import NAME_MAX_BYTES
 from iris_communication.errors import Effect, IrisError, RemoteFailure, RemoteNameRefused, Scope
@@ -222,30 +222,36 @@ def _another_size(upload: Upload, kept: Answer) -> StatusError | None:
 
 
 def open_new(path: bytes, upload: Upload, capabilities: Capabilities, *, or_none_if_taken: bool = False) -> Talk:
-    """A handle on a new file; missing folders are made, but only once the server says that one is missing."""
-    for last in (False, True):
+    """A handle on a new file; missing folders are made, but only once the server says that one is missing. Whether they
+    could be is not looked at (one may exist, or an upper one may be closed to us): the next OPEN judges."""
+    refused = None
+    for making in _before_each_open(posixpath.dirname(path), upload, capabilities):
+        together = making if capabilities.keeps_order else ()
+        if not together:
+            for request in making:
+                yield (request,)
         upload.opened = True
-        try:
-            reply = yield wire.Open(path, WRITE | CREATE | EXCLUSIVE)
-        except StatusError as refused:
-            upload.opened = False
-            if or_none_if_taken and (yield from exists(path)):
-                return None
-            if last or refused.code != FX_NO_SUCH_FILE:
-                raise (yield from reason(refused, "create", upload, capabilities)) from refused
-            folder = posixpath.dirname(path)
-            upload.missing_folders.add(folder)
-            yield from _make_folders(folder)
-        else:
+        *_, reply = yield (*together, wire.Open(path, WRITE | CREATE | EXCLUSIVE))
+        if not isinstance(reply, StatusError):
             return reply.handle
-    raise AssertionError("the second refusal raises")
+        upload.opened = False
+        if or_none_if_taken and (yield from exists(path)):
+            return None
+        refused = reply
+        if refused.code != FX_NO_SUCH_FILE:
+            break
+    assert refused is not None, "there is at least one OPEN"
+    raise (yield from reason(refused, "create", upload, capabilities)) from refused
 
 
-def _make_folders(folder: bytes) -> Talk:
-    """Make each missing folder on the way. Refusals are ignored (it may exist, or an upper one may be closed to us):
-    the next OPEN judges."""
+def _before_each_open(
+    folder: bytes, upload: Upload, capabilities: Capabilities
+) -> Iterator[Sequence[wire.MakeDirectory]]:
+    """What is asked for ahead of each OPEN, while the one before says that something is missing."""
+    yield ()
+    if capabilities.keeps_order and folder in upload.missing_folders:
+        yield ()  # a neighbour missed it: what it asked for is done before our next OPEN
+    upload.missing_folders.add(folder)
     parts = folder.split(b"/")
-    for count in range(1, len(parts) + 1):
-        path = b"/".join(parts[:count])
-        if path not in (b"", b"."):
-            yield (wire.MakeDirectory(path),)
+    paths = (b"/".join(parts[:count]) for count in range(1, len(parts) + 1))
+    yield [wire.MakeDirectory(path) for path in paths if path not in (b"", b".")]

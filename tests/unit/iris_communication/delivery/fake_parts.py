@@ -30,6 +30,7 @@ class FakeKeeper:
         self.settings = {}  # of servers, by key
         self.states = {}
         self.backlogs = []  # what each claim said of it
+        self.hurried = []  # and whether it waits for no company
         self._published = self._server_changed = lambda *_: None
 
     def accept(self, count=1, server_key=ONE, **facts):
@@ -61,7 +62,8 @@ class FakeKeeper:
     def subscribe(self, published, server_changed=lambda key: None):
         self._published, self._server_changed = published, server_changed
 
-    def claim(self, server_key, limit, reply, backlog_until=0, *, archives=None, draining=False):
+    def claim(self, server_key, limit, reply, backlog_until=0, *, archives=None, draining=False, hurried=False):
+        self.hurried.append(hurried)
         self.backlogs.append(backlog_until)
         self.claims.append((server_key, limit, reply))
         if self.answers_claims:

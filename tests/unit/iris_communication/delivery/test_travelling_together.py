@@ -45,7 +45,7 @@ class BatchingKeeper(FakeKeeper):
         lanes = {ONE: Lane(fresh=single + together, batched=together)} if single + together else {}
         return View(lanes=lanes, last_sequence=100)
 
-    def claim(self, server_key, limit, reply, backlog_until=0, *, archives=None, draining=False):
+    def claim(self, server_key, limit, reply, backlog_until=0, *, archives=None, draining=False, hurried=False):
         self.asked.append((archives, draining))
         found, kept = [], []
         for items in self.ready:

@@ -11,6 +11,7 @@ from iris_communication.delivery.worker import (
     CLAIM_PAUSE_S,
     DENSE_FILES,
     DENSE_PAUSE_S,
+    HURRIED_FILES,
     START_MAX,
     TRICKLE_PAUSE_S,
     Drain,
@@ -129,6 +130,29 @@ def test_a_claim_is_never_larger_than_one_commit_should_be():
         assert max(limit for _, limit, _ in keeper.claims) == CLAIM_MAX
 
     run(story, slots=500)
+
+
+@pytest.mark.parametrize(
+    ("ready", "slots", "hurried"),
+    [(HURRIED_FILES, 100, True), (HURRIED_FILES - 1, 100, False), (100, HURRIED_FILES - 1, False)],
+)
+def test_a_claim_of_many_files_that_the_link_has_room_for_is_hurried(ready, slots, hurried):
+    async def story(line, keeper, carrier):
+        keeper.accept(ready)
+        await turns()
+        assert keeper.hurried[0] is hurried
+
+    run(story, slots=slots)
+
+
+def test_a_claim_ahead_of_a_full_link_is_not_hurried():
+    async def story(line, keeper, carrier):
+        keeper.accept(5 * CLAIM_MAX)
+        await turns()
+        assert len(keeper.claims) == 2
+        assert keeper.hurried[-1] is False
+
+    run(story, slots=CLAIM_MAX)
 
 
 def test_there_is_one_claim_of_a_server_at_a_time():

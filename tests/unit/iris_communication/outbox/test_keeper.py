@@ -87,6 +87,12 @@ def test_what_nobody_waits_for_goes_along_with_what_somebody_waits_for(outbox, s
     assert [len(changes) for changes in outbox.store.commits[3:]] == [3 + 1, 3 + 1]
 
 
+def test_a_hurried_claim_waits_for_no_company(outbox, source, monkeypatch):
+    outbox.accept(source)
+    monkeypatch.setattr(keeper_module, "LINGER_S", LONG_S)
+    assert len(outbox.claim(hurried=True)) == 1
+
+
 def test_what_nobody_waits_for_waits_for_company_only_so_long(outbox, source):
     outbox.accept(source)
     (item,) = outbox.claim()

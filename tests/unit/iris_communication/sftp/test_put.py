@@ -193,6 +193,47 @@ def test_files_that_miss_the_same_folder_all_arrive():
     assert all(one.settle(*attempt_) for one, attempt_ in zip(owed, begun, strict=True))
 
 
+def turns(server, path):
+    """How often something went there and came back until a file was delivered."""
+    link, owed, counted = MemoryLink(server).open(), Owed(CONTENT, final_path=path), []
+    link.on_turn = lambda: counted.append(path)
+    begun = owed.begin(link)
+    link.run()
+    assert owed.settle(*begun)
+    return len(counted)
+
+
+def test_missing_folders_cost_one_round_trip_however_many_there_are():
+    assert turns(MemoryServer(), b"/in/1/2/3/4/a.csv") == turns(MemoryServer(), b"/in/a.csv") + 1
+
+
+def test_a_server_that_works_at_several_requests_at_once_is_asked_for_one_folder_after_the_other():
+    server = MemoryServer(rename_overwrites=True)
+    assert turns(server, b"/in/1/a.csv") == turns(server, b"/in/a.csv") + 3  # MKDIR /in, MKDIR /in/1, OPEN
+
+
+def test_files_that_miss_the_same_folder_ask_for_it_once():
+    server, missing_folders = MemoryServer(), set()
+    link = MemoryLink(server).open()
+    owed = [Owed(CONTENT, final_path=b"/in/new/%d.csv" % n) for n in range(5)]
+    for one in owed:
+        one.missing_folders = missing_folders
+    begun = [one.begin(link) for one in owed]
+    link.run()
+    assert all(one.settle(*attempt_) for one, attempt_ in zip(owed, begun, strict=True))
+    assert [request.path for request in asked(server, wire.MakeDirectory)] == [b"/in", b"/in/new"]
+
+
+def test_a_folder_that_was_made_and_is_gone_again_is_made_again():
+    server, missing_folders = MemoryServer(), set()
+    for _ in range(2):
+        owed = Owed(CONTENT, final_path=b"/in/new/a.csv")
+        owed.missing_folders = missing_folders
+        assert attempt(server, owed), owed.error
+        assert server.files.pop(b"/in/new/a.csv") == CONTENT
+        server.folders.remove(b"/in/new")
+
+
 def test_a_folder_that_is_missing_and_may_not_be_made_is_told():
     owed = failed(faulty.MakesNoFolders(), RemoteRefused, Owed(CONTENT, final_path=b"/in/new/a.csv"))
     assert "folder" in owed.error.hint
