@@ -852,6 +852,27 @@ def test_a_server_that_falls_silent_is_given_up_in_time(transport, says):
     asyncio.run(test())
 
 
+@pytest.fixture
+def black_hole():
+    """A port whose system answers no more: the queue of those who wait to be accepted is full."""
+    with contextlib.ExitStack() as held:
+        listener = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for _ in range(4):
+            caller = held.enter_context(socket.socket())
+            caller.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                caller.connect(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
+def test_a_server_that_cannot_be_reached_and_says_nothing_is_given_up_in_time(transport, black_hole):
+    server = Server("127.0.0.1", "iris", black_hole, host_key=public(HOST_KEY))
+    begun_s = time.monotonic()
+    said = asyncio.run(fails(transport, server, Secret(password="x"), LinkTimeout, IMPATIENT))
+    assert f"127.0.0.1:{black_hole} did not finish connecting" in said
+    assert time.monotonic() - begun_s < 3.0
+
+
 class NeverDecides(OneUser):
     """Takes the password and says nothing more."""
 
