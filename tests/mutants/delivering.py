@@ -51,8 +51,8 @@ DELIVERING = (
     Mutant(
         "the temp file may be somebody else's",
         PUT,
-        "            reply = yield wire.Open(path, WRITE | CREATE | EXCLUSIVE)\n",
-        "            reply = yield wire.Open(path, WRITE | CREATE)\n",
+        "wire.Open(path, WRITE | CREATE | EXCLUSIVE))\n",
+        "wire.Open(path, WRITE | CREATE))\n",
         "Two sessions write into one file, and a longer one that was there keeps its end.",
         tests_in(SFTP, "test_put.py::test_it_is_written_under_a_hidden_name_that_is_asked_for_exclusively"),
     ),
@@ -143,7 +143,7 @@ DELIVERING = (
     Mutant(
         "a folder that a neighbour made again counts as the old one",
         PUT,
-        "            upload.missing_folders.add(folder)\n",
+        "    upload.missing_folders.add(folder)\n",
         "",
         "A server comes back with an empty disk, gets the folder anew for another file, and is believed: it is lost.",
         tests_in(
