@@ -64,16 +64,10 @@ def openssh(tmp_path_factory, need_program):
 class Receiver:
     """Remembers what it is told, and can be waited for."""
 
-    def __init__(self, first=b""):
-        self.first = first
+    def __init__(self):
         self.received = bytearray()
         self.ends = []
         self.news = asyncio.Event()
-
-    def hello(self):
-        first, self.first = self.first, None
-        assert first is not None, "asked for once"
-        return first
 
     def data_received(self, data):
         assert not self.ends, "nothing comes after the end"
@@ -126,13 +120,13 @@ def key_of(openssh):
 async def fails(transport, server, secret, kind, settings=SETTINGS):
     """The error of exactly this kind that connecting to it ends with."""
     with pytest.raises(kind) as caught:
-        await transport.connect(server, secret, settings, Receiver(wire.init()))
+        await transport.connect(server, secret, settings, Receiver())
     assert type(caught.value) is kind, caught.value
     return str(caught.value)
 
 
 async def connects(transport, server, secret):
-    receiver = Receiver(wire.init())
+    receiver = Receiver()
     (await transport.connect(server, secret, SETTINGS, receiver)).close()
     await receiver.end()
 
@@ -214,18 +208,6 @@ def test_a_channel_carries_the_servers_sftp_and_knows_whom_it_reached(transport,
         version, extensions = wire.decode_version(await receiver.packet())
         assert version == 3
         assert extensions[b"limits@openssh.com"] == b"1"
-        channel.close()
-        await receiver.end()
-
-    asyncio.run(test())
-
-
-def test_what_is_to_be_sent_first_is_sent_while_it_connects(transport, openssh):
-    async def test():
-        receiver = Receiver(wire.init())
-        channel = await transport.connect(address_of(openssh), key_of(openssh), SETTINGS, receiver)
-        assert receiver.first is None
-        assert wire.decode_version(await receiver.packet())[0] == 3
         channel.close()
         await receiver.end()
 

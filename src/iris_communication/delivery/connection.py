@@ -55,13 +55,13 @@ class Connection:
         self._channel: Channel | None = None
         self._mark: tuple[int, float] | None = None  # the latest request at some time, and when that was
         self._epoch: tuple[int, float] = (0, 0.0)  # bytes acknowledged when it began, and when that was
-        self._asked_s: float | None = None  # when the server was asked for its greeting
+        self._early = bytearray()  # what the server said before connect() returned
         self._loop = asyncio.get_running_loop()
         self._pumping = False
         self._heard_s = self.used_s = clock.monotonic_s()
         self._deadline: asyncio.TimerHandle | None = None
         self._resumption: asyncio.TimerHandle | None = None  # when there is bandwidth again
-        self._greeted: asyncio.Future[float] = self._loop.create_future()
+        self._greeted: asyncio.Future[None] = self._loop.create_future()
 
     @property
     def live(self) -> int:
@@ -115,36 +115,32 @@ class Connection:
         async with turn:
             channel = await transport.connect(self.server, secret, self._settings, self)
         self._channel, self.host_key, self.software = channel, channel.host_key, channel.software
-        self._heard_s = self._clock.monotonic_s()
+        early, self._early = bytes(self._early), bytearray()
+        self._heard_s = begun_s = self._clock.monotonic_s()
         if self.lost is not None:  # it ended while it was handed over
             channel.close()
             raise self.lost
         self.bear(self.window)
         self._watch()
-        if self._asked_s is None:  # the transport left that to us
-            channel.write(self.hello())
-        greeted_s = await self._greeted
+        self._pump()
+        if early:
+            self.data_received(early)
+        if self._session.extensions is None and self.lost is None:
+            await self._greeted
         if self.lost is not None:
             raise self.lost
-        assert self._asked_s is not None, "nobody greets unasked"
-        self.round_trip_s = greeted_s - self._asked_s
-        asked_s = self._clock.monotonic_s()
+        self.round_trip_s = (greeted_s := self._clock.monotonic_s()) - begun_s
         learning = learn(channel.software, self._session.extensions or {}, self._settings.files_in_flight_max)
         self.capabilities = await self.run(learning, is_use=False)
         if self.lost is not None:  # after the last answer, before its waiter came to read it
             raise self.lost
         if self._session.latest_id:  # it was asked for its limits; the greeting holds the start of a program as well
-            self.round_trip_s = min(self.round_trip_s, self._clock.monotonic_s() - asked_s)
+            self.round_trip_s = min(self.round_trip_s, self._clock.monotonic_s() - greeted_s)
         self._epoch = (0, self._clock.monotonic_s())
         self._session.handles.most = self.capabilities.open_files_max
         self._session.keeps_order = self.capabilities.keeps_order
         # Small, until the first answers tell how fast the link is.
         self._set_write_size(self._session.write_size_bytes)
-
-    def hello(self) -> bytes:
-        """See `Receiver`."""
-        self._asked_s = self._clock.monotonic_s()
-        return bytes(self._filled(self._session.output(OUTPUT_PIECE)))
 
     async def run(self, talk: Talk, source: Source | None = None, *, is_use: bool = True) -> Any:
         """Carry a conversation to its end; its result, or what it raised. Cancelling the caller does not stop it: a
@@ -179,7 +175,8 @@ class Connection:
         self._end(error or DeliveryStopped(f"the connection to {self.server.key} was closed by us"))
 
     def data_received(self, data: bytes) -> None:
-        if self.lost is not None:
+        if self._channel is None:
+            self._early += data
             return
         now_s, acknowledged_bytes = self._clock.monotonic_s(), self._session.acknowledged_bytes
         quiet_s, self._heard_s = now_s - self._heard_s, now_s
@@ -190,7 +187,7 @@ class Connection:
             self._end(ProtocolViolation(f"{self.server.key}: {error}", hint=error.hint))
             return
         if self._session.extensions is not None and not self._greeted.done():
-            self._greeted.set_result(now_s)
+            self._greeted.set_result(None)
         self._adapt(now_s)
         if news_bytes := self._session.acknowledged_bytes - acknowledged_bytes:
             self._set_write_size(
@@ -333,7 +330,7 @@ class Connection:
         self._session.fail(lambda: kind(str(error), hint=error.hint))
         self._hand_out()
         if not self._greeted.done():
-            self._greeted.set_result(0.0)
+            self._greeted.set_result(None)
         if self._channel is not None:
             self._channel.close()
         self.on_lost()

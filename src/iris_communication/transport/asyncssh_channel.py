@@ -138,14 +138,6 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         self._receiver = receiver
         self.lost = False
 
-    def connection_made(self, chan: "asyncssh.SSHClientChannel[bytes]") -> None:
-        # In the loop's next turn: by then SFTP has been asked for, and is not answered yet.
-        asyncio.get_running_loop().call_soon(self._greet, chan)
-
-    def _greet(self, chan: "asyncssh.SSHClientChannel[bytes]") -> None:
-        if not self.lost and not chan.is_closing():
-            chan.write(self._receiver.hello())
-
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         if datatype is None:  # what the server writes to stderr is talk, not protocol
             self._receiver.data_received(data)

@@ -19,10 +19,6 @@ KEEPALIVES_LOST = 2  # asyncssh and OpenSSH bear so many, and end it instead of 
 class Receiver(Protocol):
     """Whoever uses a channel. All calls come on the event loop's thread."""
 
-    def hello(self) -> bytes:
-        """What is to be sent first. A transport that has asked the server for SFTP, and still waits for its word, may
-        ask for it once and send it at once, as OpenSSH's own client does: both answers cost one round trip then."""
-
     def data_received(self, data: bytes) -> None: ...
 
     def channel_lost(self, error: IrisError) -> None:

@@ -67,7 +67,6 @@ class SshProgramChannel:
         """Until there is an SFTP session, or never will be."""
         while self._words.stage < ssh_words.ASKED_FOR_SFTP and not self._over:
             await self._next_news()
-        self.write(self._receiver.hello())
         # An ssh of another make may not say that it was accepted; one that was not ends at once.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLED_S):

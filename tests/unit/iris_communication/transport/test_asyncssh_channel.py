@@ -37,9 +37,6 @@ class Receiver:
         self.ends = []
         self.news = asyncio.Event()
 
-    def hello(self):
-        return b""
-
     def data_received(self, data):
         self.received += data
         self.news.set()

@@ -66,9 +66,6 @@ class Receiver:
         self.heard = asyncio.Event()
         self.end = asyncio.get_running_loop().create_future()
 
-    def hello(self):
-        return b""
-
     def data_received(self, data):
         self.received += data
         self.heard.set()
@@ -675,7 +672,6 @@ from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport.ssh_program import SshProgramTransport
 
 class Receiver:
-    hello = lambda self: b""
     data_received = channel_lost = lambda *_: None
 
 async def main(host, port, username, host_key, private_key, program):
