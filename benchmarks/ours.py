@@ -113,23 +113,30 @@ def _transport(name: str) -> Transport:
 async def _engine(files: list[Path], server: Server, secret: Secret, transport: Transport, scratch: Path) -> None:
     clock, paths, meter = SystemClock(), {file.name: file for file in files}, Meter()
     carrier = SftpCarrier(transport, lambda _: (server, secret), lambda item: paths[item.id], DeliverySettings(), clock)
-    connected = asyncio.Event()
-    carrier.on_change = connected.set
+    lanes: list[asyncio.Task[None]] = []
     meter.begin()
     first = asyncio.create_task(carrier.carry(_item(files[0], server)))  # the slots are known once connected
     items = []
     for file in files[1:]:  # what accepting has done beforehand in the uploader: while it connects
         items.append(_item(file, server))
         await asyncio.sleep(0)
-    await asyncio.wait([first, asyncio.create_task(connected.wait())], return_when=asyncio.FIRST_COMPLETED)
-    meter.warm()
     waiting = iter(items)
 
     async def lane() -> None:
         for item in waiting:
             await carrier.carry(item)
 
-    await asyncio.gather(first, *(lane() for _ in range(carrier.slots(server.key))))
+    def fill() -> None:
+        """More once the server has told its limits."""
+        if not lanes:
+            meter.warm()
+        lanes.extend(asyncio.create_task(lane()) for _ in range(carrier.slots(server.key) - len(lanes)))
+
+    carrier.on_change = fill
+    if carrier.connected(server.key):
+        fill()
+    await first
+    await asyncio.gather(*lanes)
     meter.end(scratch)
     await carrier.close()
 

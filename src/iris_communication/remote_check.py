@@ -178,6 +178,7 @@ class _Visits:
             server, secret = self._servers.resolve(server_key)
             connection = Connection(replace(server, bandwidth_bytes_per_s=0.0), self._settings, self._clock)
             await connection.open(self._transport, secret)
+            await connection.learned()
         except IrisError as error:
             return error
         return connection

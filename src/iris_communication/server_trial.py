@@ -134,6 +134,7 @@ async def _connected(
     connection, begun_s = Connection(server, settings, clock), clock.monotonic_s()
     try:
         await connection.open(transport, secret)
+        await connection.learned()
         if server.bandwidth_bytes_per_s:
             connection.limit(TokenBucket(server.bandwidth_bytes_per_s, clock.monotonic_s()))
         trying = asyncio.create_task(_tried(connection, found, clock.monotonic_s() - begun_s, clock))

@@ -83,7 +83,7 @@ DELIVERING = (
     Mutant(
         "every server is taken at its word of what it kept",
         "iris_communication/sftp/capabilities.py",
-        "        says_what_it_kept=_OPENSSH.match(software) is not None and extensions.keys() >= _OF_OPENSSH_ALONE,\n",
+        "        says_what_it_kept=is_opensshs_own,\n",
         "        says_what_it_kept=True,\n",
         "A server that acknowledges what its disk did not take shows half a file as a whole one.",
         tests_in(SFTP, "test_put.py::test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect"),

@@ -17,7 +17,7 @@ from typing import Any
 from iris_communication.clock import Clock
 from iris_communication.errors import DeliveryStopped, IrisError, LinkError, LinkTimeout, ProtocolViolation
 from iris_communication.settings import DeliverySettings, Secret, Server
-from iris_communication.sftp.capabilities import Capabilities, learn
+from iris_communication.sftp.capabilities import Capabilities, greeted, learn, tells_limits
 from iris_communication.sftp.credit import SMALL_WRITE_SIZE, paced_write_size
 from iris_communication.sftp.session import Chunk, Session, Source, Talk
 from iris_communication.sftp.token_bucket import TokenBucket
@@ -46,6 +46,7 @@ class Connection:
         self.host_key = self.software = ""
         self.lost: IrisError | None = None
         self.uses = 0  # conversations, without those that only look after it
+        self.on_learned: Callable[[], None] = lambda: None
         self.on_lost: Callable[[], None] = lambda: None
         self._holders = 0
         self._settings = settings
@@ -62,6 +63,7 @@ class Connection:
         self._deadline: asyncio.TimerHandle | None = None
         self._resumption: asyncio.TimerHandle | None = None  # when there is bandwidth again
         self._greeted: asyncio.Future[None] = self._loop.create_future()
+        self._learning: asyncio.Future[Capabilities] = self._loop.create_future()
 
     @property
     def live(self) -> int:
@@ -110,8 +112,10 @@ class Connection:
     async def open(
         self, transport: Transport, secret: Secret, turn: AbstractAsyncContextManager[Any] = NO_TURN
     ) -> None:
-        """Connect, agree on the version and learn what the server can do. `turn` is waited for and held while it
-        connects. Raises what `Transport.connect` raises, LinkTimeout and ProtocolViolation."""
+        """Connect and agree on the version. `turn` is waited for and held while it connects. Raises what
+        `Transport.connect` raises, LinkTimeout and ProtocolViolation.
+
+        From then on it may be used, within what is safe everywhere; the server is being asked for its limits."""
         async with turn:
             channel = await transport.connect(self.server, secret, self._settings, self)
         self._channel, self.host_key, self.software = channel, channel.host_key, channel.software
@@ -130,15 +134,33 @@ class Connection:
         if self.lost is not None:
             raise self.lost
         self.round_trip_s = (greeted_s := self._clock.monotonic_s()) - begun_s
-        learning = learn(channel.software, self._session.extensions or {}, self._settings.files_in_flight_max)
-        self.capabilities = await self.run(learning, is_use=False)
-        if self.lost is not None:  # after the last answer, before its waiter came to read it
+        self._epoch = (0, greeted_s)
+        told = (channel.software, self._session.extensions or {}, self._settings.files_in_flight_max)
+        self._believe(greeted(*told))
+        self._learning.add_done_callback(lambda _: self._learned(greeted_s))
+        self._session.begin(learn(*told), None, self._learning)
+        self._schedule_pump()
+
+    async def learned(self) -> None:
+        """Until the server has told its limits, where it does. Raises what the connection ended with, when it did."""
+        await asyncio.wait([self._learning])
+        if self.lost is not None:
             raise self.lost
-        if self._session.latest_id:  # it was asked for its limits; the greeting holds the start of a program as well
-            self.round_trip_s = min(self.round_trip_s, self._clock.monotonic_s() - greeted_s)
-        self._epoch = (0, self._clock.monotonic_s())
-        self._session.handles.most = self.capabilities.open_files_max
-        self._session.keeps_order = self.capabilities.keeps_order
+
+    def _learned(self, asked_s: float) -> None:
+        error = self._learning.exception()
+        if isinstance(error, IrisError):  # an answer that is none; or it has ended already
+            self._end(error)
+            return
+        if tells_limits(self._session.extensions or {}):  # the greeting holds the start of a program as well
+            self.round_trip_s = min(self.round_trip_s, self._clock.monotonic_s() - asked_s)
+        self._believe(self._learning.result())
+        self.on_learned()
+
+    def _believe(self, capabilities: Capabilities) -> None:
+        self.capabilities = capabilities
+        self._session.handles.most = capabilities.open_files_max
+        self._session.keeps_order = capabilities.keeps_order
         # Small, until the first answers tell how fast the link is.
         self._set_write_size(self._session.write_size_bytes)
 

@@ -196,10 +196,14 @@ class ConnectionPool:
         connection.limit(self._bandwidth(server_key, server.bandwidth_bytes_per_s))
         self._connections[server_key].append(connection)
         connection.on_lost = lambda: self._forget(server_key, connection)
+        connection.on_learned = lambda: self._learned(server_key, connection)
         self._close_when_idle(server_key, connection)
-        self._remember(server_key, connection)
         self.on_change()
         return connection
+
+    def _learned(self, server_key: str, connection: Connection) -> None:
+        self._remember(server_key, connection)
+        self.on_change()  # it may bear more
 
     def _remember(self, server_key: str, connection: Connection) -> None:
         if self.known is not None:

@@ -6,7 +6,7 @@ library cannot take, and 0 means "not said", not "none".
 
 import re
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from iris_communication.errors import ProtocolViolation
 from iris_communication.sftp import wire
@@ -18,6 +18,9 @@ from iris_communication.sftp.status import StatusError
 SAFE_WRITE_SIZE = SMALL_WRITE_SIZE
 # Not announced: enough to hide the round trips, within the smallest cap seen in the field (64 handles).
 SAFE_FILES_IN_FLIGHT = 64
+# Until OpenSSH's own server has told how many it bears: its system gives it a thousand, unless somebody said otherwise,
+# and an OPEN that is one too many is asked again.
+_OPENSSH_FILES_IN_FLIGHT = 256
 # Erlang's server lends the same handle to every file from the third on. It is noticed (see `handle_book`), but only
 # after files have been sent in vain.
 _ERLANG = "Erlang/"
@@ -47,25 +50,11 @@ class Capabilities:
 Learning = Generator[wire.Request, wire.Reply, Capabilities]
 
 
-def learn(software: str, extensions: Mapping[bytes, bytes], files_in_flight_max: int) -> Learning:
-    """A conversation: ask for the limits where the server offers to tell them."""
-    write_size, files = SAFE_WRITE_SIZE, min(SAFE_FILES_IN_FLIGHT, files_in_flight_max)
-    if extensions.get(b"limits@openssh.com") == b"1":
-        try:
-            reply = yield wire.limits()
-        except StatusError:
-            pass  # announced and then refused: it stays at what is safe everywhere
-        else:
-            if not isinstance(reply, wire.ExtendedReply):
-                raise ProtocolViolation("limits@openssh.com was answered by another kind of reply")
-            packet_max, _, write_max, handles_max = reply.numbers(4)
-            packet = min(packet_max or wire.PACKET_MAX, wire.PACKET_MAX)
-            write_size = max(1024, min(write_max or SAFE_WRITE_SIZE, packet - wire.WRITE_OVERHEAD))
-            # Half the handles: others of this account may hold some, and a server near its end answers strangely.
-            files = max(1, min(files_in_flight_max, handles_max // 2 if handles_max else SAFE_FILES_IN_FLIGHT))
+def greeted(software: str, extensions: Mapping[bytes, bytes], files_in_flight_max: int) -> Capabilities:
+    """What its banner and its VERSION packet tell. Its limits may be asked for; until then, what is safe everywhere."""
+    is_opensshs_own = _OPENSSH.match(software) is not None and extensions.keys() >= _OF_OPENSSH_ALONE
     return Capabilities(
-        write_size_bytes=write_size,
-        files_in_flight=files,
+        files_in_flight=min(_OPENSSH_FILES_IN_FLIGHT if is_opensshs_own else SAFE_FILES_IN_FLIGHT, files_in_flight_max),
         # OpenSSH links and unlinks, asyncssh looks first; Go's and others' servers overwrite without a word. The banner
         # is the SSH server's; another program may speak SFTP behind it, but hardly one that offers fsync as well.
         rename_refuses_existing=("OpenSSH" in software or "AsyncSSH" in software)
@@ -73,7 +62,32 @@ def learn(software: str, extensions: Mapping[bytes, bytes], files_in_flight_max:
         replaces_in_one_step=extensions.get(wire.POSIX_RENAME) == b"1",
         tells_free_space=extensions.get(b"statvfs@openssh.com") == b"2",
         keeps_order=software.startswith(_KEEP_ORDER),
-        says_what_it_kept=_OPENSSH.match(software) is not None and extensions.keys() >= _OF_OPENSSH_ALONE,
+        says_what_it_kept=is_opensshs_own,
         open_files_max=_ERLANG_OPEN_FILES if software.startswith(_ERLANG) else None,
         ends_at_names_that_are_no_text=software.startswith(_ERLANG),
+    )
+
+
+def tells_limits(extensions: Mapping[bytes, bytes]) -> bool:
+    return extensions.get(b"limits@openssh.com") == b"1"
+
+
+def learn(software: str, extensions: Mapping[bytes, bytes], files_in_flight_max: int) -> Learning:
+    """A conversation: ask for the limits where the server offers to tell them."""
+    found = greeted(software, extensions, files_in_flight_max)
+    if not tells_limits(extensions):
+        return found
+    try:
+        reply = yield wire.limits()
+    except StatusError:
+        return replace(found, files_in_flight=min(SAFE_FILES_IN_FLIGHT, files_in_flight_max))  # announced, then refused
+    if not isinstance(reply, wire.ExtendedReply):
+        raise ProtocolViolation("limits@openssh.com was answered by another kind of reply")
+    packet_max, _, write_max, handles_max = reply.numbers(4)
+    packet = min(packet_max or wire.PACKET_MAX, wire.PACKET_MAX)
+    return replace(
+        found,
+        write_size_bytes=max(1024, min(write_max or SAFE_WRITE_SIZE, packet - wire.WRITE_OVERHEAD)),
+        # Half the handles: others of this account may hold some, and a server near its end answers strangely.
+        files_in_flight=max(1, min(files_in_flight_max, handles_max // 2 if handles_max else SAFE_FILES_IN_FLIGHT)),
     )

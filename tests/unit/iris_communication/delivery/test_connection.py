@@ -19,6 +19,7 @@ from iris_communication.errors import (
 )
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp import wire
+from iris_communication.sftp.capabilities import SAFE_FILES_IN_FLIGHT
 from iris_communication.sftp.look import remove
 from iris_communication.sftp.put import put
 from iris_communication.sftp.token_bucket import SAVED_S, TokenBucket
@@ -36,6 +37,7 @@ from iris_communication.testing.silent_servers import NeverAnswersOneRequest
 SERVER = Server(host="sftp.example", username="iris")
 SETTINGS = DeliverySettings(progress_timeout_s=30.0)
 CONTENT = b"id,label\n1,good\n"
+HANDLES_MAX = 1019  # that MemoryServer tells of
 
 
 class Line:
@@ -51,6 +53,7 @@ class Line:
 
     async def open(self):
         await self.connection.open(self.transport, Secret(password="secret"))
+        await self.connection.learned()
         return self
 
     @property
@@ -104,6 +107,40 @@ def test_it_opens_and_knows_what_the_server_can_do(announces_limits):
         return line.connection.capabilities.write_size_bytes
 
     assert run(test, MemoryServer(announces_limits=announces_limits)) == (261_120 if announces_limits else 32_768)
+
+
+def test_a_file_does_not_wait_for_the_server_to_tell_its_limits():
+    async def test(line):
+        line.transport.round_trip_s = 0.1
+        learned, connection = [], line.connection
+        connection.on_learned = lambda: learned.append(connection.slots)
+        await connection.open(line.transport, Secret(password="secret"))
+        assert (connection.slots, connection.capabilities.keeps_order) == (SAFE_FILES_IN_FLIGHT, True)
+        sending, _ = line.begin()
+        await asyncio.sleep(0.06)  # one way
+        assert [type(request) for request in line.server.asked] == [wire.Extended, wire.Open]
+        assert learned == []
+        await connection.learned()
+        assert learned == [HANDLES_MAX // 2]
+        assert await sending == b"/in/a.csv"
+
+    run(test)
+
+
+def test_limits_that_are_none_end_the_connection():
+    class Server(MemoryServer):
+        """Answers the question for its limits with a handle."""
+
+        def answer(self, session, request):
+            return wire.Handle(b"1") if isinstance(request, wire.Extended) else super().answer(session, request)
+
+    async def test(line):
+        with pytest.raises(ProtocolViolation):
+            await line.open()
+        assert line.channel.closed
+        assert line.lost
+
+    run(test, Server())
 
 
 @pytest.mark.parametrize("error", [ConnectionRefused, AuthenticationFailed])

@@ -115,6 +115,7 @@ def test_bursts_that_fill_it_for_a_moment_are_not_worth_a_further_handshake(tell
 
     async def story():
         connection = await pool.pool.connection(KEY)
+        await connection.learned()
         for _ in range(5):
             pool.users += [asyncio.create_task(connection.run(looking())) for _ in range(4)]
             await turns()
@@ -260,12 +261,15 @@ def test_a_connection_lost_with_much_in_flight_makes_the_next_one_gentler(tell):
     pool = Pool(files=20)
 
     async def story():
-        slots = (await pool.pool.connection(KEY)).slots
+        first = await pool.pool.connection(KEY)
+        await first.learned()
+        slots = first.slots
         await pool.use(10)
         for _ in range(2):
             pool.transport.channels[-1].lose(ConnectionRefused("cut"))
             await turns()
         second = await pool.pool.connection(KEY)
+        await second.learned()
         assert BYTES_LEAST <= second.window.bytes_max < 4 * 1024 * 1024
         assert second.slots == slots // 2 == 10
 

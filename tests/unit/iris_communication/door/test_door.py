@@ -72,7 +72,7 @@ class Mumbler(SilentOwner):
     def _mumble(self):
         for answer in self._answers:
             connection, _ = self.socket.accept()
-            with connection:
+            with connection, contextlib.suppress(BrokenPipeError):  # a visitor need not stay for it
                 connection.recv(LINE_BYTES_MAX)
                 connection.sendall(answer)
 

@@ -6,7 +6,7 @@ import pytest
 
 from iris_communication.errors import ProtocolViolation
 from iris_communication.sftp import wire
-from iris_communication.sftp.capabilities import SAFE_FILES_IN_FLIGHT, SAFE_WRITE_SIZE, Capabilities, learn
+from iris_communication.sftp.capabilities import SAFE_FILES_IN_FLIGHT, SAFE_WRITE_SIZE, Capabilities, greeted, learn
 from iris_communication.sftp.status import StatusError
 
 LIMITS = {b"limits@openssh.com": b"1"}
@@ -78,6 +78,22 @@ def test_limits_that_are_announced_and_refused_stay_at_what_is_safe():
     with pytest.raises(StopIteration) as done:
         learning.throw(StatusError(wire.FX_OP_UNSUPPORTED, "no"))
     assert done.value.value == Capabilities(SAFE_WRITE_SIZE, SAFE_FILES_IN_FLIGHT)
+
+
+@pytest.mark.parametrize(
+    ("software", "extensions", "files"),
+    [
+        ("", LIMITS, SAFE_FILES_IN_FLIGHT),
+        ("OpenSSH_9.2p1", OPENSSH, SAFE_FILES_IN_FLIGHT),
+        ("OpenSSH_9.2p1", None, 256),
+    ],
+    ids=["of no name", "another program behind OpenSSH's sshd", "OpenSSH's own"],
+)
+def test_before_a_server_has_told_its_limits_what_is_safe_there_is_used(software, extensions, files):
+    extensions = OPENSSH_9_2 if extensions is None else extensions
+    before = greeted(software, extensions, 512)
+    assert (before.files_in_flight, before.write_size_bytes) == (files, SAFE_WRITE_SIZE)
+    assert greeted(software, extensions, 10).files_in_flight == 10
 
 
 def test_limits_that_are_cut_short_are_a_violation():
