@@ -13,6 +13,10 @@ Rules.
 
 from dataclasses import dataclass
 
+from iris_communication.errors import ProtocolViolation
+from iris_communication.sftp import wire
+from iris_communication.sftp.status import StatusError
+
 
 @dataclass(slots=True)
 class _Loan:
@@ -56,3 +60,12 @@ class HandleBook:
 def is_later(request_id: int, other: int) -> bool:
     """Request ids begin again after 2**32."""
     return 0 < (request_id - other) & 0xFFFFFFFF < 1 << 31
+
+
+def lent_twice() -> StatusError:
+    refused = StatusError(wire.FX_FAILURE, "its handle was lent to another file as well")
+    refused.__cause__ = ProtocolViolation(
+        "the server lent one handle to two files at once, so what was sent may be in either",
+        hint="both are sent again, and it is asked for one file at a time from now on: update the server",
+    )
+    return refused

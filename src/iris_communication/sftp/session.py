@@ -11,8 +11,8 @@ Rules.
   as values, because part of a tuple may succeed.
 - Requests of a tuple go out in order. WRITEs of one file go out in ascending offset, never from two places at once:
   some servers append whatever the offset says.
-- Behind WRITEs a CLOSE travels without waiting, where the server is known to keep their order. One that works at
-  several requests at once may close a file before it has written it, and write what is left into the next one: there
+- Behind WRITEs and READs a CLOSE travels without waiting, where the server is known to keep their order. One that works
+  at several requests at once may close a file before it has written it, and write what is left into the next one: there
   the CLOSE waits for the answers. Where even that spoils files, each WRITE waits for the one before.
 - After the first refused WRITE no further one of that file is sent; what follows it in the tuple (its CLOSE) is.
 - Data waits for credit, short requests do not wait behind data.
@@ -29,13 +29,13 @@ once.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from iris_communication.errors import IrisError, LinkError, ProtocolViolation
 from iris_communication.sftp import wire
 from iris_communication.sftp.credit import SMALL_WRITE_SIZE, Credit, Handles
-from iris_communication.sftp.handle_book import HandleBook, is_later
+from iris_communication.sftp.handle_book import HandleBook, is_later, lent_twice
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.trace import Greeting, no_events, noted
 
@@ -65,6 +65,7 @@ class Conversation:
 
     __slots__ = (
         "answers",
+        "behind",
         "broken",
         "error",
         "generator",
@@ -84,6 +85,7 @@ class Conversation:
         self.answers: list[Answer | None] = []
         self.single = True
         self.outstanding = 0
+        self.behind: Sequence[_Pending] = ()  # of what is outstanding, what waits for the answers to the rest
         self.broken: StatusError | None = None  # the first refused WRITE
         self.writes_out = 0  # WRITE packets that are not answered
         self.writing: wire.Write | None = None  # while answers to it, or to what was asked with it, are out
@@ -353,7 +355,7 @@ class Session:
         if type(request) is wire.Close:
             self.handles.open -= 1
             if not self._handle_book.closed(request.handle):
-                answer = _lent_twice()
+                answer = lent_twice()
         if type(request) is not wire.Write:
             conversation.answers[pending.place] = answer
         else:
@@ -380,6 +382,10 @@ class Session:
 
     def _settled(self, conversation: Conversation) -> None:
         conversation.outstanding -= 1
+        if conversation.behind and conversation.outstanding == len(conversation.behind):
+            behind, conversation.behind = conversation.behind, ()
+            for pending in behind:
+                self._put_off(pending)
         if conversation.outstanding:
             return
         if conversation.single:
@@ -430,18 +436,14 @@ class Session:
                 conversation.writing = request
                 self._streams.append(_Stream(conversation, wanted))
                 return
-        for index, request in enumerate(wanted):
-            self._put_off(_Pending(conversation, index, 0, request))
+        asked = [_Pending(conversation, index, 0, request) for index, request in enumerate(wanted)]
+        if not self.keeps_order and (
+            ahead := next((each.place for each in asked if type(each.request) is wire.Close), 0)
+        ):
+            asked, conversation.behind = asked[:ahead], asked[ahead:]
+        for pending in asked:
+            self._put_off(pending)
 
     def _put_off(self, pending: _Pending) -> None:
         """Until the next output()."""
         (self._opens if type(pending.request) is wire.Open else self._short).append(pending)
-
-
-def _lent_twice() -> StatusError:
-    refused = StatusError(wire.FX_FAILURE, "its handle was lent to another file as well")
-    refused.__cause__ = ProtocolViolation(
-        "the server lent one handle to two files at once, so what was sent may be in either",
-        hint="both are sent again, and it is asked for one file at a time from now on: update the server",
-    )
-    return refused

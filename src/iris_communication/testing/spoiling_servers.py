@@ -5,7 +5,7 @@ from typing import Any
 
 from iris_communication.sftp import wire
 from iris_communication.testing.memory_server import MemoryServer, MemorySession, OpenFile, ServerDies
-from iris_communication.testing.server_wire import Asked, WriteData
+from iris_communication.testing.server_wire import Asked, WriteData, decode_request
 
 Reply = wire.Reply | None
 
@@ -32,7 +32,8 @@ class MixesUpPipelinedWrites(MemoryServer):
 
 
 class ClosesBeforeItHasWritten(MemoryServer):
-    """Works at several requests at once: a CLOSE that comes together with WRITEs overtakes them, and they fail."""
+    """Works at several requests at once: a CLOSE that comes together with WRITEs or READs overtakes them, and they
+    fail."""
 
     software = "ssh2js1.17.0srv"
 
@@ -41,17 +42,27 @@ class ClosesBeforeItHasWritten(MemoryServer):
 
 
 class _ClosesFirst(MemorySession):
-    """The WRITEs of a piece are carried out after all else that came in it."""
+    """The WRITEs and READs of a piece are carried out after all else that came in it."""
 
     def receive(self, data: bytes) -> bytes:
         self._late: list[tuple[OpenFile, WriteData]] = []
+        self._reads: list[tuple[int, wire.Read]] = []
         replies = super().receive(data)
+        for request_id, read in self._reads:
+            if (reply := self.server.answer(self, read)) is not None:
+                replies += self.server.encode(request_id, reply)
         for opened, request in self._late:
             if any(opened is still for still in self.handles.values()):
                 opened.content[request.offset :] = request.data
         return replies
 
     def _replies(self, packet: bytes) -> list[bytes]:
+        if self._greeted:
+            request_id, read = decode_request(packet)
+            if isinstance(read, wire.Read):
+                self.server.asked.append(read)
+                self._reads.append((request_id, read))
+                return []
         replies = super()._replies(packet)
         request = self.server.asked[-1] if self.server.asked else None
         if isinstance(request, WriteData) and (opened := self.handles.get(request.handle)) is not None:

@@ -33,6 +33,7 @@ from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.memory_server import MemoryServer, ServerDies
 from iris_communication.testing.server_wire import WriteData
 from iris_communication.testing.silent_servers import NeverAnswersOneRequest
+from tests.unit.iris_communication.delivery.carrier_line import pass_time
 
 SERVER = Server(host="sftp.example", username="iris")
 SETTINGS = DeliverySettings(progress_timeout_s=30.0)
@@ -117,7 +118,7 @@ def test_a_file_does_not_wait_for_the_server_to_tell_its_limits():
         await connection.open(line.transport, Secret(password="secret"))
         assert (connection.slots, connection.capabilities.keeps_order) == (SAFE_FILES_IN_FLIGHT, True)
         sending, _ = line.begin()
-        await asyncio.sleep(0.06)  # one way
+        await pass_time(0.06)  # one way
         assert [type(request) for request in line.server.asked] == [wire.Extended, wire.Open]
         assert learned == []
         await connection.learned()

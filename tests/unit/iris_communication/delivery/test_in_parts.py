@@ -21,6 +21,7 @@ from iris_communication.sftp import wire
 from iris_communication.testing import MemoryServer, MemoryTransport
 from iris_communication.testing.memory_server import DENIED, FAILURE, ServerDies
 from iris_communication.testing.server_wire import WriteData
+from iris_communication.testing.spoiling_servers import ClosesBeforeItHasWritten
 from tests.unit.iris_communication.delivery.carrier_line import IDLE_S, SERVER, Line, pass_time, tell
 
 MIB = 1024 * 1024
@@ -135,8 +136,13 @@ def nth(number, kind):
     return lambda request: isinstance(request, kind) and next(numbers) == number
 
 
-def test_after_a_cut_the_file_goes_on_from_what_was_acknowledged(tmp_path):
-    line = at(server := DiesAfterBytes(3 * MIB), tmp_path)
+class DiesAndClosesFirst(ClosesBeforeItHasWritten, DiesAfterBytes):
+    """Dies after so many bytes; and works at several requests at once, so that a CLOSE overtakes WRITEs and READs."""
+
+
+@pytest.mark.parametrize("kind", [DiesAfterBytes, DiesAndClosesFirst])
+def test_after_a_cut_the_file_goes_on_from_what_was_acknowledged(kind, tmp_path):
+    line = at(server := kind(3 * MIB), tmp_path)
 
     async def story():
         error = await cut_off(line)

@@ -22,7 +22,7 @@ from iris_communication.testing.faulty_servers import FolderClosedToUs, KeepsHal
 from iris_communication.testing.memory_link import BytesSource, MemoryLink
 from iris_communication.testing.memory_server import DENIED, UNSUPPORTED, ServerDies
 from iris_communication.testing.server_wire import WriteData
-from iris_communication.testing.spoiling_servers import TellsSizesLate
+from iris_communication.testing.spoiling_servers import ClosesBeforeItHasWritten, TellsSizesLate
 
 NAME, MARKER, TEMP = b"/in/a.csv", b"/in/a.csv.done", b"/in/.iris-1"
 CONTENT = b"id,label\n" + b"1,good\n" * 20_000
@@ -84,6 +84,13 @@ def test_an_empty_file_arrives():
 def test_the_part_that_a_cut_off_attempt_left_is_written_anew(kept_bytes):
     server = CannotRename()
     server.files[NAME] = bytearray(CONTENT[:kept_bytes])
+    assert Attempt(server).go(earlier=True).landed == NAME
+    assert server.files == {NAME: CONTENT}
+
+
+def test_the_part_is_known_again_where_a_close_overtakes_what_comes_with_it():
+    server = ClosesBeforeItHasWritten(announces_limits=False)
+    server.files[NAME] = bytearray(CONTENT[:50_000])
     assert Attempt(server).go(earlier=True).landed == NAME
     assert server.files == {NAME: CONTENT}
 

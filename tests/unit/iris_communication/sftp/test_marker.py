@@ -14,6 +14,7 @@ from iris_communication.sftp.upload import Upload
 from iris_communication.testing import faulty_servers as faulty
 from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import DENIED, FAILURE, MemoryServer, ServerDies
+from iris_communication.testing.spoiling_servers import ClosesBeforeItHasWritten
 from tests.unit.iris_communication.sftp.owed import Owed
 
 CONTENT = b"id,label\n1,good\n"
@@ -48,6 +49,13 @@ def test_a_file_and_its_marker_arrive_and_nothing_else_is_left(marker, manners):
     server, owed = MemoryServer(**manners), Owed(CONTENT, marker=marker)
     assert attempt(server, owed), owed.error
     assert owed.landed == NAME
+    assert server.files == with_marker(marker)
+
+
+@MARKERS
+def test_a_marker_is_whole_where_a_close_overtakes_what_comes_with_it(marker):
+    server, owed = ClosesBeforeItHasWritten(announces_limits=False), Owed(CONTENT, marker=marker)
+    assert attempt(server, owed), owed.error
     assert server.files == with_marker(marker)
 
 

@@ -20,7 +20,7 @@ from iris_communication.testing import MemoryLink, MemoryServer, faulty_servers
 from iris_communication.testing.memory_server import DENIED, FAILURE, NO_SUCH_FILE
 from iris_communication.testing.refusing_servers import OneHandle
 from iris_communication.testing.server_wire import WriteData
-from iris_communication.testing.spoiling_servers import LiesAboutSizes
+from iris_communication.testing.spoiling_servers import ClosesBeforeItHasWritten, LiesAboutSizes
 
 SERVER = Server("one", "iris")
 
@@ -45,6 +45,10 @@ def test_of_a_sound_server_all_is_well_and_nothing_is_left():
     assert found.free_bytes == 1 << 40
     assert (server.names(), server.folders) == ([], {b"/", b"/login", b"/in"})
     assert {sentence.weight for sentence in sentences(found, SERVER)} == {Weight.WELL}
+
+
+def test_of_a_server_that_works_at_several_requests_at_once_all_is_well():
+    assert tried(ClosesBeforeItHasWritten(announces_limits=False)).refused == {}
 
 
 def test_a_missing_folder_is_made_and_taken_away_again():
