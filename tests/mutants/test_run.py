@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from tests.mutants.mutant import Mutant
-from tests.mutants.run import Outcome, Trouble, fate, judged, line, mutated
+from tests.mutants.run import TIMED, Outcome, Trouble, fate, judged, line, mutated
 
 TOKENS = "tests/unit/iris_communication/outbox/test_tokens.py"
 SHAPE, ASKED_ONCE = (
@@ -42,16 +42,7 @@ def test_a_test_failed_when_any_of_its_cases_did():
 def hanging(tmp_path):
     """What pytest says of a test that is caught in a loop, by the way in which mutants' tests are timed."""
     (tmp_path / "test_hangs.py").write_text("def test_for_ever():\n    while True:\n        pass\n")
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--timeout=0.3",
-        "--timeout-method=thread",
-    ]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=0.3", TIMED]
     return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=25, check=False)
 
 

@@ -242,7 +242,8 @@ class Worker:
             return True, lane.claim_after_s - now_s
         # One window ahead, so that a slow commit of the keeper does not leave the link idle. Suspects do not fill it.
         ahead = allowed + len(lane.suspicion.suspects) if allowed else 0
-        wanted = min(CLAIM_MAX, allowed + ahead - len(lane.claimed) - len(lane.under_way))
+        room = allowed - len(lane.claimed) - len(lane.under_way)
+        wanted = min(CLAIM_MAX, room + ahead)
         if ready and not lane.claiming and wanted > 0 and len(lane.claimed) <= ahead - (allowed + 1) // 2:
             lane.claiming, lane.asked, lane.asked_archives, lane.falls_back = True, wanted, archives, False
             self._keeper.claim(
@@ -252,7 +253,7 @@ class Worker:
                 lane.backlog_until,
                 archives=archives if self._carrier.takes_archives else None,
                 draining=self._drain is not None,
-                hurried=min(waiting.fresh, allowed - len(lane.claimed) - len(lane.under_way)) >= HURRIED_FILES,
+                hurried=min(waiting.fresh, room) >= HURRIED_FILES,
             )
         busy = bool(lane.claimed or lane.under_way or lane.claiming or ready)
         if lane.breaker.state is BreakerState.OPEN:

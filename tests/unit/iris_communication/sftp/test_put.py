@@ -37,6 +37,13 @@ def attempt(server, owed, **link):
     return owed.attempt(MemoryLink(server, **link))
 
 
+def at_once(link, owed):
+    """One attempt of each, all on one link: which of them delivered."""
+    begun = [one.begin(link) for one in owed]
+    link.run()
+    return [one.settle(*attempt_) for one, attempt_ in zip(owed, begun, strict=True)]
+
+
 def delivered(server, **facts):
     """One attempt that has to deliver."""
     owed = Owed(CONTENT, **facts)
@@ -142,11 +149,8 @@ def test_any_name_arrives_as_it_is(path):
     ids=lambda server: type(server).__name__,
 )
 def test_many_files_at_once_arrive_on_servers_with_manners_of_their_own(server):
-    link = MemoryLink(server).open()
     owed = [Owed(b"%d" % n * 50_000, final_path=b"/in/%d.csv" % n) for n in range(10)]
-    begun = [one.begin(link) for one in owed]
-    link.run()
-    assert [one.settle(*attempt_) for one, attempt_ in zip(owed, begun, strict=True)] == [True] * 10
+    assert at_once(MemoryLink(server).open(), owed) == [True] * 10
     assert server.files == {one.final_path: one.content for one in owed}
 
 
@@ -185,21 +189,15 @@ def test_neither_the_root_nor_the_login_folder_is_ever_made():
 
 
 def test_files_that_miss_the_same_folder_all_arrive():
-    server = MemoryServer()
-    link = MemoryLink(server).open()
     owed = [Owed(CONTENT, final_path=b"/in/new/%d.csv" % n) for n in range(5)]
-    begun = [one.begin(link) for one in owed]
-    link.run()
-    assert all(one.settle(*attempt_) for one, attempt_ in zip(owed, begun, strict=True))
+    assert at_once(MemoryLink(MemoryServer()).open(), owed) == [True] * 5
 
 
 def turns(server, path):
     """How often something went there and came back until a file was delivered."""
-    link, owed, counted = MemoryLink(server).open(), Owed(CONTENT, final_path=path), []
+    link, counted = MemoryLink(server).open(), []
     link.on_turn = lambda: counted.append(path)
-    begun = owed.begin(link)
-    link.run()
-    assert owed.settle(*begun)
+    assert at_once(link, [Owed(CONTENT, final_path=path)]) == [True]
     return len(counted)
 
 
@@ -214,13 +212,10 @@ def test_a_server_that_works_at_several_requests_at_once_is_asked_for_one_folder
 
 def test_files_that_miss_the_same_folder_ask_for_it_once():
     server, missing_folders = MemoryServer(), set()
-    link = MemoryLink(server).open()
     owed = [Owed(CONTENT, final_path=b"/in/new/%d.csv" % n) for n in range(5)]
     for one in owed:
         one.missing_folders = missing_folders
-    begun = [one.begin(link) for one in owed]
-    link.run()
-    assert all(one.settle(*attempt_) for one, attempt_ in zip(owed, begun, strict=True))
+    assert at_once(MemoryLink(server).open(), owed) == [True] * 5
     assert [request.path for request in asked(server, wire.MakeDirectory)] == [b"/in", b"/in/new"]
 
 
@@ -331,11 +326,8 @@ def test_where_free_space_is_not_told_a_failed_write_is_a_failure():
 def test_every_file_that_meets_the_full_disk_at_once_finds_the_same_reason():
     """The first to give up frees what it had written; the others must not take that for room."""
     server = MemoryServer(capacity_bytes=1_000_000)
-    link = MemoryLink(server).open()
     owed = [Owed(b"x" * 600_000, final_path=b"/in/%d.csv" % n) for n in range(3)]
-    begun = [one.begin(link) for one in owed]
-    link.run()
-    assert [one.settle(*attempt_) for one, attempt_ in zip(owed, begun, strict=True)] == [False] * 3
+    assert at_once(MemoryLink(server).open(), owed) == [False] * 3
     assert [type(one.error) for one in owed] == [RemoteDiskFull] * 3
     assert server.files == {}
 
