@@ -1,4 +1,4 @@
-"""docs/faults.md, from the table."""
+"""The second part of docs/faults.md, from the table; the first part, "Situations", is written by hand."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ from iris_communication.item import Event
 from tests.unit.iris_communication.faults.table import FAULTS, Fault, name_of, words_of
 
 PAGE = Path(__file__).parents[4] / "docs" / "faults.md"
-HEAD = """# Faults
+HEAD = """## What servers do wrong
 
 What servers do wrong, and what becomes of the files. Each line is a test: five files of 100,000 bytes travel at once to
 a server with this fault, attempt after attempt, and after every request the folder is looked at. Whatever the fault, no
 file is ever seen in part under its final name, and none is lost.
 
-The servers are in `iris_communication.testing`, for your own tests too; each class's docstring is its fault. This page
+The servers are in `iris_communication.testing`, for your own tests too; each class's docstring is its fault. This part
 is generated from the table that the tests assert (`tests/unit/iris_communication/faults/table.py`). A link that is cut
 after every single byte, in either direction, is shown by `tests/unit/iris_communication/sftp/test_put.py`, and real
 servers by [servers.md](servers.md).
@@ -28,7 +28,9 @@ FILES = {0: "", 1: ", for one file", 5: ", for each"}
 
 
 def page() -> str:
-    return HEAD + "".join(map(_line, FAULTS))
+    """The whole page: what is written by hand stays as it is."""
+    by_hand = PAGE.read_text(encoding="utf-8").partition(HEAD.splitlines()[0])[0]
+    return by_hand + HEAD + "".join(map(_line, FAULTS))
 
 
 def _line(fault: Fault) -> str:
