@@ -36,6 +36,7 @@ from iris_communication.transport.contract import Transport
 log = logging.getLogger(__name__)
 
 TEMP_PREFIX = ".iris-"
+TIME_MAX_S = 0xFFFFFFFF
 
 
 class SftpCarrier:
@@ -58,7 +59,7 @@ class SftpCarrier:
         self._clock = clock
         self._in_parts = InParts(self._pool.several)
         self._turns = Turns()
-        self._unchanged: set[tuple[str, str]] = set()  # servers and why they set no attributes: said once
+        self._said: set[tuple[str, str]] = set()  # servers and why attributes are not set there: said once
         self._leftovers: defaultdict[str, set[bytes]] = defaultdict(set)  # of health checks, by server
 
     @property
@@ -102,7 +103,7 @@ class SftpCarrier:
             finished=item.effect is Effect.UNKNOWN,
             earlier_temp=earlier.pop() if earlier else None,
             file_mode=int(server.file_mode, 8) if server.file_mode else None,
-            mtime_s=fingerprint.mtime_ns // 1_000_000_000 & 0xFFFFFFFF if server.keep_times else None,
+            mtime_s=self._time_to_keep(item, fingerprint.mtime_ns) if server.keep_times else None,
             missing_folders=connection.missing_folders,
         )
         try:
@@ -120,7 +121,9 @@ class SftpCarrier:
             if upload.cut_short or upload.write_refused:
                 self._pool.had_trouble_writing(item.server_key, cut_short=upload.cut_short)
         if upload.attributes_refused:
-            self._say_once(item.server_key, upload.attributes_refused)
+            refusal = upload.attributes_refused
+            words = f"the server does not let us set the permissions or times of files ({refusal}); they arrive without"
+            self._warn_once(item.server_key, refusal, words)
         return Delivered(
             final_path=os.fsdecode(landed),
             size_bytes=fingerprint.size_bytes,
@@ -151,14 +154,19 @@ class SftpCarrier:
             raise
         return path
 
-    def _say_once(self, server_key: str, refusal: str) -> None:
-        if (server_key, refusal) not in self._unchanged:
-            self._unchanged.add((server_key, refusal))
-            log.warning(
-                "%s does not let us set the permissions or times of files (%s); they are delivered all the same",
-                server_key,
-                refusal,
-            )
+    def _time_to_keep(self, item: Item, mtime_ns: int) -> int | None:
+        """None: SFTP version 3 has 32 bits for the second, without a sign, and a time cut to them is another one."""
+        mtime_s = mtime_ns // 1_000_000_000
+        if 0 <= mtime_s <= TIME_MAX_S:
+            return mtime_s
+        words = f"SFTP keeps no times before 1970 or after 2106: left out, for {item.source_path!r} first"
+        self._warn_once(item.server_key, "a time out of range", words)
+        return None
+
+    def _warn_once(self, server_key: str, cause: str, words: str) -> None:
+        if (server_key, cause) not in self._said:
+            self._said.add((server_key, cause))
+            log.warning("%s: %s", server_key, words)
 
     async def check(self, server_key: str, *, round_trip: bool) -> Health:
         made_for_it = self._pool.idle(server_key)

@@ -579,3 +579,53 @@ def test_a_server_that_takes_less_at_once_than_it_said_gets_less_with_the_next_a
         assert line.server.content(b"/in/1.csv") == content
 
     tell(line, story)
+
+
+def written_at(line, number, mtime_ns):
+    item = line.item(number)
+    return replace(item, fingerprint=replace(item.fingerprint, mtime_ns=mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("mtime_ns", "kept_s"),
+    [
+        (0, 0),
+        (1_600_000_000_900_000_000, 1_600_000_000),
+        (0xFFFFFFFF * 10**9 + 999_999_999, 0xFFFFFFFF),
+        (-1, None),  # the last instant of 1969
+        (-86_400 * 10**9, None),
+        (0x1_0000_0000 * 10**9, None),
+        (4_449_513_600 * 10**9, None),  # 2111
+        ((1 << 63) - 1, None),
+    ],
+)
+def test_times_are_kept_where_the_protocol_has_room_for_them_and_left_out_elsewhere(tmp_path, mtime_ns, kept_s):
+    line = Line(tmp_path, keep_times=True)
+
+    async def story():
+        (delivered,) = await line.carry(written_at(line, 1, mtime_ns))
+        assert line.server.content(b"/in/1.csv") == CONTENT, delivered
+        assert line.server.attributes_of(b"/in/1.csv") == (None, kept_s)
+
+    tell(line, story)
+
+
+def test_permissions_are_set_though_the_time_cannot_be(tmp_path):
+    line = Line(tmp_path, keep_times=True, file_mode="0640")
+
+    async def story():
+        await line.carry(written_at(line, 1, -1))
+        assert line.server.attributes_of(b"/in/1.csv") == (0o640, None)
+
+    tell(line, story)
+
+
+def test_times_that_cannot_be_kept_are_warned_of_once_a_server(tmp_path, caplog):
+    line = Line(tmp_path, keep_times=True)
+
+    async def story():
+        await line.carry(*(written_at(line, number, -number) for number in range(1, 6)))
+        await line.carry(written_at(line, 6, 1 << 62))
+        assert len([record for record in caplog.records if "1970" in record.message]) == 1
+
+    tell(line, story)
