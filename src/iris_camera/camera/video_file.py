@@ -4,10 +4,13 @@ A file waits, so no frame is lost; a reader that is late at the file's own rate 
 file's: the instant of opening plus the frame's place in the film. At its own rate that is also when it is due; as fast
 as it can be inspected, an hour may be over in ten minutes and its records still say when in it things happened.
 
-What goes wrong. OpenCV says nothing when a file is damaged or cut off: it reads as if the film were over. So what was
-read is compared with what the file announces. Short of that it is asked some more times, which leads it over a damaged
-place to the frames behind it, and a film that stays short says so when it ends. Files without time stamps get
-their frame rate's; files without a frame rate 25 a second.
+What goes wrong. OpenCV says nothing when a file is damaged or cut off: it reads as if the film were over. So it is
+asked some more times, which leads it over a damaged place to the frames behind it: a frame that comes after a read that
+failed shows that the decoder gave something up. That, and a file that breaks off (`film_structure.py`), is damage, and
+is said at the end. How many frames a container announces is not believed: with an edit list (`-ss -c copy`) or frames
+of different length (WebM) a whole film has fewer. What cannot be decoded in front of the first picture is no damage
+either: a stream may be cut where no picture begins. Files without time stamps get their frame rate's; files without a
+frame rate 25 a second.
 """
 
 import logging
@@ -20,6 +23,7 @@ from typing import Any
 import cv2
 
 from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
+from iris_camera.camera.film_structure import broken_off
 from iris_camera.camera.frame import Frame
 from iris_camera.camera.handle import Handle
 from iris_camera.camera.picture import NoPicture, as_picture
@@ -29,8 +33,7 @@ from iris_camera.camera.source import SourceError
 log = logging.getLogger(__name__)
 
 RATE_IF_UNKNOWN = 25.0
-TRIES_AT_DAMAGE = 32
-SHORT_BY_FRAMES = 2  # containers that only estimate their length are off by one or two
+TRIES_AT_DAMAGE = 1000  # a few milliseconds, at the end of each film
 
 
 class VideoFile:
@@ -56,7 +59,7 @@ class VideoFile:
         self._capture: Handle[Any] | None = None
         self._closed = threading.Event()
         self._rate: float | None = None
-        self._told_short = False
+        self._told_damage = False
 
     @property
     def frame_rate(self) -> float | None:
@@ -72,7 +75,7 @@ class VideoFile:
         self._begin()
 
     def read(self) -> Frame | None:
-        """The next frame, when it is due. Raises SourceError, final, when the film is shorter than it announces."""
+        """The next frame, when it is due. Raises SourceError, final, when the film was damaged."""
         if self._capture is None:
             raise RuntimeError(f"the file of {self.name!r} was read before it was opened")
         if self._closed.is_set():
@@ -117,36 +120,42 @@ class VideoFile:
             )
         self._capture = Handle[Any](capture, lambda opened: opened.release())
         self._rate = _sane(capture.get(cv2.CAP_PROP_FPS)) or RATE_IF_UNKNOWN
-        self._announced = int(_sane(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        self._in_film = 0
+        self._in_film = self._gaps = 0
         self._first_s: float | None = None
         self._latest_s = -1.0
 
     def _next_frame(self) -> tuple[Any, float] | None:
         """Pixels and time stamp in seconds, behind a damaged place if need be; None at the end or when closed."""
-        for _ in range(TRIES_AT_DAMAGE):
+        for tries in range(TRIES_AT_DAMAGE):
             got = self._capture.use(_next_frame) if self._capture is not None else None
-            if got is not None or self._closed.is_set() or not self._is_short():
+            if got is not None and tries and self._in_film:
+                self._gaps += 1
+            if got is not None or self._closed.is_set():
                 return got
         return None
 
-    def _is_short(self) -> bool:
-        return self._in_film < self._announced - SHORT_BY_FRAMES or self._in_film == 0
+    def _damage(self) -> str | None:
+        """What was wrong with the film that has just ended, in words."""
+        if self._in_film == 0:
+            return f"no picture of {self._path} can be decoded: it is damaged or cut off"
+        after = f"{self._path} ended after {self._in_film} frames"
+        if (cut_in := broken_off(self._path)) is not None:
+            return f"{after}: it is damaged or cut off, for the file breaks off in the middle of {cut_in}"
+        if self._gaps:
+            places = "one place" if self._gaps == 1 else f"{self._gaps} places"
+            return f"{after}: it is damaged or cut off, for at {places} it could not be decoded"
+        return None
 
     def _comes_again(self) -> bool:
-        """At the end of the film: whether it has begun again. Raises SourceError, final, when it was short."""
-        short = self._is_short()
-        reason = (
-            f"{self._path} ended after {self._in_film} of the {self._announced} frames it announces: "
-            "it is damaged or cut off"
-        )
+        """At the end of the film: whether it has begun again. Raises SourceError, final, when it was damaged."""
+        damage = self._damage()
         if not self._repeat or self._in_film == 0:
-            if short:
-                raise SourceError(reason, final=True)
+            if damage is not None:
+                raise SourceError(damage, final=True)
             return False
-        if short and not self._told_short:
-            self._told_short = True
-            log.warning("camera %s: %s; it begins again", self.name, reason)
+        if damage is not None and not self._told_damage:
+            self._told_damage = True
+            log.warning("camera %s: %s; it begins again", self.name, damage)
         self._begins_s += self._latest_s + 1 / (self._wanted_rate or self._rate or RATE_IF_UNKNOWN)
         self._opening += 1
         self._begin()

@@ -1,0 +1,120 @@
+"""Whether a film's file breaks off: what its container says of its own bytes, never of its length in time or frames.
+
+A container is a row of pieces that each say how many bytes they have. A last piece that has fewer is a file that was
+cut off: a copy that was broken off, a recorder that lost its power. The number of frames and the duration that stand
+in a head prove nothing: they are estimates, or count frames that an edit list leaves out. What a recorder writes as
+"not known yet" is no length either. Of a raw stream (H.264 without a container) nobody can tell.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+PIECES_MAX = 1_000_000  # of one file; what comes behind is not looked at
+_BOXES = {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"sidx", b"uuid", b"pdin", b"mfra"}
+_BOXES |= {b"meta", b"udta", b"pnot", b"emsg", b"prft", b"ssix", b"junk"}
+_EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
+_NOT_KNOWN_YET = (0, 0xFFFFFFFF)
+_PACKET_BYTES = 188
+
+
+def broken_off(path: Path) -> str | None:
+    """What the file breaks off in the middle of, in words; None where it is whole, of another kind, or unreadable."""
+    try:
+        with path.open("rb") as file:
+            size_bytes = os.fstat(file.fileno()).st_size
+            head = file.read(4 * _PACKET_BYTES)
+            look = _way_to_look(head)
+            return look(file, size_bytes) if look is not None else None
+    except OSError:
+        return None
+
+
+def _way_to_look(head: bytes) -> Callable[[BinaryIO, int], str | None] | None:
+    if head[4:8] in _BOXES:
+        return _mp4
+    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
+        return _avi
+    if head[:4] == _EBML.to_bytes(4, "big"):
+        return _matroska
+    if len(head) == 4 * _PACKET_BYTES and set(head[::_PACKET_BYTES]) == {0x47}:
+        return _transport_stream
+    return None
+
+
+def _at(file: BinaryIO, place: int, size_bytes: int) -> bytes:
+    file.seek(place)
+    return file.read(size_bytes)
+
+
+def _mp4(file: BinaryIO, size_bytes: int) -> str | None:
+    """Boxes: a length, four letters, and a longer length where the first is 1. A length of 0 goes to the end."""
+    place = 0
+    for _ in range(PIECES_MAX):
+        head = _at(file, place, 16)
+        name, length = head[4:8], int.from_bytes(head[:4], "big")
+        if len(head) < 8 or name not in _BOXES or length == 0:
+            return None
+        if length == 1:
+            length = int.from_bytes(head[8:16], "big")
+        if place + length > size_bytes:
+            return f"its box {name.decode('ascii')}"
+        if length < 8:
+            return None
+        place += length
+    return None
+
+
+def _avi(file: BinaryIO, size_bytes: int) -> str | None:
+    """RIFF chunks: four letters and a length; a large film has several."""
+    place = 0
+    for _ in range(PIECES_MAX):
+        head = _at(file, place, 8)
+        length = int.from_bytes(head[4:8], "little")
+        if len(head) < 8 or head[:4] != b"RIFF" or length in _NOT_KNOWN_YET:
+            return None
+        if place + 8 + length > size_bytes:
+            return "its RIFF chunk"
+        place += 8 + length + length % 2
+    return None
+
+
+def _matroska(file: BinaryIO, size_bytes: int) -> str | None:
+    """EBML elements, of which the segment is entered, and a cluster whose length is not known."""
+    place = 0
+    for _ in range(PIECES_MAX):
+        head = _at(file, place, 12)
+        if not head:
+            return None
+        name, used = _number(head, keep_mark=True)
+        length, more = _number(head[used:], keep_mark=False)
+        if not used or not more:
+            return "an element" if len(head) < 12 else f"what stands at byte {place}"
+        unknown = length == (1 << 7 * more) - 1
+        place += used + more
+        if name == _SEGMENT or (name == _CLUSTER and unknown):
+            continue
+        if unknown:
+            return None
+        if place + length > size_bytes:
+            return "a cluster" if name == _CLUSTER else "an element"
+        place += length
+    return None
+
+
+def _number(head: bytes, *, keep_mark: bool) -> tuple[int, int]:
+    """A number of EBML and how many bytes it takes: as many as its first byte has zeros in front, and one. 0 bytes
+    where there is none."""
+    if not head or head[0] == 0:
+        return 0, 0
+    used = 9 - head[0].bit_length()
+    if len(head) < used:
+        return 0, 0
+    number = int.from_bytes(head[:used], "big")
+    return (number if keep_mark else number & ((1 << 7 * used) - 1)), used
+
+
+def _transport_stream(file: BinaryIO, size_bytes: int) -> str | None:
+    """Packets of one size, and nothing that says how many."""
+    return "a packet" if size_bytes % _PACKET_BYTES else None
