@@ -12,13 +12,15 @@ from enum import Enum
 from iris_communication.errors import IrisError, RemoteDiskFull
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
-from iris_communication.sftp.session import Talk
+from iris_communication.sftp.session import Answer, Talk
 from iris_communication.sftp.status import StatusError, blame
 from iris_communication.sftp.upload import Upload
-from iris_communication.sftp.wire import FX_FAILURE, FX_NO_SUCH_FILE, READ
+from iris_communication.sftp.wire import FX_FAILURE, FX_OP_UNSUPPORTED, FX_PERMISSION_DENIED, READ
 
 READ_SIZE = 32 * 1024  # every server answers this in one DATA packet
 READS_AT_ONCE = 16
+MAY_NOT_LOOK = (FX_PERMISSION_DENIED, FX_OP_UNSUPPORTED)  # of a STAT: it tells nothing of what is there
+_NOBODYS = b".iris-is-there-nothing"
 
 
 def remove(path: bytes) -> Talk:
@@ -33,9 +35,30 @@ def exists(path: bytes) -> Talk:
 
 
 def is_missing(path: bytes) -> Talk:
-    """Certainly: the server says so in these words."""
+    """Certainly."""
     (answer,) = yield (wire.Stat(path),)
-    return isinstance(answer, StatusError) and answer.code == FX_NO_SUCH_FILE
+    return (yield from means_missing(answer, path))
+
+
+def means_missing(answer: Answer, path: bytes) -> Talk:
+    """Whether `answer`, to a STAT of `path`, says for certain that nothing is there.
+
+    Where a server says FAILURE, or what SFTP version 3 does not know, it is asked for a name that nobody has: one that
+    says the same of it says so of whatever is missing, unless it lets nobody look at all."""
+    if not isinstance(answer, StatusError) or answer.says_missing:
+        return isinstance(answer, StatusError)
+    if answer.code in MAY_NOT_LOOK:
+        return False
+    nothing, something = yield wire.Stat(posixpath.join(posixpath.dirname(path), _NOBODYS)), wire.Stat(b".")
+    same = isinstance(nothing, StatusError) and nothing.code == answer.code
+    return same and isinstance(something, wire.Attributes)
+
+
+def was_missing(removed: Answer, path: bytes) -> Talk:
+    """Whether a REMOVE or RENAME of `path` was refused because it is not there."""
+    if not isinstance(removed, StatusError) or removed.says_missing:
+        return isinstance(removed, StatusError)
+    return removed.code not in MAY_NOT_LOOK and (yield from is_missing(path))
 
 
 def is_file(path: bytes) -> Talk:
@@ -63,7 +86,7 @@ def compare(path: bytes, size_bytes: int, sha256: str | None) -> Talk:
     """What has become of a file: (Found, the server's words where it does not tell). With `sha256` it is read back."""
     (found,) = yield (wire.Stat(path),)
     if isinstance(found, StatusError):
-        return (Found.GONE, "") if found.code == FX_NO_SUCH_FILE else (Found.UNKNOWN, str(found))
+        return (Found.GONE, "") if (yield from means_missing(found, path)) else (Found.UNKNOWN, str(found))
     if not isinstance(found, wire.Attributes) or found.size_bytes is None:
         return Found.UNKNOWN, "the server tells no size"
     if found.size_bytes != size_bytes or not _may_be_a_file(found):

@@ -22,7 +22,7 @@ from iris_communication.sftp.replacing import rename_over, replace
 from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError, blame
 from iris_communication.sftp.upload import Upload
-from iris_communication.sftp.wire import CREATE, EXCLUSIVE, FX_NO_SUCH_FILE, WRITE
+from iris_communication.sftp.wire import CREATE, EXCLUSIVE, WRITE
 
 
 def prepare(upload: Upload, path: bytes, capabilities: Capabilities) -> Talk:
@@ -48,7 +48,7 @@ def take_back(upload: Upload) -> Talk:
     """What was prepared."""
     if upload.marker_opened:
         answers = yield tuple(map(wire.Remove, upload.marker_temps(upload.temp_path)))
-        gone = (not isinstance(answer, StatusError) or answer.code == FX_NO_SUCH_FILE for answer in answers)
+        gone = (not isinstance(answer, StatusError) or answer.says_missing for answer in answers)
         upload.marker_opened = not all(gone)
 
 
@@ -76,7 +76,7 @@ def _place(upload: Upload, path: bytes, capabilities: Capabilities) -> Talk:
     try:
         yield from rename_over(temp, target, capabilities)
     except StatusError as refused:
-        if refused.code == FX_NO_SUCH_FILE or (yield from is_missing(temp)):
+        if refused.says_missing or (yield from is_missing(temp)):
             return False
         if (yield from _is_there(upload, path)):
             yield from remove(temp)

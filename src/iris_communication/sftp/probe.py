@@ -26,9 +26,10 @@ from typing import NamedTuple
 from iris_communication.errors import IrisError, RemoteDiskFull, RemoteFailure, RemoteRefused
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
+from iris_communication.sftp.look import means_missing, was_missing
 from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError, blame
-from iris_communication.sftp.wire import CREATE, EXCLUSIVE, FX_NO_SUCH_FILE, WRITE
+from iris_communication.sftp.wire import CREATE, EXCLUSIVE, WRITE
 
 CONTENT = b"iris: is this server well?\n"
 TEMP_PREFIX = b".iris-"
@@ -97,13 +98,13 @@ def probe(check: Probe, capabilities: Capabilities) -> Talk:
     """Returns Health. Raises RemoteDiskFull, and what ends the session. Its source is a `ProbeContent`."""
     (there,) = yield (wire.Stat(check.folder),)
     check.answered()
-    missing = isinstance(there, StatusError) and there.code == FX_NO_SUCH_FILE
+    missing = yield from means_missing(there, check.folder)
     done, space = ["answers"], None
     if capabilities.tells_free_space:
         space = yield from _space((yield from _nearest_folder(check.folder)) if missing else check.folder)
         if space is not None:
             done.append("free space")
-    finding = _judge(there, space, check.folder)
+    finding = _judge(there, space, check.folder, missing=missing)
     if finding is WELL and check.token:
         done.append("round trip")
         finding = yield from _round_trip(check)
@@ -136,13 +137,13 @@ def _space(folder: bytes) -> Talk:
     return space
 
 
-def _judge(there: wire.Reply | StatusError, space: Space | None, folder: bytes) -> Finding:
+def _judge(there: wire.Reply | StatusError, space: Space | None, folder: bytes, *, missing: bool) -> Finding:
     """What looking alone shows. A folder that may not be looked at may still take files."""
     where = _shown(folder)
     if space is not None and space.read_only:
         words = f"the disk under {where} is mounted read-only"
         return Finding(ok=False, words=words, hint="mount it for writing on the server")
-    if isinstance(there, StatusError) and there.code == FX_NO_SUCH_FILE:
+    if missing:
         words = f"the folder {where} does not exist yet"
         return Finding(ok=True, words=words, hint="the first file makes it, where that is permitted")
     if isinstance(there, wire.Attributes) and stat.S_IFMT(there.permissions or 0) not in (0, stat.S_IFDIR):
@@ -181,13 +182,13 @@ def _rename(check: Probe) -> Talk:
     (renamed,) = yield (wire.Rename(check.first_path, check.second_path),)
     if isinstance(renamed, StatusError):
         check.leftovers.discard(check.second_path)
-        if renamed.code == FX_NO_SUCH_FILE:
+        if (yield from was_missing(renamed, check.first_path)):
             return _taken_away(check)
         return blame(renamed, "rename a file in", check.folder)
     check.leftovers.discard(check.first_path)
     (kept,) = yield (wire.Stat(check.second_path),)
     if isinstance(kept, StatusError):  # any other refusal: it may not be looked at
-        return _taken_away(check) if kept.code == FX_NO_SUCH_FILE else None
+        return _taken_away(check) if (yield from means_missing(kept, check.second_path)) else None
     if kept.size_bytes not in (None, len(CONTENT)):
         kept_words = f"the server kept {kept.size_bytes} of {len(CONTENT)} bytes of a file in {_shown(check.folder)}"
         return RemoteFailure(f"{kept_words}, and acknowledged all of them")
@@ -199,7 +200,7 @@ def _clear_away(check: Probe) -> Talk:
     paths = sorted(check.leftovers)
     answers = (yield tuple(map(wire.Remove, paths))) if paths else []
     for path, answer in zip(paths, answers, strict=True):
-        if not isinstance(answer, StatusError) or answer.code == FX_NO_SUCH_FILE:
+        if not isinstance(answer, StatusError) or (yield from was_missing(answer, path)):
             check.leftovers.discard(path)
 
 

@@ -23,7 +23,7 @@ import posixpath
 from iris_communication.errors import IrisError, RemoteNameKept, RemoteNameTaken
 from iris_communication.sftp import marker, wire
 from iris_communication.sftp.capabilities import Capabilities
-from iris_communication.sftp.look import discard, exists, holds, is_file, is_missing
+from iris_communication.sftp.look import MAY_NOT_LOOK, discard, exists, holds, is_file, is_missing, means_missing
 from iris_communication.sftp.replacing import rename_over, replace
 from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError, blame
@@ -31,7 +31,6 @@ from iris_communication.sftp.upload import Upload
 from iris_communication.sftp.wire import (
     FX_FAILURE,
     FX_FILE_ALREADY_EXISTS,
-    FX_NO_SUCH_FILE,
     FX_OP_UNSUPPORTED,
     FX_PERMISSION_DENIED,
 )
@@ -104,7 +103,7 @@ def _take_name(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
             failure = blame(refused, "rename the finished file to", path)
             if refused.code in (FX_OP_UNSUPPORTED, FX_PERMISSION_DENIED):
                 failure.hint = _NO_RENAME
-            elif refused.code == FX_NO_SUCH_FILE:
+            elif refused.says_missing:
                 failure.hint = _TAKEN_AWAY
             raise failure from refused
         return None
@@ -136,7 +135,7 @@ def _is_taken(path: bytes, upload: Upload) -> Talk:
     (found,) = yield (wire.Stat(path),)
     if not isinstance(found, StatusError):
         return True
-    if found.code not in (FX_NO_SUCH_FILE, FX_PERMISSION_DENIED, FX_OP_UNSUPPORTED):
+    if found.code not in MAY_NOT_LOOK and not (yield from means_missing(found, path)):
         yield from _give_up(upload)
         raise blame(found, "look at", path) from found
     return False
@@ -148,8 +147,11 @@ def _may_be_taken(path: bytes, upload: Upload, refused: StatusError) -> Talk:
     (found,) = yield (wire.Stat(path),)
     if not isinstance(found, StatusError):
         return True
-    closed = found.code in (FX_PERMISSION_DENIED, FX_OP_UNSUPPORTED)
-    return closed and refused.code in (FX_FAILURE, FX_FILE_ALREADY_EXISTS) and path != [*upload.paths][-1]
+    return (
+        found.code in MAY_NOT_LOOK
+        and refused.code in (FX_FAILURE, FX_FILE_ALREADY_EXISTS)
+        and path != [*upload.paths][-1]
+    )
 
 
 def _has_landed(upload: Upload) -> Talk:
@@ -164,7 +166,8 @@ def _went_through(upload: Upload, refused: StatusError | None = None) -> Talk:
     folder = posixpath.dirname(upload.temp_path)
     (found,) = yield (wire.Stat(upload.temp_path),)
     if isinstance(found, StatusError):
-        if FX_NO_SUCH_FILE not in (found.code, refused.code if refused else None):
+        says_so = refused is not None and refused.says_missing
+        if not says_so and not (yield from means_missing(found, upload.temp_path)):
             return False
         if folder not in upload.missing_folders and not (yield from is_missing(folder or b".")):
             return True

@@ -26,7 +26,7 @@ from iris_communication.sftp.replacing import clear_aside, settle
 from iris_communication.sftp.session import Answer, Talk
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.upload import Upload
-from iris_communication.sftp.wire import CREATE, EXCLUSIVE, FX_FAILURE, FX_NO_SUCH_FILE, WRITE
+from iris_communication.sftp.wire import CREATE, EXCLUSIVE, FX_FAILURE, WRITE
 
 
 def put(upload: Upload, capabilities: Capabilities) -> Talk:
@@ -238,10 +238,18 @@ def open_new(path: bytes, upload: Upload, capabilities: Capabilities, *, or_none
         if or_none_if_taken and (yield from exists(path)):
             return None
         refused = reply
-        if refused.code != FX_NO_SUCH_FILE:
+        if not (yield from _may_lack_its_folder(refused, path)):
             break
     assert refused is not None, "there is at least one OPEN"
     raise (yield from reason(refused, "create", upload, capabilities)) from refused
+
+
+def _may_lack_its_folder(refused: StatusError, path: bytes) -> Talk:
+    """Said so, or found by a look: a server may have any code for an OPEN in a folder that is not there. Where nobody
+    may look it may be, and to make it harms nobody."""
+    if refused.says_missing or refused.says_disk_full or isinstance(refused.__cause__, IrisError):
+        return refused.says_missing
+    return not (yield from exists(posixpath.dirname(path) or b"."))
 
 
 def _before_each_open(

@@ -13,6 +13,7 @@ from iris_communication.sftp.wire import (
     FX_FAILURE,
     FX_NO_SPACE,
     FX_NO_SUCH_FILE,
+    FX_NO_SUCH_PATH,
     FX_OP_UNSUPPORTED,
     FX_PERMISSION_DENIED,
     FX_QUOTA,
@@ -25,6 +26,7 @@ NAMES = {
     4: "FAILURE",
     5: "BAD_MESSAGE",
     8: "OP_UNSUPPORTED",
+    10: "NO_SUCH_PATH",
     11: "FILE_ALREADY_EXISTS",
     14: "NO_SPACE_ON_FILESYSTEM",
     15: "QUOTA_EXCEEDED",
@@ -39,6 +41,8 @@ _DISK_FULL = re.compile(
 _FORBIDDEN = re.compile(
     r"permission denied|access (is )?denied|operation not permitted|read-only file system", re.IGNORECASE
 )
+# So do some of what is not there; in the words of strerror and of Windows, which no path is likely to hold.
+_MISSING = re.compile(r"no such (file|path)|cannot find the (file|path)", re.IGNORECASE)
 _NO_FOLDER = re.compile(r"not a directory", re.IGNORECASE)
 _FOLDER_HINT = "a folder of the path is missing and could not be made: check remote_directory"
 
@@ -55,13 +59,21 @@ class StatusError(Exception):
     def says_disk_full(self) -> bool:
         return self.code in (FX_NO_SPACE, FX_QUOTA) or _DISK_FULL.search(self.message) is not None
 
+    @property
+    def says_missing(self) -> bool:
+        """That nothing is there, in so many words. Some servers say no more than FAILURE: there `look.is_missing` finds
+        out."""
+        if self.code in (FX_NO_SUCH_FILE, FX_NO_SUCH_PATH):
+            return True
+        return self.code == FX_FAILURE and _MISSING.search(self.message) is not None
+
 
 def blame(error: StatusError, doing: str, path: bytes) -> IrisError:
     """The error of an item whose request (`doing` in words, on `path`) was refused."""
     what = f"cannot {doing} {path.decode('utf-8', 'backslashreplace')!r} on the server: {error}"
     if error.says_disk_full:
         return RemoteDiskFull(what)
-    if error.code == FX_NO_SUCH_FILE or (error.code == FX_FAILURE and _NO_FOLDER.search(error.message)):
+    if error.says_missing or (error.code == FX_FAILURE and _NO_FOLDER.search(error.message)):
         return RemoteRefused(what, hint=_FOLDER_HINT)
     if error.code == FX_PERMISSION_DENIED or (error.code == FX_FAILURE and _FORBIDDEN.search(error.message)):
         return RemoteRefused(what)

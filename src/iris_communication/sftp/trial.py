@@ -6,16 +6,21 @@ is told. A refusal is a finding and not an error: a trial goes on to the next st
 breaks it off: then nothing new is asked for, and what is there is removed.
 """
 
+import hashlib
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from iris_communication.errors import ProtocolViolation
+from iris_communication.errors import IrisError, LinkError, ProtocolViolation
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
+from iris_communication.sftp.in_place import put_in_place
+from iris_communication.sftp.look import means_missing, was_missing
+from iris_communication.sftp.put import put
 from iris_communication.sftp.session import Answer, Talk
 from iris_communication.sftp.status import StatusError
-from iris_communication.sftp.wire import CREATE, EXCLUSIVE, FX_EOF, FX_NO_SUCH_FILE, READ, WRITE
+from iris_communication.sftp.upload import Upload
+from iris_communication.sftp.wire import CREATE, EXCLUSIVE, FX_EOF, READ, WRITE
 
 CONTENT = b"iris: what does this server do for us?\n"
 MODE, MTIME_S = 0o640, 1_000_000_000
@@ -123,16 +128,16 @@ def clear_away(found: Findings) -> Talk:
     files = tuple(found.files)
     answers = (yield tuple(map(wire.Remove, files))) if files else []
     for path, answer in zip(files, answers, strict=True):
-        if _is_gone(found, answer):
+        if (yield from _is_gone(found, path, answer)):
             found.files.remove(path)
     for path in found.folders[::-1]:  # one after the other: a folder is removed once it is empty
         (answer,) = yield (wire.RemoveDirectory(path),)
-        if _is_gone(found, answer):
+        if (yield from _is_gone(found, path, answer)):
             found.folders.remove(path)
 
 
-def _is_gone(found: Findings, answer: Answer) -> bool:
-    if not isinstance(answer, StatusError) or answer.code == FX_NO_SUCH_FILE:
+def _is_gone(found: Findings, path: bytes, answer: Answer) -> Talk:
+    if not isinstance(answer, StatusError) or (yield from was_missing(answer, path)):
         return True
     found.refused.setdefault("remove", str(answer))
     return False
@@ -141,7 +146,7 @@ def _is_gone(found: Findings, answer: Answer) -> bool:
 def _folder(this: _Trial) -> Talk:
     """The folder itself, made with all above it where it is missing, as the first delivery would."""
     (there,) = yield from this.ask(wire.Stat(this.found.folder))
-    if not isinstance(there, StatusError) or there.code != FX_NO_SUCH_FILE:
+    if not (yield from means_missing(there, this.found.folder)):
         return
     for path in _paths(this.found.folder):
         (made,) = yield from this.ask(wire.MakeDirectory(path))
@@ -225,6 +230,31 @@ def _folder_below(this: _Trial) -> Talk:
     this.found.folders.append(this.below)
     if not (yield from this.does("folders", wire.MakeDirectory(this.below))):
         this.found.folders.remove(this.below)
+        return
+    yield from _delivery(this, posixpath.join(this.below, b"new"))
+
+
+def _delivery(this: _Trial, folder: bytes) -> Talk:
+    """A whole one, as of any file, for a folder that is not there yet."""
+    content = TrialContent()
+    upload = Upload(
+        final_path=posixpath.join(folder, b"a.csv"),
+        temp_path=posixpath.join(folder, b".iris-a"),
+        size_bytes=len(CONTENT),
+        sha256=hashlib.sha256(CONTENT).hexdigest(),
+        confirm_source=lambda: None,
+    )
+    this.found.folders.append(folder)
+    this.files += [upload.temp_path, upload.final_path]
+    in_place = "rename" in this.found.refused
+    talk = put_in_place(upload, this.capabilities, content.read) if in_place else put(upload, this.capabilities)
+    try:
+        yield from talk
+        this.files.remove(upload.temp_path)
+    except IrisError as error:
+        if isinstance(error, LinkError | ProtocolViolation):
+            raise
+        this.finding("new folder", str(error))
 
 
 def _free_space(this: _Trial) -> Talk:

@@ -33,6 +33,8 @@ def _arriving(found: Findings, server: Server) -> list[Sentence]:
             return [
                 Sentence(Weight.TROUBLE, f"It does not let us {doing} {where} ({words}): nothing can be delivered.")
             ]
+    if words := refused.get("new folder"):
+        return [Sentence(Weight.TROUBLE, f"A file for a folder that has yet to be made does not arrive: {words}.")]
     if not (words := refused.get("rename")):
         return [Sentence(Weight.WELL, "Files are written under a hidden name and appear whole, by a rename.")]
     if server.in_place:

@@ -16,6 +16,7 @@ from iris_communication.errors import (
 from iris_communication.item import Event
 from iris_communication.sftp import wire
 from iris_communication.testing import MemoryServer, faulty_servers
+from iris_communication.testing.naming_servers import MissingHasAnotherCode, OpenHasAnotherCode
 from iris_communication.testing.refusing_servers import OneHandle, PermissionLostInTheMiddle, QuotaReached
 from iris_communication.testing.server_wire import WriteData
 from iris_communication.testing.silent_servers import NeverAnswersOneRequest, SilentFrom
@@ -79,6 +80,8 @@ FAULTS = (
     Fault(of(F.AnswersOutOfOrder), ""),
     Fault(of(F.StatusWithoutText), ""),
     Fault(of(F.SpeaksLaterCodes), ""),
+    Fault(of(MissingHasAnotherCode, wire.FX_FAILURE), ""),
+    Fault(of(OpenHasAnotherCode, wire.FX_NO_SUCH_PATH), ""),
     Fault(of(F.RefusesItsOwnLimits), ""),
     waits(F.ShellNoise, "not an SFTP packet: 'Welcome to the plant!"),
     waits(F.OldVersion, "speaks SFTP version 2"),

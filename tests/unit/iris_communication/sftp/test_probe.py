@@ -9,7 +9,8 @@ from iris_communication.sftp import wire
 from iris_communication.sftp.probe import CONTENT, Health, Probe, ProbeContent, probe
 from iris_communication.testing import faulty_servers as faulty
 from iris_communication.testing.memory_link import MemoryLink
-from iris_communication.testing.memory_server import DENIED, FAILURE, NO_SUCH_FILE, MemoryServer
+from iris_communication.testing.memory_server import DENIED, FAILURE, MemoryServer
+from iris_communication.testing.naming_servers import MissingHasAnotherCode
 from iris_communication.testing.server_wire import WriteData
 
 FOLDER = b"/in"
@@ -354,12 +355,36 @@ def test_a_folder_of_any_bytes_is_shown():
     assert found.words == r"the folder '/in/\\xff' does not exist yet"
 
 
-def test_a_reply_that_a_folder_is_missing_is_believed_only_in_these_words():
-    class CallsEverythingAFailure(MemoryServer):
-        """Says FAILURE where a file does not exist."""
+@pytest.mark.parametrize("code", [wire.FX_NO_SUCH_FILE, wire.FX_FAILURE, wire.FX_NO_SUCH_PATH])
+def test_a_missing_folder_is_no_trouble_whatever_code_the_server_has_for_it(code):
+    found = health(MissingHasAnotherCode(code), round_trip(b"/nowhere"))
+    assert found.ok
+    assert found.words == "the folder '/nowhere' does not exist yet"
+
+
+def test_a_failure_of_a_server_that_lets_nobody_look_is_not_taken_for_a_missing_folder():
+    class NobodyMayLook(MemoryServer):
+        """Says FAILURE to every STAT."""
 
         def answer(self, session, request):
-            reply = super().answer(session, request)
-            return FAILURE if reply == NO_SUCH_FILE else reply
+            return FAILURE if isinstance(request, wire.Stat) else super().answer(session, request)
 
-    assert health(CallsEverythingAFailure(), looked(b"/nowhere")).words == ""
+    assert health(NobodyMayLook(), looked(b"/nowhere")).words == ""
+
+
+def test_a_failure_of_one_name_alone_is_not_taken_for_a_missing_folder():
+    class CannotTellOfOneFolder(MemoryServer):
+        """Says FAILURE to a STAT of one folder, as over a disk that fails."""
+
+        def answer(self, session, request):
+            return FAILURE if request == wire.Stat(b"/broken") else super().answer(session, request)
+
+    assert health(CannotTellOfOneFolder(), looked(b"/broken")).words == ""
+
+
+@pytest.mark.parametrize("code", [wire.FX_FAILURE, wire.FX_NO_SUCH_PATH])
+def test_leftovers_that_are_gone_are_not_held_against_a_server_with_another_code_for_it(code):
+    check = round_trip()
+    check.leftovers.add(b"/in/.iris-of-before")
+    assert health(MissingHasAnotherCode(code), check).ok
+    assert check.leftovers == set()
