@@ -27,10 +27,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from iris_communication.errors import IrisError, OutboxStorageError, SourceChanged, SpoolMissing
+from iris_communication.errors import IrisError, SourceChanged, SpoolMissing
 from iris_communication.item import Fingerprint
 from iris_communication.manifest import MANIFEST_NAME, Manifest, Member, as_json, entry_names
 from iris_communication.settings import BatchFormat
+from iris_communication.system_trouble import trouble
 
 PIECE_BYTES = 256 * 1024
 _LEVEL = 6  # of deflate
@@ -79,7 +80,7 @@ def write_archive(path: Path, kind: BatchFormat, batch: str, contents: Sequence[
                     os.unlink(path)
                 raise
     except OSError as error:
-        raise OutboxStorageError(f"cannot write the archive {path}: {error.strerror}") from error
+        raise trouble(f"cannot write the archive {path}", error) from error
 
 
 def _members(contents: Sequence[Content]) -> Iterator[Member]:
@@ -205,7 +206,7 @@ class _Checked:
         except FileNotFoundError as error:
             raise MemberBroken(item_id, SpoolMissing(f"{path} cannot be read: {error.strerror}")) from error
         except OSError as error:
-            raise MemberBroken(item_id, OutboxStorageError(f"{path} cannot be read: {error.strerror}")) from error
+            raise MemberBroken(item_id, trouble(f"{path} cannot be read", error)) from error
 
     def _changed(self, how: str) -> MemberBroken:
         what = f"{self._content.path} was changed after it was accepted: {how}"

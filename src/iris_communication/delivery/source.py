@@ -9,8 +9,9 @@ import hashlib
 import os
 from pathlib import Path
 
-from iris_communication.errors import OutboxStorageError, SourceChanged, SpoolMissing
+from iris_communication.errors import SourceChanged, SpoolMissing
 from iris_communication.item import Fingerprint
+from iris_communication.system_trouble import trouble
 
 WHOLE_MAX_BYTES = 256 * 1024
 
@@ -45,7 +46,7 @@ class SpoolFile:
         except FileNotFoundError as error:
             raise SpoolMissing(f"{self._path} cannot be read: {error.strerror}") from error
         except OSError as error:
-            raise OutboxStorageError(f"{self._path} cannot be read: {error.strerror}") from error
+            raise trouble(f"{self._path} cannot be read", error) from error
         if len(data) != size_bytes:
             raise SourceChanged(f"{self._path} is shorter than the {self._fingerprint.size_bytes} bytes accepted")
         return data

@@ -23,15 +23,19 @@ from typing import NamedTuple
 from iris_communication.errors import (
     IrisError,
     OutboxStorageError,
+    SourceChanged,
     SourceMissing,
     SourceNotAFile,
     SourceUnreadable,
     SpoolMissing,
 )
 from iris_communication.item import Fingerprint, Item, Take
+from iris_communication.system_trouble import hint_of, is_the_files_own, trouble
 
 COPY_MAX_BYTES = 1024 * 1024
 _PIECE = 1024 * 1024
+_PIECE_MIN = 64 * 1024
+GROWS_MAX_BYTES = 64 * 1024 * 1024  # while it is read: one that is written as fast as it is read has no end
 _CANNOT_LINK = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
@@ -66,7 +70,8 @@ class Spool:
     def take(self, source: str, item_id: str, take: Take) -> Fingerprint:
         """Hold the source's bytes as `item_id`, synced but for the folder (`sync` does that for a group).
 
-        Raises SourceMissing, SourceUnreadable, SourceNotAFile; OutboxStorageError when our own disk refuses.
+        Raises SourceMissing, SourceUnreadable, SourceNotAFile, SourceChanged; OutboxStorageError when our own disk,
+        process or machine refuses.
         """
         descriptor, facts = open_source(source)
         try:
@@ -105,10 +110,10 @@ class Spool:
         Raises SpoolMissing, OutboxStorageError."""
         folder = self._named / item_id
         path = folder / name
-        if not self.path(item_id).exists():
-            raise SpoolMissing(f"{name!r} ({item_id}) is gone from the spool {self._folder}")
         try:
             with self._errors(f"hand out {name!r} in {folder}"):
+                if not self.path(item_id).exists():
+                    raise SpoolMissing(f"{name!r} ({item_id}) is gone from the spool {self._folder}")
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 path.unlink(missing_ok=True)
                 try:
@@ -154,11 +159,11 @@ class Spool:
         try:
             yield
         except OSError as error:
-            raise OutboxStorageError(f"cannot {doing}: {error.strerror}") from error
+            raise OutboxStorageError(f"cannot {doing}: {error.strerror}", hint=hint_of(error)) from error
 
 
 def fingerprint_of(source: str) -> Fingerprint:
-    """Of a file that is not taken, all of it read. Raises SourceMissing, SourceUnreadable, SourceNotAFile."""
+    """Of a file that is not taken, all of it read. Raises what `Spool.take` raises."""
     descriptor, facts = open_source(source)
     try:
         return _fingerprint(facts, *_hashed(_Source(source, descriptor, facts.st_size)))
@@ -187,7 +192,7 @@ def _identity(facts: os.stat_result) -> tuple[int, int, int, int]:
 
 
 def open_source(source: str) -> tuple[int, os.stat_result]:
-    """A descriptor of a regular file. Raises SourceMissing, SourceUnreadable, SourceNotAFile."""
+    """A descriptor of a regular file. Raises SourceMissing, SourceUnreadable, SourceNotAFile, SystemTrouble."""
     try:
         # Not blocking: a named pipe would otherwise wait for a writer for ever.
         descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -195,7 +200,11 @@ def open_source(source: str) -> tuple[int, os.stat_result]:
         raise SourceMissing(f"{source!r} does not exist") from error
     except OSError as error:
         raise _unreadable(source, error) from error
-    facts = os.fstat(descriptor)
+    try:
+        facts = os.fstat(descriptor)
+    except OSError as error:
+        os.close(descriptor)
+        raise _unreadable(source, error) from error
     if not stat.S_ISREG(facts.st_mode):
         os.close(descriptor)
         raise SourceNotAFile(f"{source!r} is {_kind(facts.st_mode)}, not a regular file")
@@ -203,7 +212,13 @@ def open_source(source: str) -> tuple[int, os.stat_result]:
 
 
 def _unreadable(source: str, error: OSError) -> IrisError:
-    return SourceUnreadable(f"{source!r} cannot be read: {error.strerror}")
+    what = f"{source!r} cannot be read"
+    if not is_the_files_own(error):
+        return trouble(what, error)
+    hint = (
+        None if error.errno in (errno.EACCES, errno.EPERM) else "queue regular files only, and those that can be read"
+    )
+    return SourceUnreadable(f"{what}: {error.strerror}", hint=hint)
 
 
 def _kind(mode: int) -> str:
@@ -259,18 +274,24 @@ def _hashed(source: _Source) -> tuple[str, int]:
 
 
 def _pieces(source: _Source) -> Iterator[bytes]:
-    """What is open, to its end. A byte more is asked for than it had: where no more than that comes, that was the end,
-    and nobody has to ask once more."""
-    asked_bytes = min(_PIECE, source.size_bytes + 1)
+    """What is open, to its end, as any reader gets it. A byte more is asked for than it had: where no more than that
+    comes, that was the end, and nobody has to ask once more. Its size is believed no further: files that the kernel
+    makes up say 0, and some answer the first read alone, with as much as that asks for."""
+    asked_bytes = min(_PIECE, max(source.size_bytes + 1, _PIECE_MIN))
     size_bytes = 0
-    while True:
-        try:
-            piece = os.read(source.descriptor, asked_bytes)
-        except OSError as error:
-            raise _unreadable(source.path, error) from error
-        if not piece:
-            return
+    while piece := _piece(source, asked_bytes):
         size_bytes += len(piece)
+        if size_bytes > source.size_bytes + GROWS_MAX_BYTES:
+            raise SourceChanged(f"{source.path!r} grew by over {GROWS_MAX_BYTES >> 20} MiB while it was read")
         yield piece
         if size_bytes == source.size_bytes and len(piece) < asked_bytes:
             return
+
+
+def _piece(source: _Source, asked_bytes: int) -> bytes:
+    try:
+        return os.read(source.descriptor, asked_bytes)
+    except BlockingIOError as error:  # of a file: a log of the kernel's, that waits for more
+        raise SourceNotAFile(f"{source.path!r} makes its readers wait, as no file does") from error
+    except OSError as error:
+        raise _unreadable(source.path, error) from error

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from iris_communication.delivery.archive import MemberBroken, write_archive
 from iris_communication.errors import OutboxStorageError, SourceChanged, SpoolMissing
+from iris_communication.system_trouble import SystemTrouble
 from iris_communication.unpack import unpack, verify
 from tests.unit.iris_communication.made_batches import MTIME_NS, batch, contents, spoil
 
@@ -146,7 +147,7 @@ def test_a_member_that_cannot_be_read_is_named(tmp_path, kind):
     made[2].path.mkdir()
     with pytest.raises(MemberBroken) as caught:
         write_archive(tmp_path / "archive", kind, "b-1", made)
-    assert (caught.value.item_id, type(caught.value.error)) == (made[2].item_id, OutboxStorageError)
+    assert (caught.value.item_id, type(caught.value.error)) == (made[2].item_id, SystemTrouble)
 
 
 @each_kind

@@ -128,5 +128,6 @@ def test_a_system_that_refuses_for_now_is_not_the_files_fault(tmp_path, monkeypa
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     monkeypatch.setattr(os, "open", too_many)
-    with pytest.raises(OutboxStorageError, match="Too many open files"):
+    with pytest.raises(OutboxStorageError, match="Too many open files") as caught:
         source.read(0, 4)
+    assert "LimitNOFILE" in caught.value.hint

@@ -3,14 +3,24 @@ import hashlib
 import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from iris_communication.errors import OutboxStorageError, SourceMissing, SourceNotAFile, SourceUnreadable, SpoolMissing
+from iris_communication.errors import (
+    OutboxStorageError,
+    Scope,
+    SourceChanged,
+    SourceMissing,
+    SourceNotAFile,
+    SourceUnreadable,
+    SpoolMissing,
+)
 from iris_communication.item import Take
 from iris_communication.outbox.spool import COPY_MAX_BYTES, Spool, still_is
 from tests.unit.iris_communication.outbox.fake_parts import open_descriptors, write
 
+OUR_OWN = [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE, errno.EINTR, errno.ENOTCONN, errno.ENODEV]
 CANNOT_LINK = [errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EOPNOTSUPP]
 
 
@@ -144,11 +154,158 @@ def test_a_device_is_not_a_file(spool):
         spool.take("/dev/null", "id", Take.COPY)
 
 
+def failing_for(source, call, error_number):
+    """`call`, refused for the source and for nothing else."""
+    calling = getattr(os, call)
+
+    def fail(first, *args, **options):
+        if first == str(source) if call == "open" else os.path.samestat(os.fstat(first), source.stat()):
+            raise OSError(error_number, os.strerror(error_number))
+        return calling(first, *args, **options)
+
+    return fail
+
+
 @pytest.mark.parametrize("take", Take)
-def test_a_source_whose_disk_fails_leaves_nothing_behind(spool, source, monkeypatch, take):
-    monkeypatch.setattr(os, "read", failing(errno.EIO))
-    with pytest.raises(SourceUnreadable, match="Input/output error"):
-        spool.take(str(source), "id", take)
+@pytest.mark.parametrize("error_number", OUR_OWN, ids=errno.errorcode.get)
+@pytest.mark.parametrize("call", ["open", "read"])
+def test_trouble_of_our_process_or_machine_refuses_the_source_and_leaves_nothing_behind(
+    spool, source, monkeypatch, call, error_number, take
+):
+    spool.sync()  # its folder stays open
+    before = open_descriptors()
+    with monkeypatch.context() as system:
+        system.setattr(os, call, failing_for(source, call, error_number))
+        with pytest.raises(OutboxStorageError, match=f"a.csv' cannot be read: {os.strerror(error_number)}") as caught:
+            spool.take(str(source), "id", take)
+    assert caught.value.scope is Scope.OUTBOX
+    assert "permission" not in caught.value.hint
+    assert (held(spool), open_descriptors()) == ([], before)
+
+
+def test_a_source_that_cannot_be_looked_at_for_now_is_refused_and_closed(spool, source, monkeypatch):
+    before = open_descriptors()
+    with monkeypatch.context() as system:
+        system.setattr(os, "fstat", failing(errno.ESTALE))
+        with pytest.raises(OutboxStorageError, match="Stale file handle"):
+            spool.take(str(source), "id", Take.COPY)
+    assert open_descriptors() == before
+
+
+@pytest.mark.parametrize("error_number", [errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO], ids=errno.errorcode.get)
+def test_what_is_the_files_own_is_held_against_it(spool, source, monkeypatch, error_number):
+    monkeypatch.setattr(os, "open", failing_for(source, "open", error_number))
+    with pytest.raises(SourceUnreadable) as caught:
+        spool.take(str(source), "id", Take.COPY)
+    assert ("permission" in caught.value.hint) is (error_number in (errno.EACCES, errno.EPERM))
+
+
+@pytest.mark.parametrize(
+    ("error_number", "words"), [(errno.EMFILE, "LimitNOFILE"), (errno.ENFILE, "fs.file-max"), (errno.ENOSPC, "free")]
+)
+def test_the_hint_of_our_own_trouble_names_the_setting(spool, source, monkeypatch, error_number, words):
+    monkeypatch.setattr(os, "open", failing(error_number))
+    with pytest.raises(OutboxStorageError) as caught:
+        spool.take(str(source), "id", Take.COPY)
+    assert words in caught.value.hint
+
+
+@pytest.mark.parametrize("error_number", [errno.EMFILE, errno.ENOSPC], ids=errno.errorcode.get)
+def test_a_copy_that_cannot_be_opened_is_our_own_trouble(spool, source, monkeypatch, error_number):
+    opening = os.open
+
+    def refusing(path, flags, *rest, **options):
+        if flags & os.O_CREAT:
+            raise OSError(error_number, os.strerror(error_number))
+        return opening(path, flags, *rest, **options)
+
+    monkeypatch.setattr(os, "open", refusing)
+    with pytest.raises(OutboxStorageError) as caught:
+        spool.take(str(source), "id", Take.COPY)
+    assert caught.value.hint != OutboxStorageError.default_hint
+
+
+def made_up_by_the_kernel():
+    """Readable files that stay as they are, and have another size than they say: none, or more than they have."""
+    paths = ("/proc/sys/fs/file-max", "/proc/sys/kernel/ostype", "/proc/version", "/proc/cpuinfo", "/proc/self/maps")
+    paths += ("/sys/kernel/mm/transparent_hugepage/enabled", "/sys/devices/system/cpu/online", "/sys/kernel/notes")
+    return [path for path in paths if os.access(path, os.R_OK)]
+
+
+@pytest.mark.parametrize("take", Take)
+@pytest.mark.parametrize("path", made_up_by_the_kernel())
+def test_files_that_the_kernel_makes_up_are_taken_as_any_reader_gets_them(spool, path, take):
+    mark, content = spool.take(path, "id", take), Path(path).read_bytes()
+    if path in ("/proc/cpuinfo", "/proc/self/maps"):  # they change under us
+        content = spool.path("id").read_bytes()
+        assert len(content) > 100
+    assert (spool.path("id").read_bytes(), mark.size_bytes) == (content, len(content))
+    assert mark.sha256 == hashlib.sha256(content).hexdigest()
+
+
+def lying(source, size_bytes):
+    """`os.fstat` with another size for the source, as some FUSE file systems have it."""
+    looking, itself = os.fstat, source.stat()
+
+    def look(descriptor):
+        facts = looking(descriptor)
+        if not os.path.samestat(facts, itself):
+            return facts
+        names = [name for name in dir(facts) if name.startswith("st_")]
+        return SimpleNamespace(**{**{name: getattr(facts, name) for name in names}, "st_size": size_bytes})
+
+    return look
+
+
+@pytest.mark.parametrize("told_bytes", [0, 1, 6, 8, 100, 3_000_000])
+@pytest.mark.parametrize("content", [b"", b"a;b\n1;2\n", bytes(300_000), bytes(1_500_000)], ids=len)
+def test_a_file_that_tells_another_size_is_taken_with_the_bytes_it_has(spool, source, monkeypatch, content, told_bytes):
+    source.write_bytes(content)
+    with monkeypatch.context() as system:
+        system.setattr(os, "fstat", lying(source, told_bytes))
+        mark = spool.take(str(source), "id", Take.COPY)
+    assert mark.size_bytes == len(content)
+    assert mark.sha256 == hashlib.sha256(content).hexdigest()
+    assert spool.path("id").read_bytes() == content
+
+
+@pytest.mark.parametrize("size_bytes", [10, 200_000])
+def test_a_source_that_is_cut_short_while_it_is_read_is_taken_with_what_was_read(
+    spool, source, monkeypatch, size_bytes
+):
+    source.write_bytes(bytes(2 * size_bytes))
+    looking = os.fstat
+
+    def look_and_cut(descriptor):
+        facts = looking(descriptor)
+        os.truncate(source, size_bytes)
+        return facts
+
+    with monkeypatch.context() as system:
+        system.setattr(os, "fstat", look_and_cut)
+        mark = spool.take(str(source), "id", Take.COPY)
+    assert (mark.size_bytes, spool.path("id").stat().st_size) == (size_bytes, size_bytes)
+
+
+def test_a_source_without_an_end_is_given_up_and_leaves_nothing_behind(spool, source, monkeypatch):
+    monkeypatch.setattr("iris_communication.outbox.spool.GROWS_MAX_BYTES", 1024 * 1024)
+    reading = os.read
+
+    def reading_for_ever(descriptor, size_bytes):
+        with source.open("ab") as file:
+            file.write(bytes(size_bytes))
+        return reading(descriptor, size_bytes)
+
+    monkeypatch.setattr(os, "read", reading_for_ever)
+    with pytest.raises(SourceChanged, match="grew by over 1 MiB while it was read"):
+        spool.take(str(source), "id", Take.COPY)
+    assert held(spool) == []
+
+
+def test_a_source_that_makes_its_readers_wait_is_no_file(spool, source, monkeypatch):
+    monkeypatch.setattr(os, "read", failing(errno.EAGAIN))
+    with pytest.raises(SourceNotAFile, match="makes its readers wait"):
+        spool.take(str(source), "id", Take.COPY)
     assert held(spool) == []
 
 

@@ -1,0 +1,55 @@
+"""Whose trouble it is when the system refuses to open or read something: the file's own, or our process's or machine's.
+
+Of the file's own there are few: it is not there, it is closed to us, it is no file. Whatever else the system says
+(descriptors used up, memory short, a disk or a mount that fails, an interruption) tells nothing of the file, which may
+be sound and is offered again later.
+"""
+
+import errno
+
+from iris_communication.errors import OutboxStorageError
+
+_OF_THE_FILE = frozenset(
+    {
+        errno.ENOENT,
+        errno.ENOTDIR,
+        errno.EACCES,
+        errno.EPERM,
+        errno.ELOOP,
+        errno.ENAMETOOLONG,
+        errno.EISDIR,
+        errno.ENXIO,  # a socket, or a device without a driver
+        errno.EINVAL,  # what the kernel makes up is not always to be read
+        errno.ESRCH,
+        errno.EOPNOTSUPP,
+    }
+)
+_HINTS = {
+    errno.EMFILE: "this process has as many files open as it may: raise its limit (ulimit -n, LimitNOFILE=)",
+    errno.ENFILE: "this machine has as many files open as it may: raise fs.file-max, or end what holds them",
+    errno.ENOMEM: "memory is short on this machine: end what takes it, or give this process more",
+    errno.ENOSPC: "free space on the disk",
+    errno.EDQUOT: "raise the user's quota on that disk, or free space",
+    errno.EROFS: "mount that disk for writing",
+}
+_HINTS[errno.ENOBUFS] = _HINTS[errno.ENOMEM]
+_OTHER_HINT = "look at the disk or mount it lies on (dmesg tells more), then offer the file again"
+
+
+class SystemTrouble(OutboxStorageError):
+    """This process or its machine cannot open or read something for now; no file is to blame, and nothing was accepted
+    by this call."""
+
+
+def is_the_files_own(error: OSError) -> bool:
+    return error.errno in _OF_THE_FILE
+
+
+def hint_of(error: OSError) -> str | None:
+    """What to do about a trouble of ours; None: it has no hint of its own."""
+    return None if is_the_files_own(error) else _HINTS.get(error.errno or 0)
+
+
+def trouble(what: str, error: OSError) -> SystemTrouble:
+    """`what` cannot be done, in words, because of `error`."""
+    return SystemTrouble(f"{what}: {error.strerror}", hint=_HINTS.get(error.errno or 0, _OTHER_HINT))
