@@ -144,3 +144,21 @@ def test_a_provider_that_is_not_there_is_told_with_those_that_are(check, tmp_pat
     said = does_not_fit(check("nuts.onnx", "--provider", "cuda"))
     assert "the installed onnxruntime has no provider cuda: it has " in said
     assert "CPUExecutionProvider" in said
+
+
+def test_a_picture_of_16_bits_is_scaled_by_what_it_really_has(check, tmp_path, rectangle):
+    cv2.imwrite(str(tmp_path / "deep.png"), cv2.imread(str(rectangle)).astype(np.uint16) << 4)
+    rectangle_finder(tmp_path / "nuts.onnx", "yolov8")
+    assert re.search(r"found       2\n", fits(check("nuts.onnx", "--picture", "deep.png")))
+
+
+@pytest.mark.parametrize("before", [0, 40], ids=["at once", "behind large notes"])
+def test_a_picture_that_announces_a_billion_pixels_is_refused(check, tmp_path, before):
+    jpeg = bytes(cv2.imencode(".jpg", np.zeros((64, 64, 3), np.uint8))[1])
+    size = jpeg.index(b"\xff\xc0") + 5
+    jpeg = jpeg[:size] + (30_000).to_bytes(2) * 2 + jpeg[size + 4 :]
+    notes = (b"\xff\xe4" + (65_535).to_bytes(2) + bytes(65_533)) * before
+    (tmp_path / "bomb.jpg").write_bytes(jpeg[:2] + notes + jpeg[2:])
+    rectangle_finder(tmp_path / "nuts.onnx", "yolov8")
+    said = does_not_fit(check("nuts.onnx", "--picture", "bomb.jpg"))
+    assert "a picture of 30000 x 30000 pixels: more than 100,000,000" in said

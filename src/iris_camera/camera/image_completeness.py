@@ -6,6 +6,8 @@ PNG have an end of their own, so for them it can be known; of the other kinds a 
 growing.
 """
 
+from collections.abc import Iterator
+
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 _JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length behind them
 
@@ -24,22 +26,24 @@ def is_complete(data: bytes) -> bool:
     return not data.startswith(b"BM") or len(data) >= int.from_bytes(data[2:6], "little")
 
 
-def _jpeg_is_complete(data: bytes) -> bool:
-    """Its end marker stands after the compressed data begins: one in front of that belongs to a preview picture."""
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Each marker in front of the compressed data and the one that begins it, with its place; up to what is none."""
     place = 2
-    while place + 4 <= len(data):
-        if data[place] != 0xFF:
-            return False
+    while place + 4 <= len(data) and data[place] == 0xFF:
         marker = data[place + 1]
-        if marker == 0xDA:  # inside compressed data FF is never followed by D9
-            return data.find(b"\xff\xd9", place) >= 0
         if marker == 0xFF:  # filling
             place += 1
-        elif marker in _JPEG_ALONE:
-            place += 2
-        else:
-            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-    return False
+            continue
+        yield marker, place
+        if marker == 0xDA:
+            return
+        place += 2 if marker in _JPEG_ALONE else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+
+
+def _jpeg_is_complete(data: bytes) -> bool:
+    """Its end marker stands after the compressed data begins: one in front of that belongs to a preview picture."""
+    begins = next((place for marker, place in jpeg_segments(data) if marker == 0xDA), None)
+    return begins is not None and data.find(b"\xff\xd9", begins) >= 0  # inside compressed data FF is never before D9
 
 
 def _png_is_complete(data: bytes) -> bool:

@@ -3,11 +3,11 @@
 Nobody tells us when an image has been written to its end. JPEG and PNG show it themselves and are read as soon as they
 are whole; of the other kinds a file counts as whole when it has stood still for `SETTLED_S`. A half-written one is set
 aside and looked at again, and nothing waits for it. One that has stood still for `UNFINISHED_AFTER_S` and still is not
-whole, or cannot be read or decoded, is reported and left out.
+whole, or cannot be decoded, is reported and left out; so is at once what is no regular file, or too large. One that
+cannot be opened or read is reported, and looked at again now and then: its permissions may be mended.
 
 What was read is remembered by name for as long as the file is there, also when the folder vanishes for a while (a
-network share). An image put in the place of another of the same name is therefore not read again. Names that begin with
-a dot are somebody's temporary files.
+network share). An image put in the place of another of the same name is therefore not read again.
 """
 
 import logging
@@ -17,15 +17,17 @@ from collections import deque
 from pathlib import Path
 
 from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
+from iris_camera.camera.decoding import PictureDecoder, TooLarge
+from iris_camera.camera.folder_listing import Listing, listing, why_nothing
 from iris_camera.camera.frame import Frame, Image
 from iris_camera.camera.image_completeness import is_complete, knows_its_end
-from iris_camera.camera.picture import NoPicture, decoded
+from iris_camera.camera.picture import NoPicture
+from iris_camera.camera.picture_file import NoRegularFile, about_regular, read_regular
 from iris_camera.camera.source import SourceError
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".pgm", ".ppm")
-SUFFIXES_WITH_AN_END = (".jpg", ".jpeg", ".png")
+SUFFIXES_WITH_AN_END = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng")
 LOOK_S = 0.5
 SETTLED_S = 1.0
 UNFINISHED_AFTER_S = 30.0
@@ -33,21 +35,31 @@ UNFINISHED_AFTER_S = 30.0
 
 class ImageFolder:
     """A `Source` that is not live and never ends by itself. `frame_rate` spaces the images (None: as fast as they are
-    taken); a frame's `wall_s` is its file's date."""
+    taken); a frame's `wall_s` is its file's date. `with_subfolders`: the folders in it count too."""
 
     live = False
 
     def __init__(
-        self, folder: Path, *, name: str, frame_rate: float | None = None, clock: Clock = SYSTEM_CLOCK
+        self,
+        folder: Path,
+        *,
+        name: str,
+        frame_rate: float | None = None,
+        with_subfolders: bool = False,
+        decoder: PictureDecoder | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.name = name
         self.frame_rate = frame_rate
-        self._folder, self._clock = folder.absolute(), clock
+        self._folder, self._with_subfolders, self._clock = folder.absolute(), with_subfolders, clock
+        self._decoder = decoder or PictureDecoder(name)
         self._period_s = 0.0 if frame_rate is None else 1 / frame_rate
         self._closed = threading.Event()
         self._done: set[str] = set()
         self._next: deque[str] = deque()
         self._half: dict[str, tuple[int, float]] = {}  # of those set aside: size, and since when it is that
+        self._unreadable: dict[str, tuple[float, float]] = {}  # since when, and when to look again
+        self._told: set[str] = set()  # why something in the folder is not read
         self._opened = False
         self._number = 0
         self._due_s = float("-inf")
@@ -81,31 +93,57 @@ class ImageFolder:
 
     def _look(self) -> None:
         try:
-            with os.scandir(self._folder) as entries:  # not Path.iterdir: a hundred thousand paths cost seconds
-                names = {entry.name for entry in entries if _is_image(entry.name)}
+            found = listing(self._folder, with_subfolders=self._with_subfolders)
         except OSError as error:
             raise SourceError(
                 f"the folder {self._folder} cannot be read: {error.strerror}", "Look whether it is mounted."
             ) from None
-        self._done &= names
-        self._half = {name: known for name, known in self._half.items() if name in names}
-        self._next.extend(sorted(names - self._done))
+        self._tell_what_is_not_read(found)
+        hidden = {name for name in self._done if name.startswith(found.unreadable)} if found.unreadable else set()
+        self._done &= found.names | hidden
+        for set_aside in (self._half, self._unreadable):
+            for name in set_aside.keys() - found.names:
+                del set_aside[name]
+        now_s = self._clock.monotonic()
+        later = {name for name, (_, again_s) in self._unreadable.items() if again_s > now_s}
+        self._next.extend(sorted(found.names - self._done - later))
+
+    def _tell_what_is_not_read(self, found: Listing) -> None:
+        """Once each; why nothing fits, as long as nothing did."""
+        nothing = None if self._done else why_nothing(found, self._folder)
+        if nothing is not None:
+            self._tell("nothing", nothing)
+        for within in found.unreadable:
+            self._tell(within, f"the folder {self._folder / within} cannot be read, the others are")
+        for ending in sorted(found.pictures_of_other_kinds):
+            if nothing is None:
+                self._tell(ending, f"files ending in {ending} are passed over: Iris cannot read pictures of that kind")
+
+    def _tell(self, about: str, words: str) -> None:
+        if about not in self._told:
+            self._told.add(about)
+            log.warning("camera %s: %s", self.name, words)
 
     def _read(self, name: str) -> Frame | None:
         """The image, unless it is not whole yet, gone, or no image."""
         path = self._folder / name
         stood_still_s = 0.0
         try:
-            about = path.stat()
+            about = about_regular(path)
             stood_still_s = self._stood_still_s(name, about.st_size)
+            self._decoder.check_bytes(about.st_size)
             image = self._image(path, settled=stood_still_s >= SETTLED_S)
-        except FileNotFoundError:
+            self._unreadable.pop(name, None)
+        except (NoRegularFile, TooLarge) as error:
+            self._leave_out(name, str(error))
             return None
-        except (OSError, NoPicture) as error:
+        except NoPicture as error:
             if stood_still_s >= UNFINISHED_AFTER_S:
-                why = error.strerror if isinstance(error, OSError) else error
-                log.warning("camera %s: %s is left out: %s", self.name, path, why)
-                self._forget(name)
+                self._leave_out(name, str(error))
+            return None
+        except OSError as error:
+            if not isinstance(error, FileNotFoundError) or os.path.lexists(path):
+                self._cannot_read(name, error)
             return None
         if image is None or not self._wait_until_due():
             return None
@@ -113,14 +151,29 @@ class ImageFolder:
         number, self._number = self._number, self._number + 1
         return Frame(image, number, about.st_mtime, self._clock.monotonic())
 
+    def _leave_out(self, name: str, why: str) -> None:
+        log.warning("camera %s: %s is left out: %s", self.name, self._folder / name, why)
+        self._forget(name)
+
+    def _cannot_read(self, name: str, error: OSError) -> None:
+        """It is not the picture's fault, so it is looked at again; said once, and only when it stays so."""
+        now_s = self._clock.monotonic()
+        since_s, again_s = self._unreadable.get(name, (now_s, now_s))
+        if now_s - since_s >= UNFINISHED_AFTER_S:
+            if again_s == since_s:
+                why = "it is a link to nothing" if isinstance(error, FileNotFoundError) else error.strerror
+                log.warning("camera %s: %s cannot be read: %s", self.name, self._folder / name, why)
+            again_s = now_s + UNFINISHED_AFTER_S
+        self._unreadable[name] = since_s, again_s
+
     def _image(self, path: Path, *, settled: bool) -> Image | None:
         """The picture in a file; None when it may still be written to. Raises NoPicture when there is none in it."""
         if not settled and path.suffix.lower() not in SUFFIXES_WITH_AN_END:
             return None
-        data = path.read_bytes()
+        data = read_regular(path, self._decoder.bytes_max)
         if not is_complete(data):
             raise NoPicture("it is cut off")
-        return decoded(data) if settled or knows_its_end(data) else None
+        return self._decoder.decoded(data) if settled or knows_its_end(data) else None
 
     def _stood_still_s(self, name: str, size_bytes: int) -> float:
         """How long it has had this size, as far as was seen here."""
@@ -134,6 +187,7 @@ class ImageFolder:
     def _forget(self, name: str) -> None:
         self._done.add(name)
         self._half.pop(name, None)
+        self._unreadable.pop(name, None)
 
     def _wait_until_due(self) -> bool:
         """Whether it is still wanted then."""
@@ -142,7 +196,3 @@ class ImageFolder:
         now_s = self._clock.monotonic()
         self._due_s = (self._due_s if now_s - self._due_s < self._period_s else now_s) + self._period_s
         return not self._closed.is_set()
-
-
-def _is_image(name: str) -> bool:
-    return not name.startswith(".") and name.lower().endswith(SUFFIXES)

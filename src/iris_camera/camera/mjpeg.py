@@ -17,13 +17,14 @@ from http.client import HTTPException
 
 from iris_camera.camera.authorization import Login
 from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
+from iris_camera.camera.decoding import PictureDecoder
 from iris_camera.camera.frame import Frame
 from iris_camera.camera.handle import Handle
 from iris_camera.camera.http_stream import HttpStream, open_stream
 from iris_camera.camera.image_completeness import is_complete
 from iris_camera.camera.link_words import in_words
 from iris_camera.camera.multipart import Multipart, NotMultipart, boundary_of
-from iris_camera.camera.picture import NoPicture, decoded
+from iris_camera.camera.picture import NoPicture
 from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import SourceError
 from iris_camera.camera.thinning import Thinning
@@ -45,6 +46,7 @@ class MjpegCamera:
         self._login = Login(settings.username, settings.password)
         self._open_timeout_s, self._read_timeout_s = settings.open_timeout_s, settings.read_timeout_s
         self._clock = clock
+        self._decoder = PictureDecoder(name, pixels_max=settings.pixels_max, bit_depth=settings.bit_depth)
         self._thinning = Thinning(settings.frame_rate)
         self._closed = threading.Event()
         self._connected: socket.socket | None = None
@@ -137,7 +139,7 @@ class MjpegCamera:
         what = "torn"
         try:
             if is_complete(picture):
-                return Frame(decoded(picture), number, wall_s, monotonic_s)
+                return Frame(self._decoder.decoded(picture), number, wall_s, monotonic_s)
         except NoPicture as error:
             what = str(error)
         self._left_out += 1

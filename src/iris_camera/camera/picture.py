@@ -27,14 +27,3 @@ def as_picture(pixels: npt.NDArray[np.generic] | None) -> Image:
     elif channels == 4:
         image = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2BGR), np.uint8)
     return read_only(image)
-
-
-def decoded(data: bytes) -> Image:
-    """The picture in the bytes of an image file, whatever its format. Raises NoPicture when there is none."""
-    try:
-        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise NoPicture(f"bytes that OpenCV refuses ({error.code})") from None
-    if pixels is None:
-        raise NoPicture("bytes that OpenCV cannot decode")
-    return as_picture(pixels)

@@ -15,9 +15,13 @@ Kind = Literal["synthetic", "file", "dir", "usb", "rtsp", "http"]
 Pace = Literal["own", "fast"]
 
 EXPECTED = (
-    "expected synthetic, file:PATH, dir:PATH, usb:INDEX, usb:/dev/v4l/by-id/NAME, rtsp://HOST/PATH or http://HOST/PATH"
+    "expected synthetic, file:PATH, dir:PATH (dir:PATH/** with its subfolders), usb:INDEX, "
+    "usb:/dev/v4l/by-id/NAME, rtsp://HOST/PATH or http://HOST/PATH"
 )
+SUBFOLDERS = "**"
 LONGEST_WAIT_S = 3600.0
+PIXELS_MAX = 100_000_000
+PIXELS_LIMIT = 1 << 30  # what OpenCV decodes at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,20 @@ class SourceSettings:
     repeat: bool = field(default=False, metadata={"doc": "whether a file begins again at its end"})
     width: int | None = field(default=None, metadata={"doc": "picture width in pixels, of synthetic and usb"})
     height: int | None = field(default=None, metadata={"doc": "picture height in pixels, of synthetic and usb"})
+    pixels_max: int = field(
+        default=PIXELS_MAX,
+        metadata={
+            "doc": "pixels a picture may announce: one with more, or a file of more than 8 bytes for each, is left out "
+            "before it is decoded"
+        },
+    )
+    bit_depth: int | None = field(
+        default=None,
+        metadata={
+            "doc": "bits that each sample of a picture of more than 8 really has, of dir and http; if it is not given, "
+            "told from the file or from the brightest sample so far"
+        },
+    )
     seed: int = field(default=1, metadata={"doc": "what the synthetic line is made from, 0 or more"})
     open_timeout_s: float = field(default=5.0, metadata={"doc": "seconds a network camera has to answer and begin"})
     read_timeout_s: float = field(
@@ -67,6 +85,10 @@ class SourceSettings:
             size = getattr(self, name)
             if size is not None and not 64 <= size <= 16384:
                 raise ValueError(f"{name} is {size}: expected 64 to 16384 pixels")
+        if not 1 <= self.pixels_max <= PIXELS_LIMIT:
+            raise ValueError(f"pixels_max is {self.pixels_max}: expected 1 to {PIXELS_LIMIT}")
+        if self.bit_depth is not None and not 8 <= self.bit_depth <= 16:
+            raise ValueError(f"bit_depth is {self.bit_depth}: expected 8 to 16")
         if self.seed < 0:
             raise ValueError(f"seed is {self.seed}: expected 0 or more")
         for name in ("open_timeout_s", "read_timeout_s", "stalled_after_s", "offline_after_s", "hung_after_s"):
@@ -89,7 +111,13 @@ class SourceSettings:
     @property
     def path(self) -> Path:
         """Of a file, a folder, or a usb camera by name."""
-        return Path(self.source.partition(":")[2])
+        place = Path(self.source.partition(":")[2])
+        return place.parent if self.with_subfolders else place
+
+    @property
+    def with_subfolders(self) -> bool:
+        """Of a folder: whether those in it count too."""
+        return self.kind == "dir" and Path(self.source.partition(":")[2]).name == SUBFOLDERS
 
     @property
     def usb_index(self) -> int | None:

@@ -1,5 +1,6 @@
 """From a camera's settings to its source: the one place that knows every kind."""
 
+from iris_camera.camera.decoding import PictureDecoder
 from iris_camera.camera.image_folder import ImageFolder
 from iris_camera.camera.live_video import LiveVideo
 from iris_camera.camera.mjpeg import MjpegCamera
@@ -22,7 +23,13 @@ def make_source(name: str, settings: SourceSettings) -> Source:
             settings.path, name=name, frame_rate=settings.frame_rate, pace=settings.pace, repeat=settings.repeat
         )
     if kind == "dir":
-        return ImageFolder(settings.path, name=name, frame_rate=settings.frame_rate)
+        return ImageFolder(
+            settings.path,
+            name=name,
+            frame_rate=settings.frame_rate,
+            with_subfolders=settings.with_subfolders,
+            decoder=PictureDecoder(name, pixels_max=settings.pixels_max, bit_depth=settings.bit_depth),
+        )
     if kind == "http":
         return MjpegCamera(settings, name=name)
     if kind in ("usb", "rtsp"):

@@ -9,6 +9,9 @@ import cv2
 import numpy as np
 import typer
 
+from iris_camera.camera.decoding import PictureDecoder
+from iris_camera.camera.picture_file import read_regular
+from iris_camera.camera.picture_size import is_still
 from iris_camera.inspection.detector import Detector
 from iris_camera.inspection.findings import Detection, Image
 from iris_camera.inspection.making import make_detector
@@ -153,17 +156,29 @@ def _image(path: Path | None, frame: int) -> Image:
         return np.full((*GREY_SIZE, 3), 128, np.uint8)
     if not path.is_file():
         raise FileNotFoundError(f"there is no picture or video at {path}")
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR) if cv2.haveImageReader(str(path)) else _frame_of(path, frame)
+    image = _still(path)
+    if image is None:
+        image = _frame_of(path, frame)
     if image is None:
         raise OSError(f"{path} is no picture or video that OpenCV can read, or has no frame {frame}")
-    image = np.asarray(image, np.uint8)
     typer.echo(f"picture     {path}, {image.shape[1]}x{image.shape[0]}")
     return image
+
+
+def _still(path: Path) -> Image | None:
+    """None when it is no picture of one image. Raises TooLarge."""
+    with path.open("rb") as file:
+        if not is_still(file.read(16)):
+            return None
+    decoder = PictureDecoder("the picture")
+    return decoder.decoded(read_regular(path, decoder.bytes_max))
 
 
 def _frame_of(path: Path, frame: int) -> Image | None:
     video = cv2.VideoCapture(str(path))
     try:
+        size = video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT)
+        PictureDecoder("the video").check_pixels(*map(int, size))
         image = None
         for _ in range(frame + 1):  # seeking lands on key frames in some formats; reading does not
             read, image = video.read()

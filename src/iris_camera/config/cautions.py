@@ -4,10 +4,12 @@ import ipaddress
 import stat
 from collections.abc import Iterator
 
+from iris_camera.camera.folder_listing import listing, why_nothing
 from iris_camera.config.delivery_cautions import of_delivery
 from iris_camera.config.given import dotted
 from iris_camera.config.problem import Origin, Problem
 from iris_camera.config.reading import Reading
+from iris_camera.config.sections import CameraSettings
 from iris_camera.inspection.settings import DetectorSettings
 
 OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
@@ -52,6 +54,15 @@ def _of_cameras(reading: Reading) -> Iterator[Problem]:
                 f"cameras.{name} is looked at by the demo's own detector, which knows the parts of the made-up line "
                 "only: choose one in [inspection.detector], or with --detector haar, hog or FILE.onnx",
             )
+        if camera.kind == "dir" and camera.enabled and (words := _of_a_folder(camera)):
+            yield Problem(reading.origin("cameras", name, "source"), f"cameras.{name}: {words}")
+
+
+def _of_a_folder(camera: CameraSettings) -> str | None:
+    try:
+        return why_nothing(listing(camera.path, with_subfolders=camera.with_subfolders), camera.path)
+    except OSError:  # told as a mistake, by whoever tries it out
+        return None
 
 
 def _is_the_demos(detector: DetectorSettings) -> bool:

@@ -72,6 +72,7 @@ SAMPLES: dict[str, Any] = {
     "frame_rate": 25.0,
     "width": 640,
     "height": 480,
+    "bit_depth": 12,
     "model": "model.onnx",
     "labels": "labels.txt",
     "score_min": 0.5,

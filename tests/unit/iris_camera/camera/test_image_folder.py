@@ -1,5 +1,7 @@
+import errno
 import logging
 import os
+import socket
 import threading
 
 import cv2
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 from iris_camera.camera.clock import Clock
+from iris_camera.camera.decoding import PictureDecoder
 from iris_camera.camera.image_folder import LOOK_S, UNFINISHED_AFTER_S, ImageFolder
 from iris_camera.camera.source import SourceError
 
@@ -111,6 +114,179 @@ def test_the_time_of_an_image_is_its_files(tmp_path):
     assert folder.read().wall_s == 1_700_000_000
 
 
+@pytest.mark.parametrize("suffix", [".jpe", ".jfif", ".JFIF", ".dib", ".avif", ".AVIF", ".gif", ".jp2", ".pnm", ".Jpg"])
+def test_images_of_rarer_endings_are_read_too(tmp_path, suffix):
+    kind = {".jpe": ".jpg", ".jfif": ".jpg", ".pnm": ".ppm"}.get(suffix.lower(), suffix.lower())
+    (tmp_path / f"a{suffix}").write_bytes(image(80, kind))
+    frame = Watched(tmp_path)
+    assert frame.read() == pytest.approx(80, abs=6)
+
+
+# Folders within
+
+
+def test_pictures_in_dated_folders_are_read_day_by_day_when_they_are_asked_for(tmp_path):
+    for day, hour, brightness in ((2, 1, 30), (1, 9, 20), (1, 1, 10)):
+        folder = tmp_path / f"2026-11-0{day}" / f"{hour:02}"
+        folder.mkdir(parents=True)
+        (folder / "a.jpg").write_bytes(image(brightness))
+    (tmp_path / ".trash").mkdir()
+    (tmp_path / ".trash" / "a.jpg").write_bytes(image(200))
+    watched = Watched(tmp_path, with_subfolders=True)
+
+    def next_day():
+        (tmp_path / "2026-11-03").mkdir()
+        (tmp_path / "2026-11-03" / "a.jpg").write_bytes(image(40))
+
+    watched.later(3.0, next_day)
+    assert watched.read_all() == [10, 20, 30, 40]
+
+
+def test_links_that_lead_round_in_a_circle_are_not_followed(tmp_path):
+    (tmp_path / "day").mkdir()
+    (tmp_path / "day" / "a.jpg").write_bytes(image(10))
+    (tmp_path / "day" / "again").symlink_to(tmp_path)
+    (tmp_path / "latest").symlink_to(tmp_path / "day")
+    assert Watched(tmp_path, with_subfolders=True).read_all() == [10]
+
+
+def test_a_folder_within_that_cannot_be_read_costs_the_others_nothing(tmp_path, caplog, monkeypatch):
+    for name, brightness in (("closed", 10), ("open", 20)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.jpg").write_bytes(image(brightness))
+    scandir, closed = os.scandir, set()
+
+    def guarded(path):
+        if os.fspath(path) in closed:
+            raise PermissionError(13, "Permission denied", path)
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    watched = Watched(tmp_path, with_subfolders=True)
+    assert [watched.read(), watched.read()] == [10, 20]
+    closed.add(os.fspath(tmp_path / "closed"))
+    watched.later(3.0, lambda: (tmp_path / "open" / "b.jpg").write_bytes(image(30)))
+    watched.later(6.0, closed.clear)
+    assert watched.read_all() == [30]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"camera line-1: the folder {tmp_path / 'closed'} cannot be read, the others are"
+    ]
+
+
+def test_a_folder_in_which_nothing_fits_says_why_once(tmp_path, caplog):
+    (tmp_path / "2026-11-01").mkdir()
+    (tmp_path / "2026-11-01" / "a.jpg").write_bytes(image(10))
+    for name in ("a.heic", "b.heic", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    assert Watched(tmp_path).read_all() == []
+    assert [record.getMessage() for record in caplog.records] == [
+        (
+            f"camera line-1: nothing in {tmp_path} is a picture that can be read: it holds 2 files ending in .heic, "
+            f'1 file ending in .txt, 1 folder; "dir:{tmp_path}/**" looks into its folders too'
+        )
+    ]
+
+
+def test_pictures_of_a_kind_that_cannot_be_read_are_named_beside_those_that_are(tmp_path, caplog):
+    (tmp_path / "a.jpg").write_bytes(image(10))
+    for name in ("b.heic", "c.HEIC", "d.jxl", "notes.txt", "e.xml"):
+        (tmp_path / name).write_bytes(b"x")
+    assert Watched(tmp_path).read_all() == [10]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"camera line-1: files ending in {ending} are passed over: Iris cannot read pictures of that kind"
+        for ending in (".heic", ".jxl")
+    ]
+
+
+# What is no file
+
+
+def make_fifo(path):
+    os.mkfifo(path)
+
+
+def make_socket(path):
+    listener = socket.socket(socket.AF_UNIX)
+    folder = os.open(path.parent, os.O_RDONLY)  # the whole path may be longer than a socket's name
+    listener.bind(f"/proc/self/fd/{folder}/{path.name}")
+    os.close(folder)
+    listener.close()
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (make_fifo, "a FIFO"),
+        (make_socket, "a socket"),
+        (lambda path: path.symlink_to("/dev/zero"), "a device"),
+    ],
+    ids=["fifo", "socket", "device"],
+)
+@pytest.mark.parametrize("name", ["b.jpg", "b.tif"])
+def test_what_is_no_regular_file_is_passed_over_at_once_and_said(tmp_path, caplog, make, words, name):
+    for other, brightness in (("a.jpg", 10), ("c.jpg", 30)):
+        (tmp_path / other).write_bytes(image(brightness))
+    make(tmp_path / name)
+    assert Watched(tmp_path).read_all() == [10, 30]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"camera line-1: {tmp_path / name} is left out: it is {words}"
+    ]
+
+
+@pytest.mark.parametrize("target", ["nowhere.jpg", "b.jpg"], ids=["to nothing", "to itself"])
+def test_a_link_that_leads_nowhere_is_said_once_and_read_when_it_leads_somewhere(tmp_path, caplog, target):
+    (tmp_path / "b.jpg").symlink_to(tmp_path / target)
+    watched = Watched(tmp_path, give_up_s=500.0)
+
+    def mend():
+        (tmp_path / "elsewhere").write_bytes(image(20))
+        (tmp_path / "new").symlink_to(tmp_path / "elsewhere")
+        (tmp_path / "new").replace(tmp_path / "b.jpg")
+
+    watched.later(200.0, mend)
+    assert watched.read_all() == [20]
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith(f"camera line-1: {tmp_path / 'b.jpg'} cannot be read: ")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE, errno.ESTALE])
+def test_a_file_that_cannot_be_read_now_is_said_once_and_read_when_it_can_be(tmp_path, caplog, monkeypatch, number):
+    (tmp_path / "a.jpg").write_bytes(image(10))
+    opened, broken = os.open, [True]
+
+    def refusing(path, *arguments, **options):
+        if broken and os.fspath(path).endswith("a.jpg"):
+            raise OSError(number, os.strerror(number), path)
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "open", refusing)
+    watched = Watched(tmp_path, give_up_s=500.0)
+    watched.later(200.0, broken.clear)
+    assert watched.read_all() == [10]
+    assert [record.getMessage() for record in caplog.records] == [
+        f"camera line-1: {tmp_path / 'a.jpg'} cannot be read: {os.strerror(number)}"
+    ]
+
+
+def test_a_picture_that_announces_too_many_pixels_is_left_out_at_once(tmp_path, caplog):
+    (tmp_path / "a.jpg").write_bytes(image(10, shape=(101, 100, 3)))
+    (tmp_path / "b.jpg").write_bytes(image(20, shape=(100, 100, 3)))
+    assert Watched(tmp_path, decoder=PictureDecoder("line-1", pixels_max=10_000)).read_all() == [20]
+    assert [record.getMessage() for record in caplog.records] == [
+        (
+            f"camera line-1: {tmp_path / 'a.jpg'} is left out: a picture of 100 x 101 pixels: "
+            "more than 10,000 (pixels_max) are not read"
+        )
+    ]
+
+
+def test_a_file_larger_than_any_picture_is_not_even_opened(tmp_path, caplog):
+    with (tmp_path / "a.jpg").open("wb") as file:
+        file.truncate(1 << 40)
+    assert Watched(tmp_path).read_all() == []
+    assert "a.jpg is left out: 1,099,511,627,776 bytes: more than 800,000,000" in caplog.text
+
+
 # Half-written
 
 
@@ -161,7 +337,7 @@ def test_an_image_that_cannot_be_decoded_is_reported_once_and_left_out(tmp_path,
     (tmp_path / "b.png").write_bytes(image(20, ".png"))
     assert Watched(tmp_path).read_all() == [20]
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert "a.png is left out: bytes that OpenCV cannot decode" in caplog.text
+    assert "a.png is left out: not a picture of a kind Iris reads: it begins with b'no image'" in caplog.text
 
 
 def test_an_image_that_vanishes_before_it_is_read_is_nothing_to_talk_about(tmp_path, caplog):

@@ -1,8 +1,7 @@
-import cv2
 import numpy as np
 import pytest
 
-from iris_camera.camera.picture import NoPicture, as_picture, decoded
+from iris_camera.camera.picture import NoPicture, as_picture
 
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16)
 
@@ -31,26 +30,3 @@ def test_every_kind_of_pixels_becomes_three_channels_of_8_bits_read_only(pixels)
 def test_what_is_no_picture_is_refused(pixels):
     with pytest.raises(NoPicture):
         as_picture(pixels)
-
-
-@pytest.mark.parametrize(
-    ("suffix", "pixels"),
-    [
-        (".png", GREY),
-        (".png", GREY.astype(np.uint16) << 8),
-        (".png", np.dstack([GREY, GREY, GREY, GREY])),
-        (".tif", GREY.astype(np.uint16) << 8),
-        (".pgm", GREY),
-        (".bmp", np.repeat(GREY[:, :, None], 3, axis=2)),
-    ],
-)
-def test_an_image_file_of_any_depth_becomes_the_same_picture(suffix, pixels):
-    image = decoded(bytes(cv2.imencode(suffix, pixels)[1]))
-    assert (image.shape, image.dtype, image.flags.writeable) == ((16, 16, 3), np.uint8, False)
-    assert np.array_equal(image[:, :, 0], GREY)
-
-
-@pytest.mark.parametrize("data", [b"", b"no image", b"\xff\xd8\xff\xe0", b"\x89PNG\r\n\x1a\n" + bytes(50)])
-def test_bytes_that_are_no_image_are_refused(data):
-    with pytest.raises(NoPicture):
-        decoded(data)

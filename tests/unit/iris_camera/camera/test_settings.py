@@ -69,3 +69,28 @@ def test_the_password_is_not_in_the_settings_text():
 def test_each_setting_says_what_it_means():
     for name, field in SourceSettings.__dataclass_fields__.items():
         assert field.metadata.get("doc"), name
+
+
+@pytest.mark.parametrize(
+    ("source", "path", "with_subfolders"),
+    [
+        ("dir:/shots", "/shots", False),
+        ("dir:/shots/**", "/shots", True),
+        ("dir:/shots/**/", "/shots", True),
+        ("dir:shots/**", "shots", True),
+        ("dir:**", ".", True),
+        ("file:/films/**", "/films/**", False),
+    ],
+)
+def test_a_folder_may_be_asked_for_with_the_folders_in_it(source, path, with_subfolders):
+    settings = SourceSettings(source)
+    assert (str(settings.path), settings.with_subfolders) == (path, with_subfolders)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"pixels_max": 0}, {"pixels_max": 1 << 31}, {"bit_depth": 7}, {"bit_depth": 17}], ids=str
+)
+def test_limits_of_pictures_that_make_no_sense_are_refused(wrong):
+    ((name, value),) = wrong.items()
+    with pytest.raises(ValueError, match=f"{name} is {value}: expected"):
+        SourceSettings(**wrong)

@@ -57,6 +57,24 @@ def test_the_demos_detector_on_ones_own_film_is_said(reading_of):
     assert only.startswith("7 cameras.a is looked at by the demo's own detector")
 
 
+def test_a_folder_without_a_picture_in_it_is_said_with_the_reason(reading_of, tmp_path):
+    (tmp_path / "shots" / "2026-11-01").mkdir(parents=True)
+    text = server() + '[inspection.detector]\nkind = "haar"\n[cameras.a]\nsource = "dir:shots"\n'
+    assert cautions_of(reading_of(text)) == [
+        (
+            f"9 cameras.a: nothing in {tmp_path / 'shots'} is a picture that can be read: it holds 1 folder; "
+            f'"dir:{tmp_path / "shots"}/**" looks into its folders too'
+        )
+    ]
+    text = text.replace("dir:shots", "dir:shots/**")
+    assert cautions_of(reading_of(text)) == []  # an empty folder is waited for
+    (tmp_path / "shots" / "2026-11-01" / "a.heic").write_bytes(b"x")
+    (only,) = cautions_of(reading_of(text))
+    assert only.endswith("it holds 1 file ending in .heic")
+    (tmp_path / "shots" / "2026-11-01" / "a.jpg").write_bytes(b"x")
+    assert cautions_of(reading_of(text)) == []
+
+
 def test_two_names_of_one_account_with_different_passwords_are_said(reading_of):
     text = server() + server(password="hunter23").replace("plant", "other") + '[cameras.a]\nserver = "plant"\n'
     (only,) = cautions_of(reading_of(text))

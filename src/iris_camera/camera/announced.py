@@ -1,0 +1,28 @@
+"""What a picture's header says of it, as a value; and reading numbers out of headers that may be cut off."""
+
+from typing import NamedTuple
+
+_CHANNELS_MAX, _BITS_MAX = 4, 16
+
+
+class Announced(NamedTuple):
+    """`bits` are those of one sample; `brightest` is the highest value one may have, None where nothing is said."""
+
+    width: int
+    height: int
+    channels: int = 3
+    bits: int = 8
+    brightest: float | None = None
+
+    @property
+    def pixels(self) -> int:
+        """What decoding takes memory for: more or wider channels than a camera's picture has count as more pixels."""
+        layers = -(-self.channels // _CHANNELS_MAX) * -(-self.bits // _BITS_MAX)
+        return self.width * self.height * max(1, layers)
+
+
+def number_at(data: bytes, place: int, size: int, *, little: bool = False) -> int:
+    """The unsigned number of `size` bytes there. Raises IndexError where the data ends before."""
+    if not 0 <= place <= len(data) - size:
+        raise IndexError(place)
+    return int.from_bytes(data[place : place + size], "little" if little else "big")

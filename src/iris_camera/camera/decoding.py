@@ -1,0 +1,58 @@
+"""From the bytes of an image file, or of a camera's still, to a picture: what is too large is refused before it is
+decoded, and samples of more than 8 bits are scaled by their real depth."""
+
+import cv2
+import numpy as np
+
+from iris_camera.camera.frame import Image
+from iris_camera.camera.picture import NoPicture, as_picture
+from iris_camera.camera.picture_size import announced
+from iris_camera.camera.sample_depth import SampleDepth
+from iris_camera.camera.settings import PIXELS_MAX
+
+BYTES_A_PIXEL_MAX = 8  # a file has no more for each pixel, whatever its kind: three channels of 16 bits are 6
+
+
+class TooLarge(NoPicture):
+    """It is, or announces, more than may be decoded: looking again will not help."""
+
+
+class PictureDecoder:
+    """Of one camera; belongs to one thread. `pixels_max` is the most a picture may have, and an eighth of the most
+    bytes of its file."""
+
+    def __init__(self, camera: str, *, pixels_max: int = PIXELS_MAX, bit_depth: int | None = None) -> None:
+        self.bytes_max = BYTES_A_PIXEL_MAX * pixels_max
+        self._pixels_max = pixels_max
+        self._depth = SampleDepth(camera, bit_depth)
+
+    def decoded(self, data: bytes) -> Image:
+        """The picture in the bytes of an image file, whatever its format. Raises NoPicture when there is none, or
+        TooLarge."""
+        self.check_bytes(len(data))
+        about = announced(data)
+        if about is None:
+            raise NoPicture(f"not a picture of a kind Iris reads: it begins with {data[:8]!r}" if data else "empty")
+        self.check_pixels(about.width, about.height, about.pixels)
+        try:
+            # Not COLOR: grey TIFFs of real numbers are decoded as they are or not at all.
+            pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+        except cv2.error as error:
+            raise NoPicture(f"bytes that OpenCV refuses ({error.code})") from None
+        if pixels is None:
+            raise NoPicture("bytes that OpenCV cannot decode")
+        return as_picture(self._depth.eight_bits(pixels, about.brightest))
+
+    def check_bytes(self, size_bytes: int) -> None:
+        """Raises TooLarge."""
+        if size_bytes > self.bytes_max:
+            raise TooLarge(
+                f"{size_bytes:,} bytes: more than {self.bytes_max:,} (8 for each of pixels_max) are not read"
+            )
+
+    def check_pixels(self, width: int, height: int, pixels: int | None = None) -> None:
+        """Raises TooLarge."""
+        if (width * height if pixels is None else pixels) > self._pixels_max:
+            raise TooLarge(
+                f"a picture of {width} x {height} pixels: more than {self._pixels_max:,} (pixels_max) are not read"
+            )

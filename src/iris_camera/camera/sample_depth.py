@@ -1,0 +1,67 @@
+"""How bright a sample is, where a picture has more than 8 bits of each: what is white, and so what becomes 255.
+
+A camera of 10, 12 or 14 bits delivers in containers of 16, mostly with its numbers as they are: shown by the
+container's measure such a picture is nearly black. A few files say what their brightest value may be; of the others,
+the brightest one seen since the start tells how many bits there are. That only ever grows: a first picture that is
+quite dark comes out too bright. So it is said what was taken, and a setting takes its place.
+"""
+
+import logging
+
+import numpy as np
+import numpy.typing as npt
+
+from iris_camera.camera.frame import Image
+
+log = logging.getLogger(__name__)
+
+DEPTHS = (8, 10, 12, 14, 16, 24, 32)
+Pixels = npt.NDArray[np.generic]
+
+
+class SampleDepth:
+    """Of one camera; `bits` None: told from its pictures. Belongs to one thread."""
+
+    def __init__(self, camera: str, bits: int | None = None) -> None:
+        self._camera = camera
+        self._given = bits
+        self._brightest = 0.0
+        self._said: float | None = None
+
+    def eight_bits(self, pixels: Pixels, brightest: float | None = None) -> Image:
+        """The picture in 8 bits, one that has them already as it is. `brightest` is what its file says of itself."""
+        if pixels.dtype == np.uint8:
+            return pixels  # type: ignore[return-value]  # its dtype was just looked at
+        white = self._white(pixels, brightest)
+        if pixels.dtype == np.uint16:
+            shifted = pixels.view(np.uint16) >> max(0, int(white).bit_length() - 8)
+            return np.asarray(np.minimum(shifted, 255), np.uint8)
+        scaled = np.nan_to_num(pixels.astype(np.float32), posinf=white, neginf=0.0) * np.float32(255 / white)
+        return np.asarray(np.clip(scaled, 0, 255), np.uint8)
+
+    def _white(self, pixels: Pixels, announced: float | None) -> float:
+        """The value that is white."""
+        if self._given is not None:
+            return self._say(float(2**self._given - 1), "as bit_depth says")
+        finite = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
+        seen = float(finite.max()) if finite.size else 0.0
+        announced = announced if announced is not None and 0 < announced < 2.0 ** DEPTHS[-1] else 0.0
+        self._brightest = max(self._brightest, seen, announced)
+        if pixels.dtype.kind == "f" and self._brightest <= 1.0:
+            return self._say(1.0, "told from the brightest value so far")
+        bits = next((bits for bits in DEPTHS if self._brightest < 2**bits), DEPTHS[-1])
+        return self._say(float(2**bits - 1), "told from the brightest value so far")
+
+    def _say(self, white: float, why: str) -> float:
+        if white != self._said:
+            before, self._said = self._said, white
+            say = log.info if before is None else log.warning
+            changed = "" if before is None else f" from now on, not as 0 to {before:.0f};"
+            say(
+                "camera %s: samples of more than 8 bits are taken as 0 to %.0f, %s;%s the setting bit_depth fixes it",
+                self._camera,
+                white,
+                why,
+                changed,
+            )
+        return white
