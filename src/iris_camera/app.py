@@ -6,11 +6,11 @@
 import atexit
 import gc
 import logging
-import os
 from collections.abc import Callable
 
 from iris_camera import logs
 from iris_camera.application import Application
+from iris_camera.camera.sources import silence_ffmpeg
 from iris_camera.config import Config, ConfigError, find_file, read
 from iris_camera.config.summary import summary
 from iris_camera.inspection.onnx import ModelError
@@ -20,7 +20,6 @@ from iris_communication.errors import IrisError
 
 log = logging.getLogger(__name__)
 
-FFMPEG_SILENT = "-8"
 EXIT_TROUBLE = 1
 EXIT_USAGE = 2
 
@@ -64,8 +63,7 @@ def main(read_config: Callable[[], Config] = from_the_usual_places) -> int:
     `read_config` reads the settings, now and at each SIGHUP.
     """
     logs.start_logging()
-    # FFmpeg writes its own lines to standard error, past the log; what matters of them is said in words there.
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", FFMPEG_SILENT)
+    silence_ffmpeg()
     try:
         config = read_config()
         logs.start_logging(config.log.number)

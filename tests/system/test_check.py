@@ -54,6 +54,27 @@ def test_every_mistake_is_told_with_file_and_line_and_the_exit_status_is_2(iris,
         assert "Traceback" not in ended.stderr
 
 
+def test_a_film_that_is_none_ends_the_run_as_it_ends_the_check(iris, tmp_path):
+    (tmp_path / "notes.txt").write_text("What is to be done this week.\n" * 50)
+    for verb in ("check", "run"):
+        ended = iris(verb, "--source", "file:notes.txt")
+        assert ended.returncode == 2, ended.stderr
+        assert "--source: error: cameras.line-1.source: " in ended.stderr
+        assert "notes.txt cannot be read as a film" in ended.stderr
+
+
+def test_films_none_of_which_can_be_read_end_the_run_and_each_is_named(iris, tmp_path):
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "iris.toml").write_text(
+        '[cameras.a]\nsource = "file:empty.mp4"\n[cameras.b]\nsource = "dir:nowhere"\n'
+        '[cameras.c]\nsource = "synthetic"\nenabled = false\n'
+    )
+    ended = iris("run")
+    assert ended.returncode == 2
+    assert "iris.toml:2: error: cameras.a.source: " in ended.stderr
+    assert "iris.toml:4: error: cameras.b.source: " in ended.stderr
+
+
 def test_what_is_only_found_by_trying_has_its_line_too(iris, tmp_path):
     (tmp_path / "settings").mkdir()
     (tmp_path / "settings" / "own.toml").write_text('[cameras.belt]\n\nsource = "file:belt.mp4"\n')

@@ -216,8 +216,11 @@ age_s_max = 0.5
     assert rows(tmp_path / "received" / "shelf", "model")
 
 
-def test_a_missing_film_is_told_and_waited_for(settings, tmp_path):
-    config = settings(f'[cameras.door]\nsource = "file:{tmp_path / "late.mp4"}"\noffline_after_s = 0.1\n')
+def test_a_missing_film_beside_one_that_is_there_is_told_and_waited_for(settings, tmp_path):
+    config = settings(
+        f'[cameras.door]\nsource = "file:{tmp_path / "late.mp4"}"\noffline_after_s = 0.1\n'
+        f'[cameras.road]\nsource = "file:{footage("carphone_pristine.mp4")}"\npace = "fast"\n'
+    )
     with IrisProcess(["--config", config]) as running:
         running.wait_until(lambda: "late.mp4" in running.cameras()["door"]["reason"])
         assert running.cameras()["door"]["state"] == "offline"
@@ -227,8 +230,21 @@ def test_a_missing_film_is_told_and_waited_for(settings, tmp_path):
         assert "Traceback" not in running.text
 
 
+def test_a_film_that_is_none_beside_one_that_is_there_is_told_and_the_run_ends_without_success(tmp_path):
+    (tmp_path / "empty.mp4").touch()
+    config = tmp_path / "iris.toml"
+    config.write_text(
+        '[cameras.door]\nsource = "file:empty.mp4"\n'
+        f'[cameras.road]\nsource = "file:{footage("carphone_pristine.mp4")}"\npace = "fast"\n'
+        '[outbox]\nfolder = "outbox"\n[records]\nfolder = "records"\n'
+    )
+    with IrisProcess(["--config", config]) as running:
+        assert running.wait(60) == 1, running.text
+        assert running.logged("(camera door: .*empty.mp4 cannot be read as a film: it is empty)"), running.text
+
+
 def test_a_film_that_breaks_off_is_inspected_as_far_as_it_goes_and_is_no_success(settings, tmp_path):
-    whole = footage("bikes.mp4").read_bytes()
+    whole = footage("carphone_pristine.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(whole)
     with (tmp_path / "cut.mp4").open("r+b") as film:
         film.seek(len(whole) // 3)

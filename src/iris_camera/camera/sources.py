@@ -1,5 +1,7 @@
 """From a camera's settings to its source: the one place that knows every kind."""
 
+import os
+
 from iris_camera.camera.decoding import PictureDecoder
 from iris_camera.camera.image_folder import ImageFolder
 from iris_camera.camera.live_video import LiveVideo
@@ -11,6 +13,13 @@ from iris_camera.camera.synthetic import SyntheticLine
 from iris_camera.camera.usb import open_usb
 from iris_camera.camera.video_file import VideoFile
 from iris_camera.logs import hide
+
+FFMPEG_SILENT = "-8"
+
+
+def silence_ffmpeg() -> None:
+    """FFmpeg writes its own lines to standard error, past the log; what matters of them is said in words there."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", FFMPEG_SILENT)
 
 
 def make_source(name: str, settings: SourceSettings) -> Source:

@@ -15,6 +15,8 @@ frame rate 25 a second.
 
 import logging
 import math
+import os
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +36,7 @@ log = logging.getLogger(__name__)
 
 RATE_IF_UNKNOWN = 25.0
 TRIES_AT_DAMAGE = 1000  # a few milliseconds, at the end of each film
+TEXT_DRAWERS = {b"ansi", b"bint", b"xbin", b"idf\0"}  # decoders of FFmpeg's that make a film of any text
 
 
 class VideoFile:
@@ -67,7 +70,8 @@ class VideoFile:
         return self._wanted_rate or self._rate
 
     def open(self) -> None:
-        """Begin at the first frame. Raises SourceError when there is no such file or no film in it."""
+        """Begin at the first frame. Raises SourceError when there is no such file, which may still come, and a final
+        one when it holds no film."""
         self._closed.clear()
         self._number = self._opening = 0
         self._begins_s = 0.0  # where this repetition begins, in the time of the whole
@@ -105,18 +109,17 @@ class VideoFile:
 
     def _begin(self) -> None:
         self._release()
-        if not self._path.is_file():
-            raise SourceError(
-                f"there is no file {self._path}", "Check the path; a relative one begins where Iris runs."
-            )
+        _must_be_a_file(self._path)
         try:
             capture = self._open_capture(str(self._path), cv2.CAP_FFMPEG)
         except (cv2.error, UnicodeError) as error:
-            raise SourceError(f"{self._path} cannot be opened: {error}") from None
-        if not capture.isOpened():
+            raise SourceError(f"{self._path} cannot be opened: {error}", final=True) from None
+        if not capture.isOpened() or _draws_text(capture):
+            capture.release()
             raise SourceError(
-                f"{self._path} cannot be read as a film: it is damaged, cut off, or of a kind OpenCV does not know",
+                f"{self._path} cannot be read as a film: it {_why_it_is_no_film(self._path)}",
                 "Look at it with another player, or convert it to MP4 with H.264.",
+                final=True,
             )
         self._capture = Handle[Any](capture, lambda opened: opened.release())
         self._rate = _sane(capture.get(cv2.CAP_PROP_FPS)) or RATE_IF_UNKNOWN
@@ -196,6 +199,36 @@ def _next_frame(capture: Any) -> tuple[Any, float] | None:
     return (pixels, capture.get(cv2.CAP_PROP_POS_MSEC) / 1000) if got else None
 
 
+def _draws_text(capture: Any) -> bool:
+    codec = int(_sane(capture.get(cv2.CAP_PROP_FOURCC)))
+    return codec.to_bytes(4, "little") in TEXT_DRAWERS
+
+
 def _sane(value: float) -> float:
     """What a file says of itself, 0 where that is nonsense."""
-    return value if math.isfinite(value) and 0 < value < 1e9 else 0.0
+    return value if math.isfinite(value) and 0 < value < 1 << 32 else 0.0
+
+
+def _must_be_a_file(path: Path) -> None:
+    """Raises SourceError for what is none; only where nothing is, something may still come."""
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        if isinstance(error, FileNotFoundError):
+            hint = "Check the path; a relative one begins where Iris runs."
+            raise SourceError(f"there is no file {path}", hint) from None
+        raise SourceError(f"{path} cannot be looked at: {error.strerror}", "Check the path and its rights.") from None
+    if stat.S_ISDIR(mode):
+        raise SourceError(
+            f"{path} is a folder, no film", f"The pictures in a folder are read with dir:{path}", final=True
+        )
+    if not stat.S_ISREG(mode):
+        raise SourceError(f"{path} is no file that a film could be read from", final=True)
+    if not os.access(path, os.R_OK):
+        raise SourceError(f"{path} may not be read by this user", f"Give the right: chmod a+r {path}", final=True)
+
+
+def _why_it_is_no_film(path: Path) -> str:
+    if path.stat().st_size == 0:
+        return "is empty"
+    return "is damaged, cut off, without pictures, or of a kind OpenCV does not know"

@@ -3,8 +3,11 @@
 import os
 import sys
 
+import typer
+
 from iris_camera import app
 from iris_camera.cli.settings_flags import (
+    EXIT_USAGE,
     ConfigFile,
     Detector,
     Outbox,
@@ -14,10 +17,12 @@ from iris_camera.cli.settings_flags import (
     Source,
     mistakes_end,
     tell,
+    tell_errors,
 )
 from iris_camera.config import Config, Flags, find_file
 from iris_camera.config.cautions import cautions
 from iris_camera.config.reading import Reading, read_with_origins
+from iris_camera.config.trial import footage
 
 
 def run(
@@ -31,7 +36,9 @@ def run(
 ) -> None:
     """Inspect what your cameras see and deliver it to your server, until Ctrl+C or the last film has ended.
 
-    Flags stand over environment variables, these over the settings file. Without any, the made-up line is inspected.
+    When no source can ever give a picture it ends at once with status 2; beside a camera that works, a film that is
+    missing is waited for. Flags stand over environment variables, these over the settings file. Without any, the
+    made-up line is inspected.
     """
     flags = Flags(source, detector, server, records, outbox, port)
 
@@ -42,6 +49,7 @@ def run(
         first = read()
     for caution in cautions(first):
         tell("caution", caution)
+    _something_must_be_readable(first)
     unread = [first.config]
 
     def read_config() -> Config:
@@ -49,3 +57,11 @@ def run(
         return unread.pop() if unread else read().config
 
     sys.exit(app.main(read_config))
+
+
+def _something_must_be_readable(reading: Reading) -> None:
+    """Ends the command when no camera can ever give a picture, as `iris check` says it."""
+    wrong = list(footage(reading))
+    if wrong and len(wrong) == sum(camera.enabled for camera in reading.config.cameras.values()):
+        tell_errors(wrong, "run")
+        raise typer.Exit(EXIT_USAGE)

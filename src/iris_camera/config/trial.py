@@ -13,7 +13,7 @@ from typing import Any
 import asyncssh
 
 from iris_camera.camera.source import SourceError
-from iris_camera.camera.sources import make_source
+from iris_camera.camera.sources import make_source, silence_ffmpeg
 from iris_camera.config.problem import Problem
 from iris_camera.config.reading import Reading
 from iris_camera.config.servers import ServerSettings
@@ -28,7 +28,7 @@ FOOTAGE = {"file", "dir"}
 
 def try_out(reading: Reading) -> list[Problem]:
     """Everything that would not work, in the order of the file."""
-    return sorted({*_inspections(reading), *_footage(reading), *_servers(reading), *_folders(reading)})
+    return sorted({*_inspections(reading), *footage(reading), *_servers(reading), *_folders(reading)})
 
 
 def _inspections(reading: Reading) -> Iterator[Problem]:
@@ -60,8 +60,9 @@ def _named_in(message: str, settings: InspectionSettings) -> tuple[str, ...]:
     return next((path for path, value in keys if value is not None and str(value) in message), ("detector",))
 
 
-def _footage(reading: Reading) -> Iterator[Problem]:
-    """Files are opened and one picture is read; cameras are left alone, for they may be in use."""
+def footage(reading: Reading) -> Iterator[Problem]:
+    """One a camera: files are opened and one picture is read; cameras are left alone, for they may be in use."""
+    silence_ffmpeg()
     for name, camera in reading.config.cameras.items():
         if not camera.enabled or camera.kind not in FOOTAGE:
             continue

@@ -287,14 +287,22 @@ def test_what_is_no_film_is_refused_in_words(tmp_path, content):
     path = tmp_path / "film.mp4"
     path.write_bytes(content)
     film = VideoFile(path, name="line-1")
-    with pytest.raises(SourceError, match="cannot be read as a film"):
+    with pytest.raises(SourceError, match="cannot be read as a film") as refused:
         film.open()
+    assert refused.value.final
 
 
-@pytest.mark.parametrize("name", ["nowhere.mp4", ""])
-def test_a_file_that_is_not_there_is_named(tmp_path, name):
-    with pytest.raises(SourceError, match=f"there is no file {tmp_path}"):
-        VideoFile(tmp_path / name, name="line-1").open()
+def test_a_file_that_is_not_there_is_named_and_may_still_come(tmp_path):
+    with pytest.raises(SourceError, match=f"there is no file {tmp_path}") as missing:
+        VideoFile(tmp_path / "nowhere.mp4", name="line-1").open()
+    assert not missing.value.final
+
+
+def test_a_folder_given_as_a_film_is_told_how_folders_are_read(tmp_path):
+    with pytest.raises(SourceError, match="is a folder") as refused:
+        VideoFile(tmp_path, name="line-1").open()
+    assert refused.value.final
+    assert refused.value.hint == f"The pictures in a folder are read with dir:{tmp_path}"
 
 
 def test_a_relative_path_is_taken_from_where_iris_was_started(tmp_path, monkeypatch):

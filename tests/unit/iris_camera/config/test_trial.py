@@ -1,7 +1,9 @@
 """What `iris check` tries out: each thing that would not work is told on its line."""
 
+import io
 import logging
 import os
+import wave
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -53,6 +55,49 @@ def test_footage_that_is_no_film_is_told(lines, tmp_path):
     (only,) = lines('[cameras.a]\nsource = "file:belt.mp4"\n')
     assert only.startswith("2 cameras.a.source: ")
     assert "belt.mp4" in only
+
+
+def film_without_its_index():
+    whole = (FOOTAGE / "bikes.mp4").read_bytes()
+    box = whole.index(b"moov") - 4
+    return whole[:box] + whole[box + int.from_bytes(whole[box : box + 4], "big") :]
+
+
+def sound_alone():
+    held = io.BytesIO()
+    with wave.open(held, "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(16000))
+    return held.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("file:without_index.mp4", "cannot be read as a film"),
+        ("file:empty.mp4", "it is empty"),
+        ("file:sound.mp4", "cannot be read as a film"),
+        ("file:notes.txt", "cannot be read as a film"),
+        ("file:notes.nfo", "cannot be read as a film"),
+        ("file:notes.mp4", "cannot be read as a film"),
+        ("file:missing.mp4", "there is no film"),
+        ("file:pictures", "is a folder, no film"),
+        ("file:pipe.mp4", "is no file that a film could be read from"),
+        ("dir:missing", "there is no folder"),
+        ("dir:notes.txt", "is no folder that can be read"),
+    ],
+)
+def test_a_source_that_can_never_give_a_picture_is_told_in_words(lines, tmp_path, source, words):
+    (tmp_path / "without_index.mp4").write_bytes(film_without_its_index())
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "sound.mp4").write_bytes(sound_alone())
+    for name in ("notes.txt", "notes.nfo", "notes.mp4"):
+        (tmp_path / name).write_text("What is to be done this week.\n" * 50)
+    (tmp_path / "pictures").mkdir()
+    os.mkfifo(tmp_path / "pipe.mp4")
+    (only,) = lines(f'[cameras.a]\nsource = "{source}"\n')
+    assert only.startswith("2 cameras.a.source: ")
+    assert words in only
 
 
 def test_a_camera_that_is_disabled_is_not_looked_at(lines):
