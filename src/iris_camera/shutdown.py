@@ -6,6 +6,7 @@ start. The rules:
 - The steps are taken one after another in a fixed order; one that fails costs the others nothing.
 - A step has its own limit, and never more than what is left of the whole. It runs in a thread of its own: a call that
   hangs in the operating system (an fsync on a dead disk) is left behind, the next step begins, and the process ends.
+- A step that keeps to its limit returns just when it is over, so a moment longer is waited before it is left behind.
 - Whoever watches the terminal is told what is being waited for, and for how long at most.
 """
 
@@ -17,6 +18,7 @@ from typing import NamedTuple
 
 log = logging.getLogger(__name__)
 
+LAST_MOMENT_S = 0.25
 TOTAL_S = 25.0
 TELL_EVERY_S = 2.0
 
@@ -46,7 +48,7 @@ def carry_out(
     taken = []
     for number, step in enumerate(steps, 1):
         began_s = monotonic()
-        limit_s = max(0.0, min(step.limit_s, deadline_s - began_s))
+        limit_s = max(0.0, min(step.limit_s, deadline_s - began_s - LAST_MOMENT_S))
         log.info("stopping, %d of %d: %s (%.1f s at most)", number, len(steps), step.words, limit_s)
         ended = _within(step, limit_s, monotonic)
         taken.append(Taken(step.words, monotonic() - began_s, ended))
@@ -70,6 +72,7 @@ def _within(step: Step, limit_s: float, monotonic: Callable[[], float]) -> bool:
         thread.join(min(left_s, TELL_EVERY_S))
         if thread.is_alive() and step.progress is not None and monotonic() - began_s < limit_s:
             log.info("stopping: %s; %s", step.words, step.progress())
+    thread.join(LAST_MOMENT_S if limit_s else 0.0)
     if thread.is_alive():
         log.warning("stopping: not done within %.1f s and left behind: %s", limit_s, step.words)
         return False

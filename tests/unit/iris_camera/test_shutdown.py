@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from iris_camera.shutdown import Step, carry_out
+from iris_camera.shutdown import LAST_MOMENT_S, Step, carry_out
 
 
 @pytest.fixture
@@ -56,24 +56,32 @@ def test_no_step_gets_more_than_what_is_left_of_the_whole():
 
     steps = [Step("slow", 15.0, slow), Step("slow too", 15.0, slow), Step("last", 15.0, given.append)]
     carry_out(steps, total_s=20.0, monotonic=lambda: now_s)
-    assert given == [15.0, 11.0, 2.0]
+    assert given == [15.0, 11.0 - LAST_MOMENT_S, 2.0 - LAST_MOMENT_S]
 
 
 def test_when_the_time_is_used_up_the_last_steps_are_begun_and_not_waited_for(released):
-    now_s = 0.0
-    begun = threading.Event()
-
-    def use_up(limit_s):
-        nonlocal now_s
-        now_s = 30.0
+    begun, slow = threading.Event(), []
 
     def last(limit_s):
         begun.set()
         released.wait(20.0)
 
-    taken = carry_out([Step("slow", 30.0, use_up), Step("last", 5.0, last)], monotonic=lambda: now_s)
+    steps = [Step("slow", 30.0, lambda s: slow.append(threading.current_thread())), Step("last", 5.0, last)]
+    taken = carry_out(steps, monotonic=lambda: 30.0 if slow and not slow[0].is_alive() else 0.0)
     assert begun.wait(10.0)
     assert [step.ended for step in taken] == [True, False]
+
+
+def test_a_step_that_returns_when_its_time_is_over_has_ended(caplog):
+    now_s = 0.0
+
+    def keeps_to_it(limit_s):
+        nonlocal now_s
+        now_s += limit_s
+
+    steps = [Step(f"step {number}", 2.0, keeps_to_it) for number in range(20)]
+    assert all(step.ended for step in carry_out(steps, total_s=100.0, monotonic=lambda: now_s))
+    assert "left behind" not in caplog.text
 
 
 def test_what_is_waited_for_is_said_while_it_is_waited_for(released, caplog, monkeypatch):
