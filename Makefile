@@ -8,6 +8,9 @@ SECONDS ?= 60
 SEEDS ?= 500
 SEED ?=
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
+# Containers often set this; each of the many processes that tests start would then compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Every line begins with @: nothing of make's own goes to standard output, whose last line may be the demo's JSON.
 .DEFAULT_GOAL := help
@@ -23,12 +26,12 @@ setup: ## make .venv with the locked requirements and the command iris
 demo: setup ## a camera line and an SFTP server on this machine, live (ARGS="--seconds 20 --json")
 	@$(BIN)/iris demo $(ARGS)
 
-test: setup ## all tests (ARGS="-k outbox")
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup ## all tests, in parallel (ARGS="-k outbox", "-n0 --pdb", "--seed 7")
+	@$(PYTEST) $(ARGS)
 
 test-all: setup ## all tests, on every server of docs/servers.md too (after make system-packages)
 	@scripts/test-servers
-	@$(BIN)/python -m pytest -m "every_server or not every_server" $(ARGS)
+	@$(PYTEST) -m "every_server or not every_server" $(ARGS)
 
 fuzz: setup ## spoil what servers answer, guided by what code that reaches (SECONDS=60)
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS)

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ["tests.order"]
+
 LONGEST_TIMEOUT_S = 240  # the whole suite has five minutes
 
 

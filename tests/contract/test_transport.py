@@ -35,14 +35,22 @@ from iris_communication.sftp import wire
 from iris_communication.transport import asyncssh_channel, host_keys, ssh_command
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport
 from iris_communication.transport.ssh_program import SshProgramTransport
-from tests.servers.one_user import CLIENT_KEY, ECDSA_HOST_KEY, HOST_KEY, PASSWORD, RSA_HOST_KEY, OneUser, public
+from tests.servers.one_user import (
+    CLIENT_KEY,
+    ECDSA_HOST_KEY,
+    HOST_KEY,
+    PASSWORD,
+    RSA_HOST_KEY,
+    OneUser,
+    encrypted,
+    public,
+)
 from tests.servers.openssh import OpenSshServer, descendants
 
 HINT = "make system-packages"
 SETTINGS = DeliverySettings(connect_timeout_s=15.0)
 IMPATIENT = DeliverySettings(connect_timeout_s=1.0)
-FEW_ROUNDS = {"rounds": 1, "ignore_few_rounds": True}  # of what makes guessing a passphrase slow
-ENCRYPTED_CLIENT_KEY = CLIENT_KEY.export_private_key(passphrase="open %h", **FEW_ROUNDS).decode()
+ENCRYPTED_CLIENT_KEY = encrypted(CLIENT_KEY, "open %h")
 MEBIBYTE = 1 << 20
 
 
@@ -327,7 +335,7 @@ def test_whoever_proves_to_be_the_user_is_let_in(transport, secret):
 def test_a_key_may_be_given_as_the_path_of_its_file(transport, tmp_path, name, passphrase):
     path = tmp_path / name
     path.touch(mode=0o600)
-    path.write_bytes(CLIENT_KEY.export_private_key(passphrase=passphrase, **FEW_ROUNDS))
+    path.write_text(encrypted(CLIENT_KEY, passphrase))
 
     async def test():
         async with listening() as address:

@@ -13,6 +13,11 @@ def public(key):
     return key.export_public_key().decode()
 
 
+def encrypted(key, passphrase):
+    """As a file or a setting holds it, without the rounds that make guessing (and each test) slow."""
+    return key.export_private_key(passphrase=passphrase, rounds=1, ignore_few_rounds=True).decode()
+
+
 class OneUser(asyncssh.SSHServer):
     """Lets one user in, by password or key. With a `session`, that is what SFTP leads to."""
 

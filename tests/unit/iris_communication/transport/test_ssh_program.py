@@ -40,7 +40,7 @@ HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 JUMP_HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 CLIENT_KEY = asyncssh.generate_private_key("ssh-ed25519")
 PASSWORD, PASSPHRASE = "correct horse", "battery staple"
-ENCRYPTED_CLIENT_KEY = CLIENT_KEY.export_private_key(passphrase=PASSPHRASE, rounds=1, ignore_few_rounds=True).decode()
+ENCRYPTED_CLIENT_KEY = one_user.encrypted(CLIENT_KEY, PASSPHRASE)
 # What ssh says on its way, at level DEBUG1.
 ACCEPTED = (
     "debug1: Sending subsystem: sftp",
@@ -285,7 +285,7 @@ def test_what_the_contract_promises_is_kept_whatever_the_users_configuration_say
     assert [path.name for path in tmp_path.iterdir()] == ["config"]
 
 
-@pytest.mark.parametrize("pin", [public(CLIENT_KEY), CLIENT_KEY.get_fingerprint()])
+@pytest.mark.parametrize("pin", [public(CLIENT_KEY), CLIENT_KEY.get_fingerprint()], ids=["key", "fingerprint"])
 def test_a_pin_counts_whatever_the_users_configuration_says(contrary, pin):
     async def test():
         async with listening() as port:
@@ -590,19 +590,45 @@ def test_a_jump_host_that_asks_for_a_password_is_not_given_the_servers(by_jump):
     assert set(given) <= {""}  # what ssh says where it was told nothing
 
 
+class SkippingLoop(asyncio.SelectorEventLoop):
+    """A loop whose time can be moved on, for what ends after some time and not by an event."""
+
+    skipped_s = 0.0
+
+    def time(self):
+        return super().time() + self.skipped_s
+
+
+async def line_from(fifo):
+    """The first line that anybody writes into it."""
+    reader, there = os.open(fifo, os.O_RDWR | os.O_NONBLOCK), asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.add_reader(reader, there.set)
+    try:
+        await there.wait()
+        return os.read(reader, 100)
+    finally:
+        loop.remove_reader(reader)
+        os.close(reader)
+
+
 def test_a_proxy_command_that_says_nothing_is_given_up_in_time_and_ends_with_ssh(ssh, tmp_path):
-    config, pid = tmp_path / "config", tmp_path / "pid"
-    config.write_text(f"ProxyCommand {script(tmp_path / 'proxy', f'echo $$ >{pid}; exec sleep 60')}\n")
+    config, fifo = tmp_path / "config", tmp_path / "fifo"
+    os.mkfifo(fifo)
+    config.write_text(f"ProxyCommand {script(tmp_path / 'proxy', f'echo $$ >{fifo}; exec sleep 60')}\n")
     config.chmod(0o600)
 
     async def test():
         transport = SshProgramTransport(program=ssh, configs=[config])
-        impatient = DeliverySettings(connect_timeout_s=1.0)
+        connecting = asyncio.create_task(transport.connect(server_at(22), Secret(), SETTINGS, Receiver()))
+        proxy = os.pidfd_open(int(await line_from(fifo)))
+        asyncio.get_running_loop().skipped_s += SETTINGS.connect_timeout_s
         with pytest.raises(LinkTimeout, match=r"it was (waiting for its banner|looking up and reaching the server)"):
-            await transport.connect(server_at(22), Secret(), impatient, Receiver())
+            await connecting
+        return proxy
 
-    asyncio.run(test())
-    assert not is_running(int(pid.read_text()))
+    with asyncio.Runner(loop_factory=SkippingLoop) as runner, os.fdopen(runner.run(test())) as proxy:
+        assert select.select([proxy], [], [], 10.0)[0], "the proxy command is still there"
 
 
 # -- the process
