@@ -30,6 +30,7 @@ from iris_communication.sftp.token_bucket import TokenBucket
 from iris_communication.sftp.trial import OPEN_FILES, Findings, TrialContent, clear_away, one_of_many, trial
 from iris_communication.sftp.trial_rate import PIECE_BYTES_MAX, rate
 from iris_communication.sftp.trial_words import Sentence, Weight, sentences
+from iris_communication.transport import host_keys
 from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.contract import Transport
 from iris_communication.transport.host_keys import ACCEPTED_NAME
@@ -110,6 +111,11 @@ def try_server(
     if outbox is not None:
         _remember(outbox, report)
     return report
+
+
+def unknown_host(info: Mapping[str, Any]) -> str | None:
+    """Why a server would be refused whatever key it shows, as far as that can be told without connecting."""
+    return host_keys.foreseen_refusal(parse_server(info)[0])
 
 
 def known(outbox: Path) -> dict[str, dict[str, Any]]:
@@ -206,4 +212,4 @@ async def _measured(connection: Connection, found: Findings, path: bytes, clock:
     return min(measured, limit) if measured and limit else measured  # what was saved up before went faster
 
 
-__all__ = ["IrisError", "Report", "Sentence", "TrialStopped", "Weight", "known", "try_server"]
+__all__ = ["IrisError", "Report", "Sentence", "TrialStopped", "Weight", "known", "try_server", "unknown_host"]

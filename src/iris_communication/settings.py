@@ -8,10 +8,10 @@ import difflib
 import importlib.util
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
-from iris_communication import delivery_window
+from iris_communication import delivery_window, host_names, pinned_keys
 from iris_communication.errors import InvalidRequest
 
 DEFAULT_PORT = 22
@@ -30,6 +30,7 @@ WhenFull = Literal["reject", "drop_oldest", "drop_lowest"]
 _NO_AMOUNTS = ("event_loop", "lower_share", "new_share", "rules")  # of DeliverySettings
 PRIORITIES = range(-9, 10)
 STREAMS_MAX = 8
+PIN_SHOWN_MAX = 80  # characters
 
 SECRET_KEYS = ("password", "private_key", "passphrase")
 
@@ -97,7 +98,7 @@ class Server:
 
     @property
     def key(self) -> str:
-        return f"{self.username}@{self.host}:{self.port}"
+        return f"{self.username}@{host_names.without_dot(self.host)}:{self.port}"
 
 
 PLACE_KEYS = ("remote_directory", "remote_path")  # of one folder on an account; all others are the account's
@@ -265,12 +266,29 @@ def parse_server(info: Mapping[str, Any]) -> tuple[Server, Secret]:
         elif not isinstance(value, str):
             facts[key] = _as_text(key, value)
     server = Server(**{k: v for k, v in facts.items() if k in ADDRESS_KEYS})
-    for key, text in (("host", server.host), ("username", server.username)):
-        if any(character.isspace() or not character.isprintable() for character in text):
+    _check_login(server)
+    secret = Secret(**{k: v for k, v in facts.items() if k in SECRET_KEYS})
+    _check_secret(secret)
+    return replace(server, host=host_names.canonical(server.host)), secret
+
+
+def _check_login(server: Server) -> None:
+    if (trouble := host_names.trouble(server.host)) is not None:
+        raise InvalidRequest(f"sftp_server_info: host is {server.host!r}, which {trouble}")
+    if not server.username.isprintable() or not server.username.strip():
+        raise InvalidRequest(
+            f"sftp_server_info: username is {server.username!r}, which is empty or holds an unprintable character"
+        )
+
+
+def _check_secret(secret: Secret) -> None:
+    """Never shows any of it."""
+    for name in ("password", "passphrase"):
+        text = getattr(secret, name)
+        if text is not None and text.endswith(("\n", "\r")):
             raise InvalidRequest(
-                f"sftp_server_info: {key} is {text!r}, which holds a space or an unprintable character"
+                f"sftp_server_info: {name} ends with a line break, which is hardly part of it: give it without"
             )
-    return server, Secret(**{k: v for k, v in facts.items() if k in SECRET_KEYS})
 
 
 def _did_you_mean(key: str) -> str:
@@ -301,7 +319,12 @@ def _host_keys(key: str, value: Any) -> str:
         raise InvalidRequest(
             f"sftp_server_info[{key!r}] is a {type(value).__name__}: expected text, or a list of texts"
         )
-    return "\n".join(filter(None, map(str.strip, keys)))
+    pins = [pin.strip() for each in keys for pin in each.splitlines() if pin.strip()]
+    for pin in pins:
+        if (trouble := pinned_keys.trouble(pin)) is not None:
+            shown = "a text" if "PRIVATE" in pin else repr(pin[:PIN_SHOWN_MAX])
+            raise InvalidRequest(f"sftp_server_info: {key} is {shown}, which {trouble}")
+    return "\n".join(map(pinned_keys.stated, pins))
 
 
 def _choice(choices: Any) -> Callable[[str, Any], Any]:

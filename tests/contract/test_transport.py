@@ -30,7 +30,7 @@ from iris_communication.errors import (
     LinkTimeout,
     SftpUnavailable,
 )
-from iris_communication.settings import DeliverySettings, Secret, Server
+from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
 from iris_communication.sftp import wire
 from iris_communication.transport import asyncssh_channel, host_keys, ssh_command
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport
@@ -347,6 +347,64 @@ def test_a_key_may_be_given_as_the_path_of_its_file(transport, tmp_path, name, p
     asyncio.run(test())
 
 
+def with_its_line_breaks_as(ending):
+    return lambda key: key.replace(b"\n", ending)
+
+
+@pytest.mark.parametrize("kind", ["openssh", "pkcs8-pem", "pkcs1-pem"])
+@pytest.mark.parametrize(
+    "saved",
+    [with_its_line_breaks_as(b"\r\n"), bytes.rstrip, lambda key: b"\xef\xbb\xbf" + key, lambda key: b"\n\n " + key],
+    ids=["CRLF", "no last line break", "byte order mark", "empty lines before"],
+)
+def test_a_key_file_is_read_whatever_program_saved_it(transport, tmp_path, kind, saved):
+    key = CLIENT_KEY if kind == "openssh" else RSA_HOST_KEY
+    path = tmp_path / "id"
+    path.touch(mode=0o600)
+    path.write_bytes(saved(key.export_private_key(kind)))
+
+    class OfThatKey(OneUser):
+        pass
+
+    OfThatKey.key = key
+
+    async def test():
+        async with listening(OfThatKey) as address:
+            await connects(transport, Server(**address), Secret(private_key=str(path)))
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("username", ["Line 3", "plant iris user", "müller"])
+def test_a_user_name_may_hold_a_space(transport, username):
+    class OfThatName(OneUser):
+        def validate_password(self, username, password):
+            return username == name and password == PASSWORD
+
+    name = username
+
+    async def test():
+        async with listening(OfThatName) as address:
+            server, secret = parse_server({**address, "username": username, "password": PASSWORD})
+            await connects(transport, server, secret)
+
+    asyncio.run(test())
+
+
+def test_a_certificate_beside_a_key_that_another_program_saved_is_shown(transport, tmp_path, need_program):
+    authority, key = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
+    path, folder = tmp_path / "id", tmp_path / "sshd"
+    path.touch(mode=0o600)
+    path.write_bytes(key.export_private_key().replace(b"\n", b"\r\n"))
+    folder.mkdir()
+    (folder / "authority.pub").write_text(public(authority) + "\n")
+    settings = [f"TrustedUserCAKeys {folder / 'authority.pub'}"]
+    with OpenSshServer(folder, sshd=need_program("sshd", hint=HINT), settings=settings) as server:
+        certificate = authority.generate_user_certificate(key, "plant", principals=[server.username])
+        certificate.write_certificate(tmp_path / "id-cert.pub")
+        asyncio.run(connects(transport, address_of(server), Secret(private_key=str(path))))
+
+
 def test_a_certificate_beside_the_key_is_shown(transport, tmp_path, need_program):
     authority, key = asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ssh-ed25519")
     path, folder = tmp_path / "id", tmp_path / "sshd"
@@ -605,6 +663,32 @@ def test_the_text_of_a_key_is_never_shown_whatever_it_looks_like(transport, text
 # -- whether it is the server
 
 
+IN_PLACE_OF_A_KEY = {
+    "PuTTY's": (PUTTY, "PuTTY's (.ppk)"),
+    "PuTTY's old": (PUTTY.replace("File-3", "File-2"), "PuTTY's (.ppk)"),
+    "written out": (CLIENT_KEY.export_private_key().decode().replace("\n", "\\n"), "written out"),
+    "public": (public(CLIENT_KEY), "public key"),
+    "public with a comment": (f"{public(RSA_HOST_KEY).strip()} ann@plant", "public key"),
+    "public in PEM": (CLIENT_KEY.export_public_key("pkcs8-pem").decode(), "public key"),
+    "SSH2's public": (CLIENT_KEY.export_public_key("rfc4716").decode(), "public key"),
+    "certificate": ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "certificate"),
+    "nothing": (" \n", "empty"),
+}
+
+
+@pytest.mark.parametrize("as_file", [False, True], ids=["as text", "as a file"])
+@pytest.mark.parametrize("what", IN_PLACE_OF_A_KEY)
+def test_what_is_given_in_place_of_a_private_key_is_told_for_what_it_is(transport, tmp_path, what, as_file):
+    text, words = IN_PLACE_OF_A_KEY[what]
+    (tmp_path / "id").touch(mode=0o600)
+    (tmp_path / "id").write_text(text)
+    secret = Secret(private_key=str(tmp_path / "id") if as_file else text)
+    server = Server("127.0.0.1", "iris", port=9, host_key=public(HOST_KEY))
+    said = asyncio.run(fails(transport, server, secret, CredentialsUnusable))
+    assert words in said
+    assert "hunter2" not in said
+
+
 @pytest.mark.parametrize("pin", [public(HOST_KEY), HOST_KEY.get_fingerprint()], ids=["key", "fingerprint"])
 def test_the_pinned_key_is_trusted(transport, pin):
     async def test():
@@ -701,6 +785,34 @@ def test_accept_new_remembers_the_first_key_and_refuses_another(transport, tmp_p
             assert f"ssh-keygen -R '[127.0.0.1]:{server.port}' -f {accepted}" in said
 
     asyncio.run(test())
+
+
+@pytest.mark.parametrize(
+    "listed", ["{name} {other}", "@revoked {name} {shown}\n{name} {shown}", "{name} {other} M\xfc"]
+)
+@pytest.mark.parametrize("host", ["LOCALHOST", "Localhost"])
+def test_a_host_in_other_letters_is_no_other_host_and_gets_no_password(transport, host, listed, tmp_path):
+    class NotesWhoBegins(OneUser):
+        def begin_auth(self, username):
+            begun.append(username)
+            return super().begin_auth(username)
+
+    begun = []
+
+    async def test():
+        async with listening(NotesWhoBegins) as address:
+            name = f"[localhost]:{address['port']}"
+            text = listed.format(name=name, other=public(CLIENT_KEY).strip(), shown=public(HOST_KEY).strip())
+            host_keys.KNOWN_HOSTS.parent.mkdir()
+            host_keys.KNOWN_HOSTS.write_bytes(f"@odd line\n{text}\n".encode("latin-1"))
+            facts = address | {"host": host, "host_key": "", "host_key_policy": "accept-new", "password": PASSWORD}
+            await fails(transport, *parse_server(facts), HostKeyRejected)
+            assert begun == []
+            host_keys.KNOWN_HOSTS.write_text(f"{name} {public(HOST_KEY)}")
+            await connects(transport, *parse_server(facts | {"host_key_policy": "strict"}))
+
+    asyncio.run(test())
+    assert not (tmp_path / "outbox" / "known_hosts").exists()
 
 
 def test_off_trusts_whoever_answers_and_says_so_once(transport, caplog):

@@ -113,9 +113,9 @@ class ServerSettings:
     @property
     def account(self) -> str:
         """What may be shown of it, and what tells one account from another."""
-        return f"{self.username}@{self.host}:{self.port}"
+        return parse_server(self.info())[0].key
 
     def differing(self, other: "ServerSettings") -> list[str]:
         """The keys in which two names of one account say different things about it; an account has one of each."""
-        keys = [name for name in self.__slots__ if name not in PLACE_KEYS]
+        keys = [name for name in self.__slots__ if name not in PLACE_KEYS and name != "host"]  # which may be spelled so
         return [name for name in keys if getattr(self, name) != getattr(other, name)]

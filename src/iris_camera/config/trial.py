@@ -21,6 +21,7 @@ from iris_camera.inspection.making import make_inspector
 from iris_camera.inspection.model import ModelError
 from iris_camera.inspection.settings import InspectionSettings
 from iris_communication import private_keys
+from iris_communication.server_trial import unknown_host
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
 FOOTAGE = {"file", "dir"}
@@ -100,21 +101,18 @@ def _servers(reading: Reading) -> Iterator[Problem]:
 
 
 def _wrong_key(server: ServerSettings) -> str | None:
-    passphrase = server.passphrase or None
-    if private_keys.is_text(server.private_key):
-        try:
-            asyncssh.import_private_key(server.private_key, passphrase)
-        except (ValueError, OSError) as error:
-            return f"is no private key that can be used: {error}"
-        return None
-    path = Path(server.private_key)
+    path = None if private_keys.is_text(server.private_key) else Path(server.private_key)
+    which = f"is {path}, which" if path else "is a text that"
     try:
-        mode = path.stat().st_mode
-        asyncssh.read_private_key(path, passphrase)
+        key = private_keys.content(server.private_key)
+        if (trouble := private_keys.trouble(key)) is not None:
+            return f"{which} {trouble}"
+        asyncssh.import_private_key(private_keys.in_order(key), server.passphrase or None)
+        mode = path.stat().st_mode if path else 0
     except OSError as error:
-        return f"is {path}, which cannot be read: {error.strerror}"
-    except ValueError as error:
-        return f"is {path}, which cannot be used: {error}"
+        return f"{which} cannot be read: {error.strerror}"
+    except (ValueError, RuntimeError) as error:
+        return f"{which} cannot be used: {error}"
     if mode & OTHERS:
         return f"is {path}, which others than its owner may use (mode {stat.S_IMODE(mode):o}): chmod 600 {path}"
     return None
@@ -122,26 +120,13 @@ def _wrong_key(server: ServerSettings) -> str | None:
 
 def _unknown_host(server: ServerSettings) -> str | None:
     """What would have the server refused at its first connection."""
-    if server.host_key or server.host_key_policy != "strict":
-        return None
-    known_hosts = Path("~/.ssh/known_hosts").expanduser()
-    listed: tuple[Any, ...] = ()
-    if known_hosts.is_file():
-        try:
-            listed = asyncssh.match_known_hosts(str(known_hosts), server.host, "", _port_listed(server))
-        except (OSError, ValueError) as error:
-            return f"{known_hosts} cannot be read: {error}"
-    if listed and listed[0]:
+    if (why := unknown_host(server.info())) is None:
         return None
     return (
-        f"{known_hosts} does not know {server.host}, so it would be refused: give its host_key (what "
+        f"{why}, so it would be refused: give its host_key (what "
         f"`ssh-keyscan -p {server.port} {server.host}` prints, if you trust the way to it), or "
         'host_key_policy = "accept-new"'
     )
-
-
-def _port_listed(server: ServerSettings) -> int | None:
-    return server.port if server.port != 22 else None
 
 
 def _folders(reading: Reading) -> Iterator[Problem]:

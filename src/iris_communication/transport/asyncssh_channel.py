@@ -42,7 +42,7 @@ class AsyncsshTransport:
         except IrisError:
             raise
         except asyncssh.HostKeyNotVerifiable as error:
-            raise host_keys.rejected(server, client.refusal or str(error)) from error
+            raise host_keys.rejected(server, client.refusal or host_keys.Refusal(str(error))) from error
         except asyncssh.Error as error:
             heard = client.greeting.words
             raise asyncssh_errors.of_ssh(error, server, heard, closed=client.lost) from error
@@ -113,10 +113,10 @@ def _receive_in_slices(connection: asyncssh.SSHClientConnection) -> None:
 class _Client(asyncssh.SSHClient):
     """Judges the host key, and remembers why it was refused and how far we came: asyncssh's errors cannot say."""
 
-    judge: Callable[[asyncssh.SSHKey], str | None]  # known before it connects
+    judge: Callable[[asyncssh.SSHKey], host_keys.Refusal | None]  # known before it connects
 
     def __init__(self) -> None:
-        self.refusal: str | None = None
+        self.refusal: host_keys.Refusal | None = None
         self.greeting = Greeting()
         self.reached = self.lost = False
 
@@ -187,12 +187,13 @@ async def _keys_of_the_agent(meanwhile: contextlib.AsyncExitStack) -> Keys:
 
 
 def _private_key(text_or_path: str, passphrase: str | None) -> asyncssh.SSHKey:
+    which = private_keys.shown(text_or_path)
     try:
-        if private_keys.is_text(text_or_path):
-            return asyncssh.import_private_key(text_or_path, passphrase)
-        return asyncssh.read_private_key(Path(text_or_path).expanduser(), passphrase)
+        key = private_keys.content(text_or_path)
+        if (trouble := private_keys.trouble(key)) is not None:
+            raise CredentialsUnusable(f"the private key {which} cannot be used: it {trouble}")
+        return asyncssh.import_private_key(private_keys.in_order(key), passphrase)
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: "~name" of a user there is not
-        which = private_keys.shown(text_or_path)
         raise CredentialsUnusable(f"the private key {which} cannot be used: {error}") from None
 
 

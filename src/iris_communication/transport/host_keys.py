@@ -14,13 +14,15 @@ that cannot be written down is not accepted: it would be new again at each start
 
 import logging
 import os
-import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from iris_communication import pinned_keys
 from iris_communication.errors import CredentialsUnusable, HostKeyRejected
 from iris_communication.settings import Server
+from iris_communication.transport import accepted_keys
+from iris_communication.transport.known_hosts import KnownHosts, Listed, listed_name
 from iris_communication.transport.quick_import import asyncssh
 
 log = logging.getLogger(__name__)
@@ -28,7 +30,6 @@ log = logging.getLogger(__name__)
 KNOWN_HOSTS = Path("~/.ssh/known_hosts")
 STATE = Path("~/.local/state")
 ACCEPTED_NAME = "known_hosts"
-DEFAULT_PORT = 22  # listed in known_hosts without its number
 
 # In the order the ssh program prefers them, so that a key learned with it is the key that is shown to us.
 ALGORITHMS = (
@@ -42,8 +43,39 @@ ALGORITHMS = (
 )
 
 
+UNKNOWN_HINT = (
+    "the server is not known yet, nothing has changed: compare the fingerprint with what the server's people say, then "
+    'pin it as host_key, or set host_key_policy = "accept-new" to trust what is shown first; then resume the server '
+    "(iris queue resume)"
+)
+PINNED_HINT = (
+    "find out why the server shows another key than the one pinned for it; if that is right, pass its new host_key"
+)
+REVOKED_HINT = (
+    "the key was revoked on purpose, so whoever shows it may be a stranger: ask the server's people for its new key"
+)
+UNREADABLE_HINT = "correct that file or its permissions, then resume the server (iris queue resume)"
+UNREMEMBERED_HINT = (
+    "free space on that disk, or correct the permissions of the folder, then resume the server (iris queue resume); "
+    "or pin the key as host_key"
+)
+
+
+class Refusal(str):
+    """Why a key is not trusted. `hint` is what to do; None: what is to be done about a key that has changed."""
+
+    __slots__ = ("hint",)
+
+    def __new__(cls, why: str, hint: str | None = None) -> "Refusal":
+        refusal = super().__new__(cls, why)
+        refusal.hint = hint
+        return refusal
+
+    hint: str | None
+
+
 class Trust(NamedTuple):
-    judge: Callable[[asyncssh.SSHKey], str | None]  # None: trusted; else why not
+    judge: Callable[[asyncssh.SSHKey], Refusal | None]  # None: trusted; else why not
     algorithms: list[str]  # to ask the server for, best first
 
 
@@ -68,21 +100,25 @@ def pinned(server: Server) -> Trust:
     current key and the next one may both be pinned, so that the day the server changes over is nobody's outage.
 
     Of a fingerprint the kind of key is not known, so it has to be that of the key the ssh program shows."""
-    pins = [line.strip() for line in server.host_key.splitlines() if line.strip()]
+    pins = [pinned_keys.stated(line.strip()) for line in server.host_key.splitlines() if line.strip()]
+    trouble = next(filter(None, map(pinned_keys.trouble, pins)), None)
+    known: list[asyncssh.SSHKey] = []
     try:
-        known = [asyncssh.import_public_key(pin) for pin in pins if not pin.startswith("SHA256:")]
+        known = [asyncssh.import_public_key(pin) for pin in pins if not trouble and not pin.startswith("SHA256:")]
     except ValueError as error:
+        trouble = str(error)
+    if trouble:
         raise CredentialsUnusable(
-            f"the host_key of {server.key} cannot be read: {error}",
+            f"the host_key of {server.key} cannot be used: {trouble}",
             hint="give a public key line such as 'ssh-ed25519 AAAA...' or a fingerprint 'SHA256:...'",
-        ) from None
+        )
     expected = [pin for pin in pins if pin.startswith("SHA256:")] + [key.get_fingerprint() for key in known]
 
-    def judge(key: asyncssh.SSHKey) -> str | None:
+    def judge(key: asyncssh.SSHKey) -> Refusal | None:
         if key.get_fingerprint() in expected:
             return None
         verb = "is" if len(expected) == 1 else "are"
-        return f"it shows {_shown(key)}, but {' and '.join(expected)} {verb} pinned"
+        return Refusal(f"it shows {_shown(key)}, but {' and '.join(expected)} {verb} pinned", PINNED_HINT)
 
     return Trust(judge, _asked_for(known))
 
@@ -94,45 +130,74 @@ def known(server: Server) -> Trust:
     try:
         on_record = _listed_in(path, server) if path is not None else None
     except _Unreadable as error:
-        return _nobody(str(error))
+        return _nobody(str(error), UNREADABLE_HINT)
     if on_record is None:
-        return _nobody(f"no host_key is pinned and there is no {path or KNOWN_HOSTS}")
+        return _nobody(f"no host_key is pinned and there is no {path or KNOWN_HOSTS}", UNKNOWN_HINT)
 
-    def judge(key: asyncssh.SSHKey) -> str | None:
+    def judge(key: asyncssh.SSHKey) -> Refusal | None:
         refusal = _against(on_record, key, server)
-        return f"{path} does not know it; it shows {_shown(key)}" if refusal is _UNKNOWN else refusal
+        if refusal is not _UNKNOWN:
+            return refusal
+        return Refusal(f"{path} does not know it; it shows {_shown(key)}", UNKNOWN_HINT)
 
-    return Trust(judge, _asked_for(on_record.trusted))
+    return Trust(judge, _asked_for(_known_keys([on_record])))
+
+
+def foreseen_refusal(server: Server) -> str | None:
+    """Why `strict` would trust no key that this server shows; None: it knows one, or another policy decides."""
+    if server.host_key or server.host_key_policy != "strict":
+        return None
+    path = _users_file()
+    if path is None:
+        return "this user has no home, and so no ~/.ssh/known_hosts"
+    try:
+        on_record = _listed_in(path, server)
+    except _Unreadable as error:
+        return str(error)
+    return None if on_record is not None and _known_keys([on_record]) else f"{path} does not know {server.host}"
 
 
 def known_or_new(server: Server, accepted: Path) -> Trust:
     """Judge by ~/.ssh/known_hosts and by `accepted`, the file of what was accepted before; where neither knows the
     server, its key is trusted and written to `accepted` first."""
-    files = [path for path in (_users_file(), accepted) if path is not None]
+    users = _users_file()
+
+    def judged(key: asyncssh.SSHKey) -> Refusal | None:
+        refusals = [_against(on_record, key, server) for on_record in _listed_in_all(users, accepted, server)]
+        # A refusal by one file weighs more than the other's trust: one of the two was meant to be changed.
+        if said := [refusal for refusal in refusals if refusal not in (None, _UNKNOWN)]:
+            return said[0]
+        return None if None in refusals else _UNKNOWN
+
+    def judge(key: asyncssh.SSHKey) -> Refusal | None:
+        try:
+            refusal = judged(key)
+            if refusal is not _UNKNOWN:
+                return refusal
+            with accepted_keys.locked(accepted):
+                # What another connection or another process accepted a moment ago is known by now.
+                refusal = judged(key)
+                if refusal is _UNKNOWN:
+                    _accept(key, server, accepted)
+                    return None
+                return refusal
+        except _Unreadable as error:
+            return Refusal(f"{error}; it shows {_shown(key)}", UNREADABLE_HINT)
+        except OSError as error:
+            why = f"it is new, and its key {_shown(key)} cannot be remembered in {accepted}: {error.strerror}"
+            return Refusal(why, UNREMEMBERED_HINT)
+
     try:
-        asked_for = _asked_for([key for on_record in _listed_in_all(files, server) for key in on_record.trusted])
+        asked_for = _asked_for(_known_keys(_listed_in_all(users, accepted, server)))
     except _Unreadable as error:
-        return _nobody(str(error))
-
-    def judge(key: asyncssh.SSHKey) -> str | None:
-        with _accepting:  # what another connection accepted a moment ago is known by now
-            try:
-                records = _listed_in_all(files, server)
-            except _Unreadable as error:
-                return f"{error}; it shows {_shown(key)}"
-            refusals = [_against(on_record, key, server) for on_record in records]
-            # A refusal by one file weighs more than the other's trust: one of the two was meant to be changed.
-            if said := [refusal for refusal in refusals if refusal not in (None, _UNKNOWN)]:
-                return said[0]
-            return None if None in refusals else _accept(key, server, accepted)
-
+        return _nobody(str(error), UNREADABLE_HINT)
     return Trust(judge, asked_for)
 
 
 def anybody(server: Server) -> Trust:
     """Judge nothing. Says so each time, because nothing else would."""
 
-    def judge(key: asyncssh.SSHKey) -> str | None:
+    def judge(key: asyncssh.SSHKey) -> Refusal | None:
         log.warning(
             "the host key of %s is not checked (host_key_policy is off): anybody on the way can pose as it; "
             "it shows %s, pin that as host_key to be safe",
@@ -144,22 +209,21 @@ def anybody(server: Server) -> Trust:
     return Trust(judge, _asked_for([]))
 
 
-def _nobody(reason: str) -> Trust:
-    return Trust(lambda key: f"{reason}; it shows {_shown(key)}", _asked_for([]))
+def _nobody(reason: str, hint: str) -> Trust:
+    return Trust(lambda key: Refusal(f"{reason}; it shows {_shown(key)}", hint), _asked_for([]))
 
 
 class _OnRecord(NamedTuple):
     path: Path
-    trusted: list[asyncssh.SSHKey]
-    revoked: list[asyncssh.SSHKey]
+    listed: Listed
 
 
 class _Unreadable(Exception):
     """A known_hosts that cannot be judged by: says which and why."""
 
 
-_UNKNOWN = "unknown"  # neither trusted nor refused
-_accepting = threading.Lock()
+_UNKNOWN = Refusal("unknown")  # neither trusted nor refused
+_said: dict[Path, list[str]] = {}  # of lines passed over, what was logged of each file last
 
 
 def _users_file() -> Path | None:
@@ -170,65 +234,62 @@ def _users_file() -> Path | None:
         return None
 
 
-def _listed_in_all(paths: Iterable[Path], server: Server) -> list[_OnRecord]:
-    return [on_record for path in paths if (on_record := _listed_in(path, server)) is not None]
+def _listed_in_all(users: Path | None, accepted: Path, server: Server) -> list[_OnRecord]:
+    found = [_listed_in(users, server) if users is not None else None, _listed_in(accepted, server, ours=True)]
+    return [on_record for on_record in found if on_record is not None]
 
 
-def _listed_in(path: Path, server: Server) -> _OnRecord | None:
-    """None: there is no such file."""
-    port = server.port if server.port != DEFAULT_PORT else None
+def _listed_in(path: Path, server: Server, *, ours: bool = False) -> _OnRecord | None:
+    """None: there is no such file. In a file of ours each line can be read, or we do not know whom we accepted."""
     try:
         if not path.is_file():
             return None
-        trusted, _, revoked, *_ = asyncssh.read_known_hosts(str(path)).match(server.host, "", port)
+        known = KnownHosts(path.read_bytes())
     except (OSError, ValueError) as error:
         raise _Unreadable(f"{path} cannot be read: {error}") from error
-    return _OnRecord(path, list(trusted), list(revoked))
+    odd = [f"line {line.number}: {line.why}" for line in known.odd]
+    if odd and ours:
+        raise _Unreadable(f"{path} cannot be read: {odd[0]}")
+    if odd != _said.get(path, []):
+        _said[path] = odd
+        log.warning("%s: %d of its lines are passed over, first %s", path, len(odd), odd[0] if odd else "none now")
+    return _OnRecord(path, known.of(server.host, server.port))
 
 
-def _against(on_record: _OnRecord, key: asyncssh.SSHKey, server: Server) -> str | None:
+def _against(on_record: _OnRecord, key: asyncssh.SSHKey, server: Server) -> Refusal | None:
     """None: trusted; `_UNKNOWN`; else why it is refused, and what to do if all is well."""
-    path, trusted, revoked = on_record
+    path, (trusted, revoked, alone) = on_record
     if key in revoked:
-        return f"its key {_shown(key)} is revoked in {path}"
-    if key in trusted:
+        return Refusal(f"its key {_shown(key)} is revoked in {path}", REVOKED_HINT)
+    if key in trusted or key in alone:
         return None
     if not trusted:
         return _UNKNOWN
     was = " and ".join(map(_shown, trusted))
-    return (
+    return Refusal(
         f"{path} has another key for it; it shows {_shown(key)}, known is {was}. If the server was given a new key, "
-        f"take the old one out: ssh-keygen -R '{_listed_name(server)}' -f {path}"
+        f"take the old one out: ssh-keygen -R '{listed_name(server.host, server.port)}' -f {path}"
     )
 
 
-def _accept(key: asyncssh.SSHKey, server: Server, accepted: Path) -> str | None:
-    line = f"{_listed_name(server)} {key.export_public_key().decode().strip()}\n"
-    try:
-        accepted.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor = os.open(accepted, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        try:
-            os.write(descriptor, line.encode())
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        return f"it is new, and its key {_shown(key)} cannot be remembered in {accepted}: {error.strerror}"
+def _known_keys(records: Iterable[_OnRecord]) -> list[asyncssh.SSHKey]:
+    return [key for on_record in records for key in (*on_record.listed.trusted, *on_record.listed.alone)]
+
+
+def _accept(key: asyncssh.SSHKey, server: Server, accepted: Path) -> None:
+    """Under the lock. Raises OSError: then it is not accepted."""
+    public = key.export_public_key().decode().strip()
+    accepted_keys.add(accepted, f"{listed_name(server.host, server.port)} {public}\n")
     log.warning(
         "%s was never seen before and is accepted with the host key %s; remembered in %s",
         server.key,
         _shown(key),
         accepted,
     )
-    return None
 
 
-def _listed_name(server: Server) -> str:
-    return server.host if server.port == DEFAULT_PORT else f"[{server.host}]:{server.port}"
-
-
-def rejected(server: Server, reason: str) -> HostKeyRejected:
-    return HostKeyRejected(f"the host key of {server.key} is not trusted: {reason}")
+def rejected(server: Server, refusal: Refusal) -> HostKeyRejected:
+    return HostKeyRejected(f"the host key of {server.key} is not trusted: {refusal}", hint=refusal.hint)
 
 
 def _asked_for(known_keys: Iterable[asyncssh.SSHKey]) -> list[str]:

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from iris_communication.settings import Secret
+from iris_communication.transport import host_keys
 from iris_communication.transport.quick_import import asyncssh
 
 QUESTION_MAX = 65536
@@ -32,12 +33,12 @@ KEY = "key"
 class Answers:
     """`judge` says why a host key is not trusted, or None. What was asked is remembered for the error to tell."""
 
-    def __init__(self, secret: Secret, judge: Callable[[asyncssh.SSHKey], str | None]) -> None:
+    def __init__(self, secret: Secret, judge: Callable[[asyncssh.SSHKey], host_keys.Refusal | None]) -> None:
         self._secret = secret
         self._judge = judge
         self._given: set[str] = set()
-        self._judged: dict[str, str | None] = {}
-        self.refusal: str | None = None  # of the host key
+        self._judged: dict[str, host_keys.Refusal | None] = {}
+        self.refusal: host_keys.Refusal | None = None  # of the host key
         self.host_key = ""  # the fingerprint of the one that was trusted
         self.unknown: list[str] = []  # prompts for what we do not have
 

@@ -20,9 +20,9 @@ import os
 import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from iris_communication.errors import SshProgramUnusable
-from iris_communication.private_keys import CERTIFICATE_ENDING
 from iris_communication.settings import Secret, Server
 from iris_communication.transport import host_keys
 from iris_communication.transport.contract import KEEPALIVE_S, KEEPALIVES_LOST, PREFERRED_CIPHERS
@@ -63,6 +63,13 @@ DEFAULTS = {
 UNSAID = "IRIS_"  # our own variables may hold secrets
 
 
+class Identity(NamedTuple):
+    """The paths of a private key and of what an authority says of it."""
+
+    private_key: str
+    certificate: str | None
+
+
 def command(
     program: str,
     server: Server,
@@ -70,35 +77,35 @@ def command(
     algorithms: Sequence[str],
     judge: Sequence[str],
     config: str,
-    private_key: str | None,
+    identity: Identity | None,
     password: bool,
     connect_timeout_s: float,
 ) -> list[str]:
     """`algorithms` are the kinds of host key to ask for, best first; `judge` is the command that judges one, `config`
-    and `private_key` are paths."""
+    is a path."""
     options = {
         **OURS,
         "ConnectTimeout": str(max(1, round(connect_timeout_s + 0.5))),
         "HostKeyAlgorithms": ",".join(each for each in algorithms if each in host_keys.ALGORITHMS),
         # the name that is looked for, the kind of key, the key
         "KnownHostsCommand": " ".join([*map(quoted, judge), "%H", "%t", "%K"]),
-        **_authentication(private_key, password),
+        **_authentication(identity, password),
     }
     settings = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
     user = ["-p", str(server.port), "-l", server.username]
     return [program, "-F", config, *settings, *user, "-s", "--", server.host, "sftp"]
 
 
-def _authentication(private_key: str | None, password: bool) -> dict[str, str]:
-    if private_key is None and not password:
+def _authentication(identity: Identity | None, password: bool) -> dict[str, str]:
+    if identity is None and not password:
         return {"BatchMode": "yes"}
     ways, options = [], {"BatchMode": "no", "IdentitiesOnly": "yes", "IdentityAgent": "none", "PKCS11Provider": "none"}
-    if private_key is not None:
+    if identity is not None:
         ways += ["publickey"]
-        options |= {"IdentityFile": quoted(private_key), "PubkeyAuthentication": "yes"}
-        if os.path.exists(certificate := private_key + CERTIFICATE_ENDING):
+        options |= {"IdentityFile": quoted(identity.private_key), "PubkeyAuthentication": "yes"}
+        if identity.certificate is not None:
             # ssh finds it by itself only where ssh_config names none.
-            options |= {"CertificateFile": quoted(certificate)}
+            options |= {"CertificateFile": quoted(identity.certificate)}
     if password:
         ways += ["keyboard-interactive", "password"]
         options |= {"KbdInteractiveAuthentication": "yes", "PasswordAuthentication": "yes"}

@@ -42,6 +42,7 @@ from iris_communication.transport.ssh_words import SshFailed, Words
 
 COMPANION = Path(__file__).with_name("ssh_companion.py")
 MFD_EXEC = 0x10  # Linux 6.3 wants to be told
+UNASKED_HINT = "see what ssh_config says for this server: something there lets it know the server without its key"
 PROMPT_MAX = 100  # characters of it are shown
 
 
@@ -76,8 +77,8 @@ class SshProgramTransport:
         words = Words()
         with contextlib.ExitStack() as meanwhile:
             desk = meanwhile.enter_context(contextlib.closing(ssh_answers.Desk(answers)))
-            private_key = _private_key(secret, meanwhile)
-            process = self._start(server, secret, private_key, settings, trust.algorithms, desk.name, meanwhile)
+            identity = _identity(secret, meanwhile)
+            process = self._start(server, secret, identity, settings, trust.algorithms, desk.name, meanwhile)
             desk.serve(process.pid)
             channel = SshProgramChannel(server, process, words, receiver)
             try:
@@ -95,7 +96,7 @@ class SshProgramTransport:
                 raise
         if not channel.connected:
             raise _failure(server, answers, words) from SshFailed(words.text)
-        if (unwanted := _unwanted(server, answers, words, private_key)) is not None:
+        if (unwanted := _unwanted(server, answers, words, identity)) is not None:
             channel.close()
             raise unwanted from SshFailed(words.text)
         channel.host_key = answers.host_key
@@ -105,7 +106,7 @@ class SshProgramTransport:
         self,
         server: Server,
         secret: Secret,
-        private_key: str | None,
+        identity: ssh_command.Identity | None,
         settings: DeliverySettings,
         algorithms: Sequence[str],
         desk: str,
@@ -117,18 +118,18 @@ class SshProgramTransport:
         ask = [sys.executable, "-I", "-S", str(COMPANION), "ask", desk]
         try:
             configs = ssh_command.default_configs() if self._configs is None else self._configs
-            config = meanwhile.enter_context(_in_memory(ssh_command.configuration(configs)))
+            config = meanwhile.enter_context(_in_memory(os.fsencode(ssh_command.configuration(configs))))
             askpass = None
             if secret:
                 script = f'#!/bin/sh\nexec {shlex.join([*ask, ssh_answers.PROMPT])} "$1"\n'
-                askpass = meanwhile.enter_context(_in_memory(script, executable=True))
+                askpass = meanwhile.enter_context(_in_memory(os.fsencode(script), executable=True))
             command = ssh_command.command(
                 program,
                 server,
                 algorithms=algorithms,
                 judge=[*ask, ssh_answers.KEY],
                 config=config,
-                private_key=private_key,
+                identity=identity,
                 password=secret.password is not None,
                 connect_timeout_s=settings.connect_timeout_s,
             )
@@ -154,13 +155,19 @@ def _failure(server: Server, answers: ssh_answers.Answers, words: Words) -> Iris
     return failure
 
 
-def _unwanted(server: Server, answers: ssh_answers.Answers, words: Words, private_key: str | None) -> IrisError | None:
+def _unwanted(
+    server: Server, answers: ssh_answers.Answers, words: Words, identity: ssh_command.Identity | None
+) -> IrisError | None:
     """Why a connection that was made is none of ours: ssh went by what ssh_config says and not by what we said."""
     if not answers.host_key:  # there are ways to know a server without its key, none of which was chosen here
-        return host_keys.rejected(server, "ssh went on without asking whether its key is trusted")
-    ours = ssh_words.as_written(private_key or "")
-    others = [name for name in words.proofs if name not in (ours, ours + private_keys.CERTIFICATE_ENDING)]
-    if private_key is None or not others:
+        return host_keys.rejected(
+            server, host_keys.Refusal("ssh went on without asking whether its key is trusted", UNASKED_HINT)
+        )
+    if identity is None:
+        return None
+    ours = [ssh_words.as_written(path) for path in identity if path is not None]
+    others = [name for name in words.proofs if name not in ours]
+    if not others:
         return None
     return AuthenticationFailed(
         f"{server.key} let us in by another private key than the one given for it: {others[0]}, which ssh_config names",
@@ -169,31 +176,40 @@ def _unwanted(server: Server, answers: ssh_answers.Answers, words: Words, privat
     )
 
 
-def _private_key(secret: Secret, meanwhile: contextlib.ExitStack) -> str | None:
-    """The path of the file that holds it."""
+def _identity(secret: Secret, meanwhile: contextlib.ExitStack) -> ssh_command.Identity | None:
+    """The key's own file, if ssh can read that as it is."""
     if secret.private_key is None:
         return None
-    if private_keys.is_text(secret.private_key):
-        lines = secret.private_key.strip().splitlines()  # ssh takes no other end of line, and wants one at the end
-        return meanwhile.enter_context(_in_memory("".join(f"{line.rstrip()}\n" for line in lines)))
+    which = private_keys.shown(secret.private_key)
     try:
-        path = Path(secret.private_key).expanduser()
-        with path.open("rb") as file:
-            file.read(1)
+        key = private_keys.content(secret.private_key)
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: "~name" of a user there is not
-        raise CredentialsUnusable(f"the private key {secret.private_key!r} cannot be used: {error}") from None
-    return str(path.absolute())
+        raise CredentialsUnusable(f"the private key {which} cannot be used: {error}") from None
+    if (trouble := private_keys.trouble(key)) is not None:
+        raise CredentialsUnusable(f"the private key {which} cannot be used: it {trouble}")
+    if private_keys.is_text(secret.private_key):
+        return ssh_command.Identity(meanwhile.enter_context(_in_memory(private_keys.in_order(key))), None)
+    path = str(Path(secret.private_key).expanduser().absolute())
+    beside = path + private_keys.CERTIFICATE_ENDING
+    certificate = beside if os.path.exists(beside) else None
+    if b"-----BEGIN" in key and not _reads_as_it_is(key):
+        path = meanwhile.enter_context(_in_memory(private_keys.in_order(key)))
+    return ssh_command.Identity(path, certificate)
+
+
+def _reads_as_it_is(key: bytes) -> bool:
+    return b"\r" not in key and key.endswith(b"\n") and key.startswith(b"-----BEGIN")
 
 
 @contextlib.contextmanager
-def _in_memory(text: str, *, executable: bool = False) -> Iterator[str]:
-    """The path of a file of this text that our user alone can open, and nobody once this is left."""
+def _in_memory(content: bytes, *, executable: bool = False) -> Iterator[str]:
+    """The path of a file of this content that our user alone can open, and nobody once this is left."""
     try:
         writing = os.memfd_create("iris-ssh", os.MFD_CLOEXEC | (MFD_EXEC if executable else 0))
     except OSError:
         writing = os.memfd_create("iris-ssh")
     with open(writing, "wb") as file:
-        file.write(text.encode("utf-8", "surrogateescape"))
+        file.write(content)
         file.flush()
         os.fchmod(writing, 0o700 if executable else 0o600)
         # A program that somebody has open for writing is not run.

@@ -370,7 +370,7 @@ passphrase = { command = ["echo-sesame", "sesame-5"] }
 private_key = { environment = "SESAME" }
 [servers.other]
 host = "h"
-username = "space sesame-6"
+username = "\\u0007 sesame-6"
 password = "sesame-6"
 host_key_policy = "sesame-6"
 passwort = { environment = "sesame-7" }

@@ -134,6 +134,28 @@ def test_a_private_key_that_is_none_is_told_without_its_text(lines, tmp_path):
     assert "hunter23" not in only
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("PuTTY-User-Key-File-3: ssh-ed25519\nhunter23\n", "is PuTTY's (.ppk)"),
+        ("ssh-ed25519 AAAAhunter23 ann@plant\n", "is a public key"),
+        (r"-----BEGIN OPENSSH PRIVATE KEY-----\nhunter23\n-----END", "written out"),
+        ("", "is empty"),
+    ],
+)
+def test_what_is_given_in_place_of_a_private_key_is_told_for_what_it_is(lines, tmp_path, content, words):
+    (tmp_path / "key").write_text(content)
+    (only,) = lines(server(private_key="key"))
+    assert words in only
+    assert "hunter23" not in only
+
+
+@pytest.mark.parametrize("change", [lambda key: key.replace(b"\n", b"\r\n"), bytes.rstrip], ids=["CRLF", "no last end"])
+def test_a_key_file_that_another_editor_saved_is_fine(lines, key_file, change):
+    key_file.write_bytes(change(key_file.read_bytes()))
+    assert lines(server(private_key=key_file)) == []
+
+
 def test_a_private_key_without_its_passphrase_is_told(lines, key_file):
     key_file.write_text(encrypted(CLIENT_KEY, "sesame"))
     (only,) = lines(server(private_key=key_file, password=None))
@@ -147,7 +169,7 @@ def test_a_private_key_given_as_text_is_tried_as_well(reading_of, key_file):
     assert try_out(reading_of(text)) == []
     key_file.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter23\n-----END OPENSSH PRIVATE KEY-----\n")
     (problem,) = try_out(reading_of(text))
-    assert problem.words.startswith("servers.plant.private_key is no private key that can be used")
+    assert problem.words.startswith("servers.plant.private_key is a text that cannot be used")
     assert "hunter23" not in problem.words
 
 
@@ -165,6 +187,7 @@ def test_a_server_that_known_hosts_does_not_know_is_told_with_what_to_do(lines, 
     (tmp_path / "home" / ".ssh").mkdir(parents=True)
     (tmp_path / "home" / ".ssh" / "known_hosts").write_text(f"sftp.example {HOST_KEY}\n")
     assert lines(server(host_key=None)) == []
+    assert lines(server(host_key=None, host="SFTP.Example")) == []
     assert lines(server(host_key=None, host_key_policy="accept-new", host="b.example")) == []
 
 

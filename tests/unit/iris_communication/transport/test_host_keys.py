@@ -1,7 +1,12 @@
 """Whom we trust, and what we say when we do not."""
 
+import contextlib
 import logging
+import resource
+import signal
 import stat
+import subprocess
+import sys
 import threading
 
 import asyncssh
@@ -9,7 +14,7 @@ import pytest
 
 from iris_communication.errors import CredentialsUnusable, HostKeyRejected
 from iris_communication.settings import Server
-from iris_communication.transport import host_keys
+from iris_communication.transport import accepted_keys, host_keys
 
 ED25519 = asyncssh.generate_private_key("ssh-ed25519").convert_to_public()
 OTHER_ED25519 = asyncssh.generate_private_key("ssh-ed25519").convert_to_public()
@@ -142,7 +147,7 @@ def test_a_file_we_may_not_read_is_told(known_hosts, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     known_hosts.write_text(f"sftp.example {line(ED25519)}\n")
-    monkeypatch.setattr("asyncssh.read_known_hosts", denied)
+    monkeypatch.setattr("pathlib.Path.read_bytes", denied)
     assert "Permission denied" in host_keys.known(server()).judge(ED25519)
 
 
@@ -253,6 +258,145 @@ def test_what_was_written_is_the_format_of_known_hosts(accepted):
     host_keys.trust(server("::1", 2222, policy="accept-new"), accepted).judge(ED25519)
     trusted, *_ = asyncssh.match_known_hosts(str(accepted), "::1", "", 2222)
     assert list(trusted) == [ED25519]
+
+
+# -- however the host is spelled
+
+
+@pytest.mark.parametrize("host", ["SFTP.Example", "sftp.example.", "Sftp.Example."])
+def test_a_host_is_the_same_however_it_is_spelled(known_hosts, accepted, host):
+    known_hosts.write_text(f"sftp.example {line(ED25519)}\n")
+    assert host_keys.known(server(host)).judge(ED25519) is None
+    trust = host_keys.trust(server(host, policy="accept-new"), accepted)
+    assert "has another key for it" in trust.judge(OTHER_ED25519)
+    known_hosts.write_text(f"@revoked sftp.example {line(ED25519)}\n")
+    assert "revoked" in host_keys.trust(server(host, policy="accept-new"), accepted).judge(ED25519)
+    assert not accepted.exists()
+
+
+def test_a_key_that_was_accepted_counts_however_the_host_is_spelled_later(accepted):
+    assert host_keys.trust(server("Sftp.EXAMPLE", policy="accept-new"), accepted).judge(ED25519) is None
+    assert accepted.read_text().startswith("sftp.example ")
+    for host in ("sftp.example", "SFTP.example", "sftp.example."):
+        again = host_keys.trust(server(host, policy="accept-new"), accepted)
+        assert again.judge(ED25519) is None
+        assert "has another key" in again.judge(OTHER_ED25519)
+
+
+def test_a_key_that_was_accepted_under_another_spelling_by_an_earlier_version_counts(accepted):
+    accepted.parent.mkdir()
+    accepted.write_text(f"SFTP.Example {line(ED25519)}")  # without its last line break
+    assert host_keys.trust(server(policy="accept-new"), accepted).judge(OTHER_ED25519) is not None
+    assert host_keys.trust(server("other", policy="accept-new"), accepted).judge(ECDSA) is None
+    assert accepted.read_text() == f"SFTP.Example {line(ED25519)}\nother {line(ECDSA)}\n"
+
+
+@pytest.mark.parametrize("odd", [b"@strange a b c", b"|1|bad ssh-ed25519 AAAA", b"one-word", b"a ssh-ed25519 AAAA"])
+def test_an_odd_line_of_the_users_is_passed_over_with_one_warning(known_hosts, accepted, odd, caplog):
+    known_hosts.write_bytes(odd + f"\nsftp.example {line(ED25519)} M\xfcller\n".encode("latin-1"))
+    for _ in range(2):
+        assert host_keys.known(server()).judge(ED25519) is None
+        assert host_keys.trust(server("new", policy="accept-new"), accepted).judge(ED25519) is None
+    said = [record.getMessage() for record in caplog.records if str(known_hosts) in record.getMessage()]
+    assert len(said) == 1
+    assert "line 1" in said[0]
+
+
+# -- what is to be done about it
+
+
+def test_the_hint_is_that_of_what_happened(known_hosts, accepted):
+    """Only a key that has changed is told as changed."""
+
+    def hint(trust, key):
+        return host_keys.rejected(server(), trust.judge(key)).hint
+
+    unknown = hint(host_keys.known(server()), ED25519)
+    known_hosts.write_text(f"other.example {line(ED25519)}\n")
+    assert hint(host_keys.known(server()), ED25519) == unknown
+    assert "not known yet" in unknown
+    assert "accept-new" in unknown
+    known_hosts.write_text(f"sftp.example {line(ED25519)}\n")
+    assert "another key" in hint(host_keys.known(server()), OTHER_ED25519)
+    assert "pinned" in hint(host_keys.pinned(server(host_key=line(ED25519))), OTHER_ED25519)
+    known_hosts.write_text(f"@revoked sftp.example {line(ED25519)}\n")
+    assert "revoked" in hint(host_keys.known(server()), ED25519)
+    accepted.parent.write_text("a file where the folder should be")
+    assert "free space" in hint(host_keys.known_or_new(server(), accepted), OTHER_ED25519)
+
+
+# -- two programs at once
+
+
+SECOND = """
+import sys
+from pathlib import Path
+import asyncssh
+from iris_communication.settings import Server
+from iris_communication.transport import host_keys
+
+host_keys.KNOWN_HOSTS = Path("/nowhere/known_hosts")
+accepted, public = Path(sys.argv[1]), sys.argv[2]
+server = Server("sftp.example", "iris", host_key_policy="accept-new")
+trust = host_keys.trust(server, accepted)
+print("ready", flush=True)
+sys.stdin.readline()
+print("trusted" if trust.judge(asyncssh.import_public_key(public)) is None else "refused", flush=True)
+"""
+
+
+def test_two_processes_that_meet_a_server_at_once_trust_one_key(accepted):
+    """Both have seen that nobody knows it before either is shown a key."""
+    keys = [asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip() for _ in range(2)]
+    command = [sys.executable, "-c", SECOND, str(accepted)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with contextlib.ExitStack() as started:
+        processes = [started.enter_context(subprocess.Popen([*command, key], **pipes)) for key in keys]
+        for process in processes:
+            assert process.stdout.readline() == "ready\n"
+        with accepted_keys.locked(accepted):  # so that both come to where one has to wait
+            for process in processes:
+                process.stdin.write("go\n")
+                process.stdin.flush()
+        said = [process.communicate(timeout=20)[0].strip() for process in processes]
+    assert sorted(said) == ["refused", "trusted"]
+    assert accepted.read_text() == f"sftp.example {keys[said.index('trusted')]}\n"
+
+
+def test_what_another_process_wrote_while_this_one_waited_counts(accepted):
+    trust = host_keys.trust(server(policy="accept-new"), accepted)
+    said = []
+    with accepted_keys.locked(accepted):
+        waiting = threading.Thread(target=lambda: said.append(trust.judge(OTHER_ED25519)))
+        waiting.start()
+        accepted_keys.add(accepted, f"sftp.example {line(ED25519)}\n")
+    waiting.join(10)
+    assert "has another key for it" in said[0]
+
+
+def test_a_key_is_not_trusted_while_another_process_keeps_the_lock(accepted, monkeypatch):
+    monkeypatch.setattr(accepted_keys, "LOCK_WAIT_S", 0.0)
+    with accepted_keys.locked(accepted):
+        said = host_keys.trust(server(policy="accept-new"), accepted).judge(ED25519)
+    assert "another process holds" in said
+    assert not accepted.exists()
+
+
+def test_a_key_that_a_full_disk_takes_only_a_part_of_is_not_trusted_and_spoils_nothing(accepted):
+    assert host_keys.trust(server("other", policy="accept-new"), accepted).judge(ECDSA) is None
+    before = accepted.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, limits[1]))  # a write beyond it is cut, then refused
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        refusal = host_keys.trust(server(policy="accept-new"), accepted).judge(ED25519)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert "cannot be remembered" in refusal
+    assert accepted.read_bytes() == before
+    assert sorted(path.name for path in accepted.parent.iterdir()) == ["known_hosts", "known_hosts.lock"]
+    assert host_keys.trust(server(policy="accept-new"), accepted).judge(ED25519) is None
 
 
 # -- which of them decides

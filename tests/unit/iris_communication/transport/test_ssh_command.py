@@ -16,14 +16,14 @@ HINT = "make system-packages"
 PASSWORD = "correct horse"
 
 
-def command(private_key=None, password=False, **server):
+def command(private_key=None, password=False, certificate=None, **server):
     return ssh_command.command(
         "/usr/bin/ssh",
         Server(**{"host": "plant", "username": "iris"} | server),
         algorithms=["ssh-rsa-sha224@ssh.com", "ssh-ed25519", "rsa-sha2-512"],
         judge=["/opt/my python/bin/python", "ask"],
         config="/x/config",
-        private_key=private_key,
+        identity=ssh_command.Identity(private_key, certificate) if private_key else None,
         password=password,
         connect_timeout_s=15.0,
     )
@@ -53,12 +53,10 @@ def test_with_a_secret_neither_a_token_nor_an_agent_is_asked(secret):
     assert not {"PKCS11Provider=none", "IdentityAgent=none"} & set(command())
 
 
-def test_a_certificate_beside_the_key_is_named_where_there_is_one(tmp_path):
+def test_a_certificate_beside_the_key_is_named_where_there_is_one():
     """ssh looks for it by itself only where ssh_config names none."""
-    key = str(tmp_path / "my id")
-    assert not any(word.startswith("CertificateFile") for word in command(key))
-    (tmp_path / "my id-cert.pub").touch()
-    assert f'CertificateFile="{key}-cert.pub"' in command(key)
+    assert not any(word.startswith("CertificateFile") for word in command("/x/my id"))
+    assert 'CertificateFile="/x/my id-cert.pub"' in command("/x/my id", certificate="/x/my id-cert.pub")
 
 
 def test_a_link_that_fell_silent_is_noticed_as_soon_as_with_the_other_transport():

@@ -1,0 +1,66 @@
+"""What may stand in a `host_key`: the line of a public key, or the fingerprint of one as `ssh-keygen -lf` tells it.
+
+Looked at without any cryptography, so that settings can be checked by whoever only reads them. What the two transports
+make of a key is theirs to say.
+"""
+
+import base64
+import re
+
+FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
+OTHER_FINGERPRINT = re.compile(r"(MD5:)?([0-9a-fA-F]{2}:){15}[0-9a-fA-F]{2}|(MD5|SHA1|SHA384|SHA512):.*", re.IGNORECASE)
+KIND = re.compile(r"(ssh-|ecdsa-|sk-)[A-Za-z0-9@.-]+")
+
+
+def stated(pin: str) -> str:
+    """As it is stored: some programs fill a fingerprint up."""
+    return pin.rstrip("=") if pin.startswith("SHA256:") else pin
+
+
+def trouble(pin: str) -> str | None:
+    """Why this line pins nothing, and what to give instead; None: it may."""
+    pin = stated(pin)
+    if pin.startswith("SHA256:"):
+        whole = FINGERPRINT.fullmatch(pin) is not None
+        return (
+            None
+            if whole
+            else "is cut short or holds other signs: there are 43 after SHA256:, give all that `ssh-keygen -lf` tells"
+        )
+    if OTHER_FINGERPRINT.fullmatch(pin):
+        return "is a fingerprint of another kind than SHA256: give what `ssh-keygen -lf` tells"
+    if "PRIVATE KEY" in pin:
+        return "is a private key: give the server's public key, or its fingerprint SHA256:..."
+    if pin.startswith("---"):
+        return (
+            "is a key in another form than OpenSSH's: give a line that begins with its kind, as in ssh-ed25519 AAAA..."
+        )
+    kind, _, rest = pin.partition(" ")
+    if not KIND.fullmatch(kind):
+        _, _, after = pin.partition(" ")
+        if KIND.match(after.split(" ")[0]):
+            return "begins with a host: give the part from the kind of key on, as in ssh-ed25519 AAAA..."
+        return "is neither a public key, as in ssh-ed25519 AAAA..., nor a fingerprint SHA256:..."
+    if "-cert-" in kind:
+        return "is a certificate: give the server's key itself"
+    return _trouble_with(kind, rest.split(" ")[0] if rest else "")
+
+
+def _trouble_with(kind: str, text: str) -> str | None:
+    try:
+        named, _, *_ = _fields(base64.b64decode(text, validate=True))
+    except ValueError:
+        return f"is a key of the kind {kind} that is cut short or holds other signs than a key: give the whole line"
+    return None if named == kind.encode() else f"says {kind} and holds a key of another kind"
+
+
+def _fields(data: bytes) -> list[bytes]:
+    """Each stands behind its length. Raises ValueError where they do not come out even."""
+    fields = []
+    while data:
+        size = int.from_bytes(data[:4], "big")
+        if len(data) < 4 + size:
+            raise ValueError("cut short")
+        fields.append(data[4 : 4 + size])
+        data = data[4 + size :]
+    return fields

@@ -1,0 +1,73 @@
+"""The file of the keys that were accepted unseen: written whole or not at all, by one process at a time.
+
+Two programs that meet a server at once must not each accept the key they were shown: one of the two may be a
+stranger's. So what is known is read, decided on and written under a lock that counts between processes (and between
+threads, for each opens the lock's file anew). What is written is on the disk under its final name before anybody is
+trusted because of it.
+"""
+
+import contextlib
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+LOCK_ENDING = ".lock"
+LOCK_WAIT_S = 5.0  # others hold it for a write or two; longer means that one of them stands still
+LOCK_LOOK_S = 0.005
+
+
+@contextlib.contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """The file is ours to read and to replace. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    place = path.with_name(path.name + LOCK_ENDING)
+    descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        until_s = time.monotonic() + LOCK_WAIT_S
+        while not _is_taken(descriptor):
+            if time.monotonic() > until_s:
+                raise TimeoutError(None, f"another process holds {place}")
+            time.sleep(LOCK_LOOK_S)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def add(path: Path, line: str) -> None:
+    """Under the lock. Raises OSError, and then the file is what it was."""
+    before = path.read_bytes() if path.exists() else b""
+    if before and not before.endswith(b"\n"):
+        before += b"\n"
+    temporary = path.with_name(path.name + ".new")
+    with contextlib.suppress(FileNotFoundError):
+        temporary.unlink()
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(before + line.encode())
+            file.flush()
+            os.fsync(descriptor)
+        temporary.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+    _sync_folder(path.parent)
+
+
+def _is_taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
