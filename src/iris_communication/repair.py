@@ -13,7 +13,7 @@ import os
 import sqlite3
 import stat
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -60,7 +60,7 @@ class Repair:
         self._check_folder()
         owner = Owner(self._folder, self._clock.wall_s())
         try:
-            yield from self._secrets()
+            yield from self._secrets(owner.found_open)
             yield from self._database(found_in_order=owner.found_in_order)
             yield from self._accounts()
             with closing(self._opened()) as store:
@@ -79,22 +79,16 @@ class Repair:
             raise NoOutbox(f"{self._folder} does not exist or is no folder")
         if not any((self._folder / name).exists() for name in (DATABASE, f"{DATABASE}-wal", "spool")):
             raise NoOutbox(f"{self._folder} holds no outbox")
-        user = self._folder.stat().st_uid
-        if user != os.geteuid():
-            raise OutboxStorageError(f"the outbox {self._folder} belongs to user {user}", hint="repair it as that user")
 
     def _opened(self) -> SqliteStore:
         clock = self._clock
         return open_store(self._folder, clock.boot_id, clock.boot_s(), clock.wall_s())
 
-    def _secrets(self) -> Iterator[Done]:
+    def _secrets(self, found_open: dict[Path, int]) -> Iterator[Done]:
         for name in SECRETS:
             path = self._folder / name
-            with suppress(FileNotFoundError):
-                mode = stat.S_IMODE(path.stat().st_mode)
-                if mode & 0o077:
-                    path.chmod(0o600)
-                    yield Done(f"{path} had the mode {mode:04o} and has 0600 now: change the passwords in it")
+            if (mode := found_open.get(path)) is not None:
+                yield Done(f"{path} had the mode {mode:04o} and has 0600 now: change the passwords in it")
 
     def _database(self, *, found_in_order: bool) -> Iterator[Done]:
         salvage = Salvage(self._folder, self._clock.wall_s())

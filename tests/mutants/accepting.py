@@ -5,6 +5,7 @@ from tests.mutants.mutant import Mutant, tests_in
 OUTBOX = "unit/iris_communication/outbox"
 RECORDER = "iris_communication/outbox/recorder.py"
 JSON_FILE = "iris_communication/outbox/json_file.py"
+FILE_LOCK = "iris_communication/outbox/file_lock.py"
 SPOOL = "iris_communication/outbox/spool.py"
 SQLITE = "iris_communication/outbox/sqlite.py"
 
@@ -150,11 +151,63 @@ ACCEPTING = (
     ),
     Mutant(
         "two processes share an outbox",
-        "iris_communication/outbox/owner.py",
-        "            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
+        FILE_LOCK,
+        "            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
         "            pass\n",
-        "The second one sweeps the spool files that the first has not committed yet, and sends what is under way.",
-        tests_in(OUTBOX, "test_owner.py::test_an_outbox_held_by_another_process_names_it_and_since_when"),
+        "Where there are no better locks, the second one sweeps what the first has not committed yet.",
+        tests_in(OUTBOX, "test_file_lock.py::test_where_such_locks_are_unknown_the_file_is_locked_all_the_same"),
+    ),
+    Mutant(
+        "the owner's lock falls with any descriptor",
+        FILE_LOCK,
+        "fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, asked)",
+        "fcntl.fcntl(self.descriptor, fcntl.F_SETLK, asked)",
+        "A backup by the owning process makes a second process owner, which sweeps the first one's files.",
+        tests_in(
+            OUTBOX,
+            "test_ownership.py::test_a_second_owner_is_refused_whatever_the_first_ones_process_does_with_the_folder",
+        ),
+    ),
+    Mutant(
+        "a forked child keeps the lock",
+        FILE_LOCK,
+        "os.register_at_fork(after_in_child=_close_in_child)\n",
+        "",
+        "The outbox of a process that was killed cannot be owned while one of its children lives.",
+        tests_in(OUTBOX, "test_ownership.py::test_a_child_that_outlives_its_parent_does_not_hold_the_outbox"),
+    ),
+    Mutant(
+        "ownership is not looked at again",
+        RECORDER,
+        "            if group.changes:\n                self._confirm()\n",
+        "",
+        "Two processes write one outbox once somebody has removed the lock file.",
+        tests_in(
+            OUTBOX,
+            "test_ownership.py::test_nothing_is_accepted_or_handed_out_once_another_process_has_the_outbox",
+        ),
+    ),
+    Mutant(
+        "the log is not guarded",
+        SQLITE,
+        "                    guard.hold()\n",
+        "                    pass\n",
+        "Who closes the database from outside removes the log that accepted files are written into.",
+        tests_in(
+            OUTBOX,
+            "test_ownership.py::test_the_log_keeps_its_name_when_others_close_the_database_last",
+        ),
+    ),
+    Mutant(
+        "a log without a name is written into",
+        SQLITE,
+        "        self._keep_in_place()  # before anybody is told\n",
+        "",
+        "What was accepted is gone with the process.",
+        tests_in(
+            OUTBOX,
+            "test_ownership.py::test_files_that_lost_their_names_are_put_back_before_anybody_is_told",
+        ),
     ),
     Mutant(
         "a damaged database is used",

@@ -28,6 +28,7 @@ from typing import Any
 from iris_communication.clock import Clock
 from iris_communication.errors import IrisError, NotStarted, OutboxDamaged, OutboxFull, OutboxStorageError
 from iris_communication.item import Item
+from iris_communication.outbox import private
 from iris_communication.outbox.acceptance import Acceptance
 from iris_communication.outbox.claims import Claims
 from iris_communication.outbox.desk import Desk
@@ -238,10 +239,13 @@ class Keeper:
 
     def _start(self) -> None:
         try:
-            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            private.make_folder(self._folder)
             self._owner = Owner(self._folder, self._clock.wall_s())
         except OSError as error:
             raise OutboxStorageError(f"cannot use the outbox folder {self._folder}: {error.strerror}") from error
+        for path, mode in self._owner.found_open.items():
+            if path.name.startswith("secrets."):
+                log.warning("%s had the mode %04o: others may have read the passwords in it, change them", path, mode)
         try:
             self._servers = Servers(self._folder)
             self._spool = Spool(self._folder / "spool")
@@ -277,6 +281,7 @@ class Keeper:
                 self._open_store,
                 self._spool,
                 self._reserve,
+                self._owner.confirm,
                 self._on_record,
                 self._withdrawn,
                 self._publish,

@@ -1,90 +1,125 @@
-"""One process owns an outbox, shown by a record lock that the kernel drops when the process ends, however it ends.
+"""One process owns an outbox, shown by a lock that the kernel drops when the process ends, however it ends.
 
-A record lock belongs to the process, so it does not stop a second uploader within the same one: a set does that. The
-file says who holds it, for the message the other one gets.
+The lock is on our opening of `owner.lock` and not on the process, so that nothing else the process does takes it away
+(see `file_lock`). The file says who holds it, for the message the other one gets. Before each commit ownership is
+looked at again: somebody may have removed the file or put another in its place, and then a second process can lock it.
 """
 
 import contextlib
-import fcntl
 import json
+import logging
 import os
-import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from iris_communication.errors import OutboxInUse, OutboxStorageError
+from iris_communication.outbox import private
+from iris_communication.outbox.file_lock import FileLock
+
+log = logging.getLogger(__name__)
 
 FACTS_BYTES = 128
-
-_held: set[tuple[int, int]] = set()  # (device, inode) of the lock files this process holds
-_held_lock = threading.Lock()
+TRIES = 5  # to lock the file that is at the path, while somebody replaces it all the time
 
 
 class Owner:
-    """Raises OutboxInUse, naming process and start time, when another one holds the outbox; OutboxStorageError."""
+    """Raises OutboxInUse, naming process and start time, when another one holds the outbox; OutboxStorageError, also
+    for a folder that is another user's or open to others."""
 
     def __init__(self, folder: Path, now_s: float) -> None:
-        path = folder / "owner.lock"
-        with _held_lock:
-            _refuse_if_ours(folder, path)
+        self._folder = folder
+        self._path = folder / "owner.lock"
+        self._facts = {"pid": os.getpid(), "since_s": now_s}
+        with self._errors():
+            private.check_folder(folder)
+            self._lock, before = self._taken()
             try:
-                self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                try:
-                    self.found_in_order = self._take(folder, now_s)
-                except BaseException:
-                    os.close(self._descriptor)
-                    raise
-            except OSError as error:
-                raise OutboxStorageError(f"cannot hold {path}: {error.strerror}") from error
-            facts = os.fstat(self._descriptor)
-            self._mark = (facts.st_dev, facts.st_ino)
-            _held.add(self._mark)
+                self.found_open = private.close_to_others(folder)  # what others could read, with its mode
+                self._write(held=True)
+            except BaseException:
+                self._lock.close()
+                raise
+            self.found_in_order = not before.get("held")  # the process before gave it back, or there was none
 
     def release(self) -> None:
-        with _held_lock:
-            with contextlib.suppress(OSError):  # then the next one takes us for a process that was killed
+        with contextlib.suppress(OSError):  # then the next one takes us for a process that was killed
+            if self._lock.is_open:
                 self._write(held=False)
-            _held.discard(self._mark)
-            os.close(self._descriptor)
+        self._lock.close()
 
-    def _take(self, folder: Path, now_s: float) -> bool:
-        """Whether the process before gave it back, or there was none."""
-        try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OutboxInUse(f"the outbox {folder} is in use by {_holder(self._descriptor)}") from error
-        # Always as long, and written over what is there: that needs no room on a disk that is full.
-        found_in_order = not _read(self._descriptor).get("held")
-        self._facts = {"pid": os.getpid(), "since_s": now_s}
+    def confirm(self) -> bool:
+        """Whether it was ours all the time. False: another process had it meanwhile, and it is ours again. Raises
+        OutboxInUse where another one has it now; OutboxStorageError."""
+        with self._errors():
+            if self._lock.is_open and self._lock.names(self._path):
+                with contextlib.suppress(BlockingIOError):
+                    self._lock.take_all()
+                    return True
+            return self._take_again()
+
+    def _take_again(self) -> bool:
+        lock, found = self._taken()
+        self._lock.close()
+        self._lock = lock
         self._write(held=True)
-        return found_in_order
+        between = bool(found) and any(found.get(name) != fact for name, fact in self._facts.items())
+        log.warning(
+            "%s was removed or replaced while this process held it%s; it holds it again",
+            self._path,
+            f", and process {found.get('pid')} had the outbox meanwhile" if between else "",
+        )
+        return not between
+
+    def _taken(self) -> tuple[FileLock, dict[str, Any]]:
+        """The lock on what is at the path, and what its last holder wrote there."""
+        for _ in range(TRIES):
+            lock = FileLock(private.open_file(self._path, os.O_RDWR))
+            try:
+                self._take(lock)
+                if lock.names(self._path):
+                    return lock, _read(lock.descriptor)
+            except BaseException:
+                lock.close()
+                raise
+            lock.close()
+        raise OutboxInUse(f"{self._path} is replaced all the time")
+
+    def _take(self, lock: FileLock) -> None:
+        try:
+            lock.take_all()
+        except BlockingIOError as error:
+            raise OutboxInUse(f"the outbox {self._folder} is in use by {_holder(lock)}") from error
 
     def _write(self, *, held: bool) -> None:
-        os.pwrite(self._descriptor, json.dumps({**self._facts, "held": held}).ljust(FACTS_BYTES).encode(), 0)
+        # Always as long, and written over what is there: that needs no room on a disk that is full.
+        facts = json.dumps({**self._facts, "held": held}).ljust(FACTS_BYTES)
+        os.pwrite(self._lock.descriptor, facts.encode(), 0)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutboxStorageError(f"cannot hold {self._path}: {error.strerror}") from error
 
 
-def _refuse_if_ours(folder: Path, path: Path) -> None:
-    """Asked before the file is opened: closing any descriptor of it would drop the lock this process holds."""
-    with contextlib.suppress(OSError):
-        facts = os.stat(path)
-        if (facts.st_dev, facts.st_ino) in _held:
-            raise OutboxInUse(f"the outbox {folder} is in use by another uploader of this process")
-
-
-def _holder(descriptor: int) -> str:
-    try:
-        facts = _read(descriptor)
+def _holder(lock: FileLock) -> str:
+    if lock.is_second:
+        return "another uploader of this process"
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
+        facts = _read(lock.descriptor)
         since = datetime.fromtimestamp(facts["since_s"], UTC)
         return f"process {int(facts['pid'])}, since {since:%Y-%m-%d %H:%M:%S} UTC"
-    except (ValueError, KeyError, TypeError, OverflowError):
-        return "another process"
+    return "another process"
 
 
 def _read(descriptor: int) -> dict[str, Any]:
-    """Who holds it or held it last; empty where that cannot be read."""
+    """Who holds it or held it last; empty where nobody wrote that down. Raises OSError: what cannot be read now may
+    say that the process before did not end in good order."""
     try:
         facts = json.loads(os.pread(descriptor, FACTS_BYTES, 0))
-    except (OSError, ValueError):
+    except ValueError:
         return {}
     return facts if isinstance(facts, dict) else {}

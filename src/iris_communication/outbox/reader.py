@@ -9,8 +9,8 @@ before it touches the file; then the same is read once more, through the log.
 Rules.
 - One snapshot, one connection, closed right after: a connection that stays keeps an owner that ends from emptying its
   log, and a transaction that stays lets that log grow.
-- Neither the database nor the lock of the owner is ever opened but by SQLite: in the process of the owner, closing such
-  a descriptor would drop the locks it holds.
+- The database is never opened but by SQLite: in the process of the owner, closing such a descriptor would drop the
+  locks that SQLite has on it (`database_guard` stands in for those that matter most).
 
 What goes wrong. A copy that was made without the log's index cannot be read without making one: that is said.
 """

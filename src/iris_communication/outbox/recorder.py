@@ -5,6 +5,7 @@ What goes wrong.
   store is not trusted any more, is opened anew, and is asked whether the commit had happened all the same.
 - The store cannot be opened again: that question stays open (`_doubtful`). Nothing is accepted until it is answered,
   and opening is tried again by itself.
+- Another process has the outbox: nothing is recorded; once it has ended, everything is read anew.
 - The disk is full: the reserve is given back, so that deliveries can be recorded and make room; see `reserve`.
 
 All of it runs on the keeper's thread; `view` may be read by anybody.
@@ -15,7 +16,7 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 
-from iris_communication.errors import IrisError, OutboxDamaged, OutboxStorageError
+from iris_communication.errors import IrisError, OutboxDamaged, OutboxInUse, OutboxStorageError
 from iris_communication.item import Item, Take
 from iris_communication.outbox.group import Group
 from iris_communication.outbox.messages import Settle
@@ -30,15 +31,16 @@ log = logging.getLogger(__name__)
 
 
 class Recorder:
-    """Opens the store and puts right what a crash left. `settled` is called for each settlement that is on record,
-    `withdrawn` for each item that ended undelivered, `published` after each new view; `put_aside` is recovery's.
-    Raises OutboxStorageError, OutboxDamaged."""
+    """Opens the store and puts right what a crash left. `still_ours` is `Owner.confirm`; `settled` is called for each
+    settlement that is on record, `withdrawn` for each item that ended undelivered, `published` after each new view;
+    `put_aside` is recovery's. Raises OutboxStorageError, OutboxDamaged."""
 
     def __init__(
         self,
         open_store: Callable[[], Store],
         spool: Spool,
         reserve: Reserve,
+        still_ours: Callable[[], bool],
         settled: Callable[[Settle], None],
         withdrawn: Callable[[Item], None],
         published: Callable[[], None],
@@ -47,11 +49,14 @@ class Recorder:
         self._open_store = open_store
         self._spool = spool
         self._reserve = reserve
+        self._still_ours = still_ours
         self._settled = settled
         self._withdrawn = withdrawn
         self._published = published
         self._put_aside = put_aside
         self._broken = False  # the store failed, and has not been opened anew yet
+        self._stale = False  # another process had the outbox, and what was read of it before counts no more
+        self._lost = False  # another process has the outbox
         self._doubtful: Group | None = None  # its commit failed, and perhaps happened
         self.unrecorded: list[Settle] = []  # settlements whose commit failed
         try:
@@ -95,6 +100,8 @@ class Recorder:
         try:
             if self._broken:  # it could not be read just now: what it takes is not to be trusted either
                 raise OutboxStorageError("the outbox database cannot be read")
+            if group.changes:
+                self._confirm()
             if group.spooled:
                 self._spool.sync()
         except IrisError as error:
@@ -108,13 +115,31 @@ class Recorder:
         else:
             self._committed(group)
 
+    def _confirm(self) -> None:
+        """Nobody else has changed the outbox since it was read. Raises OutboxStorageError."""
+        try:
+            if self._still_ours():
+                self._lost = False
+                return
+        except OutboxInUse as error:
+            if not self._lost:
+                log.error("%s: nothing is accepted or sent until that one has ended", error)
+            self._lost = True
+            raise
+        self._broken, self._stale, self._lost = True, True, False
+        raise OutboxStorageError("another process had the outbox meanwhile: it is read anew", hint="try again")
+
     def mend(self) -> None:
         """Open a store that failed anew, and judge the doubtful group by what it says. Raises IrisError when that
         cannot be done yet."""
         if not self._broken:
             return
         self._store.close()
-        self._store = self._open_store()
+        if self._stale:
+            self._start()
+            self._stale = False
+        else:
+            self._store = self._open_store()
         head, self.last_sequence = self._store.ledger_head(), self._store.last_sequence()
         doubtful = self._doubtful
         happened = doubtful is not None and self._happened(doubtful)
@@ -134,7 +159,10 @@ class Recorder:
         self.mend()
 
     def close(self) -> None:
-        self._store.close()
+        try:
+            self._store.close()
+        except IrisError as error:
+            log.error("%s", error)
 
     def _committed(self, group: Group) -> None:
         self.head = group.head or self.head

@@ -5,12 +5,14 @@ connections checkpoint the same WAL, and most installed Pythons carry such a ver
 commit that returned survives a power cut. Every transaction of several statements is BEGIN IMMEDIATE. After an error
 the connection is not trusted any more: the keeper closes this store and opens a new one.
 
-What goes wrong. Some file systems (NFS, CIFS) do not keep WAL's promises; a damaged file is found by the quick check
-at opening and is left untouched for the operator.
+What goes wrong. The files may lose their names while they are open (`database_guard`): what was committed is put back
+under them before anybody is told. Some file systems (NFS, CIFS) do not keep WAL's promises; a damaged file is found by
+the quick check at opening and is left untouched for the operator.
 """
 
 import contextlib
 import json
+import logging
 import os
 import re
 import sqlite3
@@ -22,7 +24,9 @@ from typing import Any
 from iris_communication.errors import OutboxDamaged, OutboxStorageError
 from iris_communication.item import Item
 from iris_communication.outbox import row
+from iris_communication.outbox.database_guard import DatabaseGuard
 from iris_communication.outbox.ledger import GENESIS, Line
+from iris_communication.outbox.put_back import put_back
 from iris_communication.outbox.store import (
     Change,
     Deliver,
@@ -36,6 +40,8 @@ from iris_communication.outbox.store import (
     Tally,
     Update,
 )
+
+log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 2
 HISTORY_OF_ONE = 50  # lines kept of one item
@@ -86,20 +92,47 @@ class SqliteStore:
     def __init__(self, path: Path, boot_id: str, boot_s: float = 0.0, wall_s: float = 0.0) -> None:
         """The times are of now: what is left of a time to live from another boot is reckoned with them."""
         self._path = path
-        with self._errors("open"):
-            self._db = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+        self._open()
         try:
             with self._errors("open"):
                 self._prepare()
                 self._forget_other_boots(boot_id, boot_s, wall_s)
                 self._db.execute(QUERIES["trim_all_history"], (HISTORY_MAX,))
         except BaseException:
-            self._db.close()
+            self._let_go()
             raise
 
+    def _open(self) -> None:
+        with self._errors("open"):
+            guard = DatabaseGuard(self._path)
+            try:
+                self._logged = guard.is_logged or self._begin_log()
+                if self._logged:
+                    guard.hold()
+                self._db = self._connected()
+                try:
+                    self._db.execute("PRAGMA synchronous=FULL")
+                    self._db.execute("SELECT 1 FROM sqlite_schema").fetchone()  # opens the log
+                    if self._logged:
+                        guard.opened()
+                except BaseException:
+                    self._db.close()
+                    raise
+            except BaseException:
+                guard.close()
+                raise
+            self._guard = guard
+            self._is_open = True
+
+    def _connected(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, isolation_level=None, timeout=5.0)
+
+    def _begin_log(self) -> bool:
+        """Whether it is written through a log from now on; some file systems cannot."""
+        with contextlib.closing(self._connected()) as database:
+            return bool(database.execute("PRAGMA journal_mode=WAL").fetchone()[0] == "wal")
+
     def _prepare(self) -> None:
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=FULL")
         found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
         if found != "ok":
             raise OutboxDamaged(f"the outbox database {self._path} is damaged: {found}")
@@ -125,6 +158,23 @@ class SqliteStore:
             self._db.execute(QUERIES["set_expiry"], (boot_id, boot_s + left_s, sequence))
 
     def commit(self, changes: Sequence[Change]) -> None:
+        self._commit(changes)
+        self._keep_in_place()  # before anybody is told
+
+    def _keep_in_place(self) -> None:
+        """What was committed can be found again, by the names of its files. Raises OutboxStorageError."""
+        with self._errors("keep"):
+            lost = self._guard.lost
+            if not lost:
+                return
+            put_back(self._db, self._path, lost)
+            self._db.close()  # still guarded, so that it does nothing to what has the names now
+            self._guard.close()
+            self._is_open = False
+        log.error("files of the database %s were removed or replaced while it was open; it is put back", self._path)
+        self._open()
+
+    def _commit(self, changes: Sequence[Change]) -> None:
         with self._errors("write"):
             if len(changes) == 1 and type(changes[0]) is Insert and changes[0].note is None:
                 self._apply(changes[0])  # one statement is a transaction by itself, and three cost its caller more
@@ -249,8 +299,16 @@ class SqliteStore:
             }
 
     def close(self) -> None:
+        if self._is_open:
+            self._keep_in_place()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._is_open = False
+        self._guard.let_go()
         with contextlib.suppress(sqlite3.Error):  # closing checkpoints; what is committed is safe without that
             self._db.close()
+        self._guard.close()
 
     def _items(self, name: str, *values: Any) -> list[Item]:
         with self._errors("read"):
@@ -272,6 +330,8 @@ class SqliteStore:
         except sqlite3.DatabaseError as error:
             kind = OutboxDamaged if _is_damage(error, doing) else OutboxStorageError
             raise kind(f"cannot {doing} the outbox database {self._path}: {error}") from error
+        except OSError as error:
+            raise OutboxStorageError(f"cannot {doing} the outbox database {self._path}: {error.strerror}") from error
         except (ValueError, TypeError, KeyError) as error:
             if doing != "read":
                 raise

@@ -173,4 +173,5 @@ class Store(Protocol):
 
     def server_states(self) -> dict[str, ServerState]: ...
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Raises OutboxStorageError where what was committed would be gone with it; then it is still open."""

@@ -1,0 +1,93 @@
+"""Locks on a file that nothing else in this process can take away.
+
+Idea. A record lock (`lockf`, F_SETLK) belongs to the process, and the kernel drops it as soon as anybody in the process
+closes any descriptor of the file: a backup that copies the folder is enough. A lock of an open file description
+(F_OFD_SETLK) is dropped when that very opening is closed, and excludes record locks of other programs all the same.
+
+What goes wrong. Some kernels and file systems know no such lock: then the whole file is locked with `flock`, and a part
+of a file is not locked. A forked child shares our opening and would hold the lock after us: it closes it at once.
+"""
+
+import contextlib
+import errno
+import fcntl
+import os
+import struct
+
+_UNKNOWN = (errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP)
+_opened: "dict[int, FileLock]" = {}  # by descriptor: the locks of this process
+
+
+class FileLock:
+    """On what is open as `descriptor`, which belongs to the lock from now on. Methods raise OSError; BlockingIOError
+    where another one holds it."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        facts = os.fstat(descriptor)
+        self.mark = (facts.st_dev, facts.st_ino)
+        _opened[descriptor] = self
+
+    def take_all(self) -> None:
+        """The whole file, alone. Harmless when it is held: then it shows that it still is."""
+        if not self._set(fcntl.F_WRLCK, 0, 0):
+            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def share(self, start: int, size_bytes: int) -> bool:
+        """A part of the file, so that nobody has it alone; False where such locks are unknown."""
+        return self._set(fcntl.F_RDLCK, start, size_bytes)
+
+    def let_go(self) -> None:
+        """Unlocked, and still open: closing it would drop the record locks that this process has on the file."""
+        with contextlib.suppress(OSError):
+            if self.is_open:
+                self._set(fcntl.F_UNLCK, 0, 0)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the descriptor still leads to our file: it is closed, and perhaps another's, after a `closerange`."""
+        if _opened.get(self.descriptor) is not self:
+            return False
+        try:
+            facts = os.fstat(self.descriptor)
+        except OSError:
+            return False
+        return (facts.st_dev, facts.st_ino) == self.mark
+
+    @property
+    def is_second(self) -> bool:
+        """Whether this process has another lock on the same file."""
+        return any(other.mark == self.mark for other in list(_opened.values()) if other is not self)
+
+    def names(self, path: "str | os.PathLike[str]") -> bool:
+        """Whether our file is the one at `path`."""
+        try:
+            there = os.stat(path, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        # As it is now: some file systems number a file anew once nobody has it open, and ours is open.
+        return os.path.samestat(there, os.fstat(self.descriptor))
+
+    def close(self) -> None:
+        if self.is_open:
+            os.close(self.descriptor)
+        if _opened.get(self.descriptor) is self:
+            del _opened[self.descriptor]
+
+    def _set(self, kind: int, start: int, size_bytes: int) -> bool:
+        asked = struct.pack("hhqqi0q", kind, os.SEEK_SET, start, size_bytes, 0)  # struct flock
+        try:
+            fcntl.fcntl(self.descriptor, fcntl.F_OFD_SETLK, asked)
+        except OSError as error:
+            if error.errno in _UNKNOWN:
+                return False
+            raise
+        return True
+
+
+def _close_in_child() -> None:
+    for lock in list(_opened.values()):
+        lock.close()
+
+
+os.register_at_fork(after_in_child=_close_in_child)

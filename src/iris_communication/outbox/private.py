@@ -1,0 +1,106 @@
+"""What lies in the outbox is its owner's alone: nobody else may read it, and nobody else may have put it there.
+
+The folder has to be ours, and nobody else may write into it: who may can put a link where a file of ours is to be
+written, and passwords, pictures and records lie in here. Files are opened by descriptor without following links, and
+their mode is 0600 whatever the umask of the process.
+"""
+
+import os
+import pwd
+import stat
+from pathlib import Path
+
+from iris_communication.errors import OutboxStorageError
+
+FILE_MODE, FOLDER_MODE = 0o600, 0o700
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def make_folder(path: Path) -> None:
+    """Of its owner alone where it is made here; one that exists is left as it is. Raises OSError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.mkdir(path, FOLDER_MODE)
+    except FileExistsError:
+        if not path.is_dir():
+            raise
+    else:
+        os.chmod(path, FOLDER_MODE)
+
+
+def open_file(path: "str | os.PathLike[str]", flags: int) -> int:
+    """A descriptor of a file of ours, made if need be. Raises OSError, also for a link."""
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, FILE_MODE)
+    try:
+        if stat.S_IMODE(os.fstat(descriptor).st_mode) != FILE_MODE:
+            os.fchmod(descriptor, FILE_MODE)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def check_folder(folder: Path) -> None:
+    """Raises OutboxStorageError for a folder of another user, and for one that others may write into."""
+    try:
+        facts = os.stat(folder)
+    except OSError as error:
+        raise OutboxStorageError(f"cannot use the outbox folder {folder}: {error.strerror}") from error
+    if facts.st_uid != os.geteuid():
+        raise _of_another_user("the outbox", folder, facts.st_uid)
+    if facts.st_mode & _OTHERS_WRITE:
+        raise OutboxStorageError(
+            f"others than its owner may write into the outbox {folder} (mode {stat.S_IMODE(facts.st_mode):04o})",
+            hint=f"look whether everything in it is yours, then: chmod 700 '{folder}'",
+        )
+
+
+def close_to_others(folder: Path) -> dict[Path, int]:
+    """Everything directly in the folder, by its owner and before anything in it is open; what others could read, with
+    the mode that it had. Raises OutboxStorageError for what another user or a link has put there."""
+    found = {}
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                path, facts = Path(entry.path), entry.stat(follow_symlinks=False)
+                if _close_to_others(path, facts):
+                    found[path] = stat.S_IMODE(facts.st_mode)
+    except OSError as error:
+        raise OutboxStorageError(f"cannot look through {folder}: {error}") from error
+    return found
+
+
+def _close_to_others(path: Path, facts: os.stat_result) -> bool:
+    """Whether it was open to them."""
+    if stat.S_ISLNK(facts.st_mode):
+        raise OutboxStorageError(
+            f"{path} is a link: what is written there would end up elsewhere",
+            hint="put what it leads to in its place, or remove it",
+        )
+    if facts.st_uid != os.geteuid():
+        raise _of_another_user("the file of state", path, facts.st_uid)
+    mode = {stat.S_IFREG: FILE_MODE, stat.S_IFDIR: FOLDER_MODE}.get(stat.S_IFMT(facts.st_mode))
+    if mode is None or not stat.S_IMODE(facts.st_mode) & 0o077:
+        return False
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        os.fchmod(descriptor, mode)
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def _of_another_user(what: str, path: Path, user: int) -> OutboxStorageError:
+    if what == "the outbox":
+        hint = f"ask as that user: sudo -u {_named(user)} iris ...; or give this user an outbox of its own (--outbox)"
+    else:
+        hint = f"give it back: chown {os.geteuid()} '{path}'"
+    return OutboxStorageError(f"{what} {path} belongs to user {user}", hint=hint)
+
+
+def _named(user: int) -> str:
+    """As sudo takes it; a user need not have a name."""
+    try:
+        return pwd.getpwuid(user).pw_name
+    except KeyError:
+        return f"'#{user}'"

@@ -1,0 +1,47 @@
+"""A database whose files lost their names while it was open, written anew under them.
+
+What was committed lies in files that nobody finds any more, and would be gone with this process. The open connection
+still reads all of it, so it is copied whole. What lies under the names is not ours: it is kept in the quarantine.
+
+Order, each step harmless when it is repeated: copy, synced -> others' log and index away -> the copy takes the name.
+Until then the names lead to what was there before: nobody has been told of anything that is in the copy alone.
+"""
+
+import contextlib
+import os
+import sqlite3
+from pathlib import Path
+
+from iris_communication.outbox import private
+from iris_communication.outbox.salvage.quarantine import Quarantine, sync
+
+
+def put_back(connection: sqlite3.Connection, path: Path, lost: set[str]) -> None:
+    """`lost`: the suffixes of the files whose names are not ours any more. Raises OSError, sqlite3.Error; then the
+    names lead to nothing less than before."""
+    copy = path.with_name("put-back.db")
+    with contextlib.suppress(FileNotFoundError):
+        copy.unlink()
+    descriptor = private.open_file(copy, os.O_WRONLY | os.O_EXCL)
+    try:
+        with contextlib.closing(sqlite3.connect(copy)) as target:
+            connection.backup(target)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    _clear_away(path, lost)
+    sync(path.parent)
+    os.rename(copy, path)
+    sync(path.parent)
+
+
+def _clear_away(path: Path, lost: set[str]) -> None:
+    quarantine = Quarantine(path.parent)
+    for suffix in ("-shm", "-wal", ""):
+        there = path.with_name(f"{path.name}{suffix}")
+        if not os.path.lexists(there):
+            continue
+        if suffix != "-shm" and suffix in lost and there.stat().st_size:
+            quarantine.move(there)
+        elif suffix:
+            there.unlink()
