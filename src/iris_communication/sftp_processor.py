@@ -6,16 +6,20 @@ uploader thread asks a processor for: the same upload, hundreds in flight on one
 
 import os
 import secrets
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from iris_communication.clock import Clock, SystemClock
+from iris_communication.delivery.carrier import Carrier, TransferData, TransferDataCarrier
 from iris_communication.delivery.daemon_threads import run
 from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.errors import InvalidRequest
 from iris_communication.item import Item, Take
-from iris_communication.outbox.spool import fingerprint_of
+from iris_communication.outbox.known_servers import KnownServers
+from iris_communication.outbox.servers import Servers
+from iris_communication.outbox.spool import Spool, fingerprint_of
 from iris_communication.remote_path import remote_path
 from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
 from iris_communication.transport.chosen import ChosenTransport
@@ -72,6 +76,23 @@ class SftpProcessor:
             await carrier.carry(item)
         finally:
             await carrier.close()
+
+
+def carrier_for(
+    processor: TransferData, servers: Servers, spool: Spool, folder: Path, clock: Clock, one_at_a_time: threading.Lock
+) -> Carrier:
+    """What carries the items of the outbox in `folder`: many at once, or, by an injected transferData, one."""
+    if isinstance(processor, SftpProcessor) and not processor.overrides_transfer_data:
+        carrier = processor.carrier(servers.resolve, spool.held)
+        carrier.remember_in(KnownServers(folder))
+        return carrier
+    return TransferDataCarrier(
+        processor,
+        servers.info,
+        lambda item: spool.named(item.id, os.path.basename(item.source_path)),
+        clock,
+        one_at_a_time,
+    )
 
 
 def source_path(file_path: "str | os.PathLike[str]") -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.decisions.retry import back_off_s
-from iris_communication.delivery.carrier import Carrier, TransferData, TransferDataCarrier
+from iris_communication.delivery.carrier import TransferData
 from iris_communication.delivery.daemon_threads import run
 from iris_communication.delivery.worker import Drain, Worker
 from iris_communication.door.door import Door
@@ -34,14 +34,15 @@ from iris_communication.errors import (
 )
 from iris_communication.item import Event
 from iris_communication.outbox.keeper import Keeper
-from iris_communication.outbox.known_servers import KnownServers
+from iris_communication.outbox.last_answer import LastAnswer
 from iris_communication.outbox.messages import Accept, Order
 from iris_communication.outbox.receipt import Receipt
 from iris_communication.outbox.salvage.salvage import open_store
 from iris_communication.outbox.sqlite import SqliteStore
-from iris_communication.outbox.view import Stats
+from iris_communication.outbox.view import Stats, View
 from iris_communication.settings import DeliverySettings, Limits, Secret, Server, check_priority, parse_server
-from iris_communication.sftp_processor import SftpProcessor
+from iris_communication.sftp_processor import SftpProcessor, carrier_for
+from iris_communication.supervised_thread import SupervisedThread
 from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.host_keys import ACCEPTED_NAME
 from iris_communication.upload_request import ServerInfo, SftpUploadRequest, accepted, check_text
@@ -53,6 +54,7 @@ log = logging.getLogger(__name__)
 DEFAULT_QUEUE_SIZE = 100
 RESTART_BASE_S = 1.0  # back-off of the worker's own restarts
 RESTART_CAP_S = 60.0
+KEEPER_LOOK_S = 0.1  # how often it is seen whether a keeper that failed is open again
 JOIN_GRACE_S = 3.0  # beyond stop's timeout, for settling what was broken off
 
 
@@ -82,13 +84,13 @@ class SftpUploaderThread:
         self._keeper: Keeper | None = None
         self._door: Door | None = None
         self._worker: Worker | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: SupervisedThread | None = None
         self._lifecycle = threading.RLock()  # a signal handler may stop what it interrupted in start()
         self._stopping: Drain | None = None
         self._stop_event = threading.Event()
-        self._failed = False
         self._closed = False
         self._last_error: str | None = None
+        self._last_answer = LastAnswer()
         self._configured: frozenset[str] = frozenset()  # keys; replaced, never changed
         self._pid = os.getpid()
 
@@ -101,11 +103,20 @@ class SftpUploaderThread:
                 raise NotStarted("this uploader is closed")
             if self._thread is not None and self._thread.is_alive():
                 return
-            self._open()
+            try:
+                self._open()
+            except IrisError as error:
+                self._last_error = str(error)
+                raise
             self._stopping = None
             self._stop_event.clear()
-            self._failed = False
-            self._thread = threading.Thread(target=self._upload_worker, name="iris-uploader", daemon=True)
+            self._thread = SupervisedThread(
+                self._upload_worker,
+                "iris-uploader",
+                on_failure=self._note_failure,
+                pause_s=_restart_pause_s,
+                well_after_s=RESTART_CAP_S,
+            )
             self._thread.start()
 
     def open(self) -> None:
@@ -165,6 +176,7 @@ class SftpUploaderThread:
         self._check_process()
         keeper = self._open_keeper()
         outcomes = keeper.accept_all([accepted(request, self._settings, self._server) for request in requests])
+        self._last_answer.heard(outcomes)
         for request, outcome in zip(requests, outcomes, strict=True):
             if isinstance(outcome, OutboxFull):
                 path = request.file_path
@@ -268,7 +280,14 @@ class SftpUploaderThread:
 
     @property
     def running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive() and not self._failed
+        """Whether it delivers: false as well while one of its threads waits to be started again after a failure."""
+        thread = self._thread
+        return thread is not None and thread.running and all(state["running"] for state in self._threads())
+
+    def _threads(self) -> list[dict[str, Any]]:
+        parts = (self._keeper, self._door)
+        states = [part.thread() for part in parts if part is not None]
+        return states if self._thread is None else [*states, self._thread.state()]
 
     def get_stats(self) -> dict[str, int]:
         """Exactly total_queued, total_uploaded, total_failed and queue_size; see `outbox.view.Stats`. Never waits."""
@@ -278,19 +297,18 @@ class SftpUploaderThread:
     def get_details(self) -> dict[str, Any]:
         """Everything else: state, each server's link and backlog, the latest dead items, the oldest waiting age."""
         self._check_process()
-        keeper, worker = self._keeper, self._worker
-        oldest_s = keeper.view.oldest_accepted_s if keeper else None
+        worker, view = self._worker, self._keeper.view if self._keeper else View()
         return {
             "running": self.running,
             "state": self._state(),
             "stats": self.get_stats(),
-            "oldest_waiting_s": None if oldest_s is None else max(0.0, self._clock.wall_s() - oldest_s),
+            **view.details(self._clock.wall_s()),
             "servers": worker.details() if worker else {},
-            "dead": [item._asdict() for item in keeper.view.dead] if keeper else [],
+            "refusing": self._last_answer.refusal,
+            "threads": self._threads(),
             "last_error": self._last_error,
             "outbox_dir": str(self._folder),
             "max_queue_size": self._max_queue_size,
-            "spooled_bytes": keeper.view.spooled_bytes if keeper else 0,
         }
 
     def stop(self, timeout: float = 10.0, *, connect: bool = True) -> bool:
@@ -305,6 +323,7 @@ class SftpUploaderThread:
             order = Drain(self._clock.monotonic_s() + timeout, connect)
             self._stopping = order
             self._stop_event.set()
+            thread.let_end()
             if self._worker is not None:
                 self._worker.drain(order)
         thread.join(timeout + JOIN_GRACE_S)
@@ -326,29 +345,26 @@ class SftpUploaderThread:
                 self._keeper.close()
 
     def _upload_worker(self) -> None:
-        """The uploader thread. A failure of the worker loop itself is logged and the loop is restarted: whatever was
-        in flight was released on the way out."""
-        failures = 0
+        """The uploader thread; called again after a failure of the worker loop itself, whose items were released on the
+        way out. A worker ends as well when the keeper had failed: another one begins once that is open again."""
+        keeper = self._open_keeper()
         while True:
-            began_s = self._clock.monotonic_s()
-            try:
-                run(self._deliver(), self._settings.event_loop)
-            except Exception as error:
-                went_well = self._clock.monotonic_s() - began_s > RESTART_CAP_S
-                failures = 1 if went_well else failures + 1
-                self._failed = True
-                self._last_error = f"the uploader's loop failed: {error!r}"
-                pause_s = back_off_s(failures, RESTART_BASE_S, RESTART_CAP_S, 0.5 + random.random() / 2)  # noqa: S311 - jitter is no secret
-                log.exception("the uploader's loop failed; it is restarted in %.1f s", pause_s)
-                if self._stop_event.wait(pause_s):
-                    return
-                self._failed = False
-            else:
+            incarnation = keeper.incarnation
+            run(self._deliver(), self._settings.event_loop)
+            if keeper.incarnation == incarnation:
                 return
+            while not keeper.is_open:
+                if self._stop_event.wait(KEEPER_LOOK_S):
+                    return
+
+    def _note_failure(self, error: BaseException) -> None:
+        self._last_error = f"the uploader's loop failed: {error!r}"
 
     async def _deliver(self) -> None:
         keeper = self._open_keeper()
-        carrier = self._carrier(keeper)
+        carrier = carrier_for(
+            self._processor, keeper.servers, keeper.spool, self._folder, self._clock, self._one_at_a_time
+        )
         worker = Worker(keeper, carrier, self._settings, self._clock, configured=lambda: self._configured)
         self._worker = worker
         if self._stopping is not None:
@@ -357,21 +373,6 @@ class SftpUploaderThread:
             await worker.run()
         finally:
             await carrier.close()  # the worker does so as well; a restart may leave no thread behind in any case
-
-    def _carrier(self, keeper: Keeper) -> Carrier:
-        servers, spool = keeper.servers, keeper.spool
-        processor = self._processor
-        if isinstance(processor, SftpProcessor) and not processor.overrides_transfer_data:
-            carrier = processor.carrier(servers.resolve, spool.held)
-            carrier.remember_in(KnownServers(self._folder))
-            return carrier
-        return TransferDataCarrier(
-            processor,
-            servers.info,
-            lambda item: spool.named(item.id, os.path.basename(item.source_path)),
-            self._clock,
-            self._one_at_a_time,
-        )
 
     def _open_store(self) -> SqliteStore:
         clock = self._clock
@@ -404,7 +405,7 @@ class SftpUploaderThread:
             return "new"
         if not self._thread.is_alive():
             return "stopped"
-        if self._failed:
+        if not self.running:
             return "failed"
         return "draining" if self._stopping is not None else "running"
 
@@ -439,6 +440,10 @@ def get_sftp_uploader(**options: Any) -> SftpUploaderThread:
             raise OptionsDiffer(f"the uploader exists already, with other {', '.join(differing)}")
         _only._check_process()
         return _only
+
+
+def _restart_pause_s(failures: int) -> float:
+    return back_off_s(failures, RESTART_BASE_S, RESTART_CAP_S, random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
 
 
 def _listed(keeper: Keeper) -> str:

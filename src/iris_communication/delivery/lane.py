@@ -10,6 +10,7 @@ from iris_communication.decisions.breaker import Breaker, BreakerState
 from iris_communication.decisions.suspicion import Suspicion, next_up
 from iris_communication.delivery.batched import files_in
 from iris_communication.delivery.health_record import HealthRecord
+from iris_communication.delivery.refusals import Refusals
 from iris_communication.item import Item
 from iris_communication.outbox.store import Lane as Waiting
 from iris_communication.outbox.store import ServerState
@@ -20,7 +21,7 @@ class Lane:
     since_s: float  # wall time of the last change of `link`
     breaker: Breaker = field(default_factory=Breaker)
     claimed: deque[Item] = field(default_factory=deque)  # ours, not begun
-    under_way: dict[asyncio.Task[None], str] = field(default_factory=dict)  # with the item's id
+    under_way: dict[asyncio.Task[None], Item] = field(default_factory=dict)
     alone: str = ""  # the id of the one under way, while nothing else has been since it began
     suspicion: Suspicion = field(default_factory=Suspicion)
     claiming: bool = False  # a claim is with the keeper
@@ -35,12 +36,15 @@ class Lane:
     revision: int = 0  # of what is known about the server
     backlog_until: int = 0  # the last sequence of what an outage, or the process before, has left
     health: HealthRecord = field(default_factory=HealthRecord)
+    refusals: Refusals = field(default_factory=Refusals)
 
     def next_up(self) -> Item | None:
         """The claimed item that may begin now, which is not claimed any more then."""
         if not self.suspicion.suspects:
             return self.claimed.popleft() if self.claimed else None
-        place = next_up(self.suspicion, [item.id for item in self.claimed], self.under_way.values())
+        place = next_up(
+            self.suspicion, [item.id for item in self.claimed], [item.id for item in self.under_way.values()]
+        )
         if place is None:
             return None
         item = self.claimed[place]
@@ -49,7 +53,7 @@ class Lane:
 
     def begun(self, task: asyncio.Task[None], item: Item) -> None:
         self.alone = "" if self.under_way else item.id
-        self.under_way[task] = item.id
+        self.under_way[task] = item
 
     def ended(self, task: asyncio.Task[None]) -> None:
         """May be said twice."""
@@ -68,6 +72,7 @@ class Lane:
         """For people: see `SftpUploaderThread.get_details`. `why_not`: see `Permission`."""
         failure = self.breaker.failure
         opened = self.breaker.state is BreakerState.OPEN
+        refused = waiting.retrying + sum(item.attempts > 0 for item in [*self.claimed, *self.under_way.values()])
         return {
             "link": self.link,
             "paused": server.paused,
@@ -78,5 +83,8 @@ class Lane:
             "waiting": waiting.fresh + waiting.retrying + files_in(self.claimed),
             "in_flight": len(self.under_way),
             "retry_in_s": max(0.0, self.breaker.until_s - now_monotonic_s) if opened else None,
+            "held": self.breaker.state is BreakerState.HELD,
+            "refused": refused,
+            "refusal": self.refusals.details() if refused else None,
             "health": self.health.details(now_monotonic_s),
         }

@@ -11,6 +11,7 @@ Rules.
 - Draining ends for a lane when nothing is left to send or its link is down; nobody waits for a server that was found
   dead. One that the process before had found dead is asked once its time has come.
 - Whatever ends the worker, every item it holds is settled: delivered, failed, or released to wait again.
+- When the keeper had to be started again it ends, for another one to begin: its items wait again already.
 """
 
 import asyncio
@@ -93,6 +94,7 @@ class Worker:
         self._handover = threading.Lock()
         self._arrived: deque[tuple[str, list[Item]]] = deque()
         self._gone = False
+        self._incarnation = keeper.incarnation
 
     # Called by any thread.
 
@@ -143,10 +145,12 @@ class Worker:
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._carrier.on_change = self._news.set
-        self._keeper.subscribe(self.published, self.server_changed)
+        self._keeper.subscribe(self.published, self.server_changed, self.wake)
         try:
             while True:
                 self._news.clear()
+                if self._keeper.incarnation != self._incarnation:
+                    return  # what it has handed out before is not in flight any more
                 wait_s = self._turn()
                 if wait_s is None:
                     return

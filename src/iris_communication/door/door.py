@@ -11,7 +11,8 @@ Rules.
 
 What goes wrong. A visitor that says nothing, too much or rubbish is answered if that helps and sent away after
 `patience_s`; it holds up nobody, since reading never waits. When all places are taken the one that has been silent
-longest has to leave. A folder that cannot hold a socket costs the door only: files are delivered all the same.
+longest has to leave. A folder that cannot hold a socket costs the door only: files are delivered all the same. Where
+the thread itself fails it listens anew after a pause, with a new socket.
 """
 
 import contextlib
@@ -23,13 +24,17 @@ import threading
 import weakref
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from iris_communication.clock import Clock
 from iris_communication.door.address import SOCKET_NAME, short_name
 from iris_communication.door.errands import LINE_BYTES_MAX, House, answer_to
+from iris_communication.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 
+NAME = "iris-door"
+NO_THREAD = {"running": True, "reason": None, "restarts": 0}
 PATIENCE_S = 5.0  # for a whole errand
 TAKE_S = 1.0  # for a visitor to take an answer that does not fit into the socket
 LOOK_S = 0.25  # how often it is seen to that nobody stays too long
@@ -62,32 +67,43 @@ class Door:
         self._closing = threading.Event()
         self._wake: socket.socket | None = None
         self._woken: socket.socket | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: SupervisedThread | None = None
+
+    def thread(self) -> dict[str, Any]:
+        """See `SupervisedThread.state`; also of one that could not be opened, which was said then."""
+        thread = self._thread
+        return thread.state() if thread is not None else {**NO_THREAD, "name": NAME}
 
     def open(self) -> None:
         """Listen from now on; where that is not possible it is logged, and nothing else is missing."""
         try:
-            self._listener = self._listening()
-            self._wake, self._woken = socket.socketpair()
-            sockets = (self._listener, self._woken)
-            self._thread = threading.Thread(target=self._run, args=sockets, name="iris-door", daemon=True)
+            self._listen()
+            self._thread = SupervisedThread(self._run, NAME, on_failure=self._failed, on_end=self._let_go)
             _open_doors.add(self)
             self._thread.start()
         except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started any more
+            self._thread = None
             self._let_go()
             log.warning("the outbox %s hears nobody while this process runs: no socket in it: %s", self._folder, error)
 
     def close(self) -> None:
         """Hear nobody any more; the errand under way is finished first."""
         thread, self._thread = self._thread, None
-        if thread is None or self._wake is None:
+        if thread is None:
             return
         self._remove()
         self._closing.set()
+        thread.let_end()
+        wake = self._wake
         with contextlib.suppress(OSError):
-            self._wake.send(b"\0")
+            if wake is not None:
+                wake.send(b"\0")
         thread.join(JOIN_S)
         _open_doors.discard(self)
+
+    def _listen(self) -> None:
+        self._listener = self._listening()
+        self._wake, self._woken = socket.socketpair()
 
     def _listening(self) -> socket.socket:
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -118,25 +134,30 @@ class Door:
     def _let_go(self) -> None:
         """Close every descriptor of ours, and touch nothing else: in a forked child the door goes on being the
         parent's."""
-        self._thread = None
         for each in (self._listener, self._wake, self._woken, *(visitor.socket for visitor in self._visitors)):
             if each is not None:
                 each.close()
+        self._listener = self._wake = self._woken = None
+        self._visitors.clear()
 
     # All below runs on the door's thread.
 
-    def _run(self, listener: socket.socket, woken: socket.socket) -> None:
+    def _run(self) -> None:
+        """Called again after a failure, which has closed everything."""
+        if self._listener is None:
+            self._listen()
+        listener, woken = self._listener, self._woken
+        assert listener is not None, "it listens"
+        assert woken is not None, "it listens"
         with selectors.PollSelector() as waiting:  # poll: nothing lies in the kernel that a fork would share
             waiting.register(woken, selectors.EVENT_READ)
             waiting.register(listener, selectors.EVENT_READ)
-            try:
-                while not self._closing.is_set():
-                    self._turn(waiting, listener)
-            except Exception:
-                log.exception("the outbox %s hears nobody any more: its door failed", self._folder)
-                self._remove()
-            finally:
-                self._let_go()
+            while not self._closing.is_set():
+                self._turn(waiting, listener)
+
+    def _failed(self, error: BaseException) -> None:
+        self._remove()
+        self._let_go()
 
     def _turn(self, waiting: selectors.PollSelector, listener: socket.socket) -> None:
         for key, _ in waiting.select(LOOK_S if self._visitors else None):
@@ -151,6 +172,7 @@ class Door:
             self._send_away(waiting, visitor)
 
     def _let_in(self, waiting: selectors.PollSelector, listener: socket.socket) -> None:
+        leaves_s = self._clock.monotonic_s() + self._patience_s
         try:
             connection, _ = listener.accept()
         except OSError as error:  # it has left again, or this process has no descriptor left: not to be asked in a loop
@@ -160,7 +182,7 @@ class Door:
         connection.settimeout(0.0)
         if len(self._visitors) >= VISITORS_MAX:
             self._send_away(waiting, min(self._visitors, key=lambda each: each.leaves_s))
-        visitor = _Visitor(connection, self._clock.monotonic_s() + self._patience_s)
+        visitor = _Visitor(connection, leaves_s)
         self._visitors.append(visitor)
         waiting.register(connection, selectors.EVENT_READ, visitor)
 
@@ -200,6 +222,7 @@ class Door:
 
 def _forget_in_child() -> None:
     for door in list(_open_doors):
+        door._thread = None
         door._let_go()
     _open_doors.clear()
 

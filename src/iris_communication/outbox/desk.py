@@ -45,9 +45,11 @@ log = logging.getLogger(__name__)
 
 EXPIRED_AT_ONCE = 100
 
+Receipts = weakref.WeakValueDictionary[str, Receipt]
+
 
 class Desk:
-    """`server_changed` is called with the key of a server that has new facts."""
+    """`server_changed` is called with the key of a server that has new facts; `receipts` outlive the desk."""
 
     def __init__(
         self,
@@ -58,6 +60,7 @@ class Desk:
         tokens: Tokens,
         clock: Clock,
         server_changed: Callable[[str], None],
+        receipts: Receipts,
     ) -> None:
         self._recorder = recorder
         self._servers = servers
@@ -67,7 +70,7 @@ class Desk:
         self._clock = clock
         self._server_changed = server_changed
         self._sequence = recorder.last_sequence
-        self._receipts: weakref.WeakValueDictionary[str, Receipt] = weakref.WeakValueDictionary()
+        self._receipts = receipts
 
     def begin(self) -> Group:
         """A group; what was refused in the one before has used up no number."""

@@ -13,25 +13,27 @@ Order, each step harmless when it is repeated after a crash:
   out:  rename confirmed (by the uploader) -> row and ledger line in one commit -> spool file unlinked
 
 What goes wrong. What a disk that refuses means for a group is the recorder's matter. A message that fails in a way
-nobody foresaw is logged with its traceback and answered with it, and harms no other.
+nobody foresaw is logged with its traceback and answered with it, and harms no other. Where the thread itself fails,
+whoever waits is told, and after a pause the outbox is opened anew as after a crash, by the same owner: what was in
+flight waits again, and what an attempt of before says is not heard any more (`incarnation`).
 """
 
 import contextlib
 import logging
 import queue
-import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from iris_communication.clock import Clock
-from iris_communication.errors import IrisError, NotStarted, OutboxDamaged, OutboxFull, OutboxStorageError
+from iris_communication.errors import IrisError, NotStarted, OutboxFull, OutboxStorageError
 from iris_communication.item import Item
 from iris_communication.outbox import private
 from iris_communication.outbox.acceptance import Acceptance
 from iris_communication.outbox.claims import Claims
-from iris_communication.outbox.desk import Desk
+from iris_communication.outbox.desk import Desk, Receipts
 from iris_communication.outbox.messages import (
     Accept,
     Answer,
@@ -50,18 +52,18 @@ from iris_communication.outbox.messages import (
     SettleTogether,
     Unhurried,
 )
+from iris_communication.outbox.opening import opened
 from iris_communication.outbox.owner import Owner
 from iris_communication.outbox.receipt import Receipt
 from iris_communication.outbox.recorder import Recorder, unforeseen
 from iris_communication.outbox.reserve import Reserve
-from iris_communication.outbox.salvage.salvage import Salvage
 from iris_communication.outbox.servers import Servers
 from iris_communication.outbox.spool import Spool
-from iris_communication.outbox.sqlite import NewerSchema
 from iris_communication.outbox.store import Store
 from iris_communication.outbox.tokens import Tokens
 from iris_communication.outbox.view import View
 from iris_communication.settings import DeliverySettings, Limits, Secret, Server
+from iris_communication.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 
@@ -92,11 +94,17 @@ class Keeper:
         self._unhurried: deque[Unhurried] = deque()
         self._nudged = False  # to look beside the inbox, and has not done so yet
         self._tokens = Tokens()
-        self._thread = threading.Thread(target=self._run, name="iris-keeper", daemon=True)
+        self._thread = SupervisedThread(self._run, "iris-keeper", on_failure=self._clear_up, on_end=self._let_go)
+        self._is_owner = False
+        self._has_store = False
+        self._receipts: Receipts = weakref.WeakValueDictionary()
+        self._in_hand: Sequence[Message] = ()
+        self.incarnation = 0  # how often it failed: what was handed out before is not in flight any more
         self._opened = Answer()
         self._closing: Close | None = None
         self._news: Callable[[], None] = lambda: None
         self._server_changed: Callable[[str], None] = lambda key: None
+        self._has_failed: Callable[[], None] = lambda: None
         self._latest_view: Callable[[], View] = View
         self.notice = ""  # what was wrong with the outbox when it was opened, and was put right
 
@@ -107,6 +115,15 @@ class Keeper:
         OutboxDamaged."""
         self._thread.start()
         self._opened.wait(self._thread.is_alive)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it carries out what it is sent; false while it waits to be opened anew after a failure."""
+        return self._thread.running
+
+    def thread(self) -> dict[str, Any]:
+        """See `SupervisedThread.state`."""
+        return self._thread.state()
 
     def accept(self, accept: Accept) -> Receipt:
         """Durable when it returns. Raises OutboxFull, OutboxStorageError, NotStarted."""
@@ -120,7 +137,10 @@ class Keeper:
     def accept_all(self, accepts: Sequence[Accept]) -> list[list[Receipt] | IrisError]:
         """The same for many, in one group where they are not too many: each one's receipts, or why it is refused.
         Raises NotStarted."""
-        self._check_open()
+        try:
+            self._check_open()
+        except OutboxStorageError as error:
+            return [error] * len(accepts)
         self._inbox.put(accepts)
         return [self._outcome(accept) for accept in accepts]
 
@@ -166,21 +186,30 @@ class Keeper:
         self._put_beside(KeepBreaker(server_key, facts))
 
     def flush(self, timeout_s: float | None = None) -> bool:
-        """Wait until what was sent before is recorded, or could not be for now; False after `timeout_s`."""
-        return self._ask(Flush(), timeout_s) is not Answer.NONE_YET
+        """Wait until what was sent before is recorded, or could not be for now; False after `timeout_s`, and where
+        the thread itself has failed."""
+        try:
+            return self._ask(Flush(), timeout_s) is not Answer.NONE_YET
+        except OutboxStorageError:
+            return False
 
     def close(self) -> None:
         """End acceptance, record what is pending, release the outbox. May be called twice."""
         if self._thread.is_alive():
-            with contextlib.suppress(NotStarted):  # somebody else has closed it meanwhile
+            self._thread.let_end()
+            with contextlib.suppress(NotStarted, OutboxStorageError):  # somebody else has closed it, or it has failed
                 self._ask(Close())
             self._thread.join()
 
     def subscribe(
-        self, published: Callable[[], None], server_changed: Callable[[str], None] = lambda key: None
+        self,
+        published: Callable[[], None],
+        server_changed: Callable[[str], None] = lambda key: None,
+        failed: Callable[[], None] = lambda: None,
     ) -> None:
-        """Called on the keeper's thread: after each new picture, and with the key of a server that has new facts."""
-        self._news, self._server_changed = published, server_changed
+        """Called on the keeper's thread: after each new picture, with the key of a server that has new facts, and
+        after a failure of the thread itself."""
+        self._news, self._server_changed, self._has_failed = published, server_changed, failed
 
     @property
     def view(self) -> View:
@@ -215,27 +244,56 @@ class Keeper:
         return receipts
 
     def _check_open(self) -> None:
+        if self._thread.is_restarting:
+            raise self._failure()
         if not self._thread.is_alive():
             raise NotStarted("the outbox is not open")
+
+    def _failure(self) -> OutboxStorageError:
+        words = f"the outbox's thread failed ({self._thread.reason}) and is being started again"
+        return OutboxStorageError(words, hint="offer it again in a moment; the log has the traceback")
 
     # All below runs on the keeper's thread.
 
     def _run(self) -> None:
-        try:
-            self._start()
-        except BaseException as error:  # noqa: BLE001 - a thread's boundary: whoever opens it is given it
-            self._opened.give(error)
-            return
-        self._opened.give(None)
-        try:
-            while self._closing is None:
-                self._turn()
-        finally:
+        """Called again after a failure."""
+        if not self._is_owner:
+            try:
+                self._start()
+            except BaseException as error:  # noqa: BLE001 - a thread's boundary: whoever opens it is given it
+                self._opened.give(error)
+                return
+            self._opened.give(None)
+        elif not self._has_store:
+            self._open(self._opened_anew())
+            log.info("the outbox %s is open again", self._folder)
+            self._publish()
+        while self._closing is None:
+            self._turn()
+
+    def _clear_up(self, error: BaseException) -> None:
+        """After a failure of the thread itself: nobody waits for what it had in hand, and the store is not trusted."""
+        self.incarnation += 1
+        self._nudged = False  # before it is emptied: what comes now nudges again
+        left = [*self._in_hand, *self._taken(0.0), *(self._unhurried.popleft() for _ in range(len(self._unhurried)))]
+        self._in_hand = ()
+        had_store, self._has_store = self._has_store, False
+        for message in left:
+            if not isinstance(message, (Settle, SettleTogether)):  # their items wait again, once it is opened anew
+                self._refuse(message, self._failure())
+        self._has_failed()
+        if had_store:
             self._recorder.close()
-            self._spool.close()
-            self._owner.release()
-            if self._closing is not None:
-                self._closing.answer.give(None)
+
+    def _let_go(self) -> None:
+        if not self._is_owner:
+            return
+        if self._has_store:
+            self._recorder.close()
+        self._spool.close()
+        self._owner.release()
+        if self._closing is not None:
+            self._closing.answer.give(None)
 
     def _start(self) -> None:
         try:
@@ -243,61 +301,58 @@ class Keeper:
             self._owner = Owner(self._folder, self._clock.wall_s())
         except OSError as error:
             raise OutboxStorageError(f"cannot use the outbox folder {self._folder}: {error.strerror}") from error
-        for path, mode in self._owner.found_open.items():
-            if path.name.startswith("secrets."):
-                log.warning("%s had the mode %04o: others may have read the passwords in it, change them", path, mode)
         try:
             self._servers = Servers(self._folder)
             self._spool = Spool(self._folder / "spool")
             self._reserve = Reserve(self._folder)
-            recorder = self._recorder = self._opened_recorder()
-            self._claims = Claims(self._settings, self._tokens, self._clock)
-            self._claims.committed(recorder.last_sequence)
-            acceptance = Acceptance(
-                self._folder, self._spool, self._reserve, recorder, self._clock, self._max_queue_size, self._limits
+            recorder, self.notice = opened(
+                self._folder, self._owner, self._reserve, self._clock.wall_s(), self._new_recorder
             )
-            self._desk = Desk(
-                recorder, self._servers, acceptance, self._claims, self._tokens, self._clock, self._told_of_server
-            )
-            self._latest_view = lambda: recorder.view
+            self._open(recorder)
         except OSError as error:
             self._owner.release()
             raise OutboxStorageError(f"cannot use the outbox folder {self._folder}: {error.strerror}") from error
         except BaseException:
             self._owner.release()
             raise
+        self._is_owner = True
 
-    def _opened_recorder(self) -> Recorder:
-        """On a database that may be damaged, or have lost what was committed last: what can be brought over is."""
-        salvage = Salvage(self._folder, self._clock.wall_s())
-        salvage.finish()
-        self.notice = salvage.doubt(ended_orderly=self._owner.found_in_order)
-        put_aside = salvage.put_aside if self.notice else None
-        if self.notice:
-            log.error("%s; files that belong to no item are put into the quarantine", self.notice)
+    def _open(self, recorder: Recorder) -> None:
+        self._recorder, self._has_store = recorder, True
+        self._claims = Claims(self._settings, self._tokens, self._clock)
+        self._claims.committed(recorder.last_sequence)
+        acceptance = Acceptance(
+            self._folder, self._spool, self._reserve, recorder, self._clock, self._max_queue_size, self._limits
+        )
+        self._desk = Desk(
+            recorder,
+            self._servers,
+            acceptance,
+            self._claims,
+            self._tokens,
+            self._clock,
+            self._told_of_server,
+            self._receipts,
+        )
+        self._latest_view = lambda: recorder.view
 
-        def opened() -> Recorder:
-            return Recorder(
-                self._open_store,
-                self._spool,
-                self._reserve,
-                self._owner.confirm,
-                self._on_record,
-                self._withdrawn,
-                self._publish,
-                put_aside,
-            )
+    def _opened_anew(self) -> Recorder:
+        before = self._latest_view()
+        recorder = self._new_recorder()
+        recorder.go_on_counting(before)
+        return recorder
 
-        try:
-            return opened()
-        except NewerSchema:
-            raise
-        except OutboxDamaged as damage:
-            self._reserve.give_back()
-            log.error("%s; what can be read of it is brought over into a new one", damage)
-            self.notice = salvage.begin(damage)
-            log.error("%s", self.notice)
-        return opened()
+    def _new_recorder(self, put_aside: Callable[[str], None] | None = None) -> Recorder:
+        return Recorder(
+            self._open_store,
+            self._spool,
+            self._reserve,
+            self._owner.confirm,
+            self._on_record,
+            self._withdrawn,
+            self._publish,
+            put_aside,
+        )
 
     def _on_record(self, settle: Settle) -> None:
         self._desk.told(settle)
@@ -314,12 +369,13 @@ class Keeper:
     def _turn(self) -> None:
         """One group: what lies in the inbox. What could not be recorded before is a group of its own, so that it
         never drags new messages along."""
-        messages = self._due()
+        self._in_hand = messages = self._due()
         pending, self._recorder.unrecorded = self._recorder.unrecorded, []
         if pending:
             self._carry_out(pending)
         for start in range(0, max(1, len(messages)), GROUP_MAX):  # none too: a store that failed is to be mended
             self._carry_out(messages[start : start + GROUP_MAX])
+        self._in_hand = ()
 
     def _due(self) -> list[Message]:
         """What is to be carried out now, waited for. What nobody waits for comes first: it was sent before."""

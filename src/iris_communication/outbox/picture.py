@@ -29,6 +29,13 @@ class Picture:
         self._oldest_accepted_s: float | None = None
         self._oldest_left = True  # which one is the oldest has to be asked
 
+    def go_on_counting(self, before: View) -> None:
+        """What was queued then and is not here any more has found its end, even if that was never counted."""
+        self._ended = before.stats.total_failed - before.dead_files
+        gone = before.stats.total_queued - self._waiting - self.dead - self._ended
+        self._uploaded = max(before.stats.total_uploaded, gone)
+        self._queued = self._waiting + self.dead + self._ended + self._uploaded
+
     @property
     def queue_size(self) -> int:
         return self._waiting + len(self.in_flight)
@@ -107,6 +114,7 @@ class Picture:
             dead=tuple(self._dead_items),
             oldest_accepted_s=self._oldest_accepted_s,
             servers=self._servers,
+            dead_files=self.dead,
             spooled_bytes=self.spooled_bytes,
             last_sequence=self._last_sequence,
         )

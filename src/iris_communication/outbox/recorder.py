@@ -80,6 +80,11 @@ class Recorder:
             self._store.close()
             raise
 
+    def go_on_counting(self, before: View) -> None:
+        """Of the same process, whose outbox was opened anew: what it has counted is not forgotten."""
+        self.picture.go_on_counting(before)
+        self.view = self.picture.view()
+
     @property
     def unfinished(self) -> bool:
         """Whether something is to be tried again without being asked."""

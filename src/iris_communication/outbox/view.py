@@ -5,7 +5,7 @@ Reading it takes no lock and no query, so statistics never wait for the disk and
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from iris_communication.outbox.store import Lane, ServerState
 
@@ -35,7 +35,18 @@ class View:
     stats: Stats = field(default_factory=Stats)
     lanes: Mapping[str, Lane] = field(default_factory=dict)  # of servers with waiting items
     dead: tuple[DeadItem, ...] = ()  # the latest
+    dead_files: int = 0  # all of them
     oldest_accepted_s: float | None = None  # wall time, of the first unfinished item
     servers: Mapping[str, ServerState] = field(default_factory=dict)  # of those that have been paused or failed
     spooled_bytes: int = 0  # of everything waiting, in flight or dead
     last_sequence: int = 0  # of what was accepted
+
+    def details(self, wall_s: float) -> dict[str, Any]:
+        """For people: see `SftpUploaderThread.get_details`."""
+        oldest_s = self.oldest_accepted_s
+        return {
+            "oldest_waiting_s": None if oldest_s is None else max(0.0, wall_s - oldest_s),
+            "dead": [item._asdict() for item in self.dead],
+            "dead_files": self.dead_files,
+            "spooled_bytes": self.spooled_bytes,
+        }

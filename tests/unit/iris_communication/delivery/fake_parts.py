@@ -32,6 +32,7 @@ class FakeKeeper:
         self.backlogs = []  # what each claim said of it
         self.hurried = []  # and whether it waits for no company
         self._published = self._server_changed = lambda *_: None
+        self.incarnation = 0
 
     def accept(self, count=1, server_key=ONE, **facts):
         first, self.accepted = self.accepted + 1, self.accepted + count
@@ -59,7 +60,7 @@ class FakeKeeper:
         self.states[server_key] = self.states.get(server_key, ServerState())._replace(paused=paused)
         self._server_changed(server_key)
 
-    def subscribe(self, published, server_changed=lambda key: None):
+    def subscribe(self, published, server_changed=lambda key: None, failed=lambda: None):
         self._published, self._server_changed = published, server_changed
 
     def claim(self, server_key, limit, reply, backlog_until=0, *, archives=None, draining=False, hurried=False):

@@ -786,6 +786,9 @@ def test_details_tell_link_reason_and_what_to_do():
             "waiting": 4,
             "in_flight": 3,
             "retry_in_s": None,
+            "held": False,
+            "refused": 0,
+            "refusal": None,
             "health": None,
         }
         line.clock.advance(5.0)

@@ -431,18 +431,28 @@ def test_a_house_that_hangs_does_not_hold_up_the_end(tmp_path, monkeypatch):
     assert iris_doors() == []
 
 
-def test_a_door_that_fails_is_logged_and_takes_its_socket_along(tmp_path, monkeypatch, caplog):
-    def fails(*_):
-        raise ZeroDivisionError("nobody foresaw this")
+def test_a_door_that_fails_is_logged_and_listens_anew(tmp_path, monkeypatch, caplog):
+    failed, working = threading.Event(), Door._let_in
 
-    monkeypatch.setattr(Door, "_let_in", fails)
-    with opened(tmp_path, House()):
-        (thread,) = iris_doors()
-        with contextlib.suppress(OSError):
-            connected(tmp_path).close()
-        thread.join(WAIT_S)
-        assert list(tmp_path.iterdir()) == []
+    def fails_once(*arguments):
+        if not failed.is_set():
+            failed.set()
+            raise ZeroDivisionError("nobody foresaw this")
+        working(*arguments)
+
+    monkeypatch.setattr(Door, "_let_in", fails_once)
+    with opened(tmp_path, House()) as door:
+        first = (tmp_path / "control.sock").stat().st_ino
+        connected(tmp_path).close()
+        assert failed.wait(WAIT_S)
+        for _ in range(1000):
+            if [path.stat().st_ino for path in tmp_path.glob("control.sock")] not in ([], [first]):
+                break
+            threading.Event().wait(0.01)
+        assert Visitor(tmp_path).retry(["a"]) == {"a": ""}
+        assert door.thread()["restarts"] == 1
     assert "nobody foresaw this" in caplog.text
+    assert list(tmp_path.iterdir()) == []
 
 
 # -- owners that do not answer

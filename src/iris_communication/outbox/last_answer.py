@@ -1,0 +1,21 @@
+"""What the outbox said to the file that it was offered last: one that refuses a file, refuses all for the moment."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from iris_communication.errors import IrisError, OutboxFull, Scope
+
+
+class LastAnswer:
+    """Any thread may tell and read; `refusal` is replaced whole: None, or `{"message", "hint", "is_full"}`."""
+
+    def __init__(self) -> None:
+        self.refusal: dict[str, Any] | None = None
+
+    def heard(self, outcomes: Sequence[object]) -> None:
+        latest = outcomes[-1] if outcomes else None
+        if not isinstance(latest, IrisError):
+            self.refusal = None
+        elif latest.scope is Scope.OUTBOX:
+            is_full = isinstance(latest, OutboxFull)
+            self.refusal = {"message": str(latest), "hint": latest.hint, "is_full": is_full}

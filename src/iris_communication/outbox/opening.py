@@ -1,0 +1,48 @@
+"""Opening an outbox that this process has just taken: what was wrong with it is said, and put right.
+
+Its database may be damaged, or have lost what was committed last: what can be brought over into a new one is, and files
+that belong to no item go into the quarantine.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from iris_communication.errors import OutboxDamaged
+from iris_communication.outbox.owner import Owner
+from iris_communication.outbox.recorder import Recorder
+from iris_communication.outbox.reserve import Reserve
+from iris_communication.outbox.salvage.salvage import Salvage
+from iris_communication.outbox.sqlite import NewerSchema
+
+log = logging.getLogger(__name__)
+
+
+def opened(
+    folder: Path,
+    owner: Owner,
+    reserve: Reserve,
+    wall_s: float,
+    make: Callable[[Callable[[str], None] | None], Recorder],
+) -> tuple[Recorder, str]:
+    """The recorder, made with what puts a file aside that no row knows; and what was wrong, if anything. Raises
+    OutboxStorageError, OutboxDamaged."""
+    for path, mode in owner.found_open.items():
+        if path.name.startswith("secrets."):
+            log.warning("%s had the mode %04o: others may have read the passwords in it, change them", path, mode)
+    salvage = Salvage(folder, wall_s)
+    salvage.finish()
+    notice = salvage.doubt(ended_orderly=owner.found_in_order)
+    put_aside = salvage.put_aside if notice else None
+    if notice:
+        log.error("%s; files that belong to no item are put into the quarantine", notice)
+    try:
+        return make(put_aside), notice
+    except NewerSchema:
+        raise
+    except OutboxDamaged as damage:
+        reserve.give_back()
+        log.error("%s; what can be read of it is brought over into a new one", damage)
+        notice = salvage.begin(damage)
+        log.error("%s", notice)
+    return make(put_aside), notice

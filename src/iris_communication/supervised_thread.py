@@ -1,0 +1,113 @@
+"""One rule for every thread that is to live as long as whoever started it.
+
+A thread that ends by an exception nobody foresaw leaves a program that looks alive and does nothing. So no such thread
+ends by itself: what its target raises is logged with its traceback, `running` turns false with the reason beside it,
+`on_failure` clears up and tells who waits, and the target is called again after a pause that grows while it fails again
+and again. Only a target that returns has ended.
+
+What goes wrong: a cause that stays fails again at each attempt. It is logged with its traceback once, and counted then.
+"""
+
+import contextlib
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+PAUSE_BASE_S = 1.0  # the longest pause after a first failure; doubles with each that follows
+PAUSE_CAP_S = 60.0
+
+
+def pause_after(failures: int) -> float:
+    """Between half and all of the longest, so that several that failed together do not begin together."""
+    longest_s = min(PAUSE_CAP_S, PAUSE_BASE_S * 2.0 ** min(failures - 1, 32))
+    return longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter is no secret
+
+
+class SupervisedThread(threading.Thread):
+    """A daemon. `target` returns once it has been told to end, in its own way; `let_end` is said besides, so that it is
+    not called again after a failure. `on_failure` is called on this thread after each, `on_end` at the very end.
+    `pause_s` is given how many failures came in a row; one after `well_after_s` is the first of another row."""
+
+    def __init__(
+        self,
+        target: Callable[[], None],
+        name: str,
+        *,
+        on_failure: Callable[[BaseException], None] = lambda error: None,
+        on_end: Callable[[], None] = lambda: None,
+        pause_s: Callable[[int], float] = pause_after,
+        well_after_s: float = PAUSE_CAP_S,
+    ) -> None:
+        super().__init__(target=target, name=name, daemon=True)
+        self._work = target
+        self._on_failure, self._on_end = on_failure, on_end
+        self._pause_s, self._well_after_s = pause_s, well_after_s
+        self._ending = threading.Event()
+        self._is_down = False
+        self._logged = ""
+        self.failures = 0  # since the start
+        self.reason: str | None = None  # why it failed last
+
+    @property
+    def running(self) -> bool:
+        """Whether its work is being done: it began, has not ended, and is not waiting to begin again."""
+        return self.is_alive() and not self._is_down
+
+    @property
+    def is_restarting(self) -> bool:
+        return self.is_alive() and self._is_down
+
+    def let_end(self) -> None:
+        """From any thread: a failure from now on is the end, and a pause after one is over."""
+        self._ending.set()
+
+    def state(self) -> dict[str, Any]:
+        """`{"name", "running", "reason", "restarts"}`. One that has not begun, or has ended in its own way, is not
+        missed."""
+        return {
+            "name": self.name,
+            "running": not self._is_down,
+            "reason": self.reason,
+            "restarts": self.failures,
+        }
+
+    def run(self) -> None:
+        in_a_row = 0
+        try:
+            while True:
+                began_s = time.monotonic()
+                try:
+                    self._work()
+                except BaseException as error:  # noqa: BLE001 - whatever it is, a thread may not end unseen
+                    in_a_row = 1 if time.monotonic() - began_s > self._well_after_s else in_a_row + 1
+                    pause_s = self._pause_s(in_a_row)
+                    self._failed(error, pause_s)
+                else:
+                    return
+                if self._ending.wait(pause_s):
+                    return
+                self._is_down = False
+        finally:
+            self._on_end()
+
+    def _failed(self, error: BaseException, pause_s: float) -> None:
+        self._is_down = True
+        self.failures += 1
+        self.reason = f"{type(error).__name__}: {error}"
+        is_new = self.reason != self._logged
+        self._logged = self.reason
+        log.error(
+            "the thread %s failed (%s), %d since the start; it is started again in %.1f s",
+            self.name,
+            self.reason,
+            self.failures,
+            pause_s,
+            exc_info=error if is_new else None,
+        )
+        with contextlib.suppress(Exception):  # what clears up may find the same trouble
+            self._on_failure(error)
