@@ -277,6 +277,8 @@ class HostNotFound(LinkError):
 class LinkTimeout(LinkError):
     """No answer and no progress within the deadline."""
 
+    step = ""  # the kind of this file's own request that was not answered
+
 
 class LinkLost(LinkError):
     """The connection ended while work was under way."""

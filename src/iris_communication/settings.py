@@ -190,7 +190,8 @@ class DeliverySettings:
         15.0, "seconds for name look-up, TCP, key exchange and authentication together"
     )
     progress_timeout_s: float = _documented(
-        30.0, "seconds without a byte from a server that owes an answer, after which the connection counts as lost"
+        30.0,
+        "seconds of silence after which a connection counts as lost; a server that only is slow has ten times that",
     )
     idle_close_s: float = _documented(60.0, "seconds without work after which a connection is closed")
     files_in_flight_max: int = _documented(

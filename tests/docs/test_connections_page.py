@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from iris_communication import errors
+from iris_communication.decisions.patience import SLOW_TIMES
 from iris_communication.errors import Retry, Scope
 from iris_communication.settings import DeliverySettings, Server
-from iris_communication.transport.contract import KEEPALIVE_S, KEEPALIVES_LOST
+from iris_communication.transport.contract import KEEPALIVES_LOST, keepalive_s
 
 PAGE = (Path(__file__).parents[2] / "docs" / "connections.md").read_text()
 ROWS = [line.split("|")[1:4] for line in PAGE.splitlines() if re.match(r"\| `[A-Z]\w+Error`|\| `[A-Z]\w+`", line)]
@@ -36,5 +37,6 @@ def test_the_figures_are_those_of_the_settings():
     assert f"`progress_timeout_s` ({delivery.progress_timeout_s:.0f} s)" in PAGE
     assert f"`idle_close_s` ({delivery.idle_close_s:.0f} s)" in PAGE
     assert f"`connections_max` ({Server('h', 'u').connections_max};" in PAGE
-    assert f"| {KEEPALIVE_S * (KEEPALIVES_LOST + 1)} s |" in PAGE  # the question after the last one is not put any more
-    assert f"keep-alive, every {KEEPALIVE_S} s" in PAGE
+    assert f"keep-alive, every {keepalive_s(delivery)} s" in PAGE
+    assert keepalive_s(delivery) * (KEEPALIVES_LOST + 1) == delivery.progress_timeout_s
+    assert f"{SLOW_TIMES} times `progress_timeout_s`" in PAGE

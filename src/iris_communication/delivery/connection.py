@@ -2,7 +2,8 @@
 
 The session decides what is sent; this shell reads the files' bytes when the session has credit for them, gives the
 channel a buffer at a time (a hundred small requests then share a few SSH packets), and ends everything at once when
-the channel dies, stands still with answers owed, or goes on without ever answering one that was asked long ago.
+the channel dies, stands still with answers owed, or goes on without ever answering one that was asked long ago. Only a
+whole answer is progress: a server that drips the bytes of one is given up. `decisions.patience` says when.
 
 What is sent in one turn of the loop is bounded by time: while this thread works, the program's other threads stand
 still, and one of them may have a picture to look at.
@@ -10,11 +11,13 @@ still, and one of them may have a picture to look at.
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 from iris_communication.clock import Clock
+from iris_communication.decisions import patience
 from iris_communication.errors import DeliveryStopped, IrisError, LinkError, LinkTimeout, ProtocolViolation
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.capabilities import Capabilities, greeted, learn, tells_limits
@@ -24,6 +27,8 @@ from iris_communication.sftp.token_bucket import TokenBucket
 from iris_communication.sftp.trace import lines
 from iris_communication.sftp.window import Window, after_epoch, after_quiet, after_trouble, is_epoch_over
 from iris_communication.transport.contract import Channel, Transport
+
+log = logging.getLogger(__name__)
 
 OUTPUT_PIECE = 32 * 1024  # bytes given to the channel at once: they fill an SSH packet
 OUTPUT_PER_TURN = 256 * 1024  # bytes at most
@@ -45,6 +50,7 @@ class Connection:
         self.missing_folders: set[bytes] = set()  # see `Upload`
         self.host_key = self.software = ""
         self.lost: IrisError | None = None
+        self.slowest_s = 0.0  # the longest that the server was waited for, and answered
         self.uses = 0  # conversations, without those that only look after it
         self.on_learned: Callable[[], None] = lambda: None
         self.on_lost: Callable[[], None] = lambda: None
@@ -59,7 +65,10 @@ class Connection:
         self._early = bytearray()  # what the server said before connect() returned
         self._loop = asyncio.get_running_loop()
         self._pumping = False
-        self._heard_s = self.used_s = clock.monotonic_s()
+        self._answered_s = self.used_s = clock.monotonic_s()  # an answer came whole, or the first one became owed
+        self._begun_s: float | None = None  # when the part of an answer began to come that is here
+        self._waits: list[int] = []  # of each file under way that has timed out before: how often
+        self._said_slow = False
         self._deadline: asyncio.TimerHandle | None = None
         self._resumption: asyncio.TimerHandle | None = None  # when there is bandwidth again
         self._greeted: asyncio.Future[None] = self._loop.create_future()
@@ -84,6 +93,15 @@ class Connection:
         finally:
             self._holders -= 1
             self.used_s = self._clock.monotonic_s()
+
+    @contextlib.contextmanager
+    def patient(self, times: int) -> Iterator[None]:
+        """Meanwhile for a file of which the same step has timed out so often in a row."""
+        self._waits.append(times)
+        try:
+            yield
+        finally:
+            self._waits.remove(times)
 
     @property
     def slots(self) -> int:
@@ -120,7 +138,7 @@ class Connection:
             channel = await transport.connect(self.server, secret, self._settings, self)
         self._channel, self.host_key, self.software = channel, channel.host_key, channel.software
         early, self._early = bytes(self._early), bytearray()
-        self._heard_s = begun_s = self._clock.monotonic_s()
+        self._answered_s = begun_s = self._clock.monotonic_s()
         if self.lost is not None:  # it ended while it was handed over
             channel.close()
             raise self.lost
@@ -201,13 +219,14 @@ class Connection:
             self._early += data
             return
         now_s, acknowledged_bytes = self._clock.monotonic_s(), self._session.acknowledged_bytes
-        quiet_s, self._heard_s = now_s - self._heard_s, now_s
+        quiet_s, answers = now_s - self._answered_s, self._session.answers
         self._session.now_s = now_s
         try:
             self._session.receive(data)
         except ProtocolViolation as error:
             self._end(ProtocolViolation(f"{self.server.key}: {error}", hint=error.hint))
             return
+        self._note_progress(now_s, quiet_s, whole=self._session.answers > answers)
         if self._session.extensions is not None and not self._greeted.done():
             self._greeted.set_result(None)
         self._adapt(now_s)
@@ -219,6 +238,15 @@ class Connection:
             )
         self._hand_out()
         self._schedule_pump()
+
+    def _note_progress(self, now_s: float, quiet_s: float, *, whole: bool) -> None:
+        if whole:
+            self._answered_s, self._begun_s = now_s, None
+            self.slowest_s = max(self.slowest_s, quiet_s)
+        if not self._session.is_within_an_answer:
+            self._begun_s = None
+        elif self._begun_s is None:
+            self._begun_s = now_s
 
     def _adapt(self, now_s: float) -> None:
         """The window, once an epoch, and after trouble once a while."""
@@ -232,6 +260,9 @@ class Connection:
             self._epoch = (session.acknowledged_bytes, now_s)
 
     def channel_lost(self, error: IrisError) -> None:
+        quiet_s = self._clock.monotonic_s() - self._answered_s
+        if self._session.unanswered and quiet_s >= self._settings.progress_timeout_s and isinstance(error, LinkError):
+            error = LinkTimeout(f"{self.server.key} has not answered for {quiet_s:.0f} s: {error}", hint=error.hint)
         self._end(error)
 
     def _schedule_pump(self) -> None:
@@ -245,7 +276,7 @@ class Connection:
             return
         self._session.now_s = now_s = self._clock.monotonic_s()
         if self._session.unanswered == 0:  # silence counts from the first request that waits for an answer
-            self._heard_s = now_s
+            self._answered_s = now_s
         until_s, left = now_s + OUTPUT_S, OUTPUT_PER_TURN
         while pieces := self._output(min(left, OUTPUT_PIECE), now_s):
             buffer = self._filled(pieces)
@@ -309,30 +340,58 @@ class Connection:
                 outcome.set_result(conversation.result)
 
     def _watch(self) -> None:
-        """Look again when the deadline could have passed at the earliest."""
+        """Look again when a deadline could have passed at the earliest."""
         now_s = self._clock.monotonic_s()
-        due_s = self._heard_s + self._settings.progress_timeout_s
-        owed = self._session.unanswered
-        if owed and now_s >= due_s:
-            self._end(
-                LinkTimeout(
-                    f"{self.server.key} has not answered for {now_s - self._heard_s:.0f} s, {owed} requests are open"
-                )
-            )
+        patience_s = self._patience_s
+        if (words := self._overdue(now_s, patience_s)) is not None:
+            self._end(LinkTimeout(f"{self.server.key} {words}"))
             return
-        if (overtaken := self._overtaken(now_s)) is not None:
-            self._end(LinkTimeout(f"{self.server.key} answers others, but not {overtaken}"))
-            return
-        wait_s = due_s - now_s if owed else self._settings.progress_timeout_s
+        timeout_s = self._settings.progress_timeout_s
+        wait_s = timeout_s
+        if self._session.unanswered:
+            quiet_s = now_s - self._answered_s
+            if quiet_s >= timeout_s:
+                self._say_slow(quiet_s, patience_s)
+            wait_s = min(wait_s, (timeout_s if quiet_s < timeout_s else patience_s) - quiet_s)
+        if self._begun_s is not None:
+            wait_s = min(wait_s, self._begun_s + timeout_s - now_s)
         self._deadline = self._loop.call_later(wait_s, self._watch)
 
-    def _overtaken(self, now_s: float) -> str | None:
+    @property
+    def _patience_s(self) -> float:
+        assert self._channel is not None, "it is watched once it is connected"
+        timeout_s, times = self._settings.progress_timeout_s, max(self._waits, default=0)
+        return patience.deadline_s(timeout_s, self.slowest_s, times, keeps_alive=self._channel.keeps_alive)
+
+    def _overdue(self, now_s: float, patience_s: float) -> str | None:
+        """Why it is given up, in words."""
+        owed, quiet_s = self._session.unanswered, now_s - self._answered_s
+        if owed and quiet_s >= patience_s:
+            return f"has not answered for {quiet_s:.0f} s, {owed} requests are open{self._oldest_words()}"
+        if self._begun_s is not None and now_s - self._begun_s >= self._settings.progress_timeout_s:
+            return f"began an answer {now_s - self._begun_s:.0f} s ago, and has not sent the rest"
+        if (overtaken := self._overtaken(now_s, patience_s)) is not None:
+            return f"answers others, but not {overtaken}"
+        return None
+
+    def _oldest_words(self) -> str:
+        oldest = self._session.oldest
+        return "" if oldest is None else f", the oldest a {type(oldest).__name__}"
+
+    def _say_slow(self, quiet_s: float, patience_s: float) -> None:
+        """Once: a server may be as slow with each file."""
+        if not self._said_slow:
+            self._said_slow = True
+            words = "%s answers keep-alive, and nothing else for %.0f s%s: it is slow, and waited for up to %.0f s"
+            log.warning(words, self.server.key, quiet_s, self._oldest_words(), patience_s)
+
+    def _overtaken(self, now_s: float, patience_s: float) -> str | None:
         """The name of a request that has had no answer for the whole time, while later ones had: a look at a mark that
         is set anew whenever all up to it are answered."""
         if self._mark is not None:
             mark, since_s = self._mark
             request = self._session.overtaken(mark)
-            if request is not None and now_s - since_s >= self._settings.progress_timeout_s:
+            if request is not None and now_s - since_s >= patience_s:
                 return f"a {type(request).__name__} of {now_s - since_s:.0f} s ago"
             if request is not None:
                 return None

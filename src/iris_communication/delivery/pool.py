@@ -8,7 +8,7 @@ processor is the limit, not the window. Nobody waits for it, and a server that r
 no item's cost; the breaker never hears of it. Items go to the connection with most room, the first of equals, so that
 further ones are idle soonest and closed.
 
-How much is in flight on a connection is learned from the server, and handed to the next one.
+How much is in flight on a connection, and how slow the server may be, is learned and handed to the next one.
 """
 
 import asyncio
@@ -58,6 +58,7 @@ class ConnectionPool:
         self._full_since_s: dict[str, float] = {}
         self._refused_until_s: dict[str, float] = {}
         self._windows: defaultdict[str, Window] = defaultdict(Window)
+        self._slowest_s: defaultdict[str, float] = defaultdict(float)
         self._bandwidths: dict[str, TokenBucket] = {}
         self._last_lost: dict[str, Connection] = {}
         self._closed = False
@@ -187,6 +188,7 @@ class ConnectionPool:
         if server_key not in self._windows and self.known is not None and self.known.of(server_key).get("one_write"):
             self._windows[server_key] = after_cut_short(self._windows[server_key])
         connection = Connection(server, self._settings, self._clock, self._windows[server_key])
+        connection.slowest_s = self._slowest_s[server_key]
         try:
             await connection.open(self._transport, secret, self._handshakes)
         except BaseException:
@@ -220,6 +222,7 @@ class ConnectionPool:
     def _forget(self, server_key: str, connection: Connection) -> None:
         self._keep_trace(server_key, connection)
         self._windows[server_key] = connection.window
+        self._slowest_s[server_key] = max(self._slowest_s[server_key], connection.slowest_s)
         with contextlib.suppress(ValueError):
             self._connections[server_key].remove(connection)
             self.on_change()

@@ -7,21 +7,25 @@ A health check travels on the connection that is there. Where there is none it m
 we are still let in is half of what it is to find out, and a connection kept for checks alone would never be idle.
 """
 
+import contextlib
 import logging
 import os
 import secrets
 from collections import defaultdict
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 
 from iris_communication.clock import Clock
+from iris_communication.decisions import patience
+from iris_communication.decisions.patience import Overdue
 from iris_communication.delivery.connection import Connection
 from iris_communication.delivery.in_parts import InParts
 from iris_communication.delivery.pool import ConnectionPool
 from iris_communication.delivery.source import SpoolFile
 from iris_communication.delivery.turns import Turns
-from iris_communication.errors import Effect, IrisError, Scope
+from iris_communication.errors import Effect, IrisError, LinkTimeout, Scope
 from iris_communication.item import Delivered, Item
 from iris_communication.outbox.attempt import open_tokens
 from iris_communication.outbox.known_servers import KnownServers
@@ -37,6 +41,7 @@ log = logging.getLogger(__name__)
 
 TEMP_PREFIX = ".iris-"
 TIME_MAX_S = 0xFFFFFFFF
+OVERDUE_MAX = 10_000  # items remembered, the latest
 
 
 class SftpCarrier:
@@ -54,11 +59,13 @@ class SftpCarrier:
         clock: Clock,
     ) -> None:
         self._pool = ConnectionPool(transport, resolve, settings, clock)
+        self._settings = settings
         self._resolve = resolve
         self._spooled = spooled
         self._clock = clock
         self._in_parts = InParts(self._pool.several)
         self._turns = Turns()
+        self._overdue: dict[str, Overdue] = {}  # by item id: what timed out the last time
         self._said: set[tuple[str, str]] = set()  # servers and why attributes are not set there: said once
         self._leftovers: defaultdict[str, set[bytes]] = defaultdict(set)  # of health checks, by server
 
@@ -106,15 +113,19 @@ class SftpCarrier:
             mtime_s=self._time_to_keep(item, fingerprint.mtime_ns) if server.keep_times else None,
             missing_folders=connection.missing_folders,
         )
+        overdue = self._overdue.pop(item.id, None)
+        turn: AbstractAsyncContextManager[None] = contextlib.nullcontext()
         try:
             if server.in_place or takes_turns(upload, connection.capabilities):
-                async with self._turns.turn((item.server_key, upload.final_path)):
+                turn = self._turns.turn((item.server_key, upload.final_path))
+            async with turn:
+                with connection.patient(overdue.times if overdue is not None else 0):
                     landed = await self._carried(item, server, connection, upload, earlier, source)
-            else:
-                landed = await self._carried(item, server, connection, upload, earlier, source)
         except IrisError as error:
             if error.scope in (Scope.LINK, Scope.SERVER):
                 error.effect = upload.effect
+            if isinstance(error, LinkTimeout) and error.step:
+                self._remember_step(item.id, overdue, error)
             raise
         finally:
             source.close()
@@ -131,6 +142,12 @@ class SftpCarrier:
             host_key=connection.host_key,
             at_s=self._clock.wall_s(),
         )
+
+    def _remember_step(self, item_id: str, before: Overdue | None, error: LinkTimeout) -> None:
+        self._overdue[item_id] = overdue = patience.after_timeout(before, error.step)
+        error.hint = patience.hint(overdue, self._settings.progress_timeout_s) or error.hint
+        if len(self._overdue) > OVERDUE_MAX:
+            del self._overdue[next(iter(self._overdue))]
 
     async def _carried(
         self, item: Item, server: Server, connection: Connection, upload: Upload, older: list[bytes], source: SpoolFile

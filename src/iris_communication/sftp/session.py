@@ -32,7 +32,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, Protocol
 
-from iris_communication.errors import IrisError, LinkError, ProtocolViolation
+from iris_communication.errors import IrisError, LinkError, LinkTimeout, ProtocolViolation
 from iris_communication.sftp import wire
 from iris_communication.sftp.credit import SMALL_WRITE_SIZE, Credit, Handles
 from iris_communication.sftp.handle_book import HandleBook, is_later, lent_twice
@@ -144,6 +144,7 @@ class Session:
         self._buffer = bytearray()
         self._next_id = 0
         self._latest_answered = 0  # the request id
+        self.answers = 0  # whole packets from the server so far
         self._greeting: bytes | None = wire.init()
         self._pending: dict[int, _Pending] = {}  # by request id
         self._short: deque[_Pending] = deque()
@@ -157,6 +158,16 @@ class Session:
     def unanswered(self) -> int:
         """Requests on their way, the greeting included: while there are any, the server owes us bytes."""
         return len(self._pending) + (self.extensions is None)
+
+    @property
+    def is_within_an_answer(self) -> bool:
+        """A part of one has come."""
+        return bool(self._buffer)
+
+    @property
+    def oldest(self) -> wire.Request | None:
+        """Of the requests that are not answered."""
+        return next((pending.request for pending in self._pending.values()), None)
 
     @property
     def live(self) -> int:
@@ -186,6 +197,7 @@ class Session:
         """Take in bytes of the server. Raises ProtocolViolation when they make no sense."""
         self._buffer += data
         for packet in wire.packets(self._buffer):
+            self.answers += 1
             if self.extensions is None:
                 version, self.extensions = wire.decode_version(packet)
                 self._note((self.now_s, 0, Greeting(version, tuple(self.extensions))))
@@ -234,6 +246,9 @@ class Session:
     def fail(self, error: Callable[[], IrisError]) -> None:
         """The session is dead: end every conversation with an error of its own, at once."""
         reached = self._reached()
+        steps: dict[Conversation, str] = {}
+        for pending in self._pending.values():
+            steps.setdefault(pending.conversation, type(pending.request).__name__)
         self._pending.clear()
         self._short.clear()
         self._opens.clear()
@@ -243,6 +258,8 @@ class Session:
             raised = error()
             if isinstance(raised, LinkError):
                 raised.acknowledged_bytes = reached.get(conversation, 0)
+            if isinstance(raised, LinkTimeout):
+                raised.step = steps.get(conversation, "")
             self._resume(conversation, None, raised, last=True)
 
     def _reached(self) -> dict[Conversation, int]:

@@ -17,7 +17,8 @@ class MemoryTransport:
     """Keeps the contract `iris_communication.transport.contract.Transport`; every address leads to `server`.
 
     While `refusal` is set, connecting raises the error that it makes. `channels` are all that were opened. What is sent
-    arrives after half of `round_trip_s`, and so do answers.
+    arrives after half of `round_trip_s`, and so do answers, of a server that is busy later. `keeps_alive`: its channels
+    say that they would end if the other end was gone.
     """
 
     def __init__(self, server: MemoryServer) -> None:
@@ -25,6 +26,7 @@ class MemoryTransport:
         self.refusal: Callable[[], IrisError] | None = None
         self.attempts = 0
         self.round_trip_s = 0.0
+        self.keeps_alive = False
         self.channels: list[MemoryChannel] = []
 
     async def connect(
@@ -35,6 +37,7 @@ class MemoryTransport:
         if self.refusal is not None:
             raise self.refusal()
         channel = MemoryChannel(self.server, receiver, self.round_trip_s)
+        channel.keeps_alive = self.keeps_alive
         self.channels.append(channel)
         return channel
 
@@ -44,7 +47,9 @@ class MemoryChannel:
 
     def __init__(self, server: MemoryServer, receiver: Receiver, round_trip_s: float = 0.0) -> None:
         self._way_s = round_trip_s / 2
+        self._free_s = 0.0  # when the server is done with what it has got, by the loop's clock
         self._on_the_way: defaultdict[Callable[[bytes], None], deque[bytes]] = defaultdict(deque)
+        self.keeps_alive = False
         self.software = server.software
         self.host_key = server.host_key
         self.lost = False
@@ -67,8 +72,8 @@ class MemoryChannel:
             self.lost = True
             self._loop.call_soon(self._receiver.channel_lost, error)
 
-    def _after_the_way(self, arrives: Callable[[bytes], None], data: bytes) -> None:
-        if not self._way_s:
+    def _after_the_way(self, arrives: Callable[[bytes], None], data: bytes, wait_s: float = 0.0) -> None:
+        if not wait_s and not self._way_s:
             self._loop.call_soon(arrives, data)
             return
         self._on_the_way[arrives].append(data)  # timers that are due at once go off in any order, bytes must not
@@ -76,14 +81,16 @@ class MemoryChannel:
         def due() -> None:
             arrives(self._on_the_way[arrives].popleft())
 
-        self._loop.call_later(self._way_s, due)
+        self._loop.call_later(wait_s + self._way_s, due)
 
     def _carry(self, data: bytes) -> None:
         if self.lost:
             return
         replies = self._far.receive(data)
+        now_s, busy_s = self._loop.time(), self._far.server.take_busy_s()
+        self._free_s = max(self._free_s, now_s) + busy_s
         if replies:
-            self._after_the_way(self._deliver, replies)
+            self._after_the_way(self._deliver, replies, self._free_s - now_s)
         if self._far.ended:
             self._loop.call_soon(self.lose, LinkLost("the server closed the connection"))
 

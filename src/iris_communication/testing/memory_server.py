@@ -70,11 +70,17 @@ class MemoryServer:
             self.extensions[b"fsync@openssh.com"] = b"1"
         if announces_limits:
             self.extensions[b"limits@openssh.com"] = b"1"
+        self.busy_s = 0.0  # how long it takes over what it was asked last; a channel that has a clock waits for it
         self._tokens = itertools.count(1)
 
     def session(self) -> "MemorySession":
         """One more connection."""
         return MemorySession(self)
+
+    def take_busy_s(self) -> float:
+        """Since this was asked last."""
+        busy_s, self.busy_s = self.busy_s, 0.0
+        return busy_s
 
     def content(self, path: bytes) -> bytes | None:
         """What lies under a path, or None."""

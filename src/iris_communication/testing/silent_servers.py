@@ -37,3 +37,17 @@ class NeverAnswersOneRequest(MemoryServer):
             self.forgot = True
             return None
         return super().answer(session, request)
+
+
+class TakesItsTime(MemoryServer):
+    """Takes so many seconds over each request of this kind, one after the other, and answers nothing meanwhile."""
+
+    def __init__(self, kind: type, seconds: float, **manners: Any) -> None:
+        super().__init__(**manners)
+        self.kind = kind
+        self.seconds = seconds
+
+    def answer(self, session: MemorySession, request: Asked) -> Reply:
+        if isinstance(request, self.kind):
+            self.busy_s += self.seconds
+        return super().answer(session, request)

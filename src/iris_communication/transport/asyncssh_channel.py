@@ -15,7 +15,7 @@ from iris_communication import private_keys
 from iris_communication.errors import CredentialsUnusable, IrisError, LinkLost
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport import asyncssh_errors, host_keys
-from iris_communication.transport.contract import KEEPALIVE_S, KEEPALIVES_LOST, PREFERRED_CIPHERS, Receiver
+from iris_communication.transport.contract import KEEPALIVES_LOST, PREFERRED_CIPHERS, Receiver, keepalive_s
 from iris_communication.transport.quick_import import asyncssh
 from iris_communication.transport.server_words import Greeting
 
@@ -65,7 +65,7 @@ class AsyncsshTransport:
                 server.port,
                 username=server.username,
                 config=None,  # said again: what connecting itself assumes goes before what the options say
-                options=_options(secret, keys, trust),
+                options=_options(secret, keys, trust, keepalive_s(settings)),
                 login_timeout=settings.connect_timeout_s,
             )
             try:
@@ -77,6 +77,8 @@ class AsyncsshTransport:
 
 
 class AsyncsshChannel:
+    keeps_alive = True
+
     def __init__(
         self, connection: asyncssh.SSHClientConnection, chan: "asyncssh.SSHClientChannel[bytes]", session: "_Session"
     ) -> None:
@@ -148,7 +150,9 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         self._receiver.channel_lost(LinkLost(f"the connection to {self._server.key} ended: {reason}"))
 
 
-def _options(secret: Secret, keys: Keys, trust: host_keys.Trust) -> asyncssh.SSHClientConnectionOptions:
+def _options(
+    secret: Secret, keys: Keys, trust: host_keys.Trust, keepalive_interval_s: float
+) -> asyncssh.SSHClientConnectionOptions:
     """Nothing of the user's own ssh set-up applies by accident: only what was configured for this server, and its agent
     where nothing was."""
     return asyncssh.SSHClientConnectionOptions(
@@ -165,7 +169,7 @@ def _options(secret: Secret, keys: Keys, trust: host_keys.Trust) -> asyncssh.SSH
         preferred_auth=("publickey", "keyboard-interactive", "password"),
         encryption_algs=CIPHERS,
         compression_algs=("none",),
-        keepalive_interval=KEEPALIVE_S,
+        keepalive_interval=keepalive_interval_s,
         keepalive_count_max=KEEPALIVES_LOST,
     )
 

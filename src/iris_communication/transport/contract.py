@@ -11,9 +11,9 @@ from iris_communication.settings import DeliverySettings, Secret, Server
 
 # With hardware help nearly everywhere, and no need of a separate MAC: asked for first.
 PREFERRED_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
-# A link that has fallen silent is given up with the third question that nobody answered: after 45 s.
-KEEPALIVE_S = 15
+# A link that has fallen silent is given up with the third question that nobody answered.
 KEEPALIVES_LOST = 2  # asyncssh and OpenSSH bear so many, and end it instead of asking once more
+KEEPALIVE_MIN_S = 1
 
 
 class Receiver(Protocol):
@@ -27,6 +27,7 @@ class Receiver(Protocol):
 
 class Channel(Protocol):
     software: str  # the server's own name for itself, e.g. "OpenSSH_9.2p1"; empty when not known
+    keeps_alive: bool  # it ends by itself, about `progress_timeout_s` after its other end has fallen silent
     host_key: str  # SHA256:... fingerprint of the key the server proved to hold
 
     def write(self, data: bytes | bytearray) -> None:
@@ -43,6 +44,11 @@ class Transport(Protocol):
         Raises LinkError kinds, AuthenticationFailed, HostKeyRejected, CredentialsUnusable, SftpUnavailable;
         within `settings.connect_timeout_s` in any case.
         """
+
+
+def keepalive_s(settings: DeliverySettings) -> int:
+    """Between two questions whether the other end is there: whole seconds, as `ssh` has them."""
+    return max(KEEPALIVE_MIN_S, round(settings.progress_timeout_s / (KEEPALIVES_LOST + 1)))
 
 
 def unforeseen(server: Server, error: Exception) -> LinkError:

@@ -34,6 +34,8 @@ _attended: set["asyncio.Task[None]"] = set()  # the loop itself holds its tasks 
 class SshProgramChannel:
     """`process` is attended to until it is collected. To be used once `opened()` is over and it is `connected`."""
 
+    keeps_alive = True
+
     def __init__(self, server: Server, process: "subprocess.Popen[bytes]", words: Words, receiver: Receiver) -> None:
         self.software = self.host_key = ""
         self.connected = False

@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iris_communication.errors import SshProgramUnusable
-from iris_communication.settings import Secret, Server
+from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport import host_keys
-from iris_communication.transport.contract import KEEPALIVE_S, KEEPALIVES_LOST, PREFERRED_CIPHERS
+from iris_communication.transport.contract import KEEPALIVES_LOST, PREFERRED_CIPHERS, keepalive_s
 
 USER_CONFIG = Path("~/.ssh/config")
 SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
@@ -48,7 +48,6 @@ OURS = {
     "RemoteCommand": "none",
     "RequestTTY": "no",
     "ServerAliveCountMax": str(KEEPALIVES_LOST),
-    "ServerAliveInterval": str(KEEPALIVE_S),  # 0 would mean that a dead link is never noticed
     "StdinNull": "no",
     "StrictHostKeyChecking": "yes",
     "Tunnel": "no",
@@ -79,21 +78,22 @@ def command(
     config: str,
     identity: Identity | None,
     password: bool,
-    connect_timeout_s: float,
+    settings: DeliverySettings,
 ) -> list[str]:
     """`algorithms` are the kinds of host key to ask for, best first; `judge` is the command that judges one, `config`
     is a path."""
     options = {
         **OURS,
-        "ConnectTimeout": str(max(1, round(connect_timeout_s + 0.5))),
+        "ConnectTimeout": str(max(1, round(settings.connect_timeout_s + 0.5))),
+        "ServerAliveInterval": str(keepalive_s(settings)),  # 0 would mean that a dead link is never noticed
         "HostKeyAlgorithms": ",".join(each for each in algorithms if each in host_keys.ALGORITHMS),
         # the name that is looked for, the kind of key, the key
         "KnownHostsCommand": " ".join([*map(quoted, judge), "%H", "%t", "%K"]),
         **_authentication(identity, password),
     }
-    settings = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+    said = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
     user = ["-p", str(server.port), "-l", server.username]
-    return [program, "-F", config, *settings, *user, "-s", "--", server.host, "sftp"]
+    return [program, "-F", config, *said, *user, "-s", "--", server.host, "sftp"]
 
 
 def _authentication(identity: Identity | None, password: bool) -> dict[str, str]:

@@ -131,7 +131,7 @@ class SshProgramTransport:
                 config=config,
                 identity=identity,
                 password=secret.password is not None,
-                connect_timeout_s=settings.connect_timeout_s,
+                settings=settings,
             )
             return subprocess.Popen(  # noqa: S603 - it is ssh, found above, and no shell
                 [sys.executable, "-I", "-S", str(COMPANION), "run", str(os.getpid()), *command],

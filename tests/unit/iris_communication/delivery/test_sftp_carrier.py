@@ -21,9 +21,10 @@ from iris_communication.settings import Secret, Server
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import SAFE_FILES_IN_FLIGHT
 from iris_communication.testing import MemoryServer, MemoryTransport
-from iris_communication.testing.faulty_servers import OldVersion
+from iris_communication.testing.faulty_servers import OldVersion, SilentAfterOpen
 from iris_communication.testing.memory_server import FAILURE, ServerDies
 from iris_communication.testing.refusing_servers import PromisesLargerWritesThanItTakes
+from iris_communication.testing.silent_servers import TakesItsTime
 from tests.unit.iris_communication.delivery.carrier_line import CONTENT, IDLE_S, SERVER, Line, pass_time, tell
 from tests.unit.iris_communication.delivery.fake_parts import turns
 from tests.unit.iris_communication.outbox.fake_parts import open_descriptors
@@ -627,5 +628,44 @@ def test_times_that_cannot_be_kept_are_warned_of_once_a_server(tmp_path, caplog)
         await line.carry(*(written_at(line, number, -number) for number in range(1, 6)))
         await line.carry(written_at(line, 6, 1 << 62))
         assert len([record for record in caplog.records if "1970" in record.message]) == 1
+
+    tell(line, story)
+
+
+def test_a_file_whose_step_times_out_is_waited_for_longer_each_time_and_delivered(tmp_path):
+    line = Line(tmp_path, TakesItsTime(wire.Close, 1000.0))
+    line.transport.keeps_alive = True
+
+    async def story():
+        steps = []
+        for attempt in range(3):
+            (outcome,) = await line.carry(line.item(token=f"attempt{attempt}"))
+            steps.append(outcome)
+        assert [getattr(outcome, "step", "") for outcome in steps] == ["Write", "Write", ""]
+        assert line.server.content(b"/in/1.csv") == CONTENT
+
+    tell(line, story)
+
+
+def test_a_step_that_timed_out_three_times_is_named_with_the_setting(tmp_path):
+    line = Line(tmp_path, SilentAfterOpen())
+    line.transport.keeps_alive = True
+
+    async def story():
+        hints = [(await line.carry(line.item(token=f"attempt{attempt}")))[0].hint for attempt in range(4)]
+        assert ["progress_timeout_s" in hint for hint in hints] == [False, False, True, True]
+        assert "not answered in time 3 times in a row" in hints[2]
+
+    tell(line, story)
+
+
+def test_steps_that_timed_out_are_those_of_one_file(tmp_path):
+    line = Line(tmp_path, SilentAfterOpen())
+    line.transport.keeps_alive = True
+
+    async def story():
+        for number in range(1, 5):
+            (error,) = await line.carry(line.item(number))
+            assert "progress_timeout_s" not in error.hint
 
     tell(line, story)

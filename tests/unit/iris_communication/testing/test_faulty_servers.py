@@ -34,6 +34,7 @@ HARMLESS = {
     faulty.SpeaksLaterCodes,
     faulty.StatusWithoutText,
     refusing.OneHandle,
+    silent.TakesItsTime,
     spoiling.ClosesBeforeItHasWritten,
     spoiling.TellsSizesLate,
 }
@@ -44,6 +45,7 @@ MADE_WITH = {
     refusing.QuotaReached: (SIZE_BYTES - 1,),
     silent.NeverAnswersOneRequest: (wire.Close,),
     silent.SilentFrom: (wire.Close,),
+    silent.TakesItsTime: (wire.Close, 1.0),
 }
 
 

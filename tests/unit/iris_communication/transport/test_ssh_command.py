@@ -8,12 +8,13 @@ import pytest
 from iris_communication.errors import (
     SshProgramUnusable,
 )
-from iris_communication.settings import Secret, Server
+from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport import ssh_command
-from iris_communication.transport.contract import KEEPALIVE_S, KEEPALIVES_LOST
+from iris_communication.transport.contract import KEEPALIVES_LOST
 
 HINT = "make system-packages"
 PASSWORD = "correct horse"
+SETTINGS = DeliverySettings(progress_timeout_s=30.0)
 
 
 def command(private_key=None, password=False, certificate=None, **server):
@@ -25,7 +26,7 @@ def command(private_key=None, password=False, certificate=None, **server):
         config="/x/config",
         identity=ssh_command.Identity(private_key, certificate) if private_key else None,
         password=password,
-        connect_timeout_s=15.0,
+        settings=SETTINGS,
     )
 
 
@@ -60,7 +61,7 @@ def test_a_certificate_beside_the_key_is_named_where_there_is_one():
 
 
 def test_a_link_that_fell_silent_is_noticed_as_soon_as_with_the_other_transport():
-    assert {f"ServerAliveInterval={KEEPALIVE_S}", f"ServerAliveCountMax={KEEPALIVES_LOST}"} <= set(command())
+    assert {"ServerAliveInterval=10", f"ServerAliveCountMax={KEEPALIVES_LOST}"} <= set(command())
 
 
 def test_without_a_secret_ssh_uses_what_the_user_has_and_asks_nobody():

@@ -665,10 +665,8 @@ def test_a_loop_that_ends_takes_its_ssh_along(ssh, tmp_path, need_program):
         assert ssh_pids() == []
 
 
-def test_a_server_that_falls_silent_ends_it_whatever_the_users_configuration_says(
-    ssh, tmp_path, need_program, monkeypatch
-):
-    monkeypatch.setitem(ssh_command.OURS, "ServerAliveInterval", "1")
+def test_a_server_that_falls_silent_ends_it_whatever_the_users_configuration_says(ssh, tmp_path, need_program):
+    settings = replace(SETTINGS, progress_timeout_s=3.0)
     config = tmp_path / "config"
     config.write_text("ServerAliveInterval 0\nServerAliveCountMax 99\n")
     config.chmod(0o600)
@@ -677,7 +675,7 @@ def test_a_server_that_falls_silent_ends_it_whatever_the_users_configuration_say
         receiver = Receiver()
         transport = SshProgramTransport(program=ssh, configs=[config])
         secret = Secret(private_key=str(server.private_key))
-        channel = await transport.connect(address_of(server), secret, SETTINGS, receiver)
+        channel = await transport.connect(address_of(server), secret, settings, receiver)
         server.freeze()
         error = await asyncio.wait_for(receiver.end, 10.0)
         channel.close()
