@@ -12,7 +12,9 @@ take too much; a configured secret belongs into the first.
 
 What goes wrong: an argument whose `str()` raises, a full queue, a closed standard error. None of them reaches
 the caller. Text from a peer may hold line breaks or terminal commands; they are written as escapes, so that
-one record stays one line (the traceback below it apart).
+one record stays one line (the traceback below it apart). It may be of any length, and made to keep a regular
+expression busy, which would hold the interpreter and with it every thread: so a text is cut before it is searched,
+and every search here takes time in proportion to it.
 """
 
 import copy
@@ -27,6 +29,8 @@ from logging.handlers import QueueHandler, QueueListener
 from typing import TextIO
 from urllib.parse import quote
 
+from iris_communication.plain_text import ELLIPSIS, clean, cut
+
 MASK = "***"
 # Libraries that tell at INFO, line by line, what Iris says in one sentence; with DEBUG they may.
 TALKATIVE = ("asyncssh",)
@@ -36,15 +40,23 @@ STOP_TIMEOUT_S = 2.0
 # unreadable and would tell the secret to whoever compares two lines.
 WHOLE_WORD_BELOW_CHARACTERS = 6
 KEY_LINE_CHARACTERS = 16
+LINE_CHARACTERS_MAX = 4_000
+SEARCHED_CHARACTERS_MAX = 64_000  # of a text that may hold secrets; the rest is not written at all
+# Where a text was cut a secret may have lost its second half, and is not known for what it is.
+UNSURE_CHARACTERS = 8_000
 
 _PRIVATE_KEY = re.compile(
-    r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----.*?"
-    r"(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\Z)",
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?"
+    r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
     re.DOTALL,
 )
-# First what every URL parser takes for a password (up to the last "@" before a slash); then, for a password
-# with an unescaped slash in it, everything to the last "@", unless what follows the colon reads as a port.
-_URL_PASSWORD = re.compile(r'(://[^\s/?#:@"]*):(?:[^\s/?#"]*|(?!\d{1,5}(?:[/?#\s"]|$))[^\s"<>]*)@')
+# What every URL parser takes for a password: up to the last "@" before a slash. The next URL begins with one, so no
+# character is looked at for two of them.
+_URL_PASSWORD = re.compile(r'(://[^\s/?#:@"]*):[^\s/?#"]*@')
+# A password with an unescaped slash in it: everything to the last "@" of the word, unless what follows the colon reads
+# as a port. The last "@" is found once a word, not once a URL.
+_WORD_TO_LAST_AT = re.compile(r'(?<![^\s"<>])[^\s"<>]+@')
+_URL_IN_A_WORD = re.compile(rf'://[^\s/?#:@"]*:(?!{re.escape(MASK)}@)(?!\d{{1,5}}[/?#])')
 _NAMES = r"(?:password|passwd|passphrase|pwd|secret|token|api_?key|private_?key)"
 _QUOTED = r"""b?(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
 _NAMED_SECRET = re.compile(
@@ -55,8 +67,6 @@ _NAMED_SECRET = re.compile(
       | \bauthorization["']? \s*:\s* ["']? \w+ [ ]     # Authorization: Basic ...
     ) (?: {_QUOTED} | [^\s,;&"'(){{}}\[\]<>]+ )"""
 )
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
-_CONTROL_BUT_LINES = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class _Secrets:
@@ -85,12 +95,16 @@ def hide(secret: str) -> None:
 def without_secrets(text: str) -> str:
     """The text with every known or likely secret replaced by `***`; if that fails, a sentence instead."""
     try:
+        beyond = max(0, len(text) - SEARCHED_CHARACTERS_MAX)
+        text = text[:SEARCHED_CHARACTERS_MAX]
         pattern = _secrets.pattern
         if pattern is not None:
             text = pattern.sub(MASK, text)
         text = _PRIVATE_KEY.sub(f"{MASK} (private key)", text)
         text = _URL_PASSWORD.sub(rf"\1:{MASK}@", text)
-        return _NAMED_SECRET.sub(rf"\1{MASK}", text)
+        text = _WORD_TO_LAST_AT.sub(_without_password, text)
+        text = _NAMED_SECRET.sub(rf"\1{MASK}", text)
+        return f"{text[: max(0, len(text) - UNSURE_CHARACTERS)]}{ELLIPSIS}" if beyond else text
     except Exception as error:  # noqa: BLE001 - a secret could slip through here: say less rather than more
         return f"(text withheld: its secrets could not be removed, {type(error).__name__})"
 
@@ -141,12 +155,13 @@ class LineFormatter(logging.Formatter):
         when = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
         head = f"{when}.{int(record.msecs):03d}Z {record.levelname:<8}{record.threadName or '?'}  "
         # Secrets first: once control characters are escaped, one with a line break would not be found.
-        text = _CONTROL.sub(_escaped, without_secrets(head + record.getMessage()))
+        text = clean(without_secrets(head + record.getMessage()), LINE_CHARACTERS_MAX)
         below = [record.exc_text or "", record.stack_info or ""]
         if record.exc_info and not record.exc_text:
             below[0] = self.formatException(record.exc_info)
         for part in filter(None, below):
-            text += "\n" + _CONTROL_BUT_LINES.sub(_escaped, without_secrets(part))
+            lines = clean(without_secrets(part), lines_stay=True).split("\n")
+            text += "\n" + "\n".join(cut(line, LINE_CHARACTERS_MAX) for line in lines)
         return text
 
 
@@ -240,8 +255,10 @@ def _to_pattern(form: str) -> str:
     return re.escape(form)
 
 
-def _escaped(match: re.Match[str]) -> str:
-    return match.group().encode("unicode_escape").decode("ascii")
+def _without_password(word: re.Match[str]) -> str:
+    text = word.group()
+    found = _URL_IN_A_WORD.search(text)
+    return text if found is None else f"{text[: found.end()]}{MASK}@"
 
 
 def _unreadable(record: logging.LogRecord, error: Exception) -> logging.LogRecord:

@@ -19,7 +19,8 @@ WEEK_S = 7 * DAY_S
 HINT = 'write "22:00-06:00", "Mon-Fri 18:00-06:00" or "Sat,Sun", in local time'
 
 _FORM = re.compile(
-    r"(?:(?P<days>[a-z, -]+?))?\s*(?:(?P<start>\d?\d:\d\d)\s*-\s*(?P<end>\d?\d:\d\d))?", re.IGNORECASE | re.ASCII
+    r"(?P<days>[a-z,-](?:[a-z, -]*[a-z,-])?)?\s*(?:(?P<start>\d?\d:\d\d)\s*-\s*(?P<end>\d?\d:\d\d))?",
+    re.IGNORECASE | re.ASCII,
 )
 
 

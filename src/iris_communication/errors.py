@@ -9,11 +9,14 @@ Every error of this package answers four questions, because every decision downs
 - `effect`: whether the attempt may have delivered the file all the same. A lost answer is not a failure.
 - `hint`: one line of what to do.
 
-The message names the thing (which file, which server) and carries the other side's own words, never a secret.
+The message names the thing (which file, which server) and carries the other side's own words, never a secret. It is
+one line of limited length that may be stored, logged and shown as it stands, whoever wrote parts of it.
 """
 
 from enum import Enum
 from typing import ClassVar
+
+from iris_communication.plain_text import ERROR_TEXT_MAX, clean
 
 
 class Scope(Enum):
@@ -46,8 +49,8 @@ class IrisError(Exception):
     default_hint: ClassVar[str] = ""
 
     def __init__(self, message: str, *, hint: str | None = None, effect: Effect = Effect.NONE) -> None:
-        super().__init__(message)
-        self.hint = self.default_hint if hint is None else hint
+        super().__init__(clean(message, ERROR_TEXT_MAX))
+        self.hint = self.default_hint if hint is None else clean(hint, ERROR_TEXT_MAX)
         self.effect = effect
 
 

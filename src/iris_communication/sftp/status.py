@@ -35,7 +35,7 @@ NAMES = {
 
 # In the words of strerror and of servers that write their own; a path in the text may hold any single word of it.
 _DISK_FULL = re.compile(
-    r"no space (left )?on|disk (is )?full|over quota|quota (\w+ )?exceeded|exceed\w* .*quota", re.IGNORECASE
+    r"no space (left )?on|disk (is )?full|over quota|quota (\w+ )?exceeded|exceed\w* .{0,80}quota", re.IGNORECASE
 )
 # Some servers say it in their text alone, under the code FAILURE.
 _FORBIDDEN = re.compile(

@@ -3,18 +3,18 @@
 Idea. Every request and every answer is noted; nobody looks at nearly all of them. So a note is a tuple of what is there
 anyway, in a ring, and becomes text only when somebody asks.
 
-Rules. Of a file's content nothing is noted but its place and size. What a server says at length is cut.
+Rules. Of a file's content nothing is noted but its place and size. What a server says is clean and cut.
 """
 
 from collections import deque
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+from iris_communication.plain_text import PEER_NAME_MAX, PEER_TEXT_MAX, clean, of_bytes
 from iris_communication.sftp import wire
 from iris_communication.sftp.status import NAMES, StatusError
 
 EVENTS_MAX = 300
-_TEXT_MAX = 200  # characters of a server's words
 _FLAGS = ((wire.READ, "read"), (wire.WRITE, "write"), (wire.CREATE, "create"), (wire.EXCLUSIVE, "exclusive"))
 
 
@@ -37,7 +37,7 @@ def noted(answer: wire.Reply | StatusError) -> Any:
     if isinstance(answer, wire.Data):
         return len(answer.data)
     if isinstance(answer, StatusError):  # itself it holds the frames it was raised through, and all that is in them
-        return wire.Status(answer.code, answer.message[:_TEXT_MAX])
+        return wire.Status(answer.code, answer.message)
     return wire.ExtendedReply(b"") if isinstance(answer, wire.ExtendedReply) else answer
 
 
@@ -61,9 +61,9 @@ def _event(request_id: int, what: Any, part: list[int]) -> str:
         case wire.Status(wire.FX_OK):
             return f"< {request_id} OK"
         case wire.Status(code, message):
-            return f"< {request_id} {NAMES.get(code, f'status {code}')}{f' ({_clean(message)})' if message else ''}"
+            return f"< {request_id} {NAMES.get(code, f'status {code}')}{f' ({message})' if message else ''}"
         case str(words):
-            return f"! {request_id} {_clean(words)}"
+            return f"! {request_id} {clean(words, PEER_TEXT_MAX)}"
         case wire.Handle(handle):
             return f"< {request_id} HANDLE {_handle(handle)}"
         case int(size_bytes):
@@ -107,9 +107,4 @@ def _handle(handle: bytes) -> str:
 
 
 def _text(value: bytes) -> str:
-    return _clean(value[:_TEXT_MAX].decode("utf-8", "backslashreplace"))
-
-
-def _clean(text: str) -> str:
-    """On one line, whatever a server puts into it."""
-    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
+    return of_bytes(value, PEER_NAME_MAX)

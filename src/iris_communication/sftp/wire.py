@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from iris_communication.errors import ProtocolViolation
+from iris_communication.plain_text import PEER_NAME_MAX, PEER_TEXT_MAX, of_bytes
 
 VERSION = 3
 
@@ -33,7 +34,9 @@ POSIX_RENAME = b"posix-rename@openssh.com"
 PACKET_MAX = 256 * 1024
 # A VERSION or NAME packet of a sane server is far smaller; text from a login shell decodes as a far larger one.
 REPLY_MAX = 4 * 1024 * 1024
-WRITE_OVERHEAD = 21 + 256  # all of a WRITE that is not data, with the longest handle the draft allows
+HANDLE_MAX = 256  # bytes, by the draft; each request about the file carries it back
+WRITE_OVERHEAD = 21 + HANDLE_MAX  # all of a WRITE that is not data
+EXTENSIONS_MAX = 64  # OpenSSH offers a dozen
 
 _HEAD = struct.Struct(">IBI")
 _HEAD_AND_STRING = struct.Struct(">IBII")  # and the length of the string that follows
@@ -249,7 +252,10 @@ def packets(buffer: bytearray) -> Iterator[bytes]:
     Raises ProtocolViolation for a length no server sends, showing what came instead: most often the greeting of a
     login shell.
     """
-    data, start, size = bytes(buffer), 0, len(buffer)
+    start, size = 0, len(buffer)
+    if size < 4 or size < 4 + _U32.unpack_from(buffer)[0] <= 4 + REPLY_MAX:
+        return  # a long packet comes in thousands of pieces: none of them is worth a copy of those before it
+    data = bytes(buffer)
     try:
         while size - start >= 4:
             (length,) = _U32.unpack_from(data, start)
@@ -276,7 +282,7 @@ def decode(packet: bytes) -> tuple[int, Reply]:
         if kind == FXP_STATUS:
             return request_id, _status(packet)
         if kind == FXP_HANDLE:
-            return request_id, Handle(_get_string(packet, 5)[0])
+            return request_id, Handle(_handle(packet))
         if kind == FXP_DATA:
             return request_id, Data(_get_string(packet, 5)[0])
         if kind == FXP_ATTRS:
@@ -289,14 +295,18 @@ def decode(packet: bytes) -> tuple[int, Reply]:
 
 
 def decode_version(packet: bytes) -> tuple[int, dict[bytes, bytes]]:
-    """(version, extensions: name -> data) of the server's first packet."""
+    """(version, extensions: name -> data) of the server's first packet; what is longer or more than any that we know
+    is left out."""
     if packet[0] != FXP_VERSION:
         raise ProtocolViolation(f"the first packet is of type {packet[0]}, not VERSION")
-    extensions, at = {}, 5
+    extensions: dict[bytes, bytes] = {}
+    at = 5
     try:
         while at < len(packet):
             name, at = _get_string(packet, at)
-            extensions[name], at = _get_string(packet, at)
+            told, at = _get_string(packet, at)
+            if len(name) <= PEER_NAME_MAX and len(told) <= PEER_TEXT_MAX and len(extensions) < EXTENSIONS_MAX:
+                extensions[name] = told
     except struct.error as error:
         raise ProtocolViolation(f"the VERSION packet is cut short: {error}") from None
     return int.from_bytes(packet[1:5], "big"), extensions
@@ -309,13 +319,20 @@ def _get_string(packet: bytes, at: int) -> tuple[bytes, int]:
     return packet[at + 4 : end], end
 
 
+def _handle(packet: bytes) -> bytes:
+    handle = _get_string(packet, 5)[0]
+    if len(handle) > HANDLE_MAX:
+        raise ProtocolViolation(f"a handle of {len(handle)} bytes, where {HANDLE_MAX} are allowed")
+    return handle
+
+
 def _status(packet: bytes) -> Status:
     code = _U32.unpack_from(packet, 5)[0]
     if code == FX_OK:
         return OK
     # Some servers leave out the message and the language.
     message = _get_string(packet, 9)[0] if len(packet) > 9 else b""
-    return Status(code, message.decode("utf-8", "replace"))
+    return Status(code, of_bytes(message, PEER_TEXT_MAX))
 
 
 def _attributes(packet: bytes) -> Attributes:

@@ -13,6 +13,7 @@ from typing import Any
 
 from iris_communication import private_keys
 from iris_communication.errors import CredentialsUnusable, IrisError, LinkLost
+from iris_communication.plain_text import PEER_NAME_MAX, PEER_TEXT_MAX, clean
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport import asyncssh_errors, host_keys
 from iris_communication.transport.contract import KEEPALIVES_LOST, PREFERRED_CIPHERS, Receiver, keepalive_s
@@ -86,7 +87,7 @@ class AsyncsshChannel:
         self._chan = chan
         self._session = session
         version = connection.get_extra_info("server_version", "")
-        self.software = version.removeprefix("SSH-2.0-")
+        self.software = clean(version.removeprefix("SSH-2.0-"), PEER_NAME_MAX)
         key = connection.get_server_host_key()
         self.host_key = key.get_fingerprint() if key is not None else ""
         # How much is in flight is our credit's business: asyncssh shall not pause us as well.
@@ -146,7 +147,7 @@ class _Session(asyncssh.SSHClientSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
-        reason = f"{type(exc).__name__}: {exc}" if exc else "the server closed it"
+        reason = clean(f"{type(exc).__name__}: {exc}", PEER_TEXT_MAX) if exc else "the server closed it"
         self._receiver.channel_lost(LinkLost(f"the connection to {self._server.key} ended: {reason}"))
 
 

@@ -19,6 +19,7 @@ from iris_communication.errors import (
     LinkTimeout,
     SftpUnavailable,
 )
+from iris_communication.plain_text import PEER_TEXT_MAX, clean
 from iris_communication.settings import Server
 from iris_communication.transport.contract import PREFERRED_CIPHERS, unforeseen
 from iris_communication.transport.quick_import import SASLPrepError, asyncssh
@@ -29,7 +30,7 @@ NUMBER = re.compile(r"\[Errno (\d+)\]")
 
 def of_ssh(error: asyncssh.Error, server: Server, heard: list[str], *, closed: bool) -> IrisError:
     """`heard` is what the server said before its name; `closed` whether the connection is, by now."""
-    where, reason = f"{server.host}:{server.port}", error.reason
+    where, reason = f"{server.host}:{server.port}", clean(error.reason, PEER_TEXT_MAX)
     if isinstance(error, (asyncssh.PermissionDenied, asyncssh.IllegalUserName)) or REFUSES_US.search(reason):
         return AuthenticationFailed(f"{server.key} refused our credentials: {reason}")
     if isinstance(error, asyncssh.KeyExchangeFailed):

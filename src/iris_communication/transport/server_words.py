@@ -3,9 +3,10 @@
 import re
 from typing import Any
 
+from iris_communication.plain_text import PEER_TEXT_MAX, of_bytes
+
 GREETING_MAX = 4096  # bytes that are kept of what comes before a server's name
 GREETING_LINES_MAX = 2  # and lines that are shown: the last ones
-LINE_MAX = 300  # characters
 NAME = re.compile(rb"^SSH-", re.MULTILINE)
 
 # Servers say this as they end the connection, with the reason code of a protocol error: OpenSSH, Apache's and Go's.
@@ -35,10 +36,9 @@ class Greeting:
     @property
     def words(self) -> list[str]:
         before = NAME.split(self._heard[:GREETING_MAX])[0]
-        lines = [readable(line)[:LINE_MAX] for line in before.splitlines()]
+        lines = [readable(line) for line in before.splitlines()]
         return [line for line in lines if line][-GREETING_LINES_MAX:]
 
 
-def readable(line: bytes) -> str:
-    text = line.decode("utf-8", "replace").strip()
-    return "".join(character if character.isprintable() else " " for character in text)
+def readable(line: bytes, limit: int = PEER_TEXT_MAX) -> str:
+    return of_bytes(line.strip().replace(b"\t", b" "), limit)

@@ -21,6 +21,7 @@ import struct
 from collections.abc import Callable
 from pathlib import Path
 
+from iris_communication.plain_text import PEER_TEXT_MAX, clean
 from iris_communication.settings import Secret
 from iris_communication.transport import host_keys
 from iris_communication.transport.quick_import import asyncssh
@@ -55,7 +56,7 @@ class Answers:
     def _asked_for(self, prompt: str) -> str | None:
         kind, answer = _meant(prompt, self._secret)
         if answer is None:
-            self.unknown.append(prompt)
+            self.unknown.append(clean(prompt, PEER_TEXT_MAX))
         if answer is None or kind in self._given or "\n" in answer:
             return None
         self._given.add(kind)

@@ -27,11 +27,15 @@ from iris_communication.errors import (
     SshProgramMissing,
     SshProgramUnusable,
 )
-from iris_communication.transport.server_words import GREETING_LINES_MAX, LINE_MAX, REFUSES_US, readable
+from iris_communication.plain_text import PEER_NAME_MAX, PEER_TEXT_MAX, cut
+from iris_communication.transport.server_words import GREETING_LINES_MAX, REFUSES_US, readable
 
 LINES_MAX = 40
+LINE_BYTES_MAX = 5_000  # one of ssh's own may hold a path
 DEBUG = re.compile(r"debug[123]: ")
-FUNCTION = re.compile(r"^\S+:\S+\(\):\d+ \(pid=\d+\): ")  # before whatever a function says that LogVerbose names
+FUNCTION = re.compile(
+    r"^[^\s:]+:[^\s(]+\(\):\d+ \(pid=\d+\): "
+)  # before whatever a function says that LogVerbose names
 OFFER = re.compile(
     r"^(?:Offering public key|Trying private key): (?P<name>.*?)(?: [A-Z0-9-]+ (?:SHA256|MD5):.*)?$"
     r'|^(?:\w+: )?using private key "(?P<of_certificate>.*)"(?: from agent)? for certificate$'
@@ -72,9 +76,9 @@ class Words:
 
     def feed(self, data: bytes) -> None:
         *whole, rest = (self._rest + data).split(b"\n")
-        self._rest = rest[-4096:]
+        self._rest = rest[-LINE_BYTES_MAX:]
         for line in whole:
-            self._hear(readable(line))
+            self._hear(readable(line, LINE_BYTES_MAX))
 
     def end(self) -> None:
         """Nothing more comes; a last line may lack its end."""
@@ -104,19 +108,19 @@ class Words:
         if said.startswith(STAGES[AUTHENTICATION][1]):
             self.proofs, self._offer = [], ""  # of a jump host's
         elif said.startswith("Remote protocol version "):
-            self.software = said.partition("remote software version ")[2]
+            self.software = cut(said.partition("remote software version ")[2], PEER_NAME_MAX)
         elif said.startswith(("Executing proxy command", "Executing proxy dialer command")):
             self.by_proxy = True
         elif said.startswith(("bad passphrase given", "no passphrase given")):
             self.key_trouble = "its passphrase is missing or wrong"
         elif "banner line" in said:
-            self.greeting = [*self.greeting, BANNER_LINE.sub("", said)[:LINE_MAX]][-GREETING_LINES_MAX:]
+            self.greeting = [*self.greeting, cut(BANNER_LINE.sub("", said), PEER_TEXT_MAX)][-GREETING_LINES_MAX:]
         elif (offer := OFFER.match(said)) is not None:
             self._offer = offer["name"] or offer["of_certificate"] or ""
 
     def _keep(self, line: str) -> None:
         if line:
-            self.lines = [*self.lines, line[:LINE_MAX]][-LINES_MAX:]
+            self.lines = [*self.lines, cut(line, PEER_TEXT_MAX)][-LINES_MAX:]
 
 
 def as_written(path: str) -> str:
@@ -149,7 +153,8 @@ OURSELVES = (
         r"Bad configuration option|bad configuration options|^Bad owner or permissions|^command-line: line"
         r"|line \d+: (Bad|bad|Missing|missing|keyword|unsupported|no argument|invalid)|^Can't open user config"
         r"|^No user exists for uid"
-        r"|^Unsupported|unknown option|^(vdollar_)?percent_expand|KnownHostsCommand .*(failed|not absolute|exited)",
+        r"|^Unsupported|unknown option|^(vdollar_)?percent_expand"
+        r"|KnownHostsCommand .{0,200}(failed|not absolute|exited)",
         SshProgramUnusable,
         "the program ssh cannot be used for {server}: {line}",
     ),
@@ -183,7 +188,9 @@ NO_SESSION = _said(
     SftpUnavailable,
     "{server} opened no SFTP session: {line}",
 )
-BAD_KEY = re.compile(r"^Load key |^no such identity|Permissions .* too open|agent refused operation|^Identity file ")
+BAD_KEY = re.compile(
+    r"^Load key |^no such identity|Permissions .{0,200} too open|agent refused operation|^Identity file "
+)
 
 # What may be said, by how far the connection has come; the first that was said counts.
 DIRECTLY = (NAME, REFUSED, TIMED_OUT, UNREACHABLE)

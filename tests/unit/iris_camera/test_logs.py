@@ -295,3 +295,51 @@ def test_a_closed_standard_error_raises_nowhere(written, capsys):
 def test_a_line_after_the_stop_is_as_clean_as_the_others(written, capsys):
     stop_logging()
     assert isinstance(logging.lastResort.formatter, LineFormatter)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x" * 3_900 + " rtsp://admin:hunter2@10.0.0.7/stream",
+        "x" * 63_990 + " rtsp://admin:hunter2@10.0.0.7/stream",
+        "x" * 63_980 + " rtsp://admin:p/hunter2@10.0.0.7/stream",
+        "x" * 63_985 + " password=hunter2",
+        "x" * 63_985 + '{"password": "hunter2"}',
+        "-----BEGIN OPENSSH PRIVATE KEY-----" + "A" * 70_000 + "hunter2",
+        "password='" + "A" * 70_000 + "hunter2'",
+    ],
+)
+@pytest.mark.parametrize("behind", [0, 5, 70_000])
+def test_a_secret_that_is_cut_in_two_is_not_shown(text, behind):
+    assert "hunt" not in without_secrets(text + "\n" * behind)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("rtsp://a:p/w@h,rtsp://b:q/z@i", "rtsp://a:***@i"),
+        ("rtsp://a:x@h,rtsp://b:q/z@i", "rtsp://a:***@h,rtsp://b:***@i"),
+        ("http://h:80/?u=rtsp://a:p/w@i", "http://h:80/?u=rtsp://a:***@i"),
+        ("<rtsp://a:p/w@h> and <b@c>", "<rtsp://a:***@h> and <b@c>"),
+        ("rtsp://a:b<c@h", "rtsp://a:***@h"),
+    ],
+)
+def test_each_of_several_passwords_in_a_word_is_removed(text, shown):
+    assert without_secrets(text) == shown
+
+
+def test_a_message_of_megabytes_is_one_line_of_limited_length(written):
+    log.warning("the server says: %s", "://a:" * 1_000_000)
+    (line,) = lines_after_stopping(written)
+    assert len(line) == logs.LINE_CHARACTERS_MAX
+
+
+def test_a_traceback_of_megabytes_is_cut_line_by_line(written):
+    try:
+        fail("the server says: " + "x\x1b[2J" * 1_000_000)
+    except OSError:
+        log.exception("line-1 cannot write")
+    lines = lines_after_stopping(written)
+    assert lines[1].startswith("Traceback")
+    assert lines[-1].startswith(r"OSError: the server says: x\x1b[2Jx")
+    assert max(map(len, lines)) <= logs.LINE_CHARACTERS_MAX

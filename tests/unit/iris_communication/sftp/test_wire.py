@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from iris_communication.errors import ProtocolViolation
+from iris_communication.plain_text import PEER_TEXT_MAX, clean
 from iris_communication.sftp import wire
 from iris_communication.testing.server_wire import (
     WriteData,
@@ -128,6 +129,20 @@ def test_a_status_text_that_is_no_utf8_is_shown_all_the_same():
     assert reply == wire.Status(wire.FX_FAILURE, "\ufffd!")
 
 
+@pytest.mark.parametrize("said", [b"x", b"://a:", b"\x1b[2J\n", b"\xff", "ä".encode(), "\u202e".encode()])
+def test_a_status_text_of_megabytes_is_cut_and_cleaned(said):
+    text = said * (4_000_000 // len(said))
+    _, reply = wire.decode(b"\x65\0\0\0\x09\0\0\0\x04" + string(text) + string(text))
+    assert len(reply.message) == PEER_TEXT_MAX
+    assert reply.message == clean(reply.message)
+
+
+def test_a_handle_longer_than_the_draft_allows_is_a_violation():
+    assert wire.decode(b"\x66\0\0\0\x09" + string(b"h" * 256)) == (9, wire.Handle(b"h" * 256))
+    with pytest.raises(ProtocolViolation, match="a handle of 257 bytes"):
+        wire.decode(b"\x66\0\0\0\x09" + string(b"h" * 257))
+
+
 def test_the_owner_in_attributes_is_skipped():
     flags = 0x01 | 0x02 | 0x04 | 0x08
     content = b"\x69\0\0\0\x09" + struct.pack(">IQIIIII", flags, 10, 1000, 1000, 0o100600, 1, 2)
@@ -158,6 +173,15 @@ def test_version_and_extensions_are_read():
         3,
         {b"limits@openssh.com": b"1", b"vendor-id": b"\0\xff", b"empty": b""},
     )
+
+
+def test_extensions_beyond_any_limit_of_a_real_server_are_left_out():
+    many = {b"limits@openssh.com": b"1", b"n" * 4_000: b"1", b"long": b"1" * 4_000}
+    many |= {b"%d" % number: b"1" for number in range(10_000)}
+    _, extensions = wire.decode_version(encode_version(3, many)[4:])
+    assert len(extensions) == wire.EXTENSIONS_MAX
+    assert extensions.keys() >= {b"limits@openssh.com", b"0"}
+    assert max(map(len, [*extensions, *extensions.values()])) <= PEER_TEXT_MAX
 
 
 def test_a_version_cut_within_an_extension_is_a_violation():
