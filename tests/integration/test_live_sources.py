@@ -227,10 +227,14 @@ def test_opening_again_and_again_leaves_no_file_and_no_thread_behind(camera):
     wait_until(lambda: held() <= before)
 
 
+def _open_and_read(source):
+    source.open()
+    return source.read()
+
+
 def _open_and_close(source):
     with suppress(SourceError):
-        source.open()
-        assert source.read() is not None
+        assert _open_and_read(source) is not None
     source.close()
 
 
@@ -304,12 +308,95 @@ def mjpeg():
         yield server
 
 
-@pytest.mark.parametrize("path", ["/line", "/bare", "/chunked"])
+@pytest.mark.parametrize(
+    "path",
+    ["/line", "/bare", "/chunked", "/untyped", "/detections", "/headless", "/unmeasured", "/bare_jpegs"],
+)
 def test_motion_jpeg_is_understood_however_it_is_sent(mjpeg, path):
     with capturing(mjpeg.url(path)) as (capture, told):
         told.wait_for("online")
         wait_until(lambda: capture.status().frames >= 10)
         assert newest(capture).image.shape == (120, 160, 3)
+
+
+@contextmanager
+def ffmpeg_as_camera(ffmpeg, *options):
+    """FFmpeg that waits for one viewer and sends a film: the address. Its port is held until it listens on it."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{held.getsockname()[1]}/stream"
+        film = ["-re", "-stream_loop", "-1", "-i", str(footage("carphone_pristine.mp4"))]
+        command = [ffmpeg, "-v", "error", *film, *options, "-listen", "1", url]
+        with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as sending:
+            try:
+                yield url
+            finally:
+                sending.kill()
+
+
+@pytest.mark.parametrize(
+    "options", [("-f", "mpjpeg"), ("-f", "mpjpeg", "-boundary_tag", "xyz"), ("-c:v", "mjpeg", "-f", "mjpeg")], ids=str
+)
+def test_motion_jpeg_that_ffmpeg_sends_is_understood(need_program, options):
+    with (
+        ffmpeg_as_camera(need_program("ffmpeg", hint="make system-packages"), *options) as url,
+        capturing(url, read_timeout_s=3.0, offline_after_s=SOON_S) as (capture, told),
+    ):
+        told.wait_for("online")
+        wait_until(lambda: capture.status().frames >= 10)
+        assert newest(capture).image.shape == (144, 176, 3)
+
+
+@pytest.mark.parametrize("authentication", ["both", "stale"])
+def test_where_digest_is_offered_the_password_never_travels(authentication):
+    with (
+        MjpegServer(username="admin", password="s3cr3t", authentication=authentication) as camera,
+        capturing(camera.url("/line"), username="admin", password="s3cr3t") as (_, told),
+    ):
+        told.wait_for("online")
+    answered = [line for line in camera.asked if "username=" in line]
+    assert answered
+    assert not any(line.startswith("Basic") for line in camera.asked)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/continues", "answers, but not in HTTP"),
+        ("/endless_head", "answers, but not in HTTP"),
+        ("/dripping_head", "no answer from"),
+        ("/endless_trailer", "no picture for"),
+    ],
+)
+def test_a_peer_that_answers_for_ever_and_sends_no_picture_is_given_up_in_time(mjpeg, path, words):
+    settings = SourceSettings(mjpeg.url(path), open_timeout_s=0.5, read_timeout_s=0.5)
+    source = make_source("line-1", settings)
+    began_s, used_s = time.monotonic(), time.thread_time()
+    with pytest.raises(SourceError, match=words):
+        _open_and_read(source)
+    assert time.monotonic() - began_s < 0.5 * 2 + 2.0
+    assert time.thread_time() - used_s < 0.5
+    source.close()
+
+
+def test_an_address_of_a_host_that_swallows_packets_costs_its_share_of_the_time_only(mjpeg, monkeypatch):
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as swallowing, suppress(OSError):
+        full = []
+        for _ in range(4):  # its queue is full from the second on: it answers nobody
+            full.append(socket.socket())
+            full[-1].setblocking(False)
+            full[-1].connect_ex(swallowing.getsockname())
+        places = [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", swallowing.getsockname()),
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", mjpeg.port)),
+        ]
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **more: places)
+        source = make_source("line-1", SourceSettings("http://camera.plant/line", open_timeout_s=2.0))
+        assert _open_and_read(source) is not None
+        source.close()
+        for waiting in full:
+            waiting.close()
 
 
 def test_a_torn_picture_is_left_out_and_counted(mjpeg, caplog):

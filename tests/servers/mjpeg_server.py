@@ -9,6 +9,13 @@
     /dripping    one picture, then single bytes of the next that never becomes whole
     /growing     the picture doubles its size after the 5th
     /page        an ordinary web page
+    /untyped     no Content-Type, and so no boundary announced
+    /detections  behind each picture a part that says in JSON what is on it
+    /headless    parts without a head
+    /unmeasured  a Content-Length of 0 in front of each picture
+    /bare_jpegs  pictures and nothing between them
+    /continues   "100 Continue" for ever
+    /endless_head, /dripping_head, /endless_trailer: a head or trailer that goes on for ever
     /moved       a redirection to `redirect_to`
 
 `stall` keeps the connections and sends nothing more, `cut` breaks them and refuses new ones, `mute` takes connections
@@ -20,6 +27,7 @@ import re
 import socket
 import threading
 from base64 import b64encode
+from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -39,7 +47,8 @@ def picture(number: int, zoom: int = 1) -> bytes:
 
 
 class MjpegServer:
-    """With `username` and `password` it lets nobody else in, by `authentication` (basic | digest)."""
+    """With `username` and `password` it lets nobody else in, by `authentication` (basic | digest | both: offered in
+    one line, Basic first | stale: Digest, whose first nonce is too old)."""
 
     def __init__(
         self, *, username: str = "", password: str = "", authentication: str = "basic", slow_s: float = 5.0
@@ -112,6 +121,12 @@ class MjpegServer:
     def challenge(self) -> str:
         if self.authentication == "basic":
             return 'Basic realm="camera"'
+        if self.authentication == "both":
+            return 'Basic realm="camera", Digest realm="camera", nonce="0badcafe", qop="auth", algorithm=MD5'
+        if self.authentication == "stale" and not any("old" in asked for asked in self.asked):
+            return 'Digest realm="camera", nonce="old", qop="auth", algorithm=MD5'
+        if self.authentication == "stale":
+            return 'Digest realm="camera", nonce="0badcafe", qop="auth", algorithm=MD5, stale=true'
         return 'Digest realm="camera", nonce="0badcafe", qop="auth", algorithm=MD5'
 
     def lets_in(self, header: str, target: str) -> bool:
@@ -260,7 +275,57 @@ def _page(handler: BaseHTTPRequestHandler, camera: MjpegServer) -> None:
     handler.wfile.write(b"<html>Welcome to your camera</html>")
 
 
-_STREAMS = {
+def _untyped(handler: BaseHTTPRequestHandler, camera: MjpegServer) -> None:
+    handler.send_response(200)
+    handler.end_headers()
+    number = 0
+    while _goes_on(camera, PERIOD_S):
+        handler.wfile.write(_part(picture(number)))
+        number += 1
+
+
+def _with_parts(part_of: Callable[[bytes], bytes]) -> "_Stream":
+    def stream(handler: BaseHTTPRequestHandler, camera: MjpegServer) -> None:
+        _begin(handler)
+        number = 0
+        while _goes_on(camera, PERIOD_S):
+            handler.wfile.write(part_of(picture(number)))
+            number += 1
+
+    return stream
+
+
+def _detections(data: bytes) -> bytes:
+    found = b'{"boxes": [[1, 2, 3, 4]]}'
+    return _part(data) + b"--frame\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b\r\n" % (
+        len(found),
+        found,
+    )
+
+
+def _repeating(first: bytes, piece: bytes, pause_s: float = 0.0) -> "_Stream":
+    def stream(handler: BaseHTTPRequestHandler, camera: MjpegServer) -> None:
+        handler.wfile.write(first)
+        while _goes_on(camera, pause_s):
+            handler.wfile.write(piece)
+
+    return stream
+
+
+_CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+_Stream = Callable[[BaseHTTPRequestHandler, MjpegServer], None]
+_STREAMS: dict[str, _Stream] = {
+    "/untyped": _untyped,
+    "/detections": _with_parts(_detections),
+    "/headless": _with_parts(lambda data: b"--frame\r\n%b\r\n" % data),
+    "/unmeasured": _with_parts(lambda data: b"--frame\r\nContent-Length: 0\r\n\r\n%b\r\n" % data),
+    "/bare_jpegs": _with_parts(lambda data: data),
+    "/continues": _repeating(b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+    "/endless_head": _repeating(b"HTTP/1.1 200 OK\r\n", b"X-Y: " + b"z" * 200 + b"\r\n"),
+    "/dripping_head": _repeating(b"HTTP/1.1 200 OK\r\nX: ", b"z", 0.05),
+    "/endless_trailer": _repeating(_CHUNKED + b"0\r\n", b"X: y\r\n", 0.02),
     "/line": _line,
     "/slow": _slow,
     "/bare": _bare,

@@ -1,17 +1,20 @@
 """Answering a camera that asks who we are: the Authorization header of HTTP and RTSP (RFC 7617, RFC 7616).
 
-Digest before Basic, because Basic sends the password. MD5 is what cameras ask for; where they offer SHA-256 too, that
-is taken.
+Digest before Basic, because Basic sends the password; and where Digest was offered the password is never sent, also
+when that Digest is of a kind not known here. MD5 is what cameras ask for; where they offer something stronger, that is
+taken. Several ways may stand in one header line, so a line is taken apart word by word.
 """
 
 import hashlib
 import re
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-_ALGORITHMS = {"SHA-256": "sha256", "MD5": "md5"}
-_PARAMETER = re.compile(r'(?<![A-Za-z0-9_-])([A-Za-z0-9_-]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+_ALGORITHMS = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}  # the strongest first
+_WORD = re.compile(r'[\s,]*([^\s,="]{1,200})(?:\s{0,8}=\s{0,8}(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?')
+LONGEST_CHALLENGE = 4096
+_EMPTY = ""
 
 
 class Login(NamedTuple):
@@ -24,49 +27,91 @@ class Login(NamedTuple):
         return f"Login({self.username!r})"
 
 
+class _Challenge(NamedTuple):
+    """One way to log in that is offered."""
+
+    scheme: str
+    values: dict[str, str]
+
+
 def answer(challenges: Sequence[str], login: Login, method: str, target: str, nonce_of_ours: str) -> str | None:
     """The value of the Authorization header for these WWW-Authenticate headers; None when none of them is known.
 
     `target` is the address as the request names it, `nonce_of_ours` a word nobody can guess.
     """
-    digests = [_parameters(text) for text in challenges if text.lower().startswith("digest")]
+    offered = [challenge for text in challenges for challenge in _offered(text[:LONGEST_CHALLENGE])]
+    digests = [challenge.values for challenge in offered if challenge.scheme == "digest"]
     for name, algorithm in _ALGORITHMS.items():
         for asked in digests:
-            if asked.get("algorithm", "MD5").upper() == name and asked.get("qop", "auth"):
+            if asked.get("algorithm", "MD5").upper() in (name, f"{name}-SESS") and _protection(asked) is not None:
                 return _digest(asked, algorithm, login, method, target, nonce_of_ours)
-    if any(text.lower().startswith("basic") for text in challenges):
+    if not digests and any(challenge.scheme == "basic" for challenge in offered):
         return "Basic " + b64encode(f"{login.username}:{login.password}".encode()).decode("ascii")
     return None
 
 
-def _parameters(challenge: str) -> dict[str, str]:
-    found = {name.lower(): quoted or bare for name, quoted, bare in _PARAMETER.findall(challenge)}
-    offered = [word.strip() for word in found.get("qop", "").split(",")]
-    if "qop" in found:
-        found["qop"] = "auth" if "auth" in offered else ""
-    return found
+def is_stale(challenges: Sequence[str]) -> bool:
+    """Whether the camera only wants the same answer to a newer nonce."""
+    return any(
+        challenge.scheme == "digest" and challenge.values.get("stale", "").lower() == "true"
+        for text in challenges
+        for challenge in _offered(text[:LONGEST_CHALLENGE])
+    )
+
+
+def _offered(text: str) -> Iterator[_Challenge]:
+    """A word without a value begins the next challenge."""
+    challenge: _Challenge | None = None
+    place = 0
+    while (found := _WORD.match(text, place)) is not None:
+        place = found.end()
+        name, quoted, bare = found.groups()
+        if quoted is None and bare is None:
+            if challenge is not None:
+                yield challenge
+            challenge = _Challenge(name.lower(), {})
+        elif challenge is not None:
+            value = re.sub(r"\\(.)", r"\1", quoted) if quoted is not None else bare
+            challenge.values.setdefault(name.lower(), value)
+    if challenge is not None:
+        yield challenge
+
+
+def _protection(asked: dict[str, str]) -> str | None:
+    """The quality of protection to answer with: nothing where none is asked for, None where none is known."""
+    offered = [word.strip().lower() for word in asked.get("qop", "").split(",") if word.strip()]
+    if not offered:
+        return _EMPTY
+    return next((known for known in ("auth", "auth-int") if known in offered), None)
 
 
 def _digest(asked: dict[str, str], algorithm: str, login: Login, method: str, target: str, nonce_of_ours: str) -> str:
     def hashed(text: str) -> str:
         return hashlib.new(algorithm, text.encode(), usedforsecurity=False).hexdigest()
 
-    realm, nonce = asked.get("realm", ""), asked.get("nonce", "")
+    realm, nonce, protection = asked.get("realm", ""), asked.get("nonce", ""), _protection(asked)
     who = hashed(f"{login.username}:{realm}:{login.password}")
-    what = hashed(f"{method}:{target}")
-    values = {"username": login.username, "realm": realm, "nonce": nonce, "uri": target}
+    in_session = asked.get("algorithm", "").upper().endswith("-SESS")
+    if in_session:
+        who = hashed(f"{who}:{nonce}:{nonce_of_ours}")
+    what = f"{method}:{target}" + (f":{hashed(_EMPTY)}" if protection == "auth-int" else "")  # a request without body
+    secretly = asked.get("userhash", "").lower() == "true"
+    username = hashed(f"{login.username}:{realm}") if secretly else login.username
+    values = {"username": username, "realm": realm, "nonce": nonce, "uri": target}
     plain = ""
-    if "qop" in asked:
-        response = hashed(f"{who}:{nonce}:00000001:{nonce_of_ours}:auth:{what}")
+    if protection or in_session:
         values["cnonce"] = nonce_of_ours
-        plain = ", qop=auth, nc=00000001"
+    if protection:
+        values["response"] = hashed(f"{who}:{nonce}:00000001:{nonce_of_ours}:{protection}:{hashed(what)}")
+        plain = f", qop={protection}, nc=00000001"
     else:
-        response = hashed(f"{who}:{nonce}:{what}")
-    values["response"] = response
+        values["response"] = hashed(f"{who}:{nonce}:{hashed(what)}")
     if "opaque" in asked:
         values["opaque"] = asked["opaque"]
     if "algorithm" in asked:
         plain += f", algorithm={asked['algorithm']}"
+    if secretly:
+        plain += ", userhash=true"
     return "Digest " + ", ".join(f'{name}="{_escaped(value)}"' for name, value in values.items()) + plain
 
 

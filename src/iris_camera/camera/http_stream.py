@@ -2,35 +2,89 @@
 
 Asked first without credentials, so that a camera gets them only in the way it asks for. Redirections are not followed:
 they could lead the credentials to another host.
+
+One deadline over all of opening: every address of the host, TLS, and each answer's head together. A peer that goes on
+answering (`100 Continue` for ever, a head that drips) is given up when it is reached, and heads are bounded.
 """
 
+import io
 import secrets
 import socket
-import ssl
+import time
 from collections.abc import Callable
 from contextlib import suppress
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPResponse, LineTooLong
 
-from iris_camera.camera.address import Address
-from iris_camera.camera.authorization import Login, answer
-from iris_camera.camera.link_words import in_words, status_in_words
+from iris_camera.camera.address import DEFAULT_PORTS, Address
+from iris_camera.camera.authorization import Login, answer, is_stale
+from iris_camera.camera.connecting import connected, left_s, with_tls
+from iris_camera.camera.link_words import UNKNOWN_WAY, UNKNOWN_WAY_HINT, in_words, status_in_words
 from iris_camera.camera.source import SourceError
+
+LONGEST_HEADS_BYTES = 65_536  # of one answer, those that come before it included
+ANSWERS_MAX = 3  # who are you; that is too old; welcome
+
+
+class _Bounded(io.RawIOBase):
+    """What a socket receives until a deadline, and no more than so many bytes (None: as many as come)."""
+
+    def __init__(self, connected: socket.socket, deadline_s: float) -> None:
+        self._connected = connected
+        self.deadline_s = deadline_s
+        self.left_bytes: int | None = LONGEST_HEADS_BYTES
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        if time.monotonic() >= self.deadline_s:
+            raise TimeoutError
+        if self.left_bytes is not None and self.left_bytes <= 0:
+            raise LineTooLong("its head")
+        self._connected.settimeout(left_s(self.deadline_s))
+        received = self._connected.recv_into(buffer)
+        if self.left_bytes is not None:
+            self.left_bytes -= received
+        return received
+
+
+class _Link:
+    """A socket as `http.client` uses one, every wait of which ends at a deadline."""
+
+    def __init__(self, connected: socket.socket, deadline_s: float) -> None:
+        self._connected = connected
+        self.incoming = _Bounded(connected, deadline_s)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        return io.BufferedReader(self.incoming)
+
+    def sendall(self, data: bytes) -> None:
+        self._connected.settimeout(left_s(self.incoming.deadline_s))
+        self._connected.sendall(data)
+
+    def close(self) -> None:
+        """Nothing: `http.client` closes it when it has read a head, and goes on reading."""
+
+    def release(self) -> None:
+        self._connected.close()
 
 
 class HttpStream:
     """An answer with status 200. Its calls raise what a socket raises."""
 
-    def __init__(self, connected: socket.socket, response: HTTPResponse) -> None:
-        self._connected, self._response = connected, response
+    def __init__(self, link: _Link, response: HTTPResponse, read_timeout_s: float) -> None:
+        self._link, self._response, self._read_timeout_s = link, response, read_timeout_s
+        link.incoming.left_bytes = None
         self.content_type: str = response.getheader("Content-Type", "")
 
     def receive(self, size_bytes: int) -> bytes:
         """What comes next, waited for; nothing at the end."""
+        self._link.incoming.deadline_s = time.monotonic() + self._read_timeout_s
         return self._response.read1(size_bytes)
 
     def release(self) -> None:
         self._response.close()
-        self._connected.close()
+        self._link.release()
 
 
 def open_stream(
@@ -45,55 +99,64 @@ def open_stream(
 
     Raises SourceError in words when there is no connection or another answer than 200.
     """
+    deadline_s = time.monotonic() + open_timeout_s
     try:
-        connected, response = _get(address, login, None, open_timeout_s, on_connected)
-        if response.status == 401 and login.username:
-            challenges = response.headers.get_all("WWW-Authenticate") or []
-            authorization = answer(challenges, login, "GET", address.target(*login), secrets.token_hex(8))
-            if authorization is not None:
-                _drop(connected, response)
-                connected, response = _get(address, login, authorization, open_timeout_s, on_connected)
+        link, response = _answered(address, login, deadline_s, on_connected)
     except OSError as error:
         raise in_words(error, address, open_timeout_s) from None
     except HTTPException as error:
         words = f"{address.place} answers, but not in HTTP ({type(error).__name__})"
         raise SourceError(words, "Look at the port.") from None
     if response.status != 200:
-        _drop(connected, response)
+        _drop(link, response)
         raise status_in_words(response.status, response.reason, with_credentials=bool(login.username))
-    connected.settimeout(read_timeout_s)
-    return HttpStream(connected, response)
+    return HttpStream(link, response, read_timeout_s)
+
+
+def _answered(
+    address: Address, login: Login, deadline_s: float, on_connected: Callable[[socket.socket], None]
+) -> tuple[_Link, HTTPResponse]:
+    """The last answer, whatever its status, once the camera knows who we are."""
+    link, response = _get(address, login, None, deadline_s, on_connected)
+    for asked in range(2, ANSWERS_MAX + 1):
+        challenges = response.headers.get_all("WWW-Authenticate") or []
+        refused = asked > 2 and not is_stale(challenges)
+        if response.status != 401 or not (challenges and login.username) or refused:
+            break
+        _drop(link, response)
+        authorization = answer(challenges, login, "GET", address.target(*login), secrets.token_hex(8))
+        if authorization is None:
+            raise SourceError(UNKNOWN_WAY, UNKNOWN_WAY_HINT)
+        link, response = _get(address, login, authorization, deadline_s, on_connected)
+    return link, response
 
 
 def _get(
     address: Address,
     login: Login,
     authorization: str | None,
-    timeout_s: float,
+    deadline_s: float,
     on_connected: Callable[[socket.socket], None],
-) -> tuple[socket.socket, HTTPResponse]:
-    connection = _connection(address, timeout_s)
-    connection.connect()
-    connected = connection.sock
-    on_connected(connected)
+) -> tuple[_Link, HTTPResponse]:
+    connection = connected(address, deadline_s, on_connected)
+    if address.scheme == "https":
+        connection = with_tls(connection, address, deadline_s, on_connected)
+    link = _Link(connection, deadline_s)
     headers = {"User-Agent": "Iris", "Accept": "multipart/x-mixed-replace, */*"}
     if authorization is not None:
         headers["Authorization"] = authorization
+    asking = HTTPConnection(address.host, address.port)
+    asking.default_port = DEFAULT_PORTS[address.scheme]  # which is not named in the request
+    asking.sock = link
     try:
-        connection.request("GET", address.target(*login), headers=headers)
-        return connected, connection.getresponse()
+        asking.request("GET", address.target(*login), headers=headers)
+        return link, asking.getresponse()
     except BaseException:
-        connection.close()
+        link.release()
         raise
 
 
-def _connection(address: Address, timeout_s: float) -> HTTPConnection:
-    if address.scheme == "https":
-        return HTTPSConnection(address.host, address.port, timeout=timeout_s, context=ssl.create_default_context())
-    return HTTPConnection(address.host, address.port, timeout=timeout_s)
-
-
-def _drop(connected: socket.socket, response: HTTPResponse) -> None:
+def _drop(link: _Link, response: HTTPResponse) -> None:
     with suppress(OSError):
         response.close()
-        connected.close()
+        link.release()

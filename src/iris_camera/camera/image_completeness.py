@@ -9,6 +9,7 @@ growing.
 from collections.abc import Iterator
 
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
+MARKERS_MAX = 10_000  # filling included; a stranger's picture may have no more
 _JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length behind them
 
 
@@ -26,10 +27,12 @@ def is_complete(data: bytes) -> bool:
     return not data.startswith(b"BM") or len(data) >= int.from_bytes(data[2:6], "little")
 
 
-def jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+def jpeg_segments(data: bytes | memoryview) -> Iterator[tuple[int, int]]:
     """Each marker in front of the compressed data and the one that begins it, with its place; up to what is none."""
     place = 2
-    while place + 4 <= len(data) and data[place] == 0xFF:
+    for _ in range(MARKERS_MAX):
+        if place + 4 > len(data) or data[place] != 0xFF:
+            return
         marker = data[place + 1]
         if marker == 0xFF:  # filling
             place += 1

@@ -16,6 +16,8 @@ _WORDS = {
 }
 REFUSED_CREDENTIALS = "the camera refuses the username or the password"
 WANTS_CREDENTIALS = "the camera wants a username and a password"
+UNKNOWN_WAY = "the camera asks for the login in a way Iris does not know"
+UNKNOWN_WAY_HINT = "Set it to Digest (MD5 or SHA-256) or Basic authentication."
 CHECK_CREDENTIALS = "Set username and password of this camera."
 
 

@@ -20,6 +20,7 @@ import cv2
 
 from iris_camera.camera.address import Address
 from iris_camera.camera.authorization import Login, answer
+from iris_camera.camera.connecting import connected
 from iris_camera.camera.link_words import in_words, status_in_words
 from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import SourceError
@@ -27,6 +28,7 @@ from iris_camera.camera.source import SourceError
 OpenCapture = Callable[[str, int, Sequence[int]], Any]
 
 LONGEST_ANSWER_BYTES = 65_536
+_HEAD_END = re.compile(rb"\r?\n\r?\n")
 _CONTENT_LENGTH = re.compile(rb"(?im)^content-length:\s*(\d{1,9})\s*$")
 
 
@@ -66,7 +68,7 @@ def _describe(address: Address, login: Login, timeout_s: float) -> tuple[int | N
     """The status of a DESCRIBE, with the login when the camera asks for it; None when the answer is no RTSP."""
     deadline_s = time.monotonic() + timeout_s
     target = address.filled(login.username, login.password)
-    with socket.create_connection((address.host, address.port), timeout_s) as connection:
+    with connected(address, deadline_s) as connection:
         status, phrase, challenges = _ask(connection, target, 1, None, deadline_s)
         if status == 401 and login.username:
             authorization = answer(challenges, login, "DESCRIBE", target, secrets.token_hex(8))
@@ -82,8 +84,8 @@ def _ask(
     if authorization is not None:
         lines.append(f"Authorization: {authorization}")
     connection.sendall("\r\n".join([*lines, "", ""]).encode())
-    received = _receive(connection, b"", lambda text: b"\r\n\r\n" in text, deadline_s)
-    head, _, body = received.partition(b"\r\n\r\n")
+    received = _receive(connection, b"", lambda text: _HEAD_END.search(text) is not None, deadline_s)
+    head, body = [*_HEAD_END.split(received, 1), b""][:2]
     length = _CONTENT_LENGTH.search(head)
     if length is not None:  # what stays unread would be taken for the next answer
         _receive(connection, body, lambda text: len(text) >= int(length[1]), deadline_s)
@@ -103,7 +105,7 @@ def _receive(connection: socket.socket, text: bytes, done: Callable[[bytes], boo
 
 def _status_of(head: str) -> tuple[int | None, str, list[str]]:
     """Status, phrase and challenges of an answer's head."""
-    first, *fields = head.split("\r\n")
+    first, *fields = head.splitlines()
     version, _, rest = first.partition(" ")
     code, _, phrase = rest.partition(" ")
     if not version.startswith("RTSP/") or not code.isdigit():

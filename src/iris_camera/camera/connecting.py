@@ -1,0 +1,55 @@
+"""A connection to a camera in the network, with one deadline over all that it takes, on the clock of `time.monotonic`.
+
+A host may have several addresses, of which one swallows packets: each gets its share of the time that is left.
+"""
+
+import socket
+import ssl
+import time
+from collections.abc import Callable
+
+from iris_camera.camera.address import Address
+
+NOW_S = 0.001  # a socket's time-out of 0 would mean something else
+
+
+def connected(
+    address: Address, deadline_s: float, on_connecting: Callable[[socket.socket], None] = lambda connecting: None
+) -> socket.socket:
+    """The first of the host's addresses that answers. `on_connecting` gets each socket before it is waited for: to
+    shut it down ends the waiting. Raises OSError."""
+    places = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    for number, (family, kind, protocol, _, place) in enumerate(places, 1):
+        connecting = socket.socket(family, kind, protocol)
+        on_connecting(connecting)
+        try:
+            connecting.settimeout(left_s(deadline_s) / (len(places) + 1 - number))
+            connecting.connect(place)
+        except OSError:
+            connecting.close()
+            if number == len(places):
+                raise
+        else:
+            return connecting
+    raise OSError("the host has no address")
+
+
+def with_tls(
+    connection: socket.socket, address: Address, deadline_s: float, on_connecting: Callable[[socket.socket], None]
+) -> socket.socket:
+    """The same connection, encrypted, to a host that shows it is the one. Raises OSError, and closes it then."""
+    context = ssl.create_default_context()
+    secured = context.wrap_socket(connection, server_hostname=address.host, do_handshake_on_connect=False)
+    on_connecting(secured)
+    try:
+        secured.settimeout(left_s(deadline_s))  # of the whole handshake
+        secured.do_handshake()
+    except BaseException:
+        secured.close()
+        raise
+    return secured
+
+
+def left_s(deadline_s: float) -> float:
+    """Until then, as a socket's time-out."""
+    return max(NOW_S, deadline_s - time.monotonic())
