@@ -20,7 +20,8 @@ class Frame:
     is frames nobody took, and never goes back. `wall_s` is when it was taken (Unix time, seconds; a frame of a file by
     the file's own clock, a picture of a folder by its file's date), `monotonic_s` when it was due or read here, which
     for a camera is the same instant. `opening` counts how often the source began anew: frames of different openings
-    do not follow one another, so whoever tracks from frame to frame forgets when it changes.
+    do not follow one another, so whoever tracks from frame to frame forgets when it changes. `file` is the picture's
+    own, as its folder calls it; empty when it came in no file of its own.
     """
 
     image: Image
@@ -28,6 +29,7 @@ class Frame:
     wall_s: float
     monotonic_s: float
     opening: int = 0
+    file: str = ""
 
 
 def read_only(image: Image) -> Image:

@@ -35,7 +35,7 @@ UNFINISHED_AFTER_S = 30.0
 
 class ImageFolder:
     """A `Source` that is not live and never ends by itself. `frame_rate` spaces the images (None: as fast as they are
-    taken); a frame's `wall_s` is its file's date. `with_subfolders`: the folders in it count too."""
+    taken); a frame's `wall_s` is its file's date, `file` its name. `with_subfolders`: the folders in it count too."""
 
     live = False
 
@@ -149,7 +149,7 @@ class ImageFolder:
             return None
         self._forget(name)
         number, self._number = self._number, self._number + 1
-        return Frame(image, number, about.st_mtime, self._clock.monotonic())
+        return Frame(image, number, about.st_mtime, self._clock.monotonic(), file=name)
 
     def _leave_out(self, name: str, why: str) -> None:
         log.warning("camera %s: %s is left out: %s", self.name, self._folder / name, why)

@@ -43,6 +43,14 @@ class SourceSettings:
     repeat: bool = field(default=False, metadata={"doc": "whether a file begins again at its end"})
     width: int | None = field(default=None, metadata={"doc": "picture width in pixels, of synthetic and usb"})
     height: int | None = field(default=None, metadata={"doc": "picture height in pixels, of synthetic and usb"})
+    stills: bool | None = field(
+        default=None,
+        metadata={
+            "doc": "true: each picture stands alone, with a verdict on each part in it and on the whole of it; false: "
+            "parts are followed from picture to picture; if it is not given, true for dir, else false",
+            "example": True,
+        },
+    )
     pixels_max: int = field(
         default=PIXELS_MAX,
         metadata={
@@ -107,6 +115,11 @@ class SourceSettings:
     def live(self) -> bool:
         """Whether the pictures go on without us: only the latest matters then."""
         return self.kind not in ("file", "dir")
+
+    @property
+    def are_stills(self) -> bool:
+        """Whether each picture shows something else."""
+        return self.kind == "dir" if self.stills is None else self.stills
 
     @property
     def path(self) -> Path:

@@ -82,7 +82,7 @@ class Camera:
         *,
         observers: Observers = NOBODY,
         make: Callable[[str, SourceSettings], Source] = make_source,
-        inspector: Callable[[InspectionSettings], Inspector] = make_inspector,
+        inspector: Callable[[InspectionSettings, bool], Inspector] = make_inspector,
     ) -> None:
         self.setup = setup
         self.name = setup.name
@@ -100,16 +100,17 @@ class Camera:
             camera=setup.name,
             run=self.run,
             folder=setup.folder,
+            patient=not setup.source.live,
             on_evidence=observers.on_evidence,
         )
         self._inspecting = Inspecting(
             setup.name,
             self._capture.handover,
-            lambda: inspector(setup.inspection),
+            lambda: inspector(setup.inspection, setup.source.are_stills),
             FrameRecords(setup.folder, setup.name, self.run, setup.records, self._tallies.trouble),
             self._handing_over,
             self._tallies,
-            first=inspector(setup.inspection) if setup.enabled else None,
+            first=inspector(setup.inspection, setup.source.are_stills) if setup.enabled else None,
             observers=observers,
         )
 
@@ -140,6 +141,7 @@ class Camera:
         """Begin the end: no frame is taken any more."""
         self._capture.close()
         self._inspecting.close()
+        self._handing_over.hurry()
 
     def quiesce(self, timeout_s: float = 2.0) -> bool:
         """End capturing, and wait until what was captured is inspected, recorded and queued; whether it is."""

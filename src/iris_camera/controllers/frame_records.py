@@ -8,7 +8,7 @@ from pathlib import Path
 
 from iris_camera.camera.frame import Frame
 from iris_camera.inspection.inspector import Inspected
-from iris_camera.records.csv_file import ClassifierRow, FinishedCsv, ModelRow
+from iris_camera.records.csv_file import ClassifierRow, FinishedCsv, ModelRow, PictureRow
 from iris_camera.records.heartbeats import Heartbeats
 from iris_camera.records.recorder import Recorder, RecordsError
 from iris_camera.records.settings import RecordSettings
@@ -39,10 +39,15 @@ class FrameRecords:
             for p in inspected.parts
         ]
         rows = self._heartbeats.rows(seen, frame.number, frame.monotonic_s)
-        judged = [ClassifierRow(frame.number, p.part_id, v.label, v.score) for p, v in inspected.verdicts]
+        judged: list[ClassifierRow | PictureRow] = [
+            ClassifierRow(frame.number, p.part_id, v.label, v.score) for p, v in inspected.verdicts
+        ]
+        if inspected.picture is not None:
+            score = inspected.picture.score if inspected.parts else None
+            judged.append(PictureRow(frame.number, inspected.picture.label, score))
         return self._each(
-            lambda: self._model.append(rows, frame.wall_s, frame.monotonic_s),
-            lambda: self._classifier.append(judged, frame.wall_s, frame.monotonic_s),
+            lambda: self._model.append(rows, frame.wall_s, frame.monotonic_s, frame.file),
+            lambda: self._classifier.append(judged, frame.wall_s, frame.monotonic_s, frame.file),
         )
 
     def rotate(self, monotonic_s: float) -> list[FinishedCsv]:

@@ -42,6 +42,8 @@ from iris_communication.sftp_uploader_thread import SftpUploadRequest
 
 log = logging.getLogger(__name__)
 
+PATIENCE_S = 5.0  # for room for one more frame, where the camera can wait
+
 ServerInfo = str | Mapping[str, Any]
 
 
@@ -89,7 +91,8 @@ _MACHINE = Machine()
 class HandingOver:
     """One camera's. `folder` is the camera's own records folder, `run` the number its recorders carry.
 
-    `add` and `add_defect` return at once; both are called by one thread at a time, before `close`. `on_evidence` is
+    `add` returns at once, and `add_defect` too unless it is `patient`: then the camera can wait, so that a defect waits
+    for its pictures rather than go without; both are called by one thread at a time, before `close`. `on_evidence` is
     told of each picture before it is offered, on this thread.
     """
 
@@ -103,6 +106,7 @@ class HandingOver:
         camera: str,
         run: str,
         folder: Path,
+        patient: bool = False,
         on_evidence: Callable[[FinishedPicture], None] = lambda finished: None,
         machine: Machine = _MACHINE,
     ) -> None:
@@ -111,6 +115,8 @@ class HandingOver:
         self._records = records
         self._evidence = Evidence(folder, camera, run, evidence)
         self._frames_held_max = evidence.frames_held_max
+        self._patience_s = PATIENCE_S if patient else 0.0
+        self._frame_freed = threading.Condition()
         self._camera = camera
         self._run = run
         self._folder = folder
@@ -145,7 +151,7 @@ class HandingOver:
             return
         this_frame = (frame.number, frame.monotonic_s)
         is_new = this_frame != self._last_frame
-        if is_new and self._frames_given - self._frames_done >= self._frames_held_max:
+        if is_new and not self._wait_for_room():
             self._skipped_at_once += 1
             self._tell_skipped(self._skipped_at_once, f"{self._frames_held_max} frames wait for theirs already")
             return
@@ -156,9 +162,23 @@ class HandingOver:
         self._frames_given += is_new
         self._last_frame = this_frame
         defect = Defect(
-            frame.image, frame.number, frame.wall_s, part.part_id, area, verdict.label, verdict.score, self._defects
+            frame.image,
+            frame.number,
+            frame.wall_s,
+            part.part_id,
+            area,
+            verdict.label,
+            verdict.score,
+            self._defects,
+            frame.file,
         )
         self._inbox.put(_Held(defect, is_new))
+
+    def hurry(self) -> None:
+        """Wait for no room any more; from any thread."""
+        with self._frame_freed:
+            self._patience_s = 0.0
+            self._frame_freed.notify_all()
 
     def close(self) -> None:
         """Offer everything once more, then end: what earlier runs left is looked at before. What comes later stays in
@@ -186,6 +206,16 @@ class HandingOver:
             log.exception("what earlier runs left in %s is not handed over; the next start tries again", self._folder)
         finally:
             self._inbox.put(found)
+
+    def _wait_for_room(self) -> bool:
+        """Whether one more frame may be held."""
+
+        def has_room() -> bool:
+            return self._frames_given - self._frames_done < self._frames_held_max
+
+        with self._frame_freed:
+            self._frame_freed.wait_for(lambda: has_room() or not self._patience_s, self._patience_s)
+        return has_room()
 
     # All below runs on this thread.
 
@@ -252,7 +282,9 @@ class HandingOver:
                 self._skipped += len(written) < len(self._evidence.views)
             finally:
                 self._done += 1
-                self._frames_done += held.is_new
+                with self._frame_freed:
+                    self._frames_done += held.is_new
+                    self._frame_freed.notify_all()
 
     def _has_room(self) -> bool:
         reserve = self._records.disk_reserve_bytes

@@ -145,9 +145,9 @@ class Inspecting:
         self._tallies.count(inspected, time.monotonic())
         self.latest = Seen(frame, inspected, self._labels(inspected))
         # Evidence is offered before the row that it belongs to, so that it is on its way before anything else.
-        for part, verdict in inspected.verdicts:
-            if self._tallies.is_defect(verdict.label):
-                self._handing_over.add_defect(frame, part, verdict)
+        for news in inspected.news:
+            if news.turned_bad:
+                self._handing_over.add_defect(frame, news.part, news.verdict)
         self._finish(self._records.record(frame, inspected))
         self._observe(self._observers.on_inspected, frame, inspected)
 
@@ -180,7 +180,7 @@ class Inspecting:
         known = self.latest.labels if self.latest is not None else {}
         known = known | {part.part_id: verdict.label for part, verdict in inspected.verdicts}
         # Parts leave in the order they came; a few more are kept, for one the detector has just missed.
-        return dict(list(known.items())[-LABELS_KEPT:])
+        return dict(list(known.items())[-max(LABELS_KEPT, 2 * len(inspected.parts)) :])
 
     def _finish(self, files: list[FinishedCsv]) -> None:
         for finished in files:

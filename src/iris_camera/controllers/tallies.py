@@ -25,8 +25,8 @@ class Tallies:
 
     def count(self, inspected: Inspected, now_s: float) -> None:
         self.frames += 1
-        self.parts += len(inspected.verdicts)
-        self.defects += sum(self.is_defect(verdict.label) for _, verdict in inspected.verdicts)
+        self.parts += sum(not news.revised for news in inspected.news)
+        self.defects += sum(news.turned_bad for news in inspected.news)
         self._taken_s.append(now_s)
         self._inference_s.append(inspected.detect_s + inspected.classify_s)
 

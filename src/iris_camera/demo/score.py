@@ -31,12 +31,14 @@ class Score:
             if real.fully_visible:
                 self._true_boxes += 1
                 self._found_boxes += any(_overlap(real, part) >= IOU_MIN for part in inspected.parts)
-        for part, verdict in inspected.verdicts:
-            self.parts += 1
-            self.defects += verdict.label == "defect"
-            overlaps = [(_overlap(real, part), real.label) for real in truth]
+        for news in inspected.news:
+            self.parts += not news.revised
+            self.defects += news.turned_bad
+            overlaps = [(_overlap(real, news.part), real.label) for real in truth]
             overlap, label = max(overlaps, default=(0.0, ""))
-            self._right_verdicts += overlap > 0 and label == verdict.label
+            # A part's truth does not change, so where a verdict takes another's place one of the two is right.
+            right = overlap > 0 and label == news.verdict.label
+            self._right_verdicts += right - (news.revised and not right)
 
     @property
     def detector_recall(self) -> float | None:

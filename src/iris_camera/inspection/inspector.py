@@ -1,24 +1,35 @@
-"""What one picture comes to: detect, follow, and judge each part once."""
+"""What one picture comes to: detect, follow, judge; or, of pictures that stand alone, detect and judge."""
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from iris_camera.inspection.classifier import Classifier
 from iris_camera.inspection.detector import Detector
 from iris_camera.inspection.findings import Image, Part, Verdict
+from iris_camera.inspection.settings import InspectionSettings
 from iris_camera.inspection.tracker import Tracker
+from iris_camera.inspection.verdicts import News, Verdicts
+
+NOTHING = "nothing"
+"""The verdict on a still in which no part was found."""
 
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """The parts seen in a picture, the verdicts passed on it (each part is judged once in its life), and what
+    """The parts seen in a picture, the verdicts that are news, the one on the whole picture if it is a still, and what
     detecting and judging took, in seconds."""
 
     parts: list[Part]
-    verdicts: list[tuple[Part, Verdict]]
+    news: list[News] = field(default_factory=list)
+    picture: Verdict | None = None
     detect_s: float = 0.0
     classify_s: float = 0.0
+
+    @property
+    def verdicts(self) -> list[tuple[Part, Verdict]]:
+        """A part's first, and what takes its place."""
+        return [(news.part, news.verdict) for news in self.news]
 
 
 class Inspector:
@@ -26,13 +37,24 @@ class Inspector:
 
     Without a classifier the verdict on a part is the detector's own label and score; and a part need not be wholly in
     the picture for it, as it has to be for a classifier, which would judge what is cut off as broken.
+
+    `stills`: each picture stands alone, so every part in it is judged, cut off or not: there is no other picture of it.
     """
 
     def __init__(
-        self, detector: Detector, classifier: Classifier | None, *, clock: Callable[[], float] = time.perf_counter
+        self,
+        detector: Detector,
+        classifier: Classifier | None,
+        settings: InspectionSettings | None = None,
+        *,
+        stills: bool = False,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        settings = settings or InspectionSettings()
         self._detector = detector
         self._classifier = classifier
+        self._verdicts = Verdicts(settings.verdict, settings.defect_labels)
+        self._stills = stills
         self._clock = clock
         self._tracker: Tracker | None = None  # made for the size of the frames that come
         self._size: tuple[int, int] | None = None
@@ -53,17 +75,32 @@ class Inspector:
         if self._tracker is not None:
             self._next_id = self._tracker.next_id
         self._tracker = None
+        self._verdicts.forget_all()
 
     def inspect(self, image: Image, number: int) -> Inspected:
         """`image` is (height, width, 3), blue-green-red; `number` its frame's, gaps included. Raises ModelError."""
+        if self._stills:
+            return self._inspect_still(image)
         tracker = self._tracker_for(image)
         begun_s = self._clock()
         detections = self._detector.detect(image)
         detected_s = self._clock()
         tracked = tracker.update(detections, number)
         tracked_s = self._clock()
-        verdicts = [(part, self._judged(image, part)) for part in tracked.ready]
-        return Inspected(tracked.parts, verdicts, detected_s - begun_s, self._clock() - tracked_s)
+        news = self._judged(image, self._verdicts.to_judge(tracked))
+        self._verdicts.forget(tracked.finished)
+        return Inspected(tracked.parts, news, None, detected_s - begun_s, self._clock() - tracked_s)
+
+    def _inspect_still(self, image: Image) -> Inspected:
+        begun_s = self._clock()
+        detections = self._detector.detect(image)
+        detected_s = self._clock()
+        parts = [Part(self._next_id + n, each.box, each.score, each.label) for n, each in enumerate(detections)]
+        self._next_id += len(parts)
+        news = self._judged(image, parts)
+        self._verdicts.forget_all()
+        picture = self._verdicts.worst(news) or Verdict(NOTHING, 0.0)
+        return Inspected(parts, news, picture, detected_s - begun_s, self._clock() - detected_s)
 
     def _tracker_for(self, image: Image) -> Tracker:
         """A camera that comes back with another size shows other places: what was in view is forgotten."""
@@ -74,7 +111,12 @@ class Inspector:
             self._tracker = Tracker(width, height, first_id=self._next_id, judges_cut_off=self._classifier is None)
         return self._tracker
 
-    def _judged(self, image: Image, part: Part) -> Verdict:
+    def _judged(self, image: Image, parts: list[Part]) -> list[News]:
+        """The verdicts that are news."""
+        found = [self._verdicts.news(part, self._verdict(image, part)) for part in parts]
+        return [news for news in found if news is not None]
+
+    def _verdict(self, image: Image, part: Part) -> Verdict:
         if self._classifier is None:
             return Verdict(part.label, part.score)
         return self._classifier.classify(image, part.box)

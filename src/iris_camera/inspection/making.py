@@ -18,8 +18,8 @@ from iris_camera.inspection.settings import DetectorSettings, InspectionSettings
 log = logging.getLogger(__name__)
 
 
-def make_inspector(settings: InspectionSettings) -> Inspector:
-    """Loads the models. Raises ModelError when one does not load or does not fit.
+def make_inspector(settings: InspectionSettings, stills: bool = False) -> Inspector:
+    """Loads the models. `stills`: each picture stands alone. Raises ModelError when a model does not load or fit.
 
     OpenCV's threads are the whole process's, so `settings.threads` is told to OpenCV too, and the last inspector made
     decides.
@@ -34,7 +34,7 @@ def make_inspector(settings: InspectionSettings) -> Inspector:
             ", ".join(settings.defect_labels) or "none",
             ", ".join(classifier.labels.names) or "unknown",
         )
-    return Inspector(detector, classifier)
+    return Inspector(detector, classifier, settings, stills=stills)
 
 
 def make_detector(settings: DetectorSettings, running: Running | None = None) -> Detector:

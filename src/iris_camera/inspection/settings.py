@@ -18,6 +18,8 @@ Fit = Literal["letterbox", "stretch"]
 BoxOrder = Literal["auto", "x-y-width-height", "centre-width-height", "x1y1x2y2", "y1x1y2x2"]
 BoxUnits = Literal["auto", "pixels", "normalised"]
 
+VerdictRule = Literal["first", "last", "worst"]
+
 SIDE_MAX = 16384
 THREADS_MAX = 64
 
@@ -216,6 +218,13 @@ class InspectionSettings:
     )
     defect_labels: tuple[str, ...] = field(
         default=("defect",), metadata={"doc": "verdicts that count as a defect and are kept as evidence"}
+    )
+    verdict: VerdictRule = field(
+        default="worst",
+        metadata={
+            "doc": "of a part that is seen on several frames, which verdict counts: first judges it once, last and "
+            "worst judge it on each frame; with worst a part that was a defect once stays one"
+        },
     )
     provider: str = field(
         default="CPUExecutionProvider",

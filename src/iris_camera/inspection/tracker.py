@@ -1,4 +1,4 @@
-"""Which detections of successive frames show the same part: each part gets one id, one verdict, one farewell.
+"""Which detections of successive frames show the same part: each part gets one id, and one farewell.
 
 A track predicts where its part is now from its own motion (a new part's: that of the others, they share the belt) and
 takes the nearest detection. Three things go wrong in the field, and each has its rule:
@@ -49,12 +49,14 @@ class Tracked(NamedTuple):
     """What one frame's detections came to.
 
     `parts`: every detection with its part's id. `ready`: those to be judged now, each part once, wholly in
-    the picture. `finished`: parts that left the picture or were lost, as they were last seen, each once.
+    the picture; `again`: those that were ready before, and may be judged on this frame as well. `finished`: parts that
+    left the picture or were lost, as they were last seen, each once.
     """
 
     parts: list[Part]
     ready: list[Part]
     finished: list[Part]
+    again: list[Part]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class _Track:
     whole: int = 0
     missed: int = 0
     judged: bool = False
+    had_room: bool = False  # when it was judged first
 
     @property
     def believed(self) -> bool:
@@ -104,14 +107,18 @@ class Tracker:
         taken = set(matches.values())
         current = [self._seen_again(known[track], detections[found], number) for track, found in matches.items()]
         current += [self._new(each, number) for index, each in enumerate(detections) if index not in taken]
-        ready = [track for track in current if self._is_ready(track)]
-        current = [replace(track, judged=track.judged or track in ready) for track in current]
+        ready = [track for track in current if not track.judged and self._is_fit(track)]
+        again = [track.part for track in current if track.judged and self._is_fit_again(track)]
+        current = [
+            replace(track, judged=True, had_room=self._has_room(track)) if track in ready else track
+            for track in current
+        ]
         missed = [replace(t, missed=t.missed + 1) for index, t in enumerate(known) if index not in matches]
         lost = [track for track in missed if self._is_gone(track, number)]
         self._tracks = (*current, *(track for track in missed if track not in lost))
         self._common_motion = _common(self._tracks, self._common_motion)
         finished = [track.part for track in (*gone, *lost) if track.believed]
-        return Tracked([track.part for track in current], [track.part for track in ready], finished)
+        return Tracked([track.part for track in current], [track.part for track in ready], finished, again)
 
     def _matches(self, tracks: tuple[_Track, ...], detections: Sequence[Detection], number: int) -> dict[int, int]:
         """Track to detection by label and position, the best fitting pair first, none used twice."""
@@ -168,13 +175,20 @@ class Tracker:
     def _is_whole(self, box: Box) -> bool:
         return box.within(self._width, self._height, _EDGE)
 
-    def _is_ready(self, track: _Track) -> bool:
-        box = track.part.box
-        if track.judged or not track.believed:
+    def _is_fit(self, track: _Track) -> bool:
+        """Whether it shows enough to be judged by."""
+        if not track.believed:
             return False
-        if not self._is_whole(box):
+        if not self._is_whole(track.part.box):
             return self._judges_cut_off and track.seen >= _CUT_OFF_MIN
-        return track.whole >= _WHOLE_MIN or box.grown(_ROOM).within(self._width, self._height)
+        return track.whole >= _WHOLE_MIN or self._has_room(track)
+
+    def _is_fit_again(self, track: _Track) -> bool:
+        """As much as when it was judged first: on its way out it has less room, and a verdict would be worth less."""
+        return self._has_room(track) if track.had_room else self._is_fit(track)
+
+    def _has_room(self, track: _Track) -> bool:
+        return track.part.box.grown(_ROOM).within(self._width, self._height)
 
     def _is_gone(self, track: _Track, number: int) -> bool:
         place = self._predicted(track, number)

@@ -2,11 +2,13 @@
 
 Every file has a header line, and every row carries the version of the schema, so that a row that was copied
 out of its file can still be read. Lines end in one newline; fields are quoted as the csv module does.
-Version 2 added the column `label` at the end of model rows, so that a reader by position still finds what it knew.
+New columns come at the end, so that a reader by position still finds what it knew: version 2 added `label` to model
+rows, version 3 `camera`, `run` and `file` to both kinds. docs/records.md says what each column holds.
 
 A heartbeat is a model row that says: at this time a frame was inspected, and nothing was found on it. Its `part_id`,
 box and score are empty and its label is `heartbeat`; it is the empty `part_id` that tells it from a detection, whose
-class might be called so too.
+class might be called so too. Likewise a classifier row without a `part_id` is the verdict on a whole picture that
+stands alone; its score is empty where nothing was found.
 
 A file on disk is believed row by row, from the start: a row is whole when its line is complete, is text,
 and has as many fields as the header. What follows the first row that is not whole is what a crash or a
@@ -24,8 +26,9 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from iris_camera.records.csv_name import Kind
+from iris_camera.records.text_cell import text_cell
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 OPEN_FOLDER = "open"
 READY_FOLDER = "ready"
 KEPT_FOLDER = "kept"
@@ -33,9 +36,10 @@ LINE_BYTES_MAX = 1 << 20
 HEARTBEAT = "heartbeat"
 
 _FIRST_COLUMNS = ("schema_version", "frame", "utc", "monotonic_s", "part_id")
+_LAST_COLUMNS = ("camera", "run", "file")
 COLUMNS: dict[Kind, tuple[str, ...]] = {
-    "model": (*_FIRST_COLUMNS, "x_px", "y_px", "width_px", "height_px", "score", "label"),
-    "classifier": (*_FIRST_COLUMNS, "label", "score"),
+    "model": (*_FIRST_COLUMNS, "x_px", "y_px", "width_px", "height_px", "score", "label", *_LAST_COLUMNS),
+    "classifier": (*_FIRST_COLUMNS, "label", "score", *_LAST_COLUMNS),
 }
 
 
@@ -68,7 +72,27 @@ class ClassifierRow(NamedTuple):
     score: float
 
 
-Rows = Sequence[ModelRow | HeartbeatRow] | Sequence[ClassifierRow]
+class PictureRow(NamedTuple):
+    """The verdict on a picture that stands alone; among the classifier rows. `score` None: nothing was found in it."""
+
+    frame: int
+    label: str
+    score: float | None
+
+
+class Origin(NamedTuple):
+    """Where rows are from: the camera, the number of its run, and the file of the picture if it came in one of its
+    own."""
+
+    camera: str = ""
+    run: str = ""
+    file: str = ""
+
+
+Rows = Sequence[ModelRow | HeartbeatRow] | Sequence[ClassifierRow | PictureRow]
+
+
+_NOWHERE = Origin()
 
 
 class FinishedCsv(NamedTuple):
@@ -104,28 +128,28 @@ def header(kind: Kind) -> bytes:
     return (",".join(COLUMNS[kind]) + "\n").encode()
 
 
-def encode(rows: Rows, wall_s: float, monotonic_s: float) -> bytes:
+def encode(rows: Rows, wall_s: float, monotonic_s: float, origin: Origin = _NOWHERE) -> bytes:
     """The rows of one frame, captured at `wall_s` (Unix time) and `monotonic_s`, as the lines of a file."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     utc = utc_time(wall_s).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
     monotonic = f"{monotonic_s:.6f}"
+    last = (origin.camera, origin.run, text_cell(origin.file))
     for row in rows:
-        first = (SCHEMA_VERSION, row.frame, utc, monotonic)
-        if isinstance(row, HeartbeatRow):
-            writer.writerow((*first, "", "", "", "", "", "", HEARTBEAT))
-        elif isinstance(row, ModelRow):
-            box = (f"{row.x:.2f}", f"{row.y:.2f}", f"{row.width:.2f}", f"{row.height:.2f}")
-            writer.writerow((*first, row.part_id, *box, f"{row.score:.4f}", _without_zero_bytes(row.label)))
-        else:
-            writer.writerow((*first, row.part_id, _without_zero_bytes(row.label), f"{row.score:.4f}"))
-    # A label is the user's own text: half a surrogate pair in it must not stop the recording.
+        writer.writerow((SCHEMA_VERSION, row.frame, utc, monotonic, *_own_cells(row), *last))
+    # Labels and names of files are strangers' texts: half a surrogate pair in one must not stop the recording.
     return text.getvalue().encode("utf-8", "backslashreplace")
 
 
-def _without_zero_bytes(label: str) -> str:
-    """A zero byte in a file means that the disk lost what was there."""
-    return label.replace("\0", "\\0")
+def _own_cells(row: ModelRow | HeartbeatRow | ClassifierRow | PictureRow) -> tuple[object, ...]:
+    if isinstance(row, HeartbeatRow):
+        return ("", "", "", "", "", "", HEARTBEAT)
+    if isinstance(row, ModelRow):
+        box = (f"{row.x:.2f}", f"{row.y:.2f}", f"{row.width:.2f}", f"{row.height:.2f}")
+        return (row.part_id, *box, f"{row.score:.4f}", text_cell(row.label))
+    if isinstance(row, PictureRow):
+        return ("", text_cell(row.label), "" if row.score is None else f"{row.score:.4f}")
+    return (row.part_id, text_cell(row.label), f"{row.score:.4f}")
 
 
 def whole_rows(file: BinaryIO) -> WholeRows:

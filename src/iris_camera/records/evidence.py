@@ -51,6 +51,7 @@ class Defect(NamedTuple):
     label: str
     score: float
     sequence: int  # of the defects of this camera in this run
+    file: str = ""  # that the frame came in, if it had one of its own
 
 
 class FinishedPicture(NamedTuple):
@@ -90,9 +91,10 @@ class Evidence:
         return FinishedPicture(path, "evidence", len(data), hashlib.sha256(data).hexdigest())
 
     def _comment(self, defect: Defect) -> str:
+        file = f" file={defect.file}" if defect.file else ""
         return (
             f"camera={self._camera} run={self._run} frame={defect.frame} part_id={defect.part_id} "
-            f"label={defect.label} score={defect.score:.4f}"
+            f"label={defect.label} score={defect.score:.4f}{file}"
         )
 
 

@@ -30,6 +30,8 @@ from iris_camera.records.csv_file import (
     FinishedCsv,
     HeartbeatRow,
     ModelRow,
+    Origin,
+    PictureRow,
     Rows,
     encode,
     header,
@@ -80,8 +82,8 @@ class Recorder:
         self._current: _OpenCsv | None = None
         self._closed = False
 
-    def append(self, rows: Rows, wall_s: float, monotonic_s: float) -> FinishedCsv | None:
-        """Record the rows of one frame, captured at `wall_s` (Unix time) and `monotonic_s`.
+    def append(self, rows: Rows, wall_s: float, monotonic_s: float, file: str = "") -> FinishedCsv | None:
+        """Record the rows of one frame, captured at `wall_s` (Unix time) and `monotonic_s`, from the picture `file`.
 
         Returns the file that was thereby finished, if one was. Raises RecordsError, and ValueError for rows
         of the other kind or after `close()`.
@@ -89,7 +91,7 @@ class Recorder:
         if self._closed:
             raise ValueError(f"the recorder of {self._camera} was closed and takes no more rows")
         if rows:
-            self._write(rows, wall_s, monotonic_s)
+            self._write(rows, wall_s, monotonic_s, file)
         return self.rotate_if_due(monotonic_s)
 
     def rotate_if_due(self, monotonic_s: float) -> FinishedCsv | None:
@@ -114,12 +116,12 @@ class Recorder:
         self._closed = True
         return None if self._current is None else self._finish(self._current)
 
-    def _write(self, rows: Rows, wall_s: float, monotonic_s: float) -> None:
-        row_types = (ModelRow, HeartbeatRow) if self._kind == "model" else (ClassifierRow,)
+    def _write(self, rows: Rows, wall_s: float, monotonic_s: float, file: str) -> None:
+        row_types = (ModelRow, HeartbeatRow) if self._kind == "model" else (ClassifierRow, PictureRow)
         if not all(isinstance(row, row_types) for row in rows):
             known = " and ".join(f"{row_type.__name__}s" for row_type in row_types)
             raise ValueError(f"a {self._kind} record of {self._camera} takes only {known}")
-        data = encode(rows, wall_s, monotonic_s)
+        data = encode(rows, wall_s, monotonic_s, Origin(self._camera, self._run, file))
         try:
             if self._current is not None:
                 self._current.append(data, len(rows))

@@ -50,7 +50,7 @@ def camera_on(tmp_path, uploader):
             uploader,
             observers=observers,
             make=lambda name, settings: source,
-            inspector=lambda settings: Inspector(detector or OnePart(), AlwaysDefect()),
+            inspector=lambda settings, stills: Inspector(detector or OnePart(), AlwaysDefect()),
         )
         cameras.append(camera)
         return camera
@@ -174,7 +174,7 @@ def test_a_camera_that_is_switched_off_opens_nothing_and_says_so(camera_on, capl
 
 
 def test_a_model_that_cannot_be_used_is_told_before_anything_starts(tmp_path, uploader):
-    def no_model(settings):
+    def no_model(settings, stills):
         raise ModelError("there is no model at belt.onnx")
 
     setup = CameraSetup(

@@ -6,6 +6,7 @@ from iris_camera.camera.synthetic import TrueBox, TruePart
 from iris_camera.demo.score import Rates, Score
 from iris_camera.inspection.findings import Box, Part, Verdict
 from iris_camera.inspection.inspector import Inspected
+from iris_camera.inspection.verdicts import News
 
 
 class KnownLine:
@@ -40,14 +41,23 @@ def test_recall_counts_wholly_visible_parts_that_were_found():
 
 
 def test_accuracy_compares_a_verdict_with_the_part_it_lies_on():
-    right = (part(0), Verdict("good", 0.9))
-    wrong = (part(200), Verdict("good", 0.9))
+    right = News(part(0), Verdict("good", 0.9))
+    wrong = News(part(200), Verdict("good", 0.9))
     assert scored(Inspected([], [right])).classifier_accuracy == 1.0
     assert scored(Inspected([], [right, wrong])).classifier_accuracy == 0.5
 
 
+def test_a_verdict_that_takes_anothers_place_counts_alone():
+    wrong = News(part(200), Verdict("good", 0.9))
+    right = News(part(200), Verdict("defect", 0.9), revised=True, turned_bad=True)
+    score = scored(Inspected([], [wrong]), Inspected([], [right]))
+    assert (score.parts, score.defects, score.classifier_accuracy) == (1, 1, 1.0)
+    score = scored(Inspected([], [right._replace(revised=False)]), Inspected([], [wrong._replace(revised=True)]))
+    assert (score.parts, score.defects, score.classifier_accuracy) == (1, 1, 0.0)
+
+
 def test_a_verdict_on_nothing_is_wrong():
-    assert scored(Inspected([], [(part(700), Verdict("good", 0.9))])).classifier_accuracy == 0.0
+    assert scored(Inspected([], [News(part(700), Verdict("good", 0.9))])).classifier_accuracy == 0.0
 
 
 def test_nothing_seen_is_no_figure():

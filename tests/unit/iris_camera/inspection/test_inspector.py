@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from iris_camera.inspection.findings import Box, Detection, Verdict
-from iris_camera.inspection.inspector import Inspector
+from iris_camera.inspection.inspector import NOTHING, Inspector
 from iris_camera.inspection.model import ModelError
+from iris_camera.inspection.settings import InspectionSettings
 
 PICTURE = np.zeros((480, 640, 3), np.uint8)
 PLACE = Box(200, 200, 100, 80)
@@ -130,3 +131,153 @@ def test_it_tells_what_detects_and_on_what():
 def test_a_models_failure_reaches_whoever_counts_it():
     with pytest.raises(ModelError, match="failed"):
         Inspector(BrokenModel(), None).inspect(PICTURE, 0)
+
+
+class JudgedByTurns:
+    """A classifier that says of the part at each x what is next in its list, and the last word again after that."""
+
+    def __init__(self, **labels):
+        self.labels = {int(x.removeprefix("x")): list(said) for x, said in labels.items()}
+        self.calls = []
+
+    def classify(self, image, box):
+        self.calls.append(int(box.x))
+        said = self.labels[int(box.x)]
+        return Verdict(said.pop(0) if len(said) > 1 else said[0], 0.9)
+
+
+def verdicts_of(inspector, pictures=10):
+    """Each verdict that is news, as (picture, part, label, revised, turned bad)."""
+    return [
+        (number, news.part.part_id, news.verdict.label, news.revised, news.turned_bad)
+        for number in range(pictures)
+        for news in inspector.inspect(PICTURE, number).news
+    ]
+
+
+SCRATCH_LATER = ["good", "good", "defect", "good", "defect", "good"]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "expected"),
+    [
+        ("first", [(1, 1, "good", False, False)]),
+        ("worst", [(1, 1, "good", False, False), (3, 1, "defect", True, True)]),
+        (
+            "last",
+            [
+                (1, 1, "good", False, False),
+                (3, 1, "defect", True, True),
+                (4, 1, "good", True, False),
+                (5, 1, "defect", True, False),
+                (6, 1, "good", True, False),
+            ],
+        ),
+    ],
+)
+def test_a_scratch_that_shows_later_counts_as_the_rule_says_and_turns_bad_once(verdict, expected):
+    classifier = JudgedByTurns(x200=SCRATCH_LATER)
+    inspector = Inspector(FoundInAdvance(seen()), classifier, InspectionSettings(verdict=verdict))
+    assert verdicts_of(inspector) == expected
+
+
+def test_the_worst_verdict_counts_where_nothing_is_said():
+    assert InspectionSettings().verdict == "worst"
+    assert verdicts_of(Inspector(FoundInAdvance(seen()), JudgedByTurns(x200=SCRATCH_LATER)))[-1][2] == "defect"
+
+
+@pytest.mark.parametrize(("verdict", "calls"), [("first", [1, 1]), ("worst", [2, 9]), ("last", [9, 9])])
+def test_a_part_in_view_costs_at_most_one_judgement_a_picture(verdict, calls):
+    classifier = JudgedByTurns(x200=["good", "defect"], x400=["good"])
+    detector = FoundInAdvance(seen(), seen(Box(400, 100, 50, 60)))
+    verdicts_of(Inspector(detector, classifier, InspectionSettings(verdict=verdict)))
+    assert [classifier.calls.count(200), classifier.calls.count(400)] == calls
+
+
+@pytest.mark.parametrize("defects", [("scratch", "dent"), ("dent", "scratch")])
+def test_one_kind_of_defect_does_not_take_the_place_of_another(defects):
+    classifier = JudgedByTurns(x200=["good", *defects])
+    settings = InspectionSettings(defect_labels=("scratch", "dent"))
+    assert [news[2] for news in verdicts_of(Inspector(FoundInAdvance(seen()), classifier, settings))] == [
+        "good",
+        defects[0],
+    ]
+
+
+def test_a_detectors_own_label_is_looked_at_again_too():
+    detector = FoundInAdvance(seen(label="nut"))
+    inspector = Inspector(detector, None, InspectionSettings(defect_labels=("broken nut",)))
+    assert [label for _, _, label, _, _ in verdicts_of(inspector, 3)] == ["nut"]
+    detector.detections = [seen(label="broken nut")]
+    news = [news for number in (3, 4, 5) for news in inspector.inspect(PICTURE, number).news]
+    assert [(each.part.part_id, each.verdict.label, each.turned_bad) for each in news] == [(1, "broken nut", True)]
+
+
+def test_what_was_known_of_a_part_goes_with_it():
+    classifier = JudgedByTurns(x200=["defect"])
+    detector = FoundInAdvance(seen())
+    inspector = Inspector(detector, classifier)
+    assert [news[1] for news in verdicts_of(inspector, 5)] == [1]
+    inspector.reset()
+    assert [news[1] for news in verdicts_of(inspector, 5)] == [2]
+    assert len(classifier.calls) == 2
+
+
+# Stills
+
+
+def test_each_of_six_stills_is_judged_though_all_show_a_part_at_the_same_place():
+    classifier = JudgedByTurns(x200=["good", "good", "good", "defect", "good", "good"])
+    inspector = Inspector(FoundInAdvance(seen()), classifier, stills=True)
+    results = [inspector.inspect(PICTURE, number) for number in range(6)]
+    assert [(part.part_id, verdict.label) for result in results for part, verdict in result.verdicts] == [
+        (1, "good"),
+        (2, "good"),
+        (3, "good"),
+        (4, "defect"),
+        (5, "good"),
+        (6, "good"),
+    ]
+    assert [result.picture.label for result in results] == ["good", "good", "good", "defect", "good", "good"]
+    assert [news.turned_bad for result in results for news in result.news] == [False] * 3 + [True] + [False] * 2
+
+
+def test_a_single_still_is_judged_at_once():
+    inspector = Inspector(FoundInAdvance(seen()), JudgedInAdvance(), stills=True)
+    assert inspector.inspect(PICTURE, 0).picture == Verdict("defect", 0.75)
+
+
+@pytest.mark.parametrize("box", [Box(-20, 100, 100, 80), Box(0, 0, 640, 480)], ids=["cut off", "all of it"])
+def test_a_part_that_is_not_wholly_in_a_still_is_judged_for_there_is_no_other_picture_of_it(box):
+    inspector = Inspector(FoundInAdvance(seen(box)), JudgedInAdvance(), stills=True)
+    assert len(inspector.inspect(PICTURE, 0).verdicts) == 1
+
+
+def test_stills_of_different_sizes_give_no_id_twice():
+    inspector = Inspector(FoundInAdvance(seen(), seen(Box(300, 100, 50, 60))), None, stills=True)
+    sizes = [(480, 640), (720, 1280), (480, 640), (200, 450)]
+    ids = [
+        [part.part_id for part in inspector.inspect(np.zeros((*size, 3), np.uint8), number).parts]
+        for number, size in enumerate(sizes)
+    ]
+    assert ids == [[1, 2], [3, 4], [5, 6], [7, 8]]
+    inspector.reset()
+    assert [part.part_id for part in inspector.inspect(PICTURE, 0).parts] == [9, 10]
+
+
+def test_the_verdict_on_a_still_is_that_of_its_worst_part():
+    labels = {"x0": ["good"], "x100": ["scratch"], "x200": ["fine"]}
+    scores = {0: 0.7, 100: 0.6, 200: 0.5}
+
+    class Scored(JudgedByTurns):
+        def classify(self, image, box):
+            return Verdict(super().classify(image, box).label, scores[int(box.x)])
+
+    def picture(*places):
+        detector = FoundInAdvance(*(seen(Box(x, 0, 50, 50)) for x in places))
+        settings = InspectionSettings(defect_labels=("scratch",))
+        return Inspector(detector, Scored(**labels), settings, stills=True).inspect(PICTURE, 0).picture
+
+    assert picture(0, 100, 200) == Verdict("scratch", 0.6)
+    assert picture(0, 200) == Verdict("fine", 0.5)
+    assert picture() == Verdict(NOTHING, 0.0)

@@ -30,6 +30,10 @@ def ready_ids(answers):
     return [part.part_id for answer in answers.values() for part in answer.ready]
 
 
+def again_on(answers):
+    return [number for number, answer in answers.items() if answer.again]
+
+
 def finished_ids(answers):
     return [part.part_id for answer in answers.values() for part in answer.finished]
 
@@ -226,6 +230,21 @@ def test_a_part_that_comes_in_is_judged_when_it_is_whole_even_where_a_piece_woul
     pieces = run(Tracker(WIDTH, HEIGHT, judges_cut_off=True), range(30), lambda n: [on_the_belt(-120, n)])
     whole = run(Tracker(WIDTH, HEIGHT), range(30), lambda n: [on_the_belt(-120, n)])
     assert pieces == whole
+
+
+def test_a_part_may_be_judged_again_on_each_frame_on_which_it_has_room_and_not_on_its_way_out():
+    answers = run(Tracker(WIDTH, HEIGHT), range(70), lambda n: [on_the_belt(-120, n)])
+    first = next(number for number, answer in answers.items() if answer.ready)
+    has_room = [n for n in range(70) if (box := on_the_belt(-120, n)) and box.grown(0.35).within(WIDTH, HEIGHT)]
+    assert first == has_room[0]
+    assert again_on(answers) == has_room[1:]
+
+
+def test_a_part_that_never_gets_room_may_be_judged_again_wherever_it_is_whole():
+    answers = run(Tracker(WIDTH, HEIGHT), range(70), lambda n: [on_the_belt(-120, n, y=8.0)])
+    first = next(number for number, answer in answers.items() if answer.ready)
+    whole = [n for n in range(70) if (box := on_the_belt(-120, n, y=8.0)) and box.within(WIDTH, HEIGHT, 6.0)]
+    assert again_on(answers) == [number for number in whole if number > first]
 
 
 def test_a_thing_that_does_not_move_is_one_part_with_one_verdict_though_every_other_frame_misses_it():

