@@ -8,7 +8,7 @@ import gc
 import logging
 from collections.abc import Callable
 
-from iris_camera import logs
+from iris_camera import descriptors, logs
 from iris_camera.application import Application
 from iris_camera.camera.sources import silence_ffmpeg
 from iris_camera.config import Config, ConfigError, find_file, read
@@ -31,6 +31,7 @@ def start(application: Application) -> Application:
     global _current  # noqa: PLW0603  # the two clean-up functions are module-level by their users' wish
     _current = application
     atexit.register(application.cleanup_on_exit)
+    descriptors.raise_limit()
     application.start()
     # What is there now stays: without this the collector goes through all of it again and again, 30 ms at a time, and
     # every thread waits.

@@ -12,6 +12,7 @@ Rules.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
@@ -49,7 +50,7 @@ class Repeats:
     def __init__(
         self,
         log: logging.Logger,
-        monotonic_s: Callable[[], float],
+        monotonic_s: Callable[[], float] = time.monotonic,
         *,
         every_s: float = EVERY_S,
         times: str = "{} times",

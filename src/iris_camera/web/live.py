@@ -21,11 +21,14 @@ from urllib.parse import urlsplit
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from iris_camera.web.state import Snapshot
+from iris_communication.plain_text import PEER_NAME_MAX, clean
+from iris_communication.repeats import Repeats
 
 log = logging.getLogger(__name__)
 
 GOING_AWAY = 1001
 COME_BACK_LATER = 1013
+MESSAGES_MAX = 100  # of a page, which has nothing to say
 
 
 class SocketManager:
@@ -53,6 +56,7 @@ class SocketManager:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._all_gone = threading.Event()
         self._all_gone.set()
+        self._repeats = Repeats(log)
         self.router = APIRouter()
         self.router.add_api_websocket_route("/live", self._attend)
 
@@ -79,7 +83,8 @@ class SocketManager:
 
     async def _attend(self, websocket: WebSocket) -> None:
         if not _same_origin(websocket):
-            log.warning("a page of %s may not read the live socket", websocket.headers.get("origin"))
+            origin = clean(websocket.headers.get("origin", ""), PEER_NAME_MAX)
+            self._repeats.log("origin", logging.WARNING, "a page of %s may not read the live socket", origin)
             await websocket.close()
             return
         await websocket.accept()
@@ -179,9 +184,10 @@ class _Page:
                 await websocket.send_text(self._text)
 
     async def _listen(self, websocket: WebSocket) -> None:
-        """A page says nothing we need; but only who listens learns that it has gone."""
-        while (await websocket.receive())["type"] != "websocket.disconnect":
-            pass
+        """A page says nothing we need; but only who listens learns that it has gone. Who talks on and on is let go."""
+        for _ in range(MESSAGES_MAX):
+            if (await websocket.receive())["type"] == "websocket.disconnect":
+                break
         self._gone = True
         self._news.set()
 

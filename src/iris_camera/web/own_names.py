@@ -21,6 +21,8 @@ from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from iris_communication.plain_text import PEER_NAME_MAX, cut
+
 MISDIRECTED_REQUEST = 421
 _HOST = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[A-Za-z0-9_.-]+))(?::\d{0,5})?")
 
@@ -65,7 +67,7 @@ class OnlyOwnNames:
 
 def _refusal(name: str | None) -> PlainTextResponse:
     """For a WebSocket as well: its handshake is answered in the same words."""
-    asked = f"the name {name}" if name else "no name or a wrong one"
+    asked = f"the name {cut(name, PEER_NAME_MAX)}" if name else "no name or a wrong one"
     sentence = (
         f"This is Iris, and it was asked for by {asked}. Open it as localhost or by this machine's address; "
         "for another name, add it to names under [web] in Iris's settings.\n"

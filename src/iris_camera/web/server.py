@@ -35,6 +35,7 @@ from iris_camera.web.page_files import page_router
 from iris_camera.web.picture import PictureDesk, PictureSource
 from iris_camera.web.settings import HOST, PORT
 from iris_camera.web.state import Snapshot
+from iris_camera.web.visitors import BACKLOG, Visitor, count_what_is_logged, note_trouble_of_the_loop
 
 __all__ = ["CannotServe", "WebServer", "bind", "create_app"]
 
@@ -43,7 +44,6 @@ log = logging.getLogger(__name__)
 START_TIMEOUT_S = 10.0
 # How long stop() asks before it cuts; a picture on its way takes milliseconds.
 GRACE_S = 1.0
-CONNECTIONS_LIMIT = 200
 ADDRESS_TO_OPEN = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104 - compared with, not bound
 HEADERS = {
     # The page shows what came from elsewhere (names, errors of servers): nothing of it may ever become a script.
@@ -94,11 +94,13 @@ class WebServer:
         if bound is not None:
             self._take(bound)
         self._thread: threading.Thread | None = None
+        count_what_is_logged()
         self._server = _Server(
             uvicorn.Config(
                 app,
                 loop="asyncio",
-                http="h11",
+                http=Visitor,
+                backlog=BACKLOG,
                 lifespan="off",
                 log_config=None,
                 log_level=logging.WARNING,
@@ -107,7 +109,6 @@ class WebServer:
                 proxy_headers=False,
                 ws_max_size=4096,  # a page has nothing to say
                 ws_per_message_deflate=False,
-                limit_concurrency=CONNECTIONS_LIMIT,
             )
         )
 
@@ -177,6 +178,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(note_trouble_of_the_loop)
         await super().startup(sockets)
         self.decided.set()
 

@@ -1,0 +1,131 @@
+"""Who may be connected to the page, how many at once, and for how long without asking for anything.
+
+The page shares the process with the line: descriptors, memory, the interpreter. So what is connected is limited, in all
+and from one address, and the limit is far below the descriptors that the process may open: whatever is done to the
+page, inspection and delivery find theirs.
+
+The rules:
+- One too many is told so and let go at once. Whoever is refused costs a descriptor for a moment; a short backlog keeps
+  these moments few.
+- A request's head has to be there in time, the first and every later one. Bytes that drip in give no more time.
+- What a visitor does wrong is logged once and counted: they are strangers, and some come each second.
+"""
+
+import asyncio
+import logging
+import resource
+from typing import Any
+
+from uvicorn.config import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+from websockets.exceptions import WebSocketException
+
+from iris_communication.plain_text import PEER_TEXT_MAX, clean
+from iris_communication.repeats import Repeats
+
+log = logging.getLogger(__name__)
+
+CONNECTIONS_MAX = 200
+SHARE_OF_DESCRIPTORS = 8  # one in so many that the process may open
+FROM_ONE_ADDRESS = 2  # half of them: a tunnel or a proxy is one address too
+HEAD_TIMEOUT_S = 10.0
+BACKLOG = 16  # waiting to be accepted, and accepted in one turn of the loop
+BUSY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n"
+    b"Content-Type: text/plain\r\nContent-Length: 34\r\n\r\nToo many are connected: try later\n"
+)
+
+
+def connections_max() -> int:
+    """As many as the page may have, given what the process may open."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return CONNECTIONS_MAX if soft == resource.RLIM_INFINITY else min(CONNECTIONS_MAX, soft // SHARE_OF_DESCRIPTORS)
+
+
+class Visitor(H11Protocol):
+    """One connection, as long as it speaks HTTP; the live socket takes it over."""
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: ServerState,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._head_due: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the class above has it
+        super().connection_made(transport)
+        if self._is_one_too_many():
+            _repeats.log("too many", logging.WARNING, "the page refuses %s: too many are connected", self._from)
+            transport.write(BUSY)
+            transport.close()
+            return
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._head_due is not None:
+            self._head_due.cancel()
+        super().connection_lost(exc)
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._await_head()
+
+    @property
+    def _from(self) -> str:
+        return self.client[0] if self.client else "somebody"
+
+    def _is_one_too_many(self) -> bool:
+        """Live sockets are among the connections."""
+        most = connections_max()
+        if len(self.connections) > most:
+            return True
+        clients = [getattr(each, "client", None) for each in self.connections]
+        ours = sum(1 for client in clients if client is not None and client[0] == self._from)
+        return ours > most // FROM_ONE_ADDRESS
+
+    def _await_head(self) -> None:
+        if self._head_due is not None:
+            self._head_due.cancel()
+        self._head_due = self.loop.call_later(HEAD_TIMEOUT_S, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.abort()
+
+
+class Counted(logging.Filter):
+    """Counts what the server below logs of its visitors, in place of a line and a traceback for each."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        cause = ("server", record.msg, type(error))
+        foreseen = isinstance(error, (OSError, EOFError, WebSocketException))
+        why = f": {clean(str(error), PEER_TEXT_MAX)}" if foreseen else ""
+        words = clean(record.getMessage().strip(), PEER_TEXT_MAX)
+        exc_info = None if foreseen else record.exc_info
+        _repeats.log(cause, record.levelno, "the page: %s%s", words, why, exc_info=exc_info)
+        return False
+
+
+def count_what_is_logged() -> None:
+    server = logging.getLogger("uvicorn.error")
+    if not any(isinstance(each, Counted) for each in server.filters):
+        server.addFilter(Counted())
+
+
+def note_trouble_of_the_loop(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """As handler of the web loop's exceptions. asyncio tells of a lack of descriptors each time it cannot accept."""
+    error = context.get("exception")
+    if isinstance(error, OSError):
+        why = error.strerror or str(error)
+        _repeats.log(("loop", error.errno), logging.ERROR, "the page: %s: %s", context.get("message"), why)
+    else:
+        words = "the page: %s"
+        _repeats.log(("loop", type(error)), logging.ERROR, words, context.get("message"), exc_info=error)
+
+
+_repeats = Repeats(log)
