@@ -13,7 +13,7 @@ Rules.
 import logging
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 EVERY_S = 60.0
@@ -74,17 +74,21 @@ class Repeats:
             counted = self._counted(unlogged, now_s, before)
             self._log.log(level, f"{words}%s", *values, counted, exc_info=exc_info)
 
-    def over(self, cause: Hashable, words: str, *values: Any, level: int = logging.INFO) -> None:
-        """Log that it is over, where it was logged that it began; costs nothing where nothing did."""
+    def over(self, causes: Iterable[Hashable], words: str, *values: Any, level: int = logging.INFO) -> None:
+        """Log that they are over, once, where it was logged that one began; costs nothing where none did."""
         if not self._spells:
             return
+        ended: list[tuple[int, Spell]] = []
         with self._lock:
-            before = self._spells.get(cause)
-            if before is None:
-                return
-            self._spells[cause], unlogged = over(before)
-        if unlogged is not None:
-            counted = self._counted(unlogged, self._monotonic_s(), before)
+            for cause in causes:
+                before = self._spells.get(cause)
+                if before is not None:
+                    self._spells[cause], unlogged = over(before)
+                    if unlogged is not None:
+                        ended.append((unlogged, before))
+        if ended:
+            first = min((before for _, before in ended), key=lambda before: before.logged_s)
+            counted = self._counted(sum(unlogged for unlogged, _ in ended), self._monotonic_s(), first)
             self._log.log(level, f"{words}%s", *values, counted)
 
     def _counted(self, unlogged: int, now_s: float, before: Spell | None) -> str:

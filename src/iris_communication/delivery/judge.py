@@ -1,12 +1,12 @@
 """What is concluded from how an attempt, or a look at a server, ended: for the item, the breaker and the link.
 
 Blame decides (`decisions/retry.py`). Each change of a breaker is kept on the disk; every item that was handed out is
-settled here, once.
+settled here, once. What is refused is mostly refused for every file, so a server's reason is logged once and counted.
 """
 
 import logging
 import posixpath
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 
 from iris_communication.clock import Clock
 from iris_communication.decisions import breaker as breaking
@@ -22,6 +22,8 @@ from iris_communication.item import Delivered, Event, Item
 from iris_communication.outbox.keeper import Keeper
 from iris_communication.outbox.messages import Settle
 from iris_communication.outbox.store import ServerState
+from iris_communication.plain_text import ERROR_TEXT_MAX, clean
+from iris_communication.repeats import Repeats
 from iris_communication.settings import DeliverySettings
 
 log = logging.getLogger(__name__)
@@ -49,10 +51,14 @@ class Judge:
         self._clock = clock
         self._luck = luck
         self.news = news
+        self._repeats = Repeats(log, clock.monotonic_s, times="for {} files")
+        self._refusing: dict[str, set[Hashable]] = {}  # causes that were logged, by server
 
     def delivered(self, key: str, lane: Lane, item: Item, delivered: Delivered) -> None:
         self.answered(key, lane, delivered=True)
         lane.suspicion = after_arrival(lane.suspicion, item.id)
+        if refusing := self._refusing.pop(key, None):
+            self._repeats.over(refusing, "%s takes files", key)
         self._settle(Settle(item, Event.DELIVER, delivered=delivered))
         log.debug("delivered %s to %s as %r", item.id, key, delivered.final_path)
 
@@ -67,12 +73,10 @@ class Judge:
             lane.suspicion, blame = after_trouble(lane.suspicion, item.id, error, alone=lane.alone == item.id)
             if blame is not None:
                 error, decision = blame, self._decision(item, blame)
-                _tell(item, error, decision)
+                self._tell(key, item, error, decision)
         else:
             self.answered(key, lane)
-            if not isinstance(item, Batch):  # its files go by themselves, and tell
-                lane.refusals.refused(error, self._clock.wall_s(), is_new=item.attempts == 0)
-            _tell(item, error, decision)
+            self._tell(key, item, error, decision)
         lane.falls_back = lane.falls_back or isinstance(item, Batch)
         trace = "\n".join(self._carrier.trace(key)) if decision.event is Event.GIVE_UP else ""
         self._settle(Settle(item, decision.event, None, error, error.effect, decision.delay_s, trace))
@@ -90,15 +94,13 @@ class Judge:
 
     def _pause(self, key: str, lane: Lane, error: IrisError) -> None:
         """Our own disk refuses: nobody's attempt, and nothing is gained by trying the next one at once."""
-        log.error("%s waits: %s. %s", key, error, error.hint)
+        self._repeats.log((key, "waits", *error.cause), logging.ERROR, "%s waits: %s. %s", key, error, error.hint)
         lane.claim_after_s = self._clock.monotonic_s() + CLAIM_PAUSE_S
         self.put_back(lane)
 
     def answered(self, key: str, lane: Lane, *, delivered: bool = False) -> None:
         """The server did its part."""
         lane.health.answered(self._clock.monotonic_s(), delivered=delivered)
-        if delivered:
-            lane.refusals.delivered()
         self.set_breaker(key, lane, breaking.on_answer(lane.breaker))
         lane.found_dead = False
         was_down = lane.link == "down"
@@ -128,8 +130,11 @@ class Judge:
         changed = lane.see("down", self._clock.wall_s())
         held = lane.breaker.state is BreakerState.HELD
         then = "nothing is tried until that is mended" if held else f"next try in {lane.breaker.until_s - now_s:.1f} s"
-        level = logging.WARNING if changed or held else logging.INFO
-        log.log(level, "the link to %s is down: %s; %s (%s)", key, error, then, error.hint)
+        words = "the link to %s is down: %s; %s (%s)"
+        if changed or held:
+            log.warning(words, key, error, then, error.hint, exc_info=error if error.unforeseen else None)
+        else:
+            self._repeats.log((key, "down", *error.cause), logging.INFO, words, key, error, then, error.hint)
 
     def release_breaker(self, key: str) -> None:
         lane = self._lanes.get(key)
@@ -152,19 +157,21 @@ class Judge:
         self.release([*lane.claimed])
         lane.claimed.clear()
 
-
-def _tell(item: Item, error: IrisError, decision: Decision) -> None:
-    """What the item itself is to blame for."""
-    kept = decision.event is Event.DROP
-    then = f"next try in {decision.delay_s:.0f} s" if decision.event is Event.FAIL else "given up"
-    then = "its files go by themselves" if isinstance(item, Batch) else then
-    log.log(
-        logging.WARNING if kept else logging.ERROR,
-        "%s (%s): %s; %s. %s",
-        item.remote_path,
-        item.id,
-        error,
-        "dropped" if kept else then,
-        error.hint,
-        exc_info=None if kept else error,
-    )
+    def _tell(self, key: str, item: Item, error: IrisError, decision: Decision) -> None:
+        """What the item itself is to blame for."""
+        kept = decision.event is Event.DROP
+        then = f"next try in {decision.delay_s:.0f} s" if decision.event is Event.FAIL else "given up"
+        then = "its files go by themselves" if isinstance(item, Batch) else then
+        cause = (key, decision.event, *error.cause)
+        self._refusing.setdefault(key, set()).add(cause)
+        self._repeats.log(
+            cause,
+            logging.WARNING if kept else logging.ERROR,
+            "%s (%s): %s; %s. %s",
+            clean(item.remote_path, ERROR_TEXT_MAX),
+            item.id,
+            error,
+            "dropped" if kept else then,
+            error.hint,
+            exc_info=error if error.unforeseen else None,
+        )

@@ -22,6 +22,7 @@ from iris_communication.clock import Clock
 from iris_communication.delivery.connection import Connection
 from iris_communication.errors import DeliveryStopped, IrisError, Retry
 from iris_communication.outbox.known_servers import KnownServers
+from iris_communication.repeats import Repeats
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.token_bucket import TokenBucket
 from iris_communication.sftp.window import Window, after_cut_short, after_refused_write
@@ -61,6 +62,7 @@ class ConnectionPool:
         self._slowest_s: defaultdict[str, float] = defaultdict(float)
         self._bandwidths: dict[str, TokenBucket] = {}
         self._last_lost: dict[str, Connection] = {}
+        self._repeats = Repeats(log, clock.monotonic_s)
         self._closed = False
 
     def slots(self, server_key: str) -> int:
@@ -171,7 +173,7 @@ class ConnectionPool:
                 self._refused_until_s[server_key] = self._clock.monotonic_s() + REFUSED_S
                 level = logging.WARNING if error.retry is Retry.AFTER_OPERATOR else logging.INFO
                 told = "%s: no further connection for now (%s); going on with those there are"
-                log.log(level, told, server_key, error)
+                self._repeats.log((server_key, *error.cause), level, told, server_key, error)
 
         task = asyncio.create_task(opening())
         self._further[server_key].add(task)

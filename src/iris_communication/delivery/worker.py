@@ -317,10 +317,10 @@ class Worker:
             broken_off = DeliveryStopped(f"{item.remote_path!r} was broken off", effect=unclear(item))
             self._judge.failed(key, lane, item, broken_off, revision)
             raise
-        except Exception as raised:  # noqa: BLE001 - an injected carrier may raise anything; it is logged in _failed
+        except Exception as raised:  # noqa: BLE001 - an injected carrier may raise anything; the judge logs it
             what = f"{item.remote_path!r} failed in an unforeseen way: {raised!r}"
             unforeseen = RemoteFailure(what, effect=unclear(item))
-            unforeseen.__cause__ = raised
+            unforeseen.__cause__, unforeseen.unforeseen = raised, True
             self._judge.failed(key, lane, item, unforeseen, revision)
         else:
             self._judge.delivered(key, lane, item, delivered)

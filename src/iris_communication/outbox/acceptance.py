@@ -25,6 +25,8 @@ from iris_communication.outbox.recorder import Recorder
 from iris_communication.outbox.reserve import Reserve
 from iris_communication.outbox.spool import Spool
 from iris_communication.outbox.store import Insert
+from iris_communication.plain_text import ERROR_TEXT_MAX, clean
+from iris_communication.repeats import Repeats
 from iris_communication.settings import Limits
 
 log = logging.getLogger(__name__)
@@ -58,6 +60,7 @@ class Acceptance:
         self._items_max = items_max
         self._limits = limits
         self._shrink_after_s = 0.0  # monotonic
+        self._repeats = Repeats(log, clock.monotonic_s, times="for {} files")
 
     @property
     def has_reserve(self) -> bool:
@@ -74,7 +77,8 @@ class Acceptance:
         fingerprint, wrong = self._spooled(accept, item_id, count)
         for item in leaving:
             end = ended(item, Event.DROP, self._clock.wall_s(), "it gave way in a full outbox")
-            log.warning("the outbox is full: %s (%s) is dropped for a newer file", item.remote_path, item.id)
+            words = "the outbox is full: %s (%s) is dropped for a newer file"
+            self._repeats.log("full", logging.WARNING, words, clean(item.remote_path, ERROR_TEXT_MAX), item.id)
             group.add(end)
             group.ended.append(end.item)
         accepted = [
@@ -136,7 +140,7 @@ class Acceptance:
         except IrisError as error:
             if error.scope is not Scope.ITEM:
                 raise
-            log.error("%s; it was accepted as dead. %s", error, error.hint)
+            self._repeats.log(error.cause, logging.ERROR, "%s; it was accepted as dead. %s", error, error.hint)
             return None, error
         shared: list[str] = [item_id]
         try:

@@ -39,6 +39,8 @@ from iris_communication.outbox.source_action import after_delivery
 from iris_communication.outbox.spool import still_is
 from iris_communication.outbox.store import Deliver, End, ServerState
 from iris_communication.outbox.tokens import Tokens
+from iris_communication.plain_text import ERROR_TEXT_MAX, clean
+from iris_communication.repeats import Repeats
 from iris_communication.settings import Secret, Server
 
 log = logging.getLogger(__name__)
@@ -68,6 +70,7 @@ class Desk:
         self._claims = claims
         self._tokens = tokens
         self._clock = clock
+        self._repeats = Repeats(log, clock.monotonic_s, times="for {} files")
         self._server_changed = server_changed
         self._sequence = recorder.last_sequence
         self._receipts = receipts
@@ -97,7 +100,8 @@ class Desk:
             return  # it is opened anew, then asked again
         for item in over:
             reason = f"not delivered within {item.ttl_s:g} s"
-            log.warning("%s (%s) has expired: %s", item.remote_path, item.id, reason)
+            path = clean(item.remote_path, ERROR_TEXT_MAX)
+            self._repeats.log("expired", logging.WARNING, "%s (%s) has expired: %s", path, item.id, reason)
             self._end(ended(item, Event.EXPIRE, self._clock.wall_s(), reason), group)
 
     def _end(self, end: End, group: Group) -> None:

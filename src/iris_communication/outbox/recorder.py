@@ -26,6 +26,7 @@ from iris_communication.outbox.reserve import Reserve
 from iris_communication.outbox.spool import Spool
 from iris_communication.outbox.store import Insert, Store
 from iris_communication.outbox.view import View
+from iris_communication.repeats import Repeats
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class Recorder:
         self._lost = False  # another process has the outbox
         self._doubtful: Group | None = None  # its commit failed, and perhaps happened
         self.unrecorded: list[Settle] = []  # settlements whose commit failed
+        self._repeats = Repeats(log)
         try:
             self._start()
         except OutboxDamaged:
@@ -96,7 +98,7 @@ class Recorder:
         try:
             yield self._store
         except OutboxStorageError as error:
-            log.error("%s; it is opened anew", error)
+            self._repeats.log("reading", logging.ERROR, "%s; it is opened anew", error)
             self._broken = True
             raise
 
@@ -149,6 +151,7 @@ class Recorder:
         doubtful = self._doubtful
         happened = doubtful is not None and self._happened(doubtful)
         self._broken, self._doubtful = False, None
+        self._repeats.over(["closed"], "the outbox is open again")
         self.head, self.picture.store = head, self._store
         if doubtful is None:
             return
@@ -192,17 +195,20 @@ class Recorder:
         """Believe what the store says once it is open again: a commit may have failed after it had happened."""
         if isinstance(failed, IrisError):
             error = failed
-            log.error("%s; what was being accepted is refused, what was delivered stays to be recorded", error)
+            words = "%s; what was being accepted is refused, what was delivered stays to be recorded"
+            self._repeats.log(("commit", *error.cause), logging.ERROR, words, error)
         else:
             error = unforeseen(failed)
-            log.error("the commit of a group failed in an unforeseen way", exc_info=failed)
+            words = "the commit of a group failed in an unforeseen way"
+            self._repeats.log(("commit", type(failed)), logging.ERROR, words, exc_info=failed)
         group.error = error
         self._broken, self._doubtful = True, group
         self._reserve.give_back()
         try:
             self.mend()
         except IrisError as reason:
-            log.error("%s; nothing is accepted until it can be opened again, which is tried by itself", reason)
+            words = "%s; nothing is accepted until it can be opened again, which is tried by itself"
+            self._repeats.log("closed", logging.ERROR, words, reason)
             group.refuse()
             self._published()
 
@@ -229,7 +235,8 @@ class Recorder:
         try:
             self._spool.discard(item_id)
         except OSError as error:
-            log.error("cannot remove %s from the spool: %s", item_id, error.strerror)
+            words = "cannot remove %s from the spool: %s"
+            self._repeats.log(("spool", error.errno), logging.ERROR, words, item_id, error.strerror)
 
 
 def unforeseen(error: Exception) -> OutboxStorageError:

@@ -12,7 +12,7 @@ import pytest
 
 from iris_communication import sftp_uploader_thread as door
 from iris_communication.delivery.worker import Worker
-from iris_communication.errors import InvalidRequest, OutboxStorageError
+from iris_communication.errors import InvalidRequest, OutboxFull, OutboxStorageError
 from iris_communication.item import Delivered
 from iris_communication.outbox.keeper import Keeper
 from iris_communication.outbox.messages import Answer
@@ -149,6 +149,33 @@ def test_files_queued_together_are_answered_one_by_one_and_delivered_in_order(ma
     let_go.set()
     wait_until(lambda: uploader.get_stats()["total_uploaded"] == 3)
     assert [name for _, name, _, _ in processor.asked] == ["0.csv", "1.csv", "2.csv"]
+
+
+def test_a_full_queue_is_logged_for_the_first_refusal_and_so_is_room_again(make, source, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    uploader = make()
+    answer = OutboxFull("the outbox holds 100 files")
+    monkeypatch.setattr(Keeper, "accept_all", lambda self, accepts: [answer for _ in accepts])
+    for _ in range(1_000):
+        assert uploader.queue_upload(SERVER, source, "line-1", "model") is False
+    monkeypatch.undo()
+    assert uploader.queue_upload(SERVER, source, "line-1", "model") is True
+    said = [record.getMessage() for record in caplog.records if "ueue" in record.getMessage()]
+    assert said[0].startswith(f"Upload queue is full, dropping request: {source} stays where it is; ")
+    assert said[1].startswith("the upload queue has room again (the same for 999 files in ")
+    assert len(said) == 2
+
+
+def test_a_disk_that_refuses_everything_is_logged_once_and_without_a_traceback(make, source, monkeypatch, caplog):
+    uploader = make()
+    refusals = (
+        OutboxStorageError(f"cannot take '{number}.csv' into the spool: No space left") for number in range(100)
+    )
+    monkeypatch.setattr(Keeper, "accept_all", lambda self, accepts: [next(refusals)])
+    for _ in range(100):
+        uploader.queue_upload(SERVER, source, "line-1", "model")
+    (said,) = [record for record in caplog.records if "is not accepted" in record.getMessage()]
+    assert said.exc_info is None
 
 
 def test_a_request_that_could_never_be_delivered_keeps_those_beside_it_from_being_queued(make, source):
