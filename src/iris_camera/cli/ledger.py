@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxFolder, json_text, looking, say
+from iris_camera.cli.settings_flags import ConfigFile
 from iris_communication.audit import COLUMNS, Chain
 from iris_communication.remote_check import Looked, RemoteCheck, Verdict
 
@@ -23,6 +24,7 @@ def ledger() -> None:
 
 @application.command()
 def export(
+    config: ConfigFile = None,
     outbox: OutboxFolder = None,
     as_csv: Annotated[bool, typer.Option("--csv/--json", help="CSV with a heading, or a JSON object a line.")] = True,
 ) -> None:
@@ -30,7 +32,7 @@ def export(
 
     Exit status 0, or 2 if it cannot look or a line cannot be read.
     """
-    with looking("ledger export", outbox) as audit:
+    with looking("ledger export", outbox, config) as audit:
         deliveries = audit.ledger()
         first = list(islice(deliveries, 1))  # what keeps anybody from looking is said before any heading
         if as_csv:
@@ -41,6 +43,7 @@ def export(
 
 @application.command()
 def verify(
+    config: ConfigFile = None,
     outbox: OutboxFolder = None,
     remote: Annotated[
         bool, typer.Option("--remote", help="Also ask the servers whether the files are still there.")
@@ -57,7 +60,7 @@ def verify(
 
     Exit status 0 if it is whole and nothing was changed, 1 if not, 2 if it cannot look, also at one server only.
     """
-    with looking("ledger verify", outbox) as audit:
+    with looking("ledger verify", outbox, config) as audit:
         found = audit.verify()
         if json:
             say(json_text(_told(found)))

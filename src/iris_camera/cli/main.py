@@ -1,14 +1,33 @@
 """The command `iris`: one file a verb.
 
 Only the verb that is asked for is loaded: the application behind `run` takes most of a second, and whoever looks into
-an outbox in a hurry should not wait for it.
+an outbox in a hurry should not wait for it. Ctrl+C ends it quietly with status 130 also while it is loaded, so that is
+seen to before anything else is imported. A verb that has something to end in order listens to it itself.
 """
 
+import os
+import signal
 import sys
-from collections.abc import Iterable
-from importlib import import_module
+from types import FrameType
 
-import typer
+EXIT_INTERRUPTED = 128 + signal.SIGINT  # as a shell tells it
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    os._exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__" or sys.argv[0].endswith("iris"):  # not where it is only imported, as tests do
+    signal.signal(signal.SIGINT, _leave)
+
+from collections.abc import Callable, Iterable  # noqa: E402
+from functools import wraps  # noqa: E402
+from importlib import import_module  # noqa: E402
+from typing import Any  # noqa: E402
+
+import typer  # noqa: E402
+
+from iris_camera.cli.standard_streams import open_closed_streams, telling  # noqa: E402
 
 VERBS = ("demo", "run", "check", "example", "send", "watch", "unpack")  # each a function in a file of its name
 GROUPS = ("model", "queue", "ledger", "outbox", "server")  # of verbs, each in a file of its name
@@ -27,16 +46,38 @@ def application(names: Iterable[str]) -> typer.Typer:
     for name in names:
         loaded = import_module(f"iris_camera.cli.{name}")
         if name in GROUPS:
+            for verb in loaded.application.registered_commands:
+                verb.callback = _interruptible(verb.callback)
             command.add_typer(loaded.application, name=name)
         else:
-            command.command()(getattr(loaded, name))
+            command.command()(_interruptible(getattr(loaded, name)))
     return command
 
 
+def _interruptible(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """The verb, during which Ctrl+C is an exception as anywhere, so that what it has begun is ended; then 130."""
+
+    @wraps(verb)
+    def carried_out(*arguments: Any, **options: Any) -> Any:
+        if (before := signal.getsignal(signal.SIGINT)) is _leave:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return verb(*arguments, **options)
+        except KeyboardInterrupt:
+            sys.exit(EXIT_INTERRUPTED)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    return carried_out
+
+
 def main() -> None:
+    signal.signal(signal.SIGINT, _leave)
+    open_closed_streams()
     every = (*VERBS, *GROUPS)
     asked = sys.argv[1:2]
-    application(asked if asked and asked[0] in every else every)()
+    with telling():
+        application(asked if asked and asked[0] in every else every)()
 
 
 if __name__ == "__main__":

@@ -9,17 +9,22 @@ from typing import Annotated, Any
 
 import typer
 
+from iris_camera.cli.settings_flags import ConfigFile, mistakes_end
+from iris_camera.config.outbox_folder import outbox_folder
 from iris_communication.audit import Audit
 from iris_communication.errors import IrisError
 from iris_communication.repair import Repair
-from iris_communication.sftp_uploader_thread import default_outbox_dir
 
 EXIT_WRONG = 1
 EXIT_CANNOT_LOOK = 2
 
 OutboxFolder = Annotated[
     Path | None,
-    typer.Option("--outbox", metavar="FOLDER", help="The outbox's folder [$IRIS_OUTBOX, else the user's own]."),
+    typer.Option(
+        "--outbox",
+        metavar="FOLDER",
+        help="The outbox's folder [$IRIS_OUTBOX, else that of the settings file, else the user's own].",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON.")]
 
@@ -33,6 +38,7 @@ def outbox() -> None:
 
 @application.command()
 def check(
+    config: ConfigFile = None,
     outbox: OutboxFolder = None,
     hashes: Annotated[bool, typer.Option("--hashes", help="Read every file that is owed, and compare.")] = False,
     repair: Annotated[
@@ -48,7 +54,7 @@ def check(
     1 if there is, 2 if it cannot look.
     """
     problems = 0
-    with looking("outbox check", outbox) as audit:
+    with looking("outbox check", outbox, config) as audit:
         if repair:
             _repair(audit.folder, hashes=hashes, json=json)
         inspection = audit.inspection(hashes=hashes)
@@ -90,10 +96,13 @@ def _summary(looked_at: dict[str, int], problems: int, *, hashes: bool) -> str:
 
 
 @contextlib.contextmanager
-def looking(verb: str, folder: Path | None) -> Iterator[Audit]:
-    """The outbox that is meant; what keeps anybody from looking ends the command with one line."""
+def looking(verb: str, folder: Path | None, config: Path | None = None) -> Iterator[Audit]:
+    """The outbox that is meant, by --outbox and --config; what keeps anybody from looking ends the command with one
+    line."""
+    with mistakes_end(verb):
+        found = outbox_folder(folder, config)
     try:
-        yield Audit(folder or default_outbox_dir())
+        yield Audit(found)
     except IrisError as error:
         typer.echo(f"iris {verb}: {error}: {error.hint}", err=True)
         raise typer.Exit(EXIT_CANNOT_LOOK) from None

@@ -5,6 +5,7 @@ import typer
 from iris_camera.cli.outbox import EXIT_WRONG, AsJson, OutboxFolder, json_text, looking, say
 from iris_camera.cli.queue_looking import list_, show
 from iris_camera.cli.queue_ordering import drop, pause, priority, resume, retry
+from iris_camera.cli.settings_flags import ConfigFile
 from iris_communication.audit import Balance
 
 application = typer.Typer(help="What is owed.", no_args_is_help=True)
@@ -16,13 +17,13 @@ def queue() -> None:
 
 
 @application.command()
-def balance(outbox: OutboxFolder = None, json: AsJson = False) -> None:
+def balance(config: ConfigFile = None, outbox: OutboxFolder = None, json: AsJson = False) -> None:
     """Whether every file ever accepted is in exactly one state.
 
     What lies there is counted, and held against the tally that is kept in passing and the numbers that were given.
     Exit status 0 if they agree, 1 if not, 2 if it cannot look.
     """
-    with looking("queue balance", outbox) as audit:
+    with looking("queue balance", outbox, config) as audit:
         found = audit.balance()
         if json:
             told = {"counted": found.counted, "tallied": found.tallied, "accepted": found.accepted}

@@ -9,6 +9,7 @@ import typer
 
 from iris_camera.cli.outbox import EXIT_WRONG, AsJson, OutboxFolder, json_text, looking, say
 from iris_camera.cli.queue_table import halted, printable, story, table
+from iris_camera.cli.settings_flags import ConfigFile
 from iris_communication.audit import Audit
 from iris_communication.housekeeping import NoSuchItem
 
@@ -20,6 +21,7 @@ ServerWord = Annotated[
 
 
 def list_(
+    config: ConfigFile = None,
     outbox: OutboxFolder = None,
     state: Annotated[
         str | None,
@@ -39,7 +41,7 @@ def list_(
 
     With --json one object a line. Exit status 0, or 2 if it cannot look.
     """
-    with looking("queue list", outbox) as audit:
+    with looking("queue list", outbox, config) as audit:
         key = audit.server_key(server) if server else None
         most = None if json and limit is None else limit or SHOWN
         items = audit.items(state, key, folder_type, None if most is None else most + 1)
@@ -61,6 +63,7 @@ def list_(
 
 def show(
     item: Annotated[str, typer.Argument(metavar="ID", help="An id, or enough of its beginning.")],
+    config: ConfigFile = None,
     outbox: OutboxFolder = None,
     json: AsJson = False,
 ) -> None:
@@ -68,7 +71,7 @@ def show(
 
     Exit status 0, 1 if there is no such item or there are several, 2 if it cannot look.
     """
-    with looking("queue show", outbox) as audit:
+    with looking("queue show", outbox, config) as audit:
         try:
             told = audit.story(the_one(audit, item))
         except NoSuchItem as error:

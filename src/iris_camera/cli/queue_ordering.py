@@ -11,6 +11,7 @@ import typer
 from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxFolder, json_text, looking, say
 from iris_camera.cli.queue_looking import ServerWord, the_one
 from iris_camera.cli.queue_table import printable, size
+from iris_camera.cli.settings_flags import ConfigFile
 from iris_communication.audit import Audit
 from iris_communication.housekeeping import Housekeeper, NoSuchItem
 
@@ -24,6 +25,7 @@ def retry(
     ids: Ids = None,
     every: Annotated[bool, typer.Option("--all", help="Every dead file.")] = False,
     server: ServerWord = None,
+    config: ConfigFile = None,
     outbox: OutboxFolder = None,
     json: AsJson = False,
 ) -> None:
@@ -31,7 +33,7 @@ def retry(
 
     Exit status 0, 1 if one was left as it is, 2 if nothing could be asked.
     """
-    with looking("queue retry", outbox) as audit:
+    with looking("queue retry", outbox, config) as audit:
         _one_choice("retry", ids, "--all" if every else None, "--server" if server else None)
         chosen = _Chosen.named(audit, ids) if ids else _Chosen.listed(audit, "dead", server)
         with Housekeeper(audit.folder) as house:
@@ -45,6 +47,7 @@ def drop(
     server: ServerWord = None,
     every: Annotated[bool, typer.Option("--all", help="Everything that is owed or dead.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    config: ConfigFile = None,
     outbox: OutboxFolder = None,
     json: AsJson = False,
 ) -> None:
@@ -54,7 +57,7 @@ def drop(
 
     Exit status 0, 1 if one was left as it is or nobody said yes, 2 if nothing could be asked.
     """
-    with looking("queue drop", outbox) as audit:
+    with looking("queue drop", outbox, config) as audit:
         _one_choice("drop", ids, "--all" if every else None, "--dead" if dead or server else None)
         chosen = _Chosen.named(audit, ids) if ids else _Chosen.listed(audit, "dead" if dead else None, server)
         if chosen.states and not yes:
@@ -67,6 +70,7 @@ def drop(
 def priority(
     level: Annotated[int, typer.Argument(metavar="N", min=-9, max=9, help="From -9 to 9; higher goes first.")],
     ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids, or enough of their beginnings.")],
+    config: ConfigFile = None,
     outbox: OutboxFolder = None,
     json: AsJson = False,
 ) -> None:
@@ -74,19 +78,19 @@ def priority(
 
     Exit status 0, 1 if one was left as it is, 2 if nothing could be asked.
     """
-    with looking("queue priority", outbox) as audit:
+    with looking("queue priority", outbox, config) as audit:
         chosen = _Chosen.named(audit, ids)
         with Housekeeper(audit.folder) as house:
             done = house.set_priority(chosen.ids, level) if chosen.ids else {}
     _tell(done | chosen.unknown, f"has priority {level}", f"have priority {level}", json=json)
 
 
-def pause(server: Server, outbox: OutboxFolder = None, json: AsJson = False) -> None:
+def pause(server: Server, config: ConfigFile = None, outbox: OutboxFolder = None, json: AsJson = False) -> None:
     """Send a server nothing more until it is resumed, over restarts too; what is under way is finished.
 
     Exit status 0, or 2 if nothing could be asked.
     """
-    with looking("queue pause", outbox) as audit:
+    with looking("queue pause", outbox, config) as audit:
         key = audit.server_key(server)
         with Housekeeper(audit.folder) as house:
             house.pause(key)
@@ -96,12 +100,12 @@ def pause(server: Server, outbox: OutboxFolder = None, json: AsJson = False) -> 
         say(f"{key} is paused: what is for it waits; iris queue resume {key}")
 
 
-def resume(server: Server, outbox: OutboxFolder = None, json: AsJson = False) -> None:
+def resume(server: Server, config: ConfigFile = None, outbox: OutboxFolder = None, json: AsJson = False) -> None:
     """Send to a server again. One that waits for its operator (wrong password, changed host key) is tried at once.
 
     Exit status 0, or 2 if nothing could be asked.
     """
-    with looking("queue resume", outbox) as audit:
+    with looking("queue resume", outbox, config) as audit:
         key = audit.server_key(server)
         with Housekeeper(audit.folder) as house:
             house.resume(key)

@@ -29,27 +29,27 @@ def _joined(folder: Path, value: Any, key: Key) -> Any:
             each = {name: table for name, table in value.items() if isinstance(table, dict)}
             return {**value, **{name: with_paths_from(folder, table, named) for name, table in each.items()}}
         if key.is_secret and isinstance(value.get("file"), str):
-            return {**value, "file": _path(folder, value["file"])}
+            return {**value, "file": path_from(folder, value["file"])}
         return value
     return _text(folder, value, key) if isinstance(value, str) and value else value
 
 
 def _text(folder: Path, text: str, key: Key) -> str:
     if without_none(key.type) is Path:
-        return _path(folder, text)
+        return path_from(folder, text)
     if key.name == "source" and text.startswith(SOURCES_WITH_PATHS):
         kind, _, path = text.partition(":")
-        return f"{kind}:{_path(folder, path)}" if path else text
+        return f"{kind}:{path_from(folder, path)}" if path else text
     if key.name == "private_key" and not private_keys.is_text(text):
-        return _path(folder, text)
+        return path_from(folder, text)
     if key.name == "move_to":
-        return _path(folder, text)
+        return path_from(folder, text)
     if key.name == "cascade" and text.endswith(".xml"):
-        return _path(folder, text)
+        return path_from(folder, text)
     return text
 
 
-def _path(folder: Path, text: str) -> str:
+def path_from(folder: Path, text: str) -> str:
     try:
         return str(folder / Path(text).expanduser())
     except RuntimeError:  # "~name" of somebody who is not there: said by whoever opens it

@@ -20,6 +20,9 @@ file of your own; `iris check` says what is wrong with one, line by line, and wh
 **Which file.** `--config FILE`, else `$IRIS_CONFIG`, else `iris.toml` in the working folder, else
 `/etc/iris/iris.toml`; without any, the made-up line runs.
 
+**Which outbox.** For every verb: `--outbox FOLDER`, else `$IRIS_OUTBOX`, else `folder` in `[outbox]` of that file, else
+`iris/outbox` in the user's state directory. `iris demo` makes a temporary one unless the first two name one.
+
 **What counts.** Flags over environment variables over the file over the defaults. A key of a section without names in
 it has the variable `IRIS_SECTION__KEY`: `IRIS_WEB__PORT=5001`, `IRIS_RECORDS__AGE_S_MAX=30`,
 `IRIS_INSPECTION__DETECTOR__KIND=haar`, lists with commas. In other tables the name stands in it, in capitals and with

@@ -1,0 +1,78 @@
+"""The command's three streams, as a shell may hand them over: closed, a pipe nobody reads, a full disk.
+
+A stream that is closed gets /dev/null in its place before anything is opened: else the next file, an outbox's database
+perhaps, would get its number, and what a library writes to standard error would go into it. What cannot be written to
+standard output is one line and exit status 1, and silence where the reader has left, as `head` does.
+"""
+
+import contextlib
+import errno
+import io
+import os
+import sys
+from collections.abc import Iterator
+
+EXIT_CANNOT_TELL = 1
+
+
+class OutputLost(OSError):
+    """What a verb says cannot be written."""
+
+
+class _Output(io.RawIOBase):
+    """Standard output. After the first failure nothing is tried any more, also not when the process ends."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lost = False
+
+    def writable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def isatty(self) -> bool:
+        return os.isatty(self._descriptor)
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        if self._lost:
+            return len(data)
+        try:
+            return os.write(self._descriptor, data)
+        except OSError as error:
+            self._lost = True
+            raise OutputLost(error.errno, error.strerror) from None
+
+
+def open_closed_streams() -> None:
+    """What reads gets nothing, what writes to standard output fails, and standard error is thrown away."""
+    for descriptor, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, flags)  # the lowest number that is free: this one
+    if sys.stdin is None:
+        sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115  # as long as the process
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", encoding="utf-8")  # noqa: SIM115
+
+
+@contextlib.contextmanager
+def telling() -> Iterator[None]:
+    """Standard output for a verb: what cannot be written ends the command without a traceback."""
+    told = sys.stdout
+    encoding, errors = (told.encoding, told.errors) if told is not None else ("utf-8", "strict")
+    output = _Output(1)
+    buffered = io.BufferedWriter(output)  # type: ignore[type-var]
+    sys.stdout = io.TextIOWrapper(buffered, encoding, errors, line_buffering=output.isatty())
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except OutputLost as lost:
+        if lost.errno != errno.EPIPE:
+            with contextlib.suppress(OSError):
+                sys.stderr.write(f"iris: standard output cannot be written: {lost.strerror}\n")
+        sys.exit(EXIT_CANNOT_TELL)

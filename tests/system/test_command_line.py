@@ -1,0 +1,112 @@
+"""Every verb as a shell runs it: interrupted while it is loaded, and with a standard output that takes nothing."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+VERBS = [
+    ("demo", "--seconds", "3", "--port", "0"),
+    ("run",),
+    ("check",),
+    ("send", "file.txt", "--host", "h"),
+    ("watch", "."),
+    ("unpack", "x.zip"),
+    ("queue", "list"),
+    ("queue", "drop", "--all"),
+    ("ledger", "verify"),
+    ("outbox", "check"),
+    ("server", "list"),
+    ("model", "check", "hog"),
+    ("--help",),
+]
+TELLING_VERBS = [("example",), ("queue", "list"), ("queue", "--help")]
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture
+def environment(tmp_path):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("IRIS_")}
+    return clean | {"HOME": str(tmp_path), "XDG_STATE_HOME": str(tmp_path / "state"), "PYTHONPATH": str(ROOT / "src")}
+
+
+@pytest.mark.parametrize("verb", VERBS, ids=" ".join)
+@pytest.mark.parametrize("loaded", ["typer", "iris_camera.cli."])
+def test_ctrl_c_while_a_verb_is_loaded_ends_it_quietly(tmp_path, environment, verb, loaded):
+    """Python itself tells on standard error what it has just loaded: that is the moment."""
+    command = [sys.executable, "-X", "importtime", "-m", "iris_camera.cli.main", *verb]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        said = []
+        for line in running.stderr:
+            said.append(line)
+            if loaded in line.rpartition("|")[2]:
+                running.send_signal(signal.SIGINT)
+                break
+        said += running.communicate()[1].splitlines(keepends=True)
+    told = [line for line in said if not line.startswith("import time:")]
+    assert running.returncode == 130, "".join(told)
+    assert "Traceback" not in "".join(told)
+    assert "Aborted" not in "".join(told)
+
+
+@pytest.fixture
+def queued(environment):
+    """An outbox that there is something to tell of."""
+    script = (
+        "from iris_communication.sftp_uploader_thread import SftpUploaderThread\n"
+        "up = SftpUploaderThread(); up.open()\n"
+        "server = {'host': 'h', 'username': 'u', 'password': 'p'}\n"
+        f"up.queue_upload(sftp_server_info=server, file_path={__file__!r}, "
+        "project_settings={'project': 'p'}, folder_type='model')\n"
+        "up.close(0.0)\n"
+    )
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=30)
+
+
+def iris(verb, environment, cwd, **streams):
+    command = [sys.executable, "-m", "iris_camera.cli.main", *verb]
+    ended = subprocess.run(
+        command, cwd=cwd, env=environment, stderr=subprocess.PIPE, text=True, timeout=30, check=False, **streams
+    )
+    assert "Traceback" not in ended.stderr
+    assert "Exception ignored" not in ended.stderr
+    return ended
+
+
+@pytest.mark.usefixtures("queued")
+@pytest.mark.parametrize("verb", TELLING_VERBS, ids=" ".join)
+def test_a_standard_output_that_takes_nothing_is_told_in_a_line(tmp_path, environment, verb):
+    with Path("/dev/full").open("wb") as full:
+        ended = iris(verb, environment, tmp_path, stdout=full)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "iris: standard output cannot be written: No space left on device"
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = iris(verb, environment, tmp_path, stdout=writing)
+    finally:
+        os.close(writing)
+    assert ended.returncode == 1
+    assert "standard output" not in ended.stderr
+
+
+@pytest.mark.usefixtures("queued")
+def test_a_standard_output_that_is_closed_is_told_and_its_number_goes_to_no_other_file(tmp_path, environment):
+    ended = iris(("queue", "list"), environment, tmp_path, preexec_fn=lambda: os.close(1))
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines()[-1] == "iris: standard output cannot be written: Bad file descriptor"
+    script = (
+        "import os; [os.close(each) for each in (0, 1, 2)]\n"
+        "from iris_camera.cli.standard_streams import open_closed_streams\n"
+        "open_closed_streams()\n"
+        f"file = open({str(tmp_path / 'opened')!r}, 'w'); file.write(str(file.fileno())); file.close()\n"
+    )
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=30)
+    assert int((tmp_path / "opened").read_text()) > 2
