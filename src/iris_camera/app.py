@@ -14,9 +14,11 @@ from iris_camera.camera.sources import silence_ffmpeg
 from iris_camera.config import Config, ConfigError, find_file, read
 from iris_camera.config.summary import summary
 from iris_camera.inspection.onnx import ModelError
+from iris_camera.records.private_folder import make_records_folder
 from iris_camera.signals import listening_to_signals
 from iris_camera.web.server import CannotServe
 from iris_communication.errors import IrisError
+from iris_communication.housekeeping import check_folder
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +70,8 @@ def main(read_config: Callable[[], Config] = from_the_usual_places) -> int:
     try:
         config = read_config()
         logs.start_logging(config.log.number)
+        check_folder(config.outbox_dir)
+        make_records_folder(config.records_dir)
         application = Application(config, read_again=read_config)
         for line in summary(config):
             log.info("%s", line)
@@ -78,7 +82,11 @@ def main(read_config: Callable[[], Config] = from_the_usual_places) -> int:
             well = application.wait_until_done()
             log.info("stopping; Ctrl+C again leaves at once")
             cleanup_threads()
-    except (ConfigError, CannotServe, ModelError, IrisError) as error:
+    except IrisError as error:
+        log.error("%s. %s", error, error.hint)
+        logs.stop_logging()
+        return EXIT_USAGE
+    except (ConfigError, CannotServe, ModelError) as error:
         log.error("%s", error)
         logs.stop_logging()
         return EXIT_USAGE

@@ -22,16 +22,24 @@ from types import TracebackType
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.door.visitor import OwnerSilent, Visitor
 from iris_communication.errors import IrisError, NotStarted, OutboxInUse, OutboxStorageError
+from iris_communication.outbox import private
 from iris_communication.outbox.listing import NoSuchItem, NoSuchServer
 from iris_communication.outbox.reader import NoOutbox
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, default_outbox_dir
 from iris_communication.upload_request import SftpUploadRequest
 
-__all__ = ["Housekeeper", "NoOutbox", "NoSuchItem", "NoSuchServer", "OwnerSilent"]
+__all__ = ["Housekeeper", "NoOutbox", "NoSuchItem", "NoSuchServer", "OwnerSilent", "check_folder"]
 
 IN_BETWEEN_S = 5.0  # for which an owner may be starting or ending
 PAUSE_S = 0.05
 CLOSE_S = 1.0
+
+
+def check_folder(folder: Path) -> None:
+    """Raises OutboxStorageError for a folder that this user may not own as an outbox: another user's, or one that
+    others may write into. One that is not there yet can be made."""
+    if folder.exists():
+        private.check_folder(folder)
 
 
 class Housekeeper:

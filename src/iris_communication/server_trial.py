@@ -96,7 +96,7 @@ def try_server(
     count, and the report is remembered. Raises InvalidRequest, the IrisErrors of connecting (docs/connections.md), and
     TrialStopped."""
     server, secret = parse_server(info)
-    transport = transport or ChosenTransport(None if outbox is None else outbox / ACCEPTED_NAME)
+    transport = transport or ChosenTransport(_accepted_keys(outbox))
     found = Findings(os.fsencode(server.remote_directory))
     connecting = _connected(server, secret, transport, settings or DeliverySettings(), clock or SystemClock(), found)
     try:
@@ -116,6 +116,16 @@ def try_server(
 def unknown_host(info: Mapping[str, Any]) -> str | None:
     """Why a server would be refused whatever key it shows, as far as that can be told without connecting."""
     return host_keys.foreseen_refusal(parse_server(info)[0])
+
+
+def _accepted_keys(outbox: Path | None) -> Path | None:
+    """None: this user's own. A file of ours in another user's outbox would keep its owner from reading its keys."""
+    if outbox is None:
+        return None
+    with suppress(OSError):
+        if outbox.stat().st_uid != os.geteuid():
+            return None
+    return outbox / ACCEPTED_NAME
 
 
 def known(outbox: Path) -> dict[str, dict[str, Any]]:

@@ -6,6 +6,7 @@ OUTBOX = "unit/iris_communication/outbox"
 RECORDER = "iris_communication/outbox/recorder.py"
 JSON_FILE = "iris_communication/outbox/json_file.py"
 FILE_LOCK = "iris_communication/outbox/file_lock.py"
+PRIVATE = "iris_communication/outbox/private.py"
 SPOOL = "iris_communication/outbox/spool.py"
 SQLITE = "iris_communication/outbox/sqlite.py"
 
@@ -218,12 +219,44 @@ ACCEPTING = (
         tests_in(OUTBOX, "test_sqlite.py::test_damage_where_nobody_looks_is_found_when_it_is_opened_and_left_alone"),
     ),
     Mutant(
-        "secrets keep the mode of a left-over file",
+        "secrets keep the mode that the umask gives them",
+        PRIVATE,
+        "            os.fchmod(descriptor, FILE_MODE)\n",
+        "            pass\n",
+        "A service's own files cannot be read by it after its next start.",
+        tests_in(OUTBOX, "test_private.py::test_everything_in_an_outbox_is_its_owners_alone_whatever_the_umask"),
+    ),
+    Mutant(
+        "a left-over file is written on",
         JSON_FILE,
-        "            os.fchmod(descriptor, 0o600)  # a left-over file may have had another mode\n",
+        "            os.unlink(temporary)  # of a crash, with any mode; or a link, which is not written through\n",
+        "            pass\n",
+        "A crash in the middle of a write keeps every later password from being stored.",
+        tests_in(OUTBOX, "test_servers.py::test_a_link_in_the_place_of_a_new_record_is_not_written_through"),
+    ),
+    Mutant(
+        "another user's folder is taken",
+        PRIVATE,
+        '    if facts.st_uid != os.geteuid():\n        raise _of_another_user("the outbox", folder, facts.st_uid)\n',
         "",
-        "Every user of the machine can read the servers' passwords.",
-        tests_in(OUTBOX, "test_servers.py::test_a_file_left_open_to_all_by_a_crash_does_not_pass_its_mode_on"),
+        "What root's command line leaves behind keeps the service from its own files.",
+        tests_in(OUTBOX, "test_private.py::test_a_folder_of_another_user_is_refused_with_the_command"),
+    ),
+    Mutant(
+        "a folder that others may write into is taken",
+        PRIVATE,
+        "    if facts.st_mode & _OTHERS_WRITE:\n",
+        "    if False:\n",
+        "A link made beforehand has root write passwords into a file of another user's choice.",
+        tests_in(OUTBOX, "test_private.py::test_a_folder_that_others_may_write_into_is_refused_with_the_mend"),
+    ),
+    Mutant(
+        "what cannot be read now is taken for damaged",
+        "iris_communication/outbox/servers.py",
+        "    except OSError as error:\n        hint",
+        "    except UnicodeError as error:\n        hint",
+        "Everything that is owed waits for ever for a password that lies in a file put aside.",
+        tests_in(OUTBOX, "test_servers.py::test_a_record_that_cannot_be_read_now_is_not_damaged_and_stays_where_it_is"),
     ),
     Mutant(
         "the servers' record takes its name before it is synced",

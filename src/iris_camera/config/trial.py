@@ -138,3 +138,7 @@ def _folders(reading: Reading) -> Iterator[Problem]:
         elif not os.access(there, os.W_OK | os.X_OK):
             what = "may not be written to" if there == folder else f"cannot be made: {there} may not be written to"
             yield Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}, which {what} by this user")
+        elif there == folder and there.stat().st_uid != os.geteuid():
+            user = there.stat().st_uid
+            words = f"{'.'.join(key)} is {folder}, which belongs to user {user}: run as that user, or name another"
+            yield Problem(reading.origin(*key), words)

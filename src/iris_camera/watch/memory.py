@@ -40,6 +40,7 @@ class Memory:
         self._folder = os.fsencode(folder.resolve())
         self.path = beside / f"watched-{hashlib.sha256(self._folder).hexdigest()[:16]}.db"
         self._unwritten: dict[str, Version | None] = {}  # None: to be forgotten
+        _make(self.path)
         try:
             self._database = self._open(folder)
         except sqlite3.DatabaseError as error:
@@ -127,3 +128,22 @@ class Memory:
         self.path.replace(aside)
         for suffix in ("-wal", "-shm"):
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
+
+
+def _make(path: Path) -> None:
+    """For this user alone, in a folder of this user's: another's own watcher could not open it later."""
+    try:
+        user = path.parent.stat().st_uid
+        if user != os.geteuid():
+            raise CannotRemember(
+                f"{path.parent} belongs to user {user}: watch as that user (sudo -u '#{user}' iris watch ...), or give "
+                "this one an outbox of its own (--outbox)"
+            )
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags, 0o600)
+        os.fchmod(descriptor, 0o600)  # whatever the umask
+        os.close(descriptor)
+    except FileExistsError:
+        pass
+    except OSError as error:
+        raise CannotRemember(f"{path} cannot be used: {error.strerror}; correct the folder's permissions") from None

@@ -1,20 +1,23 @@
 """A JSON file that is replaced whole: whoever reads it sees the old content or the new one, also after a power cut."""
 
+import contextlib
 import json
 import os
 from pathlib import Path
 from typing import Any
 
 from iris_communication.errors import OutboxStorageError
+from iris_communication.outbox import private
 
 
 def replace(path: Path, content: Any) -> None:
     """Its owner alone may read it. Raises OutboxStorageError."""
     temporary = path.with_suffix(".new")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)  # of a crash, with any mode; or a link, which is not written through
+        descriptor = private.open_file(temporary, os.O_WRONLY | os.O_EXCL)
         try:
-            os.fchmod(descriptor, 0o600)  # a left-over file may have had another mode
             left = memoryview(json.dumps(content, indent=1).encode())
             while left:  # a disk that is nearly full takes a part and says so
                 left = left[os.write(descriptor, left) :]

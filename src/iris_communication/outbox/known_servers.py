@@ -1,7 +1,7 @@
 """What was learned of each server, remembered in the outbox's folder: for people, and for the next start.
 
-It is a memory and not a record: what is lost of it is learned again, so a file that cannot be read counts as empty, and
-one that cannot be written is said once and does not keep anything from being delivered.
+It is a memory and not a record: what is lost of it is learned again, so a damaged file counts as empty, and one that
+cannot be read or written just now is said once and does not keep anything from being delivered.
 
 The uploader and a trial write it, each in a process of its own: whoever writes holds the folder, and adds to what the
 file says then. It is the folder that is locked, because a file for that would lie there as its first maker's, whom
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from iris_communication.errors import OutboxStorageError
-from iris_communication.outbox import json_file
+from iris_communication.outbox import json_file, private
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +37,15 @@ class KnownServers:
     def all(self) -> dict[str, dict[str, Any]]:
         """By server key."""
         try:
+            return self._stored()
+        except OSError:
+            return {}
+
+    def _stored(self) -> dict[str, dict[str, Any]]:
+        """Raises OSError for what may be read another time."""
+        try:
             stored = json.loads(self._path.read_text())
-        except (OSError, ValueError):
+        except (FileNotFoundError, ValueError):
             return {}
         return stored if isinstance(stored, dict) else {}
 
@@ -51,10 +58,11 @@ class KnownServers:
         if all(facts[name] == before.get(name) for name in facts if name not in OF_THE_MOMENT):
             return
         try:
+            private.check_folder(self._path.parent)  # a file of ours in there would be in its owner's way
             with _held(self._path.parent):
-                stored = self.all()
+                stored = self._stored()
                 json_file.replace(self._path, {**stored, server_key: {**_facts(stored, server_key), **facts}})
-        except OutboxStorageError as error:
+        except (OutboxStorageError, OSError) as error:
             if not self._said:
                 self._said = True
                 log.warning("what is learned of servers is not remembered: %s", error)

@@ -16,6 +16,8 @@ import contextlib
 import os
 from pathlib import Path
 
+from iris_communication.outbox import private
+
 RESERVE_BYTES = 1024 * 1024  # several commits of a whole group each
 RESERVE_MIN_BYTES = 64 * 1024  # less would not hold one commit
 DISK_SHARE = 4  # of a disk that is small, not more than this part of what is free
@@ -54,7 +56,7 @@ class Reserve:
         if size_bytes < RESERVE_MIN_BYTES:
             return False
         try:
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = private.open_file(self._path, os.O_WRONLY)
             try:
                 os.posix_fallocate(descriptor, 0, size_bytes)
             except OSError:

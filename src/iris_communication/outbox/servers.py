@@ -116,18 +116,21 @@ Parsed = TypeVar("Parsed")
 
 
 def _read(path: Path, parse: Callable[[dict[str, Any]], Parsed], *, look_only: bool) -> Parsed | None:
-    """None where there is no file. An unreadable one is put aside: the items of its servers wait until those are
-    passed once more."""
+    """None where there is no file. A damaged one is put aside: the items of its servers wait until those are passed
+    once more. One that cannot be read now is not damaged, and raises OutboxStorageError."""
     try:
         return parse(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except OSError as error:
+        hint = f"look why: ls -l '{path}'; it has to be readable for the user who runs the uploader"
+        raise OutboxStorageError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         what = type(error).__name__
         if look_only:
             hint = "look as the user whose outbox it is; the uploader puts a damaged one aside at its next start"
-            raise OutboxStorageError(f"{path} cannot be read ({what})", hint=hint) from None
-        log.error("%s cannot be read (%s); it is put aside, pass the servers' addresses and secrets again", path, what)
+            raise OutboxStorageError(f"{path} is damaged ({what})", hint=hint) from None
+        log.error("%s is damaged (%s); it is put aside, pass the servers' addresses and secrets again", path, what)
         with contextlib.suppress(OSError):
             path.replace(path.with_suffix(".damaged"))
         return None

@@ -30,6 +30,7 @@ from iris_communication.errors import (
     SpoolMissing,
 )
 from iris_communication.item import Fingerprint, Item, Take
+from iris_communication.outbox import private
 from iris_communication.system_trouble import hint_of, is_the_files_own, trouble
 
 COPY_MAX_BYTES = 1024 * 1024
@@ -44,9 +45,9 @@ class Spool:
         self._folder = folder
         self._named = folder.with_name("handed-out")
         self._archives = folder.with_name("archives")
-        folder.mkdir(mode=0o700, exist_ok=True)
+        private.make_folder(folder)
         shutil.rmtree(self._archives, ignore_errors=True)  # of a crash: they are made anew of their members
-        self._archives.mkdir(mode=0o700, exist_ok=True)
+        private.make_folder(self._archives)
         shutil.rmtree(self._named, ignore_errors=True)  # links a crash left; the bytes are in the spool
         self._descriptor: int | None = None  # of the folder, once it is needed
 
@@ -237,7 +238,7 @@ class _Source(NamedTuple):
 def _copy(target: str, source: _Source) -> tuple[str, int]:
     """Copy what is open into a new, synced file; (sha256 hex, size). A failed copy leaves nothing."""
     digest, size_bytes = hashlib.sha256(), 0
-    copy = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    copy = private.open_file(target, os.O_WRONLY | os.O_EXCL)
     try:
         for piece in _pieces(source):
             digest.update(piece)

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from iris_communication.outbox import private
+
 
 class Quarantine:
     """The folder is made with the first thing that is put there. Every method raises OSError."""
@@ -24,14 +26,15 @@ class Quarantine:
 
     def copy(self, path: Path, name: str) -> Path:
         target = self._free(name)
-        shutil.copyfile(path, target)
-        os.chmod(target, 0o600)
+        descriptor = private.open_file(target, os.O_WRONLY | os.O_EXCL)
+        with path.open("rb") as source, os.fdopen(descriptor, "wb") as copy:
+            shutil.copyfileobj(source, copy)
         return target
 
     def note(self, name: str, told: Any) -> Path:
         """What was found and done, in JSON; durable on return."""
         target = self._free(name)
-        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        descriptor = private.open_file(target, os.O_WRONLY | os.O_EXCL)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             json.dump(told, file, indent=1)
             file.flush()
@@ -49,7 +52,7 @@ class Quarantine:
         return mark
 
     def _free(self, name: str) -> Path:
-        self.folder.mkdir(mode=0o700, exist_ok=True)
+        private.make_folder(self.folder)
         path, number = self.folder / name, 1
         while path.exists() or path.is_symlink():
             number += 1

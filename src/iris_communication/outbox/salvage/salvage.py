@@ -86,7 +86,8 @@ class Salvage:
                 kept = self._quarantine.copy(path, f"outbox-{stamp(self._wall_s)}.db-wal")
                 return f"the log {path} is damaged: what was committed behind that place is lost; a copy is {kept}"
         except OSError as error:
-            raise self._refused(error) from error
+            what = f"the log {path} cannot be read or copied: {error.strerror}"
+            raise OutboxStorageError(what, hint="correct its permissions or its disk, then start again") from error
         if not ended_orderly and not frames.page_bytes and _size_bytes(self._folder / DATABASE):
             return f"the log {path} is gone, though the process before did not end in good order"
         return ""

@@ -1,5 +1,6 @@
 """What was accepted is known after a restart, a kill and a damaged file, and nothing that was not."""
 
+import os
 import sqlite3
 
 import pytest
@@ -125,3 +126,13 @@ def test_what_a_full_disk_did_not_take_is_known_until_the_end_and_noted_once_the
     again = opened(tmp_path, folder)
     assert again.get("a") == V1
     again.close()
+
+
+def test_the_memory_is_its_owners_alone_and_not_made_for_another_user(tmp_path, folder, monkeypatch):
+    memory = opened(tmp_path, folder)
+    memory.begin(())
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.glob("watched-*")} == {0o600}
+    memory.close()
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    with pytest.raises(CannotRemember, match=r"belongs to user \d+: watch as that user \(sudo -u"):
+        Memory(tmp_path, folder)

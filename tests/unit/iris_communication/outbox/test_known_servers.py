@@ -1,9 +1,11 @@
 """What is learned of servers outlives the process, and never keeps anything from being delivered."""
 
+import errno
 import fcntl
 import json
 import logging
 import os
+from pathlib import Path
 
 import pytest
 
@@ -76,3 +78,28 @@ def test_while_another_process_writes_nothing_is_written_and_that_is_said(tmp_pa
 def test_remembering_leaves_nothing_beside_the_file_that_others_could_trip_over(tmp_path):
     KnownServers(tmp_path).remember(KEY, software="x")
     assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
+
+
+def test_what_cannot_be_read_just_now_is_not_written_over(tmp_path, monkeypatch, caplog):
+    known = KnownServers(tmp_path)
+    known.remember(KEY, software="x")
+    reading = Path.read_text
+
+    def refuse(path, *arguments, **options):
+        if path.name == FILE_NAME:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return reading(path, *arguments, **options)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "read_text", refuse)
+        assert known.all() == {}
+        known.remember("iris@two:22", software="y")
+    assert "not remembered" in caplog.text
+    assert known.of(KEY) == {"software": "x"}
+
+
+def test_nothing_is_remembered_in_the_folder_of_another_user(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    KnownServers(tmp_path).remember(KEY, software="x")
+    assert "belongs to user" in caplog.text
+    assert list(tmp_path.iterdir()) == []

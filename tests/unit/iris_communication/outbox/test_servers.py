@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from pathlib import Path
@@ -154,7 +155,7 @@ def test_a_damaged_address_file_is_put_aside_and_told(tmp_path, caplog, content)
     servers = Servers(tmp_path)
     assert servers.names == []
     assert (tmp_path / "servers.damaged").read_bytes() == content
-    assert f"{tmp_path / 'servers.json'} cannot be read" in caplog.text
+    assert f"{tmp_path / 'servers.json'} is damaged" in caplog.text
     servers.remember(SERVER, PASSWORD, "plant")
     assert Servers(tmp_path).named("plant") == SERVER
 
@@ -201,3 +202,34 @@ def test_a_disk_that_fills_up_in_the_middle_does_not_cut_the_secrets_short(serve
         with pytest.raises(OutboxStorageError):
             servers.remember(SERVER, Secret(password="x" * 100))
     assert Servers(tmp_path).resolve(SERVER.key)[1] == PASSWORD
+
+
+@pytest.mark.parametrize("kind", [errno.EACCES, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE, errno.ENOMEM])
+@pytest.mark.parametrize("name", ["servers.json", "secrets.json"])
+def test_a_record_that_cannot_be_read_now_is_not_damaged_and_stays_where_it_is(
+    servers, tmp_path, monkeypatch, caplog, name, kind
+):
+    servers.remember(SERVER, PASSWORD, "plant")
+    reading = Path.read_text
+
+    def refuse(path, *arguments, **options):
+        if path.name == name:
+            raise OSError(kind, os.strerror(kind))
+        return reading(path, *arguments, **options)
+
+    with monkeypatch.context() as disk:
+        disk.setattr(Path, "read_text", refuse)
+        with pytest.raises(OutboxStorageError, match=f"{name} cannot be read: {os.strerror(kind)}") as raised:
+            Servers(tmp_path)
+    assert f"ls -l '{tmp_path / name}'" in raised.value.hint
+    assert caplog.records == []
+    assert Servers(tmp_path).resolve(SERVER.key) == (SERVER, PASSWORD)
+    assert not list(tmp_path.glob("*.damaged"))
+
+
+def test_a_link_in_the_place_of_a_new_record_is_not_written_through(servers, tmp_path):
+    foreign = write(tmp_path / "foreign")
+    (tmp_path / "secrets.new").symlink_to(foreign)
+    servers.remember(SERVER, PASSWORD)
+    assert PASSWORD.password not in foreign.read_text()
+    assert not (tmp_path / "secrets.json").is_symlink()

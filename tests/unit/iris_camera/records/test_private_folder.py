@@ -1,0 +1,36 @@
+import os
+import stat
+
+import pytest
+
+from iris_camera.records.private_folder import make_records_folder
+from iris_communication.errors import IrisError
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
+def test_a_records_folder_is_made_for_its_owner_alone_whatever_the_umask(tmp_path, umask):
+    before = os.umask(umask)
+    try:
+        make_records_folder(tmp_path / "records")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "records").stat().st_mode) == 0o700
+
+
+def test_a_records_folder_that_exists_is_left_as_it_is(tmp_path):
+    (tmp_path / "records").mkdir()
+    (tmp_path / "records").chmod(0o755)
+    make_records_folder(tmp_path / "records")
+    assert stat.S_IMODE((tmp_path / "records").stat().st_mode) == 0o755
+
+
+def test_a_records_folder_of_another_user_is_refused_with_the_command(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    with pytest.raises(IrisError, match=f"belongs to user {os.getuid()}") as raised:
+        make_records_folder(tmp_path)
+    assert f"sudo -u '#{os.getuid()}' iris run" in raised.value.hint
+
+
+def test_a_records_folder_that_cannot_be_made_is_left_to_who_writes_there(tmp_path):
+    (tmp_path / "file").touch()
+    make_records_folder(tmp_path / "file" / "records")

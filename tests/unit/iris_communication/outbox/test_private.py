@@ -1,0 +1,158 @@
+"""The outbox's folder and files are their owner's alone, whatever lay there before and whatever the umask."""
+
+import os
+import shutil
+import stat
+import threading
+
+import pytest
+
+from iris_communication.errors import OutboxStorageError
+from iris_communication.outbox import private
+from iris_communication.outbox.owner import Owner
+from tests.unit.iris_communication.outbox.fake_parts import open_keeper, write
+
+NOW_S = 1_700_000_000.0
+OTHER = 4711
+
+
+@pytest.fixture
+def folder(tmp_path):
+    made = tmp_path / "outbox"
+    made.mkdir(mode=0o700)
+    return made
+
+
+@pytest.fixture(params=[0o000, 0o022, 0o277, 0o777], ids=oct)
+def umask(request):
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+def modes(folder):
+    """Of everything in it, but for the socket."""
+    found = [path for path in (folder, *folder.rglob("*")) if not path.is_socket()]
+    return {path.name: stat.S_IMODE(path.lstat().st_mode) for path in found}
+
+
+def use(folder, tmp_path):
+    """Everything that an outbox does with its files; the modes while it is open and at its end."""
+    source = write(tmp_path / "a.csv")
+    source.chmod(0o644)
+    with open_keeper(folder) as opened:
+        opened.accept(source)
+        (item,) = opened.claim()
+        opened.deliver(item)
+        opened.accept(source)
+        during = modes(folder)
+    return {**during, **modes(folder)}
+
+
+def test_everything_in_an_outbox_is_its_owners_alone_whatever_the_umask(folder, tmp_path, umask):
+    found = use(folder, tmp_path)
+    assert {mode for name, mode in found.items() if "." in name or name == "reserve"} == {0o600}
+    assert set(found.values()) == {0o600, 0o700}
+
+
+def test_a_folder_that_is_made_is_its_owners_alone_whatever_the_umask(tmp_path, umask):
+    os.umask(0)  # for the folders above
+    (tmp_path / "above").mkdir()
+    os.umask(umask)
+    use(tmp_path / "above" / "outbox", tmp_path)
+    assert stat.S_IMODE((tmp_path / "above" / "outbox").stat().st_mode) == 0o700
+
+
+def test_what_others_could_read_before_is_closed_to_them(folder, tmp_path):
+    """As in a folder of 0755, or a backup that was put back with another umask."""
+    use(folder, tmp_path)
+    folder.chmod(0o755)
+    for path in folder.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    with open_keeper(folder):
+        found = modes(folder)
+    in_spool = {path.name for path in (folder / "spool").iterdir()}  # nobody comes there
+    assert {mode for name, mode in found.items() if name not in in_spool and name != "outbox"} == {0o600, 0o700}
+
+
+def test_secrets_that_others_could_read_are_told(folder, tmp_path, caplog):
+    use(folder, tmp_path)
+    (folder / "secrets.json").chmod(0o640)
+    with open_keeper(folder):
+        pass
+    assert f"{folder / 'secrets.json'} had the mode 0640: others may have read the passwords in it" in caplog.text
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o707, 0o1777, 0o2775, 0o720])
+def test_a_folder_that_others_may_write_into_is_refused_with_the_mend(folder, mode):
+    folder.chmod(mode)
+    with pytest.raises(OutboxStorageError, match=f"others than its owner may write.*{mode:04o}") as raised:
+        Owner(folder, NOW_S)
+    assert f"chmod 700 '{folder}'" in raised.value.hint
+    assert list(folder.iterdir()) == []
+
+
+def test_a_folder_of_another_user_is_refused_with_the_command(folder, monkeypatch):
+    monkeypatch.setattr(os, "geteuid", lambda: OTHER)
+    with pytest.raises(OutboxStorageError, match=f"belongs to user {os.getuid()}") as raised:
+        Owner(folder, NOW_S)
+    assert "sudo -u " in raised.value.hint
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_user_without_a_name_is_named_by_number(folder):
+    os.chown(folder, 3_999_999_999, 0)
+    with pytest.raises(OutboxStorageError, match="belongs to user 3999999999") as raised:
+        private.check_folder(folder)
+    assert "sudo -u '#3999999999' iris" in raised.value.hint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+@pytest.mark.parametrize("name", ["outbox.db", "secrets.json", "servers.json", "owner.lock", "spool"])
+def test_a_file_of_state_of_another_user_is_refused_with_the_mend(folder, tmp_path, name):
+    use(folder, tmp_path)
+    os.chown(folder / name, OTHER, OTHER)
+    with pytest.raises(OutboxStorageError, match=f"{name} belongs to user {OTHER}") as raised:
+        Owner(folder, NOW_S)
+    assert f"chown {os.geteuid()} '{folder / name}'" in raised.value.hint
+
+
+LINKS = ["owner.lock", "outbox.db", "outbox.db-wal", "secrets.json", "secrets.new", "servers.new", "reserve", "spool"]
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_a_link_that_somebody_put_there_leads_nowhere(folder, tmp_path, name):
+    foreign = write(tmp_path / "foreign", b"not ours")
+    (folder / name).symlink_to(foreign)
+    with pytest.raises(OutboxStorageError, match=name), open_keeper(folder):
+        pass
+    assert foreign.read_bytes() == b"not ours"
+
+
+def test_a_named_pipe_in_the_place_of_the_lock_holds_nobody_up(folder):
+    os.mkfifo(folder / "owner.lock")
+    done = threading.Event()
+
+    def try_it():
+        with pytest.raises(OutboxStorageError):
+            Owner(folder, NOW_S)
+        done.set()
+
+    thread = threading.Thread(target=try_it, daemon=True)
+    thread.start()
+    thread.join(10.0)
+    assert done.is_set()
+
+
+def test_a_backup_put_back_by_root_is_refused_by_name_and_goes_on_once_it_is_given_back(folder, tmp_path, monkeypatch):
+    use(folder, tmp_path)
+    shutil.copytree(folder, tmp_path / "backup", ignore=shutil.ignore_patterns("door*"))
+    monkeypatch.setattr(os, "geteuid", lambda: OTHER)
+    with pytest.raises(OutboxStorageError, match="belongs to user"), open_keeper(tmp_path / "backup"):
+        pass
+    monkeypatch.undo()
+    with open_keeper(tmp_path / "backup") as opened:
+        (item,) = opened.claim()
+        opened.deliver(item)
+        assert opened.stats.queue_size == 0
