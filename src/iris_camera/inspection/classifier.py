@@ -9,6 +9,7 @@ import numpy as np
 from iris_camera.inspection.findings import Box, Image, Verdict, crop
 from iris_camera.inspection.labels import Labels, labels_of
 from iris_camera.inspection.model import WEIGHTS, Model, Numbers, Running, Shape, described, misfit
+from iris_camera.inspection.model_task import check_classifies, unlike_a_classifier
 from iris_camera.inspection.picture_input import PictureInput
 from iris_camera.inspection.settings import ClassifierSettings
 
@@ -41,11 +42,16 @@ class OnnxClassifier:
         settings = settings or ClassifierSettings()
         self._model = Model(path, running)
         self.input = PictureInput(self._model.input, settings.input, path)
+        metadata = self._model.metadata()
+        check_classifies(metadata, path)
         if self.input.size is None:
             raise misfit(path, "a crop of fixed size, or a declared width and height", self._model.input)
+        found = ", ".join(map(str, self._model.outputs))
         if len(self._model.outputs) != 1 or (classes := _classes(self._model.outputs[0].shape)) == 0:
-            raise misfit(path, "one output of (classes) or (1, classes)", ", ".join(map(str, self._model.outputs)))
-        names, origin = labels_of(settings.labels, self._model.metadata(), path)
+            raise misfit(
+                path, "one output of (classes) or (1, classes)", found + unlike_a_classifier(self._model.outputs)
+            )
+        names, origin = labels_of(settings.labels, metadata, path)
         self.labels = Labels(names, origin, classes)
         self.labels.check(path)
         self._scores = settings.scores

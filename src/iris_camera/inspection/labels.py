@@ -1,13 +1,25 @@
 """What a model's class numbers are called: from a labels file, else from the notes its exporter left in it."""
 
 import ast
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from iris_camera.inspection.findings import PART
 from iris_camera.inspection.model import ModelError, misfit
+from iris_communication.plain_text import clean
 
 SIZE_BYTES_MAX = 1 << 20  # a labels file is a few lines; anything larger is another file, named by mistake
+LABEL_CHARACTERS_MAX = 200
+
+# One name of a list or dictionary in Python's writing, and the comma behind it. Not read by Python's own parser: of two
+# megabytes of names that makes 1.5 gigabytes.
+_ENTRY = re.compile(
+    r"""\s*+(?:(?P<number>\d{1,9})\s*+:\s*+)?(?P<name>'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+"|[-+.\w]++)\s*+(?:,\s*+|\Z)""",
+    re.DOTALL,
+)
+_BRACKETS = {"{": "}", "[": "]", "(": ")"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,22 +42,39 @@ class Labels:
             return self.alone
         return f"class {index + self.first_class}"
 
-    def check(self, path: Path) -> None:
-        """Raises ModelError when there are names, but not one for each class of the model at `path`."""
+    def check(self, path: Path, hint: str = "") -> None:
+        """Raises ModelError when there are names, but not one for each class of the model at `path`; `hint` is said
+        then."""
         if self.names and self.classes not in {None, len(self.names)}:
             wanted = f"{len(self.names)} classes, one for each label of {self.origin}"
-            raise misfit(path, wanted, f"{self.classes} classes")
+            raise misfit(path, wanted, f"{self.classes} classes{hint}")
 
 
 def labels_of(path: Path | None, metadata: dict[str, str], model: Path) -> tuple[tuple[str, ...], str]:
     """The names and where they are from; those of a file come before those of the model. Raises ModelError."""
     if path is not None:
-        return _from_file(path), str(path)
-    if "labels" in metadata:
-        return tuple(metadata["labels"].split(",")), f"{model}, entry labels"
-    if "names" in metadata:
-        return _from_names(metadata["names"], model), f"{model}, entry names"
+        return _checked(_from_file(path), f"the labels file {path}"), str(path)
+    for entry, read in (("labels", _from_labels), ("names", _from_names)):
+        if entry not in metadata:
+            continue
+        origin = f"{model}, entry {entry}"
+        if len(metadata[entry]) > SIZE_BYTES_MAX:
+            found = f"{len(metadata[entry]):,} characters"
+            raise misfit(model, f"at most {SIZE_BYTES_MAX:,} characters of labels in its entry {entry}", found)
+        return _checked(read(metadata[entry], model), origin), origin
     return (), "nowhere"
+
+
+def _checked(names: Iterable[str], origin: str) -> tuple[str, ...]:
+    """The names as they may be shown, stored and logged. Raises ModelError for one that is no name."""
+    checked = []
+    for number, name in enumerate(names):
+        if len(name) > LABEL_CHARACTERS_MAX:
+            raise ModelError(
+                f"{origin}: label {number} has {len(name):,} characters: expected at most {LABEL_CHARACTERS_MAX}"
+            )
+        checked.append(clean(name))
+    return tuple(checked)
 
 
 def _from_file(path: Path) -> tuple[str, ...]:
@@ -66,10 +95,30 @@ def _from_file(path: Path) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _from_names(text: str, model: Path) -> tuple[str, ...]:
-    """YOLO exports leave a dictionary from class number to name, written as Python writes it."""
+def _from_labels(text: str, _model: Path) -> list[str]:
+    return text.split(",")
+
+
+def _from_names(text: str, model: Path) -> list[str]:
+    """YOLO exports leave a dictionary from class number to name, or a list, written as Python writes it."""
+    names: dict[int, str] = {}
+    text = text.strip()
+    place, end = 1, len(text) - 1
+    closed = _BRACKETS.get(text[:1]) == text[-1:]
+    while closed and place < end and (entry := _ENTRY.match(text, place, end)):
+        number = int(entry["number"]) if entry["number"] else len(names)
+        names[number] = _unquoted(entry["name"])
+        place = entry.end()
+    if not closed or place < end or names.keys() != set(range(len(names))) or not names:
+        raise misfit(model, "names such as {0: 'nut', 1: 'bolt'} in its entry names", repr(text[:80]))
+    return [names[index] for index in range(len(names))]
+
+
+def _unquoted(text: str) -> str:
+    """A name as it is meant; a long one as it is written, for it is refused anyway."""
+    if text[0] not in "'\"" or len(text) > 12 * LABEL_CHARACTERS_MAX:
+        return text
     try:
-        names = ast.literal_eval(text)
-        return tuple(str(names[index]) for index in range(len(names)))
-    except (ValueError, SyntaxError, LookupError, TypeError, MemoryError, RecursionError) as error:
-        raise misfit(model, "names such as {0: 'nut', 1: 'bolt'} in its entry names", repr(text[:80])) from error
+        return str(ast.literal_eval(text))
+    except (ValueError, SyntaxError):  # a backslash that begins nothing
+        return text[1:-1]

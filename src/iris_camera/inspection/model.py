@@ -17,6 +17,9 @@ from typing import Any
 import numpy.typing as npt
 import onnxruntime
 
+from iris_camera.inspection.model_file import what_it_is
+from iris_camera.inspection.runtime_words import why_failed, why_not_loaded
+
 WEIGHTS = Path(__file__).with_name("weights")
 CPU = "CPUExecutionProvider"
 Shape = tuple[int | None, ...]
@@ -65,7 +68,8 @@ class Model:
         try:
             self._session = onnxruntime.InferenceSession(path, session_options(running.threads), providers=providers)
         except Exception as error:  # the file is a stranger's, and the runtime's errors share no other base
-            raise ModelError(f"{path} is not a model that onnxruntime can load: {error}") from error
+            why = _what_it_is(path) or why_not_loaded(error)
+            raise ModelError(f"{path} is not a model that onnxruntime can load: {why}") from error
         self.provider: str = self._session.get_providers()[0]
         inputs = [_tensor(each) for each in self._session.get_inputs()]
         self.outputs = tuple(_tensor(each) for each in self._session.get_outputs())
@@ -79,12 +83,20 @@ class Model:
             return list(self._session.run(names, {self.input.name: tensor}))
         except Exception as error:  # ours and the provider's libraries raise what they like; all of it is the model's
             raise ModelError(
-                f"{self.path} failed on an input of {described(tensor.shape)} {tensor.dtype}: {error}"
+                f"{self.path} failed on an input of {described(tensor.shape)} {tensor.dtype}: {why_failed(error)}"
             ) from error
 
     def metadata(self) -> dict[str, str]:
         """The notes its exporter left in the file."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
+
+
+def _what_it_is(path: Path) -> str | None:
+    try:
+        what = what_it_is(path)
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+    return what and f"it is {what}"
 
 
 def available_provider(wanted: str) -> str:

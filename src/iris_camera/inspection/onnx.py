@@ -7,7 +7,8 @@ from iris_camera.inspection.candidates import Candidate, candidates
 from iris_camera.inspection.findings import PART, Detection, Image, without_overlaps
 from iris_camera.inspection.labels import Labels, labels_of
 from iris_camera.inspection.model import WEIGHTS, Model, ModelError, Running
-from iris_camera.inspection.output_style import style_of
+from iris_camera.inspection.model_task import check_detects, likely_kind
+from iris_camera.inspection.output_style import YOLO, style_of
 from iris_camera.inspection.picture_input import PictureInput, Placement
 from iris_camera.inspection.settings import DetectorSettings
 
@@ -34,12 +35,15 @@ class OnnxDetector:
         self._iou_max = (
             (SHIPPED_IOU_MAX if path == SHIPPED else IOU_MAX) if settings.iou_max is None else settings.iou_max
         )
+        metadata = self._model.metadata()
+        check_detects(self._model.outputs, metadata, settings.output.style != "auto", path)
         self.input = PictureInput(self._model.input, settings.input, path)
         self.style = style_of(self._model.outputs, self.input.size, settings.output, path)
         self._names = list(self.style.names)
-        names, origin = labels_of(settings.labels, self._model.metadata(), path)
+        names, origin = labels_of(settings.labels, metadata, path)
         self.labels = Labels(names, origin, self.style.classes, self.style.first_class, settings.label or PART)
-        self.labels.check(path)
+        more = (self.style.classes or 0) - len(names)
+        self.labels.check(path, likely_kind(more) if self.style.style in YOLO else "")
 
     @property
     def name(self) -> str:

@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iris_camera.inspection.model import Shape, Tensor, misfit
+from iris_camera.inspection.model_task import unlike_a_detector
 from iris_camera.inspection.settings import BoxOrder, BoxUnits, ModelOutputSettings, Style
 
 ROLES = ("boxes", "scores", "classes", "count")
 _WORDS = {"boxes": ("box",), "scores": ("score", "conf"), "classes": ("class", "label"), "count": ("num", "count")}
 _OTHERS = ("raw_", "multiclass", "anchor")  # what TensorFlow's models answer besides
+YOLO = {"yolov5", "yolov8"}
 _STRIDES = (8, 16, 32)
 _END_TO_END_MAX = 1000  # they answer with their best few hundred; more is a YOLO of other strides with one class
 _NUMBERS = {"tensor(float)", "tensor(float16)", "tensor(double)", "tensor(int64)", "tensor(int32)", "tensor(uint8)"}
@@ -133,7 +135,7 @@ def _guessed(
             f"yolov8 (1, 4 + classes, {cells}), "
         )
     expected += "end-to-end (1, n, 6), ssd-tensorflow detection_boxes .., ssd boxes, labels and scores"
-    raise misfit(path, expected, _listed(outputs))
+    raise misfit(path, expected, _listed(outputs) + unlike_a_detector(outputs))
 
 
 def _guessed_of_table(shape: Shape, size: tuple[int, int] | None) -> Style | None:

@@ -1,5 +1,7 @@
 """What classes are called: by a file as people save such files, by a model's own notes, by number."""
 
+import tracemalloc
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,67 @@ def test_a_models_notes_name_its_classes(metadata):
 def test_notes_that_name_no_classes_are_told(names):
     with pytest.raises(ModelError, match=r"expected names such as .* in its entry names; found"):
         labels_of(None, {"names": names}, MODEL)
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        ("{0: 'it\\'s', 1: \"a 'b'\"}", ("it's", "a 'b'")),
+        ("{0: 'a, b', 1: 'c: d', 2: '}'}", ("a, b", "c: d", "}")),
+        ("{1: 'bolt', 0: 'nut'}", ("nut", "bolt")),
+        ("{0: 0, 1: 1.5}", ("0", "1.5")),
+        ("['nut', 'bolt',]", ("nut", "bolt")),
+        ("('nut', 'bolt')", ("nut", "bolt")),
+        (" {0:'nut',1:'bolt'} ", ("nut", "bolt")),
+        ("{0: 'M\\u00fctter'}", ("Mütter",)),
+        ("{0: 'Mütter'}", ("Mütter",)),
+    ],
+)
+def test_names_are_read_as_python_writes_them(names, expected):
+    assert labels_of(None, {"names": names}, MODEL)[0] == expected
+
+
+@pytest.mark.parametrize("entry", ["names", "labels"])
+def test_two_megabytes_of_labels_in_a_model_are_refused(entry):
+    text = "{" + ", ".join(f"{n}: 'part {n}'" for n in range(100_000)) + "}"
+    with pytest.raises(ModelError, match=rf"at most 1,048,576 characters of labels in its entry {entry}; found [\d,]+"):
+        labels_of(None, {entry: text}, MODEL)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{" + ", ".join(f"{n}: 'part {n}'" for n in range(50_000)) + "}",
+        "{" + "0: " * 300_000 + "}",
+        "{0: '" + "\\" * 1_000_000 + "}",
+        "[" + "[" * 1_000_000 + "]",
+        "{" + " " * 1_000_000 + "}",
+        "{" + "9" * 1_000_000 + "}",
+        "{" + "'a'" * 300_000 + "}",
+    ],
+    ids=["many", "numbers", "backslashes", "brackets", "blanks", "digits", "no commas"],
+)
+def test_a_megabyte_of_names_takes_little_memory_whatever_is_in_it(text):
+    tracemalloc.start()
+    try:
+        with suppress(ModelError):
+            labels_of(None, {"names": text}, MODEL)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("metadata", [{"labels": "nut," + "x" * 201}, {"names": "['nut', '" + "x" * 201 + "']"}])
+def test_a_label_longer_than_any_word_is_refused(metadata):
+    with pytest.raises(ModelError, match="label 1 has 201 characters: expected at most 200"):
+        labels_of(None, metadata, MODEL)
+
+
+def test_what_cannot_be_shown_in_a_label_is_written_out(file):
+    file.write_text("\x1b[31mnut\nbo\tlt\n", encoding="utf-8")
+    assert labels_of(file, {}, MODEL)[0] == ("\\x1b[31mnut", "bo\\tlt")
+    assert labels_of(None, {"labels": "a\x07b,c\ud800"}, MODEL)[0] == ("a\\x07b", "c\\ud800")
+    assert labels_of(None, {"names": r"{0: 'two\nlines'}"}, MODEL)[0] == (r"two\nlines",)
 
 
 def test_nobody_told_is_no_names():
