@@ -53,7 +53,7 @@ class Housekeeper:
         clock: Clock | None = None,
         in_between_s: float = IN_BETWEEN_S,
     ) -> None:
-        self.folder = Path(folder) if folder is not None else default_outbox_dir()
+        self.folder = (Path(folder) if folder is not None else default_outbox_dir()).absolute()
         self._clock = clock or SystemClock()
         self._in_between_s = in_between_s
         self._house: Visitor | SftpUploaderThread | None = None

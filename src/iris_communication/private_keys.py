@@ -24,6 +24,14 @@ def is_text(text_or_path: str) -> bool:
     return is_no_likely_path and not os.path.exists(os.path.expanduser(text_or_path))
 
 
+def absolute(text_or_path: str) -> str:
+    """A path as it is meant here and now, whatever folder or home a process has that uses it later; a text as it is."""
+    if is_text(text_or_path):
+        return text_or_path
+    path = os.path.expanduser(text_or_path)
+    return path if path.startswith("~") else os.path.abspath(path)  # "~name" of nobody: told by whoever opens it
+
+
 def shown(text_or_path: str) -> str:
     return "given as text" if is_text(text_or_path) else repr(text_or_path)
 

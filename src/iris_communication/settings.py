@@ -6,12 +6,13 @@ memory and in one 0600 file of the outbox, and its repr shows nothing. A `Rule` 
 
 import difflib
 import importlib.util
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
-from iris_communication import delivery_window, host_names, pinned_keys
+from iris_communication import delivery_window, host_names, pinned_keys, private_keys
 from iris_communication.errors import InvalidRequest
 
 DEFAULT_PORT = 22
@@ -151,6 +152,8 @@ class Rule:
             _check_positive(name, getattr(self, name))
         if self.after_delivery == "move" and not self.move_to:
             raise InvalidRequest('after_delivery is "move", so move_to has to name a folder')
+        if self.move_to:  # whatever folder the process is in when a file is queued
+            object.__setattr__(self, "move_to", os.path.abspath(self.move_to))
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +271,8 @@ def parse_server(info: Mapping[str, Any]) -> tuple[Server, Secret]:
             facts[key] = _as_text(key, value)
     server = Server(**{k: v for k, v in facts.items() if k in ADDRESS_KEYS})
     _check_login(server)
+    if "private_key" in facts:
+        facts["private_key"] = private_keys.absolute(facts["private_key"])
     secret = Secret(**{k: v for k, v in facts.items() if k in SECRET_KEYS})
     _check_secret(secret)
     return replace(server, host=host_names.canonical(server.host)), secret

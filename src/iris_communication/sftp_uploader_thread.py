@@ -76,7 +76,7 @@ class SftpUploaderThread:
     ) -> None:
         if max_queue_size < 1:
             raise InvalidRequest(f"max_queue_size is {max_queue_size}: expected at least 1")
-        self._folder = Path(outbox_dir) if outbox_dir is not None else default_outbox_dir()
+        self._folder = (Path(outbox_dir) if outbox_dir is not None else default_outbox_dir()).absolute()
         self._settings = settings or DeliverySettings()
         self._limits = limits or Limits()
         self._clock = clock or SystemClock()

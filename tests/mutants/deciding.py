@@ -90,8 +90,8 @@ DECIDING = (
     Mutant(
         "a moved source replaces what is there",
         SOURCE_ACTION,
-        "            os.link(source, target)\n",
-        "            os.replace(source, target)\n            return\n",
+        "                os.link(opened, target, src_dir_fd=start, follow_symlinks=True)\n",
+        "                shutil.copy2(opened, target)\n",
         "Of two files of one name in two folders the first one's copy is gone.",
         tests_in(OUTBOX, "test_destinations.py::test_a_delivered_source_is_moved_and_never_over_another_file"),
     ),

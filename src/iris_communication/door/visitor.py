@@ -14,6 +14,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from iris_communication import private_keys
 from iris_communication.door.address import SOCKET_NAME, short_name
 from iris_communication.door.errands import FILES_MAX, IDS_MAX, LINE_BYTES_MAX, answered, errand_line, error_of
 from iris_communication.errors import Effect, InvalidRequest, IrisError, Scope
@@ -118,6 +119,7 @@ def _loads(requests: Sequence[SftpUploadRequest]) -> Iterator[list[dict[str, Any
     for request in requests:
         facts = {each.name: getattr(request, each.name) for each in fields(request)}
         facts |= {name: source_path(facts[name]) for name in ("file_path", "move_to") if facts[name] is not None}
+        facts["sftp_server_info"] = _with_absolute_keys(facts["sftp_server_info"])
         try:
             facts, size_bytes = json.loads(text := json.dumps(facts, default=os.fspath)), len(text)
         except (TypeError, ValueError) as error:
@@ -129,6 +131,15 @@ def _loads(requests: Sequence[SftpUploadRequest]) -> Iterator[list[dict[str, Any
         load_bytes += size_bytes
     if files:
         yield files
+
+
+def _with_absolute_keys(info: Any) -> Any:
+    """What a caller gives for a server, or several; whatever is odd is left for the owner to refuse."""
+    if isinstance(info, list | tuple):
+        return [_with_absolute_keys(each) for each in info]
+    if isinstance(info, Mapping) and isinstance(key := info.get("private_key"), str):
+        return {**info, "private_key": private_keys.absolute(key)}
+    return info
 
 
 def _size_bytes(path: str) -> int:

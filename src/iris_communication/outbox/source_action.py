@@ -7,12 +7,13 @@ It happens between the ledger line and the removal of the spool file, and harms 
 in between is made good at the next start by what lies in the spool and is delivered.
 """
 
+import contextlib
 import hashlib
 import json
 import logging
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from iris_communication.item import After, State
 from iris_communication.outbox.ids import first_id, sibling_id
@@ -31,17 +32,30 @@ def after_delivery(store: Store, line: Line, unchanged: Callable[[str], bool] | 
         return
     source = recorded["source"]
     try:
-        is_still = unchanged(source) if unchanged else _holds(source, recorded["size_bytes"], recorded["sha256"])
-        if not is_still and os.path.exists(source):
-            log.warning("%r was changed after it was accepted: it stays where it is", source)
-        elif not is_still:
-            pass  # done before, or somebody was faster
-        elif action is After.DELETE:
-            os.unlink(source)
-        else:
-            _move(source, recorded["move_to"])
+        with _opened(source) as (folder, opened):
+            is_still = unchanged(opened) if unchanged else _holds(opened, recorded["size_bytes"], recorded["sha256"])
+            if not is_still:
+                log.warning("%r was changed after it was accepted: it stays where it is", source)
+                return
+            if action is After.MOVE:
+                _show(opened, os.path.basename(source), recorded["move_to"])
+            os.unlink(os.path.basename(source), dir_fd=folder)
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # done before, or somebody was faster
     except OSError as error:
         log.error("cannot %s the delivered %r: %s; it stays", action.value, source, error.strerror)
+
+
+@contextlib.contextmanager
+def _opened(source: str) -> Iterator[tuple[int, str]]:
+    """The folder it lies in, and a path of the file that leads to that very file, whatever happens to its name. So what
+    is looked at, shown elsewhere and unlinked is one file in one folder. Raises OSError."""
+    with _folder(os.path.dirname(source) or ".") as folder:
+        descriptor = os.open(os.path.basename(source), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            yield folder, f"/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
 
 
 def _all_delivered(store: Store, item_id: str) -> bool:
@@ -53,31 +67,42 @@ def _all_delivered(store: Store, item_id: str) -> bool:
     return True
 
 
-def _holds(source: str, size_bytes: int, sha256: str) -> bool:
+def _holds(opened: str, size_bytes: int, sha256: str) -> bool:
     """Raises OSError."""
-    if not os.path.exists(source) or os.stat(source).st_size != size_bytes:
+    if os.stat(opened).st_size != size_bytes:
         return False
-    with open(source, "rb") as file:
+    with open(opened, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == sha256
 
 
-def _move(source: str, folder: str) -> None:
-    """Into the folder, under its name; beside another file of that name under a numbered one. Never over anything."""
+def _show(opened: str, name: str, folder: str) -> None:
+    """The file in that folder too, under its name; beside another file of that name under a numbered one. Never over
+    anything. Where the source is a link, what it leads to is shown: the link itself might lead nowhere from there."""
     os.makedirs(folder, exist_ok=True)
-    stem, extension = os.path.splitext(os.path.basename(source))
+    stem, extension = os.path.splitext(name)
     number = 0
     while True:
-        target = os.path.join(folder, f"{stem}.{number}{extension}" if number else os.path.basename(source))
+        target = os.path.join(folder, f"{stem}.{number}{extension}" if number else name)
         try:
-            os.link(source, target)
+            # Only with a folder to start from does Python call linkat(), which follows /proc's link to the open file.
+            with _folder(folder) as start:
+                os.link(opened, target, src_dir_fd=start, follow_symlinks=True)
         except FileExistsError:
             number += 1
             continue
         except OSError:  # another file system: it is copied under a name of its own, then shown
-            if os.path.exists(target):
+            if os.path.lexists(target):
                 number += 1
                 continue
-            shutil.copy2(source, target + ".part")
+            shutil.copy2(opened, target + ".part")
             os.replace(target + ".part", target)
-        os.unlink(source)
         return
+
+
+@contextlib.contextmanager
+def _folder(path: str) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)

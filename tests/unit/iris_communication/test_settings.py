@@ -1,5 +1,6 @@
 import importlib.util
 import math
+import os
 from pathlib import Path
 
 import pytest
@@ -253,3 +254,25 @@ def test_an_event_loop_that_is_not_installed_is_refused_with_what_to_install(mon
     assert "iris-camera[uvloop]" in refused.value.hint
     with pytest.raises(InvalidRequest, match="'asyncio' or 'uvloop'"):
         DeliverySettings(event_loop="trio")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("keys/id", "/home/line/work/keys/id"),
+        ("./id", "/home/line/work/id"),
+        ("~/id", "/home/line/id"),
+        ("/k/id", "/k/id"),
+    ],
+)
+def test_a_private_keys_path_is_made_absolute_where_it_comes_in(monkeypatch, given, meant):
+    monkeypatch.setenv("HOME", "/home/line")
+    monkeypatch.setattr(os, "getcwd", lambda: "/home/line/work")
+    assert parse_server({**INFO, "private_key": given})[1].private_key == meant
+
+
+def test_the_folder_that_sources_are_moved_to_is_that_of_the_moment_it_was_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rule = Rule(after_delivery="move", move_to="sent")
+    monkeypatch.chdir("/")
+    assert rule.move_to == str(tmp_path / "sent")

@@ -1,3 +1,4 @@
+import contextlib
 import gc
 import os
 import socket
@@ -13,6 +14,7 @@ import pytest
 from iris_communication import sftp_uploader_thread as door
 from iris_communication.delivery.worker import Worker
 from iris_communication.errors import InvalidRequest, OutboxFull, OutboxStorageError
+from iris_communication.housekeeping import Housekeeper
 from iris_communication.item import Delivered
 from iris_communication.outbox.keeper import Keeper
 from iris_communication.outbox.messages import Answer
@@ -460,3 +462,14 @@ def test_a_start_that_fails_leaves_no_thread_and_no_descriptor(tmp_path):
             SftpUploaderThread(folder).start()
     wait_until(lambda: threading.active_count() <= threads)
     assert open_descriptors() <= descriptors
+
+
+def test_a_relative_outbox_stays_where_it_was_meant_whatever_folder_the_process_goes_to(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    uploader, house = SftpUploaderThread("outbox"), Housekeeper("outbox")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with contextlib.closing(uploader):
+        uploader.open()
+        assert (tmp_path / "outbox" / "outbox.db").exists()
+    assert house.folder == tmp_path / "outbox"

@@ -1,6 +1,8 @@
 """One file for several servers: each delivery has a fate of its own, and the source is dealt with once."""
 
 import dataclasses
+import errno
+import os
 
 import pytest
 
@@ -115,6 +117,47 @@ def test_a_delivered_source_is_moved_and_never_over_another_file(outbox, source,
         "a.1.csv": b"second",
         "a.2.csv": b"third",
     }
+
+
+@pytest.mark.parametrize("absolute", [False, True], ids=["relative", "absolute"])
+def test_a_source_that_is_a_link_is_moved_as_the_file_it_leads_to(outbox, source, tmp_path, absolute):
+    stored = tmp_path / "stored" / "2026.csv"
+    stored.parent.mkdir()
+    write(stored, b"content")
+    source.unlink(missing_ok=True)
+    source.symlink_to(stored if absolute else os.path.relpath(stored, source.parent))
+    outbox.accept(source, after=After.MOVE, move_to=str(tmp_path / "sent"))
+    deliver_all(outbox, SERVER)
+    assert not os.path.lexists(source)
+    assert not (tmp_path / "sent" / source.name).is_symlink()
+    assert (tmp_path / "sent" / source.name).read_bytes() == b"content"
+    assert stored.read_bytes() == b"content", "only the name that was queued goes"
+
+
+@pytest.mark.parametrize("after", [After.DELETE, After.MOVE])
+def test_a_folder_that_is_a_link_by_now_costs_nobody_a_file(outbox, tmp_path, after):
+    inner, foreign = tmp_path / "inner", tmp_path / "foreign"
+    for folder in (inner, foreign):
+        folder.mkdir()
+        write(folder / "a.csv", b"content")
+    outbox.accept(inner / "a.csv", after=after, move_to=str(tmp_path / "sent"))
+    inner.rename(tmp_path / "elsewhere")
+    inner.symlink_to(foreign)
+    deliver_all(outbox, SERVER)
+    assert (foreign / "a.csv").exists()
+    assert not (tmp_path / "sent").exists()
+
+
+def test_a_source_is_moved_to_another_file_system_too(outbox, source, tmp_path, monkeypatch):
+    def refused(*paths, **options):
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    write(source, b"content")
+    outbox.accept(source, after=After.MOVE, move_to=str(tmp_path / "sent"))
+    monkeypatch.setattr(os, "link", refused)
+    deliver_all(outbox, SERVER)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "sent").iterdir()} == {source.name: b"content"}
+    assert not source.exists()
 
 
 @pytest.mark.parametrize("after", [After.DELETE, After.MOVE])
