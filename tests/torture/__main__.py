@@ -1,5 +1,6 @@
 """`make torture`: a producer process with its uploader is killed again and again, while its link is cut and falls
-silent; then what was accepted is compared with what arrived, by SHA-256.
+silent, its outbox is copied from inside, and a second instance starts on it; then what was accepted is compared with
+what arrived, by SHA-256.
 
 Everything is real: processes, SIGKILL, an OpenSSH server, SQLite on a disk. The seed is printed; it draws the moments
 (see moments.py). A run that does not hold keeps its folder. The last line is always the same figures, and the exit
@@ -25,6 +26,7 @@ from tests.torture.link import TroubledLink
 from tests.torture.moments import moments, troubles
 from tests.torture.outbox import read_outbox
 from tests.torture.producer import DRAIN_MAX_S
+from tests.torture.second import SecondInstance
 from tests.torture.victim import Victim
 from tests.torture.watch import TEMP_PREFIX, Watch
 
@@ -46,8 +48,8 @@ def torture(kills: int, seed: str, folder: Path, *, pick_up: bool) -> Run:
     watch = Watch(received, folder / OFFERED, collected if pick_up else None)
     with OpenSshServer(folder / "sshd") as server, watch:
         (folder / "server.json").write_text(json.dumps(server.info(received)))
-        with TroubledLink(server, troubles(seed)) as link:
-            kinds = _kill(kills, seed, folder, aftermath)
+        with TroubledLink(server, troubles(seed)) as link, SecondInstance(folder) as second:
+            kinds = _kill(kills, seed, folder, aftermath, second)
         with Victim(folder, "the last run", "drain") as last:
             last.wait_ready()
             stats = json.loads(last.wait_done(DRAIN_MAX_S + 30.0))
@@ -56,7 +58,7 @@ def torture(kills: int, seed: str, folder: Path, *, pick_up: bool) -> Run:
     result = audit(told, received, collected, watch.partial, outbox)
     if stats["total_queued"] != stats["total_uploaded"] + stats["total_failed"] + stats["queue_size"]:
         result.faults.append(f"the four statistics do not balance: {stats}")
-    result.faults.extend(aftermath.faults)
+    result.faults.extend(aftermath.faults + second.faults)
     temp_files = sum(1 for _ in received.rglob(f"{TEMP_PREFIX}*"))
     recorded = {delivery["source"] for delivery in outbox.deliveries}
     unanswered = len(recorded - {offer.source for offer in told.accepted})
@@ -69,6 +71,7 @@ def torture(kills: int, seed: str, folder: Path, *, pick_up: bool) -> Run:
             f"killed: {_counted(kinds)}",
             f"hit in the middle, kills: {_counted(aftermath.hits)}",
             f"the link: {_counted(link.counts)}",
+            f"the second instance: {_counted(second.counts)}",
             f"ledger: {len(outbox.lines)} lines",
             f"delivered, though killed before the answer was written down: {unanswered}",
             f"the server: looked at {watch.looks} times, {temp_files} temp files left",
@@ -76,14 +79,16 @@ def torture(kills: int, seed: str, folder: Path, *, pick_up: bool) -> Run:
     )
 
 
-def _kill(kills: int, seed: str, folder: Path, aftermath: Aftermath) -> Counter[str]:
+def _kill(kills: int, seed: str, folder: Path, aftermath: Aftermath, second: SecondInstance) -> Counter[str]:
     kinds: Counter[str] = Counter()
     for number, moment in enumerate(moments(seed)):
         if sum(kinds.values()) == kills:
             break
         with Victim(folder, f"run-{number:04}", seed) as victim:
+            second.go()
             if victim.kill_at(moment):
                 kinds[moment.kind.value] += 1
+        second.pause()
         aftermath.look(victim.run)
     return kinds
 

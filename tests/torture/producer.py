@@ -4,6 +4,8 @@ It makes files of 0 bytes to 3 MiB and queues them as fast as they are accepted,
 moved. Some share a name, so that they have to find another one on the server. It writes down what it offers and
 what it was told (see account.py); a source that was copied is unlinked after that: then the outbox alone has its bytes.
 
+Meanwhile a thread of it copies and reads the outbox's folder all the time (see copying.py).
+
 With `drain` it makes nothing, and ends once everything is delivered; its last line is the four statistics.
 """
 
@@ -18,9 +20,12 @@ import time
 from hashlib import sha256
 from pathlib import Path
 
+from iris_communication.errors import OutboxInUse
 from iris_communication.settings import DeliverySettings
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
 from tests.torture.account import ACCEPTED, OFFERED, REFUSED, Offer, append, open_account
+from tests.torture.copying import start_copying
+from tests.torture.second import OWNER
 
 IN_A_HURRY = DeliverySettings(
     retry_base_s=0.05,
@@ -36,6 +41,7 @@ SIZES_BYTES = ((0, 0), (1, 20_000), (20_000, 300_000), (LINKED_MIN_BYTES, 3 * 10
 SIZE_WEIGHTS = (5, 70, 19, 6)
 LIFE_MAX_S = 60.0  # of a process whose killer is gone
 DRAIN_MAX_S = 120.0
+START_MAX_S = 20.0
 PAUSE_WHEN_FULL_S = 0.05
 
 
@@ -98,7 +104,9 @@ def main() -> None:
     asked_to_end = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: asked_to_end.set())
     uploader = SftpUploaderThread(folder / "outbox", None, WAITING_MAX, settings=IN_A_HURRY)
-    uploader.start()
+    _become_owner(uploader)
+    start_copying(folder / "outbox")
+    (folder / OWNER).write_text(str(os.getpid()))
     _say("ready")
     if seed == "drain":
         _drain(uploader)
@@ -108,8 +116,23 @@ def main() -> None:
         while not asked_to_end.is_set() and time.monotonic() < end_s:
             if not producer.step(uploader):
                 asked_to_end.wait(PAUSE_WHEN_FULL_S)
+    (folder / OWNER).unlink()
     uploader.close(5.0)
     _say(json.dumps(uploader.get_stats()))
+
+
+def _become_owner(uploader: SftpUploaderThread) -> None:
+    """A second instance may have the outbox for a moment."""
+    end_s = time.monotonic() + START_MAX_S
+    while True:
+        try:
+            uploader.start()
+        except OutboxInUse:
+            if time.monotonic() > end_s:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 def _drain(uploader: SftpUploaderThread) -> None:
