@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from iris_communication.alternative_name import NAME_MAX_BYTES, alternative_name
+from iris_communication.same_name import folded
 
 MANIFEST_NAME = "MANIFEST.json"
 FORMAT = "iris-batch-1"
@@ -76,20 +77,20 @@ def from_json(data: bytes) -> Manifest:
 
 
 def entry_name(name: str, sha256: str, item_id: str, taken: set[str]) -> str:
-    """What a file is called in the archive, and `taken` from then on. A second one of the same name is marked by its
-    content, and one of the same content besides by its id."""
+    """What a file is called in the archive, and `taken` from then on. A second one of a name that may be the same to
+    whoever unpacks it is marked by its content, and one of the same content besides by its id."""
     plain = _plain(name.encode("utf-8", "surrogateescape"))
     if len(plain) > NAME_MAX_BYTES:
         plain = alternative_name(plain, sha256[:8].encode())
     choices = (plain, alternative_name(plain, sha256[:8].encode()), alternative_name(plain, item_id.encode()))
-    chosen = next(text for choice in choices if (text := choice.decode()).casefold() not in taken)
-    taken.add(chosen.casefold())
+    chosen = next(text for choice in choices if folded(text := choice.decode()) not in taken)
+    taken.add(folded(chosen))
     return chosen
 
 
 def entry_names(files: Sequence[tuple[str, str, str]]) -> list[str]:
     """Of the files of one archive, each given as name, SHA-256 and id."""
-    taken = {MANIFEST_NAME.casefold()}
+    taken = {folded(MANIFEST_NAME)}
     return [entry_name(name, sha256, item_id, taken) for name, sha256, item_id in files]
 
 

@@ -107,7 +107,7 @@ DELIVERING = (
     Mutant(
         "a final name that is taken is overwritten",
         PUBLISH,
-        "    if not replacing and not capabilities.rename_refuses_existing and (yield from _is_taken(path, upload)):\n",
+        "    if may_replace_unseen(upload, capabilities) and (yield from _is_taken(path, upload)):\n",
         "    if False:\n",
         "Another file on the server, delivered or somebody else's, is gone.",
         tests_in(
@@ -256,14 +256,34 @@ DELIVERING = (
     Mutant(
         "files in place do not take turns",
         "iris_communication/delivery/sftp_carrier.py",
-        "            if server.in_place or takes_turns(upload, connection.capabilities):\n",
-        "            if takes_turns(upload, connection.capabilities):\n",
+        "            async with self._turns.turn(*_names(upload, connection)):\n",
+        "            if True:\n",
         "One that cannot finish takes away what another of that name was counted as delivered by.",
         tests_in(
             DELIVERY,
             "test_sftp_carrier.py::"
             "test_in_place_what_counts_as_delivered_is_not_taken_away_by_another_file_of_that_name",
         ),
+    ),
+    Mutant(
+        "only names that are spelt the same take turns",
+        "iris_communication/same_name.py",
+        '    return "/".join(part if part in ("", ".", "..") else part.rstrip(". ") for part in path.split("/"))\n',
+        "    return name\n",
+        "A server that folds names, and whose RENAME replaces, keeps one of two files that both count as delivered.",
+        tests_in(
+            DELIVERY,
+            "test_names_that_are_one.py::test_files_under_way_together_all_arrive",
+            "test_names_that_are_one.py::test_many_spellings_all_arrive",
+        ),
+    ),
+    Mutant(
+        "the server is known by the name it was given",
+        "iris_communication/delivery/sftp_carrier.py",
+        "    machine = connection.host_key or connection.server.key\n",
+        "    machine = connection.server.key\n",
+        "Of two files that go to one machine under two names of it, one is replaced.",
+        tests_in(DELIVERY, "test_names_that_are_one.py::test_a_host_that_is_spelt_in_two_ways_is_one_machine"),
     ),
     Mutant(
         "a part that is written over is emptied first",

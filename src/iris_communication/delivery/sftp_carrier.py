@@ -7,13 +7,11 @@ A health check travels on the connection that is there. Where there is none it m
 we are still let in is half of what it is to find out, and a connection kept for checks alone would never be idle.
 """
 
-import contextlib
 import logging
 import os
 import secrets
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,10 +27,10 @@ from iris_communication.errors import Effect, IrisError, LinkTimeout, Scope
 from iris_communication.item import Delivered, Item
 from iris_communication.outbox.attempt import open_tokens
 from iris_communication.outbox.known_servers import KnownServers
+from iris_communication.same_name import folded
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.in_place import put_in_place
 from iris_communication.sftp.probe import Health, Probe, ProbeContent, probe
-from iris_communication.sftp.publish import takes_turns
 from iris_communication.sftp.put import after_clearing, put
 from iris_communication.sftp.upload import Upload
 from iris_communication.transport.contract import Transport
@@ -114,11 +112,8 @@ class SftpCarrier:
             missing_folders=connection.missing_folders,
         )
         overdue = self._overdue.pop(item.id, None)
-        turn: AbstractAsyncContextManager[None] = contextlib.nullcontext()
         try:
-            if server.in_place or takes_turns(upload, connection.capabilities):
-                turn = self._turns.turn((item.server_key, upload.final_path))
-            async with turn:
+            async with self._turns.turn(*_names(upload, connection)):
                 with connection.patient(overdue.times if overdue is not None else 0):
                     landed = await self._carried(item, server, connection, upload, earlier, source)
         except IrisError as error:
@@ -210,6 +205,14 @@ class SftpCarrier:
 
     async def close(self) -> None:
         await self._pool.close()
+
+
+def _names(upload: Upload, connection: Connection) -> list[str]:
+    """What it may replace, as far as names that may be one tell, and servers that have one host key: only one upload at
+    a time looks whether such a name is free, and takes it."""
+    machine = connection.host_key or connection.server.key
+    paths = {upload.final_path, upload.marker_path(upload.final_path)}
+    return [f"{machine} {folded(os.fsdecode(path))}" for path in paths]
 
 
 def _temp_path(remote_path: str, token: str) -> bytes:

@@ -1,17 +1,25 @@
-"""Turns by name: whoever has one goes alone, the others wait in the order they came."""
+"""Turns by name: whoever has one goes alone, the others wait in the order they came. Who wants several names waits for
+all of them, in an order that all keep."""
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 
 
 class Turns:
     def __init__(self) -> None:
-        self._locks: dict[Hashable, asyncio.Lock] = {}
-        self._wanted: dict[Hashable, int] = {}  # by so many
+        self._locks: dict[str, asyncio.Lock] = {}
+        self._wanted: dict[str, int] = {}  # by so many
 
     @asynccontextmanager
-    async def turn(self, name: Hashable) -> AsyncIterator[None]:
+    async def turn(self, *names: str) -> AsyncIterator[None]:
+        async with AsyncExitStack() as held:
+            for name in sorted(set(names)):
+                await held.enter_async_context(self._turn(name))
+            yield
+
+    @asynccontextmanager
+    async def _turn(self, name: str) -> AsyncIterator[None]:
         lock = self._locks.setdefault(name, asyncio.Lock())
         self._wanted[name] = self._wanted.get(name, 0) + 1
         try:

@@ -55,10 +55,10 @@ def greeted(software: str, extensions: Mapping[bytes, bytes], files_in_flight_ma
     is_opensshs_own = _OPENSSH.match(software) is not None and extensions.keys() >= _OF_OPENSSH_ALONE
     return Capabilities(
         files_in_flight=min(_OPENSSH_FILES_IN_FLIGHT if is_opensshs_own else SAFE_FILES_IN_FLIGHT, files_in_flight_max),
-        # OpenSSH links and unlinks, asyncssh looks first; Go's and others' servers overwrite without a word. The banner
-        # is the SSH server's; another program may speak SFTP behind it, but hardly one that offers fsync as well.
-        rename_refuses_existing=("OpenSSH" in software or "AsyncSSH" in software)
-        and b"fsync@openssh.com" in extensions,
+        # OpenSSH links and unlinks; Go's and others' servers overwrite without a word, and what is made of a library
+        # (asyncssh) may do either. The banner is the SSH server's; another program may speak SFTP behind it, but hardly
+        # one that offers fsync as well.
+        rename_refuses_existing="OpenSSH" in software and b"fsync@openssh.com" in extensions,
         replaces_in_one_step=extensions.get(wire.POSIX_RENAME) == b"1",
         tells_free_space=extensions.get(b"statvfs@openssh.com") == b"2",
         keeps_order=software.startswith(_KEEP_ORDER),

@@ -7,8 +7,9 @@ Rules.
   alternative name that is derived from its content, so that a repeated attempt arrives at the same name. `overwrite`:
   it replaces what is there, see `replacing`. `fail` and `keep`: what is there stays and ours is not delivered; a person
   has to decide in the one case, and nobody has to in the other.
-- A server that would overwrite without a word is looked at first. Whoever uploads lets files for one name take turns
-  (`takes_turns`), or two of ours that both find it free would overwrite one another.
+- A server that may overwrite without a word is looked at first; the look travels behind the CLOSE. Whoever uploads lets
+  files for one name take turns, or two of ours that both find it free would overwrite one another; and which names are
+  one is the server's to say, so those that may be one to some disk count as one (see `same_name`).
 - A temp file whose rename was once left unanswered is not removed: were this process killed before that is recorded,
   its absence would look like that rename's success.
 
@@ -62,9 +63,9 @@ def publish(upload: Upload, capabilities: Capabilities) -> Talk:
     raise refusal(upload)
 
 
-def takes_turns(upload: Upload, capabilities: Capabilities) -> bool:
-    """Whether another upload to the same final path may not be under way."""
-    return upload.conflict == "overwrite" or not capabilities.rename_refuses_existing
+def may_replace_unseen(upload: Upload, capabilities: Capabilities) -> bool:
+    """Whether the name is looked at before the rename."""
+    return upload.conflict != "overwrite" and not capabilities.rename_refuses_existing
 
 
 def look_first(upload: Upload) -> Talk:
@@ -80,7 +81,7 @@ def look_first(upload: Upload) -> Talk:
 def _take_name(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
     """Where the file landed; None: `path` holds something else, which is to stay."""
     replacing = upload.conflict == "overwrite"
-    if not replacing and not capabilities.rename_refuses_existing and (yield from _is_taken(path, upload)):
+    if may_replace_unseen(upload, capabilities) and (yield from _is_taken(path, upload)):
         if upload.finished and (yield from _went_through(upload)):
             return (yield from _landed(upload))
         return (yield from _same_bytes(path, upload))
@@ -132,7 +133,9 @@ def _same_bytes(path: bytes, upload: Upload) -> Talk:
 def _is_taken(path: bytes, upload: Upload) -> Talk:
     """Asked of a server that would overwrite. An account that may not look at all is spared the question: such a server
     keeps its own watch. Any other refusal leaves it open, and then nothing may be renamed."""
-    (found,) = yield (wire.Stat(path),)
+    found, upload.final_look = upload.final_look if path == upload.final_path else None, None
+    if found is None:
+        (found,) = yield (wire.Stat(path),)
     if not isinstance(found, StatusError):
         return True
     if found.code not in MAY_NOT_LOOK and not (yield from means_missing(found, path)):

@@ -21,7 +21,7 @@ from iris_communication.errors import Effect, IrisError, RemoteFailure, RemoteNa
 from iris_communication.sftp import marker, wire
 from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.look import discard, exists, holds, reason, remove
-from iris_communication.sftp.publish import look_first, publish
+from iris_communication.sftp.publish import look_first, may_replace_unseen, publish
 from iris_communication.sftp.replacing import clear_aside, settle
 from iris_communication.sftp.session import Answer, Talk
 from iris_communication.sftp.status import StatusError
@@ -179,11 +179,15 @@ def _send(upload: Upload, capabilities: Capabilities) -> Talk:
     anything."""
     handle = yield from open_new(upload.temp_path, upload, capabilities)
     look, cut_short = not capabilities.says_what_it_kept, None
+    looks_at_name = may_replace_unseen(upload, capabilities)
     written, closed, *attributes = yield (
         wire.Write(handle, 0, upload.size_bytes),
         wire.Close(handle),
         *after_close(upload, upload.temp_path, look=look),
+        *((wire.Stat(upload.final_path),) if looks_at_name else ()),
     )
+    if looks_at_name:
+        upload.final_look = attributes.pop()
     if look:
         cut_short = yield from cut_short_by(upload, upload.temp_path, attributes.pop())
     note_attributes(upload, attributes)

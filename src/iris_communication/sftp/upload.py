@@ -7,6 +7,7 @@ attempt's temp name knows all that it may have left.
 import posixpath
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from iris_communication.alternative_name import NAME_MAX_BYTES, alternative_name
 from iris_communication.errors import Effect
@@ -35,6 +36,7 @@ class Upload:
     begin_anew: bool = False  # set as it happens: finished, but that rename certainly did not deliver
     cut_short: bool = False  # set as it happens: every WRITE was acknowledged, and the file has another size
     write_refused: bool = False  # set as it happens: for no reason that was told
+    final_look: Any = None  # set as it happens: what a STAT of the final path said when all was written
     attributes_refused: str = ""  # the server's words, where it did not let us
     fences: set[bytes] = field(default_factory=set)  # names that are held against a late request, see `replacing`
 

@@ -1,5 +1,6 @@
 """Servers with ideas of their own about names, and about what is not there. The class's docstring is the fault."""
 
+import unicodedata
 from typing import Any
 
 from iris_communication.sftp import wire
@@ -28,3 +29,17 @@ class OpenHasAnotherCode(MissingHasAnotherCode):
         if isinstance(request, wire.Open):
             return super().answer(session, request)
         return MemoryServer.answer(self, session, request)
+
+
+class FoldsNames(MemoryServer):
+    """Its disk takes names for one that differ in case, accents' spelling, or dots and spaces at their end, as Windows
+    and macOS have it, and a RENAME replaces what is there."""
+
+    def __init__(self, *, software: str = "AsyncSSH_2.24", **manners: Any) -> None:
+        super().__init__(**manners)
+        self.software = software
+        self.rename_overwrites = True
+
+    def place(self, path: bytes) -> bytes:
+        text = unicodedata.normalize("NFC", super().place(path).decode("utf-8", "surrogateescape")).casefold()
+        return "/".join(part.rstrip(". ") for part in text.split("/")).encode("utf-8", "surrogateescape")

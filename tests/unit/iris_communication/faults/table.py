@@ -16,7 +16,7 @@ from iris_communication.errors import (
 from iris_communication.item import Event
 from iris_communication.sftp import wire
 from iris_communication.testing import MemoryServer, faulty_servers
-from iris_communication.testing.naming_servers import MissingHasAnotherCode, OpenHasAnotherCode
+from iris_communication.testing.naming_servers import FoldsNames, MissingHasAnotherCode, OpenHasAnotherCode
 from iris_communication.testing.refusing_servers import OneHandle, PermissionLostInTheMiddle, QuotaReached
 from iris_communication.testing.server_wire import WriteData
 from iris_communication.testing.silent_servers import NeverAnswersOneRequest, SilentFrom
@@ -90,6 +90,7 @@ FAULTS = (
     waits(F.AnnouncesAHugePacket, "not an SFTP packet"),
     waits(F.AnswersOpenWithOk, "Open was answered by Status"),
     waits(F.AnswersWritesWithHandles, "Write was answered by Handle"),
+    Fault(of(FoldsNames), ""),
     # silence
     Fault(of(F.NeverGreets), "", LinkTimeout, "has not answered for 30 s", Event.RELEASE, 5, ("waits",) * 5),
     silent(wire.Open, "Silent from the first OPEN on, without closing."),

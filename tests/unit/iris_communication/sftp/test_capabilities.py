@@ -125,7 +125,7 @@ def test_only_opensshs_own_server_is_taken_at_its_word_of_what_it_kept(software,
     ("software", "extensions", "refuses"),
     [
         ("OpenSSH_9.2p1 Debian-2", OPENSSH, True),
-        ("AsyncSSH_2.24.1", OPENSSH, True),
+        ("AsyncSSH_2.24.1", OPENSSH, False),
         ("Go", OPENSSH, False),
         ("SFTPGo_2.6", {}, False),
         ("", OPENSSH, False),

@@ -7,6 +7,7 @@ import pytest
 from iris_communication.errors import IrisError, LinkTimeout, ProtocolViolation
 from iris_communication.sftp import wire
 from iris_communication.testing import faulty_servers as faulty
+from iris_communication.testing import naming_servers as naming
 from iris_communication.testing import refusing_servers as refusing
 from iris_communication.testing import silent_servers as silent
 from iris_communication.testing import spoiling_servers as spoiling
@@ -16,7 +17,7 @@ from tests.unit.iris_communication.sftp.owed import Owed
 
 FAULTS = [
     kind
-    for module in (faulty, refusing, silent, spoiling)
+    for module in (faulty, naming, refusing, silent, spoiling)
     for _, kind in inspect.getmembers(module, inspect.isclass)
     if kind.__module__ == module.__name__ and issubclass(kind, MemoryServer)
 ]
@@ -33,6 +34,9 @@ HARMLESS = {
     faulty.SecondFileDenied,
     faulty.SpeaksLaterCodes,
     faulty.StatusWithoutText,
+    naming.FoldsNames,
+    naming.MissingHasAnotherCode,
+    naming.OpenHasAnotherCode,
     refusing.OneHandle,
     silent.TakesItsTime,
     spoiling.ClosesBeforeItHasWritten,
@@ -41,6 +45,8 @@ HARMLESS = {
 SIZE_BYTES = 100_000  # more than the smallest WRITE
 MADE_WITH = {
     faulty.RefusesAWrite: (1,),
+    naming.MissingHasAnotherCode: (wire.FX_FAILURE,),
+    naming.OpenHasAnotherCode: (wire.FX_FAILURE,),
     refusing.PermissionLostInTheMiddle: (0,),
     refusing.QuotaReached: (SIZE_BYTES - 1,),
     silent.NeverAnswersOneRequest: (wire.Close,),

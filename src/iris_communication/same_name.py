@@ -1,0 +1,20 @@
+"""Which names may be one to somebody else's disk.
+
+What counts as the same name is for the system that holds the files to say: many fold upper and lower case, some compose
+accents, Windows drops dots and spaces at the end and has two kinds of slash. Nobody can ask for that, so names that any
+of them may take for one are treated as one wherever a file could be replaced. Too many only wait for each other.
+"""
+
+import posixpath
+import re
+import unicodedata
+
+_SLASHES = re.compile(r"[/\\]+")
+_REPLACED = re.compile(r'[\x00-\x1f<>:"|?*]')  # Windows has none of these, and gateways to it put something else there
+
+
+def folded(name: str) -> str:
+    """The same for all names, or paths, that may be one. Of text, with surrogates for bytes that are none."""
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    path = posixpath.normpath(_SLASHES.sub("/", _REPLACED.sub("_", text)))
+    return "/".join(part if part in ("", ".", "..") else part.rstrip(". ") for part in path.split("/"))
