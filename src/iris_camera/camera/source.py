@@ -12,6 +12,7 @@ where it was, everything else begins anew.
 from typing import Protocol
 
 from iris_camera.camera.frame import Frame
+from iris_communication.plain_text import ERROR_TEXT_MAX, clean
 
 
 class SourceError(Exception):
@@ -21,8 +22,8 @@ class SourceError(Exception):
     """
 
     def __init__(self, reason: str, hint: str = "", *, final: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
+        self.reason = clean(reason, ERROR_TEXT_MAX)  # parts of it are a camera's own words
+        super().__init__(self.reason)
         self.hint = hint
         self.final = final
 

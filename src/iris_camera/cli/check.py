@@ -17,6 +17,7 @@ from iris_camera.cli.settings_flags import (
     tell,
     tell_errors,
 )
+from iris_camera.cli.terminal import say
 from iris_camera.config import Flags, find_file
 from iris_camera.config.cautions import cautions
 from iris_camera.config.reading import read_with_origins
@@ -46,9 +47,9 @@ def check(
         tell_errors(wrong, "check")
         raise typer.Exit(EXIT_USAGE)
     for line in summary(reading.config):
-        typer.echo(line)
+        say(line)
     found = cautions(reading)
     for caution in found:
         tell("caution", caution)
     noted = f"; {'one caution' if len(found) == 1 else f'{len(found)} cautions'}" if found else ""
-    typer.echo(f"{file or 'The settings'}: can be used{noted}.")
+    say(f"{file or 'The settings'}: can be used{noted}.")

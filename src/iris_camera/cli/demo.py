@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from iris_camera import logs
+from iris_camera.cli.terminal import complain
 from iris_camera.demo.run import DemoOptions, run_demo
 from iris_camera.demo.sftp_server import DemoServerError
 from iris_camera.web.server import CannotServe
@@ -36,6 +37,6 @@ def demo(
         status = run_demo(options, sys.stdout, sys.stderr if json else sys.stdout)
     except (CannotServe, DemoServerError, IrisError) as error:
         hint = f" {error.hint}." if isinstance(error, IrisError) and error.hint else ""
-        typer.echo(f"iris demo: {error}.{hint}", err=True)
+        complain(f"iris demo: {error}.{hint}")
         status = 2
     raise typer.Exit(status)

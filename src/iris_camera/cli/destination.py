@@ -9,6 +9,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from iris_camera.cli.settings_flags import EXIT_USAGE, read_settings
+from iris_camera.cli.terminal import complain
 from iris_camera.config import Config, Flags, ServerSettings
 from iris_camera.config.sections import DEFAULT_SERVER, chosen_server
 from iris_communication.settings import DEFAULT_REMOTE_PATH, parse_server
@@ -137,7 +138,7 @@ def no_such_server(settings: Config, name: str) -> str:
 
 
 def refuse(verb: str, why: str) -> NoReturn:
-    typer.echo(f"iris {verb}: {why}", err=True)
+    complain(f"iris {verb}: {why}")
     raise typer.Exit(EXIT_USAGE)
 
 

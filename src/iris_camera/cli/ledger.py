@@ -9,8 +9,9 @@ from typing import Annotated, Any
 
 import typer
 
-from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxFolder, json_text, looking, say
+from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxFolder, json_text, looking
 from iris_camera.cli.settings_flags import ConfigFile
+from iris_camera.cli.terminal import say, write
 from iris_communication.audit import COLUMNS, Chain
 from iris_communication.remote_check import Looked, RemoteCheck, Verdict
 
@@ -36,9 +37,9 @@ def export(
         deliveries = audit.ledger()
         first = list(islice(deliveries, 1))  # what keeps anybody from looking is said before any heading
         if as_csv:
-            say(_csv_line(COLUMNS))
+            write(_csv_line(COLUMNS))
         for delivery in chain(first, deliveries):
-            say(_csv_line(delivery.values()) if as_csv else json_text(delivery))
+            write(_csv_line(delivery.values()) if as_csv else json_text(delivery))
 
 
 @application.command()

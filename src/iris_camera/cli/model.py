@@ -12,6 +12,7 @@ import typer
 from iris_camera.camera.decoding import PictureDecoder
 from iris_camera.camera.picture_file import read_regular
 from iris_camera.camera.picture_size import is_still
+from iris_camera.cli.terminal import complain, say
 from iris_camera.inspection.detector import Detector
 from iris_camera.inspection.findings import Detection, Image
 from iris_camera.inspection.making import make_detector
@@ -116,7 +117,7 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter an option, and typer calls 
         settings = _settings(file, labels, label, score_min, iou_max, inputs, meaning)
         cv2.setNumThreads(threads)
         running = Running(provider, threads)
-        typer.echo(f"model       {file}")
+        say(f"model       {file}")
         _tell_declared(settings, running)
         detector = make_detector(settings, running)
         _tell_made(detector, threads)
@@ -126,9 +127,9 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter an option, and typer calls 
         _tell_tiny(detector, image)
         if output is not None:
             output.write_bytes(encode(Picture(frame, image, tuple(map(_mark, found)))))
-            typer.echo(f"written     {output}")
+            say(f"written     {output}")
     except (ModelError, ValueError, OSError) as error:
-        typer.echo(f"iris model check: {error}", err=True)
+        complain(f"iris model check: {error}")
         raise typer.Exit(EXIT_DOES_NOT_FIT) from None
 
 
@@ -152,7 +153,7 @@ def _settings(
 def _image(path: Path | None, frame: int) -> Image:
     """Raises OSError when it is no picture and no video, or has no such frame."""
     if path is None:
-        typer.echo("picture     an empty grey one of 1280x720: give --picture to see what it finds")
+        say("picture     an empty grey one of 1280x720: give --picture to see what it finds")
         return np.full((*GREY_SIZE, 3), 128, np.uint8)
     if not path.is_file():
         raise FileNotFoundError(f"there is no picture or video at {path}")
@@ -161,7 +162,7 @@ def _image(path: Path | None, frame: int) -> Image:
         image = _frame_of(path, frame)
     if image is None:
         raise OSError(f"{path} is no picture or video that OpenCV can read, or has no frame {frame}")
-    typer.echo(f"picture     {path}, {image.shape[1]}x{image.shape[0]}")
+    say(f"picture     {path}, {image.shape[1]}x{image.shape[0]}")
     return image
 
 
@@ -205,29 +206,29 @@ def _tell_declared(settings: DetectorSettings, running: Running) -> None:
     if settings.model is None:
         return
     declared = Model(settings.model, running)
-    typer.echo(f"input       {declared.input}")
+    say(f"input       {declared.input}")
     for each in declared.outputs:
-        typer.echo(f"output      {each}")
+        say(f"output      {each}")
 
 
 def _tell_made(detector: Detector, threads: int) -> None:
     if isinstance(detector, OnnxDetector):
-        typer.echo(f"takes       {detector.input}")
-        typer.echo(f"answers     {detector.style}")
+        say(f"takes       {detector.input}")
+        say(f"answers     {detector.style}")
         names = detector.labels.names
         shown = ", ".join(names[:8]) + (" .." if len(names) > 8 else "")
-        typer.echo(f"labels      {f'{len(names)} from {detector.labels.origin}: {shown}' if names else 'none'}")
-    typer.echo(f"runs on     {detector.provider}, {threads} thread{'s' if threads > 1 else ''}")
+        say(f"labels      {f'{len(names)} from {detector.labels.origin}: {shown}' if names else 'none'}")
+    say(f"runs on     {detector.provider}, {threads} thread{'s' if threads > 1 else ''}")
 
 
 def _tell_found(found: list[Detection], times_s: list[float]) -> None:
-    typer.echo(f"found       {len(found) or 'nothing'}")
+    say(f"found       {len(found) or 'nothing'}")
     for each in found:
         box = each.box
         place = f"x {box.x:.1f} y {box.y:.1f} width {box.width:.1f} height {box.height:.1f}"
-        typer.echo(f"  {each.label:20} {each.score:.3f}  {place}")
+        say(f"  {each.label:20} {each.score:.3f}  {place}")
     median_ms = 1e3 * statistics.median(times_s)
-    typer.echo(f"time        {median_ms:.2f} ms a picture, median of {len(times_s)}, preparing and decoding included")
+    say(f"time        {median_ms:.2f} ms a picture, median of {len(times_s)}, preparing and decoding included")
 
 
 def _tell_tiny(detector: Detector, image: Image) -> None:
@@ -236,7 +237,7 @@ def _tell_tiny(detector: Detector, image: Image) -> None:
         return
     corners = [corners for corners, _, _ in detector.candidates(image)[0]]
     if corners and max(map(max, corners)) < TINY_PIXELS:
-        typer.echo(f"  every box ends before pixel {TINY_PIXELS:g}: if they are 0 to 1, give --box-units normalised")
+        say(f"  every box ends before pixel {TINY_PIXELS:g}: if they are 0 to 1, give --box-units normalised")
 
 
 def _mark(detection: Detection) -> Mark:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json as json_format
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from iris_camera.cli.settings_flags import ConfigFile, mistakes_end
+from iris_camera.cli.terminal import complain, say
 from iris_camera.config.outbox_folder import outbox_folder
 from iris_communication.audit import Audit
 from iris_communication.errors import IrisError
@@ -104,18 +104,9 @@ def looking(verb: str, folder: Path | None, config: Path | None = None) -> Itera
     try:
         yield Audit(found)
     except IrisError as error:
-        typer.echo(f"iris {verb}: {error}: {error.hint}", err=True)
+        complain(f"iris {verb}: {error}: {error.hint}")
         raise typer.Exit(EXIT_CANNOT_LOOK) from None
 
 
 def json_text(told: Any) -> str:
     return json_format.dumps(told)
-
-
-def say(line: str) -> None:
-    """To the standard output, byte for byte: a path need not be UTF-8. What could be no path either is spelt out."""
-    try:
-        told = line.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        told = line.encode("utf-8", "backslashreplace")
-    sys.stdout.buffer.write(told + b"\n")

@@ -7,9 +7,10 @@ from typing import Annotated
 
 import typer
 
-from iris_camera.cli.outbox import EXIT_WRONG, AsJson, OutboxFolder, json_text, looking, say
+from iris_camera.cli.outbox import EXIT_WRONG, AsJson, OutboxFolder, json_text, looking
 from iris_camera.cli.queue_table import halted, printable, story, table
 from iris_camera.cli.settings_flags import ConfigFile
+from iris_camera.cli.terminal import complain, say
 from iris_communication.audit import Audit
 from iris_communication.housekeeping import NoSuchItem
 
@@ -75,7 +76,7 @@ def show(
         try:
             told = audit.story(the_one(audit, item))
         except NoSuchItem as error:
-            typer.echo(f"iris queue show: {printable(str(error))}: {error.hint}", err=True)
+            complain(f"iris queue show: {printable(str(error))}: {error.hint}")
             raise typer.Exit(EXIT_WRONG) from None
         for line in [json_text(told)] if json else story(told):
             say(line)

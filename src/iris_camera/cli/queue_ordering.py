@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxFolder, json_text, looking, say
+from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxFolder, json_text, looking
 from iris_camera.cli.queue_looking import ServerWord, the_one
 from iris_camera.cli.queue_table import printable, size
 from iris_camera.cli.settings_flags import ConfigFile
+from iris_camera.cli.terminal import complain, say
 from iris_communication.audit import Audit
 from iris_communication.housekeeping import Housekeeper, NoSuchItem
 
@@ -160,15 +161,15 @@ def _one_choice(verb: str, ids: list[str] | None, *options: str | None) -> None:
     ways = [*(["ids"] if ids else []), *(option for option in options if option)]
     if len(ways) != 1:
         what = f"not both {' and '.join(ways)}" if ways else "which? Give ids, or an option that chooses"
-        typer.echo(f"iris queue {verb}: {what}", err=True)
+        complain(f"iris queue {verb}: {what}")
         raise typer.Exit(EXIT_CANNOT_LOOK)
 
 
 def _ask(chosen: _Chosen) -> None:
     for line in chosen.loss():
-        typer.echo(line, err=True)
+        complain(line)
     if not sys.stdin.isatty():
-        typer.echo("iris queue drop: nobody is there to ask: give --yes", err=True)
+        complain("iris queue drop: nobody is there to ask: give --yes")
         raise typer.Exit(EXIT_CANNOT_LOOK)
     typer.echo("Drop them? [y/N] ", err=True, nl=False)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):

@@ -1,5 +1,7 @@
 """Items as people read them: a table as wide as their terminal, an item's story as lines. Pure: texts out.
 
+from iris_communication.plain_text import clean
+
 What came from a server or a file name is shown, never obeyed: a terminal takes some characters for commands.
 """
 
@@ -7,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
+
+from iris_communication.plain_text import clean
 
 WIDE = 110  # columns from which on a whole id and a server fit beside a path
 SHORT_ID = 19  # characters: milliseconds, and enough of the token that it is alone
@@ -100,10 +104,7 @@ def size(size_bytes: int | None) -> str:
 
 def printable(text: str) -> str:
     """With every character spelt out that a terminal may obey; bytes that are no UTF-8 are left to whoever writes."""
-    return "".join(
-        each if each.isprintable() or "\udc80" <= each <= "\udcff" else each.encode("unicode_escape").decode()
-        for each in text
-    )
+    return clean(text, bytes_stay=True)
 
 
 def _row(wide: bool, width: int | None, *cells: Any) -> str:

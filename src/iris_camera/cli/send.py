@@ -37,6 +37,7 @@ from iris_camera.cli.sending import Sending
 from iris_camera.cli.sending_display import SendingDisplay
 from iris_camera.cli.settings_flags import EXIT_USAGE, ConfigFile, Outbox
 from iris_camera.cli.stopping import Stopping
+from iris_camera.cli.terminal import complain, say
 from iris_camera.signals import listening_to_signals
 from iris_communication.errors import IrisError
 
@@ -91,14 +92,14 @@ def send(  # noqa: PLR0913  # a flag each
         found = files_to_send(files, recursive=recursive)
     except NotToSend as error:
         for reason in error.reasons:
-            typer.echo(f"iris send: {reason}", err=True)
-        typer.echo("iris send: nothing was queued", err=True)
+            complain(f"iris send: {reason}")
+        complain("iris send: nothing was queued")
         raise typer.Exit(EXIT_USAGE) from None
     logs.start_logging("ERROR" if wait else "WARNING")
     try:
         intake = open_intake(settings, deliver=wait, take_over=wait)
     except IrisError as error:
-        typer.echo(f"iris send: {error}: {error.hint}", err=True)
+        complain(f"iris send: {error}: {error.hint}")
         raise typer.Exit(EXIT_USAGE) from None
     sending = Sending(found, Destination(servers, handling), intake)
     stopping = Stopping()
@@ -144,13 +145,13 @@ def _tell(sending: Sending, outbox: Path, *, as_json: bool) -> None:
     if as_json:
         for sent in (*sending.done, *sending.owed):
             for told in sent.told():
-                typer.echo(json_format.dumps(told))
+                say(json_format.dumps(told))
         for file in sending.not_handed_in:
             why = str(sending.full) if sending.full else "the command was stopped"
-            typer.echo(json_format.dumps({"file": str(file.path), "id": None, "state": "refused", "message": why}))
+            say(json_format.dumps({"file": str(file.path), "id": None, "state": "refused", "message": why}))
         return
     for line in _summary(sending, outbox):
-        typer.echo(line)
+        say(line)
 
 
 def _summary(sending: Sending, outbox: Path) -> list[str]:

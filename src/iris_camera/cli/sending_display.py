@@ -11,6 +11,7 @@ from iris_camera.cli.handing_in import Link
 from iris_camera.cli.sending import Sending, Sent
 from iris_communication.errors import IrisError
 from iris_communication.item import Delivered
+from iris_communication.plain_text import clean
 
 
 class SendingDisplay:
@@ -54,7 +55,7 @@ class SendingDisplay:
             done = self._sending.done
             arrived = sum(each.file.size_bytes for each in done)
             files = f"{len(done)} of {self._sending.files} files"
-            self._bar.update(self._task, completed=arrived, description=files, state=escape(words))
+            self._bar.update(self._task, completed=arrived, description=files, state=escape(clean(words)))
             return
         event = words.partition(";")[0]  # the seconds until the next try are no news
         if event and event != self._said:
@@ -63,7 +64,7 @@ class SendingDisplay:
 
     def _say(self, line: str) -> None:
         if not self._quiet:
-            self._console.print(line, markup=False, soft_wrap=True)
+            self._console.print(clean(line), markup=False, soft_wrap=True)
 
 
 def failures(sent: Sent) -> list[str]:

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from iris_camera.cli.destination import no_such_server, refuse
-from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, json_text, looking, say
+from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, json_text, looking
 from iris_camera.cli.queue_table import printable, size
 from iris_camera.cli.settings_flags import ConfigFile, Outbox, read_settings
+from iris_camera.cli.terminal import complain, say
 from iris_camera.config import Config, Flags
 from iris_camera.config.sections import DEFAULT_SERVER
 from iris_communication.audit import Audit, NoOutbox
@@ -128,7 +129,7 @@ def _tell(error: BaseException, hint: str, *, json: bool) -> None:
     if json:
         say(json_text({"works": False, "error": type(error).__name__, "says": str(error), "hint": hint}))
     else:
-        typer.echo(f"iris server test: {error}. {hint}".rstrip(), err=True)
+        complain(f"iris server test: {error}. {hint}".rstrip())
 
 
 def _line(key: str, names: list[str], facts: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from iris_camera import logs
+from iris_camera.cli.terminal import complain
 from iris_camera.config import Config, ConfigError, Flags, Problem, find_file, read
 
 EXIT_USAGE = 2
@@ -61,9 +62,9 @@ def tell_errors(problems: Sequence[Problem], verb: str) -> None:
     for problem in problems:
         tell("error", problem)
     count = len(problems)
-    typer.echo(f"iris {verb}: {'one mistake' if count == 1 else f'{count} mistakes'} in the settings.", err=True)
+    complain(f"iris {verb}: {'one mistake' if count == 1 else f'{count} mistakes'} in the settings.")
 
 
 def tell(what: str, problem: Problem) -> None:
     """`iris.toml:12: error: ...`, as compilers do, so that editors find the line."""
-    typer.echo(f"{problem.origin}: {what}: {problem.words}", err=True)
+    complain(f"{problem.origin}: {what}: {problem.words}")

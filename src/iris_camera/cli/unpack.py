@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, json_text, say
+from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, json_text
+from iris_camera.cli.terminal import complain, say
 from iris_communication.errors import IrisError
 from iris_communication.unpack import ArchiveBroken, Unpacked, verify
 from iris_communication.unpack import unpack as unpack_archive
@@ -35,7 +36,8 @@ def _one(archive: Path, into: Path | None, *, json: bool) -> int:
         return _failed(archive, error, EXIT_WRONG, json=json)
     except (IrisError, OSError) as error:
         return _failed(archive, error, EXIT_CANNOT_LOOK, json=json)
-    say(json_text(told) if json else _sentence(told))
+    for line in [json_text(told)] if json else _sentences(told):
+        say(line)
     return 0
 
 
@@ -63,16 +65,14 @@ def _is_renamed(unpacked: Unpacked) -> bool:
     return unpacked.path.name != unpacked.member.name
 
 
-def _sentence(told: dict[str, Any]) -> str:
+def _sentences(told: dict[str, Any]) -> list[str]:
     files = "one file" if told["files"] == 1 else f"{told['files']} files"
     if "into" not in told:
-        return f"{told['archive']}: {files} of {told['size_bytes']} bytes, every one as its manifest says"
+        return [f"{told['archive']}: {files} of {told['size_bytes']} bytes, every one as its manifest says"]
     text = f"{told['archive']}: {files} in {told['into']}"
     if told["already_there"]:
         text += f", {told['already_there']} of them there already"
-    for name, found in told["renamed"].items():
-        text += f"\n  {name} is {found}"
-    return text
+    return [text, *(f"  {name} is {found}" for name, found in told["renamed"].items())]
 
 
 def _failed(archive: Path, error: IrisError | OSError, status: int, *, json: bool) -> int:
@@ -83,5 +83,5 @@ def _failed(archive: Path, error: IrisError | OSError, status: int, *, json: boo
     if json:
         say(json_text({"archive": str(archive), "whole": False if status == EXIT_WRONG else None, "error": what}))
     else:
-        typer.echo(f"iris unpack: {what}: {hint}", err=True)
+        complain(f"iris unpack: {what}: {hint}")
     return status

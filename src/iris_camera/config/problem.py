@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from iris_communication.plain_text import ERROR_TEXT_MAX, clean
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Origin:
@@ -29,6 +31,7 @@ class Problem:
     rank: tuple[str, int, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "words", clean(self.words, ERROR_TEXT_MAX))  # they quote a file
         object.__setattr__(self, "rank", (self.origin.place, self.origin.line or 0, self.words))
 
     def __str__(self) -> str:

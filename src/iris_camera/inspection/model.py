@@ -19,6 +19,7 @@ import onnxruntime
 
 from iris_camera.inspection.model_file import what_it_is
 from iris_camera.inspection.runtime_words import why_failed, why_not_loaded
+from iris_communication.plain_text import ERROR_TEXT_MAX, PEER_NAME_MAX, clean
 
 WEIGHTS = Path(__file__).with_name("weights")
 CPU = "CPUExecutionProvider"
@@ -29,6 +30,9 @@ _SUFFIX = "ExecutionProvider"
 
 class ModelError(Exception):
     """A model cannot be used or failed; the text names it, what is wrong, and what was expected."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(clean(words, ERROR_TEXT_MAX))  # the runtime quotes what the file holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class Tensor:
     shape: Shape
 
     def __str__(self) -> str:
-        return f"{self.name} {self.type} {described(self.shape)}"
+        return f"{clean(self.name, PEER_NAME_MAX)} {clean(self.type, PEER_NAME_MAX)} {described(self.shape)}"
 
 
 class Model:
