@@ -94,4 +94,4 @@ class Repeats:
     def _counted(self, unlogged: int, now_s: float, before: Spell | None) -> str:
         if not unlogged or before is None:
             return ""
-        return f" (the same {self._times.format(f'{unlogged:,}')} in {now_s - before.logged_s:.0f} s)"
+        return f" (the same {self._times.format(f'{unlogged:,}')} in {max(1.0, now_s - before.logged_s):.0f} s)"

@@ -39,12 +39,13 @@ from iris_camera.camera.reconnect import failures_after, pause_s
 from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import Source, SourceError
 from iris_camera.logs import without_secrets
+from iris_communication.repeats import Repeats
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.2  # how often the watching thread looks up by itself
 HUNG_MAX = 4
-WARNED_MAX = 50
+LOGGED_EVERY_S = 600.0  # the same trouble of a camera, which may be switched off over the weekend
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,7 @@ class Capture:
         self._failures = self._reconnects = 0
         self._came_before = False  # whether an earlier reading did
         self._retry_at_s = clock.monotonic()
-        self._warned: set[str] = set()
+        self._repeats = Repeats(log, clock.monotonic, every_s=LOGGED_EVERY_S)
         self._ended = False
         self._closing = threading.Event()
         self._wake = threading.Event()
@@ -277,19 +278,17 @@ class Capture:
         reason = without_secrets(reason)  # what a foreign exception says is shown too
         if not known and self.live:
             self._source = None
-        if reason not in self._warned:
-            if len(self._warned) >= WARNED_MAX:
-                self._warned.clear()
-            self._warned.add(reason)
-            hint = error.hint if isinstance(error, SourceError) else "This is a mistake in a program."
-            log.warning(
-                "camera %s: %s. %s It is tried again for ever, next in %.1f s",
-                self.name,
-                reason,
-                hint,
-                wait_s,
-                exc_info=None if known else error,
-            )
+        hint = error.hint if isinstance(error, SourceError) else "This is a mistake in a program."
+        self._repeats.log(
+            reason,
+            logging.WARNING,
+            "camera %s: %s. %s It is tried again for ever, next in %.1f s",
+            self.name,
+            reason,
+            hint,
+            wait_s,
+            exc_info=None if known else error,
+        )
         self._happened(Lost(reason))
 
     def _happened(self, happening: Happening) -> None:
@@ -303,9 +302,8 @@ class Capture:
         self._tell(CameraEvent(at_s, self.name, shown.state, shown.reason))
 
     def _tell(self, event: CameraEvent) -> None:
-        if event.state == "online":
-            self._warned.clear()
-        log.info("camera %s is %s%s", self.name, event.state, f": {event.reason}" if event.reason else "")
+        why = f": {event.reason}" if event.reason else ""
+        self._repeats.log(("is", event.state), logging.INFO, "camera %s is %s%s", self.name, event.state, why)
         try:
             self._on_change(event)
         except Exception:

@@ -1,22 +1,28 @@
-"""Trouble that lasts is told when it begins, when it changes and when it is over: a disk may be full for days."""
+"""Trouble that lasts is logged when it begins, when it changes, now and then with its count, and when it is over."""
 
 import logging
+import time
+from collections.abc import Callable
+
+from iris_communication.repeats import Repeats
+
+LOGGED_EVERY_S = 600.0  # a disk may be full for days
 
 
 class Trouble:
-    """What is wrong at present, by a word for each kind of it; told to `log`. Belongs to one thread."""
+    """What is wrong at present, by a word for each kind of it; logged to `log`. Belongs to one thread."""
 
-    def __init__(self, log: logging.Logger) -> None:
-        self._log = log
-        self._told: dict[str, str] = {}
+    def __init__(self, log: logging.Logger, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._repeats = Repeats(log, monotonic_s, every_s=LOGGED_EVERY_S)
+        self._words: dict[str, set[str]] = {}  # that describe each kind since it began
 
     def begins(self, what: str, words: str, *, traceback: bool = False) -> None:
-        """`words` describe it; they are told unless they were told last."""
-        if self._told.get(what) != words:
-            self._told[what] = words
-            self._log.error("%s", words, exc_info=traceback)
+        """`words` describe it."""
+        self._words.setdefault(what, set()).add(words)
+        self._repeats.log((what, words), logging.ERROR, "%s", words, exc_info=traceback)
 
     def is_over(self, what: str, words: str = "") -> None:
-        """`words`, if any, are told when there was such trouble."""
-        if self._told.pop(what, None) is not None and words:
-            self._log.info("%s", words)
+        """`words`, if any, are logged when there was such trouble."""
+        since = self._words.pop(what, set())
+        if words:
+            self._repeats.over([(what, each) for each in since], "%s", words)

@@ -224,6 +224,14 @@ def test_the_reason_and_the_hint_are_logged_once_not_at_every_try(capturing, cap
     ]
 
 
+def test_a_camera_that_comes_and_goes_all_the_time_is_logged_no_more_often_than_one_that_is_away(capturing, caplog):
+    caplog.set_level(logging.INFO)
+    capture = capturing(Breaking(after=1), SourceSettings(offline_after_s=0.001))
+    wait_until(lambda: capture.status().reconnects >= 20)
+    said = [record.getMessage().partition(":")[0] for record in caplog.records]
+    assert len(said) <= len(set(said))
+
+
 def test_a_blip_is_no_event_and_is_counted_as_a_reconnect(capturing, told):
     patient = SourceSettings(offline_after_s=3600.0)
     capture = capturing(Breaking(after=5), patient)

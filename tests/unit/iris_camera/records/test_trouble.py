@@ -1,6 +1,7 @@
 import logging
 
-from iris_camera.records.trouble import Trouble
+from iris_camera.records.trouble import LOGGED_EVERY_S, Trouble
+from iris_communication.testing import FakeClock
 
 log = logging.getLogger("test.trouble")
 
@@ -20,16 +21,30 @@ def test_trouble_is_told_when_it_begins_when_it_changes_and_when_it_is_over(capl
     assert told(caplog) == [
         ("ERROR", "the disk is full"),
         ("ERROR", "the disk is read-only"),
-        ("INFO", "the disk works again"),
+        ("INFO", "the disk works again (the same 4 times in 1 s)"),
     ]
 
 
 def test_trouble_that_comes_back_is_told_again(caplog):
-    trouble = Trouble(log)
+    clock = FakeClock()
+    trouble = Trouble(log, clock.monotonic_s)
     for _ in range(2):
         trouble.begins("disk", "the disk is full")
         trouble.is_over("disk")
+        clock.advance(LOGGED_EVERY_S)
     assert len(told(caplog)) == 2
+
+
+def test_trouble_that_comes_and_goes_all_the_time_is_told_no_more_often_than_one_that_lasts(caplog):
+    caplog.set_level(logging.INFO)
+    clock = FakeClock()
+    trouble = Trouble(log, clock.monotonic_s)
+    for _ in range(3600):
+        trouble.begins("disk", "the disk is full")
+        trouble.is_over("disk", "the disk works again")
+        clock.advance(1.0)
+    assert len(told(caplog)) == 2 * 3600 / LOGGED_EVERY_S
+    assert told(caplog)[2] == ("ERROR", "the disk is full (the same 599 times in 600 s)")
 
 
 def test_one_trouble_does_not_hide_another(caplog):
