@@ -74,6 +74,12 @@ class ServerNotConfigured(InvalidRequest):
     default_hint = "configure it with configure_server(name, info), or pass the server as a mapping"
 
 
+class SourceReplaced(InvalidRequest):
+    """The path leads to another file than the one its caller has looked at, so it is not taken."""
+
+    default_hint = "look at it again, and queue what is there now"
+
+
 class NotStarted(IrisError, RuntimeError):
     """The outbox is not open, so nothing can be accepted durably."""
 

@@ -30,6 +30,9 @@ class SftpUploadRequest:
     `sftp_server_info` may be a list: the file then goes to each of them, and each has a fate of its own. `priority` (-9
     to 9, higher first), `ttl_s` (seconds after which it is given up as expired), `after_delivery` ("keep", "delete" or
     "move" of the source, to the folder `move_to`): None leaves it to the rules of DeliverySettings.
+
+    `identity`, device and inode (`st_dev`, `st_ino`), is for folders that others may write to: the path is opened once,
+    and only that very file is taken; another one, or what a link leads to by now, is refused with SourceReplaced.
     """
 
     sftp_server_info: ServerInfo | Sequence[ServerInfo]
@@ -41,6 +44,7 @@ class SftpUploadRequest:
     ttl_s: float | None = None
     after_delivery: str | None = None
     move_to: "str | os.PathLike[str] | None" = None
+    identity: Sequence[int] | None = None
 
 
 def accepted(request: SftpUploadRequest, settings: DeliverySettings, resolve: Resolve) -> Accept:
@@ -66,6 +70,7 @@ def accepted(request: SftpUploadRequest, settings: DeliverySettings, resolve: Re
         ttl_s=_ttl_s(request.ttl_s, rule.ttl_s, settings.ttl_s),
         after=after,
         move_to=move_to,
+        identity=_identity(request.identity),
     )
 
 
@@ -98,6 +103,16 @@ def _after(request: SftpUploadRequest, rule: Rule) -> tuple[After, str]:
     if not folder:
         raise InvalidRequest("after_delivery is 'move', so move_to has to name a folder")
     return after, source_path(folder)
+
+
+def _identity(given: Sequence[int] | None) -> tuple[int, int] | None:
+    if given is None:
+        return None
+    try:
+        device, inode = map(int, given)
+    except (TypeError, ValueError):
+        raise InvalidRequest(f"identity is {given!r}: expected a file's device and inode") from None
+    return device, inode
 
 
 def _ttl_s(*words: float | None) -> float | None:

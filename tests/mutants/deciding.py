@@ -74,7 +74,7 @@ DECIDING = (
     Mutant(
         "a source that is another file by now is deleted",
         SOURCE_ACTION,
-        "is_still = unchanged(source) if unchanged else",
+        "is_still = unchanged(opened) if unchanged else",
         "is_still = True or",
         "Somebody's newer work under the same name is gone, and was never queued.",
         tests_in(OUTBOX, "test_destinations.py::test_a_source_that_is_another_file_by_now_is_left_alone"),

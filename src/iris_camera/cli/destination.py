@@ -92,8 +92,11 @@ class Destination:
         """In the order of the items that one request becomes."""
         return [parse_server(server)[0].key for server in self.servers]
 
-    def request(self, file: Path, *, project: str, folder: str = "") -> SftpUploadRequest:
-        """`folder` is the file's own, below the one that is sent or watched: it is made on the server too."""
+    def request(
+        self, file: Path, *, project: str, folder: str = "", identity: tuple[int, int] | None = None
+    ) -> SftpUploadRequest:
+        """`folder` is the file's own, below the one that is sent or watched: it is made on the server too. `identity`
+        is the file that was looked at, by device and inode."""
         handling = self.handling
         return SftpUploadRequest(
             sftp_server_info=[_with_folder(server, folder) for server in self.servers],
@@ -104,6 +107,7 @@ class Destination:
             ttl_s=handling.ttl_s,
             after_delivery=handling.after.value if handling.after else None,
             move_to=handling.move_to,
+            identity=identity,
         )
 
 

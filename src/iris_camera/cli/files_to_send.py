@@ -23,6 +23,7 @@ class FileToSend:
     size_bytes: int
     project: str  # the name of the folder it lies in, or of the folder that was named
     folder: str = ""  # below that folder
+    identity: tuple[int, int] | None = None  # device and inode, when it was looked at
 
 
 def files_to_send(named: Sequence[Path], *, recursive: bool) -> list[FileToSend]:
@@ -57,7 +58,7 @@ def _meant(path: Path, *, recursive: bool) -> Iterator[FileToSend]:
     else:
         # The name stays as it was given, also where it is a link to another.
         whole = path.parent.resolve() / path.name
-        yield FileToSend(whole, facts.st_size, whole.parent.name)
+        yield FileToSend(whole, facts.st_size, whole.parent.name, identity=(facts.st_dev, facts.st_ino))
 
 
 def _below(folder: Path) -> Iterator[FileToSend]:
@@ -69,7 +70,9 @@ def _below(folder: Path) -> Iterator[FileToSend]:
             if path.is_file():
                 any_file = True
                 relative = str(path.parent.relative_to(folder))
-                yield FileToSend(path, path.stat().st_size, folder.name, "" if relative == "." else relative)
+                facts = path.stat()
+                below = "" if relative == "." else relative
+                yield FileToSend(path, facts.st_size, folder.name, below, (facts.st_dev, facts.st_ino))
     if not any_file:
         raise NotToSend([f"{folder}: holds no file"])
 

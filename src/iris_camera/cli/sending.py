@@ -68,7 +68,10 @@ class Sending:
     def hand_in(self) -> None:
         """The next files, in their order; what a full outbox refuses is offered again the next time."""
         batch = [self._to_hand_in.popleft() for _ in range(min(AT_ONCE, len(self._to_hand_in)))]
-        requests = [self._destination.request(each.path, project=each.project, folder=each.folder) for each in batch]
+        requests = [
+            self._destination.request(each.path, project=each.project, folder=each.folder, identity=each.identity)
+            for each in batch
+        ]
         refused: list[FileToSend] = []
         self.full = None
         for file, answer in zip(batch, self._intake.hand_in(requests), strict=True):

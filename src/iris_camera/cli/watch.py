@@ -3,7 +3,7 @@
 import getpass
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -54,10 +54,12 @@ class RequestDesk:
         self._destination = destination
         self._project = project
 
-    def hand_in(self, folder: Path, paths: Sequence[str]) -> Sequence[str | IrisError]:
+    def hand_in(self, folder: Path, paths: Mapping[str, tuple[int, int]]) -> Sequence[str | IrisError]:
         requests = [
-            self._destination.request(folder / path, project=self._project, folder=path.rpartition("/")[0])
-            for path in paths
+            self._destination.request(
+                folder / path, project=self._project, folder=path.rpartition("/")[0], identity=identity
+            )
+            for path, identity in paths.items()
         ]
         answers = self._intake.hand_in(requests)
         return [answer if isinstance(answer, IrisError) else answer[0] for answer in answers]

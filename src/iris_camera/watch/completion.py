@@ -46,6 +46,7 @@ class Look:
 
     version: Version
     is_open: bool | None
+    identity: tuple[int, int] = (0, 0)  # device and inode, of this machine's life
 
 
 @dataclass(frozen=True, slots=True)

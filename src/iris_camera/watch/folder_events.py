@@ -16,6 +16,7 @@ from typing import Self
 from inotify_simple import INotify, flags  # type: ignore[import-untyped]  # ships none; used in this module alone
 
 from iris_camera.watch.completion import Notice
+from iris_camera.watch.opening import opened_folder
 
 _NOTICES = (
     (flags.MOVED_TO, Notice.ARRIVED),
@@ -171,7 +172,7 @@ def joined(folder: str, name: str) -> str:
 def folders_below(root: str, path: str) -> Iterator[str]:
     """Relative to `root`, outer ones first; a folder that cannot be read is left out, links are not followed."""
     try:
-        with os.scandir(joined(root, path)) as entries:
+        with opened_folder(root, path) as folder, os.scandir(folder) as entries:
             inner = [joined(path, entry.name) for entry in entries if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from iris_camera.watch.completion import Version
 from iris_camera.watch.folder_events import folders_below, joined
 from iris_camera.watch.looking import version_of
+from iris_camera.watch.opening import opened_folder
 
 
 def files_in(root: str, path: str = "", *, recursive: bool) -> Iterator[tuple[str, Version]]:
@@ -21,7 +22,7 @@ def files_in(root: str, path: str = "", *, recursive: bool) -> Iterator[tuple[st
 
 
 def _files_of(root: str, path: str) -> Iterator[tuple[str, Version]]:
-    with os.scandir(joined(root, path)) as entries:
+    with opened_folder(root, path) as folder, os.scandir(folder) as entries:
         for entry in entries:
             try:
                 if entry.is_file(follow_symlinks=False):

@@ -6,6 +6,7 @@ milliseconds at most. Leases are for a file's owner or root, and for file system
 say, and quiet and events have to do.
 """
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -13,6 +14,7 @@ import signal
 import stat
 
 from iris_camera.watch.completion import Look, Version
+from iris_camera.watch.opening import identity_of, opened_file
 
 _F_SETSIG = 10  # linux/fcntl.h; the module fcntl has no name for it
 _STORED_BITS = 2**63 - 1  # a few network disks use all 64 bits, which SQLite's integers have not
@@ -23,24 +25,23 @@ def version_of(facts: os.stat_result) -> Version:
     return Version(facts.st_ino & _STORED_BITS, facts.st_size, facts.st_mtime_ns)
 
 
-def look_at(path: str, *, leases: bool) -> Look | None:
-    """None for what is gone or no regular file. Without `leases` nobody is asked who writes. Raises OSError where
-    reading it is refused."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):  # no file, a link, a socket
-            return None
-        raise
-    try:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
+def look_at(path: str, *, leases: bool, root: str = "") -> Look | None:
+    """None for what is gone or no regular file; a link is none, nor what lies behind one, below `root`. Without
+    `leases` nobody is asked who writes. Raises OSError where reading it is refused."""
+    folder, name = (root, path) if root else os.path.split(path)
+    with contextlib.ExitStack() as opened:
+        try:
+            descriptor = opened.enter_context(opened_file(folder or ".", name))
+        except OSError as error:
+            if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO):  # no file, a link, a socket
+                return None
+            raise
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
         is_open = _is_open_for_writing(descriptor) if leases else None
-        # Once more: what was written before the lease was asked for belongs to the version that is judged.
-        return Look(version_of(os.fstat(descriptor)), is_open)
-    finally:
-        os.close(descriptor)
+        # Only now: what was written before the lease was asked for belongs to the version that is judged.
+        facts = os.fstat(descriptor)
+        return Look(version_of(facts), is_open, identity_of(facts))
 
 
 def _is_open_for_writing(descriptor: int) -> bool | None:

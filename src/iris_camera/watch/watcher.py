@@ -16,7 +16,7 @@ What goes wrong.
 import errno
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ from iris_camera.watch.looking import look_at
 from iris_camera.watch.memory import Memory
 from iris_camera.watch.mounts import hears_everything
 from iris_camera.watch.names import Names
-from iris_communication.errors import InvalidRequest, IrisError
+from iris_communication.errors import InvalidRequest, IrisError, SourceReplaced
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,7 @@ RETRY_BASE_S = 0.5
 RETRY_CAP_S = 5.0
 LIST_EVERY_S = 60.0  # where the kernel tells everything
 LIST_SHARE = 0.02  # of the time at most, in folders so large that listing takes long
+REPLACED_S = 1.0  # until the next look at a file that was replaced while it was offered
 UNREADABLE_S = 30.0  # until the next look at a file that could not be read
 LIMITS = {
     errno.ENOSPC: "raise fs.inotify.max_user_watches",
@@ -55,8 +56,9 @@ REMOTE_HINT = (
 class Desk(Protocol):
     """Where files are handed in."""
 
-    def hand_in(self, folder: Path, paths: Sequence[str]) -> "Sequence[str | IrisError]":
-        """Of each path, relative to `folder`: the id of the accepted item, or why it was refused."""
+    def hand_in(self, folder: Path, paths: Mapping[str, tuple[int, int]]) -> "Sequence[str | IrisError]":
+        """Of each path, relative to `folder`: the id of the accepted item, or why it was refused. Only the file with
+        the given device and inode may be taken: the path may lead to another by now."""
 
 
 class Stop(Protocol):
@@ -90,7 +92,7 @@ class Watcher:
         self._refused: dict[str, Version] = {}  # as they are they can never be delivered; asked again at the next start
         self._unreadable: set[str] = set()
         self._changes: dict[str, Version | None] = {}  # to be remembered at the end of this turn
-        self._complete: dict[str, Version] = {}  # to be offered
+        self._complete: dict[str, Look] = {}  # to be offered
         self._offer_at_s = 0.0
         self._refusals = 0
         self._list_at_s = 0.0
@@ -212,7 +214,7 @@ class Watcher:
 
     def _is_written(self, path: str) -> bool:
         with suppress(OSError):
-            look = look_at(joined(self._root, path), leases=self._leases)
+            look = look_at(path, root=self._root, leases=self._leases)
             return look is not None and bool(look.is_open)
         return False
 
@@ -248,7 +250,7 @@ class Watcher:
     def _look(self, path: str) -> None:
         now_s = self._now_s()
         try:
-            look: Look | None = look_at(joined(self._root, path), leases=self._leases)
+            look: Look | None = look_at(path, root=self._root, leases=self._leases)
         except OSError as error:
             if path not in self._unreadable:
                 log.error("%s cannot be read: %s; it is looked at again", path, error.strerror)
@@ -258,20 +260,24 @@ class Watcher:
         self._unreadable.discard(path)
         verdict = self._candidates.judge(path, look, self._remembered(path), now_s)
         if verdict is Verdict.OFFER and look is not None:
-            self._complete[path] = look.version
+            self._complete[path] = look
 
     def _offer(self) -> None:
         offered = dict(list(self._complete.items())[:AT_ONCE])
-        answers = self._desk.hand_in(self._settings.folder, list(offered))
+        answers = self._desk.hand_in(self._settings.folder, {path: look.identity for path, look in offered.items()})
         accepted: list[str] = []
         refused: dict[str, IrisError] = {}
-        for (path, version), answer in zip(offered.items(), answers, strict=True):
+        for (path, look), answer in zip(offered.items(), answers, strict=True):
             if isinstance(answer, str):
-                self._changes[path] = version
+                self._changes[path] = look.version
                 accepted.append(path)
+            elif isinstance(answer, SourceReplaced):
+                log.warning("%s is another file than a moment ago; it is looked at anew", path)
+                self._candidates.later(path, self._now_s() + REPLACED_S)
+                continue
             elif isinstance(answer, InvalidRequest):
                 log.error("%s is not delivered: %s. %s", path, answer, answer.hint)
-                self._refused[path] = version
+                self._refused[path] = look.version
             else:
                 refused[path] = answer
                 continue

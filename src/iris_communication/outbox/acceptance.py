@@ -136,7 +136,7 @@ class Acceptance:
 
     def _spooled(self, accept: Accept, item_id: str, count: int) -> tuple[Fingerprint | None, IrisError | None]:
         try:
-            fingerprint = self._spool.take(accept.source_path, item_id, accept.take)
+            fingerprint = self._spool.take(accept.source_path, item_id, accept.take, accept.identity)
         except IrisError as error:
             if error.scope is not Scope.ITEM:
                 raise

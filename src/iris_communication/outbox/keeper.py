@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from iris_communication.clock import Clock
-from iris_communication.errors import IrisError, NotStarted, OutboxFull, OutboxStorageError
+from iris_communication.errors import IrisError, NotStarted, OutboxFull, OutboxStorageError, SourceReplaced
 from iris_communication.item import Item
 from iris_communication.outbox import private
 from iris_communication.outbox.acceptance import Acceptance
@@ -239,7 +239,7 @@ class Keeper:
     def _outcome(self, accept: Accept) -> list[Receipt] | IrisError:
         try:
             receipts: list[Receipt] = accept.answer.wait(self._thread.is_alive)
-        except (OutboxFull, OutboxStorageError) as error:
+        except (OutboxFull, OutboxStorageError, SourceReplaced) as error:
             return error
         return receipts
 

@@ -75,6 +75,7 @@ class Accept:
     ttl_s: float | None = None
     after: After = After.KEEP
     move_to: str = ""
+    identity: tuple[int, int] | None = None  # device and inode of the file that is meant; None: whatever is there
     answer: Answer = field(default_factory=Answer)
 
     @property

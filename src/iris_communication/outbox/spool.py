@@ -26,6 +26,7 @@ from iris_communication.errors import (
     SourceChanged,
     SourceMissing,
     SourceNotAFile,
+    SourceReplaced,
     SourceUnreadable,
     SpoolMissing,
 )
@@ -68,14 +69,17 @@ class Spool:
         """The bytes of an item, which may be an archive."""
         return self.archive(item.id) if item.id == item.batch_id else self.path(item.id)
 
-    def take(self, source: str, item_id: str, take: Take) -> Fingerprint:
-        """Hold the source's bytes as `item_id`, synced but for the folder (`sync` does that for a group).
+    def take(self, source: str, item_id: str, take: Take, identity: tuple[int, int] | None = None) -> Fingerprint:
+        """Hold the source's bytes as `item_id`, synced but for the folder (`sync` does that for a group). With an
+        `identity` (device, inode) only that very file's.
 
-        Raises SourceMissing, SourceUnreadable, SourceNotAFile, SourceChanged; OutboxStorageError when our own disk,
-        process or machine refuses.
+        Raises SourceReplaced, SourceMissing, SourceUnreadable, SourceNotAFile, SourceChanged; OutboxStorageError when
+        our own disk, process or machine refuses.
         """
         descriptor, facts = open_source(source)
         try:
+            if identity is not None and (facts.st_dev, facts.st_ino) != identity:
+                raise SourceReplaced(f"{source!r} is another file than the one that was looked at")
             target = os.fspath(self.path(item_id))
             with self._errors(f"take {source!r} into the spool {self._folder}"):
                 to_link = take is Take.MOVE or facts.st_size > COPY_MAX_BYTES

@@ -12,7 +12,7 @@ from iris_camera.watch import watcher as watcher_module
 from iris_camera.watch.memory import Memory
 from iris_camera.watch.names import Names
 from iris_camera.watch.watcher import Watcher, WatchSettings
-from iris_communication.errors import InvalidRequest, OutboxFull
+from iris_communication.errors import InvalidRequest, OutboxFull, SourceReplaced
 
 WAIT_S = 10.0
 QUIET_S = 0.3
@@ -329,14 +329,41 @@ def test_lost_events_are_made_good_by_listing(folder, monkeypatch):
         desk.wait_for("a")
 
 
+def test_a_file_that_was_replaced_while_it_was_offered_is_looked_at_anew(folder, elsewhere, monkeypatch, caplog):
+    monkeypatch.setattr(watcher_module, "REPLACED_S", 0.05)
+    (elsewhere / "ours").write_bytes(b"ours")
+
+    class Swapping(Desk):
+        """Somebody puts a link in the place of the first file, in the moment it is handed in."""
+
+        def hand_in(self, folder, paths):
+            for path, identity in paths.items():
+                if not self.asked:
+                    (folder / path).unlink()
+                    (folder / path).symlink_to(elsewhere / "ours")
+                facts = (folder / path).stat()
+                if (facts.st_dev, facts.st_ino) != identity:
+                    self.asked.append(path)
+                    return [SourceReplaced("another file")] * len(paths)
+            return super().hand_in(folder, paths)
+
+    desk = Swapping()
+    with watching(folder, desk):
+        (folder / "a").write_bytes(b"1")
+        wait_for_log(caplog, "a is another file than a moment ago")
+        (folder / "b").write_bytes(b"2")
+        desk.wait_for("b")
+    assert desk.taken == [("b", b"2")]
+
+
 def test_an_unreadable_file_is_told_once_and_handed_in_when_it_can_be_read(folder, monkeypatch, caplog):
     monkeypatch.setattr(watcher_module, "UNREADABLE_S", 0.05)
     look_at, allowed = watcher_module.look_at, threading.Event()
 
-    def guarded(path, *, leases):
+    def guarded(path, **more):
         if path.endswith("secret") and not allowed.is_set():
             raise PermissionError(13, "Permission denied")
-        return look_at(path, leases=leases)
+        return look_at(path, **more)
 
     monkeypatch.setattr(watcher_module, "look_at", guarded)
     desk = Desk()

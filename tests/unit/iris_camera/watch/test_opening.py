@@ -1,0 +1,87 @@
+"""What others may put in the place of a file or folder that was just looked at."""
+
+import contextlib
+import os
+
+import pytest
+
+from iris_camera.watch.listing import files_in
+from iris_camera.watch.looking import look_at
+from iris_camera.watch.opening import opened_file, opened_folder
+from iris_communication.errors import SourceReplaced
+from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
+
+SERVER = {"host": "h", "username": "u", "password": "p"}
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A watched folder, and beside it what only we may read."""
+    for name in ("watched/inner/deep", "ours/deep"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in ("watched/a", "watched/inner/a", "watched/inner/deep/a", "ours/a", "ours/deep/a"):
+        (tmp_path / name).write_text(f"content of {name}")
+    return tmp_path
+
+
+def swapped(path, for_what):
+    path.rename(path.with_name("away"))
+    path.symlink_to(for_what)
+
+
+SWAPS = {
+    "the file": ("a", "a", "ours/a"),
+    "a file of an inner folder": ("inner/a", "inner/a", "ours/a"),
+    "its folder": ("inner/a", "inner", "ours"),
+    "a folder further up": ("inner/deep/a", "inner", "ours"),
+}
+
+
+@pytest.mark.parametrize("swap", SWAPS)
+def test_a_look_goes_through_no_link(tree, swap):
+    path, what, for_what = SWAPS[swap]
+    root = os.fspath(tree / "watched")
+    assert look_at(path, root=root, leases=False) is not None
+    swapped(tree / "watched" / what, tree / for_what)
+    assert look_at(path, root=root, leases=False) is None
+    with pytest.raises(OSError), opened_file(root, path):  # noqa: PT011 - of what kind is the kernel's
+        pass
+    assert path not in [name for name, _ in files_in(root, recursive=True)]
+
+
+@pytest.mark.parametrize("swap", SWAPS)
+def test_a_swap_between_look_and_taking_is_refused_and_nothing_of_ours_is_held(tree, swap):
+    path, what, for_what = SWAPS[swap]
+    look = look_at(path, root=os.fspath(tree / "watched"), leases=False)
+    request = SftpUploadRequest(SERVER, tree / "watched" / path, "p", "files", identity=look.identity)
+    with contextlib.closing(SftpUploaderThread(tree / "outbox")) as uploader:
+        uploader.open()
+        before = tree / "watched" / what
+        swapped(before, tree / for_what)
+        (refused,) = uploader.submit_many([request])
+        assert isinstance(refused, SourceReplaced)
+        assert uploader.get_stats()["total_queued"] == 0
+        assert list((tree / "outbox" / "spool").iterdir()) == []
+        before.unlink()
+        before.with_name("away").rename(before)
+        (taken,) = uploader.submit_many([request])
+        (held,) = (tree / "outbox" / "spool").iterdir()
+        assert held.name == taken[0].id
+        assert held.read_text() == f"content of watched/{path}"
+
+
+def test_a_file_replaced_by_another_is_refused_too(tree):
+    look = look_at("a", root=os.fspath(tree / "watched"), leases=False)
+    (tree / "new").write_text("another")
+    (tree / "new").rename(tree / "watched" / "a")
+    with contextlib.closing(SftpUploaderThread(tree / "outbox")) as uploader:
+        uploader.open()
+        with pytest.raises(SourceReplaced):
+            uploader.submit(SftpUploadRequest(SERVER, tree / "watched" / "a", "p", "files", identity=look.identity))
+
+
+def test_the_watched_folder_itself_may_be_named_by_a_link(tree):
+    (tree / "link").symlink_to(tree / "watched")
+    assert look_at("inner/a", root=os.fspath(tree / "link"), leases=False) is not None
+    with opened_folder(os.fspath(tree / "link"), "inner/deep") as folder:
+        assert os.listdir(folder) == ["a"]  # noqa: PTH208 - of a descriptor
