@@ -3,18 +3,24 @@
 It is read here, and not by SQLite alone, because SQLite takes the first frame that does not check for the end of the
 log: damage in it quietly takes back every commit behind, and nothing else tells. A log that is merely cut off, as by a
 killed process, is sound, and so is one whose last frames do not check and were never committed: SQLite writes over them
-while a transaction lasts. Where a commit stands at or behind the bad place, it is not.
+while a transaction lasts. A power cut leaves the last transaction torn, its commit perhaps before its pages: nobody was
+told of it, because that comes after the log is synced. Damage is what somebody was told of: what the log's index knows
+as committed (it is written after the sync, and a killed process leaves it), or what another commit stands behind, which
+began after the sync of the one before.
 
-Source: "The Write-Ahead Log" in SQLite's description of its file format, sections 4.1 to 4.3.
+Source: "The Write-Ahead Log" in SQLite's description of its file format, sections 4.1 to 4.3, and "WAL-mode File
+Format", section 2.1.
 """
 
 import struct
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
+INDEX_HEADER_BYTES = 48  # of which there are two
 CHECKED_LITTLE_ENDIAN, CHECKED_BIG_ENDIAN = 0x377F0682, 0x377F0683
 
 Sums = tuple[int, int]
@@ -24,7 +30,8 @@ Sums = tuple[int, int]
 class LogFrames:
     page_bytes: int = 0  # 0: there is no log, or none that can be read
     offsets: dict[int, int] = field(default_factory=dict)  # page number -> where its bytes begin
-    is_sound: bool = True  # False: commits may lie behind what cannot be read
+    committed_bytes: int = 0  # of the frames up to the last commit that can be read
+    is_sound: bool = True  # False: what was committed and synced cannot be read
 
 
 def is_page_size(size_bytes: int) -> bool:
@@ -46,16 +53,36 @@ def log_frames(path: Path) -> LogFrames:
         magic, _, page_bytes = struct.unpack_from(">III", header)
         order = "<" if magic == CHECKED_LITTLE_ENDIAN else ">"
         sums = _sums(order, header[:24], (0, 0))
+        acknowledged = _acknowledged(path.with_name(f"{path.name.removesuffix('-wal')}-shm"), header[16:24])
         known = magic in (CHECKED_LITTLE_ENDIAN, CHECKED_BIG_ENDIAN) and is_page_size(page_bytes)
         if not known or sums != struct.unpack_from(">II", header, 24):
             return LogFrames(is_sound=False)
-        return _frames(file, page_bytes, order, header[16:24], sums)
+        found, commits_behind = _frames(file, page_bytes, order, header[16:24], sums)
+        readable = found.committed_bytes // (FRAME_HEADER_BYTES + page_bytes)
+        return replace(found, is_sound=commits_behind <= 1 and acknowledged <= readable)
 
 
-def _frames(file: BinaryIO, page_bytes: int, order: str, salts: bytes, sums: Sums) -> LogFrames:
+def _acknowledged(index: Path, salts: bytes) -> int:
+    """Frames that were committed and synced, as the log's index has it; 0 where it does not tell. After a power cut it
+    may be an older word than it was, and never a later one."""
+    try:
+        with index.open("rb") as file:
+            first, second = file.read(INDEX_HEADER_BYTES), file.read(INDEX_HEADER_BYTES)
+    except OSError:
+        return 0
+    if len(first) < INDEX_HEADER_BYTES or first != second or first[32:40] != salts:
+        return 0
+    order = "<" if sys.byteorder == "little" else ">"
+    if _sums(order, first[:40], (0, 0)) != struct.unpack_from("=II", first, 40):
+        return 0
+    return int(struct.unpack_from("=I", first, 16)[0])
+
+
+def _frames(file: BinaryIO, page_bytes: int, order: str, salts: bytes, sums: Sums) -> tuple[LogFrames, int]:
+    """What can be read, and how many commits of this round stand behind it."""
     committed: dict[int, int] = {}
     pending: dict[int, int] = {}
-    offset, size_bytes = HEADER_BYTES, FRAME_HEADER_BYTES + page_bytes
+    offset, size_bytes, committed_bytes = HEADER_BYTES, FRAME_HEADER_BYTES + page_bytes, 0
     while len(frame := file.read(size_bytes)) == size_bytes:
         number, pages_after_commit = struct.unpack_from(">II", frame)
         if frame[8:16] == salts:
@@ -63,21 +90,23 @@ def _frames(file: BinaryIO, page_bytes: int, order: str, salts: bytes, sums: Sum
         # Other salts are of an earlier round: a log is written over from its beginning.
         if frame[8:16] != salts or sums != struct.unpack_from(">II", frame, 16):
             file.seek(offset)
-            return LogFrames(page_bytes, committed, is_sound=not _commits(file, size_bytes, salts))
+            return LogFrames(page_bytes, committed, committed_bytes), _commits(file, size_bytes, salts)
         pending[number] = offset + FRAME_HEADER_BYTES
         if pages_after_commit:
             committed |= pending
             pending = {}
         offset += size_bytes
-    return LogFrames(page_bytes, committed)
+        if pages_after_commit:
+            committed_bytes = offset - HEADER_BYTES
+    return LogFrames(page_bytes, committed, committed_bytes), 0
 
 
-def _commits(file: BinaryIO, size_bytes: int, salts: bytes) -> bool:
-    """Whether a commit of this round stands in what follows."""
+def _commits(file: BinaryIO, size_bytes: int, salts: bytes) -> int:
+    """How many commits of this round stand in what follows."""
+    count = 0
     while len(frame := file.read(size_bytes)) == size_bytes:
-        if frame[8:16] == salts and any(frame[4:8]):
-            return True
-    return False
+        count += frame[8:16] == salts and any(frame[4:8])
+    return count
 
 
 def _sums(order: str, data: bytes, before: Sums) -> Sums:
