@@ -12,7 +12,7 @@ import json
 import os
 import sqlite3
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from iris_communication.item import Event, Item, State, next_state
 from iris_communication.outbox import row
 from iris_communication.outbox.attempt import failure
 from iris_communication.outbox.owner import Owner
+from iris_communication.outbox.private import check_folder
 from iris_communication.outbox.reader import NoOutbox
 from iris_communication.outbox.recovery import treat_source
 from iris_communication.outbox.salvage.accounts import Loss, settle_accounts
@@ -34,7 +35,7 @@ from iris_communication.outbox.salvage.salvage import DATABASE, Salvage, held, o
 from iris_communication.outbox.sqlite import NewerSchema, SqliteStore
 from iris_communication.outbox.store import Note, Update
 
-__all__ = ["Done", "Repair"]
+__all__ = ["Done", "Kept", "Repair", "empty_quarantine", "quarantined"]
 
 SECRETS = ("secrets.json", "secrets.new", "secrets.damaged")
 _OWED = (State.WAITING.value, State.IN_FLIGHT.value, State.DEAD.value)
@@ -44,6 +45,31 @@ _PIECE_BYTES = 1024 * 1024
 class Done(NamedTuple):
     what: str
     repaired: bool = True  # False: it is left as it was
+
+
+class Kept(NamedTuple):
+    """A file in the quarantine."""
+
+    name: str
+    size_bytes: int
+    changed_s: float  # wall time
+
+
+def quarantined(folder: Path) -> list[Kept]:
+    """What lies in an outbox's quarantine, in the order in which it was changed. Raises OutboxStorageError."""
+    try:
+        return [Kept(*facts) for facts in Quarantine(folder).kept()]
+    except OSError as error:
+        raise OutboxStorageError(f"the quarantine of {folder} cannot be listed: {error.strerror}") from error
+
+
+def empty_quarantine(folder: Path, names: Iterable[str]) -> None:
+    """Remove these files for good; beside an uploader as well. Raises OutboxStorageError."""
+    check_folder(folder)
+    try:
+        Quarantine(folder).remove(names)
+    except OSError as error:
+        raise OutboxStorageError(f"the quarantine of {folder} cannot be emptied: {error}") from error
 
 
 class Repair:

@@ -261,6 +261,19 @@ def test_a_repair_beside_an_uploader_is_refused_with_one_line_and_status_2(iris,
     assert "is in use by process" in done.stderr.decode()
 
 
+def test_a_quarantine_is_listed_and_emptied_by_a_person_alone(iris, ended):
+    assert iris.told("outbox", "quarantine") == "0 in quarantine, 0 bytes\n"
+    (ended / "spool" / "stray\x1b[2J").write_bytes(b"somebody's")
+    iris.told("outbox", "check", "--repair")
+    told = iris.told("outbox", "quarantine")
+    assert "\x1b" not in told
+    assert told.endswith("1 in quarantine, 10 bytes\n")
+    (file,) = map(json.loads, iris.told("outbox", "quarantine", "--json").splitlines())
+    assert (file["name"], file["size_bytes"]) == ("stray\x1b[2J", 10)
+    assert iris.told("outbox", "quarantine", "--empty", "--yes").endswith("the quarantine is empty\n")
+    assert iris.told("outbox", "quarantine") == "0 in quarantine, 0 bytes\n"
+
+
 def test_a_repair_brings_a_damaged_database_over(iris, ended):
     cut_short(ended)
     told = iris.told("outbox", "check", "--repair")

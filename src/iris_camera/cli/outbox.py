@@ -3,6 +3,7 @@
 import contextlib
 import json as json_format
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from iris_camera.cli.terminal import complain, say
 from iris_camera.config.outbox_folder import outbox_folder
 from iris_communication.audit import Audit
 from iris_communication.errors import IrisError
-from iris_communication.repair import Repair
+from iris_communication.repair import Repair, empty_quarantine, quarantined
 
 EXIT_WRONG = 1
 EXIT_CANNOT_LOOK = 2
@@ -66,6 +67,29 @@ def check(
         else:
             say(_summary(looked_at, problems, hashes=hashes))
     raise typer.Exit(EXIT_WRONG if problems else 0)
+
+
+@application.command()
+def quarantine(
+    config: ConfigFile = None,
+    outbox: OutboxFolder = None,
+    empty: Annotated[bool, typer.Option("--empty", help="Remove what is listed, for good.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    json: AsJson = False,
+) -> None:
+    """What the uploader and --repair have put aside because nobody could be sure of it: files without a record, damaged
+    databases. Nothing in there is sent, and nobody but you empties it."""
+    with looking("outbox quarantine", outbox, config) as audit:
+        kept = quarantined(audit.folder)
+        for file in kept:
+            at = datetime.fromtimestamp(file.changed_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+            say(json_text(file._asdict()) if json else f"{at}  {file.size_bytes:>12}  {file.name}")
+        if not json:
+            say(f"{len(kept)} in quarantine, {sum(file.size_bytes for file in kept)} bytes")
+        if empty and kept and (yes or typer.confirm("Remove all of it for good?", abort=True)):
+            empty_quarantine(audit.folder, [file.name for file in kept])
+            if not json:
+                say("the quarantine is empty")
 
 
 def _repair(folder: Path, *, hashes: bool, json: bool) -> None:

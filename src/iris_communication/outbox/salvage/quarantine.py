@@ -1,9 +1,10 @@
-"""Where is put what nobody can be sure of: kept for a person, in the way of nobody, and never deleted by us."""
+"""Where is put what nobody can be sure of: kept for a person, in the way of nobody, and deleted by a person alone."""
 
 import contextlib
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,23 @@ class Quarantine:
             os.fsync(file.fileno())
         sync(self.folder)
         return target
+
+    def kept(self) -> list[tuple[str, int, float]]:
+        """Of each file name, size in bytes and time of change, oldest first."""
+        found = []
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    facts = entry.stat(follow_symlinks=False)
+                    found.append((entry.name, facts.st_size, facts.st_mtime))
+        return sorted(found, key=lambda file: file[2])
+
+    def remove(self, names: Iterable[str]) -> None:
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.folder / os.path.basename(name))
+        with contextlib.suppress(FileNotFoundError):
+            sync(self.folder)
 
     def free_mark(self, wall_s: float) -> str:
         """A time that no salvaged database is named by."""
