@@ -208,7 +208,7 @@ def _question(folder: bytes) -> Talk:
 
 async def _measured(connection: Connection, found: Findings, path: bytes, clock: Clock) -> float | None:
     """How many files it holds open, and how fast one is written; where they could not be removed again, nothing."""
-    if {"create", "write", "remove"} & found.refused.keys() or found.made_folder or found.broken_off:
+    if {"create", "hidden names", "write", "remove"} & found.refused.keys() or found.made_folder or found.broken_off:
         return None
     many = (one_of_many(found, b"%s-%d" % (path, number)) for number in range(OPEN_FILES))
     await asyncio.gather(*map(connection.run, many))

@@ -192,6 +192,7 @@ class SftpCarrier:
         looking = Probe(
             folder=os.fsencode(connection.server.remote_directory),
             token=secrets.token_hex(8).encode() if round_trip else b"",
+            in_place=connection.server.in_place,
             leftovers=self._leftovers[server_key],
             answered=answered,
         )

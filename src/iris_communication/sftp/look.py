@@ -105,9 +105,11 @@ def discard(upload: Upload) -> Talk:
         upload.opened = False
 
 
-def reason(refused: StatusError, doing: str, upload: Upload, capabilities: Capabilities) -> Talk:
+def reason(
+    refused: StatusError, doing: str, upload: Upload, capabilities: Capabilities, path: bytes | None = None
+) -> Talk:
     """The error to raise. OpenSSH says no more than "Failure" when its disk is full, so ask how much is free before
-    blaming the file."""
+    blaming the file. `path`: the name that was refused, where it is not the final one."""
     if isinstance(refused.__cause__, IrisError):  # it was the source that could not be read
         return refused.__cause__
     if refused.code == FX_FAILURE and not refused.says_disk_full and capabilities.tells_free_space:
@@ -120,7 +122,7 @@ def reason(refused: StatusError, doing: str, upload: Upload, capabilities: Capab
                 where = folder.decode("utf-8", "backslashreplace")
                 needed = f"{free_bytes} bytes free under {where!r}, {upload.size_bytes} needed"
                 return RemoteDiskFull(f"the server's disk is full: {needed}")
-    return blame(refused, doing, upload.final_path)
+    return blame(refused, doing, path or upload.final_path, upload.final_path)
 
 
 def _may_be_a_file(found: wire.Attributes) -> bool:

@@ -37,7 +37,7 @@ def prepare(upload: Upload, path: bytes, capabilities: Capabilities) -> Talk:
         yield from remove(temp)
         (opened,) = yield (wire.Open(temp, WRITE | CREATE | EXCLUSIVE),)
     if isinstance(opened, StatusError):
-        raise (yield from reason(opened, "create the marker of", upload, capabilities)) from opened
+        raise (yield from reason(opened, "create the marker", upload, capabilities, temp)) from opened
     data = (wire.WriteBytes(opened.handle, 0, text),) if text else ()
     for answer in (yield (*data, wire.Close(opened.handle))):
         if isinstance(answer, StatusError):

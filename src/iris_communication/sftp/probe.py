@@ -28,7 +28,7 @@ from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.look import means_missing, was_missing
 from iris_communication.sftp.session import Talk
-from iris_communication.sftp.status import StatusError, blame
+from iris_communication.sftp.status import StatusError, blame, hint_at_hidden_names
 from iris_communication.sftp.wire import CREATE, EXCLUSIVE, WRITE
 
 CONTENT = b"iris: is this server well?\n"
@@ -61,6 +61,8 @@ class Probe:
     token: bytes = b""
     leftovers: set[bytes] = field(default_factory=set)
     answered: Callable[[], None] = lambda: None
+    in_place: bool = False  # files get no hidden name, and none is given another one
+    hidden_refused: bool = False  # set as it happens
 
     @property
     def first_path(self) -> bytes:
@@ -155,10 +157,15 @@ def _round_trip(check: Probe) -> Talk:
     yield from _clear_away(check)
     if check.leftovers:
         return _finding(_not_removed(check))
-    trouble = (yield from _write(check)) or (yield from _rename(check))
+    trouble = yield from _write(check)
+    if trouble is None and not check.in_place:
+        trouble = yield from _rename(check)
     yield from _clear_away(check)
     if isinstance(trouble, RemoteDiskFull):
         raise trouble
+    if trouble is not None and check.in_place and check.hidden_refused:
+        words = f"{trouble}, under a hidden name; whether it could be under another is not looked at"
+        return Finding(ok=True, words=words, hint="nothing to do while files arrive: they are written in place")
     if trouble is None and check.leftovers:
         trouble = _not_removed(check)
     return _finding(trouble)
@@ -170,7 +177,10 @@ def _write(check: Probe) -> Talk:
     (opened,) = yield (wire.Open(check.first_path, WRITE | CREATE | EXCLUSIVE),)
     if isinstance(opened, StatusError):
         check.leftovers.discard(check.first_path)
-        return blame(opened, "create a file in", check.folder)
+        failure = blame(opened, "create a file in", check.folder)
+        hint_at_hidden_names(failure)
+        check.hidden_refused = not opened.says_disk_full
+        return failure
     answers = yield wire.Write(opened.handle, 0, len(CONTENT)), wire.Close(opened.handle)
     refused = next((answer for answer in answers if isinstance(answer, StatusError)), None)
     return blame(refused, "write to a file in", check.folder) if refused else None

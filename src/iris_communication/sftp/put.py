@@ -24,7 +24,7 @@ from iris_communication.sftp.look import discard, exists, holds, reason, remove
 from iris_communication.sftp.publish import look_first, may_replace_unseen, publish
 from iris_communication.sftp.replacing import clear_aside, settle
 from iris_communication.sftp.session import Answer, Talk
-from iris_communication.sftp.status import StatusError
+from iris_communication.sftp.status import StatusError, hint_at_hidden_names
 from iris_communication.sftp.upload import Upload
 from iris_communication.sftp.wire import CREATE, EXCLUSIVE, FX_FAILURE, WRITE
 
@@ -245,7 +245,10 @@ def open_new(path: bytes, upload: Upload, capabilities: Capabilities, *, or_none
         if not (yield from _may_lack_its_folder(refused, path)):
             break
     assert refused is not None, "there is at least one OPEN"
-    raise (yield from reason(refused, "create", upload, capabilities)) from refused
+    failure = yield from reason(refused, "create", upload, capabilities, path)
+    if path == upload.temp_path and not refused.says_missing:
+        hint_at_hidden_names(failure)
+    raise failure from refused
 
 
 def _may_lack_its_folder(refused: StatusError, path: bytes) -> Talk:

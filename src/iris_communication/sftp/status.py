@@ -46,6 +46,11 @@ _MISSING = re.compile(r"no such (file|path)|cannot find the (file|path)", re.IGN
 _NO_FOLDER = re.compile(r"not a directory", re.IGNORECASE)
 _FOLDER_HINT = "a folder of the path is missing and could not be made: check remote_directory"
 
+_HIDDEN_HINT = (
+    "let this user create files in that folder, also under hidden names that begin with .iris-; where names are "
+    "limited, set in_place = true: then files are written under their own"
+)
+
 
 class StatusError(Exception):
     """A request was refused; thrown into the conversation that asked."""
@@ -68,9 +73,13 @@ class StatusError(Exception):
         return self.code == FX_FAILURE and _MISSING.search(self.message) is not None
 
 
-def blame(error: StatusError, doing: str, path: bytes) -> IrisError:
-    """The error of an item whose request (`doing` in words, on `path`) was refused."""
-    what = f"cannot {doing} {path.decode('utf-8', 'backslashreplace')!r} on the server: {error}"
+def blame(error: StatusError, doing: str, path: bytes, of: bytes | None = None) -> IrisError:
+    """The error of an item whose request (`doing` in words, on `path`) was refused; `of`: the file that `path` is a
+    hidden name of."""
+    shown = repr(path.decode("utf-8", "backslashreplace"))
+    if of not in (None, path):
+        shown += f" (for {of.decode('utf-8', 'backslashreplace')!r})"
+    what = f"cannot {doing} {shown} on the server: {error}"
     if error.says_disk_full:
         return RemoteDiskFull(what)
     if error.says_missing or (error.code == FX_FAILURE and _NO_FOLDER.search(error.message)):
@@ -80,3 +89,9 @@ def blame(error: StatusError, doing: str, path: bytes) -> IrisError:
     if error.code in (FX_BAD_MESSAGE, FX_OP_UNSUPPORTED):
         return RemoteNameRefused(what)
     return RemoteFailure(what)
+
+
+def hint_at_hidden_names(failure: IrisError) -> None:
+    """Of a hidden file that could not be created for no other reason that is known."""
+    if isinstance(failure, (RemoteRefused, RemoteNameRefused, RemoteFailure)):
+        failure.hint = _HIDDEN_HINT

@@ -24,6 +24,7 @@ from iris_communication.sftp.wire import CREATE, EXCLUSIVE, FX_EOF, READ, WRITE
 
 CONTENT = b"iris: what does this server do for us?\n"
 MODE, MTIME_S = 0o640, 1_000_000_000
+USUAL_ENDS = (b".csv", b".jpg", b".txt", b"")
 OPEN_FILES = 64  # at once; more are hardly ever of use
 
 
@@ -39,6 +40,7 @@ class Findings:
     made_folder: bool = False
     refused: dict[str, str] = field(default_factory=dict)
     replaces: bool | None = None
+    usual_name: bytes = b""  # under which a file could be made, where hidden names are refused
     open_files: int = 0
     free_bytes: int | None = None
     files: list[bytes] = field(default_factory=list)
@@ -67,9 +69,15 @@ class _Trial:
         self.found = found
         self.files = found.files
         self.capabilities = capabilities
+        self.token = token
+        self.named(b".iris-", b"")
+
+    def named(self, begin: bytes, end: bytes) -> None:
+        """What its files are called from now on."""
         self.first, self.second, self.below = (
-            posixpath.join(found.folder, b".iris-" + token + end) for end in (b"-a", b"-b", b"-d")
+            posixpath.join(self.found.folder, begin + self.token + part) for part in (b"-a" + end, b"-b" + end, b"-d")
         )
+        self.end = end
 
     def ask(self, *requests: wire.Request) -> Talk:
         if self.found.broken_off:
@@ -94,7 +102,7 @@ def trial(found: Findings, token: bytes, capabilities: Capabilities) -> Talk:
     this = _Trial(found, token, capabilities)
     try:
         yield from _folder(this)
-        if (yield from _file(this, "create", "write", this.first)):
+        if (yield from _first_file(this)):
             yield from _kept(this)
             yield from _goes_on(this)
             yield from _names(this)
@@ -159,6 +167,24 @@ def _paths(folder: bytes) -> Iterator[bytes]:
     """Each folder on the way, from above."""
     parts = folder.split(b"/")
     return (path for count in range(1, len(parts) + 1) if (path := b"/".join(parts[:count])) not in (b"", b"."))
+
+
+def _first_file(this: _Trial) -> Talk:
+    """Whether there is one, under a hidden name, or else under one such as files have that are delivered: some accounts
+    may use no others."""
+    if (yield from _file(this, "create", "write", this.first)):
+        return True
+    if "create" not in this.found.refused:
+        return False
+    words = this.found.refused["create"]
+    for end in USUAL_ENDS:
+        this.named(b"iris-", end)
+        if (yield from _file(this, "create", "write", this.first)):
+            del this.found.refused["create"]
+            this.finding("hidden names", words)
+            this.found.usual_name = this.first
+            return True
+    return False
 
 
 def _file(this: _Trial, opens: str, writes: str, path: bytes) -> Talk:
@@ -238,7 +264,7 @@ def _delivery(this: _Trial, folder: bytes) -> Talk:
     """A whole one, as of any file, for a folder that is not there yet."""
     content = TrialContent()
     upload = Upload(
-        final_path=posixpath.join(folder, b"a.csv"),
+        final_path=posixpath.join(folder, b"a" + (this.end or USUAL_ENDS[0])),
         temp_path=posixpath.join(folder, b".iris-a"),
         size_bytes=len(CONTENT),
         sha256=hashlib.sha256(CONTENT).hexdigest(),
@@ -246,7 +272,7 @@ def _delivery(this: _Trial, folder: bytes) -> Talk:
     )
     this.found.folders.append(folder)
     this.files += [upload.temp_path, upload.final_path]
-    in_place = "rename" in this.found.refused
+    in_place = bool({"rename", "hidden names"} & this.found.refused.keys())
     talk = put_in_place(upload, this.capabilities, content.read) if in_place else put(upload, this.capabilities)
     try:
         yield from talk

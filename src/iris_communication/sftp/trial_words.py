@@ -33,9 +33,13 @@ def _arriving(found: Findings, server: Server) -> list[Sentence]:
             return [
                 Sentence(Weight.TROUBLE, f"It does not let us {doing} {where} ({words}): nothing can be delivered.")
             ]
+    if (words := refused.get("hidden names")) and not server.in_place:
+        usual = found.usual_name.decode("utf-8", "backslashreplace")
+        told = f"It lets us create {usual}, and no hidden name that begins with .iris- ({words})"
+        return [Sentence(Weight.TROUBLE, f"{told}: set in_place = true, or nothing is delivered.")]
     if words := refused.get("new folder"):
         return [Sentence(Weight.TROUBLE, f"A file for a folder that has yet to be made does not arrive: {words}.")]
-    if not (words := refused.get("rename")):
+    if not (words := refused.get("rename") or refused.get("hidden names")):
         return [Sentence(Weight.WELL, "Files are written under a hidden name and appear whole, by a rename.")]
     if server.in_place:
         return [Sentence(Weight.NOTE, "Files are written in place (in_place = true): who looks may see a part.")]

@@ -1,5 +1,7 @@
-"""Servers that refuse in the midst of it. The class's docstring is the fault."""
+"""Servers that refuse in the midst of it, or some names. The class's docstring is the fault."""
 
+import posixpath
+import re
 from typing import Any
 
 from iris_communication.sftp import wire
@@ -58,4 +60,23 @@ class OneHandle(MemoryServer):
     def answer(self, session: MemorySession, request: Asked) -> Reply:
         if isinstance(request, wire.Open) and session.handles:
             return FAILURE
+        return super().answer(session, request)
+
+
+class SomeNamesOnly(MemoryServer):
+    """The account may create files whose names match a pattern, and no others; renaming to another is denied, too."""
+
+    def __init__(self, pattern: bytes, refusal: wire.Status = DENIED, **manners: Any) -> None:
+        super().__init__(**manners)
+        self.pattern = re.compile(pattern)
+        self.refusal = refusal
+
+    def answer(self, session: MemorySession, request: Asked) -> Reply:
+        path = b""
+        if isinstance(request, wire.Open) and request.flags & wire.CREATE:
+            path = request.path
+        elif isinstance(request, (wire.Rename, wire.PosixRename)):
+            path = request.new
+        if path and not self.pattern.fullmatch(posixpath.basename(path)):
+            return self.refusal
         return super().answer(session, request)

@@ -17,7 +17,12 @@ from iris_communication.item import Event
 from iris_communication.sftp import wire
 from iris_communication.testing import MemoryServer, faulty_servers
 from iris_communication.testing.naming_servers import FoldsNames, MissingHasAnotherCode, OpenHasAnotherCode
-from iris_communication.testing.refusing_servers import OneHandle, PermissionLostInTheMiddle, QuotaReached
+from iris_communication.testing.refusing_servers import (
+    OneHandle,
+    PermissionLostInTheMiddle,
+    QuotaReached,
+    SomeNamesOnly,
+)
 from iris_communication.testing.server_wire import WriteData
 from iris_communication.testing.silent_servers import NeverAnswersOneRequest, SilentFrom
 from iris_communication.testing.spoiling_servers import (
@@ -110,6 +115,7 @@ FAULTS = (
     Fault(of(F.RefusesAWrite, 3), "", RemoteFailure, "cannot write", Event.FAIL, 1),
     refuses(F.RefusesClose, RemoteFailure, "cannot write"),
     refuses(F.FolderClosedToUs, RemoteRefused, "cannot create"),
+    refuses(SomeNamesOnly, RemoteRefused, "cannot create '/in/.iris-", rb".*\.csv"),  # its hint: in_place
     refuses(F.RenamingForbidden, RemoteRefused, "cannot rename the finished file"),
     refuses(PermissionLostInTheMiddle, RemoteRefused, "PERMISSION_DENIED", 3),
     Fault(

@@ -48,6 +48,7 @@ MADE_WITH = {
     naming.MissingHasAnotherCode: (wire.FX_FAILURE,),
     naming.OpenHasAnotherCode: (wire.FX_FAILURE,),
     refusing.PermissionLostInTheMiddle: (0,),
+    refusing.SomeNamesOnly: (rb".*\.csv",),
     refusing.QuotaReached: (SIZE_BYTES - 1,),
     silent.NeverAnswersOneRequest: (wire.Close,),
     silent.SilentFrom: (wire.Close,),
