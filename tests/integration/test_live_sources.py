@@ -1,6 +1,7 @@
 """Cameras in the network, the whole way: a real RTSP server (GStreamer's) and a real HTTP server that sends Motion
 JPEG, each read by a capture; cut, stalled, restarted, slow, silent, and with a password."""
 
+import resource
 import socket
 import subprocess
 import sys
@@ -406,6 +407,16 @@ def test_a_torn_picture_is_left_out_and_counted(mjpeg, caplog):
         assert capture.status().skipped >= 4
         assert told.states == ["online"]
     assert "is left out: torn" in caplog.text
+
+
+def test_a_picture_that_announces_a_huge_size_is_left_out_and_takes_no_memory(mjpeg, caplog):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with capturing(mjpeg.url("/bomb")) as (capture, told):
+        told.wait_for("online")
+        wait_until(lambda: capture.status().frames >= 5)
+        assert told.states == ["online"]
+    assert "is left out: a picture of 20000 x 20000 pixels: more than 100,000,000" in caplog.text
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # KiB; decoded it is 1.2 GB
 
 
 def test_a_camera_that_sends_no_pictures_at_all_is_lost_in_words(mjpeg):

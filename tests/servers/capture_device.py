@@ -8,6 +8,7 @@ when the camera is unplugged, or that never comes back.
 import threading
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 PERIOD_S = 0.01
@@ -29,6 +30,9 @@ class CaptureDevice:
     def set(self, what: int, value: float) -> bool:
         self.asked_for[what] = value
         return True
+
+    def get(self, what: int) -> float:
+        return {cv2.CAP_PROP_FRAME_WIDTH: 64.0, cv2.CAP_PROP_FRAME_HEIGHT: 48.0}.get(what, -1.0)
 
     def grab(self) -> bool:
         """Fails once the camera this was opened for is not at this node any more."""

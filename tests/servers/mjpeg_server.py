@@ -7,6 +7,7 @@
     /torn        every second picture breaks off in the middle
     /rubbish     parts that are no pictures at all
     /dripping    one picture, then single bytes of the next that never becomes whole
+    /bomb        every second picture announces 20,000 x 20,000 pixels in some hundred bytes
     /growing     the picture doubles its size after the 5th
     /page        an ordinary web page
     /untyped     no Content-Type, and so no boundary announced
@@ -245,6 +246,18 @@ def _torn(handler: BaseHTTPRequestHandler, camera: MjpegServer) -> None:
         number += 1
 
 
+def _bomb(handler: BaseHTTPRequestHandler, camera: MjpegServer) -> None:
+    _begin(handler)
+    number = 0
+    while _goes_on(camera, PERIOD_S):
+        data = picture(number)
+        if number % 2:
+            size = data.index(b"\xff\xc0") + 5
+            data = data[:size] + (20_000).to_bytes(2) * 2 + data[size + 4 :]
+        handler.wfile.write(_part(data))
+        number += 1
+
+
 def _rubbish(handler: BaseHTTPRequestHandler, camera: MjpegServer) -> None:
     _begin(handler)
     while _goes_on(camera, PERIOD_S):
@@ -327,6 +340,7 @@ _STREAMS: dict[str, _Stream] = {
     "/dripping_head": _repeating(b"HTTP/1.1 200 OK\r\nX: ", b"z", 0.05),
     "/endless_trailer": _repeating(_CHUNKED + b"0\r\n", b"X: y\r\n", 0.02),
     "/line": _line,
+    "/bomb": _bomb,
     "/slow": _slow,
     "/bare": _bare,
     "/chunked": _chunked,

@@ -1,6 +1,9 @@
 """From the bytes of an image file, or of a camera's still, to a picture: what is too large is refused before it is
 decoded, and samples of more than 8 bits are scaled by their real depth."""
 
+import math
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -56,3 +59,12 @@ class PictureDecoder:
             raise TooLarge(
                 f"a picture of {width} x {height} pixels: more than {self._pixels_max:,} (pixels_max) are not read"
             )
+
+    def check_capture(self, capture: Any) -> None:
+        """Raises TooLarge when the frames of OpenCV's capture are; 0 is a size that it does not know.
+
+        For before the first one: OpenCV learns of a size that changes from the frame that it has decoded.
+        """
+        sides = [capture.get(side) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
+        width, height = (int(side) if math.isfinite(side) else 0 for side in sides)
+        self.check_pixels(width, height)

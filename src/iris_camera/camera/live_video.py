@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
+from iris_camera.camera.decoding import PictureDecoder, TooLarge
 from iris_camera.camera.frame import Frame
 from iris_camera.camera.handle import Handle
 from iris_camera.camera.picture import NoPicture, as_picture
@@ -42,11 +43,13 @@ class LiveVideo:
         name: str,
         read_timeout_s: float,
         frame_rate: float | None = None,
+        decoder: PictureDecoder | None = None,
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.name = name
         self.frame_rate = frame_rate
         self._open_device, self._read_timeout_s, self._clock = open_device, read_timeout_s, clock
+        self._decoder = decoder or PictureDecoder(name)
         self._thinning = Thinning(frame_rate)
         self._closed = threading.Event()
         self._handle: Handle[Any] | None = None
@@ -55,7 +58,13 @@ class LiveVideo:
         """Connect, and begin at frame 0. Raises SourceError in words."""
         self._closed.clear()
         self._number = self._undecodable = 0
-        handle = Handle[Any](self._open_device(), _release)
+        device = self._open_device()
+        try:
+            self._decoder.check_capture(device)
+        except TooLarge as error:
+            _release(device)
+            raise SourceError(f"its frames are too large: {error}", "Have it send smaller ones.") from None
+        handle = Handle[Any](device, _release)
         self._handle = handle
         if self._closed.is_set():
             handle.close()

@@ -27,9 +27,15 @@ def make_source(name: str, settings: SourceSettings) -> Source:
     if settings.password:
         hide(settings.password)
     kind = settings.kind
+    decoder = PictureDecoder(name, pixels_max=settings.pixels_max, bit_depth=settings.bit_depth)
     if kind == "file":
         return VideoFile(
-            settings.path, name=name, frame_rate=settings.frame_rate, pace=settings.pace, repeat=settings.repeat
+            settings.path,
+            name=name,
+            frame_rate=settings.frame_rate,
+            pace=settings.pace,
+            repeat=settings.repeat,
+            decoder=decoder,
         )
     if kind == "dir":
         return ImageFolder(
@@ -37,7 +43,7 @@ def make_source(name: str, settings: SourceSettings) -> Source:
             name=name,
             frame_rate=settings.frame_rate,
             with_subfolders=settings.with_subfolders,
-            decoder=PictureDecoder(name, pixels_max=settings.pixels_max, bit_depth=settings.bit_depth),
+            decoder=decoder,
         )
     if kind == "http":
         return MjpegCamera(settings, name=name)
@@ -48,6 +54,7 @@ def make_source(name: str, settings: SourceSettings) -> Source:
             name=name,
             read_timeout_s=settings.read_timeout_s,
             frame_rate=settings.frame_rate,
+            decoder=decoder,
         )
     return SyntheticLine(
         settings.seed,

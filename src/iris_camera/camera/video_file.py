@@ -25,6 +25,7 @@ from typing import Any
 import cv2
 
 from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
+from iris_camera.camera.decoding import PictureDecoder, TooLarge
 from iris_camera.camera.film_structure import broken_off
 from iris_camera.camera.frame import Frame
 from iris_camera.camera.handle import Handle
@@ -53,12 +54,14 @@ class VideoFile:
         frame_rate: float | None = None,
         pace: Pace = "own",
         repeat: bool = False,
+        decoder: PictureDecoder | None = None,
         clock: Clock = SYSTEM_CLOCK,
         open_capture: Callable[[str, int], Any] = cv2.VideoCapture,
     ) -> None:
         self.name = name
         self._path, self._wanted_rate, self._pace, self._repeat = path.absolute(), frame_rate, pace, repeat
         self._clock, self._open_capture = clock, open_capture
+        self._decoder = decoder or PictureDecoder(name)
         self._capture: Handle[Any] | None = None
         self._closed = threading.Event()
         self._rate: float | None = None
@@ -121,6 +124,11 @@ class VideoFile:
                 "Look at it with another player, or convert it to MP4 with H.264.",
                 final=True,
             )
+        try:
+            self._decoder.check_capture(capture)
+        except TooLarge as error:
+            capture.release()
+            raise SourceError(f"the frames of {self._path} are too large: {error}", final=True) from None
         self._capture = Handle[Any](capture, lambda opened: opened.release())
         self._rate = _sane(capture.get(cv2.CAP_PROP_FPS)) or RATE_IF_UNKNOWN
         self._in_film = self._gaps = 0

@@ -178,8 +178,7 @@ def _still(path: Path) -> Image | None:
 def _frame_of(path: Path, frame: int) -> Image | None:
     video = cv2.VideoCapture(str(path))
     try:
-        size = video.get(cv2.CAP_PROP_FRAME_WIDTH), video.get(cv2.CAP_PROP_FRAME_HEIGHT)
-        PictureDecoder("the video").check_pixels(*map(int, size))
+        PictureDecoder("the video").check_capture(video)
         image = None
         for _ in range(frame + 1):  # seeking lands on key frames in some formats; reading does not
             read, image = video.read()

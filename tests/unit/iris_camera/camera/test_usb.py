@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from iris_camera.camera.capture import Capture
+from iris_camera.camera.decoding import PictureDecoder
 from iris_camera.camera.live_video import LiveVideo
 from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import SourceError
@@ -228,3 +229,16 @@ def bus_frame(capture):
     """The latest frame, once those from before are taken."""
     capture.handover.get(SOON_S)
     return capture.handover.get(SOON_S)
+
+
+def test_a_camera_whose_frames_are_larger_than_allowed_is_let_go_before_one_is_read(bus):
+    bus.plug_in(0, FRONT)
+    asked = SourceSettings("usb:0")
+    source = LiveVideo(
+        lambda: open_usb(asked, bus.open_capture, bus.devices),
+        name="line-1",
+        read_timeout_s=1.0,
+        decoder=PictureDecoder("line-1", pixels_max=100),
+    )
+    with pytest.raises(SourceError, match=r"its frames are too large: a picture of \d+ x \d+ pixels: more than 100 "):
+        source.open()

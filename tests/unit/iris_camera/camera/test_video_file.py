@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from iris_camera.camera.clock import Clock
+from iris_camera.camera.decoding import PictureDecoder
 from iris_camera.camera.source import SourceError
 from iris_camera.camera.video_file import VideoFile
 from tests.footage import footage
@@ -370,3 +371,16 @@ def test_a_film_at_which_opencv_raises_is_over_there(opened, tmp_path):
     (tmp_path / "raw.h264").touch()
     film = opened(tmp_path / "raw.h264", pace="fast", open_capture=Exploding)
     assert len(read_all(film)) == 2
+
+
+def test_a_film_whose_frames_are_larger_than_allowed_is_refused_before_one_is_read(opened, tmp_path):
+    film_of(tmp_path / "a.avi", 3)
+    path = tmp_path / "a.avi"
+    captured = cv2.VideoCapture(str(path))
+    width, height = (int(captured.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
+    captured.release()
+    assert opened(path, decoder=PictureDecoder("line-1", pixels_max=width * height)).read() is not None
+    words = rf"the frames of {path} are too large: a picture of {width} x {height} pixels: more than"
+    with pytest.raises(SourceError, match=words) as caught:
+        opened(path, decoder=PictureDecoder("line-1", pixels_max=width * height - 1))
+    assert caught.value.final
