@@ -10,7 +10,7 @@ import numpy as np
 from iris_camera.camera.frame import Image
 from iris_camera.camera.picture import NoPicture, as_picture
 from iris_camera.camera.picture_size import announced
-from iris_camera.camera.sample_depth import SampleDepth
+from iris_camera.camera.sample_depth import Pixels, SampleDepth
 from iris_camera.camera.settings import PIXELS_MAX
 
 BYTES_A_PIXEL_MAX = 8  # a file has no more for each pixel, whatever its kind: three channels of 16 bits are 6
@@ -44,7 +44,13 @@ class PictureDecoder:
             raise NoPicture(f"bytes that OpenCV refuses ({error.code})") from None
         if pixels is None:
             raise NoPicture("bytes that OpenCV cannot decode")
-        return as_picture(self._depth.eight_bits(pixels, about.brightest))
+        return self.picture(pixels, about.brightest)
+
+    def picture(self, pixels: Pixels | None, brightest: float | None = None) -> Image:
+        """A device's or decoder's array as a picture; `brightest` is what is said of its samples. Raises NoPicture."""
+        if pixels is None or pixels.size == 0:
+            raise NoPicture("an empty picture")
+        return as_picture(self._depth.eight_bits(pixels, brightest))
 
     def check_bytes(self, size_bytes: int) -> None:
         """Raises TooLarge."""

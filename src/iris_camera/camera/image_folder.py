@@ -24,6 +24,7 @@ from iris_camera.camera.image_completeness import is_complete, knows_its_end
 from iris_camera.camera.picture import NoPicture
 from iris_camera.camera.picture_file import NoRegularFile, about_regular, read_regular
 from iris_camera.camera.source import SourceError
+from iris_communication.repeats import Repeats
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class ImageFolder:
         self._next: deque[str] = deque()
         self._half: dict[str, tuple[int, float]] = {}  # of those set aside: size, and since when it is that
         self._unreadable: dict[str, tuple[float, float]] = {}  # since when, and when to look again
+        self._repeats = Repeats(log, clock.monotonic)
         self._told: set[str] = set()  # why something in the folder is not read
         self._opened = False
         self._number = 0
@@ -135,11 +137,11 @@ class ImageFolder:
             image = self._image(path, settled=stood_still_s >= SETTLED_S)
             self._unreadable.pop(name, None)
         except (NoRegularFile, TooLarge) as error:
-            self._leave_out(name, str(error))
+            self._leave_out(name, type(error).__name__, str(error))
             return None
         except NoPicture as error:
             if stood_still_s >= UNFINISHED_AFTER_S:
-                self._leave_out(name, str(error))
+                self._leave_out(name, type(error).__name__, str(error))
             return None
         except OSError as error:
             if not isinstance(error, FileNotFoundError) or os.path.lexists(path):
@@ -151,8 +153,9 @@ class ImageFolder:
         number, self._number = self._number, self._number + 1
         return Frame(image, number, about.st_mtime, self._clock.monotonic(), file=name)
 
-    def _leave_out(self, name: str, why: str) -> None:
-        log.warning("camera %s: %s is left out: %s", self.name, self._folder / name, why)
+    def _leave_out(self, name: str, kind: str, why: str) -> None:
+        self._repeats.log(kind, logging.WARNING, "camera %s: %s is left out: %s", self.name, self._folder / name, why)
+        self._number += 1  # a gap: a picture that nobody sees
         self._forget(name)
 
     def _cannot_read(self, name: str, error: OSError) -> None:
@@ -162,7 +165,8 @@ class ImageFolder:
         if now_s - since_s >= UNFINISHED_AFTER_S:
             if again_s == since_s:
                 why = "it is a link to nothing" if isinstance(error, FileNotFoundError) else error.strerror
-                log.warning("camera %s: %s cannot be read: %s", self.name, self._folder / name, why)
+                words = "camera %s: %s cannot be read: %s"
+                self._repeats.log(error.errno, logging.WARNING, words, self.name, self._folder / name, why)
             again_s = now_s + UNFINISHED_AFTER_S
         self._unreadable[name] = since_s, again_s
 

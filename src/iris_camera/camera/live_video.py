@@ -21,7 +21,7 @@ from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
 from iris_camera.camera.decoding import PictureDecoder, TooLarge
 from iris_camera.camera.frame import Frame
 from iris_camera.camera.handle import Handle
-from iris_camera.camera.picture import NoPicture, as_picture
+from iris_camera.camera.picture import NoPicture
 from iris_camera.camera.source import SourceError
 from iris_camera.camera.thinning import Thinning
 
@@ -86,7 +86,7 @@ class LiveVideo:
             if pixels is not None:
                 number, self._number = self._number, self._number + 1
                 try:
-                    return Frame(as_picture(pixels), number, wall_s, monotonic_s)
+                    return Frame(self._decoder.picture(pixels), number, wall_s, monotonic_s)
                 except NoPicture as error:
                     self._left_out(number, str(error), monotonic_s - since_s)
 

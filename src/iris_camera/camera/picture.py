@@ -12,12 +12,10 @@ class NoPicture(ValueError):
 
 
 def as_picture(pixels: npt.NDArray[np.generic] | None) -> Image:
-    """A camera's or decoder's array as a picture: grey becomes grey in three channels, of 16 bits the upper 8 stay,
-    transparency goes. Raises NoPicture for anything else."""
+    """A camera's or decoder's array of 8 bits as a picture: grey becomes grey in three channels, transparency goes.
+    Raises NoPicture for anything else."""
     if pixels is None or pixels.size == 0:
         raise NoPicture("an empty picture")
-    if pixels.dtype == np.uint16:
-        pixels = (pixels.view(np.uint16) >> 8).astype(np.uint8)
     channels = 1 if pixels.ndim == 2 else pixels.shape[-1]
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or channels not in (1, 3, 4):
         raise NoPicture(f"an array {pixels.shape} of {pixels.dtype}")

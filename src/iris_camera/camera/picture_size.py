@@ -13,6 +13,7 @@ from iris_camera.camera.image_completeness import jpeg_segments
 from iris_camera.camera.tiff_header import tiff_size
 
 _TEXT_HEADER_BYTES_MAX = 1 << 16
+_SCANS_A_LAYER = 64  # a progressive JPEG has about ten
 _WIDE = 32  # bits a sample takes while it is decoded
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # tables and an extension are no frames
 
@@ -52,7 +53,11 @@ def _jpeg(data: bytes) -> Announced | None:
         for marker, place in jpeg_segments(data)
         if marker in _JPEG_FRAMES
     ]
-    return Announced(*map(max, zip(*sizes, strict=True))) if sizes else None
+    if not sizes:
+        return None
+    width, height, channels = map(max, zip(*sizes, strict=True))
+    scans = data.count(b"\xff\xda")  # each goes over the whole picture, and takes some bytes only
+    return Announced(width, height, max(channels, 4 * scans // _SCANS_A_LAYER))
 
 
 def _png(data: bytes) -> Announced | None:

@@ -16,6 +16,7 @@ from iris_camera.camera.frame import Image
 log = logging.getLogger(__name__)
 
 DEPTHS = (8, 10, 12, 14, 16, 24, 32)
+_MOVED_UP_MIN = 1 << 12  # from where on samples whose lower byte is empty are 8 bits that were moved up
 Pixels = npt.NDArray[np.generic]
 
 
@@ -46,6 +47,8 @@ class SampleDepth:
         finite = pixels[np.isfinite(pixels)] if pixels.dtype.kind == "f" else pixels
         seen = float(finite.max()) if finite.size else 0.0
         announced = announced if announced is not None and 0 < announced < 2.0 ** DEPTHS[-1] else 0.0
+        if pixels.dtype == np.uint16 and seen >= _MOVED_UP_MIN and not (pixels.view(np.uint16) & 0xFF).any():
+            seen = 0xFFFF
         self._brightest = max(self._brightest, seen, announced)
         if pixels.dtype.kind == "f" and self._brightest <= 1.0:
             return self._say(1.0, "told from the brightest value so far")

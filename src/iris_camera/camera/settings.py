@@ -61,8 +61,8 @@ class SourceSettings:
     bit_depth: int | None = field(
         default=None,
         metadata={
-            "doc": "bits that each sample of a picture of more than 8 really has, of dir and http; if it is not given, "
-            "told from the file or from the brightest sample so far"
+            "doc": "bits that each sample of a picture of more than 8 really has; if it is not given, told from the "
+            "file or from the brightest sample so far"
         },
     )
     seed: int = field(default=1, metadata={"doc": "what the synthetic line is made from, 0 or more"})

@@ -29,7 +29,7 @@ from iris_camera.camera.decoding import PictureDecoder, TooLarge
 from iris_camera.camera.film_structure import broken_off
 from iris_camera.camera.frame import Frame
 from iris_camera.camera.handle import Handle
-from iris_camera.camera.picture import NoPicture, as_picture
+from iris_camera.camera.picture import NoPicture
 from iris_camera.camera.settings import Pace
 from iris_camera.camera.source import SourceError
 
@@ -97,7 +97,7 @@ class VideoFile:
             return None
         read_s = due_s if self._pace == "own" else self._clock.monotonic()
         try:
-            image = as_picture(pixels)
+            image = self._decoder.picture(pixels)
         except NoPicture as error:
             raise SourceError(f"frame {self._number} of {self._path} is {error}", final=True) from None
         frame = Frame(image, self._number, self._opened_wall_s + position_s, read_s, self._opening)

@@ -166,6 +166,14 @@ def test_files_that_do_not_tell_their_size_are_refused_in_no_time(data, monkeypa
         PictureDecoder("line-1").decoded(data)
 
 
+def test_a_jpeg_that_goes_over_itself_thousands_of_times_counts_as_many_pictures():
+    jpeg = encoded(".jpg", COLOUR, cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
+    assert PictureDecoder("line-1", pixels_max=4096).decoded(jpeg).shape == (64, 64, 3)
+    again = jpeg[:-2] + jpeg[jpeg.rindex(b"\xff\xda") : -2] * 20_000 + jpeg[-2:]
+    with pytest.raises(TooLarge, match="64 x 64"):
+        PictureDecoder("line-1", pixels_max=1_000_000).decoded(again)
+
+
 def test_a_file_larger_than_any_picture_may_be_is_refused():
     with pytest.raises(TooLarge, match="32,769 bytes: more than 32,768"):
         PictureDecoder("line-1", pixels_max=4096).decoded(encoded(".bmp", COLOUR).ljust(32769, b"\0"))
@@ -216,6 +224,12 @@ def tiff_of(pixels, more=()):
     tags[273] = head
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
     return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + pixels.astype("<u2").tobytes()
+
+
+@pytest.mark.parametrize("brightest", [20, 60, 255])
+def test_8_bits_in_the_upper_half_of_16_are_those_8_bits_however_dark(brightest):
+    pixels = (GREY.astype(int) * brightest // 255).astype(np.uint16)
+    assert close(PictureDecoder("line-1").decoded(encoded(".png", pixels << 8)), pixels, by=0)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

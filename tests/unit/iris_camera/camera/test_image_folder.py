@@ -280,6 +280,21 @@ def test_a_picture_that_announces_too_many_pixels_is_left_out_at_once(tmp_path, 
     ]
 
 
+def test_pictures_left_out_for_one_cause_are_named_once_and_counted_and_are_gaps_in_the_numbers(tmp_path, caplog):
+    for number in range(50):
+        (tmp_path / f"{number:02}.jpg").write_bytes(image(10, shape=(101, 100, 3)))
+    (tmp_path / "99.jpg").write_bytes(image(20, shape=(100, 100, 3)))
+    watched = Watched(tmp_path, decoder=PictureDecoder("line-1", pixels_max=10_000))
+    assert watched.source.read().number == 50
+    watched.later(80.0, lambda: (tmp_path / "a.jpg").write_bytes(image(10, shape=(101, 100, 3))))
+    watched.read_all()
+    assert [record.getMessage().partition("is left out")[0] for record in caplog.records] == [
+        f"camera line-1: {tmp_path / '00.jpg'} ",
+        f"camera line-1: {tmp_path / 'a.jpg'} ",
+    ]
+    assert "(the same 49 times in 80 s)" in caplog.text
+
+
 def test_a_file_larger_than_any_picture_is_not_even_opened(tmp_path, caplog):
     with (tmp_path / "a.jpg").open("wb") as file:
         file.truncate(1 << 40)
