@@ -1,9 +1,9 @@
 """`iris` on one outbox, in a process of its own."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
+
+from tests.system import forked_iris
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,15 +17,7 @@ class Iris:
         environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "TERM")}
         environment |= {"PYTHONPATH": str(ROOT / "src"), "IRIS_OUTBOX": str(self.outbox)}
         environment |= {"COLUMNS": str(columns)} if columns else {}
-        return subprocess.run(
-            [sys.executable, "-m", "iris_camera.cli.main", *map(str, arguments)],
-            cwd=self.outbox.parent,
-            env=environment,
-            input=said or b"",
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
+        return forked_iris.run(*arguments, cwd=self.outbox.parent, env=environment, said=said or b"")
 
     def told(self, *arguments, status=0, **options):
         """What it says when all is well with it."""

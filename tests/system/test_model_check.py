@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 
 import cv2
 import numpy as np
@@ -11,6 +9,7 @@ import pytest
 from onnx import TensorProto
 
 from tests.footage import footage
+from tests.system import forked_iris
 from tests.unit.iris_camera.inspection.made_models import answering, rectangle_finder
 
 CARPHONE = str(footage("carphone_pristine.mp4"))
@@ -22,8 +21,7 @@ pytestmark = pytest.mark.timeout(60)
 def check(tmp_path):
     def run(*arguments):
         clean = {name: value for name, value in os.environ.items() if not name.startswith("IRIS_")}
-        command = [sys.executable, "-m", "iris_camera.cli.main", "model", "check", *map(str, arguments)]
-        return subprocess.run(command, cwd=tmp_path, env=clean, capture_output=True, text=True, timeout=40, check=False)
+        return forked_iris.run("model", "check", *arguments, cwd=tmp_path, env=clean, text=True)
 
     return run
 

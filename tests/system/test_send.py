@@ -6,7 +6,6 @@ import pty
 import re
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import pytest
 from iris_communication.audit import Audit
 from tests.integration.uploading import running, wait_until
 from tests.servers.openssh import OpenSshServer
+from tests.system import forked_iris
 from tests.system.iris_process import IRIS, ROOT, IrisProcess
 
 pytestmark = pytest.mark.timeout(120)
@@ -56,15 +56,8 @@ class Line:
         return path
 
     def send(self, *arguments, status=0, environment=None):
-        done = subprocess.run(
-            [sys.executable, "-m", "iris_camera.cli.main", "send", *map(str, arguments)],
-            cwd=self.folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT / "src")} | (environment or {}),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        found = os.environ | {"PYTHONPATH": str(ROOT / "src")} | (environment or {})
+        done = forked_iris.run("send", *arguments, cwd=self.folder, env=found, text=True)
         assert done.returncode == status, (done.stdout, done.stderr)
         return done
 

@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.system import forked_iris
 from tests.unit.iris_communication.made_batches import batch
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,14 +16,7 @@ FILES = [("a.csv", b"frame,x\n1,2\n"), ("b.csv", b"3" * 5000)]
 @pytest.fixture
 def iris(tmp_path):
     def run(*arguments, status=0):
-        done = subprocess.run(
-            [sys.executable, "-m", "iris_camera.cli.main", "unpack", *map(str, arguments)],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-            capture_output=True,
-            timeout=20,
-            check=False,
-        )
+        done = forked_iris.run("unpack", *arguments, cwd=tmp_path, env=os.environ)
         assert done.returncode == status, (done.stdout, done.stderr)
         return done
 
