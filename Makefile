@@ -31,7 +31,7 @@ test: setup ## all tests, in parallel (ARGS="-k outbox", "-n0 --pdb", "--seed 7"
 
 test-all: setup ## all tests, on every server of docs/servers.md too (after make system-packages)
 	@scripts/test-servers
-	@$(PYTEST) -m "every_server or not every_server" $(ARGS)
+	@IRIS_THOROUGH=1 $(PYTEST) -m "every_server or not every_server" $(ARGS)
 
 fuzz: setup ## spoil what servers answer, guided by what code that reaches (SECONDS=60)
 	@$(BIN)/python -m tests.fuzz --seconds $(SECONDS)

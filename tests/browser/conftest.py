@@ -6,6 +6,7 @@ import pytest
 
 from iris_camera.web.server import WebServer
 from tests.browser.chromium import Chromium
+from tests.servers.held_port import held_port
 from tests.unit.iris_camera.web.fake_line import FakeLine
 
 
@@ -34,13 +35,14 @@ def line():
 
 
 class Serving:
-    """Serves lines, each on a free port or the one given, until it is told to end."""
+    """Serves lines until it is told to end: one after another on one port, several at a time on free ones."""
 
-    def __init__(self):
+    def __init__(self, port):
+        self._port = port
         self._served = []
 
-    def __call__(self, line, port=0):
-        server = WebServer(line.app, port=port)
+    def __call__(self, line):
+        server = WebServer(line.app, port=0 if self._served else self._port)
         server.start()
         self._served.append((line, server))
         return server
@@ -54,6 +56,7 @@ class Serving:
 
 @pytest.fixture
 def serve():
-    serving = Serving()
-    yield serving
-    serving.end()
+    with held_port() as port:
+        serving = Serving(port)
+        yield serving
+        serving.end()

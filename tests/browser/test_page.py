@@ -255,7 +255,6 @@ def test_iris_not_ready_is_said_in_its_sentence(page, line):
 
 
 def test_a_page_without_news_says_since_when_and_recovers_by_itself(page, line, serve):
-    port = int(page.evaluate("location.port"))
     before = time.time()
     serve.end()
     page.until_text(field("no-news"), "No news from Iris since ")
@@ -270,7 +269,7 @@ def test_a_page_without_news_says_since_when_and_recovers_by_itself(page, line, 
 
     again = FakeLine(period_s=0.05, wall=time.time)
     again.uploader.stats["total_uploaded"] = 147
-    serve(again, port=port)
+    serve(again)
     page.until_text(field("delivered"), "147", timeout_s=WAIT_S)
     assert "No news" not in page.text("body")
     assert "Iris works: 3 files on the way." in page.text("body")

@@ -172,6 +172,7 @@ def test_small_empty_and_large_files_arrive_as_they_are(line, uploader, sources)
 
 
 @delivering
+@pytest.mark.every_server
 @pytest.mark.timeout(60)
 def test_two_thousand_at_once_arrive_whole_and_once(line, uploader, sources):
     files = small_files(2000, size_bytes=2000)

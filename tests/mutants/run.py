@@ -121,6 +121,7 @@ def _pytest(tests: Sequence[str], source: Path, timeout_s: float) -> "subprocess
         "PYTHONPATH": f"{source}{os.pathsep}{ROOT}",  # before the place that the project is installed from
         "IRIS_MUTANT_SRC": str(source),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "IRIS_THOROUGH": "1",
         "COLUMNS": "1000",  # a failed test's name on one line
     }
     options = ["-q", "--tb=no", "-p", "no:cacheprovider", "-p", "tests.mutants.imported_copy", TIMED]

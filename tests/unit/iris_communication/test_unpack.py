@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 
 from iris_communication.manifest import MANIFEST_NAME, Manifest, Member, as_json
 from iris_communication.unpack import ArchiveBroken, FolderRefused, unpack, verify
+from tests.thorough import examples
 from tests.unit.iris_communication.made_batches import MTIME_NS, batch, fingerprint
 
 KINDS = ("zip", "tar.gz")
 FILES = [("a.csv", b"frame,x\n1,2\n"), ("b.csv", b""), ("c.csv", b"3" * 5000)]
-FUZZ = settings(derandomize=True, deadline=None, database=None, max_examples=300)
+FUZZ = settings(derandomize=True, deadline=None, database=None, max_examples=examples(300))
 
 each_kind = pytest.mark.parametrize("kind", KINDS)
 

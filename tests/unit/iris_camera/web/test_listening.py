@@ -3,6 +3,7 @@ import socket
 import pytest
 
 from iris_camera.web.listening import CannotServe, bind
+from tests.servers.held_port import held_port
 
 
 @pytest.fixture
@@ -25,9 +26,7 @@ def test_a_taken_port_is_replaced_by_a_free_one_when_the_caller_allows_it(taken_
 
 
 def test_a_free_port_is_taken_as_wanted_even_where_falling_back_is_allowed():
-    with bind("127.0.0.1", 0) as free:
-        port = free.getsockname()[1]
-    with bind("127.0.0.1", port, fall_back=True) as listening:
+    with held_port() as port, bind("127.0.0.1", port, fall_back=True) as listening:
         assert listening.getsockname()[1] == port
 
 

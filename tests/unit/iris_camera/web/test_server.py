@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from iris_camera.web.server import CannotServe, WebServer, bind
+from tests.servers.held_port import held_port
 from tests.unit.iris_camera.web.fake_line import FakeLine
 
 WAIT_S = 10
@@ -114,18 +115,18 @@ def test_requests_start_and_stop_write_no_line(serve, caplog, capfd):
 
 
 def test_stop_frees_the_port_for_the_next_one(serve):
-    server = serve(FakeLine().app)
-    server.stop()
-    assert web_threads() == []
-    again = serve(FakeLine().app, port=server.port)
-    assert fetch(again)[0] == 200
+    with held_port() as port:
+        serve(FakeLine().app, port=port).stop()
+        assert web_threads() == []
+        assert fetch(serve(FakeLine().app, port=port))[0] == 200
 
 
 def test_stopping_twice_or_before_a_start_returns():
-    server = WebServer(FakeLine().app, bound=bind("127.0.0.1", 0))
-    server.stop()
-    bind("127.0.0.1", server.port).close()
-    server.stop()
+    with held_port() as port:
+        server = WebServer(FakeLine().app, bound=bind("127.0.0.1", port))
+        server.stop()
+        bind("127.0.0.1", port).close()
+        server.stop()
 
 
 def test_starting_twice_is_a_mistake_of_the_caller(serve):

@@ -224,8 +224,8 @@ class Plant:
                 under_way += 1
                 if breaker.state is not CLOSED:
                     break
-            self.facts = json.loads(json.dumps(kept(breaker, now_s, ("boot", self.boot_s))))
             self.boot_s += step_s
+        self.facts = json.loads(json.dumps(kept(breaker, now_s, ("boot", now_s + offset_s))))
 
 
 HOUR_S = 3600.0

@@ -15,6 +15,7 @@ from iris_communication.testing import faulty_servers as faulty
 from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import DENIED, FAILURE, MemoryServer, ServerDies
 from iris_communication.testing.spoiling_servers import ClosesBeforeItHasWritten
+from tests.thorough import examples, some
 from tests.unit.iris_communication.sftp.owed import Owed
 
 CONTENT = b"id,label\n1,good\n"
@@ -265,9 +266,8 @@ PICK_UPS = [TakesBoth, TakesTheFile, TakesTheMarker, DoesNotWait]
 def cuts(make, owed, step=1):
     link = MemoryLink(make())
     owed().attempt(link)
-    return [{"sent_max": k} for k in range(0, link.sent, step)] + [
-        {"received_max": k} for k in range(0, link.received, step)
-    ]
+    sent = [{"sent_max": k} for k in range(0, link.sent, step)]
+    return some(sent + [{"received_max": k} for k in range(0, link.received, step)])
 
 
 def whole_and_visible(server, marker, old=None):
@@ -402,7 +402,7 @@ class Chaos(MemoryServer):
 ACTIONS = ["do"] * 6 + ["die before", "die after", "silence", "failure"]
 
 
-@settings(derandomize=True, deadline=None, max_examples=400, database=None)
+@settings(derandomize=True, deadline=None, max_examples=examples(400), database=None)
 @given(
     script=st.lists(st.sampled_from(ACTIONS), max_size=32),
     manners=st.sampled_from([IN_ONE_STEP, IN_TWO, SILENTLY]),

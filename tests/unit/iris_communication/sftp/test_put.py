@@ -26,6 +26,7 @@ from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import DENIED, FAILURE, MemoryServer, ServerDies
 from iris_communication.testing.server_wire import WriteData
 from iris_communication.testing.spoiling_servers import LiesAboutSizes, TellsSizesLate
+from tests.thorough import examples, some
 from tests.unit.iris_communication.sftp.owed import Owed
 
 CONTENT = b"id,label\n1,good\n"
@@ -706,9 +707,8 @@ def cuts(make, step=1):
     """Every place where the link may break during one attempt that would deliver or be refused."""
     link = MemoryLink(make())
     Owed(CONTENT).attempt(link)
-    return [{"sent_max": k} for k in range(0, link.sent, step)] + [
-        {"received_max": k} for k in range(0, link.received, step)
-    ]
+    sent = [{"sent_max": k} for k in range(0, link.sent, step)]
+    return some(sent + [{"received_max": k} for k in range(0, link.received, step)])
 
 
 def servers_to_cut():
@@ -842,7 +842,7 @@ REFUSALS = {"failure": FAILURE, "denied": DENIED}
 ACTIONS = ["do"] * 6 + ["die before", "die after", "silence", *REFUSALS]
 
 
-@settings(derandomize=True, deadline=None, max_examples=500, database=None)
+@settings(derandomize=True, deadline=None, max_examples=examples(500), database=None)
 @given(
     script=st.lists(st.sampled_from(ACTIONS), max_size=24),
     overwrites=st.booleans(),
