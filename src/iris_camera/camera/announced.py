@@ -6,19 +6,26 @@ _CHANNELS_MAX, _BITS_MAX = 4, 16
 
 
 class Announced(NamedTuple):
-    """`bits` are those of one sample; `brightest` is the highest value one may have, None where nothing is said."""
+    """`bits` are those of one sample; `brightest` is the highest value one may have, None where nothing is said;
+    `pictures` is how many the file holds, as far as is known."""
 
     width: int
     height: int
     channels: int = 3
     bits: int = 8
     brightest: float | None = None
+    pictures: int = 1
 
     @property
     def pixels(self) -> int:
         """What decoding takes memory for: more or wider channels than a camera's picture has count as more pixels."""
         layers = -(-self.channels // _CHANNELS_MAX) * -(-self.bits // _BITS_MAX)
         return self.width * self.height * max(1, layers)
+
+
+def brightest_of(said: float) -> float | None:
+    """What a file says, unless that is nothing but the size of its container, which every writer puts there."""
+    return said if 0 < said < 0xFFFF else None
 
 
 def number_at(data: bytes, place: int, size: int, *, little: bool = False) -> int:

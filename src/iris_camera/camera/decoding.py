@@ -1,6 +1,7 @@
 """From the bytes of an image file, or of a camera's still, to a picture: what is too large is refused before it is
 decoded, and samples of more than 8 bits are scaled by their real depth."""
 
+import logging
 import math
 from typing import Any
 
@@ -12,6 +13,8 @@ from iris_camera.camera.picture import NoPicture, as_picture
 from iris_camera.camera.picture_size import announced
 from iris_camera.camera.sample_depth import Pixels, SampleDepth
 from iris_camera.camera.settings import PIXELS_MAX
+
+log = logging.getLogger(__name__)
 
 BYTES_A_PIXEL_MAX = 8  # a file has no more for each pixel, whatever its kind: three channels of 16 bits are 6
 
@@ -26,7 +29,8 @@ class PictureDecoder:
 
     def __init__(self, camera: str, *, pixels_max: int = PIXELS_MAX, bit_depth: int | None = None) -> None:
         self.bytes_max = BYTES_A_PIXEL_MAX * pixels_max
-        self._pixels_max = pixels_max
+        self._camera, self._pixels_max = camera, pixels_max
+        self._told_several = False
         self._depth = SampleDepth(camera, bit_depth)
 
     def decoded(self, data: bytes) -> Image:
@@ -37,6 +41,13 @@ class PictureDecoder:
         if about is None:
             raise NoPicture(f"not a picture of a kind Iris reads: it begins with {data[:8]!r}" if data else "empty")
         self.check_pixels(about.width, about.height, about.pixels)
+        if about.pictures > 1 and not self._told_several:
+            self._told_several = True
+            log.warning(
+                "camera %s: a file holds %d pictures: of such files the first picture alone is looked at",
+                self._camera,
+                about.pictures,
+            )
         try:
             # Not COLOR: grey TIFFs of real numbers are decoded as they are or not at all.
             pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)

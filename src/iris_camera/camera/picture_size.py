@@ -8,7 +8,7 @@ which one the decoder takes is not ours to guess.
 
 import re
 
-from iris_camera.camera.announced import Announced, number_at
+from iris_camera.camera.announced import Announced, brightest_of, number_at
 from iris_camera.camera.image_completeness import jpeg_segments
 from iris_camera.camera.tiff_header import tiff_size
 
@@ -19,9 +19,9 @@ _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # tables and an extens
 
 _BLANK = rb"(?:\s|#[^\r\n]*+[\r\n])"
 _AVIF = {b"ftypavif", b"ftypavis"}
-_PNM = re.compile(rb"P[1-6]" + _BLANK + rb"*+(\d{1,10})" + _BLANK + rb"++(\d{1,10})")
+_PNM = re.compile(rb"P[1-6]" + _BLANK + rb"*+(\d{1,10})" + _BLANK + rb"++(\d{1,10})(?:" + _BLANK + rb"++(\d{1,10}))?")
 _PFM = re.compile(rb"P([Ff])\s++(\d{1,10})\s++(\d{1,10})")
-_PAM = re.compile(rb"^(WIDTH|HEIGHT|DEPTH)[ \t]++(\d{1,10})", re.MULTILINE)
+_PAM = re.compile(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL)[ \t]++(\d{1,10})", re.MULTILINE)
 _HDR = re.compile(rb"[-+](?:Y (\d{1,10}) [-+]X|X (\d{1,10}) [-+]Y) (\d{1,10})")
 
 
@@ -102,7 +102,12 @@ def _avif(data: bytes) -> Announced | None:
     """The largest of its images, its tiles and the whole among them."""
     places = [found.end() for found in re.finditer(rb"ispe\0\0\0\0", data)]
     sizes = [(number_at(data, place, 4), number_at(data, place + 4, 4)) for place in places]
-    return Announced(*max(sizes, key=lambda size: size[0] * size[1])) if sizes else None
+    if not sizes:
+        return None
+    width, height = max(sizes, key=lambda size: size[0] * size[1])
+    coded = data.find(b"av1C")
+    flags = number_at(data, coded + 6, 1) if coded >= 0 else 0
+    return Announced(width, height, brightest={0x40: 1023.0, 0x60: 4095.0}.get(flags & 0x60))
 
 
 def _jpeg_2000(data: bytes) -> Announced | None:
@@ -120,7 +125,10 @@ def _jpeg_2000(data: bytes) -> Announced | None:
 
 def _pnm(data: bytes) -> Announced | None:
     found = _PNM.match(data[:_TEXT_HEADER_BYTES_MAX])
-    return Announced(int(found[1]), int(found[2])) if found else None
+    if found is None:
+        return None
+    brightest = int(found[3] or 0) if data[:2] in {b"P2", b"P3", b"P5", b"P6"} else 0  # the others have 1 bit
+    return Announced(int(found[1]), int(found[2]), brightest=brightest_of(brightest))
 
 
 def _pfm(data: bytes) -> Announced | None:
@@ -133,7 +141,9 @@ def _pam(data: bytes) -> Announced | None:
     sizes = {found[1]: int(found[2]) for found in _PAM.finditer(head)}
     if not {b"WIDTH", b"HEIGHT", b"DEPTH"} <= sizes.keys():
         return None
-    return Announced(sizes[b"WIDTH"], sizes[b"HEIGHT"], sizes[b"DEPTH"])
+    return Announced(
+        sizes[b"WIDTH"], sizes[b"HEIGHT"], sizes[b"DEPTH"], brightest=brightest_of(sizes.get(b"MAXVAL", 0))
+    )
 
 
 def _hdr(data: bytes) -> Announced | None:

@@ -30,9 +30,12 @@ class SampleDepth:
         self._said: float | None = None
 
     def eight_bits(self, pixels: Pixels, brightest: float | None = None) -> Image:
-        """The picture in 8 bits, one that has them already as it is. `brightest` is what its file says of itself."""
+        """The picture in 8 bits; `brightest` is what its file says of its samples."""
         if pixels.dtype == np.uint8:
-            return pixels  # type: ignore[return-value]  # its dtype was just looked at
+            image: Image = pixels  # type: ignore[assignment]  # its dtype was just looked at
+            if brightest is None or not 0 < brightest < 255:
+                return image
+            return np.asarray(np.minimum(image * np.float32(255 / brightest), 255), np.uint8)
         white = self._white(pixels, brightest)
         if pixels.dtype == np.uint16:
             shifted = pixels.view(np.uint16) >> max(0, int(white).bit_length() - 8)

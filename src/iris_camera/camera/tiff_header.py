@@ -3,29 +3,37 @@
 import struct
 from collections.abc import Iterator
 
-from iris_camera.camera.announced import Announced, number_at
+from iris_camera.camera.announced import Announced, brightest_of, number_at
 
 _PAGES_MAX = 1000
-_WIDTH, _HEIGHT, _BITS, _CHANNELS, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 258, 277, 322, 323
+_KIND, _WIDTH, _HEIGHT, _BITS, _CHANNELS, _TILE_WIDTH, _TILE_HEIGHT = 254, 256, 257, 258, 277, 322, 323
 _BRIGHTEST = (281, 341)  # MaxSampleValue, SMaxSampleValue
-_TAGS = {_WIDTH, _HEIGHT, _BITS, _CHANNELS, _TILE_WIDTH, _TILE_HEIGHT, *_BRIGHTEST}
+_PACKED = {10, 12, 14}  # bits of samples that are stored without filling
+_TAGS = {_KIND, _WIDTH, _HEIGHT, _BITS, _CHANNELS, _TILE_WIDTH, _TILE_HEIGHT, *_BRIGHTEST}
 _FORMATS = {1: "B", 3: "H", 4: "I", 11: "f", 12: "d", 16: "Q"}
 
 
 def tiff_size(data: bytes) -> Announced | None:
-    """The largest page, or tile of a page; `brightest` is the first page's. Raises IndexError for a torn header."""
+    """The largest page, or tile of a page; `brightest` is the first page's. Raises IndexError for a torn header.
+
+    Pages that are another one made smaller are not counted as pictures.
+    """
     little = data.startswith(b"II")
     word = 8 if number_at(data, 2, 2, little=little) == 43 else 4  # the size of a place in the file
     place = number_at(data, word if word == 8 else 4, word, little=little)
     pages: list[Announced] = []
+    smaller = 0
     while place != 0:
         if len(pages) >= _PAGES_MAX:
             return None  # or its pages go round in a circle
         tags, place = _page(data, place, word, little)
         pages.append(_size(tags))
+        smaller += int(tags.get(_KIND, 0)) & 1
     if not pages:
         return None
-    return max(pages, key=lambda page: page.pixels)._replace(brightest=pages[0].brightest)
+    return max(pages, key=lambda page: page.pixels)._replace(
+        brightest=pages[0].brightest, pictures=len(pages) - smaller
+    )
 
 
 def _page(data: bytes, place: int, word: int, little: bool) -> tuple[dict[int, float], int]:
@@ -56,5 +64,7 @@ def _size(tags: dict[int, float]) -> Announced:
     tile_width, tile_height = int(tags.get(_TILE_WIDTH, 0)), int(tags.get(_TILE_HEIGHT, 0))
     if tile_width * tile_height > width * height:
         width, height = tile_width, tile_height
-    brightest = next((tags[tag] for tag in _BRIGHTEST if tag in tags), None)
+    brightest = brightest_of(next((tags[tag] for tag in _BRIGHTEST if tag in tags), 0))
+    if tags.get(_BITS) in _PACKED:
+        brightest = 0xFFFF  # OpenCV moves them up
     return Announced(width, height, int(tags.get(_CHANNELS, 1)), int(tags.get(_BITS, 1)), brightest)

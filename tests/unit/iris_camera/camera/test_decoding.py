@@ -179,6 +179,24 @@ def test_a_file_larger_than_any_picture_may_be_is_refused():
         PictureDecoder("line-1", pixels_max=4096).decoded(encoded(".bmp", COLOUR).ljust(32769, b"\0"))
 
 
+def test_of_a_file_of_several_pictures_the_first_is_looked_at_and_that_is_said_once(caplog):
+    pages = [COLOUR, np.zeros_like(COLOUR), np.zeros_like(COLOUR)]
+    data = bytes(cv2.imencodemulti(".tiff", pages)[1])
+    decoder = PictureDecoder("line-1")
+    assert close(decoder.decoded(data), COLOUR, by=0)
+    decoder.decoded(data)
+    assert [record.getMessage() for record in caplog.records] == [
+        "camera line-1: a file holds 3 pictures: of such files the first picture alone is looked at"
+    ]
+
+
+def test_a_small_copy_of_a_picture_in_its_file_is_no_picture_of_its_own(caplog):
+    data = tiff([(64, 64), (16, 16)], more={254: 1})
+    with pytest.raises(NoPicture):
+        PictureDecoder("line-1").decoded(data)  # it is of headers only
+    assert caplog.text == ""
+
+
 # Depth
 
 RAMP = GREY / 255
@@ -213,17 +231,50 @@ def test_what_a_picture_says_of_its_brightest_value_counts_when_it_is_a_dark_one
     assert close(PictureDecoder("line-1").decoded(said), np.full((64, 64), 500 >> 4))
     plain = tiff_of(dark)
     assert close(PictureDecoder("line-1").decoded(plain), np.full((64, 64), 500 >> 2))
+    assert close(PictureDecoder("line-1").decoded(tiff_of(dark, {281: 65_535})), np.full((64, 64), 500 >> 2))
     said = tiff_of(dark, {281: 4095})
     assert close(PictureDecoder("line-1").decoded(said), np.full((64, 64), 500 >> 4))
 
 
+def packed(pixels, bits):
+    """A TIFF whose samples of so many bits are stored without filling."""
+    text = "".join(format(value, f"0{bits}b") for value in pixels.ravel())
+    return tiff_of(int(text, 2).to_bytes(len(text) // 8, "big"), {258: bits})
+
+
+@pytest.mark.parametrize("value", [0, 100, 500, 1000])
+@pytest.mark.parametrize("kind", ["10 bits packed", "12 bits packed", "pgm", "plain pgm", "pam", "avif 10", "avif 12"])
+def test_a_dark_picture_stays_dark_where_its_file_says_what_is_white(kind, value):
+    pixels = np.full((64, 64), value, np.uint16)
+    data = {
+        "10 bits packed": lambda: packed(pixels, 10),
+        "12 bits packed": lambda: packed(pixels, 12),
+        "pgm": lambda: b"P5\n# by a camera\n64 64\n4095\n" + pixels.astype(">u2").tobytes(),
+        "plain pgm": lambda: b"P2 64 64 4095\n" + b" ".join(b"%d" % each for each in pixels.ravel()) + b"\n",
+        "pam": lambda: (
+            b"P7\nWIDTH 64\nHEIGHT 64\nDEPTH 1\nMAXVAL 4095\nTUPLTYPE GRAYSCALE\nENDHDR\n"
+            + pixels.astype(">u2").tobytes()
+        ),
+        "avif 10": lambda: encoded(".avif", pixels, cv2.IMWRITE_AVIF_DEPTH, 10),
+        "avif 12": lambda: encoded(".avif", pixels, cv2.IMWRITE_AVIF_DEPTH, 12),
+    }[kind]()
+    white = 1023 if "10" in kind else 4095
+    assert close(PictureDecoder("line-1").decoded(data), np.full((64, 64), 255 * value // white), by=2)
+
+
+def test_a_pgm_of_4_bits_is_scaled_too():
+    data = b"P5 64 64 15\n" + (GREY // 17).tobytes()
+    assert close(PictureDecoder("line-1").decoded(data), GREY // 17 * 17)
+
+
 def tiff_of(pixels, more=()):
-    """A TIFF of one grey page with samples of 16 bits."""
-    tags = {256: 64, 257: 64, 258: 16, 259: 1, 262: 1, 273: 0, 277: 1, 278: 64, 279: pixels.nbytes, **dict(more)}
+    """A TIFF of one grey page, of samples of 16 bits unless `more` says otherwise."""
+    data = pixels if isinstance(pixels, bytes) else pixels.astype("<u2").tobytes()
+    tags = {256: 64, 257: 64, 258: 16, 259: 1, 262: 1, 273: 0, 277: 1, 278: 64, 279: len(data), **dict(more)}
     head = 8 + 2 + 12 * len(tags) + 4
     tags[273] = head
     entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items()))
-    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + pixels.astype("<u2").tobytes()
+    return b"II*\0" + struct.pack("<IH", 8, len(tags)) + entries + bytes(4) + data
 
 
 @pytest.mark.parametrize("brightest", [20, 60, 255])
