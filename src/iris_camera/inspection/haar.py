@@ -18,6 +18,7 @@ import numpy as np
 
 from iris_camera.inspection.findings import Box, Detection, Image, without_overlaps
 from iris_camera.inspection.model import ModelError
+from iris_camera.inspection.model_file import no_model
 from iris_camera.inspection.onnx import IOU_MAX
 from iris_camera.inspection.settings import DetectorSettings
 
@@ -56,7 +57,9 @@ class HaarDetector:
                 outputRejectLevels=True,
             )
         except cv2.error as error:
-            raise ModelError(f"{self.name} failed on a picture of {image.shape}: {error}") from error
+            raise ModelError(
+                f"{self.name} failed on a picture of {image.shape}: OpenCV refused it (code {error.code})"
+            ) from error
         found = [
             Detection(Box(*map(float, box)), score, self._label)
             for box, weight in zip(np.asarray(boxes).tolist(), np.ravel(weights).tolist(), strict=True)
@@ -92,6 +95,14 @@ def _folder() -> Path:
     return Path(cv2.__file__).with_name("data")
 
 
+def _what_it_is(path: Path) -> str:
+    """OpenCV's own words are lines of its source."""
+    try:
+        return f"it is {no_model(path) or 'damaged, cut off, or XML of another kind'}"
+    except OSError as error:
+        return f"it cannot be read: {error.strerror}"
+
+
 def _last_stage(path: Path) -> tuple[float, float]:
     """The last stage's threshold, and the largest sum its weak classifiers can come to."""
     try:
@@ -103,8 +114,7 @@ def _last_stage(path: Path) -> tuple[float, float]:
         best = sum(max(values.at(leaf).real() for leaf in range(values.size())) for values in leaves)
         threshold = last.getNode("stageThreshold").real()
     except (cv2.error, SystemError, ValueError) as error:
-        # What OpenCV found hangs behind Python's own complaint about the way it was raised.
-        raise ModelError(f"{path} is not a cascade that OpenCV can load: {error.__cause__ or error}") from error
+        raise ModelError(f"{path} is not a cascade that OpenCV can load: {_what_it_is(path)}") from error
     if not leaves or best <= threshold:
         raise ModelError(
             f"{path} does not fit: expected a cascade in the format opencv_traincascade writes, with stages and "

@@ -40,7 +40,9 @@ class HogDetector:
         try:
             boxes, distances = self._hog.detectMultiScale(image, winStride=(8, 8), padding=(8, 8), scale=1.05)
         except cv2.error as error:
-            raise ModelError(f"hog failed on a picture of {image.shape}: {error}") from error
+            raise ModelError(
+                f"hog failed on a picture of {image.shape}: OpenCV refused it (code {error.code})"
+            ) from error
         found = [
             Detection(Box(*map(float, box)), score, self._label)
             for box, distance in zip(np.asarray(boxes).tolist(), np.ravel(distances).tolist(), strict=True)

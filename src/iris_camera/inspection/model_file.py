@@ -16,7 +16,6 @@ _EXPORT = "export it to ONNX"
 _BEGINNINGS = (
     ((b"<!doctype html", b"<html"), "an HTML page: what gave the file answered with a page; fetch it anew"),
     ((b"version https://git-lfs",), "a pointer of Git LFS, not the file itself: `git lfs pull` fetches that"),
-    ((b"<?xml", b"<net"), f"XML, as OpenVINO describes its models: {_EXPORT}"),
     ((b"pk\x03\x04",), f"a zip archive, as PyTorch and Keras save models: {_EXPORT}"),
     ((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"), f"a Python pickle, as PyTorch saves models: {_EXPORT}"),
     ((b"\x89hdf",), f"HDF5, as Keras saves models: {_EXPORT}"),
@@ -33,18 +32,28 @@ _VARINT, _LENGTH, _FIXED = 0, 2, {1: 8, 5: 4}
 
 
 def what_it_is(path: Path) -> str | None:
-    """What the file is instead of a model, as the rest of "it is ..."; None when it may be one. Raises OSError."""
+    """What a file is that is no ONNX model, as the rest of "it is ..."; None when it may be one. Raises OSError."""
+    if what := no_model(path):
+        return what
+    with path.open("rb") as file:
+        if file.read(_BEGINNING_BYTES).lstrip().startswith(b"<"):
+            return f"XML, as OpenVINO describes its models: {_EXPORT}"
+        return _wrong_protobuf(file, path.stat().st_size)
+
+
+def no_model(path: Path) -> str | None:
+    """The same of a file that is neither ONNX nor XML. Raises OSError."""
     with path.open("rb") as file:
         beginning = file.read(_BEGINNING_BYTES)
-        if not beginning:
-            return "empty"
-        if known := _known(beginning):
-            return known
-        if not beginning.strip(b"\0"):
-            return "zeros: its bytes were never written"
-        if _is_text(beginning):
-            return f'text, which begins "{beginning[:_SHOWN].decode(errors="replace").strip()}"'
-        return _wrong_protobuf(file, path.stat().st_size)
+    if not beginning:
+        return "empty"
+    if known := _known(beginning):
+        return known
+    if not beginning.strip(b"\0"):
+        return "zeros: its bytes were never written"
+    if _is_text(beginning) and not beginning.lstrip().startswith(b"<"):
+        return f'text, which begins "{beginning[:_SHOWN].decode(errors="replace").strip()}"'
+    return None
 
 
 def _known(beginning: bytes) -> str | None:

@@ -113,6 +113,25 @@ def test_a_file_that_is_no_cascade_is_named(tmp_path, content):
         haar(cascade=str(file))
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "it is empty"),
+        (b"<!DOCTYPE html><html>", "it is an HTML page"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "it is a pointer of Git LFS"),
+        (b"garbage", 'it is text, which begins "garbage"'),
+        (b"<?xml version='1.0'?><opencv_storage><cascade><stages>", "it is damaged, cut off, or XML of another kind"),
+    ],
+    ids=["empty", "a page", "a pointer", "text", "cut off"],
+)
+def test_what_a_file_is_that_is_no_cascade_is_told_without_opencvs_own_words(tmp_path, content, words):
+    file = tmp_path / "mine.xml"
+    file.write_bytes(content)
+    with pytest.raises(ModelError, match=rf"{file} is not a cascade that OpenCV can load: {words}") as raised:
+        haar(cascade=str(file))
+    assert "error:" not in str(raised.value)
+
+
 def test_a_cascade_of_the_old_format_tells_no_score_and_is_refused():
     with pytest.raises(ModelError, match="does not fit: expected a cascade in the format opencv_traincascade writes"):
         haar(cascade="license_plate_rus_16stages")
