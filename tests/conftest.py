@@ -12,8 +12,11 @@ import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
+
+from tests.servers import openssh
 
 pytest_plugins = ["tests.order"]
 
@@ -40,11 +43,15 @@ def need_program() -> Callable[..., Path]:
     def need(*candidates: str, hint: str) -> Path:
         found = find_program(*candidates)
         if found is None:
-            reason = f"needs {candidates[0]}, which is not installed: {hint}"
-            if is_ci():
-                pytest.fail(f"{reason} (with CI=true nothing is skipped)", pytrace=False)
-            pytest.skip(reason)
+            end(f"needs {candidates[0]}, which is not installed: {hint}")
+        if found.name == "sshd" and (trouble := openssh.why_not(found)):
+            end(f"needs sshd, which cannot run here: {trouble}")
         return found
+
+    def end(reason: str) -> NoReturn:
+        if is_ci():
+            pytest.fail(f"{reason} (with CI=true nothing is skipped)", pytrace=False)
+        pytest.skip(reason)
 
     return need
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.servers import openssh
+
 PROGRAM = "a-program-nobody-has"
 
 
@@ -19,3 +21,40 @@ def test_a_missing_program_fails_the_test_in_continuous_integration(need_program
 
 def test_the_first_candidate_that_is_there_is_taken(need_program):
     assert need_program(PROGRAM, "/bin/sh", hint="").name == "sh"
+
+
+@pytest.mark.parametrize(
+    ("script", "told"),
+    [
+        ("echo 'Privilege separation user sshd does not exist' >&2; exit 255", "user sshd does not exist"),
+        ("exit 127", "it ends with 127"),
+        ("kill -9 $$", "it ends with -9"),
+    ],
+)
+def test_an_sshd_that_cannot_run_skips_the_test_with_its_words(script, told, need_program, monkeypatch, tmp_path):
+    monkeypatch.delenv("CI", raising=False)
+    broken = tmp_path / "sshd"
+    broken.write_text(f"#!/bin/sh\n{script}\n")
+    broken.chmod(0o700)
+    with pytest.raises(pytest.skip.Exception, match=f"sshd, which cannot run here: .*{told}"):
+        need_program(str(broken), hint="")
+
+
+def test_an_sshd_that_was_unpacked_only_in_part_skips_the_test(need_program, monkeypatch, tmp_path):
+    monkeypatch.delenv("CI", raising=False)
+    broken = tmp_path / "sshd"
+    broken.write_bytes(b"\x7fELF")
+    broken.chmod(0o700)
+    with pytest.raises(pytest.skip.Exception, match=r"sshd, which cannot run here: .*Exec format error"):
+        need_program(str(broken), hint="")
+
+
+def test_an_sshd_whose_folder_cannot_be_made_skips_the_test(need_program, monkeypatch, tmp_path):
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr(openssh.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(openssh, "RUN_FOLDER", tmp_path / "read-only" / "sshd")
+    sound = tmp_path / "sshd"
+    sound.write_text("#!/bin/sh\n")
+    sound.chmod(0o700)
+    with pytest.raises(pytest.skip.Exception, match=r"sshd, which cannot run here: .*No such file or directory"):
+        need_program(str(sound), hint="")

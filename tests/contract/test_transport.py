@@ -287,11 +287,11 @@ def test_what_a_silent_server_does_not_take_holds_nobody_up_and_is_dropped_at_th
                 begun_s = time.monotonic()
                 channel.write(bytes(MEBIBYTE))
                 await asyncio.sleep(0)
-                assert time.monotonic() - begun_s < 1.0
+                assert time.monotonic() - begun_s < 5.0
             begun_s = time.monotonic()
             channel.close()
             await receiver.end()
-            assert time.monotonic() - begun_s < 1.0
+            assert time.monotonic() - begun_s < 5.0
         finally:
             openssh.thaw()
 

@@ -27,7 +27,7 @@ from tests.integration.uploading import (
 )
 from tests.servers import asyncssh_server
 from tests.servers.asyncssh_server import AsyncSshServer
-from tests.servers.openssh import OpenSshServer, find_sftp_server
+from tests.servers.openssh import SFTP_SERVERS, OpenSshServer
 
 
 @pytest.fixture
@@ -161,7 +161,8 @@ def test_a_server_that_may_not_be_written_to_refuses_by_name_and_the_file_is_lis
 def test_a_login_script_that_prints_is_told_in_its_own_words_and_costs_no_file_an_attempt(
     tmp_path, need_program, uploader, sources, transport
 ):
-    sshd, program = need_program("sshd", hint="make system-packages"), find_sftp_server()
+    sshd = need_program("sshd", hint="make system-packages")
+    program = str(need_program(*SFTP_SERVERS, hint="make system-packages"))
     script = tmp_path / "login"
     script.write_text(f"#!/bin/sh\ntest -e {tmp_path}/quiet || echo Welcome to the plant!\nexec {program}\n")
     script.chmod(0o755)
@@ -229,7 +230,7 @@ def test_with_the_port_refusing_stop_is_prompt_and_nothing_is_lost(tmp_path, ser
         wait_until(lambda: is_down(uploader))
         began_s = time.monotonic()
         assert uploader.stop(LONG_S)
-        assert time.monotonic() - began_s < 1.0
+        assert time.monotonic() - began_s < LONG_S / 4
     server.recover()
     with running(tmp_path / "outbox") as uploader:
         assert uploader.get_stats()["queue_size"] == 20
@@ -269,7 +270,7 @@ def test_with_a_silent_server_stop_ends_in_its_time_and_nothing_is_lost(tmp_path
         submit_all(uploader, server.info("/in"), files, sources)
         began_s = time.monotonic()
         assert uploader.stop(0.5)
-        assert time.monotonic() - began_s < 2.0
+        assert time.monotonic() - began_s < LONG_S / 4
         server.thaw()
         uploader.start()
         uploader.stop(LONG_S)

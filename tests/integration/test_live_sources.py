@@ -128,7 +128,7 @@ def test_a_reader_that_is_slow_gets_fresh_pictures_and_the_others_are_counted(ca
         told.wait_for("online")
         wait_until(lambda: capture.status().skipped > 40)
         frame = capture.handover.get(SOON_S)
-        assert time.monotonic() - frame.monotonic_s < 0.5
+        assert time.monotonic() - frame.monotonic_s < 1.0
         assert frame.number > 40
 
 
@@ -274,7 +274,7 @@ def test_two_cameras_are_read_side_by_side_and_one_that_is_stalled_does_not_hold
         rtsp.stall()
         told.wait_for("stalled")
         ages = [time.monotonic() - steady.handover.get(SOON_S).monotonic_s for _ in range(50)]
-        assert max(ages) < 0.5
+        assert max(ages) < 2.0
         assert told_of_other.states == ["online"]
         rtsp.go_on()
     assert stalled.status().state == "disabled"

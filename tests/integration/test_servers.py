@@ -21,7 +21,8 @@ import pytest
 from benchmarks.delay_proxy import DelayProxy
 from iris_camera.demo.sftp_server import DemoServer, DemoServerError
 from tests.servers.asyncssh_server import AsyncSshServer
-from tests.servers.openssh import OpenSshServer, descendants, is_running
+from tests.servers.held_port import held_port
+from tests.servers.openssh import SFTP_SERVERS, OpenSshServer, descendants, is_running
 
 HINT = "make system-packages"
 DATA = bytes(range(256)) * 400
@@ -86,6 +87,7 @@ def test_a_file_reaches_openssh(openssh, tmp_path):
 
 
 def test_openssh_can_run_the_program_sftp_server(tmp_path, need_program):
+    need_program(*SFTP_SERVERS, hint=HINT)
     with OpenSshServer(tmp_path / "sshd", sshd=need_program("sshd", hint=HINT), external=True) as server:
 
         async def programs_of_a_session():
@@ -432,19 +434,19 @@ class Echo:
 
 
 def test_every_byte_takes_the_longer_way_both_there_and_back():
-    trips_s = []
+    trips_s = [1.0]
     with Echo() as echo, DelayProxy(echo.port, one_way_ms=30) as proxy, connect(proxy) as sock:
-        for _ in range(5):
+        while min(trips_s) >= 0.075:  # a busy machine may hold up some of them, not all
+            assert len(trips_s) < 100
             started_s = time.monotonic()
             sock.sendall(b"there and back")
             assert sock.recv(100) == b"there and back"
             trips_s.append(time.monotonic() - started_s)
     assert min(trips_s) >= 0.060
-    assert min(trips_s) < 0.075
 
 
 def test_a_long_way_is_not_a_narrow_one():
-    sent, received = os.urandom(20_000_000), bytearray()
+    sent, received = os.urandom(8_000_000), bytearray()
 
     def receive(sock):
         while data := sock.recv(1 << 20):
@@ -459,7 +461,7 @@ def test_a_long_way_is_not_a_narrow_one():
         receiving.join(10.0)
         seconds = time.monotonic() - started_s
     assert received == sent  # in order, to the end, which travelled too
-    assert len(sent) / seconds > 20e6, "64 KB a round trip would be 1.6 MB/s"
+    assert len(sent) / seconds > 4e6, "64 KB a round trip would be 1.6 MB/s"
 
 
 def test_a_reset_travels_through_the_proxy():
@@ -474,9 +476,8 @@ def test_a_reset_travels_through_the_proxy():
 
 
 def test_a_server_that_refuses_is_a_reset_behind_the_proxy():
-    with Echo() as echo:
-        port = echo.port
     with (
+        held_port() as port,
         DelayProxy(port, one_way_ms=1) as proxy,
         pytest.raises(ConnectionResetError),  # perhaps before connect() has returned
         connect(proxy) as sock,

@@ -8,6 +8,7 @@ stopped and started again on the same port, and the port refuses connections in 
         uploader.queue_upload(sftp_server_info=server.info(tmp_path / "received"), ...)
 """
 
+import functools
 import os
 import pwd
 import re
@@ -15,6 +16,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -69,10 +71,7 @@ class OpenSshServer:
 
     def start(self) -> None:
         """Start sshd, and return when it listens. Raises RuntimeError with what it said if it does not."""
-        if os.geteuid() == 0:
-            # Where root's sshd puts the process that talks to strangers; Debian's service makes it at boot. It stays:
-            # another test's sshd may use it by now.
-            RUN_FOLDER.mkdir(mode=0o755, exist_ok=True)
+        make_run_folder()
         said_before = len(self.log())
         with self._log.open("ab") as log:
             command = [str(self._sshd), "-D", "-e", "-f", str(self.folder / "sshd_config")]
@@ -180,6 +179,30 @@ class OpenSshServer:
         if _version(self._sshd) >= (9, 8):
             lines.append("PerSourcePenalties no")  # tests fail to log in on purpose, all from one address
         (self.folder / "sshd_config").write_text("\n".join(lines) + "\n")
+
+
+def make_run_folder() -> None:
+    """Where root's sshd puts the process that talks to strangers; Debian's service makes it at boot. It stays: another
+    test's sshd may use it by now."""
+    if os.geteuid() == 0:
+        RUN_FOLDER.mkdir(mode=0o755, exist_ok=True)
+
+
+@functools.cache
+def why_not(sshd: Path) -> str:
+    """Why it cannot run on this machine, "" if it can: half installed, without its user, without its folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        key, config = Path(folder) / "key", Path(folder) / "config"
+        _make_key(key)
+        config.write_text(f"HostKey {key}\n")
+        try:
+            make_run_folder()
+            said = subprocess.run(
+                [sshd, "-t", "-f", config], capture_output=True, text=True, errors="replace", timeout=10, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return str(error)
+    return "" if said.returncode == 0 else said.stderr.strip() or f"it ends with {said.returncode}"
 
 
 def descendants(pid: int) -> list[int]:
