@@ -41,6 +41,8 @@ class SimulatedTransport:
 class SimulatedChannel:
     """Keeps the contract `iris_communication.transport.contract.Channel`."""
 
+    keeps_alive = False  # a silent server's does not end by itself
+
     def __init__(self, site, receiver):
         self.software, self.host_key = site.server.software, site.server.host_key
         self.severed = False  # nothing more arrives at the server
