@@ -5,7 +5,8 @@
     accepted = uploader.queue_upload(sftp_server_info=..., file_path=..., project_settings=..., folder_type="model")
 
 `queue_upload` returns at once: True once the outbox holds the file durably, False when it is full. From then on the
-file survives a crash of this process and a power cut, and waits out any outage. This module only wires the parts:
+file survives a crash of this process and a power cut, and waits out any outage. It may be removed or replaced by a new
+one; only a large one may not be written into (see `SftpUploadRequest`). This module only wires the parts:
 the keeper (what is owed), a carrier (how it travels) and the worker (who does it).
 """
 
@@ -156,6 +157,10 @@ class SftpUploaderThread:
         move_to: "str | os.PathLike[str] | None" = None,
     ) -> bool:
         """True: accepted, durably. False: refused, because the outbox is full or its disk refuses; nothing changed.
+
+        After True the source may be removed or replaced (a new file under its name). Written into in place it may be
+        only up to 1 MiB: a larger file, or one that is moved, is held by a second name and not copied, so what is
+        written into it is written into the outbox, and it is dead as changed instead of being delivered.
 
         A file that is missing or unreadable is accepted and dead at once: logged, listed, counted as failed. Raises
         InvalidRequest for what could never be delivered as it stands, and NotStarted. The arguments are those of
