@@ -29,7 +29,9 @@ from iris_camera.controllers.handing_over import Destination, HandingOver, Uploa
 from iris_camera.controllers.lineup import Exchanged, Lineup
 from iris_camera.controllers.observers import NOBODY, Observers
 from iris_camera.health import HealthService
-from iris_camera.health.judging import Limits
+from iris_camera.health.facts import Around, Limits, OutboxTrouble
+from iris_camera.health.gathering import losses
+from iris_camera.health.words import files, wait
 from iris_camera.records.csv_name import new_run
 from iris_camera.records.kept_files import KeptFiles
 from iris_camera.records.leftovers import cameras_with_leftovers
@@ -37,7 +39,7 @@ from iris_camera.shutdown import Step, carry_out
 from iris_camera.web.live import SocketManager
 from iris_camera.web.server import CannotServe, WebServer, bind, create_app
 from iris_camera.web.state import whole_snapshot
-from iris_communication.errors import IrisError
+from iris_communication.errors import IrisError, OutboxInUse
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, get_sftp_uploader
 
 log = logging.getLogger(__name__)
@@ -79,6 +81,8 @@ class Application:
             uploader=self.uploader,
             outbox_dir=config.outbox_dir,
             records_dir=config.records_dir,
+            around=self._around,
+            threads=self._thread_states,
             limits=Limits(disk_reserve_bytes=config.records.disk_reserve_bytes),
         )
         self.snapshot = whole_snapshot(
@@ -90,6 +94,7 @@ class Application:
         )
         self.kept = KeptFiles(config.records_dir, config.records.keep_limits, self.uploader.owed_names)
         self._strays: dict[str, HandingOver] = {}  # by camera
+        self._not_opened: OutboxTrouble | None = None
         self.sockets = SocketManager(self.snapshot)
         self.web: WebServer | None = None
         self._orders: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -229,28 +234,42 @@ class Application:
             self.web.stop()
 
     def _to_go(self) -> str:
-        return f"{_files(self.uploader.get_stats()['queue_size'])} to go"
+        return f"{files(self.uploader.get_stats()['queue_size'])} to go"
 
     def _left(self) -> str:
         """What is left for the next start, in words."""
         stats = self.uploader.get_stats()
         waiting = stats["queue_size"]
-        words = "every accepted file is delivered"
-        if waiting:
-            words = f"{_files(waiting)} wait in {self._config.outbox_dir}, for the next start"
+        left = [f"{wait(waiting)} in {self._config.outbox_dir}, for the next start"] if waiting else []
         if stats["total_failed"]:
-            words += f"; {_files(stats['total_failed'])} could not be delivered and wait for somebody to look"
+            left.append(f"{files(stats['total_failed'])} could not be delivered; `iris queue list` says why")
         if records := self._waiting_records():
-            words += f"; {_files(records)} wait in {self._config.records_dir}"
-        return words
+            left.append(f"{wait(records)} in {self._config.records_dir}")
+        left += [reason.words for camera in self.lineup.cameras for reason in losses(camera.snapshot())]
+        return "; ".join(left) or "every accepted file is delivered"
 
     def _still_delivering(self) -> bool:
         if not self._config.servers:
             return False
         details = self.uploader.get_details()
-        down = any(server["link"] == "down" for server in details["servers"].values())
+        down = any(server["link"] == "down" or server.get("paused") for server in details["servers"].values())
         waiting = details["stats"]["queue_size"] + self._waiting_records()
         return bool(details["running"] and waiting and not down)
+
+    def _around(self) -> Around:
+        return Around(
+            servers_known=bool(self._config.servers),
+            records_folder=str(self._config.records_dir),
+            to_accept=self._waiting_records(),
+            being_written=sum(camera.being_written for camera in self.lineup.cameras),
+            not_opened=self._not_opened,
+            stopping=self._ended,
+        )
+
+    def _thread_states(self) -> list[dict[str, Any]]:
+        """Of every thread of the application that lives long; the uploader names its own."""
+        parts = [*self.lineup.cameras, *self._strays.values(), self.kept, self.health, self.web]
+        return [*logs.threads(), *(state for part in parts if part is not None for state in part.threads())]
 
     def _waiting_records(self) -> int:
         of_cameras = sum(camera.waiting_records for camera in self.lineup.cameras)
@@ -325,8 +344,12 @@ class Application:
         try:
             self.uploader.start()
             self._configure_servers()
+            self._not_opened = None
         except IrisError as error:
-            log.error("the uploader did not start: %s. %s. Records wait in their folder", error, error.hint)
+            trouble = OutboxTrouble(str(error), error.hint, in_use=isinstance(error, OutboxInUse))
+            if trouble != self._not_opened:
+                log.error("the uploader did not start: %s. %s. Records wait in their folder", error, error.hint)
+            self._not_opened = trouble
 
     def _configure_servers(self) -> None:
         for name, server in self._config.servers.items():
@@ -394,7 +417,3 @@ def _tell(exchanged: Exchanged) -> None:
             log.info("reload: camera %s was %s", name, what)
     for name, why in exchanged.refused.items():
         log.error("reload: camera %s cannot be made as it is set and goes on as before: %s", name, why)
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"

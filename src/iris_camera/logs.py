@@ -26,7 +26,7 @@ import sys
 import threading
 import time
 from logging.handlers import QueueHandler, QueueListener
-from typing import TextIO
+from typing import Any, TextIO
 from urllib.parse import quote
 
 from iris_communication.plain_text import ELLIPSIS, clean, cut
@@ -35,6 +35,7 @@ MASK = "***"
 # Libraries that tell at INFO, line by line, what Iris says in one sentence; with DEBUG they may.
 TALKATIVE = ("asyncssh",)
 WAITING_LINES_LIMIT = 10_000
+THREAD = "iris-logs"
 STOP_TIMEOUT_S = 2.0
 # Shorter secrets are masked as whole words only: "cam" taken out of every "camera" would make the log
 # unreadable and would tell the secret to whoever compares two lines.
@@ -148,6 +149,12 @@ def stop_logging() -> None:
     handler.close()
 
 
+def threads() -> list[dict[str, Any]]:
+    """`{"name", "running", "reason", "restarts"}` of the thread that writes; empty without a start."""
+    listener = _running.listener
+    return [] if listener is None else [listener.state()]
+
+
 class LineFormatter(logging.Formatter):
     """`2026-11-23T21:16:27.123Z WARNING thread-name  message`, then the traceback; UTC; secrets removed."""
 
@@ -215,14 +222,28 @@ class _Lines(logging.StreamHandler[TextIO]):
 
 
 class _Listener(QueueListener):
-    """Its stop() has a deadline: a standard error nobody reads must not keep the application from ending."""
+    """Its stop() has a deadline: a standard error nobody reads must not keep the application from ending. A record that
+    cannot be written costs itself, not the thread."""
 
     _thread: threading.Thread | None
+    failures = 0
+    reason: str | None = None
 
     def start(self) -> None:
         super().start()
         if self._thread is not None:
-            self._thread.name = "iris-logs"
+            self._thread.name = THREAD
+
+    def handle(self, record: logging.LogRecord) -> None:
+        try:
+            super().handle(record)
+        except Exception as error:  # noqa: BLE001 - there is nowhere left to say so, but to whoever asks for its state
+            self.failures += 1
+            self.reason = f"{type(error).__name__}: {error}"
+
+    def state(self) -> dict[str, Any]:
+        alive = self._thread is not None and self._thread.is_alive()
+        return {"name": THREAD, "running": alive, "reason": self.reason, "restarts": self.failures}
 
     def stop(self) -> None:
         thread, self._thread = self._thread, None

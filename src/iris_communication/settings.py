@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 from iris_communication import delivery_window, host_names, pinned_keys, private_keys
 from iris_communication.errors import InvalidRequest
+from iris_communication.path_template import check_template
 
 DEFAULT_PORT = 22
 DEFAULT_REMOTE_PATH = "{remote_directory}/{project}/{folder_type}/{file_name}"
@@ -251,11 +252,12 @@ def _check_choice(name: str, value: Any, choices: Any) -> None:
         raise InvalidRequest(f"{name} is {value!r}: expected one of {', '.join(map(repr, get_args(choices)))}")
 
 
-def parse_server(info: Mapping[str, Any]) -> tuple[Server, Secret]:
+def parse_server(info: Mapping[str, Any], template_names: tuple[str, ...] | None = None) -> tuple[Server, Secret]:
     """Split a `sftp_server_info` mapping into what may be stored and what must be kept secret.
 
-    Raises InvalidRequest naming the key that is missing, unknown or of the wrong kind; never with a value of it that
-    could be a secret.
+    `template_names`: the names that remote_path may use, besides those that always are there; None: any. Raises
+    InvalidRequest naming the key that is missing, unknown or of the wrong kind; never with a value of it that could be
+    a secret.
     """
     for key in info:
         if key not in ADDRESS_KEYS and key not in SECRET_KEYS:
@@ -273,6 +275,10 @@ def parse_server(info: Mapping[str, Any]) -> tuple[Server, Secret]:
     _check_login(server)
     if "private_key" in facts:
         facts["private_key"] = private_keys.absolute(facts["private_key"])
+    try:
+        check_template(server.remote_path, template_names)
+    except InvalidRequest as error:
+        raise InvalidRequest(f"sftp_server_info: {error}", hint=error.hint) from None
     secret = Secret(**{k: v for k, v in facts.items() if k in SECRET_KEYS})
     _check_secret(secret)
     return replace(server, host=host_names.canonical(server.host)), secret

@@ -20,6 +20,7 @@ from typing import Any
 
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.decisions.retry import back_off_s
+from iris_communication.default_folder import default_outbox_dir
 from iris_communication.delivery.carrier import TransferData
 from iris_communication.delivery.daemon_threads import run
 from iris_communication.delivery.worker import Drain, Worker
@@ -294,8 +295,7 @@ class SftpUploaderThread:
     @property
     def running(self) -> bool:
         """Whether it delivers: false as well while one of its threads waits to be started again after a failure."""
-        thread = self._thread
-        return thread is not None and thread.running and all(state["running"] for state in self._threads())
+        return self._thread is not None and self._thread.running and all(each["running"] for each in self._threads())
 
     def _threads(self) -> list[dict[str, Any]]:
         parts = (self._keeper, self._door)
@@ -425,14 +425,6 @@ class SftpUploaderThread:
     def _check_process(self) -> None:
         if os.getpid() != self._pid:
             raise ForkedProcess("this uploader belongs to the process that made it")
-
-
-def default_outbox_dir(environment: Mapping[str, str] = os.environ) -> Path:
-    """$IRIS_OUTBOX, else iris/outbox in the user's state directory."""
-    if named := environment.get("IRIS_OUTBOX"):
-        return Path(named)
-    state = environment.get("XDG_STATE_HOME") or Path("~/.local/state").expanduser()
-    return Path(state) / "iris" / "outbox"
 
 
 _only: SftpUploaderThread | None = None

@@ -351,5 +351,10 @@ def test_who_listens_to_the_page_finds_its_parts_by_name(page, line):
 def test_a_camera_that_changes_is_announced_once_to_those_who_listen(page, line):
     announced = "document.querySelector('[role=status]').textContent"
     line.cameras[1].turn("offline", "no route to it", at_s=time.time())
-    line.health |= {"ready": False, "state": "unready", "sentence": "Iris is not ready: line-2 is offline."}
+    line.health |= {
+        "ready": False,
+        "state": "unready",
+        "severity": "failed",
+        "sentence": "Iris is not ready: line-2 is offline.",
+    }
     page.until(f"{announced} === 'Iris is not ready: line-2 is offline.'")

@@ -144,7 +144,11 @@ def test_a_link_that_is_down_is_said_in_words_with_since_when_why_and_what_to_do
         retry_in_s=4.2,
     )
     line.uploader.stats["queue_size"] = 14
-    line.health |= {"state": "attention", "sentence": "Iris works, but the link has been down for 42 s."}
+    line.health |= {
+        "state": "attention",
+        "severity": "degraded",
+        "sentence": "Iris works, but the link has been down for 42 s.",
+    }
     page.until_text(".link h3", "Link down")
     link = page.text(".link")
     assert f"since {time_of_day(since)}, for 4" in link
@@ -158,7 +162,7 @@ def test_a_link_that_is_down_is_said_in_words_with_since_when_why_and_what_to_do
     back = time.time()
     line.uploader.link("up", since_s=back)
     line.uploader.stats["queue_size"] = 0
-    line.health |= {"state": "ready", "sentence": "Iris works: every file is delivered."}
+    line.health |= {"state": "ready", "severity": "working", "sentence": "Iris works: every file is delivered."}
     page.until_text(".link h3", "Link up")
     assert f"since {time_of_day(back)}" in page.text(".link")
     assert "refused" not in page.text(".link")
@@ -248,7 +252,12 @@ def test_no_picture_yet_is_said_until_there_is_one(browser, line, serve):
 
 
 def test_iris_not_ready_is_said_in_its_sentence(page, line):
-    line.health |= {"ready": False, "state": "unready", "sentence": "Iris is not ready: line-1 is offline."}
+    line.health |= {
+        "ready": False,
+        "state": "unready",
+        "severity": "failed",
+        "sentence": "Iris is not ready: line-1 is offline.",
+    }
     page.until_text("#sentence", "Iris is not ready: line-1 is offline.")
     assert page.evaluate("document.querySelector('#sentence use').getAttribute('href')") == "#shape-bad"
     page.until("document.title === 'Iris: not ready'")
@@ -304,13 +313,13 @@ def test_changes_are_announced_once_to_those_who_listen_to_the_page(page, line):
     page.until_text("#sentence", "4 files")
     assert page.evaluate(announced) == "Iris works: 3 files on the way."
     line.uploader.link("down", since_s=time.time())
-    line.health |= {"state": "attention", "sentence": "Iris works, but the link is down."}
+    line.health |= {"state": "attention", "severity": "degraded", "sentence": "Iris works, but the link is down."}
     page.until(f"{announced} === 'Iris works, but the link is down.'")
 
 
 def test_every_text_can_be_read_in_both_themes(page, line):
     line.uploader.link("down", since_s=time.time(), reason="refused", hint="look at it", retry_in_s=3.0)
-    line.health |= {"state": "attention", "sentence": "Iris works, but the link is down."}
+    line.health |= {"state": "attention", "severity": "degraded", "sentence": "Iris works, but the link is down."}
     line.records |= {"kept_files": 3, "kept_bytes": 4_000, "last_removed": REMOVED}
     line.camera.seen |= {"errors": 2, "frames_per_s": 3.0}
     line.camera.turn("offline", "no route to it", at_s=time.time())

@@ -145,6 +145,14 @@ def test_a_file_the_server_refuses_is_told_with_what_to_do_and_is_status_1(line)
     assert re.search(r"line/bad.csv: .*p/files", done.stderr)
 
 
+def test_a_file_that_can_never_be_accepted_is_told_with_its_reason_and_is_status_1(line):
+    line.write("a.csv")
+    done = line.send("a.csv", "--project", "a/b", status=1)
+    assert "1 file refused: project is 'a/b': expected one path component" in done.stdout
+    assert re.search(r"line/a.csv: project is 'a/b'", done.stderr)
+    assert "see above" not in done.stdout
+
+
 def test_the_link_that_is_down_is_told_and_the_file_arrives_once_it_is_up(line, server):
     line.write("a.csv")
     server.stop()

@@ -17,6 +17,7 @@ import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from iris_camera.camera.camera_state import (
     Closed,
@@ -40,6 +41,7 @@ from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import Source, SourceError
 from iris_camera.logs import without_secrets
 from iris_communication.repeats import Repeats
+from iris_communication.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 
@@ -60,12 +62,14 @@ class CameraEvent:
 
 @dataclass(frozen=True, slots=True)
 class CaptureStatus:
-    """`since_s` is Unix time; `frames` were taken from the source, `skipped` of its frames nobody will ever see;
-    `reconnects` counts how often it was lost and came back, `hung` the threads left behind in a call that hangs."""
+    """`since_s` is Unix time; `opening`: for the first time, which has neither worked nor failed yet. `frames` were
+    taken from the source, `skipped` of its frames nobody will ever see; `reconnects` counts how often it was lost and
+    came back, `hung` the threads left behind in a call that hangs."""
 
     state: State
     reason: str | None
     since_s: float
+    opening: bool
     frames: int
     frames_per_s: float
     frame_age_s: float | None
@@ -115,7 +119,7 @@ class Capture:
         self._ended = False
         self._closing = threading.Event()
         self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._watching, name=f"iris-watch-{name}", daemon=True)
+        self._thread = SupervisedThread(self._watching, f"iris-watch-{name}", on_end=self._over)
 
     def start(self) -> None:
         """Begin to open and read; once."""
@@ -124,6 +128,7 @@ class Capture:
     def close(self) -> None:
         """End capturing, from any thread and more than once; the handover is closed when this returns."""
         self._closing.set()
+        self._thread.let_end()
         self.handover.close()
         reading = self._reading
         if reading is not None:
@@ -139,6 +144,10 @@ class Capture:
             return False
         reading = self._reading
         return reading is None or reading.join(max(0.0, deadline_s - self._clock.monotonic()))
+
+    def threads(self) -> list[dict[str, Any]]:
+        """See `SupervisedThread.state`. The one that reads is watched by this one, and made anew with its source."""
+        return [self._thread.state()]
 
     @property
     def ended(self) -> bool:
@@ -159,6 +168,7 @@ class Capture:
             state=shown.state,
             reason=shown.reason,
             since_s=since_s,
+            opening=shown.state == "offline" and not shown.told,
             frames=tally.frames,
             frames_per_s=tally.rate(now_s),
             frame_age_s=tally.age_s(now_s),
@@ -178,19 +188,19 @@ class Capture:
     # The watching thread.
 
     def _watching(self) -> None:
-        try:
-            while not self._closing.is_set():
-                self._wake.clear()
-                try:
-                    self._look(self._clock.monotonic())
-                except Exception:
-                    log.exception("camera %s: watching it failed; it is looked at again", self.name)
-                self._clock.wait(self._wake, LOOK_S)
-        finally:
-            self.handover.close()
-            if self._reading is not None:
-                self._reading.stop()
-            self._happened(Closed())
+        while not self._closing.is_set():
+            self._wake.clear()
+            try:
+                self._look(self._clock.monotonic())
+            except Exception:
+                log.exception("camera %s: watching it failed; it is looked at again", self.name)
+            self._clock.wait(self._wake, LOOK_S)
+
+    def _over(self) -> None:
+        self.handover.close()
+        if self._reading is not None:
+            self._reading.stop()
+        self._happened(Closed())
 
     def _look(self, now_s: float) -> None:
         reading = self._reading
@@ -268,7 +278,7 @@ class Capture:
         reason = f"a call into its driver hangs for more than {self._settings.hung_after_s:g} s"
         self._lost(SourceError(reason, f"It is left behind, {hung} of at most {HUNG_MAX}."), reading.gave_frames_s())
 
-    def _lost(self, error: Exception, gave_frames_s: float) -> None:
+    def _lost(self, error: BaseException, gave_frames_s: float) -> None:
         """Try again later, and say why."""
         self._failures = failures_after(self._failures, gave_frames_s)
         wait_s = self._pause_s(self._failures)

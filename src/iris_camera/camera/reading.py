@@ -27,7 +27,7 @@ class Reading:
     ) -> None:
         self.source = source
         self.finished = threading.Event()
-        self.error: Exception | None = None  # why it finished; None: the source said it had ended
+        self.error: BaseException | None = None  # why it finished; None: the source said it had ended
         self.opened_s: float | None = None
         self.first_frame_s: float | None = None
         self.latest_frame_s: float | None = None
@@ -77,7 +77,7 @@ class Reading:
             self._read()
         except SourceError as error:
             self.error = error
-        except Exception as error:  # noqa: BLE001 - a thread's end; whoever watches it logs the traceback
+        except BaseException as error:  # noqa: BLE001 - a thread's end; whoever watches it logs the traceback
             self.error = error
         finally:
             self._called_s = None

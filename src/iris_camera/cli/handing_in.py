@@ -11,11 +11,14 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, Protocol
 
 from iris_camera.config import Config
+from iris_camera.health.delivery import server_reasons
+from iris_camera.health.facts import USUAL, LinkFacts
+from iris_camera.health.gathering import link_facts
 from iris_communication.audit import Audit
 from iris_communication.errors import IrisError, OutboxInUse
 from iris_communication.housekeeping import Housekeeper
@@ -27,6 +30,8 @@ log = logging.getLogger(__name__)
 ASKED_MAX = 50  # items whose state is read at a time
 TAKE_OVER_S = 1.0  # between two looks whether the owner has ended
 OWED = ("waiting", "in_flight")
+NEED_SOMEBODY = ("server needs a person", "server paused")
+NO_HINDRANCE = ("server fails a check",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,26 +184,30 @@ def _outcome(story: dict[str, Any]) -> Delivered | IrisError | None:
 
 
 def _halted(facts: dict[str, Any]) -> Link:
-    key = facts["server"]
-    error = facts["error"] or {"message": "it does not answer", "hint": ""}
-    if facts["paused"]:
-        return Link(key, f"{key} is paused; `iris queue resume` goes on", waits_for_a_person=True)
-    if facts["held"]:
-        return Link(key, f"{key} is not tried again: {error['message']}; {error['hint']}", waits_for_a_person=True)
-    return Link(key, f"the link is down: {error['message']}; it is tried again by itself", waits_for_a_person=False)
+    """Of what the owner of an outbox wrote down."""
+    key, error = facts["server"], facts["error"] or {"message": "it does not answer", "hint": ""}
+    known = LinkFacts(
+        key, "down", time.time(), error["message"], 0, error["hint"], held=facts["held"], paused=facts["paused"]
+    )
+    if not known.held and not known.paused:
+        return Link(key, f"the link is down: {error['message']}; it is tried again by itself", waits_for_a_person=False)
+    return _judged(known) or Link(key, error["message"], waits_for_a_person=True)
 
 
 def _link(key: str, facts: dict[str, Any]) -> Link | None:
     """None where all is well."""
-    if facts.get("paused"):
-        return Link(key, f"{key} is paused; `iris queue resume` goes on", waits_for_a_person=True)
-    if facts.get("held_back"):
-        return Link(key, f"{key}: {facts['held_back']}", waits_for_a_person=False)
-    if facts["link"] == "up" or facts["reason"] is None:  # idle, with a reason: what an earlier process was told
+    known = link_facts(key, facts)
+    if known.link == "down" and not known.held and not known.paused and not known.held_back:
+        again_s = facts["retry_in_s"] or 0.0
+        again = f"trying again in {again_s:.0f} s" if again_s >= 1 else "trying again"
+        return Link(key, f"the link is down: {known.reason}; {again}", waits_for_a_person=False)
+    return _judged(known)
+
+
+def _judged(known: LinkFacts) -> Link | None:
+    """As health says it, without how many wait: these are other files' too."""
+    reason = next(server_reasons(replace(known, waiting=0), time.time(), USUAL), None)
+    if reason is None or reason.kind in NO_HINDRANCE:
         return None
-    retry_s = facts["retry_in_s"]
-    if retry_s is None:
-        hint = f"; {facts['hint']}" if facts["hint"] else ""
-        return Link(key, f"{key} is not tried again: {facts['reason']}{hint}", waits_for_a_person=True)
-    again = f"trying again in {retry_s:.0f} s" if retry_s >= 1 else "trying again"
-    return Link(key, f"the link is down: {facts['reason']}; {again}", waits_for_a_person=False)
+    needs_somebody = reason.kind in NEED_SOMEBODY
+    return Link(known.server, reason.words, waits_for_a_person=needs_somebody)

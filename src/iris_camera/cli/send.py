@@ -118,7 +118,8 @@ def _carry_out(sending: Sending, display: SendingDisplay, stopping: Stopping, wa
     hand_in_at_s, moved_s = began_s, began_s
     while not stopping.is_set() and not sending.is_over:
         if sending.not_handed_in and time.monotonic() >= hand_in_at_s:
-            sending.hand_in()
+            for sent in sending.hand_in():
+                display.ended(sent)
             hand_in_at_s = time.monotonic() + (FULL_S if sending.full else 0.0)
         if not waiting.wait and (sending.full or not sending.not_handed_in):
             return
@@ -156,10 +157,15 @@ def _tell(sending: Sending, outbox: Path, *, as_json: bool) -> None:
 
 def _summary(sending: Sending, outbox: Path) -> list[str]:
     delivered = [sent.file for sent in sending.done if sent.is_delivered]
-    failed = len(sending.done) - len(delivered)
+    refused = [sent.refused for sent in sending.done if sent.refused is not None]
+    failed = len(sending.done) - len(delivered) - len(refused)
     lines = []
     if delivered:
         lines.append(f"{_files(delivered)} delivered")
+    if refused:
+        others = len({str(error) for error in refused}) - 1
+        more = f" (and {others} other reasons: see above)" if others else ""
+        lines.append(f"{_count(len(refused))} refused: {refused[0]}{more}. {refused[0].hint}".rstrip(" ."))
     if failed:
         lines.append(f"{_count(failed)} not: see above; `iris queue list` has what is kept of it")
     if owed := [sent.file for sent in sending.owed]:

@@ -65,18 +65,20 @@ class Sending:
     def is_over(self) -> bool:
         return not self._to_hand_in and not self._under_way
 
-    def hand_in(self) -> None:
-        """The next files, in their order; what a full outbox refuses is offered again the next time."""
+    def hand_in(self) -> list[Sent]:
+        """The next files, in their order; what a full outbox refuses is offered again the next time. Those that can
+        never be accepted, each with its reason."""
         batch = [self._to_hand_in.popleft() for _ in range(min(AT_ONCE, len(self._to_hand_in)))]
         requests = [
             self._destination.request(each.path, project=each.project, folder=each.folder, identity=each.identity)
             for each in batch
         ]
         refused: list[FileToSend] = []
+        never: list[Sent] = []
         self.full = None
         for file, answer in zip(batch, self._intake.hand_in(requests), strict=True):
             if isinstance(answer, InvalidRequest):
-                self.done.append(Sent(file, refused=answer))
+                never.append(Sent(file, refused=answer))
             elif isinstance(answer, IrisError):
                 self.full = answer
                 refused.append(file)
@@ -85,6 +87,8 @@ class Sending:
                 self._under_way |= dict.fromkeys(answer, sent)
                 self._server_keys |= dict(zip(answer, self._destination.server_keys, strict=True))
         self._to_hand_in.extendleft(reversed(refused))
+        self.done += never
+        return never
 
     def held_up_by(self) -> list[Link]:
         """The servers that these files wait for and that are not delivered to just now."""

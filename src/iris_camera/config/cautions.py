@@ -10,6 +10,8 @@ from iris_camera.config.given import dotted
 from iris_camera.config.problem import Origin, Problem
 from iris_camera.config.reading import Reading
 from iris_camera.config.sections import CameraSettings
+from iris_camera.health.conditions import Severity
+from iris_camera.health.storage import room_reasons
 from iris_camera.inspection.settings import DetectorSettings
 
 OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
@@ -19,6 +21,7 @@ def cautions(reading: Reading) -> list[Problem]:
     """In the order of the file."""
     found = [
         *_of_what_is_missing(reading),
+        *_of_the_disks(reading),
         *_of_cameras(reading),
         *_of_servers(reading),
         *of_delivery(reading),
@@ -43,6 +46,16 @@ def _of_what_is_missing(reading: Reading) -> Iterator[Problem]:
         )
     if not any(camera.enabled for camera in config.cameras.values()):
         yield Problem(reading.origin("cameras"), "no camera is enabled, so nothing is looked at")
+
+
+def _of_the_disks(reading: Reading) -> Iterator[Problem]:
+    """What health will say, short of what keeps Iris from running, which is an error."""
+    config = reading.config
+    for name, folder in (("outbox", config.outbox_dir), ("records", config.records_dir)):
+        if folder.is_dir():
+            for reason in room_reasons(name, folder, config.records.disk_reserve_bytes):
+                if reason.severity is not Severity.FAILED:
+                    yield Problem(reading.origin(name, "folder"), reason.words)
 
 
 def _of_cameras(reading: Reading) -> Iterator[Problem]:

@@ -95,7 +95,7 @@ class ServerSettings:
 
     def __post_init__(self) -> None:
         try:
-            parse_server(self.info())
+            parse_server(self.info(), ("project",))
         except InvalidRequest as error:
             raise ValueError(str(error).removeprefix("sftp_server_info: ")) from None
 
@@ -113,7 +113,7 @@ class ServerSettings:
     @property
     def account(self) -> str:
         """What may be shown of it, and what tells one account from another."""
-        return parse_server(self.info())[0].key
+        return parse_server(self.info(), ("project",))[0].key
 
     def differing(self, other: "ServerSettings") -> list[str]:
         """The keys in which two names of one account say different things about it; an account has one of each."""

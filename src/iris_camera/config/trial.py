@@ -17,6 +17,8 @@ from iris_camera.camera.sources import make_source, silence_ffmpeg
 from iris_camera.config.problem import Problem
 from iris_camera.config.reading import Reading
 from iris_camera.config.servers import ServerSettings
+from iris_camera.health.conditions import Severity
+from iris_camera.health.storage import room_reasons
 from iris_camera.inspection.making import make_inspector
 from iris_camera.inspection.model import ModelError
 from iris_camera.inspection.settings import InspectionSettings
@@ -142,3 +144,9 @@ def _folders(reading: Reading) -> Iterator[Problem]:
             user = there.stat().st_uid
             words = f"{'.'.join(key)} is {folder}, which belongs to user {user}: run as that user, or name another"
             yield Problem(reading.origin(*key), words)
+        else:
+            yield from (
+                Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}: {reason.words}")
+                for reason in room_reasons(key[0], there, config.records.disk_reserve_bytes)
+                if reason.severity is Severity.FAILED
+            )

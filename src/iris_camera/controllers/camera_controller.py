@@ -103,11 +103,12 @@ class Camera:
             patient=not setup.source.live,
             on_evidence=observers.on_evidence,
         )
+        self._records = FrameRecords(setup.folder, setup.name, self.run, setup.records, self._tallies.trouble)
         self._inspecting = Inspecting(
             setup.name,
             self._capture.handover,
             lambda: inspector(setup.inspection, setup.source.are_stills),
-            FrameRecords(setup.folder, setup.name, self.run, setup.records, self._tallies.trouble),
+            self._records,
             self._handing_over,
             self._tallies,
             first=inspector(setup.inspection, setup.source.are_stills) if setup.enabled else None,
@@ -124,6 +125,12 @@ class Camera:
         """Why its source ended before its time, in words."""
         captured = self._capture.status()
         return captured.reason if self._capture.ended and captured.state == "offline" else None
+
+    @property
+    def being_written(self) -> int:
+        """Record files that rows are being added to."""
+        written: int = self._records.snapshot()["being_written"]
+        return written
 
     @property
     def waiting_records(self) -> int:
@@ -173,6 +180,8 @@ class Camera:
             "name": self.name,
             **self._state(captured),
             "source": self.setup.source.source,
+            "opening": captured.opening and self.setup.enabled,
+            "ended": self._capture.ended,
             "live": self._capture.live,
             "frame_rate": self._capture.frame_rate,
             "skipped": captured.skipped,
@@ -180,12 +189,19 @@ class Camera:
             **self._tallies.snapshot(time.monotonic()),
             "evidence_files": handed_over.evidence_files,
             "evidence_skipped": handed_over.evidence_skipped,
+            "evidence_trouble": self._handing_over.skipped_why,
             "waiting_records": handed_over.waiting,
+            "records": self._records.snapshot(),
             "inspection": self._inspecting.snapshot(),
             "events": [
                 {"at_s": event.at_s, "state": event.state, "reason": event.reason} for event in self._events.copy()
             ],
         }
+
+    def threads(self) -> list[dict[str, Any]]:
+        """See `SupervisedThread.state`."""
+        parts = (self._capture, self._inspecting, self._handing_over) if self.setup.enabled else ()
+        return [state for part in parts for state in part.threads()]
 
     def _state(self, captured: CaptureStatus) -> dict[str, Any]:
         if not self.setup.enabled:

@@ -1,17 +1,51 @@
 """What one inspected frame becomes in the records: detections in the one file, verdicts in the other.
 
-Records that cannot be written are told, not raised: one file's trouble must not cost the other its rows.
+Records that cannot be written are told, not raised: one file's trouble must not cost the other its rows. What that
+cost is counted, and why it costs something just now is kept for whoever asks.
 """
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from iris_camera.camera.frame import Frame
 from iris_camera.inspection.inspector import Inspected
-from iris_camera.records.csv_file import ClassifierRow, FinishedCsv, ModelRow, PictureRow
+from iris_camera.records.csv_file import ClassifierRow, FinishedCsv, ModelRow, PictureRow, Rows
 from iris_camera.records.heartbeats import Heartbeats
 from iris_camera.records.recorder import Recorder, RecordsError
 from iris_camera.records.settings import RecordSettings
+
+
+class _File:
+    """One kind of record, and its trouble: rows that cannot be written are lost, a file that cannot be finished is
+    not."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self.recorder = recorder
+        self.losing: str | None = None
+        self.unfinished: str | None = None
+
+    def append(self, rows: Rows, frame: Frame) -> FinishedCsv | None:
+        try:
+            finished = self.recorder.append(rows, frame.wall_s, frame.monotonic_s, frame.file)
+        except RecordsError as error:
+            self.losing = str(error) if error.rows_lost else None
+            self.unfinished = None if error.rows_lost else str(error)
+            raise
+        if rows:
+            self.losing = None
+        self.unfinished = None
+        return finished
+
+    def finish(self, step: Callable[[], FinishedCsv | None]) -> FinishedCsv | None:
+        try:
+            finished = step()
+        except RecordsError as error:
+            self.unfinished = str(error)
+            raise
+        self.unfinished = None
+        return finished
+
 
 _Step = Callable[[], FinishedCsv | None]
 
@@ -28,10 +62,25 @@ class FrameRecords:
         settings: RecordSettings,
         on_error: Callable[[str], None],
     ) -> None:
-        self._model = Recorder(folder, camera, "model", run, settings.limits)
-        self._classifier = Recorder(folder, camera, "classifier", run, settings.limits)
+        self._model = _File(Recorder(folder, camera, "model", run, settings.limits))
+        self._classifier = _File(Recorder(folder, camera, "classifier", run, settings.limits))
         self._heartbeats = Heartbeats(settings.heartbeat_s)
         self._on_error = on_error
+        self._rows_lost = self._errors = 0
+
+    def snapshot(self) -> dict[str, Any]:
+        """`{"rows_lost", "errors", "being_written", "trouble", "losing_rows"}`; the first two since the start,
+        `trouble` is why rows or files cannot be written just now. From any thread."""
+        files = self._files
+        losing = next((file.losing for file in files if file.losing), None)
+        unfinished = next((file.unfinished for file in files if file.unfinished), None)
+        return {
+            "rows_lost": self._rows_lost,
+            "errors": self._errors,
+            "being_written": sum(file.recorder.is_writing for file in files),
+            "trouble": losing or unfinished,
+            "losing_rows": losing is not None,
+        }
 
     def record(self, frame: Frame, inspected: Inspected) -> list[FinishedCsv]:
         seen = [
@@ -46,19 +95,23 @@ class FrameRecords:
             score = inspected.picture.score if inspected.parts else None
             judged.append(PictureRow(frame.number, inspected.picture.label, score))
         return self._each(
-            lambda: self._model.append(rows, frame.wall_s, frame.monotonic_s, frame.file),
-            lambda: self._classifier.append(judged, frame.wall_s, frame.monotonic_s, frame.file),
+            lambda: self._model.append(rows, frame),
+            lambda: self._classifier.append(judged, frame),
         )
 
     def rotate(self, monotonic_s: float) -> list[FinishedCsv]:
         """Age rotates too, without a new row."""
         return self._each(
-            lambda: self._model.rotate_if_due(monotonic_s), lambda: self._classifier.rotate_if_due(monotonic_s)
+            *(lambda file=file: file.finish(lambda: file.recorder.rotate_if_due(monotonic_s)) for file in self._files)
         )
 
     def close(self) -> list[FinishedCsv]:
         """What cannot be finished lies whole in its folder, for the next start."""
-        return self._each(self._model.close, self._classifier.close)
+        return self._each(*(lambda file=file: file.finish(file.recorder.close) for file in self._files))
+
+    @property
+    def _files(self) -> tuple[_File, _File]:
+        return self._model, self._classifier
 
     def _each(self, *steps: _Step) -> list[FinishedCsv]:
         finished = []
@@ -66,5 +119,7 @@ class FrameRecords:
             try:
                 finished.append(step())
             except RecordsError as error:
+                self._rows_lost += error.rows_lost
+                self._errors += 1
                 self._on_error(f"{error} ({error.rows_lost} rows lost)")
         return [each for each in finished if each is not None]

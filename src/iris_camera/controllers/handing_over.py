@@ -39,6 +39,7 @@ from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_camera.records.trouble import Trouble
 from iris_communication.errors import IrisError
 from iris_communication.sftp_uploader_thread import SftpUploadRequest
+from iris_communication.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 
@@ -123,7 +124,7 @@ class HandingOver:
         self._on_evidence = on_evidence
         self._machine = machine
         self._inbox: queue.SimpleQueue[FinishedFile | Leftovers | _Held | None] = queue.SimpleQueue()  # None: the end
-        self._thread = threading.Thread(target=self._work, name=f"iris-deliver-{camera}", daemon=True)
+        self._thread = SupervisedThread(self._work, f"iris-deliver-{camera}")
         # Written by whoever adds, read by this thread and by counts().
         self._given = self._defects = self._frames_given = self._skipped_at_once = 0
         self._last_frame: tuple[int, float] | None = None
@@ -131,6 +132,7 @@ class HandingOver:
         self._waiting = WaitingFiles()
         self._held: list[_Held] = []
         self._pictures = self._made = self._done = self._frames_done = self._skipped = 0
+        self._skipped_why: str | None = None
         self._trouble = Trouble(log)
         self._closed = self._recovered = False
 
@@ -183,7 +185,12 @@ class HandingOver:
     def close(self) -> None:
         """Offer everything once more, then end: what earlier runs left is looked at before. What comes later stays in
         `ready/` for the next start."""
+        self._thread.let_end()
         self._inbox.put(None)
+
+    def threads(self) -> list[dict[str, Any]]:
+        """See `SupervisedThread.state`."""
+        return [self._thread.state()]
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the end, at most so long; whether it came. True when it never began."""
@@ -195,6 +202,11 @@ class HandingOver:
         """Waits for nobody."""
         done, pictures = self._done, self._pictures  # before what is given: rather one too many waiting than too few
         return Counts(self._given + self._made - done, pictures, self._skipped_at_once + self._skipped)
+
+    @property
+    def skipped_why(self) -> str | None:
+        """Why a defect was left without pictures the last time."""
+        return self._skipped_why
 
     def _recover(self) -> None:
         """On a thread of its own, since it may take long, and what is seen now is not to wait for it."""
@@ -296,6 +308,7 @@ class HandingOver:
             self._trouble.is_over("room", f"pictures of defects are written into {self._folder} again")
             return True
         short = f"less than {reserve} bytes are free, the disk's reserve"
+        self._skipped_why = short
         self._trouble.begins("room", f"no pictures of defects are written into {self._folder}: {short}")
         return False
 
@@ -382,6 +395,7 @@ class HandingOver:
 
     def _tell_skipped(self, count: int, why: str) -> None:
         """The 1st, 2nd, 4th, 8th ...: what keeps one picture from being written mostly keeps all."""
+        self._skipped_why = why
         if count.bit_count() == 1:
             log.warning("camera %s: %d defects are without pictures: %s", self._camera, count, why)
 

@@ -25,6 +25,7 @@ from iris_camera.controllers.tallies import Tallies
 from iris_camera.inspection.findings import Part, Verdict
 from iris_camera.inspection.inspector import Inspected, Inspector
 from iris_camera.records.csv_file import FinishedCsv
+from iris_communication.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +83,7 @@ class Inspecting:
         self._restarts = self._failures = 0
         self._recorded = threading.Event()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name=f"iris-inspect-{name}", daemon=True)
+        self._thread = SupervisedThread(self._work, f"iris-inspect-{name}", on_end=self._over)
 
     def start(self) -> None:
         self._thread.start()
@@ -90,6 +91,11 @@ class Inspecting:
     def close(self) -> None:
         """Wait for no inspector any more; what the handover still holds is inspected by the one that is there."""
         self._closing.set()
+        self._thread.let_end()
+
+    def threads(self) -> list[dict[str, Any]]:
+        """See `SupervisedThread.state`."""
+        return [self._thread.state()]
 
     def wait_recorded(self, timeout_s: float) -> bool:
         """Wait until the last frame is inspected and its records are closed and handed on; whether they are."""
@@ -113,17 +119,19 @@ class Inspecting:
         }
 
     def _work(self) -> None:
+        while not self._handover.drained:
+            pause_s = None
+            try:
+                self._inspect_frames()
+            except Exception as error:  # noqa: BLE001 - a model may raise anything; logged with its traceback
+                pause_s = self._failed(error)
+            if pause_s is not None:
+                self._pause(pause_s)
+
+    def _over(self) -> None:
         try:
-            while not self._handover.drained:
-                pause_s = None
-                try:
-                    self._inspect_frames()
-                except Exception as error:  # noqa: BLE001 - a model may raise anything; logged with its traceback
-                    pause_s = self._failed(error)
-                if pause_s is not None:
-                    self._pause(pause_s)
-        finally:
             self._finish(self._records.close())
+        finally:
             self._state = "stopped"
             self._recorded.set()
 

@@ -20,6 +20,7 @@ class Tallies:
         self._camera = camera
         self._defect_labels = frozenset(defect_labels)
         self.frames = self.parts = self.defects = self.csv_files = self.errors = 0
+        self.latest_error: str | None = None
         self._taken_s: deque[float] = deque(maxlen=RECENT)
         self._inference_s: deque[float] = deque(maxlen=RECENT)
 
@@ -36,6 +37,7 @@ class Tallies:
     def trouble(self, what: str, *, traceback: bool = False) -> None:
         """Count it, and log the 1st, 2nd, 4th, 8th ...: what is broken is mostly broken on every frame."""
         self.errors += 1
+        self.latest_error = what
         if self.errors.bit_count() == 1:
             log.error("camera %s, error %d: %s", self._camera, self.errors, what, exc_info=traceback)
 
@@ -64,4 +66,5 @@ class Tallies:
             "defects": self.defects,
             "csv_files": self.csv_files,
             "errors": self.errors,
+            "error": self.latest_error,
         }

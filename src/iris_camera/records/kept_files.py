@@ -16,13 +16,14 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from iris_camera.records.csv_file import KEPT_FOLDER, OPEN_FOLDER, READY_FOLDER
 from iris_camera.records.csv_name import parse_name
 from iris_camera.records.evidence_name import parse_evidence_name
 from iris_camera.records.retention import KeepLimits, KeptFile, Removal, Why, decide, passed
 from iris_camera.records.trouble import Trouble
+from iris_communication.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ class KeptFiles:
         self._known: dict[str, KeptFile] = {}  # by path: a kept file does not change any more
         self._trouble = Trouble(log)
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="iris-kept", daemon=True)
+        self._thread = SupervisedThread(self._work, "iris-kept")
 
     def start(self) -> None:
         self._thread.start()
@@ -126,6 +127,11 @@ class KeptFiles:
     def close(self) -> None:
         """Sweep no more; a sweep under way ends by itself."""
         self._closing.set()
+        self._thread.let_end()
+
+    def threads(self) -> list[dict[str, Any]]:
+        """See `SupervisedThread.state`."""
+        return [self._thread.state()]
 
     def join(self, timeout_s: float) -> bool:
         """Whether the thread has ended, or never began."""

@@ -82,6 +82,11 @@ class Recorder:
         self._current: _OpenCsv | None = None
         self._closed = False
 
+    @property
+    def is_writing(self) -> bool:
+        """Whether there is a file that rows are being added to."""
+        return self._current is not None
+
     def append(self, rows: Rows, wall_s: float, monotonic_s: float, file: str = "") -> FinishedCsv | None:
         """Record the rows of one frame, captured at `wall_s` (Unix time) and `monotonic_s`, from the picture `file`.
 

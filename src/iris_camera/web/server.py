@@ -36,6 +36,7 @@ from iris_camera.web.picture import PictureDesk, PictureSource
 from iris_camera.web.settings import HOST, PORT
 from iris_camera.web.state import Snapshot
 from iris_camera.web.visitors import BACKLOG, Visitor, count_what_is_logged, note_trouble_of_the_loop
+from iris_communication.supervised_thread import SupervisedThread
 
 __all__ = ["CannotServe", "WebServer", "bind", "create_app"]
 
@@ -93,24 +94,23 @@ class WebServer:
         self._socket: socket.socket | None = None
         if bound is not None:
             self._take(bound)
-        self._thread: threading.Thread | None = None
+        self._thread: SupervisedThread | None = None
         count_what_is_logged()
-        self._server = _Server(
-            uvicorn.Config(
-                app,
-                loop="asyncio",
-                http=Visitor,
-                backlog=BACKLOG,
-                lifespan="off",
-                log_config=None,
-                log_level=logging.WARNING,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                ws_max_size=4096,  # a page has nothing to say
-                ws_per_message_deflate=False,
-            )
+        self._config = uvicorn.Config(
+            app,
+            loop="asyncio",
+            http=Visitor,
+            backlog=BACKLOG,
+            lifespan="off",
+            log_config=None,
+            log_level=logging.WARNING,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws_max_size=4096,  # a page has nothing to say
+            ws_per_message_deflate=False,
         )
+        self._server = _Server(self._config)
 
     @property
     def port(self) -> int:
@@ -127,8 +127,9 @@ class WebServer:
         """Serve from now on; returns when requests are answered. Raises CannotServe."""
         if self._thread is not None:
             raise RuntimeError("this web server was started before; make a new one")
-        listening = self._socket if self._socket is not None else self._take(bind(self._host, self._port))
-        self._thread = threading.Thread(target=self._serve, args=(listening,), name="iris-web", daemon=True)
+        if self._socket is None:
+            self._take(bind(self._host, self._port))
+        self._thread = SupervisedThread(self._serve, "iris-web")
         self._thread.start()
         if not self._server.decided.wait(START_TIMEOUT_S) or not self._server.started:
             self.stop()
@@ -144,6 +145,7 @@ class WebServer:
                 self._socket.close()
             return
         deadline = time.monotonic() + timeout_s
+        self._thread.let_end()
         self._server.should_exit = True
         self._thread.join(min(GRACE_S, timeout_s / 2))
         if self._thread.is_alive():
@@ -153,19 +155,27 @@ class WebServer:
         if self._thread.is_alive():
             log.error("the web server on %s did not end in %.1f s; going on without it", self.address, timeout_s)
 
+    def threads(self) -> list[dict[str, Any]]:
+        """See `SupervisedThread.state`."""
+        return [] if self._thread is None else [self._thread.state()]
+
     def _take(self, listening: socket.socket) -> socket.socket:
         self._socket = listening
         self._host, self._port = listening.getsockname()[:2]
         return listening
 
-    def _serve(self, listening: socket.socket) -> None:
+    def _serve(self) -> None:
+        """Called again after a failure: on the same port, with a server that is not used up."""
+        listening = self._socket if self._socket is not None else self._take(bind(self._host, self._port))
+        server = self._server = self._server if not self._server.decided.is_set() else _Server(self._config)
         try:
-            asyncio.run(self._server.serve(sockets=[listening]))
-        except Exception:
-            log.exception("the web server failed; cameras and uploader go on without the page")
+            asyncio.run(server.serve(sockets=[listening]))
         finally:
+            self._socket = None
             listening.close()
-            self._server.decided.set()
+            server.decided.set()
+        if server.started and not server.should_exit:
+            raise RuntimeError("the web server ended by itself")
 
 
 class _Server(uvicorn.Server):

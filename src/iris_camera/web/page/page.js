@@ -10,7 +10,7 @@ import { field, look, tell } from "./elements.js";
 import { showEvents } from "./events.js";
 import { clock, count } from "./words.js";
 
-const HEALTH_LOOKS = { ready: "good", attention: "notice", unready: "bad" };
+const HEALTH_LOOKS = { working: "good", degraded: "notice", "needs you": "bad", failed: "bad" };
 
 let firstVersion = null;
 let story = null;
@@ -20,13 +20,15 @@ function announce(state) {
   const links = Object.entries(state.uploader.servers);
   const down = links.some(([, link]) => link.link === "down");
   const waiting = `${count(state.uploader.stats.queue_size)} waiting`;
-  const headline = !state.health.ready ? "not ready" : down ? `link down, ${waiting}` : waiting;
+  const { severity } = state.health;
+  const trouble = severity === "needs you" ? "needs you" : severity === "failed" ? "not ready" : "";
+  const headline = trouble || (down ? `link down, ${waiting}` : waiting);
   const title = `Iris: ${headline}`;
   if (document.title !== title) {
     document.title = title;
   }
   const now = JSON.stringify([
-    state.health.state,
+    state.health.severity,
     links.map(([name, link]) => [name, link.link]),
     state.cameras.map((camera) => [camera.name, camera.state, camera.inspection?.state]),
   ]);
@@ -46,7 +48,7 @@ function show(state) {
   tell(field("no-news"), "");
   tell(field("retry-news"), "");
   tell(field("sentence"), state.health.sentence);
-  look(document.getElementById("sentence"), HEALTH_LOOKS[state.health.state] ?? "bad");
+  look(document.getElementById("sentence"), HEALTH_LOOKS[state.health.severity] ?? "bad");
   showCameras(state.cameras, state.at_s);
   showDelivery(state);
   showEvents(state.cameras, state.at_s);

@@ -441,3 +441,18 @@ def test_a_server_file_that_is_missing_is_told_by_who_named_it(tmp_path):
         read(None, {"IRIS_SERVER": str(tmp_path / "missing.json")})
     with pytest.raises(ConfigError, match=r"--server: the server file .*missing\.json cannot be read"):
         read(None, {}, Flags(server=tmp_path / "missing.json"))
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        ("{remote_dir}/{file}", "but there is no {remote_dir}; did you mean {remote_directory}?"),
+        ("{remote_directory}/{camera}/{file_name}", "but there is no {camera}; known are {remote_directory}"),
+        ("{remote_directory}/{file_name", "which is no template: expected '}' before end of string"),
+        ("{remote_directory}/{project}/", "which names no file"),
+    ],
+)
+def test_a_remote_path_that_cannot_be_filled_is_told_on_its_line(told, template, words):
+    (only,) = told(f'[servers.plant]\nhost = "h"\nusername = "u"\nremote_path = "{template}"\n')
+    assert only.startswith(f"4 servers.plant.remote_path is '{template}'")
+    assert words in only

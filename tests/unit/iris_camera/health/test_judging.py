@@ -2,7 +2,20 @@ from dataclasses import replace
 
 import pytest
 
-from iris_camera.health.judging import CameraFacts, DiskFacts, Facts, Limits, LinkFacts, State, in_words, judge
+from iris_camera.health.conditions import Severity
+from iris_camera.health.facts import (
+    Around,
+    CameraFacts,
+    DiskFacts,
+    Facts,
+    FolderFacts,
+    Limits,
+    LinkFacts,
+    OutboxTrouble,
+    ThreadFacts,
+)
+from iris_camera.health.judging import State, judge
+from iris_camera.health.words import in_words
 
 NOW_S = 1_700_000_000.0
 MIB = 1024**2
@@ -15,8 +28,8 @@ WELL = Facts(
     links=(LinkFacts(SERVER, "up", NOW_S - 60, None, 0),),
     waiting=0,
     oldest_waiting_s=None,
-    given_up=0,
-    disk=DiskFacts(50_000 * MIB, 50_000 * MIB),
+    dead=0,
+    disk=DiskFacts(FolderFacts(50_000 * MIB), FolderFacts(50_000 * MIB)),
 )
 DOWN = LinkFacts(SERVER, "down", NOW_S - 42, "connection refused", 14)
 OFFLINE = CameraFacts("line-2", "offline", "the camera refuses the password", since_s=NOW_S - 180)
@@ -202,45 +215,52 @@ def test_an_old_backlog_is_said_only_when_no_link_explains_it():
 
 @pytest.mark.parametrize(("count", "words"), [(1, "1 file could not be delivered and needs"), (2, "need ")])
 def test_files_given_up_need_somebody(count, words):
-    judgement = judge(replace(WELL, given_up=count), NOW_S)
+    judgement = judge(replace(WELL, dead=count, undelivered=count), NOW_S)
     assert judgement.state is State.ATTENTION
     assert words in judgement.sentence
 
 
+@pytest.mark.parametrize("name", ["outbox", "records"])
 @pytest.mark.parametrize(
-    ("free_bytes", "state"),
+    ("folder", "severity", "ready", "words"),
     [
-        (None, State.READY),
-        (201 * MIB, State.READY),
-        (200 * MIB, State.ATTENTION),
-        (21 * MIB, State.ATTENTION),
-        (20 * MIB, State.UNREADY),
-        (0, State.UNREADY),
-    ],
-)
-def test_a_full_disk_makes_iris_unready_and_a_low_one_is_said(free_bytes, state):
-    judgement = judge(replace(WELL, disk=DiskFacts(free_bytes)), NOW_S)
-    assert judgement.state is state
-    assert ("disk of the outbox" in judgement.sentence) == (state is not State.READY)
-
-
-@pytest.mark.parametrize(
-    ("free_bytes", "state", "words"),
-    [
-        (500 * MIB, State.READY, ""),
+        (FolderFacts(), Severity.WORKING, True, ""),
+        (FolderFacts(201 * MIB), Severity.WORKING, True, ""),
+        (FolderFacts(200 * MIB), Severity.DEGRADED, True, "the disk of the {} has only 200 MiB left"),
+        (FolderFacts(20 * MIB), Severity.NEEDS_YOU, True, "the disk of the {} is nearly full (20 MiB left)"),
+        (FolderFacts(MIB - 1), Severity.FAILED, False, "the disk of the {} is full"),
+        (FolderFacts(0), Severity.FAILED, False, "the disk of the {} is full"),
+        (FolderFacts(999 * MIB, 2_000), Severity.WORKING, True, ""),
         (
-            499 * MIB,
-            State.ATTENTION,
-            "499 MiB left, less than the reserve of 500 MiB: no evidence pictures are written",
+            FolderFacts(999 * MIB, 1_999),
+            Severity.DEGRADED,
+            True,
+            "the disk of the {} has room for only 1999 more files",
         ),
-        (20 * MIB, State.UNREADY, "the disk of the records is full (20 MiB left)"),
+        (FolderFacts(999 * MIB, 49), Severity.FAILED, False, "the disk of the {} has room for 49 more files (inodes)"),
+        (FolderFacts(999 * MIB, 0), Severity.FAILED, False, "the disk of the {} has room for no more files (inodes)"),
+        (
+            FolderFacts(999 * MIB, None, "it is on a disk that is mounted read-only"),
+            Severity.FAILED,
+            False,
+            "nothing can be written into the folder of the {}: it is on a disk that is mounted read-only",
+        ),
     ],
 )
-def test_a_records_disk_down_to_its_reserve_is_said_with_what_it_costs(free_bytes, state, words):
+def test_the_room_of_both_folders_is_judged_in_bytes_and_in_files(name, folder, severity, ready, words):
+    judgement = judge(replace(WELL, disk=replace(WELL.disk, **{name: folder})), NOW_S)
+    assert (judgement.severity, judgement.ready) == (severity, ready)
+    assert words.format(name) in judgement.sentence
+    assert bool(judgement.reasons) is bool(words)
+
+
+def test_a_records_disk_down_to_its_reserve_is_said_with_what_it_costs():
     limits = Limits(disk_reserve_bytes=500 * MIB)
-    judgement = judge(replace(WELL, disk=DiskFacts(50_000 * MIB, free_bytes)), NOW_S, limits)
-    assert judgement.state is state
-    assert words in judgement.sentence
+    left = [FolderFacts(500 * MIB), FolderFacts(499 * MIB)]
+    enough, short = (judge(replace(WELL, disk=DiskFacts(records=each)), NOW_S, limits) for each in left)
+    assert enough.severity is Severity.WORKING
+    assert short.severity is Severity.DEGRADED
+    assert "499 MiB left, less than the reserve of 500 MiB: no evidence pictures are written" in short.sentence
 
 
 def test_a_clock_set_back_gives_no_negative_age():
@@ -253,3 +273,191 @@ def test_a_clock_set_back_gives_no_negative_age():
 )
 def test_an_age_is_said_as_a_person_says_it(age_s, words):
     assert in_words(age_s) == words
+
+
+# -- every file is delivered, or it is not said -----------------------------------------------------------------------
+
+
+def around(**facts):
+    return replace(WELL, around=Around(records_folder="/var/records", **facts))
+
+
+@pytest.mark.parametrize(
+    ("facts", "sentence"),
+    [
+        (around(), "Iris works: every file is delivered."),
+        (around(being_written=1), "Iris works: every finished file is delivered, 1 is being written."),
+        (around(being_written=2), "Iris works: every finished file is delivered, 2 are being written."),
+        (around(to_accept=2), "Iris works: 2 files on the way."),
+        (replace(around(to_accept=2, being_written=1), waiting=3), "Iris works: 5 files on the way."),
+        (
+            replace(WELL, undelivered=2),
+            "Iris works: no file waits; 2 files were dropped, cancelled or too late, as it was asked for.",
+        ),
+    ],
+)
+def test_every_file_is_delivered_is_said_only_when_each_is(facts, sentence):
+    judgement = judge(facts, NOW_S)
+    assert (judgement.sentence, judgement.severity) == (sentence, Severity.WORKING)
+
+
+LOSSES = {
+    "rows that are lost now": (
+        {"rows_lost": 7, "records_trouble": "cannot write 7 rows", "losing_rows": True},
+        Severity.FAILED,
+        "camera line-1 loses what it sees, 7 rows so far: cannot write 7 rows",
+    ),
+    "rows that were lost": ({"rows_lost": 1}, Severity.DEGRADED, "camera line-1 has lost 1 row since the start"),
+    "files that cannot be finished": (
+        {"records_trouble": "cannot move a.csv into ready"},
+        Severity.DEGRADED,
+        "camera line-1: cannot move a.csv into ready",
+    ),
+    "evidence": (
+        {"evidence_skipped": 3, "evidence_trouble": "No space left on device"},
+        Severity.DEGRADED,
+        "camera line-1: 3 defects have no pictures since the start (No space left on device)",
+    ),
+    "errors": ({"errors_lately": 2, "error": "x"}, Severity.DEGRADED, "camera line-1 had 2 errors in 5 min (x)"),
+    "frames": (
+        {"frames_lately": 90, "skipped_lately": 10},
+        Severity.DEGRADED,
+        "camera line-1 is faster than its inspection: 10 of its 100 frames were not inspected in 5 min",
+    ),
+}
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_what_was_lost_is_judged_and_keeps_all_well_from_being_said(loss):
+    facts, severity, words = LOSSES[loss]
+    judgement = with_cameras(replace(WELL.cameras[0], **facts))
+    assert (judgement.severity, judgement.ready) == (severity, severity is not Severity.FAILED)
+    assert judgement.sentence.endswith(f"{words}.")
+    assert "delivered" not in judgement.sentence
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [{"live": False}, {"frames_lately": 2000}, {"since_s": NOW_S - 5}],
+    ids=["a film waits", "some", "it came up just now"],
+)
+def test_a_few_frames_of_a_live_line_are_not_worth_a_word(facts):
+    camera = replace(WELL.cameras[0], **{"frames_lately": 90, "skipped_lately": 10, **facts})
+    assert with_cameras(camera).reasons == ()
+
+
+# -- servers, and what waits for a person ----------------------------------------------------------------------------
+
+HELD = LinkFacts(SERVER, "down", NOW_S, "it refuses the login", 14, hint="correct the password", held=True)
+
+
+@pytest.mark.parametrize("waiting", [0, 14])
+def test_a_server_that_waits_for_a_person_is_said_with_the_command_and_is_not_ready(waiting):
+    judgement = judge(replace(WELL, links=(replace(HELD, waiting=waiting),), waiting=waiting), NOW_S)
+    assert (judgement.severity, judgement.ready) == (Severity.NEEDS_YOU, False)
+    waits = ", 14 files wait" if waiting else ""
+    assert judgement.sentence == (
+        f"Iris needs you: {SERVER} is not tried again until somebody acts (it refuses the login){waits}; "
+        f"correct the password; when that is mended, `iris queue resume {SERVER}` goes on."
+    )
+
+
+def refusing(**facts):
+    hint = "check the user's permissions on the remote folder"
+    link = LinkFacts(SERVER, "up", NOW_S, None, 135, refusal="cannot create '/in/a.csv'", refusal_hint=hint)
+    return judge(replace(WELL, waiting=135, links=(replace(link, **facts),)), NOW_S)
+
+
+def test_the_first_refusal_is_said_at_once_with_what_where_how_many_and_what_to_do():
+    judgement = refusing(refused=1, refused_in_a_row=1)
+    assert (judgement.severity, judgement.ready) == (Severity.DEGRADED, True)
+    assert judgement.sentence == (
+        f"Iris works, but {SERVER} refuses 1 file so far: cannot create '/in/a.csv'; "
+        "check the user's permissions on the remote folder; they are tried again by themselves."
+    )
+
+
+def test_a_server_that_refuses_each_new_file_needs_somebody():
+    judgement = refusing(refused=135, refused_in_a_row=3)
+    assert (judgement.severity, judgement.ready) == (Severity.NEEDS_YOU, False)
+    assert f"Iris needs you: {SERVER} refuses everything, 135 files so far" in judgement.sentence
+
+
+def test_what_an_earlier_run_was_refused_is_said_as_such():
+    assert "refuses 2 files so far of an earlier run" in refusing(refused=2, refusal=None, refusal_hint=None).sentence
+
+
+def test_a_paused_server_is_said_with_the_command_that_goes_on():
+    judgement = judge(replace(WELL, links=(replace(HELD, held=False, link="idle", paused=True),)), NOW_S)
+    assert judgement.severity is Severity.DEGRADED
+    assert judgement.sentence == (
+        f"Iris works, but {SERVER} is paused, 14 files wait; `iris queue resume {SERVER}` goes on."
+    )
+
+
+def test_what_failed_is_said_before_what_needs_somebody_and_that_is_marked():
+    facts = replace(WELL, links=(HELD,), cameras=(CameraFacts("line-1", "offline"),))
+    assert judge(facts, NOW_S).sentence.startswith(
+        f"Iris is not ready: camera line-1 is offline; needs you: {SERVER} is not tried again"
+    )
+
+
+# -- starting, stopping, threads, the outbox --------------------------------------------------------------------------
+
+
+def test_a_camera_that_is_being_opened_for_the_first_time_is_starting_and_no_failure():
+    camera = CameraFacts("line-1", "offline", "it is being opened", since_s=NOW_S - 2, opening=True)
+    judgement = with_cameras(camera)
+    assert (judgement.severity, judgement.ready) == (Severity.WORKING, False)
+    assert judgement.sentence == "Iris is starting: camera line-1 is being opened."
+    assert with_cameras(replace(camera, since_s=NOW_S - 30)).severity is Severity.FAILED
+    assert with_cameras(replace(camera, opening=False)).severity is Severity.FAILED
+
+
+def test_ending_in_order_is_no_warning_whatever_does_not_run_any_more():
+    facts = replace(around(stopping=True), uploader_running=False, waiting=3, cameras=(CameraFacts("x", "disabled"),))
+    judgement = judge(facts, NOW_S)
+    assert (judgement.severity, judgement.ready) == (Severity.WORKING, False)
+    assert judgement.sentence == "Iris is stopping: 3 files on the way."
+
+
+def test_a_film_that_came_to_its_end_is_no_warning():
+    judgement = with_cameras(CameraFacts("line-1", "disabled", "it has come to its end", ended=True))
+    assert (judgement.severity, judgement.ready) == (Severity.WORKING, True)
+    assert judgement.sentence == "Iris works: every file is delivered; the source came to its end."
+
+
+def test_a_thread_that_ended_is_named_and_one_that_was_started_again_is_remembered():
+    ended = judge(around(threads=(ThreadFacts("iris-kept", False, "KeyError: 1"),)), NOW_S)
+    assert (ended.severity, ended.ready) == (Severity.FAILED, False)
+    assert "the thread iris-kept has ended (KeyError: 1)" in ended.sentence
+    again = judge(around(threads=(ThreadFacts("iris-kept", True, "KeyError: 1", 2),)), NOW_S)
+    assert (again.severity, again.ready) == (Severity.DEGRADED, True)
+    assert "the thread iris-kept had to be started again 2 times in 5 min (KeyError: 1)" in again.sentence
+
+
+def test_an_outbox_of_another_process_is_said_with_what_waits_beside_it():
+    trouble = OutboxTrouble("the outbox /o is in use by process 7", "stop the other process", in_use=True)
+    facts = replace(around(to_accept=2000, not_opened=trouble), uploader_running=False, uploader_state="new")
+    judgement = judge(facts, NOW_S)
+    assert (judgement.severity, judgement.ready) == (Severity.NEEDS_YOU, False)
+    assert judgement.sentence == (
+        "Iris needs you: the outbox /o is in use by process 7, so nothing is delivered by this one; "
+        "2000 files wait in /var/records; stop the other process."
+    )
+
+
+@pytest.mark.parametrize(
+    ("is_full", "severity"), [(True, Severity.DEGRADED), (False, Severity.FAILED)], ids=["full", "its disk refuses"]
+)
+def test_an_outbox_that_accepts_nothing_is_said_with_why(is_full, severity):
+    trouble = OutboxTrouble("the outbox holds 100 items", "raise max_queue_size", is_full=is_full)
+    judgement = judge(replace(around(to_accept=5), refusing=trouble), NOW_S)
+    assert judgement.severity is severity
+    assert "accepts no file (the outbox holds 100 items); 5 files wait in /var/records" in judgement.sentence
+
+
+def test_without_a_server_what_waits_is_counted():
+    judgement = judge(around(servers_known=False, to_accept=12), NOW_S)
+    assert (judgement.severity, judgement.ready) == (Severity.DEGRADED, True)
+    assert "no server is configured; 12 files wait in /var/records" in judgement.sentence

@@ -3,9 +3,8 @@ import threading
 from types import SimpleNamespace
 
 from iris_camera.health import HealthService
-from iris_camera.health.judging import CameraFacts, DiskFacts, Limits, LinkFacts
-from iris_camera.health.recent_restarts import RecentRestarts
-from iris_camera.health.service import gather
+from iris_camera.health.facts import Around, CameraFacts, DiskFacts, FolderFacts, Limits, LinkFacts
+from iris_camera.health.gathering import gather
 
 NOW_S = 1_700_000_000.0
 SERVER = "iris@10.0.0.7:22"
@@ -85,18 +84,18 @@ def test_facts_are_read_from_camera_and_uploader():
     }
     line = Line()
     line.server |= {"link": "down", "since_s": NOW_S - 42, "reason": "connection refused", "waiting": 2}
-    restarts = RecentRestarts(300.0, {}).seen({"line-1": 2}, 0.0)
-    facts = gather([seen], line.get_details(), DiskFacts(1, 2), restarts)
+    disk = DiskFacts(FolderFacts(1), FolderFacts(2))
+    facts = gather([seen], line.get_details(), disk, Around(), lambda name: 2 * (name == "restarts line-1"))
     assert facts.cameras == (
         CameraFacts("line-1", "stalled", "nothing came", NOW_S, 7.5, 25.0, False, "restarting", "out of memory", 2),
     )
     assert facts.links == (LinkFacts(SERVER, "down", NOW_S - 42, "connection refused", 2),)
-    assert (facts.waiting, facts.oldest_waiting_s, facts.given_up) == (2, 1.5, 0)
-    assert facts.disk == DiskFacts(1, 2)
+    assert (facts.waiting, facts.oldest_waiting_s, facts.dead) == (2, 1.5, 0)
+    assert facts.disk == disk
 
 
 def test_what_a_camera_leaves_out_is_taken_as_well():
-    facts = gather([Camera().snapshot()], Line().get_details(), DiskFacts(), RecentRestarts(300.0, {}))
+    facts = gather([Camera().snapshot()], Line().get_details(), DiskFacts(), Around(), lambda name: 0)
     assert facts.cameras == (CameraFacts("line-1", frame_age_s=0.04),)
 
 
@@ -113,6 +112,7 @@ def test_a_look_is_told_with_its_age_and_since_when_the_state_lasts():
     assert health.snapshot() == {
         "ready": True,
         "state": "ready",
+        "severity": "working",
         "sentence": "Iris works: 2 files on the way.",
         "reasons": [],
         "since_s": NOW_S,
@@ -184,7 +184,7 @@ def test_each_change_of_state_is_logged_once(caplog):
 def test_a_camera_without_a_picture_at_the_first_look_is_no_warning(caplog):
     caplog.set_level(logging.INFO)
     line = Line()
-    line.cameras[0].seen["frame_age_s"] = None
+    line.cameras[0].seen |= {"frame_age_s": None, "since_s": NOW_S}
     health, _clock = service(line)
     health.look()
     assert [level for level, _words in said(caplog)] == [logging.INFO]

@@ -112,6 +112,7 @@ class FakeLine:
         self.health = {
             "ready": True,
             "state": "ready",
+            "severity": "working",
             "sentence": "Iris works: 3 files on the way.",
             "reasons": [],
             "since_s": NOW_S,

@@ -1,4 +1,4 @@
-"""How often each camera's inspection restarted lately, from counters that only say how often since the start.
+"""How often something happened lately, from counters that only say how often since the start.
 
 An inspection that fails on every tenth frame is "running" most of the times somebody looks; only the counter's way
 over the last minutes tells. A counter that went back is a camera made anew: it begins again at what it says then.
@@ -7,25 +7,25 @@ over the last minutes tells. A counter that went back is a camera made anew: it 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-Samples = tuple[tuple[float, int], ...]  # (monotonic time, restarts since the start), oldest first
+Samples = tuple[tuple[float, int], ...]  # (monotonic time, count since the start), oldest first
 
 
 @dataclass(frozen=True, slots=True)
-class RecentRestarts:
+class RecentCounts:
     """A value: `seen()` gives the next one."""
 
     within_s: float
     samples: Mapping[str, Samples]
 
-    def seen(self, restarts: Mapping[str, int], now_s: float) -> "RecentRestarts":
-        """After a look at every camera's counter; cameras that are gone are forgotten."""
-        return RecentRestarts(
+    def seen(self, counts: Mapping[str, int], now_s: float) -> "RecentCounts":
+        """After a look at every counter; those that are gone are forgotten."""
+        return RecentCounts(
             self.within_s,
-            {name: self._next(self.samples.get(name, ()), count, now_s) for name, count in restarts.items()},
+            {name: self._next(self.samples.get(name, ()), count, now_s) for name, count in counts.items()},
         )
 
     def lately(self, name: str) -> int:
-        """Restarts of that camera's inspection within the time, as of the last look; 0 for one not seen."""
+        """How far that counter went within the time, as of the last look; 0 for one not seen."""
         samples = self.samples.get(name, ())
         return samples[-1][1] - samples[0][1] if samples else 0
 

@@ -1,6 +1,6 @@
-from iris_camera.health.recent_restarts import RecentRestarts
+from iris_camera.health.recent_counts import RecentCounts
 
-NONE_SEEN = RecentRestarts(300.0, {})
+NONE_SEEN = RecentCounts(300.0, {})
 
 
 def after(*looks):

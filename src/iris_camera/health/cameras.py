@@ -1,0 +1,133 @@
+"""What there is to say of cameras, of their inspection, and of what they wrote down.
+
+Trouble names whose it is and why, and beside it stands how many cameras work: one of twelve is another day than all.
+What somebody wanted (a camera switched off, a film that came to its end) is a remark, no warning; unless somebody
+switched off all there are.
+
+What goes wrong: a camera whose threads hang says "online" for ever, so the age of its picture is looked at as well;
+where pictures come when they come (a folder), age says nothing and is left out.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from iris_camera.health.conditions import Reason, Severity
+from iris_camera.health.facts import CameraFacts, Limits
+from iris_camera.health.words import age, because, in_words, number_of
+
+GRAVE = (Severity.FAILED,)
+
+
+def camera_reasons(cameras: Sequence[CameraFacts], now_s: float, limits: Limits) -> list[Reason]:
+    if not cameras:
+        return [Reason("no camera", "", "there is no camera to inspect")]
+    reasons = [reason for camera in cameras for reason in _written(camera, limits)]
+    off = [camera for camera in cameras if camera.state == "disabled"]
+    if len(off) == len(cameras):
+        return [*reasons, _all_off(off)]
+    troubles = {camera: list(_troubles(camera, now_s, limits)) for camera in cameras if camera not in off}
+    at_work = sum(not any(found.severity in GRAVE for found in troubles[camera]) for camera in troubles)
+    if at_work < len(troubles) > 1:
+        words = f"{at_work or 'none'} of {len(troubles)} cameras {'works' if at_work <= 1 else 'work'}"
+        reasons.insert(0, Reason("cameras at work", "", words))
+    reasons += [reason for found in troubles.values() for reason in found]
+    return reasons + [Reason("camera disabled", camera.name, _is_off(camera)) for camera in off]
+
+
+def _all_off(off: Sequence[CameraFacts]) -> Reason:
+    if all(camera.ended for camera in off):
+        sources = "the source" if len(off) == 1 else f"all {len(off)} sources"
+        return Reason("sources ended", "", f"{sources} came to {'its' if len(off) == 1 else 'their'} end")
+    if len(off) == 1:
+        return Reason("cameras disabled", "", f"{_is_off(off[0])} and nothing is inspected")
+    reasons = {camera.reason for camera in off}
+    shared = reasons.pop() if len(reasons) == 1 else None
+    return Reason(
+        "cameras disabled", "", f"all {len(off)} cameras are disabled{because(shared)} and nothing is inspected"
+    )
+
+
+def _is_off(camera: CameraFacts) -> str:
+    return f"camera {camera.name} is disabled{because(camera.reason)}"
+
+
+def _troubles(camera: CameraFacts, now_s: float, limits: Limits) -> Iterator[Reason]:
+    found = (_no_picture(camera, now_s, limits), _no_inspection(camera, limits), _skipped(camera, now_s, limits))
+    for kind, words in filter(None, found):
+        yield Reason(kind, camera.name, f"camera {camera.name} {words}")
+
+
+def _no_picture(camera: CameraFacts, now_s: float, limits: Limits) -> tuple[str, str] | None:
+    why, age_s = because(camera.reason), camera.frame_age_s
+    state_s = 0.0 if camera.since_s is None else max(0.0, now_s - camera.since_s)
+    began = age_s is None and camera.since_s is not None and state_s < limits.starting_s
+    if began and (camera.opening or (camera.state == "online" and camera.live)):
+        return "camera starting", "is being opened"
+    if camera.state == "offline":
+        since = "is offline" if camera.since_s is None else f"has been offline for {age(now_s, camera.since_s)}"
+        return "camera offline", f"{since}{why}"
+    if camera.state == "stalled":
+        return "camera stalled", f"has given no new picture for {in_words(state_s if age_s is None else age_s)}{why}"
+    if age_s is None:
+        return "camera without picture" if camera.live else "folder without picture", f"has given no picture yet{why}"
+    # The camera's own word is not enough: its threads may hang with the state still "online".
+    limit_s = _stalled_after_s(camera, limits)
+    if limit_s is not None and age_s > limit_s:
+        return "camera stalled", f"has given no new picture for {in_words(age_s)}{why}"
+    return None
+
+
+def _stalled_after_s(camera: CameraFacts, limits: Limits) -> float | None:
+    """None for a source that gives a picture whenever there is one."""
+    if camera.frame_rate:
+        return max(limits.stalled_after_s, limits.stalled_after_frames / camera.frame_rate)
+    return limits.stalled_after_s if camera.live else None
+
+
+def _no_inspection(camera: CameraFacts, limits: Limits) -> tuple[str, str] | None:
+    why = because(camera.inspection_reason)
+    if camera.inspection == "stopped":
+        return "inspection stopped", f"is not inspected: its inspection has stopped{why}"
+    if camera.restarts_lately >= limits.restarts_lately:
+        within = in_words(limits.lately_s)
+        words = f"is not inspected reliably: its inspection restarted {camera.restarts_lately} times in {within}"
+        return "inspection failing", f"{words}{why}"
+    if camera.inspection == "restarting":
+        return "inspection restarting", f"restarts its inspection{why}"
+    return None
+
+
+def _skipped(camera: CameraFacts, now_s: float, limits: Limits) -> tuple[str, str] | None:
+    """A live line goes on without a frame now and then; a share of them is said."""
+    seen = camera.frames_lately + camera.skipped_lately
+    if camera.since_s is not None and now_s - camera.since_s < limits.settled_after_s:
+        return None
+    if not camera.live or camera.skipped_lately <= limits.skipped_share * seen:
+        return None
+    of_all = f"{camera.skipped_lately} of its {seen} frames were not inspected in {in_words(limits.lately_s)}"
+    return "frames skipped", f"is faster than its inspection: {of_all}"
+
+
+def _written(camera: CameraFacts, limits: Limits) -> Iterator[Reason]:
+    """Also of a camera that is off by now."""
+    yield from lost(camera)
+    if camera.errors_lately:
+        errors = number_of(camera.errors_lately, "error", "errors")
+        words = f"camera {camera.name} had {errors} in {in_words(limits.lately_s)}{because(camera.error)}"
+        yield Reason("errors", camera.name, words)
+
+
+def lost(camera: CameraFacts) -> Iterator[Reason]:
+    """What it saw and could not write down."""
+    rows = number_of(camera.rows_lost, "row", "rows")
+    if camera.records_trouble and camera.losing_rows:
+        words = f"camera {camera.name} loses what it sees, {rows} so far: {camera.records_trouble}"
+        yield Reason("rows lost now", camera.name, words)
+    else:
+        if camera.records_trouble:
+            yield Reason("records not finished", camera.name, f"camera {camera.name}: {camera.records_trouble}")
+        if camera.rows_lost:
+            yield Reason("rows lost", camera.name, f"camera {camera.name} has lost {rows} since the start")
+    if camera.evidence_skipped:
+        defects = number_of(camera.evidence_skipped, "defect has", "defects have")
+        words = f"camera {camera.name}: {defects} no pictures since the start{because(camera.evidence_trouble)}"
+        yield Reason("evidence skipped", camera.name, words)

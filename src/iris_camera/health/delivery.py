@@ -1,0 +1,115 @@
+"""What there is to say of the uploader, of its outbox and of each server; and what can be said of all files at once.
+
+The rules:
+- A file that was written is counted until its line is in the ledger, wherever it lies: in a records folder, in the
+  outbox, or among the dead. Only when none is left, "every file is delivered" is said.
+- What waits for a person is said with the command that goes on.
+- What is explained by something else (an old backlog by a link that is down) is not said twice.
+"""
+
+from collections.abc import Iterator
+
+from iris_camera.health.conditions import Reason
+from iris_camera.health.facts import Facts, Limits, LinkFacts, OutboxTrouble
+from iris_camera.health.words import age, because, files, in_words, number_of, wait
+
+
+def all_files(facts: Facts) -> str:
+    """What became of every file, in words."""
+    on_the_way = facts.waiting + facts.around.to_accept
+    if on_the_way:
+        return f"{files(on_the_way)} on the way"
+    if facts.undelivered:
+        return "no file waits"
+    if written := facts.around.being_written:
+        return f"every finished file is delivered, {written} {'is' if written == 1 else 'are'} being written"
+    return "every file is delivered"
+
+
+def delivery_reasons(facts: Facts, now_s: float, limits: Limits) -> list[Reason]:
+    return [
+        *_uploader(facts),
+        *(reason for link in facts.links for reason in server_reasons(link, now_s, limits)),
+        *_backlog(facts, limits),
+        *_given_up(facts),
+    ]
+
+
+def _uploader(facts: Facts) -> Iterator[Reason]:
+    around = facts.around
+    waits = f"; {wait(around.to_accept)} in {around.records_folder}" if around.to_accept else ""
+    if (trouble := around.not_opened) is not None and not facts.uploader_running:
+        yield _not_opened(trouble, waits)
+    elif not facts.uploader_running:
+        why = f": {facts.uploader_error}" if facts.uploader_error else ""
+        words = f"the uploader is not running ({facts.uploader_state}{why}), nothing is delivered until it runs{waits}"
+        yield Reason("uploader not running", "", words)
+    elif facts.uploader_state == "draining":
+        yield Reason("uploader draining", "", "the uploader is finishing what waits and will stop")
+    elif (trouble := facts.refusing) is not None:
+        kind = "outbox full" if trouble.is_full else "outbox refuses"
+        yield Reason(kind, "", f"the outbox accepts no file ({trouble.words}){waits}; {trouble.hint}")
+    if not around.servers_known:
+        yield Reason("no server", "", f"no server is configured{waits}; give one in [servers.NAME]")
+
+
+def _not_opened(trouble: OutboxTrouble, waits: str) -> Reason:
+    if trouble.in_use:
+        return Reason(
+            "outbox in use", "", f"{trouble.words}, so nothing is delivered by this one{waits}; {trouble.hint}"
+        )
+    return Reason("outbox not open", "", f"the outbox cannot be opened ({trouble.words}){waits}; {trouble.hint}")
+
+
+def server_reasons(link: LinkFacts, now_s: float, limits: Limits) -> Iterator[Reason]:
+    """What keeps one server from being delivered to; most about why comes first."""
+    waits = f", {wait(link.waiting)}" if link.waiting else ""
+    again = f"`iris queue resume {link.server}` goes on"
+    if link.paused:
+        yield Reason("server paused", link.server, f"{link.server} is paused{waits}; {again}")
+    elif link.held:
+        words = f"{link.server} is not tried again until somebody acts{because(link.reason)}{waits}"
+        yield Reason("server needs a person", link.server, f"{words}; {_hint(link.hint)}when that is mended, {again}")
+    elif link.held_back:
+        yield Reason("server outside its window", link.server, f"{link.server}: {link.held_back}{waits}")
+    elif link.link == "down":
+        until = f", {files(link.waiting)} waiting until it is back" if link.waiting else ""
+        words = f"the link to {link.server} has been down for {age(now_s, link.since_s)}{because(link.reason)}{until}"
+        yield Reason("link down", link.server, words)
+    elif link.refused:
+        yield _refuses(link, limits)
+    elif link.check:
+        yield Reason("server fails a check", link.server, f"{link.server}: {link.check}; {link.check_hint or ''}")
+
+
+def _refuses(link: LinkFacts, limits: Limits) -> Reason:
+    everything = link.refused_in_a_row >= limits.refused_in_a_row
+    kind = "server refuses everything" if everything else "server refuses files"
+    refuses = f"{link.server} refuses {'everything, ' if everything else ''}{files(link.refused)} so far"
+    why = f": {link.refusal}" if link.refusal else " of an earlier run"
+    return Reason(kind, link.server, f"{refuses}{why}; {_hint(link.refusal_hint)}they are tried again by themselves")
+
+
+def _hint(hint: str | None) -> str:
+    return f"{hint}; " if hint else ""
+
+
+def _backlog(facts: Facts, limits: Limits) -> Iterator[Reason]:
+    explained = not facts.uploader_running or any(
+        link.link == "down" or link.held or link.paused or link.held_back or link.refused for link in facts.links
+    )
+    oldest_s = facts.oldest_waiting_s
+    if not explained and oldest_s is not None and oldest_s > limits.waiting_long_s:
+        words = f"the oldest of {files(facts.waiting)} has waited {in_words(oldest_s)} although no link is down"
+        yield Reason("backlog old", "", words)
+
+
+def _given_up(facts: Facts) -> Iterator[Reason]:
+    if facts.dead:
+        words = (
+            f"{files(facts.dead)} could not be delivered and {'needs' if facts.dead == 1 else 'need'} somebody to look"
+        )
+        yield Reason("dead files", "", f"{words}; `iris queue list` says why, `iris queue retry` tries again")
+    if (ended := facts.undelivered - facts.dead) > 0:
+        given_up = number_of(ended, "file was", "files were")
+        yield Reason("files given up", "", f"{given_up} dropped, cancelled or too late, as it was asked for")

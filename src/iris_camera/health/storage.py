@@ -1,0 +1,77 @@
+"""What there is to say of the two folders that Iris writes: whether it may, and how much room is left.
+
+A disk is full of bytes or of files (inodes), and either is enough. That little is left is said before anything is
+lost; what is lost is counted by whoever loses it, and said there.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from iris_camera.health.conditions import Reason
+from iris_camera.health.facts import DiskFacts, FolderFacts, Limits
+from iris_camera.health.words import mebibytes
+
+
+def look_at(folder: Path | None) -> FolderFacts:
+    """Nothing is said of a folder that is not there: whoever makes it says why that failed."""
+    if folder is None:
+        return FolderFacts()
+    try:
+        facts = os.statvfs(folder)
+    except OSError:
+        return FolderFacts()
+    inodes = facts.f_favail if facts.f_files else None  # a file system that makes them as it goes says 0
+    return FolderFacts(facts.f_bavail * facts.f_frsize, inodes, _not_writable(folder, facts.f_flag))
+
+
+def _not_writable(folder: Path, flags: int) -> str | None:
+    if flags & os.ST_RDONLY:
+        return "it is on a disk that is mounted read-only"
+    if not folder.is_dir():
+        return "it is no folder"
+    return None if os.access(folder, os.W_OK | os.X_OK) else "this user may not write there"
+
+
+def room_reasons(name: str, folder: Path, reserve_bytes: int) -> list[Reason]:
+    """Of one folder (outbox, records), for whoever looks before anything runs."""
+    return storage_reasons(replace(DiskFacts(), **{name: look_at(folder)}), Limits(disk_reserve_bytes=reserve_bytes))
+
+
+def storage_reasons(disk: DiskFacts, limits: Limits) -> list[Reason]:
+    return [
+        *_folder("outbox", disk.outbox, limits, 0),
+        *_folder("records", disk.records, limits, limits.disk_reserve_bytes),
+    ]
+
+
+def _folder(name: str, folder: FolderFacts, limits: Limits, reserve_bytes: int) -> Iterator[Reason]:
+    if folder.not_writable:
+        words = f"nothing can be written into the folder of the {name}: {folder.not_writable}"
+        yield Reason("folder not writable", name, words)
+    if folder.free_inodes is not None and folder.free_inodes < limits.inodes_low:
+        yield _inodes(name, folder.free_inodes, limits)
+    if folder.free_bytes is not None and (reason := _room(name, folder.free_bytes, limits, reserve_bytes)):
+        yield reason
+
+
+def _inodes(name: str, free: int, limits: Limits) -> Reason:
+    on = f"the disk of the {name} has room for"
+    if free < limits.inodes_full:
+        return Reason("no inodes", name, f"{on} {free or 'no'} more files (inodes): remove some there")
+    return Reason("inodes low", name, f"{on} only {free} more files (inodes): remove some there")
+
+
+def _room(name: str, free_bytes: int, limits: Limits, reserve_bytes: int) -> Reason | None:
+    disk, left = f"the disk of the {name}", f"{mebibytes(free_bytes)} left"
+    if free_bytes < 1024**2:
+        return Reason("disk full", name, f"{disk} is full: free some space there")
+    if free_bytes <= limits.disk_full_bytes:
+        return Reason("disk nearly full", name, f"{disk} is nearly full ({left}): free some space there")
+    if free_bytes < reserve_bytes:
+        words = f"{disk} has {left}, less than the reserve of {mebibytes(reserve_bytes)}"
+        return Reason("disk reserve reached", name, f"{words}: no evidence pictures are written until there is room")
+    if free_bytes <= limits.disk_low_bytes:
+        return Reason("disk low", name, f"{disk} has only {left}")
+    return None

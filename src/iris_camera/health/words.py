@@ -1,0 +1,36 @@
+"""Ages, counts and sizes as a person says them."""
+
+
+def in_words(age_s: float) -> str:
+    """An age as a person says it: `8 s`, `3 min`, `2 h`, `4 days`."""
+    if age_s < 100:
+        return f"{age_s:.0f} s"
+    if age_s < 100 * 60:
+        return f"{age_s / 60:.0f} min"
+    if age_s < 48 * 3600:
+        return f"{age_s / 3600:.0f} h"
+    return f"{age_s / 86400:.0f} days"
+
+
+def age(now_s: float, since_s: float) -> str:
+    return in_words(max(0.0, now_s - since_s))
+
+
+def because(reason: str | None) -> str:
+    return f" ({reason})" if reason else ""
+
+
+def number_of(count: int, one: str, many: str) -> str:
+    return f"1 {one}" if count == 1 else f"{count} {many}"
+
+
+def files(count: int) -> str:
+    return number_of(count, "file", "files")
+
+
+def wait(count: int) -> str:
+    return f"{files(count)} {'waits' if count == 1 else 'wait'}"
+
+
+def mebibytes(size_bytes: int) -> str:
+    return f"{size_bytes // 1024**2} MiB"

@@ -1,0 +1,41 @@
+"""The template of a remote path, looked at before any file needs it: what cannot be filled fails every file."""
+
+import difflib
+import functools
+import posixpath
+import string
+from collections.abc import Collection
+
+from iris_communication.errors import InvalidRequest
+
+ALWAYS_KNOWN = ("remote_directory", "folder_type", "file_name")
+
+
+@functools.lru_cache(maxsize=64)  # of an uploader that is given the server with each file
+def check_template(template: str, names: tuple[str, ...] | None = None) -> None:
+    """Raises InvalidRequest for one that cannot be filled. `names` are those that are known besides `ALWAYS_KNOWN`;
+    None: a caller's project settings may hold any."""
+    try:
+        fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+    except ValueError as error:
+        raise InvalidRequest(f"remote_path is {template!r}, which is no template: {error}") from None
+    known = (*ALWAYS_KNOWN, *(names or ()))
+    for field in fields:
+        if not field or field.isdigit():
+            raise InvalidRequest(f"remote_path is {template!r}, where {{{field}}} has no name", hint=_known(known))
+        if names is not None and field not in known:
+            close = difflib.get_close_matches(field, known, n=1)
+            meant = f"; did you mean {{{close[0]}}}?" if close else ""
+            words = f"remote_path is {template!r}, but there is no {{{field}}}{meant or '; ' + _known(known)}"
+            raise InvalidRequest(words, hint=_known(known))
+    if posixpath.basename(template) in ("", ".", ".."):
+        raise InvalidRequest(f"remote_path is {template!r}, which names no file", hint="end it with {file_name}")
+    if names is not None:
+        try:
+            template.format(**dict.fromkeys(known, "x"))
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
+            raise InvalidRequest(f"remote_path is {template!r}, which cannot be filled: {error}") from None
+
+
+def _known(names: Collection[str]) -> str:
+    return f"known are {', '.join(f'{{{name}}}' for name in names)}"
