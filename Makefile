@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Every line begins with @: nothing of make's own goes to standard output, whose last line may be the demo's JSON.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all fuzz torture check format bench-sftp bench-accept bench-batches bench-camera bench-shutdown mutants
+.PHONY: help setup demo test quick test-all fuzz torture check format bench-sftp bench-accept bench-batches bench-camera bench-shutdown mutants
 .PHONY: page-picture simulate system-packages lock clean
 
 help: ## this list
@@ -28,6 +28,9 @@ demo: setup ## a camera line and an SFTP server on this machine, live (ARGS="--s
 
 test: setup ## all tests, in parallel (ARGS="-k outbox", "-n0 --pdb", "--seed 7")
 	@$(PYTEST) $(ARGS)
+
+quick: setup ## the tests of single parts, about a minute
+	@$(PYTEST) tests/unit tests/architecture $(ARGS)
 
 test-all: setup ## all tests, on every server of docs/servers.md too (after make system-packages)
 	@scripts/test-servers

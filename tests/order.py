@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+LONGEST_NAME = 40
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, help="the order of the tests of the run that said so at its head")
@@ -23,6 +25,11 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["seed"] = node.config.option.seed
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A long text may be a key, made anew by each worker, and all have to call a test by the same name."""
+    return argname if isinstance(val, str | bytes) and len(val) > LONGEST_NAME else None
 
 
 def pytest_report_header(config: pytest.Config) -> str:

@@ -21,7 +21,8 @@ from tests.servers.openssh import OpenSshServer
 
 FILES = 40
 LARGE = random.Random(6).randbytes(2 * 1024 * 1024)
-SETTINGS = replace(IN_A_HURRY, connect_timeout_s=1.0, progress_timeout_s=0.5)
+PATIENT = replace(IN_A_HURRY, connect_timeout_s=20.0, progress_timeout_s=10.0)  # what is cut is told at once
+HURRIED = replace(IN_A_HURRY, connect_timeout_s=2.0, progress_timeout_s=1.0)
 PLACES = {  # bytes: in the banner, the key exchange, the login, between and within the files
     TO_SERVER: (1, 20, 500, 1600, 2500, 3300, 4000, 8000, 20_000, 50_000, 500_000, 1_500_000),
     TO_CLIENT: (1, 20, 900, 1900, 2600, 2900, 3200, 3600, 4500, 6000),
@@ -46,10 +47,11 @@ def openssh(tmp_path_factory, need_program):
 @pytest.mark.parametrize("transport", ["asyncssh", "ssh"])
 @pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
 def test_whatever_becomes_of_the_link_every_file_arrives_whole_and_once(openssh, tmp_path, sources, transport, faults):
+    settings = HURRIED if isinstance(faults[0], SilentAfter) else PATIENT
     folder = tmp_path / "received"
     folder.mkdir()
     files = {"large.bin": LARGE, **small_files(FILES, size_bytes=4000)}
-    with FaultyTcpLink(openssh.port, faults) as link, running(tmp_path / "outbox", SETTINGS) as uploader:
+    with FaultyTcpLink(openssh.port, faults) as link, running(tmp_path / "outbox", settings) as uploader:
         info = {**openssh.info(folder), "port": link.port, "transport": transport}
         info["remote_path"] = "{remote_directory}/{file_name}"
         with Watch(folder, files) as watch:

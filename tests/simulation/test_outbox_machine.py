@@ -25,6 +25,7 @@ from iris_communication.outbox.messages import Accept, Order, Settle, SettleToge
 from iris_communication.outbox.recovery import recover
 from iris_communication.settings import Secret, Server
 from tests.simulation.machine import Disk, Killed, MachineClock, SteppedKeeper
+from tests.thorough import examples
 
 SERVERS = [Server("one.example", "iris"), Server("two.example", "iris")]
 SECRET = Secret(password="open sesame")
@@ -405,7 +406,7 @@ def _proof(item):
 
 TestOutbox = OutboxMachine.TestCase
 TestOutbox.settings = settings(
-    max_examples=100,
+    max_examples=examples(100),
     stateful_step_count=40,
     derandomize=True,
     phases=(Phase.generate,),

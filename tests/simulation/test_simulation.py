@@ -10,6 +10,7 @@ import pytest
 from iris_communication.testing.memory_server import MemoryServer
 from tests.simulation import machine, world
 from tests.simulation.world import simulate
+from tests.thorough import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 LAST_LINE = r"seeds=(\d+) failed=(\d+) files=(\d+) crashes=(\d+) virtual_hours=(\d+) seconds=[\d.]+"
@@ -22,7 +23,7 @@ def simulated(*arguments):
 
 @pytest.mark.timeout(160)
 def test_nothing_is_lost_whatever_happens_and_all_is_delivered_once_it_is_healed():
-    ran = simulated("--seeds", "500", "--seconds", "60")
+    ran = simulated("--seeds", str(examples(500)), "--seconds", "60")
     last = re.fullmatch(LAST_LINE, ran.stdout.splitlines()[-1] if ran.stdout else "")
     assert last, ran.stderr
     assert ran.returncode == 0, ran.stdout

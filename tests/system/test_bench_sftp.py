@@ -14,6 +14,7 @@ from benchmarks.works import QUICK, Work
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.every_server
 @pytest.mark.timeout(180)
 def test_every_client_carries_a_few_files_and_what_arrived_is_compared(need_program):
     for program in ("sshd", "sftp", "rclone", "lftp"):
@@ -30,6 +31,7 @@ def test_what_is_asked_for_by_another_name_is_refused_before_anything_runs():
     assert "'winscp' is none of openssh-sftp" in ended.stderr
 
 
+@pytest.mark.every_server
 @pytest.mark.timeout(90)
 def test_the_rows_are_written_as_json_for_programs(need_program, tmp_path):
     need_program("sshd", hint="make system-packages")

@@ -17,9 +17,10 @@ from pathlib import Path
 import pytest
 
 from tests.servers.openssh import OpenSshServer
+from tests.thorough import examples
 
-KILLS = 20
-KILLS_BEFORE_QUEUEING = 6  # of these: between closing a record file and queueing it
+KILLS = examples(20)
+KILLS_BEFORE_QUEUEING = examples(6)  # of these: between closing a record file and queueing it
 SEED = 20261123
 LINE_PROCESS = Path(__file__).with_name("line_process.py")
 
@@ -27,7 +28,7 @@ Row = tuple[str, str, str, str]  # kind, run, frame, part
 
 
 @pytest.mark.timeout(240)
-def test_everything_recorded_arrives_complete_and_once_after_twenty_kills(tmp_path, need_program):
+def test_everything_recorded_arrives_complete_and_once_after_kills(tmp_path, need_program):
     sshd = need_program("sshd", "/usr/sbin/sshd", hint="make system-packages")
     received = tmp_path / "received"
     received.mkdir()

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.thorough import THOROUGH, examples
+
 ROOT = Path(__file__).resolve().parents[2]
-KILLS = 30
+KILLS = examples(30)
 SEED = "20261124"
 LAST_LINE = r"accepted=(\d+) delivered=(\d+) lost=(\d+) partial=(\d+) duplicates=(\d+) kills=(\d+)"
 
 
 @pytest.mark.timeout(180)
-def test_after_thirty_kills_all_that_was_accepted_is_there_whole_and_once(tmp_path, need_program):
+def test_after_kills_all_that_was_accepted_is_there_whole_and_once(tmp_path, need_program):
     need_program("sshd", "/usr/sbin/sshd", hint="make system-packages")
     run = subprocess.run(
         [sys.executable, "-m", "tests.torture", "--kills", str(KILLS), "--seed", SEED, "--folder", tmp_path / "run"],
@@ -31,4 +33,5 @@ def test_after_thirty_kills_all_that_was_accepted_is_there_whole_and_once(tmp_pa
     assert delivered == accepted > KILLS
     assert wrong == [0, 0, 0]
     (hits,) = [line for line in told if line.startswith("hit in the middle")]
-    assert all(f"{part}: " in hits for part in ("producer", "keeper", "uploader")), hits
+    if THOROUGH:  # a few kills do not hit every part
+        assert all(f"{part}: " in hits for part in ("producer", "keeper", "uploader")), hits
