@@ -36,7 +36,7 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"order of the tests: --seed {config.option.seed}"
 
 
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)  # pytest then puts those together that share a fixture with the same parameter
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items[:] = shuffled(items, config.option.seed)
 
