@@ -31,6 +31,7 @@ from iris_communication.sftp.trial import OPEN_FILES, Findings, TrialContent, cl
 from iris_communication.sftp.trial_rate import PIECE_BYTES_MAX, rate
 from iris_communication.sftp.trial_words import Sentence, Weight, sentences
 from iris_communication.transport import host_keys
+from iris_communication.transport.algorithms import Negotiated
 from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.contract import Transport
 from iris_communication.transport.host_keys import ACCEPTED_NAME
@@ -51,6 +52,7 @@ class Report:
     server: str
     software: str
     host_key: str
+    algorithms: Negotiated | None
     connected_s: float  # how long that took
     round_trip_s: float
     rate_bytes_per_s: float | None
@@ -72,6 +74,7 @@ class Report:
             "works": self.works,
             "software": self.software,
             "host_key": self.host_key,
+            "algorithms": None if self.algorithms is None else self.algorithms._asdict(),
             "connected_s": round(self.connected_s, 3),
             "round_trip_ms": round(self.round_trip_s * 1000, 2),
             "rate_bytes_per_s": None if self.rate_bytes_per_s is None else round(self.rate_bytes_per_s),
@@ -183,14 +186,26 @@ async def _tried(connection: Connection, found: Findings, connected_s: float, cl
         connection.server.key,
         connection.software,
         connection.host_key,
+        connection.algorithms,
         connected_s,
         round_trip_s,
         measured,
         asdict(connection.capabilities),
         found,
-        tuple(sentences(found, connection.server)),
+        (*_spoken(connection.server, connection.algorithms), *sentences(found, connection.server)),
         clock.wall_s(),
     )
+
+
+def _spoken(server: Server, algorithms: Negotiated | None) -> list[Sentence]:
+    if algorithms is None:
+        return []
+    if old := algorithms.legacy:
+        words = f"Its SSH is old, it is spoken with {' and '.join(old)}, which others may break: have it updated."
+        return [Sentence(Weight.NOTE, words)]
+    if server.legacy_algorithms:
+        return [Sentence(Weight.NOTE, "It needs nothing old: take legacy_algorithms out of its settings.")]
+    return []
 
 
 async def _round_trip_s(connection: Connection, folder: bytes, clock: Clock) -> float:

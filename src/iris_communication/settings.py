@@ -80,6 +80,11 @@ class Server:
         'what carries the SSH connection: "asyncssh" (no program needed, faster for small files) or "ssh" (OpenSSH\'s '
         "program: large files at full speed, jump hosts and whatever else ~/.ssh/config says)",
     )
+    legacy_algorithms: bool = _documented(
+        default=False,
+        doc="also what SSH has given up (SHA-1, CBC, 64-bit tags), for a server that has nothing better; "
+        "`iris server test` tells what is used",
+    )
     streams: int = _documented(
         1, "connections that share one file of 16 MiB and more, where the way is long; some servers forbid it"
     )
@@ -399,6 +404,7 @@ _KINDS: Mapping[str, Callable[[str, Any], Any]] = {
     "conflict": _choice(Conflict),
     "marker": _choice(Marker),
     "transport": _choice(TransportName),
+    "legacy_algorithms": _yes_or_no,
     "streams": _streams,
     "connections_max": _streams,
     "in_place": _yes_or_no,

@@ -33,7 +33,7 @@ from iris_communication.errors import (
 )
 from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
 from iris_communication.sftp import wire
-from iris_communication.transport import host_keys
+from iris_communication.transport import algorithms, host_keys
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport
 from iris_communication.transport.ssh_program import SshProgramTransport
 from tests.servers.one_user import (
@@ -517,6 +517,103 @@ def test_a_password_is_given_where_it_is_asked_for_by_keyboard_interactive(trans
     asyncio.run(test())
 
 
+def asking(*challenges, given):
+    """Puts one challenge after the other, and lets nobody in but by the password alone."""
+
+    class Asks(KeyboardOnly):
+        def get_kbdint_challenge(self, username, lang, submethods):
+            self.left = list(challenges[1:])
+            return challenges[0]
+
+        def validate_kbdint_response(self, username, responses):
+            given.append(list(responses))
+            if self.left:
+                return self.left.pop(0)
+            return given[-1] == [PASSWORD]
+
+    return Asks
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["Passwort:", "Mot de passe : ", "Contraseña: ", "Пароль: ", "パスワード:", "Hasło użytkownika iris: ", ""],
+)
+def test_one_hidden_prompt_is_taken_for_the_passwords_whatever_language_it_is_in(transport, prompt):
+    given = []
+
+    async def test():
+        async with listening(asking(("", "", "", [(prompt, False)]), given=given)) as address:
+            await connects(transport, Server(**address), Secret(password=PASSWORD))
+
+    asyncio.run(test())
+    assert given == [[PASSWORD]]
+
+
+def test_what_the_server_has_to_say_first_is_no_question(transport):
+    given, greeting = [], ("", "Willkommen im Werk", "", [])
+
+    async def test():
+        async with listening(asking(greeting, ("", "", "", [("Passwort:", False)]), given=given)) as address:
+            await connects(transport, Server(**address), Secret(password=PASSWORD))
+
+    asyncio.run(test())
+    assert given == [[], [PASSWORD]]
+
+
+@pytest.mark.parametrize(
+    "challenges",
+    [
+        [("", "", "", [("Passwort:", False)]), ("", "", "", [("Neues Passwort:", False)])],
+        [("", "", "", [("Password:", False)]), ("", "", "", [("Verification code: ", False)])],
+        [("", "", "", [("Passwort:", False)]), ("", "", "", [("Passwort:", False)])],
+    ],
+    ids=["a new one", "a code", "the same again"],
+)
+def test_a_second_question_gets_no_password_and_is_told(transport, challenges):
+    given = []
+
+    async def test():
+        async with listening(asking(*challenges, given=given)) as address:
+            secret = Secret(password=PASSWORD)
+            said = await fails(transport, Server(**address), secret, AuthenticationFailed)
+            assert challenges[1][3][0][0].strip() in said
+            assert PASSWORD not in said
+
+    asyncio.run(test())
+    assert given[0] == [PASSWORD]
+    assert not [answer for answers in given[1:] for answer in answers if answer == PASSWORD]
+
+
+def test_a_question_is_told_cut_and_without_what_a_terminal_would_obey(transport):
+    async def test():
+        prompt = "\x1b]0;Kennwort\x07 " + "x" * 100_000
+        async with listening(asking(("", "", "", [(prompt, False)]), given=[])) as address:
+            secret = Secret(password="guessed")
+            said = await fails(transport, Server(**address), secret, AuthenticationFailed)
+            assert "Kennwort" in said
+            assert said.isprintable()
+            assert len(said) < 1000
+
+    asyncio.run(test())
+
+
+def test_what_the_server_says_before_it_refuses_us_is_told(transport):
+    class Says(OneUser):
+        def begin_auth(self, username):
+            self.conn.send_auth_banner("Your account is locked.\r\nCall \x1b[1m4711\x1b[0m.\r\n")
+            return super().begin_auth(username)
+
+    async def test():
+        async with listening(Says) as address:
+            secret = Secret(password="guessed")
+            said = await fails(transport, Server(**address), secret, AuthenticationFailed)
+            assert "Your account is locked." in said
+            assert "4711" in said
+            assert said.isprintable()
+
+    asyncio.run(test())
+
+
 class AsksForAToken(KeyboardOnly):
     """Wants what no machine has."""
 
@@ -870,7 +967,7 @@ def test_where_accepted_keys_would_be_is_asked_only_by_who_accepts_some(transpor
         async with listening() as address:
             await connects(transport, Server(**address), Secret(password=PASSWORD))
             accepting = Server(**address | {"host_key": "", "host_key_policy": "accept-new"})
-            said = await fails(transport, accepting, Secret(password=PASSWORD), LinkError)
+            said = await fails(transport, accepting, Secret(password=PASSWORD), CredentialsUnusable)
             assert "home directory" in said
 
     asyncio.run(test())
@@ -1056,21 +1153,122 @@ def test_a_server_that_goes_away_as_a_session_is_asked_for_is_a_lost_link(transp
     asyncio.run(test())
 
 
-def test_no_algorithm_in_common_is_told(transport, tmp_path, need_program):
-    sshd = need_program("sshd", hint=HINT)
+OLD_SERVERS = {
+    "key exchange": ["KexAlgorithms diffie-hellman-group14-sha1"],
+    "kind of host key": ["HostKeyAlgorithms ssh-rsa"],
+    "cipher": ["Ciphers aes256-cbc"],
+    "MAC": ["Ciphers aes128-ctr", "MACs hmac-sha1"],
+}
 
-    async def test(server):
-        for _ in range(20):
-            try:
-                await transport.connect(address_of(server), key_of(server), SETTINGS, Receiver())
-            except SftpUnavailable as error:
-                return str(error)
-            except LinkLost:  # sshd hangs up at once, and on a busy machine that may overtake its own words
-                continue
-        raise AssertionError("it is never told")
 
-    with OpenSshServer(tmp_path / "old", sshd=sshd, settings=["Ciphers 3des-cbc"]) as server:
-        assert "no algorithm in common" in asyncio.run(test(server))
+@pytest.fixture
+def old(tmp_path, need_program):
+    @contextlib.contextmanager
+    def server_of(*settings):
+        folder = tmp_path / "old"
+        folder.mkdir()
+        key = folder / "rsa_host_key"
+        key.touch(mode=0o600)
+        key.write_bytes(RSA_HOST_KEY.export_private_key())
+        settings = [f"HostKey {key}", *settings]
+        with OpenSshServer(folder, sshd=need_program("sshd", hint=HINT), settings=settings) as server:
+            pins = f"{server.host_key}\n{public(RSA_HOST_KEY)}"
+            yield (
+                {"host": server.host, "port": server.port, "username": server.username, "host_key": pins},
+                key_of(server),
+            )
+
+    return server_of
+
+
+async def told(transport, server, secret):
+    """What it says of a server that has nothing in common with us. sshd hangs up at once, and on a busy machine that
+    may overtake its own words."""
+    for _ in range(20):
+        try:
+            await transport.connect(server, secret, SETTINGS, Receiver())
+        except SftpUnavailable as error:
+            return error
+        except LinkLost:
+            continue
+    raise AssertionError("it is never told")
+
+
+@pytest.mark.filterwarnings("ignore:Diffie-Hellman over finite fields")  # which is why it is old
+@pytest.mark.parametrize("kind", OLD_SERVERS)
+def test_what_an_old_server_lacks_is_told_with_the_setting_that_reaches_it(transport, old, kind):
+    async def test(address, secret):
+        error = await told(transport, Server(**address), secret)
+        assert f"no {kind} in common" in str(error)
+        assert OLD_SERVERS[kind][-1].split()[1] in error.hint
+        assert "legacy_algorithms = true" in error.hint
+        receiver = Receiver()
+        channel = await transport.connect(Server(**address, legacy_algorithms=True), secret, SETTINGS, receiver)
+        assert channel.algorithms.legacy == [OLD_SERVERS[kind][-1].split()[1]]
+        channel.close()
+        await receiver.end()
+
+    with old(*OLD_SERVERS[kind]) as (address, secret):
+        asyncio.run(test(address, secret))
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts"),
+    [
+        ("key exchange", {"kex_algs": ["ecdh-sha2-1.3.132.0.10"]}),
+        ("cipher", {"encryption_algs": ["blowfish-cbc"]}),
+        ("MAC", {"encryption_algs": ["aes128-ctr"], "mac_algs": ["hmac-md5"]}),
+    ],
+)
+def test_what_no_setting_of_ours_helps_is_told_with_what_to_enable_there(transport, kind, facts):
+    async def test():
+        async with listening(**facts) as address:
+            error = await told(transport, Server(**address), Secret(password=PASSWORD))
+            assert f"no {kind} in common" in str(error)
+            assert "enable one of these on the server: " in error.hint
+
+    asyncio.run(test())
+
+
+@pytest.mark.parametrize("compression", ["zlib", "zlib@openssh.com"])
+def test_a_server_that_insists_on_compression_gets_it(transport, compression):
+    async def test():
+        async with listening(compression_algs=[compression]) as address:
+            receiver = Receiver()
+            channel = await transport.connect(Server(**address), Secret(password=PASSWORD), SETTINGS, receiver)
+            channel.write(wire.init())
+            assert wire.decode_version(await receiver.packet())[0] == 3
+            channel.close()
+            await receiver.end()
+
+    asyncio.run(test())
+
+
+def test_nothing_old_is_offered_and_what_is_used_is_known(transport):
+    offers = []
+
+    class NotesOffer(OneUser):
+        def begin_auth(self, username):
+            offers.append(algorithms.of_kexinit(self.conn._client_kexinit))
+            return super().begin_auth(username)
+
+    async def test():
+        async with listening(NotesOffer) as address:
+            receiver = Receiver()
+            channel = await transport.connect(Server(**address), Secret(password=PASSWORD), SETTINGS, receiver)
+            assert channel.algorithms.cipher == "aes128-gcm@openssh.com"
+            assert channel.algorithms.mac == "implicit"
+            assert channel.algorithms.host_key == "ssh-ed25519"
+            assert channel.algorithms.key_exchange in offers[0].key_exchanges
+            assert channel.algorithms.legacy == []
+            channel.close()
+            await receiver.end()
+
+    asyncio.run(test())
+    (offer,) = offers
+    for names, old in zip(offer, algorithms.LEGACY, strict=True):
+        assert not set(names) & set(old)
+    assert not [name for names in offer for name in names if name.endswith("sha1") or "cbc" in name or "md5" in name]
 
 
 def test_a_server_without_sftp_is_told(transport):
@@ -1204,6 +1402,69 @@ def test_what_the_server_prints_to_stderr_is_no_protocol(transport):
             assert receiver.received == b"protocol"
             channel.close()
             await receiver.end()
+
+    asyncio.run(test())
+
+
+async def ends_with(transport, session):
+    """The error of an SFTP that is over as soon as it was asked for."""
+    async with listening(lambda: OneUser(session), sftp_factory=None, encoding=None) as address:
+        receiver = Receiver()
+        try:
+            channel = await transport.connect(Server(**address), Secret(password=PASSWORD), SETTINGS, receiver)
+        except LinkLost as error:  # it was quicker
+            return error
+        error = await receiver.end()
+        channel.close()
+        return error
+
+
+def saying_and_ending(*words, end):
+    class SaysAndEnds(asyncssh.SSHServerSession):
+        def connection_made(self, chan):
+            self.chan = chan
+
+        def subsystem_requested(self, subsystem):
+            return True
+
+        def session_started(self):
+            for each in words:
+                self.chan.write(each, asyncssh.EXTENDED_DATA_STDERR)
+            end(self.chan)
+
+    return SaysAndEnds
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ([b"Your password has expired.\n"], "Your password has expired."),
+        ([b"This account is ", b"currently not available."], "This account is currently not available."),
+        ([b"Dein Passwort ist abgelaufen: \xc3", b"\xa4ndere es\r\n"], "abgelaufen: \u00e4ndere es"),
+        ([b"talk\n" * 50_000, b"/bin/sh: sftp-server: not found\n"], "sftp-server: not found"),
+        ([b"\x1b]0;x\x07\x1b[31mdisk quota\x1b[0m exceeded\n" + b"y" * 100_000], "disk quota"),
+    ],
+    ids=["a line", "without an end", "in pieces", "after much", "with escapes"],
+)
+def test_what_the_server_says_as_it_ends_the_session_is_told_with_how_it_ended(transport, words, expected):
+    async def test():
+        error = await ends_with(transport, saying_and_ending(*words, end=lambda chan: chan.exit(1)))
+        assert expected in str(error)
+        assert "exit status 1" in str(error)
+        assert "own words" in error.hint
+        assert str(error).isprintable()
+        assert len(str(error)) < 2000
+        assert "Transferred" not in str(error)
+        assert "Bytes per second" not in str(error)
+
+    asyncio.run(test())
+
+
+def test_a_session_that_ends_without_a_word_is_told_with_its_status(transport):
+    async def test():
+        error = await ends_with(transport, saying_and_ending(end=lambda chan: chan.exit(127)))
+        assert type(error) is LinkLost
+        assert "exit status 127" in str(error)
 
     asyncio.run(test())
 

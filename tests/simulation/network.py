@@ -44,6 +44,7 @@ class SimulatedChannel:
     keeps_alive = False  # a silent server's does not end by itself
 
     def __init__(self, site, receiver):
+        self.algorithms = None
         self.software, self.host_key = site.server.software, site.server.host_key
         self.severed = False  # nothing more arrives at the server
         self._site, self._receiver = site, receiver

@@ -1,5 +1,6 @@
 """Where the files of `iris send` and `iris watch` go, and the flags that say so."""
 
+import getpass
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -11,6 +12,7 @@ import typer
 from iris_camera.cli.settings_flags import EXIT_USAGE, read_settings
 from iris_camera.cli.terminal import complain
 from iris_camera.config import Config, Flags, ServerSettings
+from iris_camera.config.paths import with_home
 from iris_camera.config.sections import DEFAULT_SERVER, chosen_server
 from iris_communication.settings import DEFAULT_REMOTE_PATH, parse_server
 from iris_communication.sftp_uploader_thread import SftpUploadRequest
@@ -137,6 +139,14 @@ def settings_and_servers(
     return settings, tuple(infos)
 
 
+def own_name() -> str:
+    """Empty: nobody knows it, as in a container whose user has no entry in /etc/passwd."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError, ImportError):  # as the version of Python has it
+        return ""
+
+
 def no_such_server(settings: Config, name: str) -> str:
     return f"there is no server {name!r} in the settings; there is: {', '.join(settings.servers) or 'none'}"
 
@@ -161,7 +171,7 @@ def _of_account(account: Account) -> Mapping[str, Any]:
         host=account.host or "",
         username=account.username,
         port=account.port,
-        private_key=str(account.private_key.expanduser()) if account.private_key else "",
+        private_key=str(with_home(str(account.private_key))) if account.private_key else "",
         host_key=account.host_key,
         remote_directory=account.remote_directory or ".",
     ).info()

@@ -1,6 +1,5 @@
 """`iris send`"""
 
-import getpass
 import json as json_format
 import sys
 import time
@@ -29,6 +28,7 @@ from iris_camera.cli.destination import (
     Servers,
     TtlS,
     Username,
+    own_name,
     settings_and_servers,
 )
 from iris_camera.cli.files_to_send import FileToSend, NotToSend, files_to_send
@@ -85,7 +85,7 @@ def send(  # noqa: PLR0913  # a flag each
     Where another process has the outbox, it is handed the files and delivers them. Exit status 0 if everything is
     delivered (with --no-wait: queued), 1 if not, 2 if nothing could be begun.
     """
-    account = Account(host, port, username or getpass.getuser(), private_key, host_key, remote_directory)
+    account = Account(host, port, username or own_name(), private_key, host_key, remote_directory)
     settings, servers = settings_and_servers("send", config, outbox, server, account)
     handling = Handling(project, folder_type, priority, ttl_s, after, move_to)
     try:

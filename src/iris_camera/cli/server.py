@@ -170,6 +170,7 @@ def _trial(facts: dict[str, Any]) -> list[str]:
             "server": facts["server"],
             "greets as": facts["software"],
             "host key": facts["host_key"],
+            "spoken with": ", ".join((facts.get("algorithms") or {}).values()) or "not known",
             "connected in": f"{facts['connected_s']:.2f} s",
             "round trip": f"{facts['round_trip_ms']:g} ms",
             "one file": "not measured" if rate is None else f"{rate / 1e6:.1f} MB/s",

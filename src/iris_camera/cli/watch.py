@@ -1,6 +1,5 @@
 """`iris watch`"""
 
-import getpass
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -28,6 +27,7 @@ from iris_camera.cli.destination import (
     Servers,
     TtlS,
     Username,
+    own_name,
     refuse,
     settings_and_servers,
 )
@@ -106,7 +106,7 @@ def watch(  # noqa: PLR0913  # a flag each
     folder = directory.resolve()
     if not folder.is_dir():
         refuse("watch", f"{directory} is no folder")
-    account = Account(host, port, username or getpass.getuser(), private_key, host_key, remote_directory)
+    account = Account(host, port, username or own_name(), private_key, host_key, remote_directory)
     settings, servers = settings_and_servers("watch", config, outbox, server, account)
     handling = Handling(project, folder_type, priority, ttl_s, after, move_to)
     _refuse_circles(settings, folder, move_to, recursive=recursive)

@@ -17,6 +17,7 @@ from typing import Any
 
 from iris_camera.config.files import read_server_json
 from iris_camera.config.given import Given, dotted
+from iris_camera.config.paths import with_home
 from iris_camera.config.problem import Origin, did_you_mean
 from iris_camera.config.schema import NAMED, Key, keys_below, list_in, without_none
 from iris_camera.config.sections import DEFAULT_CAMERA, DEFAULT_SERVER, Config
@@ -76,7 +77,7 @@ def apply_environment(given: Given, environment: Mapping[str, str]) -> None:
             given.put(("cameras", camera, "project"), project, Origin(PROJECT_VARIABLE))
     if server := environment.get(SERVER_VARIABLE):
         origin = Origin(SERVER_VARIABLE)
-        read_server_json(Path(server).expanduser(), ("servers", DEFAULT_SERVER), given, origin)
+        read_server_json(with_home(server), ("servers", DEFAULT_SERVER), given, origin)
     regular = variables(given)
     for name, text in environment.items():
         if text and name.startswith(PREFIX) and "__" in name:

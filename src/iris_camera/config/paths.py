@@ -50,7 +50,12 @@ def _text(folder: Path, text: str, key: Key) -> str:
 
 
 def path_from(folder: Path, text: str) -> str:
+    return str(folder / with_home(text))
+
+
+def with_home(text: str) -> Path:
+    """Its ~ filled in; where nobody knows what that is, it stays, and whoever opens it says so."""
     try:
-        return str(folder / Path(text).expanduser())
-    except RuntimeError:  # "~name" of somebody who is not there: said by whoever opens it
-        return str(folder / text)
+        return Path(text).expanduser()
+    except RuntimeError:
+        return Path(text)

@@ -16,7 +16,7 @@ from iris_camera.config.checking import make, remove_unknown
 from iris_camera.config.files import read_toml
 from iris_camera.config.given import Given, dotted
 from iris_camera.config.over_the_file import CONFIG_VARIABLE, Flags, apply_environment, apply_flags
-from iris_camera.config.paths import with_paths_from
+from iris_camera.config.paths import with_home, with_paths_from
 from iris_camera.config.problem import Origin
 from iris_camera.config.schema import fields_of, named_tables_of, table_of
 from iris_camera.config.secret_reference import SecretUnavailable, fetched
@@ -24,6 +24,7 @@ from iris_camera.config.sections import DEFAULT_CAMERA, Config, names_given, wro
 from iris_camera.config.toml_lines import KeyPath
 from iris_camera.records.csv_name import check_camera
 from iris_communication import private_keys
+from iris_communication.errors import InvalidRequest
 from iris_communication.sftp_uploader_thread import default_outbox_dir
 
 LOCAL_FILE = Path("iris.toml")
@@ -57,7 +58,7 @@ def find_file(named: Path | None = None, environment: Mapping[str, str] = os.env
     if named is not None:
         return named
     if variable := environment.get(CONFIG_VARIABLE):
-        return Path(variable).expanduser()
+        return with_home(variable)
     return next((path for path in (LOCAL_FILE, SYSTEM_FILE) if path.is_file()), None)
 
 
@@ -85,7 +86,10 @@ def read_with_origins(
     given.tree = with_paths_from(Path(), given.tree, Config)
     _fetch_secrets(given, folder, environment, Config, ())
     if given.value(("outbox", "folder")) is None:
-        given.put(("outbox", "folder"), str(default_outbox_dir(environment)), Origin("the default"))
+        try:
+            given.put(("outbox", "folder"), str(default_outbox_dir(environment)), Origin("the default"))
+        except InvalidRequest as error:
+            given.wrong(("outbox", "folder"), f"outbox.folder: {error}: {error.hint}", Origin("the default"))
     made = _sections(given)
     given.raise_problems()
     return Reading(Config(**made), path, given)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from iris_camera.config.paths import with_home
 from iris_camera.config.problem import did_you_mean, listed
 
 COMMAND_TIMEOUT_S = 10.0  # a password store that asks for a PIN nobody can type would otherwise hang the start
@@ -39,7 +40,7 @@ def fetched(reference: Mapping[str, Any], folder: Path, environment: Mapping[str
     elif not isinstance(value, str) or not value:
         raise SecretUnavailable(f"names no {kind}: expected a text in quotes")
     elif kind == "file":
-        secret = _of_file(folder / Path(value).expanduser())
+        secret = _of_file(folder / with_home(value))
     else:
         secret = _of_environment(value, environment)
     return secret

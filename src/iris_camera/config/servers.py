@@ -84,6 +84,7 @@ class ServerSettings:
     health_interval_s: float = _TREATMENT["health_interval_s"]
     health_round_trip: bool = _TREATMENT["health_round_trip"]
     transport: TransportName = _TREATMENT["transport"]
+    legacy_algorithms: bool = _TREATMENT["legacy_algorithms"]
     streams: int = _TREATMENT["streams"]
     connections_max: int = _TREATMENT["connections_max"]
     in_place: bool = _TREATMENT["in_place"]

@@ -26,6 +26,7 @@ from iris_communication.sftp.session import Chunk, Session, Source, Talk
 from iris_communication.sftp.token_bucket import TokenBucket
 from iris_communication.sftp.trace import lines
 from iris_communication.sftp.window import Window, after_epoch, after_quiet, after_trouble, is_epoch_over
+from iris_communication.transport.algorithms import Negotiated
 from iris_communication.transport.contract import Channel, Transport
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Connection:
         self.round_trip_s = 0.0  # of the shortest exchange while it was opened
         self.missing_folders: set[bytes] = set()  # see `Upload`
         self.host_key = self.software = ""
+        self.algorithms: Negotiated | None = None
         self.lost: IrisError | None = None
         self.slowest_s = 0.0  # the longest that the server was waited for, and answered
         self.uses = 0  # conversations, without those that only look after it
@@ -137,6 +139,7 @@ class Connection:
         async with turn:
             channel = await transport.connect(self.server, secret, self._settings, self)
         self._channel, self.host_key, self.software = channel, channel.host_key, channel.software
+        self.algorithms = channel.algorithms
         early, self._early = bytes(self._early), bytearray()
         self._answered_s = begun_s = self._clock.monotonic_s()
         if self.lost is not None:  # it ended while it was handed over

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from iris_communication.errors import IrisError, LinkLost
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.testing.memory_server import MemoryServer
+from iris_communication.transport.algorithms import Negotiated
 from iris_communication.transport.contract import Receiver
 
 
@@ -44,6 +45,8 @@ class MemoryTransport:
 
 class MemoryChannel:
     """Keeps the contract `iris_communication.transport.contract.Channel`."""
+
+    algorithms: Negotiated | None = None
 
     def __init__(self, server: MemoryServer, receiver: Receiver, round_trip_s: float = 0.0) -> None:
         self._way_s = round_trip_s / 2

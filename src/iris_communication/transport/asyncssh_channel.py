@@ -12,17 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from iris_communication import private_keys
-from iris_communication.errors import CredentialsUnusable, IrisError, LinkLost
+from iris_communication.errors import CredentialsUnusable, IrisError
 from iris_communication.plain_text import PEER_NAME_MAX, PEER_TEXT_MAX, clean
 from iris_communication.settings import DeliverySettings, Secret, Server
-from iris_communication.transport import asyncssh_errors, host_keys
-from iris_communication.transport.contract import KEEPALIVES_LOST, PREFERRED_CIPHERS, Receiver, keepalive_s
-from iris_communication.transport.quick_import import asyncssh
-from iris_communication.transport.server_words import Greeting
+from iris_communication.transport import algorithms, asyncssh_errors, host_keys, reaching
+from iris_communication.transport.contract import KEEPALIVES_LOST, Receiver, keepalive_s
+from iris_communication.transport.prompts import is_for_the_password
+from iris_communication.transport.quick_import import KEY_EXCHANGES, MACS, asyncssh
+from iris_communication.transport.server_words import Greeting, Sayings, ended
 
 Keys = Sequence[asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate] | asyncssh.SSHKeyPair]
 
-CIPHERS = (*PREFERRED_CIPHERS, "chacha20-poly1305@openssh.com", "aes128-ctr", "aes192-ctr", "aes256-ctr")
+# Of keys that no server shows itself.
+SIGNATURES_BESIDE = ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com", "ssh-ed448")
 RECEIVE_MAX = 1024  # bytes in one turn of the loop: about twenty answers
 
 
@@ -36,7 +38,7 @@ class AsyncsshTransport:
     async def connect(
         self, server: Server, secret: Secret, settings: DeliverySettings, receiver: Receiver
     ) -> "AsyncsshChannel":
-        client = _Client()
+        client = _Client(secret)
         try:
             async with asyncio.timeout(settings.connect_timeout_s):
                 return await self._connected(client, server, secret, settings, receiver)
@@ -45,10 +47,9 @@ class AsyncsshTransport:
         except asyncssh.HostKeyNotVerifiable as error:
             raise host_keys.rejected(server, client.refusal or host_keys.Refusal(str(error))) from error
         except asyncssh.Error as error:
-            heard = client.greeting.words
-            raise asyncssh_errors.of_ssh(error, server, heard, closed=client.lost) from error
+            raise asyncssh_errors.of_ssh(error, server, client.facts()) from error
         except (OSError, ValueError, RuntimeError) as error:
-            failure = asyncssh_errors.of_the_system(error, server, settings.connect_timeout_s, reached=client.reached)
+            failure = asyncssh_errors.of_the_system(error, server, settings.connect_timeout_s, client.facts())
             # Of what cannot be sent the original holds the whole.
             raise failure from None if isinstance(failure, CredentialsUnusable) else error
 
@@ -60,29 +61,42 @@ class AsyncsshTransport:
         client.judge = trust.judge
         async with contextlib.AsyncExitStack() as meanwhile:
             keys = _keys_of(secret) if secret else await _keys_of_the_agent(meanwhile)
-            connection, _ = await asyncssh.create_connection(
-                lambda: client,
-                server.host,
-                server.port,
-                username=server.username,
-                config=None,  # said again: what connecting itself assumes goes before what the options say
-                options=_options(secret, keys, trust, keepalive_s(settings)),
-                login_timeout=settings.connect_timeout_s,
-            )
+            options = _options(server, secret, keys, trust, keepalive_s(settings))
+            sock = await reaching.connected(server.host, server.port)
+            client.reached = True
+            try:
+                connection, _ = await asyncssh.create_connection(
+                    lambda: client,
+                    server.host,
+                    server.port,
+                    sock=sock,
+                    username=server.username,
+                    config=None,  # said again: what connecting itself assumes goes before what the options say
+                    options=options,
+                    login_timeout=settings.connect_timeout_s,
+                )
+            except BaseException:
+                sock.close()
+                raise
             try:
                 chan, _ = await connection.create_session(lambda: session, subsystem="sftp", encoding=None)
             except BaseException:
                 connection.abort()
                 raise
-        return AsyncsshChannel(connection, chan, session)
+        return AsyncsshChannel(connection, chan, session, client.negotiated(server))
 
 
 class AsyncsshChannel:
     keeps_alive = True
 
     def __init__(
-        self, connection: asyncssh.SSHClientConnection, chan: "asyncssh.SSHClientChannel[bytes]", session: "_Session"
+        self,
+        connection: asyncssh.SSHClientConnection,
+        chan: "asyncssh.SSHClientChannel[bytes]",
+        session: "_Session",
+        negotiated: algorithms.Negotiated | None,
     ) -> None:
+        self.algorithms = negotiated
         self._connection = connection
         self._chan = chan
         self._session = session
@@ -114,48 +128,113 @@ def _receive_in_slices(connection: asyncssh.SSHClientConnection) -> None:
 
 
 class _Client(asyncssh.SSHClient):
-    """Judges the host key, and remembers why it was refused and how far we came: asyncssh's errors cannot say."""
+    """Judges the host key, answers prompts, and remembers what asyncssh's errors cannot say: why a key was refused, how
+    far we came, and the server's own words."""
 
     judge: Callable[[asyncssh.SSHKey], host_keys.Refusal | None]  # known before it connects
 
-    def __init__(self) -> None:
+    def __init__(self, secret: Secret) -> None:
+        self._password = secret.password
+        self._has_answered = False
+        self._greeting = Greeting()
+        self._said = Sayings()
+        self._asked: list[str] = []
+        self._connection: asyncssh.SSHClientConnection | None = None
         self.refusal: host_keys.Refusal | None = None
-        self.greeting = Greeting()
-        self.reached = self.lost = False
+        self.reached = self._lost = False
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        self.reached = True
-        self.greeting.listen_to(conn)
+        self._connection = conn
+        self._greeting.listen_to(conn)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.lost = True
+        self._lost = True
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         self.refusal = self.judge(key)
         return self.refusal is None
+
+    def auth_banner_received(self, msg: str, lang: str) -> None:
+        self._said.hear(msg.encode() + b"\n")
+
+    def kbdint_auth_requested(self) -> str | None:
+        return None if self._password is None else ""
+
+    def kbdint_challenge_received(
+        self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
+    ) -> list[str] | None:
+        """None: no answer, and the next way is tried."""
+        self._said.hear(f"{name}\n{instructions}\n".encode())
+        self._asked += [clean(prompt.strip(), PEER_TEXT_MAX) for prompt, _ in prompts]
+        if not prompts:  # what the server has to say, and no more
+            return []
+        ((prompt, is_shown), *others) = prompts
+        if others or is_shown or self._has_answered or self._password is None or not is_for_the_password(prompt):
+            return None
+        self._has_answered = True
+        return [self._password]
+
+    def facts(self) -> asyncssh_errors.Facts:
+        return asyncssh_errors.Facts(
+            heard=[*self._greeting.words, *self._said.words],
+            asked=self._asked[-1] if self._asked else "",
+            reached=self.reached,
+            closed=self._lost,
+            theirs=self._theirs(),
+            tells_signatures=bool(getattr(self._connection, "_server_sig_algs", True)),
+        )
+
+    def negotiated(self, server: Server) -> algorithms.Negotiated | None:
+        theirs = self._theirs()
+        return None if theirs is None else algorithms.negotiated(_offer(server), theirs)
+
+    def _theirs(self) -> algorithms.Offer | None:
+        """asyncssh has no public word for it; where the attribute is another one, it is merely not known."""
+        return algorithms.of_kexinit(getattr(self._connection, "_server_kexinit", b""))
 
 
 class _Session(asyncssh.SSHClientSession[bytes]):
     def __init__(self, server: Server, receiver: Receiver) -> None:
         self._server = server
         self._receiver = receiver
+        self._said = Sayings()
+        self._end = ""
         self.lost = False
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
-        if datatype is None:  # what the server writes to stderr is talk, not protocol
+        if datatype is None:
             self._receiver.data_received(data)
+        else:  # what the server writes to stderr is talk, not protocol
+            self._said.hear(data)
+
+    def exit_status_received(self, status: int) -> None:
+        self._end = f"exit status {status}"
+
+    def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
+        self._said.hear(msg.encode())
+        self._end = f"ended by the signal {clean(signal, PEER_NAME_MAX)}"
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
-        reason = clean(f"{type(exc).__name__}: {exc}", PEER_TEXT_MAX) if exc else "the server closed it"
-        self._receiver.channel_lost(LinkLost(f"the connection to {self._server.key} ended: {reason}"))
+        reason = clean(f"{type(exc).__name__}: {exc}", PEER_TEXT_MAX) if exc else ""
+        self._receiver.channel_lost(ended(self._server.key, self._said.words, reason, self._end))
+
+
+def _offer(server: Server) -> algorithms.Offer:
+    """What asyncssh can do of it here."""
+    offer = algorithms.offered(server)
+    return offer._replace(
+        key_exchanges=tuple(name for name in offer.key_exchanges if name in KEY_EXCHANGES),
+        macs=tuple(name for name in offer.macs if name in MACS),
+    )
 
 
 def _options(
-    secret: Secret, keys: Keys, trust: host_keys.Trust, keepalive_interval_s: float
+    server: Server, secret: Secret, keys: Keys, trust: host_keys.Trust, keepalive_interval_s: float
 ) -> asyncssh.SSHClientConnectionOptions:
     """Nothing of the user's own ssh set-up applies by accident: only what was configured for this server, and its agent
     where nothing was."""
+    offer = _offer(server)
     return asyncssh.SSHClientConnectionOptions(
         config=None,
         known_hosts=((), (), ()),  # empty, so that every key is put to _Client
@@ -168,8 +247,11 @@ def _options(
         agent_forwarding=False,
         gss_host=None,
         preferred_auth=("publickey", "keyboard-interactive", "password"),
-        encryption_algs=CIPHERS,
-        compression_algs=("none",),
+        kex_algs=offer.key_exchanges,
+        encryption_algs=offer.ciphers,
+        mac_algs=offer.macs,
+        compression_algs=offer.compressions,
+        signature_algs=(*offer.host_keys, *SIGNATURES_BESIDE),
         keepalive_interval=keepalive_interval_s,
         keepalive_count_max=KEEPALIVES_LOST,
     )

@@ -5,8 +5,8 @@ afterwards. `reached` says whether it was.
 """
 
 import os
-import re
 import socket
+from typing import NamedTuple
 
 from iris_communication.errors import (
     AuthenticationFailed,
@@ -21,36 +21,61 @@ from iris_communication.errors import (
 )
 from iris_communication.plain_text import PEER_TEXT_MAX, clean
 from iris_communication.settings import Server
-from iris_communication.transport.contract import PREFERRED_CIPHERS, unforeseen
+from iris_communication.transport import algorithms
+from iris_communication.transport.algorithms import SHA1_HINT, Offer
+from iris_communication.transport.contract import unforeseen
 from iris_communication.transport.quick_import import SASLPrepError, asyncssh
 from iris_communication.transport.server_words import REFUSES_US
 
-NUMBER = re.compile(r"\[Errno (\d+)\]")
+KEY_EXCHANGE_HINT = "see the server's log; another program may answer there in its place"
 
 
-def of_ssh(error: asyncssh.Error, server: Server, heard: list[str], *, closed: bool) -> IrisError:
-    """`heard` is what the server said before its name; `closed` whether the connection is, by now."""
+class Facts(NamedTuple):
+    """What an error does not say itself. `heard` is what the server said beside the protocol, `asked` its last prompt,
+    `theirs` what it knows of SSH; `closed` whether the connection is, by now."""
+
+    heard: list[str]
+    asked: str = ""
+    reached: bool = True
+    closed: bool = False
+    theirs: Offer | None = None
+    tells_signatures: bool = True
+
+
+def of_ssh(error: asyncssh.Error, server: Server, facts: Facts) -> IrisError:
     where, reason = f"{server.host}:{server.port}", clean(error.reason, PEER_TEXT_MAX)
+    if (lack := _lacking(server, facts)) is not None:
+        return lack
     if isinstance(error, (asyncssh.PermissionDenied, asyncssh.IllegalUserName)) or REFUSES_US.search(reason):
-        return AuthenticationFailed(f"{server.key} refused our credentials: {reason}")
+        return _refused(server, reason, facts)
     if isinstance(error, asyncssh.KeyExchangeFailed):
-        return SftpUnavailable(
-            f"no algorithm in common with {where}: {reason}",
-            hint="update the server's SSH, or enable one of " + ", ".join(PREFERRED_CIPHERS),
-        )
-    if isinstance(error, asyncssh.ChannelOpenError) and not closed:
-        return SftpUnavailable(f"{server.key} opened no SFTP session: {reason}")
-    return LinkLost(f"{where} ended the connection while it was being made: {'; '.join([*heard, reason])}")
+        return SftpUnavailable(f"the key exchange with {where} failed: {reason}", hint=KEY_EXCHANGE_HINT)
+    if isinstance(error, asyncssh.ChannelOpenError) and not facts.closed:
+        return SftpUnavailable(f"{server.key} opened no SFTP session: {'; '.join([*facts.heard, reason])}")
+    return LinkLost(f"{where} ended the connection while it was being made: {'; '.join([*facts.heard, reason])}")
 
 
-def of_the_system(error: Exception, server: Server, timeout_s: float, *, reached: bool) -> IrisError:
-    error = _last_of(error) if isinstance(error, OSError) else error
-    where, reason = f"{server.host}:{server.port}", getattr(error, "strerror", None) or str(error)
+def _lacking(server: Server, facts: Facts) -> IrisError | None:
+    lack = None if facts.theirs is None else algorithms.lacking(algorithms.offered(server), facts.theirs)
+    return None if lack is None else algorithms.nothing_in_common(server, *lack)
+
+
+def _refused(server: Server, reason: str, facts: Facts) -> AuthenticationFailed:
+    words = "; ".join([*facts.heard, reason])
+    asked = f" (it asked {facts.asked!r})" if facts.asked else ""
+    hint = None if facts.tells_signatures or server.legacy_algorithms else SHA1_HINT
+    return AuthenticationFailed(f"{server.key} refused our credentials: {words}{asked}", hint=hint)
+
+
+def of_the_system(error: Exception, server: Server, timeout_s: float, facts: Facts) -> IrisError:
+    where, reason = f"{server.host}:{server.port}", _reason(error)
     if isinstance(error, TimeoutError):
         return LinkTimeout(f"{where} did not finish connecting within {timeout_s:g} s")
-    if isinstance(error, SASLPrepError) or (reached and isinstance(error, UnicodeError)):
+    if isinstance(error, SASLPrepError) or (facts.reached and isinstance(error, UnicodeError)):
         return CredentialsUnusable(f"the user name or the password for {where} holds what cannot be sent")
-    if reached:
+    if (lack := _lacking(server, facts)) is not None:
+        return lack
+    if facts.reached:
         return LinkLost(f"{where} ended the connection while it was being made: {reason}")
     if isinstance(error, ConnectionRefusedError):
         return ConnectionRefused(f"{where} refuses connections")
@@ -61,8 +86,8 @@ def of_the_system(error: Exception, server: Server, timeout_s: float, *, reached
     return unforeseen(server, error)
 
 
-def _last_of(error: OSError) -> OSError:
-    """Where a name has several addresses, asyncio tells what became of each in one text. The last counts, as with the
-    ssh program."""
-    numbers = NUMBER.findall(str(error)) if error.errno is None else []
-    return OSError(int(numbers[-1]), os.strerror(int(numbers[-1]))) if numbers else error
+def _reason(error: Exception) -> str:
+    """asyncio puts the address into the text of an error, and the system's own words are left out."""
+    if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return getattr(error, "strerror", None) or str(error)

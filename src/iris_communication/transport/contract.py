@@ -8,9 +8,8 @@ from typing import Protocol
 
 from iris_communication.errors import IrisError, LinkError
 from iris_communication.settings import DeliverySettings, Secret, Server
+from iris_communication.transport.algorithms import Negotiated
 
-# With hardware help nearly everywhere, and no need of a separate MAC: asked for first.
-PREFERRED_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 # A link that has fallen silent is given up with the third question that nobody answered.
 KEEPALIVES_LOST = 2  # asyncssh and OpenSSH bear so many, and end it instead of asking once more
 KEEPALIVE_MIN_S = 1
@@ -28,6 +27,7 @@ class Receiver(Protocol):
 class Channel(Protocol):
     software: str  # the server's own name for itself, e.g. "OpenSSH_9.2p1"; empty when not known
     keeps_alive: bool  # it ends by itself, about `progress_timeout_s` after its other end has fallen silent
+    algorithms: Negotiated | None  # None: not known
     host_key: str  # SHA256:... fingerprint of the key the server proved to hold
 
     def write(self, data: bytes | bytearray) -> None:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 from iris_communication import pinned_keys
 from iris_communication.errors import CredentialsUnusable, HostKeyRejected
 from iris_communication.settings import Server
-from iris_communication.transport import accepted_keys
+from iris_communication.transport import accepted_keys, algorithms
 from iris_communication.transport.known_hosts import KnownHosts, Listed, listed_name
 from iris_communication.transport.quick_import import asyncssh
 
@@ -30,18 +30,7 @@ log = logging.getLogger(__name__)
 KNOWN_HOSTS = Path("~/.ssh/known_hosts")
 STATE = Path("~/.local/state")
 ACCEPTED_NAME = "known_hosts"
-
-# In the order the ssh program prefers them, so that a key learned with it is the key that is shown to us.
-ALGORITHMS = (
-    "ssh-ed25519",
-    "ecdsa-sha2-nistp256",
-    "ecdsa-sha2-nistp384",
-    "ecdsa-sha2-nistp521",
-    "rsa-sha2-512",
-    "rsa-sha2-256",
-    "ssh-rsa",
-)
-
+OLD_KINDS = ("ssh-rsa", "ssh-dss")  # signed with SHA-1, or in ways that are asyncssh's alone
 
 UNKNOWN_HINT = (
     "the server is not known yet, nothing has changed: compare the fingerprint with what the server's people say, then "
@@ -91,8 +80,15 @@ def trust(server: Server, accepted: Path | None) -> Trust:
 
 def default_accepted() -> Path:
     """Where what was accepted is remembered by who has no outbox: in the user's state folder."""
-    state = os.environ.get("XDG_STATE_HOME") or STATE.expanduser()
-    return Path(state) / "iris" / ACCEPTED_NAME
+    if state := os.environ.get("XDG_STATE_HOME"):
+        return Path(state) / "iris" / ACCEPTED_NAME
+    try:
+        return STATE.expanduser() / "iris" / ACCEPTED_NAME
+    except RuntimeError:
+        raise CredentialsUnusable(
+            "this process's user has no home directory, so no accepted host key could be remembered",
+            hint="give the server's host_key, or set XDG_STATE_HOME or HOME, or use an outbox",
+        ) from None
 
 
 def pinned(server: Server) -> Trust:
@@ -120,7 +116,7 @@ def pinned(server: Server) -> Trust:
         verb = "is" if len(expected) == 1 else "are"
         return Refusal(f"it shows {_shown(key)}, but {' and '.join(expected)} {verb} pinned", PINNED_HINT)
 
-    return Trust(judge, _asked_for(known))
+    return Trust(judge, _asked_for(server, known))
 
 
 def known(server: Server) -> Trust:
@@ -130,9 +126,9 @@ def known(server: Server) -> Trust:
     try:
         on_record = _listed_in(path, server) if path is not None else None
     except _Unreadable as error:
-        return _nobody(str(error), UNREADABLE_HINT)
+        return _nobody(server, str(error), UNREADABLE_HINT)
     if on_record is None:
-        return _nobody(f"no host_key is pinned and there is no {path or KNOWN_HOSTS}", UNKNOWN_HINT)
+        return _nobody(server, f"no host_key is pinned and there is no {path or KNOWN_HOSTS}", UNKNOWN_HINT)
 
     def judge(key: asyncssh.SSHKey) -> Refusal | None:
         refusal = _against(on_record, key, server)
@@ -140,7 +136,7 @@ def known(server: Server) -> Trust:
             return refusal
         return Refusal(f"{path} does not know it; it shows {_shown(key)}", UNKNOWN_HINT)
 
-    return Trust(judge, _asked_for(_known_keys([on_record])))
+    return Trust(judge, _asked_for(server, _known_keys([on_record])))
 
 
 def foreseen_refusal(server: Server) -> str | None:
@@ -188,9 +184,9 @@ def known_or_new(server: Server, accepted: Path) -> Trust:
             return Refusal(why, UNREMEMBERED_HINT)
 
     try:
-        asked_for = _asked_for(_known_keys(_listed_in_all(users, accepted, server)))
+        asked_for = _asked_for(server, _known_keys(_listed_in_all(users, accepted, server)))
     except _Unreadable as error:
-        return _nobody(str(error), UNREADABLE_HINT)
+        return _nobody(server, str(error), UNREADABLE_HINT)
     return Trust(judge, asked_for)
 
 
@@ -206,11 +202,11 @@ def anybody(server: Server) -> Trust:
         )
         return None
 
-    return Trust(judge, _asked_for([]))
+    return Trust(judge, _asked_for(server, []))
 
 
-def _nobody(reason: str, hint: str) -> Trust:
-    return Trust(lambda key: Refusal(f"{reason}; it shows {_shown(key)}", hint), _asked_for([]))
+def _nobody(server: Server, reason: str, hint: str) -> Trust:
+    return Trust(lambda key: Refusal(f"{reason}; it shows {_shown(key)}", hint), _asked_for(server, []))
 
 
 class _OnRecord(NamedTuple):
@@ -292,9 +288,12 @@ def rejected(server: Server, refusal: Refusal) -> HostKeyRejected:
     return HostKeyRejected(f"the host key of {server.key} is not trusted: {refusal}", hint=refusal.hint)
 
 
-def _asked_for(known_keys: Iterable[asyncssh.SSHKey]) -> list[str]:
+def _asked_for(server: Server, known_keys: Iterable[asyncssh.SSHKey]) -> list[str]:
+    """The kinds that are known of it first."""
+    offered = algorithms.offered(server).host_keys
     known_first = [algorithm.decode() for key in known_keys for algorithm in key.sig_algorithms]
-    return list(dict.fromkeys([*known_first, *ALGORITHMS]))
+    may_be = [name for name in known_first if name in offered or not name.startswith(OLD_KINDS)]
+    return list(dict.fromkeys([*may_be, *offered]))
 
 
 def _shown(key: asyncssh.SSHKey) -> str:

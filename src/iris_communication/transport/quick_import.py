@@ -7,6 +7,7 @@ the answer. Whoever has it elsewhere names the place in LD_LIBRARY_PATH, and the
 
 import contextlib
 import ctypes.util
+import getpass
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,8 +36,39 @@ def _may_be_there(cache: Path) -> bool:
         return True
 
 
+class _LocalUser:
+    """Stands for the module getpass in asyncssh, which asks who runs it, for ssh_config and for logins by host, and
+    gives up where nobody knows: in a container whose user has no entry and no name. Neither is anything to us."""
+
+    @staticmethod
+    def getuser() -> str:
+        try:
+            return getpass.getuser()
+        except (KeyError, OSError, ImportError):  # as its version of Python has it
+            return "nobody"
+
+
+class _Path(type(Path())):  # type: ignore[misc]
+    """Stands for it in asyncssh's reader of ssh_config, which looks for the home of who runs it, even to read none."""
+
+    def expanduser(self) -> Path:
+        try:
+            return Path(super().expanduser())
+        except RuntimeError:
+            return self
+
+
 with without_a_search():
     import asyncssh
+    from asyncssh.kex import get_kex_algs
+    from asyncssh.mac import get_mac_algs
     from asyncssh.saslprep import SASLPrepError
 
-__all__ = ["SASLPrepError", "asyncssh", "without_a_search"]
+asyncssh.connection.getpass = _LocalUser  # type: ignore[attr-defined, assignment]
+asyncssh.config.Path = _Path  # type: ignore[attr-defined]
+
+# What it knows hangs on the libraries it finds.
+KEY_EXCHANGES = frozenset(name.decode() for name in get_kex_algs())
+MACS = frozenset(name.decode() for name in get_mac_algs())
+
+__all__ = ["KEY_EXCHANGES", "MACS", "SASLPrepError", "asyncssh", "without_a_search"]

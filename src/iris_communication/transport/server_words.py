@@ -1,12 +1,20 @@
 """What a server says in words of its own while we connect, whichever transport hears it."""
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
+from iris_communication.errors import LinkLost
 from iris_communication.plain_text import PEER_TEXT_MAX, of_bytes
 
 GREETING_MAX = 4096  # bytes that are kept of what comes before a server's name
 GREETING_LINES_MAX = 2  # and lines that are shown: the last ones
+SAID_MAX = 4096  # bytes that are kept of what it says later
+SAID_LINES_MAX = 4
+SAID_SPLIT_MAX = 16  # lines that are looked at, for some are empty
+ENDED_HINT = (
+    "the network is in order: what the server runs for us came to its end. See its own words, and the server's log"
+)
 NAME = re.compile(rb"^SSH-", re.MULTILINE)
 
 # Servers say this as they end the connection, with the reason code of a protocol error: OpenSSH, Apache's and Go's.
@@ -42,3 +50,30 @@ class Greeting:
 
 def readable(line: bytes, limit: int = PEER_TEXT_MAX) -> str:
     return of_bytes(line.strip().replace(b"\t", b" "), limit)
+
+
+class Sayings:
+    """The last lines of what is said beside the protocol, however much that is and wherever it is cut."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._rest = b""
+
+    def hear(self, data: bytes) -> None:
+        *whole, rest = (self._rest + data).replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
+        self._rest = rest[-SAID_MAX:]
+        lines = (readable(line) for line in whole[-SAID_SPLIT_MAX:])
+        self._lines = [*self._lines, *filter(None, lines)][-SAID_LINES_MAX:]
+
+    @property
+    def words(self) -> list[str]:
+        rest = readable(self._rest)
+        return [*self._lines, *([rest] if rest else [])][-SAID_LINES_MAX:]
+
+
+def ended(server_key: str, said: Sequence[str], reason: str, end: str) -> LinkLost:
+    """The error of a session that is over: `said` are the server's own words, `reason` is the connection's end, if that
+    brought it about, `end` how what the server ran for us came to its own."""
+    words = "; ".join([*said, *filter(None, [reason])]) or "the server closed it"
+    hint = ENDED_HINT if end and not reason else None
+    return LinkLost(f"the connection to {server_key} ended: {words}{f' ({end})' if end else ''}", hint=hint)

@@ -24,6 +24,7 @@ from pathlib import Path
 from iris_communication.plain_text import PEER_TEXT_MAX, clean
 from iris_communication.settings import Secret
 from iris_communication.transport import host_keys
+from iris_communication.transport.prompts import is_for_the_password
 from iris_communication.transport.quick_import import asyncssh
 
 QUESTION_MAX = 65536
@@ -41,7 +42,7 @@ class Answers:
         self._judged: dict[str, host_keys.Refusal | None] = {}
         self.refusal: host_keys.Refusal | None = None  # of the host key
         self.host_key = ""  # the fingerprint of the one that was trusted
-        self.unknown: list[str] = []  # prompts for what we do not have
+        self.asked: list[str] = []  # what the server itself asked for
 
     def to(self, words: list[str]) -> str | None:
         """None: no answer."""
@@ -55,8 +56,8 @@ class Answers:
 
     def _asked_for(self, prompt: str) -> str | None:
         kind, answer = _meant(prompt, self._secret)
-        if answer is None:
-            self.unknown.append(clean(prompt, PEER_TEXT_MAX))
+        if kind == "keyboard-interactive":
+            self.asked.append(clean(prompt.partition(") ")[2].strip(), PEER_TEXT_MAX))
         if answer is None or kind in self._given or "\n" in answer:
             return None
         self._given.add(kind)
@@ -86,8 +87,7 @@ def _meant(prompt: str, secret: Secret) -> tuple[str, str | None]:
     if prompt.startswith("Enter passphrase for "):
         return "passphrase", secret.passphrase
     if prompt.startswith("("):
-        asks_for_it = any(word in prompt.lower() for word in ("password", "passcode"))
-        return "keyboard-interactive", secret.password if asks_for_it else None
+        return "keyboard-interactive", secret.password if is_for_the_password(prompt.partition(") ")[2]) else None
     return "password", secret.password if prompt.rstrip().endswith("'s password:") else None
 
 

@@ -17,6 +17,7 @@ from itertools import islice
 from iris_communication.errors import IrisError, LinkLost
 from iris_communication.settings import Server
 from iris_communication.transport import ssh_words
+from iris_communication.transport.algorithms import Negotiated
 from iris_communication.transport.contract import Receiver
 from iris_communication.transport.ssh_words import SshFailed, Words
 
@@ -38,6 +39,7 @@ class SshProgramChannel:
 
     def __init__(self, server: Server, process: "subprocess.Popen[bytes]", words: Words, receiver: Receiver) -> None:
         self.software = self.host_key = ""
+        self.algorithms: Negotiated | None = None
         self.connected = False
         self._server = server
         self._process = process

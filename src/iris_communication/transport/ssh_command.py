@@ -24,8 +24,8 @@ from typing import NamedTuple
 
 from iris_communication.errors import SshProgramUnusable
 from iris_communication.settings import DeliverySettings, Secret, Server
-from iris_communication.transport import host_keys
-from iris_communication.transport.contract import KEEPALIVES_LOST, PREFERRED_CIPHERS, keepalive_s
+from iris_communication.transport.algorithms import LEGACY, PREFERRED_CIPHERS, SIGNED_WITH_SHA1, TODAY, offered
+from iris_communication.transport.contract import KEEPALIVES_LOST, keepalive_s
 
 USER_CONFIG = Path("~/.ssh/config")
 SYSTEM_CONFIG = Path("/etc/ssh/ssh_config")
@@ -58,6 +58,14 @@ OURS = {
 DEFAULTS = {
     "Ciphers": "^" + ",".join(PREFERRED_CIPHERS),
     "IPQoS": "none",  # else it is marked as lower effort
+    "MACs": "-" + ",".join(LEGACY.macs),  # the rest of LEGACY is not among OpenSSH's own defaults
+}
+FOR_AN_OLD_SERVER = {
+    "Ciphers": ",".join([*TODAY.ciphers, *LEGACY.ciphers]),
+    "IPQoS": DEFAULTS["IPQoS"],
+    "KexAlgorithms": "+" + ",".join(LEGACY.key_exchanges),
+    "MACs": ",".join([*TODAY.macs, *LEGACY.macs]),
+    "PubkeyAcceptedAlgorithms": "+" + SIGNED_WITH_SHA1,
 }
 UNSAID = "IRIS_"  # our own variables may hold secrets
 
@@ -84,9 +92,9 @@ def command(
     is a path."""
     options = {
         **OURS,
-        "ConnectTimeout": str(max(1, round(settings.connect_timeout_s + 0.5))),
+        "ConnectTimeout": str(round(settings.connect_timeout_s)),
         "ServerAliveInterval": str(keepalive_s(settings)),  # 0 would mean that a dead link is never noticed
-        "HostKeyAlgorithms": ",".join(each for each in algorithms if each in host_keys.ALGORITHMS),
+        "HostKeyAlgorithms": ",".join(each for each in algorithms if each in offered(server).host_keys),
         # the name that is looked for, the kind of key, the key
         "KnownHostsCommand": " ".join([*map(quoted, judge), "%H", "%t", "%K"]),
         **_authentication(identity, password),
@@ -94,6 +102,11 @@ def command(
     said = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
     user = ["-p", str(server.port), "-l", server.username]
     return [program, "-F", config, *said, *user, "-s", "--", server.host, "sftp"]
+
+
+def share_s(timeout_s: float, addresses: int) -> int:
+    """ssh tries one address after the other and gives each so much. Of a single one our own deadline comes first."""
+    return max(1, round(timeout_s + 0.5) if addresses < 2 else int(timeout_s / addresses))
 
 
 def _authentication(identity: Identity | None, password: bool) -> dict[str, str]:
@@ -112,7 +125,7 @@ def _authentication(identity: Identity | None, password: bool) -> dict[str, str]
     return options | {"PreferredAuthentications": ",".join(ways)}
 
 
-def configuration(included: Sequence[Path]) -> str:
+def configuration(included: Sequence[Path], *, legacy: bool = False) -> str:
     """The text of the configuration. Raises SshProgramUnusable where others could have written what is included: ssh
     itself refuses it then, but only where it finds it by itself."""
     lines = []
@@ -124,12 +137,15 @@ def configuration(included: Sequence[Path]) -> str:
         if facts.st_uid not in (0, os.getuid()) or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise SshProgramUnusable(f"{path} belongs to, or may be written by, somebody else: ssh does not trust it")
         lines.append(f"Include {quoted(str(path))}")
-    lines += [f"{name} {value}" for name, value in DEFAULTS.items()]
+    lines += [f"{name} {value}" for name, value in (FOR_AN_OLD_SERVER if legacy else DEFAULTS).items()]
     return "\n".join(lines) + "\n"
 
 
 def default_configs() -> list[Path]:
-    return [USER_CONFIG.expanduser(), SYSTEM_CONFIG]
+    try:
+        return [USER_CONFIG.expanduser(), SYSTEM_CONFIG]
+    except RuntimeError:  # there is no home
+        return [SYSTEM_CONFIG]
 
 
 def environment(inherited: Mapping[str, str], secret: Secret, askpass: str | None) -> dict[str, str]:

@@ -23,6 +23,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from iris_communication import private_keys
@@ -31,11 +32,13 @@ from iris_communication.errors import (
     CredentialsUnusable,
     IrisError,
     LinkTimeout,
+    SftpUnavailable,
     SshProgramMissing,
     SshProgramUnusable,
 )
 from iris_communication.settings import DeliverySettings, Secret, Server
-from iris_communication.transport import host_keys, ssh_answers, ssh_command, ssh_words
+from iris_communication.transport import algorithms, host_keys, reaching, ssh_answers, ssh_command, ssh_words
+from iris_communication.transport.algorithms import SHA1_HINT
 from iris_communication.transport.contract import Receiver, unforeseen
 from iris_communication.transport.ssh_channel import SshProgramChannel
 from iris_communication.transport.ssh_words import SshFailed, Words
@@ -43,7 +46,6 @@ from iris_communication.transport.ssh_words import SshFailed, Words
 COMPANION = Path(__file__).with_name("ssh_companion.py")
 MFD_EXEC = 0x10  # Linux 6.3 wants to be told
 UNASKED_HINT = "see what ssh_config says for this server: something there lets it know the server without its key"
-PROMPT_MAX = 100  # characters of it are shown
 
 
 class SshProgramTransport:
@@ -73,12 +75,13 @@ class SshProgramTransport:
         self, server: Server, secret: Secret, settings: DeliverySettings, receiver: Receiver
     ) -> SshProgramChannel:
         trust = host_keys.trust(server, self._accepted)
+        addresses = await _addresses_of(server, settings.connect_timeout_s)
         answers = ssh_answers.Answers(secret, trust.judge)
         words = Words()
         with contextlib.ExitStack() as meanwhile:
             desk = meanwhile.enter_context(contextlib.closing(ssh_answers.Desk(answers)))
             identity = _identity(secret, meanwhile)
-            process = self._start(server, secret, identity, settings, trust.algorithms, desk.name, meanwhile)
+            process = self._start(server, secret, identity, settings, addresses, trust.algorithms, desk.name, meanwhile)
             desk.serve(process.pid)
             channel = SshProgramChannel(server, process, words, receiver)
             try:
@@ -99,7 +102,7 @@ class SshProgramTransport:
         if (unwanted := _unwanted(server, answers, words, identity)) is not None:
             channel.close()
             raise unwanted from SshFailed(words.text)
-        channel.host_key = answers.host_key
+        channel.host_key, channel.algorithms = answers.host_key, words.algorithms
         return channel
 
     def _start(
@@ -108,7 +111,8 @@ class SshProgramTransport:
         secret: Secret,
         identity: ssh_command.Identity | None,
         settings: DeliverySettings,
-        algorithms: Sequence[str],
+        addresses: int,
+        host_key_algorithms: Sequence[str],
         desk: str,
         meanwhile: contextlib.ExitStack,
     ) -> "subprocess.Popen[bytes]":
@@ -118,7 +122,9 @@ class SshProgramTransport:
         ask = [sys.executable, "-I", "-S", str(COMPANION), "ask", desk]
         try:
             configs = ssh_command.default_configs() if self._configs is None else self._configs
-            config = meanwhile.enter_context(_in_memory(os.fsencode(ssh_command.configuration(configs))))
+            config = meanwhile.enter_context(
+                _in_memory(os.fsencode(ssh_command.configuration(configs, legacy=server.legacy_algorithms)))
+            )
             askpass = None
             if secret:
                 script = f'#!/bin/sh\nexec {shlex.join([*ask, ssh_answers.PROMPT])} "$1"\n'
@@ -126,12 +132,14 @@ class SshProgramTransport:
             command = ssh_command.command(
                 program,
                 server,
-                algorithms=algorithms,
+                algorithms=host_key_algorithms,
                 judge=[*ask, ssh_answers.KEY],
                 config=config,
                 identity=identity,
                 password=secret.password is not None,
-                settings=settings,
+                settings=replace(
+                    settings, connect_timeout_s=ssh_command.share_s(settings.connect_timeout_s, addresses)
+                ),
             )
             return subprocess.Popen(  # noqa: S603 - it is ssh, found above, and no shell
                 [sys.executable, "-I", "-S", str(COMPANION), "run", str(os.getpid()), *command],
@@ -146,12 +154,25 @@ class SshProgramTransport:
             raise SshProgramUnusable(f"ssh cannot be started for {server.key}: {error}") from error
 
 
+async def _addresses_of(server: Server, timeout_s: float) -> int:
+    """How many the time is to be shared by. A name that only ssh_config knows may lead anywhere: that is one."""
+    with contextlib.suppress(OSError, UnicodeError, RuntimeError):
+        async with asyncio.timeout(timeout_s):
+            return len(await reaching.addresses_of(server.host, server.port))
+    return 1
+
+
 def _failure(server: Server, answers: ssh_answers.Answers, words: Words) -> IrisError:
     if answers.refusal is not None:
         return host_keys.rejected(server, answers.refusal)
     failure = ssh_words.what_failed(words, server.key, server.host, server.port)
-    if isinstance(failure, AuthenticationFailed) and answers.unknown:
-        return AuthenticationFailed(f"{failure} (asked {answers.unknown[0][:PROMPT_MAX]!r}, we have no answer)")
+    if type(failure) is SftpUnavailable and (lacking := words.lacking) is not None:
+        return algorithms.nothing_in_common(server, *lacking)
+    if type(failure) is AuthenticationFailed and words.stage >= ssh_words.AUTHENTICATION:
+        asked = f" (it asked {answers.asked[-1]!r})" if answers.asked else ""
+        said = [line for line in words.besides if line not in str(failure)]
+        hint = SHA1_HINT if words.signs_with_sha1_alone and not server.legacy_algorithms else None
+        return AuthenticationFailed(f"{'; '.join([str(failure), *said])}{asked}", hint=hint)
     return failure
 
 

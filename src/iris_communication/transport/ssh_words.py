@@ -28,7 +28,14 @@ from iris_communication.errors import (
     SshProgramUnusable,
 )
 from iris_communication.plain_text import PEER_NAME_MAX, PEER_TEXT_MAX, cut
-from iris_communication.transport.server_words import GREETING_LINES_MAX, REFUSES_US, readable
+from iris_communication.transport.algorithms import Negotiated
+from iris_communication.transport.server_words import (
+    GREETING_LINES_MAX,
+    REFUSES_US,
+    SAID_LINES_MAX,
+    ended,
+    readable,
+)
 
 LINES_MAX = 40
 LINE_BYTES_MAX = 5_000  # one of ssh's own may hold a path
@@ -40,6 +47,23 @@ OFFER = re.compile(
     r"^(?:Offering public key|Trying private key): (?P<name>.*?)(?: [A-Z0-9-]+ (?:SHA256|MD5):.*)?$"
     r'|^(?:\w+: )?using private key "(?P<of_certificate>.*)"(?: from agent)? for certificate$'
 )
+NEGOTIATED = re.compile(
+    r"kex: (?:algorithm: (?P<key_exchange>\S+)|host key algorithm: (?P<host_key>\S+)"
+    r"|client->server cipher: (?P<cipher>\S+) MAC: (?P<mac>\S+) )"
+)
+EXIT_STATUS = re.compile(r"Exit status (?P<status>\d{1,3})")
+NO_MATCH = re.compile(r"no matching (?P<kind>[a-zA-Z ]{1,40}) found(?:\. Their offer: (?P<offer>\S*))?")
+KIND_OF_SSH = {
+    "key exchange method": "key exchange",
+    "host key type": "kind of host key",
+    "cipher": "cipher",
+    "MAC": "MAC",
+    "compression method": "compression",
+    "compression type": "compression",
+}
+OF_A_LOGIN = re.compile(r"^(?:\S+: )?(?:Permission denied|Warning: |Disconnected from |Load key |Authentication)")
+# What it writes at its end, and at the beginning, whatever comes of the connection.
+BY_THE_WAY = re.compile(r"^(?:Transferred: sent |Bytes per second: sent |Authenticated (?:to|using) |\*\* )")
 PROVED = re.compile(r'^Authenticated (?:to|using) .*"publickey"|^Authentication succeeded \(publickey\)')
 BANNER_LINE = re.compile(r"^.*banner line \d+: ")
 IN_MEMORY = re.compile(r"/proc/\d+/fd/\d+")  # the file of a private key that has none
@@ -71,6 +95,9 @@ class Words:
         self.key_trouble = ""
         self.greeting: list[str] = []  # what the server says in place of its name, such as why it turns us away
         self.proofs: list[str] = []  # the files of the keys that we were let in by, as ssh writes them
+        self.exit_status: int | None = None  # of what the server ran for us
+        self.signs_with_sha1_alone = False
+        self._kex: dict[str, str] = {}
         self._offer = ""
         self._rest = b""
 
@@ -89,6 +116,25 @@ class Words:
         return STAGES[self.stage][0]
 
     @property
+    def besides(self) -> list[str]:
+        """The server's own words, as far as they can be told from those of ssh."""
+        return [line for line in self.lines if not OF_A_LOGIN.match(line)][-SAID_LINES_MAX:]
+
+    @property
+    def lacking(self) -> tuple[str, list[str]] | None:
+        """The kind of algorithm of which nothing is common, and what the server offers."""
+        found = next((match for line in self.lines if (match := NO_MATCH.search(line))), None)
+        if found is None or found["kind"] not in KIND_OF_SSH:
+            return None
+        return KIND_OF_SSH[found["kind"]], (found["offer"] or "").split(",")
+
+    @property
+    def algorithms(self) -> Negotiated | None:
+        if len(self._kex) < len(Negotiated._fields):
+            return None
+        return Negotiated(**{name: word.strip("<>") for name, word in self._kex.items()})
+
+    @property
     def text(self) -> str:
         return "\n".join([*self.greeting, *self.lines])
 
@@ -105,6 +151,7 @@ class Words:
         for stage, (_, begins) in enumerate(STAGES):
             if begins and said.startswith(begins):
                 self.stage = max(self.stage, stage)
+        self._note(said)
         if said.startswith(STAGES[AUTHENTICATION][1]):
             self.proofs, self._offer = [], ""  # of a jump host's
         elif said.startswith("Remote protocol version "):
@@ -118,8 +165,17 @@ class Words:
         elif (offer := OFFER.match(said)) is not None:
             self._offer = offer["name"] or offer["of_certificate"] or ""
 
+    def _note(self, said: str) -> None:
+        """What is no step on the way."""
+        if (negotiated := NEGOTIATED.match(said)) is not None and self.stage < ASKED_FOR_SFTP:
+            self._kex |= {name: cut(word, PEER_NAME_MAX) for name, word in negotiated.groupdict().items() if word}
+        elif (exit_status := EXIT_STATUS.fullmatch(said)) is not None:
+            self.exit_status = int(exit_status["status"])
+        elif "no mutual signature" in said:
+            self.signs_with_sha1_alone = True
+
     def _keep(self, line: str) -> None:
-        if line:
+        if line and not BY_THE_WAY.match(line):
             self.lines = [*self.lines, cut(line, PEER_TEXT_MAX)][-LINES_MAX:]
 
 
@@ -143,21 +199,28 @@ def _said(pattern: str, kind: type[IrisError], text: str, hint: str | None = Non
     return Said(re.compile(pattern), kind, text, hint)
 
 
-ALGORITHM_HINT = (
-    "update the server's SSH, or allow the algorithm it offers in ssh_config (Ciphers, KexAlgorithms, MACs, "
-    "HostKeyAlgorithms)"
-)
 OURSELVES = (
     _said(r"^cannot run ", SshProgramMissing, "the program ssh cannot be run: {line}"),
     _said(
         r"Bad configuration option|bad configuration options|^Bad owner or permissions|^command-line: line"
         r"|line \d+: (Bad|bad|Missing|missing|keyword|unsupported|no argument|invalid)|^Can't open user config"
-        r"|^No user exists for uid"
         r"|^Unsupported|unknown option|^(vdollar_)?percent_expand"
         r"|KnownHostsCommand .{0,200}(failed|not absolute|exited)",
         SshProgramUnusable,
         "the program ssh cannot be used for {server}: {line}",
     ),
+)
+NO_ACCOUNT = _said(
+    r"^No user exists for uid",
+    SshProgramUnusable,
+    "the program ssh cannot be used for {server}: {line}",
+    'ssh refuses to run for a user without an entry in /etc/passwd: give it one, or set transport = "asyncssh"',
+)
+INVALID_USER = _said(
+    r"^remote username contains invalid characters",
+    CredentialsUnusable,
+    "the program ssh does not take the user name of {server}: {line}",
+    'set transport = "asyncssh", which takes any',
 )
 NAME = _said(
     r"Could not resolve hostname|hostname contains invalid|[Nn]o address associated",
@@ -173,10 +236,10 @@ HOST_KEY = _said(
     "the host key of {server} is not trusted: {line}",
 )
 ALGORITHMS = _said(
-    r"^Unable to negotiate |no matching (cipher|key exchange method|host key type|MAC)",
+    r"^Unable to negotiate |no matching (cipher|key exchange method|host key type|MAC|compression)",
     SftpUnavailable,
     "no algorithm in common with {where}: {line}",
-    ALGORITHM_HINT,
+    "update the server's SSH, or allow the algorithm it offers in ssh_config (Ciphers, KexAlgorithms, MACs)",
 )
 DENIED = _said(
     r"Permission denied \(|Permission denied, |^Received disconnect from .* port \d+:1[45]: |" + REFUSES_US.pattern,
@@ -200,7 +263,7 @@ WITH_THE_SERVER = (ALGORITHMS, HOST_KEY, DENIED, NO_SESSION, TIMED_OUT)
 def what_failed(words: Words, server: str, host: str, port: int) -> IrisError:
     """The error of an `ssh` that ended before its SFTP session began. `server` is the server's key."""
     where = f"{host}:{port}"
-    if (said := _first(OURSELVES, words)) is not None:
+    if (said := _first((*OURSELVES, NO_ACCOUNT, INVALID_USER), words)) is not None:
         return _error(*said, server, host, where)
     if words.by_proxy and words.stage < BANNER:
         return _on_the_way(words, server, where)
@@ -208,6 +271,8 @@ def what_failed(words: Words, server: str, host: str, port: int) -> IrisError:
         said = _first(DIRECTLY, words)
     elif words.stage >= ASKED_FOR_SFTP:
         said = _first((NO_SESSION, TIMED_OUT), words)
+        if said is None and words.stage >= ACCEPTED:
+            return what_ended(words, server, None)
     else:
         said = _first(WITH_THE_SERVER, words)
     if said is not None and said[0] is DENIED and (trouble := _key_trouble(words)):
@@ -220,8 +285,9 @@ def what_failed(words: Words, server: str, host: str, port: int) -> IrisError:
 
 def what_ended(words: Words, server: str, status: int | None) -> IrisError:
     """The error of an `ssh` that ended after that."""
-    reason = words.last() or f"ssh ended with status {status}"
-    return LinkLost(f"the connection to {server} ended: {reason}")
+    if words.exit_status is not None:
+        return ended(server, words.lines[-SAID_LINES_MAX:], "", f"exit status {words.exit_status}")
+    return ended(server, [], words.last() or f"ssh ended with status {status}", "")
 
 
 def _on_the_way(words: Words, server: str, where: str) -> IrisError:

@@ -1,5 +1,7 @@
 """What may be pinned as a server's key, and what is refused before anybody connects."""
 
+import itertools
+
 import asyncssh
 import pytest
 
@@ -50,6 +52,7 @@ def test_a_fingerprint_that_was_filled_up_is_the_same():
         ("---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n---- END SSH2 PUBLIC KEY ----", "another form"),
         ("ssh-ed25519-cert-v01@openssh.com AAAA", "certificate"),
     ],
+    ids=itertools.count(),
 )
 def test_what_pins_nothing_is_refused_with_what_to_give(host_key, words):
     with pytest.raises(InvalidRequest, match="host_key") as caught:

@@ -13,9 +13,11 @@ from iris_communication.sftp import wire
 from iris_communication.sftp.token_bucket import SAVED_S
 from iris_communication.testing import FakeClock, MemoryServer, MemoryTransport, virtual_time
 from iris_communication.testing.faulty_servers import NeverGreets
+from iris_communication.testing.memory_channel import MemoryChannel
 from iris_communication.testing.memory_server import DENIED, ServerDies
 from iris_communication.testing.server_wire import WriteData
 from iris_communication.testing.silent_servers import SilentFrom
+from iris_communication.transport.algorithms import Negotiated
 
 MIB = 1 << 20
 ALL_FOLDERS = {b"/", b"/login", b"/in"}
@@ -44,6 +46,35 @@ def trying(monkeypatch):
     made = Trying()
     monkeypatch.setattr(server_trial, "run", lambda main: virtual_time.run(main, made.clock))
     return made
+
+
+@pytest.mark.parametrize(
+    ("used", "legacy_algorithms", "words"),
+    [
+        (
+            ("diffie-hellman-group14-sha1", "ssh-rsa", "aes128-ctr", "hmac-sha1"),
+            True,
+            "spoken with diffie-hellman-group14",
+        ),
+        (
+            ("curve25519-sha256", "ssh-ed25519", "aes128-gcm@openssh.com", "implicit"),
+            True,
+            "take legacy_algorithms out",
+        ),
+        (("curve25519-sha256", "ssh-ed25519", "aes128-gcm@openssh.com", "implicit"), False, ""),
+    ],
+    ids=["old", "not needed", "of today"],
+)
+def test_old_algorithms_are_told(trying, monkeypatch, used, legacy_algorithms, words):
+    monkeypatch.setattr(MemoryChannel, "algorithms", Negotiated(*used))
+    report = trying(MemoryServer(), legacy_algorithms=legacy_algorithms)
+    assert report.works
+    assert report.facts()["algorithms"]["key_exchange"] == used[0]
+    told = [
+        sentence.words for sentence in report.sentences if "algorithms" in sentence.words or "SSH" in sentence.words
+    ]
+    assert len(told) == bool(words)
+    assert not words or words in told[0]
 
 
 # -- what is taken away again -------------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """A known_hosts is read as OpenSSH's own programs read it."""
 
+import itertools
 import subprocess
 
 import asyncssh
@@ -92,6 +93,7 @@ def test_an_authority_for_certificates_is_no_key_of_a_hosts():
         (b"plant 1024 35 1234567", "key cannot be read"),
         (b"\xff\xfe\xfd", "lacks"),
     ],
+    ids=itertools.count(),
 )
 def test_a_line_that_cannot_be_read_takes_none_of_the_others_with_it(odd, why):
     found = known(odd + b"\n" + f"plant {LINE}\n".encode())
