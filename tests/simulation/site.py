@@ -50,6 +50,8 @@ def facts_of(kind, random, used_bytes):
         return (random.randrange(20),)
     if kind is refusing_servers.QuotaReached:
         return (used_bytes + 5000,)
+    if kind is refusing_servers.SomeNamesOnly:
+        return (rb".*\.csv",)
     if kind in (silent_servers.SilentFrom, silent_servers.NeverAnswersOneRequest):
         return (random.choice(REQUESTS),)
     return ()
