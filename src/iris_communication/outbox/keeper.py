@@ -55,7 +55,7 @@ from iris_communication.outbox.messages import (
 from iris_communication.outbox.opening import opened
 from iris_communication.outbox.owner import Owner
 from iris_communication.outbox.receipt import Receipt
-from iris_communication.outbox.recorder import Recorder, unforeseen
+from iris_communication.outbox.recorder import PutAside, Recorder, unforeseen
 from iris_communication.outbox.reserve import Reserve
 from iris_communication.outbox.servers import Servers
 from iris_communication.outbox.spool import Spool
@@ -291,7 +291,7 @@ class Keeper:
         if self._has_store:
             self._recorder.close()
         self._spool.close()
-        self._owner.release()
+        self._owner.release(self._recorder.last_sequence)
         if self._closing is not None:
             self._closing.answer.give(None)
 
@@ -342,7 +342,7 @@ class Keeper:
         recorder.go_on_counting(before)
         return recorder
 
-    def _new_recorder(self, put_aside: Callable[[str], None] | None = None) -> Recorder:
+    def _new_recorder(self, put_aside: PutAside = lambda store: None) -> Recorder:
         return Recorder(
             self._open_store,
             self._spool,

@@ -1,7 +1,7 @@
 """Opening an outbox that this process has just taken: what was wrong with it is said, and put right.
 
-Its database may be damaged, or have lost what was committed last: what can be brought over into a new one is, and files
-that belong to no item go into the quarantine.
+Its database may be damaged, have lost what was committed last, or be an older one that somebody put back: what can be
+brought over into a new one is, and files that belong to no item go into the quarantine.
 """
 
 import logging
@@ -10,10 +10,11 @@ from pathlib import Path
 
 from iris_communication.errors import OutboxDamaged
 from iris_communication.outbox.owner import Owner
-from iris_communication.outbox.recorder import Recorder
+from iris_communication.outbox.recorder import PutAside, Recorder
 from iris_communication.outbox.reserve import Reserve
 from iris_communication.outbox.salvage.salvage import Salvage
 from iris_communication.outbox.sqlite import NewerSchema
+from iris_communication.outbox.store import Store
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +24,7 @@ def opened(
     owner: Owner,
     reserve: Reserve,
     wall_s: float,
-    make: Callable[[Callable[[str], None] | None], Recorder],
+    make: Callable[[PutAside], Recorder],
 ) -> tuple[Recorder, str]:
     """The recorder, made with what puts a file aside that no row knows; and what was wrong, if anything. Raises
     OutboxStorageError, OutboxDamaged."""
@@ -33,9 +34,17 @@ def opened(
     salvage = Salvage(folder, wall_s)
     salvage.finish()
     notice = salvage.doubt(ended_orderly=owner.found_in_order)
-    put_aside = salvage.put_aside if notice else None
     if notice:
         log.error("%s; files that belong to no item are put into the quarantine", notice)
+
+    def put_aside(store: Store) -> Callable[[str], None] | None:
+        nonlocal notice
+        known = store.last_sequence()
+        if not notice and owner.last_sequence > known:
+            notice = f"the database of {folder} is an older one: it knows {known} of {owner.last_sequence} items"
+            log.error("%s; files that belong to no item are put into the quarantine", notice)
+        return salvage.put_aside if notice else None
+
     try:
         return make(put_aside), notice
     except NewerSchema:

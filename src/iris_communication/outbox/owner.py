@@ -1,7 +1,8 @@
 """One process owns an outbox, shown by a lock that the kernel drops when the process ends, however it ends.
 
 The lock is on our opening of `owner.lock` and not on the process, so that nothing else the process does takes it away
-(see `file_lock`). The file says who holds it, for the message the other one gets. Before each commit ownership is
+(see `file_lock`). The file says who holds it, for the message the other one gets, and how many items were accepted
+at the last orderly end. Before each commit ownership is
 looked at again: somebody may have removed the file or put another in its place, and then a second process can lock it.
 """
 
@@ -35,6 +36,7 @@ class Owner:
         with self._errors():
             private.check_folder(folder)
             self._lock, before = self._taken()
+            self.last_sequence = _number(before.get("sequence"))  # given when the outbox was last given back
             try:
                 self.found_open = private.close_to_others(folder)  # what others could read, with its mode
                 self._write(held=True)
@@ -43,7 +45,9 @@ class Owner:
                 raise
             self.found_in_order = not before.get("held")  # the process before gave it back, or there was none
 
-    def release(self) -> None:
+    def release(self, last_sequence: int | None = None) -> None:
+        """`last_sequence`: of the items by now, so that an older database in its place is noticed."""
+        self.last_sequence = self.last_sequence if last_sequence is None else last_sequence
         with contextlib.suppress(OSError):  # then the next one takes us for a process that was killed
             if self._lock.is_open:
                 self._write(held=False)
@@ -94,7 +98,7 @@ class Owner:
 
     def _write(self, *, held: bool) -> None:
         # Always as long, and written over what is there: that needs no room on a disk that is full.
-        facts = json.dumps({**self._facts, "held": held}).ljust(FACTS_BYTES)
+        facts = json.dumps({**self._facts, "sequence": self.last_sequence, "held": held}).ljust(FACTS_BYTES)
         os.pwrite(self._lock.descriptor, facts.encode(), 0)
 
     @contextlib.contextmanager
@@ -113,6 +117,10 @@ def _holder(lock: FileLock) -> str:
         since = datetime.fromtimestamp(facts["since_s"], UTC)
         return f"process {int(facts['pid'])}, since {since:%Y-%m-%d %H:%M:%S} UTC"
     return "another process"
+
+
+def _number(said: Any) -> int:
+    return said if isinstance(said, int) else 0
 
 
 def _read(descriptor: int) -> dict[str, Any]:

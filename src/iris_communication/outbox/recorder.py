@@ -30,11 +30,13 @@ from iris_communication.repeats import Repeats
 
 log = logging.getLogger(__name__)
 
+PutAside = Callable[[Store], Callable[[str], None] | None]  # of a store, what takes the id of a file that no row knows
+
 
 class Recorder:
     """Opens the store and puts right what a crash left. `still_ours` is `Owner.confirm`; `settled` is called for each
     settlement that is on record, `withdrawn` for each item that ended undelivered, `published` after each new view;
-    `put_aside` is recovery's. Raises OutboxStorageError, OutboxDamaged."""
+    `put_aside` of a store is recovery's. Raises OutboxStorageError, OutboxDamaged."""
 
     def __init__(
         self,
@@ -45,7 +47,7 @@ class Recorder:
         settled: Callable[[Settle], None],
         withdrawn: Callable[[Item], None],
         published: Callable[[], None],
-        put_aside: Callable[[str], None] | None = None,
+        put_aside: PutAside,
     ) -> None:
         self._open_store = open_store
         self._spool = spool
@@ -73,7 +75,7 @@ class Recorder:
     def _start(self) -> None:
         self._store = self._open_store()
         try:
-            recover(self._store, self._spool, self._put_aside)
+            recover(self._store, self._spool, self._put_aside(self._store))
             self.last_sequence = self._store.last_sequence()
             self.head = self._store.ledger_head()
             self.picture = Picture(self._store)

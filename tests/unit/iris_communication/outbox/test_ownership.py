@@ -284,3 +284,20 @@ def test_a_restored_backup_is_another_outbox_with_an_owner_of_its_own(opened, tm
         assert restored.recorded() == {first: "waiting"}
         restored.accept(write(tmp_path / "2.csv"))
     assert opened.recorded() == {first: "waiting"}
+
+
+def test_an_older_database_that_was_put_back_alone_costs_no_accepted_bytes(tmp_path, caplog):
+    with open_keeper(tmp_path / "outbox") as opened:
+        first = accept(opened, tmp_path, 1)
+    shutil.copy(opened.folder / "outbox.db", tmp_path / "older.db")
+    with open_keeper(opened.folder) as opened:
+        second = accept(opened, tmp_path, 2)
+    shutil.copy(tmp_path / "older.db", opened.folder / "outbox.db")
+    with open_keeper(opened.folder) as opened:
+        assert opened.recorded() == {first: "waiting"}
+        assert "is an older one: it knows 1 of 2 items" in opened.keeper.notice
+        third = accept(opened, tmp_path, 3)
+    assert (opened.folder / "quarantine" / second).read_bytes() == b"a,b\n1,2\n"
+    with open_keeper(opened.folder) as opened:
+        assert opened.keeper.notice == ""
+        assert set(opened.recorded()) == {first, third}
