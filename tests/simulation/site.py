@@ -52,6 +52,8 @@ def facts_of(kind, random, used_bytes):
         return (used_bytes + 5000,)
     if kind is refusing_servers.SomeNamesOnly:
         return (rb".*\.csv",)
+    if kind is silent_servers.TakesItsTime:
+        return (random.choice(REQUESTS), random.uniform(0.0, 20.0))
     if kind in (silent_servers.SilentFrom, silent_servers.NeverAnswersOneRequest):
         return (random.choice(REQUESTS),)
     return ()
