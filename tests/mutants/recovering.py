@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant, tests_in
 
 OUTBOX = "unit/iris_communication/outbox"
 RECORDS = "unit/iris_camera/records"
+LOG_FRAMES = "iris_communication/outbox/salvage/log_frames.py"
 RECOVERY = "iris_communication/outbox/recovery.py"
 
 RECOVERING = (
@@ -30,6 +31,33 @@ RECOVERING = (
         "        held = sizes.get(item.id)\n",
         "Everything that waits is lost at the next start.",
         tests_in(OUTBOX, "test_recovery.py::test_what_waits_goes_on_waiting_untouched"),
+    ),
+    Mutant(
+        "a torn tail of the log is taken for damage",
+        LOG_FRAMES,
+        "is_sound=commits_behind <= 1 and",
+        "is_sound=commits_behind < 1 and",
+        "After a power cut what was never accepted is told as lost, and lies in the quarantine.",
+        tests_in(OUTBOX, "salvage/test_salvage.py::test_a_tail_that_a_power_cut_tore_was_promised_to_nobody"),
+    ),
+    Mutant(
+        "a last commit that cannot be read is taken for a torn one",
+        LOG_FRAMES,
+        " and acknowledged <= readable)",
+        ")",
+        "The bytes of an accepted file are swept, because its row is lost.",
+        tests_in(OUTBOX, "salvage/test_salvage.py::test_a_last_commit_that_was_answered_and_cannot_be_read_is_damage"),
+    ),
+    Mutant(
+        "an older database is taken for the latest",
+        "iris_communication/outbox/opening.py",
+        "        if not notice and owner.last_sequence > known:\n",
+        "        if False:\n",
+        "What was accepted since the backup is swept.",
+        tests_in(
+            OUTBOX,
+            "test_ownership.py::test_an_older_database_that_was_put_back_alone_costs_no_accepted_bytes",
+        ),
     ),
     Mutant(
         "the spool files of dead items are swept",
