@@ -16,8 +16,6 @@ from typing import NoReturn
 
 import pytest
 
-from tests.servers import openssh
-
 pytest_plugins = ["tests.order"]
 
 LONGEST_TIMEOUT_S = 240  # the whole suite has five minutes
@@ -44,8 +42,11 @@ def need_program() -> Callable[..., Path]:
         found = find_program(*candidates)
         if found is None:
             end(f"needs {candidates[0]}, which is not installed: {hint}")
-        if found.name == "sshd" and (trouble := openssh.why_not(found)):
-            end(f"needs sshd, which cannot run here: {trouble}")
+        if found.name == "sshd":
+            from tests.servers import openssh  # with asyncssh, which most runs of a few tests need not load
+
+            if trouble := openssh.why_not(found):
+                end(f"needs sshd, which cannot run here: {trouble}")
         return found
 
     def end(reason: str) -> NoReturn:
