@@ -397,7 +397,34 @@ def _file_mode(key: str, value: Any) -> str:
     return value
 
 
+def _remote_directory(key: str, value: Any) -> str:
+    """SFTP knows no `~`: a folder of that name would be made. What it is meant to be, the login folder, is where
+    relative paths begin."""
+    text = value if isinstance(value, str) else _as_text(key, value)
+    first, _, rest = text.partition("/")
+    if not first.startswith("~"):
+        return text
+    if first != "~":
+        raise InvalidRequest(
+            f"sftp_server_info: {key} is {text!r}, and SFTP knows no folder of {first[1:]!r}: give the whole path",
+            hint=f"a folder that really begins with ~ is './{text}'",
+        )
+    return rest.lstrip("/") or "."
+
+
+def _remote_path(key: str, value: Any) -> str:
+    text = value if isinstance(value, str) else _as_text(key, value)
+    if text.startswith("~"):
+        raise InvalidRequest(
+            f"sftp_server_info: {key} is {text!r}, and SFTP does not know what ~ is: leave it out, for a relative path "
+            "begins where the login does"
+        )
+    return text
+
+
 _KINDS: Mapping[str, Callable[[str, Any], Any]] = {
+    "remote_directory": _remote_directory,
+    "remote_path": _remote_path,
     "port": _port,
     "host_key": _host_keys,
     "host_key_policy": _choice(HostKeyPolicy),

@@ -50,9 +50,9 @@ DELIVERING = (
     ),
     Mutant(
         "the temp file may be somebody else's",
-        PUT,
-        "wire.Open(path, WRITE | CREATE | EXCLUSIVE))\n",
-        "wire.Open(path, WRITE | CREATE))\n",
+        LOOK,
+        "    return WRITE | CREATE if quirks.refuses_exclusive else WRITE | CREATE | EXCLUSIVE\n",
+        "    return WRITE | CREATE\n",
         "Two sessions write into one file, and a longer one that was there keeps its end.",
         tests_in(SFTP, "test_put.py::test_it_is_written_under_a_hidden_name_that_is_asked_for_exclusively"),
     ),

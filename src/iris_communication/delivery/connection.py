@@ -25,6 +25,7 @@ from iris_communication.sftp.credit import SMALL_WRITE_SIZE, paced_write_size
 from iris_communication.sftp.session import Chunk, Session, Source, Talk
 from iris_communication.sftp.token_bucket import TokenBucket
 from iris_communication.sftp.trace import lines
+from iris_communication.sftp.upload import Quirks
 from iris_communication.sftp.window import Window, after_epoch, after_quiet, after_trouble, is_epoch_over
 from iris_communication.transport.algorithms import Negotiated
 from iris_communication.transport.contract import Channel, Transport
@@ -49,6 +50,7 @@ class Connection:
         self.window = window
         self.round_trip_s = 0.0  # of the shortest exchange while it was opened
         self.missing_folders: set[bytes] = set()  # see `Upload`
+        self.quirks = Quirks()
         self.host_key = self.software = ""
         self.algorithms: Negotiated | None = None
         self.lost: IrisError | None = None

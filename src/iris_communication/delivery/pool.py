@@ -25,6 +25,7 @@ from iris_communication.outbox.known_servers import KnownServers
 from iris_communication.repeats import Repeats
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.token_bucket import TokenBucket
+from iris_communication.sftp.upload import Quirks
 from iris_communication.sftp.window import Window, after_cut_short, after_refused_write
 from iris_communication.transport.contract import Transport
 
@@ -60,6 +61,7 @@ class ConnectionPool:
         self._refused_until_s: dict[str, float] = {}
         self._windows: defaultdict[str, Window] = defaultdict(Window)
         self._slowest_s: defaultdict[str, float] = defaultdict(float)
+        self._quirks: defaultdict[str, Quirks] = defaultdict(Quirks)
         self._bandwidths: dict[str, TokenBucket] = {}
         self._last_lost: dict[str, Connection] = {}
         self._repeats = Repeats(log, clock.monotonic_s)
@@ -191,6 +193,7 @@ class ConnectionPool:
             self._windows[server_key] = after_cut_short(self._windows[server_key])
         connection = Connection(server, self._settings, self._clock, self._windows[server_key])
         connection.slowest_s = self._slowest_s[server_key]
+        connection.quirks = self._quirks[server_key]
         try:
             await connection.open(self._transport, secret, self._handshakes)
         except BaseException:

@@ -110,6 +110,7 @@ class SftpCarrier:
             file_mode=int(server.file_mode, 8) if server.file_mode else None,
             mtime_s=self._time_to_keep(item, fingerprint.mtime_ns) if server.keep_times else None,
             missing_folders=connection.missing_folders,
+            quirks=connection.quirks,
         )
         overdue = self._overdue.pop(item.id, None)
         try:

@@ -1,7 +1,8 @@
 """One upload straight under its final name, for a server that cannot rename. By choice: it gives up a promise.
 
 Rules.
-- A name that is free is taken with an exclusive OPEN, so what is there is never touched unseen. What is to become of a
+- A name that is free is taken with an exclusive OPEN, so what is there is never touched unseen; on a server that does
+  not know such OPENs it is looked at first. What is to become of a
   name that holds something else, the server's `conflict` says.
 - After an attempt of unknown outcome a file that is just the beginning of ours counts as what that attempt left, and is
   written anew. Its first and its last bytes are compared, not all of them. It is not emptied first: that might reach
@@ -56,6 +57,9 @@ def _deliver(path: bytes, upload: Upload, capabilities: Capabilities, peek: Peek
     """False: `path` holds something else, which is to stay."""
     handle = yield from open_new(path, upload, capabilities, or_none_if_taken=True)
     left_by_us = False
+    if handle is not None and not capabilities.says_what_it_kept and (yield from _was_there(path)):
+        yield (wire.Close(handle),)
+        handle, upload.opened = None, False
     if handle is None:
         if (yield from holds(path, upload.size_bytes, upload.sha256)):
             yield from _mark(path, upload, capabilities)
@@ -71,6 +75,12 @@ def _deliver(path: bytes, upload: Upload, capabilities: Capabilities, peek: Peek
     yield from _write(path, handle, upload, capabilities)
     yield from _mark(path, upload, capabilities)
     return True
+
+
+def _was_there(path: bytes) -> Talk:
+    """Although it was opened as a new file: some servers do not look at the flag that says so."""
+    (found,) = yield (wire.Stat(path),)
+    return isinstance(found, wire.Attributes) and bool(found.size_bytes)
 
 
 def _is_beginning(path: bytes, upload: Upload, peek: Peek) -> Talk:

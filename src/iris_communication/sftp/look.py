@@ -14,8 +14,16 @@ from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.session import Answer, Talk
 from iris_communication.sftp.status import StatusError, blame
-from iris_communication.sftp.upload import Upload
-from iris_communication.sftp.wire import FX_FAILURE, FX_OP_UNSUPPORTED, FX_PERMISSION_DENIED, READ
+from iris_communication.sftp.upload import Quirks, Upload
+from iris_communication.sftp.wire import (
+    CREATE,
+    EXCLUSIVE,
+    FX_FAILURE,
+    FX_OP_UNSUPPORTED,
+    FX_PERMISSION_DENIED,
+    READ,
+    WRITE,
+)
 
 READ_SIZE = 32 * 1024  # every server answers this in one DATA packet
 READS_AT_ONCE = 16
@@ -65,6 +73,35 @@ def is_file(path: bytes) -> Talk:
     """Whether something is there that is no folder, as far as the server tells."""
     (found,) = yield (wire.Stat(path),)
     return isinstance(found, wire.Attributes) and _may_be_a_file(found)
+
+
+def new_file_flags(quirks: Quirks) -> int:
+    return WRITE | CREATE if quirks.refuses_exclusive else WRITE | CREATE | EXCLUSIVE
+
+
+def open_created(path: bytes, quirks: Quirks) -> Talk:
+    """The answer to an OPEN of a new file: handle or refusal."""
+    (opened,) = yield (wire.Open(path, new_file_flags(quirks)),)
+    return (yield from without_exclusive(path, quirks, opened))
+
+
+def without_exclusive(path: bytes, quirks: Quirks, opened: Answer) -> Talk:
+    """`opened`, or the answer to an OPEN that does not insist on a new file, where a server may have refused that it
+    does: nothing is there that could be the reason."""
+    if not isinstance(opened, StatusError) or quirks.refuses_exclusive or not _may_not_know_exclusive(opened):
+        return opened
+    if not (yield from is_missing(path)):
+        return opened
+    (again,) = yield (wire.Open(path, WRITE | CREATE),)
+    if isinstance(again, StatusError):
+        return opened
+    quirks.refuses_exclusive = True
+    return again
+
+
+def _may_not_know_exclusive(refused: StatusError) -> bool:
+    known = refused.says_missing or refused.says_disk_full or isinstance(refused.__cause__, IrisError)
+    return not known and refused.code != FX_PERMISSION_DENIED
 
 
 def holds(path: bytes, size_bytes: int, sha256: str) -> Talk:

@@ -17,25 +17,24 @@ import hashlib
 
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
-from iris_communication.sftp.look import holds, is_file, is_missing, reason, remove
+from iris_communication.sftp.look import holds, is_file, is_missing, open_created, reason, remove
 from iris_communication.sftp.replacing import rename_over, replace
 from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError, blame
 from iris_communication.sftp.upload import Upload
-from iris_communication.sftp.wire import CREATE, EXCLUSIVE, WRITE
 
 
 def prepare(upload: Upload, path: bytes, capabilities: Capabilities) -> Talk:
     """Its bytes, under its temp name. Raises IrisError."""
     temp, text = upload.marker_temp(path), upload.marker_text(path)
     upload.marker_opened = True
-    (opened,) = yield (wire.Open(temp, WRITE | CREATE | EXCLUSIVE),)
+    opened = yield from open_created(temp, upload.quirks)
     if isinstance(opened, StatusError) and upload.finished:  # the attempt before had written it, or had begun to
         (found,) = yield (wire.Stat(temp),)
         if isinstance(found, wire.Attributes) and found.size_bytes == len(text):
             return
         yield from remove(temp)
-        (opened,) = yield (wire.Open(temp, WRITE | CREATE | EXCLUSIVE),)
+        opened = yield from open_created(temp, upload.quirks)
     if isinstance(opened, StatusError):
         raise (yield from reason(opened, "create the marker", upload, capabilities, temp)) from opened
     data = (wire.WriteBytes(opened.handle, 0, text),) if text else ()

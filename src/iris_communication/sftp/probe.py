@@ -26,10 +26,10 @@ from typing import NamedTuple
 from iris_communication.errors import IrisError, RemoteDiskFull, RemoteFailure, RemoteRefused
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
-from iris_communication.sftp.look import means_missing, was_missing
+from iris_communication.sftp.look import means_missing, open_created, was_missing
 from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError, blame, hint_at_hidden_names
-from iris_communication.sftp.wire import CREATE, EXCLUSIVE, WRITE
+from iris_communication.sftp.upload import Quirks
 
 CONTENT = b"iris: is this server well?\n"
 TEMP_PREFIX = b".iris-"
@@ -174,7 +174,7 @@ def _round_trip(check: Probe) -> Talk:
 def _write(check: Probe) -> Talk:
     """What is wrong, or None: the file is there under its first name, every byte acknowledged."""
     check.leftovers.add(check.first_path)
-    (opened,) = yield (wire.Open(check.first_path, WRITE | CREATE | EXCLUSIVE),)
+    opened = yield from open_created(check.first_path, Quirks())
     if isinstance(opened, StatusError):
         check.leftovers.discard(check.first_path)
         failure = blame(opened, "create a file in", check.folder)

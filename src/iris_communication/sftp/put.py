@@ -20,13 +20,21 @@ from iris_communication.alternative_name import NAME_MAX_BYTES
 from iris_communication.errors import Effect, IrisError, RemoteFailure, RemoteNameRefused, Scope
 from iris_communication.sftp import marker, wire
 from iris_communication.sftp.capabilities import Capabilities
-from iris_communication.sftp.look import discard, exists, holds, reason, remove
+from iris_communication.sftp.look import (
+    discard,
+    exists,
+    holds,
+    new_file_flags,
+    reason,
+    remove,
+    without_exclusive,
+)
 from iris_communication.sftp.publish import look_first, may_replace_unseen, publish
 from iris_communication.sftp.replacing import clear_aside, settle
 from iris_communication.sftp.session import Answer, Talk
 from iris_communication.sftp.status import StatusError, hint_at_hidden_names
 from iris_communication.sftp.upload import Upload
-from iris_communication.sftp.wire import CREATE, EXCLUSIVE, FX_FAILURE, WRITE
+from iris_communication.sftp.wire import FX_FAILURE
 
 
 def put(upload: Upload, capabilities: Capabilities) -> Talk:
@@ -228,6 +236,8 @@ def _another_size(upload: Upload, kept: Answer) -> StatusError | None:
 def open_new(path: bytes, upload: Upload, capabilities: Capabilities, *, or_none_if_taken: bool = False) -> Talk:
     """A handle on a new file; missing folders are made, but only once the server says that one is missing. Whether they
     could be is not looked at (one may exist, or an upper one may be closed to us): the next OPEN judges."""
+    if or_none_if_taken and upload.quirks.refuses_exclusive and (yield from exists(path)):
+        return None
     refused = None
     for making in _before_each_open(posixpath.dirname(path), upload, capabilities):
         together = making if capabilities.keeps_order else ()
@@ -235,7 +245,7 @@ def open_new(path: bytes, upload: Upload, capabilities: Capabilities, *, or_none
             for request in making:
                 yield (request,)
         upload.opened = True
-        *_, reply = yield (*together, wire.Open(path, WRITE | CREATE | EXCLUSIVE))
+        *_, reply = yield (*together, wire.Open(path, new_file_flags(upload.quirks)))
         if not isinstance(reply, StatusError):
             return reply.handle
         upload.opened = False
@@ -245,6 +255,11 @@ def open_new(path: bytes, upload: Upload, capabilities: Capabilities, *, or_none
         if not (yield from _may_lack_its_folder(refused, path)):
             break
     assert refused is not None, "there is at least one OPEN"
+    upload.opened = True
+    reply = yield from without_exclusive(path, upload.quirks, refused)
+    if not isinstance(reply, StatusError):
+        return reply.handle
+    upload.opened = False
     failure = yield from reason(refused, "create", upload, capabilities, path)
     if path == upload.temp_path and not refused.says_missing:
         hint_at_hidden_names(failure)

@@ -17,10 +17,11 @@ temp file whole and renames it. A process that is killed there leaves the same, 
 
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
+from iris_communication.sftp.look import exists, new_file_flags
 from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.upload import Upload, aside
-from iris_communication.sftp.wire import CREATE, EXCLUSIVE, FX_OP_UNSUPPORTED, WRITE
+from iris_communication.sftp.wire import FX_OP_UNSUPPORTED
 
 
 def rename_over(temp: bytes, path: bytes, capabilities: Capabilities) -> Talk:
@@ -76,8 +77,10 @@ def clear_aside(upload: Upload, capabilities: Capabilities) -> Talk:
 
 def _fence(upload: Upload, old: bytes, path: bytes) -> Talk:
     """Hold the name `old`, so that nothing can be renamed to it any more. If just that has happened, undo it."""
-    (opened,) = yield (wire.Open(old, WRITE | CREATE | EXCLUSIVE),)
-    if isinstance(opened, StatusError):
+    opened = None
+    if not upload.quirks.refuses_exclusive or not (yield from exists(old)):
+        (opened,) = yield (wire.Open(old, new_file_flags(upload.quirks)),)
+    if opened is None or isinstance(opened, StatusError):
         yield (wire.Rename(old, path),)
         return
     yield (wire.Close(opened.handle),)

@@ -15,12 +15,12 @@ from iris_communication.errors import IrisError, LinkError, ProtocolViolation
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.in_place import put_in_place
-from iris_communication.sftp.look import means_missing, was_missing
+from iris_communication.sftp.look import means_missing, new_file_flags, open_created, was_missing, without_exclusive
 from iris_communication.sftp.put import put
 from iris_communication.sftp.session import Answer, Talk
 from iris_communication.sftp.status import StatusError
-from iris_communication.sftp.upload import Upload
-from iris_communication.sftp.wire import CREATE, EXCLUSIVE, FX_EOF, READ, WRITE
+from iris_communication.sftp.upload import Quirks, Upload
+from iris_communication.sftp.wire import FX_EOF, READ, WRITE
 
 CONTENT = b"iris: what does this server do for us?\n"
 MODE, MTIME_S = 0o640, 1_000_000_000
@@ -40,6 +40,7 @@ class Findings:
     made_folder: bool = False
     refused: dict[str, str] = field(default_factory=dict)
     replaces: bool | None = None
+    quirks: Quirks = field(default_factory=Quirks)
     usual_name: bytes = b""  # under which a file could be made, where hidden names are refused
     open_files: int = 0
     free_bytes: int | None = None
@@ -124,7 +125,7 @@ def one_of_many(found: Findings, path: bytes) -> Talk:
 def open_new(found: Findings, path: bytes) -> Talk:
     """The handle, or None where it was refused. The file is there until it is cleared away."""
     found.files.append(path)
-    (opened,) = yield (wire.Open(path, WRITE | CREATE | EXCLUSIVE),)
+    opened = yield from open_created(path, found.quirks)
     if isinstance(opened, StatusError):
         found.files.remove(path)
         return None
@@ -189,10 +190,13 @@ def _first_file(this: _Trial) -> Talk:
 
 def _file(this: _Trial, opens: str, writes: str, path: bytes) -> Talk:
     this.files.append(path)
-    if not (yield from this.does(opens, wire.Open(path, WRITE | CREATE | EXCLUSIVE))):
+    (opened,) = yield from this.ask(wire.Open(path, new_file_flags(this.found.quirks)))
+    opened = yield from without_exclusive(path, this.found.quirks, opened)
+    if isinstance(opened, StatusError):
+        this.finding(opens, str(opened))
         this.files.remove(path)
         return False
-    handle = this.answers[0].handle
+    handle = opened.handle
     return (yield from this.does(writes, wire.Write(handle, 0, len(CONTENT)), wire.Close(handle)))
 
 
@@ -269,6 +273,7 @@ def _delivery(this: _Trial, folder: bytes) -> Talk:
         size_bytes=len(CONTENT),
         sha256=hashlib.sha256(CONTENT).hexdigest(),
         confirm_source=lambda: None,
+        quirks=this.found.quirks,
     )
     this.found.folders.append(folder)
     this.files += [upload.temp_path, upload.final_path]

@@ -83,6 +83,10 @@ def _besides(found: Findings, server: Server) -> list[Sentence]:
         told.append(
             Sentence(Weight.NOTE, f"{words}: file_mode and keep_times have no effect." if wanted else f"{words}.")
         )
+    if found.quirks.refuses_exclusive:
+        told.append(
+            Sentence(Weight.NOTE, "It does not know OPENs of new files alone (EXCL): Iris makes files without.")
+        )
     if found.open_files:
         many = f"{OPEN_FILES} and more" if found.open_files >= OPEN_FILES else f"{found.open_files}"
         told.append(Sentence(Weight.WELL, f"It holds {many} files open at once."))

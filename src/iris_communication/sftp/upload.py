@@ -17,6 +17,13 @@ _REPLACED = b"-replaced"
 
 
 @dataclass(slots=True)
+class Quirks:
+    """What a server turned out not to know, shared by all that is asked of it."""
+
+    refuses_exclusive: bool = False  # an OPEN that says so; without, it is granted
+
+
+@dataclass(slots=True)
 class Upload:
     final_path: bytes
     temp_path: bytes
@@ -30,6 +37,7 @@ class Upload:
     file_mode: int | None = None  # permissions it is to have, and
     mtime_s: int | None = None  # when it was last written, where the server lets us say so
     missing_folders: set[bytes] = field(default_factory=set)  # not there when first used; all uploads of a connection's
+    quirks: Quirks = field(default_factory=Quirks)
     opened: bool = False  # set as it happens: the temp file may exist
     marker_opened: bool = False  # set as it happens: so may that of a marker
     rename_sent: bool = False  # set as it happens: a rename is unanswered, so the final name may exist

@@ -80,3 +80,25 @@ class SomeNamesOnly(MemoryServer):
         if path and not self.pattern.fullmatch(posixpath.basename(path)):
             return self.refusal
         return super().answer(session, request)
+
+
+class KnowsNoExclusive(MemoryServer):
+    """Refuses an OPEN with the flag EXCL, which it does not know, with this code, and grants it without."""
+
+    def __init__(self, code: int = wire.FX_OP_UNSUPPORTED, **manners: Any) -> None:
+        super().__init__(**manners)
+        self.code = code
+
+    def answer(self, session: MemorySession, request: Asked) -> Reply:
+        if isinstance(request, wire.Open) and request.flags & wire.EXCLUSIVE:
+            return wire.Status(self.code, "")
+        return super().answer(session, request)
+
+
+class OverlooksExclusive(MemoryServer):
+    """Opens a file that is there as if it was new, whatever the flag EXCL says."""
+
+    def answer(self, session: MemorySession, request: Asked) -> Reply:
+        if isinstance(request, wire.Open):
+            request = request._replace(flags=request.flags & ~wire.EXCLUSIVE)
+        return super().answer(session, request)

@@ -276,3 +276,33 @@ def test_the_folder_that_sources_are_moved_to_is_that_of_the_moment_it_was_given
     rule = Rule(after_delivery="move", move_to="sent")
     monkeypatch.chdir("/")
     assert rule.move_to == str(tmp_path / "sent")
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [
+        ("~/in", "in"),
+        ("~", "."),
+        ("~/", "."),
+        ("~//in/deep", "in/deep"),
+        ("./~x", "./~x"),
+        ("/~x", "/~x"),
+        ("in/~", "in/~"),
+    ],
+)
+def test_a_tilde_at_the_beginning_of_the_remote_directory_is_the_login_folder(given, meant):
+    server, _ = parse_server({"host": "one", "username": "iris", "remote_directory": given})
+    assert server.remote_directory == meant
+
+
+@pytest.mark.parametrize("given", ["~ann/in", "~ann", "~~/in"])
+def test_a_remote_directory_of_another_user_is_refused(given):
+    with pytest.raises(InvalidRequest, match="give the whole path") as caught:
+        parse_server({"host": "one", "username": "iris", "remote_directory": given})
+    assert given in str(caught.value)
+
+
+@pytest.mark.parametrize("given", ["~/in/{file_name}", "~ann/{file_name}"])
+def test_a_remote_path_that_begins_with_a_tilde_is_refused(given):
+    with pytest.raises(InvalidRequest, match="leave it out"):
+        parse_server({"host": "one", "username": "iris", "remote_path": given})

@@ -18,7 +18,9 @@ from iris_communication.sftp import wire
 from iris_communication.testing import MemoryServer, faulty_servers
 from iris_communication.testing.naming_servers import FoldsNames, MissingHasAnotherCode, OpenHasAnotherCode
 from iris_communication.testing.refusing_servers import (
+    KnowsNoExclusive,
     OneHandle,
+    OverlooksExclusive,
     PermissionLostInTheMiddle,
     QuotaReached,
     SomeNamesOnly,
@@ -109,6 +111,8 @@ FAULTS = (
     # what it refuses
     Fault(of(OneHandle), ""),
     Fault(of(F.SecondFileDenied), ""),
+    Fault(of(KnowsNoExclusive), ""),
+    Fault(of(OverlooksExclusive), ""),
     Fault(of(F.MakesNoFolders), ""),
     Fault(of(F.ReadingForbidden), ""),
     Fault(of(F.RemovingForbidden), ""),
