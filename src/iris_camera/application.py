@@ -63,6 +63,7 @@ class Application:
         uploader: SftpUploaderThread | None = None,
         read_again: Callable[[], Config] | None = None,
         observers: Observers = NOBODY,
+        notice: Callable[[], str] | None = None,
     ) -> None:
         self._config = config
         self._read_again = read_again
@@ -91,6 +92,7 @@ class Application:
             health=self.health.snapshot,
             records=self._records_snapshot,
             version=importlib.metadata.version("iris-camera"),
+            notice=notice,
         )
         self.kept = KeptFiles(config.records_dir, config.records.keep_limits, self.uploader.owed_names)
         self._strays: dict[str, HandingOver] = {}  # by camera

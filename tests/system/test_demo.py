@@ -1,15 +1,21 @@
 """`iris demo` as a user runs it: a process of its own, its answer on standard output, its exit status."""
 
+import fcntl
 import json
 import os
+import re
 import select
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
+import urllib.request
 
 import pytest
 
+from iris_camera.demo.display import HOW_TO_END
 from tests.servers.openssh import descendants
 
 pytestmark = pytest.mark.timeout(90)
@@ -58,6 +64,93 @@ def test_what_the_server_refused_is_tried_again_evidence_comes_first_and_records
     assert summary["backlog_evidence_first"] > 0.6, "0.5 is what chance would make of it"
     for words in ("tried again", "together", "of the outage"):
         assert words in ended.stderr
+
+
+class Terminal:
+    """The demo on a terminal of 80 columns and 24 lines; `text` is all that it wrote there."""
+
+    def __init__(self, *arguments):
+        self._ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        environment = {
+            name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}
+        }
+        self.process = subprocess.Popen(
+            [*IRIS, "demo", "--port", "0", *arguments],
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment | {"TERM": "xterm"},
+            start_new_session=True,
+        )
+        os.close(theirs)
+        self._read = b""
+
+    @property
+    def text(self):
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._read.decode(errors="ignore"))
+
+    def read(self, until):
+        """Until it has written that, or has ended."""
+        while until not in self.text:
+            try:
+                piece = os.read(self._ours, 65_536)
+            except OSError:  # the terminal's other side is closed
+                piece = b""
+            if not piece:
+                return self.process.wait(20)
+            self._read += piece
+        return None
+
+    def press(self, keys):
+        os.write(self._ours, keys)
+
+    def close(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        os.close(self._ours)
+
+
+@pytest.fixture
+def terminal():
+    terminals = []
+
+    def start(*arguments):
+        terminals.append(Terminal(*arguments))
+        return terminals[-1]
+
+    yield start
+    for each in terminals:
+        each.close()
+
+
+def test_on_a_terminal_it_tells_its_story_and_ends_by_itself_when_a_time_was_given(terminal):
+    shown = terminal("--seconds", "6")
+    assert shown.read("no such words") == 0
+    for words in ("1 of 3: a calm line", "2 of 3: staged outage", "3 of 3: recovery", "staged outage: for 2 s"):
+        assert words in shown.text
+    assert "Traceback" not in shown.text
+    assert shown.text.index("2 of 3") < shown.text.index("3 of 3") < shown.text.index("has arrived, whole")
+    assert HOW_TO_END not in shown.text
+
+
+def test_on_a_terminal_the_final_figures_stay_on_the_page_too_until_q_is_pressed(terminal):
+    """Its plan is cut short to what a test has time for."""
+    shown = terminal("--seconds", "4", "--stay")
+    shown.read(HOW_TO_END)
+    address = re.search(r"http://127\.0\.0\.1:\d+/", shown.text)[0]
+    with urllib.request.urlopen(f"{address}api/state", timeout=10) as answer:
+        state = json.load(answer)
+    stats = state["uploader"]["stats"]
+    assert stats["queue_size"] == 0
+    written = stats["total_uploaded"]
+    assert (
+        state["notice"] == f"Demo, the end: {written} of {written} files are on the server, whole, compared by SHA-256."
+    )
+    assert shown.process.poll() is None
+    shown.press(b"q")
+    assert shown.read("no such words") == 0
 
 
 def test_ctrl_c_ends_it_gracefully_with_everything_delivered():

@@ -1,28 +1,38 @@
-"""The demo in the terminal: one live panel where there is a terminal, a line every few seconds where there is none."""
+"""The demo in the terminal: one live panel where there is a terminal, a line every few seconds where there is none.
 
+Lines of log come from a thread of their own. On a terminal they are written through the panel's console, so that they
+stand above it and are not erased by it.
+"""
+
+import io
 import time
+from collections.abc import Callable
 from typing import Any, Self, TextIO
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from iris_camera.web.state import Snapshot
+from iris_camera.demo.story import Story
 
 LINE_EVERY_S = 5.0
+WIDTH_MAX = 78
+REASON_MAX = 140  # characters: the panel has to fit into 24 lines
+HOW_TO_END = "q or Ctrl+C ends the demo and its page."
 
 
 class Display:
-    def __init__(self, snapshot: Snapshot, out: TextIO) -> None:
-        self._snapshot = snapshot
+    def __init__(self, out: TextIO, story: Story) -> None:
+        self._story = story
         self._console = Console(file=out, highlight=False)
+        self.is_terminal = self._console.is_terminal
         self._live: Live | None = None
         self._last_line_s = -LINE_EVERY_S
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
+        if self.is_terminal:
             self._live = Live(console=self._console, refresh_per_second=8, auto_refresh=False)
             self._live.start()
         return self
@@ -31,22 +41,52 @@ class Display:
         if self._live is not None:
             self._live.stop()
 
-    def update(self) -> None:
-        snapshot = self._snapshot()
+    def say(self, line: str) -> None:
+        """A line that stays, above the panel."""
+        self._console.print(line, style="bold" if self.is_terminal else None, markup=False, soft_wrap=True)
+
+    def log(self, line: str) -> None:
+        """A line of log, as a person watching needs it."""
+        if (told := self._story.line(line)) is not None:
+            self._console.print(Text(told), soft_wrap=True)
+
+    def update(self, snapshot: dict[str, Any]) -> None:
         if self._live is not None:
-            self._live.update(_panel(snapshot), refresh=True)
+            self._live.update(self._panel(snapshot), refresh=True)
         elif time.monotonic() - self._last_line_s >= LINE_EVERY_S:
             self._last_line_s = time.monotonic()
-            self._console.print(_line(snapshot), soft_wrap=True)
+            self._console.print(f"{self._story.sentence}: {_line(snapshot)}", markup=False, soft_wrap=True)
+
+    def stay(self, summary: dict[str, Any], *, good: bool) -> None:
+        """The final figures in the panel's place, until it is left."""
+        if self._live is not None:
+            self._live.update(Group(self._figures(summary, good=good), Text(HOW_TO_END, style="dim")), refresh=True)
 
     def summary(self, summary: dict[str, Any], *, good: bool) -> None:
+        self._console.print(self._figures(summary, good=good))
+
+    def _figures(self, summary: dict[str, Any], *, good: bool) -> RenderableType:
         table = Table.grid(padding=(0, 2))
         for label, text in _told(summary):
             table.add_row(Text(label, style="dim"), text)
         verdict = Text("Everything written has arrived, whole.", style="bold green")
         if not good:
             verdict = Text("Not everything arrived: see the figures above and the log.", style="bold red")
-        self._console.print(Panel(Group(table, Text(), verdict), title="Iris demo", expand=False))
+        return Panel(Group(table, Text(), verdict), title="Iris demo", expand=False)
+
+    def _panel(self, snapshot: dict[str, Any]) -> RenderableType:
+        camera, uploader = snapshot["cameras"][0], snapshot["uploader"]
+        stats = uploader["stats"]
+        table = Table.grid(padding=(0, 2))
+        table.add_row("now", Text(self._story.sentence, style="bold yellow" if self._story.is_outage else "bold"))
+        table.add_row("frames", f"{camera['frames']}  ({camera['frames_per_s']:.1f} a second)")
+        table.add_row("parts", f"{camera['parts']}  ({camera['defects']} defective)")
+        table.add_row("waiting", f"{stats['queue_size']}  " + "▪" * min(stats["queue_size"], 50))
+        table.add_row("delivered", str(stats["total_uploaded"]))
+        table.add_row("failed", str(stats["total_failed"]))
+        table.add_row("link", _link(uploader, staged=self._story.is_outage))
+        table.add_row("health", _short(snapshot["health"]["sentence"]))
+        return Panel(table, title="Iris demo", width=min(WIDTH_MAX, self._console.width))
 
 
 def _told(summary: dict[str, Any]) -> list[tuple[str, str]]:
@@ -85,28 +125,19 @@ def _counts(stats: dict[str, Any]) -> str:
     )
 
 
-def _link(uploader: dict[str, Any]) -> Text:
+def _link(uploader: dict[str, Any], *, staged: bool = False) -> Text:
     for name, server in uploader["servers"].items():
         if server["link"] == "down":
             retry = server["retry_in_s"]
             again = f", next try in {retry:.1f} s" if retry is not None else ""
-            return Text(f"DOWN: {server['reason']}{again}", style="bold red")
+            words = _short(f"DOWN{', as staged' if staged else ''}: {server['reason']}")
+            return Text(f"{words}{again}", style="yellow" if staged else "bold red")
         return Text(f"{server['link']}: {name}", style="green" if server["link"] == "up" else "")
     return Text("not used yet")
 
 
-def _panel(snapshot: dict[str, Any]) -> Panel:
-    camera, uploader = snapshot["cameras"][0], snapshot["uploader"]
-    stats = uploader["stats"]
-    table = Table.grid(padding=(0, 2))
-    table.add_row("frames", f"{camera['frames']}  ({camera['frames_per_s']:.1f} a second)")
-    table.add_row("parts", f"{camera['parts']}  ({camera['defects']} defective)")
-    table.add_row("waiting", f"{stats['queue_size']}  " + "▪" * min(stats["queue_size"], 50))
-    table.add_row("delivered", str(stats["total_uploaded"]))
-    table.add_row("failed", str(stats["total_failed"]))
-    table.add_row("link", _link(uploader))
-    table.add_row("health", snapshot["health"]["sentence"])
-    return Panel(table, title="Iris demo", width=78)
+def _short(words: str) -> str:
+    return words if len(words) <= REASON_MAX else f"{words[:REASON_MAX]}..."
 
 
 def _line(snapshot: dict[str, Any]) -> str:
@@ -117,3 +148,17 @@ def _line(snapshot: dict[str, Any]) -> str:
         f"{camera['defects']} defective; {stats['queue_size']} waiting, {stats['total_uploaded']} delivered; "
         f"link {_link(uploader)}"
     )
+
+
+class LogLines(io.StringIO):
+    """In place of standard error for the log: each line goes to `tell`."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._begun = ""
+
+    def write(self, text: str) -> int:
+        *lines, self._begun = (self._begun + text).split("\n")
+        for line in lines:
+            self._tell(line)
+        return len(text)

@@ -26,8 +26,10 @@ from iris_camera.controllers.observers import Observers
 from iris_camera.demo.audit import Audit
 from iris_camera.demo.deliveries import Deliveries, Outage, told_by
 from iris_camera.demo.display import Display
+from iris_camera.demo.keys import wait_for_the_user
 from iris_camera.demo.score import Rates, Score
 from iris_camera.demo.sftp_server import DemoServer
+from iris_camera.demo.story import Story, phase_at
 from iris_camera.inspection.settings import InspectionSettings
 from iris_camera.records.settings import RecordSettings
 from iris_camera.signals import listening_to_signals
@@ -50,6 +52,7 @@ LOOK_S = 0.1
 FIRST_FRAME_S = 10.0
 QUIESCE_S = 2.0
 DRAIN_S = 30.0  # for the backlog, after the last frame
+PAGE_SHOWS_S = 0.6  # the end, before it is gone: it is told four times a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +62,10 @@ class DemoOptions:
     port: int | None = None  # None: 5000, or a free one when that is in use
     outbox_dir: Path | None = None  # None: a temporary one
     as_json: bool = False
+    stays: bool = False  # on a terminal, with the final figures, until the user ends it
 
 
-def run_demo(options: DemoOptions, out: TextIO, show: TextIO) -> int:
+def run_demo(options: DemoOptions, out: TextIO, display: Display, story: Story) -> int:
     """The exit status: 0 only if nothing is lost, nothing partial was ever visible, and the backlog drained.
 
     Raises CannotServe, DemoServerError, IrisError before anything runs.
@@ -80,22 +84,33 @@ def run_demo(options: DemoOptions, out: TextIO, show: TextIO) -> int:
                 outbox=OutboxSettings(folder=outbox_dir),
                 web=_web(options.port),
             )
-            application = Application(config, observers=Observers(score.count, audit.written, audit.written))
+            observers = Observers(score.count, audit.written, audit.written)
+            application = Application(config, observers=observers, notice=lambda: f"Demo, {story.sentence}.")
             with listening_to_signals(application.request_stop):
                 app.start(application)
                 print(f"The page is at {application.web_address}", file=out, flush=True)
-                display = Display(application.snapshot, show)
-                run = _Run(options.seconds, application, server, score, display)
-                summary = run.carry_out()
+                run = _Run(options.seconds, application, server, score, display, story)
+                with display:
+                    summary = run.carry_out()
+                    verified, lost, partial = audit.finish()
+                    summary |= {"csv_files": audit.csv_files, "evidence_files": audit.evidence_files}
+                    summary |= {"delivered_verified": verified, "lost": lost, "partial_visible": partial}
+                    ledger = OutboxAudit(outbox_dir).ledger()
+                    summary |= dataclasses.asdict(told_by(ledger, config.records_dir, run.outages))
+                    good = not (lost or partial or summary["queue_size"] or summary["total_failed"])
+                    story.sentence = _end_in_words(summary, good=good)
+                    stays = options.stays and display.is_terminal and not run.was_stopped
+                    if stays:
+                        display.stay(summary, good=good)
+                        wait_for_the_user(application.wait)
+                    else:
+                        time.sleep(PAGE_SHOWS_S)
+                    story.is_ending = True
+                    app.cleanup_threads()
         finally:
             server.stop()
-        verified, lost, partial = audit.finish()
-        summary |= {"csv_files": audit.csv_files, "evidence_files": audit.evidence_files}
-        summary |= {"delivered_verified": verified, "lost": lost, "partial_visible": partial}
-        ledger = OutboxAudit(outbox_dir).ledger()
-        summary |= dataclasses.asdict(told_by(ledger, config.records_dir, run.outages))
-        good = not (lost or partial or summary["queue_size"] or summary["total_failed"])
-        display.summary(summary, good=good)
+        if not stays:
+            display.summary(summary, good=good)
         if options.as_json:
             print(json.dumps({key: summary[key] for key in SUMMARY_KEYS}), file=out, flush=True)
         return 0 if good else 1
@@ -109,6 +124,12 @@ SUMMARY_KEYS = (
 )
 
 
+def _end_in_words(summary: dict[str, Any], *, good: bool) -> str:
+    written = summary["csv_files"] + summary["evidence_files"]
+    proof = f"the end: {summary['delivered_verified']} of {written} files are on the server, whole, compared by SHA-256"
+    return proof if good else f"{proof}; lost {summary['lost']}, partial {summary['partial_visible']}"
+
+
 def _web(port: int | None) -> WebSettings:
     if port is None:
         return WebSettings(port_falls_back=True, page_required=True)
@@ -119,13 +140,21 @@ class _Run:
     """The timeline: up, outage, up again; then the end in order."""
 
     def __init__(
-        self, seconds: float, application: Application, server: DemoServer, score: Score, display: Display
+        self,
+        seconds: float,
+        application: Application,
+        server: DemoServer,
+        score: Score,
+        display: Display,
+        story: Story,
     ) -> None:
         self._seconds = seconds
         self._application = application
         self._server = server
         self._score = score
         self._display = display
+        self._story = story
+        self.was_stopped = False  # before its time, by the user
         self._outage_seconds = 0.0
         self._down_since_s: float | None = None
         self._went_down_at_s = 0.0  # wall time
@@ -133,25 +162,23 @@ class _Run:
 
     def carry_out(self) -> dict[str, Any]:
         score = self._score
-        with self._display:
-            self._wait_for_first_frame()
-            start_s, frames, frames_in_outage = time.monotonic(), score.frames, score.frames_in_outage
-            while True:
-                elapsed_s = time.monotonic() - start_s
-                if self._seconds and elapsed_s >= self._seconds:
-                    break
-                self._follow_plan(elapsed_s)
-                self._display.update()
-                if self._application.wait(LOOK_S):
-                    break
-            self._set_outage(down=False)
-            rates = Rates(
-                time.monotonic() - start_s,
-                self._outage_seconds,
-                score.frames - frames,
-                score.frames_in_outage - frames_in_outage,
-            )
-            self._end()
+        self._wait_for_first_frame()
+        start_s, frames, frames_in_outage = time.monotonic(), score.frames, score.frames_in_outage
+        while not self.was_stopped:
+            elapsed_s = time.monotonic() - start_s
+            if self._seconds and elapsed_s >= self._seconds:
+                break
+            self._follow_plan(elapsed_s)
+            self._display.update(self._application.snapshot())
+            self.was_stopped = self._application.wait(LOOK_S)
+        self._set_outage(down=False)
+        rates = Rates(
+            time.monotonic() - start_s,
+            self._outage_seconds,
+            score.frames - frames,
+            score.frames_in_outage - frames_in_outage,
+        )
+        self._end()
         return {
             "seconds": round(rates.seconds, 1),
             "frames": rates.frames,
@@ -172,8 +199,11 @@ class _Run:
             pass
 
     def _follow_plan(self, elapsed_s: float) -> None:
-        round_s = self._seconds or ROUND_S
-        self._set_outage(down=round_s / 3 <= elapsed_s % round_s < 2 * round_s / 3)
+        phase = phase_at(elapsed_s, self._seconds or ROUND_S)
+        announcement = self._story.enter(phase)
+        if announcement is not None:
+            self._display.say(announcement)
+        self._set_outage(down=phase.is_outage)
 
     def _set_outage(self, *, down: bool) -> None:
         if down == (self._down_since_s is not None):
@@ -190,15 +220,15 @@ class _Run:
         self._score.in_outage = down
 
     def _end(self) -> None:
-        """Close the records, let the backlog drain while the page can still show it, then end in order."""
+        """Close the records, and let the backlog drain; the page goes on and shows it."""
+        self._story.end()
         self._application.lineup.quiesce(QUIESCE_S)
         deadline_s = time.monotonic() + DRAIN_S
         uploader = self._application.uploader
         while uploader.get_stats()["queue_size"] and time.monotonic() < deadline_s and uploader.running:
-            self._display.update()
+            self._display.update(self._application.snapshot())
             time.sleep(LOOK_S)
-        self._display.update()
-        app.cleanup_threads()
+        self._display.update(self._application.snapshot())
 
 
 @contextlib.contextmanager

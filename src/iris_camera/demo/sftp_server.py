@@ -169,6 +169,7 @@ class DemoServer:
 
 
 Connections = set[asyncssh.SSHServerConnection]
+REFUSED_FOR_ONCE = "refused for once"  # what it says of a file that it refuses on purpose
 
 
 class LoneUser(asyncssh.SSHServer):
@@ -212,7 +213,7 @@ class RefusingNowAndThen(asyncssh.SFTPServer):
         if path.rpartition(b"/")[2].startswith(b".iris-"):
             times, rest = divmod(next(self._uploads), FIRST_REFUSED)
             if rest == 0 and times.bit_count() == 1:
-                raise asyncssh.SFTPFailure("refused for once")
+                raise asyncssh.SFTPFailure(REFUSED_FOR_ONCE)
         return super().open(path, pflags, attrs)
 
 

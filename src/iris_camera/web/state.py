@@ -32,13 +32,15 @@ def whole_snapshot(
     health: Callable[[], Mapping[str, Any]],
     version: str,
     records: Callable[[], Mapping[str, Any]] | None = None,
+    notice: Callable[[], str] | None = None,
     wall: Callable[[], float] = time.time,
 ) -> Snapshot:
     """A function giving `{"at_s": Unix time, "version", "cameras": [...], "uploader": {...}, "health": {...}}`.
 
     `cameras` are the `snapshot()`s of those there are at that moment, `uploader` its `get_details()` with at most
     twenty of the dead, `health` the answer of the function given; with `records` there is `"records"` besides, what
-    is kept on this machine. No text in it holds a known or likely secret.
+    is kept on this machine, and with `notice` `"notice"`, a sentence to stand above all. No text in it holds a known or
+    likely secret.
     """
     mute: set[str] = set()
 
@@ -65,6 +67,8 @@ def whole_snapshot(
         }
         if records is not None:
             whole["records"] = records()
+        if notice is not None:
+            whole["notice"] = notice()
         clean: dict[str, Any] = cleaned(whole)
         return clean
 

@@ -49,6 +49,7 @@ function show(state) {
   tell(field("retry-news"), "");
   tell(field("sentence"), state.health.sentence);
   look(document.getElementById("sentence"), HEALTH_LOOKS[state.health.severity] ?? "bad");
+  tell(field("notice"), state.notice ?? "");
   showCameras(state.cameras, state.at_s);
   showDelivery(state);
   showEvents(state.cameras, state.at_s);

@@ -1,0 +1,75 @@
+import pytest
+
+from iris_camera.demo.display import Display, LogLines
+from iris_camera.demo.sftp_server import REFUSED_FOR_ONCE
+from iris_camera.demo.story import Phase, Story, phase_at
+
+DOWN = "2026-11-30T13:21:34.940Z WARNING iris-uploader  the link to iris@127.0.0.1:1 is down: 127.0.0.1:1 refuses"
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "words"),
+    [
+        (0.0, "1 of 3: a calm line, 10 s left"),
+        (10.0, "2 of 3: staged outage, 10 s left"),
+        (11.0, "2 of 3: staged outage, 9 s left"),
+        (20.0, "3 of 3: recovery, 10 s left"),
+        (29.9, "3 of 3: recovery, 0 s left"),
+        (41.0, "2 of 3: staged outage, 9 s left"),
+    ],
+)
+def test_each_third_of_a_round_has_its_words_and_the_time_that_is_left(elapsed_s, words):
+    assert str(phase_at(elapsed_s, 30.0)) == words
+
+
+def test_an_outage_is_announced_once_and_so_is_its_end():
+    story = Story()
+    told = [story.enter(phase_at(elapsed_s, 9.0)) for elapsed_s in (0.0, 2.9, 3.0, 3.1, 5.9, 6.0, 8.9)]
+    assert [bool(each) for each in told] == [False, False, True, False, False, True, False]
+    assert told[2].startswith("staged outage: for 3 s")
+    assert "is over" in told[5]
+
+
+def test_what_an_outage_makes_the_log_say_is_one_plain_line():
+    story = Story()
+    story.enter(Phase(2, 9.0))
+    told = [story.line(DOWN) for _ in range(3)]
+    assert told[0].startswith("as staged: ")
+    assert told[1:] == [None, None]
+
+
+def test_a_refusal_on_purpose_is_one_plain_line_in_any_phase():
+    story = Story()
+    logged = f"2026-11-30T13:21:31.498Z ERROR   iris-uploader  a.jpg: cannot create: {REFUSED_FOR_ONCE}"
+    assert story.line(logged).startswith("staged refusal: ")
+    assert story.line(logged) is None
+
+
+def test_a_line_of_log_that_belongs_to_nothing_staged_is_shown_short():
+    story = Story()
+    story.enter(Phase(1, 9.0))
+    assert story.line(DOWN).startswith("13:21:34 WARNING the link to iris@127.0.0.1:1 is down")
+    assert story.line("Traceback (most recent call last):") == "Traceback (most recent call last):"
+
+
+def test_the_end_of_the_line_is_no_news_at_the_end():
+    story = Story()
+    words = "2026-11-30T13:21:34.940Z WARNING iris-health  camera line-1 is disabled and nothing is inspected"
+    assert story.line(words) is not None
+    story.end()
+    assert story.line(words) is None
+
+
+def test_log_lines_are_told_whole_however_they_are_written():
+    told = []
+    lines = LogLines(told.append)
+    for piece in ("one", " line\n", "two\nthree\nbegun"):
+        lines.write(piece)
+    assert told == ["one line", "two", "three"]
+
+
+def test_where_there_is_no_terminal_an_announcement_is_a_line(capsys):
+    import sys
+
+    Display(sys.stdout, Story()).say("staged outage: for 3 s [not markup]")
+    assert capsys.readouterr().out == "staged outage: for 3 s [not markup]\n"
