@@ -7,7 +7,7 @@ be sound and is offered again later.
 
 import errno
 
-from iris_communication.errors import OutboxStorageError
+from iris_communication.errors import LinkError, OutboxStorageError
 
 _OF_THE_FILE = frozenset(
     {
@@ -33,7 +33,7 @@ _HINTS = {
     errno.EROFS: "mount that disk for writing",
 }
 _HINTS[errno.ENOBUFS] = _HINTS[errno.ENOMEM]
-_OTHER_HINT = "look at the disk or mount it lies on (dmesg tells more), then offer the file again"
+_OTHER_HINT = "look at the disk or mount it lies on; dmesg tells more"
 
 
 class SystemTrouble(OutboxStorageError):
@@ -45,9 +45,18 @@ def is_the_files_own(error: OSError) -> bool:
     return error.errno in _OF_THE_FILE
 
 
-def hint_of(error: OSError) -> str | None:
-    """What to do about a trouble of ours; None: it has no hint of its own."""
-    return None if is_the_files_own(error) else _HINTS.get(error.errno or 0)
+def hint_of(error: BaseException) -> str | None:
+    """What to do about a trouble of ours; None: it is none, or has no hint of its own."""
+    if not isinstance(error, OSError) or is_the_files_own(error):
+        return None
+    return _HINTS.get(error.errno or 0)
+
+
+def link_trouble(what: str, error: BaseException | None) -> LinkError | None:
+    """That something on the way to a server cannot be read for now: it is tried again. None: it is none of ours."""
+    if not isinstance(error, OSError) or is_the_files_own(error):
+        return None
+    return LinkError(f"{what}: {error.strerror or error}", hint=hint_of(error) or _OTHER_HINT)
 
 
 def trouble(what: str, error: OSError) -> SystemTrouble:

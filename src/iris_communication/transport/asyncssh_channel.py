@@ -16,7 +16,7 @@ from iris_communication.errors import CredentialsUnusable, IrisError
 from iris_communication.plain_text import PEER_NAME_MAX, PEER_TEXT_MAX, clean
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport import algorithms, asyncssh_errors, host_keys, reaching
-from iris_communication.transport.contract import KEEPALIVES_LOST, Receiver, keepalive_s
+from iris_communication.transport.contract import KEEPALIVES_LOST, Receiver, keepalive_s, unusable
 from iris_communication.transport.prompts import is_for_the_password
 from iris_communication.transport.quick_import import KEY_EXCHANGES, MACS, asyncssh
 from iris_communication.transport.server_words import Greeting, Sayings, ended
@@ -281,7 +281,7 @@ def _private_key(text_or_path: str, passphrase: str | None) -> asyncssh.SSHKey:
             raise CredentialsUnusable(f"the private key {which} cannot be used: it {trouble}")
         return asyncssh.import_private_key(private_keys.in_order(key), passphrase)
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: "~name" of a user there is not
-        raise CredentialsUnusable(f"the private key {which} cannot be used: {error}") from None
+        raise unusable(f"the private key {which} cannot be used", error) from None
 
 
 def _certificates(text_or_path: str) -> list[asyncssh.SSHCertificate]:
@@ -294,4 +294,4 @@ def _certificates(text_or_path: str) -> list[asyncssh.SSHCertificate]:
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
-        raise CredentialsUnusable(f"the certificate {str(path)!r} cannot be used: {error}") from None
+        raise unusable(f"the certificate {str(path)!r} cannot be used", error) from None

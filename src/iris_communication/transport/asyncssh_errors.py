@@ -21,6 +21,7 @@ from iris_communication.errors import (
 )
 from iris_communication.plain_text import PEER_TEXT_MAX, clean
 from iris_communication.settings import Server
+from iris_communication.system_trouble import hint_of
 from iris_communication.transport import algorithms
 from iris_communication.transport.algorithms import SHA1_HINT, Offer
 from iris_communication.transport.contract import unforeseen
@@ -82,7 +83,7 @@ def of_the_system(error: Exception, server: Server, timeout_s: float, facts: Fac
     if isinstance(error, (socket.gaierror, UnicodeError)):  # UnicodeError: no name of a host at all
         return HostNotFound(f"the host name {server.host!r} cannot be resolved: {reason}")
     if isinstance(error, OSError):
-        return LinkError(f"cannot connect to {where}: {reason}")
+        return LinkError(f"cannot connect to {where}: {reason}", hint=hint_of(error))
     return unforeseen(server, error)
 
 

@@ -6,8 +6,9 @@ carries the bytes.
 
 from typing import Protocol
 
-from iris_communication.errors import IrisError, LinkError
+from iris_communication.errors import CredentialsUnusable, IrisError, LinkError
 from iris_communication.settings import DeliverySettings, Secret, Server
+from iris_communication.system_trouble import hint_of, link_trouble
 from iris_communication.transport.algorithms import Negotiated
 
 # A link that has fallen silent is given up with the third question that nobody answered.
@@ -56,5 +57,10 @@ def unforeseen(server: Server, error: Exception) -> LinkError:
     file's, so no file may pay for it."""
     return LinkError(
         f"cannot connect to {server.host}:{server.port}: {type(error).__name__}: {error}",
-        hint="something on this machine is in the way, not the server; it is tried again",
+        hint=hint_of(error) or "something on this machine is in the way, not the server; it is tried again",
     )
+
+
+def unusable(what: str, error: Exception) -> IrisError:
+    """Of a key or a certificate: what cannot be read for now is not held against it."""
+    return link_trouble(what, error) or CredentialsUnusable(f"{what}: {error}")

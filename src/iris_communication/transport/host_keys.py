@@ -21,6 +21,7 @@ from typing import NamedTuple
 from iris_communication import pinned_keys
 from iris_communication.errors import CredentialsUnusable, HostKeyRejected
 from iris_communication.settings import Server
+from iris_communication.system_trouble import link_trouble
 from iris_communication.transport import accepted_keys, algorithms
 from iris_communication.transport.known_hosts import KnownHosts, Listed, listed_name
 from iris_communication.transport.quick_import import asyncssh
@@ -126,6 +127,7 @@ def known(server: Server) -> Trust:
     try:
         on_record = _listed_in(path, server) if path is not None else None
     except _Unreadable as error:
+        _pass_on(error)
         return _nobody(server, str(error), UNREADABLE_HINT)
     if on_record is None:
         return _nobody(server, f"no host_key is pinned and there is no {path or KNOWN_HOSTS}", UNKNOWN_HINT)
@@ -186,6 +188,7 @@ def known_or_new(server: Server, accepted: Path) -> Trust:
     try:
         asked_for = _asked_for(server, _known_keys(_listed_in_all(users, accepted, server)))
     except _Unreadable as error:
+        _pass_on(error)
         return _nobody(server, str(error), UNREADABLE_HINT)
     return Trust(judge, asked_for)
 
@@ -212,6 +215,12 @@ def _nobody(server: Server, reason: str, hint: str) -> Trust:
 class _OnRecord(NamedTuple):
     path: Path
     listed: Listed
+
+
+def _pass_on(error: "_Unreadable") -> None:
+    """What cannot be read for now waits for no person. Raises LinkError."""
+    if (trouble := link_trouble(str(error), error.__cause__)) is not None:
+        raise trouble from error
 
 
 class _Unreadable(Exception):

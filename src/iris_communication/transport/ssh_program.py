@@ -37,9 +37,10 @@ from iris_communication.errors import (
     SshProgramUnusable,
 )
 from iris_communication.settings import DeliverySettings, Secret, Server
+from iris_communication.system_trouble import hint_of
 from iris_communication.transport import algorithms, host_keys, reaching, ssh_answers, ssh_command, ssh_words
 from iris_communication.transport.algorithms import SHA1_HINT
-from iris_communication.transport.contract import Receiver, unforeseen
+from iris_communication.transport.contract import Receiver, unforeseen, unusable
 from iris_communication.transport.ssh_channel import SshProgramChannel
 from iris_communication.transport.ssh_words import SshFailed, Words
 
@@ -151,7 +152,7 @@ class SshProgramTransport:
                 env=ssh_command.environment(os.environ, secret, askpass),
             )
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: there is no home
-            raise SshProgramUnusable(f"ssh cannot be started for {server.key}: {error}") from error
+            raise SshProgramUnusable(f"ssh cannot be started for {server.key}: {error}", hint=hint_of(error)) from error
 
 
 async def _addresses_of(server: Server, timeout_s: float) -> int:
@@ -205,7 +206,7 @@ def _identity(secret: Secret, meanwhile: contextlib.ExitStack) -> ssh_command.Id
     try:
         key = private_keys.content(secret.private_key)
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: "~name" of a user there is not
-        raise CredentialsUnusable(f"the private key {which} cannot be used: {error}") from None
+        raise unusable(f"the private key {which} cannot be used", error) from None
     if (trouble := private_keys.trouble(key)) is not None:
         raise CredentialsUnusable(f"the private key {which} cannot be used: it {trouble}")
     if private_keys.is_text(secret.private_key):
