@@ -116,7 +116,7 @@ class DiskSpool(Spool):
         super().__init__(folder)
         self._disk = disk
 
-    def take(self, source, item_id, take):
+    def take(self, source, item_id, take, identity=None):
         disk = self._disk
         try:
             disk.step("take bytes")
@@ -127,7 +127,7 @@ class DiskSpool(Spool):
             raise
         if disk.full or disk.failing:
             disk.refuse("take bytes")
-        fingerprint = super().take(source, item_id, take)
+        fingerprint = super().take(source, item_id, take, identity)
         disk.unsynced.add(item_id)
         disk.step("bytes are taken")
         return fingerprint
