@@ -32,8 +32,9 @@ POSIX_RENAME = b"posix-rename@openssh.com"
 
 # OpenSSH's sftp-server ends the connection at a longer packet, and so do most that learned from it.
 PACKET_MAX = 256 * 1024
-# A VERSION or NAME packet of a sane server is far smaller; text from a login shell decodes as a far larger one.
-REPLY_MAX = 4 * 1024 * 1024
+# OpenSSH's client ends the connection at a longer answer too; none that we ask for comes near.
+REPLY_MAX = 256 * 1024
+SOME_REPLY_MAX = 16 * 1024 * 1024  # text from a login shell decodes as the length of a far larger one
 HANDLE_MAX = 256  # bytes, by the draft; each request about the file carries it back
 WRITE_OVERHEAD = 21 + HANDLE_MAX  # all of a WRITE that is not data
 EXTENSIONS_MAX = 64  # OpenSSH offers a dozen
@@ -259,7 +260,11 @@ def packets(buffer: bytearray) -> Iterator[bytes]:
     try:
         while size - start >= 4:
             (length,) = _U32.unpack_from(data, start)
-            if not 5 <= length <= REPLY_MAX:
+            if REPLY_MAX < length <= SOME_REPLY_MAX:
+                text_at = start + 4 + (13 if data[start + 4] == FXP_STATUS else 0)
+                beginning = of_bytes(data[text_at : text_at + 60], PEER_NAME_MAX)
+                raise ProtocolViolation(f"an answer of {length:,} bytes, of at most {REPLY_MAX:,}: {beginning}")
+            if not 5 <= length <= SOME_REPLY_MAX:
                 text = data[start : start + 60].decode("ascii", "replace")
                 raise ProtocolViolation(
                     f"not an SFTP packet: {text!r}",

@@ -137,6 +137,14 @@ def test_a_status_text_of_megabytes_is_cut_and_cleaned(said):
     assert reply.message == clean(reply.message)
 
 
+@pytest.mark.parametrize("length", [wire.REPLY_MAX + 1, 4_000_017, wire.SOME_REPLY_MAX])
+def test_an_answer_longer_than_any_we_ask_for_is_a_violation_before_it_has_come(length):
+    buffer = bytearray(length.to_bytes(4, "big") + b"\x65\0\0\0\x09\0\0\0\x04\0\x3d\x09\0" + b"\x1b[2J://a:")
+    with pytest.raises(ProtocolViolation, match=f"an answer of {length:,} bytes, of at most 262,144: ") as caught:
+        list(wire.packets(buffer))
+    assert str(caught.value).endswith(r": \x1b[2J://a:")
+
+
 def test_a_handle_longer_than_the_draft_allows_is_a_violation():
     assert wire.decode(b"\x66\0\0\0\x09" + string(b"h" * 256)) == (9, wire.Handle(b"h" * 256))
     with pytest.raises(ProtocolViolation, match="a handle of 257 bytes"):
@@ -232,7 +240,7 @@ def test_a_packet_that_was_handed_out_is_off_the_buffer_even_if_nobody_asks_for_
 
 
 @pytest.mark.parametrize(
-    "noise", [b"Last login: Mon", b"\nWelcome", b"\0\0\0\0", b"\0\0\0\x04\x65\0\0\0", b"\x00\x40\x00\x01\x66"]
+    "noise", [b"Last login: Mon", b"\nWelcome", b"\0\0\0\0", b"\0\0\0\x04\x65\0\0\0", b"\x01\x00\x00\x01\x66"]
 )
 def test_a_length_no_server_sends_is_a_violation_that_shows_what_came(noise):
     with pytest.raises(ProtocolViolation) as caught:
