@@ -23,6 +23,13 @@ def canonical(host: str) -> str:
     return name.lower() + scoped + scope
 
 
+def canonical_key(word: str) -> str:
+    """Of an account, user@host:port, in whatever spelling a person gives it; anything else stays as it is."""
+    user, at, address = word.rpartition("@")
+    host, colon, port = address.rpartition(":")
+    return f"{user}@{without_dot(canonical(host))}:{port}" if at and colon else word
+
+
 def without_dot(host: str) -> str:
     """A dot at the end says that a name is whole. The host is the same."""
     return host.removesuffix(".") or host

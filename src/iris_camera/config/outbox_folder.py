@@ -14,7 +14,9 @@ from iris_camera.config.files import read_toml
 from iris_camera.config.given import Given
 from iris_camera.config.over_the_file import PREFIX, SHORT_NAMES
 from iris_camera.config.paths import path_from
+from iris_camera.config.problem import ConfigError, Origin, Problem
 from iris_camera.config.reading import find_file
+from iris_communication.errors import InvalidRequest
 from iris_communication.sftp_uploader_thread import default_outbox_dir
 
 KEY = ("outbox", "folder")
@@ -30,11 +32,19 @@ def outbox_folder(named: Path | None, config: Path | None = None, environment: M
             return Path(path_from(Path(), text))
     file = find_file(config, environment)
     if file is None:
-        return default_outbox_dir(environment)
+        return _default(environment)
     given = Given()
     read_toml(file, given)
     folder = given.value(KEY)
     if folder is not None and not (isinstance(folder, str) and folder):
         given.wrong(KEY, f"outbox.folder is {folder!r}: expected the path of a folder, as a text")
     given.raise_problems()
-    return Path(path_from(file.parent, folder)) if folder else default_outbox_dir(environment)
+    return Path(path_from(file.parent, folder)) if folder else _default(environment)
+
+
+def _default(environment: Mapping[str, str]) -> Path:
+    """Raises ConfigError where the user has no home."""
+    try:
+        return default_outbox_dir(environment)
+    except InvalidRequest as error:
+        raise ConfigError([Problem(Origin("the default"), f"outbox.folder: {error}: {error.hint}")]) from None

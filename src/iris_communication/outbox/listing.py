@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from iris_communication import host_names
 from iris_communication.clock import Clock
 from iris_communication.errors import InvalidRequest, OutboxDamaged
 from iris_communication.item import ENDED, State
@@ -89,8 +90,9 @@ class Listing:
         if word in names:
             return names[word]
         keys |= {key for (key,) in self._reader.read(lambda snapshot: snapshot.all("servers_owed_to"))}
-        if word in keys:
-            return word
+        for key in (word, host_names.canonical_key(word)):
+            if key in keys:
+                return key
         known = ", ".join([*sorted(names), *sorted(keys)]) or "none yet"
         raise NoSuchServer(f"this outbox knows no server {word!r}; it knows {known}")
 

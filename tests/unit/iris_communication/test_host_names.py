@@ -69,6 +69,21 @@ def test_what_is_no_host_is_refused_at_once_with_what_to_give(host, words):
     assert str(caught.value).startswith("sftp_server_info: host is ")
 
 
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [
+        ("iris@Plant.Example:22", "iris@plant.example:22"),
+        ("iris@plant.example.:22", "iris@plant.example:22"),
+        ("A@B@Plant:2222", "A@B@plant:2222"),
+        ("iris@FE80::1%Eth0:22", "iris@fe80::1%Eth0:22"),
+        ("Plant", "Plant"),
+        ("", ""),
+    ],
+)
+def test_an_account_is_found_however_a_person_spells_its_host(word, key):
+    assert host_names.canonical_key(word) == key
+
+
 @pytest.mark.parametrize("host", ["a..b", "ü..b"])
 def test_a_name_that_is_none_keeps_its_spelling(host):
     assert host_names.canonical(host) == host
