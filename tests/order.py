@@ -36,6 +36,11 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"order of the tests: --seed {config.option.seed}"
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatus: int, config: pytest.Config) -> None:
+    if exitstatus:  # the head may be far above, or left out
+        terminalreporter.write_line(pytest_report_header(config))
+
+
 @pytest.hookimpl(tryfirst=True)  # pytest then puts those together that share a fixture with the same parameter
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     items[:] = shuffled(items, config.option.seed)
