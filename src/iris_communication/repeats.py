@@ -5,7 +5,8 @@ cause that may repeat does it through `Repeats`: the first time is a line, the n
 goes on a line comes now and then with the count. When it is over, that is a line too.
 
 Rules.
-- A cause is a kind, not a sentence: sentences hold names of files, and peers write them.
+- A cause is a kind, not a sentence: sentences hold names of files, and peers write them. Where causes come without end
+  all the same, those after the tenth within a minute count as one.
 - What comes and goes all the time, as a full queue does, is logged no more often than what lasts: its end, and its
   next beginning, are only told when its beginning was.
 """
@@ -17,7 +18,9 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
 EVERY_S = 60.0
+NEW_CAUSES_MAX = 10  # within `every_s`
 CAUSES_MAX = 200
+_OTHERS = object()
 
 
 class Spell(NamedTuple):
@@ -66,6 +69,8 @@ class Repeats:
         """Log it, or count it."""
         now_s = self._monotonic_s()
         with self._lock:
+            if cause not in self._spells and self._are_many(now_s):
+                cause = _OTHERS
             before = self._spells.pop(cause, None)
             self._spells[cause], unlogged = again(before, now_s, self._every_s)  # behind all others: the latest
             if len(self._spells) > CAUSES_MAX:
@@ -90,6 +95,9 @@ class Repeats:
             first = min((before for _, before in ended), key=lambda before: before.logged_s)
             counted = self._counted(sum(unlogged for unlogged, _ in ended), self._monotonic_s(), first)
             self._log.log(level, f"{words}%s", *values, counted)
+
+    def _are_many(self, now_s: float) -> bool:
+        return sum(now_s - spell.logged_s < self._every_s for spell in self._spells.values()) >= NEW_CAUSES_MAX
 
     def _counted(self, unlogged: int, now_s: float, before: Spell | None) -> str:
         if not unlogged or before is None:

@@ -24,6 +24,7 @@ from iris_camera.camera.handle import Handle
 from iris_camera.camera.picture import NoPicture
 from iris_camera.camera.source import SourceError
 from iris_camera.camera.thinning import Thinning
+from iris_communication.repeats import Repeats
 
 log = logging.getLogger(__name__)
 
@@ -51,13 +52,14 @@ class LiveVideo:
         self._open_device, self._read_timeout_s, self._clock = open_device, read_timeout_s, clock
         self._decoder = decoder or PictureDecoder(name)
         self._thinning = Thinning(frame_rate)
+        self._repeats = Repeats(log, clock.monotonic)
         self._closed = threading.Event()
         self._handle: Handle[Any] | None = None
 
     def open(self) -> None:
         """Connect, and begin at frame 0. Raises SourceError in words."""
         self._closed.clear()
-        self._number = self._undecodable = 0
+        self._number = 0
         device = self._open_device()
         try:
             self._decoder.check_capture(device)
@@ -117,12 +119,8 @@ class LiveVideo:
         return SourceError("it has stopped sending pictures", "Look whether it restarts, or was unplugged.")
 
     def _left_out(self, number: int, what: str, since_s: float) -> None:
-        """Say so the 1st, 2nd, 4th, 8th ... time."""
-        self._undecodable += 1
-        if self._undecodable.bit_count() == 1:
-            log.warning(
-                "camera %s: picture %d is left out, it is %s (%d so far)", self.name, number, what, self._undecodable
-            )
+        words = "camera %s: picture %d is left out, it is %s"
+        self._repeats.log("left out", logging.WARNING, words, self.name, number, what)
         if since_s > self._read_timeout_s:
             raise SourceError(f"its pictures cannot be decoded: {what}")
 

@@ -28,6 +28,7 @@ from iris_camera.camera.picture import NoPicture
 from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import SourceError
 from iris_camera.camera.thinning import Thinning
+from iris_communication.repeats import Repeats
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ class MjpegCamera:
         self._clock = clock
         self._decoder = PictureDecoder(name, pixels_max=settings.pixels_max, bit_depth=settings.bit_depth)
         self._thinning = Thinning(settings.frame_rate)
+        self._repeats = Repeats(log, clock.monotonic)  # over all openings: each of a bad camera's begins anew
         self._closed = threading.Event()
         self._connected: socket.socket | None = None
         self._stream: Handle[HttpStream] | None = None
@@ -55,7 +57,7 @@ class MjpegCamera:
     def open(self) -> None:
         """Connect and ask for the stream. Raises SourceError in words."""
         self._closed.clear()
-        self._number = self._left_out = 0
+        self._number = 0
         stream = open_stream(
             self._address,
             self._login,
@@ -134,7 +136,7 @@ class MjpegCamera:
         return SourceError(f"no picture for {self._read_timeout_s:g} s", "Look at the camera and its network.")
 
     def _decoded(self, picture: bytes, wall_s: float, monotonic_s: float) -> Frame | None:
-        """The frame; None, said the 1st, 2nd, 4th, 8th ... time, when the picture is no good."""
+        """The frame; None when the picture is no good."""
         number = self._number - 1
         what = "torn"
         try:
@@ -142,7 +144,6 @@ class MjpegCamera:
                 return Frame(self._decoder.decoded(picture), number, wall_s, monotonic_s)
         except NoPicture as error:
             what = str(error)
-        self._left_out += 1
-        if self._left_out.bit_count() == 1:
-            log.warning("camera %s: picture %d is left out: %s (%d so far)", self.name, number, what, self._left_out)
+        words = "camera %s: picture %d is left out: %s"
+        self._repeats.log("left out", logging.WARNING, words, self.name, number, what)
         return None

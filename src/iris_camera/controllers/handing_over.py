@@ -38,6 +38,7 @@ from iris_camera.records.leftovers import FinishedFile, Leftovers, recover, tell
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_camera.records.trouble import Trouble
 from iris_communication.errors import IrisError
+from iris_communication.repeats import Repeats
 from iris_communication.sftp_uploader_thread import SftpUploadRequest
 from iris_communication.supervised_thread import SupervisedThread
 
@@ -134,6 +135,7 @@ class HandingOver:
         self._pictures = self._made = self._done = self._frames_done = self._skipped = 0
         self._skipped_why: str | None = None
         self._trouble = Trouble(log)
+        self._repeats = Repeats(log, machine.monotonic)
         self._closed = self._recovered = False
 
     def start(self) -> None:
@@ -242,8 +244,9 @@ class HandingOver:
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
             step()
-        except Exception:
-            log.exception("handing over failed at a step of camera %s; it goes on", self._camera)
+        except Exception as error:  # noqa: BLE001 - nobody foresaw it: logged with its traceback
+            words = "handing over failed at a step of camera %s; it goes on"
+            self._repeats.log(("step", type(error)), logging.ERROR, words, self._camera, exc_info=error)
             self._waiting.refused(self._machine.monotonic())
 
     def _take(self, timeout_s: float | None) -> None:
@@ -323,8 +326,9 @@ class HandingOver:
         self._pictures += 1
         try:
             self._on_evidence(finished)
-        except Exception:
-            log.exception("an observer of camera %s failed at a picture; it is handed over all the same", self._camera)
+        except Exception as error:  # noqa: BLE001 - injected code; logged with its traceback
+            words = "an observer of camera %s failed at a picture; it is handed over all the same"
+            self._repeats.log(("observer", type(error)), logging.ERROR, words, self._camera, exc_info=error)
         self._add(finished)
         return True
 

@@ -31,6 +31,7 @@ from iris_camera.watch.memory import Memory
 from iris_camera.watch.mounts import hears_everything
 from iris_camera.watch.names import Names
 from iris_communication.errors import InvalidRequest, IrisError, SourceReplaced
+from iris_communication.repeats import Repeats
 
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,7 @@ class Watcher:
         self._memory = memory
         self._stop = stop
         self._now_s = monotonic
+        self._repeats = Repeats(log, monotonic, times="for {} files")
         self._candidates = Candidates(settings.quiet_s)
         self._refused: dict[str, Version] = {}  # as they are they can never be delivered; asked again at the next start
         self._unreadable: set[str] = set()
@@ -253,7 +255,8 @@ class Watcher:
             look: Look | None = look_at(path, root=self._root, leases=self._leases)
         except OSError as error:
             if path not in self._unreadable:
-                log.error("%s cannot be read: %s; it is looked at again", path, error.strerror)
+                words = "%s cannot be read: %s; it is looked at again"
+                self._repeats.log(("unreadable", error.errno), logging.ERROR, words, path, error.strerror)
                 self._unreadable.add(path)
             self._candidates.later(path, now_s + UNREADABLE_S)
             return
@@ -272,11 +275,12 @@ class Watcher:
                 self._changes[path] = look.version
                 accepted.append(path)
             elif isinstance(answer, SourceReplaced):
-                log.warning("%s is another file than a moment ago; it is looked at anew", path)
+                words = "%s is another file than a moment ago; it is looked at anew"
+                self._repeats.log("replaced", logging.WARNING, words, path)
                 self._candidates.later(path, self._now_s() + REPLACED_S)
                 continue
             elif isinstance(answer, InvalidRequest):
-                log.error("%s is not delivered: %s. %s", path, answer, answer.hint)
+                self._repeats.log(answer.cause, logging.ERROR, "%s is not delivered: %s. %s", path, answer, answer.hint)
                 self._refused[path] = look.version
             else:
                 refused[path] = answer

@@ -23,6 +23,7 @@ from iris_communication.delivery.judge import Judge
 from iris_communication.delivery.lane import Lane
 from iris_communication.delivery.permission import FAR_S
 from iris_communication.errors import DeliveryStopped, IrisError, RemoteFailure, Scope
+from iris_communication.repeats import Repeats
 from iris_communication.settings import Server
 from iris_communication.sftp.probe import Health
 
@@ -46,6 +47,7 @@ class Checks:
         self._known = known
         self._judge = judge
         self._clock = clock
+        self._repeats = Repeats(log, clock.monotonic_s)
         self._luck = luck
         self._looks: dict[str, asyncio.Task[None]] = {}  # under way, by server
 
@@ -89,8 +91,9 @@ class Checks:
         except asyncio.CancelledError:
             self._failed(key, lane, DeliveryStopped(f"the look at {key} was broken off"), revision)
             raise
-        except Exception as raised:
-            log.exception("the health check of %s failed in an unforeseen way", key)
+        except Exception as raised:  # noqa: BLE001 - nobody foresaw it: logged with its traceback
+            words = "the health check of %s failed in an unforeseen way"
+            self._repeats.log((key, type(raised)), logging.ERROR, words, key, exc_info=raised)
             self._failed(
                 key, lane, RemoteFailure(f"the health check failed in an unforeseen way: {raised!r}"), revision
             )

@@ -62,6 +62,7 @@ from iris_communication.outbox.spool import Spool
 from iris_communication.outbox.store import Store
 from iris_communication.outbox.tokens import Tokens
 from iris_communication.outbox.view import View
+from iris_communication.repeats import Repeats
 from iris_communication.settings import DeliverySettings, Limits, Secret, Server
 from iris_communication.supervised_thread import SupervisedThread
 
@@ -87,6 +88,7 @@ class Keeper:
         self._folder = folder
         self._open_store = open_store
         self._clock = clock
+        self._repeats = Repeats(log, clock.monotonic_s)
         self._max_queue_size = max_queue_size
         self._limits = limits or Limits()
         self._settings = settings or DeliverySettings()
@@ -417,8 +419,9 @@ class Keeper:
                     self._desk.prepare(message, group)
             except IrisError as error:
                 self._refuse(message, error)
-            except Exception as error:
-                log.exception("the keeper failed on one %s; it goes on", type(message).__name__)
+            except Exception as error:  # noqa: BLE001 - nobody foresaw it: logged with its traceback
+                cause, words = (type(message), type(error)), "the keeper failed on one %s; it goes on"
+                self._repeats.log(cause, logging.ERROR, words, type(message).__name__, exc_info=error)
                 self._refuse(message, unforeseen(error))
         self._recorder.commit(group)
         self._claims.committed(self._recorder.last_sequence)

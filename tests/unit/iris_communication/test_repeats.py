@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from iris_communication.repeats import CAUSES_MAX, Repeats, Spell, again, over
+from iris_communication.repeats import CAUSES_MAX, NEW_CAUSES_MAX, Repeats, Spell, again, over
 from iris_communication.testing import FakeClock
 
 log = logging.getLogger("iris_communication.test")
@@ -79,11 +79,21 @@ def test_causes_are_counted_apart(repeats, caplog):
     assert caplog.messages == ["one", "two"]
 
 
-def test_causes_without_end_need_no_memory_without_end(repeats, caplog):
-    for number in range(10 * CAUSES_MAX):
+def test_causes_without_end_count_as_one_after_some(repeats, clock, caplog):
+    for number in range(1_000):
         repeats.log(number, logging.ERROR, "%d", number)
-    assert len(caplog.messages) == 10 * CAUSES_MAX
-    repeats.log(10 * CAUSES_MAX - 1, logging.ERROR, "remembered")
+    assert caplog.messages == [str(number) for number in range(NEW_CAUSES_MAX + 1)]
+    clock.advance(60.0)
+    repeats.log("another", logging.ERROR, "another")
+    assert caplog.messages[-1] == "another"
+
+
+def test_causes_without_end_need_no_memory_without_end(repeats, clock, caplog):
+    for number in range(2 * CAUSES_MAX):
+        repeats.log(number, logging.ERROR, "%d", number)
+        clock.advance(60.0)
+    clock.advance(-60.0)
+    repeats.log(2 * CAUSES_MAX - 1, logging.ERROR, "remembered")
     repeats.log(0, logging.ERROR, "forgotten")
     assert caplog.messages[-1] == "forgotten"
 

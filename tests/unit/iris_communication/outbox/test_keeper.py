@@ -541,10 +541,10 @@ def bad_source(tmp_path, monkeypatch):
     """A source that makes the spool raise what nobody foresaw."""
     take, bad = Spool.take, tmp_path / "bad.csv"
 
-    def taking(self, source, item_id, how):
+    def taking(self, source, *how):
         if source == str(bad):
             raise UnforeseenError("taking it went wrong")
-        return take(self, source, item_id, how)
+        return take(self, source, *how)
 
     monkeypatch.setattr(Spool, "take", taking)
     return bad
@@ -618,8 +618,12 @@ def test_bytes_that_cannot_be_unlinked_harm_no_delivery(outbox, sources, monkeyp
 
 
 def test_a_source_that_cannot_be_unlinked_is_accepted_all_the_same(outbox, source, monkeypatch, caplog):
+    unlink = os.unlink
+
     def refusing(path, **options):
-        raise PermissionError(13, "Permission denied")
+        if path == str(source):
+            raise PermissionError(13, "Permission denied")
+        unlink(path, **options)
 
     with monkeypatch.context() as disk:
         disk.setattr(os, "unlink", refusing)

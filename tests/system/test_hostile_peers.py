@@ -1,0 +1,25 @@
+"""A line beside peers that mean harm, each in a process of its own: nothing is lost, and the log stays small.
+
+How late frames are and how many files arrive is measured by `make bench-hostile`; it gates nothing here, where other
+tests run beside it.
+"""
+
+import pytest
+
+from benchmarks.hostile import measure
+from tests.servers.openssh import OpenSshServer
+
+SECONDS = 2.0
+LOG_BYTES_MAX = 50_000
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("kind", ["server", "camera", "browser"])
+def test_a_hostile_peer_beside_the_line_costs_no_row_and_no_file(tmp_path, need_program, kind):
+    sshd = need_program("sshd", "/usr/sbin/sshd", hint="make system-packages")
+    with OpenSshServer(tmp_path / "sshd", sshd=sshd) as server:
+        told = measure(kind, tmp_path / "line", server, SECONDS)
+    assert told["frames"] > 0
+    assert told["queued"] > 0
+    assert (told["missing"], told["rows_lost"]) == ([], 0)
+    assert told["log_bytes"] < LOG_BYTES_MAX, (tmp_path / "line" / "log").read_text()
