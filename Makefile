@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Every line begins with @: nothing of make's own goes to standard output, whose last line may be the demo's JSON.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick test-all fuzz torture check format bench-sftp bench-accept bench-batches bench-camera bench-shutdown mutants
+.PHONY: help setup demo test quick test-all fuzz torture check format bench-sftp bench-accept bench-batches bench-camera bench-hostile bench-shutdown mutants
 .PHONY: page-picture simulate system-packages lock clean
 
 help: ## this list
@@ -71,6 +71,9 @@ bench-batches: setup ## files a second with and without archives (ARGS="--repeat
 
 bench-shutdown: setup ## how long it takes to end with files waiting: link up, cut, silent (ARGS="--repeat 1")
 	@$(BIN)/python -m benchmarks.shutdown $(ARGS)
+
+bench-hostile: setup ## how late frames and files are beside a server, cameras and a browser that mean harm (ARGS="--seconds 5")
+	@$(BIN)/python -m benchmarks.hostile $(ARGS)
 
 mutants: setup ## break each promise about not losing files, one by one: does a test notice? (ARGS="spool ledger": only these)
 	@$(BIN)/python -m tests.mutants.run $(ARGS)
