@@ -42,7 +42,7 @@ def announced(data: bytes) -> Announced | None:
                 break
         else:
             found = _avif(data) if data[4:8] == b"ftyp" else None
-    except (IndexError, ValueError):  # it ends too early, or points outside itself
+    except (IndexError, ValueError, OverflowError):  # it ends too early, points outside itself, or is infinite
         return None
     return found if found is not None and found.width > 0 and found.height > 0 else None
 

@@ -1,4 +1,5 @@
 import logging
+import random
 import struct
 import zlib
 
@@ -8,6 +9,7 @@ import pytest
 
 from iris_camera.camera.decoding import PictureDecoder, TooLarge
 from iris_camera.camera.picture import NoPicture
+from iris_camera.camera.picture_size import announced
 
 GREY = np.arange(256, dtype=np.uint8).reshape(16, 16).repeat(4, 0).repeat(4, 1)  # OpenCV writes no smaller JPEG 2000
 COLOUR = np.repeat(GREY[:, :, None], 3, axis=2)
@@ -172,6 +174,26 @@ def test_a_jpeg_that_goes_over_itself_thousands_of_times_counts_as_many_pictures
     again = jpeg[:-2] + jpeg[jpeg.rindex(b"\xff\xda") : -2] * 20_000 + jpeg[-2:]
     with pytest.raises(TooLarge, match="64 x 64"):
         PictureDecoder("line-1", pixels_max=1_000_000).decoded(again)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "headers of a tiff", "headers of a big tiff"])
+def test_a_header_that_is_spoiled_anywhere_is_read_or_refused_and_nothing_else(kind):
+    headers = {"headers of a tiff": tiff([(16, 16)] * 2), "headers of a big tiff": tiff([(16, 16)] * 2, big=True)}
+    whole = headers[kind] if kind in headers else encoded(kind, KINDS[kind])
+    rng = random.Random(kind)
+    for _ in range(300):
+        data = bytearray(whole[: rng.randrange(len(whole)) or None])
+        for _ in range(rng.randrange(4)):
+            data[rng.randrange(len(data))] = rng.choice((0, 1, 11, 12, 0x7F, 0x80, 0xFF))
+        found = announced(bytes(data))
+        assert found is None or (found.width > 0 and found.height > 0 and found.pixels > 0)
+
+
+def test_a_tiff_of_infinite_size_is_refused():
+    data = bytearray(tiff([(16, 16)]))
+    data[10 + 2 : 10 + 4] = struct.pack("<H", 11)  # its width is a real number
+    data[10 + 8 : 10 + 12] = struct.pack("<f", float("inf"))
+    assert announced(bytes(data)) is None
 
 
 def test_a_file_larger_than_any_picture_may_be_is_refused():
