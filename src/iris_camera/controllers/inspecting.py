@@ -81,6 +81,7 @@ class Inspecting:
         self._state = "running"
         self._reason: str | None = None
         self._restarts = self._failures = 0
+        self._next_id = 1  # of parts, for an inspector that is made anew
         self._recorded = threading.Event()
         self._closing = threading.Event()
         self._thread = SupervisedThread(self._work, f"iris-inspect-{name}", on_end=self._over)
@@ -139,6 +140,7 @@ class Inspecting:
         """Until the frames end. Raises whatever the model raises."""
         if self._inspector is None:
             self._inspector = self._make()
+            self._inspector.count_from(self._next_id)
         while not self._handover.drained:
             frame = self._handover.get(LOOK_S)
             if frame is not None:
@@ -165,6 +167,8 @@ class Inspecting:
         self._restarts += 1
         pause_s = restart_pause_s(self._failures)
         words = f"{type(error).__name__}: {error}"
+        if self._inspector is not None:
+            self._next_id = self._inspector.next_id
         self._inspector = None  # with the memory it holds
         self._state, self._reason = "restarting", words
         self._tallies.trouble(f"inspection failed and starts anew in {pause_s:.0f} s: {words}", traceback=True)

@@ -70,10 +70,18 @@ class Inspector:
         """What the detector really runs on."""
         return self._detector.provider
 
+    @property
+    def next_id(self) -> int:
+        """What the next new part will be called."""
+        return self._next_id if self._tracker is None else self._tracker.next_id
+
+    def count_from(self, next_id: int) -> None:
+        """Before the first picture: go on where another inspector ended, so that no id is given twice."""
+        self._next_id = next_id
+
     def reset(self) -> None:
         """Forget the parts in view, for the source began anew; no id is given twice."""
-        if self._tracker is not None:
-            self._next_id = self._tracker.next_id
+        self._next_id = self.next_id
         self._tracker = None
         self._verdicts.forget_all()
 

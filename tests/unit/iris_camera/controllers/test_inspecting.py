@@ -84,6 +84,16 @@ def test_a_model_that_raises_costs_one_frame_and_is_made_anew(line, caplog):
     assert "Traceback" in caplog.text
 
 
+def test_an_inspector_that_was_made_anew_gives_no_id_twice(line):
+    running = line(OnePart(failing_calls=(4,)), OnePart(failing_calls=(3,)), OnePart())
+    running.run([frame(number) for number in range(12)])
+    assert [part_id for kind, *facts in running.written.order if kind == "defect" for part_id in facts[1:2]] == [
+        1,
+        2,
+        3,
+    ]
+
+
 def test_memory_that_is_gone_is_a_restart_like_any_other(line):
     running = line(OnePart(failing_calls=(1,), error=MemoryError("bad allocation")), OnePart())
     running.run([frame(0), frame(1)])
