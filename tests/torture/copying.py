@@ -10,7 +10,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-PAUSE_S = 0.005  # between two rounds
+PAUSE_S = 0.02  # between two rounds
 COPY_EACH = 20  # rounds
 
 

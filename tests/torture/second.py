@@ -21,7 +21,7 @@ from iris_communication.sftp_uploader_thread import SftpUploaderThread
 
 ROOT = Path(__file__).resolve().parents[2]
 OWNER = "owner"  # in the run's folder: process id of the victim, while it owns the outbox
-PAUSE_S = 0.01
+PAUSE_S = 0.05
 ANSWER_S = 30.0
 GO, STOP = b"go\n", b"stop\n"
 
