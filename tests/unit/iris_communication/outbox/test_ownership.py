@@ -17,6 +17,7 @@ from iris_communication.outbox.owner import Owner
 from tests.unit.iris_communication.outbox.fake_parts import open_keeper, wait_until, write
 
 NOW_S = 1_700_000_000.0
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
 OWN = """
 import sys
 from pathlib import Path

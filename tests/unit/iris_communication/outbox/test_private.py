@@ -14,6 +14,7 @@ from tests.unit.iris_communication.outbox.fake_parts import open_keeper, write
 
 NOW_S = 1_700_000_000.0
 OTHER = 4711
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
 
 
 @pytest.fixture
@@ -156,3 +157,42 @@ def test_a_backup_put_back_by_root_is_refused_by_name_and_goes_on_once_it_is_giv
         (item,) = opened.claim()
         opened.deliver(item)
         assert opened.stats.queue_size == 0
+
+
+def as_user(user, folder):
+    """What an uploader of this user says when it starts on the folder; empty when it does."""
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        said = b"the child failed"
+        try:
+            os.setgid(user)
+            os.setuid(user)
+            with open_keeper(folder):
+                said = b""
+        except OutboxStorageError as error:
+            said = f"{error}. {error.hint}".encode()
+        finally:
+            os.write(writing, said)
+            os._exit(0)
+    os.close(writing)
+    os.waitpid(child, 0)
+    with os.fdopen(reading, "rb") as told:
+        return told.read().decode()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+@pytest.mark.parametrize("name", ["secrets.json", "servers.json", "outbox.db", "owner.lock"])
+def test_a_file_without_permission_is_named_and_nothing_is_moved_until_it_is_given_back(folder, tmp_path, name):
+    use(folder, tmp_path)
+    tmp_path.chmod(0o755)
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, OTHER, OTHER)
+    before = {path.name for path in folder.rglob("*")}
+    (folder / name).chmod(0)
+    said = as_user(OTHER, folder)
+    assert name in said
+    assert "ermission denied" in said or "unable to open" in said
+    assert {path.name for path in folder.rglob("*")} == before
+    (folder / name).chmod(0o600)
+    assert as_user(OTHER, folder) == ""
