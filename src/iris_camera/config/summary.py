@@ -47,8 +47,10 @@ def _source(camera: CameraSettings) -> str:
         pace = "as fast as it can be inspected" if camera.pace == "fast" else rate or "at its own rate"
         return f"the film {camera.path}, {pace}{', again and again' if camera.repeat else ', once'}"
     if camera.kind == "dir":
-        return f"the pictures in {camera.path}, and those that come"
-    at_most = f", at most {rate}" if rate else ""
+        within = " and the folders in it" if camera.with_subfolders else ""
+        alone = "each by itself" if camera.are_stills else "as the frames of one film"
+        return f"the pictures in {camera.path}{within}, and those that come, {alone}"
+    at_most = (f", at most {rate}" if rate else "") + (", each picture by itself" if camera.are_stills else "")
     login = f", logging in as {camera.username}" if camera.username else ""
     return f"{camera.source}{at_most}{login}"
 

@@ -38,6 +38,23 @@ keep_bytes_max = 2_000_000_000
     assert "hunter2" not in said
 
 
+def test_whether_pictures_stand_alone_is_said(reading_of):
+    text = """
+[cameras.a]
+source = "dir:/shots/**"
+[cameras.b]
+source = "dir:/frames"
+stills = false
+[cameras.c]
+source = "http://gate/shots"
+stills = true
+"""
+    said = "\n".join(summary(reading_of(text).config))
+    assert "Camera a: the pictures in /shots and the folders in it, and those that come, each by itself; found" in said
+    assert "Camera b: the pictures in /frames, and those that come, as the frames of one film; found" in said
+    assert "Camera c: http://gate/shots, each picture by itself; found" in said
+
+
 def test_how_files_are_delivered_is_said(reading_of):
     text = (
         server(conflict="keep", marker=".sha256")
