@@ -294,7 +294,10 @@ class SftpUploaderThread:
 
     @property
     def running(self) -> bool:
-        """Whether it delivers: false as well while one of its threads waits to be started again after a failure."""
+        """Whether it delivers: false as well while one of its threads waits to be started again after a failure, and
+        while another process has the outbox."""
+        if self._keeper is not None and self._keeper.lost:
+            return False
         return self._thread is not None and self._thread.running and all(each["running"] for each in self._threads())
 
     def _threads(self) -> list[dict[str, Any]]:
@@ -319,7 +322,7 @@ class SftpUploaderThread:
             "servers": worker.details() if worker else {},
             "refusing": self._last_answer.refusal,
             "threads": self._threads(),
-            "last_error": self._last_error,
+            "last_error": (self._keeper.lost if self._keeper else "") or self._last_error,
             "outbox_dir": str(self._folder),
             "max_queue_size": self._max_queue_size,
         }

@@ -214,6 +214,11 @@ class Keeper:
         self._news, self._server_changed, self._has_failed = published, server_changed, failed
 
     @property
+    def lost(self) -> str:
+        """Why nothing is accepted or handed out though all threads run: another process has the outbox."""
+        return self._recorder.lost if self._has_store else ""
+
+    @property
     def view(self) -> View:
         """The latest picture; reading it waits for nobody."""
         return self._latest_view()

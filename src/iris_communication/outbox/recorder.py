@@ -59,7 +59,7 @@ class Recorder:
         self._put_aside = put_aside
         self._broken = False  # the store failed, and has not been opened anew yet
         self._stale = False  # another process had the outbox, and what was read of it before counts no more
-        self._lost = False  # another process has the outbox
+        self.lost = ""  # why nothing is recorded: another process has the outbox
         self._doubtful: Group | None = None  # its commit failed, and perhaps happened
         self.unrecorded: list[Settle] = []  # settlements whose commit failed
         self._repeats = Repeats(log)
@@ -128,14 +128,14 @@ class Recorder:
         """Nobody else has changed the outbox since it was read. Raises OutboxStorageError."""
         try:
             if self._still_ours():
-                self._lost = False
+                self.lost = ""
                 return
         except OutboxInUse as error:
-            if not self._lost:
-                log.error("%s: nothing is accepted or sent until that one has ended", error)
-            self._lost = True
+            if not self.lost:
+                self.lost = f"{error}: nothing is accepted or sent until that one has ended"
+                log.error("%s", self.lost)
             raise
-        self._broken, self._stale, self._lost = True, True, False
+        self._broken, self._stale, self.lost = True, True, ""
         raise OutboxStorageError("another process had the outbox meanwhile: it is read anew", hint="try again")
 
     def mend(self) -> None:

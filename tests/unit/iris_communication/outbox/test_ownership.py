@@ -13,7 +13,9 @@ import pytest
 from iris_communication.audit import Audit
 from iris_communication.errors import OutboxInUse, OutboxStorageError
 from iris_communication.outbox import put_back as put_back_module
+from iris_communication.outbox.file_lock import FileLock
 from iris_communication.outbox.owner import Owner
+from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from tests.unit.iris_communication.outbox.fake_parts import open_keeper, wait_until, write
 
 NOW_S = 1_700_000_000.0
@@ -21,7 +23,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:
 OWN = """
 import sys
 from pathlib import Path
+from iris_communication.outbox.file_lock import FileLock
 from iris_communication.outbox.owner import Owner
+from iris_communication.sftp_uploader_thread import SftpUploaderThread
 Owner(Path(sys.argv[1]), 1700000000.0)
 """
 LOOK = """
@@ -230,7 +234,27 @@ def test_nothing_is_accepted_or_handed_out_once_another_process_has_the_outbox(o
             accept(opened, tmp_path, number)
     assert opened.claim() == []
     assert opened.spooled() == []
+    assert f"in use by process {other_owner.pid}" in opened.keeper.lost
     assert [record.levelname for record in caplog.records].count("ERROR") == 1
+
+
+def test_an_uploader_that_lost_its_outbox_says_so_and_does_not_count_as_running(tmp_path):
+    uploader = SftpUploaderThread(tmp_path / "outbox")
+    uploader.start()
+    assert uploader.running
+    (tmp_path / "outbox" / "owner.lock").unlink()
+    other = FileLock(os.open(tmp_path / "outbox" / "owner.lock", os.O_RDWR | os.O_CREAT, 0o600))
+    other.take_all()
+    server = {"host": "127.0.0.1", "port": 9, "username": "u", "password": "p"}
+    source = write(tmp_path / "a.csv")
+    assert not uploader.queue_upload(server, source, {"project": "p"}, "model")
+    assert not uploader.running
+    assert "nothing is accepted or sent until that one has ended" in uploader.get_details()["last_error"]
+    other.close()
+    uploader.queue_upload(server, source, {"project": "p"}, "model")
+    assert uploader.queue_upload(server, source, {"project": "p"}, "model")
+    assert uploader.running
+    uploader.close()
 
 
 def test_an_outbox_that_changed_hands_is_read_anew_once_the_other_has_ended(tmp_path, opened):
