@@ -83,7 +83,7 @@ class Application:
             outbox_dir=config.outbox_dir,
             records_dir=config.records_dir,
             around=self._around,
-            threads=self._thread_states,
+            threads=self.health_threads,
             limits=Limits(disk_reserve_bytes=config.records.disk_reserve_bytes),
         )
         self.snapshot = whole_snapshot(
@@ -268,7 +268,7 @@ class Application:
             stopping=self._ended,
         )
 
-    def _thread_states(self) -> list[dict[str, Any]]:
+    def health_threads(self) -> list[dict[str, Any]]:
         """Of every thread of the application that lives long; the uploader names its own."""
         parts = [*self.lineup.cameras, *self._strays.values(), self.kept, self.health, self.web]
         return [*logs.threads(), *(state for part in parts if part is not None for state in part.threads())]

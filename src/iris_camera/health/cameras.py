@@ -60,7 +60,7 @@ def _no_picture(camera: CameraFacts, now_s: float, limits: Limits) -> tuple[str,
     why, age_s = because(camera.reason), camera.frame_age_s
     state_s = 0.0 if camera.since_s is None else max(0.0, now_s - camera.since_s)
     began = age_s is None and camera.since_s is not None and state_s < limits.starting_s
-    if began and (camera.opening or (camera.state == "online" and camera.live)):
+    if began and (camera.opening or camera.state == "online"):
         return "camera starting", "is being opened"
     if camera.state == "offline":
         since = "is offline" if camera.since_s is None else f"has been offline for {age(now_s, camera.since_s)}"
@@ -124,7 +124,7 @@ def lost(camera: CameraFacts) -> Iterator[Reason]:
         yield Reason("rows lost now", camera.name, words)
     else:
         if camera.records_trouble:
-            yield Reason("records not finished", camera.name, f"camera {camera.name}: {camera.records_trouble}")
+            yield Reason("records not finished", camera.name, camera.records_trouble)
         if camera.rows_lost:
             yield Reason("rows lost", camera.name, f"camera {camera.name} has lost {rows} since the start")
     if camera.evidence_skipped:

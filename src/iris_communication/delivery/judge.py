@@ -76,6 +76,8 @@ class Judge:
                 self._tell(key, item, error, decision)
         else:
             self.answered(key, lane)
+            if not isinstance(item, Batch):  # its files go by themselves, and tell
+                lane.refusals.refused(error, self._clock.wall_s(), is_new=item.attempts == 0)
             self._tell(key, item, error, decision)
         lane.falls_back = lane.falls_back or isinstance(item, Batch)
         trace = "\n".join(self._carrier.trace(key)) if decision.event is Event.GIVE_UP else ""
@@ -101,6 +103,8 @@ class Judge:
     def answered(self, key: str, lane: Lane, *, delivered: bool = False) -> None:
         """The server did its part."""
         lane.health.answered(self._clock.monotonic_s(), delivered=delivered)
+        if delivered:
+            lane.refusals.delivered()
         self.set_breaker(key, lane, breaking.on_answer(lane.breaker))
         lane.found_dead = False
         was_down = lane.link == "down"

@@ -309,9 +309,9 @@ LOSSES = {
     ),
     "rows that were lost": ({"rows_lost": 1}, Severity.DEGRADED, "camera line-1 has lost 1 row since the start"),
     "files that cannot be finished": (
-        {"records_trouble": "cannot move a.csv into ready"},
+        {"records_trouble": "camera line-1 cannot move a.csv into ready"},
         Severity.DEGRADED,
-        "camera line-1: cannot move a.csv into ready",
+        "camera line-1 cannot move a.csv into ready",
     ),
     "evidence": (
         {"evidence_skipped": 3, "evidence_trouble": "No space left on device"},
@@ -461,3 +461,27 @@ def test_without_a_server_what_waits_is_counted():
     judgement = judge(around(servers_known=False, to_accept=12), NOW_S)
     assert (judgement.severity, judgement.ready) == (Severity.DEGRADED, True)
     assert "no server is configured; 12 files wait in /var/records" in judgement.sentence
+
+
+def test_an_outbox_that_cannot_be_opened_fails_with_its_reason():
+    trouble = OutboxTrouble("cannot use the outbox folder /o: Permission denied", "correct its permissions")
+    facts = replace(around(to_accept=5, not_opened=trouble), uploader_running=False, uploader_state="new")
+    judgement = judge(facts, NOW_S)
+    assert (judgement.severity, judgement.ready) == (Severity.FAILED, False)
+    assert "cannot be opened (cannot use the outbox folder /o: Permission denied); 5 files wait" in judgement.sentence
+
+
+def test_a_server_outside_its_window_is_a_remark():
+    link = LinkFacts(SERVER, "idle", NOW_S, None, 14, held_back="outside its delivery windows")
+    judgement = judge(replace(WELL, links=(link,), waiting=14, oldest_waiting_s=9000.0), NOW_S)
+    assert judgement.severity is Severity.WORKING
+    assert judgement.sentence == (
+        f"Iris works: 14 files on the way; {SERVER}: outside its delivery windows, 14 files wait."
+    )
+
+
+def test_what_a_check_of_a_server_has_found_is_said():
+    link = LinkFacts(SERVER, "idle", NOW_S, None, 0, check="its disk is nearly full", check_hint="free space there")
+    judgement = judge(replace(WELL, links=(link,)), NOW_S)
+    assert judgement.severity is Severity.DEGRADED
+    assert judgement.sentence == f"Iris works, but {SERVER}: its disk is nearly full; free space there."

@@ -1019,3 +1019,19 @@ def test_an_hour_of_a_server_that_is_away_is_less_than_a_megabyte_of_log(caplog)
 
 def first(carrier):
     return SimpleNamespace(id=next(iter(carrier.carrying)))
+
+
+def test_what_a_server_refuses_now_is_told_with_what_and_how_many_and_whether_it_takes_any():
+    async def story(line, keeper, carrier):
+        *bad, _good = keeper.accept(4)
+        await turns()
+        carrier.fail(RemoteRefused("cannot create 'a.csv'"), *bad)
+        await turns()
+        refused = line.lane
+        assert (refused["refused"], refused["refusal"]["new_in_a_row"]) == (3, 3)
+        assert refused["refusal"]["message"] == "cannot create 'a.csv'"
+        carrier.deliver()
+        await turns()
+        assert line.lane["refusal"]["new_in_a_row"] == 0
+
+    run(story)

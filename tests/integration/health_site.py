@@ -1,0 +1,114 @@
+"""A whole application in this process, in some condition, and what every place says of it: page, API, log."""
+
+import http.client
+import json
+import threading
+import time
+
+import asyncssh
+
+from iris_camera.application import Application
+from iris_camera.config import CameraSettings, Config, ServerSettings, WebSettings
+from iris_camera.config.sections import OutboxSettings
+from iris_camera.health.conditions import CONDITIONS
+from iris_camera.records.settings import EvidenceSettings, RecordSettings
+from iris_communication.settings import DeliverySettings
+from iris_communication.sftp_uploader_thread import SftpUploaderThread
+
+LONG_S = 25.0
+LOOK_S = 0.05
+# One task each; a reading is watched by iris-watch-NAME and made anew with its source.
+SHORT_LIVED = ("iris-capture-", "iris-lookup", "iris-recover-", "iris-stopping")
+FAST = DeliverySettings(retry_base_s=0.2, retry_cap_s=0.5, breaker_base_s=0.05, breaker_cap_s=0.2)
+
+
+class ReadOnly(asyncssh.SFTPServer):
+    """Shows its folders, and lets nobody write into them."""
+
+    def open(self, path, pflags, attrs):
+        raise asyncssh.SFTPPermissionDenied("Permission denied")
+
+
+class Site:
+    """`line` is a slow made-up line; records are finished each second, so that files come all the time."""
+
+    def __init__(
+        self, folder, *, server=None, camera=None, delivery=FAST, queue_size=1000, uploader=None, **server_facts
+    ):
+        servers = {}
+        if server is not None:
+            info = {**server.info("/", "password"), **server_facts}
+            servers = {"plant": ServerSettings(**info)}
+            self.key = f"{info['username']}@{info['host']}:{info['port']}"
+        camera = camera or CameraSettings(frame_rate=5.0, width=320, height=180)
+        config = Config(
+            cameras={"line": camera},
+            records=RecordSettings(folder=folder / "records", age_s_max=1.0, heartbeat_s=0.1, disk_reserve_bytes=0),
+            evidence=EvidenceSettings(enabled=False),
+            servers=servers,
+            outbox=OutboxSettings(folder=folder / "outbox", max_queue_size=queue_size),
+            delivery=delivery,
+            web=WebSettings(port=0),
+        )
+        self.records = folder / "records" / "line"
+        self.uploader = uploader or SftpUploaderThread(
+            config.outbox_dir, None, queue_size, settings=delivery, limits=config.outbox.limits
+        )
+        self.app = Application(config, uploader=self.uploader)
+
+    def __enter__(self):
+        self.app.start()
+        return self
+
+    def __exit__(self, *_):
+        self.app.cleanup_threads()
+
+    def asked(self):
+        """Status and answer of /api/health, after a look."""
+        self.app.health.look()
+        connection = http.client.HTTPConnection("127.0.0.1", self.app.web.port, timeout=LONG_S)
+        try:
+            connection.request("GET", "/api/health")
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    def until_writing(self):
+        deadline_s = time.monotonic() + LONG_S
+        while not list((self.records / "open").glob("*")):
+            assert time.monotonic() < deadline_s
+            threading.Event().wait(LOOK_S)
+
+    def until_said(self, *words):
+        deadline_s = time.monotonic() + LONG_S
+        while True:
+            status, answer = self.asked()
+            if all(each in answer["sentence"] for each in words) and "being opened" not in answer["sentence"]:
+                return status, answer
+            assert time.monotonic() < deadline_s, answer
+            threading.Event().wait(LOOK_S)
+
+    def threads(self):
+        """Those that health is told of."""
+        app = self.app
+        return [*self.uploader.get_details()["threads"], *app.health_threads()]
+
+    @staticmethod
+    def long_lived():
+        """Names of the threads of Iris that are alive, but for those that end by themselves after their one task."""
+        return {
+            thread.name
+            for thread in threading.enumerate()
+            if thread.name.startswith("iris-") and not thread.name.startswith(SHORT_LIVED)
+        }
+
+    def is_in(self, kind, *words):
+        """The condition comes, and severity, readiness and HTTP status are those of the table."""
+        status, answer = self.until_said(*words)
+        condition = CONDITIONS[kind]
+        assert answer["severity"] == condition.severity, answer
+        assert answer["ready"] is condition.ready, answer
+        assert status == (200 if condition.ready else 503)
+        assert self.app.snapshot()["health"]["severity"] == condition.severity, "the page is told the same"
+        return answer

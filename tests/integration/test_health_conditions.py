@@ -1,0 +1,218 @@
+"""Conditions made for real, and what is said of each: sentence, severity, readiness and HTTP status."""
+
+import json
+import logging
+import shutil
+import socket
+from dataclasses import replace
+
+import pytest
+
+from iris_camera.config import CameraSettings
+from iris_communication.sftp_uploader_thread import SftpUploaderThread
+from tests.footage import footage
+from tests.integration.health_site import FAST, ReadOnly, Site
+from tests.integration.namespace import run_with_disks_of_its_own
+from tests.servers.asyncssh_server import AsyncSshServer
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture
+def server(tmp_path):
+    with AsyncSshServer(tmp_path / "server") as opened:
+        yield opened
+
+
+def made(server, tmp_path, **facts):
+    return Site(tmp_path, server=server, host_key=server.host_key, **facts)
+
+
+def health_lines(caplog):
+    return [(each.levelname, each.getMessage()) for each in caplog.records if each.getMessage().startswith("health:")]
+
+
+def test_a_line_that_works_starts_and_ends_without_a_warning(server, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    with made(server, tmp_path) as site:
+        site.is_in("all is well", "Iris works: ")
+        site.until_said("every finished file is delivered", "being written")
+    assert site.app.health.snapshot()["severity"] == "working"
+    assert {level for level, _ in health_lines(caplog)} == {"INFO"}, health_lines(caplog)
+    assert "every accepted file is delivered" in caplog.text
+
+
+def test_a_film_that_ends_is_no_warning_and_everything_of_it_is_delivered(server, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    film = CameraSettings(source=f"file:{footage('carphone_pristine.mp4')}", pace="fast", frame_rate=100.0)
+    with made(server, tmp_path, camera=film) as site:
+        site.is_in("sources ended", "every file is delivered; the source came to its end.")
+    assert {level for level, _ in health_lines(caplog)} == {"INFO"}, health_lines(caplog)
+
+
+def test_a_server_that_refuses_to_be_written_to_needs_somebody_within_seconds(tmp_path):
+    with AsyncSshServer(tmp_path / "server", sftp_server=ReadOnly) as server, made(server, tmp_path) as site:
+        answer = site.is_in(
+            "server refuses everything", "needs you", f"{site.key} refuses everything", "Permission denied"
+        )
+    assert "tried again by themselves" in answer["sentence"]
+
+
+def test_a_refused_login_needs_somebody_and_the_command_is_said(server, tmp_path):
+    with made(server, tmp_path, password="not-this-one") as site:
+        site.is_in("server needs a person", "needs you", "not tried again", f"`iris queue resume {site.key}` goes on")
+
+
+def test_a_changed_host_key_needs_somebody_and_the_command_is_said(server, tmp_path):
+    before = server.host_key
+    server.change_host_key()
+    with Site(tmp_path, server=server, host_key=before) as site:
+        site.is_in("server needs a person", "needs you", f"`iris queue resume {site.key}` goes on")
+
+
+def test_a_link_that_is_down_leaves_iris_ready(server, tmp_path):
+    with made(server, tmp_path) as site:
+        server.stop()
+        site.is_in("link down", f"the link to {site.key} has been down", "waiting until it is back")
+
+
+def test_a_paused_server_is_said_with_the_command(server, tmp_path):
+    with made(server, tmp_path) as site:
+        site.uploader.pause("plant")
+        site.is_in("server paused", f"{site.key} is paused", f"`iris queue resume {site.key}` goes on")
+
+
+def test_dead_files_need_somebody_and_the_rest_goes_on(tmp_path):
+    once = replace(FAST, attempts_max=1)
+    opened = AsyncSshServer(tmp_path / "server", sftp_server=ReadOnly)
+    with opened as server, made(server, tmp_path, delivery=once) as site:
+        site.is_in("dead files", "needs you", "could not be delivered", "`iris queue list` says why")
+
+
+def test_an_outbox_that_another_owner_holds_needs_somebody_and_what_waits_is_counted(server, tmp_path):
+    other = SftpUploaderThread(tmp_path / "outbox")
+    other.open()
+    try:
+        with made(server, tmp_path) as site:
+            site.is_in("outbox in use", "needs you", "in use by another uploader", f"wait in {tmp_path / 'records'}")
+    finally:
+        other.close()
+
+
+def test_an_outbox_that_is_full_is_said_with_what_waits_beside_it(server, tmp_path):
+    with made(server, tmp_path, queue_size=1) as site:
+        site.uploader.pause("plant")
+        _, answer = site.until_said("the outbox accepts no file", f"in {tmp_path / 'records'}")
+    assert answer["severity"] == "degraded"
+
+
+def test_without_a_server_files_are_counted_and_nothing_is_called_delivered(tmp_path):
+    with Site(tmp_path) as site:
+        answer = site.is_in("no server", "no server is configured", f"wait in {tmp_path / 'records'}")
+    assert "delivered" not in answer["sentence"]
+
+
+def test_rows_that_cannot_be_written_fail_and_their_loss_is_not_forgotten(server, tmp_path):
+    with made(server, tmp_path) as site:
+        site.until_writing()
+        shutil.rmtree(site.records / "open")
+        (site.records / "open").write_text("a file where a folder has to be")
+        site.is_in("rows lost now", "camera line loses what it sees", "rows so far", "move it away")
+        (site.records / "open").unlink()
+        answer = site.is_in("rows lost", "camera line has lost", "since the start")
+    assert "every" not in answer["sentence"]
+
+
+def test_files_that_cannot_be_finished_are_said_and_no_row_is_lost(server, tmp_path):
+    with made(server, tmp_path) as site:
+        site.until_writing()
+        shutil.rmtree(site.records / "ready", ignore_errors=True)
+        (site.records / "ready").write_text("a file where a folder has to be")
+        _, answer = site.until_said("camera line cannot move")
+    assert answer["severity"] == "degraded"
+
+
+def test_a_camera_that_is_not_there_fails_once_it_had_its_time(server, tmp_path):
+    with socket.socket() as deaf:  # bound, not listening
+        deaf.bind(("127.0.0.1", 0))
+        camera = CameraSettings(source=f"http://127.0.0.1:{deaf.getsockname()[1]}/", open_timeout_s=0.5)
+        with made(server, tmp_path, camera=camera) as site:
+            site.is_in("camera offline", "camera line")
+
+
+def test_a_folder_without_pictures_is_said(server, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    with made(server, tmp_path, camera=CameraSettings(source=f"dir:{tmp_path / 'pictures'}")) as site:
+        site.is_in("folder without picture", "camera line has given no picture yet")
+
+
+def test_cameras_that_are_switched_off_are_said(server, tmp_path):
+    with made(server, tmp_path, camera=CameraSettings(enabled=False)) as site:
+        site.is_in("cameras disabled", "camera line is disabled", "nothing is inspected")
+
+
+def test_ending_is_said_and_is_no_failure(server, tmp_path):
+    with made(server, tmp_path) as site:
+        site.until_said("Iris works")
+    site.app.health.look()
+    answer = site.app.health.snapshot()
+    assert (answer["severity"], answer["ready"]) == ("working", False)
+    assert answer["sentence"].startswith("Iris is stopping: ")
+
+
+ROOM = """
+import os
+from iris_camera.health.conditions import CONDITIONS
+from iris_camera.health.facts import DiskFacts, Limits
+from iris_camera.health.storage import look_at, storage_reasons
+
+def said(name, folder):
+    reasons = storage_reasons(DiskFacts(records=look_at(folder)), Limits(inodes_low=200))
+    told(**{name: [[reason.kind, reason.words] for reason in reasons]})
+
+def disk(name, options):
+    (folder / name).mkdir()
+    mount(folder / name, "-t", "tmpfs", "-o", options, "tmpfs")
+    return folder / name
+
+well = disk("well", "size=300m,nr_inodes=10000")
+said("well", well)
+low = disk("low", "size=100m,nr_inodes=10000")
+said("low", low)
+nearly = disk("nearly", "size=10m,nr_inodes=10000")
+said("nearly", nearly)
+with open(nearly / "fills", "wb") as file:
+    file.write(bytes(9_900_000))
+said("full", nearly)
+few = disk("few", "size=300m,nr_inodes=150")
+said("few", few)
+for number in range(120):
+    (few / str(number)).touch()
+said("none", few)
+mount(well, "-o", "remount,ro")
+said("read_only", well)
+"""
+
+
+def test_a_disk_is_full_of_bytes_or_of_files_or_may_not_be_written_to(tmp_path):
+    found, _ = run_with_disks_of_its_own(ROOM, tmp_path)
+    kinds = {name: [kind for kind, _ in reasons] for name, reasons in found.items()}
+    assert kinds == {
+        "well": [],
+        "low": ["disk low"],
+        "nearly": ["disk nearly full"],
+        "full": ["disk full"],
+        "few": ["inodes low"],
+        "none": ["no inodes"],
+        "read_only": ["folder not writable"],
+    }
+    assert "mounted read-only" in json.dumps(found["read_only"])
+
+
+def test_every_thread_that_lives_long_is_listed(server, tmp_path):
+    with made(server, tmp_path) as site:
+        site.until_writing()
+        listed = {state["name"] for state in site.threads()}
+        assert site.long_lived() <= listed
+        assert {"iris-keeper", "iris-uploader", "iris-door", "iris-health", "iris-kept", "iris-web"} <= listed
+        assert {"iris-watch-line", "iris-inspect-line", "iris-deliver-line"} <= listed
