@@ -31,7 +31,6 @@ from iris_communication.errors import (
     IrisError,
     NotStarted,
     OptionsDiffer,
-    OutboxFull,
     ServerNotConfigured,
 )
 from iris_communication.item import Event
@@ -39,11 +38,10 @@ from iris_communication.outbox.keeper import Keeper
 from iris_communication.outbox.last_answer import LastAnswer
 from iris_communication.outbox.messages import Accept, Order
 from iris_communication.outbox.receipt import Receipt
+from iris_communication.outbox.refusals import Refusals
 from iris_communication.outbox.salvage.salvage import open_store
 from iris_communication.outbox.sqlite import SqliteStore
 from iris_communication.outbox.view import Stats, View
-from iris_communication.plain_text import ERROR_TEXT_MAX, clean
-from iris_communication.repeats import Repeats
 from iris_communication.settings import DeliverySettings, Limits, Secret, Server, check_priority, parse_server
 from iris_communication.sftp_processor import SftpProcessor, carrier_for
 from iris_communication.supervised_thread import SupervisedThread
@@ -59,7 +57,6 @@ DEFAULT_QUEUE_SIZE = 100
 RESTART_BASE_S = 1.0  # back-off of the worker's own restarts
 RESTART_CAP_S = 60.0
 KEEPER_LOOK_S = 0.1  # how often it is seen whether a keeper that failed is open again
-REFUSALS_LOGGED_EVERY_S = 10.0
 JOIN_GRACE_S = 3.0  # beyond stop's timeout, for settling what was broken off
 
 
@@ -82,7 +79,7 @@ class SftpUploaderThread:
         self._settings = settings or DeliverySettings()
         self._limits = limits or Limits()
         self._clock = clock or SystemClock()
-        self._refusals = Repeats(log, self._clock.monotonic_s, every_s=REFUSALS_LOGGED_EVERY_S, times="for {} files")
+        self._refusals = Refusals(log, self._clock.monotonic_s)
         transport = ChosenTransport(self._folder / ACCEPTED_NAME)
         self._processor = sftp_processor or SftpProcessor(self._settings, transport, self._clock)
         self._one_at_a_time = threading.Lock()  # of an injected processor's calls, over stop and start
@@ -187,16 +184,7 @@ class SftpUploaderThread:
         keeper = self._open_keeper()
         outcomes = keeper.accept_all([accepted(request, self._settings, self._server) for request in requests])
         self._last_answer.heard(outcomes)
-        for request, outcome in zip(requests, outcomes, strict=True):
-            path = clean(str(request.file_path), ERROR_TEXT_MAX)
-            if isinstance(outcome, OutboxFull):
-                words = "Upload queue is full, dropping request: %s stays where it is; %s"
-                self._refusals.log(OutboxFull, logging.WARNING, words, path, outcome)
-            elif isinstance(outcome, IrisError):
-                words = "%s is not accepted: %s. %s"
-                self._refusals.log(outcome.cause, logging.ERROR, words, path, outcome, outcome.hint)
-            else:
-                self._refusals.over([OutboxFull], "the upload queue has room again")
+        self._refusals.heard([request.file_path for request in requests], outcomes)
         return [not isinstance(outcome, IrisError) for outcome in outcomes]
 
     def submit(self, request: SftpUploadRequest) -> Receipt:
