@@ -584,6 +584,26 @@ def test_a_second_question_gets_no_password_and_is_told(transport, challenges):
     assert not [answer for answers in given[1:] for answer in answers if answer == PASSWORD]
 
 
+@pytest.mark.parametrize(
+    "prompts",
+    [
+        [("Old password:", False), ("New password:", False)],
+        [("Token:", False)],
+    ],
+    ids=["two at once", "a token"],
+)
+def test_what_is_not_for_the_password_alone_is_told_with_what_was_asked(transport, prompts):
+    given = []
+
+    async def test():
+        async with listening(asking(("", "", "", prompts), given=given)) as address:
+            said = await fails(transport, Server(**address), Secret(password=PASSWORD), AuthenticationFailed)
+            assert prompts[-1][0] in said
+
+    asyncio.run(test())
+    assert not [answers for answers in given if answers == [PASSWORD] * len(prompts)]
+
+
 def test_a_question_is_told_cut_and_without_what_a_terminal_would_obey(transport):
     async def test():
         prompt = "\x1b]0;Kennwort\x07 " + "x" * 100_000
@@ -595,6 +615,30 @@ def test_a_question_is_told_cut_and_without_what_a_terminal_would_obey(transport
             assert len(said) < 1000
 
     asyncio.run(test())
+
+
+def test_a_server_that_says_our_password_back_has_it_written_nowhere(transport, caplog):
+    given = []
+    challenges = [("", "", "", [("Passwort:", False)]), ("", f"You said {PASSWORD}", "", [(f"Not {PASSWORD}?", False)])]
+
+    class SaysItBack(asking(*challenges, given=given)):
+        def validate_kbdint_response(self, username, responses):
+            verdict = super().validate_kbdint_response(username, responses)
+            self.conn.send_auth_banner(f"{PASSWORD} was wrong\r\n")
+            return verdict
+
+    async def test():
+        async with listening(SaysItBack) as address:
+            with pytest.raises(AuthenticationFailed) as caught:
+                await transport.connect(Server(**address), Secret(password=PASSWORD), SETTINGS, Receiver())
+            error = caught.value
+            return f"{error} {error.hint}"
+
+    with caplog.at_level(logging.INFO):
+        said = asyncio.run(test())
+    assert given[0] == [PASSWORD]
+    assert PASSWORD not in said + caplog.text
+    assert PASSWORD not in repr(said)
 
 
 def test_what_the_server_says_before_it_refuses_us_is_told(transport):
@@ -1226,6 +1270,42 @@ def test_what_no_setting_of_ours_helps_is_told_with_what_to_enable_there(transpo
             error = await told(transport, Server(**address), Secret(password=PASSWORD))
             assert f"no {kind} in common" in str(error)
             assert "enable one of these on the server: " in error.hint
+
+    asyncio.run(test())
+
+
+class TellsNoSignatures(OneUser):
+    """As servers before SHA-2: an RSA key may sign with SHA-1 alone."""
+
+    key = RSA_HOST_KEY
+
+    def connection_made(self, conn):
+        super().connection_made(conn)
+        conn._send_ext_info = lambda: None
+
+
+def test_an_rsa_key_that_would_sign_with_sha1_is_not_offered_and_that_is_told(transport):
+    secret = Secret(private_key=RSA_HOST_KEY.export_private_key().decode())
+
+    async def test():
+        async with listening(TellsNoSignatures) as address:
+            with pytest.raises(AuthenticationFailed) as caught:
+                await transport.connect(Server(**address), secret, SETTINGS, Receiver())
+            assert "signatures of SHA-1 alone" in caught.value.hint
+            assert "legacy_algorithms = true" in caught.value.hint
+            await connects(transport, Server(**address, legacy_algorithms=True), secret)
+
+    asyncio.run(test())
+
+
+def test_a_key_of_another_kind_is_refused_there_without_a_word_of_sha1(transport):
+    secret = Secret(private_key=CLIENT_KEY.export_private_key().decode())
+
+    async def test():
+        async with listening(TellsNoSignatures) as address:
+            with pytest.raises(AuthenticationFailed) as caught:
+                await transport.connect(Server(**address), secret, SETTINGS, Receiver())
+            assert "SHA-1" not in caught.value.hint
 
     asyncio.run(test())
 

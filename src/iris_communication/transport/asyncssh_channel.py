@@ -19,7 +19,7 @@ from iris_communication.transport import algorithms, asyncssh_errors, host_keys,
 from iris_communication.transport.contract import KEEPALIVES_LOST, Receiver, keepalive_s, unusable
 from iris_communication.transport.prompts import is_for_the_password
 from iris_communication.transport.quick_import import KEY_EXCHANGES, MACS, asyncssh
-from iris_communication.transport.server_words import Greeting, Sayings, ended
+from iris_communication.transport.server_words import Greeting, Sayings, ended, hidden_of, without
 
 Keys = Sequence[asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate] | asyncssh.SSHKeyPair]
 
@@ -56,11 +56,12 @@ class AsyncsshTransport:
     async def _connected(
         self, client: "_Client", server: Server, secret: Secret, settings: DeliverySettings, receiver: Receiver
     ) -> "AsyncsshChannel":
-        session = _Session(server, receiver)
+        session = _Session(server, secret, receiver)
         trust = host_keys.trust(server, self._accepted)
         client.judge = trust.judge
         async with contextlib.AsyncExitStack() as meanwhile:
             keys = _keys_of(secret) if secret else await _keys_of_the_agent(meanwhile)
+            client.has_rsa_key = any(map(_is_rsa, keys))
             options = _options(server, secret, keys, trust, keepalive_s(settings))
             sock = await reaching.connected(server.host, server.port)
             client.reached = True
@@ -135,13 +136,14 @@ class _Client(asyncssh.SSHClient):
 
     def __init__(self, secret: Secret) -> None:
         self._password = secret.password
+        self._hidden = hidden_of(secret)
         self._has_answered = False
         self._greeting = Greeting()
-        self._said = Sayings()
+        self._said = Sayings(self._hidden)
         self._asked: list[str] = []
         self._connection: asyncssh.SSHClientConnection | None = None
         self.refusal: host_keys.Refusal | None = None
-        self.reached = self._lost = False
+        self.reached = self.has_rsa_key = self._lost = False
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         self._connection = conn
@@ -178,10 +180,11 @@ class _Client(asyncssh.SSHClient):
         return asyncssh_errors.Facts(
             heard=[*self._greeting.words, *self._said.words],
             asked=self._asked[-1] if self._asked else "",
+            hidden=self._hidden,
             reached=self.reached,
             closed=self._lost,
             theirs=self._theirs(),
-            tells_signatures=bool(getattr(self._connection, "_server_sig_algs", True)),
+            signs_with_sha1=self.has_rsa_key and not getattr(self._connection, "_server_sig_algs", True),
         )
 
     def negotiated(self, server: Server) -> algorithms.Negotiated | None:
@@ -194,10 +197,11 @@ class _Client(asyncssh.SSHClient):
 
 
 class _Session(asyncssh.SSHClientSession[bytes]):
-    def __init__(self, server: Server, receiver: Receiver) -> None:
+    def __init__(self, server: Server, secret: Secret, receiver: Receiver) -> None:
         self._server = server
         self._receiver = receiver
-        self._said = Sayings()
+        self._hidden = hidden_of(secret)
+        self._said = Sayings(self._hidden)
         self._end = ""
         self.lost = False
 
@@ -217,7 +221,8 @@ class _Session(asyncssh.SSHClientSession[bytes]):
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
         reason = clean(f"{type(exc).__name__}: {exc}", PEER_TEXT_MAX) if exc else ""
-        self._receiver.channel_lost(ended(self._server.key, self._said.words, reason, self._end))
+        error = ended(self._server.key, self._said.words, without(self._hidden, reason), self._end)
+        self._receiver.channel_lost(error)
 
 
 def _offer(server: Server) -> algorithms.Offer:
@@ -282,6 +287,11 @@ def _private_key(text_or_path: str, passphrase: str | None) -> asyncssh.SSHKey:
         return asyncssh.import_private_key(private_keys.in_order(key), passphrase)
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: "~name" of a user there is not
         raise unusable(f"the private key {which} cannot be used", error) from None
+
+
+def _is_rsa(key: "asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate] | asyncssh.SSHKeyPair") -> bool:
+    alone = key[0] if isinstance(key, tuple) else key
+    return alone.get_algorithm().startswith(algorithms.SIGNED_WITH_SHA1)
 
 
 def _certificates(text_or_path: str) -> list[asyncssh.SSHCertificate]:

@@ -26,25 +26,28 @@ from iris_communication.transport import algorithms
 from iris_communication.transport.algorithms import SHA1_HINT, Offer
 from iris_communication.transport.contract import unforeseen
 from iris_communication.transport.quick_import import SASLPrepError, asyncssh
-from iris_communication.transport.server_words import REFUSES_US
+from iris_communication.transport.server_words import REFUSES_US, without
 
 KEY_EXCHANGE_HINT = "see the server's log; another program may answer there in its place"
 
 
 class Facts(NamedTuple):
-    """What an error does not say itself. `heard` is what the server said beside the protocol, `asked` its last prompt,
-    `theirs` what it knows of SSH; `closed` whether the connection is, by now."""
+    """What an error does not say itself.
+
+    `heard` is what the server said beside the protocol, `asked` its last prompt, `hidden` are our secrets, `theirs` is
+    what it knows of SSH; `closed`: the connection is, by now; `signs_with_sha1`: an RSA key of ours would have to."""
 
     heard: list[str]
     asked: str = ""
+    hidden: tuple[str, ...] = ()
     reached: bool = True
     closed: bool = False
     theirs: Offer | None = None
-    tells_signatures: bool = True
+    signs_with_sha1: bool = False
 
 
 def of_ssh(error: asyncssh.Error, server: Server, facts: Facts) -> IrisError:
-    where, reason = f"{server.host}:{server.port}", clean(error.reason, PEER_TEXT_MAX)
+    where, reason = f"{server.host}:{server.port}", without(facts.hidden, clean(error.reason, PEER_TEXT_MAX))
     if (lack := _lacking(server, facts)) is not None:
         return lack
     if isinstance(error, (asyncssh.PermissionDenied, asyncssh.IllegalUserName)) or REFUSES_US.search(reason):
@@ -63,8 +66,8 @@ def _lacking(server: Server, facts: Facts) -> IrisError | None:
 
 def _refused(server: Server, reason: str, facts: Facts) -> AuthenticationFailed:
     words = "; ".join([*facts.heard, reason])
-    asked = f" (it asked {facts.asked!r})" if facts.asked else ""
-    hint = None if facts.tells_signatures or server.legacy_algorithms else SHA1_HINT
+    asked = f" (it asked {without(facts.hidden, facts.asked)!r})" if facts.asked else ""
+    hint = SHA1_HINT if facts.signs_with_sha1 and not server.legacy_algorithms else None
     return AuthenticationFailed(f"{server.key} refused our credentials: {words}{asked}", hint=hint)
 
 

@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from iris_communication.errors import LinkLost
-from iris_communication.plain_text import PEER_TEXT_MAX, of_bytes
+from iris_communication.plain_text import PEER_TEXT_MAX, clean, of_bytes
+from iris_communication.settings import Secret
 
 GREETING_MAX = 4096  # bytes that are kept of what comes before a server's name
 GREETING_LINES_MAX = 2  # and lines that are shown: the last ones
+HIDDEN = "(a secret)"
+HIDDEN_MIN = 4  # characters
 SAID_MAX = 4096  # bytes that are kept of what it says later
 SAID_LINES_MAX = 4
 SAID_SPLIT_MAX = 16  # lines that are looked at, for some are empty
@@ -52,10 +55,24 @@ def readable(line: bytes, limit: int = PEER_TEXT_MAX) -> str:
     return of_bytes(line.strip().replace(b"\t", b" "), limit)
 
 
-class Sayings:
-    """The last lines of what is said beside the protocol, however much that is and wherever it is cut."""
+def hidden_of(secret: Secret) -> tuple[str, ...]:
+    """What a server that was given it might say back. What is very short would be found in every word."""
+    texts = (text for text in (secret.password, secret.passphrase) if text and len(text) >= HIDDEN_MIN)
+    return tuple(clean(text, PEER_TEXT_MAX) for text in texts)
 
-    def __init__(self) -> None:
+
+def without(hidden: Sequence[str], text: str) -> str:
+    for each in hidden:
+        text = text.replace(each, HIDDEN)
+    return text
+
+
+class Sayings:
+    """The last lines of what is said beside the protocol, however much that is and wherever it is cut, without what is
+    `hidden`."""
+
+    def __init__(self, hidden: Sequence[str] = ()) -> None:
+        self._hidden = hidden
         self._lines: list[str] = []
         self._rest = b""
 
@@ -68,7 +85,8 @@ class Sayings:
     @property
     def words(self) -> list[str]:
         rest = readable(self._rest)
-        return [*self._lines, *([rest] if rest else [])][-SAID_LINES_MAX:]
+        lines = [*self._lines, *([rest] if rest else [])][-SAID_LINES_MAX:]
+        return [without(self._hidden, line) for line in lines]
 
 
 def ended(server_key: str, said: Sequence[str], reason: str, end: str) -> LinkLost:

@@ -26,6 +26,7 @@ from iris_communication.settings import Secret
 from iris_communication.transport import host_keys
 from iris_communication.transport.prompts import is_for_the_password
 from iris_communication.transport.quick_import import asyncssh
+from iris_communication.transport.server_words import hidden_of, without
 
 QUESTION_MAX = 65536
 PROMPT = "prompt"  # the first word of a question: what it is about
@@ -57,7 +58,7 @@ class Answers:
     def _asked_for(self, prompt: str) -> str | None:
         kind, answer = _meant(prompt, self._secret)
         if kind == "keyboard-interactive":
-            self.asked.append(clean(prompt.partition(") ")[2].strip(), PEER_TEXT_MAX))
+            self.asked.append(without(hidden_of(self._secret), clean(prompt.partition(") ")[2].strip(), PEER_TEXT_MAX)))
         if answer is None or kind in self._given or "\n" in answer:
             return None
         self._given.add(kind)

@@ -41,6 +41,7 @@ from iris_communication.system_trouble import hint_of
 from iris_communication.transport import algorithms, host_keys, reaching, ssh_answers, ssh_command, ssh_words
 from iris_communication.transport.algorithms import SHA1_HINT
 from iris_communication.transport.contract import Receiver, unforeseen, unusable
+from iris_communication.transport.server_words import hidden_of
 from iris_communication.transport.ssh_channel import SshProgramChannel
 from iris_communication.transport.ssh_words import SshFailed, Words
 
@@ -78,7 +79,7 @@ class SshProgramTransport:
         trust = host_keys.trust(server, self._accepted)
         addresses = await _addresses_of(server, settings.connect_timeout_s)
         answers = ssh_answers.Answers(secret, trust.judge)
-        words = Words()
+        words = Words(hidden_of(secret))
         with contextlib.ExitStack() as meanwhile:
             desk = meanwhile.enter_context(contextlib.closing(ssh_answers.Desk(answers)))
             identity = _identity(secret, meanwhile)

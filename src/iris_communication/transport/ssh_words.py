@@ -10,6 +10,7 @@ Lines beginning with "debug" are for us; the others are kept as ssh wrote them, 
 
 import os
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from iris_communication.errors import (
@@ -35,6 +36,7 @@ from iris_communication.transport.server_words import (
     SAID_LINES_MAX,
     ended,
     readable,
+    without,
 )
 
 LINES_MAX = 40
@@ -87,7 +89,8 @@ class SshFailed(Exception):
 class Words:
     """Fed with ssh's standard error as it comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, hidden: Sequence[str] = ()) -> None:
+        self._hidden = hidden  # our secrets, which a server might say back
         self.lines: list[str] = []  # without those for debugging
         self.stage = 0
         self.software = ""
@@ -176,7 +179,7 @@ class Words:
 
     def _keep(self, line: str) -> None:
         if line and not BY_THE_WAY.match(line):
-            self.lines = [*self.lines, cut(line, PEER_TEXT_MAX)][-LINES_MAX:]
+            self.lines = [*self.lines, cut(without(self._hidden, line), PEER_TEXT_MAX)][-LINES_MAX:]
 
 
 def as_written(path: str) -> str:
