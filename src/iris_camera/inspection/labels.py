@@ -118,6 +118,8 @@ def _unquoted(text: str) -> str:
     """A name as it is meant; a long one as it is written, for it is refused anyway."""
     if text[0] not in "'\"" or len(text) > 12 * LABEL_CHARACTERS_MAX:
         return text
+    if "\\" not in text:
+        return text[1:-1]
     try:
         return str(ast.literal_eval(text))
     except (ValueError, SyntaxError):  # a backslash that begins nothing
