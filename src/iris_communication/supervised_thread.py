@@ -48,7 +48,7 @@ class SupervisedThread(threading.Thread):
         self._on_failure, self._on_end = on_failure, on_end
         self._pause_s, self._well_after_s = pause_s, well_after_s
         self._ending = threading.Event()
-        self._is_down = False
+        self._is_down = self._is_over = False
         self._logged = ""
         self.failures = 0  # since the start
         self.reason: str | None = None  # why it failed last
@@ -69,9 +69,10 @@ class SupervisedThread(threading.Thread):
     def state(self) -> dict[str, Any]:
         """`{"name", "running", "reason", "restarts"}`. One that has not begun, or has ended in its own way, is not
         missed."""
+        is_missed = self._is_down or (self.ident is not None and not self.is_alive() and not self._is_over)
         return {
             "name": self.name,
-            "running": not self._is_down,
+            "running": not is_missed,
             "reason": self.reason,
             "restarts": self.failures,
         }
@@ -88,6 +89,7 @@ class SupervisedThread(threading.Thread):
                     pause_s = self._pause_s(in_a_row)
                     self._failed(error, pause_s)
                 else:
+                    self._is_over = True
                     return
                 if self._ending.wait(pause_s):
                     return
