@@ -26,8 +26,11 @@ LATER_MAX_MS, RATE_MIN = 5.0, 0.8  # what is aimed at, beside each peer
 START_LIMIT_S = 60.0
 
 
-def measure(case: str, folder: Path, server: OpenSshServer, seconds: float) -> dict[str, Any]:
-    """One case in an empty folder: what the line tells, and `rows_lost` and `log_bytes` besides."""
+def measure(
+    case: str, folder: Path, server: OpenSshServer, seconds: float, *, descriptors: int | None = None
+) -> dict[str, Any]:
+    """One case in an empty folder: what the line tells, and `rows_lost` and `log_bytes`. `descriptors`: how many
+    files the line's process may open, where that is to be few."""
     received = folder / "received"
     received.mkdir(parents=True)
     with ExitStack() as stack:
@@ -41,6 +44,7 @@ def measure(case: str, folder: Path, server: OpenSshServer, seconds: float) -> d
             "camera_port": camera,
             "seconds": seconds,
             "files_per_s": FILES_PER_S,
+            "descriptors": descriptors,
         }
         log = stack.enter_context((folder / "log").open("wb"))
         line = stack.enter_context(

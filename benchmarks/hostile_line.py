@@ -5,6 +5,7 @@ It says where its page is, waits for a line on its standard input, measures, del
 
 import json
 import os
+import resource
 import sys
 import threading
 import time
@@ -42,6 +43,8 @@ class Account:
 
 def main(job: dict[str, Any]) -> dict[str, Any]:
     folder = Path(job["folder"])
+    if job["descriptors"]:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (job["descriptors"], job["descriptors"]))
     account = Account(folder / "account")
     logs.start_logging("INFO")
     application = Application(_config(job, folder), observers=Observers(account.inspected))
