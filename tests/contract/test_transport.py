@@ -47,6 +47,7 @@ from tests.servers.one_user import (
     public,
 )
 from tests.servers.openssh import OpenSshServer, descendants
+from tests.thorough import examples
 
 HINT = "make system-packages"
 SETTINGS = DeliverySettings(connect_timeout_s=15.0)
@@ -224,9 +225,10 @@ def test_a_channel_carries_the_servers_sftp_and_knows_whom_it_reached(transport,
 
 
 @pytest.mark.timeout(60)
-def test_100_mb_go_there_and_come_back_as_they_were(transport, openssh, tmp_path):
+def test_many_megabytes_go_there_and_come_back_as_they_were(transport, openssh, tmp_path):
     data = os.urandom(MEBIBYTE)
-    total_bytes, piece_bytes, window = 100 * MEBIBYTE, 32 * 1024, 64
+    megabytes = examples(100)
+    total_bytes, piece_bytes, window = megabytes * MEBIBYTE, 32 * 1024, 64
 
     async def test():
         receiver, ids = Receiver(), itertools.count(1)
@@ -268,7 +270,7 @@ def test_100_mb_go_there_and_come_back_as_they_were(transport, openssh, tmp_path
         async for packet in pipelined(wire.Read(handle, at, piece_bytes).encode(next(ids)) for at in offsets):
             came.update(wire.decode(packet)[1].data)
         channel.close()
-        assert came.digest() == hashlib.sha256(data * 100).digest()
+        assert came.digest() == hashlib.sha256(data * megabytes).digest()
         await receiver.end()
 
     asyncio.run(test())

@@ -60,8 +60,8 @@ def make_bad_source(kind, folder):
             path = path / "a.csv"
         case "a name too long to exist":
             path = folder / ("x" * 300)
-        case "unreadable":
-            path = "/proc/self/mem"
+        case "a link to itself":
+            path.symlink_to(path)
         case "a device":
             path = "/dev/zero"
     return path
@@ -74,7 +74,7 @@ def make_bad_source(kind, folder):
         ("below a missing folder", SourceMissing, r"a\.csv' does not exist"),
         ("a dangling link", SourceMissing, "link' does not exist"),
         ("a name too long to exist", SourceUnreadable, "xxx' cannot be read: File name too long"),
-        ("unreadable", SourceUnreadable, "'/proc/self/mem' cannot be read: Input/output error"),
+        ("a link to itself", SourceUnreadable, "itself' cannot be read: Too many levels of symbolic links"),
         ("a folder", SourceNotAFile, "a-folder' is a folder, not a regular file"),
         ("a named pipe", SourceNotAFile, "pipe' is a named pipe, not a regular file"),
         ("a device", SourceNotAFile, "'/dev/zero' is a device, not a regular file"),
