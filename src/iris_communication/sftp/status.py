@@ -47,7 +47,7 @@ _NO_FOLDER = re.compile(r"not a directory", re.IGNORECASE)
 _FOLDER_HINT = "a folder of the path is missing and could not be made: check remote_directory"
 
 _HIDDEN_HINT = (
-    "let this user create files in that folder, also under hidden names that begin with .iris-; where names are "
+    "check the user's permissions on the remote folder, also for hidden names that begin with .iris-; where names are "
     "limited, set in_place = true: then files are written under their own"
 )
 
