@@ -39,6 +39,21 @@ def test_without_records_the_snapshot_says_nothing_of_them():
     assert "records" not in snapshot()
 
 
+def test_a_notice_stands_in_the_snapshot_where_there_is_one():
+    line, words = FakeLine(), ["the calm line"]
+    snapshot = whole_snapshot(
+        cameras=lambda: line.cameras,
+        uploader=line.uploader,
+        health=lambda: line.health,
+        version="0.1.0",
+        notice=lambda: words[-1],
+    )
+    assert snapshot()["notice"] == "the calm line"
+    words.append("the end")
+    assert snapshot()["notice"] == "the end"
+    assert "notice" not in line.snapshot()
+
+
 def test_cameras_that_come_and_go_are_seen_in_the_next_snapshot():
     line = FakeLine("line-1")
     line.cameras.append(FakeCamera("line-2"))
