@@ -363,3 +363,15 @@ CONTRASTS_BELOW_AA = """(() => {
         .map(([words, a, b]) => [words, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)])
         .filter(([, ratio]) => ratio < 4.5);
 })()"""
+
+
+def test_a_server_that_refuses_or_waits_for_a_person_is_seen_beside_its_link(page, line):
+    (server,) = line.uploader.servers.values()
+    server |= {"refused": 2, "refusal": {"message": "cannot create a.csv", "hint": "permit it", "new_in_a_row": 2}}
+    page.until_text("#links [data-field=reason]", "Refuses 2 files: cannot create a.csv")
+    assert page.text("#links [data-field=hint]") == "Permit it"
+    server |= {"link": "down", "held": True, "reason": "the login is refused", "refused": 0, "refusal": None}
+    page.until_text("#links [data-field=state]", "Needs you")
+    line.health |= {"ready": False, "state": "unready", "severity": "needs you", "sentence": "Iris needs you: now."}
+    page.until("document.title === 'Iris: needs you'")
+    assert page.evaluate("document.getElementById('sentence').dataset.look") == "bad"

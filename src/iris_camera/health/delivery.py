@@ -69,7 +69,8 @@ def server_reasons(link: LinkFacts, now_s: float, limits: Limits) -> Iterator[Re
         yield Reason("server paused", link.server, f"{link.server} is paused{waits}; {again}")
     elif link.held:
         words = f"{link.server} is not tried again until somebody acts{because(link.reason)}{waits}"
-        yield Reason("server needs a person", link.server, f"{words}; {_hint(link.hint)}when that is mended, {again}")
+        first = (link.hint or "").partition(";")[0]  # what follows is said by the command
+        yield Reason("server needs a person", link.server, f"{words}; {_hint(first)}when that is mended, {again}")
     elif link.held_back:
         yield Reason("server outside its window", link.server, f"{link.server}: {link.held_back}{waits}")
     elif link.link == "down":

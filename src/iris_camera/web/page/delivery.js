@@ -70,11 +70,14 @@ function remarks(link) {
   if (link.held_back) {
     return [link.held_back, ""];
   }
+  if (link.refused > 0 && link.refusal) {
+    return [`Refuses ${some(link.refused, "file", "files")}: ${link.refusal.message}`, link.refusal.hint];
+  }
   return [link.health?.words || "", link.health?.hint || ""];
 }
 
 function linkLook(link, reason) {
-  const troubled = reason !== "" && !link.held_back && link.health?.ok === false;
+  const troubled = reason !== "" && !link.held_back && (link.health?.ok === false || link.refused > 0);
   return link.link !== "down" && troubled ? "notice" : (LINK_LOOKS[link.link] ?? "idle");
 }
 
@@ -91,6 +94,9 @@ function checkedWords(health) {
 function linkWords(link, uploader) {
   if (!uploader.running) {
     return "Delivery stopped";
+  }
+  if (link.held && !link.paused) {
+    return "Needs you";
   }
   return { up: "Link up", down: "Link down", idle: "Link idle" }[link.link] ?? `Link ${link.link}`;
 }
