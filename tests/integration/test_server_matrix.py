@@ -297,7 +297,7 @@ def test_a_closed_folder_and_one_that_is_a_file_cost_their_own_files_alone(line,
     errors = [error_of(receipt) for receipt in bad]
     assert all("a.csv" in str(error) and error.scope is Scope.ITEM for error in errors), errors
     assert [type(error) for error in errors[:2]] == [RemoteRefused, RemoteRefused], errors
-    assert "let this user create files in that folder" in errors[0].hint
+    assert "check the user's permissions on the remote folder" in errors[0].hint
     assert {type(error) for error in errors[2:]} <= {RemoteRefused, RemoteFailure}, errors  # Erlang's gives no reason
     assert list(closed.iterdir()) == []
     assert (line.base / "no-folder").read_bytes() == OLD
