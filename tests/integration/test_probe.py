@@ -70,7 +70,7 @@ def test_a_read_only_server_is_found_out_by_the_round_trip(tmp_path, folder, nee
         found = health(server, round_trip(folder))
     assert not found.ok
     assert f"cannot create a file in '{folder}' on the server: PERMISSION_DENIED" in found.words
-    assert "let this user create files in that folder" in found.hint
+    assert "check the user's permissions on the remote folder" in found.hint
     assert list(folder.iterdir()) == []
 
 
