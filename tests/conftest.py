@@ -8,6 +8,7 @@ import importlib.metadata
 import os
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 from collections.abc import Callable
@@ -73,7 +74,10 @@ def openssh_version() -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A test that hangs must end as a failure: nobody may switch the timeout off where it counts."""
+    """A test that hangs must end as a failure: nobody may switch the timeout off where it counts. And Ctrl+C counts: a
+    shell that starts us in the background has us, and every process that a test sends one, ignore it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     given = config.getoption("timeout", default=None)
     if is_ci() and given is not None and not 0 < float(given) <= LONGEST_TIMEOUT_S:
         raise pytest.UsageError(f"--timeout={given} with CI=true: give 1 to {LONGEST_TIMEOUT_S} seconds")
