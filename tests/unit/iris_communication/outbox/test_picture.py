@@ -1,5 +1,4 @@
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -9,12 +8,11 @@ from iris_communication.errors import OutboxStorageError
 from iris_communication.item import ENDED, Delivered, Due, Event, Failure, State, next_state
 from iris_communication.outbox import ledger
 from iris_communication.outbox.picture import Picture
-from iris_communication.outbox.sqlite import SqliteStore
 from iris_communication.outbox.store import Deliver, End, Insert, Note, ServerState, SetServer, Update
 from iris_communication.outbox.view import DEAD_SHOWN
+from iris_communication.testing.memory_store import MemoryStore
 from tests.unit.iris_communication.outbox.fake_parts import an_item
 
-IN_MEMORY = Path(":memory:")
 PROOF = Delivered("/in/1.csv", 4, "ab" * 32, None, 1.0)
 
 # What may happen next: an event for one of the items there are (chosen by number), or a new item of a server.
@@ -31,7 +29,7 @@ class World:
     """A store, the running picture of it, and all items ever."""
 
     def __init__(self):
-        self.store = SqliteStore(IN_MEMORY, "boot-1")
+        self.store = MemoryStore()
         self.picture = Picture(self.store)
         self.items = {}
 
