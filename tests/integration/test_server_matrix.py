@@ -429,7 +429,7 @@ def test_a_server_that_takes_no_file_says_so_and_keeps_nothing(line, uploader, s
 
 @every
 def test_a_trial_says_in_words_what_will_work_and_leaves_nothing(line):
-    before = set(line.base.iterdir())
+    before = set(line.base.rglob("*"))
     report = try_server(line.info)
     said = " ".join(sentence.words for sentence in report.sentences)
     assert report.works == (not line.row.delivers), said
@@ -437,8 +437,9 @@ def test_a_trial_says_in_words_what_will_work_and_leaves_nothing(line):
     assert ("replaces what is there without a word" in said) == (line.row.rename == "replaces")
     assert ("No folder may be made" in said) == (not line.row.makes_folders)
     assert bool(re.search("cannot be written on|nothing is resumed", said)) == (not line.row.resumes)
-    left = {line.base / Path(os.fsdecode(path)).name for path in report.findings.left}
-    assert set(line.base.iterdir()) - before == left
+    remote = Path(str(line.info["remote_directory"]))
+    left = {line.base / Path(os.fsdecode(path)).relative_to(remote) for path in report.findings.left}
+    assert set(line.base.rglob("*")) - before == left
     assert bool(left) is not line.row.removes
 
 
