@@ -9,9 +9,9 @@ from iris_communication.errors import (
     InvalidRequest,
     SourceMissing,
     SourceNotAFile,
-    SourceUnreadable,
 )
 from iris_communication.sftp_processor import SftpProcessor
+from iris_communication.system_trouble import SystemTrouble
 from iris_communication.testing import MemoryServer, MemoryTransport
 from tests.unit.iris_communication.outbox.fake_parts import open_descriptors, write
 
@@ -96,7 +96,7 @@ def test_a_file_whose_disk_fails_is_named(processor, source, monkeypatch):
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr(spool.os, "read", failing)
-    with pytest.raises(SourceUnreadable, match=r"a\.csv' cannot be read: Input/output error"):
+    with pytest.raises(SystemTrouble, match=r"a\.csv' cannot be read: Input/output error"):
         send(processor, source)
 
 
