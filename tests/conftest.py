@@ -15,10 +15,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+import hypothesis
 import pytest
 
 pytest_plugins = ["tests.order"]
 
+# A busy machine takes long to make examples, and that is no fault of the test.
+hypothesis.settings.register_profile("iris", suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("iris")
 LONGEST_TIMEOUT_S = 240  # the whole suite has five minutes
 
 

@@ -394,7 +394,7 @@ def test_a_server_that_drips_the_bytes_of_an_answer_is_given_up_after_the_progre
         loop, before_s = asyncio.get_running_loop(), line.clock.monotonic_s()
         task, _ = line.begin()
         await line.turns()
-        packet = b"\x00\x40\x00\x00" + bytes(100)  # one of 4 MB
+        packet = b"\x00\x03\x00\x00" + bytes(100)  # one of 196,608 bytes
         for number in range(len(packet)):
             loop.call_later(0.5 * (number + 1), line.connection.data_received, packet[number : number + 1])
         assert isinstance(await outcome(task), LinkTimeout)
