@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 _ALGORITHMS = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}  # the strongest first
 _WORD = re.compile(r'[\s,]*([^\s,="]{1,200})(?:\s{0,8}=\s{0,8}(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?')
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 LONGEST_CHALLENGE = 4096
 _EMPTY = ""
 
@@ -45,7 +46,8 @@ def answer(challenges: Sequence[str], login: Login, method: str, target: str, no
         for asked in digests:
             if asked.get("algorithm", "MD5").upper() in (name, f"{name}-SESS") and _protection(asked) is not None:
                 return _digest(asked, algorithm, login, method, target, nonce_of_ours)
-    if not digests and any(challenge.scheme == "basic" for challenge in offered):
+    basic = any(challenge.scheme == "basic" for challenge in offered)
+    if basic and not digests and not any(map(_may_offer_digest, challenges)):
         return "Basic " + b64encode(f"{login.username}:{login.password}".encode()).decode("ascii")
     return None
 
@@ -59,11 +61,22 @@ def is_stale(challenges: Sequence[str]) -> bool:
     )
 
 
+def _may_offer_digest(text: str) -> bool:
+    """Also where it cannot be read: quotation marks that do not pair may hide it, and so may what is too long."""
+    rest = _QUOTED.sub("", text) if len(text) <= LONGEST_CHALLENGE else text
+    return "digest" in (text if '"' in rest else rest).lower()
+
+
 def _offered(text: str) -> Iterator[_Challenge]:
-    """A word without a value begins the next challenge."""
+    """A word without a value begins the next challenge; a quotation mark or sign that belongs to none is passed
+    over."""
     challenge: _Challenge | None = None
     place = 0
-    while (found := _WORD.match(text, place)) is not None:
+    while place < len(text):
+        found = _WORD.match(text, place)
+        if found is None:
+            place += 1
+            continue
         place = found.end()
         name, quoted, bare = found.groups()
         if quoted is None and bare is None:

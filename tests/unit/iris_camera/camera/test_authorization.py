@@ -77,6 +77,25 @@ def test_the_password_is_not_sent_where_a_digest_of_an_unknown_kind_was_offered(
         assert answer(challenges, Login("a", "b"), "GET", "/", "ours") is None
 
 
+@pytest.mark.parametrize(
+    "challenges",
+    [
+        ['Basic realm="Camera "7"", Digest realm="c", nonce="n"'],
+        ['Basic realm="camera, Digest realm="camera", nonce="n"'],
+        [f'Basic realm="{"x" * 5000}", Digest realm="camera", nonce="n"'],
+        ['Basic realm="x"', f'Negotiate {"x" * 5000}, DIGEST realm="camera", nonce="n"'],
+        ['Basic realm="x" = , Digest realm="camera", nonce="n"'],
+    ],
+)
+def test_the_password_is_not_sent_where_a_digest_was_offered_in_a_line_that_is_badly_written(challenges):
+    answered = answer(challenges, Login("a", "b"), "GET", "/", "ours")
+    assert answered is None or answered.startswith("Digest ")
+
+
+def test_a_realm_may_be_called_digest():
+    assert answer(['Basic realm="Digest of all"'], Login("a", "b"), "GET", "/", "").startswith("Basic ")
+
+
 def hashed(name, text):
     return hashlib.new(name, text.encode()).hexdigest()
 
