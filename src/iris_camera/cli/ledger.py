@@ -12,6 +12,7 @@ import typer
 from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxFolder, json_text, looking
 from iris_camera.cli.settings_flags import ConfigFile
 from iris_camera.cli.terminal import say, write
+from iris_camera.records.text_cell import text_cell
 from iris_communication.audit import COLUMNS, Chain
 from iris_communication.remote_check import Looked, RemoteCheck, Verdict
 
@@ -37,9 +38,9 @@ def export(
         deliveries = audit.ledger()
         first = list(islice(deliveries, 1))  # what keeps anybody from looking is said before any heading
         if as_csv:
-            write(_csv_line(COLUMNS))
+            write(csv_line(COLUMNS))
         for delivery in chain(first, deliveries):
-            write(_csv_line(delivery.values()) if as_csv else json_text(delivery))
+            write(csv_line(delivery.values()) if as_csv else json_text(delivery))
 
 
 @application.command()
@@ -117,7 +118,9 @@ def _counted(counts: dict[str, int]) -> str:
     return f"{told}, unknown {counts['unknown']}"
 
 
-def _csv_line(values: Iterable[Any]) -> str:
+def csv_line(values: Iterable[Any]) -> str:
+    """One line of a table, without its end; texts are neutral to spreadsheets, as in the record files."""
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(values)
-    return line.getvalue()
+    cells = [text_cell(value) if isinstance(value, str) else value for value in values]
+    csv.writer(line, lineterminator="\n").writerow(cells)  # a line break in a cell is quoted only if lines end in one
+    return line.getvalue().removesuffix("\n")
