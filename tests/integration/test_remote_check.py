@@ -109,7 +109,7 @@ def test_a_password_that_is_gone_is_told_and_its_file_left_alone(outbox, deliver
     assert len(looked) == len(delivered)
     assert "has no password or key" in looked[0].why
     secrets.write_text("no json")
-    with pytest.raises(OutboxStorageError, match=r"secrets\.json cannot be read"):
+    with pytest.raises(OutboxStorageError, match=r"secrets\.json is damaged"):
         list(RemoteCheck(outbox).look())
     assert secrets.read_text() == "no json"
     assert json.loads((outbox / "servers.json").read_text())
