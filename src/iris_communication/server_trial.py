@@ -25,7 +25,7 @@ from iris_communication.errors import IrisError
 from iris_communication.outbox.known_servers import KnownServers
 from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
 from iris_communication.sftp import wire
-from iris_communication.sftp.session import Talk
+from iris_communication.sftp.conversation import Talk
 from iris_communication.sftp.token_bucket import TokenBucket
 from iris_communication.sftp.trial import OPEN_FILES, Findings, TrialContent, clear_away, one_of_many, trial
 from iris_communication.sftp.trial_rate import PIECE_BYTES_MAX, rate

@@ -15,9 +15,10 @@ import itertools
 
 from iris_communication.errors import IrisError, LinkLost, ProtocolViolation
 from iris_communication.sftp.capabilities import Capabilities, learn
+from iris_communication.sftp.conversation import Chunk, Conversation
 from iris_communication.sftp.probe import Probe, ProbeContent, probe
 from iris_communication.sftp.put import put
-from iris_communication.sftp.session import Chunk, Conversation, Session
+from iris_communication.sftp.session import Session
 from iris_communication.sftp.upload import Upload
 from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.memory_server import MemoryServer

@@ -36,7 +36,7 @@ class _Bounded(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]  # a BufferedReader hands over this
         if time.monotonic() >= self.deadline_s:
             raise TimeoutError
         if self.left_bytes is not None and self.left_bytes <= 0:

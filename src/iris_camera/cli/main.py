@@ -20,14 +20,14 @@ def _leave(number: int, frame: FrameType | None) -> None:
 if __name__ == "__main__" or sys.argv[0].endswith("iris"):  # not where it is only imported, as tests do
     signal.signal(signal.SIGINT, _leave)
 
-from collections.abc import Callable, Iterable  # noqa: E402
-from functools import wraps  # noqa: E402
-from importlib import import_module  # noqa: E402
-from typing import Any  # noqa: E402
+from collections.abc import Callable, Iterable
+from functools import wraps
+from importlib import import_module
+from typing import Any
 
-import typer  # noqa: E402
+import typer
 
-from iris_camera.cli.standard_streams import open_closed_streams, telling  # noqa: E402
+from iris_camera.cli.standard_streams import open_closed_streams, telling
 
 VERBS = ("demo", "run", "check", "example", "send", "watch", "unpack")  # each a function in a file of its name
 GROUPS = ("model", "queue", "ledger", "outbox", "server")  # of verbs, each in a file of its name

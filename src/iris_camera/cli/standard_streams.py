@@ -35,7 +35,7 @@ class _Output(io.RawIOBase):
     def isatty(self) -> bool:
         return os.isatty(self._descriptor)
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]
+    def write(self, data: bytes) -> int:  # type: ignore[override]  # a BufferedWriter above hands over bytes
         if self._lost:
             return len(data)
         try:
@@ -55,7 +55,7 @@ def open_closed_streams() -> None:
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8")  # noqa: SIM115  # as long as the process
     if sys.stderr is None:
-        sys.stderr = open(2, "w", encoding="utf-8")  # noqa: SIM115
+        sys.stderr = open(2, "w", encoding="utf-8")  # noqa: SIM115  # as long as the process
 
 
 @contextlib.contextmanager
@@ -64,7 +64,7 @@ def telling() -> Iterator[None]:
     told = sys.stdout
     encoding, errors = (told.encoding, told.errors) if told is not None else ("utf-8", "strict")
     output = _Output(1)
-    buffered = io.BufferedWriter(output)  # type: ignore[type-var]
+    buffered = io.BufferedWriter(output)  # type: ignore[type-var]  # a RawIOBase is what it takes
     sys.stdout = io.TextIOWrapper(buffered, encoding, errors, line_buffering=output.isatty())
     try:
         try:

@@ -21,8 +21,9 @@ from iris_communication.decisions import patience
 from iris_communication.errors import DeliveryStopped, IrisError, LinkError, LinkTimeout, ProtocolViolation
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.capabilities import Capabilities, greeted, learn, tells_limits
+from iris_communication.sftp.conversation import Chunk, Source, Talk
 from iris_communication.sftp.credit import SMALL_WRITE_SIZE, paced_write_size
-from iris_communication.sftp.session import Chunk, Session, Source, Talk
+from iris_communication.sftp.session import Session
 from iris_communication.sftp.token_bucket import TokenBucket
 from iris_communication.sftp.trace import lines
 from iris_communication.sftp.upload import Quirks

@@ -26,11 +26,11 @@ from collections.abc import Callable
 from iris_communication.errors import Effect, IrisError
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
+from iris_communication.sftp.conversation import Talk
 from iris_communication.sftp.look import holds, reason, remove
 from iris_communication.sftp.parts import SAMPLE_BYTES
 from iris_communication.sftp.publish import refusal
 from iris_communication.sftp.put import after_close, check_name, cut_short_by, note_attributes, open_new
-from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.upload import Upload
 from iris_communication.sftp.wire import CREATE, READ, TRUNCATE, WRITE

@@ -12,7 +12,7 @@ from enum import Enum
 from iris_communication.errors import IrisError, RemoteDiskFull
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
-from iris_communication.sftp.session import Answer, Talk
+from iris_communication.sftp.conversation import Answer, Talk
 from iris_communication.sftp.status import StatusError, blame
 from iris_communication.sftp.upload import Quirks, Upload
 from iris_communication.sftp.wire import (

@@ -17,9 +17,9 @@ import hashlib
 
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
+from iris_communication.sftp.conversation import Talk
 from iris_communication.sftp.look import holds, is_file, is_missing, open_created, reason, remove
 from iris_communication.sftp.replacing import rename_over, replace
-from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError, blame
 from iris_communication.sftp.upload import Upload
 

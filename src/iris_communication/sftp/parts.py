@@ -23,8 +23,8 @@ from typing import NamedTuple
 from iris_communication.errors import RemoteFailure, RemoteNameRefused
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
+from iris_communication.sftp.conversation import Talk
 from iris_communication.sftp.look import discard, reason
-from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.upload import Upload
 from iris_communication.sftp.wire import READ, WRITE

@@ -26,8 +26,8 @@ from typing import NamedTuple
 from iris_communication.errors import IrisError, RemoteDiskFull, RemoteFailure, RemoteRefused
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
+from iris_communication.sftp.conversation import Talk
 from iris_communication.sftp.look import means_missing, open_created, was_missing
-from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError, blame, hint_at_hidden_names
 from iris_communication.sftp.upload import Quirks
 

@@ -24,9 +24,9 @@ import posixpath
 from iris_communication.errors import IrisError, RemoteNameKept, RemoteNameTaken
 from iris_communication.sftp import marker, wire
 from iris_communication.sftp.capabilities import Capabilities
+from iris_communication.sftp.conversation import Talk
 from iris_communication.sftp.look import MAY_NOT_LOOK, discard, exists, holds, is_file, is_missing, means_missing
 from iris_communication.sftp.replacing import rename_over, replace
-from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError, blame
 from iris_communication.sftp.upload import Upload
 from iris_communication.sftp.wire import (

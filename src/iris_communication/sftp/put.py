@@ -20,6 +20,7 @@ from iris_communication.alternative_name import NAME_MAX_BYTES
 from iris_communication.errors import Effect, IrisError, RemoteFailure, RemoteNameRefused, Scope
 from iris_communication.sftp import marker, wire
 from iris_communication.sftp.capabilities import Capabilities
+from iris_communication.sftp.conversation import Answer, Talk
 from iris_communication.sftp.look import (
     discard,
     exists,
@@ -31,7 +32,6 @@ from iris_communication.sftp.look import (
 )
 from iris_communication.sftp.publish import look_first, may_replace_unseen, publish
 from iris_communication.sftp.replacing import clear_aside, settle
-from iris_communication.sftp.session import Answer, Talk
 from iris_communication.sftp.status import StatusError, hint_at_hidden_names
 from iris_communication.sftp.upload import Upload
 from iris_communication.sftp.wire import FX_FAILURE

@@ -17,8 +17,8 @@ temp file whole and renames it. A process that is killed there leaves the same, 
 
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
+from iris_communication.sftp.conversation import Talk
 from iris_communication.sftp.look import exists, new_file_flags
-from iris_communication.sftp.session import Talk
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.upload import Upload, aside
 from iris_communication.sftp.wire import FX_OP_UNSUPPORTED

@@ -29,18 +29,16 @@ once.
 """
 
 from collections import deque
-from collections.abc import Callable, Generator, Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable
+from typing import Any
 
 from iris_communication.errors import IrisError, LinkError, LinkTimeout, ProtocolViolation
 from iris_communication.sftp import wire
+from iris_communication.sftp.conversation import Answer, Chunk, Conversation, Pending, Source, Stream, Talk
 from iris_communication.sftp.credit import SMALL_WRITE_SIZE, Credit, Handles
 from iris_communication.sftp.handle_book import HandleBook, is_later, lent_twice
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.trace import Greeting, no_events, noted
-
-Answer = wire.Reply | StatusError
-Talk = Generator[Any, Any, Any]  # yields requests or tuples of them, is sent a reply or a list of answers
 
 _STATUS_OK = b"\x00\x00\x00\x00"
 # What grants a request; all others are granted by a STATUS that says OK.
@@ -53,77 +51,6 @@ _GRANTS: dict[type, type] = {
 _SHORT_ANSWERS = (wire.Status, wire.Handle, wire.Attributes)
 UNLIMITED = 1 << 62  # bytes
 _MAY_MEAN_TOO_MANY = (wire.FX_FAILURE, wire.FX_PERMISSION_DENIED)
-
-
-class Source(Protocol):
-    def read(self, offset: int, size_bytes: int) -> bytes:
-        """Exactly that many bytes. Raises IrisError when they cannot be had any more."""
-
-
-class Conversation:
-    """One generator under way; `result` or `error` is set once it has ended. `tag` is its owner's."""
-
-    __slots__ = (
-        "answers",
-        "behind",
-        "broken",
-        "error",
-        "generator",
-        "outstanding",
-        "result",
-        "single",
-        "source",
-        "tag",
-        "writes_out",
-        "writing",
-    )
-
-    def __init__(self, generator: Talk, source: Source | None, tag: Any) -> None:
-        self.generator = generator
-        self.source = source
-        self.tag = tag
-        self.answers: list[Answer | None] = []
-        self.single = True
-        self.outstanding = 0
-        self.behind: Sequence[_Pending] = ()  # of what is outstanding, what waits for the answers to the rest
-        self.broken: StatusError | None = None  # the first refused WRITE
-        self.writes_out = 0  # WRITE packets that are not answered
-        self.writing: wire.Write | None = None  # while answers to it, or to what was asked with it, are out
-        self.result: Any = None
-        self.error: Exception | None = None
-
-
-class Chunk(NamedTuple):
-    """A WRITE packet whose data the owner reads from `conversation.source` and puts behind `head`."""
-
-    head: bytes
-    conversation: Conversation
-    offset: int
-    size_bytes: int
-    request_id: int
-
-
-class _Pending(NamedTuple):
-    """A request on its way, and whom its answer is for."""
-
-    conversation: Conversation
-    place: int  # of its answer among those its conversation waits for
-    size_bytes: int  # of data
-    request: wire.Request
-    refused_at: int | None = None  # of an OPEN asked again: how many files were open when it was refused
-    offset: int = 0  # of a WRITE's data
-
-
-class _Stream:
-    """A tuple of requests with a Write among them: sent in order, a chunk at a time."""
-
-    __slots__ = ("conversation", "index", "offset", "requests")
-
-    def __init__(self, conversation: Conversation, requests: tuple[wire.Request, ...]) -> None:
-        self.conversation = conversation
-        self.requests = requests
-        self.index = 0  # of the request that is next
-        self.offset = -1  # within that request when it is a Write; -1: not begun
 
 
 class Session:
@@ -146,11 +73,11 @@ class Session:
         self._latest_answered = 0  # the request id
         self.answers = 0  # whole packets from the server so far
         self._greeting: bytes | None = wire.init()
-        self._pending: dict[int, _Pending] = {}  # by request id
-        self._short: deque[_Pending] = deque()
-        self._opens: deque[_Pending] = deque()
-        self._streams: deque[_Stream] = deque()
-        self._waiting: dict[Conversation, _Stream] = {}  # for the answers to their WRITEs
+        self._pending: dict[int, Pending] = {}  # by request id
+        self._short: deque[Pending] = deque()
+        self._opens: deque[Pending] = deque()
+        self._streams: deque[Stream] = deque()
+        self._waiting: dict[Conversation, Stream] = {}  # for the answers to their WRITEs
         self._live: set[Conversation] = set()
         self._ended: list[Conversation] = []
 
@@ -293,7 +220,7 @@ class Session:
                 return piece
         return None
 
-    def _sent(self, pending: _Pending) -> bytes:
+    def _sent(self, pending: Pending) -> bytes:
         """Give the request an id, book it, and encode it."""
         request_id = self._book(pending)
         self._note((self.now_s, request_id, pending.request))
@@ -301,13 +228,13 @@ class Session:
             self._handle_book.closing(pending.request.handle, request_id)
         return pending.request.encode(request_id)  # type: ignore[union-attr]  # a Write goes out in chunks
 
-    def _book(self, pending: _Pending) -> int:
+    def _book(self, pending: Pending) -> int:
         self._next_id = request_id = (self._next_id + 1) & 0xFFFFFFFF
         self._pending[request_id] = pending
         self.credit.spend(pending.size_bytes)
         return request_id
 
-    def _next_piece(self, stream: _Stream) -> bytes | Chunk | None:
+    def _next_piece(self, stream: Stream) -> bytes | Chunk | None:
         """The next packet of a stream; None: no credit; empty: a WRITE was skipped, or the stream waits. One that has
         sent its last leaves the queue."""
         conversation, request = stream.conversation, stream.requests[stream.index]
@@ -316,7 +243,7 @@ class Session:
             return b""
         if type(request) is not wire.Write:
             self._advance_stream(stream)
-            return self._sent(_Pending(conversation, stream.index - 1, 0, request))
+            return self._sent(Pending(conversation, stream.index - 1, 0, request))
         if conversation.broken is not None or not request.size_bytes:
             self._advance_stream(stream)
             self._settled(conversation)  # what is not sent is not waited for
@@ -330,7 +257,7 @@ class Session:
             self.held_back_bytes = size_bytes
             return None
         self._data_bytes -= size_bytes
-        request_id = self._book(_Pending(conversation, stream.index, size_bytes, request, None, offset))
+        request_id = self._book(Pending(conversation, stream.index, size_bytes, request, None, offset))
         conversation.writes_out += 1
         self._note((self.now_s, request_id, request, offset, size_bytes))
         if size_bytes == left:
@@ -349,7 +276,7 @@ class Session:
         if not conversation.writes_out and (stream := self._waiting.pop(conversation, None)) is not None:
             self._streams.append(stream)
 
-    def _advance_stream(self, stream: _Stream) -> None:
+    def _advance_stream(self, stream: Stream) -> None:
         stream.index += 1
         stream.offset = -1
         if stream.index == len(stream.requests):
@@ -383,7 +310,7 @@ class Session:
             self._one_write_less(conversation)
         self._settled(conversation)
 
-    def _opened(self, pending: _Pending, answer: Answer, request_id: int) -> bool:
+    def _opened(self, pending: Pending, answer: Answer, request_id: int) -> bool:
         """Whether the OPEN has to be asked again before its refusal is believed."""
         handles = self.handles
         if type(answer) is wire.Handle:
@@ -443,7 +370,7 @@ class Session:
             conversation.single = True
             conversation.answers = [None]
             conversation.outstanding = 1
-            self._put_off(_Pending(conversation, 0, 0, wanted))
+            self._put_off(Pending(conversation, 0, 0, wanted))
             return
         conversation.single = False
         conversation.answers = [None] * len(wanted)
@@ -451,9 +378,9 @@ class Session:
         for request in wanted:
             if type(request) is wire.Write:
                 conversation.writing = request
-                self._streams.append(_Stream(conversation, wanted))
+                self._streams.append(Stream(conversation, wanted))
                 return
-        asked = [_Pending(conversation, index, 0, request) for index, request in enumerate(wanted)]
+        asked = [Pending(conversation, index, 0, request) for index, request in enumerate(wanted)]
         if not self.keeps_order and (
             ahead := next((each.place for each in asked if type(each.request) is wire.Close), 0)
         ):
@@ -461,6 +388,6 @@ class Session:
         for pending in asked:
             self._put_off(pending)
 
-    def _put_off(self, pending: _Pending) -> None:
+    def _put_off(self, pending: Pending) -> None:
         """Until the next output()."""
         (self._opens if type(pending.request) is wire.Open else self._short).append(pending)

@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from iris_communication.errors import IrisError, LinkError, ProtocolViolation
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
+from iris_communication.sftp.conversation import Answer, Talk
 from iris_communication.sftp.in_place import put_in_place
 from iris_communication.sftp.look import means_missing, new_file_flags, open_created, was_missing, without_exclusive
 from iris_communication.sftp.put import put
-from iris_communication.sftp.session import Answer, Talk
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.upload import Quirks, Upload
 from iris_communication.sftp.wire import FX_EOF, READ, WRITE

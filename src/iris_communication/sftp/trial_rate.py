@@ -12,7 +12,7 @@ for more than it carries in some seconds, and who breaks off need not wait for m
 from collections.abc import Callable
 
 from iris_communication.sftp import wire
-from iris_communication.sftp.session import Talk
+from iris_communication.sftp.conversation import Talk
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.trial import Findings, open_new
 

@@ -48,7 +48,7 @@ class _LocalUser:
             return "nobody"
 
 
-class _Path(type(Path())):  # type: ignore[misc]
+class _Path(type(Path())):  # type: ignore[misc]  # POSIX or Windows, whichever runs
     """Stands for it in asyncssh's reader of ssh_config, which looks for the home of who runs it, even to read none."""
 
     def expanduser(self) -> Path:
@@ -64,8 +64,8 @@ with without_a_search():
     from asyncssh.mac import get_mac_algs
     from asyncssh.saslprep import SASLPrepError
 
-asyncssh.connection.getpass = _LocalUser  # type: ignore[attr-defined, assignment]
-asyncssh.config.Path = _Path  # type: ignore[attr-defined]
+asyncssh.connection.getpass = _LocalUser  # type: ignore[attr-defined, assignment]  # no public name
+asyncssh.config.Path = _Path  # type: ignore[attr-defined]  # no public name
 
 # What it knows hangs on the libraries it finds.
 KEY_EXCHANGES = frozenset(name.decode() for name in get_kex_algs())

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from iris_communication.errors import LinkLost, ProtocolViolation, SourceChanged
 from iris_communication.sftp import wire
+from iris_communication.sftp.conversation import Chunk
 from iris_communication.sftp.credit import Credit
-from iris_communication.sftp.session import Chunk, Session
+from iris_communication.sftp.session import Session
 from iris_communication.sftp.status import StatusError
 from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.server_wire import WriteData, decode_request, encode_reply, encode_version
