@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 _ALGORITHMS = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}  # the strongest first
 _WORD = re.compile(r'[\s,]*([^\s,="]{1,200})(?:\s{0,8}=\s{0,8}(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?')
-_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+# To the end where the mark has no other: a search that gave up there would begin anew at each mark.
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+(?P<end>"|\\?\Z)', re.DOTALL)
 LONGEST_CHALLENGE = 4096
 _EMPTY = ""
 
@@ -63,7 +64,11 @@ def is_stale(challenges: Sequence[str]) -> bool:
 
 def _may_offer_digest(text: str) -> bool:
     """Also where it cannot be read: quotation marks that do not pair may hide it, and so may what is too long."""
-    rest = _QUOTED.sub("", text) if len(text) <= LONGEST_CHALLENGE else text
+    rest = (
+        _QUOTED.sub(lambda found: "" if found["end"] == '"' else found[0], text)
+        if len(text) <= LONGEST_CHALLENGE
+        else text
+    )
     return "digest" in (text if '"' in rest else rest).lower()
 
 
