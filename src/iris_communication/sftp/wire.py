@@ -245,6 +245,7 @@ class ExtendedReply(NamedTuple):
 Reply = Status | Handle | Data | Attributes | ExtendedReply
 
 OK = Status(FX_OK)
+_STATUS_KIND = bytes([FXP_STATUS])
 
 
 def packets(buffer: bytearray) -> Iterator[bytes]:
@@ -261,7 +262,7 @@ def packets(buffer: bytearray) -> Iterator[bytes]:
         while size - start >= 4:
             (length,) = _U32.unpack_from(data, start)
             if REPLY_MAX < length <= SOME_REPLY_MAX:
-                text_at = start + 4 + (13 if data[start + 4] == FXP_STATUS else 0)
+                text_at = start + (17 if data[start + 4 : start + 5] == _STATUS_KIND else 4)  # it may not have come
                 beginning = of_bytes(data[text_at : text_at + 60], PEER_NAME_MAX)
                 raise ProtocolViolation(f"an answer of {length:,} bytes, of at most {REPLY_MAX:,}: {beginning}")
             if not 5 <= length <= SOME_REPLY_MAX:

@@ -145,6 +145,14 @@ def test_an_answer_longer_than_any_we_ask_for_is_a_violation_before_it_has_come(
     assert str(caught.value).endswith(r": \x1b[2J://a:")
 
 
+@pytest.mark.parametrize("kind", [b"\x65", b"\x66", b"\x67", b"\0", b"\xff"])
+@pytest.mark.parametrize("come_bytes", [0, 1, 5, 12, 13, 40])
+def test_an_answer_too_long_is_a_violation_however_little_of_it_has_come(kind, come_bytes):
+    buffer = bytearray(b"\0\x40\0\0" + (kind + bytes(60))[:come_bytes])
+    with pytest.raises(ProtocolViolation, match="an answer of 4,194,304 bytes, of at most 262,144"):
+        list(wire.packets(buffer))
+
+
 def test_a_handle_longer_than_the_draft_allows_is_a_violation():
     assert wire.decode(b"\x66\0\0\0\x09" + string(b"h" * 256)) == (9, wire.Handle(b"h" * 256))
     with pytest.raises(ProtocolViolation, match="a handle of 257 bytes"):
