@@ -3,10 +3,12 @@ place in known_hosts, however it is written.
 
     Plant.Example   plant.example        MÜLLER.example   xn--mller-kva.example (what is looked up in the end)
     FE80::1%eth0    fe80::1%eth0         the part behind % names an interface of ours, which has a case
+    0:0:0::1, 127.1 ::1, 127.0.0.1       an address is looked for in known_hosts as `ssh` writes it
 """
 
 import ipaddress
 import re
+import socket
 
 BRACKETED = re.compile(r"\[(?P<host>[^\]]*)\](?::(?P<port>\d+))?")
 WITH_A_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
@@ -20,7 +22,25 @@ def canonical(host: str) -> str:
             name = name.encode("idna").decode("ascii")
         except UnicodeError:
             return host
-    return name.lower() + scoped + scope
+    return _address(name.lower()) + scoped + scope
+
+
+def _address(name: str) -> str:
+    """Every spelling of one that the system takes, in one; a name as it is."""
+    try:
+        if ":" in name:
+            return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, name))
+        if name[:1].isdigit():
+            return socket.inet_ntoa(socket.inet_aton(name))
+    except OSError:
+        pass
+    return name
+
+
+def shown(host: str) -> str:
+    """Of what may be no host: who gives a whole address in its place may have given a password with it."""
+    before, at, after = host.rpartition("@")
+    return repr(f"***@{after}" if before and at else host)
 
 
 def canonical_key(word: str) -> str:

@@ -291,7 +291,7 @@ def parse_server(info: Mapping[str, Any], template_names: tuple[str, ...] | None
 
 def _check_login(server: Server) -> None:
     if (trouble := host_names.trouble(server.host)) is not None:
-        raise InvalidRequest(f"sftp_server_info: host is {server.host!r}, which {trouble}")
+        raise InvalidRequest(f"sftp_server_info: host is {host_names.shown(server.host)}, which {trouble}")
     if not server.username.isprintable() or not server.username.strip():
         raise InvalidRequest(
             f"sftp_server_info: username is {server.username!r}, which is empty or holds an unprintable character"

@@ -23,6 +23,16 @@ def parsed(host):
         ("2001:DB8::1", "2001:db8::1"),
         ("10.0.0.1", "10.0.0.1"),
         ("plant_3", "plant_3"),
+        ("127.1", "127.0.0.1"),
+        ("2130706433", "127.0.0.1"),
+        ("0x7f.0.0.1", "127.0.0.1"),
+        ("010.0.0.01", "8.0.0.1"),
+        ("0:0:0:0:0:0:0:1", "::1"),
+        ("2001:0DB8:0:0::0001", "2001:db8::1"),
+        ("::ffff:7f00:1", "::ffff:127.0.0.1"),
+        ("fe80:0::1%Eth0", "fe80::1%Eth0"),
+        ("3com.example", "3com.example"),
+        ("10.0.0.256", "10.0.0.256"),
     ],
 )
 def test_a_host_has_one_spelling(spelled, host):
@@ -67,6 +77,17 @@ def test_what_is_no_host_is_refused_at_once_with_what_to_give(host, words):
         parsed(host)
     assert words in str(caught.value)
     assert str(caught.value).startswith("sftp_server_info: host is ")
+
+
+@pytest.mark.parametrize(
+    "host", ["sftp://iris:geheim@h/in", "iris:geheim@h", "iris:ge@heim@h:22", "//iris:geheim@h", "geheim @h"]
+)
+def test_a_password_in_the_place_of_a_host_is_not_shown(host):
+    with pytest.raises(InvalidRequest) as caught:
+        parsed(host)
+    assert "geheim" not in str(caught.value)
+    assert "heim@" not in str(caught.value)
+    assert "'***@h" in str(caught.value)
 
 
 @pytest.mark.parametrize(
