@@ -934,8 +934,10 @@ def test_accept_new_remembers_the_first_key_and_refuses_another(transport, tmp_p
 @pytest.mark.parametrize(
     "listed", ["{name} {other}", "@revoked {name} {shown}\n{name} {shown}", "{name} {other} M\xfc"]
 )
-@pytest.mark.parametrize("host", ["LOCALHOST", "Localhost"])
-def test_a_host_in_other_letters_is_no_other_host_and_gets_no_password(transport, host, listed, tmp_path):
+@pytest.mark.parametrize(
+    ("host", "known_as"), [("LOCALHOST", "localhost"), ("Localhost", "localhost"), ("127.1", "127.0.0.1")]
+)
+def test_a_host_in_other_letters_is_no_other_host_and_gets_no_password(transport, host, known_as, listed, tmp_path):
     class NotesWhoBegins(OneUser):
         def begin_auth(self, username):
             begun.append(username)
@@ -945,7 +947,7 @@ def test_a_host_in_other_letters_is_no_other_host_and_gets_no_password(transport
 
     async def test():
         async with listening(NotesWhoBegins) as address:
-            name = f"[localhost]:{address['port']}"
+            name = f"[{known_as}]:{address['port']}"
             text = listed.format(name=name, other=public(CLIENT_KEY).strip(), shown=public(HOST_KEY).strip())
             host_keys.KNOWN_HOSTS.parent.mkdir()
             host_keys.KNOWN_HOSTS.write_bytes(f"@odd line\n{text}\n".encode("latin-1"))
@@ -957,6 +959,32 @@ def test_a_host_in_other_letters_is_no_other_host_and_gets_no_password(transport
 
     asyncio.run(test())
     assert not (tmp_path / "outbox" / "known_hosts").exists()
+
+
+@pytest.mark.parametrize("policy", ["accept-new", "off"])
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        (RSA_HOST_KEY, b"\0\0\0\7ssh-rsa\0\0\0\1\xff\0\0\0\5\xff\xff\xff\xff\xff"),  # of numbers below nothing
+        (RSA_HOST_KEY, b"\0\0\0\7ssh-rsa\0\0\0\1\3\0\0\0\0"),
+        (HOST_KEY, b"\0\0\0\x0bssh-ed25519\0\0\0\1\1"),
+        (HOST_KEY, b"\xff" * 30),
+        (HOST_KEY, b""),
+    ],
+    ids=itertools.count(),
+)
+def test_a_host_key_that_nobody_can_read_is_the_servers_fault_and_no_changed_key(transport, policy, key, shown):
+    (pair,) = asyncssh.load_keypairs([key])
+    pair.public_data = shown
+
+    async def test():
+        async with listening(server_host_keys=[pair]) as address:
+            server = Server(**address | {"host_key": "", "host_key_policy": policy})
+            with pytest.raises((LinkError, SftpUnavailable)) as caught:
+                await transport.connect(server, Secret(password=PASSWORD), SETTINGS, Receiver())
+            assert "another key" not in caught.value.hint
+
+    asyncio.run(test())
 
 
 def test_off_trusts_whoever_answers_and_says_so_once(transport, caplog):

@@ -45,10 +45,12 @@ class AsyncsshTransport:
         except IrisError:
             raise
         except asyncssh.HostKeyNotVerifiable as error:
-            raise host_keys.rejected(server, client.refusal or host_keys.Refusal(str(error))) from error
+            if client.refusal is None:  # nobody could judge it
+                raise asyncssh_errors.unreadable_key(error, server) from error
+            raise host_keys.rejected(server, client.refusal) from error
         except asyncssh.Error as error:
             raise asyncssh_errors.of_ssh(error, server, client.facts()) from error
-        except (OSError, ValueError, RuntimeError) as error:
+        except Exception as error:  # noqa: BLE001 - a server's words may make asyncssh raise any kind
             failure = asyncssh_errors.of_the_system(error, server, settings.connect_timeout_s, client.facts())
             # Of what cannot be sent the original holds the whole.
             raise failure from None if isinstance(failure, CredentialsUnusable) else error
@@ -216,7 +218,7 @@ class _Session(asyncssh.SSHClientSession[bytes]):
 
     def exit_signal_received(self, signal: str, core_dumped: bool, msg: str, lang: str) -> None:
         self._said.hear(msg.encode())
-        self._end = f"ended by the signal {clean(signal, PEER_NAME_MAX)}"
+        self._end = f"ended by the signal {without(self._hidden, clean(signal, PEER_NAME_MAX))}"
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True

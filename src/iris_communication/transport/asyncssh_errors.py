@@ -59,6 +59,14 @@ def of_ssh(error: asyncssh.Error, server: Server, facts: Facts) -> IrisError:
     return LinkLost(f"{where} ended the connection while it was being made: {'; '.join([*facts.heard, reason])}")
 
 
+def unreadable_key(error: asyncssh.Error, server: Server) -> IrisError:
+    reason = clean(error.reason, PEER_TEXT_MAX)
+    return SftpUnavailable(
+        f"the key exchange with {server.host}:{server.port} failed: its host key cannot be read: {reason}",
+        hint=KEY_EXCHANGE_HINT,
+    )
+
+
 def _lacking(server: Server, facts: Facts) -> IrisError | None:
     lack = None if facts.theirs is None else algorithms.lacking(algorithms.offered(server), facts.theirs)
     return None if lack is None else algorithms.nothing_in_common(server, *lack)

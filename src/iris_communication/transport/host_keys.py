@@ -23,7 +23,7 @@ from iris_communication.errors import CredentialsUnusable, HostKeyRejected
 from iris_communication.settings import Server
 from iris_communication.system_trouble import link_trouble
 from iris_communication.transport import accepted_keys, algorithms
-from iris_communication.transport.known_hosts import KnownHosts, Listed, listed_name
+from iris_communication.transport.known_hosts import KnownHosts, Listed, listed_name, public_key
 from iris_communication.transport.quick_import import asyncssh
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,7 @@ def pinned(server: Server) -> Trust:
     trouble = next(filter(None, map(pinned_keys.trouble, pins)), None)
     known: list[asyncssh.SSHKey] = []
     try:
-        known = [asyncssh.import_public_key(pin) for pin in pins if not trouble and not pin.startswith("SHA256:")]
+        known = [public_key(pin) for pin in pins if not trouble and not pin.startswith("SHA256:")]
     except ValueError as error:
         trouble = str(error)
     if trouble:

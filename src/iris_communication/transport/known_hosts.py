@@ -74,6 +74,16 @@ def listed_name(host: str, port: int) -> str:
     return name if port == DEFAULT_PORT else f"[{name}]:{port}"
 
 
+def public_key(line: str | bytes) -> asyncssh.SSHKey:
+    """Raises ValueError, whatever asyncssh and what computes below it raise."""
+    try:
+        return asyncssh.import_public_key(line)
+    except ValueError:
+        raise
+    except Exception as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+
+
 def _line(text: bytes) -> _Line | None:
     """None: it is no line about a key of a host's. Raises ValueError."""
     words = text.split()
@@ -88,7 +98,7 @@ def _line(text: bytes) -> _Line | None:
     if hosts.startswith(b"|"):
         _hash(hosts)
     try:
-        public = asyncssh.import_public_key(kind + b" " + key)
+        public = public_key(kind + b" " + key)
     except ValueError as error:
         raise ValueError(f"its key cannot be read: {error}") from None
     return None if marker == AUTHORITY else _Line(hosts, public, marker == REVOKED)

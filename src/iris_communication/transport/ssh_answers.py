@@ -24,6 +24,7 @@ from pathlib import Path
 from iris_communication.plain_text import PEER_TEXT_MAX, clean
 from iris_communication.settings import Secret
 from iris_communication.transport import host_keys
+from iris_communication.transport.known_hosts import public_key
 from iris_communication.transport.prompts import is_for_the_password
 from iris_communication.transport.quick_import import asyncssh
 from iris_communication.transport.server_words import hidden_of, without
@@ -67,7 +68,7 @@ class Answers:
     def _trusts(self, line: str) -> bool:
         """Judged once: ssh asks again under each name it knows the server by."""
         try:
-            key = asyncssh.import_public_key(line)
+            key = public_key(line)
         except ValueError:  # a certificate, say: ssh goes on to ask about the key in it
             return False
         if line not in self._judged:

@@ -1,5 +1,6 @@
 """A known_hosts is read as OpenSSH's own programs read it."""
 
+import base64
 import itertools
 import subprocess
 
@@ -13,6 +14,11 @@ KEY, OTHER = (asyncssh.generate_private_key("ssh-ed25519").convert_to_public() f
 LINE = KEY.export_public_key().decode().strip()
 OTHER_LINE = OTHER.export_public_key().decode().strip()
 HASHED = "|1|AAAAAAAAAAAAAAAAAAAAAAAAAAA=|mC9U1Hn8aOn9+0sC4FIhNRfq590="  # sftp.example
+
+
+def odd_key(kind, *facts):
+    fields = b"".join(len(each).to_bytes(4, "big") + each for each in (kind, *facts))
+    return kind + b" " + base64.b64encode(fields)
 
 
 def known(content):
@@ -92,6 +98,10 @@ def test_an_authority_for_certificates_is_no_key_of_a_hosts():
         (b"plant ssh-ed25519 AAAA", "key cannot be read"),
         (b"plant 1024 35 1234567", "key cannot be read"),
         (b"\xff\xfe\xfd", "lacks"),
+        (b"plant " + odd_key(b"ssh-rsa", b"\xff", b"\xff" * 40), "key cannot be read"),  # of numbers below nothing
+        (b"plant " + odd_key(b"ssh-rsa", b"\x03", b""), "key cannot be read"),
+        (b"plant " + odd_key(b"ecdsa-sha2-nistp256", b"nistp256", b"\x04" + b"\1" * 64), "key cannot be read"),
+        (b"@revoked plant " + odd_key(b"ssh-dss", b"\5", b"\3", b"\2", b"\1"), "key cannot be read"),
     ],
     ids=itertools.count(),
 )
