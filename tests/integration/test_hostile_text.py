@@ -64,3 +64,24 @@ def test_an_answer_of_megabytes_is_the_servers_fault_and_no_files(tmp_path, tran
         assert uploader.get_stats()["total_failed"] == 0
         assert len(str(uploader.get_details())) < 10 * ERROR_TEXT_MAX
     assert sum(len(record.getMessage()) for record in caplog.records) < LOG_MAX
+
+
+def test_a_refusal_that_says_our_password_back_has_it_stored_logged_and_shown_nowhere(tmp_path, transport, caplog):
+    caplog.set_level(logging.INFO)
+
+    class SaysItBack(asyncssh.SFTPServer):
+        """Refuses every file, as a script might: with the login that was tried."""
+
+        def open(self, path, pflags, attrs):
+            raise asyncssh.SFTPFailure(f"login iris/{server.password} may not write")
+
+    server = AsyncSshServer(tmp_path / "server", sftp_server=SaysItBack)
+    with server, running(tmp_path / "outbox", IN_A_HURRY) as uploader:
+        info = {**server.info("/in", by="password"), "transport": transport}
+        submit_all(uploader, info, small_files(1), tmp_path)
+        wait_until(lambda: uploader.get_stats()["total_failed"] == 1, LONG_S)
+        shown = str(uploader.get_details())
+    stored = b"".join(path.read_bytes() for path in (tmp_path / "outbox").glob("outbox.db*"))
+    for text in (shown, caplog.text, stored.decode("latin-1")):
+        assert server.password not in text
+        assert "login iris/(a secret) may not write" in text

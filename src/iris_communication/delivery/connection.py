@@ -14,6 +14,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Any
 
 from iris_communication.clock import Clock
@@ -30,6 +31,7 @@ from iris_communication.sftp.upload import Quirks
 from iris_communication.sftp.window import Window, after_epoch, after_quiet, after_trouble, is_epoch_over
 from iris_communication.transport.algorithms import Negotiated
 from iris_communication.transport.contract import Channel, Transport
+from iris_communication.transport.server_words import hidden_of, without
 
 log = logging.getLogger(__name__)
 
@@ -139,9 +141,11 @@ class Connection:
         `Transport.connect` raises, LinkTimeout and ProtocolViolation.
 
         From then on it may be used, within what is safe everywhere; the server is being asked for its limits."""
+        self._session.without_secrets = partial(without, hidden_of(secret))
         async with turn:
             channel = await transport.connect(self.server, secret, self._settings, self)
-        self._channel, self.host_key, self.software = channel, channel.host_key, channel.software
+        self._channel, self.host_key = channel, channel.host_key
+        self.software = self._session.without_secrets(channel.software)
         self.algorithms = channel.algorithms
         early, self._early = bytes(self._early), bytearray()
         self._answered_s = begun_s = self._clock.monotonic_s()
@@ -230,7 +234,8 @@ class Connection:
         try:
             self._session.receive(data)
         except ProtocolViolation as error:
-            self._end(ProtocolViolation(f"{self.server.key}: {error}", hint=error.hint))
+            words = self._session.without_secrets(str(error))
+            self._end(ProtocolViolation(f"{self.server.key}: {words}", hint=error.hint))
             return
         self._note_progress(now_s, quiet_s, whole=self._session.answers > answers)
         if self._session.extensions is not None and not self._greeted.done():

@@ -63,6 +63,7 @@ class Session:
         self.one_write = False  # a file's WRITEs go one after the other
         self.acknowledged_bytes = 0  # of data, since the beginning
         self.extensions: dict[bytes, bytes] | None = None  # None until the server's VERSION has come
+        self.without_secrets: Callable[[str], str] = str  # of what a refusal says; its owner knows them
         self.events = no_events()
         self._note = self.events.append
         self.now_s = 0.0  # of the events; its owner sets it before it hands bytes in or asks for some
@@ -134,8 +135,10 @@ class Session:
                 self._answer(int.from_bytes(packet[1:5], "big"), wire.OK)
             else:
                 request_id, reply = wire.decode(packet)
-                refused = type(reply) is wire.Status and reply.code != wire.FX_OK
-                self._answer(request_id, StatusError(*reply) if refused else reply)
+                if type(reply) is wire.Status and reply.code != wire.FX_OK:
+                    self._answer(request_id, StatusError(reply.code, self.without_secrets(reply.message)))
+                else:
+                    self._answer(request_id, reply)
 
     def take_ended(self) -> list[Conversation]:
         """Conversations that ended since the last call."""

@@ -100,6 +100,21 @@ async def outcome(awaitable):
 # -- opening
 
 
+def test_what_comes_in_place_of_sftp_is_told_without_our_password():
+    class SaysItBack(MemoryServer):
+        """Its login script prints its variables before the server speaks."""
+
+        def greeting(self):
+            return b"PASS=geheim42 is wrong\n" + super().greeting()
+
+    async def test(line):
+        with pytest.raises(ProtocolViolation) as caught:
+            await line.connection.open(line.transport, Secret(password="geheim42"))
+        return str(caught.value)
+
+    assert "PASS=(a secret) is wrong" in run(test, SaysItBack())
+
+
 @pytest.mark.parametrize("announces_limits", [True, False])
 def test_it_opens_and_knows_what_the_server_can_do(announces_limits):
     async def test(line):
