@@ -8,6 +8,7 @@ import difflib
 import importlib.util
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Literal, get_args
@@ -247,8 +248,13 @@ def check_priority(value: Any) -> int:
     return value
 
 
+def is_amount(value: Any) -> bool:
+    """A number above 0 that can be reckoned with: neither without an end nor longer than a float."""
+    return not isinstance(value, bool) and isinstance(value, (int, float)) and 0 < value <= sys.float_info.max
+
+
 def _check_positive(name: str, value: Any) -> None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+    if not is_amount(value):
         raise InvalidRequest(f"{name} is {value!r}: expected a number above 0")
 
 
@@ -356,7 +362,8 @@ def _choice(choices: Any) -> Callable[[str, Any], Any]:
 
 def _number(least: float, kind: type = float) -> Callable[[str, Any], Any]:
     def checked(key: str, value: Any) -> Any:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not value >= least or kind(value) != value:
+        is_none = type(value) in (int, float) and value == 0
+        if not (is_none or is_amount(value)) or not value >= least or kind(value) != value:
             raise InvalidRequest(f"sftp_server_info: {key} is {value!r}: expected a number of at least {least:g}")
         return kind(value)
 
@@ -364,7 +371,7 @@ def _number(least: float, kind: type = float) -> Callable[[str, Any], Any]:
 
 
 def _texts(key: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not all(isinstance(each, str) for each in value):
+    if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) for each in value):
         raise InvalidRequest(f"sftp_server_info: {key} is {value!r}: expected a list of texts")
     return tuple(value)
 

@@ -16,7 +16,7 @@ from iris_communication.errors import InvalidRequest
 from iris_communication.item import After, Take
 from iris_communication.outbox.messages import Accept, Destination
 from iris_communication.remote_path import remote_path
-from iris_communication.settings import DeliverySettings, Rule, Secret, Server, check_priority
+from iris_communication.settings import DeliverySettings, Rule, Secret, Server, check_priority, is_amount
 from iris_communication.sftp_processor import source_path
 
 ServerInfo = str | Mapping[str, Any]  # a configured server's name, or its facts
@@ -114,7 +114,7 @@ def _identity(given: Sequence[int] | None) -> tuple[int, int] | None:
         return None
     try:
         device, inode = map(int, given)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InvalidRequest(f"identity is {given!r}: expected a file's device and inode") from None
     return device, inode
 
@@ -122,7 +122,7 @@ def _identity(given: Sequence[int] | None) -> tuple[int, int] | None:
 def _ttl_s(*words: float | None) -> float | None:
     """The first that says anything."""
     said = next((word for word in words if word is not None), None)
-    if said is not None and (isinstance(said, bool) or not isinstance(said, (int, float)) or not said > 0):
+    if said is not None and not is_amount(said):
         raise InvalidRequest(f"ttl_s is {said!r}: expected a number above 0")
     return said
 

@@ -5,6 +5,7 @@ nobody who runs these tests as root. Read-only and full disks are real ones, in 
 """
 
 import logging
+import math
 import os
 import re
 import subprocess
@@ -20,6 +21,7 @@ from iris_communication.errors import (
     SourceNotAFile,
     SourceUnreadable,
 )
+from iris_communication.sftp_uploader_thread import SftpUploadRequest
 from tests.integration.namespace import run_with_disks_of_its_own
 from tests.integration.uploading import LONG_S, balanced, contents_of, running, submit, wait_for, wait_until
 from tests.servers.asyncssh_server import AsyncSshServer
@@ -92,6 +94,24 @@ def test_a_source_that_cannot_be_taken_is_dead_at_once_by_name_with_what_to_do(
     with pytest.raises(error, match=words):
         submit(uploader, server.info("/in"), path).wait_delivered(LONG_S)
     assert uploader.get_stats() == {"total_queued": 2, "total_uploaded": 0, "total_failed": 2, "queue_size": 0}
+    good()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ttl_s", math.inf), ("ttl_s", math.nan), ("ttl_s", 10**400), ("ttl_s", "5"), ("ttl_s", True),
+        ("priority", math.inf), ("priority", 10**400), ("identity", [math.inf, 1]), ("identity", [1]), ("identity", 5),
+        ("identity", ["a", "b"]),
+    ],
+    ids=lambda value: str(value)[:12],
+)  # fmt: skip
+def test_a_number_that_makes_no_sense_is_refused_and_counts_nowhere(name, value, uploader, server, tmp_path, good):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"1")
+    with pytest.raises(InvalidRequest, match=f"{name} is "):
+        uploader.submit(SftpUploadRequest(server.info("/in"), path, "line-1", "model", **{name: value}))
+    assert uploader.get_stats()["total_queued"] == 0
     good()
 
 

@@ -69,6 +69,7 @@ from iris_communication.supervised_thread import SupervisedThread
 log = logging.getLogger(__name__)
 
 GROUP_MAX = 128  # messages in one commit: bounds what one failure refuses and how long an answer waits
+WAIT_MAX_S = 3600.0  # for a time to be over, however far that is: a lock cannot be waited for beyond what it can count
 LINGER_S = 0.02  # the longest that what nobody waits for waits for company
 STORE_RETRY_S = 1.0  # between attempts to open a store that failed, and to record what could not be committed
 
@@ -395,7 +396,8 @@ class Keeper:
 
     def _next_expiry_in_s(self) -> float | None:
         try:
-            return self._desk.next_expiry_in_s
+            next_s = self._desk.next_expiry_in_s
+            return None if next_s is None else min(next_s, WAIT_MAX_S)
         except OutboxStorageError:
             return STORE_RETRY_S
 

@@ -140,12 +140,16 @@ def test_every_refusal_is_the_callers_fault():
     assert caught.value.scope is Scope.CALLER
 
 
+def shortly(value):
+    return str(value)[:9]
+
+
 SHARES = ("lower_share", "new_share")
 ABOVE_ZERO = [name for name in DeliverySettings.__slots__ if name not in (*SHARES, "rules")]
 
 
 @pytest.mark.parametrize("name", ABOVE_ZERO)
-@pytest.mark.parametrize("value", [0, -1, math.nan, "5", True])
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, 10**400, "5", True], ids=shortly)
 def test_a_setting_that_is_no_number_above_zero_is_refused_by_name(name, value):
     with pytest.raises(InvalidRequest, match=name):
         DeliverySettings(**{name: value})
@@ -160,6 +164,22 @@ def test_only_a_time_to_live_may_be_left_open(name):
         DeliverySettings(**{name: None})
 
 
+AMOUNTS = ("attempts_max", "retry_base_s", "bandwidth_bytes_per_s", "health_interval_s", "streams")
+
+
+@pytest.mark.parametrize("name", AMOUNTS)
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, 10**400, "5", True], ids=shortly)
+def test_a_number_of_a_server_that_is_none_is_refused_by_name(name, value):
+    with pytest.raises(InvalidRequest, match=name):
+        parse_server({"host": "h", "username": "u", name: value})
+
+
+@pytest.mark.parametrize("value", [5, "Mon", [5], {"a": 1}, [["Mon"]]], ids=str)
+def test_delivery_windows_that_are_no_list_of_texts_are_refused_by_name(value):
+    with pytest.raises(InvalidRequest, match="windows"):
+        parse_server({"host": "h", "username": "u", "windows": value})
+
+
 @pytest.mark.parametrize("name", SHARES)
 @pytest.mark.parametrize("value", [-0.1, 0.51, math.nan, "0.1", None])
 def test_a_share_is_from_none_to_half_of_the_link(name, value):
@@ -171,7 +191,7 @@ def test_a_share_is_from_none_to_half_of_the_link(name, value):
 @pytest.mark.parametrize(
     "name", ["ttl_s", "attempts_max", "retry_base_s", "batch_files_max", "batch_bytes_max", "batch_wait_s"]
 )
-@pytest.mark.parametrize("value", [0, -1, math.nan, "5", True])
+@pytest.mark.parametrize("value", [0, -1, math.nan, math.inf, 10**400, "5", True], ids=shortly)
 def test_a_rules_number_that_is_none_above_zero_is_refused_by_name(name, value):
     with pytest.raises(InvalidRequest, match=name):
         Rule(**{name: value})

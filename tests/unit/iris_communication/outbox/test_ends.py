@@ -1,5 +1,7 @@
 """The ends that are no deliveries: dropped, expired, cancelled."""
 
+import math
+
 import pytest
 
 from iris_communication.audit import Audit
@@ -42,6 +44,14 @@ def test_what_waits_is_given_up_on_a_persons_word(outbox, source, event, error, 
     with pytest.raises(error, match=receipt.id):
         receipt.wait_delivered(LONG_S)
     assert is_balanced(outbox)
+
+
+@pytest.mark.parametrize("ttl_s", [1e10, 1e300, math.inf])
+def test_a_time_longer_than_any_wait_ends_no_thread_nor_keeps_an_outbox_from_being_opened(outbox, sources, ttl_s):
+    outbox.accept(sources[0], ttl_s=ttl_s)
+    outbox.accept(sources[1])
+    assert [item.source_path for item in outbox.claim(5)] == [str(path) for path in sources[:2]]
+    assert outbox.keeper.thread()["restarts"] == 0
 
 
 def test_the_dead_may_be_dropped_and_make_room(outbox, source):
