@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -135,6 +136,12 @@ def test_a_model_that_does_not_fit_is_told_with_expected_and_found(check, tmp_pa
 )
 def test_what_cannot_be_is_a_sentence_and_status_2(check, arguments, words):
     assert words in does_not_fit(check(*arguments))
+
+
+def test_a_film_whose_name_is_not_utf_8_is_refused_and_ends_no_process(check, tmp_path):
+    name = os.fsdecode(b"\xff.mp4")
+    shutil.copy(CARPHONE, tmp_path / name)
+    assert "is not UTF-8: rename it" in does_not_fit(check("hog", "--picture", name))
 
 
 def test_a_provider_that_is_not_there_is_told_with_those_that_are(check, tmp_path):

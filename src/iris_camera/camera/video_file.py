@@ -32,6 +32,7 @@ from iris_camera.camera.handle import Handle
 from iris_camera.camera.picture import NoPicture
 from iris_camera.camera.settings import Pace
 from iris_camera.camera.source import SourceError
+from iris_camera.opencv_path import NotUtf8, opencv_path
 
 log = logging.getLogger(__name__)
 
@@ -114,8 +115,10 @@ class VideoFile:
         self._release()
         _must_be_a_file(self._path)
         try:
-            capture = self._open_capture(str(self._path), cv2.CAP_FFMPEG)
-        except (cv2.error, UnicodeError) as error:
+            capture = self._open_capture(opencv_path(self._path), cv2.CAP_FFMPEG)
+        except NotUtf8 as error:
+            raise SourceError(str(error), final=True) from None
+        except cv2.error as error:
             raise SourceError(f"{self._path} cannot be opened: {error}", final=True) from None
         if not capture.isOpened() or _draws_text(capture):
             capture.release()

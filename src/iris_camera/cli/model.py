@@ -30,6 +30,7 @@ from iris_camera.inspection.settings import (
     Scaling,
     Style,
 )
+from iris_camera.opencv_path import opencv_path
 from iris_camera.web.picture import Mark, Picture, encode
 
 EXIT_DOES_NOT_FIT = 2
@@ -176,7 +177,7 @@ def _still(path: Path) -> Image | None:
 
 
 def _frame_of(path: Path, frame: int) -> Image | None:
-    video = cv2.VideoCapture(str(path))
+    video = cv2.VideoCapture(opencv_path(path))
     try:
         PictureDecoder("the video").check_capture(video)
         image = None

@@ -41,7 +41,7 @@ _adapter = functools.cache(TypeAdapter)
 
 
 def remove_unknown(given: Given, table: type = Config, path: KeyPath = ()) -> None:
-    """Tell of each key that is none, and of each value that had to be a table; take them out."""
+    """Tell of each key that is none, each value that had to be a table, each text that is none; take them out."""
     keys = fields_of(table)
     for name, value in list(given.table(path).items()):
         here = (*path, name)
@@ -58,6 +58,14 @@ def remove_unknown(given: Given, table: type = Config, path: KeyPath = ()) -> No
             remove_unknown(given, inner, here)
         elif named:
             _remove_unknown_in_each(given, named, here)
+        elif any(_is_no_text(each) for each in (value if isinstance(value, list) else [value])):
+            given.wrong(here, f"{dotted(here)} holds a zero byte, or bytes that are not UTF-8")
+            given.drop(here)
+
+
+def _is_no_text(value: Any) -> bool:
+    """No file, host or label is called so, and what opens one would raise errors of its own."""
+    return isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value))
 
 
 def _remove_unknown_in_each(given: Given, named: type, path: KeyPath) -> None:

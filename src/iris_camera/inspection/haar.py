@@ -21,6 +21,7 @@ from iris_camera.inspection.model import ModelError
 from iris_camera.inspection.model_file import no_model
 from iris_camera.inspection.onnx import IOU_MAX
 from iris_camera.inspection.settings import DetectorSettings
+from iris_camera.opencv_path import NotUtf8, opencv_path
 
 SCALE_STEP = 1.1  # OpenCV's own default: each size looked for is larger by a tenth
 _TYPICAL_SHARE = 0.1
@@ -36,7 +37,7 @@ class HaarDetector:
     def __init__(self, settings: DetectorSettings) -> None:
         path = cascade_path(settings.cascade)
         self._threshold, self._best = _last_stage(path)
-        self._cascade = cv2.CascadeClassifier(str(path))
+        self._cascade = cv2.CascadeClassifier(opencv_path(path))
         if self._cascade.empty():
             raise ModelError(f"{path} is not a cascade that OpenCV can load")
         word = path.stem.removeprefix(_PREFIX)
@@ -106,13 +107,15 @@ def _what_it_is(path: Path) -> str:
 def _last_stage(path: Path) -> tuple[float, float]:
     """The last stage's threshold, and the largest sum its weak classifiers can come to."""
     try:
-        storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_READ)
+        storage = cv2.FileStorage(opencv_path(path), cv2.FILE_STORAGE_READ)
         stages = storage.getNode("cascade").getNode("stages")
         last = stages.at(stages.size() - 1)
         weak = last.getNode("weakClassifiers")
         leaves = [weak.at(each).getNode("leafValues") for each in range(weak.size())]
         best = sum(max(values.at(leaf).real() for leaf in range(values.size())) for values in leaves)
         threshold = last.getNode("stageThreshold").real()
+    except NotUtf8 as error:
+        raise ModelError(str(error)) from error
     except (cv2.error, SystemError, ValueError) as error:
         raise ModelError(f"{path} is not a cascade that OpenCV can load: {_what_it_is(path)}") from error
     if not leaves or best <= threshold:

@@ -1,6 +1,8 @@
 import logging
+import os
 import subprocess
 import threading
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -306,11 +308,19 @@ def test_a_folder_given_as_a_film_is_told_how_folders_are_read(tmp_path):
     assert refused.value.hint == f"The pictures in a folder are read with dir:{tmp_path}"
 
 
+def test_a_name_that_is_not_utf_8_is_refused_and_ends_no_process(tmp_path, monkeypatch):
+    folder = tmp_path / os.fsdecode(b"\xff")
+    folder.mkdir()
+    film_of(tmp_path / "a.avi", 3).rename(folder / "a.avi")
+    monkeypatch.chdir(folder)
+    with pytest.raises(SourceError, match="is not UTF-8: rename it") as refused:
+        VideoFile(Path("a.avi"), name="line-1").open()
+    assert refused.value.final
+
+
 def test_a_relative_path_is_taken_from_where_iris_was_started(tmp_path, monkeypatch):
     film_of(tmp_path / "a film: 100%.avi", 3)
     monkeypatch.chdir(tmp_path)
-    from pathlib import Path
-
     film = VideoFile(Path("a film: 100%.avi"), name="line-1", pace="fast")
     monkeypatch.chdir("/")
     film.open()

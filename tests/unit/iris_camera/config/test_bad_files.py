@@ -66,6 +66,29 @@ def test_a_word_where_a_number_belongs_is_shown(told):
 
 
 @pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ('[cameras.a]\nsource = "file:a\\u0000b.mp4"', "cameras.a.source"),
+        ('[outbox]\nfolder = "a\\u0000b"', "outbox.folder"),
+        ('[records]\nfolder = "a\\u0000b"', "records.folder"),
+        ('[inspection.detector]\nlabels = "a\\u0000b.txt"', "inspection.detector.labels"),
+        ('[inspection]\ndefect_labels = ["a", "b\\u0000"]', "inspection.defect_labels"),
+        ("[servers.a]\nhost = \"h\\u0000\"\nusername = 'u'\npassword = 'p'", "servers.a.host"),
+    ],
+)
+def test_a_text_with_a_zero_byte_is_told_by_its_key_alone(told, text, key):
+    assert told(text + "\n") == [f"2 {key} holds a zero byte, or bytes that are not UTF-8"]
+
+
+def test_a_flag_that_is_not_utf_8_is_told_in_words(tmp_path):
+    with pytest.raises(ConfigError) as raised:
+        read(None, {}, Flags(source="file:\udcff.mp4"))
+    assert [problem.words for problem in raised.value.problems] == [
+        "cameras.line-1.source holds a zero byte, or bytes that are not UTF-8"
+    ]
+
+
+@pytest.mark.parametrize(
     ("line", "words"),
     [
         ("port = '5000'", '2 web.port is "5000": expected a whole number'),

@@ -1,5 +1,7 @@
 """OpenCV's cascades, on a face that nobody here drew."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -69,6 +71,13 @@ def test_a_cascade_may_be_a_file_of_ones_own(face, tmp_path):
     detector = haar(cascade=str(own))
     assert (detector.name, detector.provider) == ("haar my_faces", "OpenCV")
     assert [each.box for each in detector.detect(face)] == [each.box for each in haar().detect(face)]
+
+
+def test_a_file_whose_name_is_not_utf_8_is_refused_and_ends_no_process(tmp_path):
+    own = tmp_path / os.fsdecode(b"\xff.xml")
+    own.write_bytes(cascade_path("frontalface_default").read_bytes())
+    with pytest.raises(ModelError, match="is not UTF-8: rename it"):
+        haar(cascade=str(own))
 
 
 def test_every_name_that_is_offered_is_a_file():
