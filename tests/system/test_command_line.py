@@ -56,6 +56,24 @@ def test_ctrl_c_while_a_verb_is_loaded_ends_it_quietly(tmp_path, environment, ve
     assert "Aborted" not in "".join(told)
 
 
+AT_ITS_FIRST_IMPORT = """
+import os, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if not "iris_camera.cli.main".startswith(name):
+            os.kill(os.getpid(), 2)
+sys.meta_path.insert(0, Interrupting())
+sys.argv = ["iris", "queue", "list"]
+import iris_camera.cli.main
+"""
+
+
+def test_ctrl_c_before_the_command_has_imported_anything_ends_it_quietly(tmp_path, environment):
+    command = [sys.executable, "-c", AT_ITS_FIRST_IMPORT]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (130, "")
+
+
 @pytest.fixture
 def queued(environment):
     """An outbox that there is something to tell of."""

@@ -2,24 +2,25 @@
 
 Only the verb that is asked for is loaded: the application behind `run` takes most of a second, and whoever looks into
 an outbox in a hurry should not wait for it. Ctrl+C ends it quietly with status 130 also while it is loaded, so that is
-seen to before anything else is imported. A verb that has something to end in order listens to it itself.
+seen to before anything else is imported, with what the interpreter has loaded already: `signal` alone loads a dozen
+modules. A verb that has something to end in order listens to it itself.
 """
 
+import _signal  # type: ignore[import-not-found]  # known to the interpreter alone
 import os
-import signal
 import sys
-from types import FrameType
 
-EXIT_INTERRUPTED = 128 + signal.SIGINT  # as a shell tells it
+EXIT_INTERRUPTED = 128 + _signal.SIGINT  # as a shell tells it
 
 
-def _leave(number: int, frame: FrameType | None) -> None:
+def _leave(number: int, frame: object) -> None:
     os._exit(EXIT_INTERRUPTED)
 
 
 if __name__ == "__main__" or sys.argv[0].endswith("iris"):  # not where it is only imported, as tests do
-    signal.signal(signal.SIGINT, _leave)
+    _signal.signal(_signal.SIGINT, _leave)
 
+import signal
 from collections.abc import Callable, Iterable
 from functools import wraps
 from importlib import import_module
