@@ -37,6 +37,8 @@ def jpeg_segments(data: bytes | memoryview) -> Iterator[tuple[int, int]]:
         if marker == 0xFF:  # filling
             place += 1
             continue
+        if marker == 0:  # none, and passed over without a length by decoders
+            return
         yield marker, place
         if marker == 0xDA:
             return

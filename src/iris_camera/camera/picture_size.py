@@ -19,10 +19,11 @@ _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # tables and an extens
 
 _BLANK = rb"(?:\s|#[^\r\n]*+[\r\n])"
 _AVIF = {b"ftypavif", b"ftypavis"}
-_PNM = re.compile(rb"P[1-6]" + _BLANK + rb"*+(\d{1,10})" + _BLANK + rb"++(\d{1,10})(?:" + _BLANK + rb"++(\d{1,10}))?")
-_PFM = re.compile(rb"P([Ff])\s++(\d{1,10})\s++(\d{1,10})")
-_PAM = re.compile(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL)[ \t]++(\d{1,10})", re.MULTILINE)
-_HDR = re.compile(rb"[-+](?:Y (\d{1,10}) [-+]X|X (\d{1,10}) [-+]Y) (\d{1,10})")
+# To its last digit: a number may have zeros in front.
+_PNM = re.compile(rb"P[1-6]" + _BLANK + rb"*+(\d++)" + _BLANK + rb"++(\d++)(?:" + _BLANK + rb"++(\d++))?")
+_PFM = re.compile(rb"P([Ff])\s++(\d++)\s++(\d++)")
+_PAM = re.compile(rb"^(WIDTH|HEIGHT|DEPTH|MAXVAL)[ \t]++(\d++)", re.MULTILINE)
+_HDR = re.compile(rb"-Y\s*+\+?(\d++)\s*+\+X\s*+\+?(\d++)")
 
 
 def is_still(beginning: bytes) -> bool:
@@ -48,12 +49,13 @@ def announced(data: bytes) -> Announced | None:
 
 
 def _jpeg(data: bytes) -> Announced | None:
+    segments = list(jpeg_segments(data))
     sizes = [
         (number_at(data, place + 7, 2), number_at(data, place + 5, 2), number_at(data, place + 9, 1))
-        for marker, place in jpeg_segments(data)
+        for marker, place in segments
         if marker in _JPEG_FRAMES
     ]
-    if not sizes:
+    if not sizes or segments[-1][0] != 0xDA:  # a decoder finds a way on where this one ended
         return None
     width, height, channels = map(max, zip(*sizes, strict=True))
     scans = data.count(b"\xff\xda")  # each goes over the whole picture, and takes some bytes only
@@ -100,7 +102,7 @@ def _webp(data: bytes) -> Announced | None:
 
 def _avif(data: bytes) -> Announced | None:
     """The largest of its images, its tiles and the whole among them."""
-    places = [found.end() for found in re.finditer(rb"ispe\0\0\0\0", data)]
+    places = [found.end() for found in re.finditer(rb"ispe\0...", data, re.DOTALL)]
     sizes = [(number_at(data, place, 4), number_at(data, place + 4, 4)) for place in places]
     if not sizes:
         return None
@@ -147,8 +149,8 @@ def _pam(data: bytes) -> Announced | None:
 
 
 def _hdr(data: bytes) -> Announced | None:
-    lines = _HDR.finditer(data[:_TEXT_HEADER_BYTES_MAX])
-    sizes = [(int(line[3]), int(line[1])) if line[1] else (int(line[2]), int(line[3])) for line in lines]
+    """The largest that stands anywhere, written as loosely as it is read: a comment may hold one too."""
+    sizes = [(int(line[2]), int(line[1])) for line in _HDR.finditer(data)]
     return Announced(*max(sizes, key=lambda size: size[0] * size[1]), bits=_WIDE) if sizes else None
 
 

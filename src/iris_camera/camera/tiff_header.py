@@ -10,11 +10,12 @@ _KIND, _WIDTH, _HEIGHT, _BITS, _CHANNELS, _TILE_WIDTH, _TILE_HEIGHT = 254, 256, 
 _BRIGHTEST = (281, 341)  # MaxSampleValue, SMaxSampleValue
 _PACKED = {10, 12, 14}  # bits of samples that are stored without filling
 _TAGS = {_KIND, _WIDTH, _HEIGHT, _BITS, _CHANNELS, _TILE_WIDTH, _TILE_HEIGHT, *_BRIGHTEST}
-_FORMATS = {1: "B", 3: "H", 4: "I", 11: "f", 12: "d", 16: "Q"}
+_FORMATS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 16: "Q", 17: "q"}
 
 
 def tiff_size(data: bytes) -> Announced | None:
-    """The largest page, or tile of a page; `brightest` is the first page's. Raises IndexError for a torn header.
+    """The largest page, or tile of a page; `brightest` is the first page's. None where a page does not tell its size.
+    Raises IndexError for a torn header.
 
     Pages that are another one made smaller are not counted as pictures.
     """
@@ -29,7 +30,7 @@ def tiff_size(data: bytes) -> Announced | None:
         tags, place = _page(data, place, word, little)
         pages.append(_size(tags))
         smaller += int(tags.get(_KIND, 0)) & 1
-    if not pages:
+    if not pages or any(page.width <= 0 or page.height <= 0 for page in pages):
         return None
     return max(pages, key=lambda page: page.pixels)._replace(
         brightest=pages[0].brightest, pictures=len(pages) - smaller
@@ -41,7 +42,9 @@ def _page(data: bytes, place: int, word: int, little: bool) -> tuple[dict[int, f
     count_bytes, entry_bytes = (8, 20) if word == 8 else (2, 12)
     first = place + count_bytes
     behind = first + number_at(data, place, count_bytes, little=little) * entry_bytes
-    tags = dict(_tags(data, range(first, min(behind, len(data)), entry_bytes), word, little))
+    tags: dict[int, float] = {}
+    for tag, value in _tags(data, range(first, min(behind, len(data)), entry_bytes), word, little):
+        tags[tag] = max(value, tags.get(tag, value))  # where one stands twice, readers differ
     return tags, number_at(data, behind, word, little=little)
 
 

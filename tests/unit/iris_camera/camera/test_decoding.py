@@ -137,6 +137,51 @@ def tiff(pages, order="<", more=(), big=False):
     return data
 
 
+def disguised():
+    """Files that a decoder takes for 64 x 64 pixels, and a careless look at their head for fewer."""
+    jpeg = encoded(".jpg", COLOUR)
+    begin = jpeg.index(b"\xff\xc0")
+    end = begin + 2 + int.from_bytes(jpeg[begin + 2 : begin + 4], "big")
+    frame, comment = jpeg[begin:end], b"\xff\xfe" + struct.pack(">H", 2 + end - begin)
+    no_marker = b"\xff\x00" + struct.pack(">H", 2 + len(frame + comment))
+    small = patched(frame, 5, ">HH", 8, 8)
+    yield "jpeg, its frame in a marker that is none", jpeg[:begin] + no_marker + frame + comment + small + jpeg[end:]
+    yield "pgm, zeros in front", b"P5 64 00000000064 255\n" + GREY.tobytes()
+    yield "pam, zeros in front", encoded(".pam", GREY).replace(b"HEIGHT 64", b"HEIGHT 00000000064")
+    yield "pfm, zeros in front", encoded(".pfm", GREY.astype(np.float32)).replace(b"64 64", b"64 00000000064")
+    hdr = encoded(".hdr", KINDS[".hdr"])
+    yield "hdr, zeros in front", hdr.replace(b"+X 64", b"+X 00000000064")
+    yield (
+        "hdr, a size in a comment",
+        hdr.replace(b"\n", b"\n# -Y 8 +X 8\n", 1).replace(b"-Y 64 +X 64", b"-Y  64  +X 64"),
+    )
+    yield "hdr, a long comment", hdr.replace(b"\n", b"\n# -Y 8 +X 8" + b"\n#" * 40_000 + b"\n", 1)
+    avif = encoded(".avif", COLOUR)
+    flags = avif.index(b"ispe") + 7
+    yield "avif, flags", patched(avif, flags, "B", 1) + b"\0\0\0\x14ispe" + struct.pack(">III", 0, 8, 8)
+    yield "tiff, signed", whole_tiff([(256, 9, 64), (257, 8, 64)])
+    yield "tiff, signed, and a page that tells its size", whole_tiff([(256, 9, 64), (257, 9, 64)], behind=(8, 8))
+    yield "tiff, a second width", whole_tiff([(256, 4, 64), (256, 4, 8), (257, 4, 64), (257, 4, 8)])
+
+
+def whole_tiff(sizes, behind=None):
+    """A grey TIFF with these entries for its size: tag, type, number."""
+    entries = [*sizes, (258, 3, 8), (259, 3, 1), (262, 3, 1), (277, 3, 1), (278, 3, 64), (279, 4, 64 * 64)]
+    place = 8 + 2 + 12 * (len(entries) + 1) + 4
+    more = tiff([behind])[8:] if behind else b""
+    entries = sorted([*entries, (273, 4, place + len(more))], key=lambda entry: entry[0])
+    data = b"II*\0" + struct.pack("<IH", 8, len(entries))
+    data += b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    return data + struct.pack("<I", place if behind else 0) + more + GREY.tobytes()
+
+
+@pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in disguised()])
+def test_a_head_that_is_written_to_mislead_does_not_get_a_large_picture_decoded(data):
+    assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH).shape[:2] == (64, 64)
+    with pytest.raises(NoPicture):
+        PictureDecoder("line-1", pixels_max=4095).decoded(data)
+
+
 @pytest.mark.parametrize("data", [pytest.param(data, id=name) for name, data in bombs()])
 def test_small_files_that_announce_a_huge_picture_are_refused_before_they_are_decoded(data, monkeypatch):
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was given to the decoder"))
