@@ -3,8 +3,9 @@
 What was committed lies in files that nobody finds any more, and would be gone with this process. The open connection
 still reads all of it, so it is copied whole. What lies under the names is not ours: it is kept in the quarantine.
 
-Order, each step harmless when it is repeated: copy, synced -> others' log and index away -> the copy takes the name.
-Until then the names lead to what was there before: nobody has been told of anything that is in the copy alone.
+Order, each step harmless when it is repeated: copy, synced -> it is decided, by a rename -> log, index and what is not
+ours away -> the copy takes the name. A log that kept its name holds what callers were told of, so none goes before the
+decision; of a process that is killed after it, the next start carries it out (`Salvage.finish`).
 """
 
 import contextlib
@@ -14,6 +15,8 @@ from pathlib import Path
 
 from iris_communication.outbox import private
 from iris_communication.outbox.salvage.quarantine import Quarantine, sync
+
+DECIDED = "salvaged-"  # how the names of databases begin that are to take the place of ours
 
 
 def put_back(connection: sqlite3.Connection, path: Path, lost: set[str]) -> None:
@@ -29,9 +32,12 @@ def put_back(connection: sqlite3.Connection, path: Path, lost: set[str]) -> None
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+    decided = path.with_name(f"{DECIDED}put-back.db")
+    os.rename(copy, decided)
+    sync(path.parent)
     _clear_away(path, lost)
     sync(path.parent)
-    os.rename(copy, path)
+    os.rename(decided, path)
     sync(path.parent)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from iris_communication.errors import OutboxDamaged, OutboxStorageError
+from iris_communication.outbox.put_back import DECIDED
 from iris_communication.outbox.salvage.accounts import Loss
 from iris_communication.outbox.salvage.log_frames import log_frames
 from iris_communication.outbox.salvage.quarantine import Quarantine, stamp, sync
@@ -30,7 +31,6 @@ log = logging.getLogger(__name__)
 
 DATABASE = "outbox.db"
 LOG = "outbox.db-wal"
-_DECIDED = "salvaged-"
 
 
 def open_store(folder: Path, boot_id: str, boot_s: float, wall_s: float) -> SqliteStore:
@@ -52,7 +52,7 @@ class Salvage:
     def finish(self) -> None:
         """What was decided before a crash; does nothing otherwise."""
         try:
-            for path in self._folder.glob(f"{_DECIDED}*.db"):
+            for path in self._folder.glob(f"{DECIDED}*.db"):
                 self._change_places(path)
         except (OSError, sqlite3.Error) as error:
             raise self._refused(error) from error
@@ -67,7 +67,7 @@ class Salvage:
             account = rebuild(self._folder / DATABASE, building, dict(held(self._folder)), loss)
             told = _sentence(account, mark)
             self._quarantine.note(f"outbox-{mark}.json", _facts(account, str(damage), told))
-            decided = self._folder / f"{_DECIDED}{mark}.db"
+            decided = self._folder / f"{DECIDED}{mark}.db"
             building.rename(decided)
             sync(self._folder)
             self._change_places(decided)
@@ -101,7 +101,7 @@ class Salvage:
             log.error("%s belongs to no item, and cannot be put aside: %s", path, error.strerror)
 
     def _change_places(self, decided: Path) -> None:
-        mark = decided.stem.removeprefix(_DECIDED)
+        mark = decided.stem.removeprefix(DECIDED)
         for name in _without_an_item(decided, held(self._folder)):
             self._quarantine.move(self._folder / "spool" / name)
         for name, moved in ((LOG, f"outbox-{mark}.db-wal"), (DATABASE, f"outbox-{mark}.db")):
