@@ -35,6 +35,14 @@ def cut(text: str, limit: int | None) -> str:
     return text if limit is None or len(text) <= limit else text[: limit - len(ELLIPSIS)] + ELLIPSIS
 
 
+def words_of(error: BaseException) -> str:
+    """What somebody else's exception says of itself, which may fail in turn."""
+    try:
+        return str(error)
+    except BaseException as failed:  # noqa: BLE001 - code that is not ours
+        return f"(its text cannot be had: {type(failed).__name__})"
+
+
 def of_bytes(text: bytes, limit: int) -> str:
     """What a peer sent as text, in whatever charset: clean."""
     return clean(text[: 4 * limit + 4].decode("utf-8", "replace"), limit)

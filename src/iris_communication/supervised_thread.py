@@ -16,6 +16,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from iris_communication.plain_text import words_of
+
 log = logging.getLogger(__name__)
 
 PAUSE_BASE_S = 1.0  # the longest pause after a first failure; doubles with each that follows
@@ -100,7 +102,7 @@ class SupervisedThread(threading.Thread):
     def _failed(self, error: BaseException, pause_s: float) -> None:
         self._is_down = True
         self.failures += 1
-        self.reason = f"{type(error).__name__}: {error}"
+        self.reason = f"{type(error).__name__}: {words_of(error)}"
         is_new = self.reason != self._logged
         self._logged = self.reason
         log.error(
@@ -111,5 +113,5 @@ class SupervisedThread(threading.Thread):
             pause_s,
             exc_info=error if is_new else None,
         )
-        with contextlib.suppress(Exception):  # what clears up may find the same trouble
+        with contextlib.suppress(BaseException):  # what clears up may find the same trouble
             self._on_failure(error)

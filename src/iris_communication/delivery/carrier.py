@@ -18,8 +18,10 @@ from iris_communication import private_keys
 from iris_communication.clock import Clock
 from iris_communication.errors import DeliveryStopped, Effect, IrisError, TransferFailed
 from iris_communication.item import Delivered, Item
+from iris_communication.plain_text import words_of
 from iris_communication.settings import SECRET_KEYS
 from iris_communication.sftp.probe import Health
+from iris_communication.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +92,7 @@ class TransferDataCarrier:
         self._open: dict[asyncio.Future[None], Item] = {}
         self._begun: asyncio.Future[None] | None = None  # written by the thread, under the lock
         self._closed = False
-        self._thread = threading.Thread(target=self._serve, name="iris-transferData", daemon=True)
+        self._thread = SupervisedThread(self._serve, "iris-transferData")
         self._thread.start()
 
     def slots(self, server_key: str) -> int:
@@ -126,6 +128,7 @@ class TransferDataCarrier:
 
     async def close(self) -> None:
         self._closed = True
+        self._thread.let_end()
         self._calls.put(None)
         for outcome, item in self._open.items():
             # A call that is under way goes on, and nobody will hear how it ended.
@@ -156,7 +159,7 @@ class TransferDataCarrier:
                 done = self._processor.transferData(info, str(path), dict(item.project_settings), item.folder_type)
         except IrisError as error:
             return error
-        except Exception as error:  # noqa: BLE001 - injected code; the judge logs it with its traceback
+        except BaseException as error:  # noqa: BLE001 - injected code, which may even exit; the judge logs it
             return _failed(item, info, error)
         if done is False:
             return TransferFailed(f"transferData() answered False for {item.remote_path!r}")
@@ -169,9 +172,9 @@ def _tell(outcome: asyncio.Future[None], error: IrisError | None) -> None:
     outcome.set_exception(error) if error else outcome.set_result(None)
 
 
-def _failed(item: Item, info: Mapping[str, Any], error: Exception) -> TransferFailed:
+def _failed(item: Item, info: Mapping[str, Any], error: BaseException) -> TransferFailed:
     """Its words and its traceback as text, without the secrets that they may hold: both are stored and logged."""
-    what = f"transferData() raised {type(error).__name__} for {item.remote_path!r}: {error}"
+    what = f"transferData() raised {type(error).__name__} for {item.remote_path!r}: {words_of(error)}"
     failed = TransferFailed(_without_secrets(what, info))
     failed.unforeseen = True
     failed.add_note(_without_secrets("".join(traceback.format_exception(error)), info))

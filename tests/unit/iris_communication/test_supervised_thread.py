@@ -83,9 +83,22 @@ def test_what_fails_after_it_was_told_to_end_has_ended():
     assert ends == ["end"]
 
 
-def test_a_clearing_up_that_fails_as_well_does_not_keep_it_from_beginning_again():
-    def clear_up(error):
-        raise ZeroDivisionError
+def test_an_error_that_cannot_say_what_it_is_ends_no_thread():
+    class Unspeakable(BaseException):
+        def __str__(self):
+            raise SystemExit
+
+    work = Work(Unspeakable())
+    thread = started(work)
+    assert work.works.wait(WAIT_S)
+    assert thread.state()["reason"].startswith("Unspeakable: ")
+    ended(thread, work)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, SystemExit], ids=lambda error: error.__name__)
+def test_a_clearing_up_that_fails_as_well_does_not_keep_it_from_beginning_again(error):
+    def clear_up(_):
+        raise error
 
     work = Work(KeyError("x"))
     thread = started(work, on_failure=clear_up)

@@ -118,6 +118,43 @@ def test_an_exception_means_failed_and_its_traceback_is_kept_for_the_log():
     assert "in broken" in told
 
 
+class Unspeakable(BaseException):
+    """Cannot say what it is."""
+
+    def __str__(self):
+        raise SystemExit(2)
+
+    __repr__ = __str__
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        SystemExit(1),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+        asyncio.CancelledError(),
+        StopIteration(),
+        StopAsyncIteration(),
+        MemoryError(),
+        BaseExceptionGroup("two", [SystemExit(1), OSError()]),
+        Unspeakable(),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_a_processor_that_raises_whatever_it_likes_costs_its_own_file_an_attempt_alone(error):
+    raised = iter([error])
+
+    def does():
+        for each in raised:
+            raise each
+
+    failed, delivered = carry(Processor(does), an_item(), an_item())
+    assert isinstance(failed, TransferFailed)
+    assert type(error).__name__ in str(failed)
+    assert delivered.final_path
+
+
 def test_an_error_of_ours_keeps_its_blame():
     def refuse():
         raise AuthenticationFailed("refused")
