@@ -136,7 +136,8 @@ class Door:
         parent's."""
         for each in (self._listener, self._wake, self._woken, *(visitor.socket for visitor in self._visitors)):
             if each is not None:
-                each.close()
+                with contextlib.suppress(OSError):  # somebody else has closed its descriptor
+                    each.close()
         self._listener = self._wake = self._woken = None
         self._visitors.clear()
 

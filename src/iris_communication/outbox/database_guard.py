@@ -67,6 +67,12 @@ class DatabaseGuard:
         """Of database, log and index the suffixes of those that are not at their paths any more. Raises OSError."""
         return {suffix for suffix, file in self._files.items() if not (file.is_open and file.names(self._at(suffix)))}
 
+    @property
+    def are_named(self) -> bool:
+        """Whether all of them are at their paths, though our own descriptors may be gone (`os.closerange`). Raises
+        OSError."""
+        return all(file.is_at(self._at(suffix)) for suffix, file in self._files.items())
+
     def let_go(self) -> None:
         """For an orderly close: who closes last writes the log into the database and removes it."""
         for file in self._files.values():

@@ -68,6 +68,14 @@ class FileLock:
         # As it is now: some file systems number a file anew once nobody has it open, and ours is open.
         return os.path.samestat(there, os.fstat(self.descriptor))
 
+    def is_at(self, path: "str | os.PathLike[str]") -> bool:
+        """The same of a file that was ours, and perhaps is not open any more."""
+        try:
+            there = os.stat(path, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return (there.st_dev, there.st_ino) == self.mark
+
     def close(self) -> None:
         if self.is_open:
             os.close(self.descriptor)

@@ -296,12 +296,14 @@ class Keeper:
     def _let_go(self) -> None:
         if not self._is_owner:
             return
-        if self._has_store:
-            self._recorder.close()
-        self._spool.close()
-        self._owner.release(self._recorder.last_sequence)
-        if self._closing is not None:
-            self._closing.answer.give(None)
+        try:
+            if self._has_store:
+                self._recorder.close()
+            self._spool.close()
+        finally:
+            self._owner.release(self._recorder.last_sequence)
+            if self._closing is not None:
+                self._closing.answer.give(None)
 
     def _start(self) -> None:
         try:

@@ -30,6 +30,9 @@ def put_back(connection: sqlite3.Connection, path: Path, lost: set[str]) -> None
         with contextlib.closing(sqlite3.connect(copy)) as target:
             connection.backup(target)
         os.fsync(descriptor)
+    except BaseException:
+        copy.unlink(missing_ok=True)
+        raise
     finally:
         os.close(descriptor)
     decided = path.with_name(f"{DECIDED}put-back.db")

@@ -51,12 +51,13 @@ class Spool:
         private.make_folder(self._archives)
         shutil.rmtree(self._named, ignore_errors=True)  # links a crash left; the bytes are in the spool
         self._descriptor: int | None = None  # of the folder, once it is needed
+        self._mark: tuple[int, int] | None = None  # of what is open under that number
 
     def close(self) -> None:
-        """Give the folder's descriptor back; harmless when there is none."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Give the folder's descriptor back; harmless when there is none, and where somebody else closed it."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None and _marked(descriptor) == self._mark:
+            os.close(descriptor)
 
     def path(self, item_id: str) -> Path:
         return self._folder / item_id
@@ -107,7 +108,11 @@ class Spool:
     def sync(self) -> None:
         """Make the names durable of all files taken since the last call."""
         with self._errors(f"sync the spool {self._folder}"):
-            os.fsync(self._opened_folder())
+            descriptor = self._opened_folder()
+            if not _marked(descriptor) == self._mark == _marked(self._folder):
+                self.close()  # the number is another's by now, or the folder has been exchanged
+                descriptor = self._opened_folder()
+            os.fsync(descriptor)
 
     @contextlib.contextmanager
     def named(self, item_id: str, name: str) -> Iterator[Path]:
@@ -157,6 +162,7 @@ class Spool:
         """Opened once: each system call of an acceptance is one more wait for the interpreter."""
         if self._descriptor is None:
             self._descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._mark = _marked(self._descriptor)
         return self._descriptor
 
     @contextlib.contextmanager
@@ -165,6 +171,15 @@ class Spool:
             yield
         except OSError as error:
             raise OutboxStorageError(f"cannot {doing}: {error.strerror}", hint=hint_of(error)) from error
+
+
+def _marked(opened: int | Path) -> tuple[int, int] | None:
+    """Device and inode; None where nothing is."""
+    try:
+        facts = os.stat(opened)
+    except OSError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def fingerprint_of(source: str) -> Fingerprint:

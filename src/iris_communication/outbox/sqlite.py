@@ -167,7 +167,12 @@ class SqliteStore:
             lost = self._guard.lost
             if not lost:
                 return
-            put_back(self._db, self._path, lost)
+            try:
+                put_back(self._db, self._path, lost)
+            except sqlite3.Error:
+                if self._guard.are_named:  # what cannot be read is the connection alone: another one reads the files
+                    self._let_go()
+                raise
             self._db.close()  # still guarded, so that it does nothing to what has the names now
             self._guard.close()
             self._is_open = False

@@ -283,6 +283,33 @@ def test_a_closed_descriptor_of_the_lock_is_taken_again(tmp_path):
     assert run(OWN, tmp_path).returncode == 0
 
 
+def descriptors_of(folder):
+    """Numbers that lead into the folder, each with its path."""
+    links = [link for link in Path("/proc/self/fd").iterdir() if os.path.lexists(link)]
+    return {int(link.name): link.readlink() for link in links if link.readlink().is_relative_to(folder)}
+
+
+def test_an_outbox_whose_connection_cannot_be_read_any_more_is_opened_anew(opened, tmp_path, monkeypatch):
+    """As after `os.closerange`: our own descriptors are closed, and the files are where they were."""
+    first = accept(opened, tmp_path, 1)
+
+    def unreadable(*_):
+        raise sqlite3.OperationalError("locking protocol")
+
+    monkeypatch.setattr("iris_communication.outbox.sqlite.put_back", unreadable)
+    os.close(min(n for n, path in descriptors_of(opened.folder).items() if path.name == "outbox.db"))  # the guard's
+    second, third = accept(opened, tmp_path, 2), accept(opened, tmp_path, 3)
+    assert set(after_a_kill(opened.folder)) == {first, second, third}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_outbox_is_given_back_whatever_fails_at_its_end(tmp_path, monkeypatch):
+    with open_keeper(tmp_path / "outbox") as opened:
+        monkeypatch.setattr(opened.keeper.spool, "close", lambda: 1 / 0)
+        opened.keeper.close()
+        assert run(OWN, opened.folder).returncode == 0
+
+
 def test_a_child_that_outlives_its_parent_does_not_hold_the_outbox(tmp_path):
     code = f"""{OWN}
 import os, time

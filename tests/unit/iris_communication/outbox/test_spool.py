@@ -43,6 +43,11 @@ def held(spool):
     return sorted(spool.sizes())
 
 
+def descriptors_of(folder):
+    links = [link for link in Path("/proc/self/fd").iterdir() if os.path.lexists(link)]
+    return [int(link.name) for link in links if link.readlink() == folder]
+
+
 def failing(error_number):
     def fail(*_args, **_options):
         raise OSError(error_number, os.strerror(error_number))
@@ -111,6 +116,34 @@ def test_a_missing_source_is_named(spool, tmp_path):
     with pytest.raises(SourceMissing, match=r"gone\.csv' does not exist"):
         spool.take(str(tmp_path / "gone.csv"), "id", Take.COPY)
     assert held(spool) == []
+
+
+def test_a_descriptor_that_is_another_files_by_now_is_neither_synced_nor_closed(spool, source, tmp_path, monkeypatch):
+    """After an `os.closerange` of the program's, numbers are given anew."""
+    spool.sync()
+    (number,) = descriptors_of(spool.path("x").parent)
+    os.close(number)
+    other = os.open(tmp_path, os.O_RDONLY)
+    assert other == number
+    synced = []
+    with monkeypatch.context() as disk:
+        disk.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+        spool.sync()
+    assert synced == [spool.path("x").parent.stat().st_ino]
+    spool.close()
+    assert os.path.samestat(os.fstat(other), tmp_path.stat())
+    os.close(other)
+
+
+def test_a_folder_that_was_exchanged_is_the_one_that_is_synced(spool, monkeypatch):
+    folder = spool.path("x").parent
+    spool.sync()
+    folder.rename(folder.with_name("moved"))
+    folder.mkdir()
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    spool.sync()
+    assert synced == [folder.stat().st_ino]
 
 
 def test_a_source_below_a_file_is_missing(spool, source):
