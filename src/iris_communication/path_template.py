@@ -3,6 +3,7 @@
 import difflib
 import functools
 import posixpath
+import re
 import string
 from collections.abc import Collection
 
@@ -16,11 +17,13 @@ def check_template(template: str, names: tuple[str, ...] | None = None) -> None:
     """Raises InvalidRequest for one that cannot be filled. `names` are those that are known besides `ALWAYS_KNOWN`;
     None: a caller's project settings may hold any."""
     try:
-        fields = [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+        parts = [(name, form or "") for _, name, form, _ in string.Formatter().parse(template) if name is not None]
     except ValueError as error:
         raise InvalidRequest(f"remote_path is {template!r}, which is no template: {error}") from None
     known = (*ALWAYS_KNOWN, *(names or ()))
-    for field in fields:
+    for field, form in parts:
+        if "{" in form or re.search(r"\d{4}", form):  # filled in, it would be of any length
+            raise InvalidRequest(f"remote_path is {template!r}, where {{{field}}} is made wider than a name can be")
         if not field or field.isdigit():
             raise InvalidRequest(f"remote_path is {template!r}, where {{{field}}} has no name", hint=_known(known))
         if names is not None and field not in known:
