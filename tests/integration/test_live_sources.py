@@ -207,7 +207,8 @@ def test_a_port_nobody_listens_on_says_so():
 
 def test_a_host_name_nobody_knows_says_so():
     for scheme in ("rtsp", "http"):
-        assert reason_of(f"{scheme}://camera.invalid/x") == "the host name camera.invalid is not known"
+        for host in ("camera.invalid", "a..b", ".invalid", "b" * 70 + ".invalid"):
+            assert reason_of(f"{scheme}://{host}/x") == f"the host name {host} is not known"
 
 
 def test_opening_again_and_again_leaves_no_file_and_no_thread_behind(camera):
@@ -359,6 +360,16 @@ def test_where_digest_is_offered_the_password_never_travels(authentication):
     answered = [line for line in camera.asked if "username=" in line]
     assert answered
     assert not any(line.startswith("Basic") for line in camera.asked)
+
+
+@pytest.mark.parametrize("authentication", ["basic", "digest", "stale"])
+@pytest.mark.parametrize("username", ["Łukasz", "Jürgen", "検査"])
+def test_a_user_and_an_address_may_be_written_in_any_letters(authentication, username):
+    facts = {"username": username, "password": "s3cr3t-ü"}
+    with MjpegServer(**facts, authentication=authentication) as camera:
+        camera.realm = "camera" if authentication == "stale" else "Halle Süd"
+        with capturing(camera.url("/line?hall=Süd検"), **facts) as (_, told):
+            told.wait_for("online")
 
 
 @pytest.mark.parametrize(

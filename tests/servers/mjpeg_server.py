@@ -59,6 +59,7 @@ class MjpegServer:
         self.sending.set()
         self.over = threading.Event()
         self.redirect_to = ""
+        self.realm = "camera"
         self.asked: list[str] = []  # request lines and Authorization headers, as they came
         self._connections: set[socket.socket] = set()
         self._server: ThreadingHTTPServer | None = None
@@ -128,15 +129,17 @@ class MjpegServer:
             return 'Digest realm="camera", nonce="old", qop="auth", algorithm=MD5'
         if self.authentication == "stale":
             return 'Digest realm="camera", nonce="0badcafe", qop="auth", algorithm=MD5, stale=true'
-        return 'Digest realm="camera", nonce="0badcafe", qop="auth", algorithm=MD5'
+        return f'Digest realm="{self.realm}", nonce="0badcafe", qop="auth", algorithm=MD5'
 
     def lets_in(self, header: str, target: str) -> bool:
         if not self.username:
             return True
         if self.authentication == "basic":
             return header == "Basic " + b64encode(f"{self.username}:{self.password}".encode()).decode()
-        given = dict(re.findall(r'(\w+)="?([^",]+)"?', header))
-        who = _md5(f"{self.username}:camera:{self.password}")
+        given = dict(re.findall(r'(\w+)="?([^",]+)"?', header.encode("latin-1").decode()))
+        if given.get("username") != self.username:
+            return False
+        who = _md5(f"{self.username}:{self.realm}:{self.password}")
         middle = f"0badcafe:{given.get('nc')}:{given.get('cnonce')}:auth"
         return given.get("response") == _md5(f"{who}:{middle}:{_md5(f'GET:{target}')}")
 
@@ -161,7 +164,7 @@ def _handler_of(camera: MjpegServer) -> type[BaseHTTPRequestHandler]:
             camera.asked += [self.requestline, self.headers.get("Authorization", "")]
             self.close_connection = True
             if not camera.lets_in(self.headers.get("Authorization", ""), self.path):
-                self._answer(401, "WWW-Authenticate", camera.challenge())
+                self._answer(401, "WWW-Authenticate", camera.challenge().encode().decode("latin-1"))
                 return
             if self.path == "/moved":
                 self._answer(302, "Location", camera.redirect_to)

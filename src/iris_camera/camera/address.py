@@ -47,7 +47,8 @@ class Address(NamedTuple):
 
     def target(self, username: str, password: str) -> str:
         """Path and query, as HTTP asks for them: secret where there are placeholders."""
-        parts = urlsplit(self.filled(username, password))
+        filled = self.filled(username, password)
+        parts = urlsplit("".join(letter if letter.isascii() else quote(letter) for letter in filled))
         return (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
 

@@ -18,7 +18,10 @@ def connected(
 ) -> socket.socket:
     """The first of the host's addresses that answers. `on_connecting` gets each socket before it is waited for: to
     shut it down ends the waiting. Raises OSError."""
-    places = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    try:
+        places = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # no name at all, such as one with an empty part
+        raise socket.gaierror(socket.EAI_NONAME, "no name of a host") from None
     for number, (family, kind, protocol, _, place) in enumerate(places, 1):
         connecting = socket.socket(family, kind, protocol)
         on_connecting(connecting)

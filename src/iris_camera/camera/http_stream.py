@@ -119,7 +119,7 @@ def _answered(
     """The last answer, whatever its status, once the camera knows who we are."""
     link, response = _get(address, login, None, deadline_s, on_connected)
     for asked in range(2, ANSWERS_MAX + 1):
-        challenges = response.headers.get_all("WWW-Authenticate") or []
+        challenges = [_in_utf8(text) for text in response.headers.get_all("WWW-Authenticate") or []]
         refused = asked > 2 and not is_stale(challenges)
         if response.status != 401 or not (challenges and login.username) or refused:
             break
@@ -142,9 +142,9 @@ def _get(
     if address.scheme == "https":
         connection = with_tls(connection, address, deadline_s, on_connected)
     link = _Link(connection, deadline_s)
-    headers = {"User-Agent": "Iris", "Accept": "multipart/x-mixed-replace, */*"}
+    headers: dict[str, str | bytes] = {"User-Agent": "Iris", "Accept": "multipart/x-mixed-replace, */*"}
     if authorization is not None:
-        headers["Authorization"] = authorization
+        headers["Authorization"] = authorization.encode()  # a name may be in any letters
     asking = HTTPConnection(address.host, address.port)
     asking.default_port = DEFAULT_PORTS[address.scheme]  # which is not named in the request
     asking.sock = link
@@ -154,6 +154,14 @@ def _get(
     except BaseException:
         link.release()
         raise
+
+
+def _in_utf8(text: str) -> str:
+    """What `http.client` takes for Latin-1 is mostly UTF-8, in which it is answered."""
+    try:
+        return text.encode("latin-1").decode()
+    except UnicodeError:
+        return text
 
 
 def _drop(link: _Link, response: HTTPResponse) -> None:
