@@ -18,6 +18,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from iris_camera import logs
@@ -29,7 +30,7 @@ from iris_camera.controllers.handing_over import Destination, HandingOver, Uploa
 from iris_camera.controllers.lineup import Exchanged, Lineup
 from iris_camera.controllers.observers import NOBODY, Observers
 from iris_camera.health import HealthService
-from iris_camera.health.facts import Around, Limits, OutboxTrouble
+from iris_camera.health.facts import USUAL, Around, Limits, OutboxTrouble
 from iris_camera.health.gathering import losses
 from iris_camera.health.words import files, wait
 from iris_camera.records.csv_name import new_run
@@ -53,8 +54,8 @@ NO_SERVER = ""  # of a camera whose records wait until a server is configured
 
 
 class Application:
-    """Made of a config; nothing is opened before `start()`. Raises ModelError when a camera's detector or classifier
-    cannot be used."""
+    """Made of a config; nothing is opened before `start()`. `limits` say from where on health has a word. Raises
+    ModelError when a camera's detector or classifier cannot be used."""
 
     def __init__(
         self,
@@ -64,6 +65,7 @@ class Application:
         read_again: Callable[[], Config] | None = None,
         observers: Observers = NOBODY,
         notice: Callable[[], str] | None = None,
+        limits: Limits = USUAL,
     ) -> None:
         self._config = config
         self._read_again = read_again
@@ -84,7 +86,7 @@ class Application:
             records_dir=config.records_dir,
             around=self._around,
             threads=self.health_threads,
-            limits=Limits(disk_reserve_bytes=config.records.disk_reserve_bytes),
+            limits=replace(limits, disk_reserve_bytes=config.records.disk_reserve_bytes),
         )
         self.snapshot = whole_snapshot(
             cameras=lambda: self.lineup.cameras,

@@ -1,5 +1,6 @@
 """A whole application in this process, in some condition, and what every place says of it: page, API, log."""
 
+import asyncio
 import http.client
 import json
 import threading
@@ -10,13 +11,17 @@ import asyncssh
 from iris_camera.application import Application
 from iris_camera.config import CameraSettings, Config, ServerSettings, WebSettings
 from iris_camera.config.sections import OutboxSettings
+from iris_camera.controllers.observers import NOBODY
 from iris_camera.health.conditions import CONDITIONS
+from iris_camera.health.facts import USUAL
+from iris_camera.inspection.settings import InspectionSettings
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_communication.settings import DeliverySettings
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 
 LONG_S = 25.0
 LOOK_S = 0.05
+BEING_OPENED = "line is being opened"
 # One task each; a reading is watched by iris-watch-NAME and made anew with its source.
 SHORT_LIVED = ("iris-capture-", "iris-lookup", "iris-recover-", "iris-stopping")
 FAST = DeliverySettings(retry_base_s=0.2, retry_cap_s=0.5, breaker_base_s=0.05, breaker_cap_s=0.2)
@@ -29,32 +34,79 @@ class ReadOnly(asyncssh.SFTPServer):
         raise asyncssh.SFTPPermissionDenied("Permission denied")
 
 
+def refuses_one():
+    """A server that takes every file but the first that it was offered, whenever that comes."""
+    refused = []
+
+    class RefusesOne(asyncssh.SFTPServer):
+        def rename(self, oldpath, newpath):
+            return self.posix_rename(oldpath, newpath)
+
+        def posix_rename(self, oldpath, newpath):
+            refused.append(newpath)
+            if newpath == refused[0]:
+                raise asyncssh.SFTPPermissionDenied("not this one")
+            return super().posix_rename(oldpath, newpath)
+
+    return RefusesOne
+
+
+class TakesItsTime(asyncssh.SFTPServer):
+    """Never says that a file is open."""
+
+    async def open(self, path, pflags, attrs):
+        await asyncio.Event().wait()
+
+
+SLOW_LINE = CameraSettings(frame_rate=5.0, width=320, height=180)
+OFF = CameraSettings(enabled=False)
+
+
 class Site:
     """`line` is a slow made-up line; records are finished each second, so that files come all the time."""
 
     def __init__(
-        self, folder, *, server=None, camera=None, delivery=FAST, queue_size=1000, uploader=None, **server_facts
+        self,
+        folder,
+        *,
+        server=None,
+        camera=SLOW_LINE,
+        cameras=None,
+        delivery=FAST,
+        queue_size=1000,
+        outbox_reserve_bytes=0,
+        reserve_bytes=0,
+        evidence=False,
+        inspection=None,
+        uploader=None,
+        observers=NOBODY,
+        limits=USUAL,
+        **server_facts,
     ):
         servers = {}
         if server is not None:
             info = {**server.info("/", "password"), **server_facts}
             servers = {"plant": ServerSettings(**info)}
             self.key = f"{info['username']}@{info['host']}:{info['port']}"
-        camera = camera or CameraSettings(frame_rate=5.0, width=320, height=180)
         config = Config(
-            cameras={"line": camera},
-            records=RecordSettings(folder=folder / "records", age_s_max=1.0, heartbeat_s=0.1, disk_reserve_bytes=0),
-            evidence=EvidenceSettings(enabled=False),
+            cameras={"line": camera} if cameras is None else cameras,
+            inspection=inspection or InspectionSettings(),
+            records=RecordSettings(
+                folder=folder / "records", age_s_max=1.0, heartbeat_s=0.1, disk_reserve_bytes=reserve_bytes
+            ),
+            evidence=EvidenceSettings(enabled=evidence),
             servers=servers,
-            outbox=OutboxSettings(folder=folder / "outbox", max_queue_size=queue_size),
+            outbox=OutboxSettings(
+                folder=folder / "outbox", max_queue_size=queue_size, disk_reserve_bytes=outbox_reserve_bytes
+            ),
             delivery=delivery,
             web=WebSettings(port=0),
         )
         self.records = folder / "records" / "line"
-        self.uploader = uploader or SftpUploaderThread(
+        self.uploader = (uploader or SftpUploaderThread)(
             config.outbox_dir, None, queue_size, settings=delivery, limits=config.outbox.limits
         )
-        self.app = Application(config, uploader=self.uploader)
+        self.app = Application(config, uploader=self.uploader, observers=observers, limits=limits)
 
     def __enter__(self):
         self.app.start()
@@ -63,9 +115,10 @@ class Site:
     def __exit__(self, *_):
         self.app.cleanup_threads()
 
-    def asked(self):
+    def asked(self, *, look=True):
         """Status and answer of /api/health, after a look."""
-        self.app.health.look()
+        if look:
+            self.app.health.look()
         connection = http.client.HTTPConnection("127.0.0.1", self.app.web.port, timeout=LONG_S)
         try:
             connection.request("GET", "/api/health")
@@ -80,11 +133,13 @@ class Site:
             assert time.monotonic() < deadline_s
             threading.Event().wait(LOOK_S)
 
-    def until_said(self, *words):
+    def until_said(self, *words, look=True):
+        """`look`: and does not leave looking to health's own thread."""
         deadline_s = time.monotonic() + LONG_S
         while True:
-            status, answer = self.asked()
-            if all(each in answer["sentence"] for each in words) and "being opened" not in answer["sentence"]:
+            status, answer = self.asked(look=look)
+            is_opened = BEING_OPENED in words or BEING_OPENED not in answer["sentence"]
+            if is_opened and all(each in answer["sentence"] for each in words):
                 return status, answer
             assert time.monotonic() < deadline_s, answer
             threading.Event().wait(LOOK_S)
@@ -103,9 +158,9 @@ class Site:
             if thread.name.startswith("iris-") and not thread.name.startswith(SHORT_LIVED)
         }
 
-    def is_in(self, kind, *words):
+    def is_in(self, kind, *words, look=True):
         """The condition comes, and severity, readiness and HTTP status are those of the table."""
-        status, answer = self.until_said(*words)
+        status, answer = self.until_said(*words, look=look)
         condition = CONDITIONS[kind]
         assert answer["severity"] == condition.severity, answer
         assert answer["ready"] is condition.ready, answer

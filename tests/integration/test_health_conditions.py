@@ -1,6 +1,5 @@
 """Conditions made for real, and what is said of each: sentence, severity, readiness and HTTP status."""
 
-import json
 import logging
 import shutil
 import socket
@@ -12,7 +11,6 @@ from iris_camera.config import CameraSettings
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from tests.footage import footage
 from tests.integration.health_site import FAST, ReadOnly, Site
-from tests.integration.namespace import run_with_disks_of_its_own
 from tests.servers.asyncssh_server import AsyncSshServer
 
 pytestmark = pytest.mark.timeout(60)
@@ -158,55 +156,6 @@ def test_ending_is_said_and_is_no_failure(server, tmp_path):
     answer = site.app.health.snapshot()
     assert (answer["severity"], answer["ready"]) == ("working", False)
     assert answer["sentence"].startswith("Iris is stopping: ")
-
-
-ROOM = """
-import os
-from iris_camera.health.conditions import CONDITIONS
-from iris_camera.health.facts import DiskFacts, Limits
-from iris_camera.health.storage import look_at, storage_reasons
-
-def said(name, folder):
-    reasons = storage_reasons(DiskFacts(records=look_at(folder)), Limits(inodes_low=200))
-    told(**{name: [[reason.kind, reason.words] for reason in reasons]})
-
-def disk(name, options):
-    (folder / name).mkdir()
-    mount(folder / name, "-t", "tmpfs", "-o", options, "tmpfs")
-    return folder / name
-
-well = disk("well", "size=300m,nr_inodes=10000")
-said("well", well)
-low = disk("low", "size=100m,nr_inodes=10000")
-said("low", low)
-nearly = disk("nearly", "size=10m,nr_inodes=10000")
-said("nearly", nearly)
-with open(nearly / "fills", "wb") as file:
-    file.write(bytes(9_900_000))
-said("full", nearly)
-few = disk("few", "size=300m,nr_inodes=150")
-said("few", few)
-for number in range(120):
-    (few / str(number)).touch()
-said("none", few)
-mount(well, "-o", "remount,ro")
-said("read_only", well)
-"""
-
-
-def test_a_disk_is_full_of_bytes_or_of_files_or_may_not_be_written_to(tmp_path):
-    found, _ = run_with_disks_of_its_own(ROOM, tmp_path)
-    kinds = {name: [kind for kind, _ in reasons] for name, reasons in found.items()}
-    assert kinds == {
-        "well": [],
-        "low": ["disk low"],
-        "nearly": ["disk nearly full"],
-        "full": ["disk full"],
-        "few": ["inodes low"],
-        "none": ["no inodes"],
-        "read_only": ["folder not writable"],
-    }
-    assert "mounted read-only" in json.dumps(found["read_only"])
 
 
 def test_every_thread_that_lives_long_is_listed(server, tmp_path):

@@ -184,6 +184,7 @@ class Camera:
             "ended": self._capture.ended,
             "live": self._capture.live,
             "frame_rate": self._capture.frame_rate,
+            "captured_age_s": captured.frame_age_s,
             "skipped": captured.skipped,
             "reconnects": captured.reconnects,
             **self._tallies.snapshot(time.monotonic()),

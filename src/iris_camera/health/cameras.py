@@ -51,29 +51,34 @@ def _is_off(camera: CameraFacts) -> str:
 
 
 def _troubles(camera: CameraFacts, now_s: float, limits: Limits) -> Iterator[Reason]:
-    found = (_no_picture(camera, now_s, limits), _no_inspection(camera, limits), _skipped(camera, now_s, limits))
+    found = (_no_picture(camera, now_s, limits), _no_inspection(camera, now_s, limits), _skipped(camera, now_s, limits))
     for kind, words in filter(None, found):
         yield Reason(kind, camera.name, f"camera {camera.name} {words}")
 
 
 def _no_picture(camera: CameraFacts, now_s: float, limits: Limits) -> tuple[str, str] | None:
-    why, age_s = because(camera.reason), camera.frame_age_s
-    state_s = 0.0 if camera.since_s is None else max(0.0, now_s - camera.since_s)
-    began = age_s is None and camera.since_s is not None and state_s < limits.starting_s
-    if began and (camera.opening or camera.state == "online"):
+    why, state_s = because(camera.reason), _state_s(camera, now_s)
+    began = camera.frame_age_s is None and camera.since_s is not None and state_s < limits.starting_s
+    if began and (camera.opening or camera.state == "online") and camera.inspection != "restarting":
         return "camera starting", "is being opened"
-    if camera.state == "offline":
+    age_s = camera.frame_age_s if camera.captured_age_s is None else camera.captured_age_s
+    if camera.state == "offline" and not camera.opening:
         since = "is offline" if camera.since_s is None else f"has been offline for {age(now_s, camera.since_s)}"
         return "camera offline", f"{since}{why}"
     if camera.state == "stalled":
         return "camera stalled", f"has given no new picture for {in_words(state_s if age_s is None else age_s)}{why}"
     if age_s is None:
-        return "camera without picture" if camera.live else "folder without picture", f"has given no picture yet{why}"
+        kind = "camera without picture" if camera.live or camera.opening else "folder without picture"
+        return kind, f"has given no picture yet{why}"
     # The camera's own word is not enough: its threads may hang with the state still "online".
     limit_s = _stalled_after_s(camera, limits)
     if limit_s is not None and age_s > limit_s:
         return "camera stalled", f"has given no new picture for {in_words(age_s)}{why}"
     return None
+
+
+def _state_s(camera: CameraFacts, now_s: float) -> float:
+    return 0.0 if camera.since_s is None else max(0.0, now_s - camera.since_s)
 
 
 def _stalled_after_s(camera: CameraFacts, limits: Limits) -> float | None:
@@ -83,7 +88,7 @@ def _stalled_after_s(camera: CameraFacts, limits: Limits) -> float | None:
     return limits.stalled_after_s if camera.live else None
 
 
-def _no_inspection(camera: CameraFacts, limits: Limits) -> tuple[str, str] | None:
+def _no_inspection(camera: CameraFacts, now_s: float, limits: Limits) -> tuple[str, str] | None:
     why = because(camera.inspection_reason)
     if camera.inspection == "stopped":
         return "inspection stopped", f"is not inspected: its inspection has stopped{why}"
@@ -91,9 +96,22 @@ def _no_inspection(camera: CameraFacts, limits: Limits) -> tuple[str, str] | Non
         within = in_words(limits.lately_s)
         words = f"is not inspected reliably: its inspection restarted {camera.restarts_lately} times in {within}"
         return "inspection failing", f"{words}{why}"
+    if (behind_s := _behind_s(camera, now_s)) > limits.starting_s:
+        return (
+            "inspection failing",
+            f"is not inspected: no picture of it has been looked at for {in_words(behind_s)}{why}",
+        )
     if camera.inspection == "restarting":
         return "inspection restarting", f"restarts its inspection{why}"
     return None
+
+
+def _behind_s(camera: CameraFacts, now_s: float) -> float:
+    """How much older the picture is that was inspected last than the one that was taken last."""
+    if camera.captured_age_s is None or camera.state != "online":
+        return 0.0
+    inspected_s = _state_s(camera, now_s) if camera.frame_age_s is None else camera.frame_age_s
+    return inspected_s - camera.captured_age_s
 
 
 def _skipped(camera: CameraFacts, now_s: float, limits: Limits) -> tuple[str, str] | None:

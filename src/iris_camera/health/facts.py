@@ -21,6 +21,7 @@ class Limits:
     skipped_share: float = 0.05  # of a live camera's frames, within `lately_s`
     settled_after_s: float = 60.0  # a camera that came up just now skips some while its inspection begins
     lately_s: float = 300.0
+    silent_after_s: float = 10.0  # without a look: health itself hangs
 
 
 USUAL = Limits()
@@ -28,8 +29,9 @@ USUAL = Limits()
 
 @dataclass(frozen=True, slots=True)
 class CameraFacts:
-    """One camera at one look. `frame_rate`: aimed at, None when nobody said. `opening`: for the first time, and that
-    has neither worked nor failed yet. `ended`: a finite source came to its end, and all is well."""
+    """One camera at one look. `frame_age_s`: of the picture inspected last, `captured_age_s`: of the one taken last.
+    `frame_rate`: aimed at, None when nobody said. `opening`: for the first time, and that has neither worked nor failed
+    yet. `ended`: a finite source came to its end, and all is well."""
 
     name: str
     state: str = "online"
@@ -52,6 +54,7 @@ class CameraFacts:
     evidence_trouble: str | None = None  # the latest reason
     errors_lately: int = 0  # other ones
     error: str | None = None  # the latest
+    captured_age_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,7 @@ def _camera_facts(seen: Mapping[str, Any], lately: Lately) -> CameraFacts:
         reason=seen.get("reason"),
         since_s=seen.get("since_s"),
         frame_age_s=seen["frame_age_s"],
+        captured_age_s=seen.get("captured_age_s"),
         frame_rate=seen.get("frame_rate"),
         live=seen.get("live", True),
         inspection=inspection.get("state", "running"),

@@ -139,7 +139,7 @@ class HealthService:
         last = self._last
         looked_age_s = max(0.0, self._monotonic() - last.at_monotonic_s)
         judgement = last.judgement
-        if last.since_s is not None and looked_age_s > 10 * max(self._period_s, 1.0):
+        if last.since_s is not None and looked_age_s > self._limits.silent_after_s:
             judgement = failed("health silent", f"health has not looked for {in_words(looked_age_s)}")
         return {
             "ready": judgement.ready,

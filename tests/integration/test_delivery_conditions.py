@@ -1,0 +1,176 @@
+"""What may be wrong with outbox, uploader and servers, made for real; what is said of each. And that "every file is
+delivered" is said of nothing less."""
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from iris_camera.health.facts import Limits
+from iris_communication.settings import Rule
+from iris_communication.sftp_uploader_thread import SftpUploadRequest
+from tests.integration.health_site import FAST, LONG_S, OFF, ReadOnly, Site, TakesItsTime, refuses_one
+from tests.integration.namespace import run_with_disks_of_its_own
+from tests.servers.asyncssh_server import AsyncSshServer
+
+pytestmark = pytest.mark.timeout(60)
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with AsyncSshServer(tmp_path_factory.mktemp("server")) as opened:
+        yield opened
+
+
+def made(server, tmp_path, **facts):
+    return Site(tmp_path, server=server, host_key=server.host_key, **facts)
+
+
+def queued(site, tmp_path, name="a.csv"):
+    (tmp_path / name).write_text("a,b\n")
+    assert site.uploader.queue_upload("plant", tmp_path / name, "line", "model")
+
+
+def test_an_outbox_that_cannot_be_opened_is_said_with_what_waits_beside_it(server, tmp_path):
+    (tmp_path / "outbox").write_text("a file where a folder has to be")
+    with made(server, tmp_path) as site:
+        site.is_in("outbox not open", "the outbox cannot be opened", f"in {tmp_path / 'records'}")
+
+
+def test_an_uploader_drains_while_it_is_stopped_and_does_not_run_after_that(tmp_path):
+    opened = AsyncSshServer(tmp_path / "server", sftp_server=TakesItsTime)
+    with opened as server, made(server, tmp_path, camera=OFF) as site:
+        queued(site, tmp_path)
+        stopping = threading.Thread(target=site.uploader.stop, args=(3.0,))
+        stopping.start()
+        site.is_in("uploader draining", "the uploader is finishing what waits and will stop")
+        stopping.join(LONG_S)
+        site.is_in("uploader not running", "the uploader is not running (stopped)")
+
+
+def test_an_outbox_without_the_reserve_of_its_disk_is_full_and_files_wait_beside_it(server, tmp_path):
+    with made(server, tmp_path, outbox_reserve_bytes=1 << 60) as site:
+        site.is_in("outbox full", "the outbox accepts no file", "lower disk_reserve_bytes")
+
+
+def test_one_file_that_a_server_refuses_is_said_while_the_others_are_taken(tmp_path):
+    patient = replace(FAST, attempts_max=1000)
+    opened = AsyncSshServer(tmp_path / "server", sftp_server=refuses_one())
+    with opened as server, made(server, tmp_path, delivery=patient) as site:
+        site.is_in("server refuses files", f"{site.key} refuses 1 file so far", "not this one")
+
+
+def test_a_server_outside_its_window_is_a_remark_with_what_waits(server, tmp_path):
+    some_other_day = DAYS[(time.localtime().tm_wday + 3) % 7]
+    with made(server, tmp_path, camera=OFF, windows=(f"{some_other_day} 10:00-10:01",)) as site:
+        queued(site, tmp_path)
+        _, answer = site.until_said("1 file waits")
+    assert answer["severity"] == "degraded", "for the cameras"
+    (remark,) = [words for words in answer["reasons"] if site.key in words]
+    assert "10:00" in remark
+
+
+def test_what_a_check_of_a_server_finds_is_said_before_any_file_is_refused(tmp_path):
+    often = {"health_interval_s": 0.2, "health_round_trip": True}
+    opened = AsyncSshServer(tmp_path / "server", sftp_server=ReadOnly)
+    with opened as server, made(server, tmp_path, camera=OFF, **often) as site:
+        site.is_in("server fails a check", f"{site.key}: ", "Permission denied")
+
+
+def test_a_file_that_waits_long_though_no_link_is_down_is_said(server, tmp_path):
+    patient = replace(FAST, rules={"all": Rule(batch="zip", batch_wait_s=600.0)})
+    with made(server, tmp_path, camera=OFF, delivery=patient, limits=Limits(waiting_long_s=0.5)) as site:
+        queued(site, tmp_path)
+        site.is_in("backlog old", "the oldest of 1 file has waited", "although no link is down")
+
+
+def test_a_file_that_somebody_dropped_is_counted_and_no_longer_called_delivered(server, tmp_path):
+    with made(server, tmp_path, camera=OFF) as site:
+        site.uploader.pause("plant")
+        (tmp_path / "a.csv").write_text("a,b\n")
+        receipt = site.uploader.submit(SftpUploadRequest("plant", tmp_path / "a.csv", "line", "model"))
+        assert not any(site.uploader.drop([receipt.id]).values())
+        site.uploader.resume("plant")
+        _, answer = site.until_said("1 file was dropped, cancelled or too late")
+    assert "every" not in answer["sentence"]
+
+
+FULL = """
+import os
+from tests.integration.health_site import Site
+from tests.servers.asyncssh_server import AsyncSshServer
+
+def disk(name, options):
+    (folder / name).mkdir(parents=True)
+    mount(folder / name, "-t", "tmpfs", "-o", options, "tmpfs")
+    return folder / name
+
+def fill(place):
+    with open(place / "fills", "wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+
+def made(kind, name, *words):
+    found = site.is_in(kind, *words)
+    told(**{name: found["sentence"]})
+
+with AsyncSshServer(folder / "server") as server:
+    roomy = "size=300m,nr_inodes=4000,mode=700"
+    records, outbox = disk("site/records", roomy), disk("site/outbox", roomy)
+    with Site(folder / "site", server=server, host_key=server.host_key) as site:
+        site.until_said("Iris works")
+        mount(records, "-o", "remount,size=150m")
+        made("disk low", "low", "the disk of the records has only")
+        mount(records, "-o", "remount,size=18m")
+        made("disk nearly full", "nearly", "the disk of the records is nearly full")
+        fill(records)
+        made("disk full", "full", "the disk of the records is full")
+        (records / "fills").unlink()
+        mount(records, "-o", "remount,size=300m,nr_inodes=1000")
+        made("inodes low", "few", "the disk of the records has room for only")
+        spare = [records / f"spare{number}" for number in range(os.statvfs(records).f_favail)]
+        for number, each in enumerate(spare):
+            try:
+                each.touch()
+            except OSError:
+                break
+        made("no inodes", "none", "the disk of the records has room for")
+        for each in spare:
+            each.unlink(missing_ok=True)
+        mount(records, "-o", "remount,size=300m,nr_inodes=4000")
+        fill(outbox)
+        made("outbox refuses", "refuses", "the outbox accepts no file")
+        (outbox / "fills").unlink()
+        site.until_said("Iris works")
+"""
+
+
+def test_disks_that_fill_up_are_said_by_the_page_the_api_and_the_log_of_a_line_at_work(tmp_path):
+    said, log = run_with_disks_of_its_own(FULL, tmp_path, timeout_s=50.0)
+    assert list(said) == ["low", "nearly", "full", "few", "none", "refuses"]
+    assert not any("delivered" in sentence for sentence in said.values()), said
+    for words in ("is nearly full", "is full", "more files (inodes)", "the outbox accepts no file"):
+        assert words in log
+
+
+READ_ONLY = """
+from tests.integration.health_site import OFF, Site
+
+(folder / "records").mkdir()
+mount(folder / "records", "-t", "tmpfs", "tmpfs")
+with Site(folder, camera=OFF) as site:
+    mount(folder / "records", "-o", "remount,ro")
+    found = site.is_in("folder not writable", "nothing can be written into the folder of the records")
+    told(sentence=found["sentence"])
+"""
+
+
+def test_a_folder_on_a_disk_that_is_read_only_is_a_failure(tmp_path):
+    said, log = run_with_disks_of_its_own(READ_ONLY, tmp_path)
+    assert "it is on a disk that is mounted read-only" in said["sentence"]
+    assert "mounted read-only" in log
