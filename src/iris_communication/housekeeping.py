@@ -24,11 +24,12 @@ from iris_communication.door.visitor import OwnerSilent, Visitor
 from iris_communication.errors import IrisError, NotStarted, OutboxInUse, OutboxStorageError
 from iris_communication.outbox import private
 from iris_communication.outbox.listing import NoSuchItem, NoSuchServer
+from iris_communication.outbox.owner import holder_of
 from iris_communication.outbox.reader import NoOutbox
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, default_outbox_dir
 from iris_communication.upload_request import SftpUploadRequest
 
-__all__ = ["Housekeeper", "NoOutbox", "NoSuchItem", "NoSuchServer", "OwnerSilent", "check_folder"]
+__all__ = ["Housekeeper", "NoOutbox", "NoSuchItem", "NoSuchServer", "OwnerSilent", "check_folder", "holder_of"]
 
 IN_BETWEEN_S = 5.0  # for which an owner may be starting or ending
 PAUSE_S = 0.05

@@ -174,3 +174,32 @@ def test_a_folder_on_a_disk_that_is_read_only_is_a_failure(tmp_path):
     said, log = run_with_disks_of_its_own(READ_ONLY, tmp_path)
     assert "it is on a disk that is mounted read-only" in said["sentence"]
     assert "mounted read-only" in log
+
+
+CHECK = """
+import os
+
+def said_of(name, options, fills=False):
+    (folder / name).mkdir()
+    mount(folder / name, "-t", "tmpfs", "-o", "mode=700," + options, "tmpfs")
+    if fills:
+        with open(folder / name / "fills", "wb") as file:
+            file.write(bytes(4_900_000))
+    if name == "read_only":
+        mount(folder / name, "-o", "remount,ro")
+    iris = [sys.executable, "-m", "iris_camera.cli.main"]
+    settings = ["--records", folder / name, "--outbox", folder / "outbox"]
+    ended = subprocess.run([*iris, "check", *settings], capture_output=True, text=True, cwd=folder)
+    told(**{name: [ended.returncode, ended.stderr]})
+
+said_of("full", "size=5m", fills=True)
+said_of("inodes", "size=300m,nr_inodes=20")
+said_of("read_only", "size=300m")
+"""
+
+
+def test_iris_check_calls_a_disk_that_takes_nothing_a_mistake_and_says_what_is_wrong_with_it(tmp_path):
+    said, _ = run_with_disks_of_its_own(CHECK, tmp_path)
+    for name, words in (("full", "is full"), ("inodes", "more files"), ("read_only", "mounted read-only")):
+        status, errors = said[name]
+        assert (status, words in errors) == (2, True), errors

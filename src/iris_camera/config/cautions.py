@@ -13,6 +13,7 @@ from iris_camera.config.sections import CameraSettings
 from iris_camera.health.conditions import Severity
 from iris_camera.health.storage import room_reasons
 from iris_camera.inspection.settings import DetectorSettings
+from iris_communication.housekeeping import holder_of
 
 OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
 
@@ -22,6 +23,7 @@ def cautions(reading: Reading) -> list[Problem]:
     found = [
         *_of_what_is_missing(reading),
         *_of_the_disks(reading),
+        *_of_the_outbox(reading),
         *_of_cameras(reading),
         *_of_servers(reading),
         *of_delivery(reading),
@@ -56,6 +58,16 @@ def _of_the_disks(reading: Reading) -> Iterator[Problem]:
             for reason in room_reasons(name, folder, config.records.disk_reserve_bytes):
                 if reason.severity is not Severity.FAILED:
                     yield Problem(reading.origin(name, "folder"), reason.words)
+
+
+def _of_the_outbox(reading: Reading) -> Iterator[Problem]:
+    """No mistake: whoever checks the settings of a line at work sees that line."""
+    folder = reading.config.outbox_dir
+    if (holder := holder_of(folder)) is not None:
+        yield Problem(
+            reading.origin("outbox", "folder"),
+            f"the outbox {folder} is in use by {holder}: until that ends, another one that runs delivers nothing",
+        )
 
 
 def _of_cameras(reading: Reading) -> Iterator[Problem]:

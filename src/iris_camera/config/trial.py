@@ -18,7 +18,7 @@ from iris_camera.config.problem import Problem
 from iris_camera.config.reading import Reading
 from iris_camera.config.servers import ServerSettings
 from iris_camera.health.conditions import Severity
-from iris_camera.health.storage import room_reasons
+from iris_camera.health.storage import READ_ONLY, look_at, room_reasons
 from iris_camera.inspection.making import make_inspector
 from iris_camera.inspection.model import ModelError
 from iris_camera.inspection.settings import InspectionSettings
@@ -137,6 +137,8 @@ def _folders(reading: Reading) -> Iterator[Problem]:
         there = next((place for place in (folder, *folder.absolute().parents) if place.exists()), Path("/"))
         if not there.is_dir():
             yield Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}, but {there} is no folder")
+        elif look_at(there).not_writable == READ_ONLY:
+            yield Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}, on a disk that is mounted read-only")
         elif not os.access(there, os.W_OK | os.X_OK):
             what = "may not be written to" if there == folder else f"cannot be made: {there} may not be written to"
             yield Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}, which {what} by this user")

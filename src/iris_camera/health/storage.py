@@ -13,6 +13,8 @@ from iris_camera.health.conditions import Reason
 from iris_camera.health.facts import DiskFacts, FolderFacts, Limits
 from iris_camera.health.words import mebibytes
 
+READ_ONLY = "it is on a disk that is mounted read-only"
+
 
 def look_at(folder: Path | None) -> FolderFacts:
     """Nothing is said of a folder that is not there: whoever makes it says why that failed."""
@@ -28,7 +30,7 @@ def look_at(folder: Path | None) -> FolderFacts:
 
 def _not_writable(folder: Path, flags: int) -> str | None:
     if flags & os.ST_RDONLY:
-        return "it is on a disk that is mounted read-only"
+        return READ_ONLY
     if not folder.is_dir():
         return "it is no folder"
     return None if os.access(folder, os.W_OK | os.X_OK) else "this user may not write there"

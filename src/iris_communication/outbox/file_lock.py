@@ -93,6 +93,17 @@ class FileLock:
         return True
 
 
+def is_locked(descriptor: int) -> bool:
+    """Whether anybody has a lock on the whole file, asked without taking one; False where such locks are unknown."""
+    asked = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    try:
+        found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked)
+    except OSError:
+        return False
+    (kind,) = struct.unpack_from("h", found)
+    return bool(kind != fcntl.F_UNLCK)
+
+
 def _close_in_child() -> None:
     for lock in list(_opened.values()):
         lock.close()

@@ -17,10 +17,11 @@ from typing import Any
 
 from iris_communication.errors import OutboxInUse, OutboxStorageError
 from iris_communication.outbox import private
-from iris_communication.outbox.file_lock import FileLock
+from iris_communication.outbox.file_lock import FileLock, is_locked
 
 log = logging.getLogger(__name__)
 
+LOCK_NAME = "owner.lock"
 FACTS_BYTES = 128
 TRIES = 5  # to lock the file that is at the path, while somebody replaces it all the time
 
@@ -31,7 +32,7 @@ class Owner:
 
     def __init__(self, folder: Path, now_s: float) -> None:
         self._folder = folder
-        self._path = folder / "owner.lock"
+        self._path = folder / LOCK_NAME
         self._facts = {"pid": os.getpid(), "since_s": now_s}
         with self._errors():
             private.check_folder(folder)
@@ -109,11 +110,25 @@ class Owner:
             raise OutboxStorageError(f"cannot hold {self._path}: {error.strerror}") from error
 
 
+def holder_of(folder: Path) -> str | None:
+    """Who has the outbox now, in words, for somebody who only looks; None: nobody, as far as this user can see."""
+    try:
+        descriptor = os.open(folder / LOCK_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return _words_of(descriptor) if is_locked(descriptor) else None
+    finally:
+        os.close(descriptor)
+
+
 def _holder(lock: FileLock) -> str:
-    if lock.is_second:
-        return "another uploader of this process"
+    return "another uploader of this process" if lock.is_second else _words_of(lock.descriptor)
+
+
+def _words_of(descriptor: int) -> str:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
-        facts = _read(lock.descriptor)
+        facts = _read(descriptor)
         since = datetime.fromtimestamp(facts["since_s"], UTC)
         return f"process {int(facts['pid'])}, since {since:%Y-%m-%d %H:%M:%S} UTC"
     return "another process"

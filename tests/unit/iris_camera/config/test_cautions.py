@@ -1,10 +1,13 @@
 """What can be used and is worth a word all the same."""
 
+import os
+
 import pytest
 
 from iris_camera.config.cautions import cautions
 from iris_camera.config.over_the_file import Flags
 from iris_camera.config.reading import read_with_origins
+from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from tests.unit.iris_camera.config.server_text import server
 
 
@@ -144,3 +147,17 @@ def test_one_folder_that_is_named_twice_is_said(reading_of):
 def test_no_camera_that_is_enabled_is_said(reading_of):
     (only,) = cautions_of(reading_of(server() + "[cameras.a]\nenabled = false\n"))
     assert "no camera is enabled" in only
+
+
+def test_an_outbox_that_somebody_has_is_a_caution_with_who_it_is_and_nothing_is_touched(reading_of, tmp_path):
+    folder = tmp_path / "state" / "outbox"
+    reading = reading_of(server())
+    uploader = SftpUploaderThread(folder)
+    uploader.open()
+    try:
+        (only,) = cautions_of(reading)
+        assert f"the outbox {folder} is in use by process {os.getpid()}, since" in only
+        uploader.get_stats()
+    finally:
+        uploader.close()
+    assert cautions_of(reading) == []
