@@ -10,11 +10,14 @@ import re
 import unicodedata
 
 _SLASHES = re.compile(r"[/\\]+")
-_REPLACED = re.compile(r'[\x00-\x1f<>:"|?*]')  # Windows has none of these, and gateways to it put something else there
+# Windows has none of these, and who does not know a byte cannot write it: something else is put there.
+_REPLACED = re.compile(r'[\x00-\x1f<>:"|?*\ufffd\ud800-\udfff]')
+_IGNORED = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2064\u206a-\u206f\ufe00-\ufe0f\ufeff]")  # by macOS
 
 
 def folded(name: str) -> str:
     """The same for all names, or paths, that may be one. Of text, with surrogates for bytes that are none."""
+    name = _IGNORED.sub("", name)
     text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     path = posixpath.normpath(_SLASHES.sub("/", _REPLACED.sub("_", text)))
     return "/".join(part if part in ("", ".", "..") else part.rstrip(". ") for part in path.split("/"))

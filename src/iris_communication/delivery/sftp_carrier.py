@@ -23,7 +23,7 @@ from iris_communication.delivery.in_parts import InParts
 from iris_communication.delivery.pool import ConnectionPool
 from iris_communication.delivery.source import SpoolFile
 from iris_communication.delivery.turns import Turns
-from iris_communication.errors import Effect, IrisError, LinkTimeout, Scope
+from iris_communication.errors import Effect, IrisError, LinkTimeout, RemoteNameRefused, Scope
 from iris_communication.item import Delivered, Item
 from iris_communication.outbox.attempt import open_tokens
 from iris_communication.outbox.known_servers import KnownServers
@@ -95,6 +95,7 @@ class SftpCarrier:
         connection = await self._pool.connection(item.server_key)
         server, _ = self._resolve(item.server_key)  # its latest word, which may be younger than the connection
         self._pool.limit(item.server_key, server.bandwidth_bytes_per_s)
+        _check_is_no_marker(item, server)
         source = SpoolFile(self._spooled(item), fingerprint)
         earlier = [_temp_path(item.remote_path, token) for token in open_tokens(item)]
         upload = Upload(
@@ -215,6 +216,15 @@ def _names(upload: Upload, connection: Connection) -> list[str]:
     machine = connection.host_key or connection.server.key
     paths = {upload.final_path, upload.marker_path(upload.final_path)}
     return [f"{machine} {folded(os.fsdecode(path))}" for path in paths]
+
+
+def _check_is_no_marker(item: Item, server: Server) -> None:
+    """A marker replaces what has its name, and a pick-up job takes whatever has such a name for one: so no file may.
+    Raises RemoteNameRefused."""
+    name = item.remote_path
+    if server.marker and item.effect is not Effect.UNKNOWN and folded(name).endswith(server.marker):
+        hint = f"deliver it under another name, or set marker to something else than {server.marker!r}"
+        raise RemoteNameRefused(f"{name!r} ends like the markers of this server: one may take its place", hint=hint)
 
 
 def _temp_path(remote_path: str, token: str) -> bytes:

@@ -23,6 +23,8 @@ COMPOSED = "M\u00fcller \u00e9.csv"
         ("stra\u00dfe.csv", "STRASSE.csv"),
         ("\uff21.csv", "a.csv"),  # full width
         ("\u212a.csv", "k.csv"),  # the sign for kelvin
+        ("caf\udce9.csv", "caf\udce8.csv", "caf\ufffd.csv", "caf?.csv"),  # bytes that are no UTF-8
+        ("a.csv", "a\u200d.csv", "\ufeffa.csv", "a.c\u00adsv"),  # characters that HFS+ leaves out
     ],
 )
 def test_names_that_some_disk_takes_for_one_are_folded_to_one(names):

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from iris_communication.errors import IrisError, RemoteNameKept, RemoteNameTaken
+from iris_communication.errors import IrisError, RemoteNameKept, RemoteNameRefused, RemoteNameTaken
 from iris_communication.settings import Server
 from iris_communication.sftp import wire
 from iris_communication.testing.naming_servers import FoldsNames
@@ -147,5 +147,26 @@ def test_files_of_other_names_do_not_wait_for_each_other(tmp_path):
         begun_s = line.clock.monotonic_s()
         await line.carry(*(line.item(number) for number in range(30)))
         assert line.clock.monotonic_s() - begun_s == pytest.approx(0.3, abs=0.01)
+
+    tell(line, story)
+
+
+@pytest.mark.parametrize("marker", [".done", ".sha256"])
+@pytest.mark.parametrize("spelling", ["/in/a.csv{}", "/in/A.CSV{}", "/in/b{}", "/in/a.csv{}."])
+@pytest.mark.parametrize("is_first", [True, False], ids=["first", "second"])
+def test_a_file_that_has_the_name_of_a_marker_is_told_and_no_delivered_one_is_replaced(
+    tmp_path, marker, spelling, is_first
+):
+    line = Line(tmp_path, FoldsNames(), marker=marker)
+    named_so, usual = (spelling.format(marker.upper()), "/in/a.csv")
+
+    async def story():
+        files = items_of(line, [named_so, usual] if is_first else [usual, named_so])
+        outcomes = [(await line.carry(item))[0] for item in files]
+        refused, delivered = outcomes if is_first else reversed(outcomes)
+        assert isinstance(refused, RemoteNameRefused)
+        assert marker in refused.hint
+        assert line.server.content(b"/in/a.csv") == (b"1\n" if is_first else b"0\n")
+        assert delivered.final_path == "/in/a.csv"
 
     tell(line, story)
