@@ -23,7 +23,7 @@ from iris_communication.outbox.messages import Settle
 from iris_communication.outbox.picture import Picture
 from iris_communication.outbox.recovery import recover
 from iris_communication.outbox.reserve import Reserve
-from iris_communication.outbox.spool import Spool
+from iris_communication.outbox.spool import Spool, still_is
 from iris_communication.outbox.store import Insert, Store
 from iris_communication.outbox.view import View
 from iris_communication.repeats import Repeats
@@ -246,7 +246,13 @@ def unforeseen(error: Exception) -> OutboxStorageError:
 
 
 def _unlink_source(item: Item) -> None:
+    """If it is still what was taken: a new file may have been put under its name while this group was recorded."""
+    assert item.fingerprint is not None, "its bytes are in the spool"
     try:
+        if not still_is(item.source_path, item.fingerprint):
+            if os.path.lexists(item.source_path):
+                log.warning("%r was replaced or changed while it was taken: what is there now stays", item.source_path)
+            return
         os.unlink(item.source_path)
     except FileNotFoundError:
         pass

@@ -142,6 +142,23 @@ def test_a_moved_source_is_still_there_while_its_row_is_committed(outbox, source
     assert (seen, source.exists()) == ([True], False)
 
 
+@pytest.mark.parametrize("size_bytes", [8, 2_000_000])
+def test_a_new_file_under_the_name_of_a_moved_source_stays(outbox, source, size_bytes, caplog):
+    """It came while the row of the one before was committed, and was never accepted."""
+    source.write_bytes(b"0" * size_bytes)
+
+    def replace_it(changes):
+        newer = source.with_suffix(".new")
+        newer.write_bytes(b"9" * size_bytes)
+        newer.replace(source)
+
+    outbox.store.on_commit = replace_it
+    receipt = outbox.accept(source, Take.MOVE)
+    assert source.read_bytes() == b"9" * size_bytes
+    assert (outbox.folder / "spool" / receipt.id).read_bytes() == b"0" * size_bytes
+    assert "what is there now stays" in caplog.text
+
+
 def test_a_copied_source_stays(outbox, source):
     outbox.accept(source, Take.COPY)
     assert source.read_bytes() == b"a,b\n1,2\n"
