@@ -98,6 +98,25 @@ def iris(verb, environment, cwd, **streams):
     return ended
 
 
+@pytest.mark.parametrize(
+    ("verb", "status"),
+    [
+        (("check",), 0),
+        (("send", "missing.txt", "--host", "h"), 2),
+        (("queue", "pause", "nobody"), 2),
+        (("run", "x"), 2),
+    ],
+)
+def test_a_standard_error_that_takes_nothing_changes_no_exit_status(tmp_path, environment, verb, status):
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "iris_camera.cli.main", *verb]
+        ended = subprocess.run(
+            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=full, timeout=30, check=False
+        )
+    assert ended.returncode == status
+    assert (b"can be used" in ended.stdout) == (status == 0)
+
+
 @pytest.mark.usefixtures("queued")
 @pytest.mark.parametrize("verb", TELLING_VERBS, ids=" ".join)
 def test_a_standard_output_that_takes_nothing_is_told_in_a_line(tmp_path, environment, verb):

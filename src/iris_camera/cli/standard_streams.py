@@ -2,7 +2,8 @@
 
 A stream that is closed gets /dev/null in its place before anything is opened: else the next file, an outbox's database
 perhaps, would get its number, and what a library writes to standard error would go into it. What cannot be written to
-standard output is one line and exit status 1, and silence where the reader has left, as `head` does.
+standard output is one line and exit status 1, and silence where the reader has left, as `head` does. What cannot be
+written to standard error is lost, and nothing else: a full disk behind it is no reason to stop inspecting.
 """
 
 import contextlib
@@ -45,6 +46,16 @@ class _Output(io.RawIOBase):
             raise OutputLost(error.errno, error.strerror) from None
 
 
+class _Complaints(_Output):
+    """Standard error. It is tried each time anew: a disk may have room again."""
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        try:
+            return os.write(self._descriptor, data)
+        except OSError:
+            return len(data)
+
+
 def open_closed_streams() -> None:
     """What reads gets nothing, what writes to standard output fails, and standard error is thrown away."""
     for descriptor, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
@@ -66,6 +77,8 @@ def telling() -> Iterator[None]:
     output = _Output(1)
     buffered = io.BufferedWriter(output)  # type: ignore[type-var]  # a RawIOBase is what it takes
     sys.stdout = io.TextIOWrapper(buffered, encoding, errors, line_buffering=output.isatty())
+    complaints = io.BufferedWriter(_Complaints(2))  # type: ignore[type-var]
+    sys.stderr = io.TextIOWrapper(complaints, encoding, "backslashreplace", line_buffering=True)
     try:
         try:
             yield
@@ -73,6 +86,5 @@ def telling() -> Iterator[None]:
             sys.stdout.flush()
     except OutputLost as lost:
         if lost.errno != errno.EPIPE:
-            with contextlib.suppress(OSError):
-                sys.stderr.write(f"iris: standard output cannot be written: {lost.strerror}\n")
+            sys.stderr.write(f"iris: standard output cannot be written: {lost.strerror}\n")
         sys.exit(EXIT_CANNOT_TELL)
