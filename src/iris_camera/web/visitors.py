@@ -16,6 +16,7 @@ import logging
 import resource
 from typing import Any
 
+from h11 import ProtocolError
 from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
@@ -103,11 +104,12 @@ class Counted(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
         cause = ("server", record.msg, type(error))
-        foreseen = isinstance(error, (OSError, EOFError, WebSocketException))
+        foreseen = isinstance(error, (OSError, EOFError, WebSocketException, ProtocolError, UnicodeError))
         why = f": {clean(str(error), PEER_TEXT_MAX)}" if foreseen else ""
         words = clean(record.getMessage().strip(), PEER_TEXT_MAX)
         exc_info = None if foreseen else record.exc_info
-        _repeats.log(cause, record.levelno, "the page: %s%s", words, why, exc_info=exc_info)
+        level = min(record.levelno, logging.WARNING) if foreseen else record.levelno
+        _repeats.log(cause, level, "the page: %s%s", words, why, exc_info=exc_info)
         return False
 
 

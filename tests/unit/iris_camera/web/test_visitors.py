@@ -7,7 +7,7 @@ import urllib.request
 from contextlib import ExitStack
 
 import pytest
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
 from iris_camera.web import visitors
@@ -129,6 +129,21 @@ def test_a_wrong_host_on_the_live_socket_and_nonsense_on_the_port_are_logged_onc
                 connect("ws://evil.example/live", sock=there, open_timeout=WAIT_S)
     assert len(caplog.records) <= 2
     assert not any(record.exc_info for record in caplog.records)
+    assert fetch(served) == 200
+
+
+def test_nonsense_behind_a_good_head_is_logged_once_without_a_traceback(served, caplog):
+    caplog.set_level(logging.INFO)
+    body = b"POST /api/state HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
+    for _ in range(3):
+        with ExitStack() as stack:
+            received(visit(served, stack, body))
+            live = stack.enter_context(connect(f"ws://127.0.0.1:{served.port}/live"))
+            live.socket.sendall(b"\x81\x82\0\0\0\0\xff\xfe")  # a text that is none
+            with pytest.raises(ConnectionClosed):
+                list(live)
+    assert len(caplog.records) <= 3  # of three kinds
+    assert not any(record.exc_info or record.levelno > logging.WARNING for record in caplog.records)
     assert fetch(served) == 200
 
 
