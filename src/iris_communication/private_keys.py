@@ -4,6 +4,8 @@ first line."""
 
 import os
 import re
+import stat
+from collections.abc import Callable
 from pathlib import Path
 
 PATH_MAX = 200  # characters
@@ -18,7 +20,7 @@ BODY = re.compile(r"[A-Za-z0-9+][A-Za-z0-9+/]{39,}=*")  # of base64; a path has 
 
 def is_text(text_or_path: str) -> bool:
     text = text_or_path.strip()
-    if not text or "PRIVATE KEY" in text or "\n" in text or text.startswith(PUTTY) or PUBLIC.match(text):
+    if not text or "PRIVATE KEY" in text or "\n" in text or text.startswith((PUTTY, "{")) or PUBLIC.match(text):
         return True
     is_no_likely_path = len(text) > PATH_MAX or BODY.fullmatch(text) is not None
     return is_no_likely_path and not os.path.exists(os.path.expanduser(text_or_path))
@@ -40,29 +42,64 @@ def content(text_or_path: str) -> bytes:
     """Of the key, as it was given. Raises OSError, ValueError, and RuntimeError for "~name" of a user there is not."""
     if is_text(text_or_path):
         return text_or_path.encode("utf-8", "surrogateescape")
-    with Path(text_or_path).expanduser().open("rb") as file:
+    return read(Path(text_or_path).expanduser())
+
+
+def read(path: Path) -> bytes:
+    """Of a file: a named pipe would be waited for without an end. Raises OSError, ValueError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise ValueError("it is no file, but a named pipe, a socket or a device")
         return file.read(SIZE_BYTES_MAX)
 
 
 def in_order(key: bytes) -> bytes:
-    """With the line breaks every program reads, one at the end among them, whatever editor was the last to save it."""
+    """With the line breaks every program reads, one at the end among them, whatever editor was the last to save it;
+    without the indentation it has in a file of settings."""
     lines = key.removeprefix(b"\xef\xbb\xbf").strip().splitlines()
-    return b"".join(line.rstrip() + b"\n" for line in lines)
+    return b"".join(line.strip() + b"\n" for line in lines)
 
 
 def trouble(key: bytes) -> str | None:
     """What this is in place of a private key, and what to do about it; None: it may be one. Shows none of it."""
+    if key.startswith(b"\x30\x82"):
+        return "is in binary form (DER): make it text, by `openssl pkey -inform DER -in KEY -out NEW`"
     text = key.removeprefix(b"\xef\xbb\xbf").strip().decode("utf-8", "replace")
-    if not text:
-        return "is empty"
-    if text.startswith(PUTTY):
-        return "is PuTTY's (.ppk): make it OpenSSH's, by `puttygen KEY.ppk -O private-openssh -o KEY`"
-    if PUBLIC.match(text) or text.startswith(SSH2_PUBLIC) or "BEGIN PUBLIC KEY" in text or "BEGIN RSA PUBLIC" in text:
-        return "is a public key: give the private one that belongs to it (its file's name has no .pub)"
-    if "-----BEGIN " in text and "\\n" in text:
-        return r"has \n written out in place of its line breaks: give it with line breaks, or the path of its file"
-    if "BEGIN CERTIFICATE" in text:
-        return "is a certificate: give the private key that belongs to it"
+    if (found := next((words for is_it, words in IN_PLACE_OF_ONE if is_it(text)), None)) is not None:
+        return found
     if key.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in key[:64]:
         return "is no text in ASCII or UTF-8: save it as such"
     return None
+
+
+def _is_public(text: str) -> bool:
+    begins = PUBLIC.match(text) or text.startswith(SSH2_PUBLIC)
+    return bool(begins) or "BEGIN PUBLIC KEY" in text or "BEGIN RSA PUBLIC" in text
+
+
+# The first that fits counts.
+IN_PLACE_OF_ONE: tuple[tuple[Callable[[str], bool], str], ...] = (
+    (lambda text: not text, "is empty"),
+    (
+        lambda text: text.startswith(PUTTY),
+        "is PuTTY's (.ppk): make it OpenSSH's, by `puttygen KEY.ppk -O private-openssh -o KEY`",
+    ),
+    (_is_public, "is a public key: give the private one that belongs to it (its file's name has no .pub)"),
+    (lambda text: text.startswith(('"', "'")), "is in quotation marks: give it without"),
+    (lambda text: text.startswith("LS0tLS1CRUdJTi"), "is encoded once more, in base64: decode it first"),
+    (lambda text: "BEGIN PGP" in text, "is PGP's: give one of OpenSSH's, or in PEM"),
+    (
+        lambda text: "-----BEGIN " in text and "\\n" in text,
+        r"has \n written out in place of its line breaks: give it with line breaks, or the path of its file",
+    ),
+    (
+        lambda text: "-----BEGIN " in text and len(text.splitlines()) == 1,
+        "has lost its line breaks: give it with them, or the path of its file",
+    ),
+    (
+        lambda text: "PRIVATE KEY-----" in text and "-----END " not in text,
+        "is cut short: its last line is missing",
+    ),
+    (lambda text: "BEGIN CERTIFICATE" in text, "is a certificate: give the private key that belongs to it"),
+)

@@ -5,6 +5,7 @@ words. Each test runs with each transport, on one loop with the servers of this 
 """
 
 import asyncio
+import base64
 import contextlib
 import hashlib
 import itertools
@@ -357,8 +358,15 @@ def with_its_line_breaks_as(ending):
 @pytest.mark.parametrize("kind", ["openssh", "pkcs8-pem", "pkcs1-pem"])
 @pytest.mark.parametrize(
     "saved",
-    [with_its_line_breaks_as(b"\r\n"), bytes.rstrip, lambda key: b"\xef\xbb\xbf" + key, lambda key: b"\n\n " + key],
-    ids=["CRLF", "no last line break", "byte order mark", "empty lines before"],
+    [
+        with_its_line_breaks_as(b"\r\n"),
+        bytes.rstrip,
+        lambda key: b"\xef\xbb\xbf" + key,
+        lambda key: b"\n\n " + key,
+        lambda key: b"  " + key.replace(b"\n", b"\n  "),
+        with_its_line_breaks_as(b"\n\t"),
+    ],
+    ids=["CRLF", "no last line break", "byte order mark", "empty lines before", "indented", "indented but the first"],
 )
 def test_a_key_file_is_read_whatever_program_saved_it(transport, tmp_path, kind, saved):
     key = CLIENT_KEY if kind == "openssh" else RSA_HOST_KEY
@@ -804,6 +812,28 @@ def test_the_text_of_a_key_is_never_shown_whatever_it_looks_like(transport, text
     assert hidden not in said + caplog.text
 
 
+@pytest.mark.parametrize("kind", ["pkcs1-der", "pkcs8-der"])
+def test_a_key_in_binary_form_is_told_with_what_makes_it_text(transport, tmp_path, kind):
+    (tmp_path / "id").touch(mode=0o600)
+    (tmp_path / "id").write_bytes(RSA_HOST_KEY.export_private_key(kind))
+    server = Server("127.0.0.1", "iris", port=9, host_key=public(HOST_KEY))
+    said = asyncio.run(fails(transport, server, Secret(private_key=str(tmp_path / "id")), CredentialsUnusable))
+    assert "binary form" in said
+    assert "openssl pkey" in said
+
+
+@pytest.mark.parametrize("ending", ["", "-cert.pub"])
+def test_a_named_pipe_in_the_place_of_a_key_or_its_certificate_holds_nobody_up(transport, tmp_path, ending):
+    path = tmp_path / "id"
+    path.touch(mode=0o600)
+    path.write_bytes(CLIENT_KEY.export_private_key())
+    (tmp_path / f"id{ending}").unlink(missing_ok=True)
+    os.mkfifo(tmp_path / f"id{ending}")
+    server = Server("127.0.0.1", "iris", port=9, host_key=public(HOST_KEY))
+    said = asyncio.run(fails(transport, server, Secret(private_key=str(path)), CredentialsUnusable))
+    assert "is no file" in said
+
+
 # -- whether it is the server
 
 
@@ -817,6 +847,11 @@ IN_PLACE_OF_A_KEY = {
     "SSH2's public": (CLIENT_KEY.export_public_key("rfc4716").decode(), "public key"),
     "certificate": ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n", "certificate"),
     "nothing": (" \n", "empty"),
+    "in quotation marks": (f'"{CLIENT_KEY.export_private_key().decode()}"', "in quotation marks"),
+    "on one line": (CLIENT_KEY.export_private_key().decode().replace("\n", " "), "lost its line breaks"),
+    "without its end": (CLIENT_KEY.export_private_key().decode().rpartition("-----END")[0], "is cut short"),
+    "encoded once more": (base64.b64encode(CLIENT_KEY.export_private_key()).decode(), "encoded once more"),
+    "PGP's": ("-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nhunter2\n-----END PGP PRIVATE KEY BLOCK-----\n", "PGP's"),
 }
 
 

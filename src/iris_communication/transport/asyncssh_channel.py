@@ -302,7 +302,7 @@ def _certificates(text_or_path: str) -> list[asyncssh.SSHCertificate]:
         return []
     path = Path(f"{text_or_path}{private_keys.CERTIFICATE_ENDING}").expanduser()
     try:
-        return [asyncssh.read_certificate(path)]
+        return [asyncssh.import_certificate(private_keys.read(path))]
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:

@@ -215,13 +215,22 @@ def _identity(secret: Secret, meanwhile: contextlib.ExitStack) -> ssh_command.Id
     path = str(Path(secret.private_key).expanduser().absolute())
     beside = path + private_keys.CERTIFICATE_ENDING
     certificate = beside if os.path.exists(beside) else None
+    if certificate is not None:
+        try:
+            private_keys.read(Path(certificate))  # what has no end would be waited for by ssh
+        except (OSError, ValueError) as error:
+            raise unusable(f"the certificate {certificate!r} cannot be used", error) from None
     if b"-----BEGIN" in key and not _reads_as_it_is(key):
         path = meanwhile.enter_context(_in_memory(private_keys.in_order(key)))
     return ssh_command.Identity(path, certificate)
 
 
 def _reads_as_it_is(key: bytes) -> bool:
-    return b"\r" not in key and key.endswith(b"\n") and key.startswith(b"-----BEGIN")
+    return (
+        not any(each in key for each in (b"\r", b"\n ", b"\n\t"))
+        and key.endswith(b"\n")
+        and key.startswith(b"-----BEGIN")
+    )
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from iris_communication.private_keys import is_text, shown
         "b3Bl\nbnNz",
         "MC4CAQAwBQYDK2VwBCIEIJ0wQd8dJb2lGnTdXhrPrvU0zN5bTrBPxfhNfDDcyzaJ",
         "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAAB==\n",
+        '{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A"}',
         "not base64, but long: " + "x" * 200,
     ],
 )
