@@ -3,7 +3,8 @@
 A container is a row of pieces that each say how many bytes they have. A last piece that has fewer is a file that was
 cut off: a copy that was broken off, a recorder that lost its power. The number of frames and the duration that stand
 in a head prove nothing: they are estimates, or count frames that an edit list leaves out. What a recorder writes as
-"not known yet" is no length either. Of a raw stream (H.264 without a container) nobody can tell.
+"not known yet" is no length either. Of a raw stream (H.264 without a container) and of MPEG-1's program stream nobody
+can tell.
 """
 
 import os
@@ -17,6 +18,9 @@ _BOXES |= {b"meta", b"udta", b"pnot", b"emsg", b"prft", b"ssix", b"junk"}
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 _NOT_KNOWN_YET = (0, 0xFFFFFFFF)
 _PACKET_BYTES = 188
+_STAMPED_PACKET_BYTES = 192  # of M2TS: four bytes stand in front of each
+_FLV_KINDS = {8, 9, 18}  # sound, pictures, what is said of them
+_ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 
 
 def broken_off(path: Path) -> str | None:
@@ -38,8 +42,16 @@ def _way_to_look(head: bytes) -> Callable[[BinaryIO, int], str | None] | None:
         return _avi
     if head[:4] == _EBML.to_bytes(4, "big"):
         return _matroska
+    if head[:3] == b"FLV":
+        return _flv
+    if head[:4] == b"OggS":
+        return _ogg
+    if head[:16] == _ASF:
+        return _asf
     if len(head) == 4 * _PACKET_BYTES and set(head[::_PACKET_BYTES]) == {0x47}:
-        return _transport_stream
+        return lambda _, size_bytes: _packets(size_bytes, _PACKET_BYTES)
+    if len(head) == 4 * _PACKET_BYTES and set(head[4::_STAMPED_PACKET_BYTES]) == {0x47}:
+        return lambda _, size_bytes: _packets(size_bytes, _STAMPED_PACKET_BYTES)
     return None
 
 
@@ -115,6 +127,49 @@ def _number(head: bytes, *, keep_mark: bool) -> tuple[int, int]:
     return (number if keep_mark else number & ((1 << 7 * used) - 1)), used
 
 
-def _transport_stream(file: BinaryIO, size_bytes: int) -> str | None:
-    """Packets of one size, and nothing that says how many."""
-    return "a packet" if size_bytes % _PACKET_BYTES else None
+def _packets(size_bytes: int, packet_bytes: int) -> str | None:
+    """A transport stream: packets of one size, and nothing that says how many."""
+    return "a packet" if size_bytes % packet_bytes else None
+
+
+def _flv(file: BinaryIO, size_bytes: int) -> str | None:
+    """Tags: a kind, a length, nothing of interest here, and behind each the size it had, which may be missing last."""
+    place = int.from_bytes(_at(file, 5, 4), "big") + 4
+    for _ in range(PIECES_MAX):
+        head = _at(file, place, 11)
+        if not head or head[0] & 0x1F not in _FLV_KINDS:
+            return None
+        place += 11 + int.from_bytes(head[1:4], "big")
+        if len(head) < 11 or place > size_bytes:
+            return "a tag"
+        place += 4
+    return None
+
+
+def _ogg(file: BinaryIO, size_bytes: int) -> str | None:
+    """Pages: a head, and in it the lengths of the segments behind it."""
+    place = 0
+    for _ in range(PIECES_MAX):
+        head = _at(file, place, 27 + 255)
+        if head[:4] != b"OggS":
+            return None
+        if len(head) < 27 or len(head) < 27 + head[26]:
+            return "a page"
+        place += 27 + head[26] + sum(head[27 : 27 + head[26]])
+        if place > size_bytes:
+            return "a page"
+    return None
+
+
+def _asf(file: BinaryIO, size_bytes: int) -> str | None:
+    """Objects, as Windows Media has them: a name of 16 bytes and a length that counts it too."""
+    place = 0
+    for _ in range(PIECES_MAX):
+        head = _at(file, place, 24)
+        length = int.from_bytes(head[16:], "little")
+        if not head or (len(head) == 24 and length < 24):
+            return None
+        place += length
+        if len(head) < 24 or place > size_bytes:
+            return "an object"
+    return None

@@ -20,6 +20,20 @@ NOT_KNOWN = (1 << 56) - 1
 EBML = element("1a45dfa3", b"\x42\x86\x81\x01")
 BLOCK = element("a3", bytes(100))
 PACKET = b"\x47" + bytes(187)
+FLV = b"FLV\x01\x01" + (9).to_bytes(4, "big") + bytes(4)
+ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
+
+
+def tag(content, length=None):
+    return b"\x09" + (len(content) if length is None else length).to_bytes(3, "big") + bytes(7) + content + bytes(4)
+
+
+def page(*segments):
+    return b"OggS" + bytes(22) + bytes([len(segments), *map(len, segments)]) + b"".join(segments)
+
+
+def asf_object(content, guid=bytes(16), length=None):
+    return guid + (24 + len(content) if length is None else length).to_bytes(8, "little") + content
 
 
 def riff(name, content, length=None):
@@ -43,6 +57,14 @@ def riff(name, content, length=None):
         EBML + element("18538067", element("1f43b675", BLOCK) * 3, length=NOT_KNOWN),
         EBML + element("18538067", element("1f43b675", BLOCK * 3, length=NOT_KNOWN) * 2, length=NOT_KNOWN),
         PACKET * 20,
+        (bytes(4) + PACKET) * 20,
+        FLV + tag(bytes(300)) * 3,
+        FLV + (tag(bytes(300)) * 3)[:-4],
+        FLV + tag(bytes(300)) * 3 + b"what somebody appended",
+        page(bytes(255), bytes(20)) * 3,
+        page(bytes(255)) + b"what somebody appended",
+        asf_object(bytes(30), ASF) + asf_object(bytes(500)) + asf_object(b""),
+        asf_object(bytes(30), ASF) + asf_object(bytes(500), length=0),
     ],
 )
 def test_a_file_that_is_whole_or_says_nothing_of_its_length_does_not_break_off(tmp_path, data):
@@ -54,6 +76,13 @@ def test_a_file_that_is_whole_or_says_nothing_of_its_length_does_not_break_off(t
     ("data", "inside"),
     [
         (box(b"ftyp") + box(b"moov", bytes(50)) + box(b"mdat", bytes(100), length=500), "its box mdat"),
+        ((bytes(4) + PACKET) * 20 + bytes(80), "a packet"),
+        (FLV + tag(bytes(300)) * 3 + tag(bytes(30), length=300), "a tag"),
+        (FLV + tag(bytes(300)) * 3 + b"\x09\0", "a tag"),
+        (page(bytes(255), bytes(20)) * 3 + page(bytes(255), bytes(20))[:-1], "a page"),
+        (page(bytes(255)) + page(bytes(255))[:20], "a page"),
+        (asf_object(bytes(30), ASF) + asf_object(bytes(500), length=9000), "an object"),
+        (asf_object(bytes(30), ASF) + bytes(20), "an object"),
         (box(b"ftyp") + large_box(b"mdat", bytes(100), length=1 << 40), "its box mdat"),
         (box(b"ftyp") + box(b"moov", bytes(50), length=5000), "its box moov"),
         (riff(b"AVI ", bytes(200), length=4000), "its RIFF chunk"),
