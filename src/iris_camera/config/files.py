@@ -10,6 +10,8 @@ from iris_camera.config.given import Given
 from iris_camera.config.problem import Origin
 from iris_camera.config.toml_lines import KeyPath, lines_of_keys
 
+_BEYOND = "it is nested too deep, or holds a number of thousands of digits"
+
 # What tomllib says, and what whoever wrote the line most likely meant.
 _SYNTAX_HINTS = {
     "Invalid value": 'a value is a text in quotes ("..."), a number, true, false or a list',
@@ -34,6 +36,9 @@ def read_toml(path: Path, given: Given) -> None:
     except tomllib.TOMLDecodeError as error:
         given.wrong((), *_syntax_error(path, text, str(error)))
         return
+    except (ValueError, RecursionError):
+        given.wrong((), f"this is no TOML that can be read: {_BEYOND}", Origin(str(path), 1))
+        return
     given.note({key: Origin(str(path), line) for key, line in lines_of_keys(text).items()})
 
 
@@ -47,6 +52,9 @@ def read_server_json(path: Path, key: KeyPath, given: Given, named_by: Origin) -
     except json.JSONDecodeError as error:
         given.wrong(key, f"the server file is no JSON: {error.msg}", Origin(str(path), error.lineno))
         return
+    except (ValueError, RecursionError):
+        given.wrong(key, f"the server file is no JSON that can be read: {_BEYOND}", Origin(str(path), 1))
+        return
     if not isinstance(info, dict):
         given.wrong(key, 'the server file holds no object: expected { "host": "...", ... }', Origin(str(path), 1))
         return
@@ -56,7 +64,7 @@ def read_server_json(path: Path, key: KeyPath, given: Given, named_by: Origin) -
 
 def _text_of(path: Path, given: Given, what: str, named_by: Origin | None = None) -> str | None:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")  # some editors put a mark at the beginning
     except OSError as error:
         place = f"{what} {path} " if named_by else f"{what} "
         given.wrong((), f"{place}cannot be read: {error.strerror}", named_by or Origin(str(path)))

@@ -26,6 +26,23 @@ def test_a_misspelt_key_is_told_with_what_was_meant(told):
     assert told("[web]\n\nprot = 5001\n") == ['3 web.prot is no setting; did you mean "port"?']
 
 
+@pytest.mark.parametrize("value", ["[" * 100_000, "9" * 5_000, "{a=" * 10_000], ids=["lists", "digits", "tables"])
+def test_what_is_beyond_every_reader_is_told_in_words(told, value):
+    (only,) = told(f"a = {value}")
+    assert only.startswith("1 this is no TOML")
+
+
+@pytest.mark.parametrize("value", ["[" * 100_000, "9" * 5_000])
+def test_a_server_file_beyond_every_reader_is_told_in_words(tmp_path, value):
+    (tmp_path / "s.json").write_text(value)
+    with pytest.raises(ConfigError, match="the server file is no JSON that can be read"):
+        read(None, {}, Flags(server=tmp_path / "s.json"))
+
+
+def test_a_byte_order_mark_is_passed_over(told):
+    assert told("\ufeff[web]\n\nprot = 5001\n") == ['3 web.prot is no setting; did you mean "port"?']
+
+
 def test_a_misspelt_section_is_told_with_what_was_meant(told):
     assert told("[camera.line-1]\nsource = 'synthetic'\n") == ['1 camera is no setting; did you mean "cameras"?']
 
