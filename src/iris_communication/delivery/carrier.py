@@ -136,15 +136,20 @@ class TransferDataCarrier:
             _tell(outcome, DeliveryStopped(f"{item.remote_path!r} was broken off: the uploader stopped", effect=effect))
 
     def _serve(self) -> None:
+        """Called again after a failure; whoever waits for the call that it failed at is told."""
         while (call := self._calls.get()) is not None:
-            with self._one_at_a_time:
-                self._begun = call.outcome
-                if self._stopped():  # asked after `_begun` is set: either we see it closed, or close() sees it begun
-                    return
-                error = self._call(call.item)
-                self._begun = None
-            with contextlib.suppress(RuntimeError):  # the loop is gone
-                call.outcome.get_loop().call_soon_threadsafe(_tell, call.outcome, error)
+            what = f"the thread that calls transferData() failed at {call.item.remote_path!r}"
+            error: IrisError | None = TransferFailed(what, effect=Effect.UNSEEN)
+            try:
+                with self._one_at_a_time:
+                    self._begun = call.outcome
+                    if self._stopped():  # asked after `_begun` is set: either we see it closed, or it is seen begun
+                        return
+                    error = self._call(call.item)
+                    self._begun = None
+            finally:
+                with contextlib.suppress(RuntimeError):  # the loop is gone
+                    call.outcome.get_loop().call_soon_threadsafe(_tell, call.outcome, error)
             if self._stopped():
                 log.warning("transferData() returned for %r after the uploader had stopped", call.item.remote_path)
 

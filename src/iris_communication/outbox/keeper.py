@@ -101,7 +101,8 @@ class Keeper:
         self._is_owner = False
         self._has_store = False
         self._receipts: Receipts = weakref.WeakValueDictionary()
-        self._in_hand: Sequence[Message] = ()
+        self._in_hand: list[Message] = []
+        self._is_cleared = True  # nobody waits for what an earlier failure left
         self.incarnation = 0  # how often it failed: what was handed out before is not in flight any more
         self._opened = Answer()
         self._closing: Close | None = None
@@ -265,6 +266,8 @@ class Keeper:
 
     def _run(self) -> None:
         """Called again after a failure."""
+        if not self._is_cleared:
+            self._refuse_all()
         if not self._is_owner:
             try:
                 self._start()
@@ -282,16 +285,22 @@ class Keeper:
     def _clear_up(self, error: BaseException) -> None:
         """After a failure of the thread itself: nobody waits for what it had in hand, and the store is not trusted."""
         self.incarnation += 1
+        self._is_cleared = False
+        self._refuse_all()
+
+    def _refuse_all(self) -> None:
+        """May fail as the thread did: then it goes on where it was before anything else is done."""
         self._nudged = False  # before it is emptied: what comes now nudges again
-        left = [*self._in_hand, *self._taken(0.0), *(self._unhurried.popleft() for _ in range(len(self._unhurried)))]
-        self._in_hand = ()
-        had_store, self._has_store = self._has_store, False
-        for message in left:
-            if not isinstance(message, (Settle, SettleTogether)):  # their items wait again, once it is opened anew
-                self._refuse(message, self._failure())
+        self._in_hand += [*self._taken(0.0), *(self._unhurried.popleft() for _ in range(len(self._unhurried)))]
+        while self._in_hand:
+            if not isinstance(message := self._in_hand[0], (Settle, SettleTogether)):
+                self._refuse(message, self._failure())  # those others' items wait again, once it is opened anew
+            del self._in_hand[0]
         self._has_failed()
-        if had_store:
+        if self._has_store:
+            self._has_store = False
             self._recorder.close()
+        self._is_cleared = True
 
     def _let_go(self) -> None:
         if not self._is_owner:
@@ -385,7 +394,7 @@ class Keeper:
             self._carry_out(pending)
         for start in range(0, max(1, len(messages)), GROUP_MAX):  # none too: a store that failed is to be mended
             self._carry_out(messages[start : start + GROUP_MAX])
-        self._in_hand = ()
+        self._in_hand = []
 
     def _due(self) -> list[Message]:
         """What is to be carried out now, waited for. What nobody waits for comes first: it was sent before."""

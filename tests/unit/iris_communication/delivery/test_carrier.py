@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from iris_communication import supervised_thread
 from iris_communication.delivery.carrier import TransferDataCarrier
 from iris_communication.errors import (
     AuthenticationFailed,
@@ -152,6 +153,25 @@ def test_a_processor_that_raises_whatever_it_likes_costs_its_own_file_an_attempt
     failed, delivered = carry(Processor(does), an_item(), an_item())
     assert isinstance(failed, TransferFailed)
     assert type(error).__name__ in str(failed)
+    assert delivered.final_path
+
+
+def test_a_failure_of_the_thread_itself_is_told_to_its_file_and_the_next_is_carried(monkeypatch):
+    monkeypatch.setattr(supervised_thread, "PAUSE_BASE_S", 0.01)
+
+    class Lock:
+        errors = iter([MemoryError()])
+
+        def __enter__(self):
+            for each in self.errors:
+                raise each
+
+        def __exit__(self, *_):
+            pass
+
+    failed, delivered = carry(Processor(), an_item(), an_item(), one_at_a_time=Lock())
+    assert isinstance(failed, TransferFailed)
+    assert failed.effect is Effect.UNSEEN
     assert delivered.final_path
 
 

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from iris_communication import supervised_thread
 from iris_communication.errors import (
     Effect,
     LinkLost,
@@ -300,6 +301,22 @@ def in_one_group(outbox, path, *messages):
             outbox.keeper._inbox.put((message,))
         outbox.store.gate.set()
         accepted.result(LONG_S)
+
+
+def test_callers_are_answered_though_the_clearing_up_after_a_failure_fails_as_well(outbox, sources, monkeypatch):
+    monkeypatch.setattr(supervised_thread, "PAUSE_BASE_S", 0.01)
+    errors = iter([KeyError("after the commit"), KeyError("in clearing up")])
+
+    def reply(items):
+        for each in errors:
+            raise each
+
+    accept = accept_of(sources[1])
+    in_one_group(outbox, sources[0], Claim(SERVER.key, 1, reply), accept)
+    with pytest.raises(OutboxStorageError, match="being started again"):
+        accept.answer.wait(lambda: True, LONG_S)
+    wait_until(lambda: outbox.keeper.is_open)
+    assert outbox.accept(sources[2])
 
 
 # -- claims and settlements ------------------------------------------------------------------------------------------
