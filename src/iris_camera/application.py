@@ -32,7 +32,7 @@ from iris_camera.controllers.observers import NOBODY, Observers
 from iris_camera.health import HealthService
 from iris_camera.health.facts import USUAL, Around, Limits, OutboxTrouble
 from iris_camera.health.gathering import losses
-from iris_camera.health.words import files, wait
+from iris_camera.health.words import files, removed_words, wait
 from iris_camera.records.csv_name import new_run
 from iris_camera.records.kept_files import KeptFiles
 from iris_camera.records.leftovers import cameras_with_leftovers
@@ -249,6 +249,8 @@ class Application:
             left.append(f"{files(stats['total_failed'])} could not be delivered; `iris queue list` says why")
         if records := self._waiting_records():
             left.append(f"{wait(records)} in {self._config.records_dir}")
+        if removed := self._removed_records():
+            left.append(removed_words(removed, str(self._config.records_dir)))
         left += [reason.words for camera in self.lineup.cameras for reason in losses(camera.snapshot())]
         return "; ".join(left) or "every accepted file is delivered"
 
@@ -265,6 +267,7 @@ class Application:
             servers_known=bool(self._config.servers),
             records_folder=str(self._config.records_dir),
             to_accept=self._waiting_records(),
+            removed=self._removed_records(),
             being_written=sum(camera.being_written for camera in self.lineup.cameras),
             not_opened=self._not_opened,
             stopping=self._ended,
@@ -278,6 +281,10 @@ class Application:
     def _waiting_records(self) -> int:
         of_cameras = sum(camera.waiting_records for camera in self.lineup.cameras)
         return of_cameras + sum(stray.counts().waiting for stray in self._strays.values())
+
+    def _removed_records(self) -> int:
+        of_cameras = sum(camera.removed_records for camera in self.lineup.cameras)
+        return of_cameras + sum(stray.removed for stray in self._strays.values())
 
     def _camera(self, setup: CameraSetup) -> Camera:
         return Camera(setup, self._uploader_for(setup.destination), observers=self._observers)

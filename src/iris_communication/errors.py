@@ -309,3 +309,9 @@ class DeliveryStopped(LinkError):
     """The uploader was stopped before this attempt ended; the item waits for the next start."""
 
     default_hint = "nothing to do: it is sent after the next start"
+
+
+def scope_of(name: str) -> Scope | None:
+    """Of an error that was stored by its name; None: nothing here is called so."""
+    kind = globals().get(name)
+    return kind.scope if isinstance(kind, type) and issubclass(kind, IrisError) else None

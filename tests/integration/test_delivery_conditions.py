@@ -5,6 +5,7 @@ import threading
 import time
 from dataclasses import replace
 
+import asyncssh
 import pytest
 
 from iris_camera.health.facts import Limits
@@ -94,6 +95,47 @@ def test_a_file_that_somebody_dropped_is_counted_and_no_longer_called_delivered(
         assert not any(site.uploader.drop([receipt.id]).values())
         site.uploader.resume("plant")
         _, answer = site.until_said("1 file was dropped, cancelled or too late")
+    assert "every" not in answer["sentence"]
+
+
+class Full(asyncssh.SFTPServer):
+    """Has no room for anything, in the words of a quota."""
+
+    def open(self, path, pflags, attrs):
+        if pflags & asyncssh.FXF_WRITE:
+            raise asyncssh.SFTPFailure("quota exceeded")
+        return super().open(path, pflags, attrs)
+
+
+def no_kex_in_common(server):
+    server.offer(kex_algs=["diffie-hellman-group1-sha1"])
+
+
+@pytest.mark.parametrize(
+    ("kind", "spoil", "words"),
+    [
+        (Full, lambda server: None, ("quota exceeded", "free space or raise the quota on the server")),
+        (asyncssh.SFTPServer, no_kex_in_common, ("no key exchange in common", "legacy_algorithms = true")),
+    ],
+    ids=["quota", "key exchange"],
+)
+def test_a_server_that_is_there_and_takes_nothing_needs_somebody_and_its_link_is_not_called_down(
+    tmp_path, kind, spoil, words
+):
+    with AsyncSshServer(tmp_path / "server", sftp_server=kind) as server:
+        spoil(server)
+        with made(server, tmp_path) as site:
+            answer = site.is_in("server takes nothing", f"needs you: {site.key} has taken nothing for", *words)
+    assert "link" not in answer["sentence"]
+
+
+def test_a_finished_file_that_somebody_removes_is_never_called_delivered(server, tmp_path):
+    with made(server, tmp_path, queue_size=1) as site:
+        site.uploader.pause("plant")
+        site.until_said("the outbox accepts no file", f"in {tmp_path / 'records'}")
+        next((site.records / "ready").iterdir()).unlink()
+        site.uploader.resume("plant")
+        answer = site.is_in("files removed", "1 finished file was removed from")
     assert "every" not in answer["sentence"]
 
 

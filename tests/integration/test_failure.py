@@ -420,7 +420,7 @@ def test_a_full_disk_on_the_server_pauses_delivery_until_there_is_room(tmp_path,
     assert facts["whole"]
     assert facts["left"] == []
     assert facts["end"] == {"total_queued": 40, "total_uploaded": 40, "total_failed": 0, "queue_size": 0}
-    assert "the link to iris@127.0.0.1" in logged
+    assert "takes nothing: the server's disk is full" in logged
 
 
 def test_a_port_that_is_no_ssh_server_is_told_and_costs_the_file_nothing(uploader, server, sources):

@@ -112,6 +112,12 @@ class AsyncSshServer:
         self.outage()
         self.recover()
 
+    def offer(self, **options: Any) -> None:
+        """Come back with other options of asyncssh's, such as what it offers for the key exchange."""
+        self._listener.options.update(options)
+        self.outage()
+        self.recover()
+
     def info(self, remote_directory: Path | str, by: Literal["key", "password"] = "key") -> dict[str, object]:
         """The same server as the uploader's `sftp_server_info`; paths on it begin at `folder`."""
         secret = {"private_key": self.private_key} if by == "key" else {"password": self.password}

@@ -137,6 +137,11 @@ class Camera:
         """Files, pictures not yet written included, that the outbox has not accepted."""
         return self._handing_over.counts().waiting
 
+    @property
+    def removed_records(self) -> int:
+        """Files that were gone before the outbox had them."""
+        return self._handing_over.removed
+
     def start(self) -> None:
         """Queue what earlier runs left, then capture and inspect."""
         if self.setup.enabled:

@@ -132,7 +132,8 @@ class HandingOver:
         # Written by this thread.
         self._waiting = WaitingFiles()
         self._held: list[_Held] = []
-        self._pictures = self._made = self._done = self._frames_done = self._skipped = 0
+        self._pictures = self._made = self._done = self._frames_done = self._skipped = self._removed = 0
+        self._unsure: set[Path] = set()  # left by earlier runs, or offered without an answer: the outbox may have them
         self._skipped_why: str | None = None
         self._trouble = Trouble(log)
         self._repeats = Repeats(log, machine.monotonic)
@@ -206,6 +207,11 @@ class HandingOver:
         return Counts(self._given + self._made - done, pictures, self._skipped_at_once + self._skipped)
 
     @property
+    def removed(self) -> int:
+        """Files that were gone before the outbox had them."""
+        return self._removed
+
+    @property
     def skipped_why(self) -> str | None:
         """Why a defect was left without pictures the last time."""
         return self._skipped_why
@@ -262,6 +268,7 @@ class HandingOver:
                     self._made += len(message.finished)
                     self._done += 1
                     self._recovered = True
+                    self._unsure.update(finished.path for finished in message.finished)
                     self._add(*message.finished)
                 else:
                     self._add(message)
@@ -361,9 +368,9 @@ class HandingOver:
         for each in files:
             if each.path.exists():
                 there.append(each)
-            else:  # accepted before a crash, and unlinked when the outbox was opened
+            else:
                 gone.append(each)
-                log.warning("%s is gone from %s: it is not offered any more", each.path.name, each.path.parent)
+                self._is_gone(each.path)
         if not there:
             return gone
         stay = f"files stay in {self._folder / READY_FOLDER}"
@@ -371,13 +378,24 @@ class HandingOver:
             answers = self._asked(there)
             accepted = [finished for finished, answer in zip(there, answers, strict=True) if answer]
         except IrisError as error:
+            self._unsure.update(each.path for each in there)
             self._trouble.begins("offer", f"{stay}: {error}. {error.hint}")
             return gone
         except Exception as error:  # noqa: BLE001 - injected code; told with its traceback
+            self._unsure.update(each.path for each in there)
             self._trouble.begins("offer", f"{stay}: {type(error).__name__}: {error}", traceback=True)
             return gone
         self._trouble.is_over("offer")
+        self._unsure.difference_update(each.path for each in there)
         return gone + accepted
+
+    def _is_gone(self, path: Path) -> None:
+        """The outbox may have had it before a crash, and unlinked it when it was opened; else somebody removed it."""
+        if path not in self._unsure:
+            self._removed += 1
+        self._unsure.discard(path)
+        words = "%s is gone from %s before the outbox had it: it is not offered any more"
+        self._repeats.log(("gone", str(path.parent)), logging.WARNING, words, path.name, path.parent)
 
     def _asked(self, files: list[FinishedFile]) -> Sequence[bool]:
         """The outbox's answers."""

@@ -63,6 +63,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "rows lost": _DEGRADED,
     "records not finished": _DEGRADED,
     "evidence skipped": _DEGRADED,
+    "files removed": _DEGRADED,
     # Delivery.
     "no server": _DEGRADED,
     "outbox in use": _NEEDS_YOU_NOT_READY,
@@ -72,6 +73,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "outbox full": _DEGRADED,
     "outbox refuses": _FAILED,
     "server needs a person": _NEEDS_YOU_NOT_READY,
+    "server takes nothing": _NEEDS_YOU_NOT_READY,
     "server refuses everything": _NEEDS_YOU_NOT_READY,
     "server refuses files": _DEGRADED,
     "server paused": _DEGRADED,

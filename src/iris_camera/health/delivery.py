@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from iris_camera.health.conditions import Reason
 from iris_camera.health.facts import Facts, Limits, LinkFacts, OutboxTrouble
-from iris_camera.health.words import age, because, files, in_words, number_of, wait
+from iris_camera.health.words import age, because, files, in_words, number_of, removed_words, wait
 
 
 def all_files(facts: Facts) -> str:
@@ -73,6 +73,10 @@ def server_reasons(link: LinkFacts, now_s: float, limits: Limits) -> Iterator[Re
         yield Reason("server needs a person", link.server, f"{words}; {_hint(first)}when that is mended, {again}")
     elif link.held_back:
         yield Reason("server outside its window", link.server, f"{link.server}: {link.held_back}{waits}")
+    elif link.link == "down" and link.takes_nothing:
+        hint = (link.hint or "").removesuffix("; delivery goes on by itself")  # said below
+        words = f"{link.server} has taken nothing for {age(now_s, link.since_s)}{because(link.reason)}{waits}"
+        yield Reason("server takes nothing", link.server, f"{words}; {_hint(hint)}it is tried again by itself")
     elif link.link == "down":
         until = f", {files(link.waiting)} waiting until it is back" if link.waiting else ""
         words = f"the link to {link.server} has been down for {age(now_s, link.since_s)}{because(link.reason)}{until}"
@@ -106,6 +110,8 @@ def _backlog(facts: Facts, limits: Limits) -> Iterator[Reason]:
 
 
 def _given_up(facts: Facts) -> Iterator[Reason]:
+    if removed := facts.around.removed:
+        yield Reason("files removed", "", f"{removed_words(removed, facts.around.records_folder)}, and are lost")
     if facts.dead:
         words = (
             f"{files(facts.dead)} could not be delivered and {'needs' if facts.dead == 1 else 'need'} somebody to look"

@@ -69,6 +69,7 @@ class LinkFacts:
     waiting: int
     hint: str | None = None
     held: bool = False
+    takes_nothing: bool = False  # it is not the link that is down: the server is there and takes nothing
     paused: bool = False
     held_back: str | None = None
     refused: int = 0
@@ -117,11 +118,13 @@ class OutboxTrouble:
 @dataclass(frozen=True, slots=True)
 class Around:
     """What only the application knows. `to_accept`: files written and not accepted by the outbox, pictures that are
-    not written yet among them; `being_written`: files that rows are being added to."""
+    not written yet among them; `removed`: files that were gone before it had them; `being_written`: files that rows
+    are being added to."""
 
     servers_known: bool = True
     records_folder: str = "the records' folder"
     to_accept: int = 0
+    removed: int = 0
     being_written: int = 0
     not_opened: OutboxTrouble | None = None
     stopping: bool = False

@@ -88,6 +88,7 @@ def link_facts(name: str, server: Mapping[str, Any]) -> LinkFacts:
         waiting=server["waiting"],
         hint=server.get("hint"),
         held=server.get("held", False),
+        takes_nothing=server.get("takes_nothing", False),
         paused=server.get("paused", False),
         held_back=server.get("held_back"),
         refused=server.get("refused", 0),

@@ -32,5 +32,9 @@ def wait(count: int) -> str:
     return f"{files(count)} {'waits' if count == 1 else 'wait'}"
 
 
+def removed_words(count: int, folder: str) -> str:
+    return f"{number_of(count, 'finished file was', 'finished files were')} removed from {folder} before delivery"
+
+
 def mebibytes(size_bytes: int) -> str:
     return f"{size_bytes // 1024**2} MiB"

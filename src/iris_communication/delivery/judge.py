@@ -134,7 +134,7 @@ class Judge:
         changed = lane.see("down", self._clock.wall_s())
         held = lane.breaker.state is BreakerState.HELD
         then = "nothing is tried until that is mended" if held else f"next try in {lane.breaker.until_s - now_s:.1f} s"
-        words = "the link to %s is down: %s; %s (%s)"
+        words = f"{'%s takes nothing' if error.scope is Scope.SERVER else 'the link to %s is down'}: %s; %s (%s)"
         if changed or held:
             log.warning(words, key, error, then, error.hint, exc_info=error if error.unforeseen else None)
         else:

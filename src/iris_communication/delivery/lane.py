@@ -11,6 +11,7 @@ from iris_communication.decisions.suspicion import Suspicion, next_up
 from iris_communication.delivery.batched import files_in
 from iris_communication.delivery.health_record import HealthRecord
 from iris_communication.delivery.refusals import Refusals
+from iris_communication.errors import Scope, scope_of
 from iris_communication.item import Item
 from iris_communication.outbox.store import Lane as Waiting
 from iris_communication.outbox.store import ServerState
@@ -84,6 +85,7 @@ class Lane:
             "in_flight": len(self.under_way),
             "retry_in_s": max(0.0, self.breaker.until_s - now_monotonic_s) if opened else None,
             "held": self.breaker.state is BreakerState.HELD,
+            "takes_nothing": failure is not None and Scope.SERVER is scope_of(failure.error),
             "refused": refused,
             "refusal": self.refusals.details() if refused else None,
             "health": self.health.details(now_monotonic_s),

@@ -32,7 +32,7 @@ from iris_communication.sftp.look import (
 )
 from iris_communication.sftp.publish import look_first, may_replace_unseen, publish
 from iris_communication.sftp.replacing import clear_aside, settle
-from iris_communication.sftp.status import StatusError, hint_at_hidden_names
+from iris_communication.sftp.status import StatusError, hint_at_hidden_names, not_made
 from iris_communication.sftp.upload import Upload
 from iris_communication.sftp.wire import FX_FAILURE
 
@@ -238,14 +238,17 @@ def open_new(path: bytes, upload: Upload, capabilities: Capabilities, *, or_none
     could be is not looked at (one may exist, or an upper one may be closed to us): the next OPEN judges."""
     if or_none_if_taken and upload.quirks.refuses_exclusive and (yield from exists(path)):
         return None
-    refused = None
+    refused = closed = None
     for making in _before_each_open(posixpath.dirname(path), upload, capabilities):
         together = making if capabilities.keeps_order else ()
         if not together:
             for request in making:
-                yield (request,)
+                (made,) = yield (request,)
+                closed = _closed(request, made) or closed
         upload.opened = True
-        *_, reply = yield (*together, wire.Open(path, new_file_flags(upload.quirks)))
+        *all_made, reply = yield (*together, wire.Open(path, new_file_flags(upload.quirks)))
+        for request, made in zip(together, all_made, strict=True):
+            closed = _closed(request, made) or closed
         if not isinstance(reply, StatusError):
             return reply.handle
         upload.opened = False
@@ -260,10 +263,17 @@ def open_new(path: bytes, upload: Upload, capabilities: Capabilities, *, or_none
     if not isinstance(reply, StatusError):
         return reply.handle
     upload.opened = False
+    if refused.says_missing and closed is not None:
+        raise not_made(closed[1], closed[0].path, upload.final_path) from refused
     failure = yield from reason(refused, "create", upload, capabilities, path)
     if path == upload.temp_path and not refused.says_missing:
         hint_at_hidden_names(failure)
     raise failure from refused
+
+
+def _closed(request: wire.MakeDirectory, made: Answer) -> tuple[wire.MakeDirectory, StatusError] | None:
+    """A folder that the server lets nobody make; what it says of one that is there is no trouble."""
+    return (request, made) if isinstance(made, StatusError) and made.says_forbidden else None
 
 
 def _may_lack_its_folder(refused: StatusError, path: bytes) -> Talk:

@@ -44,7 +44,7 @@ _FORBIDDEN = re.compile(
 # So do some of what is not there; in the words of strerror and of Windows, which no path is likely to hold.
 _MISSING = re.compile(r"no such (file|path)|cannot find the (file|path)", re.IGNORECASE)
 _NO_FOLDER = re.compile(r"not a directory", re.IGNORECASE)
-_FOLDER_HINT = "a folder of the path is missing and could not be made: check remote_directory"
+_FOLDER_HINT = "a folder of the path is missing and could not be made: make it on the server, or check remote_directory"
 
 _HIDDEN_HINT = (
     "check the user's permissions on the remote folder, also for hidden names that begin with .iris-; where names are "
@@ -63,6 +63,11 @@ class StatusError(Exception):
     @property
     def says_disk_full(self) -> bool:
         return self.code in (FX_NO_SPACE, FX_QUOTA) or _DISK_FULL.search(self.message) is not None
+
+    @property
+    def says_forbidden(self) -> bool:
+        by_its_words = self.code == FX_FAILURE and _FORBIDDEN.search(self.message) is not None
+        return self.code == FX_PERMISSION_DENIED or by_its_words
 
     @property
     def says_missing(self) -> bool:
@@ -84,11 +89,16 @@ def blame(error: StatusError, doing: str, path: bytes, of: bytes | None = None) 
         return RemoteDiskFull(what)
     if error.says_missing or (error.code == FX_FAILURE and _NO_FOLDER.search(error.message)):
         return RemoteRefused(what, hint=_FOLDER_HINT)
-    if error.code == FX_PERMISSION_DENIED or (error.code == FX_FAILURE and _FORBIDDEN.search(error.message)):
+    if error.says_forbidden:
         return RemoteRefused(what)
     if error.code in (FX_BAD_MESSAGE, FX_OP_UNSUPPORTED):
         return RemoteNameRefused(what)
     return RemoteFailure(what)
+
+
+def not_made(error: StatusError, folder: bytes, of: bytes) -> RemoteRefused:
+    """Of a file whose `folder` is missing and may not be made: that is what a person can mend."""
+    return RemoteRefused(str(blame(error, "make the folder", folder, of)), hint=_FOLDER_HINT)
 
 
 def hint_at_hidden_names(failure: IrisError) -> None:

@@ -788,6 +788,7 @@ def test_details_tell_link_reason_and_what_to_do():
             "in_flight": 3,
             "retry_in_s": None,
             "held": False,
+            "takes_nothing": False,
             "refused": 0,
             "refusal": None,
             "health": None,

@@ -87,6 +87,7 @@ def test_a_missing_folder_that_may_not_be_made_is_told_of_whatever_the_code():
     assert not owed.attempt(MemoryLink(MakesNoFoldersAndSaysLittle()))
     assert type(owed.error) is RemoteRefused
     assert "a folder of the path is missing" in owed.error.hint
+    assert str(owed.error).startswith("cannot make the folder '/in/new' (for '/in/new/a.csv') on the server: ")
 
 
 @pytest.mark.parametrize("code", SAYING)
