@@ -30,6 +30,7 @@ from typing import Any, TextIO
 from urllib.parse import quote
 
 from iris_communication.plain_text import ELLIPSIS, clean, cut
+from iris_communication.supervised_thread import SupervisedThread
 
 MASK = "***"
 # Libraries that tell at INFO, line by line, what Iris says in one sentence; with DEBUG they may.
@@ -225,14 +226,17 @@ class _Listener(QueueListener):
     """Its stop() has a deadline: a standard error nobody reads must not keep the application from ending. A record that
     cannot be written costs itself, not the thread."""
 
-    _thread: threading.Thread | None
+    _thread: SupervisedThread | None
     failures = 0
     reason: str | None = None
 
     def start(self) -> None:
-        super().start()
-        if self._thread is not None:
-            self._thread.name = THREAD
+        self._thread = SupervisedThread(self._write, THREAD)
+        self._thread.start()
+
+    def _write(self) -> None:
+        while (record := self.queue.get()) is not None:
+            self.handle(record)
 
     def handle(self, record: logging.LogRecord) -> None:
         try:
@@ -242,12 +246,17 @@ class _Listener(QueueListener):
             self.reason = f"{type(error).__name__}: {error}"
 
     def state(self) -> dict[str, Any]:
-        alive = self._thread is not None and self._thread.is_alive()
-        return {"name": THREAD, "running": alive, "reason": self.reason, "restarts": self.failures}
+        thread = self._thread
+        if thread is None:
+            return {"name": THREAD, "running": False, "reason": self.reason, "restarts": self.failures}
+        state = thread.state()
+        failures = self.failures + state["restarts"]
+        return state | {"reason": state["reason"] or self.reason, "restarts": failures}
 
     def stop(self) -> None:
         thread, self._thread = self._thread, None
         if thread is not None:
+            thread.let_end()
             self.enqueue_sentinel()
             thread.join(STOP_TIMEOUT_S)
 

@@ -2,11 +2,13 @@
 
 import asyncio
 import http.client
+import logging
 import threading
 import time
 
 import pytest
 
+from iris_camera import logs
 from iris_camera.camera.capture import Capture
 from iris_camera.camera.clock import Clock
 from iris_camera.camera.settings import SourceSettings
@@ -130,6 +132,41 @@ def health(folder):
     return made, lambda: made.snapshot()["looked_age_s"] < 1.0, made.stop
 
 
+class Stream:
+    """A standard error; `write` exits once, on the thread that writes the log."""
+
+    def __init__(self):
+        self.text = ""
+        self.write = Once(self._write, logs.THREAD)
+
+    def _write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+class Logging:
+    threads = staticmethod(logs.threads)
+
+
+def logging_lines(folder):
+    stream, level = Stream(), logging.getLogger().level
+    logs.start_logging("info", stream=stream)
+    log = logging.getLogger("iris_camera.test")
+    log.info("the line that is lost")
+
+    def works():
+        log.info("a line after that")
+        return "a line after that" in stream.text
+
+    def end():
+        logs.stop_logging()
+        logging.getLogger().setLevel(level)
+
+    return Logging, works, end
+
+
 def web(folder):
     async def app(scope, receive, send):
         if scope["path"] == "/exit":
@@ -162,7 +199,7 @@ def until(true):
         threading.Event().wait(0.01)
 
 
-@pytest.mark.parametrize("begin", [capture, inspection, handing_over, kept_files, health, web])
+@pytest.mark.parametrize("begin", [capture, inspection, handing_over, kept_files, health, web, logging_lines])
 def test_a_thread_that_is_ended_is_told_by_health_and_works_again(begin, tmp_path, caplog):
     part, works, end = begin(tmp_path)
     try:
