@@ -1,0 +1,84 @@
+"""That every file is delivered is held against the disk: each file finished before it was said is in the ledger."""
+
+import asyncio
+import threading
+import time
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from iris_camera.controllers.observers import Observers
+from iris_communication.audit import Audit
+from tests.integration.health_site import LONG_S, Site
+from tests.servers.asyncssh_server import AsyncSshServer
+
+pytestmark = pytest.mark.timeout(60)
+CLAIM = "is delivered"
+MORE = 4  # files that are finished in each part of the test
+
+
+def opens_when(gate):
+    """A server that says that a file is open once `gate` is set."""
+
+    class Gated(asyncssh.SFTPServer):
+        async def open(self, path, pflags, attrs):
+            await asyncio.to_thread(gate.wait, LONG_S)
+            return super().open(path, pflags, attrs)
+
+    return Gated
+
+
+class Line(Site):
+    """Remembers the names of all files that it finished, and holds each sentence against the ledger."""
+
+    def __init__(self, folder, **facts):
+        self.finished, self.audit = [], Audit(folder / "outbox")
+        told = Observers(on_finished=lambda finished: self.finished.append(finished.path.name))
+        super().__init__(folder, observers=told, **facts)
+        self.claims = 0
+
+    def look(self):
+        before = set(self.finished)
+        _, answer = self.asked()
+        if CLAIM in answer["sentence"]:
+            self.claims += 1
+            missing = before - self.delivered()
+            assert not missing, (answer["sentence"], missing)
+        return answer["sentence"]
+
+    def delivered(self):
+        return {Path(line["source"]).name for line in self.audit.ledger()}
+
+    def until(self, true):
+        deadline_s = time.monotonic() + LONG_S
+        while not true(self.look()):
+            assert time.monotonic() < deadline_s
+            threading.Event().wait(0.05)
+
+    def until_more_is_finished(self):
+        wanted = len(self.finished) + MORE
+        self.until(lambda sentence: len(self.finished) >= wanted)
+
+
+def test_it_is_said_while_no_file_waits_is_unqueued_or_was_dropped(tmp_path):
+    gate = threading.Event()
+    gate.set()
+    opened = AsyncSshServer(tmp_path / "server", sftp_server=opens_when(gate))
+    with opened as server, Line(tmp_path, server=server, host_key=server.host_key, queue_size=2) as line:
+        line.until(lambda sentence: CLAIM in sentence)
+        gate.clear()
+        line.until_more_is_finished()  # two are in the outbox, and the others lie beside it
+        assert CLAIM not in line.look()
+        gate.set()
+        line.until(lambda sentence: CLAIM in sentence)
+        line.uploader.pause("plant")
+        line.until_more_is_finished()
+        waiting = [item["id"] for item in line.audit.items()]
+        assert "" in line.uploader.drop(waiting).values()
+        line.uploader.resume("plant")
+        line.until_more_is_finished()
+        claims = line.claims
+        line.until_more_is_finished()
+    assert claims == line.claims, "of a file that was dropped nobody says that it is delivered"
+    assert claims
