@@ -179,6 +179,27 @@ def test_its_server_does_not_outlive_it_however_it_dies():
         os.close(child)
 
 
+def test_a_demo_that_nobody_reads_ends_in_order_and_leaves_nothing_behind(tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        ended = subprocess.run(
+            [*IRIS, "demo", "--seconds", "1", "--port", "0"],
+            stdout=writing,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=80,
+            check=False,
+            env=os.environ | {"TMPDIR": str(tmp_path)},
+        )
+    finally:
+        os.close(writing)
+    assert ended.returncode == 1
+    assert " ERROR " not in ended.stderr
+    assert "stopped in" in ended.stderr
+    assert list(tmp_path.glob("iris-demo-*")) == []
+
+
 def test_a_taken_port_is_one_clear_line_and_status_2():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

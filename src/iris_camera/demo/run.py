@@ -86,8 +86,7 @@ def run_demo(options: DemoOptions, out: TextIO, display: Display, story: Story) 
             )
             observers = Observers(score.count, audit.written, audit.written)
             application = Application(config, observers=observers, notice=lambda: f"Demo, {story.sentence}.")
-            with listening_to_signals(application.request_stop):
-                app.start(application)
+            with listening_to_signals(application.request_stop), _running(application):
                 print(f"The page is at {application.web_address}", file=out, flush=True)
                 run = _Run(options.seconds, application, server, score, display, story)
                 with display:
@@ -229,6 +228,16 @@ class _Run:
             self._display.update(self._application.snapshot())
             time.sleep(LOOK_S)
         self._display.update(self._application.snapshot())
+
+
+@contextlib.contextmanager
+def _running(application: Application) -> Iterator[None]:
+    """It ends in order before its folders go, also where the demo fails: nobody may read what it says."""
+    app.start(application)
+    try:
+        yield
+    finally:
+        app.cleanup_threads()
 
 
 @contextlib.contextmanager
