@@ -47,7 +47,8 @@ class IrisError(Exception):
     scope: ClassVar[Scope] = Scope.ITEM
     retry: ClassVar[Retry] = Retry.LATER
     default_hint: ClassVar[str] = ""
-    unforeseen = False  # set where an exception that nobody expected became this: its traceback belongs into the log
+    # The kind of an exception that nobody expected and that became this: its traceback belongs into the log.
+    unforeseen: type[BaseException] | None = None
 
     def __init__(self, message: str, *, hint: str | None = None, effect: Effect = Effect.NONE) -> None:
         super().__init__(clean(message, ERROR_TEXT_MAX))
@@ -57,7 +58,7 @@ class IrisError(Exception):
     @property
     def cause(self) -> tuple[object, ...]:
         """What it has in common with all that have the same reason: not whom or which file it happened to."""
-        return type(self), self.hint, type(self.__cause__) if self.unforeseen else None
+        return type(self), self.hint, self.unforeseen
 
 
 # -- the caller's -------------------------------------------------------------------------------------------------

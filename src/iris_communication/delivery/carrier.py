@@ -181,7 +181,7 @@ def _failed(item: Item, info: Mapping[str, Any], error: BaseException) -> Transf
     """Its words and its traceback as text, without the secrets that they may hold: both are stored and logged."""
     what = f"transferData() raised {type(error).__name__} for {item.remote_path!r}: {words_of(error)}"
     failed = TransferFailed(_without_secrets(what, info))
-    failed.unforeseen = True
+    failed.unforeseen = type(error)
     failed.add_note(_without_secrets("".join(traceback.format_exception(error)), info))
     return failed
 

@@ -320,7 +320,7 @@ class Worker:
         except Exception as raised:  # noqa: BLE001 - an injected carrier may raise anything; the judge logs it
             what = f"{item.remote_path!r} failed in an unforeseen way: {raised!r}"
             unforeseen = RemoteFailure(what, effect=unclear(item))
-            unforeseen.__cause__, unforeseen.unforeseen = raised, True
+            unforeseen.__cause__, unforeseen.unforeseen = raised, type(raised)
             self._judge.failed(key, lane, item, unforeseen, revision)
         else:
             self._judge.delivered(key, lane, item, delivered)

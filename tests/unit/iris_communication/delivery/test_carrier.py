@@ -175,6 +175,16 @@ def test_a_failure_of_the_thread_itself_is_told_to_its_file_and_the_next_is_carr
     assert delivered.final_path
 
 
+def test_exceptions_of_two_kinds_are_two_causes_and_each_is_logged_with_its_traceback():
+    raised = iter([ValueError("a"), ValueError("b"), KeyError("c")])
+
+    def does():
+        raise next(raised)
+
+    first, second, other = carry(Processor(does), an_item(1), an_item(2), an_item(3))
+    assert first.cause == second.cause != other.cause
+
+
 def test_an_error_of_ours_keeps_its_blame():
     def refuse():
         raise AuthenticationFailed("refused")
