@@ -34,9 +34,10 @@ from iris_communication.errors import (
     ServerNotConfigured,
 )
 from iris_communication.item import Event
+from iris_communication.outbox.attempt import unclear
 from iris_communication.outbox.keeper import Keeper
 from iris_communication.outbox.last_answer import LastAnswer
-from iris_communication.outbox.messages import Accept, Order
+from iris_communication.outbox.messages import Accept, Order, Settle
 from iris_communication.outbox.receipt import Receipt
 from iris_communication.outbox.refusals import Refusals
 from iris_communication.outbox.salvage.salvage import open_store
@@ -354,6 +355,7 @@ class SftpUploaderThread:
         keeper = self._open_keeper()
         while True:
             incarnation = keeper.incarnation
+            _take_back(keeper)
             run(self._deliver(), self._settings.event_loop)
             if keeper.incarnation == incarnation:
                 return
@@ -436,6 +438,13 @@ def get_sftp_uploader(**options: Any) -> SftpUploaderThread:
             raise OptionsDiffer(f"the uploader exists already, with other {', '.join(differing)}")
         _only._check_process()
         return _only
+
+
+def _take_back(keeper: Keeper) -> None:
+    """What a worker before had under way and could not give back when it failed: nobody else would ever settle it."""
+    if keeper.is_open and keeper.flush(JOIN_GRACE_S):  # its last claims and settlements are on record
+        for item in keeper.in_flight:
+            keeper.settle(Settle(item, Event.RELEASE, effect=unclear(item)))
 
 
 def _restart_pause_s(failures: int) -> float:

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from iris_communication import sftp_uploader_thread
 from iris_communication.clock import SystemClock
 from iris_communication.errors import IrisError, OutboxStorageError
 from iris_communication.housekeeping import Housekeeper
+from iris_communication.outbox.keeper import Keeper
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
 
 WAIT_S = 20.0
@@ -179,3 +181,21 @@ def test_a_processor_that_exits_costs_its_file_an_attempt_and_no_other_anything(
     for receipt in receipts:
         assert receipt.wait_delivered(WAIT_S)
     assert line.uploader.running
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), SystemExit(1)], ids=repr)
+def test_an_outcome_that_could_not_be_settled_strands_no_file(line, monkeypatch, error):
+    monkeypatch.setattr(sftp_uploader_thread, "RESTART_BASE_S", 0.01)
+    errors, settle = iter([error]), Keeper.settle
+
+    def failing_once(keeper, message):
+        for each in errors:
+            raise each
+        settle(keeper, message)
+
+    monkeypatch.setattr(Keeper, "settle", failing_once)
+    receipts = [line.submit(name) for name in ("a.csv", "b.csv")]
+    for receipt in receipts:
+        assert receipt.wait_delivered(WAIT_S)
+    until(lambda: line.uploader.running)
+    assert line.state_of("iris-uploader")["restarts"] == 1

@@ -95,6 +95,7 @@ class Worker:
         self._arrived: deque[tuple[str, list[Item]]] = deque()
         self._gone = False
         self._incarnation = keeper.incarnation
+        self._failure: BaseException | None = None  # of a task, in a way nobody foresaw
 
     # Called by any thread.
 
@@ -149,6 +150,8 @@ class Worker:
         try:
             while True:
                 self._news.clear()
+                if self._failure is not None:
+                    raise self._failure
                 if self._keeper.incarnation != self._incarnation:
                     return  # what it has handed out before is not in flight any more
                 wait_s = self._turn()
@@ -306,6 +309,13 @@ class Worker:
         task = asyncio.get_running_loop().create_task(self._carry(key, lane, item))
         lane.begun(task, item)
         task.add_done_callback(lane.ended)  # also of one that was cancelled before it began
+        task.add_done_callback(self._look_at)
+
+    def _look_at(self, task: asyncio.Task[None]) -> None:
+        """One that failed has settled nothing: its item would be under way for ever."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = error
+            self._news.set()
 
     async def _carry(self, key: str, lane: Lane, item: Item) -> None:
         revision = lane.revision

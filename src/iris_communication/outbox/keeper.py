@@ -226,6 +226,11 @@ class Keeper:
         return self._latest_view()
 
     @property
+    def in_flight(self) -> list[Item]:
+        """What was handed out and is not settled, as far as it is committed."""
+        return list(self._recorder.picture.in_flight.values())
+
+    @property
     def servers(self) -> Servers:
         return self._servers
 
