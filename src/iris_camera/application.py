@@ -32,6 +32,7 @@ from iris_camera.controllers.observers import NOBODY, Observers
 from iris_camera.health import HealthService
 from iris_camera.health.facts import USUAL, Around, Limits, OutboxTrouble
 from iris_camera.health.gathering import losses
+from iris_camera.health.storage import look_at
 from iris_camera.health.words import files, removed_words, wait
 from iris_camera.records.csv_name import new_run
 from iris_camera.records.kept_files import KeptFiles
@@ -244,7 +245,7 @@ class Application:
         """What is left for the next start, in words."""
         stats = self.uploader.get_stats()
         waiting = stats["queue_size"]
-        left = [f"{wait(waiting)} in {self._config.outbox_dir}, for the next start"] if waiting else []
+        left = [self._left_in_the_outbox(waiting)] if waiting else []
         if stats["total_failed"]:
             left.append(f"{files(stats['total_failed'])} could not be delivered; `iris queue list` says why")
         if records := self._waiting_records():
@@ -253,6 +254,12 @@ class Application:
             left.append(removed_words(removed, str(self._config.records_dir)))
         left += [reason.words for camera in self.lineup.cameras for reason in losses(camera.snapshot())]
         return "; ".join(left) or "every accepted file is delivered"
+
+    def _left_in_the_outbox(self, waiting: int) -> str:
+        folder = self._config.outbox_dir
+        if look_at(folder).is_missing:
+            return f"{files(waiting)} waited in {folder}, which was removed: put it back, or they are lost"
+        return f"{wait(waiting)} in {folder}, for the next start"
 
     def _still_delivering(self) -> bool:
         if not self._config.servers:

@@ -87,6 +87,7 @@ class FolderFacts:
     free_bytes: int | None = None
     free_inodes: int | None = None
     not_writable: str | None = None  # why nothing can be written into it
+    is_missing: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,7 +63,7 @@ def judge(facts: Facts, now_s: float, limits: Limits = USUAL) -> Judgement:
         *camera_reasons(facts.cameras, now_s, limits),
         *_thread_reasons(facts, limits),
         *delivery_reasons(facts, now_s, limits),
-        *storage_reasons(facts.disk, limits),
+        *storage_reasons(facts.disk, limits, outbox_is_open=facts.uploader_running),
     ]
     reasons.sort(key=lambda reason: (WORST_FIRST.index(reason.severity), reason.ready))
     return _judgement(reasons, f"Iris works: {all_files(facts)}")

@@ -13,15 +13,21 @@ from iris_camera.health.conditions import Reason
 from iris_camera.health.facts import DiskFacts, FolderFacts, Limits
 from iris_camera.health.words import mebibytes
 
+REMOVED = (
+    "the folder of the outbox was removed or is not mounted any more: put it back as it was, or end Iris and start it "
+    "anew, which makes another"
+)
 READ_ONLY = "it is on a disk that is mounted read-only"
 
 
 def look_at(folder: Path | None) -> FolderFacts:
-    """Nothing is said of a folder that is not there: whoever makes it says why that failed."""
+    """Little is said of a folder that is not there: whoever makes it says why that failed."""
     if folder is None:
         return FolderFacts()
     try:
         facts = os.statvfs(folder)
+    except FileNotFoundError:
+        return FolderFacts(is_missing=True)
     except OSError:
         return FolderFacts()
     inodes = facts.f_favail if facts.f_files else None  # a file system that makes them as it goes says 0
@@ -41,8 +47,11 @@ def room_reasons(name: str, folder: Path, reserve_bytes: int) -> list[Reason]:
     return storage_reasons(replace(DiskFacts(), **{name: look_at(folder)}), Limits(disk_reserve_bytes=reserve_bytes))
 
 
-def storage_reasons(disk: DiskFacts, limits: Limits) -> list[Reason]:
+def storage_reasons(disk: DiskFacts, limits: Limits, *, outbox_is_open: bool = False) -> list[Reason]:
+    """The records' folder is made again with the next row, and what was in it is missed by who wrote it; an outbox that
+    is open and has no folder loses everything at the end."""
     return [
+        *([Reason("folder not writable", "outbox", REMOVED)] if outbox_is_open and disk.outbox.is_missing else ()),
         *_folder("outbox", disk.outbox, limits, 0),
         *_folder("records", disk.records, limits, limits.disk_reserve_bytes),
     ]

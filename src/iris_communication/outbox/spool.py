@@ -39,6 +39,10 @@ _PIECE = 1024 * 1024
 _PIECE_MIN = 64 * 1024
 GROWS_MAX_BYTES = 64 * 1024 * 1024  # while it is read: one that is written as fast as it is read has no end
 _CANNOT_LINK = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
+_GONE = (
+    "the folder of the outbox was removed or is not mounted any more: put it back as it was, or end this program and "
+    "start it anew, which makes another"
+)
 
 
 class Spool:
@@ -170,7 +174,10 @@ class Spool:
         try:
             yield
         except OSError as error:
-            raise OutboxStorageError(f"cannot {doing}: {error.strerror}", hint=hint_of(error)) from error
+            raise OutboxStorageError(f"cannot {doing}: {error.strerror}", hint=self._hint(error)) from error
+
+    def _hint(self, error: OSError) -> str | None:
+        return hint_of(error) if self._folder.is_dir() else _GONE
 
 
 def _marked(opened: int | Path) -> tuple[int, int] | None:

@@ -107,6 +107,7 @@ def test_ending_twice_ends_once(made, calls):
 
 
 def test_the_end_says_what_is_left_for_the_next_start(made, caplog, tmp_path):
+    (tmp_path / "outbox").mkdir(exist_ok=True)
     with caplog.at_level(logging.INFO):
         made.cleanup_threads()
     assert f"3 files wait in {tmp_path / 'outbox'}, for the next start" in caplog.text

@@ -151,10 +151,13 @@ def test_a_records_disk_within_its_reserve_is_said(tmp_path):
     assert "no evidence pictures are written" in health.snapshot()["sentence"]
 
 
-def test_a_folder_that_is_missing_is_no_failure(tmp_path):
-    health, _clock = service(Line(), outbox_dir=tmp_path / "missing", records_dir=tmp_path / "missing")
+def test_a_folder_of_records_that_is_missing_is_no_failure_and_one_of_an_outbox_that_is_open_is(tmp_path):
+    health, _clock = service(Line(), records_dir=tmp_path / "missing")
     health.look()
     assert health.snapshot()["ready"] is True
+    health, _clock = service(Line(), outbox_dir=tmp_path / "missing")
+    health.look()
+    assert health.snapshot()["ready"] is False
     assert health.snapshot()["disk_free_bytes"] is None
 
 
