@@ -104,7 +104,7 @@ class Worker:
         if loop is not None and not self._ended and not self._woken:
             self._woken = True
             with contextlib.suppress(RuntimeError):  # the loop closed just now: the worker has ended
-                loop.call_soon_threadsafe(self._hear)
+                loop.call_soon_threadsafe(self._news.set)
 
     def published(self) -> None:
         """The keeper has a new picture. Lanes that could make nothing of it will look by themselves, in time."""
@@ -150,6 +150,7 @@ class Worker:
         try:
             while True:
                 self._news.clear()
+                self._woken = False  # before it looks: what comes now wakes it again
                 if self._failure is not None:
                     raise self._failure
                 if self._keeper.incarnation != self._incarnation:
@@ -164,10 +165,6 @@ class Worker:
                     pass
         finally:
             await self._wind_down()
-
-    def _hear(self) -> None:
-        self._woken = False
-        self._news.set()
 
     def _turn(self) -> float | None:
         """Start what may start, ask for more; how long nothing will change by itself, or None: all is done."""
