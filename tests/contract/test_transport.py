@@ -527,6 +527,27 @@ def test_a_password_is_given_where_it_is_asked_for_by_keyboard_interactive(trans
     asyncio.run(test())
 
 
+def test_a_server_that_offers_keyboard_interactive_and_refuses_it_is_asked_once_and_gets_the_password(transport):
+    class RefusesIt(OneUser):
+        """As a sshd that knows no way to ask, and a library's server that only names it."""
+
+        def kbdint_auth_supported(self):
+            return True
+
+        def get_kbdint_challenge(self, username, lang, submethods):
+            requests.append(submethods)
+            return False
+
+    requests = []
+
+    async def test():
+        async with listening(RefusesIt) as address:
+            await connects(transport, Server(**address), Secret(password=PASSWORD))
+
+    asyncio.run(test())
+    assert len(requests) == 1
+
+
 def asking(*challenges, given):
     """Puts one challenge after the other, and lets nobody in but by the password alone."""
 

@@ -139,6 +139,7 @@ class _Client(asyncssh.SSHClient):
     def __init__(self, secret: Secret) -> None:
         self._password = secret.password
         self._hidden = hidden_of(secret)
+        self._may_ask = secret.password is not None
         self._has_answered = False
         self._greeting = Greeting()
         self._said = Sayings(self._hidden)
@@ -162,7 +163,9 @@ class _Client(asyncssh.SSHClient):
         self._said.hear(msg.encode() + b"\n")
 
     def kbdint_auth_requested(self) -> str | None:
-        return None if self._password is None else ""
+        """Once: asyncssh asks as long as the server lists it, and a server counts what it refuses."""
+        may_ask, self._may_ask = self._may_ask, False
+        return "" if may_ask else None
 
     def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
