@@ -242,6 +242,9 @@ def test_a_folder_on_a_disk_that_is_read_only_is_a_failure(tmp_path):
 
 CHECK = """
 import os
+from iris_camera.cli.main import main
+
+os.chdir(folder)
 
 def said_of(name, options, fills=False):
     (folder / name).mkdir()
@@ -251,10 +254,18 @@ def said_of(name, options, fills=False):
             file.write(bytes(4_900_000))
     if name == "read_only":
         mount(folder / name, "-o", "remount,ro")
-    iris = [sys.executable, "-m", "iris_camera.cli.main"]
-    settings = ["--records", folder / name, "--outbox", folder / "outbox"]
-    ended = subprocess.run([*iris, "check", *settings], capture_output=True, text=True, cwd=folder)
-    told(**{name: [ended.returncode, ended.stderr]})
+    sys.argv = ["iris", "check", "--records", str(folder / name), "--outbox", str(folder / "outbox")]
+    status, own = 0, os.dup(2)
+    with open(folder / "errors", "w+") as errors:
+        os.dup2(errors.fileno(), 2)
+        try:
+            main()
+        except SystemExit as ended:
+            status = ended.code
+        finally:
+            os.dup2(own, 2)
+        errors.seek(0)
+        told(**{name: [status, errors.read()]})
 
 said_of("full", "size=5m", fills=True)
 said_of("inodes", "size=300m,nr_inodes=20")

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from iris_camera.config import CameraSettings
+from iris_camera.health.facts import Limits
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from tests.footage import footage
 from tests.integration.health_site import FAST, ReadOnly, Site
@@ -140,7 +141,8 @@ def test_a_camera_that_is_not_there_fails_once_it_had_its_time(server, tmp_path)
 
 def test_a_folder_without_pictures_is_said(server, tmp_path):
     (tmp_path / "pictures").mkdir()
-    with made(server, tmp_path, camera=CameraSettings(source=f"dir:{tmp_path / 'pictures'}")) as site:
+    folder = CameraSettings(source=f"dir:{tmp_path / 'pictures'}")
+    with made(server, tmp_path, camera=folder, limits=Limits(starting_s=0.5)) as site:
         site.is_in("folder without picture", "camera line has given no picture yet")
 
 
