@@ -406,6 +406,7 @@ class Echo:
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = self._listening.getsockname()[1]
         self.accepted: list[socket.socket] = []
+        self._resets = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
         return self
@@ -420,7 +421,16 @@ class Echo:
             with contextlib.suppress(OSError):
                 while data := sock.recv(1 << 20):
                     sock.sendall(data)
-                sock.shutdown(socket.SHUT_WR)
+                if self._resets.is_set():
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    sock.close()
+                else:
+                    sock.shutdown(socket.SHUT_WR)
+
+    def reset(self):
+        """End the latest connection so; by the thread that reads it, which would say an orderly end first."""
+        self._resets.set()
+        self.accepted[-1].shutdown(socket.SHUT_RD)
 
     def __exit__(self, *_error):
         self._listening.shutdown(socket.SHUT_RDWR)
@@ -469,9 +479,7 @@ def test_a_reset_travels_through_the_proxy():
         sock = connect(proxy)
         sock.sendall(b"hello")
         assert sock.recv(5) == b"hello"
-        echo.accepted[0].setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        echo.accepted[0].shutdown(socket.SHUT_RD)
-        echo.accepted[0].close()
+        echo.reset()
         assert _was_reset(sock)
 
 
