@@ -1446,6 +1446,20 @@ def test_a_server_without_sftp_is_told(transport):
     asyncio.run(test())
 
 
+def test_a_server_that_opens_no_session_and_gives_no_reason_is_told_in_a_whole_sentence(transport):
+    class OpensNone(OneUser):
+        def session_requested(self):
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "")
+
+    async def test():
+        async with listening(OpensNone) as address:
+            return await fails(transport, Server(**address), Secret(password=PASSWORD), SftpUnavailable)
+
+    said = asyncio.run(test())
+    assert "opened no SFTP session: " in said
+    assert not said.endswith("session: ")
+
+
 def test_a_server_that_opens_no_session_is_told(transport, tmp_path, need_program):
     sshd = need_program("sshd", hint=HINT)
     with OpenSshServer(tmp_path / "no", sshd=sshd, settings=["Match all", "MaxSessions 0", "Match all"]) as server:

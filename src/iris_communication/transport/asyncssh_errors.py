@@ -47,7 +47,8 @@ class Facts(NamedTuple):
 
 
 def of_ssh(error: asyncssh.Error, server: Server, facts: Facts) -> IrisError:
-    where, reason = f"{server.host}:{server.port}", without(facts.hidden, clean(error.reason, PEER_TEXT_MAX))
+    where = f"{server.host}:{server.port}"
+    reason = without(facts.hidden, clean(error.reason, PEER_TEXT_MAX)) or "it gives no reason"
     if (lack := _lacking(server, facts)) is not None:
         return lack
     if isinstance(error, (asyncssh.PermissionDenied, asyncssh.IllegalUserName)) or REFUSES_US.search(reason):
