@@ -117,6 +117,13 @@ def test_a_standard_error_that_takes_nothing_changes_no_exit_status(tmp_path, en
     assert (b"can be used" in ended.stdout) == (status == 0)
 
 
+@pytest.mark.parametrize("name", ["n" * 300, "circle"])
+def test_a_folder_at_which_nobody_can_look_is_told_in_a_line(tmp_path, environment, name):
+    (tmp_path / "circle").symlink_to("circle")
+    for verb in (("watch", name, "--host", "h"), ("run", "--source", f"dir:{name}")):
+        assert iris(verb, environment, tmp_path, stdout=subprocess.DEVNULL).returncode == 2
+
+
 @pytest.mark.usefixtures("queued")
 @pytest.mark.parametrize("verb", TELLING_VERBS, ids=" ".join)
 def test_a_standard_output_that_takes_nothing_is_told_in_a_line(tmp_path, environment, verb):

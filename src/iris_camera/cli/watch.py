@@ -1,6 +1,7 @@
 """`iris watch`"""
 
 import logging
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -103,9 +104,9 @@ def watch(  # noqa: PLR0913  # a flag each
     Complete is what was renamed into the folder, or closed after writing, or has not changed for a while. Names such as
     .x, x.tmp, x.part and x~ are left out. What came while nobody watched is delivered at the next start.
     """
-    folder = directory.resolve()
-    if not folder.is_dir():
+    if not os.path.isdir(directory):  # noqa: PTH112  # raises nothing, whatever the name
         refuse("watch", f"{directory} is no folder")
+    folder = directory.resolve()
     account = Account(host, port, username or own_name(), private_key, host_key, remote_directory)
     settings, servers = settings_and_servers("watch", config, outbox, server, account)
     handling = Handling(project, folder_type, priority, ttl_s, after, move_to)

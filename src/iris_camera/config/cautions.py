@@ -1,6 +1,7 @@
 """What can be used as it is, and is worth a word all the same: said by `iris check` and at each start of `iris run`."""
 
 import ipaddress
+import os
 import stat
 from collections.abc import Iterator
 
@@ -54,7 +55,7 @@ def _of_the_disks(reading: Reading) -> Iterator[Problem]:
     """What health will say, short of what keeps Iris from running, which is an error."""
     config = reading.config
     for name, folder in (("outbox", config.outbox_dir), ("records", config.records_dir)):
-        if folder.is_dir():
+        if os.path.isdir(folder):  # noqa: PTH112  # `Path.is_dir` raises where this user may not look
             for reason in room_reasons(name, folder, config.records.disk_reserve_bytes):
                 if reason.severity is not Severity.FAILED:
                     yield Problem(reading.origin(name, "folder"), reason.words)

@@ -59,7 +59,15 @@ def find_file(named: Path | None = None, environment: Mapping[str, str] = os.env
         return named
     if variable := environment.get(CONFIG_VARIABLE):
         return with_home(variable)
-    return next((path for path in (LOCAL_FILE, SYSTEM_FILE) if path.is_file()), None)
+    return next((path for path in (LOCAL_FILE, SYSTEM_FILE) if _may_be_there(path)), None)
+
+
+def _may_be_there(path: Path) -> bool:
+    """Also where this user may not look: that is said, and no other settings are taken in its place."""
+    try:
+        return path.is_file()
+    except OSError:
+        return True
 
 
 def read(path: Path | None, environment: Mapping[str, str] = os.environ, flags: Flags | None = None) -> Config:

@@ -26,6 +26,7 @@ from iris_communication import private_keys
 from iris_communication.server_trial import unknown_host
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
+MISSING = (FileNotFoundError, NotADirectoryError)
 FOOTAGE = {"file", "dir"}
 
 
@@ -70,9 +71,13 @@ def footage(reading: Reading) -> Iterator[Problem]:
         if not camera.enabled or camera.kind not in FOOTAGE:
             continue
         key = ("cameras", name, "source")
-        if not camera.path.exists():
+        if (wrong := _stat_error(camera.path)) is not None:
             what = "film" if camera.kind == "file" else "folder"
-            yield Problem(reading.origin(*key), f"{'.'.join(key)}: there is no {what} {camera.path}")
+            missing = f"there is no {what} {camera.path}"
+            if what == "folder" and "*" in camera.path.name:
+                missing += f"; a folder is read whole: dir:{camera.path.parent}"
+            why = missing if isinstance(wrong, MISSING) else _cannot_be_looked_at(camera.path, wrong)
+            yield Problem(reading.origin(*key), f"{'.'.join(key)}: {why}")
             continue
         if camera.kind == "dir":
             if not camera.path.is_dir() or not os.access(camera.path, os.R_OK | os.X_OK):
@@ -87,6 +92,19 @@ def footage(reading: Reading) -> Iterator[Problem]:
             yield Problem(reading.origin(*key), f"{'.'.join(key)}: {error.reason}{hint}")
         finally:
             source.close()
+
+
+def _stat_error(path: Path) -> OSError | None:
+    """Whatever it is: `Path.exists` raises what it does not know, a folder above that this user may not enter."""
+    try:
+        path.stat()
+    except OSError as error:
+        return error
+    return None
+
+
+def _cannot_be_looked_at(path: Path, error: OSError) -> str:
+    return f"{path} cannot be looked at: {error.strerror}"
 
 
 def _servers(reading: Reading) -> Iterator[Problem]:
@@ -134,8 +152,10 @@ def _unknown_host(server: ServerSettings) -> str | None:
 def _folders(reading: Reading) -> Iterator[Problem]:
     config = reading.config
     for key, folder in ((("records", "folder"), config.records_dir), (("outbox", "folder"), config.outbox_dir)):
-        there = next((place for place in (folder, *folder.absolute().parents) if place.exists()), Path("/"))
-        if not there.is_dir():
+        there = next((place for place in (folder, *folder.absolute().parents) if not _stat_error(place)), Path("/"))
+        if (error := _stat_error(folder)) and not isinstance(error, MISSING):
+            yield Problem(reading.origin(*key), f"{'.'.join(key)}: {_cannot_be_looked_at(folder, error)}")
+        elif not there.is_dir():
             yield Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}, but {there} is no folder")
         elif look_at(there).not_writable == READ_ONLY:
             yield Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}, on a disk that is mounted read-only")

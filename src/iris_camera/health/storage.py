@@ -37,7 +37,7 @@ def look_at(folder: Path | None) -> FolderFacts:
 def _not_writable(folder: Path, flags: int) -> str | None:
     if flags & os.ST_RDONLY:
         return READ_ONLY
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112  # raises nothing
         return "it is no folder"
     return None if os.access(folder, os.W_OK | os.X_OK) else "this user may not write there"
 

@@ -65,7 +65,11 @@ class Model:
     def __init__(self, path: Path, running: Running | None = None) -> None:
         running = running or Running()
         self.path = path
-        if not path.is_file():
+        try:
+            is_there = path.is_file()
+        except OSError as error:  # a folder above it that this user may not enter
+            raise ModelError(f"{path} cannot be looked at: {error.strerror}") from error
+        if not is_there:
             raise ModelError(f"there is no model at {path}: name the .onnx file that belongs here")
         provider = available_provider(running.provider)
         providers = [provider] if provider == CPU else [provider, CPU]  # the CPU for what the other cannot do

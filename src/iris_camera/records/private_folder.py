@@ -15,7 +15,7 @@ MODE = 0o700
 def make_records_folder(folder: Path) -> None:
     """Raises IrisError for a folder of another user, in whose way our files would be. One that cannot be made is told
     by whoever writes there, again and again: it may be possible later."""
-    if folder.exists():
+    if os.path.exists(folder):  # noqa: PTH110  # raises nothing
         _check_owner(folder)
         return
     with contextlib.suppress(OSError):

@@ -101,6 +101,28 @@ def test_a_source_that_can_never_give_a_picture_is_told_in_words(lines, tmp_path
     assert words in only
 
 
+@pytest.mark.parametrize(
+    ("table", "key", "kind"),
+    [
+        ("cameras.a", "source", "file:"),
+        ("cameras.a", "source", "dir:"),
+        ("records", "folder", ""),
+        ("inspection.detector", "model", ""),
+    ],
+)
+@pytest.mark.parametrize("name", ["n" * 300, "circle/x", "circle"])
+def test_a_path_at_which_nobody_can_look_is_told_on_its_line(lines, tmp_path, table, key, kind, name):
+    (tmp_path / "circle").symlink_to("circle")
+    more = "" if table == "cameras.a" else "[cameras.a]\n"
+    told = lines(f'[{table}]\n{key} = "{kind}{name}"\n{more}')
+    assert [line[:2] for line in told if name in line] == ["2 "], told
+
+
+def test_a_pattern_of_names_in_place_of_a_folder_is_told_how_folders_are_read(lines, tmp_path):
+    (only,) = lines('[cameras.a]\nsource = "dir:in/*.png"\n')
+    assert only.endswith(f"there is no folder {tmp_path}/in/*.png; a folder is read whole: dir:{tmp_path}/in")
+
+
 def test_a_camera_that_is_disabled_is_not_looked_at(lines):
     assert lines('[cameras.a]\nenabled = false\nsource = "file:belt.mp4"\n') == []
 
