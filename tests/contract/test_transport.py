@@ -1452,7 +1452,7 @@ def test_a_server_that_opens_no_session_and_gives_no_reason_is_told_in_a_whole_s
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "")
 
     async def test():
-        async with listening(OpensNone) as address:
+        async with listening(OpensNone, sftp_factory=None) as address:
             return await fails(transport, Server(**address), Secret(password=PASSWORD), SftpUnavailable)
 
     said = asyncio.run(test())
