@@ -25,9 +25,9 @@ class _File:
         self.losing: str | None = None
         self.unfinished: str | None = None
 
-    def append(self, rows: Rows, frame: Frame) -> FinishedCsv | None:
+    def append(self, rows: Rows, frame: Frame, now_s: float) -> FinishedCsv | None:
         try:
-            finished = self.recorder.append(rows, frame.wall_s, frame.monotonic_s, frame.file)
+            finished = self.recorder.append(rows, frame.wall_s, frame.monotonic_s, frame.file, now_s=now_s)
         except RecordsError as error:
             self.losing = str(error) if error.rows_lost else None
             self.unfinished = None if error.rows_lost else str(error)
@@ -82,7 +82,8 @@ class FrameRecords:
             "losing_rows": losing is not None,
         }
 
-    def record(self, frame: Frame, inspected: Inspected) -> list[FinishedCsv]:
+    def record(self, frame: Frame, inspected: Inspected, now_s: float) -> list[FinishedCsv]:
+        """`now_s`: monotonic, as for `rotate`; the frame's own time may lie far behind it."""
         seen = [
             ModelRow(frame.number, p.part_id, p.box.x, p.box.y, p.box.width, p.box.height, p.score, p.label)
             for p in inspected.parts
@@ -95,8 +96,8 @@ class FrameRecords:
             score = inspected.picture.score if inspected.parts else None
             judged.append(PictureRow(frame.number, inspected.picture.label, score))
         return self._each(
-            lambda: self._model.append(rows, frame),
-            lambda: self._classifier.append(judged, frame),
+            lambda: self._model.append(rows, frame, now_s),
+            lambda: self._classifier.append(judged, frame, now_s),
         )
 
     def rotate(self, monotonic_s: float) -> list[FinishedCsv]:

@@ -158,7 +158,7 @@ class Inspecting:
         for news in inspected.news:
             if news.turned_bad:
                 self._handing_over.add_defect(frame, news.part, news.verdict)
-        self._finish(self._records.record(frame, inspected))
+        self._finish(self._records.record(frame, inspected, time.monotonic()))
         self._observe(self._observers.on_inspected, frame, inspected)
 
     def _failed(self, error: Exception) -> float:

@@ -87,17 +87,24 @@ class Recorder:
         """Whether there is a file that rows are being added to."""
         return self._current is not None
 
-    def append(self, rows: Rows, wall_s: float, monotonic_s: float, file: str = "") -> FinishedCsv | None:
+    def append(
+        self, rows: Rows, wall_s: float, monotonic_s: float, file: str = "", *, now_s: float | None = None
+    ) -> FinishedCsv | None:
         """Record the rows of one frame, captured at `wall_s` (Unix time) and `monotonic_s`, from the picture `file`.
+
+        `now_s` is the monotonic time of this call, from which the age of a file counts: a frame may be minutes older,
+        where a film is inspected slower than it plays. None: the frame is as good as new.
 
         Returns the file that was thereby finished, if one was. Raises RecordsError, and ValueError for rows
         of the other kind or after `close()`.
         """
         if self._closed:
             raise ValueError(f"the recorder of {self._camera} was closed and takes no more rows")
+        if now_s is None:
+            now_s = monotonic_s
         if rows:
-            self._write(rows, wall_s, monotonic_s, file)
-        return self.rotate_if_due(monotonic_s)
+            self._write(rows, wall_s, monotonic_s, file, now_s)
+        return self.rotate_if_due(now_s)
 
     def rotate_if_due(self, monotonic_s: float) -> FinishedCsv | None:
         """Finish the file being written if it is full or old enough at `monotonic_s`; to be called now and
@@ -121,7 +128,7 @@ class Recorder:
         self._closed = True
         return None if self._current is None else self._finish(self._current)
 
-    def _write(self, rows: Rows, wall_s: float, monotonic_s: float, file: str) -> None:
+    def _write(self, rows: Rows, wall_s: float, monotonic_s: float, file: str, now_s: float) -> None:
         row_types = (ModelRow, HeartbeatRow) if self._kind == "model" else (ClassifierRow, PictureRow)
         if not all(isinstance(row, row_types) for row in rows):
             known = " and ".join(f"{row_type.__name__}s" for row_type in row_types)
@@ -133,7 +140,7 @@ class Recorder:
                 return
             name = CsvName(self._camera, self._kind, utc_time(wall_s), self._run, self._sequence + 1)
             data = header(self._kind) + data
-            self._current = _OpenCsv.begin(self._folder, name, data, len(rows), monotonic_s)
+            self._current = _OpenCsv.begin(self._folder, name, data, len(rows), now_s)
             self._sequence += 1
         except OSError as error:
             raise self._failure(f"cannot write {len(rows)} rows into", OPEN_FOLDER, error, len(rows)) from error
@@ -172,12 +179,12 @@ class _OpenCsv:
         self._torn = False
 
     @classmethod
-    def begin(cls, folder: Path, name: CsvName, data: bytes, rows: int, monotonic_s: float) -> "_OpenCsv":
+    def begin(cls, folder: Path, name: CsvName, data: bytes, rows: int, now_s: float) -> "_OpenCsv":
         """Make the file with its header and first rows. If that fails, nothing is left of it."""
         path = folder / OPEN_FOLDER / str(name)
         path.parent.mkdir(parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
-        current = cls(path, open_locked(path, flags), monotonic_s)
+        current = cls(path, open_locked(path, flags), now_s)
         try:
             current.append(data, rows)
         except OSError:

@@ -2,6 +2,8 @@
 
 import logging
 import threading
+import time
+from dataclasses import replace
 
 import pytest
 
@@ -215,3 +217,9 @@ def test_records_that_cannot_be_written_are_counted_and_looking_goes_on(tmp_path
     assert running.tallies.frames == 5
     assert running.tallies.errors >= 5
     assert "rows lost" in caplog.text
+
+
+def test_frames_that_are_long_past_when_inspected_share_a_record_file(line):
+    running = line(OnePart())
+    running.run([replace(frame(number), monotonic_s=time.monotonic() - 3_600.0) for number in range(4)])
+    assert [rows for kind, rows, *_ in running.written.order if kind == "model"] == [4]

@@ -174,6 +174,17 @@ def test_a_file_rotates_by_age_when_no_more_rows_come(tmp_path):
     assert records.rotate_if_due(200.0) is None
 
 
+@pytest.mark.parametrize("behind_s", [11.0, 600.0], ids=["a bit more than the age of a file", "ten minutes"])
+def test_a_film_that_lags_behind_the_clock_is_not_one_file_a_frame(tmp_path, behind_s):
+    records = recorder(tmp_path, WIDE)
+    finished = []
+    for n in range(22):
+        now_s = 1_000.0 + n
+        finished.append(records.append([detection(n)], WALL_S, now_s - behind_s - n / 2, now_s=now_s))
+        finished.append(records.rotate_if_due(now_s))
+    assert [each.rows for each in finished if each is not None] == [11, 11]
+
+
 def test_a_frame_without_rows_still_rotates_an_old_file(tmp_path):
     records = recorder(tmp_path)
     records.append([detection()], WALL_S, 100.0)
