@@ -43,7 +43,7 @@ def opened(
         if not notice and owner.last_sequence > known:
             notice = f"the database of {folder} is an older one: it knows {known} of {owner.last_sequence} items"
             log.error("%s; files that belong to no item are put into the quarantine", notice)
-        return salvage.put_aside if notice else None
+        return salvage.put_aside if notice or not owner.found_facts else None
 
     try:
         return make(put_aside), notice

@@ -44,6 +44,7 @@ class Owner:
             except BaseException:
                 self._lock.close()
                 raise
+            self.found_facts = bool(before)  # False: nobody knows how many items there were
             self.found_in_order = not before.get("held")  # the process before gave it back, or there was none
 
     def release(self, last_sequence: int | None = None) -> None:

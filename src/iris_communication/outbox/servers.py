@@ -125,7 +125,7 @@ def _read(path: Path, parse: Callable[[dict[str, Any]], Parsed], *, look_only: b
     except OSError as error:
         hint = f"look why: ls -l '{path}'; it has to be readable for the user who runs the uploader"
         raise OutboxStorageError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         what = type(error).__name__
         if look_only:
             hint = "look as the user whose outbox it is; the uploader puts a damaged one aside at its next start"

@@ -338,6 +338,21 @@ def test_a_restored_backup_is_another_outbox_with_an_owner_of_its_own(opened, tm
     assert opened.recorded() == {first: "waiting"}
 
 
+@pytest.mark.parametrize("lock", [None, b"", b"\0" * 128], ids=["gone", "empty", "zeros"])
+def test_an_older_database_costs_no_accepted_bytes_where_no_lock_says_how_many_there_were(tmp_path, lock):
+    with open_keeper(tmp_path / "outbox") as opened:
+        accept(opened, tmp_path, 1)
+    shutil.copy(opened.folder / "outbox.db", tmp_path / "older.db")
+    with open_keeper(opened.folder) as opened:
+        second = accept(opened, tmp_path, 2)
+    shutil.copy(tmp_path / "older.db", opened.folder / "outbox.db")
+    (opened.folder / "owner.lock").unlink()
+    if lock is not None:
+        (opened.folder / "owner.lock").write_bytes(lock)
+    with open_keeper(opened.folder) as opened:
+        assert (opened.folder / "quarantine" / second).read_bytes() == b"a,b\n1,2\n"
+
+
 def test_an_older_database_that_was_put_back_alone_costs_no_accepted_bytes(tmp_path, caplog):
     with open_keeper(tmp_path / "outbox") as opened:
         first = accept(opened, tmp_path, 1)

@@ -148,7 +148,14 @@ def test_an_unknown_name_is_none(servers):
 
 @pytest.mark.parametrize(
     "content",
-    [b"{not json", b"\xff\xfe", b"[]", b'{"names": 5, "servers": {}}', b'{"names": {}, "servers": {"k": [{"h": 1}]}}'],
+    [
+        b"[" * 100_000,
+        b"{not json",
+        b"\xff\xfe",
+        b"[]",
+        b'{"names": 5, "servers": {}}',
+        b'{"names": {}, "servers": {"k": [{"h": 1}]}}',
+    ],
 )
 def test_a_damaged_address_file_is_put_aside_and_told(tmp_path, caplog, content):
     write(tmp_path / "servers.json", content)

@@ -482,6 +482,8 @@ def test_the_logs_index_alone_is_made_anew(left):
 
 
 def test_after_an_orderly_end_a_file_of_no_item_is_removed_as_ever(folder):
+    with started(folder):
+        pass
     write(folder / "spool" / "never-accepted", b"half")
     with started(folder) as keeper:
         assert keeper.notice == ""
