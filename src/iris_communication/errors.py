@@ -119,7 +119,10 @@ class OutboxStorageError(IrisError):
 
 class OutboxInUse(OutboxStorageError):
     retry = Retry.AFTER_OPERATOR
-    default_hint = "stop the other process, or give this one another folder (outbox_dir or IRIS_OUTBOX)"
+    default_hint = (
+        "stop the other process, or give this one another folder ([outbox] folder, --outbox or "
+        "IRIS_OUTBOX; outbox_dir in a program)"
+    )
 
 
 class OutboxDamaged(OutboxStorageError):
@@ -211,6 +214,12 @@ class TransferFailed(IrisError):
 
 # -- a server's ---------------------------------------------------------------------------------------------------
 
+# A running uploader does not look at the settings file by itself, and a resumed server keeps what it was given.
+AND_READ_AGAIN = (
+    "in the settings and have them read again (kill -HUP, or a restart), or pass the server again with "
+    "configure_server()"
+)
+
 
 class RemoteDiskFull(IrisError):
     scope = Scope.SERVER
@@ -221,8 +230,8 @@ class AuthenticationFailed(IrisError):
     scope = Scope.SERVER
     retry = Retry.AFTER_OPERATOR
     default_hint = (
-        "correct the user name, password or key and pass the server again; mended on the server's side, resume it "
-        "(iris queue resume). Nothing is tried until then"
+        f"correct the user name, password or key {AND_READ_AGAIN}; mended on the server's side, resume it "
+        "(iris queue resume SERVER). Nothing is tried until then"
     )
 
 
@@ -230,8 +239,8 @@ class HostKeyRejected(IrisError):
     scope = Scope.SERVER
     retry = Retry.AFTER_OPERATOR
     default_hint = (
-        "find out why the server shows another key; if that is right, pass its new host_key, or correct known_hosts "
-        "and resume the server (iris queue resume)"
+        "find out why the server shows another key; if that is right, correct its host_key "
+        f"{AND_READ_AGAIN}, or correct known_hosts and resume the server (iris queue resume SERVER)"
     )
 
 
@@ -240,13 +249,16 @@ class ServerUnresolved(IrisError):
 
     scope = Scope.SERVER
     retry = Retry.AFTER_OPERATOR
-    default_hint = "pass the server's address and secret once more, with any upload or configure_server()"
+    default_hint = f"give the server's address and secret {AND_READ_AGAIN}, or with any upload"
 
 
 class CredentialsUnusable(IrisError):
     scope = Scope.SERVER
     retry = Retry.AFTER_OPERATOR
-    default_hint = "check the private key file, its format and its passphrase"
+    default_hint = (
+        f"correct the private key file, or its name or passphrase {AND_READ_AGAIN}; where the file alone was mended, "
+        "resume the server (iris queue resume SERVER)"
+    )
 
 
 class SftpUnavailable(IrisError):
