@@ -54,7 +54,7 @@ def test_a_server_that_refuses_to_be_written_to_needs_somebody_within_seconds(tm
         answer = site.is_in(
             "server refuses everything", "needs you", f"{site.key} refuses everything", "Permission denied"
         )
-    assert "tried again by themselves" in answer["sentence"]
+    assert "then waits as dead for `iris queue retry --all`" in answer["sentence"]
 
 
 def test_a_refused_login_needs_somebody_and_the_command_is_said(server, tmp_path):

@@ -92,7 +92,8 @@ def _refuses(link: LinkFacts, limits: Limits) -> Reason:
     kind = "server refuses everything" if everything else "server refuses files"
     refuses = f"{link.server} refuses {'everything, ' if everything else ''}{files(link.refused)} so far"
     why = f": {link.refusal}" if link.refusal else " of an earlier run"
-    return Reason(kind, link.server, f"{refuses}{why}; {_hint(link.refusal_hint)}they are tried again by themselves")
+    then = "each is tried attempts_max times, then waits as dead for `iris queue retry --all`"
+    return Reason(kind, link.server, f"{refuses}{why}; {_hint(link.refusal_hint)}{then}")
 
 
 def _hint(hint: str | None) -> str:
@@ -116,7 +117,7 @@ def _given_up(facts: Facts) -> Iterator[Reason]:
         words = (
             f"{files(facts.dead)} could not be delivered and {'needs' if facts.dead == 1 else 'need'} somebody to look"
         )
-        yield Reason("dead files", "", f"{words}; `iris queue list` says why, `iris queue retry` tries again")
+        yield Reason("dead files", "", f"{words}; `iris queue list` says why, `iris queue retry --all` tries again")
     if (ended := facts.undelivered - facts.dead) > 0:
         given_up = number_of(ended, "file was", "files were")
         yield Reason("files given up", "", f"{given_up} dropped, cancelled or too late, as it was asked for")

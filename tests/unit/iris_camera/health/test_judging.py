@@ -373,7 +373,8 @@ def test_the_first_refusal_is_said_at_once_with_what_where_how_many_and_what_to_
     assert (judgement.severity, judgement.ready) == (Severity.DEGRADED, True)
     assert judgement.sentence == (
         f"Iris works, but {SERVER} refuses 1 file so far: cannot create '/in/a.csv'; "
-        "check the user's permissions on the remote folder; they are tried again by themselves."
+        "check the user's permissions on the remote folder; "
+        "each is tried attempts_max times, then waits as dead for `iris queue retry --all`."
     )
 
 
