@@ -26,7 +26,8 @@ from iris_communication.clock import SystemClock
 from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.item import Item, Take
 from iris_communication.outbox.spool import fingerprint_of
-from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
+from iris_communication.server_facts import parse_server
+from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport
 from iris_communication.transport.contract import Transport
 

@@ -23,7 +23,8 @@ from iris_communication.delivery.connection import Connection
 from iris_communication.delivery.daemon_threads import run
 from iris_communication.errors import IrisError
 from iris_communication.outbox.known_servers import KnownServers
-from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
+from iris_communication.server_facts import parse_server
+from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp import wire
 from iris_communication.sftp.conversation import Talk
 from iris_communication.sftp.token_bucket import TokenBucket

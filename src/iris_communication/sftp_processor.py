@@ -21,7 +21,8 @@ from iris_communication.outbox.known_servers import KnownServers
 from iris_communication.outbox.servers import Servers
 from iris_communication.outbox.spool import Spool, fingerprint_of
 from iris_communication.remote_path import remote_path
-from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
+from iris_communication.server_facts import parse_server
+from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.contract import Transport
 

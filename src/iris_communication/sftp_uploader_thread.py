@@ -23,7 +23,7 @@ from iris_communication.decisions.retry import back_off_s
 from iris_communication.default_folder import default_outbox_dir
 from iris_communication.delivery.carrier import TransferData
 from iris_communication.delivery.daemon_threads import run
-from iris_communication.delivery.worker import Drain, Worker
+from iris_communication.delivery.worker import Drain, Worker, take_back
 from iris_communication.door.door import Door
 from iris_communication.errors import (
     ForkedProcess,
@@ -34,16 +34,16 @@ from iris_communication.errors import (
     ServerNotConfigured,
 )
 from iris_communication.item import Event
-from iris_communication.outbox.attempt import unclear
 from iris_communication.outbox.keeper import Keeper
 from iris_communication.outbox.last_answer import LastAnswer
-from iris_communication.outbox.messages import Accept, Order, Settle
+from iris_communication.outbox.messages import Accept, Order
 from iris_communication.outbox.receipt import Receipt
 from iris_communication.outbox.refusals import Refusals
 from iris_communication.outbox.salvage.salvage import open_store
 from iris_communication.outbox.sqlite import SqliteStore
 from iris_communication.outbox.view import Stats, View
-from iris_communication.settings import DeliverySettings, Limits, Secret, Server, check_priority, parse_server
+from iris_communication.server_facts import parse_server
+from iris_communication.settings import DeliverySettings, Limits, Secret, Server, check_priority
 from iris_communication.sftp_processor import SftpProcessor, carrier_for
 from iris_communication.supervised_thread import SupervisedThread
 from iris_communication.transport.chosen import ChosenTransport
@@ -355,7 +355,7 @@ class SftpUploaderThread:
         keeper = self._open_keeper()
         while True:
             incarnation = keeper.incarnation
-            _take_back(keeper)
+            take_back(keeper, JOIN_GRACE_S)
             run(self._deliver(), self._settings.event_loop)
             if keeper.incarnation == incarnation:
                 return
@@ -438,13 +438,6 @@ def get_sftp_uploader(**options: Any) -> SftpUploaderThread:
             raise OptionsDiffer(f"the uploader exists already, with other {', '.join(differing)}")
         _only._check_process()
         return _only
-
-
-def _take_back(keeper: Keeper) -> None:
-    """What a worker before had under way and could not give back when it failed: nobody else would ever settle it."""
-    if keeper.is_open and keeper.flush(JOIN_GRACE_S):  # its last claims and settlements are on record
-        for item in keeper.in_flight:
-            keeper.settle(Settle(item, Event.RELEASE, effect=unclear(item)))
 
 
 def _restart_pause_s(failures: int) -> float:

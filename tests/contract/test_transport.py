@@ -32,7 +32,8 @@ from iris_communication.errors import (
     LinkTimeout,
     SftpUnavailable,
 )
-from iris_communication.settings import DeliverySettings, Secret, Server, parse_server
+from iris_communication.server_facts import parse_server
+from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp import wire
 from iris_communication.transport import algorithms, host_keys
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport

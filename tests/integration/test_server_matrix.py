@@ -19,8 +19,9 @@ import pytest
 from iris_communication.clock import SystemClock
 from iris_communication.delivery.connection import Connection
 from iris_communication.errors import IrisError, RemoteFailure, RemoteRefused, Scope, SourceChanged
+from iris_communication.server_facts import parse_server
 from iris_communication.server_trial import try_server
-from iris_communication.settings import DeliverySettings, parse_server
+from iris_communication.settings import DeliverySettings
 from iris_communication.sftp.probe import Probe, ProbeContent, probe
 from iris_communication.transport.asyncssh_channel import AsyncsshTransport
 from tests.conftest import is_ci

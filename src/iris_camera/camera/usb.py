@@ -52,7 +52,7 @@ def device_of(settings: SourceSettings, devices: Path) -> Path:
     index = settings.usb_index
     named = settings.path if index is None else devices / f"video{index}"
     device = Path(os.path.realpath(named))  # raises nothing, and so does the next: links may go round in a circle
-    if not os.path.exists(device):  # noqa: PTH110
+    if not os.path.exists(device):  # noqa: PTH110  # raises nothing
         raise SourceError(f"there is no camera {named}", "Look whether it is plugged in; ls /dev/v4l/by-id names them.")
     if not os.access(device, os.R_OK | os.W_OK):
         raise SourceError(f"no permission to use {device}", "Add the user Iris runs as to the group video.")

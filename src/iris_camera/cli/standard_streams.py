@@ -49,7 +49,7 @@ class _Output(io.RawIOBase):
 class _Complaints(_Output):
     """Standard error. It is tried each time anew: a disk may have room again."""
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]
+    def write(self, data: bytes) -> int:  # type: ignore[override]  # a BufferedWriter above hands over bytes
         try:
             return os.write(self._descriptor, data)
         except OSError:
@@ -77,7 +77,7 @@ def telling() -> Iterator[None]:
     output = _Output(1)
     buffered = io.BufferedWriter(output)  # type: ignore[type-var]  # a RawIOBase is what it takes
     sys.stdout = io.TextIOWrapper(buffered, encoding, errors, line_buffering=output.isatty())
-    complaints = io.BufferedWriter(_Complaints(2))  # type: ignore[type-var]
+    complaints = io.BufferedWriter(_Complaints(2))  # type: ignore[type-var]  # a RawIOBase is what it takes
     sys.stderr = io.TextIOWrapper(complaints, encoding, "backslashreplace", line_buffering=True)
     try:
         try:

@@ -126,7 +126,7 @@ def _apply_source(given: Given, source: str) -> None:
 def _apply_detector(given: Given, detector: str) -> None:
     """Of every camera. What the file says of a detector of the same kind stays."""
     origin = Origin("--detector")
-    is_file = detector.endswith(".onnx") or (detector not in DETECTOR_KINDS and os.path.isfile(detector))  # noqa: PTH113
+    is_file = detector.endswith(".onnx") or (detector not in DETECTOR_KINDS and os.path.isfile(detector))  # noqa: PTH113  # raises nothing
     if not is_file and detector not in DETECTOR_KINDS:
         meant = did_you_mean(detector, DETECTOR_KINDS)
         given.wrong((), f'--detector is "{detector}": expected haar, hog or the path of an .onnx file{meant}', origin)

@@ -8,6 +8,7 @@ from typing import Any
 
 from iris_communication import private_keys
 from iris_communication.errors import InvalidRequest
+from iris_communication.server_facts import parse_server
 from iris_communication.settings import (
     DEFAULT_PORT,
     DEFAULT_REMOTE_PATH,
@@ -17,7 +18,6 @@ from iris_communication.settings import (
     Marker,
     Server,
     TransportName,
-    parse_server,
 )
 
 # Of each key of an account's treatment, a field for another dataclass: its default, its words and its example.

@@ -34,9 +34,10 @@ from iris_communication.delivery.judge import CLAIM_PAUSE_S, Judge
 from iris_communication.delivery.lane import Lane
 from iris_communication.delivery.permission import FAR_S, Permission, permission
 from iris_communication.errors import DeliveryStopped, IrisError, RemoteFailure
-from iris_communication.item import Item
+from iris_communication.item import Event, Item
 from iris_communication.outbox.attempt import unclear
 from iris_communication.outbox.keeper import Keeper
+from iris_communication.outbox.messages import Settle
 from iris_communication.outbox.store import Lane as Waiting
 from iris_communication.outbox.store import ServerState
 from iris_communication.settings import DeliverySettings, Server
@@ -361,3 +362,10 @@ class Worker:
             self._judge.put_back(lane)
             if lane.link == "up":
                 lane.see("idle", self._clock.wall_s())
+
+
+def take_back(keeper: Keeper, timeout_s: float) -> None:
+    """What a worker before had under way and could not give back when it failed: nobody else would ever settle it."""
+    if keeper.is_open and keeper.flush(timeout_s):  # its last claims and settlements are on record
+        for item in keeper.in_flight:
+            keeper.settle(Settle(item, Event.RELEASE, effect=unclear(item)))

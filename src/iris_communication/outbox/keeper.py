@@ -51,6 +51,7 @@ from iris_communication.outbox.messages import (
     Settle,
     SettleTogether,
     Unhurried,
+    refused,
 )
 from iris_communication.outbox.opening import opened
 from iris_communication.outbox.owner import Owner
@@ -283,7 +284,7 @@ class Keeper:
         elif not self._has_store:
             self._open(self._opened_anew())
             log.info("the outbox %s is open again", self._folder)
-            self._publish()
+            self._news()
         while self._closing is None:
             self._turn()
 
@@ -355,7 +356,7 @@ class Keeper:
             self._claims,
             self._tokens,
             self._clock,
-            self._told_of_server,
+            lambda server_key: self._server_changed(server_key),  # noqa: PLW0108  # subscribed to later
             self._receipts,
         )
         self._latest_view = lambda: recorder.view
@@ -372,23 +373,11 @@ class Keeper:
             self._spool,
             self._reserve,
             self._owner.confirm,
-            self._on_record,
-            self._withdrawn,
-            self._publish,
+            lambda settle: self._desk.told(settle),  # noqa: PLW0108  # made later
+            lambda item: self._desk.withdrawn(item),  # noqa: PLW0108  # made later
+            lambda: self._news(),  # noqa: PLW0108  # subscribed to later
             put_aside,
         )
-
-    def _on_record(self, settle: Settle) -> None:
-        self._desk.told(settle)
-
-    def _withdrawn(self, item: Item) -> None:
-        self._desk.withdrawn(item)
-
-    def _publish(self) -> None:
-        self._news()
-
-    def _told_of_server(self, server_key: str) -> None:
-        self._server_changed(server_key)
 
     def _turn(self) -> None:
         """One group: what lies in the inbox. What could not be recorded before is a group of its own, so that it
@@ -450,18 +439,8 @@ class Keeper:
         self._claims.committed(self._recorder.last_sequence)
 
     def _refuse(self, message: Message, error: IrisError) -> None:
-        """One message that cannot be carried out, for now or for good: whoever waits for it is told."""
-        if isinstance(message, Settle):
-            self._recorder.unrecorded.append(message)
-        elif isinstance(message, SettleTogether):
-            self._recorder.unrecorded.extend(message.settles)
-        elif isinstance(message, Claim):
-            message.reply([])
-        elif isinstance(message, KeepBreaker):
-            pass  # it is asked anew at the next change; until then the disk is the greater trouble
-        elif isinstance(message, Flush):
-            message.answer.give(None)
-        elif isinstance(message, Close):
+        """One message that cannot be carried out, for now or for good."""
+        if isinstance(message, Close):
             self._closing = message
         else:
-            message.answer.give(error)
+            self._recorder.unrecorded.extend(refused(message, error))

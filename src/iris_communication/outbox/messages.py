@@ -1,7 +1,7 @@
 """What the keeper is asked, as values. Whoever waits for a reply waits on the message's `answer`."""
 
 import queue
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -183,3 +183,21 @@ class Close:
 Unhurried = Claim | Settle | SettleTogether | KeepBreaker  # nobody waits for it
 Asked = Accept | Order | RetryAll | Pause | Remember | OwedNames | Flush | Close
 Message = Unhurried | Asked
+
+
+def refused(message: Message, error: IrisError) -> Sequence[Settle]:
+    """Whoever waits for it is told; what has happened all the same is returned, and stays to be recorded."""
+    match message:
+        case Settle():
+            return [message]
+        case SettleTogether(settles):
+            return settles
+        case Claim():
+            message.reply([])
+        case KeepBreaker():
+            pass  # it is asked anew at the next change; until then the disk is the greater trouble
+        case Flush():
+            message.answer.give(None)
+        case _:
+            message.answer.give(error)
+    return []

@@ -4,7 +4,7 @@ import pytest
 
 from iris_communication import host_names
 from iris_communication.errors import InvalidRequest
-from iris_communication.settings import parse_server
+from iris_communication.server_facts import parse_server
 
 
 def parsed(host):

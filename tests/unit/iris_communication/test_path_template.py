@@ -2,7 +2,7 @@ import pytest
 
 from iris_communication.errors import InvalidRequest
 from iris_communication.path_template import check_template
-from iris_communication.settings import parse_server
+from iris_communication.server_facts import parse_server
 
 
 @pytest.mark.parametrize(

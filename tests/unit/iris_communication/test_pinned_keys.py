@@ -6,7 +6,7 @@ import asyncssh
 import pytest
 
 from iris_communication.errors import InvalidRequest
-from iris_communication.settings import parse_server
+from iris_communication.server_facts import parse_server
 
 KEYS = [asyncssh.generate_private_key("ssh-ed25519"), asyncssh.generate_private_key("ecdsa-sha2-nistp256")]
 ED25519 = KEYS[0].export_public_key().decode().strip()

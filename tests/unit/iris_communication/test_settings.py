@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from iris_communication.errors import InvalidRequest, Scope
-from iris_communication.settings import DeliverySettings, Limits, Rule, Secret, Server, parse_server
+from iris_communication.server_facts import parse_server
+from iris_communication.settings import DeliverySettings, Limits, Rule, Secret, Server
 
 FINGERPRINT, NEXT_FINGERPRINT = "SHA256:" + "n" * 43, "SHA256:" + "x" * 43
 INFO = {"host": "sftp.example", "username": "iris"}
