@@ -10,10 +10,22 @@ import re
 FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 OTHER_FINGERPRINT = re.compile(r"(MD5:)?([0-9a-fA-F]{2}:){15}[0-9a-fA-F]{2}|(MD5|SHA1|SHA384|SHA512):.*", re.IGNORECASE)
 KIND = re.compile(r"(ssh-|ecdsa-|sk-)[A-Za-z0-9@.-]+")
+# As `ssh-keyscan` puts it before a key, hashed too; not the marks and options of other files, which mean something.
+HOST = re.compile(r"(?!cert-authority\b|(?:MD5|SHA\d+):)[A-Za-z0-9\[:|][A-Za-z0-9.,:%\[\]|/+=_-]*")
+
+
+def lines(text: str) -> list[str]:
+    """The pins of a text, without the comments of `ssh-keyscan`. Comments alone stay, to be refused: a text that was
+    meant to pin a key may never count as none."""
+    found = [line.strip() for line in text.splitlines() if line.strip()]
+    return [line for line in found if not line.startswith("#")] or found
 
 
 def stated(pin: str) -> str:
-    """As it is stored: some programs fill a fingerprint up."""
+    """As it is stored: some programs fill a fingerprint up, and `ssh-keyscan` begins with the host."""
+    host, _, key = pin.partition(" ")
+    if HOST.fullmatch(host) and KIND.fullmatch(key.split(" ")[0]):
+        return key
     return pin.rstrip("=") if pin.startswith("SHA256:") else pin
 
 
@@ -37,9 +49,8 @@ def trouble(pin: str) -> str | None:
         )
     kind, _, rest = pin.partition(" ")
     if not KIND.fullmatch(kind):
-        _, _, after = pin.partition(" ")
-        if KIND.match(after.split(" ")[0]):
-            return "begins with a host: give the part from the kind of key on, as in ssh-ed25519 AAAA..."
+        if any(map(KIND.fullmatch, rest.split())):
+            return "begins with something else: give the part from the kind of key on, as in ssh-ed25519 AAAA..."
         return "is neither a public key, as in ssh-ed25519 AAAA..., nor a fingerprint SHA256:..."
     if "-cert-" in kind:
         return "is a certificate: give the server's key itself"

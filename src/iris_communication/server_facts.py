@@ -108,7 +108,7 @@ def _host_keys(key: str, value: Any) -> str:
         raise InvalidRequest(
             f"sftp_server_info[{key!r}] is a {type(value).__name__}: expected text, or a list of texts"
         )
-    pins = [pin.strip() for each in keys for pin in each.splitlines() if pin.strip()]
+    pins = pinned_keys.lines("\n".join(keys))
     for pin in pins:
         if (trouble := pinned_keys.trouble(pin)) is not None:
             shown = "a text" if "PRIVATE" in pin else repr(pin[:PIN_SHOWN_MAX])

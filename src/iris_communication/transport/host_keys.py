@@ -97,7 +97,7 @@ def pinned(server: Server) -> Trust:
     current key and the next one may both be pinned, so that the day the server changes over is nobody's outage.
 
     Of a fingerprint the kind of key is not known, so it has to be that of the key the ssh program shows."""
-    pins = [pinned_keys.stated(line.strip()) for line in server.host_key.splitlines() if line.strip()]
+    pins = [pinned_keys.stated(line) for line in pinned_keys.lines(server.host_key)]
     trouble = next(filter(None, map(pinned_keys.trouble, pins)), None)
     known: list[asyncssh.SSHKey] = []
     try:

@@ -33,6 +33,25 @@ def test_a_fingerprint_that_was_filled_up_is_the_same():
 
 
 @pytest.mark.parametrize(
+    "host",
+    [
+        "plant",
+        "[plant]:2222",
+        "192.0.2.7",
+        "[fe80::1%eth0]:2222",
+        "plant,192.0.2.7",
+        "ssh-gateway",
+        "|1|F1E1/+k=|aZ0=|",
+    ],
+)
+def test_what_ssh_keyscan_prints_is_pinned_as_the_key_in_it(host):
+    scanned = f"# plant:22 SSH-2.0-OpenSSH_9.2p1\n{host} {ED25519}\n# plant:22 SSH-2.0-OpenSSH_9.2p1\n"
+    assert pinned(f"{host} {ED25519}") == ED25519
+    assert pinned(scanned) == ED25519
+    assert pinned(scanned.splitlines()) == ED25519
+
+
+@pytest.mark.parametrize(
     ("host_key", "words"),
     [
         ("SHA256:abc", "cut short"),
@@ -47,8 +66,14 @@ def test_a_fingerprint_that_was_filled_up_is_the_same():
         (ED25519[:-4], "cut short"),
         ("ssh-ed25519 nonsense", "cut short"),
         (ED25519.replace("ssh-ed25519", "ssh-rsa"), "another kind"),
-        (f"plant {ED25519}", "begins with a host"),
-        (f"[plant]:22 {ED25519}", "begins with a host"),
+        (f"@cert-authority plant {ED25519}", "begins with something else"),
+        (f"@revoked plant {ED25519}", "begins with something else"),
+        (f"@revoked {ED25519}", "begins with something else"),
+        (f"cert-authority {ED25519}", "begins with something else"),
+        (f"{FINGERPRINT} {ED25519}", "other signs"),
+        (f'from="plant" {ED25519}', "begins with something else"),
+        (f"plant {ED25519[:-4]}", "cut short"),
+        ("# plant:22 SSH-2.0-OpenSSH_9.2p1", "neither a public key"),
         ("---- BEGIN SSH2 PUBLIC KEY ----\nAAAA\n---- END SSH2 PUBLIC KEY ----", "another form"),
         ("ssh-ed25519-cert-v01@openssh.com AAAA", "certificate"),
     ],
@@ -58,8 +83,9 @@ def test_what_pins_nothing_is_refused_with_what_to_give(host_key, words):
     with pytest.raises(InvalidRequest, match="host_key") as caught:
         pinned(host_key)
     assert words in str(caught.value)
-    with pytest.raises(InvalidRequest, match="host_key"):
-        pinned([FINGERPRINT, host_key])
+    if not host_key.startswith("#"):
+        with pytest.raises(InvalidRequest, match="host_key"):
+            pinned([FINGERPRINT, host_key])
 
 
 def test_a_private_key_in_its_place_is_refused_and_not_shown():
