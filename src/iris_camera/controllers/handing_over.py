@@ -37,7 +37,7 @@ from iris_camera.records.kept_files import free_bytes, keep
 from iris_camera.records.leftovers import FinishedFile, Leftovers, recover, tell
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_camera.records.trouble import Trouble
-from iris_communication.errors import IrisError
+from iris_communication.errors import IrisError, NotStarted
 from iris_communication.repeats import Repeats
 from iris_communication.sftp_uploader_thread import SftpUploadRequest
 from iris_communication.supervised_thread import SupervisedThread
@@ -379,7 +379,9 @@ class HandingOver:
             accepted = [finished for finished, answer in zip(there, answers, strict=True) if answer]
         except IrisError as error:
             self._unsure.update(each.path for each in there)
-            self._trouble.begins("offer", f"{stay}: {error}. {error.hint}")
+            # How an uploader is started is a program's matter; why ours does not run was told by whoever starts it.
+            hint = "" if isinstance(error, NotStarted) else f". {error.hint}"
+            self._trouble.begins("offer", f"{stay}: {error}{hint}")
             return gone
         except Exception as error:  # noqa: BLE001 - injected code; told with its traceback
             self._unsure.update(each.path for each in there)

@@ -234,6 +234,7 @@ def test_whatever_the_uploader_raises_the_file_stays_and_that_is_told_once(make,
     (told,) = caplog.records
     assert f"files stay in {csv.path.parent}: " in told.getMessage()
     assert str(error) in told.getMessage()
+    assert "start()" not in told.getMessage()  # nobody but a program could do that
     assert bool(told.exc_info) == (type(error) is RuntimeError)
 
 
