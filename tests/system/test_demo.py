@@ -51,6 +51,12 @@ def test_nothing_is_lost_nothing_partial_and_the_rate_holds_during_the_outage():
     assert summary["detector_recall"] > 0.9
 
 
+def test_the_help_says_that_a_demo_of_so_many_seconds_ends_by_itself():
+    helped = run("--help", COLUMNS="200", TERM="dumb")
+    words = " ".join(re.sub(r"[^\w\s.,;+-]", " ", helped.stdout).split())
+    assert "With it the demo ends by itself when that is over; without it, it stays on a terminal until q" in words
+
+
 def test_what_the_server_refused_is_tried_again_evidence_comes_first_and_records_travel_together():
     ended = run("--seconds", "12", "--port", "0", "--json")
     summary = json.loads(ended.stdout.splitlines()[-1])

@@ -22,7 +22,8 @@ def demo(
         float | None,
         typer.Option(
             min=0.0,
-            help="How long; 0 runs until Ctrl+C.",
+            help="How long. With it the demo ends by itself when that is over; without it, it stays on a terminal "
+            "until q or Ctrl+C. 0 runs until Ctrl+C.",
             show_default="45",
         ),
     ] = None,
