@@ -151,6 +151,13 @@ def test_cameras_that_are_switched_off_are_said(server, tmp_path):
         site.is_in("cameras disabled", "camera line is disabled", "nothing is inspected")
 
 
+def test_a_line_that_iris_itself_ended_has_come_to_its_end_and_is_no_warning(server, tmp_path):
+    with made(server, tmp_path) as site:
+        site.until_said("Iris works")
+        assert site.app.lineup.quiesce(10.0)
+        site.is_in("sources ended", "every file is delivered; the source came to its end.")
+
+
 def test_ending_is_said_and_is_no_failure(server, tmp_path):
     with made(server, tmp_path) as site:
         site.until_said("Iris works")

@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from iris_camera.camera.camera_state import (
+    THE_END,
     Closed,
     Ended,
     Happening,
@@ -153,6 +154,11 @@ class Capture:
     def ended(self) -> bool:
         """Whether a finite source came to its end, as opposed to being closed or lost."""
         return self._ended
+
+    @property
+    def closed(self) -> bool:
+        """Whether Iris itself ended it."""
+        return self._closing.is_set()
 
     @property
     def frame_rate(self) -> float | None:
@@ -312,8 +318,10 @@ class Capture:
         self._tell(CameraEvent(at_s, self.name, shown.state, shown.reason))
 
     def _tell(self, event: CameraEvent) -> None:
-        why = f": {event.reason}" if event.reason else ""
-        self._repeats.log(("is", event.state), logging.INFO, "camera %s is %s%s", self.name, event.state, why)
+        words = f"is {event.state}: {event.reason}" if event.reason else f"is {event.state}"
+        if event.reason == THE_END:
+            words = "has come to its end"
+        self._repeats.log(("is", event.state), logging.INFO, "camera %s %s", self.name, words)
         try:
             self._on_change(event)
         except Exception:

@@ -186,7 +186,7 @@ class Camera:
             **self._state(captured),
             "source": self.setup.source.source,
             "opening": captured.opening and self.setup.enabled,
-            "ended": self._capture.ended,
+            "ended": self._capture.ended or (self._capture.closed and self.setup.enabled),
             "live": self._capture.live,
             "frame_rate": self._capture.frame_rate,
             "captured_age_s": captured.frame_age_s,

@@ -47,6 +47,8 @@ def _all_off(off: Sequence[CameraFacts]) -> Reason:
 
 
 def _is_off(camera: CameraFacts) -> str:
+    if camera.ended:
+        return f"camera {camera.name} has come to its end"
     return f"camera {camera.name} is disabled{because(camera.reason)}"
 
 

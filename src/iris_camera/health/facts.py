@@ -31,7 +31,7 @@ USUAL = Limits()
 class CameraFacts:
     """One camera at one look. `frame_age_s`: of the picture inspected last, `captured_age_s`: of the one taken last.
     `frame_rate`: aimed at, None when nobody said. `opening`: for the first time, and that has neither worked nor failed
-    yet. `ended`: a finite source came to its end, and all is well."""
+    yet. `ended`: its source came to its end, or Iris itself ended it, and all is well."""
 
     name: str
     state: str = "online"

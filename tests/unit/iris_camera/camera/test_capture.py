@@ -120,10 +120,13 @@ def test_a_picture_that_changes_its_size_is_said(capturing, caplog):
 # The end
 
 
-def test_a_film_that_is_over_has_ended(capturing, told):
+def test_a_film_that_is_over_has_ended(capturing, told, caplog):
+    caplog.set_level(logging.INFO)
     capture = capturing(Film(3))
     taken_to_the_end(capture)
     assert told.wait_for("disabled").reason == "it has come to its end"
+    assert f"camera {capture.name} has come to its end" in caplog.text
+    assert "disabled" not in caplog.text
     assert capture.ended
 
 

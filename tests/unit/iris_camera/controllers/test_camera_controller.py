@@ -112,6 +112,17 @@ def test_a_camera_that_was_closed_has_not_ended(camera_on):
     assert not camera.ended
 
 
+def test_a_line_that_iris_itself_ended_is_told_as_ended_and_one_that_is_switched_off_is_not(camera_on):
+    camera = camera_on(EndlessSource())
+    camera.start()
+    assert not camera.snapshot()["ended"]
+    assert camera.stop(WAIT_S)
+    assert camera.snapshot()["ended"]
+    off = camera_on(EndlessSource(), enabled=False)
+    off.close()
+    assert not off.snapshot()["ended"]
+
+
 class HangingUploader(AcceptingUploader):
     """Its disk hangs: queueing never returns until it is let go."""
 

@@ -428,6 +428,11 @@ def test_a_film_that_came_to_its_end_is_no_warning():
     assert judgement.sentence == "Iris works: every file is delivered; the source came to its end."
 
 
+def test_a_film_that_came_to_its_end_beside_a_line_that_goes_on_is_told_as_ended():
+    judgement = with_cameras(*working("line-1"), CameraFacts("film", "disabled", "it has come to its end", ended=True))
+    assert judgement.sentence == "Iris works: every file is delivered; camera film has come to its end."
+
+
 def test_a_thread_that_ended_is_named_and_one_that_was_started_again_is_remembered():
     ended = judge(around(threads=(ThreadFacts("iris-kept", False, "KeyError: 1"),)), NOW_S)
     assert (ended.severity, ended.ready) == (Severity.FAILED, False)
