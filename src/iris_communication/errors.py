@@ -239,7 +239,7 @@ class HostKeyRejected(IrisError):
     scope = Scope.SERVER
     retry = Retry.AFTER_OPERATOR
     default_hint = (
-        "find out why the server shows another key; if that is right, correct its host_key "
+        "find out why the server shows another key, and if that is right, correct its host_key "
         f"{AND_READ_AGAIN}, or correct known_hosts and resume the server (iris queue resume SERVER)"
     )
 

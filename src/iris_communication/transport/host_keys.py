@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iris_communication import pinned_keys
-from iris_communication.errors import CredentialsUnusable, HostKeyRejected
+from iris_communication.errors import AND_READ_AGAIN, CredentialsUnusable, HostKeyRejected
 from iris_communication.settings import Server
 from iris_communication.system_trouble import link_trouble
 from iris_communication.transport import accepted_keys, algorithms
@@ -35,19 +35,20 @@ OLD_KINDS = ("ssh-rsa", "ssh-dss")  # signed with SHA-1, or in ways that are asy
 
 UNKNOWN_HINT = (
     "the server is not known yet, nothing has changed: compare the fingerprint with what the server's people say, then "
-    'pin it as host_key, or set host_key_policy = "accept-new" to trust what is shown first; then resume the server '
-    "(iris queue resume)"
+    'pin it as host_key, or set host_key_policy = "accept-new" to trust what is shown first, '
+    f"{AND_READ_AGAIN}; once known_hosts has it, a server that waits is resumed (iris queue resume SERVER)"
 )
 PINNED_HINT = (
-    "find out why the server shows another key than the one pinned for it; if that is right, pass its new host_key"
+    "find out why the server shows another key than the one pinned for it, and if that is right, correct its host_key "
+    f"{AND_READ_AGAIN}"
 )
 REVOKED_HINT = (
     "the key was revoked on purpose, so whoever shows it may be a stranger: ask the server's people for its new key"
 )
-UNREADABLE_HINT = "correct that file or its permissions, then resume the server (iris queue resume)"
+UNREADABLE_HINT = "correct that file or its permissions, then resume the server (iris queue resume SERVER)"
 UNREMEMBERED_HINT = (
-    "free space on that disk, or correct the permissions of the folder, then resume the server (iris queue resume); "
-    "or pin the key as host_key"
+    "free space on that disk, or correct the permissions of the folder, then resume the server "
+    "(iris queue resume SERVER); or pin the key as host_key"
 )
 
 

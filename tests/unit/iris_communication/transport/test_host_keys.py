@@ -318,7 +318,9 @@ def test_the_hint_is_that_of_what_happened(known_hosts, accepted):
     assert "accept-new" in unknown
     known_hosts.write_text(f"sftp.example {line(ED25519)}\n")
     assert "another key" in hint(host_keys.known(server()), OTHER_ED25519)
-    assert "pinned" in hint(host_keys.pinned(server(host_key=line(ED25519))), OTHER_ED25519)
+    pinned = hint(host_keys.pinned(server(host_key=line(ED25519))), OTHER_ED25519)
+    assert "pinned" in pinned
+    assert "read again" in pinned
     known_hosts.write_text(f"@revoked sftp.example {line(ED25519)}\n")
     assert "revoked" in hint(host_keys.known(server()), ED25519)
     accepted.parent.write_text("a file where the folder should be")
