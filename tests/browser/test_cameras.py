@@ -89,6 +89,7 @@ def test_a_page_opened_while_a_camera_is_offline_shows_its_last_picture_as_old(b
         ({"state": "offline", "since_s": None, "frame_age_s": None}, "Offline", "No picture from this camera"),
         ({"state": "disabled", "frame_age_s": None}, "Disabled", "Switched off"),
         ({"state": "disabled", "reason": "the file has ended"}, "Disabled", "The file has ended"),
+        ({"state": "disabled", "reason": None, "ended": True}, "Ended", "It has come to its end"),
     ],
 )
 def test_a_picture_that_is_old_is_not_shown_as_if_it_were_new(page, line, seen, trouble, reason):

@@ -81,6 +81,9 @@ function stalledAfterS(camera) {
 function troubleOf(camera) {
   const reason = camera.reason ?? "";
   const forSpan = Number.isFinite(camera.since_s) ? ` for ${span(nowS - camera.since_s)}` : "";
+  if (camera.state === "disabled" && camera.ended) {
+    return { look: "idle", stale: true, words: "Ended", reason: reason || "it has come to its end" };
+  }
   if (camera.state === "disabled") {
     return { look: "idle", stale: true, words: "Disabled", reason: reason || "switched off" };
   }
