@@ -237,7 +237,7 @@ class LoopbackListener:
         """Accept connections; does nothing if it does already."""
         if self._acceptor is not None:
             return
-        listening = _bound_socket(self.port)
+        self._listening = listening = _bound_socket(self.port)
         try:
             self._acceptor = await asyncssh.listen(sock=listening, server_factory=self._server_factory, **self.options)
         except BaseException:
@@ -248,6 +248,11 @@ class LoopbackListener:
         """Refuse new connections and reset the present ones."""
         acceptor, self._acceptor = self._acceptor, None
         if acceptor is not None:
+            # Whoever was let in just now becomes a connection some turns of the loop later; asyncio's server, once it
+            # is closed, would leave that one's socket open for good.
+            asyncio.get_running_loop().remove_reader(self._listening)
+            for _ in range(10):
+                await asyncio.sleep(0)
             acceptor.close()
         await self.reset()
 
