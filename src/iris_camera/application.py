@@ -30,8 +30,9 @@ from iris_camera.controllers.handing_over import Destination, HandingOver, Uploa
 from iris_camera.controllers.lineup import Exchanged, Lineup
 from iris_camera.controllers.observers import NOBODY, Observers
 from iris_camera.health import HealthService
-from iris_camera.health.facts import USUAL, Around, Limits, OutboxTrouble
-from iris_camera.health.gathering import losses
+from iris_camera.health.delivery import why_files_wait
+from iris_camera.health.facts import USUAL, Around, DiskFacts, Limits, OutboxTrouble
+from iris_camera.health.gathering import gather, losses
 from iris_camera.health.storage import look_at
 from iris_camera.health.words import files, removed_words, wait
 from iris_camera.records.csv_name import new_run
@@ -250,10 +251,16 @@ class Application:
             left.append(f"{files(stats['total_failed'])} could not be delivered; `iris queue list` says why")
         if records := self._waiting_records():
             left.append(f"{wait(records)} in {self._config.records_dir}")
+        if waiting or records:
+            left += self._why_they_wait()
         if removed := self._removed_records():
             left.append(removed_words(removed, str(self._config.records_dir)))
         left += [reason.words for camera in self.lineup.cameras for reason in losses(camera.snapshot())]
         return "; ".join(left) or "every accepted file is delivered"
+
+    def _why_they_wait(self) -> list[str]:
+        facts = gather((), self.uploader.get_details(), DiskFacts(), self._around(), lambda counter: 0)
+        return [reason.words for reason in why_files_wait(facts, time.time(), USUAL)]
 
     def _left_in_the_outbox(self, waiting: int) -> str:
         folder = self._config.outbox_dir

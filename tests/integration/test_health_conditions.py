@@ -69,6 +69,63 @@ def test_a_changed_host_key_needs_somebody_and_the_command_is_said(server, tmp_p
         site.is_in("server needs a person", "needs you", f"`iris queue resume {site.key}` goes on")
 
 
+def last_line(caplog):
+    return next(each.getMessage() for each in reversed(caplog.records) if each.getMessage().startswith("stopped in"))
+
+
+def wrong_password(server):
+    return {"password": "not-this-one", "host_key": server.host_key}
+
+
+def changed_host_key(server):
+    before = server.host_key
+    server.change_host_key()
+    return {"host_key": before}
+
+
+@pytest.mark.parametrize(
+    ("facts", "why"), [(wrong_password, "refuse"), (changed_host_key, "host key")], ids=["login", "host key"]
+)
+def test_the_last_line_of_a_run_says_why_files_wait_for_a_person_and_what_to_do(server, tmp_path, caplog, facts, why):
+    caplog.set_level(logging.INFO)
+    with Site(tmp_path, server=server, **facts(server)) as site:
+        site.until_said("needs you", "not tried again")
+    said = last_line(caplog)
+    assert f"for the next start; {site.key} is not tried again until somebody acts (" in said
+    assert why in said
+    assert f"`iris queue resume {site.key}` goes on" in said
+
+
+def test_the_last_line_of_a_run_says_that_the_link_is_down_or_the_server_paused(server, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    with made(server, tmp_path) as site:
+        site.uploader.pause("plant")
+        site.until_said(f"{site.key} is paused, ")
+    assert f"{site.key} is paused; `iris queue resume {site.key}` goes on" in last_line(caplog)
+    caplog.clear()
+    with made(server, tmp_path) as site:
+        site.uploader.resume("plant")
+        server.stop()
+        site.until_said("has been down for", "waiting until it is back")
+    assert f"the link to {site.key} has been down for" in last_line(caplog)
+
+
+def test_the_last_line_of_a_run_says_that_nobody_was_there_to_deliver(tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    with Site(tmp_path) as site:
+        site.until_said("no server is configured; ")
+    assert "; no server is configured; give one in [servers.NAME]" in last_line(caplog)
+    other = SftpUploaderThread(tmp_path / "outbox")
+    other.open()
+    try:
+        with Site(tmp_path) as site:
+            site.until_said("in use by another uploader")
+    finally:
+        other.close()
+    assert "in use by another uploader" in last_line(caplog)
+    assert "give this one another folder" in last_line(caplog)
+
+
 def test_a_link_that_is_down_leaves_iris_ready(server, tmp_path):
     with made(server, tmp_path) as site:
         server.stop()

@@ -4,6 +4,7 @@ Three phases of a third each: a calm line, an outage that is staged, recovery; t
 told that the outage is ours: a refusal that was announced is one plain line, whatever the log makes of it.
 """
 
+import math
 import re
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -27,7 +28,7 @@ class Phase(NamedTuple):
         return PHASES[self.number - 1] == "staged outage"
 
     def __str__(self) -> str:
-        return f"{self.number} of {len(PHASES)}: {PHASES[self.number - 1]}, {self.left_s:.0f} s left"
+        return f"{self.number} of {len(PHASES)}: {PHASES[self.number - 1]}, {math.ceil(self.left_s)} s left"
 
 
 def phase_at(elapsed_s: float, round_s: float) -> Phase:

@@ -8,6 +8,7 @@ The rules:
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from iris_camera.health.conditions import Reason
 from iris_camera.health.facts import Facts, Limits, LinkFacts, OutboxTrouble
@@ -33,6 +34,14 @@ def delivery_reasons(facts: Facts, now_s: float, limits: Limits) -> list[Reason]
         *_backlog(facts, limits),
         *_given_up(facts),
     ]
+
+
+def why_files_wait(facts: Facts, now_s: float, limits: Limits) -> list[Reason]:
+    """Of a run that has ended: what kept from being delivered what is left, which somebody else counts."""
+    uncounted = replace(facts.around, to_accept=0)
+    ended = replace(facts, around=uncounted, uploader_running=uncounted.not_opened is None, uploader_state="ended")
+    links = [replace(link, waiting=0) for link in facts.links if link.waiting]
+    return [*_uploader(ended), *(reason for link in links for reason in server_reasons(link, now_s, limits))]
 
 
 def _uploader(facts: Facts) -> Iterator[Reason]:
@@ -75,11 +84,17 @@ def server_reasons(link: LinkFacts, now_s: float, limits: Limits) -> Iterator[Re
         yield Reason("server outside its window", link.server, f"{link.server}: {link.held_back}{waits}")
     elif link.link == "down" and link.takes_nothing:
         hint = (link.hint or "").removesuffix("; delivery goes on by itself")  # said below
-        words = f"{link.server} has taken nothing for {age(now_s, link.since_s)}{because(link.reason)}{waits}"
+        took = (
+            "took nothing before this start"
+            if link.since_s is None
+            else f"has taken nothing for {age(now_s, link.since_s)}"
+        )
+        words = f"{link.server} {took}{because(link.reason)}{waits}"
         yield Reason("server takes nothing", link.server, f"{words}; {_hint(hint)}it is tried again by itself")
     elif link.link == "down":
         until = f", {files(link.waiting)} waiting until it is back" if link.waiting else ""
-        words = f"the link to {link.server} has been down for {age(now_s, link.since_s)}{because(link.reason)}{until}"
+        was = "was down before this start" if link.since_s is None else f"has been down for {age(now_s, link.since_s)}"
+        words = f"the link to {link.server} {was}{because(link.reason)}{until}"
         yield Reason("link down", link.server, words)
     elif link.refused:
         yield _refuses(link, limits)

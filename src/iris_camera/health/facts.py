@@ -59,12 +59,13 @@ class CameraFacts:
 
 @dataclass(frozen=True, slots=True)
 class LinkFacts:
-    """One server. `held`: nothing is tried until a person has acted. `refused`: files that it refused and that are
-    tried again; `refused_in_a_row`: new ones, since it took one."""
+    """One server. `since_s`: None while only an earlier run has seen that. `held`: nothing is tried until a person has
+    acted. `refused`: files that it refused and that are tried again; `refused_in_a_row`: new ones, since it took
+    one."""
 
     server: str
     link: str
-    since_s: float
+    since_s: float | None
     reason: str | None
     waiting: int
     hint: str | None = None

@@ -3,6 +3,8 @@
 
 def in_words(age_s: float) -> str:
     """An age as a person says it: `8 s`, `3 min`, `2 h`, `4 days`."""
+    if age_s < 1:
+        return "less than 1 s"
     if age_s < 100:
         return f"{age_s:.0f} s"
     if age_s < 100 * 60:

@@ -19,7 +19,7 @@ from iris_communication.outbox.store import ServerState
 
 @dataclass(slots=True)
 class Lane:
-    since_s: float  # wall time of the last change of `link`
+    since_s: float | None  # wall time of the last change of `link`; None: it was as it is before this process began
     breaker: Breaker = field(default_factory=Breaker)
     claimed: deque[Item] = field(default_factory=deque)  # ours, not begun
     under_way: dict[asyncio.Task[None], Item] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Lane:
 
     def see(self, link: str, now_s: float) -> bool:
         """Note the link's state; whether it is another one."""
-        if link == self.link:
+        if link == self.link and self.since_s is not None:
             return False
         self.link, self.since_s = link, now_s
         return True

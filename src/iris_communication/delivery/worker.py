@@ -193,8 +193,9 @@ class Worker:
         breaker, warning = breaking.restored(kept, clock.monotonic_s(), boot, self._settings, self._luck())
         if warning:
             log.warning("%s: %s", key, warning)
-        link = "idle" if breaker.state is BreakerState.CLOSED else "down"
-        return Lane(clock.wall_s(), breaker, link=link, backlog_until=view.last_sequence)
+        if breaker.state is BreakerState.CLOSED:
+            return Lane(clock.wall_s(), breaker, backlog_until=view.last_sequence)
+        return Lane(None, breaker, link="down", backlog_until=view.last_sequence)
 
     def _serve(self, key: str, lane: Lane, waiting: Waiting, now_s: float) -> tuple[bool, float]:
         """(whether draining has to wait for this lane, in how many seconds to look again)."""

@@ -53,8 +53,9 @@ function showLink(element, name, link, uploader, nowS) {
   const [reason, hint] = remarks(link);
   look(element, uploader.running ? linkLook(link, reason) : "bad");
   tell(field("state", element), linkWords(link, uploader));
-  tell(field("since", element), `since ${clock(link.since_s, nowS)},`);
-  tell(field("since-for", element), `for ${span(nowS - link.since_s)}`);
+  const isSeen = Number.isFinite(link.since_s);
+  tell(field("since", element), isSeen ? `since ${clock(link.since_s, nowS)},` : "since before this start");
+  tell(field("since-for", element), isSeen ? `for ${span(nowS - link.since_s)}` : "");
   tell(field("reason", element), reason);
   tell(field("hint", element), hint);
   tell(field("server", element), name);

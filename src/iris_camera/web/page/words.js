@@ -47,9 +47,12 @@ export function clock(unixS, nowS) {
   return `${then.getFullYear()}-${pad(then.getMonth() + 1)}-${pad(then.getDate())} ${time}`;
 }
 
-/** A time span in seconds -> "8 s", "3 min 20 s", "2 h 5 min", "4 days" */
+/** A time span in seconds -> "less than 1 s", "8 s", "3 min 20 s", "2 h 5 min", "4 days" */
 export function span(seconds) {
   const s = Math.max(0, Math.floor(seconds));
+  if (s < 1) {
+    return "less than 1 s";
+  }
   if (s < 60) {
     return `${s} s`;
   }

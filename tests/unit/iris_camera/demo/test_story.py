@@ -14,7 +14,7 @@ DOWN = "2026-11-30T13:21:34.940Z WARNING iris-uploader  the link to iris@127.0.0
         (10.0, "2 of 3: staged outage, 10 s left"),
         (11.0, "2 of 3: staged outage, 9 s left"),
         (20.0, "3 of 3: recovery, 10 s left"),
-        (29.9, "3 of 3: recovery, 0 s left"),
+        (29.9, "3 of 3: recovery, 1 s left"),
         (41.0, "2 of 3: staged outage, 9 s left"),
     ],
 )

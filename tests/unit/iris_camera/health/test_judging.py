@@ -264,12 +264,29 @@ def test_a_records_disk_down_to_its_reserve_is_said_with_what_it_costs():
 
 
 def test_a_clock_set_back_gives_no_negative_age():
-    assert "has been down for 0 s" in judge(replace(WELL, links=(DOWN,)), NOW_S - 3600).sentence
-    assert "offline for 0 s" in judge(replace(WELL, cameras=(OFFLINE,)), NOW_S - 3600).sentence
+    assert "has been down for less than 1 s" in judge(replace(WELL, links=(DOWN,)), NOW_S - 3600).sentence
+    assert "offline for less than 1 s" in judge(replace(WELL, cameras=(OFFLINE,)), NOW_S - 3600).sentence
+
+
+@pytest.mark.parametrize(("takes_nothing", "was"), [(False, "the link to {} was down"), (True, "{} took nothing")])
+def test_a_server_that_only_the_run_before_found_down_is_said_without_a_time_that_nobody_saw(takes_nothing, was):
+    before = replace(DOWN, since_s=None, takes_nothing=takes_nothing)
+    said = judge(replace(WELL, links=(before,)), NOW_S).sentence
+    assert f"{was.format(before.server)} before this start (connection refused)" in said
+    assert " for " not in said.partition("(")[0]
 
 
 @pytest.mark.parametrize(
-    ("age_s", "words"), [(0.4, "0 s"), (99, "99 s"), (120, "2 min"), (7200, "2 h"), (345600, "4 days")]
+    ("age_s", "words"),
+    [
+        (0.0, "less than 1 s"),
+        (0.9, "less than 1 s"),
+        (1.0, "1 s"),
+        (99, "99 s"),
+        (120, "2 min"),
+        (7200, "2 h"),
+        (345600, "4 days"),
+    ],
 )
 def test_an_age_is_said_as_a_person_says_it(age_s, words):
     assert in_words(age_s) == words

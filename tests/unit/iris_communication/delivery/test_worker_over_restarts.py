@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 
+import pytest
+
 from iris_communication.delivery.worker import Drain, Worker
 from iris_communication.errors import AuthenticationFailed, LinkLost, RemoteFailure
 from iris_communication.item import Event
@@ -70,6 +72,31 @@ def test_a_server_that_was_down_is_asked_by_the_next_process_no_sooner_than_by_t
             carrier.deliver()
             await turns()
             assert machine.keeper.states[ONE].breaker is None
+
+    run(story)
+
+
+@pytest.mark.parametrize("error", [LinkLost("gone"), AuthenticationFailed("refused")])
+def test_a_server_that_only_the_process_before_found_down_is_down_since_no_time_that_this_one_saw(error, caplog):
+    async def story(machine):
+        machine.keeper.accept()
+        async with machine.process() as (worker, carrier):
+            carrier.fail(error)
+            await turns()
+            assert worker.details()[ONE]["since_s"] == machine.clock.wall_s()
+        machine.clock.advance(3.0)
+        async with machine.process() as (worker, carrier):
+            await turns()
+            assert (worker.details()[ONE]["link"], worker.details()[ONE]["since_s"]) == ("down", None)
+            machine.keeper.pause(ONE, paused=False)
+            await machine.pass_time(worker, 10.0)
+            caplog.clear()
+            carrier.fail(LinkLost("still gone"))
+            await turns()
+            assert worker.details()[ONE]["since_s"] == machine.clock.wall_s()
+            assert [each.levelname for each in caplog.records] == ["WARNING"], (
+                "the first time that this process sees it"
+            )
 
     run(story)
 
