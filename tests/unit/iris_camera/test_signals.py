@@ -1,4 +1,4 @@
-"""Signals, sent to this very process."""
+"""Signals, sent to a process of their own by itself."""
 
 import os
 import queue
@@ -7,52 +7,52 @@ import signal
 import pytest
 
 from iris_camera.signals import listening_to_signals
+from tests.own_process import in_a_process_of_its_own
+
+LISTENED_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@pytest.fixture
-def orders():
-    return queue.SimpleQueue()
+@in_a_process_of_its_own
+def test_ctrl_c_and_sigterm_ask_to_stop_and_sighup_to_reload():
+    for number, order in zip(LISTENED_TO, ("stop", "stop", "reload"), strict=True):
+        orders = queue.SimpleQueue()
+        with listening_to_signals(lambda told=orders: told.put("stop"), lambda told=orders: told.put("reload")):
+            os.kill(os.getpid(), number)
+            assert orders.get(timeout=5.0) == order
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_ctrl_c_and_sigterm_ask_to_stop(orders, number):
-    with listening_to_signals(lambda: orders.put("stop"), lambda: orders.put("reload")):
-        os.kill(os.getpid(), number)
-        assert orders.get(timeout=5.0) == "stop"
-
-
-def test_sighup_asks_to_reload(orders):
-    with listening_to_signals(lambda: orders.put("stop"), lambda: orders.put("reload")):
-        os.kill(os.getpid(), signal.SIGHUP)
-        assert orders.get(timeout=5.0) == "reload"
-
-
-def test_what_the_signals_did_before_is_put_back(orders):
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)]
+@in_a_process_of_its_own
+def test_what_the_signals_did_before_is_put_back():
+    before = [signal.getsignal(number) for number in LISTENED_TO]
     with listening_to_signals(lambda: None, lambda: None):
         assert signal.getsignal(signal.SIGHUP) not in before
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)] == before
+    assert [signal.getsignal(number) for number in LISTENED_TO] == before
 
 
+@in_a_process_of_its_own
 def test_without_a_reload_sighup_is_left_as_it_was():
     before = signal.getsignal(signal.SIGHUP)
     with listening_to_signals(lambda: None):
         assert signal.getsignal(signal.SIGHUP) == before
 
 
-def test_a_second_ctrl_c_leaves_at_once(monkeypatch):
+def left_at(*numbers):
+    """With which status a process that is sent these signals says that it leaves at once, each time that it does."""
     left = []
-    monkeypatch.setattr(os, "_exit", left.append)
-    with listening_to_signals(lambda: None):
-        os.kill(os.getpid(), signal.SIGTERM)
-        os.kill(os.getpid(), signal.SIGINT)
-    assert left == [130]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "_exit", left.append)
+        for number in numbers:
+            os.kill(os.getpid(), number)
+    return left
 
 
-def test_a_second_sigterm_does_not_hurry(monkeypatch):
-    left = []
-    monkeypatch.setattr(os, "_exit", left.append)
+@in_a_process_of_its_own
+def test_a_second_ctrl_c_leaves_at_once():
     with listening_to_signals(lambda: None):
-        os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGTERM)
-    assert left == []
+        assert left_at(signal.SIGTERM, signal.SIGINT) == [130]
+
+
+@in_a_process_of_its_own
+def test_a_second_sigterm_does_not_hurry():
+    with listening_to_signals(lambda: None):
+        assert left_at(signal.SIGINT, signal.SIGTERM) == []

@@ -5,16 +5,16 @@ import pytest
 
 from iris_camera.records.private_folder import make_records_folder
 from iris_communication.errors import IrisError
+from tests.own_process import in_a_process_of_its_own
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
-def test_a_records_folder_is_made_for_its_owner_alone_whatever_the_umask(tmp_path, umask):
-    before = os.umask(umask)
-    try:
-        make_records_folder(tmp_path / "records")
-    finally:
-        os.umask(before)
-    assert stat.S_IMODE((tmp_path / "records").stat().st_mode) == 0o700
+@in_a_process_of_its_own
+def test_a_records_folder_is_made_for_its_owner_alone_whatever_the_umask(tmp_path):
+    for umask in (0o000, 0o022, 0o777):
+        os.umask(umask)
+        folder = tmp_path / oct(umask)
+        make_records_folder(folder)
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
 
 
 def test_a_records_folder_that_exists_is_left_as_it_is(tmp_path):

@@ -1,13 +1,11 @@
 import errno
 import hashlib
 import os
-import resource
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -16,6 +14,7 @@ from iris_camera.records.csv_file import ClassifierRow, HeartbeatRow, ModelRow, 
 from iris_camera.records.csv_name import in_order, parse_name
 from iris_camera.records.recorder import Recorder, RecordsError
 from iris_camera.records.rotation import RotationLimits
+from tests.own_process import files_no_larger_than, in_a_process_of_its_own
 
 RUN = "9f3c01ab"
 WALL_S = 1795467933.0
@@ -44,19 +43,6 @@ def rows_in(path):
         whole = whole_rows(file)
     assert whole.size_bytes == path.stat().st_size, "the file has a torn end"
     return whole.rows
-
-
-@contextmanager
-def files_no_larger_than(size_bytes):
-    """A full disk: the operating system writes up to this size, perhaps half a row, and then refuses."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, before)
 
 
 def test_there_is_no_file_before_the_first_row(tmp_path):
@@ -122,16 +108,13 @@ def test_a_clock_that_jumps_neither_repeats_a_name_nor_reorders_the_files_of_a_r
     assert in_order(reversed(found)) == found
 
 
-def test_daylight_saving_is_not_in_a_name(tmp_path, monkeypatch):
-    monkeypatch.setenv("TZ", "Europe/Berlin")
+@in_a_process_of_its_own
+def test_daylight_saving_is_not_in_a_name(tmp_path):
+    os.environ["TZ"] = "Europe/Berlin"
     time.tzset()
-    try:
-        before_s = datetime(2026, 10, 25, 0, 59, 59, tzinfo=UTC).timestamp()  # the last second of summer time
-        records = recorder(tmp_path)
-        finished = [records.append([detection()] * 3, before_s + n, float(n)) for n in range(2)]
-    finally:
-        monkeypatch.undo()
-        time.tzset()
+    before_s = datetime(2026, 10, 25, 0, 59, 59, tzinfo=UTC).timestamp()  # the last second of summer time
+    records = recorder(tmp_path)
+    finished = [records.append([detection()] * 3, before_s + n, float(n)) for n in range(2)]
     stamps = [file.path.name.split("_")[2] for file in finished]
     assert stamps == ["20261025T005959.000Z", "20261025T010000.000Z"]
 
@@ -268,6 +251,7 @@ def test_what_was_recorded_survives_a_sigkill(tmp_path):
     assert rows_in(path) == 10
 
 
+@in_a_process_of_its_own
 def test_rows_that_find_the_disk_full_are_lost_and_counted_and_no_half_row_stays(tmp_path):
     records = recorder(tmp_path, WIDE)
     records.append([detection(1)], WALL_S, 0.0)
@@ -280,6 +264,7 @@ def test_rows_that_find_the_disk_full_are_lost_and_counted_and_no_half_row_stays
     assert path.stat().st_size == size_bytes
 
 
+@in_a_process_of_its_own
 def test_recording_goes_on_by_itself_once_there_is_room(tmp_path):
     records = recorder(tmp_path, WIDE)
     records.append([detection(1)], WALL_S, 0.0)
@@ -294,6 +279,7 @@ def test_recording_goes_on_by_itself_once_there_is_room(tmp_path):
     assert finished.sha256 == hashlib.sha256(finished.path.read_bytes()).hexdigest()
 
 
+@in_a_process_of_its_own
 def test_a_file_whose_first_rows_do_not_fit_does_not_come_into_being(tmp_path):
     records = recorder(tmp_path, WIDE)
     with files_no_larger_than(20), pytest.raises(RecordsError):
@@ -305,14 +291,15 @@ def test_a_file_whose_first_rows_do_not_fit_does_not_come_into_being(tmp_path):
     assert parse_name(finished.path.name).sequence == 1
 
 
-def test_half_a_row_that_cannot_be_cut_off_at_once_is_cut_off_before_the_next_write(tmp_path, monkeypatch):
+@in_a_process_of_its_own
+def test_half_a_row_that_cannot_be_cut_off_at_once_is_cut_off_before_the_next_write(tmp_path):
     def failing_truncate(_descriptor, _size_bytes):
         raise OSError(5, "Input/output error")
 
     records = recorder(tmp_path, WIDE)
     records.append([detection(1)], WALL_S, 0.0)
     (path,) = (tmp_path / "open").iterdir()
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "ftruncate", failing_truncate)
         with files_no_larger_than(path.stat().st_size + 20), pytest.raises(RecordsError):
             records.append([detection(2)], WALL_S, 0.0)

@@ -1,7 +1,6 @@
 import hashlib
 import json
 import os
-import resource
 import subprocess
 import sys
 import tarfile
@@ -16,6 +15,7 @@ from iris_communication.delivery.archive import MemberBroken, write_archive
 from iris_communication.errors import OutboxStorageError, SourceChanged, SpoolMissing
 from iris_communication.system_trouble import SystemTrouble
 from iris_communication.unpack import unpack, verify
+from tests.own_process import files_no_larger_than, in_a_process_of_its_own
 from tests.unit.iris_communication.made_batches import MTIME_NS, batch, contents, spoil
 
 KINDS = ("zip", "tar.gz")
@@ -151,15 +151,11 @@ def test_a_member_that_cannot_be_read_is_named(tmp_path, kind):
 
 
 @each_kind
+@in_a_process_of_its_own
 def test_a_full_disk_is_nobodys_fault_and_leaves_no_half_an_archive(tmp_path, kind):
     made = contents(tmp_path, [("noise", os.urandom(100_000))])
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
-    try:
-        with pytest.raises(OutboxStorageError, match="archive"):
-            write_archive(tmp_path / "archive", kind, "b-1", made)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with files_no_larger_than(50_000), pytest.raises(OutboxStorageError, match="archive"):
+        write_archive(tmp_path / "archive", kind, "b-1", made)
     assert not (tmp_path / "archive").exists()
 
 

@@ -70,9 +70,8 @@ def test_a_file_that_was_replaced_is_not_the_one_at_the_path(path):
 
 def test_a_descriptor_that_became_another_files_is_left_alone(path):
     lock = opened(path)
-    os.close(lock.descriptor)
-    other = os.open(path.with_name("other"), os.O_RDWR | os.O_CREAT, 0o600)
-    assert other == lock.descriptor
+    with path.with_name("other").open("w") as first:
+        other = os.dup2(first.fileno(), lock.descriptor)
     assert not lock.is_open
     lock.let_go()
     lock.close()

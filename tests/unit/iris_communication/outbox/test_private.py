@@ -10,10 +10,12 @@ import pytest
 from iris_communication.errors import OutboxStorageError
 from iris_communication.outbox import private
 from iris_communication.outbox.owner import Owner
+from tests.own_process import in_a_process_of_its_own
 from tests.unit.iris_communication.outbox.fake_parts import open_keeper, write
 
 NOW_S = 1_700_000_000.0
 OTHER = 4711
+UMASKS = (0o000, 0o022, 0o277, 0o777)
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
 
 
@@ -22,13 +24,6 @@ def folder(tmp_path):
     made = tmp_path / "outbox"
     made.mkdir(mode=0o700)
     return made
-
-
-@pytest.fixture(params=[0o000, 0o022, 0o277, 0o777], ids=oct)
-def umask(request):
-    before = os.umask(request.param)
-    yield request.param
-    os.umask(before)
 
 
 def modes(folder):
@@ -50,18 +45,25 @@ def use(folder, tmp_path):
     return {**during, **modes(folder)}
 
 
-def test_everything_in_an_outbox_is_its_owners_alone_whatever_the_umask(folder, tmp_path, umask):
-    found = use(folder, tmp_path)
-    assert {mode for name, mode in found.items() if "." in name or name == "reserve"} == {0o600}
-    assert set(found.values()) == {0o600, 0o700}
+@in_a_process_of_its_own
+def test_everything_in_an_outbox_is_its_owners_alone_whatever_the_umask(tmp_path):
+    for umask in UMASKS:
+        folder = tmp_path / oct(umask)
+        folder.mkdir(mode=0o700)
+        os.umask(umask)
+        found = use(folder, tmp_path)
+        os.umask(0o022)  # for the next folder
+        assert {mode for name, mode in found.items() if "." in name or name == "reserve"} == {0o600}, folder
+        assert set(found.values()) == {0o600, 0o700}, folder
 
 
-def test_a_folder_that_is_made_is_its_owners_alone_whatever_the_umask(tmp_path, umask):
-    os.umask(0)  # for the folders above
-    (tmp_path / "above").mkdir()
-    os.umask(umask)
-    use(tmp_path / "above" / "outbox", tmp_path)
-    assert stat.S_IMODE((tmp_path / "above" / "outbox").stat().st_mode) == 0o700
+@in_a_process_of_its_own
+def test_a_folder_that_is_made_is_its_owners_alone_whatever_the_umask(tmp_path):
+    for umask in UMASKS:
+        os.umask(umask)
+        folder = tmp_path / oct(umask)
+        use(folder, tmp_path)
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
 
 
 def test_what_others_could_read_before_is_closed_to_them(folder, tmp_path):

@@ -122,9 +122,8 @@ def test_a_descriptor_that_is_another_files_by_now_is_neither_synced_nor_closed(
     """After an `os.closerange` of the program's, numbers are given anew."""
     spool.sync()
     (number,) = descriptors_of(spool.path("x").parent)
-    os.close(number)
-    other = os.open(tmp_path, os.O_RDONLY)
-    assert other == number
+    first = os.open(tmp_path, os.O_RDONLY)
+    other = os.dup2(first, number)
     synced = []
     with monkeypatch.context() as disk:
         disk.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
@@ -133,6 +132,7 @@ def test_a_descriptor_that_is_another_files_by_now_is_neither_synced_nor_closed(
     spool.close()
     assert os.path.samestat(os.fstat(other), tmp_path.stat())
     os.close(other)
+    os.close(first)
 
 
 def test_a_folder_that_was_exchanged_is_the_one_that_is_synced(spool, monkeypatch):

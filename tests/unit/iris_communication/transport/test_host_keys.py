@@ -2,8 +2,6 @@
 
 import contextlib
 import logging
-import resource
-import signal
 import stat
 import subprocess
 import sys
@@ -15,6 +13,7 @@ import pytest
 from iris_communication.errors import CredentialsUnusable, HostKeyRejected
 from iris_communication.settings import Server
 from iris_communication.transport import accepted_keys, host_keys
+from tests.own_process import files_no_larger_than, in_a_process_of_its_own
 
 ED25519 = asyncssh.generate_private_key("ssh-ed25519").convert_to_public()
 OTHER_ED25519 = asyncssh.generate_private_key("ssh-ed25519").convert_to_public()
@@ -384,17 +383,13 @@ def test_a_key_is_not_trusted_while_another_process_keeps_the_lock(accepted, mon
     assert not accepted.exists()
 
 
-def test_a_key_that_a_full_disk_takes_only_a_part_of_is_not_trusted_and_spoils_nothing(accepted):
+@in_a_process_of_its_own
+def test_a_key_that_a_full_disk_takes_only_a_part_of_is_not_trusted_and_spoils_nothing(accepted, known_hosts):
+    host_keys.KNOWN_HOSTS = known_hosts
     assert host_keys.trust(server("other", policy="accept-new"), accepted).judge(ECDSA) is None
     before = accepted.read_bytes()
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, limits[1]))  # a write beyond it is cut, then refused
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
+    with files_no_larger_than(len(before) + 10):
         refusal = host_keys.trust(server(policy="accept-new"), accepted).judge(ED25519)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
     assert "cannot be remembered" in refusal
     assert accepted.read_bytes() == before
     assert sorted(path.name for path in accepted.parent.iterdir()) == ["known_hosts", "known_hosts.lock"]

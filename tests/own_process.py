@@ -1,0 +1,53 @@
+"""A test in a process of its own: for what changes that which all of a process shares, as its limits, its umask and its
+signals. Other tests of a run, and pytest itself, have the process that runs them in common."""
+
+import contextlib
+import functools
+import os
+import pickle
+import resource
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+TIMEOUT_S = 40  # shorter than that of a test
+CARRY_OUT = """
+import pickle, sys
+from importlib import import_module
+module, name, arguments = pickle.load(sys.stdin.buffer)
+getattr(import_module(module), name).__wrapped__(**arguments)
+"""
+UNNOTICED = (b"Exception in thread", b"Exception ignored")  # what pytest would call a failure, and Python only tells
+
+
+def in_a_process_of_its_own(function: Callable[..., None]) -> Callable[..., None]:
+    """A function of a module, carried out there, where pytest is not: what it raises fails the test. Its arguments are
+    plain values, such as `tmp_path`."""
+
+    @functools.wraps(function)
+    def there(**arguments: Any) -> None:
+        ended = subprocess.run(
+            [sys.executable, "-W", "error", "-c", CARRY_OUT],
+            input=pickle.dumps((function.__module__, function.__name__, arguments)),
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+            capture_output=True,
+            timeout=TIMEOUT_S,
+            check=False,
+        )
+        told = ended.stdout.decode(errors="replace") + ended.stderr.decode(errors="replace")
+        assert ended.returncode == 0, f"status {ended.returncode} of its process:\n{told}"
+        assert not any(words in ended.stderr for words in UNNOTICED), told
+
+    return there
+
+
+@contextlib.contextmanager
+def files_no_larger_than(size_bytes: int) -> Iterator[None]:
+    """A full disk: the operating system writes up to this size, perhaps half a row, and then refuses."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))  # Python has the signal for it ignored
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
