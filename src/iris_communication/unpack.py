@@ -24,6 +24,7 @@ from iris_communication.alternative_name import NAME_MAX_BYTES, alternative_name
 from iris_communication.archive_reading import PIECE_BYTES, Archive, ArchiveBroken, opened_archive
 from iris_communication.errors import IrisError, Retry, Scope
 from iris_communication.manifest import Manifest, Member
+from iris_communication.safe_files import open_no_follow, sync_folder
 
 __all__ = ["ArchiveBroken", "FolderRefused", "Manifest", "Member", "Unpacked", "unpack", "verify"]
 
@@ -95,11 +96,7 @@ def _keep_time(descriptor: int, mtime_ns: int) -> None:
 def _placed(spread: list[tuple[Member, Path]], folder: Path) -> list[Unpacked]:
     unpacked = [_place(member, path, folder) for member, path in spread]
     with _refusing(folder):
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+        sync_folder(folder)
     return unpacked
 
 
@@ -145,7 +142,7 @@ def _give_name(source: Path, target: Path) -> bool:
 def _holds(path: Path, member: Member) -> bool:
     """Whether there is a file with exactly the member's bytes."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_no_follow(path, os.O_RDONLY)
     except OSError:
         return False
     with open(descriptor, "rb") as file:

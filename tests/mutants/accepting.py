@@ -4,9 +4,9 @@ from tests.mutants.mutant import Mutant, tests_in
 
 OUTBOX = "unit/iris_communication/outbox"
 RECORDER = "iris_communication/outbox/recorder.py"
-JSON_FILE = "iris_communication/outbox/json_file.py"
 FILE_LOCK = "iris_communication/outbox/file_lock.py"
 PRIVATE = "iris_communication/outbox/private.py"
+SAFE_FILES = "iris_communication/safe_files.py"
 SPOOL = "iris_communication/outbox/spool.py"
 SQLITE = "iris_communication/outbox/sqlite.py"
 
@@ -220,18 +220,29 @@ ACCEPTING = (
     ),
     Mutant(
         "secrets keep the mode that the umask gives them",
-        PRIVATE,
+        SAFE_FILES,
         "            os.fchmod(descriptor, FILE_MODE)\n",
         "            pass\n",
         "A service's own files cannot be read by it after its next start.",
         tests_in(OUTBOX, "test_private.py::test_everything_in_an_outbox_is_its_owners_alone_whatever_the_umask"),
     ),
     Mutant(
+        "a link is followed",
+        SAFE_FILES,
+        "_NO_FOLLOW = os.O_NOFOLLOW | ",
+        "_NO_FOLLOW = ",
+        "Passwords are written into a file of another user's choice, and files are read that this user alone may read.",
+        (
+            "tests/unit/iris_communication/test_safe_files.py::test_a_link_is_refused_and_what_it_leads_to_is_untouched",
+            "tests/unit/iris_camera/watch/test_opening.py::test_a_look_goes_through_no_link",
+        ),
+    ),
+    Mutant(
         "a left-over file is written on",
-        JSON_FILE,
-        "            os.unlink(temporary)  # of a crash, with any mode; or a link, which is not written through\n",
-        "            pass\n",
-        "A crash in the middle of a write keeps every later password from being stored.",
+        SAFE_FILES,
+        "        os.unlink(temporary)  # of a crash, with any mode; or a link, which is not written through\n",
+        "        pass\n",
+        "A crash in the middle of a write keeps the next password from being stored.",
         tests_in(OUTBOX, "test_servers.py::test_a_link_in_the_place_of_a_new_record_is_not_written_through"),
     ),
     Mutant(
@@ -260,7 +271,7 @@ ACCEPTING = (
     ),
     Mutant(
         "the servers' record takes its name before it is synced",
-        JSON_FILE,
+        SAFE_FILES,
         "            os.fsync(descriptor)\n",
         "",
         "A power cut leaves an empty file under the old one's name: the passwords of all servers are gone.",
@@ -268,9 +279,9 @@ ACCEPTING = (
     ),
     Mutant(
         "the folder of the servers' record is not synced",
-        JSON_FILE,
-        "            os.fsync(folder)\n",
-        "            pass\n",
+        SAFE_FILES,
+        "    sync_folder(path.parent)\n",
+        "",
         "After a power cut items are on record whose server's password is not: they wait for the operator.",
         tests_in(OUTBOX, "test_servers.py::test_a_record_is_synced_before_it_takes_its_name_and_its_folder_after"),
     ),

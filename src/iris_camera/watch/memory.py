@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from iris_camera.watch.completion import Version
+from iris_communication.safe_files import open_private
 
 log = logging.getLogger(__name__)
 
@@ -139,10 +140,7 @@ def _make(path: Path) -> None:
                 f"{path.parent} belongs to user {user}: watch as that user (sudo -u '#{user}' iris watch ...), or give "
                 "this one an outbox of its own (--outbox)"
             )
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        descriptor = os.open(path, flags, 0o600)
-        os.fchmod(descriptor, 0o600)  # whatever the umask
-        os.close(descriptor)
+        os.close(open_private(path, os.O_RDWR | os.O_EXCL))
     except FileExistsError:
         pass
     except OSError as error:

@@ -10,16 +10,16 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+from iris_communication.safe_files import open_folder, open_no_follow
 
 
 @contextlib.contextmanager
 def opened_folder(root: str, path: str) -> Iterator[int]:
     """A descriptor of the folder at `path` below `root`. Raises OSError, also where a step is a link."""
-    descriptor = os.open(root, _FOLDER)
+    descriptor = open_folder(root)
     try:
         for step in filter(None, path.split("/")):
-            inner = os.open(step, _FOLDER | os.O_NOFOLLOW, dir_fd=descriptor)
+            inner = open_no_follow(step, os.O_RDONLY | os.O_DIRECTORY, inside=descriptor)
             os.close(descriptor)
             descriptor = inner
         yield descriptor
@@ -32,7 +32,7 @@ def opened_file(root: str, path: str) -> Iterator[int]:
     """A descriptor of what is at `path` below `root`. Raises OSError, also where it or a step is a link."""
     folder, _, name = path.rpartition("/")
     with opened_folder(root, folder) as inside:
-        descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=inside)
+        descriptor = open_no_follow(name, os.O_RDONLY, inside=inside)
     try:
         yield descriptor
     finally:

@@ -17,8 +17,8 @@ import time
 from pathlib import Path
 
 from iris_communication.errors import OutboxStorageError
-from iris_communication.outbox import private
 from iris_communication.outbox.file_lock import FileLock
+from iris_communication.safe_files import open_no_follow, open_private
 
 SHARED_FIRST, SHARED_BYTES = 0x40000002, 510  # of the database: who has them alone may remove the log
 IN_USE_BYTE = 128  # of the index
@@ -32,7 +32,7 @@ class DatabaseGuard:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._database = FileLock(private.open_file(path, os.O_RDWR))
+        self._database = FileLock(open_private(path, os.O_RDWR))
         self._files = {"": self._database}  # by suffix
 
     @property
@@ -56,7 +56,7 @@ class DatabaseGuard:
     def opened(self) -> None:
         """SQLite has opened the log and its index."""
         for suffix in ("-wal", "-shm"):
-            self._files[suffix] = FileLock(os.open(self._at(suffix), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC))
+            self._files[suffix] = FileLock(open_no_follow(self._at(suffix), os.O_RDONLY))
         self._files["-shm"].share(IN_USE_BYTE, 1)
 
     def _at(self, suffix: str) -> str:

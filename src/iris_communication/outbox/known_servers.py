@@ -20,6 +20,7 @@ from typing import Any
 
 from iris_communication.errors import OutboxStorageError
 from iris_communication.outbox import json_file, private
+from iris_communication.safe_files import open_folder
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +78,7 @@ def _facts(stored: dict[str, Any], server_key: str) -> dict[str, Any]:
 def _held(folder: Path) -> Iterator[None]:
     """No other process writes meanwhile. Raises OutboxStorageError."""
     try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = open_folder(folder)
     except OSError as error:
         raise OutboxStorageError(f"cannot open {folder}: {error.strerror}") from error
     try:

@@ -18,6 +18,7 @@ from typing import Any
 from iris_communication.errors import OutboxInUse, OutboxStorageError
 from iris_communication.outbox import private
 from iris_communication.outbox.file_lock import FileLock, is_locked
+from iris_communication.safe_files import open_no_follow, open_private
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +82,7 @@ class Owner:
     def _taken(self) -> tuple[FileLock, dict[str, Any]]:
         """The lock on what is at the path, and what its last holder wrote there."""
         for _ in range(TRIES):
-            lock = FileLock(private.open_file(self._path, os.O_RDWR))
+            lock = FileLock(open_private(self._path, os.O_RDWR))
             try:
                 self._take(lock)
                 if lock.names(self._path):
@@ -114,7 +115,7 @@ class Owner:
 def holder_of(folder: Path) -> str | None:
     """Who has the outbox now, in words, for somebody who only looks; None: nobody, as far as this user can see."""
     try:
-        descriptor = os.open(folder / LOCK_NAME, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = open_no_follow(folder / LOCK_NAME, os.O_RDONLY)
     except OSError:
         return None
     try:

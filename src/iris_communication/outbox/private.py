@@ -1,8 +1,7 @@
 """What lies in the outbox is its owner's alone: nobody else may read it, and nobody else may have put it there.
 
 The folder has to be ours, and nobody else may write into it: who may can put a link where a file of ours is to be
-written, and passwords, pictures and records lie in here. Files are opened by descriptor without following links, and
-their mode is 0600 whatever the umask of the process.
+written, and passwords, pictures and records lie in here. How a file of ours is opened, `safe_files` says.
 """
 
 import os
@@ -11,8 +10,9 @@ import stat
 from pathlib import Path
 
 from iris_communication.errors import OutboxStorageError
+from iris_communication.safe_files import FILE_MODE, open_no_follow
 
-FILE_MODE, FOLDER_MODE = 0o600, 0o700
+FOLDER_MODE = 0o700
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
@@ -26,18 +26,6 @@ def make_folder(path: Path) -> None:
             raise
     else:
         os.chmod(path, FOLDER_MODE)
-
-
-def open_file(path: "str | os.PathLike[str]", flags: int) -> int:
-    """A descriptor of a file of ours, made if need be. Raises OSError, also for a link."""
-    descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, FILE_MODE)
-    try:
-        if stat.S_IMODE(os.fstat(descriptor).st_mode) != FILE_MODE:
-            os.fchmod(descriptor, FILE_MODE)
-    except BaseException:
-        os.close(descriptor)
-        raise
-    return descriptor
 
 
 def check_folder(folder: Path) -> None:
@@ -82,7 +70,7 @@ def _close_to_others(path: Path, facts: os.stat_result) -> bool:
     mode = {stat.S_IFREG: FILE_MODE, stat.S_IFDIR: FOLDER_MODE}.get(stat.S_IFMT(facts.st_mode))
     if mode is None or not stat.S_IMODE(facts.st_mode) & 0o077:
         return False
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor = open_no_follow(path, os.O_RDONLY)
     try:
         os.fchmod(descriptor, mode)
     finally:

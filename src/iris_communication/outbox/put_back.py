@@ -13,8 +13,8 @@ import os
 import sqlite3
 from pathlib import Path
 
-from iris_communication.outbox import private
-from iris_communication.outbox.salvage.quarantine import Quarantine, sync
+from iris_communication.outbox.salvage.quarantine import Quarantine
+from iris_communication.safe_files import open_private, sync_folder
 
 DECIDED = "salvaged-"  # how the names of databases begin that are to take the place of ours
 
@@ -25,7 +25,7 @@ def put_back(connection: sqlite3.Connection, path: Path, lost: set[str]) -> None
     copy = path.with_name("put-back.db")
     with contextlib.suppress(FileNotFoundError):
         copy.unlink()
-    descriptor = private.open_file(copy, os.O_WRONLY | os.O_EXCL)
+    descriptor = open_private(copy, os.O_WRONLY | os.O_EXCL)
     try:
         with contextlib.closing(sqlite3.connect(copy)) as target:
             connection.backup(target)
@@ -37,11 +37,11 @@ def put_back(connection: sqlite3.Connection, path: Path, lost: set[str]) -> None
         os.close(descriptor)
     decided = path.with_name(f"{DECIDED}put-back.db")
     os.rename(copy, decided)
-    sync(path.parent)
+    sync_folder(path.parent)
     _clear_away(path, lost)
-    sync(path.parent)
+    sync_folder(path.parent)
     os.rename(decided, path)
-    sync(path.parent)
+    sync_folder(path.parent)
 
 
 def _clear_away(path: Path, lost: set[str]) -> None:

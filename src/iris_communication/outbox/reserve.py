@@ -16,7 +16,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from iris_communication.outbox import private
+from iris_communication.safe_files import open_private
 
 RESERVE_BYTES = 1024 * 1024  # several commits of a whole group each
 RESERVE_MIN_BYTES = 64 * 1024  # less would not hold one commit
@@ -56,7 +56,7 @@ class Reserve:
         if size_bytes < RESERVE_MIN_BYTES:
             return False
         try:
-            descriptor = private.open_file(self._path, os.O_WRONLY)
+            descriptor = open_private(self._path, os.O_WRONLY)
             try:
                 os.posix_fallocate(descriptor, 0, size_bytes)
             except OSError:

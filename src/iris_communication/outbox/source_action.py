@@ -19,6 +19,7 @@ from iris_communication.item import After, State
 from iris_communication.outbox.ids import first_id, sibling_id
 from iris_communication.outbox.ledger import Line
 from iris_communication.outbox.store import Store
+from iris_communication.safe_files import opened_folder
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ def after_delivery(store: Store, line: Line, unchanged: Callable[[str], bool] | 
 def _opened(source: str) -> Iterator[tuple[int, str]]:
     """The folder it lies in, and a path of the file that leads to that very file, whatever happens to its name. So what
     is looked at, shown elsewhere and unlinked is one file in one folder. Raises OSError."""
-    with _folder(os.path.dirname(source) or ".") as folder:
+    with opened_folder(os.path.dirname(source) or ".") as folder:
         descriptor = os.open(os.path.basename(source), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         try:
             yield folder, f"/proc/self/fd/{descriptor}"
@@ -85,7 +86,7 @@ def _show(opened: str, name: str, folder: str) -> None:
         target = os.path.join(folder, f"{stem}.{number}{extension}" if number else name)
         try:
             # Only with a folder to start from does Python call linkat(), which follows /proc's link to the open file.
-            with _folder(folder) as start:
+            with opened_folder(folder) as start:
                 os.link(opened, target, src_dir_fd=start, follow_symlinks=True)
         except FileExistsError:
             number += 1
@@ -97,12 +98,3 @@ def _show(opened: str, name: str, folder: str) -> None:
             shutil.copy2(opened, target + ".part")
             os.replace(target + ".part", target)
         return
-
-
-@contextlib.contextmanager
-def _folder(path: str) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield descriptor
-    finally:
-        os.close(descriptor)

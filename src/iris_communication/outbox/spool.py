@@ -32,6 +32,7 @@ from iris_communication.errors import (
 )
 from iris_communication.item import Fingerprint, Item, Take
 from iris_communication.outbox import private
+from iris_communication.safe_files import open_folder, open_private
 from iris_communication.system_trouble import hint_of, is_the_files_own, trouble
 
 COPY_MAX_BYTES = 1024 * 1024
@@ -165,7 +166,7 @@ class Spool:
     def _opened_folder(self) -> int:
         """Opened once: each system call of an acceptance is one more wait for the interpreter."""
         if self._descriptor is None:
-            self._descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            self._descriptor = open_folder(self._folder)
             self._mark = _marked(self._descriptor)
         return self._descriptor
 
@@ -264,7 +265,7 @@ class _Source(NamedTuple):
 def _copy(target: str, source: _Source) -> tuple[str, int]:
     """Copy what is open into a new, synced file; (sha256 hex, size). A failed copy leaves nothing."""
     digest, size_bytes = hashlib.sha256(), 0
-    copy = private.open_file(target, os.O_WRONLY | os.O_EXCL)
+    copy = open_private(target, os.O_WRONLY | os.O_EXCL)
     try:
         for piece in _pieces(source):
             digest.update(piece)

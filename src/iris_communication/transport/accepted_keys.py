@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from iris_communication import safe_files
+
 LOCK_ENDING = ".lock"
 LOCK_WAIT_S = 5.0  # others hold it for a write or two; longer means that one of them stands still
 LOCK_LOOK_S = 0.005
@@ -23,7 +25,7 @@ def locked(path: Path) -> Iterator[None]:
     """The file is ours to read and to replace. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     place = path.with_name(path.name + LOCK_ENDING)
-    descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    descriptor = safe_files.open_no_follow(place, os.O_RDWR | os.O_CREAT)
     try:
         until_s = time.monotonic() + LOCK_WAIT_S
         while not _is_taken(descriptor):
@@ -36,25 +38,11 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def add(path: Path, line: str) -> None:
-    """Under the lock. Raises OSError, and then the file is what it was."""
+    """Under the lock. Raises OSError; then, too, the file is whole."""
     before = path.read_bytes() if path.exists() else b""
     if before and not before.endswith(b"\n"):
         before += b"\n"
-    temporary = path.with_name(path.name + ".new")
-    with contextlib.suppress(FileNotFoundError):
-        temporary.unlink()
-    try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(before + line.encode())
-            file.flush()
-            os.fsync(descriptor)
-        temporary.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-    _sync_folder(path.parent)
+    safe_files.replace(path, before + line.encode())
 
 
 def _is_taken(descriptor: int) -> bool:
@@ -63,11 +51,3 @@ def _is_taken(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from iris_communication.outbox import private
+from iris_communication.safe_files import open_private, sync_folder
 
 
 class Quarantine:
@@ -22,12 +23,12 @@ class Quarantine:
         """Put a file there, under a name that is free; where it is then."""
         target = self._free(name or path.name)
         os.rename(path, target)
-        sync(self.folder)
+        sync_folder(self.folder)
         return target
 
     def copy(self, path: Path, name: str) -> Path:
         target = self._free(name)
-        descriptor = private.open_file(target, os.O_WRONLY | os.O_EXCL)
+        descriptor = open_private(target, os.O_WRONLY | os.O_EXCL)
         with path.open("rb") as source, os.fdopen(descriptor, "wb") as copy:
             shutil.copyfileobj(source, copy)
         return target
@@ -35,12 +36,12 @@ class Quarantine:
     def note(self, name: str, told: Any) -> Path:
         """What was found and done, in JSON; durable on return."""
         target = self._free(name)
-        descriptor = private.open_file(target, os.O_WRONLY | os.O_EXCL)
+        descriptor = open_private(target, os.O_WRONLY | os.O_EXCL)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
             json.dump(told, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
-        sync(self.folder)
+        sync_folder(self.folder)
         return target
 
     def kept(self) -> list[tuple[str, int, float]]:
@@ -58,7 +59,7 @@ class Quarantine:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.folder / os.path.basename(name))
         with contextlib.suppress(FileNotFoundError):
-            sync(self.folder)
+            sync_folder(self.folder)
 
     def free_mark(self, wall_s: float) -> str:
         """A time that no salvaged database is named by."""
@@ -83,11 +84,3 @@ def stamp(wall_s: float) -> str:
     with contextlib.suppress(ValueError, OverflowError, OSError):
         return datetime.fromtimestamp(wall_s, UTC).strftime("%Y%m%dT%H%M%SZ")
     return f"{wall_s:.0f}"
-
-
-def sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

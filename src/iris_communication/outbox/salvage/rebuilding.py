@@ -24,6 +24,7 @@ from iris_communication.outbox.salvage.accounts import Loss, settle_accounts
 from iris_communication.outbox.salvage.pages import Pages
 from iris_communication.outbox.salvage.rows import Row, rows
 from iris_communication.outbox.sqlite import script
+from iris_communication.safe_files import open_private
 
 COLUMNS_OF_VERSION_1 = 22  # of an item; what was never written again since then has no more
 _KINDS: dict[str, tuple[type, ...]] = {"INTEGER": (int,), "REAL": (int, float), "TEXT": (str,), "BLOB": (bytes,)}
@@ -76,7 +77,7 @@ def rebuild(damaged: Path, new: Path, held: dict[str, int], loss: Loss) -> Accou
     """Make `new`, durable on return. `held` are the spool's files with their sizes in bytes. Raises OSError,
     sqlite3.Error."""
     new.unlink(missing_ok=True)
-    os.close(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    os.close(open_private(new, os.O_WRONLY | os.O_EXCL))
     account = Account()
     with Pages(damaged) as pages:
         database = sqlite3.connect(new, isolation_level=None)

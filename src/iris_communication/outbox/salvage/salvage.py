@@ -23,9 +23,10 @@ from iris_communication.errors import OutboxDamaged, OutboxStorageError
 from iris_communication.outbox.put_back import DECIDED
 from iris_communication.outbox.salvage.accounts import Loss
 from iris_communication.outbox.salvage.log_frames import log_frames
-from iris_communication.outbox.salvage.quarantine import Quarantine, stamp, sync
+from iris_communication.outbox.salvage.quarantine import Quarantine, stamp
 from iris_communication.outbox.salvage.rebuilding import Account, rebuild
 from iris_communication.outbox.sqlite import SqliteStore
+from iris_communication.safe_files import sync_folder
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class Salvage:
             self._quarantine.note(f"outbox-{mark}.json", _facts(account, str(damage), told))
             decided = self._folder / f"{DECIDED}{mark}.db"
             building.rename(decided)
-            sync(self._folder)
+            sync_folder(self._folder)
             self._change_places(decided)
         except (OSError, sqlite3.Error) as error:
             building.unlink(missing_ok=True)
@@ -109,7 +110,7 @@ class Salvage:
                 self._quarantine.move(self._folder / name, moved)
         (self._folder / f"{DATABASE}-shm").unlink(missing_ok=True)
         decided.rename(self._folder / DATABASE)
-        sync(self._folder)
+        sync_folder(self._folder)
 
     def _refused(self, error: Exception) -> OutboxStorageError:
         what = f"the damaged outbox {self._folder} cannot be brought over: {error}"

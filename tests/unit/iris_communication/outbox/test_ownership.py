@@ -197,7 +197,7 @@ def test_what_cannot_be_put_back_is_refused_and_put_back_once_it_can_be(opened, 
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as disk:
-        disk.setattr(put_back_module, "sync", full)
+        disk.setattr(put_back_module, "sync_folder", full)
         with pytest.raises(OutboxStorageError, match="No space left"):
             accept(opened, tmp_path, 2)
     third = accept(opened, tmp_path, 3)

@@ -503,7 +503,7 @@ def test_cut_off_anywhere_it_is_carried_on_at_the_next_start(sound, folder, monk
     before = ids(sound)
     overwrite(folder / "outbox.db", 12, b"\xff" * PAGE_BYTES)
     steps = iter(range(10_000))
-    for owner, name in ((os, "rename"), (os, "unlink"), (salvage, "sync")):
+    for owner, name in ((os, "rename"), (os, "unlink"), (salvage, "sync_folder")):
         real = getattr(owner, name)
 
         def die(*arguments, real=real, **others):
