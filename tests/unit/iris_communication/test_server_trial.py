@@ -1,5 +1,7 @@
 """A whole trial of a server in memory: what it takes away again, whatever happens, and how fast it says the way is."""
 
+import io
+import logging
 import re
 import signal
 import stat
@@ -18,6 +20,7 @@ from iris_communication.testing.memory_server import DENIED, ServerDies
 from iris_communication.testing.server_wire import WriteData
 from iris_communication.testing.silent_servers import SilentFrom
 from iris_communication.transport.algorithms import Negotiated
+from tests.own_process import in_a_process_of_its_own
 
 MIB = 1 << 20
 ALL_FOLDERS = {b"/", b"/login", b"/in"}
@@ -41,11 +44,15 @@ class Trying:
         return self.clock.monotonic_s() - self.begun_s
 
 
+def trying_in_virtual_time(patch):
+    made = Trying()
+    patch.setattr(server_trial, "run", lambda main: virtual_time.run(main, made.clock))
+    return made
+
+
 @pytest.fixture
 def trying(monkeypatch):
-    made = Trying()
-    monkeypatch.setattr(server_trial, "run", lambda main: virtual_time.run(main, made.clock))
-    return made
+    return trying_in_virtual_time(monkeypatch)
 
 
 @pytest.mark.parametrize(
@@ -188,24 +195,28 @@ class CtrlC(MemoryServer):
         return None if self.pressed and self.silent else reply
 
 
-@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
-def test_ctrl_c_ends_a_trial_and_leaves_nothing(trying, moment):
-    server = CtrlC(moment)
-    with pytest.raises(TrialStopped) as stopped:
-        trying(server, round_trip_s=0.1)
-    assert server.pressed
-    assert (server.names(), server.folders) == ([], ALL_FOLDERS)
-    assert "left" not in str(stopped.value)
+@in_a_process_of_its_own
+def test_ctrl_c_ends_a_trial_and_leaves_nothing():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, moment in MOMENTS.items():
+            trying, server = trying_in_virtual_time(patch), CtrlC(moment)
+            with pytest.raises(TrialStopped) as stopped:
+                trying(server, round_trip_s=0.1)
+            assert server.pressed, name
+            assert (server.names(), server.folders) == ([], ALL_FOLDERS), name
+            assert "left" not in str(stopped.value), name
 
 
-@pytest.mark.parametrize("moment", MOMENTS.values(), ids=MOMENTS)
-def test_ctrl_c_ends_a_trial_of_a_silent_server_soon_and_names_what_may_be_left(trying, moment):
-    server = CtrlC(moment, silent=True)
-    with pytest.raises(TrialStopped) as stopped:
-        trying(server)
-    assert trying.seconds == pytest.approx(CLEARING_S)
-    assert set(server.names()) <= set(names_in(stopped.value))
-    assert (server.names() == []) == ("left" not in str(stopped.value))
+@in_a_process_of_its_own
+def test_ctrl_c_ends_a_trial_of_a_silent_server_soon_and_names_what_may_be_left():
+    with pytest.MonkeyPatch.context() as patch:
+        for name, moment in MOMENTS.items():
+            trying, server = trying_in_virtual_time(patch), CtrlC(moment, silent=True)
+            with pytest.raises(TrialStopped) as stopped:
+                trying(server)
+            assert trying.seconds == pytest.approx(CLEARING_S), name
+            assert set(server.names()) <= set(names_in(stopped.value)), name
+            assert (server.names() == []) == ("left" not in str(stopped.value)), name
 
 
 class CtrlCTwice(MemoryServer):
@@ -218,14 +229,18 @@ class CtrlCTwice(MemoryServer):
         return super().answer(session, request)
 
 
-def test_a_second_ctrl_c_waits_for_nothing_and_what_may_be_left_is_named_all_the_same(trying, caplog):
-    server = CtrlCTwice()
-    with pytest.raises(TrialStopped) as stopped:
-        trying(server)
+@in_a_process_of_its_own
+def test_a_second_ctrl_c_waits_for_nothing_and_what_may_be_left_is_named_all_the_same():
+    log, server = io.StringIO(), CtrlCTwice()
+    logging.basicConfig(stream=log)
+    with pytest.MonkeyPatch.context() as patch:
+        trying = trying_in_virtual_time(patch)
+        with pytest.raises(TrialStopped) as stopped:
+            trying(server)
     assert trying.seconds == 0
     assert names_in(stopped.value) == server.names()
     assert len(server.names()) == 1
-    assert caplog.text == ""
+    assert log.getvalue() == ""
 
 
 class CtrlCAtTheGreeting(NeverGreets):
@@ -236,9 +251,12 @@ class CtrlCAtTheGreeting(NeverGreets):
         return super().greeting()
 
 
-def test_ctrl_c_ends_connecting_at_once(trying):
-    with pytest.raises(TrialStopped):
-        trying(CtrlCAtTheGreeting())
+@in_a_process_of_its_own
+def test_ctrl_c_ends_connecting_at_once():
+    with pytest.MonkeyPatch.context() as patch:
+        trying = trying_in_virtual_time(patch)
+        with pytest.raises(TrialStopped):
+            trying(CtrlCAtTheGreeting())
     assert trying.seconds == 0
 
 
