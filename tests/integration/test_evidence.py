@@ -62,7 +62,7 @@ def test_each_defect_s_row_and_pictures_arrive_and_lead_to_each_other(handing_ov
         if label == "defect":
             handing_over.add_defect(frame(number), seen, Verdict(label, 0.98))
         row = ClassifierRow(number, seen.part_id, label, 0.98)
-        recorder.append([row], frame(number).wall_s, frame(number).monotonic_s)
+        recorder.append([row], frame(number).wall_s, frame(number).monotonic_s, now_s=0.0)
     handing_over.add(recorder.close())
     wait_until(lambda: uploader.get_stats()["total_uploaded"] == 7)
 

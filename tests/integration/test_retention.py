@@ -35,7 +35,7 @@ def handing_over(openssh, uploader, tmp_path):
 
 def record(handing_over, folder, count):
     recorder = Recorder(folder, "line-1", "classifier", RUN, RotationLimits(rows_max=1))
-    files = [recorder.append([ClassifierRow(n, n, "good", 0.9)], 0.0, 0.0) for n in range(count)]
+    files = [recorder.append([ClassifierRow(n, n, "good", 0.9)], 0.0, 0.0, now_s=0.0) for n in range(count)]
     for finished in files:
         handing_over.add(finished)
     return sorted(finished.path.name for finished in files)

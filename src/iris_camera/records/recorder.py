@@ -40,6 +40,7 @@ from iris_camera.records.csv_file import (
 from iris_camera.records.csv_name import KINDS, CsvName, Kind, check_camera, check_run
 from iris_camera.records.open_file import open_locked
 from iris_camera.records.rotation import RotationLimits, due
+from iris_communication.amounts import counted
 
 _HINTS = {
     errno.ENOSPC: "free some space there",
@@ -88,20 +89,18 @@ class Recorder:
         return self._current is not None
 
     def append(
-        self, rows: Rows, wall_s: float, monotonic_s: float, file: str = "", *, now_s: float | None = None
+        self, rows: Rows, wall_s: float, monotonic_s: float, file: str = "", *, now_s: float
     ) -> FinishedCsv | None:
         """Record the rows of one frame, captured at `wall_s` (Unix time) and `monotonic_s`, from the picture `file`.
 
         `now_s` is the monotonic time of this call, from which the age of a file counts: a frame may be minutes older,
-        where a film is inspected slower than it plays. None: the frame is as good as new.
+        where a film is inspected slower than it plays.
 
         Returns the file that was thereby finished, if one was. Raises RecordsError, and ValueError for rows
         of the other kind or after `close()`.
         """
         if self._closed:
             raise ValueError(f"the recorder of {self._camera} was closed and takes no more rows")
-        if now_s is None:
-            now_s = monotonic_s
         if rows:
             self._write(rows, wall_s, monotonic_s, file, now_s)
         return self.rotate_if_due(now_s)
@@ -143,7 +142,9 @@ class Recorder:
             self._current = _OpenCsv.begin(self._folder, name, data, len(rows), now_s)
             self._sequence += 1
         except OSError as error:
-            raise self._failure(f"cannot write {len(rows)} rows into", OPEN_FOLDER, error, len(rows)) from error
+            raise self._failure(
+                f"cannot write {counted(len(rows), 'row')} into", OPEN_FOLDER, error, len(rows)
+            ) from error
 
     def _finish(self, current: "_OpenCsv") -> FinishedCsv:
         try:
@@ -162,7 +163,7 @@ class Recorder:
         if current is not None and not os.path.lexists(current.path):
             self._current = None
             rows_lost += current.rows
-            text += f"; {current.path} was removed while it was being written, with {current.rows} rows"
+            text += f"; {current.path} was removed while it was being written, with {counted(current.rows, 'row')}"
         return RecordsError(text, rows_lost)
 
 

@@ -135,7 +135,7 @@ def finished(folder, run=RUN, label="good"):
     recorder = finished.recorders.setdefault(
         (folder, run), Recorder(folder, "line-1", "classifier", run, RotationLimits(rows_max=1))
     )
-    return recorder.append([ClassifierRow(1, 1, label, 0.9)], WALL_S, 0.0)
+    return recorder.append([ClassifierRow(1, 1, label, 0.9)], WALL_S, 0.0, now_s=0.0)
 
 
 @pytest.fixture(autouse=True)

@@ -103,7 +103,7 @@ def test_files_of_the_running_run_are_neither_touched_nor_listed(tmp_path):
 
 def test_a_file_that_another_process_still_writes_is_left_alone(tmp_path):
     other = Recorder(tmp_path, "line-1", "model", EARLIER, RotationLimits())
-    other.append([ModelRow(1, 1, 10.0, 20.0, 30.0, 40.0, 0.9)], 0.0, 0.0)
+    other.append([ModelRow(1, 1, 10.0, 20.0, 30.0, 40.0, 0.9)], 0.0, 0.0, now_s=0.0)
     (path,) = (tmp_path / "open").iterdir()
     (left_alone,) = recover(tmp_path, NOW).left_alone
     assert left_alone == (path, "another process is still writing it")

@@ -49,7 +49,7 @@ def test_a_record_file_is_closed_before_it_lies_among_the_finished_ones(tmp_path
     recorder = Recorder(
         tmp_path, "line-1", "model", RUN, RotationLimits(rows_max=9, size_bytes_max=9999, age_s_max=9.0)
     )
-    recorder.append([ModelRow(0, 1, 10.0, 20.0, 30.0, 40.0, 0.9)], WALL_S, 1.0)
+    recorder.append([ModelRow(0, 1, 10.0, 20.0, 30.0, 40.0, 0.9)], WALL_S, 1.0, now_s=1.0)
     finished = recorder.close()
     assert renamed == [("ready", False, finished.path.read_bytes())]
 
