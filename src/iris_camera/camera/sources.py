@@ -2,6 +2,8 @@
 
 import os
 
+import cv2
+
 from iris_camera.camera.decoding import PictureDecoder
 from iris_camera.camera.image_folder import ImageFolder
 from iris_camera.camera.live_video import LiveVideo
@@ -15,11 +17,15 @@ from iris_camera.camera.video_file import VideoFile
 from iris_camera.logs import hide
 
 FFMPEG_SILENT = "-8"
+OPENCV_SILENT = 0
 
 
 def silence_ffmpeg() -> None:
-    """FFmpeg writes its own lines to standard error, past the log; what matters of them is said in words there."""
+    """FFmpeg, and OpenCV around it, write lines of their own to standard error, past the log; what matters of them is
+    said in words there. Whoever sets OPENCV_LOG_LEVEL wants to see them."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", FFMPEG_SILENT)
+    if "OPENCV_LOG_LEVEL" not in os.environ:
+        cv2.utils.logging.setLogLevel(OPENCV_SILENT)
 
 
 def make_source(name: str, settings: SourceSettings) -> Source:
