@@ -321,6 +321,8 @@ class Capture:
         words = f"is {event.state}: {event.reason}" if event.reason else f"is {event.state}"
         if event.reason == THE_END:
             words = "has come to its end"
+        elif self._closing.is_set():
+            words = "is closed"  # by Iris: nobody has switched it off
         self._repeats.log(("is", event.state), logging.INFO, "camera %s %s", self.name, words)
         try:
             self._on_change(event)

@@ -139,7 +139,8 @@ def test_a_damaged_film_gives_what_it_has_and_says_so_and_is_not_read_again(capt
     assert film.opened == 1
 
 
-def test_closed_is_not_ended(capturing, told):
+def test_closed_is_not_ended(capturing, told, caplog):
+    caplog.set_level(logging.INFO)
     capture = capturing(Steady())
     told.wait_for("online")
     capture.close()
@@ -148,6 +149,8 @@ def test_closed_is_not_ended(capturing, told):
     assert capture.handover.closed
     assert told.states == ["online", "disabled"]
     assert capture.status().state == "disabled"
+    assert f"camera {capture.name} is closed" in caplog.text
+    assert "is disabled" not in caplog.text, "nobody has switched it off"
 
 
 def test_close_ends_a_film_whose_frames_nobody_takes(capturing):
