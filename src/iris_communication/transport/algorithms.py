@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from iris_communication.errors import SftpUnavailable
+from iris_communication.errors import AND_READ_AGAIN, SftpUnavailable
 from iris_communication.settings import Server
 
 OFFER_SHOWN_MAX = 200  # characters
@@ -18,8 +18,9 @@ SETTING = "legacy_algorithms"
 # With hardware help nearly everywhere, and no need of a separate MAC: asked for first.
 PREFERRED_CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com")
 SHA1_HINT = (
-    "correct the user name, password or key. An RSA key was not offered: this server knows signatures of SHA-1 alone; "
-    f"give an ed25519 or ECDSA key, or set {SETTING} = true for it"
+    "an RSA key was not offered, as this server knows signatures of SHA-1 alone: give an ed25519 or ECDSA key, or set "
+    f"{SETTING} = true for it, or correct the user name or password {AND_READ_AGAIN}; mended on the server's side, "
+    "resume it (iris queue resume SERVER). Nothing is tried until then"
 )
 
 
