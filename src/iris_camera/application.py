@@ -34,7 +34,7 @@ from iris_camera.health.delivery import why_files_wait
 from iris_camera.health.facts import USUAL, Around, DiskFacts, Limits, OutboxTrouble
 from iris_camera.health.gathering import gather, losses
 from iris_camera.health.storage import look_at
-from iris_camera.health.words import files, removed_words, wait
+from iris_camera.health.words import removed_words, wait
 from iris_camera.records.csv_name import new_run
 from iris_camera.records.kept_files import KeptFiles
 from iris_camera.records.leftovers import cameras_with_leftovers
@@ -42,6 +42,7 @@ from iris_camera.shutdown import Step, carry_out
 from iris_camera.web.live import SocketManager
 from iris_camera.web.server import CannotServe, WebServer, bind, create_app
 from iris_camera.web.state import whole_snapshot
+from iris_communication.amounts import files
 from iris_communication.errors import IrisError, OutboxInUse
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, get_sftp_uploader
 

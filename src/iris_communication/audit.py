@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from iris_communication.amounts import counted
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.errors import OutboxDamaged
 from iris_communication.item import State
@@ -67,14 +68,15 @@ class Balance:
     def problems(self) -> tuple[Problem, ...]:
         """None where every item ever accepted is in exactly one state."""
         found = [
-            f"{self.counted[state]} items are {state.replace('_', ' ')}, but the tally has {self.tallied[state]}"
+            f"{_are(self.counted[state])} {state.replace('_', ' ')}, but the tally has {self.tallied[state]}"
             for state in self.counted
             if self.counted[state] != self.tallied[state]
         ]
         if self.accepted != self.last_sequence:
-            found.append(f"{self.last_sequence} numbers were given, but {self.accepted} items are there")
+            given = counted(self.last_sequence, "number was", "numbers were")
+            found.append(f"{given} given, but {_are(self.accepted)} there")
         if self.in_two_states:
-            found.append(f"{self.in_two_states} items are in two states at once")
+            found.append(f"{_are(self.in_two_states)} in two states at once")
         return tuple(Problem(what, _RESTORE) for what in found)
 
 
@@ -195,7 +197,8 @@ class Audit:
         expected = self._reader.read(lambda snapshot: snapshot.one("delivered_until", last.sequence))
         cut = None
         if expected != lines:
-            cut = Problem(f"the ledger has {lines} lines, but the tally has {expected} deliveries", _RESTORE)
+            deliveries = counted(expected, "delivery", "deliveries")
+            cut = Problem(f"the ledger has {counted(lines, 'line')}, but the tally has {deliveries}", _RESTORE)
         return Chain(lines, last.hash, cut, lost)
 
     def inspection(self, *, hashes: bool = False) -> "Inspection":
@@ -255,3 +258,7 @@ def _utc(at_s: float | None) -> str | None:
     if at_s is None:
         return None
     return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _are(items: int) -> str:
+    return counted(items, "item is", "items are")

@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from iris_communication.amounts import counted
 from iris_communication.audit import Audit
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.errors import IrisError, OutboxDamaged, OutboxStorageError, SourceChanged, SpoolMissing
@@ -183,13 +184,13 @@ class Repair:
                 for table, what, known in _BELONGINGS
             ]
             database.execute("COMMIT")
-        for what in told:
-            yield Done(f"{what}; that is corrected")
+        for mistake in told:
+            yield Done(f"{mistake}; that is corrected")
         if lost:
-            yield Done(f"{lost} items had no record any more; they are listed as dropped")
+            yield Done(f"{counted(lost, 'item')} had no record any more: listed as dropped")
         for what, count in forgotten:
             if count:
-                yield Done(f"{count} {what} belonged to no item and are removed")
+                yield Done(f"{counted(count, *what)} belonged to no item: removed")
 
     def _unknown(self, database: sqlite3.Connection) -> dict[str, int]:
         """Files that no row knows, with their sizes in bytes: of a number that has no item one of them may be the
@@ -204,8 +205,12 @@ class Repair:
 
 
 _BELONGINGS = (
-    ("history", "lines of history", "SELECT id FROM items UNION SELECT id FROM ended UNION SELECT id FROM ledger"),
-    ("traces", "protocol traces", "SELECT id FROM items"),
+    (
+        "history",
+        ("line of history", "lines of history"),
+        "SELECT id FROM items UNION SELECT id FROM ended UNION SELECT id FROM ledger",
+    ),
+    ("traces", ("protocol trace", "protocol traces"), "SELECT id FROM items"),
 )
 
 

@@ -17,6 +17,8 @@ import time
 from collections.abc import Callable, Hashable, Iterable
 from typing import Any, NamedTuple
 
+from iris_communication.amounts import counted, files
+
 EVERY_S = 60.0
 NEW_CAUSES_MAX = 10  # within `every_s`
 CAUSES_MAX = 200
@@ -48,7 +50,7 @@ def over(spell: Spell) -> tuple[Spell, int | None]:
 
 
 class Repeats:
-    """Of one place that logs; for any thread. `times` words the count: "the same {} in {} s"."""
+    """Of one place that logs; for any thread. `per_file`: "the same for 14 files in 60 s", not "14 times"."""
 
     def __init__(
         self,
@@ -56,12 +58,12 @@ class Repeats:
         monotonic_s: Callable[[], float] = time.monotonic,
         *,
         every_s: float = EVERY_S,
-        times: str = "{} times",
+        per_file: bool = False,
     ) -> None:
         self._log = log
         self._monotonic_s = monotonic_s
         self._every_s = every_s
-        self._times = times
+        self._per_file = per_file
         self._lock = threading.Lock()
         self._spells: dict[Hashable, Spell] = {}
 
@@ -76,8 +78,8 @@ class Repeats:
             if len(self._spells) > CAUSES_MAX:
                 del self._spells[next(iter(self._spells))]
         if unlogged is not None:
-            counted = self._counted(unlogged, now_s, before)
-            self._log.log(level, f"{words}%s", *values, counted, exc_info=exc_info)
+            repeated = self._counted(unlogged, now_s, before)
+            self._log.log(level, f"{words}%s", *values, repeated, exc_info=exc_info)
 
     def over(self, causes: Iterable[Hashable], words: str, *values: Any, level: int = logging.INFO) -> None:
         """Log that they are over, once, where it was logged that one began; costs nothing where none did."""
@@ -93,8 +95,8 @@ class Repeats:
                         ended.append((unlogged, before))
         if ended:
             first = min((before for _, before in ended), key=lambda before: before.logged_s)
-            counted = self._counted(sum(unlogged for unlogged, _ in ended), self._monotonic_s(), first)
-            self._log.log(level, f"{words}%s", *values, counted)
+            repeated = self._counted(sum(unlogged for unlogged, _ in ended), self._monotonic_s(), first)
+            self._log.log(level, f"{words}%s", *values, repeated)
 
     def _are_many(self, now_s: float) -> bool:
         return sum(now_s - spell.logged_s < self._every_s for spell in self._spells.values()) >= NEW_CAUSES_MAX
@@ -102,4 +104,5 @@ class Repeats:
     def _counted(self, unlogged: int, now_s: float, before: Spell | None) -> str:
         if not unlogged or before is None:
             return ""
-        return f" (the same {self._times.format(f'{unlogged:,}')} in {max(1.0, now_s - before.logged_s):.0f} s)"
+        often = f"for {files(unlogged)}" if self._per_file else counted(unlogged, "time")
+        return f" (the same {often} in {max(1.0, now_s - before.logged_s):.0f} s)"

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from iris_communication.amounts import counted, files
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.decisions.retry import back_off_s
 from iris_communication.default_folder import default_outbox_dir
@@ -194,7 +195,8 @@ class SftpUploaderThread:
         self._check_process()
         accept = accepted(request, self._settings, self._server)
         if accept.also:
-            raise InvalidRequest(f"{request.file_path} goes to {len(accept.destinations)} servers: use submit_all()")
+            servers = counted(len(accept.destinations), "server")
+            raise InvalidRequest(f"{request.file_path} goes to {servers}: use submit_all()")
         return self._open_keeper().accept(accept)
 
     def submit_all(self, request: SftpUploadRequest) -> list[Receipt]:
@@ -336,7 +338,7 @@ class SftpUploaderThread:
             keeper.flush(JOIN_GRACE_S)
         left = self._stats().queue_size
         if left:
-            log.info("the uploader stopped with %d files waiting; they are sent after the next start", left)
+            log.info("the uploader stopped with %s waiting, for after the next start", files(left))
         return not thread.is_alive()
 
     def close(self, timeout: float = 10.0) -> None:

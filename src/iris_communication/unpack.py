@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from iris_communication.alternative_name import NAME_MAX_BYTES, alternative_name
+from iris_communication.amounts import size
 from iris_communication.archive_reading import PIECE_BYTES, Archive, ArchiveBroken, opened_archive
 from iris_communication.errors import IrisError, Retry, Scope
 from iris_communication.manifest import Manifest, Member
@@ -64,7 +65,7 @@ def unpack(archive: Path, folder: Path) -> list[Unpacked]:
             beside = Path(tempfile.mkdtemp(prefix=".iris-unpack-", dir=folder))
         try:
             if opened.manifest.size_bytes > free_bytes:
-                needed = f"{opened.manifest.size_bytes} bytes are needed and {free_bytes} are free"
+                needed = f"{size(opened.manifest.size_bytes)} needed and {size(free_bytes)} free"
                 raise FolderRefused(f"{archive} does not fit into {folder}: {needed}")
             return _placed(list(_spread(opened, beside)), folder)
         finally:

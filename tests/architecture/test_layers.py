@@ -41,7 +41,7 @@ def test_every_layer_of_the_application_is_checked():
 def test_what_is_not_public_in_the_library_is_forbidden_to_the_application():
     looks = {"audit", "housekeeping", "remote_check", "repair", "server_trial", "unpack"}
     public = {"errors", "item", "private_keys", "settings", "sftp_processor", "sftp_uploader_thread"} | looks
-    public |= {"plain_text", "repeats", "safe_files", "server_facts", "supervised_thread"}
+    public |= {"amounts", "plain_text", "repeats", "safe_files", "server_facts", "supervised_thread"}
     rooms = {name.split(".")[1] for name in modules_of("iris_communication")} - public
     forbidden = {name.split(".")[1] for name in CONTRACTS["public-names-only"]["forbidden_modules"]}
     assert rooms <= forbidden

@@ -101,7 +101,7 @@ def test_beside_an_uploader_that_delivers_it_always_balances(iris, outbox, serve
             assert told["accepted"] == told["last_sequence"] == start + FILES // 2
             assert "no problem" in iris.told("outbox", "check", "--hashes")
         wait_until(lambda: uploader.get_stats()["total_uploaded"] == FILES)
-        assert iris.told("ledger", "verify").startswith(f"{FILES} lines are whole")
+        assert iris.told("ledger", "verify").startswith(f"{FILES:,} lines are whole")
         deliveries = [json.loads(line) for line in iris.told("ledger", "export", "--json").splitlines()]
     assert [delivery["delivery"] for delivery in deliveries] == list(range(1, FILES + 1))
     assert {delivery["source"] for delivery in deliveries} == {str(request.file_path) for request in requests}
@@ -145,7 +145,7 @@ def test_after_a_kill_nothing_is_missing_and_looking_leaves_no_trace(iris, outbo
     counted = json.loads(iris.told("queue", "balance", "--json"))["counted"]
     assert counted["delivered"] > 100
     assert iris.told("outbox", "check", "--hashes").startswith("no problem")
-    assert iris.told("ledger", "verify").startswith(f"{counted['delivered']} lines are whole")
+    assert iris.told("ledger", "verify").startswith(f"{counted['delivered']:,} lines are whole")
     assert len(iris.told("ledger", "export").splitlines()) == counted["delivered"] + 1
     assert content_of(outbox) == before
 

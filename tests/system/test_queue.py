@@ -170,7 +170,7 @@ def test_dropping_says_what_is_lost_and_asks(iris, outbox, left, tmp_path):
     done = on_a_terminal(iris, "queue", "drop", "--all", types=b"n\n")
     assert (done.returncode, done.stdout) == (1, b"")
     said = done.stderr.decode()
-    assert "3 files (2 waiting, 1 dead), 30B: given up for good" in said
+    assert "3 files (2 waiting, 1 dead), 30 bytes: given up for good" in said
     assert "of 1 the outbox has the only bytes: the source is gone" in said
     assert "dropped" not in states(outbox).values()
     done = on_a_terminal(iris, "queue", "drop", "--all", types=b"y\n")

@@ -365,7 +365,7 @@ def test_a_disk_with_less_than_its_reserve_keeps_records_in_their_folder_and_del
     config.write_text(full)
     ready = tmp_path / "records" / "line" / "ready"
     with IrisProcess(["--config", config]) as running:
-        running.wait_until(lambda: running.logged("(the outbox's disk has \\d+ bytes free and a reserve of)"))
+        running.wait_until(lambda: running.logged("(the outbox's disk has [\\d.]+ \\w+ free and a reserve of)"))
         running.wait_until(lambda: len(list(ready.glob("*.csv"))) >= 4)
         status, _ = running.end()
         assert status == 0, running.text

@@ -77,7 +77,7 @@ def test_files_arrive_whole_and_the_status_says_so(line):
         line.write(name, each)
     done = line.send(*content, "--project", "p", "--folder-type", "model")
     assert line.arrived == {f"p/model/{name}": each for name, each in content.items()}
-    assert "3 files (3.0 MB) delivered" in done.stdout
+    assert "3 files (3 MB) delivered" in done.stdout
     assert f"delivered as {line.received}/p/model/a.csv" in done.stderr
 
 
@@ -175,7 +175,7 @@ def test_on_a_terminal_there_is_a_bar_of_files_and_bytes_and_it_says_what_holds_
         os.close(theirs)
         shown = all_of(ours)
         assert sending.wait(30) == 1
-    assert "0 of 1 files" in shown
+    assert "0 of 1 file" in shown
     assert "0.0/5.0 kB" in shown
     assert "the link is down" in shown
 

@@ -53,7 +53,7 @@ def test_it_says_what_was_there_and_what_has_another_name(tmp_path, iris, archiv
 def test_verifying_writes_nothing(tmp_path, iris, archive):
     before = sorted(tmp_path.iterdir())
     done = iris(archive, "--verify-only")
-    assert done.stdout.decode() == f"{archive}: 2 files of 5012 bytes, every one as its manifest says\n"
+    assert done.stdout.decode() == f"{archive}: 2 files of 5 kB, every one as its manifest says\n"
     assert sorted(tmp_path.iterdir()) == before
 
 

@@ -119,7 +119,7 @@ def test_patterns_and_folders_below_and_what_becomes_of_the_source(line):
 def test_what_lies_there_is_left_or_delivered_as_it_is_wished_and_told(line):
     (line.watched / "old.csv").write_text("1")
     with line.watch() as watching:
-        assert watching.wait_until(lambda: watching.logged(r"(1) files lie in .* --existing delivers"))
+        assert watching.wait_until(lambda: watching.logged(r"(1) file already in .* --existing delivers"))
         (line.watched / "new.csv").write_text("1")
         line.wait_for("new.csv")
         watching.end()

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import NamedTuple
 
+from iris_communication.amounts import counted, files
+
 SUFFIXES = (
     *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".avif", ".gif"),
     *(".jp2", ".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".pfm", ".hdr", ".pic", ".sr", ".ras"),
@@ -63,18 +65,18 @@ def why_nothing(found: Listing, folder: Path) -> str | None:
     """Why a folder that is not empty gives no pictures, as a sentence; None when it gives some, or is empty."""
     if found.names or not (found.others or found.folders or found.unreadable):
         return None
-    counted = [
-        f"{count} file{'s' if count > 1 else ''} {f'ending in {ending}' if ending else 'without an ending'}"
+    there = [
+        f"{files(count)} {f'ending in {ending}' if ending else 'without an ending'}"
         for ending, count in found.others.most_common(_ENDINGS_TOLD_MAX)
     ]
     if len(found.others) > _ENDINGS_TOLD_MAX:
-        counted.append("others")
+        there.append("others")
     if found.folders:
-        counted.append(f"{found.folders} folder{'s' if found.folders > 1 else ''}")
+        there.append(counted(found.folders, "folder"))
     if found.unreadable:
-        counted.append(f"folders that cannot be read, {found.unreadable[0]} among them")
+        there.append(f"folders that cannot be read, {found.unreadable[0]} among them")
     hint = f'; "dir:{folder}/**" looks into its folders too' if found.folders else ""
-    return f"nothing in {folder} is a picture that can be read: it holds {', '.join(counted)}{hint}"
+    return f"nothing in {folder} is a picture that can be read: it holds {', '.join(there)}{hint}"
 
 
 def _entries(folder: Path) -> Iterator[tuple[str, bool]]:

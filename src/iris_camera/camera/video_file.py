@@ -33,6 +33,7 @@ from iris_camera.camera.picture import NoPicture
 from iris_camera.camera.settings import Pace
 from iris_camera.camera.source import SourceError
 from iris_camera.opencv_path import NotUtf8, opencv_path
+from iris_communication.amounts import counted
 
 log = logging.getLogger(__name__)
 
@@ -152,11 +153,11 @@ class VideoFile:
         """What was wrong with the film that has just ended, in words."""
         if self._in_film == 0:
             return f"no picture of {self._path} can be decoded: it is damaged or cut off"
-        after = f"{self._path} ended after {self._in_film} frames"
+        after = f"{self._path} ended after {counted(self._in_film, 'frame')}"
         if (cut_in := broken_off(self._path)) is not None:
             return f"{after}: it is damaged or cut off, for the file breaks off in the middle of {cut_in}"
         if self._gaps:
-            places = "one place" if self._gaps == 1 else f"{self._gaps} places"
+            places = counted(self._gaps, "place")
             return f"{after}: it is damaged or cut off, for at {places} it could not be decoded"
         return None
 

@@ -13,6 +13,7 @@ from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxF
 from iris_camera.cli.settings_flags import ConfigFile
 from iris_camera.cli.terminal import say, write
 from iris_camera.records.text_cell import text_cell
+from iris_communication.amounts import counted
 from iris_communication.audit import COLUMNS, Chain
 from iris_communication.remote_check import Looked, RemoteCheck, Verdict
 
@@ -83,12 +84,13 @@ def _told(found: Chain) -> dict[str, Any]:
 
 def _tell(found: Chain) -> None:
     for gap in found.lost:
-        say(f"{gap.lines} lines before line {gap.before} were lost with a damaged database, found {gap.found}")
+        lost = counted(gap.lines, "line was", "lines were")
+        say(f"{lost} lost before line {gap.before} with a damaged database, found {gap.found}")
     if found.broken:
         say(f"{found.broken.what}: {found.broken.hint}")
-        say(f"{found.lines} lines before that are whole, up to {found.head}")
+        say(f"whole before that: {counted(found.lines, 'line')}, up to {found.head}")
     else:
-        say(f"{found.lines} lines are whole, up to {found.head}")
+        say(f"{counted(found.lines, 'line is', 'lines are')} whole, up to {found.head}")
 
 
 def _tell_remote(looked: Iterable[Looked], *, json: bool) -> int:

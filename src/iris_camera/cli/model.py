@@ -32,6 +32,7 @@ from iris_camera.inspection.settings import (
 )
 from iris_camera.opencv_path import opencv_path
 from iris_camera.web.picture import Mark, Picture, encode
+from iris_communication.amounts import counted
 
 EXIT_DOES_NOT_FIT = 2
 GREY_SIZE = (720, 1280)
@@ -218,7 +219,7 @@ def _tell_made(detector: Detector, threads: int) -> None:
         names = detector.labels.names
         shown = ", ".join(names[:8]) + (" .." if len(names) > 8 else "")
         say(f"labels      {f'{len(names)} from {detector.labels.origin}: {shown}' if names else 'none'}")
-    say(f"runs on     {detector.provider}, {threads} thread{'s' if threads > 1 else ''}")
+    say(f"runs on     {detector.provider}, {counted(threads, 'thread')}")
 
 
 def _tell_found(found: list[Detection], times_s: list[float]) -> None:

@@ -12,6 +12,7 @@ import typer
 from iris_camera.cli.settings_flags import ConfigFile, mistakes_end
 from iris_camera.cli.terminal import complain, say
 from iris_camera.config.outbox_folder import outbox_folder
+from iris_communication.amounts import counted, size
 from iris_communication.audit import Audit
 from iris_communication.errors import IrisError
 from iris_communication.repair import Repair, empty_quarantine, quarantined
@@ -85,7 +86,7 @@ def quarantine(
             at = datetime.fromtimestamp(file.changed_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
             say(json_text(file._asdict()) if json else f"{at}  {file.size_bytes:>12}  {file.name}")
         if not json:
-            say(f"{len(kept)} in quarantine, {sum(file.size_bytes for file in kept)} bytes")
+            say(f"{len(kept)} in quarantine, {size(sum(file.size_bytes for file in kept))}")
         if empty and kept and (yes or typer.confirm("Remove all of it for good?", abort=True)):
             empty_quarantine(audit.folder, [file.name for file in kept])
             if not json:
@@ -108,7 +109,7 @@ def _repair(folder: Path, *, hashes: bool, json: bool) -> None:
 
 
 def _summary(looked_at: dict[str, int], problems: int, *, hashes: bool) -> str:
-    found = {0: "no problem", 1: "one problem"}.get(problems, f"{problems} problems")
+    found = counted(problems, "problem") if problems else "no problem"
     depth = "every byte read" if hashes else "sizes compared; --hashes reads every byte"
     text = f"{found}: owed {looked_at['items']}, in the spool {looked_at['files']} ({depth}), "
     text += f"in the ledger {looked_at['lines']}"

@@ -10,9 +10,10 @@ import typer
 
 from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxFolder, json_text, looking
 from iris_camera.cli.queue_looking import ServerWord, the_one
-from iris_camera.cli.queue_table import printable, size
+from iris_camera.cli.queue_table import printable
 from iris_camera.cli.settings_flags import ConfigFile
 from iris_camera.cli.terminal import complain, say
+from iris_communication.amounts import files, size
 from iris_communication.audit import Audit
 from iris_communication.housekeeping import Housekeeper, NoSuchItem
 
@@ -152,7 +153,7 @@ class _Chosen:
 
     def loss(self) -> Iterator[str]:
         counts = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in self.states.items())
-        yield f"{_files(sum(self.states.values()))} ({counts}), {size(self.size_bytes)}: given up for good"
+        yield f"{files(sum(self.states.values()))} ({counts}), {size(self.size_bytes)}: given up for good"
         if self.only_here:
             yield f"of {self.only_here} the outbox has the only bytes: the source is gone"
 
@@ -186,9 +187,5 @@ def _tell(done: dict[str, str], one: str, many: str, *, json: bool) -> None:
         for item_id, why in left.items():
             say(printable(f"{item_id}: {why}"))
         count = len(done) - len(left)
-        say(f"{_files(count)} {one if count == 1 else many}")
+        say(f"{files(count)} {one if count == 1 else many}")
     raise typer.Exit(EXIT_WRONG if left else 0)
-
-
-def _files(count: int) -> str:
-    return f"{count} file" if count == 1 else f"{count} files"

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
+from iris_communication.amounts import counted
 from iris_communication.plain_text import clean
 
 WIDE = 110  # columns from which on a whole id and a server fit beside a path
@@ -149,7 +150,7 @@ def _event(repeated: list[dict[str, Any]], told: dict[str, Any]) -> Iterator[str
         what += f": {error['error']}: {error['message']}"
     yield f"  {_time(event['at'])}  {printable(what)}"
     if last is not event:
-        yield f"{'':27}({len(repeated)} times, the last at {_time(last['at'])})"
+        yield f"{'':27}({counted(len(repeated), 'time')}, the last at {_time(last['at'])})"
     if error and error["hint"]:
         yield f"{'':27}{printable(error['hint'])}"
 

@@ -39,6 +39,7 @@ from iris_camera.cli.settings_flags import EXIT_USAGE, ConfigFile, Outbox
 from iris_camera.cli.stopping import Stopping
 from iris_camera.cli.terminal import complain, say
 from iris_camera.signals import listening_to_signals
+from iris_communication.amounts import counted, size
 from iris_communication.errors import IrisError
 
 EXIT_NOT_ALL = 1
@@ -164,10 +165,10 @@ def _summary(sending: Sending, outbox: Path) -> list[str]:
         lines.append(f"{_files(delivered)} delivered")
     if refused:
         others = len({str(error) for error in refused}) - 1
-        more = f" (and {others} other reasons: see above)" if others else ""
-        lines.append(f"{_count(len(refused))} refused: {refused[0]}{more}. {refused[0].hint}".rstrip(" ."))
+        more = f" (and {counted(others, 'other reason')}: see above)" if others else ""
+        lines.append(f"{counted(len(refused), 'file')} refused: {refused[0]}{more}. {refused[0].hint}".rstrip(" ."))
     if failed:
-        lines.append(f"{_count(failed)} not: see above; `iris queue list` has what is kept of it")
+        lines.append(f"{counted(failed, 'file')} not: see above; `iris queue list` has what is kept of it")
     if owed := [sent.file for sent in sending.owed]:
         where = f"safely queued in {outbox}"
         lines.append(
@@ -180,16 +181,4 @@ def _summary(sending: Sending, outbox: Path) -> list[str]:
 
 
 def _files(files: Sequence[FileToSend]) -> str:
-    return f"{_count(len(files))} ({_size(sum(file.size_bytes for file in files))})"
-
-
-def _count(files: int) -> str:
-    return "1 file" if files == 1 else f"{files} files"
-
-
-def _size(size_bytes: float) -> str:
-    for unit in ("bytes", "KB", "MB"):
-        if size_bytes < 1000:
-            return f"{size_bytes:.0f} {unit}" if unit == "bytes" else f"{size_bytes:.1f} {unit}"
-        size_bytes /= 1000
-    return f"{size_bytes:.1f} GB"
+    return f"{counted(len(files), 'file')} ({size(sum(file.size_bytes for file in files))})"

@@ -9,6 +9,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from iris_camera.cli.handing_in import Link
 from iris_camera.cli.sending import Sending, Sent
+from iris_communication.amounts import counted
 from iris_communication.errors import IrisError
 from iris_communication.item import Delivered
 from iris_communication.plain_text import clean
@@ -54,7 +55,7 @@ class SendingDisplay:
         if self._bar is not None and self._task is not None:
             done = self._sending.done
             arrived = sum(each.file.size_bytes for each in done)
-            files = f"{len(done)} of {self._sending.files} files"
+            files = f"{len(done)} of {counted(self._sending.files, 'file')}"
             self._bar.update(self._task, completed=arrived, description=files, state=escape(clean(words)))
             return
         event = words.partition(";")[0]  # the seconds until the next try are no news

@@ -11,6 +11,7 @@ import typer
 from iris_camera import logs
 from iris_camera.cli.terminal import complain
 from iris_camera.config import Config, ConfigError, Flags, Problem, find_file, read
+from iris_communication.amounts import counted
 
 EXIT_USAGE = 2
 
@@ -61,8 +62,7 @@ def tell_errors(problems: Sequence[Problem], verb: str) -> None:
     """Each problem on a line of its own, then how many there are."""
     for problem in problems:
         tell("error", problem)
-    count = len(problems)
-    complain(f"iris {verb}: {'one mistake' if count == 1 else f'{count} mistakes'} in the settings.")
+    complain(f"iris {verb}: {counted(len(problems), 'mistake')} in the settings.")
 
 
 def tell(what: str, problem: Problem) -> None:

@@ -8,6 +8,7 @@ import typer
 
 from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, json_text
 from iris_camera.cli.terminal import complain, say
+from iris_communication.amounts import counted, size
 from iris_communication.errors import IrisError
 from iris_communication.unpack import ArchiveBroken, Unpacked, verify
 from iris_communication.unpack import unpack as unpack_archive
@@ -66,9 +67,9 @@ def _is_renamed(unpacked: Unpacked) -> bool:
 
 
 def _sentences(told: dict[str, Any]) -> list[str]:
-    files = "one file" if told["files"] == 1 else f"{told['files']} files"
+    files = counted(told["files"], "file")
     if "into" not in told:
-        return [f"{told['archive']}: {files} of {told['size_bytes']} bytes, every one as its manifest says"]
+        return [f"{told['archive']}: {files} of {size(told['size_bytes'])}, every one as its manifest says"]
     text = f"{told['archive']}: {files} in {told['into']}"
     if told["already_there"]:
         text += f", {told['already_there']} of them there already"

@@ -40,6 +40,7 @@ from iris_camera.signals import listening_to_signals
 from iris_camera.watch.memory import CannotRemember, Memory
 from iris_camera.watch.names import Names
 from iris_camera.watch.watcher import Watcher, WatchSettings
+from iris_communication.amounts import files
 from iris_communication.errors import IrisError
 
 log = logging.getLogger(__name__)
@@ -161,4 +162,4 @@ def _cannot(why: str) -> NoReturn:
 
 def _watch(watcher: Watcher) -> None:
     watcher.run()
-    log.info("stopping; %d files were queued; Ctrl+C again leaves at once", watcher.accepted)
+    log.info("stopping; queued %s; Ctrl+C again leaves at once", files(watcher.accepted))

@@ -6,6 +6,7 @@ from iris_camera.config.schema import fields_of
 from iris_camera.config.sections import CameraSettings, Config, OutboxSettings
 from iris_camera.config.servers import ServerSettings
 from iris_camera.inspection.settings import ClassifierSettings, DetectorSettings, InspectionSettings
+from iris_communication.amounts import counted, files, size
 from iris_communication.settings import Rule
 
 
@@ -109,7 +110,7 @@ def _treatment(server: ServerSettings) -> Iterator[str]:
     if server.marker:
         yield f"each file is followed by its {server.marker}"
     if server.bandwidth_bytes_per_s:
-        yield f"at most {_bytes(server.bandwidth_bytes_per_s)} a second"
+        yield f"at most {size(server.bandwidth_bytes_per_s)} a second"
     if server.windows:
         yield f"only {' and '.join(server.windows)}, local time"
     if not server.health_interval_s:
@@ -127,11 +128,11 @@ def _rule(rule: Rule) -> str:
 
 
 def _room(outbox: OutboxSettings) -> str:
-    room = f"room for {outbox.max_queue_size} files"
+    room = f"room for {files(outbox.max_queue_size)}"
     if outbox.bytes_max is not None:
-        room += f" and {_bytes(outbox.bytes_max)}"
+        room += f" and {size(outbox.bytes_max)}"
     if outbox.disk_reserve_bytes:
-        room += f", {_bytes(outbox.disk_reserve_bytes)} of its disk left free"
+        room += f", {size(outbox.disk_reserve_bytes)} of its disk left free"
     gives_way = {
         "reject": "what has no room stays in the records' folder",
         "drop_oldest": "what is new drops the oldest that waits",
@@ -142,7 +143,7 @@ def _room(outbox: OutboxSettings) -> str:
 
 def _limits(config: Config) -> str:
     records = config.records
-    return f"{records.rows_max} rows, {_bytes(records.size_bytes_max)} or {records.age_s_max:g} s"
+    return f"{counted(records.rows_max, 'row')}, {size(records.size_bytes_max)} or {records.age_s_max:g} s"
 
 
 def _kept(config: Config) -> str:
@@ -150,7 +151,7 @@ def _kept(config: Config) -> str:
     if not records.keep_bytes_max:
         return "Nothing is kept after delivery."
     age = f" and for {records.keep_age_s_max:g} s" if records.keep_age_s_max else ""
-    return f"After delivery up to {_bytes(records.keep_bytes_max)} are kept{age}."
+    return f"After delivery up to {size(records.keep_bytes_max)} are kept{age}."
 
 
 def _page(config: Config) -> str:
@@ -159,10 +160,3 @@ def _page(config: Config) -> str:
     host = f"[{web.host}]" if ":" in web.host else web.host
     address = f"http://{host}:{port}" if web.port else f"{web.host}, {port}"
     return f"{address}{', or a free port if that is taken' if web.port_falls_back and web.port else ''}."
-
-
-def _bytes(count: float) -> str:
-    for unit, size in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}"
-    return f"{count:g} bytes"

@@ -14,6 +14,7 @@ from iris_camera.records.csv_file import ClassifierRow, FinishedCsv, ModelRow, P
 from iris_camera.records.heartbeats import Heartbeats
 from iris_camera.records.recorder import Recorder, RecordsError
 from iris_camera.records.settings import RecordSettings
+from iris_communication.amounts import counted
 
 
 class _File:
@@ -122,5 +123,5 @@ class FrameRecords:
             except RecordsError as error:
                 self._rows_lost += error.rows_lost
                 self._errors += 1
-                self._on_error(f"{error} ({error.rows_lost} rows lost)")
+                self._on_error(f"{error} ({counted(error.rows_lost, 'row')} lost)")
         return [each for each in finished if each is not None]

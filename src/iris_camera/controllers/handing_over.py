@@ -37,6 +37,7 @@ from iris_camera.records.kept_files import free_bytes, keep
 from iris_camera.records.leftovers import FinishedFile, Leftovers, recover, tell
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_camera.records.trouble import Trouble
+from iris_communication.amounts import counted, size
 from iris_communication.errors import IrisError, NotStarted
 from iris_communication.repeats import Repeats
 from iris_communication.sftp_uploader_thread import SftpUploadRequest
@@ -158,7 +159,8 @@ class HandingOver:
         is_new = this_frame != self._last_frame
         if is_new and not self._wait_for_room():
             self._skipped_at_once += 1
-            self._tell_skipped(self._skipped_at_once, f"{self._frames_held_max} frames wait for theirs already")
+            wait = counted(self._frames_held_max, "frame waits", "frames wait")
+            self._tell_skipped(self._skipped_at_once, f"{wait} for theirs already")
             return
         box = part.box
         area = Area(box.x, box.y, box.width, box.height)
@@ -244,8 +246,9 @@ class HandingOver:
             self._guarded(self._step)
         self._guarded(self._offer_all)  # once more, whether it is time or not
         if len(self._waiting):
-            left = "%d files of camera %s stay in %s: the next start hands them over"
-            log.warning(left, len(self._waiting), self._camera, self._folder / READY_FOLDER)
+            count, of = len(self._waiting), f"of camera {self._camera}"
+            left = counted(count, f"file {of} stays", f"files {of} stay")
+            log.warning("%s in %s: the next start hands over what is there", left, self._folder / READY_FOLDER)
 
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
@@ -317,7 +320,7 @@ class HandingOver:
         if free >= reserve:
             self._trouble.is_over("room", f"pictures of defects are written into {self._folder} again")
             return True
-        short = f"less than {reserve} bytes are free, the disk's reserve"
+        short = f"less than {size(reserve)} are free, the disk's reserve"
         self._skipped_why = short
         self._trouble.begins("room", f"no pictures of defects are written into {self._folder}: {short}")
         return False

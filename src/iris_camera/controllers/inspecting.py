@@ -25,6 +25,7 @@ from iris_camera.controllers.tallies import Tallies
 from iris_camera.inspection.findings import Part, Verdict
 from iris_camera.inspection.inspector import Inspected, Inspector
 from iris_camera.records.csv_file import FinishedCsv
+from iris_communication.amounts import counted
 from iris_communication.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
@@ -185,7 +186,8 @@ class Inspecting:
         while not self._handover.drained:
             left += self._handover.get(LOOK_S) is not None
         if left:
-            log.warning("camera %s ends with %d frames that were not inspected", self.name, left)
+            frames = counted(left, "frame that was", "frames that were")
+            log.warning("camera %s ends with %s not inspected", self.name, frames)
 
     def _labels(self, inspected: Inspected) -> dict[int, str]:
         """The verdicts on the parts in view, the newest included."""

@@ -1,8 +1,8 @@
 """Which finished files are offered next, and when: a pure decision.
 
 Pictures of defects go before record files; within each, the first come is the first to go. A file that is refused
-stays at the head and is offered again after a pause; the pauses grow while refusals follow each other, so that an
-outbox that is full for hours does not fill the log.
+stays at the head and is offered again after a pause. The pauses stay short, for what was full may be free the next
+moment, and nobody knows before a file is taken; the log counts refusals and does not grow by each.
 
 Files that are offered together share the price of one commit. But each that is refused is a line of the log, and a
 picture that comes meanwhile waits for all of them: so there are more while all are taken, up to a limit, and one after
@@ -17,7 +17,7 @@ from iris_camera.records.evidence import FinishedPicture
 from iris_camera.records.leftovers import FinishedFile
 
 PAUSE_FIRST_S = 1.0
-PAUSE_MAX_S = 30.0
+PAUSE_MAX_S = 2.0  # an offer costs little, and until one is taken health says that none is
 TOGETHER_MAX = 64  # more make a commit no cheaper
 
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator, Sequence
 
 from iris_camera.health.conditions import Reason, Severity
 from iris_camera.health.facts import CameraFacts, Limits
-from iris_camera.health.words import age, because, in_words, number_of
+from iris_camera.health.words import age, because, in_words
+from iris_communication.amounts import counted
 
 GRAVE = (Severity.FAILED,)
 
@@ -95,8 +96,8 @@ def _no_inspection(camera: CameraFacts, now_s: float, limits: Limits) -> tuple[s
     if camera.inspection == "stopped":
         return "inspection stopped", f"is not inspected: its inspection has stopped{why}"
     if camera.restarts_lately >= limits.restarts_lately:
-        within = in_words(limits.lately_s)
-        words = f"is not inspected reliably: its inspection restarted {camera.restarts_lately} times in {within}"
+        restarts = f"{counted(camera.restarts_lately, 'time')} in {in_words(limits.lately_s)}"
+        words = f"is not inspected reliably: its inspection restarted {restarts}"
         return "inspection failing", f"{words}{why}"
     if (behind_s := _behind_s(camera, now_s)) > limits.starting_s:
         return (
@@ -123,22 +124,23 @@ def _skipped(camera: CameraFacts, now_s: float, limits: Limits) -> tuple[str, st
         return None
     if not camera.live or camera.skipped_lately <= limits.skipped_share * seen:
         return None
-    of_all = f"{camera.skipped_lately} of its {seen} frames were not inspected in {in_words(limits.lately_s)}"
-    return "frames skipped", f"is faster than its inspection: {of_all}"
+    were = "was" if camera.skipped_lately == 1 else "were"
+    of_all = f"{camera.skipped_lately} of its {counted(seen, 'frame')} {were} not inspected"
+    return "frames skipped", f"is faster than its inspection: {of_all} in {in_words(limits.lately_s)}"
 
 
 def _written(camera: CameraFacts, limits: Limits) -> Iterator[Reason]:
     """Also of a camera that is off by now."""
     yield from lost(camera)
     if camera.errors_lately:
-        errors = number_of(camera.errors_lately, "error", "errors")
+        errors = counted(camera.errors_lately, "error")
         words = f"camera {camera.name} had {errors} in {in_words(limits.lately_s)}{because(camera.error)}"
         yield Reason("errors", camera.name, words)
 
 
 def lost(camera: CameraFacts) -> Iterator[Reason]:
     """What it saw and could not write down."""
-    rows = number_of(camera.rows_lost, "row", "rows")
+    rows = counted(camera.rows_lost, "row")
     if camera.records_trouble and camera.losing_rows:
         words = f"camera {camera.name} loses what it sees, {rows} so far: {camera.records_trouble}"
         yield Reason("rows lost now", camera.name, words)
@@ -148,6 +150,6 @@ def lost(camera: CameraFacts) -> Iterator[Reason]:
         if camera.rows_lost:
             yield Reason("rows lost", camera.name, f"camera {camera.name} has lost {rows} since the start")
     if camera.evidence_skipped:
-        defects = number_of(camera.evidence_skipped, "defect has", "defects have")
+        defects = counted(camera.evidence_skipped, "defect has", "defects have")
         words = f"camera {camera.name}: {defects} no pictures since the start{because(camera.evidence_trouble)}"
         yield Reason("evidence skipped", camera.name, words)

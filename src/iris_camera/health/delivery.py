@@ -12,7 +12,8 @@ from dataclasses import replace
 
 from iris_camera.health.conditions import Reason
 from iris_camera.health.facts import Facts, Limits, LinkFacts, OutboxTrouble
-from iris_camera.health.words import age, because, files, in_words, number_of, removed_words, wait
+from iris_camera.health.words import age, because, in_words, removed_words, wait
+from iris_communication.amounts import counted, files
 
 
 def all_files(facts: Facts) -> str:
@@ -134,5 +135,5 @@ def _given_up(facts: Facts) -> Iterator[Reason]:
         )
         yield Reason("dead files", "", f"{words}; `iris queue list` says why, `iris queue retry --all` tries again")
     if (ended := facts.undelivered - facts.dead) > 0:
-        given_up = number_of(ended, "file was", "files were")
+        given_up = counted(ended, "file was", "files were")
         yield Reason("files given up", "", f"{given_up} dropped, cancelled or too late, as it was asked for")

@@ -19,6 +19,7 @@ from iris_camera.health.delivery import all_files, delivery_reasons
 from iris_camera.health.facts import USUAL, Facts, Limits, ThreadFacts
 from iris_camera.health.storage import storage_reasons
 from iris_camera.health.words import because, in_words
+from iris_communication.amounts import counted
 
 # With twelve cameras behind one dead switch the sentence would fill the page; all reasons stand in the list.
 SAID_AT_MOST = 5
@@ -102,7 +103,7 @@ def _thread(thread: ThreadFacts, limits: Limits) -> Reason | None:
         words = f"the thread {thread.name} has ended{because(thread.reason)} and is to be started again"
         return Reason("thread ended", thread.name, words)
     if thread.restarts_lately:
-        times = "once" if thread.restarts_lately == 1 else f"{thread.restarts_lately} times"
+        times = "once" if thread.restarts_lately == 1 else counted(thread.restarts_lately, "time")
         words = f"the thread {thread.name} had to be started again {times} in {in_words(limits.lately_s)}"
         return Reason("thread restarted", thread.name, words + because(thread.reason))
     return None

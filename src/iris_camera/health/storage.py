@@ -11,7 +11,7 @@ from pathlib import Path
 
 from iris_camera.health.conditions import Reason
 from iris_camera.health.facts import DiskFacts, FolderFacts, Limits
-from iris_camera.health.words import mebibytes
+from iris_communication.amounts import size
 
 REMOVED = (
     "the folder of the outbox was removed or is not mounted any more: put it back as it was, or end Iris and start it "
@@ -75,13 +75,13 @@ def _inodes(name: str, free: int, limits: Limits) -> Reason:
 
 
 def _room(name: str, free_bytes: int, limits: Limits, reserve_bytes: int) -> Reason | None:
-    disk, left = f"the disk of the {name}", f"{mebibytes(free_bytes)} left"
+    disk, left = f"the disk of the {name}", f"{size(free_bytes)} left"
     if free_bytes < 1024**2:
         return Reason("disk full", name, f"{disk} is full: free some space there")
     if free_bytes <= limits.disk_full_bytes:
         return Reason("disk nearly full", name, f"{disk} is nearly full ({left}): free some space there")
     if free_bytes < reserve_bytes:
-        words = f"{disk} has {left}, less than the reserve of {mebibytes(reserve_bytes)}"
+        words = f"{disk} has {left}, less than the reserve of {size(reserve_bytes)}"
         return Reason("disk reserve reached", name, f"{words}: no evidence pictures are written until there is room")
     if free_bytes <= limits.disk_low_bytes:
         return Reason("disk low", name, f"{disk} has only {left}")

@@ -1,4 +1,6 @@
-"""Ages, counts and sizes as a person says them."""
+"""Ages as a person says them, and sentences of files that wait or are gone."""
+
+from iris_communication.amounts import counted, files
 
 
 def in_words(age_s: float) -> str:
@@ -22,21 +24,9 @@ def because(reason: str | None) -> str:
     return f" ({reason})" if reason else ""
 
 
-def number_of(count: int, one: str, many: str) -> str:
-    return f"1 {one}" if count == 1 else f"{count} {many}"
-
-
-def files(count: int) -> str:
-    return number_of(count, "file", "files")
-
-
 def wait(count: int) -> str:
     return f"{files(count)} {'waits' if count == 1 else 'wait'}"
 
 
 def removed_words(count: int, folder: str) -> str:
-    return f"{number_of(count, 'finished file was', 'finished files were')} removed from {folder} before delivery"
-
-
-def mebibytes(size_bytes: int) -> str:
-    return f"{size_bytes // 1024**2} MiB"
+    return f"{counted(count, 'finished file was', 'finished files were')} removed from {folder} before delivery"

@@ -12,6 +12,7 @@ from iris_camera.inspection.model import WEIGHTS, Model, Numbers, Running, Shape
 from iris_camera.inspection.model_task import check_classifies, unlike_a_classifier
 from iris_camera.inspection.picture_input import PictureInput
 from iris_camera.inspection.settings import ClassifierSettings
+from iris_communication.amounts import counted
 
 SHIPPED = WEIGHTS / "classifier.onnx"
 LABELS = ("good", "defect")  # of the demo's, in its order
@@ -74,7 +75,8 @@ class OnnxClassifier:
     def _probabilities(self, answer: Numbers) -> Numbers:
         numbers = answer.reshape(-1).astype(np.float32)
         if self.labels.names and len(numbers) != len(self.labels.names):
-            raise misfit(self._model.path, f"{len(self.labels.names)} classes, as labels", described(answer.shape))
+            classes = counted(len(self.labels.names), "class", "classes")
+            raise misfit(self._model.path, f"{classes}, as labels", described(answer.shape))
         if not np.isfinite(numbers).all():
             raise misfit(self._model.path, "a number for each class", numbers.tolist())
         between = bool(numbers.min() >= 0 and numbers.max() <= 1 + _SUM_TOLERANCE)

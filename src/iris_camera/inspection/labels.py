@@ -8,6 +8,7 @@ from pathlib import Path
 
 from iris_camera.inspection.findings import PART
 from iris_camera.inspection.model import ModelError, misfit
+from iris_communication.amounts import counted
 from iris_communication.plain_text import clean
 
 SIZE_BYTES_MAX = 1 << 20  # a labels file is a few lines; anything larger is another file, named by mistake
@@ -46,8 +47,8 @@ class Labels:
         """Raises ModelError when there are names, but not one for each class of the model at `path`; `hint` is said
         then."""
         if self.names and self.classes not in {None, len(self.names)}:
-            wanted = f"{len(self.names)} classes, one for each label of {self.origin}"
-            raise misfit(path, wanted, f"{self.classes} classes{hint}")
+            wanted = f"{counted(len(self.names), 'class', 'classes')}, one for each label of {self.origin}"
+            raise misfit(path, wanted, f"{counted(self.classes, 'class', 'classes')}{hint}")
 
 
 def labels_of(path: Path | None, metadata: dict[str, str], model: Path) -> tuple[tuple[str, ...], str]:

@@ -157,7 +157,8 @@ class DetectorSettings:
         if self.kind != "onnx":
             given = [name for name in ("model", "labels") if getattr(self, name) is not None]
             if given:
-                raise ValueError(f'{" and ".join(given)} belong to kind "onnx", but kind is "{self.kind}"')
+                belongs = "belongs" if len(given) == 1 else "belong"
+                raise ValueError(f'{" and ".join(given)} {belongs} to kind "onnx", but kind is "{self.kind}"')
         if not self.cascade:
             raise ValueError("cascade is empty: give a name such as frontalface_default, or the path of an .xml file")
         if self.neighbours_min < 0:
@@ -203,7 +204,7 @@ class ClassifierSettings:
 
     def __post_init__(self) -> None:
         if self.kind == "none" and (self.model is not None or self.labels is not None):
-            raise ValueError('model and labels of a classifier belong to kind "onnx", but kind is "none"')
+            raise ValueError('a model or labels of a classifier belong to kind "onnx", but kind is "none"')
         if self.context is not None and not 0.0 <= self.context <= 10.0:
             raise ValueError(f"context is {self.context}: give 0 to 10")
 

@@ -23,6 +23,7 @@ from iris_camera.records.csv_name import parse_name
 from iris_camera.records.evidence_name import parse_evidence_name
 from iris_camera.records.retention import KeepLimits, KeptFile, Removal, Why, decide, passed
 from iris_camera.records.trouble import Trouble
+from iris_communication.amounts import counted, size
 from iris_communication.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
@@ -224,7 +225,7 @@ class KeptFiles:
         if removed_files:
             why = self._words({why for _, why in removal.remove})
             last = LastRemoved(now_s, removed_files, removed_bytes, why)
-            log.info("removed %d kept files, %d bytes: %s", removed_files, removed_bytes, why)
+            log.info("removed %s, %s: %s", counted(removed_files, "kept file"), size(removed_bytes), why)
         self._status = KeptStatus(
             len(files) - removed_files,
             sum(file.size_bytes for file in files) - removed_bytes,
@@ -236,9 +237,9 @@ class KeptFiles:
     def _words(self, whys: Collection[Why]) -> str:
         limits = self._limits
         words = {
-            "bytes": f"more than {limits.bytes_max} bytes were kept",
+            "bytes": f"more than {size(limits.bytes_max)} were kept",
             "age": f"some were older than {limits.age_s_max} s",
-            "disk": f"less than {limits.disk_reserve_bytes} bytes were free on the disk",
+            "disk": f"less than {size(limits.disk_reserve_bytes)} were free on the disk",
         }
         return ", ".join(text for why, text in words.items() if why in whys)
 

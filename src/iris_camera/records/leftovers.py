@@ -38,6 +38,7 @@ from iris_camera.records.csv_name import CsvName, check_camera, in_order, parse_
 from iris_camera.records.evidence import FinishedPicture, is_whole_jpeg
 from iris_camera.records.evidence_name import EvidenceName, parse_evidence_name, pictures_in_order
 from iris_camera.records.kept_files import PART
+from iris_communication.amounts import files, size
 
 log = logging.getLogger(__name__)
 
@@ -98,9 +99,9 @@ def cameras_with_leftovers(folder: Path, *running: str) -> tuple[str, ...]:
 def tell(found: Leftovers) -> None:
     """Log what was made of what was found, a line for each file that is not simply queued."""
     if found.finished:
-        log.info("%d files of earlier runs are queued, from %s", len(found.finished), found.finished[0].path.parent)
+        log.info("%s of earlier runs to queue, from %s", files(len(found.finished)), found.finished[0].path.parent)
     for cut in found.cut:
-        log.warning("%s lost its torn end, %d bytes that were no whole row", cut.path, cut.bytes_lost)
+        log.warning("%s lost its torn end, %s of no whole row", cut.path, size(cut.bytes_lost))
     for path in found.removed:
         log.info("%s held no row and no whole picture and was removed", path)
     for left in found.left_alone:

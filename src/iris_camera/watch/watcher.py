@@ -30,6 +30,7 @@ from iris_camera.watch.looking import look_at
 from iris_camera.watch.memory import Memory
 from iris_camera.watch.mounts import hears_everything
 from iris_camera.watch.names import Names
+from iris_communication.amounts import files
 from iris_communication.errors import InvalidRequest, IrisError, SourceReplaced
 from iris_communication.repeats import Repeats
 
@@ -89,7 +90,7 @@ class Watcher:
         self._memory = memory
         self._stop = stop
         self._now_s = monotonic
-        self._repeats = Repeats(log, monotonic, times="for {} files")
+        self._repeats = Repeats(log, monotonic, per_file=True)
         self._candidates = Candidates(settings.quiet_s)
         self._refused: dict[str, Version] = {}  # as they are they can never be delivered; asked again at the next start
         self._unreadable: set[str] = set()
@@ -212,7 +213,7 @@ class Watcher:
         there = [] if self._settings.existing else [each for each in self._files("") if not self._is_written(each[0])]
         self._memory.begin(there)
         if there:
-            log.info("%d files lie in %s already and are left there; --existing delivers them", len(there), self._root)
+            log.info("%s already in %s and left there; --existing delivers that too", files(len(there)), self._root)
 
     def _is_written(self, path: str) -> bool:
         with suppress(OSError):

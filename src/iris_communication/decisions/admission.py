@@ -11,6 +11,7 @@ caller learns at once, unless the operator chose that something waiting is dropp
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from iris_communication.amounts import files, size
 from iris_communication.errors import OutboxFull
 from iris_communication.item import Item, State
 from iris_communication.settings import Limits
@@ -61,15 +62,14 @@ def _refusal(
 ) -> tuple[str, str]:
     """What is full and what to do: of several limits the one that dropping and delivering mend the least."""
     if disk_over:
-        reserve = f"{usage.free_bytes} bytes free and a reserve of {limits.disk_reserve_bytes}"
+        reserve = f"{size(usage.free_bytes or 0)} free and a reserve of {size(limits.disk_reserve_bytes)}"
         hint = "free space on the outbox's disk or lower disk_reserve_bytes, then offer the file again"
-        return f"the outbox's disk has {reserve}; the file has {size_bytes} bytes", hint
+        return f"the outbox's disk has {reserve}; the file has {size(size_bytes)}", hint
     if spool_over:
-        why = (
-            f"the outbox holds {usage.size_bytes} of at most {limits.bytes_max} bytes; the file has {size_bytes} bytes"
-        )
+        held = f"{size(usage.size_bytes)} of at most {size(limits.bytes_max or 0)}"
+        why = f"the outbox holds {held}; the file has {size(size_bytes)}"
         return why, "offer the file again when there is room, retry or drop dead files, or raise bytes_max"
-    return f"the outbox holds {usage.items} of at most {items_max} files", OutboxFull.default_hint
+    return f"the outbox holds {usage.items:,} of at most {files(items_max)}", OutboxFull.default_hint
 
 
 def victims(candidates: Iterable[Item], room: MakeRoom, priority: int) -> list[Item]:

@@ -17,6 +17,7 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
+from iris_communication.amounts import counted
 from iris_communication.clock import Clock
 from iris_communication.decisions import patience
 from iris_communication.errors import DeliveryStopped, IrisError, LinkError, LinkTimeout, ProtocolViolation
@@ -378,7 +379,8 @@ class Connection:
         """Why it is given up, in words."""
         owed, quiet_s = self._session.unanswered, now_s - self._answered_s
         if owed and quiet_s >= patience_s:
-            return f"has not answered for {quiet_s:.0f} s, {owed} requests are open{self._oldest_words()}"
+            requests = counted(owed, "request is", "requests are")
+            return f"has not answered for {quiet_s:.0f} s, {requests} open{self._oldest_words()}"
         if self._begun_s is not None and now_s - self._begun_s >= self._settings.progress_timeout_s:
             return f"began an answer {now_s - self._begun_s:.0f} s ago, and has not sent the rest"
         if (overtaken := self._overtaken(now_s, patience_s)) is not None:

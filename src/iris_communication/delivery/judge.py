@@ -51,7 +51,7 @@ class Judge:
         self._clock = clock
         self._luck = luck
         self.news = news
-        self._repeats = Repeats(log, clock.monotonic_s, times="for {} files")
+        self._repeats = Repeats(log, clock.monotonic_s, per_file=True)
         self._refusing: dict[str, set[Hashable]] = {}  # causes that were logged, by server
 
     def delivered(self, key: str, lane: Lane, item: Item, delivered: Delivered) -> None:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from iris_communication import errors
+from iris_communication.amounts import counted
 from iris_communication.errors import InvalidRequest, IrisError
 from iris_communication.upload_request import SftpUploadRequest
 
@@ -118,7 +119,7 @@ def _run(facts: Mapping[str, Any], house: House) -> dict[str, Any]:
         raise ErrandRefused(f"no errand {_shown(name)}: there are {', '.join(ERRANDS)}")
     told = run(facts, house)
     if name != "hello":
-        which = facts.get("server") or f"{len(facts.get('ids', facts.get('files', ())))} items"
+        which = facts.get("server") or counted(len(facts.get("ids", facts.get("files", ()))), "item")
         log.info("%s of %s, asked for through the outbox's socket", name, which)
     return told
 

@@ -60,7 +60,7 @@ class Acceptance:
         self._items_max = items_max
         self._limits = limits
         self._shrink_after_s = 0.0  # monotonic
-        self._repeats = Repeats(log, clock.monotonic_s, times="for {} files")
+        self._repeats = Repeats(log, clock.monotonic_s, per_file=True)
 
     @property
     def has_reserve(self) -> bool:

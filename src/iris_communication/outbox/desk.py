@@ -70,7 +70,7 @@ class Desk:
         self._claims = claims
         self._tokens = tokens
         self._clock = clock
-        self._repeats = Repeats(log, clock.monotonic_s, times="for {} files")
+        self._repeats = Repeats(log, clock.monotonic_s, per_file=True)
         self._server_changed = server_changed
         self._sequence = recorder.last_sequence
         self._receipts = receipts

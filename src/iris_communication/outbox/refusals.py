@@ -14,7 +14,7 @@ class Refusals:
     """For any thread; written to its owner's log."""
 
     def __init__(self, log: logging.Logger, monotonic_s: Callable[[], float]) -> None:
-        self._repeats = Repeats(log, monotonic_s, every_s=LOGGED_EVERY_S, times="for {} files")
+        self._repeats = Repeats(log, monotonic_s, every_s=LOGGED_EVERY_S, per_file=True)
 
     def heard(self, paths: Iterable[object], outcomes: Iterable[object]) -> None:
         """`paths` as the caller gave them, and what became of each."""

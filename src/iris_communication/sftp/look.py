@@ -9,6 +9,7 @@ import posixpath
 import stat
 from enum import Enum
 
+from iris_communication.amounts import size
 from iris_communication.errors import IrisError, RemoteDiskFull
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
@@ -157,7 +158,7 @@ def reason(
             free_bytes = fragment_bytes * free_fragments
             if free_bytes < max(1, upload.size_bytes):
                 where = folder.decode("utf-8", "backslashreplace")
-                needed = f"{free_bytes} bytes free under {where!r}, {upload.size_bytes} needed"
+                needed = f"{size(free_bytes)} free under {where!r}, {size(upload.size_bytes)} needed"
                 return RemoteDiskFull(f"the server's disk is full: {needed}")
     return blame(refused, doing, path or upload.final_path, upload.final_path)
 

@@ -23,6 +23,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from iris_communication.amounts import size
 from iris_communication.errors import IrisError, RemoteDiskFull, RemoteFailure, RemoteRefused
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
@@ -133,7 +134,7 @@ def _space(folder: bytes) -> Talk:
     space = Space(free * fragment_bytes, fragments * fragment_bytes, bool(flags & _READ_ONLY))
     where = _shown(folder)
     if not space.read_only and space.free_bytes == 0 < space.total_bytes:
-        raise RemoteDiskFull(f"the server's disk is full: 0 of {space.total_bytes} bytes free under {where}")
+        raise RemoteDiskFull(f"the server's disk is full: nothing of {size(space.total_bytes)} is free under {where}")
     if not space.read_only and free_files == 0 < files:
         raise RemoteDiskFull(f"the server's disk takes no more files: 0 of {files} left under {where}")
     return space

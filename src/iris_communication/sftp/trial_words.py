@@ -3,6 +3,7 @@
 from enum import Enum
 from typing import NamedTuple
 
+from iris_communication.amounts import files
 from iris_communication.settings import Server
 from iris_communication.sftp.trial import OPEN_FILES, Findings
 
@@ -88,8 +89,8 @@ def _besides(found: Findings, server: Server) -> list[Sentence]:
             Sentence(Weight.NOTE, "It does not know OPENs of new files alone (EXCL): Iris makes files without.")
         )
     if found.open_files:
-        many = f"{OPEN_FILES} and more" if found.open_files >= OPEN_FILES else f"{found.open_files}"
-        told.append(Sentence(Weight.WELL, f"It holds {many} files open at once."))
+        many = f"{OPEN_FILES} and more files" if found.open_files >= OPEN_FILES else files(found.open_files)
+        told.append(Sentence(Weight.WELL, f"It holds {many} open at once."))
     if found.left:
         left = ", ".join(path.decode("utf-8", "backslashreplace") for path in found.left)
         told.append(Sentence(Weight.NOTE, f"What this trial has left there has to be removed by hand: {left}"))

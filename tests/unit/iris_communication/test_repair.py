@@ -127,16 +127,16 @@ def test_a_spool_that_is_gone_is_made_anew(folder):
     [
         ("UPDATE tally SET count = 4 WHERE state = 'waiting'", "3 items are waiting, but the tally had 4"),
         ("UPDATE tally SET count = 0 WHERE state = 'waiting'", "3 items are waiting, but the tally had 0"),
-        ("DELETE FROM tally WHERE state = 'dropped'", "1 items are dropped, but the tally had nothing"),
+        ("DELETE FROM tally WHERE state = 'dropped'", "1 item is dropped, but the tally had nothing"),
         ("UPDATE counter SET last_sequence = 3", "7 numbers were given, but the counter had 3"),
         ("DELETE FROM counter", "7 numbers were given, but the counter had none"),
-        ("DELETE FROM ended", "1 items had no record any more"),
+        ("DELETE FROM ended", "1 item had no record any more"),
         ("UPDATE counter SET last_sequence = 9", "2 items had no record any more"),
-        ("UPDATE items SET id = 'item-000004' WHERE sequence = 1", "1 items were in two states at once"),
-        ("UPDATE ended SET id = 'item-000001'", "1 items were in two states at once"),
-        ("UPDATE ended SET id = 'item-000004'", "1 items were in two states at once"),
-        ("INSERT INTO history VALUES (99, 'nobody', 1.0, 'fail', 1, NULL)", "1 lines of history belonged to no item"),
-        ("INSERT INTO traces VALUES ('nobody', 'x')", "1 protocol traces belonged to no item"),
+        ("UPDATE items SET id = 'item-000004' WHERE sequence = 1", "1 item was in two states at once"),
+        ("UPDATE ended SET id = 'item-000001'", "1 item was in two states at once"),
+        ("UPDATE ended SET id = 'item-000004'", "1 item was in two states at once"),
+        ("INSERT INTO history VALUES (99, 'nobody', 1.0, 'fail', 1, NULL)", "1 line of history belonged to no item"),
+        ("INSERT INTO traces VALUES ('nobody', 'x')", "1 protocol trace belonged to no item"),
     ],
 )
 def test_what_does_not_balance_does_afterwards(folder, spoil, says):

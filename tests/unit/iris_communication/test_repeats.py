@@ -17,7 +17,7 @@ def clock():
 @pytest.fixture
 def repeats(clock, caplog):
     caplog.set_level(logging.INFO)
-    return Repeats(log, clock.monotonic_s, every_s=60.0, times="for {} files")
+    return Repeats(log, clock.monotonic_s, every_s=60.0, per_file=True)
 
 
 def test_the_first_time_is_logged_and_the_next_ones_are_counted():

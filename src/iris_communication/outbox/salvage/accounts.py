@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
+from iris_communication.amounts import counted
+
 _OWED = ("waiting", "in_flight", "dead")
 _OVER = ("dropped", "expired", "cancelled")
 _COUNTED = "SELECT count(*) FROM items UNION ALL SELECT count(*) FROM ended UNION ALL SELECT count(*) FROM ledger"
@@ -45,7 +47,7 @@ def _end_what_is_in_two_states(database: sqlite3.Connection) -> list[str]:
     over = "SELECT id FROM ledger UNION ALL SELECT id FROM ended"
     found = database.execute("DELETE FROM ended WHERE id IN (SELECT id FROM ledger)").rowcount
     found += database.execute(f"DELETE FROM items WHERE id IN ({over})").rowcount  # noqa: S608 - the words above
-    return [f"{found} items were in two states at once"] if found else []
+    return [f"{counted(found, 'item was', 'items were')} in two states at once"] if found else []
 
 
 def _fill(
@@ -97,14 +99,15 @@ def _insert_lost(database: sqlite3.Connection, sequence: int, item_id: str, size
 
 
 def _recount(database: sqlite3.Connection) -> Iterator[str]:
-    counted = dict.fromkeys((*_OWED, *_OVER), 0)
+    there = dict.fromkeys((*_OWED, *_OVER), 0)
     for table in ("items", "ended"):
-        counted |= dict(database.execute(f"SELECT state, count(*) FROM {table} GROUP BY state"))  # noqa: S608 - two names
-    counted["delivered"] = database.execute("SELECT count(*) FROM ledger").fetchone()[0]
+        there |= dict(database.execute(f"SELECT state, count(*) FROM {table} GROUP BY state"))  # noqa: S608 - two names
+    there["delivered"] = database.execute("SELECT count(*) FROM ledger").fetchone()[0]
     tallied = dict(database.execute("SELECT state, count FROM tally"))
-    for state, count in counted.items():
+    for state, count in there.items():
         if tallied.get(state) != count:
-            yield f"{count} items are {state.replace('_', ' ')}, but the tally had {tallied.get(state, 'nothing')}"
+            items = counted(count, "item is", "items are")
+            yield f"{items} {state.replace('_', ' ')}, but the tally had {tallied.get(state, 'nothing')}"
             database.execute("INSERT OR REPLACE INTO tally VALUES (?, ?)", (state, count))
 
 

@@ -19,6 +19,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from iris_communication.amounts import counted
 from iris_communication.errors import OutboxDamaged, OutboxStorageError
 from iris_communication.outbox.put_back import DECIDED
 from iris_communication.outbox.salvage.accounts import Loss
@@ -142,11 +143,14 @@ def _size_bytes(path: Path) -> int:
 
 def _sentence(account: Account, mark: str) -> str:
     rows = account.rows
-    text = f"brought over {rows['items']} items, {rows['ended']} that ended and {rows['ledger']} lines of the ledger"
+    items, lines = counted(rows["items"], "item"), counted(rows["ledger"], "line")
+    text = f"brought over {items}, {rows['ended']} that ended and {lines} of the ledger"
     if account.lost or account.lines_lost:
-        text += f"; the records of {account.lost} items are lost, and {account.lines_lost} lines of the ledger"
+        lost, lines = counted(account.lost, "item"), counted(account.lines_lost, "line")
+        text += f"; the records of {lost} are lost, and {lines} of the ledger"
     if account.strays:
-        text += f"; {len(account.strays)} files without a record lie in the quarantine"
+        strays = counted(len(account.strays), "file without a record lies", "files without a record lie")
+        text += f"; {strays} in the quarantine"
     return f"{text}; the damaged database is quarantine/outbox-{mark}.db"
 
 

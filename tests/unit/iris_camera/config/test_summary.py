@@ -31,7 +31,7 @@ keep_bytes_max = 2_000_000_000
         "Camera gate: rtsp://gate.local/stream, at most 5 frames a second, logging in as viewer; found by the demo's",
         "Camera spare: disabled.",
         "Server plant: iris@sftp.example:22, logging in with a password, into /in; its host key is pinned.",
-        "a file ends at 10000 rows, 1 MB or 60 s. After delivery up to 2 GB are kept.",
+        "a file ends at 10,000 rows, 1 MB or 60 s. After delivery up to 2 GB are kept.",
         "Page: http://127.0.0.1:5000.",
     ):
         assert words in said
@@ -86,7 +86,7 @@ when_full = "drop_lowest"
         "Server office: u@office:22, logging in with nothing, into .; ~/.ssh/known_hosts has to know it.",
         "Rule tables: files of pattern *.csv: batch zip, batch_wait_s 30.",
         "Rule evidence-first: files of folder_type evidence: priority 5.",
-        "room for 100000 files and 20 GB, 50 MB of its disk left free; what is new drops what waits with the lowest",
+        "room for 100,000 files and 20 GB, 50 MB of its disk left free; what is new drops what waits with the lowest",
     ):
         assert words in said
 

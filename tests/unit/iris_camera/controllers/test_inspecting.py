@@ -216,7 +216,7 @@ def test_records_that_cannot_be_written_are_counted_and_looking_goes_on(tmp_path
         running.run([frame(number) for number in range(5)])
     assert running.tallies.frames == 5
     assert running.tallies.errors >= 5
-    assert "rows lost" in caplog.text
+    assert "1 row lost" in caplog.text
 
 
 def test_frames_that_are_long_past_when_inspected_share_a_record_file(line):

@@ -64,6 +64,15 @@ def test_a_refused_file_stays_at_the_head_and_waits(waiting):
     assert waiting.pause_s(101.0) == 0.0
 
 
+def test_an_outbox_that_was_full_for_an_hour_is_offered_a_file_within_two_seconds_of_room(waiting):
+    waiting.add(record(1))
+    now_s = 0.0
+    while now_s < 3600.0:
+        waiting.refused(now_s)
+        assert waiting.pause_s(now_s) <= 2.0
+        now_s += waiting.pause_s(now_s)
+
+
 def test_pauses_between_refusals_grow_up_to_a_limit_and_are_forgotten_after_a_success(waiting):
     waiting.add(record("a"))
     waiting.add(record("b"))

@@ -226,8 +226,8 @@ def test_files_given_up_need_somebody(count, words):
     [
         (FolderFacts(), Severity.WORKING, True, ""),
         (FolderFacts(201 * MIB), Severity.WORKING, True, ""),
-        (FolderFacts(200 * MIB), Severity.DEGRADED, True, "the disk of the {} has only 200 MiB left"),
-        (FolderFacts(20 * MIB), Severity.NEEDS_YOU, True, "the disk of the {} is nearly full (20 MiB left)"),
+        (FolderFacts(200 * MIB), Severity.DEGRADED, True, "the disk of the {} has only 210 MB left"),
+        (FolderFacts(20 * MIB), Severity.NEEDS_YOU, True, "the disk of the {} is nearly full (21 MB left)"),
         (FolderFacts(MIB - 1), Severity.FAILED, False, "the disk of the {} is full"),
         (FolderFacts(0), Severity.FAILED, False, "the disk of the {} is full"),
         (FolderFacts(999 * MIB, 2_000), Severity.WORKING, True, ""),
@@ -260,7 +260,7 @@ def test_a_records_disk_down_to_its_reserve_is_said_with_what_it_costs():
     enough, short = (judge(replace(WELL, disk=DiskFacts(records=each)), NOW_S, limits) for each in left)
     assert enough.severity is Severity.WORKING
     assert short.severity is Severity.DEGRADED
-    assert "499 MiB left, less than the reserve of 500 MiB: no evidence pictures are written" in short.sentence
+    assert "523 MB left, less than the reserve of 524 MB: no evidence pictures are written" in short.sentence
 
 
 def test_a_clock_set_back_gives_no_negative_age():
@@ -466,7 +466,7 @@ def test_an_outbox_of_another_process_is_said_with_what_waits_beside_it():
     assert (judgement.severity, judgement.ready) == (Severity.NEEDS_YOU, False)
     assert judgement.sentence == (
         "Iris needs you: the outbox /o is in use by process 7, so nothing is delivered by this one; "
-        "2000 files wait in /var/records; stop the other process."
+        "2,000 files wait in /var/records; stop the other process."
     )
 
 

@@ -67,7 +67,7 @@ def test_what_a_models_numbers_mean(given, words):
         ({"score_min": 1.5}, "score_min is 1.5: give 0 to 1"),
         ({"iou_max": -0.1}, "iou_max is -0.1: give 0 to 1"),
         ({"score_min": float("nan")}, "score_min is nan: give 0 to 1"),
-        ({"kind": "haar", "model": FILE}, 'model belong to kind "onnx", but kind is "haar"'),
+        ({"kind": "haar", "model": FILE}, 'model belongs to kind "onnx", but kind is "haar"'),
         ({"kind": "hog", "model": FILE, "labels": FILE}, 'model and labels belong to kind "onnx", but kind is "hog"'),
         ({"kind": "haar", "cascade": ""}, "cascade is empty: give a name"),
         ({"neighbours_min": -1}, "neighbours_min is -1: give 0 or more"),

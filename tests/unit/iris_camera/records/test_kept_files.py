@@ -219,7 +219,7 @@ def test_a_disk_that_is_short_of_space_makes_kept_files_go(tmp_path):
     sweeper = kept_files(tmp_path, Outbox(), 10**9, reserve=1000, free=900)
     sweeper.sweep()
     assert numbers(tmp_path / "line-1" / "kept") == [1, 2, 3]
-    assert sweeper.status().last_removed.why == "less than 1000 bytes were free on the disk"
+    assert sweeper.status().last_removed.why == "less than 1 kB were free on the disk"
 
 
 def test_free_space_that_cannot_be_found_out_is_said_once_and_the_bytes_still_count(tmp_path, caplog):

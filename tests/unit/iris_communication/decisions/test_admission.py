@@ -25,7 +25,7 @@ def test_there_is_room_below_the_limit(items, items_max):
 
 @pytest.mark.parametrize(("items", "items_max"), [(1, 1), (100, 100), (101, 100)])
 def test_at_the_limit_it_is_full_and_says_how_full(items, items_max):
-    with pytest.raises(OutboxFull, match=f"{items} of at most {items_max} files") as caught:
+    with pytest.raises(OutboxFull, match=f"{items} of at most {items_max} file") as caught:
         admission(Usage(items, 0, None), 10, items_max, Limits())
     assert "offer the file again" in caught.value.hint
     assert "max_queue_size" in caught.value.hint
@@ -34,7 +34,7 @@ def test_at_the_limit_it_is_full_and_says_how_full(items, items_max):
 def test_bytes_are_counted_with_the_newcomer_up_to_the_limit_itself():
     limits = Limits(bytes_max=100)
     assert admission(Usage(1, 90, None), 10, 9, limits) == Admit()
-    with pytest.raises(OutboxFull, match="90 of at most 100 bytes; the file has 11 bytes") as caught:
+    with pytest.raises(OutboxFull, match="90 bytes of at most 100 bytes; the file has 11 bytes") as caught:
         admission(Usage(1, 90, None), 11, 9, limits)
     assert "bytes_max" in caught.value.hint
     assert "dead" in caught.value.hint
@@ -43,7 +43,7 @@ def test_bytes_are_counted_with_the_newcomer_up_to_the_limit_itself():
 def test_what_must_stay_free_on_the_disk_stays_free_after_the_newcomer():
     limits = Limits(disk_reserve_bytes=100)
     assert admission(Usage(1, 0, 110), 10, 9, limits) == Admit()
-    with pytest.raises(OutboxFull, match="109 bytes free and a reserve of 100; the file has 10") as caught:
+    with pytest.raises(OutboxFull, match="109 bytes free and a reserve of 100 bytes; the file has 10") as caught:
         admission(Usage(1, 0, 109), 10, 9, limits)
     assert "disk_reserve_bytes" in caught.value.hint
 

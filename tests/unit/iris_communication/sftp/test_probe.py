@@ -184,7 +184,7 @@ def test_a_folder_that_may_not_be_looked_at_is_tried_all_the_same():
 def test_a_full_disk_is_the_servers_trouble():
     error = ended(TellsSpace(free=0), round_trip()).error
     assert type(error) is RemoteDiskFull
-    assert str(error) == "the server's disk is full: 0 of 1024000 bytes free under '/in'"
+    assert str(error) == "the server's disk is full: nothing of 1 MB is free under '/in'"
 
 
 def test_a_disk_that_takes_no_more_files_is_full():

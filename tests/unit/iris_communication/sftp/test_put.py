@@ -309,7 +309,7 @@ def test_a_name_the_server_does_not_take_is_never_tried_again():
 
 def test_a_full_disk_is_the_servers_fault_even_where_it_says_only_failure():
     owed = failed(MemoryServer(capacity_bytes=10), RemoteDiskFull)
-    assert "16 needed" in str(owed.error)
+    assert "16 bytes needed" in str(owed.error)
 
 
 def test_a_full_disk_is_known_by_its_later_code():
