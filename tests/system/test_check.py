@@ -51,11 +51,32 @@ def test_every_mistake_is_told_with_file_and_line_and_the_exit_status_is_2(iris,
         assert "Traceback" not in ended.stderr
 
 
+def test_what_is_found_by_trying_is_told_beside_mistakes_elsewhere_and_not_of_what_is_mistaken(iris, tmp_path):
+    (tmp_path / "empty.mp4").touch()
+    (tmp_path / "iris.toml").write_text(
+        '[cameras.a]\nsource = "file:empty.mp4"\nserver = "plant"\n'
+        '[cameras.b]\nsource = "file:empty.mp4"\nserver = "plant"\nframe_rate = "fast"\n'
+        '[cameras.c]\nsource = "dir:nowhere"\nserver = "nobody"\n'
+        '[inspection.detector]\nmodel = "missing.onnx"\n'
+        '[servers.plant]\nhost = "127.0.0.1"\nusername = "u"\nprivate_key = "missing.pem"\n'
+        '[servers.other]\nhost = "127.0.0.1"\nusernam = "u"\n'
+        '[web]\nport = "many"\n[records]\nfolder = "empty.mp4"\n'
+    )
+    ended = iris("check", IRIS_NO__SUCH="1")
+    assert ended.returncode == 2
+    told = [line for line in ended.stderr.splitlines() if ": error: " in line]
+    assert len(told) == 12
+    places = [int(line.split(":")[1]) for line in told if line.startswith("iris.toml:")]
+    assert places == [2, 5, 7, 9, 10, 12, 13, 16, 19, 21, 23], told
+    assert not any("servers.other has neither" in line for line in told), "what follows from a mistake is none"
+
+
 def test_a_film_that_is_none_ends_the_run_as_it_ends_the_check(iris, tmp_path):
     (tmp_path / "notes.txt").write_text("What is to be done this week.\n" * 50)
     for verb in ("check", "run"):
         ended = iris(verb, "--source", "file:notes.txt")
         assert ended.returncode == 2, ended.stderr
+        assert "VIDEOIO" not in ended.stderr, "OpenCV's own lines are no words for a user"
         assert "--source: error: cameras.line-1.source: " in ended.stderr
         assert "notes.txt cannot be read as a film" in ended.stderr
 

@@ -20,9 +20,10 @@ from iris_camera.cli.settings_flags import (
 from iris_camera.cli.terminal import say
 from iris_camera.config import Flags, find_file
 from iris_camera.config.cautions import cautions
-from iris_camera.config.reading import read_with_origins
+from iris_camera.config.reading import read_what_can_be
 from iris_camera.config.summary import summary
 from iris_camera.config.trial import try_out
+from iris_communication.amounts import counted
 
 
 def check(
@@ -41,15 +42,16 @@ def check(
     """
     file = find_file(config)
     with mistakes_end("check"):
-        reading = read_with_origins(file, os.environ, Flags(source, detector, server, records, outbox, port))
-        wrong = try_out(reading)
-    if wrong:
-        tell_errors(wrong, "check")
+        flags = Flags(source, detector, server, records, outbox, port)
+        reading, problems = read_what_can_be(file, os.environ, flags)
+        wrong = [*problems, *(try_out(reading) if reading is not None else ())]
+    if reading is None or wrong:
+        tell_errors(sorted(set(wrong)), "check")
         raise typer.Exit(EXIT_USAGE)
     for line in summary(reading.config):
         say(line)
     found = cautions(reading)
     for caution in found:
         tell("caution", caution)
-    noted = f"; {'one caution' if len(found) == 1 else f'{len(found)} cautions'}" if found else ""
+    noted = f"; {counted(len(found), 'caution')}" if found else ""
     say(f"{file or 'The settings'}: can be used{noted}.")

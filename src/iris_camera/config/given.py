@@ -18,6 +18,7 @@ class Given:
     def __init__(self) -> None:
         self.tree: dict[str, Any] = {}
         self.problems: list[Problem] = []
+        self._wrong: set[KeyPath] = set()
         self.dropped: set[KeyPath] = set()
         self.plain_secrets: set[tuple[str, ...]] = set()  # keys whose secret was given as it is
         self._origins: dict[KeyPath, Origin] = {}
@@ -77,6 +78,11 @@ class Given:
         for secret in self._secrets:
             words = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, words)
         self.problems.append(Problem(origin or self.origin(path), words))
+        self._wrong.add(path)
+
+    def is_wrong(self, path: KeyPath) -> bool:
+        """Whether something was told of it, of what is in it, or of what it is in."""
+        return any(known[: len(path)] == path or path[: len(known)] == known for known in self._wrong if known)
 
     def raise_problems(self) -> None:
         if self.problems:

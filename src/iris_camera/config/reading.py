@@ -8,7 +8,7 @@ themselves: the settings file, a server's JSON, a secret's file or command.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from iris_camera.config.files import read_toml
 from iris_camera.config.given import Given, dotted
 from iris_camera.config.over_the_file import CONFIG_VARIABLE, Flags, apply_environment, apply_flags
 from iris_camera.config.paths import with_home, with_paths_from
-from iris_camera.config.problem import Origin
+from iris_camera.config.problem import ConfigError, Origin, Problem
 from iris_camera.config.schema import fields_of, named_tables_of, table_of
 from iris_camera.config.secret_reference import SecretUnavailable, fetched
 from iris_camera.config.sections import DEFAULT_CAMERA, Config, names_given, wrong_server
@@ -42,6 +42,10 @@ class Reading:
     def origin(self, *path: str) -> Origin:
         """Of a key, or of the nearest table around it that was given."""
         return self._given.origin(path)
+
+    def is_wrong(self, *path: str) -> bool:
+        """Whether a mistake was told there, so that what can be tried of it would not be what was meant."""
+        return self._given.is_wrong(path)
 
     def has(self, *path: str) -> bool:
         """Whether it was given at all."""
@@ -79,10 +83,22 @@ def read_with_origins(
     path: Path | None, environment: Mapping[str, str] = os.environ, flags: Flags | None = None
 ) -> Reading:
     """The same, for who has to say later where a value came from."""
+    reading, problems = read_what_can_be(path, environment, flags)
+    if reading is None or problems:
+        raise ConfigError(problems)
+    return reading
+
+
+def read_what_can_be(
+    path: Path | None, environment: Mapping[str, str] = os.environ, flags: Flags | None = None
+) -> tuple[Reading | None, list[Problem]]:
+    """Also of settings with mistakes, which are told: the tables without any are as they are given, in the place of the
+    others are defaults or nothing. None where not even that can be made."""
     given = Given()
-    folder = Path()
+    folder, unread = Path(), False
     if path is not None:
         read_toml(path, given)
+        unread = bool(given.problems)
         folder = path.parent
         remove_unknown(given)
         given.tree = with_paths_from(folder, given.tree, Config)
@@ -99,8 +115,22 @@ def read_with_origins(
         except InvalidRequest as error:
             given.wrong(("outbox", "folder"), f"outbox.folder: {error}: {error.hint}", Origin("the default"))
     made = _sections(given)
-    given.raise_problems()
-    return Reading(Config(**made), path, given)
+    if not given.problems:
+        return Reading(Config(**made), path, given), []
+    return None if unread else _without_mistakes(made, path, given), given.problems
+
+
+def _without_mistakes(made: dict[str, Any], path: Path | None, given: Given) -> Reading | None:
+    sound = {name: section for name, section in made.items() if section is not None}
+    some_server = next(iter(sound.get("servers", {})), "")
+    sound["cameras"] = {
+        name: replace(camera, server=some_server) if given.is_wrong(("cameras", name, "server")) else camera
+        for name, camera in sound.get("cameras", {}).items()
+    }
+    try:
+        return Reading(Config(**sound), path, given)
+    except ValueError:  # what one section says of another
+        return None
 
 
 def _sections(given: Given) -> dict[str, Any]:
@@ -109,7 +139,8 @@ def _sections(given: Given) -> dict[str, Any]:
     for name, key in fields_of(Config).items():
         inner, named = table_of(key.type), named_tables_of(key.type)
         if named is not None:
-            made[name] = {each: make(given, named, (name, each)) for each in list(given.table((name,)))}
+            each_made = {each: make(given, named, (name, each)) for each in list(given.table((name,)))}
+            made[name] = {each: table for each, table in each_made.items() if table is not None}
         elif inner is not None and name in given.tree:
             made[name] = make(given, inner, (name,))
     return made

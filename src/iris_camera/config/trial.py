@@ -31,7 +31,7 @@ FOOTAGE = {"file", "dir"}
 
 
 def try_out(reading: Reading) -> list[Problem]:
-    """Everything that would not work, in the order of the file."""
+    """Everything that would not work, in the order of the file; of what a mistake was told of, nothing."""
     return sorted({*_inspections(reading), *footage(reading), *_servers(reading), *_folders(reading)})
 
 
@@ -41,10 +41,10 @@ def _inspections(reading: Reading) -> Iterator[Problem]:
     tried: set[InspectionSettings] = set()
     for name, camera in config.cameras.items():
         settings = config.inspection_of(name)
-        if not camera.enabled or settings in tried:
+        path = ("cameras", name, "inspection") if camera.inspection else ("inspection",)
+        if not camera.enabled or settings in tried or reading.is_wrong(*path):
             continue
         tried.add(settings)
-        path = ("cameras", name, "inspection") if camera.inspection else ("inspection",)
         try:
             make_inspector(settings)
         except ModelError as error:
@@ -68,7 +68,7 @@ def footage(reading: Reading) -> Iterator[Problem]:
     """One a camera: files are opened and one picture is read; cameras are left alone, for they may be in use."""
     silence_ffmpeg()
     for name, camera in reading.config.cameras.items():
-        if not camera.enabled or camera.kind not in FOOTAGE:
+        if not camera.enabled or camera.kind not in FOOTAGE or reading.is_wrong("cameras", name, "source"):
             continue
         key = ("cameras", name, "source")
         if (wrong := _stat_error(camera.path)) is not None:
@@ -109,6 +109,8 @@ def _cannot_be_looked_at(path: Path, error: OSError) -> str:
 
 def _servers(reading: Reading) -> Iterator[Problem]:
     for name, server in reading.config.servers.items():
+        if reading.is_wrong("servers", name):
+            continue
         if not server.password and not server.private_key:
             yield Problem(
                 reading.origin("servers", name),
@@ -152,6 +154,8 @@ def _unknown_host(server: ServerSettings) -> str | None:
 def _folders(reading: Reading) -> Iterator[Problem]:
     config = reading.config
     for key, folder in ((("records", "folder"), config.records_dir), (("outbox", "folder"), config.outbox_dir)):
+        if reading.is_wrong(*key):
+            continue
         there = next((place for place in (folder, *folder.absolute().parents) if not _stat_error(place)), Path("/"))
         if (error := _stat_error(folder)) and not isinstance(error, MISSING):
             yield Problem(reading.origin(*key), f"{'.'.join(key)}: {_cannot_be_looked_at(folder, error)}")
