@@ -40,7 +40,9 @@ def demo(
             hidden=True,
         ),
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="End with the summary as one line of JSON.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="The summary as one line of JSON, and nothing else on standard output.")
+    ] = False,
 ) -> None:
     """A made-up line, inspected and delivered to a real SFTP server on this machine: a calm line, a staged outage,
     recovery, and the proof that everything arrived.

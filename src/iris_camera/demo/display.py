@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iris_camera.demo.story import Story
+from iris_communication.amounts import counted
 
 LINE_EVERY_S = 5.0
 WIDTH_MAX = 78
@@ -96,12 +97,12 @@ def _told(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("frames inspected", f"{summary['frames']} in {summary['seconds']} s: {rate}"),
         ("parts", f"{summary['parts']}, of which {summary['defects']} judged defective"),
         ("inspection", f"recall {summary['detector_recall']}, accuracy {summary['classifier_accuracy']}"),
-        ("written", f"{summary['csv_files']} record files, {summary['evidence_files']} pictures of defects"),
+        ("written", f"{_files(summary['csv_files'], summary['evidence_files'])} of defects"),
         ("arrived", f"{summary['delivered_verified']}, verified"),
         ("lost, partial", f"{summary['lost']}, {summary['partial_visible']}"),
         ("outage", f"{summary['outage_seconds']} s"),
-        ("tried again", f"{summary['attempts_repeated']} uploads: the server refuses one now and then"),
-        ("together", f"{summary['files_in_archives']} record files in {summary['archives']} archives"),
+        ("tried again", f"{counted(summary['attempts_repeated'], 'upload')}: the server refuses one now and then"),
+        ("together", f"{_records(summary['files_in_archives'])} in {counted(summary['archives'], 'archive')}"),
         ("of the outage", _backlog(summary)),
         ("uploader", _counts(summary)),
     ]
@@ -115,7 +116,15 @@ def _backlog(summary: dict[str, Any]) -> str:
         if first is None
         else f"; of each two, the picture came first in {first:.0%} (a tenth of the link is the others')"
     )
-    return f"{pictures} pictures, {records} record files{order}"
+    return f"{counted(pictures, 'picture')}, {_records(records)}{order}"
+
+
+def _files(records: int, pictures: int) -> str:
+    return f"{_records(records)}, {counted(pictures, 'picture')}"
+
+
+def _records(count: int) -> str:
+    return counted(count, "record file")
 
 
 def _counts(stats: dict[str, Any]) -> str:
@@ -137,16 +146,17 @@ def _link(uploader: dict[str, Any], *, staged: bool = False) -> Text:
 
 
 def _short(words: str) -> str:
-    return words if len(words) <= REASON_MAX else f"{words[:REASON_MAX]}..."
+    """Cut between words, never within one."""
+    return words if len(words) <= REASON_MAX else f"{words[: REASON_MAX + 1].rpartition(' ')[0].rstrip(',;:')} ..."
 
 
 def _line(snapshot: dict[str, Any]) -> str:
     camera, uploader = snapshot["cameras"][0], snapshot["uploader"]
     stats = uploader["stats"]
     return (
-        f"{camera['frames']} frames ({camera['frames_per_s']:.1f} a second), {camera['parts']} parts, "
-        f"{camera['defects']} defective; {stats['queue_size']} waiting, {stats['total_uploaded']} delivered; "
-        f"link {_link(uploader)}"
+        f"{counted(camera['frames'], 'frame')} ({camera['frames_per_s']:.1f} a second), "
+        f"{counted(camera['parts'], 'part')}, {camera['defects']} defective; "
+        f"{stats['queue_size']} waiting, {stats['total_uploaded']} delivered; link {_link(uploader)}"
     )
 
 

@@ -11,6 +11,7 @@ import contextlib
 import dataclasses
 import json
 import shutil
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -87,7 +88,9 @@ def run_demo(options: DemoOptions, out: TextIO, display: Display, story: Story) 
             observers = Observers(score.count, audit.written, audit.written)
             application = Application(config, observers=observers, notice=lambda: f"Demo, {story.sentence}.")
             with listening_to_signals(application.request_stop), _running(application):
-                print(f"The page is at {application.web_address}", file=out, flush=True)
+                # With --json standard output is for a program, and holds nothing else.
+                said = sys.stderr if options.as_json else out
+                print(f"The page is at {application.web_address}", file=said, flush=True)
                 run = _Run(options.seconds, application, server, score, display, story)
                 with display:
                     summary = run.carry_out()
@@ -104,7 +107,6 @@ def run_demo(options: DemoOptions, out: TextIO, display: Display, story: Story) 
                         wait_for_the_user(application.wait)
                     else:
                         time.sleep(PAGE_SHOWS_S)
-                    story.is_ending = True
                     app.cleanup_threads()
         finally:
             server.stop()

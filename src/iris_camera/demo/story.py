@@ -14,7 +14,6 @@ from iris_camera.demo.sftp_server import REFUSED_FOR_ONCE
 PHASES = ("a calm line", "staged outage", "recovery")
 _LINE = re.compile(r"\S{11}(?P<time>\d\d:\d\d:\d\d)\S* (?P<level>[A-Z]+) +\S+  (?P<words>.*)", re.DOTALL)
 _OF_THE_LINK = ("the link to ", "refuses connections", "lost the connection")
-_OF_THE_END = ("is disabled", "nothing is inspected", "not ready: ")
 
 
 class Phase(NamedTuple):
@@ -44,7 +43,6 @@ class Story:
 
     sentence: str = "the line is being started"
     is_outage: bool = False
-    is_ending: bool = False
     _told: set[str] = field(default_factory=set)
 
     def enter(self, phase: Phase) -> str | None:
@@ -62,7 +60,7 @@ class Story:
         return None
 
     def end(self) -> None:
-        self.is_outage, self.is_ending = False, True
+        self.is_outage = False
         self.sentence = "the proof: the last files are delivered, and each is compared with what was written"
 
     def line(self, logged: str) -> str | None:
@@ -71,8 +69,6 @@ class Story:
             return self._once("refusal", "staged refusal: the server refuses a file now and then; it is tried again")
         if self.is_outage and any(words in logged for words in _OF_THE_LINK):
             return self._once("outage", "as staged: connections are refused, and tried again ever more seldom")
-        if self.is_ending and any(words in logged for words in _OF_THE_END):
-            return None
         found = _LINE.fullmatch(logged)
         return logged if found is None else f"{found['time']} {found['level']} {found['words']}"
 

@@ -1,3 +1,6 @@
+import io
+import re
+
 import pytest
 
 from iris_camera.demo.display import Display, LogLines
@@ -52,14 +55,6 @@ def test_a_line_of_log_that_belongs_to_nothing_staged_is_shown_short():
     assert story.line("Traceback (most recent call last):") == "Traceback (most recent call last):"
 
 
-def test_the_end_of_the_line_is_no_news_at_the_end():
-    story = Story()
-    words = "2026-11-30T13:21:34.940Z WARNING iris-health  camera line-1 is disabled and nothing is inspected"
-    assert story.line(words) is not None
-    story.end()
-    assert story.line(words) is None
-
-
 def test_log_lines_are_told_whole_however_they_are_written():
     told = []
     lines = LogLines(told.append)
@@ -73,3 +68,28 @@ def test_where_there_is_no_terminal_an_announcement_is_a_line(capsys):
 
     Display(sys.stdout, Story()).say("staged outage: for 3 s [not markup]")
     assert capsys.readouterr().out == "staged outage: for 3 s [not markup]\n"
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("letters", [3, 9, 17])
+def test_a_long_sentence_of_health_is_cut_between_words(monkeypatch, letters):
+    for name, value in (("COLUMNS", "80"), ("LINES", "24"), ("TERM", "xterm")):
+        monkeypatch.setenv(name, value)
+    words = [f"{chr(0x4E00 + number)}{'a' * letters}" for number in range(60)]
+    down = {"link": "down", "reason": " ".join(words), "retry_in_s": 1.0}
+    snapshot = {
+        "cameras": [{"frames": 1, "frames_per_s": 1.0, "parts": 1, "defects": 0}],
+        "uploader": {"stats": {"queue_size": 0, "total_uploaded": 1, "total_failed": 0}, "servers": {"u@h:22": down}},
+        "health": {"sentence": " ".join(words)},
+    }
+    with Display(out := Terminal(), Story()) as display:
+        display.update(snapshot)
+        shown = out.getvalue()
+    found = re.findall(r"[\u4e00-\u4eff]a*", shown)
+    assert found
+    assert set(found) <= set(words), "no part of a word"
+    assert len(shown.splitlines()) <= 24
