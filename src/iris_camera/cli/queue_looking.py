@@ -3,6 +3,7 @@
 import shutil
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -11,6 +12,10 @@ from iris_camera.cli.outbox import EXIT_WRONG, AsJson, OutboxFolder, json_text, 
 from iris_camera.cli.queue_table import halted, printable, story, table
 from iris_camera.cli.settings_flags import ConfigFile
 from iris_camera.cli.terminal import complain, say
+from iris_camera.config import ConfigError
+from iris_camera.config.outbox_folder import records_folder
+from iris_camera.records.waiting import waiting_in
+from iris_communication.amounts import files
 from iris_communication.audit import Audit
 from iris_communication.housekeeping import NoSuchItem
 
@@ -57,9 +62,19 @@ def list_(
         if most is not None and len(found) > most:
             say(f"and more: --limit shows more than {most}")
         elif not found:
-            say("nothing")
+            say(f"nothing{_beside(audit.folder, config)}")
         for server_state in audit.halted():
             say(halted(server_state))
+
+
+def _beside(outbox: Path, config: Path | None) -> str:
+    """What the outbox does not know of: files that it has not accepted yet."""
+    try:
+        folder = records_folder(outbox, config)
+    except ConfigError:
+        return ""  # said by whoever reads the settings
+    waiting = waiting_in(folder)
+    return f"; {files(waiting)} not accepted yet in {folder}: `iris run` hands over what lies there" if waiting else ""
 
 
 def show(

@@ -152,7 +152,7 @@ class Config:
     @property
     def records_dir(self) -> Path:
         """Beside the outbox if nothing else is said: on the same disk a record is handed over without being copied."""
-        return self.records.folder or self.outbox_dir.parent / "records"
+        return self.records.folder or records_beside(self.outbox_dir)
 
     def project_of(self, camera: str) -> str:
         """Of a camera that is not configured (any more) too: what it left is still to be delivered."""
@@ -172,6 +172,10 @@ class Config:
         named = self.cameras[camera].servers if camera in self.cameras else ()
         chosen = chosen_server(list(self.servers))
         return named or ((chosen,) if chosen else ())
+
+
+def records_beside(outbox: Path) -> Path:
+    return outbox.parent / "records"
 
 
 def names_given(server: Any) -> tuple[str, ...]:

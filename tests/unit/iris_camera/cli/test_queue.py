@@ -103,7 +103,11 @@ def test_one_dead_file_is_not_in_the_way_of_the_others(iris, left):
         (("retry",), 2, "which?"),
         (("retry", "--all", "--server", NOWHERE_KEY), 2, "not both"),
         (("drop", "--all", "--dead"), 2, "not both"),
-        (("drop", "--all"), 2, "3 files (2 waiting, 1 dead), 30B: given up for good\niris queue drop: nobody is there"),
+        (
+            ("drop", "--all"),
+            2,
+            "3 files (2 waiting, 1 dead), 30 bytes: given up for good\niris queue drop: nobody is there",
+        ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
@@ -160,3 +164,25 @@ def test_a_name_that_is_no_utf_8_is_told_byte_for_byte(iris, outbox, tmp_path):
     uploader.close()
     for verb in (("list",), ("show", item_id)):
         assert b"/\xff.csv" in iris(*verb).stdout_bytes
+
+
+def test_a_list_of_nothing_says_what_waits_beside_the_outbox(iris, outbox, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    SftpUploaderThread(outbox).open()
+    assert iris.told("list") == "nothing\n"
+    names = ["line-1_model_20260101T000000.000Z_00000001_000001.csv", "no_record.csv"]
+    for folder, count in (("records", 1), ("elsewhere", 2)):
+        for camera in range(count):
+            ready = tmp_path / folder / f"line-{camera}" / "ready"
+            ready.mkdir(parents=True)
+            for name in names:
+                (ready / name).touch()
+    waits = "nothing; {} not accepted yet in {}: `iris run` hands over what lies there\n"
+    assert iris.told("list") == waits.format("1 file", tmp_path / "records")
+    monkeypatch.setenv("IRIS_RECORDS", str(tmp_path / "elsewhere"))
+    assert iris.told("list") == waits.format("2 files", tmp_path / "elsewhere")
+    (tmp_path / "iris.toml").write_text('[records]\nfolder = "records"\n')
+    monkeypatch.delenv("IRIS_RECORDS")
+    assert iris.told("list") == waits.format("1 file", "records"), "as it is given"
+    (tmp_path / "iris.toml").write_text("no toml\n")
+    assert iris.told("list") == "nothing\n", "what is wrong with settings that are not needed is said elsewhere"
