@@ -103,6 +103,7 @@ class Site:
             web=WebSettings(port=0),
         )
         self.records = folder / "records" / "line"
+        self._others = set(threading.enumerate())  # of tests before, in this process
         self.uploader = (uploader or SftpUploaderThread)(
             config.outbox_dir, None, queue_size, settings=delivery, limits=config.outbox.limits
         )
@@ -149,13 +150,14 @@ class Site:
         app = self.app
         return [*self.uploader.get_details()["threads"], *app.health_threads()]
 
-    @staticmethod
-    def long_lived():
-        """Names of the threads of Iris that are alive, but for those that end by themselves after their one task."""
+    def long_lived(self):
+        """Names of this site's threads that are alive, but for those that end by themselves after their one task."""
         return {
             thread.name
             for thread in threading.enumerate()
-            if thread.name.startswith("iris-") and not thread.name.startswith(SHORT_LIVED)
+            if thread not in self._others
+            and thread.name.startswith("iris-")
+            and not thread.name.startswith(SHORT_LIVED)
         }
 
     def is_in(self, kind, *words, look=True):
