@@ -22,6 +22,9 @@ export function size(bytes) {
   if (!Number.isFinite(bytes)) {
     return "–";
   }
+  if (bytes === 1) {
+    return "1 byte";
+  }
   const units = ["bytes", "kB", "MB", "GB", "TB"];
   let unit = 0;
   let left = bytes;

@@ -220,7 +220,7 @@ def test_no_secret_of_a_handed_over_file_is_logged(tmp_path, house, caplog):
     caplog.set_level("DEBUG")
     server = {"host": "a", "username": "b", "password": "open sesame"}
     Visitor(tmp_path).accept([SftpUploadRequest(server, "/1.csv", "line-1", "model")])
-    assert "accept of 1 items" in caplog.text
+    assert "accept of 1 item" in caplog.text
     assert "sesame" not in caplog.text
 
 
