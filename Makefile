@@ -8,7 +8,7 @@ SECONDS ?= 60
 SEEDS ?= 500
 SEED ?=
 BIN := .venv/bin
-PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile
+PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 # Containers often set this; each of the many processes that tests start would then compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 

@@ -1,9 +1,12 @@
 """The order of the tests: a new one in each run, said at its head, and given again with `--seed`.
 
-The files are shuffled, and the tests within each file: what a file's fixtures hold is made once. All workers of a
-parallel run get the same seed, since each has to find the same tests in the same order.
+The files are shuffled, and the tests within each file: what a file's fixtures hold is made once. Those that wait for
+programs and servers come before those of single parts: a file goes to one worker whole, and a long one that begins
+last has that worker alone at the end. All workers of a parallel run get the same seed, since each has to find the same
+tests in the same order.
 """
 
+import os
 import random
 from collections.abc import Iterable
 from typing import Any
@@ -11,6 +14,7 @@ from typing import Any
 import pytest
 
 LONGEST_NAME = 40
+SHORT = {"architecture", "docs", "unit"}  # folders below tests/ whose files take seconds
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +29,12 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_configure_node(node: Any) -> None:
     node.workerinput["seed"] = node.config.option.seed
+
+
+@pytest.hookimpl(optionalhook=True)  # of pytest-xdist
+def pytest_xdist_auto_num_workers() -> int:
+    """Two for each core: half of the time a test waits, for a server or a program."""
+    return 2 * len(os.sched_getaffinity(0))
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
@@ -43,7 +53,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
 
 @pytest.hookimpl(tryfirst=True)  # pytest then puts those together that share a fixture with the same parameter
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    items[:] = shuffled(items, config.option.seed)
+    items[:] = sorted(shuffled(items, config.option.seed), key=lambda item: is_short(item, config))
+
+
+def is_short(item: pytest.Item, config: pytest.Config) -> bool:
+    return not SHORT.isdisjoint(item.path.relative_to(config.rootpath).parts)
 
 
 def shuffled(items: Iterable[pytest.Item], seed: int) -> list[pytest.Item]:

@@ -28,6 +28,7 @@ SHORT, LONG = 2_000, 8_000  # characters
 GROWTH_MAX = (LONG / SHORT) ** 1.5  # half way between in proportion and by the square
 TOO_SHORT_TO_JUDGE_S = 0.002
 MEGABYTE = 1_000_000
+IN_A_CALL = re.compile(r"\bre\.(?!compile|escape)[a-z]+\(")
 
 
 def expressions():
@@ -41,10 +42,12 @@ def expressions():
                 pattern = each if isinstance(each, re.Pattern) else getattr(each, "pattern", None)
                 if isinstance(pattern, re.Pattern):
                     yield f"{module}.{name}", pattern
+        if not IN_A_CALL.search(text_of(path)):  # reading the syntax of all takes seconds, of each worker
+            continue
         for call in ast.walk(syntax_of(path)):
-            if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("re.") and call.args:
+            if isinstance(call, ast.Call) and IN_A_CALL.match(ast.unparse(call)):
                 first = call.args[0]
-                if isinstance(first, ast.Constant) and "compile" not in ast.unparse(call.func):
+                if isinstance(first, ast.Constant):
                     yield f"{module}:{call.lineno}", re.compile(first.value)
 
 

@@ -68,7 +68,7 @@ class World:
             Server(
                 host,
                 "iris",
-                health_interval_s=self.random.choice([0.0, 7.0, 60.0]),
+                health_interval_s=self.random.choice([0.0, 60.0, 600.0]),
                 health_round_trip=self.random.random() < 0.5,
             )
             for host in ("one.example", "two.example")

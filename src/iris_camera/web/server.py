@@ -169,7 +169,11 @@ class WebServer:
         listening = self._socket if self._socket is not None else self._take(bind(self._host, self._port))
         server = self._server = self._server if not self._server.decided.is_set() else _Server(self._config)
         try:
-            asyncio.run(server.serve(sockets=[listening]))
+            with asyncio.Runner() as runner:
+                try:
+                    runner.run(server.serve(sockets=[listening]))
+                finally:
+                    runner.run(server.close())
         finally:
             self._socket = None
             listening.close()
@@ -191,6 +195,14 @@ class _Server(uvicorn.Server):
         self._loop.set_exception_handler(note_trouble_of_the_loop)
         await super().startup(sockets)
         self.decided.set()
+
+    async def close(self) -> None:
+        """Let go whoever is still connected, as all are when a failure ended the server: they would wait for ever."""
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
+        for server in self.servers:
+            server.close()
+        await asyncio.sleep(0)  # the loop closes the sockets in its next turn
 
     def cut(self, patience_s: float) -> None:
         """End every connection without another word, and after `patience_s` what still answers; from any thread."""

@@ -1,4 +1,6 @@
 import asyncio
+import contextlib
+import http.client
 import logging
 import signal
 import socket
@@ -199,6 +201,32 @@ for path in ["", "api/state", "api/camera/line-1.jpg", "sftp-uploader-stats"]:
 
 
 @pytest.mark.timeout(60)
+def test_a_loop_that_fails_lets_its_visitors_go_and_answers_again(serve):
+    async def app(scope, receive, send):
+        if scope["path"] == "/fail":
+            asyncio.get_running_loop().call_soon(fail)
+        await send({"type": "http.response.start", "status": 204, "headers": []})
+        await send({"type": "http.response.body"})
+
+    def fail():
+        raise SystemExit("nobody foresaw this")
+
+    server = serve(app)
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=WAIT_S)) as idle:
+        idle.request("GET", "/")
+        assert idle.getresponse().read() == b""
+        with contextlib.suppress(OSError, http.client.HTTPException):
+            fetch(server, "fail")
+        with contextlib.suppress(ConnectionResetError):
+            assert idle.sock.recv(1) == b""
+    deadline_s = time.monotonic() + WAIT_S
+    while True:
+        with contextlib.suppress(OSError):
+            assert fetch(server)[0] == 204
+            return
+        assert time.monotonic() < deadline_s
+
+
 def test_a_program_that_ends_without_stopping_its_server_ends():
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM_THAT_NEVER_STOPS_ITS_SERVER],
