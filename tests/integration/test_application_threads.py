@@ -86,7 +86,7 @@ def inspection(folder):
 class Unwritten:
     """Records and defects that nobody wants."""
 
-    def record(self, frame, inspected):
+    def record(self, frame, inspected, now_s):
         return []
 
     def rotate(self, monotonic_s):

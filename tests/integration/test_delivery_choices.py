@@ -105,7 +105,6 @@ def test_a_paused_server_gets_nothing_over_a_restart_and_all_once_it_is_resumed(
         for number in range(5):
             uploader.submit(request_of(f"{number}.csv"))
     with running(outbox) as uploader:
-        wait_until(lambda: uploader.get_details()["servers"])
         assert lane_of(uploader)["paused"]
         assert uploader.get_stats()["queue_size"] == 5
         assert contents_of(received).keys() == {"first.csv"}
@@ -217,7 +216,6 @@ def test_a_refused_login_is_not_tried_again_by_any_number_of_starts_and_is_once_
         wait_until(lambda: openssh.log().count(REFUSED) == 1)
         for _ in range(3):
             with running(outbox) as uploader:
-                wait_until(lambda: uploader.get_details()["servers"])
                 assert lane_of(uploader)["reason"]
         assert openssh.log().count(REFUSED) == 1
         (facts,) = (json.loads(row[0]) for row in asked(outbox, "SELECT breaker FROM server_states"))

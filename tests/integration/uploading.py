@@ -67,6 +67,8 @@ def contents_of(folder):
 
 
 def lane_of(uploader):
+    """Of the only server, once there is one: submitting returns before it is known."""
+    wait_until(lambda: uploader.get_details()["servers"])
     (lane,) = uploader.get_details()["servers"].values()
     return lane
 
