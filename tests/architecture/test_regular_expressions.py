@@ -24,7 +24,7 @@ UNITS = [
 ]  # fmt: skip
 BEGINNINGS = ["", "content-length:", 'realm="', "Offering public key: ", "Mon"]
 ENDING = "~"  # makes a match of the whole fail, which takes longest
-SHORT, LONG = 2_000, 8_000  # characters
+SHORT, LONG = 1_000, 4_000  # characters
 GROWTH_MAX = (LONG / SHORT) ** 1.5  # half way between in proportion and by the square
 TOO_SHORT_TO_JUDGE_S = 0.002
 MEGABYTE = 1_000_000
@@ -45,10 +45,9 @@ def expressions():
         if not IN_A_CALL.search(text_of(path)):  # reading the syntax of all takes seconds, of each worker
             continue
         for call in ast.walk(syntax_of(path)):
-            if isinstance(call, ast.Call) and IN_A_CALL.match(ast.unparse(call)):
-                first = call.args[0]
-                if isinstance(first, ast.Constant):
-                    yield f"{module}:{call.lineno}", re.compile(first.value)
+            match call:
+                case ast.Call(ast.Attribute(ast.Name("re"), name), [ast.Constant(written), *_]) if name != "compile":
+                    yield f"{module}:{call.lineno}", re.compile(written)
 
 
 def timed(search, text):

@@ -109,7 +109,7 @@ def test_every_picture_is_grabbed_and_only_those_wanted_are_decoded(bus):
     assert [source.read().number for _ in range(4)] == [0, 1, 2, 3]
     device = bus.opened[0]
     assert device.retrieved == 4
-    assert device.grabbed >= 10
+    assert device.grabbed > device.retrieved
     source.close()
 
 

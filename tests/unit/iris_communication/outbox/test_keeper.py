@@ -23,6 +23,7 @@ from iris_communication.outbox.claims import CLAIM_MAX_ON_A_FULL_DISK
 from iris_communication.outbox.messages import Claim, Close, Flush, Order, RetryAll, Settle
 from iris_communication.outbox.spool import Spool
 from iris_communication.settings import Secret, Server
+from tests.thorough import examples
 from tests.unit.iris_communication.outbox import fake_parts
 from tests.unit.iris_communication.outbox.fake_parts import (
     LONG_S,
@@ -883,7 +884,7 @@ def test_an_attempt_that_certainly_left_nothing_is_forgotten(outbox, source):
 
 
 def test_two_threads_may_close_the_keeper_at_once(tmp_path):
-    for number in range(20):
+    for number in range(examples(20)):
         with open_keeper(tmp_path / str(number)) as opened:
             failed = []
 
