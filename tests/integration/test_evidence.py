@@ -94,7 +94,7 @@ def test_with_the_link_down_pictures_wait_and_arrive_once_it_is_back(openssh, ha
         for number in range(4):
             handing_over.add_defect(frame(number), part, Verdict("defect", 0.98))
         wait_until(lambda: uploader.get_stats()["queue_size"] == 8)
-        assert handing_over.counts() == (0, 8, 0)
+        wait_until(lambda: handing_over.counts() == (0, 8, 0))
     finally:
         openssh.start()
     wait_until(lambda: uploader.get_stats()["total_uploaded"] == 8)

@@ -153,7 +153,13 @@ def _unknown_host(server: ServerSettings) -> str | None:
 
 def _folders(reading: Reading) -> Iterator[Problem]:
     config = reading.config
-    for key, folder in ((("records", "folder"), config.records_dir), (("outbox", "folder"), config.outbox_dir)):
+    outbox, records = ("outbox", "folder"), ("records", "folder")
+    folders = []
+    if config.records.folder or not reading.is_wrong(*outbox):  # without a folder of their own they lie beside the outbox
+        folders.append((records, config.records_dir))
+    if not reading.is_wrong(*outbox):
+        folders.append((outbox, config.outbox_dir))
+    for key, folder in folders:
         if reading.is_wrong(*key):
             continue
         there = next((place for place in (folder, *folder.absolute().parents) if not _stat_error(place)), Path("/"))
