@@ -23,7 +23,7 @@ def simulated(*arguments):
 
 @pytest.mark.timeout(160)
 def test_nothing_is_lost_whatever_happens_and_all_is_delivered_once_it_is_healed():
-    ran = simulated("--seeds", str(examples(200)), "--seconds", "60")
+    ran = simulated("--seeds", str(examples(120)), "--seconds", "60")
     last = re.fullmatch(LAST_LINE, ran.stdout.splitlines()[-1] if ran.stdout else "")
     assert last, ran.stderr
     assert ran.returncode == 0, ran.stdout
