@@ -189,6 +189,7 @@ def test_killed_before_any_step_of_accepting_and_delivering_every_file_arrives_o
 
 
 @pytest.mark.timeout(60)
+@pytest.mark.long
 def test_killed_again_and_again_while_putting_right_the_last_kill_every_file_arrives_once(place):
     seed = int(os.environ.get("IRIS_SEED", "3"))
     facts = lives(place, json.dumps(CALLS), "again", seed)

@@ -45,7 +45,7 @@ def openssh(tmp_path_factory, need_program):
 
 
 @pytest.mark.timeout(90)
-@pytest.mark.parametrize("transport", ["asyncssh", "ssh"])
+@pytest.mark.parametrize("transport", ["asyncssh", pytest.param("ssh", marks=pytest.mark.long)])
 @pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
 def test_whatever_becomes_of_the_link_every_file_arrives_whole_and_once(openssh, tmp_path, sources, transport, faults):
     settings = HURRIED if isinstance(faults[0], SilentAfter) else PATIENT

@@ -88,6 +88,7 @@ def test_what_inspecting_takes_is_measured(driver):
     assert median(result.detect_s for result in driver) < 1
 
 
+@pytest.mark.long
 def test_hog_finds_the_standing_cyclist_and_takes_lights_for_people():
     found = found_in(DetectorSettings("hog"), "bikes.mp4", every=10)
     assert len(found) == 25
@@ -96,6 +97,7 @@ def test_hog_finds_the_standing_cyclist_and_takes_lights_for_people():
     assert found[0] == []  # a man on a bicycle, cut off at the waist: not what it knows
 
 
+@pytest.mark.long
 def test_haar_finds_no_face_in_the_street_that_it_is_sure_of():
     found = found_in(DetectorSettings("haar"), "bikes.mp4", every=10)
     scores = [each.score for detections in found.values() for each in detections]
@@ -103,6 +105,7 @@ def test_haar_finds_no_face_in_the_street_that_it_is_sure_of():
     assert all(score < 0.8 for score in scores)  # measured: up to 0.73
 
 
+@pytest.mark.long
 def test_to_haar_a_drawn_rabbits_face_is_just_about_one():
     found = found_in(DetectorSettings("haar"), "bigbuckbunny.mp4", every=20)
     (rabbit,) = found[40]
@@ -111,6 +114,7 @@ def test_to_haar_a_drawn_rabbits_face_is_just_about_one():
     assert sum(map(len, found.values())) <= 4  # measured: 2 in seven frames
 
 
+@pytest.mark.long
 def test_ones_own_model_follows_the_face_haar_showed_it_through_the_whole_film(tmp_path, driver):
     """YOLO-style, 128x128 letterboxed from 176x144: two detectors that share no code have to mean the same place."""
     shown = driver[5].parts[0].box

@@ -49,6 +49,7 @@ def broken_by(seeds):
     return [what for seed in seeds for what in simulate(seed).broken]
 
 
+@pytest.mark.long
 def test_a_keeper_that_forgets_what_it_accepted_is_found_out(monkeypatch):
     def forgets(self, changes):
         self._real.commit([change for change in changes if type(change).__name__ != "Insert"])

@@ -58,6 +58,7 @@ def test_the_help_says_that_a_demo_of_so_many_seconds_ends_by_itself():
     assert "With it the demo ends by itself when that is over; without it, it stays on a terminal until q" in words
 
 
+@pytest.mark.long
 def test_what_the_server_refused_is_tried_again_evidence_comes_first_and_records_travel_together():
     ended = run("--seconds", "12", "--port", "0", "--json")
     summary = json.loads(ended.stdout.splitlines()[-1])
@@ -217,6 +218,7 @@ def test_a_taken_port_is_one_clear_line_and_status_2():
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.long
 def test_a_named_outbox_is_used_and_kept(tmp_path):
     outbox = tmp_path / "outbox"
     ended = run("--seconds", "3", "--port", "0", "--json", IRIS_OUTBOX=str(outbox))

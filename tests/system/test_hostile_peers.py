@@ -15,7 +15,14 @@ DESCRIPTORS = 300  # of a process that may not have more; the browser holds conn
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.parametrize(("kind", "descriptors"), [("server", None), ("camera", None), ("browser", DESCRIPTORS)])
+@pytest.mark.parametrize(
+    ("kind", "descriptors"),
+    [
+        ("server", None),
+        pytest.param("camera", None, marks=pytest.mark.long),
+        pytest.param("browser", DESCRIPTORS, marks=pytest.mark.long),
+    ],
+)
 def test_a_hostile_peer_beside_the_line_costs_no_row_and_no_file(tmp_path, need_program, kind, descriptors):
     sshd = need_program("sshd", "/usr/sbin/sshd", hint="make system-packages")
     with OpenSshServer(tmp_path / "sshd", sshd=sshd) as server:

@@ -142,6 +142,7 @@ def test_files_wait_out_an_outage_and_a_full_outbox(line, server):
     assert sorted(line.arrived.values()) == [name.encode() for name in names]
 
 
+@pytest.mark.long
 def test_killed_again_and_again_it_delivers_everything_that_was_completed_and_nothing_twice_under_another_name(line):
     generator = random.Random(5)
     expected = {}

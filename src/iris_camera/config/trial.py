@@ -154,12 +154,11 @@ def _unknown_host(server: ServerSettings) -> str | None:
 def _folders(reading: Reading) -> Iterator[Problem]:
     config = reading.config
     outbox, records = ("outbox", "folder"), ("records", "folder")
-    folders = []
-    if config.records.folder or not reading.is_wrong(*outbox):  # without a folder of their own they lie beside the outbox
-        folders.append((records, config.records_dir))
-    if not reading.is_wrong(*outbox):
-        folders.append((outbox, config.outbox_dir))
-    for key, folder in folders:
+    is_known = not reading.is_wrong(*outbox)
+    folders = {outbox: config.outbox_dir} if is_known else {}
+    if is_known or config.records.folder:  # records without a folder of their own lie beside the outbox
+        folders[records] = config.records_dir
+    for key, folder in folders.items():
         if reading.is_wrong(*key):
             continue
         there = next((place for place in (folder, *folder.absolute().parents) if not _stat_error(place)), Path("/"))
