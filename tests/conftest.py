@@ -11,7 +11,8 @@ import shutil
 import signal
 import sqlite3
 import subprocess
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,6 +24,7 @@ pytest_plugins = ["tests.order"]
 # A busy machine takes long to make examples, and that is no fault of the test.
 hypothesis.settings.register_profile("iris", suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("iris")
+THREAD_ENDS_WITHIN_S = 5.0
 LONGEST_TIMEOUT_S = 240  # the whole suite has five minutes
 
 
@@ -60,6 +62,18 @@ def need_program() -> Callable[..., Path]:
         pytest.skip(reason)
 
     return need
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    """A part that a test forgets to close would be found by another test, of another file, in another run."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        # The pool that reads pictures for the page keeps its threads to the end of the process.
+        if thread.name.startswith("iris-") and not thread.name.startswith("iris-pictures"):
+            thread.join(THREAD_ENDS_WITHIN_S)
+            assert not thread.is_alive(), f"the thread {thread.name} was left"
 
 
 def pytest_report_header() -> str:

@@ -1,5 +1,6 @@
 """`iris queue` on an outbox at rest, in this process: what it answers to what."""
 
+import contextlib
 import json
 import os
 import re
@@ -168,7 +169,8 @@ def test_a_name_that_is_no_utf_8_is_told_byte_for_byte(iris, outbox, tmp_path):
 
 def test_a_list_of_nothing_says_what_waits_beside_the_outbox(iris, outbox, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    SftpUploaderThread(outbox).open()
+    with contextlib.closing(SftpUploaderThread(outbox)) as uploader:
+        uploader.open()
     assert iris.told("list") == "nothing\n"
     names = ["line-1_model_20260101T000000.000Z_00000001_000001.csv", "no_record.csv"]
     for folder, count in (("records", 1), ("elsewhere", 2)):
