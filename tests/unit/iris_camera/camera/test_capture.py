@@ -371,10 +371,12 @@ def test_a_password_in_a_foreign_exception_is_not_shown(capturing, told):
 
 
 def test_a_source_that_cannot_even_be_made_is_a_lost_camera(capturing, told):
-    made = iter([Hanging(after=0)])
+    hanging = Hanging(after=0)
+    made = iter([hanging])
     capture = capturing(lambda: next(made), SourceSettings(offline_after_s=0.05, hung_after_s=0.02, **TINY))
     assert told.wait_for("offline")
     wait_until(lambda: "StopIteration" in (capture.status().reason or ""))
+    hanging.wake.set()
 
 
 def test_an_observer_that_raises_costs_nothing_but_a_line_in_the_log(capturing, caplog):
