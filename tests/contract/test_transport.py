@@ -1178,7 +1178,7 @@ def test_a_server_that_falls_silent_is_given_up_in_time(transport, says):
             begun_s = time.monotonic()
             said = await fails(transport, Server(**address), Secret(password="x"), LinkTimeout, IMPATIENT)
             assert "within 1 s" in said
-            assert time.monotonic() - begun_s < 3.0
+            assert time.monotonic() - begun_s < 10.0
 
     asyncio.run(test())
 
@@ -1201,7 +1201,7 @@ def test_a_server_that_cannot_be_reached_and_says_nothing_is_given_up_in_time(tr
     begun_s = time.monotonic()
     said = asyncio.run(fails(transport, server, Secret(password="x"), LinkTimeout, IMPATIENT))
     assert f"127.0.0.1:{black_hole} did not finish connecting" in said
-    assert time.monotonic() - begun_s < 3.0
+    assert time.monotonic() - begun_s < 10.0
 
 
 class NeverDecides(OneUser):
@@ -1531,7 +1531,7 @@ def test_a_server_that_falls_silent_while_nothing_is_asked_is_noticed(transport,
         server.freeze()
         begun_s = time.monotonic()
         assert type(await receiver.end()) is LinkLost
-        assert 2.0 < time.monotonic() - begun_s < 3.5
+        assert 2.0 < time.monotonic() - begun_s < 10.0
 
     with OpenSshServer(tmp_path / "sshd", sshd=need_program("sshd", hint=HINT)) as server:
         try:

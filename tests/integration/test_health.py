@@ -50,7 +50,7 @@ def test_a_configured_server_is_checked_with_a_round_trip_that_leaves_nothing(up
     found = health(uploader)
     assert found["done"] == ["answers", "free space", "round trip"]
     assert found["free_bytes"] > 0
-    assert 0 < found["latency_s"] < 1.0
+    assert found["latency_s"] > 0
     assert lane_of(uploader)["link"] == "idle"
     wait_until(lambda: logins(server) >= 3)
     uploader.stop(5.0)

@@ -85,7 +85,6 @@ def test_each_part_has_at_most_one_verdict_the_detectors_own(driver):
 
 def test_what_inspecting_takes_is_measured(driver):
     assert all(result.detect_s > 0 for result in driver)
-    assert median(result.detect_s for result in driver) < 1
 
 
 @pytest.mark.long
