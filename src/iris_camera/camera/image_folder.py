@@ -32,6 +32,7 @@ SUFFIXES_WITH_AN_END = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng")
 LOOK_S = 0.5
 SETTLED_S = 1.0
 UNFINISHED_AFTER_S = 30.0
+DATES_S = (-30_610_224_000.0, 253_402_300_799.0)  # the years 1000 to 9999: a row and a name have four digits for one
 
 
 class ImageFolder:
@@ -151,7 +152,15 @@ class ImageFolder:
             return None
         self._forget(name)
         number, self._number = self._number, self._number + 1
-        return Frame(image, number, about.st_mtime, self._clock.monotonic(), file=name)
+        return Frame(image, number, self._date_s(path, about.st_mtime), self._clock.monotonic(), file=name)
+
+    def _date_s(self, path: Path, date_s: float) -> float:
+        """A file may bear any date that its disk can hold, and still shows a part that has to be judged."""
+        if DATES_S[0] <= date_s <= DATES_S[1]:
+            return date_s
+        words = "camera %s: the date of %s is in no year from 1000 to 9999: the time at which it was read counts"
+        self._repeats.log("date", logging.WARNING, words, self.name, path)
+        return self._clock.wall()
 
     def _leave_out(self, name: str, kind: str, why: str) -> None:
         self._repeats.log(kind, logging.WARNING, "camera %s: %s is left out: %s", self.name, self._folder / name, why)

@@ -2,7 +2,9 @@ import errno
 import logging
 import os
 import socket
+import tempfile
 import threading
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -10,8 +12,10 @@ import pytest
 
 from iris_camera.camera.clock import Clock
 from iris_camera.camera.decoding import PictureDecoder
-from iris_camera.camera.image_folder import LOOK_S, UNFINISHED_AFTER_S, ImageFolder
+from iris_camera.camera.image_folder import DATES_S, LOOK_S, UNFINISHED_AFTER_S, ImageFolder
 from iris_camera.camera.source import SourceError
+from iris_camera.records.csv_file import utc_time
+from iris_camera.records.csv_name import CsvName, new_run, parse_name
 
 SOON_S = 5.0
 
@@ -112,6 +116,23 @@ def test_the_time_of_an_image_is_its_files(tmp_path):
     folder = ImageFolder(tmp_path, name="line-1")
     folder.open()
     assert folder.read().wall_s == 1_700_000_000
+
+
+@pytest.mark.parametrize("date_s", [1e12, -7e10])
+def test_an_image_with_a_date_that_no_row_can_hold_is_dated_by_the_clock(date_s, caplog):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as path:  # an ordinary disk holds no such date
+        for name in ("a.jpg", "b.jpg"):
+            (Path(path) / name).write_bytes(image(1))
+            os.utime(Path(path) / name, (date_s, date_s))
+        folder = Watched(Path(path)).source
+        assert [folder.read().wall_s, folder.read().wall_s] == [1000.0, 1000.0]
+    assert caplog.text.count("a.jpg is in no year") == 1
+
+
+@pytest.mark.parametrize("date_s", DATES_S)
+def test_the_earliest_and_the_latest_date_of_an_image_fit_into_a_row_and_a_name(date_s):
+    name = str(CsvName("line-1", "model", utc_time(date_s), new_run(), 1))
+    assert str(parse_name(name)) == name
 
 
 @pytest.mark.parametrize("suffix", [".jpe", ".jfif", ".JFIF", ".dib", ".avif", ".AVIF", ".gif", ".jp2", ".pnm", ".Jpg"])
