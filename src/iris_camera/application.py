@@ -102,6 +102,7 @@ class Application:
         self.kept = KeptFiles(config.records_dir, config.records.keep_limits, self.uploader.owed_names)
         self._strays: dict[str, HandingOver] = {}  # by camera
         self._not_opened: OutboxTrouble | None = None
+        self._not_looked_at: str | None = None  # the folder that may hold what earlier runs left
         self.sockets = SocketManager(self.snapshot)
         self.web: WebServer | None = None
         self._orders: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -256,6 +257,7 @@ class Application:
             left += self._why_they_wait()
         if removed := self._removed_records():
             left.append(removed_words(removed, str(self._config.records_dir)))
+        left += self._left_behind()
         left += [reason.words for camera in self.lineup.cameras for reason in losses(camera.snapshot())]
         return "; ".join(left) or "every accepted file is delivered"
 
@@ -283,6 +285,7 @@ class Application:
             records_folder=str(self._config.records_dir),
             to_accept=self._waiting_records(),
             removed=self._removed_records(),
+            left_behind=self._left_behind(),
             being_written=sum(camera.being_written for camera in self.lineup.cameras),
             not_opened=self._not_opened,
             stopping=self._ended,
@@ -301,6 +304,11 @@ class Application:
         of_cameras = sum(camera.removed_records for camera in self.lineup.cameras)
         return of_cameras + sum(stray.removed for stray in self._strays.values())
 
+    def _left_behind(self) -> tuple[str, ...]:
+        of_cameras = [camera.left_behind for camera in self.lineup.cameras]
+        of_strays = [stray.left_behind for stray in self._strays.values()]
+        return tuple(words for words in (self._not_looked_at, *of_cameras, *of_strays) if words)
+
     def _camera(self, setup: CameraSetup) -> Camera:
         return Camera(setup, self._uploader_for(setup.destination), observers=self._observers)
 
@@ -313,7 +321,9 @@ class Application:
         try:
             found = cameras_with_leftovers(self._config.records_dir, *running.values())
         except OSError as error:
-            log.error("what earlier runs left in %s cannot be looked at: %s", self._config.records_dir, error)
+            words = f"what earlier runs left in {self._config.records_dir} cannot be looked at"
+            self._not_looked_at = f"{words}: {error}; mend that, then start Iris anew"
+            log.error("%s", self._not_looked_at)
             return
         for name in found:
             if name in running:

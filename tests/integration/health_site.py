@@ -81,6 +81,7 @@ class Site:
         uploader=None,
         observers=NOBODY,
         limits=USUAL,
+        keep_bytes_max=0,
         **server_facts,
     ):
         servers = {}
@@ -92,7 +93,11 @@ class Site:
             cameras={"line": camera} if cameras is None else cameras,
             inspection=inspection or InspectionSettings(),
             records=RecordSettings(
-                folder=folder / "records", age_s_max=1.0, heartbeat_s=0.1, disk_reserve_bytes=reserve_bytes
+                folder=folder / "records",
+                age_s_max=1.0,
+                heartbeat_s=0.1,
+                disk_reserve_bytes=reserve_bytes,
+                keep_bytes_max=keep_bytes_max,
             ),
             evidence=EvidenceSettings(enabled=evidence),
             servers=servers,

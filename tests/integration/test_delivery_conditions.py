@@ -12,9 +12,12 @@ import asyncssh
 import pytest
 
 from iris_camera.health.facts import Limits
+from iris_camera.records.csv_file import HeartbeatRow
+from iris_camera.records.recorder import Recorder
+from iris_camera.records.rotation import RotationLimits
 from iris_communication.settings import Rule
 from iris_communication.sftp_uploader_thread import SftpUploadRequest
-from tests.integration.health_site import FAST, LONG_S, OFF, ReadOnly, Site, TakesItsTime, refuses_one
+from tests.integration.health_site import FAST, LONG_S, OFF, SLOW_LINE, ReadOnly, Site, TakesItsTime, refuses_one
 from tests.integration.namespace import run_with_disks_of_its_own
 from tests.servers.asyncssh_server import AsyncSshServer
 
@@ -169,6 +172,56 @@ def test_a_finished_file_that_somebody_removes_is_never_called_delivered(server,
         site.uploader.resume("plant")
         answer = site.is_in("files removed", "1 finished file was removed from")
     assert "every" not in answer["sentence"]
+
+
+def left_by_an_earlier_run(tmp_path):
+    recorder = Recorder(tmp_path / "records" / "line", "line", "model", "00000001", RotationLimits())
+    recorder.append([HeartbeatRow(1)], 0.0, 0.0, now_s=0.0)
+    return recorder.close().path
+
+
+def replaced_by_a_link(path):
+    path.rename(path.with_suffix(".elsewhere"))
+    path.symlink_to(path.with_suffix(".elsewhere"))
+
+
+def spoiled(path):
+    path.write_bytes(b"dear diary\n")
+
+
+def without_its_folder(path):
+    shutil.rmtree(path.parent)
+    path.parent.symlink_to(path.parent)  # it leads nowhere, for root, too
+
+
+@pytest.mark.parametrize("spoil", [replaced_by_a_link, spoiled, without_its_folder])
+@pytest.mark.parametrize("camera", [OFF, SLOW_LINE], ids=["camera off", "camera on"])
+def test_what_an_earlier_run_left_and_cannot_be_read_is_never_called_delivered(server, tmp_path, caplog, spoil, camera):
+    caplog.set_level(logging.INFO)
+    spoil(left_by_an_earlier_run(tmp_path))
+    with made(server, tmp_path, camera=camera) as site:
+        answer = site.is_in("files left behind", "camera line: what earlier runs left is not delivered: ", "start Iris")
+        assert "every" not in answer["sentence"]
+        site.app.request_stop()
+    assert "every" not in caplog.messages[-1]
+    assert "what earlier runs left is not delivered" in caplog.messages[-1]
+    assert "Traceback" not in caplog.text
+
+
+def test_files_of_others_beside_the_records_are_no_trouble(server, tmp_path):
+    path = left_by_an_earlier_run(tmp_path)
+    path.with_name("notes.txt").write_text("mine")
+    with made(server, tmp_path) as site:
+        site.until_said("Iris works: every finished file is delivered")
+    assert not path.exists()
+
+
+def test_files_that_cannot_be_kept_are_said_and_keep_no_earlier_ones_from_delivery(server, tmp_path):
+    path = left_by_an_earlier_run(tmp_path)
+    (tmp_path / "records" / "line" / "kept").write_text("in the way")
+    with made(server, tmp_path, keep_bytes_max=10**6) as site:
+        site.is_in("records not kept", "camera line: files are not kept in ", "kept: File exists")
+    assert not path.exists()
 
 
 FULL = """

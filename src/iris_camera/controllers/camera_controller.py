@@ -142,6 +142,11 @@ class Camera:
         """Files that were gone before the outbox had them."""
         return self._handing_over.removed
 
+    @property
+    def left_behind(self) -> str | None:
+        """What earlier runs left and is not offered before the next start, in words."""
+        return self._handing_over.left_behind
+
     def start(self) -> None:
         """Queue what earlier runs left, then capture and inspect."""
         if self.setup.enabled:
@@ -196,6 +201,7 @@ class Camera:
             "evidence_files": handed_over.evidence_files,
             "evidence_skipped": handed_over.evidence_skipped,
             "evidence_trouble": self._handing_over.skipped_why,
+            "not_kept": self._handing_over.not_kept,
             "waiting_records": handed_over.waiting,
             "records": self._records.snapshot(),
             "inspection": self._inspecting.snapshot(),

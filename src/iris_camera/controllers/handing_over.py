@@ -34,7 +34,7 @@ from iris_camera.records.csv_file import KEPT_FOLDER, READY_FOLDER
 from iris_camera.records.evidence import Area, Defect, Evidence, FinishedPicture, NoPictureError
 from iris_camera.records.evidence_name import View
 from iris_camera.records.kept_files import free_bytes, keep
-from iris_camera.records.leftovers import FinishedFile, Leftovers, recover, tell
+from iris_camera.records.leftovers import FinishedFile, LeftAlone, Leftovers, recover, tell
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_camera.records.trouble import Trouble
 from iris_communication.amounts import counted, size
@@ -136,6 +136,8 @@ class HandingOver:
         self._pictures = self._made = self._done = self._frames_done = self._skipped = self._removed = 0
         self._unsure: set[Path] = set()  # left by earlier runs, or offered without an answer: the outbox may have them
         self._skipped_why: str | None = None
+        self._left_behind: list[LeftAlone] = []
+        self._not_kept: str | None = None
         self._trouble = Trouble(log)
         self._repeats = Repeats(log, machine.monotonic)
         self._closed = self._recovered = False
@@ -214,6 +216,21 @@ class HandingOver:
         return self._removed
 
     @property
+    def left_behind(self) -> str | None:
+        """What earlier runs left and is not offered before the next start, in words."""
+        if not self._left_behind:
+            return None
+        first, *others = self._left_behind
+        more = f" (and {len(others)} more)" if others else ""
+        what = f"camera {self._camera}: what earlier runs left is not delivered"
+        return f"{what}: {first.path}: {first.reason}{more}; mend that, then start Iris anew"
+
+    @property
+    def not_kept(self) -> str | None:
+        """Why the latest file was not put aside, where files are to be kept."""
+        return self._not_kept
+
+    @property
     def skipped_why(self) -> str | None:
         """Why a defect was left without pictures the last time."""
         return self._skipped_why
@@ -224,7 +241,12 @@ class HandingOver:
         try:
             found = recover(self._folder, self._run)
             tell(found)
-        except Exception:
+        except OSError as error:
+            alone = LeftAlone(Path(error.filename or self._folder), error.strerror or str(error))
+            found = Leftovers((), (), (), (alone,))
+            tell(found)
+        except Exception as error:
+            found = Leftovers((), (), (), (LeftAlone(self._folder, repr(error)),))
             log.exception("what earlier runs left in %s is not handed over; the next start tries again", self._folder)
         finally:
             self._inbox.put(found)
@@ -271,6 +293,7 @@ class HandingOver:
                     self._made += len(message.finished)
                     self._done += 1
                     self._recovered = True
+                    self._left_behind = [alone for alone in message.left_alone if alone.is_owed]
                     self._unsure.update(finished.path for finished in message.finished)
                     self._add(*message.finished)
                 else:
@@ -292,9 +315,10 @@ class HandingOver:
         except FileNotFoundError:
             pass  # the outbox took it before a crash
         except OSError as error:
-            kept = self._folder / KEPT_FOLDER
-            self._trouble.begins("keeping", f"files are not kept in {kept}: {error.strerror or error}")
+            self._not_kept = f"files are not kept in {self._folder / KEPT_FOLDER}: {error.strerror or error}"
+            self._trouble.begins("keeping", self._not_kept)
         else:
+            self._not_kept = None
             self._trouble.is_over("keeping")
 
     def _write_pictures(self) -> None:

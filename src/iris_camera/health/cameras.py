@@ -132,6 +132,8 @@ def _skipped(camera: CameraFacts, now_s: float, limits: Limits) -> tuple[str, st
 def _written(camera: CameraFacts, limits: Limits) -> Iterator[Reason]:
     """Also of a camera that is off by now."""
     yield from lost(camera)
+    if camera.not_kept:
+        yield Reason("records not kept", camera.name, f"camera {camera.name}: {camera.not_kept}")
     if camera.errors_lately:
         errors = counted(camera.errors_lately, "error")
         words = f"camera {camera.name} had {errors} in {in_words(limits.lately_s)}{because(camera.error)}"

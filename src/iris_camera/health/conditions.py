@@ -63,7 +63,9 @@ CONDITIONS: Mapping[str, Condition] = {
     "rows lost": _DEGRADED,
     "records not finished": _DEGRADED,
     "evidence skipped": _DEGRADED,
+    "records not kept": _DEGRADED,
     "files removed": _DEGRADED,
+    "files left behind": _DEGRADED,
     # Delivery.
     "no server": _DEGRADED,
     "outbox in use": _NEEDS_YOU_NOT_READY,

@@ -21,7 +21,7 @@ def all_files(facts: Facts) -> str:
     on_the_way = facts.waiting + facts.around.to_accept
     if on_the_way:
         return f"{files(on_the_way)} on the way"
-    if facts.undelivered:
+    if facts.undelivered or facts.around.removed or facts.around.left_behind:
         return "no file waits"
     if written := facts.around.being_written:
         return f"every finished file is delivered, {written} {'is' if written == 1 else 'are'} being written"
@@ -129,6 +129,8 @@ def _backlog(facts: Facts, limits: Limits) -> Iterator[Reason]:
 def _given_up(facts: Facts) -> Iterator[Reason]:
     if removed := facts.around.removed:
         yield Reason("files removed", "", f"{removed_words(removed, facts.around.records_folder)}, and are lost")
+    for words in facts.around.left_behind:
+        yield Reason("files left behind", words, words)
     if facts.dead:
         words = (
             f"{files(facts.dead)} could not be delivered and {'needs' if facts.dead == 1 else 'need'} somebody to look"

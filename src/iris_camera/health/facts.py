@@ -55,6 +55,7 @@ class CameraFacts:
     errors_lately: int = 0  # other ones
     error: str | None = None  # the latest
     captured_age_s: float | None = None
+    not_kept: str | None = None  # why files are not kept beside their delivery, where they are to be
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,13 +121,14 @@ class OutboxTrouble:
 @dataclass(frozen=True, slots=True)
 class Around:
     """What only the application knows. `to_accept`: files written and not accepted by the outbox, pictures that are
-    not written yet among them; `removed`: files that were gone before it had them; `being_written`: files that rows
-    are being added to."""
+    not written yet among them; `removed`: files that were gone before it had them; `left_behind`: what earlier runs
+    left and is not offered before the next start, in words; `being_written`: files that rows are being added to."""
 
     servers_known: bool = True
     records_folder: str = "the records' folder"
     to_accept: int = 0
     removed: int = 0
+    left_behind: tuple[str, ...] = ()
     being_written: int = 0
     not_opened: OutboxTrouble | None = None
     stopping: bool = False

@@ -134,4 +134,5 @@ def _camera_facts(seen: Mapping[str, Any], lately: Lately) -> CameraFacts:
         evidence_trouble=seen.get("evidence_trouble"),
         errors_lately=lately(f"errors {name}"),
         error=seen.get("error"),
+        not_kept=seen.get("not_kept"),
     )

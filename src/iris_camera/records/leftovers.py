@@ -45,6 +45,9 @@ log = logging.getLogger(__name__)
 FinishedFile = FinishedCsv | FinishedPicture
 _Name = CsvName | EvidenceName
 
+FOREIGN = "its name is not that of a record file"
+BEING_WRITTEN = "another process is still writing it"
+
 
 class Cut(NamedTuple):
     """A file that lost its torn end: its path now, and how many bytes were no whole row."""
@@ -54,10 +57,15 @@ class Cut(NamedTuple):
 
 
 class LeftAlone(NamedTuple):
-    """A file that was not touched, and why."""
+    """A file or folder that was not touched, and why."""
 
     path: Path
     reason: str
+
+    @property
+    def is_owed(self) -> bool:
+        """Whether it was written to be delivered, and nobody else sees to that."""
+        return self.reason not in (FOREIGN, BEING_WRITTEN)
 
 
 class Leftovers(NamedTuple):
@@ -80,7 +88,9 @@ def recover(folder: Path, *running: str) -> Leftovers:
     cannot be read.
     """
     left = _recover(folder, lambda name: folder / READY_FOLDER, running)
-    return left._replace(removed=left.removed + _drop_half_copies(folder / KEPT_FOLDER, running))
+    with suppress(OSError):  # what is to be delivered does not wait for it, and whoever puts files there says so
+        return left._replace(removed=left.removed + _drop_half_copies(folder / KEPT_FOLDER, running))
+    return left
 
 
 def cameras_with_leftovers(folder: Path, *running: str) -> tuple[str, ...]:
@@ -117,7 +127,7 @@ def _recover(folder: Path, ready: Callable[[_Name], Path], running: Collection[s
     for path in [*_entries(folder / READY_FOLDER), *_entries(folder / OPEN_FOLDER)]:
         name = parse_name(path.name) or parse_evidence_name(path.name)
         if name is None:
-            left_alone.append(LeftAlone(path, "its name is not that of a record file"))
+            left_alone.append(LeftAlone(path, FOREIGN))
             continue
         if name.run in running:
             continue
@@ -179,7 +189,7 @@ def _recover_file(path: Path, name: _Name, ready: Path) -> tuple[FinishedFile, i
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            return LeftAlone(path, "another process is still writing it")
+            return LeftAlone(path, BEING_WRITTEN)
         except OSError:
             pass  # some network file systems know no locks
         target = ready / path.name

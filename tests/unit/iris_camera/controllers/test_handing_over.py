@@ -654,7 +654,8 @@ def test_leftovers_that_cannot_be_looked_at_do_not_stop_what_is_new(make, tmp_pa
     handing_over = make(uploader)
     handing_over.start()
     ended(handing_over)
-    assert "what earlier runs left in" in caplog.text
+    assert caplog.messages[0] == f"{tmp_path / 'open'} is left alone: Not a directory"
+    assert f"what earlier runs left is not delivered: {tmp_path / 'open'}: Not a directory" in handing_over.left_behind
 
 
 def test_one_that_was_never_started_can_be_ended(make):
