@@ -16,7 +16,6 @@ import contextlib
 import json
 import logging
 import threading
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
@@ -193,6 +192,6 @@ class _Page:
 
 
 def _same_origin(websocket: WebSocket) -> bool:
-    """Browsers name the site a script came from; other programs name none."""
+    """Browsers name the site a script came from; other programs name none, or write what is no address at all."""
     origin = websocket.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc.lower() == websocket.headers.get("host", "").lower()
+    return origin is None or origin.partition("://")[2].lower() == websocket.headers.get("host", "").lower()

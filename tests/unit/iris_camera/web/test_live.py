@@ -219,7 +219,7 @@ def test_a_snapshot_that_fails_is_logged_once_and_ends_no_page(serve, caplog):
     assert len([record for record in caplog.records if record.exc_info]) == 1
 
 
-@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "null"])
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://127.0.0.1:1", "null", "http://[", "//[::1", "://"])
 def test_a_script_of_another_site_may_not_read_along(serve, origin):
     served = serve(dict)
     with pytest.raises(InvalidStatus, match="403"):
