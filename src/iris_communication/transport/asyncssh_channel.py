@@ -7,7 +7,7 @@ is key exchange, ciphers, authentication and the channel's window.
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +134,7 @@ class _Client(asyncssh.SSHClient):
     """Judges the host key, answers prompts, and remembers what asyncssh's errors cannot say: why a key was refused, how
     far we came, and the server's own words."""
 
-    judge: Callable[[asyncssh.SSHKey], host_keys.Refusal | None]  # known before it connects
+    judge: host_keys.Judge  # known before it connects
 
     def __init__(self, secret: Secret) -> None:
         self._password = secret.password

@@ -14,21 +14,22 @@ that cannot be written down is not accepted: it would be new again at each start
 
 import logging
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from iris_communication import pinned_keys
 from iris_communication.errors import AND_READ_AGAIN, CredentialsUnusable, HostKeyRejected
 from iris_communication.settings import Server
 from iris_communication.system_trouble import link_trouble
 from iris_communication.transport import accepted_keys, algorithms
-from iris_communication.transport.known_hosts import KnownHosts, Listed, listed_name, public_key
+from iris_communication.transport.known_hosts import KnownHosts, listed_name, public_key
 from iris_communication.transport.quick_import import asyncssh
 
 log = logging.getLogger(__name__)
 
 KNOWN_HOSTS = Path("~/.ssh/known_hosts")
+SYSTEMS_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
 STATE = Path("~/.local/state")
 ACCEPTED_NAME = "known_hosts"
 OLD_KINDS = ("ssh-rsa", "ssh-dss")  # signed with SHA-1, or in ways that are asyncssh's alone
@@ -65,8 +66,14 @@ class Refusal(str):
     hint: str | None
 
 
+class Judge(Protocol):
+    def __call__(self, key: asyncssh.SSHKey, searched: str = "") -> Refusal | None:
+        """None: trusted; else why not. `searched` is the name that `ssh` looks for in known_hosts: by ssh_config
+        (HostName, HostKeyAlias) it may be another than the server's."""
+
+
 class Trust(NamedTuple):
-    judge: Callable[[asyncssh.SSHKey], Refusal | None]  # None: trusted; else why not
+    judge: Judge
     algorithms: list[str]  # to ask the server for, best first
 
 
@@ -112,7 +119,7 @@ def pinned(server: Server) -> Trust:
         )
     expected = [pin for pin in pins if pin.startswith("SHA256:")] + [key.get_fingerprint() for key in known]
 
-    def judge(key: asyncssh.SSHKey) -> Refusal | None:
+    def judge(key: asyncssh.SSHKey, searched: str = "") -> Refusal | None:
         if key.get_fingerprint() in expected:
             return None
         verb = "is" if len(expected) == 1 else "are"
@@ -122,60 +129,60 @@ def pinned(server: Server) -> Trust:
 
 
 def known(server: Server) -> Trust:
-    """Judge by ~/.ssh/known_hosts. Only the host's name counts, as with the ssh program: another name or an address
-    that leads to the same key proves nothing."""
-    path = _users_file()
+    """Judge by the files that OpenSSH's client reads. Only the host's name counts, as with the ssh program: another
+    name or an address that leads to the same key proves nothing."""
     try:
-        on_record = _listed_in(path, server) if path is not None else None
+        files = _known_files()
     except _Unreadable as error:
         _pass_on(error)
         return _nobody(server, str(error), UNREADABLE_HINT)
-    if on_record is None:
-        return _nobody(server, f"no host_key is pinned and there is no {path or KNOWN_HOSTS}", UNKNOWN_HINT)
+    if not files:
+        return _nobody(server, f"no host_key is pinned and there is no {_users_file() or KNOWN_HOSTS}", UNKNOWN_HINT)
 
-    def judge(key: asyncssh.SSHKey) -> Refusal | None:
-        refusal = _against(on_record, key, server)
+    def judge(key: asyncssh.SSHKey, searched: str = "") -> Refusal | None:
+        refusal = _against(files, key, server, searched)
         if refusal is not _UNKNOWN:
             return refusal
-        return Refusal(f"{path} does not know it; it shows {_shown(key)}", UNKNOWN_HINT)
+        return Refusal(f"{files[0].path} does not know it; it shows {_shown(key)}", UNKNOWN_HINT)
 
-    return Trust(judge, _asked_for(server, _known_keys([on_record])))
+    return Trust(judge, _asked_for(server, _known_keys(files, server)))
 
 
 def foreseen_refusal(server: Server) -> str | None:
-    """Why `strict` would trust no key that this server shows; None: it knows one, or another policy decides."""
-    if server.host_key or server.host_key_policy != "strict":
+    """Why `strict` would trust no key that this server shows; None: it knows one, or another policy decides, or
+    ssh_config, which may have another name for it."""
+    if server.host_key or server.host_key_policy != "strict" or server.transport == "ssh":
         return None
-    path = _users_file()
-    if path is None:
-        return "this user has no home, and so no ~/.ssh/known_hosts"
     try:
-        on_record = _listed_in(path, server)
+        files = _known_files()
     except _Unreadable as error:
         return str(error)
-    return None if on_record is not None and _known_keys([on_record]) else f"{path} does not know {server.host}"
+    if _known_keys(files, server):
+        return None
+    if not files and _users_file() is None:
+        return "this user has no home, and so no ~/.ssh/known_hosts"
+    return f"{files[0].path if files else _users_file()} does not know {server.host}"
 
 
 def known_or_new(server: Server, accepted: Path) -> Trust:
-    """Judge by ~/.ssh/known_hosts and by `accepted`, the file of what was accepted before; where neither knows the
-    server, its key is trusted and written to `accepted` first."""
-    users = _users_file()
+    """Judge by what OpenSSH's client reads and by `accepted`, the file of what was accepted before; where neither knows
+    the server, its key is trusted and written to `accepted` first."""
 
-    def judged(key: asyncssh.SSHKey) -> Refusal | None:
-        refusals = [_against(on_record, key, server) for on_record in _listed_in_all(users, accepted, server)]
-        # A refusal by one file weighs more than the other's trust: one of the two was meant to be changed.
+    def judged(key: asyncssh.SSHKey, searched: str) -> Refusal | None:
+        refusals = [_against(files, key, server, searched) for files in (_known_files(), _accepted_file(accepted))]
+        # A refusal by one side weighs more than the other's trust: one of the two was meant to be changed.
         if said := [refusal for refusal in refusals if refusal not in (None, _UNKNOWN)]:
             return said[0]
         return None if None in refusals else _UNKNOWN
 
-    def judge(key: asyncssh.SSHKey) -> Refusal | None:
+    def judge(key: asyncssh.SSHKey, searched: str = "") -> Refusal | None:
         try:
-            refusal = judged(key)
+            refusal = judged(key, searched)
             if refusal is not _UNKNOWN:
                 return refusal
             with accepted_keys.locked(accepted):
                 # What another connection or another process accepted a moment ago is known by now.
-                refusal = judged(key)
+                refusal = judged(key, searched)
                 if refusal is _UNKNOWN:
                     _accept(key, server, accepted)
                     return None
@@ -187,7 +194,7 @@ def known_or_new(server: Server, accepted: Path) -> Trust:
             return Refusal(why, UNREMEMBERED_HINT)
 
     try:
-        asked_for = _asked_for(server, _known_keys(_listed_in_all(users, accepted, server)))
+        asked_for = _asked_for(server, _known_keys([*_known_files(), *_accepted_file(accepted)], server))
     except _Unreadable as error:
         _pass_on(error)
         return _nobody(server, str(error), UNREADABLE_HINT)
@@ -197,7 +204,7 @@ def known_or_new(server: Server, accepted: Path) -> Trust:
 def anybody(server: Server) -> Trust:
     """Judge nothing. Says so each time, because nothing else would."""
 
-    def judge(key: asyncssh.SSHKey) -> Refusal | None:
+    def judge(key: asyncssh.SSHKey, searched: str = "") -> Refusal | None:
         log.warning(
             "the host key of %s is not checked (host_key_policy is off): anybody on the way can pose as it; "
             "it shows %s, pin that as host_key to be safe",
@@ -210,12 +217,15 @@ def anybody(server: Server) -> Trust:
 
 
 def _nobody(server: Server, reason: str, hint: str) -> Trust:
-    return Trust(lambda key: Refusal(f"{reason}; it shows {_shown(key)}", hint), _asked_for(server, []))
+    def judge(key: asyncssh.SSHKey, searched: str = "") -> Refusal | None:
+        return Refusal(f"{reason}; it shows {_shown(key)}", hint)
+
+    return Trust(judge, _asked_for(server, []))
 
 
-class _OnRecord(NamedTuple):
+class _File(NamedTuple):
     path: Path
-    listed: Listed
+    known: KnownHosts
 
 
 def _pass_on(error: "_Unreadable") -> None:
@@ -240,12 +250,29 @@ def _users_file() -> Path | None:
         return None
 
 
-def _listed_in_all(users: Path | None, accepted: Path, server: Server) -> list[_OnRecord]:
-    found = [_listed_in(users, server) if users is not None else None, _listed_in(accepted, server, ours=True)]
-    return [on_record for on_record in found if on_record is not None]
+def _known_files() -> list[_File]:
+    """Those that OpenSSH's client reads, and that are there: the user's, and the system's where we may read them."""
+    found = [_read(each) for each in _both(_users_file())]
+    for each in _both(SYSTEMS_KNOWN_HOSTS):
+        try:
+            found.append(_read(each))
+        except _Unreadable as error:
+            if not isinstance(error.__cause__, PermissionError):
+                raise
+    return [file for file in found if file is not None]
 
 
-def _listed_in(path: Path, server: Server, *, ours: bool = False) -> _OnRecord | None:
+def _both(path: Path | None) -> list[Path]:
+    """ssh reads a second one beside each."""
+    return [] if path is None else [path, path.with_name(f"{path.name}2")]
+
+
+def _accepted_file(accepted: Path) -> list[_File]:
+    file = _read(accepted, ours=True)
+    return [] if file is None else [file]
+
+
+def _read(path: Path, *, ours: bool = False) -> _File | None:
     """None: there is no such file. In a file of ours each line can be read, or we do not know whom we accepted."""
     try:
         if not path.is_file():
@@ -259,27 +286,32 @@ def _listed_in(path: Path, server: Server, *, ours: bool = False) -> _OnRecord |
     if odd != _said.get(path, []):
         _said[path] = odd
         log.warning("%s: %d of its lines are passed over, first %s", path, len(odd), odd[0] if odd else "none now")
-    return _OnRecord(path, known.of(server.host, server.port))
+    return _File(path, known)
 
 
-def _against(on_record: _OnRecord, key: asyncssh.SSHKey, server: Server) -> Refusal | None:
-    """None: trusted; `_UNKNOWN`; else why it is refused, and what to do if all is well."""
-    path, (trusted, revoked, alone) = on_record
-    if key in revoked:
-        return Refusal(f"its key {_shown(key)} is revoked in {path}", REVOKED_HINT)
-    if key in trusted or key in alone:
+def _against(files: Sequence[_File], key: asyncssh.SSHKey, server: Server, searched: str) -> Refusal | None:
+    """By all of them together, as one. None: trusted; `_UNKNOWN`; else why it is refused, and what to do if all is
+    well."""
+    said = [(file, file.known.of(server.host, server.port, searched)) for file in files]
+    if (revoking := next((file for file, listed in said if key in listed.revoked), None)) is not None:
+        return Refusal(f"its key {_shown(key)} is revoked in {revoking.path}", REVOKED_HINT)
+    if any(key in listed.trusted for _, listed in said):
         return None
-    if not trusted:
-        return _UNKNOWN
-    was = " and ".join(map(_shown, trusted))
-    return Refusal(
-        f"{path} has another key for it; it shows {_shown(key)}, known is {was}. If the server was given a new key, "
-        f"take the old one out: ssh-keygen -R '{listed_name(server.host, server.port)}' -f {path}"
-    )
+    for (path, known), listed in said:
+        if listed.trusted:
+            was = " and ".join(map(_shown, listed.trusted))
+            by_its_own_name = not searched or known.of(server.host, server.port).trusted
+            name = listed_name(server.host, server.port) if by_its_own_name else searched
+            return Refusal(
+                f"{path} has another key for it; it shows {_shown(key)}, known is {was}. If the server was given a new "
+                f"key, take the old one out: ssh-keygen -R '{name}' -f {path}"
+            )
+    return None if any(key in listed.alone for _, listed in said) else _UNKNOWN
 
 
-def _known_keys(records: Iterable[_OnRecord]) -> list[asyncssh.SSHKey]:
-    return [key for on_record in records for key in (*on_record.listed.trusted, *on_record.listed.alone)]
+def _known_keys(files: Iterable[_File], server: Server) -> list[asyncssh.SSHKey]:
+    listed = [file.known.of(server.host, server.port) for file in files]
+    return [key for each in listed for key in (*each.trusted, *each.alone)]
 
 
 def _accept(key: asyncssh.SSHKey, server: Server, accepted: Path) -> None:

@@ -10,6 +10,7 @@ A line that cannot be read says nothing about anybody, and the others count all 
 
 import base64
 import hmac
+import re
 from typing import NamedTuple
 
 from iris_communication import host_names
@@ -20,6 +21,7 @@ DEFAULT_PORT = 22  # listed without its number
 REVOKED = b"@revoked"
 AUTHORITY = b"@cert-authority"  # certificates of hosts are not looked at
 HMAC_SHA1 = b"1"
+ON_A_PORT = re.compile(r"\[(?P<host>[^\]]*)\]:\d+")
 
 
 class Listed(NamedTuple):
@@ -53,11 +55,15 @@ class KnownHosts:
             else:
                 self._lines += [line] if line is not None else []
 
-    def of(self, host: str, port: int) -> Listed:
+    def of(self, host: str, port: int, searched: str = "") -> Listed:
+        """`searched` is a further name of it, as a line has it."""
         name = host_names.canonical(host)
         names = list(dict.fromkeys([name, host_names.without_dot(name)]))
-        here = self._lines_for([listed_name(each, port) for each in names])
-        alone = [line for line in self._lines_for(names) if line not in here] if port != DEFAULT_PORT else []
+        with_port = ON_A_PORT.fullmatch(searched)
+        also = [searched.lower()] if searched else []
+        here = self._lines_for([*(listed_name(each, port) for each in names), *also])
+        bare = [*(names if port != DEFAULT_PORT else []), *([with_port["host"].lower()] if with_port else [])]
+        alone = [line for line in self._lines_for(bare) if line not in here]
         return Listed(
             trusted=(trusted := [line.key for line in here if not line.is_revoked]),
             revoked=[line.key for line in [*here, *alone] if line.is_revoked],

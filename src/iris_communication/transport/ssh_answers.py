@@ -18,7 +18,6 @@ import os
 import secrets
 import socket
 import struct
-from collections.abc import Callable
 from pathlib import Path
 
 from iris_communication.plain_text import PEER_TEXT_MAX, clean
@@ -26,7 +25,6 @@ from iris_communication.settings import Secret
 from iris_communication.transport import host_keys
 from iris_communication.transport.known_hosts import public_key
 from iris_communication.transport.prompts import is_for_the_password
-from iris_communication.transport.quick_import import asyncssh
 from iris_communication.transport.server_words import hidden_of, without
 
 QUESTION_MAX = 65536
@@ -37,7 +35,7 @@ KEY = "key"
 class Answers:
     """`judge` says why a host key is not trusted, or None. What was asked is remembered for the error to tell."""
 
-    def __init__(self, secret: Secret, judge: Callable[[asyncssh.SSHKey], host_keys.Refusal | None]) -> None:
+    def __init__(self, secret: Secret, judge: host_keys.Judge) -> None:
         self._secret = secret
         self._judge = judge
         self._given: set[str] = set()
@@ -53,7 +51,7 @@ class Answers:
             return self._asked_for(rest[0])
         if about == KEY and len(rest) == 3:
             searched, kind, key = rest
-            return f"{searched} {kind} {key}" if self._trusts(f"{kind} {key}") else ""
+            return f"{searched} {kind} {key}" if self._trusts(f"{kind} {key}", searched) else ""
         return None
 
     def _asked_for(self, prompt: str) -> str | None:
@@ -65,14 +63,15 @@ class Answers:
         self._given.add(kind)
         return answer
 
-    def _trusts(self, line: str) -> bool:
-        """Judged once: ssh asks again under each name it knows the server by."""
+    def _trusts(self, line: str, searched: str) -> bool:
+        """Judged once, by the name that ssh looks for first. It asks again under each that it knows the server by;
+        where the first was refused, the one without the port is among them."""
         try:
             key = public_key(line)
         except ValueError:  # a certificate, say: ssh goes on to ask about the key in it
             return False
         if line not in self._judged:
-            self._judged[line] = self._judge(key)
+            self._judged[line] = self._judge(key, searched)
         refusal = self._judged[line]
         if refusal is None:
             self.host_key = key.get_fingerprint()

@@ -22,7 +22,7 @@ def public(key):
     return key.export_public_key().decode().strip()
 
 
-def answers(secret=None, judge=lambda key: None):
+def answers(secret=None, judge=lambda key, searched: None):
     return Answers(secret or Secret(password=PASSWORD, passphrase=PASSPHRASE), judge)
 
 
@@ -72,22 +72,22 @@ def test_what_has_more_than_one_line_cannot_be_an_answer():
 
 def test_a_host_key_is_judged_once_and_its_line_is_the_answer():
     judged = []
-    asked = answers(judge=judged.append)
+    asked = answers(judge=lambda key, searched: judged.append(searched))
     kind, key = public(HOST_KEY).split()
     for name in ("[plant]:2222", "plant"):
         assert asked.to(["key", name, kind, key]) == f"{name} {kind} {key}"
-    assert len(judged) == 1
+    assert judged == ["[plant]:2222"]
     assert asked.host_key == HOST_KEY.get_fingerprint()
 
 
 def test_a_refused_host_key_has_no_line_and_the_reason_is_kept():
-    asked = answers(judge=lambda key: "it is another")
+    asked = answers(judge=lambda key, searched: "it is another")
     assert asked.to(["key", "plant", *public(HOST_KEY).split()]) == ""
     assert (asked.refusal, asked.host_key) == ("it is another", "")
 
 
 def test_what_is_no_key_is_not_judged():
-    asked = answers(judge=lambda key: pytest.fail("judged"))
+    asked = answers(judge=lambda key, searched: pytest.fail("judged"))
     assert asked.to(["key", "plant", "NONE", "NONE"]) == ""
     assert asked.refusal is None
 

@@ -27,7 +27,7 @@ from iris_communication.errors import (
     SshProgramUnusable,
 )
 from iris_communication.settings import DeliverySettings, Secret, Server
-from iris_communication.transport import ssh_channel, ssh_command
+from iris_communication.transport import host_keys, ssh_channel, ssh_command
 from iris_communication.transport.ssh_answers import Answers
 from iris_communication.transport.ssh_program import SshProgramTransport
 from tests.servers import one_user
@@ -488,6 +488,31 @@ def test_a_server_is_reached_by_a_proxy_that_ssh_config_names(ssh, tmp_path, nee
 
     with proxy(kind) as way:
         asyncio.run(test(way))
+
+
+@pytest.mark.parametrize(
+    ("alias", "listed"), [("", "[127.0.0.1]:{port}"), ("", "127.0.0.*"), ("HostKeyAlias Gate", "gate")]
+)
+def test_a_server_is_known_by_the_name_that_ssh_config_gives_it(ssh, tmp_path, monkeypatch, alias, listed):
+    known = tmp_path / "known_hosts"
+    monkeypatch.setattr(host_keys, "KNOWN_HOSTS", known)
+    config = tmp_path / "config"
+    config.write_text(f"Host plant\n HostName 127.0.0.1\n {alias}\n")
+    config.chmod(0o600)
+    transport = SshProgramTransport(program=ssh, configs=[config])
+
+    async def test():
+        async with listening() as port:
+            server = replace(server_at(port, "plant"), host_key="")
+            known.write_text(f"{listed.format(port=port)} {public(HOST_KEY)}\n")
+            channel = await transport.connect(server, Secret(password=PASSWORD), SETTINGS, Receiver())
+            assert channel.host_key == HOST_KEY.get_fingerprint()
+            channel.close()
+            known.write_text(f"{listed.format(port=port)} {public(CLIENT_KEY)}\n")
+            with pytest.raises(HostKeyRejected):
+                await transport.connect(server, Secret(password=PASSWORD), SETTINGS, Receiver())
+
+    asyncio.run(test())
 
 
 @pytest.fixture
