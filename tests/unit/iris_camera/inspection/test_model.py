@@ -8,6 +8,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from iris_camera.inspection.model import CPU, Model, ModelError, Running, available_provider, session_options
+from tests.own_process import in_a_process_of_its_own
 from tests.unit.iris_camera.inspection.made_models import answering, save
 
 PICTURE = {"image": (TensorProto.UINT8, [48, 64, 3])}
@@ -128,6 +129,7 @@ def threads_of_this_process():
 
 
 @pytest.mark.parametrize("threads", [1, 3])
+@in_a_process_of_its_own  # in which no thread of another test comes or goes
 def test_a_model_gets_no_more_threads_than_it_is_given(path, threads):
     answering(path, PICTURE, {"a": [1.0]})
     Model(path)  # what the runtime starts once

@@ -288,7 +288,7 @@ def test_no_descriptor_is_left_open_by_large_files_that_fail(line):
         line.transport.channels[0].lose(LinkLost("the cable"))
         await asyncio.gather(*tasks, return_exceptions=True)
         await turns()
-        assert open_descriptors() == before
+        assert open_descriptors() <= before
 
     tell(line, story)
 

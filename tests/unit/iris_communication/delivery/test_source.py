@@ -97,14 +97,14 @@ def test_no_descriptor_outlives_the_source(tmp_path, size_bytes):
     source.read(0, 100)
     source.close()
     source.close()
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 def test_a_small_file_holds_no_descriptor_while_it_waits_for_the_link(tmp_path):
     before = open_descriptors()
     _, _, source = spooled(tmp_path, WHOLE_MAX_BYTES)
     source.read(0, 100)
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 @pytest.mark.parametrize("size_bytes", [1000, 700_001])
@@ -115,7 +115,7 @@ def test_a_closed_source_opens_nothing_again(tmp_path, size_bytes):
     source.close()
     with pytest.raises(SpoolMissing, match="closed"):
         source.read(100, 100)
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 def test_a_system_that_refuses_for_now_is_not_the_files_fault(tmp_path, monkeypatch):

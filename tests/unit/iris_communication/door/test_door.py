@@ -388,7 +388,7 @@ def test_closing_leaves_no_thread_no_file_and_no_descriptor(tmp_path):
         assert visitor.recv(LINE_BYTES_MAX)
     assert iris_doors() == []
     assert list(tmp_path.iterdir()) == []
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 def test_the_socket_of_a_later_owner_is_left_alone(tmp_path):

@@ -101,7 +101,7 @@ def test_being_refused_costs_no_descriptor(tmp_path, other_process):
     for folder in (tmp_path, mine, mine):
         with pytest.raises(OutboxInUse):
             Owner(folder, NOW_S)
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
     owner.release()
 
 

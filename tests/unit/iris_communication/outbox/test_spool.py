@@ -213,7 +213,8 @@ def test_trouble_of_our_process_or_machine_refuses_the_source_and_leaves_nothing
             spool.take(str(source), "id", take)
     assert caught.value.scope is Scope.OUTBOX
     assert "permission" not in caught.value.hint
-    assert (held(spool), open_descriptors()) == ([], before)
+    assert held(spool) == []
+    assert open_descriptors() <= before
 
 
 def test_a_source_that_cannot_be_looked_at_for_now_is_refused_and_closed(spool, source, monkeypatch):
@@ -222,7 +223,7 @@ def test_a_source_that_cannot_be_looked_at_for_now_is_refused_and_closed(spool, 
         system.setattr(os, "fstat", failing(errno.ESTALE))
         with pytest.raises(OutboxStorageError, match="Stale file handle"):
             spool.take(str(source), "id", Take.COPY)
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
 
 
 @pytest.mark.parametrize("error_number", [errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO], ids=errno.errorcode.get)
@@ -494,4 +495,4 @@ def test_descriptors_are_given_back_whatever_happens(spool, source, tmp_path, mo
         with pytest.raises(OutboxStorageError):
             spool.take(str(source), "four", take)
     spool.close()
-    assert open_descriptors() == before
+    assert open_descriptors() <= before
