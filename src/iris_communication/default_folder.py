@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from iris_communication.errors import InvalidRequest
@@ -11,12 +12,25 @@ def default_outbox_dir(environment: Mapping[str, str] = os.environ) -> Path:
     """$IRIS_OUTBOX, else iris/outbox in the user's state directory."""
     if named := environment.get("IRIS_OUTBOX"):
         return Path(named)
-    if state := environment.get("XDG_STATE_HOME"):
-        return Path(state) / "iris" / "outbox"
-    try:
-        return Path("~/.local/state").expanduser() / "iris" / "outbox"
-    except RuntimeError:
+    state = Path(environment.get("XDG_STATE_HOME") or "")
+    if not state.is_absolute():  # as its specification has it: such a value is as good as none
+        with suppress(RuntimeError):
+            state = Path("~/.local/state").expanduser()
+    if not state.is_absolute():
         raise InvalidRequest(
             "this process's user has no home directory, so there is no folder for the outbox",
-            hint="give outbox_dir, or set IRIS_OUTBOX, XDG_STATE_HOME or HOME",
+            hint="give outbox_dir, or set IRIS_OUTBOX, XDG_STATE_HOME or HOME (whole paths)",
+        )
+    return state / "iris" / "outbox"
+
+
+def absolute(path: "str | os.PathLike[str]") -> str:
+    """Whatever folder the process will be in later. Raises InvalidRequest for a relative path in a folder that was
+    removed."""
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError:
+        raise InvalidRequest(
+            f"{os.fspath(path)!r} is relative to this process's working folder, which was removed",
+            hint="give a whole path, or start from a folder that is there",
         ) from None

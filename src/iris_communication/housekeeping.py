@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from iris_communication.clock import Clock, SystemClock
+from iris_communication.default_folder import absolute
 from iris_communication.door.visitor import OwnerSilent, Visitor
 from iris_communication.errors import IrisError, NotStarted, OutboxInUse, OutboxStorageError
 from iris_communication.outbox import private
@@ -54,7 +55,7 @@ class Housekeeper:
         clock: Clock | None = None,
         in_between_s: float = IN_BETWEEN_S,
     ) -> None:
-        self.folder = (Path(folder) if folder is not None else default_outbox_dir()).absolute()
+        self.folder = Path(absolute(folder if folder is not None else default_outbox_dir()))
         self._clock = clock or SystemClock()
         self._in_between_s = in_between_s
         self._house: Visitor | SftpUploaderThread | None = None

@@ -5,13 +5,13 @@ memory and in one 0600 file of the outbox, and its repr shows nothing. A `Rule` 
 """
 
 import importlib.util
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
 from iris_communication import host_names
+from iris_communication.default_folder import absolute
 from iris_communication.errors import InvalidRequest
 
 DEFAULT_PORT = 22
@@ -155,7 +155,7 @@ class Rule:
         if self.after_delivery == "move" and not self.move_to:
             raise InvalidRequest('after_delivery is "move", so move_to has to name a folder')
         if self.move_to:  # whatever folder the process is in when a file is queued
-            object.__setattr__(self, "move_to", os.path.abspath(self.move_to))
+            object.__setattr__(self, "move_to", absolute(self.move_to))
 
 
 @dataclass(frozen=True, slots=True)

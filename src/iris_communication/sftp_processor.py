@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from iris_communication.clock import Clock, SystemClock
+from iris_communication.default_folder import absolute
 from iris_communication.delivery.carrier import Carrier, TransferData, TransferDataCarrier
 from iris_communication.delivery.daemon_threads import run
 from iris_communication.delivery.sftp_carrier import SftpCarrier
@@ -105,4 +106,4 @@ def source_path(file_path: "str | os.PathLike[str]") -> str:
         path = ""
     if not path or "\0" in path:
         raise InvalidRequest(f"file_path is {file_path!r}: expected the path of a file")
-    return os.path.abspath(path)
+    return absolute(path)

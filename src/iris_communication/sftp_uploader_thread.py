@@ -21,7 +21,7 @@ from typing import Any
 from iris_communication.amounts import counted, files
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.decisions.retry import back_off_s
-from iris_communication.default_folder import default_outbox_dir
+from iris_communication.default_folder import absolute, default_outbox_dir
 from iris_communication.delivery.carrier import TransferData
 from iris_communication.delivery.daemon_threads import run
 from iris_communication.delivery.worker import Drain, Worker, take_back
@@ -77,7 +77,7 @@ class SftpUploaderThread:
     ) -> None:
         if max_queue_size < 1:
             raise InvalidRequest(f"max_queue_size is {max_queue_size}: expected at least 1")
-        self._folder = (Path(outbox_dir) if outbox_dir is not None else default_outbox_dir()).absolute()
+        self._folder = Path(absolute(outbox_dir if outbox_dir is not None else default_outbox_dir()))
         self._settings = settings or DeliverySettings()
         self._limits = limits or Limits()
         self._clock = clock or SystemClock()

@@ -6,6 +6,7 @@ be sound and is offered again later.
 """
 
 import errno
+import os
 
 from iris_communication.errors import LinkError, OutboxStorageError
 
@@ -50,6 +51,13 @@ def hint_of(error: BaseException) -> str | None:
     if not isinstance(error, OSError) or is_the_files_own(error):
         return None
     return _HINTS.get(error.errno or 0)
+
+
+def storage_trouble(what: str, error: OSError) -> OutboxStorageError:
+    """That the outbox's own folder or a file in it refuses: which one, and what to do about this very refusal."""
+    name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
+    where = f"{name}: " if name and name not in what else ""
+    return OutboxStorageError(f"{what}: {where}{error.strerror or error}", hint=hint_of(error))
 
 
 def link_trouble(what: str, error: BaseException | None) -> LinkError | None:

@@ -163,6 +163,14 @@ def test_the_outbox_is_where_the_environment_says_else_in_the_users_state_direct
     assert default_outbox_dir({}) == Path("~/.local/state/iris/outbox").expanduser()
 
 
+def test_the_outbox_folder_of_nobody_does_not_depend_on_the_working_folder(monkeypatch):
+    assert default_outbox_dir({"XDG_STATE_HOME": "state"}) == default_outbox_dir({})
+    monkeypatch.setenv("HOME", "home")
+    with pytest.raises(InvalidRequest, match="no home directory") as raised:
+        default_outbox_dir({"XDG_STATE_HOME": "state"})
+    assert "IRIS_OUTBOX" in raised.value.hint
+
+
 @pytest.mark.usefixtures("fresh_process_uploader")
 def test_there_is_one_uploader_per_process_with_the_options_of_the_first_call(tmp_path):
     first = get_sftp_uploader(outbox_dir=tmp_path / "outbox", max_queue_size=5)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from iris_communication import safe_files
-from iris_communication.errors import OutboxStorageError
+from iris_communication.system_trouble import storage_trouble
 
 
 def replace(path: Path, content: Any) -> None:
@@ -13,4 +13,4 @@ def replace(path: Path, content: Any) -> None:
     try:
         safe_files.replace(path, json.dumps(content, indent=1).encode())
     except OSError as error:
-        raise OutboxStorageError(f"cannot write {path}: {error.strerror}") from error
+        raise storage_trouble(f"cannot write {path}", error) from error

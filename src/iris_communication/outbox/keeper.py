@@ -66,6 +66,7 @@ from iris_communication.outbox.view import View
 from iris_communication.repeats import Repeats
 from iris_communication.settings import DeliverySettings, Limits, Secret, Server
 from iris_communication.supervised_thread import SupervisedThread
+from iris_communication.system_trouble import storage_trouble
 
 log = logging.getLogger(__name__)
 
@@ -325,7 +326,7 @@ class Keeper:
             private.make_folder(self._folder)
             self._owner = Owner(self._folder, self._clock.wall_s())
         except OSError as error:
-            raise OutboxStorageError(f"cannot use the outbox folder {self._folder}: {error.strerror}") from error
+            raise storage_trouble(f"cannot use the outbox folder {self._folder}", error) from error
         try:
             self._servers = Servers(self._folder)
             self._spool = Spool(self._folder / "spool")
@@ -336,7 +337,7 @@ class Keeper:
             self._open(recorder)
         except OSError as error:
             self._owner.release()
-            raise OutboxStorageError(f"cannot use the outbox folder {self._folder}: {error.strerror}") from error
+            raise storage_trouble(f"cannot use the outbox folder {self._folder}", error) from error
         except BaseException:
             self._owner.release()
             raise

@@ -21,6 +21,7 @@ from typing import Any
 from iris_communication.errors import OutboxStorageError
 from iris_communication.outbox import json_file, private
 from iris_communication.safe_files import open_folder
+from iris_communication.system_trouble import storage_trouble
 
 log = logging.getLogger(__name__)
 
@@ -80,7 +81,7 @@ def _held(folder: Path) -> Iterator[None]:
     try:
         descriptor = open_folder(folder)
     except OSError as error:
-        raise OutboxStorageError(f"cannot open {folder}: {error.strerror}") from error
+        raise storage_trouble(f"cannot open {folder}", error) from error
     try:
         _take(descriptor, folder)
         yield
@@ -98,6 +99,6 @@ def _take(descriptor: int, folder: Path) -> None:
                 raise OutboxStorageError(f"another process holds {folder}") from error
             time.sleep(PAUSE_S)
         except OSError as error:
-            raise OutboxStorageError(f"cannot hold {folder}: {error.strerror}") from error
+            raise storage_trouble(f"cannot hold {folder}", error) from error
         else:
             return

@@ -15,10 +15,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from iris_communication.errors import OutboxInUse, OutboxStorageError
+from iris_communication.errors import OutboxInUse
 from iris_communication.outbox import private
 from iris_communication.outbox.file_lock import FileLock, is_locked
 from iris_communication.safe_files import open_no_follow, open_private
+from iris_communication.system_trouble import storage_trouble
 
 log = logging.getLogger(__name__)
 
@@ -109,7 +110,7 @@ class Owner:
         try:
             yield
         except OSError as error:
-            raise OutboxStorageError(f"cannot hold {self._path}: {error.strerror}") from error
+            raise storage_trouble(f"cannot hold {self._path}", error) from error
 
 
 def holder_of(folder: Path) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from iris_communication.errors import OutboxStorageError
 from iris_communication.safe_files import FILE_MODE, open_no_follow
+from iris_communication.system_trouble import storage_trouble
 
 FOLDER_MODE = 0o700
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
@@ -33,7 +34,7 @@ def check_folder(folder: Path) -> None:
     try:
         facts = os.stat(folder)
     except OSError as error:
-        raise OutboxStorageError(f"cannot use the outbox folder {folder}: {error.strerror}") from error
+        raise storage_trouble(f"cannot use the outbox folder {folder}", error) from error
     if facts.st_uid != os.geteuid():
         raise _of_another_user("the outbox", folder, facts.st_uid)
     if facts.st_mode & _OTHERS_WRITE:
@@ -54,7 +55,7 @@ def close_to_others(folder: Path) -> dict[Path, int]:
                 if _close_to_others(path, facts):
                     found[path] = stat.S_IMODE(facts.st_mode)
     except OSError as error:
-        raise OutboxStorageError(f"cannot look through {folder}: {error}") from error
+        raise storage_trouble(f"cannot look through {folder}", error) from error
     return found
 
 
@@ -67,6 +68,10 @@ def _close_to_others(path: Path, facts: os.stat_result) -> bool:
         )
     if facts.st_uid != os.geteuid():
         raise _of_another_user("the file of state", path, facts.st_uid)
+    if stat.S_ISFIFO(facts.st_mode) or stat.S_ISCHR(facts.st_mode) or stat.S_ISBLK(facts.st_mode):
+        raise OutboxStorageError(
+            f"{path} is a named pipe or a device, and no file", hint="put what belongs there in its place, or remove it"
+        )
     mode = {stat.S_IFREG: FILE_MODE, stat.S_IFDIR: FOLDER_MODE}.get(stat.S_IFMT(facts.st_mode))
     if mode is None or not stat.S_IMODE(facts.st_mode) & 0o077:
         return False

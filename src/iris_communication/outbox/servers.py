@@ -8,6 +8,7 @@ read the current picture, which is replaced, never changed.
 import contextlib
 import json
 import logging
+import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from iris_communication.errors import InvalidRequest, OutboxStorageError, Server
 from iris_communication.item import Item
 from iris_communication.outbox import json_file
 from iris_communication.remote_path import remote_path
+from iris_communication.safe_files import open_no_follow
 from iris_communication.settings import PLACE_KEYS, Secret, Server
 
 log = logging.getLogger(__name__)
@@ -119,7 +121,8 @@ def _read(path: Path, parse: Callable[[dict[str, Any]], Parsed], *, look_only: b
     """None where there is no file. A damaged one is put aside: the items of its servers wait until those are passed
     once more. One that cannot be read now is not damaged, and raises OutboxStorageError."""
     try:
-        return parse(json.loads(path.read_text(encoding="utf-8")))
+        with open(open_no_follow(path, os.O_RDONLY), encoding="utf-8") as file:  # a named pipe is not waited for
+            return parse(json.load(file))
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -40,6 +40,7 @@ from iris_communication.outbox.store import (
     Tally,
     Update,
 )
+from iris_communication.system_trouble import storage_trouble
 
 log = logging.getLogger(__name__)
 
@@ -336,7 +337,7 @@ class SqliteStore:
             kind = OutboxDamaged if _is_damage(error, doing) else OutboxStorageError
             raise kind(f"cannot {doing} the outbox database {self._path}: {error}") from error
         except OSError as error:
-            raise OutboxStorageError(f"cannot {doing} the outbox database {self._path}: {error.strerror}") from error
+            raise storage_trouble(f"cannot {doing} the outbox database {self._path}", error) from error
         except (ValueError, TypeError, KeyError) as error:
             if doing != "read":
                 raise

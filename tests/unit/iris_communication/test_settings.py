@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from iris_communication.errors import InvalidRequest, Scope
+from iris_communication.housekeeping import Housekeeper
 from iris_communication.server_facts import parse_server
 from iris_communication.settings import DeliverySettings, Limits, Rule, Secret, Server
+from iris_communication.sftp_processor import source_path
+from iris_communication.sftp_uploader_thread import SftpUploaderThread
 
 FINGERPRINT, NEXT_FINGERPRINT = "SHA256:" + "n" * 43, "SHA256:" + "x" * 43
 INFO = {"host": "sftp.example", "username": "iris"}
@@ -327,3 +330,22 @@ def test_a_remote_directory_of_another_user_is_refused(given):
 def test_a_remote_path_that_begins_with_a_tilde_is_refused(given):
     with pytest.raises(InvalidRequest, match="leave it out"):
         parse_server({"host": "one", "username": "iris", "remote_path": given})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: DeliverySettings(rules={"a": Rule(after_delivery="move", move_to="sent")}),
+        lambda: SftpUploaderThread("outbox"),
+        lambda: Housekeeper("outbox"),
+        lambda: source_path("a.csv"),
+    ],
+    ids=["move_to", "outbox", "outbox of a command", "source"],
+)
+def test_a_relative_path_in_a_working_folder_that_was_removed_is_told(tmp_path, monkeypatch, make):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(InvalidRequest, match="working folder, which was removed") as raised:
+        make()
+    assert "give a whole path" in raised.value.hint

@@ -1,6 +1,8 @@
 """The outbox's folder and files are their owner's alone, whatever lay there before and whatever the umask."""
 
+import errno
 import os
+import re
 import shutil
 import stat
 import threading
@@ -10,6 +12,7 @@ import pytest
 from iris_communication.errors import OutboxStorageError
 from iris_communication.outbox import private
 from iris_communication.outbox.owner import Owner
+from iris_communication.outbox.servers import Servers
 from tests.own_process import in_a_process_of_its_own
 from tests.unit.iris_communication.outbox.fake_parts import open_keeper, write
 
@@ -146,6 +149,58 @@ def test_a_named_pipe_in_the_place_of_the_lock_holds_nobody_up(folder):
     thread.start()
     thread.join(10.0)
     assert done.is_set()
+
+
+PIPES = ["secrets.json", "servers.json", "outbox.db", "reserve", "spool", "known_servers.json"]
+
+
+@pytest.mark.parametrize("name", PIPES)
+def test_a_named_pipe_in_the_place_of_a_file_of_state_is_refused_and_holds_nobody_up(folder, name):
+    os.mkfifo(folder / name)
+    with pytest.raises(OutboxStorageError, match=f"{name} is a named pipe") as raised, open_keeper(folder):
+        pass
+    assert "put what belongs there in its place" in raised.value.hint
+
+
+@pytest.mark.parametrize("name", ["secrets.json", "servers.json"])
+def test_a_named_pipe_holds_up_nobody_who_only_looks(folder, name):
+    os.mkfifo(folder / name)
+    with pytest.raises(OutboxStorageError, match=name):
+        Servers(folder, look_only=True)
+
+
+def refuses(number):
+    def refused(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    return refused
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.EMFILE, "raise its limit"),
+        (errno.ENFILE, "raise fs.file-max"),
+        (errno.EROFS, "mount that disk for writing"),
+        (errno.EDQUOT, "raise the user's quota"),
+        (errno.EACCES, "correct its permissions"),
+    ],
+)
+@pytest.mark.parametrize("place", ["iris_communication.outbox.private.make_folder", "os.scandir"])
+def test_a_folder_that_cannot_be_opened_is_told_with_the_hint_of_what_happened(
+    folder, monkeypatch, place, number, hint
+):
+    with monkeypatch.context() as changed:
+        changed.setattr(place, refuses(number))
+        with pytest.raises(OutboxStorageError, match=re.escape(os.strerror(number))) as raised, open_keeper(folder):
+            pass
+    assert hint in raised.value.hint
+
+
+def test_the_folder_in_the_outbox_that_refuses_is_named(folder):
+    (folder / "spool").write_text("in the way")
+    with pytest.raises(OutboxStorageError, match="spool: File exists"), open_keeper(folder):
+        pass
 
 
 def test_a_backup_put_back_by_root_is_refused_by_name_and_goes_on_once_it_is_given_back(folder, tmp_path, monkeypatch):

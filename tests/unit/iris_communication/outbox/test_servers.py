@@ -217,15 +217,15 @@ def test_a_record_that_cannot_be_read_now_is_not_damaged_and_stays_where_it_is(
     servers, tmp_path, monkeypatch, caplog, name, kind
 ):
     servers.remember(SERVER, PASSWORD, "plant")
-    reading = Path.read_text
+    opening = os.open
 
     def refuse(path, *arguments, **options):
-        if path.name == name:
+        if Path(path).name == name:
             raise OSError(kind, os.strerror(kind))
-        return reading(path, *arguments, **options)
+        return opening(path, *arguments, **options)
 
     with monkeypatch.context() as disk:
-        disk.setattr(Path, "read_text", refuse)
+        disk.setattr(os, "open", refuse)
         with pytest.raises(OutboxStorageError, match=f"{name} cannot be read: {os.strerror(kind)}") as raised:
             Servers(tmp_path)
     assert f"ls -l '{tmp_path / name}'" in raised.value.hint
