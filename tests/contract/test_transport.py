@@ -617,6 +617,35 @@ def test_a_second_question_gets_no_password_and_is_told(transport, challenges):
 
 
 @pytest.mark.parametrize(
+    "words", ["Your password has expired", "Ihr Kennwort ist abgelaufen\r\n\x1b[31mbitte ändern", ""], ids=range(3)
+)
+def test_a_password_that_has_expired_is_told_and_no_new_one_is_made_up(transport, words):
+    asked = []
+
+    class Expired(OneUser):
+        def kbdint_auth_supported(self):
+            return False
+
+        def validate_password(self, username, password):
+            asked.append(password)
+            raise asyncssh.PasswordChangeRequired(words)
+
+        def change_password(self, username, old_password, new_password):
+            pytest.fail("changed")
+
+    async def test():
+        async with listening(Expired) as address:
+            before = time.monotonic()
+            said = await fails(transport, Server(**address), Secret(password=PASSWORD), AuthenticationFailed)
+            assert "wants a new one in its place" in said
+            assert all(word in said for word in words.split()[:3])
+            assert time.monotonic() - before < SETTINGS.connect_timeout_s / 2
+
+    asyncio.run(test())
+    assert asked == [PASSWORD]
+
+
+@pytest.mark.parametrize(
     "prompts",
     [
         [("Old password:", False), ("New password:", False)],

@@ -140,7 +140,7 @@ class _Client(asyncssh.SSHClient):
         self._password = secret.password
         self._hidden = hidden_of(secret)
         self._may_ask = secret.password is not None
-        self._has_answered = False
+        self._has_answered = self._wants_new_password = False
         self._greeting = Greeting()
         self._said = Sayings(self._hidden)
         self._asked: list[str] = []
@@ -181,6 +181,12 @@ class _Client(asyncssh.SSHClient):
         self._has_answered = True
         return [self._password]
 
+    def password_change_requested(self, prompt: str, lang: str) -> Any:
+        """A new one is a person's to choose."""
+        self._said.hear(f"{prompt}\n".encode())
+        self._wants_new_password = True
+        return NotImplemented
+
     def facts(self) -> asyncssh_errors.Facts:
         return asyncssh_errors.Facts(
             heard=[*self._greeting.words, *self._said.words],
@@ -189,6 +195,7 @@ class _Client(asyncssh.SSHClient):
             reached=self.reached,
             closed=self._lost,
             theirs=self._theirs(),
+            wants_new_password=self._wants_new_password,
             signs_with_sha1=self.has_rsa_key and not getattr(self._connection, "_server_sig_algs", True),
         )
 

@@ -24,7 +24,7 @@ from iris_communication.settings import Server
 from iris_communication.system_trouble import hint_of
 from iris_communication.transport import algorithms
 from iris_communication.transport.algorithms import SHA1_HINT, Offer
-from iris_communication.transport.contract import unforeseen
+from iris_communication.transport.contract import new_password_wanted, unforeseen
 from iris_communication.transport.quick_import import SASLPrepError, asyncssh
 from iris_communication.transport.server_words import REFUSES_US, without
 
@@ -35,7 +35,8 @@ class Facts(NamedTuple):
     """What an error does not say itself.
 
     `heard` is what the server said beside the protocol, `asked` its last prompt, `hidden` are our secrets, `theirs` is
-    what it knows of SSH; `closed`: the connection is, by now; `signs_with_sha1`: an RSA key of ours would have to."""
+    what it knows of SSH; `closed`: the connection is, by now; `signs_with_sha1`: an RSA key of ours would have to;
+    `wants_new_password`: it took the password and wants another in its place."""
 
     heard: list[str]
     asked: str = ""
@@ -44,6 +45,7 @@ class Facts(NamedTuple):
     closed: bool = False
     theirs: Offer | None = None
     signs_with_sha1: bool = False
+    wants_new_password: bool = False
 
 
 def of_ssh(error: asyncssh.Error, server: Server, facts: Facts) -> IrisError:
@@ -74,6 +76,8 @@ def _lacking(server: Server, facts: Facts) -> IrisError | None:
 
 
 def _refused(server: Server, reason: str, facts: Facts) -> AuthenticationFailed:
+    if facts.wants_new_password:
+        return new_password_wanted(server, facts.heard)
     words = "; ".join([*facts.heard, reason])
     asked = f" (it asked {without(facts.hidden, facts.asked)!r})" if facts.asked else ""
     hint = SHA1_HINT if facts.signs_with_sha1 and not server.legacy_algorithms else None

@@ -4,9 +4,10 @@ It maps everything that can go wrong to this package's errors, so that nobody ab
 carries the bytes.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
-from iris_communication.errors import CredentialsUnusable, IrisError, LinkError
+from iris_communication.errors import AND_READ_AGAIN, AuthenticationFailed, CredentialsUnusable, IrisError, LinkError
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.system_trouble import hint_of, link_trouble
 from iris_communication.transport.algorithms import Negotiated
@@ -14,6 +15,11 @@ from iris_communication.transport.algorithms import Negotiated
 # A link that has fallen silent is given up with the third question that nobody answered.
 KEEPALIVES_LOST = 2  # asyncssh and OpenSSH bear so many, and end it instead of asking once more
 KEEPALIVE_MIN_S = 1
+
+EXPIRED_HINT = (
+    f"the password has expired: log in as that user, choose a new one, and give it {AND_READ_AGAIN}. Nothing is tried "
+    "until then"
+)
 
 
 class Receiver(Protocol):
@@ -59,6 +65,12 @@ def unforeseen(server: Server, error: Exception) -> LinkError:
         f"cannot connect to {server.host}:{server.port}: {type(error).__name__}: {error}",
         hint=hint_of(error) or "something on this machine is in the way, not the server; it is tried again",
     )
+
+
+def new_password_wanted(server: Server, said: Sequence[str]) -> AuthenticationFailed:
+    words = f": {'; '.join(said)}" if said else ""
+    what = "took the password and wants a new one in its place"
+    return AuthenticationFailed(f"{server.key} {what}{words}", hint=EXPIRED_HINT)
 
 
 def unusable(what: str, error: Exception) -> IrisError:

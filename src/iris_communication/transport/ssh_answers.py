@@ -15,9 +15,11 @@ again, the answer was wrong, and a third wrong one may lock the account.
 import asyncio
 import contextlib
 import os
+import re
 import secrets
 import socket
 import struct
+from collections.abc import Callable
 from pathlib import Path
 
 from iris_communication.plain_text import PEER_TEXT_MAX, clean
@@ -30,6 +32,8 @@ from iris_communication.transport.server_words import hidden_of, without
 QUESTION_MAX = 65536
 PROMPT = "prompt"  # the first word of a question: what it is about
 KEY = "key"
+CHANGE = "a change of the password"
+OF_A_CHANGE = re.compile(r"(?:Enter|Retype) [^(].*'s (?:old|new) password: ?", re.DOTALL)
 
 
 class Answers:
@@ -43,6 +47,8 @@ class Answers:
         self.refusal: host_keys.Refusal | None = None  # of the host key
         self.host_key = ""  # the fingerprint of the one that was trusted
         self.asked: list[str] = []  # what the server itself asked for
+        self.wants_new_password = False
+        self.give_up: Callable[[], None] = lambda: None  # ssh that gets no new password asks nobody and waits for ever
 
     def to(self, words: list[str]) -> str | None:
         """None: no answer."""
@@ -58,6 +64,9 @@ class Answers:
         kind, answer = _meant(prompt, self._secret)
         if kind == "keyboard-interactive":
             self.asked.append(without(hidden_of(self._secret), clean(prompt.partition(") ")[2].strip(), PEER_TEXT_MAX)))
+        if kind == CHANGE:
+            self.wants_new_password = True
+            self.give_up()
         if answer is None or kind in self._given or "\n" in answer:
             return None
         self._given.add(kind)
@@ -87,6 +96,8 @@ def _meant(prompt: str, secret: Secret) -> tuple[str, str | None]:
         return "PIN", None  # ours is for the key's file, and a token locks itself after a few wrong ones
     if prompt.startswith("Enter passphrase for "):
         return "passphrase", secret.passphrase
+    if OF_A_CHANGE.fullmatch(prompt):
+        return CHANGE, None  # a person's to choose
     if prompt.startswith("("):
         return "keyboard-interactive", secret.password if is_for_the_password(prompt.partition(") ")[2]) else None
     return "password", secret.password if prompt.rstrip().endswith("'s password:") else None

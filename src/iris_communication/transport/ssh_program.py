@@ -40,7 +40,7 @@ from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.system_trouble import hint_of
 from iris_communication.transport import algorithms, host_keys, reaching, ssh_answers, ssh_command, ssh_words
 from iris_communication.transport.algorithms import SHA1_HINT
-from iris_communication.transport.contract import Receiver, unforeseen, unusable
+from iris_communication.transport.contract import Receiver, new_password_wanted, unforeseen, unusable
 from iris_communication.transport.server_words import hidden_of
 from iris_communication.transport.ssh_channel import SshProgramChannel
 from iris_communication.transport.ssh_words import SshFailed, Words
@@ -86,6 +86,7 @@ class SshProgramTransport:
             process = self._start(server, secret, identity, settings, addresses, trust.algorithms, desk.name, meanwhile)
             desk.serve(process.pid)
             channel = SshProgramChannel(server, process, words, receiver)
+            answers.give_up = channel.close
             try:
                 async with asyncio.timeout(settings.connect_timeout_s):
                     await channel.opened()
@@ -167,6 +168,8 @@ async def _addresses_of(server: Server, timeout_s: float) -> int:
 def _failure(server: Server, answers: ssh_answers.Answers, words: Words) -> IrisError:
     if answers.refusal is not None:
         return host_keys.rejected(server, answers.refusal)
+    if answers.wants_new_password:
+        return new_password_wanted(server, words.besides)
     failure = ssh_words.what_failed(words, server.key, server.host, server.port)
     if type(failure) is SftpUnavailable and (lacking := words.lacking) is not None:
         return algorithms.nothing_in_common(server, *lacking)
