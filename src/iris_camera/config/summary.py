@@ -85,7 +85,6 @@ def _classifier(classifier: ClassifierSettings, detector: DetectorSettings) -> s
 
 
 def _server(server: ServerSettings) -> str:
-    proof = "a private key" if server.private_key else "a password" if server.password else "nothing"
     if server.host_key:
         trust = "its host key is pinned"
     else:
@@ -94,8 +93,20 @@ def _server(server: ServerSettings) -> str:
             "accept-new": "its host key is accepted the first time and remembered",
             "off": "its host key is NOT CHECKED",
         }[server.host_key_policy]
-    told = [f"{server.account}, logging in with {proof}, into {server.remote_directory}", trust, *_treatment(server)]
+    told = [
+        f"{server.account}, logging in with {_proof(server)}, into {server.remote_directory}",
+        trust,
+        *_treatment(server),
+    ]
     return "; ".join(told)
+
+
+def _proof(server: ServerSettings) -> str:
+    if server.private_key:
+        return "a private key"
+    if server.password:
+        return "a password"
+    return "what `ssh` itself has" if server.transport == "ssh" else "what its agent has"
 
 
 def _treatment(server: ServerSettings) -> Iterator[str]:

@@ -111,15 +111,22 @@ def _servers(reading: Reading) -> Iterator[Problem]:
     for name, server in reading.config.servers.items():
         if reading.is_wrong("servers", name):
             continue
-        if not server.password and not server.private_key:
+        if _nobody_can_log_in(server):
             yield Problem(
                 reading.origin("servers", name),
-                f"servers.{name} has neither private_key nor password, so nobody can log in",
+                f"servers.{name} has neither private_key nor password, and there is no agent (SSH_AUTH_SOCK), so "
+                "nobody can log in",
             )
         if server.private_key and (words := _wrong_key(server)):
             yield Problem(reading.origin("servers", name, "private_key"), f"servers.{name}.private_key {words}")
         if words := _unknown_host(server):
             yield Problem(reading.origin("servers", name), f"servers.{name}: {words}")
+
+
+def _nobody_can_log_in(server: ServerSettings) -> bool:
+    """With `ssh` its own keys and what ssh_config names count too, which only trying tells."""
+    is_given = server.password or server.private_key
+    return not is_given and server.transport == "asyncssh" and not os.environ.get("SSH_AUTH_SOCK")
 
 
 def _wrong_key(server: ServerSettings) -> str | None:

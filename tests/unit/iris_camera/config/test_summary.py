@@ -83,7 +83,7 @@ when_full = "drop_lowest"
             ".sha256; at most 1.5 MB a second; only Mon-Fri 18:00-06:00 and Sat,Sun, local time; its health is not "
             "looked at."
         ),
-        "Server office: u@office:22, logging in with nothing, into .; ~/.ssh/known_hosts has to know it.",
+        "Server office: u@office:22, logging in with what its agent has, into .; ~/.ssh/known_hosts has to know it.",
         "Rule tables: files of pattern *.csv: batch zip, batch_wait_s 30.",
         "Rule evidence-first: files of folder_type evidence: priority 5.",
         "room for 100,000 files and 20 GB, 50 MB of its disk left free; what is new drops what waits with the lowest",

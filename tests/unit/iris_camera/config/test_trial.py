@@ -195,10 +195,20 @@ def test_a_private_key_given_as_text_is_tried_as_well(reading_of, key_file):
     assert "hunter23" not in problem.words
 
 
-def test_a_server_nobody_can_log_in_to_is_told(lines):
-    assert lines(server(password=None)) == [
-        "1 servers.plant has neither private_key nor password, so nobody can log in"
-    ]
+def test_a_server_nobody_can_log_in_to_is_told(lines, monkeypatch):
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    (only,) = lines(server(password=None))
+    assert only == (
+        "1 servers.plant has neither private_key nor password, and there is no agent (SSH_AUTH_SOCK), so nobody can "
+        "log in"
+    )
+
+
+def test_an_agent_lets_us_in_and_so_does_what_ssh_config_says(lines, monkeypatch):
+    monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
+    assert lines(server(password=None)) == []
+    monkeypatch.delenv("SSH_AUTH_SOCK")
+    assert lines(server(password=None, transport="ssh")) == []
 
 
 def test_a_server_that_known_hosts_does_not_know_is_told_with_what_to_do(lines, tmp_path):
