@@ -6,6 +6,8 @@
 import atexit
 import gc
 import logging
+import os
+import stat
 from collections.abc import Callable
 
 from iris_camera import descriptors, logs
@@ -71,6 +73,7 @@ def main(read_config: Callable[[], Config] = from_the_usual_places) -> int:
         config = read_config()
         logs.start_logging(config.log.number)
         check_folder(config.outbox_dir)
+        os.umask(os.umask(0o077) | stat.S_IWOTH)  # nothing that is made from now on may be written by everybody
         make_records_folder(config.records_dir)
         application = Application(config, read_again=read_config)
         for line in summary(config):

@@ -22,6 +22,7 @@ from iris_camera.health.storage import READ_ONLY, look_at, room_reasons
 from iris_camera.inspection.making import make_inspector
 from iris_camera.inspection.model import ModelError
 from iris_camera.inspection.settings import InspectionSettings
+from iris_camera.records.private_folder import open_to_everybody
 from iris_communication import private_keys
 from iris_communication.server_trial import unknown_host
 
@@ -181,6 +182,9 @@ def _folders(reading: Reading) -> Iterator[Problem]:
         elif there == folder and there.stat().st_uid != os.geteuid():
             user = there.stat().st_uid
             words = f"{'.'.join(key)} is {folder}, which belongs to user {user}: run as that user, or name another"
+            yield Problem(reading.origin(*key), words)
+        elif there == folder and key == records and (opened := open_to_everybody(folder)) is not None:
+            words = f"{'.'.join(key)} is {folder}, and everybody may write into {opened}: chmod -R o-w '{folder}'"
             yield Problem(reading.origin(*key), words)
         else:
             yield from (
