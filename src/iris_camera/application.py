@@ -34,7 +34,7 @@ from iris_camera.health.delivery import why_files_wait
 from iris_camera.health.facts import USUAL, Around, DiskFacts, Limits, OutboxTrouble
 from iris_camera.health.gathering import gather, losses
 from iris_camera.health.storage import look_at
-from iris_camera.health.words import removed_words, wait
+from iris_camera.health.words import given_up_words, removed_words, wait
 from iris_camera.records.csv_name import new_run
 from iris_camera.records.kept_files import KeptFiles
 from iris_camera.records.leftovers import cameras_with_leftovers
@@ -246,11 +246,13 @@ class Application:
 
     def _left(self) -> str:
         """What is left for the next start, in words."""
-        stats = self.uploader.get_stats()
-        waiting = stats["queue_size"]
+        stats, details = self.uploader.get_stats(), self.uploader.get_details()
+        waiting, dead = stats["queue_size"], details.get("dead_files", len(details["dead"]))
         left = [self._left_in_the_outbox(waiting)] if waiting else []
-        if stats["total_failed"]:
-            left.append(f"{files(stats['total_failed'])} could not be delivered; `iris queue list` says why")
+        if dead:
+            left.append(f"{files(dead)} could not be delivered; `iris queue list` says why")
+        if (given_up := stats["total_failed"] - dead) > 0:
+            left.append(given_up_words(given_up))
         if records := self._waiting_records():
             left.append(f"{wait(records)} in {self._config.records_dir}")
         if waiting or records:

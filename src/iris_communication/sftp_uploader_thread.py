@@ -94,6 +94,7 @@ class SftpUploaderThread:
         self._stopping: Drain | None = None
         self._stop_event = threading.Event()
         self._closed = False
+        self._opened = 0.0, 0.0  # when the outbox was: wall time, monotonic time
         self._last_error: str | None = None
         self._last_answer = LastAnswer()
         self._configured: frozenset[str] = frozenset()  # keys; replaced, never changed
@@ -137,6 +138,7 @@ class SftpUploaderThread:
             keeper = Keeper(
                 self._folder, self._open_store, self._clock, self._max_queue_size, self._limits, self._settings
             )
+            self._opened = self._clock.wall_s(), self._clock.monotonic_s()
             keeper.open()
             self._keeper = keeper
             self._last_error = keeper.notice or None
@@ -309,7 +311,7 @@ class SftpUploaderThread:
             "running": self.running,
             "state": self._state(),
             "stats": self.get_stats(),
-            **view.details(self._clock.wall_s()),
+            **view.details(self._clock.wall_s(), self._opened[0], self._clock.monotonic_s() - self._opened[1]),
             "servers": worker.details() if worker else {},
             "refusing": self._last_answer.refusal,
             "threads": self._threads(),

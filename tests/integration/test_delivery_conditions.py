@@ -93,7 +93,8 @@ def test_a_file_that_waits_long_though_no_link_is_down_is_said(server, tmp_path)
         site.is_in("backlog old", "the oldest of 1 file has waited", "although no link is down")
 
 
-def test_a_file_that_somebody_dropped_is_counted_and_no_longer_called_delivered(server, tmp_path):
+def test_a_file_that_somebody_dropped_is_counted_and_no_longer_called_delivered(server, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     with made(server, tmp_path, camera=OFF) as site:
         site.uploader.pause("plant")
         (tmp_path / "a.csv").write_text("a,b\n")
@@ -102,6 +103,7 @@ def test_a_file_that_somebody_dropped_is_counted_and_no_longer_called_delivered(
         site.uploader.resume("plant")
         _, answer = site.until_said("1 file was dropped, cancelled or too late")
     assert "every" not in answer["sentence"]
+    assert caplog.messages[-1].endswith(": 1 file was dropped, cancelled or too late, as it was asked for")
 
 
 def remove(folder):

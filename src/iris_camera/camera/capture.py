@@ -108,7 +108,7 @@ class Capture:
         self.handover: Handover = LatestFrame() if self.live else EveryFrame()
         self._tally = FrameTally(name)
         self._limits = Limits(settings.offline_after_s, settings.stalled_after_s if self.live else None)
-        self._shown = first_state(clock.monotonic()), clock.wall()  # the state, and since when (Unix time)
+        self._shown = first_state(clock.monotonic()), clock.monotonic()  # the state, and since when
         self._reading: Reading | None = None
         self._hung: list[Reading] = []
         self._reported_s: float | None = None  # the latest frame the state knows of
@@ -173,7 +173,7 @@ class Capture:
         return CaptureStatus(
             state=shown.state,
             reason=shown.reason,
-            since_s=since_s,
+            since_s=round(self._clock.wall() - (now_s - since_s), 3),  # by the clock as it is set now
             opening=shown.state == "offline" and not shown.told,
             frames=tally.frames,
             frames_per_s=tally.rate(now_s),
@@ -314,7 +314,7 @@ class Capture:
             self._shown = shown, since_s
             return
         at_s = self._clock.wall()
-        self._shown = shown, at_s
+        self._shown = shown, self._clock.monotonic()
         self._tell(CameraEvent(at_s, self.name, shown.state, shown.reason))
 
     def _tell(self, event: CameraEvent) -> None:

@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from iris_camera.health.conditions import Reason
 from iris_camera.health.facts import Facts, Limits, LinkFacts, OutboxTrouble
-from iris_camera.health.words import age, because, in_words, removed_words, wait
-from iris_communication.amounts import counted, files
+from iris_camera.health.words import age, because, given_up_words, in_words, removed_words, wait
+from iris_communication.amounts import files
 
 
 def all_files(facts: Facts) -> str:
@@ -137,5 +137,4 @@ def _given_up(facts: Facts) -> Iterator[Reason]:
         )
         yield Reason("dead files", "", f"{words}; `iris queue list` says why, `iris queue retry --all` tries again")
     if (ended := facts.undelivered - facts.dead) > 0:
-        given_up = counted(ended, "file was", "files were")
-        yield Reason("files given up", "", f"{given_up} dropped, cancelled or too late, as it was asked for")
+        yield Reason("files given up", "", given_up_words(ended))

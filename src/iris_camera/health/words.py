@@ -28,5 +28,10 @@ def wait(count: int) -> str:
     return f"{files(count)} {'waits' if count == 1 else 'wait'}"
 
 
+def given_up_words(count: int) -> str:
+    given_up = counted(count, "file was", "files were")
+    return f"{given_up} dropped, cancelled or too late, as it was asked for"
+
+
 def removed_words(count: int, folder: str) -> str:
     return f"{counted(count, 'finished file was', 'finished files were')} removed from {folder} before delivery"

@@ -108,7 +108,7 @@ class Judge:
         self.set_breaker(key, lane, breaking.on_answer(lane.breaker))
         lane.found_dead = False
         was_down = lane.link == "down"
-        if lane.see("up", self._clock.wall_s()):
+        if lane.see("up", self._clock.monotonic_s()):
             log.info("the link to %s is up", key)
             if was_down:
                 lane.backlog_until = self._keeper.view.last_sequence
@@ -131,7 +131,7 @@ class Judge:
         if lane.breaker is before:
             return
         lane.found_dead = True
-        changed = lane.see("down", self._clock.wall_s())
+        changed = lane.see("down", self._clock.monotonic_s())
         held = lane.breaker.state is BreakerState.HELD
         then = "nothing is tried until that is mended" if held else f"next try in {lane.breaker.until_s - now_s:.1f} s"
         words = f"{'%s takes nothing' if error.scope is Scope.SERVER else 'the link to %s is down'}: %s; %s (%s)"

@@ -19,7 +19,7 @@ from iris_communication.outbox.store import ServerState
 
 @dataclass(slots=True)
 class Lane:
-    since_s: float | None  # wall time of the last change of `link`; None: it was as it is before this process began
+    since_s: float | None  # monotonic, of the last change of `link`; None: it was as it is before this process began
     breaker: Breaker = field(default_factory=Breaker)
     claimed: deque[Item] = field(default_factory=deque)  # ours, not begun
     under_way: dict[asyncio.Task[None], Item] = field(default_factory=dict)
@@ -68,9 +68,16 @@ class Lane:
         return True
 
     def details(
-        self, waiting: Waiting, server: ServerState, now_monotonic_s: float, why_not: str = ""
+        self,
+        waiting: Waiting,
+        server: ServerState,
+        now_monotonic_s: float,
+        why_not: str = "",
+        *,
+        to_wall_s: float = 0.0,
     ) -> dict[str, Any]:
-        """For people: see `SftpUploaderThread.get_details`. `why_not`: see `Permission`."""
+        """For people: see `SftpUploaderThread.get_details`. `why_not`: see `Permission`. `to_wall_s`: what makes wall
+        time of monotonic time, by the clock as it is set now, so that what it is set by is in no duration."""
         failure = self.breaker.failure
         opened = self.breaker.state is BreakerState.OPEN
         refused = waiting.retrying + sum(item.attempts > 0 for item in [*self.claimed, *self.under_way.values()])
@@ -78,7 +85,7 @@ class Lane:
             "link": self.link,
             "paused": server.paused,
             "held_back": why_not or None,
-            "since_s": self.since_s,
+            "since_s": None if self.since_s is None else round(self.since_s + to_wall_s, 3),
             "reason": failure.message if failure else None,
             "hint": failure.hint if failure else None,
             "waiting": waiting.fresh + waiting.retrying + files_in(self.claimed),

@@ -124,13 +124,18 @@ class Worker:
         """Of each server: link, since when, why, waiting, in flight, when it is tried again, why nothing is sent, how
         well it is."""
         waiting, now_s = self._keeper.view.lanes, self._clock.monotonic_s()
+        to_wall_s = self._clock.wall_s() - now_s  # asked anew each time: the wall clock may be set meanwhile
         lanes = dict(self._lanes)
         servers = self._keeper.view.servers
         for key in (waiting.keys() | self._configured()) - lanes.keys():
             lanes[key] = self._new_lane(key)
         return {
             key: lane.details(
-                waiting.get(key, Waiting()), servers.get(key, ServerState()), now_s, self._permission(key).why_not
+                waiting.get(key, Waiting()),
+                servers.get(key, ServerState()),
+                now_s,
+                self._permission(key).why_not,
+                to_wall_s=to_wall_s,
             )
             for key, lane in lanes.items()
         }
@@ -194,7 +199,7 @@ class Worker:
         if warning:
             log.warning("%s: %s", key, warning)
         if breaker.state is BreakerState.CLOSED:
-            return Lane(clock.wall_s(), breaker, backlog_until=view.last_sequence)
+            return Lane(clock.monotonic_s(), breaker, backlog_until=view.last_sequence)
         return Lane(None, breaker, link="down", backlog_until=view.last_sequence)
 
     def _serve(self, key: str, lane: Lane, waiting: Waiting, now_s: float) -> tuple[bool, float]:
@@ -215,7 +220,7 @@ class Worker:
         if lane.health.looking and lane.breaker.state is not BreakerState.CLOSED:
             allowed = 0  # the look is the probe
         if lane.link == "up" and not lane.under_way and not self._carrier.connected(key):
-            lane.see("idle", self._clock.wall_s())
+            lane.see("idle", self._clock.monotonic_s())
         if allowed == 0 and lane.claimed:
             self._judge.put_back(lane)
         for _ in range(min(START_MAX, len(lane.claimed), allowed - len(lane.under_way))):
@@ -362,7 +367,7 @@ class Worker:
         for lane in self._lanes.values():
             self._judge.put_back(lane)
             if lane.link == "up":
-                lane.see("idle", self._clock.wall_s())
+                lane.see("idle", self._clock.monotonic_s())
 
 
 def take_back(keeper: Keeper, timeout_s: float) -> None:

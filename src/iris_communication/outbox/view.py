@@ -41,11 +41,15 @@ class View:
     spooled_bytes: int = 0  # of everything waiting, in flight or dead
     last_sequence: int = 0  # of what was accepted
 
-    def details(self, wall_s: float) -> dict[str, Any]:
-        """For people: see `SftpUploaderThread.get_details`."""
+    def details(self, wall_s: float, opened_s: float = 0.0, open_for_s: float = 0.0) -> dict[str, Any]:
+        """For people: see `SftpUploaderThread.get_details`. `opened_s` (wall) and `open_for_s`: since when the outbox
+        is open, and for how long by a clock that nobody sets; what was accepted since has not waited for longer."""
         oldest_s = self.oldest_accepted_s
+        age_s = None if oldest_s is None else max(0.0, wall_s - oldest_s)
+        if age_s is not None and oldest_s is not None and oldest_s >= opened_s > 0.0:
+            age_s = min(age_s, open_for_s)
         return {
-            "oldest_waiting_s": None if oldest_s is None else max(0.0, wall_s - oldest_s),
+            "oldest_waiting_s": age_s,
             "dead": [item._asdict() for item in self.dead],
             "dead_files": self.dead_files,
             "spooled_bytes": self.spooled_bytes,

@@ -21,6 +21,7 @@ from iris_communication.outbox.messages import Answer
 from iris_communication.settings import DeliverySettings
 from iris_communication.sftp_processor import SftpProcessor
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
+from iris_communication.testing.clock import FakeClock
 from tests.unit.iris_communication.outbox.fake_parts import LONG_S, open_descriptors, wait_until, write
 
 SERVER = {"host": "sftp.example.org", "username": "iris", "password": "open sesame"}
@@ -423,6 +424,29 @@ def test_the_state_says_where_in_its_life_the_uploader_is(make, tmp_path):
     assert uploader.get_details()["state"] == "running"
     uploader.close()
     assert uploader.get_details()["state"] == "closed"
+
+
+def test_how_long_the_oldest_file_waits_does_not_depend_on_a_clock_that_is_set_later(tmp_path, source):
+    clock = FakeClock()
+    server = {"host": "127.0.0.1", "username": "iris", "password": "secret"}
+    uploader = SftpUploaderThread(tmp_path / "outbox", clock=clock)
+    uploader.open()
+    try:
+        clock.advance(2.0)
+        assert uploader.queue_upload(server, source, "p", "model")
+        clock.advance(3.0)
+        assert uploader.get_details()["oldest_waiting_s"] == pytest.approx(3.0)
+        clock.jump_wall(10 * 365 * 86400.0)  # as where a machine without a battery hears the time
+        assert 3.0 <= uploader.get_details()["oldest_waiting_s"] <= 5.0
+    finally:
+        uploader.close()
+    again = SftpUploaderThread(tmp_path / "outbox", clock=clock)
+    again.open()
+    try:
+        clock.advance(60.0)
+        assert again.get_details()["oldest_waiting_s"] > 60.0
+    finally:
+        again.close()
 
 
 def test_after_a_stop_no_link_is_shown_as_up(make, source):

@@ -803,6 +803,21 @@ def test_details_tell_link_reason_and_what_to_do():
     run(story)
 
 
+@pytest.mark.parametrize("seconds", [365 * 86400.0, -3600.0])
+def test_how_long_a_link_has_been_down_does_not_depend_on_how_the_clock_is_set(seconds):
+    async def story(line, keeper, carrier):
+        keeper.accept(1)
+        await turns()
+        carrier.fail(ConnectionRefused("nothing listens there"))
+        await turns()
+        line.clock.advance(5.0)
+        line.clock.jump_wall(seconds)
+        assert line.lane["link"] == "down"
+        assert line.clock.wall_s() - line.lane["since_s"] == pytest.approx(5.0, abs=0.01)
+
+    run(story)
+
+
 def test_details_know_servers_that_only_wait():
     async def story(line, keeper, carrier):
         await line.drain()
