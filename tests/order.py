@@ -54,15 +54,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, exitstatu
 
 @pytest.hookimpl(tryfirst=True)  # pytest then puts those together that share a fixture with the same parameter
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    items[:] = sorted(shuffled(items, config.option.seed), key=lambda item: is_short(item, config))
+    items[:] = sorted(shuffled(items, config.option.seed), key=is_short)
 
 
 def pytest_collection_finish() -> None:
     gc.freeze()  # ten thousand tests stay to the end: looking at them again takes the collector half a second
 
 
-def is_short(item: pytest.Item, config: pytest.Config) -> bool:
-    return not SHORT.isdisjoint(item.path.relative_to(config.rootpath).parts)
+def is_short(item: pytest.Item) -> bool:
+    return not SHORT.isdisjoint(item.nodeid.split("/", 2))
 
 
 def shuffled(items: Iterable[pytest.Item], seed: int) -> list[pytest.Item]:
