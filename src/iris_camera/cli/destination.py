@@ -12,6 +12,7 @@ import typer
 from iris_camera.cli.settings_flags import EXIT_USAGE, read_settings
 from iris_camera.cli.terminal import complain
 from iris_camera.config import Config, Flags, ServerSettings
+from iris_camera.config.files import shown
 from iris_camera.config.paths import with_home
 from iris_camera.config.sections import DEFAULT_SERVER, chosen_server
 from iris_communication.server_facts import parse_server
@@ -149,7 +150,7 @@ def own_name() -> str:
 
 
 def no_such_server(settings: Config, name: str) -> str:
-    return f"there is no server {name!r} in the settings; there is: {', '.join(settings.servers) or 'none'}"
+    return f"there is no server {shown(name)!r} in the settings; there is: {', '.join(settings.servers) or 'none'}"
 
 
 def refuse(verb: str, why: str) -> NoReturn:

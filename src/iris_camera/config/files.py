@@ -9,6 +9,7 @@ from typing import Any
 from iris_camera.config.given import Given
 from iris_camera.config.problem import Origin
 from iris_camera.config.toml_lines import KeyPath, lines_of_keys
+from iris_camera.logs import without_secrets
 
 _BEYOND = "it is nested too deep, or holds a number of thousands of digits"
 
@@ -62,11 +63,18 @@ def read_server_json(path: Path, key: KeyPath, given: Given, named_by: Origin) -
     given.note({(*key, name): Origin(str(path), _line_in_json(text, name)) for name in info})
 
 
+def shown(name: str) -> str:
+    """Of a server or its file. Who gives a whole address or the facts in its place may have given a password too."""
+    if ":" in name.rpartition("@")[0]:
+        return f"***@{name.rpartition('@')[2]}"
+    return without_secrets(name)
+
+
 def _text_of(path: Path, given: Given, what: str, named_by: Origin | None = None) -> str | None:
     try:
         return path.read_text(encoding="utf-8-sig")  # some editors put a mark at the beginning
     except OSError as error:
-        place = f"{what} {path} " if named_by else f"{what} "
+        place = f"{what} {shown(str(path))} " if named_by else f"{what} "
         given.wrong((), f"{place}cannot be read: {error.strerror}", named_by or Origin(str(path)))
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1

@@ -496,3 +496,13 @@ def test_a_remote_path_that_cannot_be_filled_is_told_on_its_line(told, template,
     (only,) = told(f'[servers.plant]\nhost = "h"\nusername = "u"\nremote_path = "{template}"\n')
     assert only.startswith(f"4 servers.plant.remote_path is '{template}'")
     assert words in only
+
+
+@pytest.mark.parametrize(
+    "text", ['{"host": "h", "password": "hunter22"', "{'password':'hunter22'}", "sftp://iris:hunter22@h"]
+)
+def test_a_server_that_is_given_in_place_of_its_file_has_its_password_shown_nowhere(tmp_path, text):
+    (tmp_path / "iris.toml").write_text("")
+    with pytest.raises(ConfigError, match=r"IRIS_SERVER: the server file .* cannot be read") as raised:
+        read(tmp_path / "iris.toml", {"IRIS_SERVER": text})
+    assert "hunter22" not in str(raised.value)
