@@ -180,7 +180,13 @@ class _Page:
             if self._gone:
                 return
             async with asyncio.timeout(self._send_timeout_s):
-                await websocket.send_text(self._text)
+                await self._say(websocket)
+
+    async def _say(self, websocket: WebSocket) -> None:
+        try:
+            await websocket.send_text(self._text)
+        except RuntimeError as error:  # the server below has ended the connection, and we have not heard it yet
+            raise WebSocketDisconnect from error
 
     async def _listen(self, websocket: WebSocket) -> None:
         """A page says nothing we need; but only who listens learns that it has gone. Who talks on and on is let go."""

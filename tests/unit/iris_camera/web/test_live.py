@@ -1,3 +1,4 @@
+import asyncio
 import json
 import socket
 import threading
@@ -239,3 +240,25 @@ def test_what_a_page_says_is_ignored(serve):
         page.send(b"\x00\x01")
         for _ in range(3):
             receive(page)
+
+
+def test_a_page_whose_connection_the_server_has_ended_itself_is_gone_and_no_error():
+    """As the server does with a text that is none: it says so to who sends before it does to who receives."""
+    app = create_app(snapshot=dict, health=dict, pictures=dict, live=SocketManager(dict, period_s=0.005))
+    sent = []
+
+    async def story():
+        received = asyncio.Queue()
+        received.put_nowait({"type": "websocket.connect"})
+
+        async def send(message):
+            sent.append(message["type"])
+            if message["type"] == "websocket.send":
+                raise RuntimeError("Unexpected ASGI message 'websocket.send', after sending 'websocket.close'.")
+
+        scope = {"type": "websocket", "path": "/live", "headers": [(b"host", b"localhost")], "query_string": b""}
+        async with asyncio.timeout(WAIT_S):
+            await app(scope, received.get, send)
+
+    asyncio.run(story())
+    assert sent == ["websocket.accept", "websocket.send"]
