@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import typer
 
@@ -42,19 +43,20 @@ def run(
     """
     flags = Flags(source, detector, server, records, outbox, port)
 
-    def read() -> Reading:
-        return read_with_origins(find_file(config), os.environ, flags)
+    def read(file: Path | None) -> Reading:
+        return read_with_origins(file, os.environ, flags)
 
     with mistakes_end("run"):
-        first = read()
+        first = read(find_file(config))
     for caution in cautions(first):
         tell("caution", caution)
     _something_must_be_readable(first)
     unread = [first.config]
 
     def read_config() -> Config:
-        # Once at the start is enough: a secret's command may ask somebody for a PIN.
-        return unread.pop() if unread else read().config
+        # Once at the start is enough: a secret's command may ask somebody for a PIN. A file that is gone just then is a
+        # mistake to tell: no other file, and no defaults, take the place of what runs.
+        return unread.pop() if unread else read(first.file or find_file(config)).config
 
     sys.exit(app.main(read_config))
 

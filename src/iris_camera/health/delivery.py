@@ -21,7 +21,8 @@ def all_files(facts: Facts) -> str:
     on_the_way = facts.waiting + facts.around.to_accept
     if on_the_way:
         return f"{files(on_the_way)} on the way"
-    if facts.undelivered or facts.around.removed or facts.around.left_behind:
+    lost = any(camera.rows_lost or camera.evidence_skipped for camera in facts.cameras)
+    if lost or facts.undelivered or facts.around.removed or facts.around.left_behind:
         return "no file waits"
     if written := facts.around.being_written:
         return f"every finished file is delivered, {written} {'is' if written == 1 else 'are'} being written"

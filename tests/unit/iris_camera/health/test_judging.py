@@ -439,6 +439,22 @@ def test_ending_in_order_is_no_warning_whatever_does_not_run_any_more():
     assert judgement.sentence == "Iris is stopping: 3 files on the way."
 
 
+@pytest.mark.parametrize(
+    "missing",
+    [
+        {"cameras": (CameraFacts("x", rows_lost=7),)},
+        {"cameras": (CameraFacts("x", evidence_skipped=1),)},
+        {"undelivered": 1},
+        {"around": Around(stopping=True, removed=1)},
+        {"around": Around(stopping=True, left_behind=("camera x: what earlier runs left is not delivered",))},
+    ],
+    ids=["rows", "evidence", "given up", "removed", "left behind"],
+)
+def test_an_end_with_something_missing_says_of_nothing_that_every_file_is_delivered(missing):
+    facts = replace(around(stopping=True), uploader_running=False, **missing)
+    assert judge(facts, NOW_S).sentence == "Iris is stopping: no file waits."
+
+
 def test_a_film_that_came_to_its_end_is_no_warning():
     judgement = with_cameras(CameraFacts("line-1", "disabled", "it has come to its end", ended=True))
     assert (judgement.severity, judgement.ready) == (Severity.WORKING, True)
