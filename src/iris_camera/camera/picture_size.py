@@ -9,6 +9,7 @@ which one the decoder takes is not ours to guess.
 import re
 
 from iris_camera.camera.announced import Announced, brightest_of, number_at
+from iris_camera.camera.gif_blocks import gif_pictures
 from iris_camera.camera.image_completeness import jpeg_segments
 from iris_camera.camera.tiff_header import tiff_size
 
@@ -71,7 +72,9 @@ def _png(data: bytes) -> Announced | None:
         place += 12 + number_at(data, place, 4)
         kind = data[place + 4 : place + 8]
     brightest = (1 << max(data[place + 8 : place + 9])) - 1 if kind == b"sBIT" else None
-    return Announced(number_at(data, 16, 4), number_at(data, 20, 4), 4, bits, brightest)
+    moving = data.find(b"acTL", 33, max(33, data.find(b"IDAT")))  # stands before the first picture, or means nothing
+    pictures = number_at(data, moving + 4, 4) if moving >= 0 else 1
+    return Announced(number_at(data, 16, 4), number_at(data, 20, 4), 4, bits, brightest, pictures)
 
 
 def _bmp(data: bytes) -> Announced:
@@ -83,7 +86,8 @@ def _bmp(data: bytes) -> Announced:
 
 
 def _gif(data: bytes) -> Announced:
-    return Announced(number_at(data, 6, 2, little=True), number_at(data, 8, 2, little=True))
+    width, height = number_at(data, 6, 2, little=True), number_at(data, 8, 2, little=True)
+    return Announced(width, height, pictures=max(1, gif_pictures(data)))
 
 
 def _webp(data: bytes) -> Announced | None:
@@ -91,7 +95,8 @@ def _webp(data: bytes) -> Announced | None:
         return None
     kind = data[12:16]
     if kind == b"VP8X":
-        return Announced(number_at(data, 24, 3, little=True) + 1, number_at(data, 27, 3, little=True) + 1)
+        width, height = number_at(data, 24, 3, little=True) + 1, number_at(data, 27, 3, little=True) + 1
+        return Announced(width, height, pictures=max(1, data.count(b"ANMF")))
     if kind == b"VP8L":
         bits = number_at(data, 21, 4, little=True)
         return Announced((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1)
@@ -109,7 +114,9 @@ def _avif(data: bytes) -> Announced | None:
     width, height = max(sizes, key=lambda size: size[0] * size[1])
     coded = data.find(b"av1C")
     flags = number_at(data, coded + 6, 1) if coded >= 0 else 0
-    return Announced(width, height, brightest={0x40: 1023.0, 0x60: 4095.0}.get(flags & 0x60))
+    samples = data.find(b"stsz") if data[8:12] == b"avis" else -1  # the sizes of the pictures of a film
+    pictures = number_at(data, samples + 12, 4) if samples >= 0 else 1
+    return Announced(width, height, brightest={0x40: 1023.0, 0x60: 4095.0}.get(flags & 0x60), pictures=pictures)
 
 
 def _jpeg_2000(data: bytes) -> Announced | None:

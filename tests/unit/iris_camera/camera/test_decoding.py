@@ -1,6 +1,7 @@
 import logging
 import random
 import struct
+import time
 import zlib
 
 import cv2
@@ -402,3 +403,23 @@ def test_pictures_of_8_bits_are_left_as_they_are_and_nothing_is_said(caplog):
     caplog.set_level(logging.INFO)
     assert close(PictureDecoder("line-1", bit_depth=12).decoded(encoded(".png", GREY)), GREY, by=0)
     assert caplog.text == ""
+
+
+@pytest.mark.parametrize("kind", [".gif", ".webp", ".png", ".avif"])
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_the_pictures_of_a_file_that_moves_are_counted(kind, count, caplog):
+    moving = cv2.Animation()
+    moving.frames = [np.full((48, 64, 3), 40 * number, np.uint8) for number in range(count)]
+    moving.durations = [100] * count
+    data = bytes(cv2.imencodeanimation(kind, moving)[1])
+    assert PictureDecoder("line-1").decoded(data).max() < 10
+    assert [record.getMessage() for record in caplog.records] == [
+        f"camera line-1: a file holds {count} pictures: of such files the first picture alone is looked at"
+    ] * (count > 1)
+
+
+def test_a_gif_of_countless_empty_blocks_is_looked_at_no_longer_than_a_moment():
+    began = time.thread_time()
+    announced(b"GIF89a" + bytes([64, 0, 48, 0, 0x80, 0, 0]) + bytes(6) + b"\x21\xfe\x00" * 3_000_000)
+    announced(b"GIF89a" + bytes([64, 0, 48, 0, 0, 0, 0]) + b"\x21\xfe" + b"\x01\x01" * 3_000_000)
+    assert time.thread_time() - began < 0.5
