@@ -27,6 +27,7 @@ DTYPES: dict[str, type[np.generic]] = {
 }
 GREY = 114
 """What a letterbox is filled up with: the value YOLO models are trained with."""
+PIXELS_MAX = 1 << 24  # of an input, which takes its memory with every picture: 200 MB of float
 _LAYOUTS = {"NCHW": (1, 2, 3), "NHWC": (3, 1, 2), "HWC": (2, 0, 1)}  # where channels, rows and columns are
 
 
@@ -61,6 +62,9 @@ class PictureInput:
         self.dtype = DTYPES[tensor.type]
         self.layout = _layout(tensor, settings, path)
         self.size = _size(tensor, self.layout, settings, path)
+        if self.size is not None and self.size[0] * self.size[1] > PIXELS_MAX:
+            found = f"{self.size[0]}x{self.size[1]}"
+            raise misfit(path, f"an input of {PIXELS_MAX:,} pixels at most", found)
         self.fit = settings.fit
         self.colour = _resolved(settings.colour, "bgr" if self.layout == "HWC" else "rgb")
         self.scaling = _resolved(settings.scaling, "0-255" if self.dtype == np.uint8 else "0-1")

@@ -127,6 +127,12 @@ def test_an_input_that_is_no_picture_is_told(shape):
         made(shape)
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 60_000, 60_000), (1, 1, 1 << 25, 3), (4097, 4096, 3)])
+def test_an_input_that_memory_could_not_hold_is_told_and_not_made(shape):
+    with pytest.raises(ModelError, match="an input of 16,777,216 pixels at most"):
+        made(shape)
+
+
 @pytest.mark.parametrize("kind", ["int64", "string", "double", "bool"])
 def test_an_input_of_another_type_is_told(kind):
     with pytest.raises(ModelError, match=rf"expected an input of tensor\(uint8\) or .*; found images tensor\({kind}\)"):
