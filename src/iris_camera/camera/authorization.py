@@ -36,6 +36,11 @@ class _Challenge(NamedTuple):
     values: dict[str, str]
 
 
+def basic_word(login: Login) -> str:
+    """As good as the password: who has it has both."""
+    return b64encode(f"{login.username}:{login.password}".encode()).decode("ascii")
+
+
 def answer(challenges: Sequence[str], login: Login, method: str, target: str, nonce_of_ours: str) -> str | None:
     """The value of the Authorization header for these WWW-Authenticate headers; None when none of them is known.
 
@@ -49,7 +54,7 @@ def answer(challenges: Sequence[str], login: Login, method: str, target: str, no
                 return _digest(asked, algorithm, login, method, target, nonce_of_ours)
     basic = any(challenge.scheme == "basic" for challenge in offered)
     if basic and not digests and not any(map(_may_offer_digest, challenges)):
-        return "Basic " + b64encode(f"{login.username}:{login.password}".encode()).decode("ascii")
+        return f"Basic {basic_word(login)}"
     return None
 
 

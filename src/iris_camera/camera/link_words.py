@@ -6,6 +6,7 @@ import ssl
 
 from iris_camera.camera.address import Address
 from iris_camera.camera.source import SourceError
+from iris_camera.logs import without_secrets
 
 _WORDS = {
     errno.ECONNREFUSED: ("{place} refuses the connection", "The camera is there, its stream is not: see its settings."),
@@ -51,5 +52,6 @@ def status_in_words(status: int, phrase: str, *, with_credentials: bool) -> Sour
         return SourceError(f"the camera is busy ({status})", "It may allow only so many viewers; close others.")
     if 300 <= status < 400:
         return SourceError(f"the camera sends us to another address ({status})", "Give the address it leads to.")
-    shown = "".join(letter for letter in phrase[:60] if letter.isprintable())
+    # Secrets first: half of one would not be known for what it is.
+    shown = "".join(letter for letter in without_secrets(phrase)[:60] if letter.isprintable())
     return SourceError(f"the camera answers {status} {shown}".rstrip())

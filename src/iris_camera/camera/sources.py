@@ -4,6 +4,7 @@ import os
 
 import cv2
 
+from iris_camera.camera.authorization import Login, basic_word
 from iris_camera.camera.decoding import PictureDecoder
 from iris_camera.camera.image_folder import ImageFolder
 from iris_camera.camera.live_video import LiveVideo
@@ -32,6 +33,7 @@ def make_source(name: str, settings: SourceSettings) -> Source:
     """The source a camera called `name` has; nothing is opened. Its password is hidden from the log from now on."""
     if settings.password:
         hide(settings.password)
+        hide(basic_word(Login(settings.username, settings.password)))
     kind = settings.kind
     decoder = PictureDecoder(name, pixels_max=settings.pixels_max, bit_depth=settings.bit_depth)
     if kind == "file":

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from iris_communication.errors import LinkLost
-from iris_communication.plain_text import PEER_TEXT_MAX, clean, of_bytes
+from iris_communication.plain_text import ELLIPSIS, PEER_TEXT_MAX, clean, of_bytes
 from iris_communication.settings import Secret
 
 GREETING_MAX = 4096  # bytes that are kept of what comes before a server's name
@@ -62,8 +62,14 @@ def hidden_of(secret: Secret) -> tuple[str, ...]:
 
 
 def without(hidden: Sequence[str], text: str) -> str:
+    """Also of one that has lost its end, where a text was cut."""
     for each in hidden:
         text = text.replace(each, HIDDEN)
+        if text.endswith(ELLIPSIS):
+            kept = text.removesuffix(ELLIPSIS)
+            beginnings = (each[:length] for length in range(len(each) - 1, HIDDEN_MIN - 1, -1))
+            half = next(filter(kept.endswith, beginnings), "")
+            text = f"{kept.removesuffix(half)}{HIDDEN if half else ''}{ELLIPSIS}"
     return text
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from iris_communication.transport.server_words import GREETING_MAX, REFUSES_US, Greeting, readable
+from iris_communication.transport.server_words import GREETING_MAX, HIDDEN_MIN, REFUSES_US, Greeting, readable, without
 
 
 class Connection:
@@ -23,6 +23,17 @@ def greeting(connection):
     heard = Greeting()
     heard.listen_to(connection)
     return heard
+
+
+@pytest.mark.parametrize("before", range(270, 302))
+def test_a_secret_that_was_cut_in_two_with_the_text_is_hidden_too(before):
+    secrets = ("hunter22 correct horse", "battery staple")
+    for secret in secrets:
+        said = without(secrets, readable(b"x" * before + secret.encode() + b"y" * 10))
+        assert secret[:HIDDEN_MIN] not in said
+    assert without(secrets, "hunt...") == "(a secret)..."
+    assert without(secrets, "hun...") == "hun..."
+    assert without(secrets, "hunter") == "hunter"
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 7, 1000])
