@@ -7,6 +7,7 @@ arrives twice is better than one that is lost.
 import hashlib
 import posixpath
 import stat
+from collections.abc import Sequence
 from enum import Enum
 
 from iris_communication.amounts import size
@@ -29,6 +30,7 @@ from iris_communication.sftp.wire import (
 READ_SIZE = 32 * 1024  # every server answers this in one DATA packet
 READS_AT_ONCE = 16
 MAY_NOT_LOOK = (FX_PERMISSION_DENIED, FX_OP_UNSUPPORTED)  # of a STAT: it tells nothing of what is there
+READ_ONLY = 0x1  # statvfs@openssh.com, f_flag: SSH_FXE_STATVFS_ST_RDONLY
 _NOBODYS = b".iris-is-there-nothing"
 
 
@@ -144,23 +146,44 @@ def discard(upload: Upload) -> Talk:
 
 
 def reason(
-    refused: StatusError, doing: str, upload: Upload, capabilities: Capabilities, path: bytes | None = None
+    refused: StatusError,
+    doing: str,
+    upload: Upload,
+    capabilities: Capabilities,
+    path: bytes | None = None,
+    *,
+    needed_bytes: int | None = None,
 ) -> Talk:
-    """The error to raise. OpenSSH says no more than "Failure" when its disk is full, so ask how much is free before
-    blaming the file. `path`: the name that was refused, where it is not the final one."""
+    """The error to raise. OpenSSH says no more than "Failure" when its disk is full of bytes or of files, or mounted
+    read-only, so ask before blaming the file. `path`: the name that was refused, where it is not the final one;
+    `needed_bytes`: as many as the file has, if nobody says."""
     if isinstance(refused.__cause__, IrisError):  # it was the source that could not be read
         return refused.__cause__
     if refused.code == FX_FAILURE and not refused.says_disk_full and capabilities.tells_free_space:
         folder = posixpath.dirname(upload.temp_path) or b"."
         (reply,) = yield (wire.free_space(folder),)
         if isinstance(reply, wire.ExtendedReply):
-            _, fragment_bytes, _, _, free_fragments, *_ = reply.numbers(11)
-            free_bytes = fragment_bytes * free_fragments
-            if free_bytes < max(1, upload.size_bytes):
-                where = folder.decode("utf-8", "backslashreplace")
-                needed = f"{size(free_bytes)} free under {where!r}, {size(upload.size_bytes)} needed"
-                return RemoteDiskFull(f"the server's disk is full: {needed}")
+            needed_bytes = upload.size_bytes if needed_bytes is None else needed_bytes
+            full = _takes_nothing(reply.numbers(11), needed_bytes, folder.decode("utf-8", "backslashreplace"))
+            if full is not None:
+                return full
     return blame(refused, doing, path or upload.final_path, upload.final_path)
+
+
+def _takes_nothing(space: Sequence[int], needed_bytes: int, where: str) -> RemoteDiskFull | None:
+    """By what a server tells of the disk behind a folder."""
+    _, fragment_bytes, _, _, free_fragments, files, _, free_files, _, flags, _ = space
+    if flags & READ_ONLY:
+        hint = "mount it for writing on the server; delivery goes on by itself"
+        return RemoteDiskFull(f"the server's disk is mounted read-only under {where!r}", hint=hint)
+    free_bytes = fragment_bytes * free_fragments
+    if free_bytes < max(1, needed_bytes):
+        needed = f"{size(free_bytes)} free under {where!r}, {size(needed_bytes)} needed"
+        return RemoteDiskFull(f"the server's disk is full: {needed}")
+    if free_files == 0 < files:
+        hint = "remove files on the server; delivery goes on by itself"
+        return RemoteDiskFull(f"the server's disk takes no more files: 0 of {files} left under {where!r}", hint=hint)
+    return None
 
 
 def _may_be_a_file(found: wire.Attributes) -> bool:

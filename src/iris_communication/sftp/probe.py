@@ -28,13 +28,12 @@ from iris_communication.errors import IrisError, RemoteDiskFull, RemoteFailure, 
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.conversation import Talk
-from iris_communication.sftp.look import means_missing, open_created, was_missing
+from iris_communication.sftp.look import READ_ONLY, means_missing, open_created, was_missing
 from iris_communication.sftp.status import StatusError, blame, hint_at_hidden_names
 from iris_communication.sftp.upload import Quirks
 
 CONTENT = b"iris: is this server well?\n"
 TEMP_PREFIX = b".iris-"
-_READ_ONLY = 0x1  # statvfs@openssh.com, f_flag: SSH_FXE_STATVFS_ST_RDONLY
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +130,7 @@ def _space(folder: bytes) -> Talk:
     if not isinstance(reply, wire.ExtendedReply) or len(reply.body) < 8 * 11:
         return None
     _, fragment_bytes, fragments, _, free, files, _, free_files, _, flags, _ = reply.numbers(11)
-    space = Space(free * fragment_bytes, fragments * fragment_bytes, bool(flags & _READ_ONLY))
+    space = Space(free * fragment_bytes, fragments * fragment_bytes, bool(flags & READ_ONLY))
     where = _shown(folder)
     if not space.read_only and space.free_bytes == 0 < space.total_bytes:
         raise RemoteDiskFull(f"the server's disk is full: nothing of {size(space.total_bytes)} is free under {where}")

@@ -25,7 +25,16 @@ from iris_communication.errors import IrisError, RemoteNameKept, RemoteNameTaken
 from iris_communication.sftp import marker, wire
 from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.conversation import Talk
-from iris_communication.sftp.look import MAY_NOT_LOOK, discard, exists, holds, is_file, is_missing, means_missing
+from iris_communication.sftp.look import (
+    MAY_NOT_LOOK,
+    discard,
+    exists,
+    holds,
+    is_file,
+    is_missing,
+    means_missing,
+    reason,
+)
 from iris_communication.sftp.replacing import rename_over, replace
 from iris_communication.sftp.status import StatusError, blame
 from iris_communication.sftp.upload import Upload
@@ -100,8 +109,10 @@ def _take_name(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
         if replacing and not capabilities.replaces_in_one_step and (yield from is_file(path)):
             return (yield from _replace(path, upload))
         if not (yield from _may_be_taken(path, upload, refused)):
+            failure = yield from reason(  # before anything is removed: that makes room
+                refused, "rename the finished file to", upload, capabilities, path, needed_bytes=0
+            )
             yield from _give_up(upload)
-            failure = blame(refused, "rename the finished file to", path)
             if refused.code in (FX_OP_UNSUPPORTED, FX_PERMISSION_DENIED):
                 failure.hint = _NO_RENAME
             elif refused.says_missing:

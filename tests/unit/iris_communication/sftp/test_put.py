@@ -1,6 +1,7 @@
 """Every rule of an upload, against servers in memory."""
 
 import hashlib
+import struct
 from dataclasses import replace
 
 import pytest
@@ -310,6 +311,44 @@ def test_a_name_the_server_does_not_take_is_never_tried_again():
 def test_a_full_disk_is_the_servers_fault_even_where_it_says_only_failure():
     owed = failed(MemoryServer(capacity_bytes=10), RemoteDiskFull)
     assert "16 bytes needed" in str(owed.error)
+
+
+class TellsOfItsDisk(MemoryServer):
+    """Refuses one kind of request with FAILURE, and says of its disk what it is asked."""
+
+    def __init__(self, refused, free=800, files=100, free_files=8, flags=0):
+        super().__init__()
+        self.refused, self.numbers = (
+            refused,
+            (4096, 512, 2000, free, free, files, free_files, free_files, 7, flags, 255),
+        )
+
+    def answer(self, session, request):
+        if isinstance(request, wire.Extended) and request.name == b"statvfs@openssh.com":
+            return wire.ExtendedReply(struct.pack(">11Q", *self.numbers))
+        creates = not isinstance(request, wire.Open) or request.flags & wire.CREATE
+        return FAILURE if isinstance(request, self.refused) and creates else super().answer(session, request)
+
+
+@pytest.mark.parametrize("refused", [wire.Open, WriteData, wire.Rename])
+@pytest.mark.parametrize(
+    ("disk", "words", "hint"),
+    [
+        ({"free_files": 0}, "takes no more files: 0 of 100 left under '/in'", "remove files on the server"),
+        ({"flags": 1}, "is mounted read-only under '/in'", "mount it for writing"),
+        ({"free": 0}, "is full: 0 bytes free under '/in'", "free space"),
+    ],
+    ids=["files", "read-only", "bytes"],
+)
+def test_a_disk_that_takes_nothing_is_the_servers_fault_at_whatever_step_it_refuses(refused, disk, words, hint):
+    owed = failed(TellsOfItsDisk(refused, **disk), RemoteDiskFull)
+    assert words in str(owed.error)
+    assert hint in owed.error.hint
+
+
+@pytest.mark.parametrize("disk", [{}, {"files": 0, "free_files": 0}, {"free": 1}], ids=["room", "no inodes", "little"])
+def test_a_rename_that_a_disk_with_room_refuses_is_not_blamed_on_the_disk(disk):
+    failed(TellsOfItsDisk(wire.Rename, **disk), RemoteFailure)
 
 
 def test_a_full_disk_is_known_by_its_later_code():
