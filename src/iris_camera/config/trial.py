@@ -22,8 +22,10 @@ from iris_camera.health.storage import READ_ONLY, look_at, room_reasons
 from iris_camera.inspection.making import make_inspector
 from iris_camera.inspection.model import ModelError
 from iris_camera.inspection.settings import InspectionSettings
-from iris_camera.records.private_folder import open_to_everybody
+from iris_camera.records.private_folder import make_records_folder
 from iris_communication import private_keys
+from iris_communication.errors import IrisError
+from iris_communication.housekeeping import check_folder
 from iris_communication.server_trial import unknown_host
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -159,6 +161,18 @@ def _unknown_host(server: ServerSettings) -> str | None:
     )
 
 
+def _refused_for_who_may_write(folder: Path, *, is_outbox: bool) -> str:
+    """As the start would; empty: it would not."""
+    try:
+        if is_outbox:
+            check_folder(folder)
+        else:
+            make_records_folder(folder)
+    except IrisError as error:
+        return f"{error}; {error.hint}"
+    return ""
+
+
 def _folders(reading: Reading) -> Iterator[Problem]:
     config = reading.config
     outbox, records = ("outbox", "folder"), ("records", "folder")
@@ -183,9 +197,8 @@ def _folders(reading: Reading) -> Iterator[Problem]:
             user = there.stat().st_uid
             words = f"{'.'.join(key)} is {folder}, which belongs to user {user}: run as that user, or name another"
             yield Problem(reading.origin(*key), words)
-        elif there == folder and key == records and (opened := open_to_everybody(folder)) is not None:
-            words = f"{'.'.join(key)} is {folder}, and everybody may write into {opened}: chmod -R o-w '{folder}'"
-            yield Problem(reading.origin(*key), words)
+        elif there == folder and (why := _refused_for_who_may_write(folder, is_outbox=key == outbox)):
+            yield Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}: {why}")
         else:
             yield from (
                 Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}: {reason.words}")

@@ -20,7 +20,7 @@ def make_records_folder(folder: Path) -> None:
     write into. One that cannot be made is told by whoever writes there, again and again: it may be possible later."""
     if os.path.exists(folder):  # noqa: PTH110  # raises nothing
         _check_owner(folder)
-        if (opened := open_to_everybody(folder)) is not None:
+        if (opened := _open_to_everybody(folder)) is not None:
             raise IrisError(
                 f"everybody may write into the records' folder {opened}",
                 hint=f"look whether everything in it is yours, then: chmod -R o-w '{folder}'",
@@ -41,7 +41,7 @@ def _check_owner(folder: Path) -> None:
         )
 
 
-def open_to_everybody(folder: Path) -> Path | None:
+def _open_to_everybody(folder: Path) -> Path | None:
     """The folder, or one of those in it that Iris makes, into which everybody may write; None: nobody else may."""
     mode = folder.stat().st_mode
     if mode & stat.S_IWOTH:

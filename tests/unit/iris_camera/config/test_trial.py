@@ -223,6 +223,21 @@ def test_a_server_that_known_hosts_does_not_know_is_told_with_what_to_do(lines, 
     assert lines(server(host_key=None, host_key_policy="accept-new", host="b.example")) == []
 
 
+@pytest.mark.parametrize("section", ["outbox", "records"])
+def test_a_folder_that_the_start_refuses_for_who_may_write_into_it_is_told(reading_of, tmp_path, section):
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(0o777)
+    settings = {"IRIS_OUTBOX": str(folder)} if section == "outbox" else {}
+    text = f'[records]\nfolder = "{folder}"\n' if section == "records" else ""
+    (problem,) = try_out(reading_of(text, settings))
+    assert problem.words.startswith(f"{section}.folder is {folder}: ")
+    assert "may write into" in problem.words
+    assert "chmod" in problem.words
+    folder.chmod(0o755)
+    assert try_out(reading_of(text, settings)) == []
+
+
 def test_a_folder_that_cannot_be_written_to_is_told(reading_of, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     (problem,) = try_out(reading_of(f'\n[records]\nfolder = "{tmp_path}/file/records"\n'))
