@@ -30,11 +30,8 @@ from iris_camera.controllers.handing_over import Destination, HandingOver, Uploa
 from iris_camera.controllers.lineup import Exchanged, Lineup
 from iris_camera.controllers.observers import NOBODY, Observers
 from iris_camera.health import HealthService
-from iris_camera.health.delivery import why_files_wait
-from iris_camera.health.facts import USUAL, Around, DiskFacts, Limits, OutboxTrouble
-from iris_camera.health.gathering import gather, losses
-from iris_camera.health.storage import look_at
-from iris_camera.health.words import given_up_words, removed_words, wait
+from iris_camera.health.facts import USUAL, Around, Limits, OutboxTrouble
+from iris_camera.health.what_is_left import what_is_left
 from iris_camera.records.csv_name import new_run
 from iris_camera.records.kept_files import KeptFiles
 from iris_camera.records.leftovers import cameras_with_leftovers
@@ -246,32 +243,8 @@ class Application:
 
     def _left(self) -> str:
         """What is left for the next start, in words."""
-        stats, details = self.uploader.get_stats(), self.uploader.get_details()
-        waiting, dead = stats["queue_size"], details.get("dead_files", len(details["dead"]))
-        left = [self._left_in_the_outbox(waiting)] if waiting else []
-        if dead:
-            left.append(f"{files(dead)} could not be delivered; `iris queue list` says why")
-        if (given_up := stats["total_failed"] - dead) > 0:
-            left.append(given_up_words(given_up))
-        if records := self._waiting_records():
-            left.append(f"{wait(records)} in {self._config.records_dir}")
-        if waiting or records:
-            left += self._why_they_wait()
-        if removed := self._removed_records():
-            left.append(removed_words(removed, str(self._config.records_dir)))
-        left += self._left_behind()
-        left += [reason.words for camera in self.lineup.cameras for reason in losses(camera.snapshot())]
-        return "; ".join(left) or "every accepted file is delivered"
-
-    def _why_they_wait(self) -> list[str]:
-        facts = gather((), self.uploader.get_details(), DiskFacts(), self._around(), lambda counter: 0)
-        return [reason.words for reason in why_files_wait(facts, time.time(), USUAL)]
-
-    def _left_in_the_outbox(self, waiting: int) -> str:
-        folder = self._config.outbox_dir
-        if look_at(folder).is_missing:
-            return f"{files(waiting)} waited in {folder}, which was removed: put it back, or they are lost"
-        return f"{wait(waiting)} in {folder}, for the next start"
+        cameras = [camera.snapshot() for camera in self.lineup.cameras]
+        return what_is_left(self.uploader.get_details(), self._config.outbox_dir, self._around(), cameras)
 
     def _still_delivering(self) -> bool:
         if not self._config.servers:

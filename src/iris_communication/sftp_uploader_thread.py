@@ -12,7 +12,6 @@ the keeper (what is owed), a carrier (how it travels) and the worker (who does i
 
 import logging
 import os
-import random
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,6 @@ from typing import Any
 
 from iris_communication.amounts import counted, files
 from iris_communication.clock import Clock, SystemClock
-from iris_communication.decisions.retry import back_off_s
 from iris_communication.default_folder import absolute, default_outbox_dir
 from iris_communication.delivery.carrier import TransferData
 from iris_communication.delivery.daemon_threads import run
@@ -46,7 +44,7 @@ from iris_communication.outbox.view import Stats, View
 from iris_communication.server_facts import parse_server
 from iris_communication.settings import DeliverySettings, Limits, Secret, Server, check_priority
 from iris_communication.sftp_processor import SftpProcessor, carrier_for
-from iris_communication.supervised_thread import SupervisedThread
+from iris_communication.supervised_thread import SupervisedThread, pause_after
 from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.host_keys import ACCEPTED_NAME
 from iris_communication.upload_request import ServerInfo, SftpUploadRequest, accepted, check_text
@@ -56,8 +54,7 @@ __all__ = ["SftpUploadRequest", "SftpUploaderThread", "default_outbox_dir", "get
 log = logging.getLogger(__name__)
 
 DEFAULT_QUEUE_SIZE = 100
-RESTART_BASE_S = 1.0  # back-off of the worker's own restarts
-RESTART_CAP_S = 60.0
+RESTART_CAP_S = 60.0  # a worker that ran longer before it failed begins the pauses anew
 KEEPER_LOOK_S = 0.1  # how often it is seen whether a keeper that failed is open again
 JOIN_GRACE_S = 3.0  # beyond stop's timeout, for settling what was broken off
 
@@ -120,7 +117,7 @@ class SftpUploaderThread:
                 self._upload_worker,
                 "iris-uploader",
                 on_failure=self._note_failure,
-                pause_s=_restart_pause_s,
+                pause_s=pause_after,
                 well_after_s=RESTART_CAP_S,
             )
             self._thread.start()
@@ -442,10 +439,6 @@ def get_sftp_uploader(**options: Any) -> SftpUploaderThread:
             raise OptionsDiffer(f"the uploader exists already, with other {', '.join(differing)}")
         _only._check_process()
         return _only
-
-
-def _restart_pause_s(failures: int) -> float:
-    return back_off_s(failures, RESTART_BASE_S, RESTART_CAP_S, random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
 
 
 def _listed(keeper: Keeper) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from iris_communication import sftp_uploader_thread
+from iris_communication import sftp_uploader_thread, supervised_thread
 from iris_communication.delivery.worker import Worker
 from iris_communication.errors import (
     ForkedProcess,
@@ -420,7 +420,7 @@ def test_a_worker_loop_that_fails_is_told_shown_as_not_running_and_restarted(mak
         await working(worker)
 
     monkeypatch.setattr(Worker, "run", run)
-    monkeypatch.setattr(sftp_uploader_thread, "RESTART_BASE_S", 0.2)
+    monkeypatch.setattr(supervised_thread, "PAUSE_BASE_S", 0.2)
     uploader = make_uploader(Recording())
     with caplog.at_level(logging.ERROR):
         uploader.start()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from iris_communication import sftp_uploader_thread
+from iris_communication import supervised_thread
 from iris_communication.clock import SystemClock
 from iris_communication.errors import IrisError, OutboxStorageError
 from iris_communication.housekeeping import Housekeeper
@@ -185,7 +185,7 @@ def test_a_processor_that_exits_costs_its_file_an_attempt_and_no_other_anything(
 
 @pytest.mark.parametrize("error", [KeyError("x"), SystemExit(1)], ids=repr)
 def test_an_outcome_that_could_not_be_settled_strands_no_file(line, monkeypatch, error):
-    monkeypatch.setattr(sftp_uploader_thread, "RESTART_BASE_S", 0.01)
+    monkeypatch.setattr(supervised_thread, "PAUSE_BASE_S", 0.01)
     errors, settle = iter([error]), Keeper.settle
 
     def failing_once(keeper, message):

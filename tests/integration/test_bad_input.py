@@ -264,7 +264,7 @@ def test_a_read_only_outbox_folder_is_told_by_name_and_what_is_in_it_waits_until
     for refused in (facts["new"], facts["existing"]):
         assert f"{tmp_path}/disk/outbox" in refused["error"]
         assert "Read-only file system" in refused["error"]
-        assert "correct its permissions" in refused["hint"]
+        assert refused["hint"] == "mount that disk for writing"
     assert facts["end"] == {"total_queued": 5, "total_uploaded": 5, "total_failed": 0, "queue_size": 0}
 
 

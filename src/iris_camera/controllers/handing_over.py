@@ -34,7 +34,7 @@ from iris_camera.records.csv_file import KEPT_FOLDER, READY_FOLDER
 from iris_camera.records.evidence import Area, Defect, Evidence, FinishedPicture, NoPictureError
 from iris_camera.records.evidence_name import View
 from iris_camera.records.kept_files import free_bytes, keep
-from iris_camera.records.leftovers import FinishedFile, LeftAlone, Leftovers, recover, tell
+from iris_camera.records.leftovers import FinishedFile, LeftAlone, Leftovers, left_behind_words, not_read, recover, tell
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_camera.records.trouble import Trouble
 from iris_communication.amounts import counted, size
@@ -137,7 +137,7 @@ class HandingOver:
         self._unsure: set[Path] = set()  # left by earlier runs, or offered without an answer: the outbox may have them
         self._skipped_why: str | None = None
         self._left_behind: list[LeftAlone] = []
-        self._not_kept: str | None = None
+        self.not_kept: str | None = None  # why the latest file was not put aside, where files are to be kept
         self._trouble = Trouble(log)
         self._repeats = Repeats(log, machine.monotonic)
         self._closed = self._recovered = False
@@ -218,17 +218,7 @@ class HandingOver:
     @property
     def left_behind(self) -> str | None:
         """What earlier runs left and is not offered before the next start, in words."""
-        if not self._left_behind:
-            return None
-        first, *others = self._left_behind
-        more = f" (and {len(others)} more)" if others else ""
-        what = f"camera {self._camera}: what earlier runs left is not delivered"
-        return f"{what}: {first.path}: {first.reason}{more}; mend that, then start Iris anew"
-
-    @property
-    def not_kept(self) -> str | None:
-        """Why the latest file was not put aside, where files are to be kept."""
-        return self._not_kept
+        return left_behind_words(self._camera, self._left_behind)
 
     @property
     def skipped_why(self) -> str | None:
@@ -242,11 +232,10 @@ class HandingOver:
             found = recover(self._folder, self._run)
             tell(found)
         except OSError as error:
-            alone = LeftAlone(Path(error.filename or self._folder), error.strerror or str(error))
-            found = Leftovers((), (), (), (alone,))
+            found = not_read(self._folder, error)
             tell(found)
         except Exception as error:
-            found = Leftovers((), (), (), (LeftAlone(self._folder, repr(error)),))
+            found = not_read(self._folder, error)
             log.exception("what earlier runs left in %s is not handed over; the next start tries again", self._folder)
         finally:
             self._inbox.put(found)
@@ -315,10 +304,10 @@ class HandingOver:
         except FileNotFoundError:
             pass  # the outbox took it before a crash
         except OSError as error:
-            self._not_kept = f"files are not kept in {self._folder / KEPT_FOLDER}: {error.strerror or error}"
-            self._trouble.begins("keeping", self._not_kept)
+            self.not_kept = f"files are not kept in {self._folder / KEPT_FOLDER}: {error.strerror or error}"
+            self._trouble.begins("keeping", self.not_kept)
         else:
-            self._not_kept = None
+            self.not_kept = None
             self._trouble.is_over("keeping")
 
     def _write_pictures(self) -> None:

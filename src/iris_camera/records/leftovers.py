@@ -22,7 +22,7 @@ import hashlib
 import logging
 import os
 import stat
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -106,6 +106,13 @@ def cameras_with_leftovers(folder: Path, *running: str) -> tuple[str, ...]:
     return tuple(path.name for path in _entries(folder) if _is_camera(path.name) and _holds_leftovers(path))
 
 
+def not_read(folder: Path, error: Exception) -> Leftovers:
+    """What cannot be recovered at all is left alone as a whole."""
+    if isinstance(error, OSError):
+        return Leftovers((), (), (), (LeftAlone(Path(error.filename or folder), error.strerror or str(error)),))
+    return Leftovers((), (), (), (LeftAlone(folder, repr(error)),))
+
+
 def tell(found: Leftovers) -> None:
     """Log what was made of what was found, a line for each file that is not simply queued."""
     if found.finished:
@@ -116,6 +123,15 @@ def tell(found: Leftovers) -> None:
         log.info("%s held no row and no whole picture and was removed", path)
     for left in found.left_alone:
         log.warning("%s is left alone: %s", left.path, left.reason)
+
+
+def left_behind_words(camera: str, alone: Sequence[LeftAlone]) -> str | None:
+    if not alone:
+        return None
+    first, *others = alone
+    more = f" (and {len(others)} more)" if others else ""
+    what = f"camera {camera}: what earlier runs left is not delivered"
+    return f"{what}: {first.path}: {first.reason}{more}; mend that, then start Iris anew"
 
 
 def _recover(folder: Path, ready: Callable[[_Name], Path], running: Collection[str]) -> Leftovers:

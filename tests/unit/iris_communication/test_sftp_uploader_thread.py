@@ -247,12 +247,12 @@ def falling(monkeypatch):
         story.restarted.set()
         await run(self)
 
-    def pause(failures, base_s, cap_s, luck):
+    def pause(failures):
         story.pauses.append(failures)
         return 0.0
 
     monkeypatch.setattr(Worker, "run", fall)
-    monkeypatch.setattr(door, "back_off_s", pause)
+    monkeypatch.setattr(door, "pause_after", pause)
     return story
 
 
@@ -275,7 +275,7 @@ def test_a_loop_that_ran_well_for_long_is_restarted_soon(make, falling, monkeypa
 
 
 def test_stop_does_not_wait_for_a_loop_that_is_to_be_restarted_later(make, falling, monkeypatch):
-    monkeypatch.setattr(door, "back_off_s", lambda *_: 3600.0)
+    monkeypatch.setattr(door, "pause_after", lambda *_: 3600.0)
     falling.times = 1
     uploader = make()
     wait_until(lambda: not uploader.running)
@@ -283,7 +283,7 @@ def test_stop_does_not_wait_for_a_loop_that_is_to_be_restarted_later(make, falli
 
 
 def test_what_is_accepted_while_the_loop_is_down_is_sent_after_the_next_start(make, source, falling, monkeypatch):
-    monkeypatch.setattr(door, "back_off_s", lambda *_: 3600.0)
+    monkeypatch.setattr(door, "pause_after", lambda *_: 3600.0)
     falling.times = 1
     uploader = make()
     wait_until(lambda: not uploader.running)
