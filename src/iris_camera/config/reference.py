@@ -7,7 +7,7 @@ from iris_camera.config.changes import when
 from iris_camera.config.example import SECTIONS
 from iris_camera.config.over_the_file import PROJECT_VARIABLE, SERVER_VARIABLE, SHORT_NAMES
 from iris_camera.config.schema import NAMED, Key, expected, fields_of, named_tables_of, table_of
-from iris_camera.config.secret_reference import COMMAND_TIMEOUT_S
+from iris_camera.config.secret_reference import TIMEOUT_S
 from iris_camera.config.sections import CameraSettings, Config
 from iris_camera.config.toml_text import as_toml
 
@@ -36,7 +36,7 @@ and is what cameras use that name none.
 **Paths** in the file are relative to the folder of the file, elsewhere to the working folder; `~` is the home.
 
 **Secrets** (a camera's `password`; a server's `password`, `passphrase`, `private_key`) are a text, or are fetched when
-the settings are read: `{{ file = "PATH" }}`, `{{ command = ["PROGRAM", "ARGUMENT"] }}` (no shell; {COMMAND_TIMEOUT_S:g}
+the settings are read: `{{ file = "PATH" }}`, `{{ command = ["PROGRAM", "ARGUMENT"] }}` (no shell; {TIMEOUT_S:g}
 seconds at most), `{{ environment = "NAME" }}`. Line breaks at the end do not count. No error, log or page shows one.
 
 **Changes.** On SIGHUP the settings are read again. The last column says what a changed key then does: *reload* takes

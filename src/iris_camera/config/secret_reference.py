@@ -7,8 +7,10 @@ what came instead, in numbers and names; never the text itself, nor what the com
 
 import contextlib
 import os
+import select
 import signal
 import subprocess
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 from iris_camera.config.paths import with_home
 from iris_camera.config.problem import did_you_mean, listed
 
-COMMAND_TIMEOUT_S = 10.0  # a password store that asks for a PIN nobody can type would otherwise hang the start
+TIMEOUT_S = 10.0  # a password store that asks for a PIN nobody can type would otherwise hang the start
 SIZE_BYTES_MAX = 100_000
 KINDS = ("file", "command", "environment")
 FORMS = 'a text, or one of { file = "PATH" }, { command = ["PROGRAM", "ARGUMENT"] }, { environment = "NAME" }'
@@ -48,10 +50,18 @@ def fetched(reference: Mapping[str, Any], folder: Path, environment: Mapping[str
 
 def _of_file(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            content = file.read(SIZE_BYTES_MAX + 1)
-    except OSError as error:
-        raise SecretUnavailable(f"is to come from the file {path}, which cannot be read: {error.strerror}") from None
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        try:
+            content = _received(descriptor, time.monotonic() + TIMEOUT_S)
+        finally:
+            os.close(descriptor)
+    except TimeoutError:
+        raise SecretUnavailable(
+            f"is to come from the file {path}, which did not come to its end within {TIMEOUT_S:g} s"
+        ) from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "its name cannot be one"
+        raise SecretUnavailable(f"is to come from the file {path}, which cannot be read: {reason}") from None
     return _as_text(content, f"the file {path}")
 
 
@@ -80,19 +90,46 @@ def _of_command(command: Any, folder: Path) -> str:
         raise SecretUnavailable(f"is to come from {where}, which does not run: {reason}") from None
     with process:
         try:
-            content, _ = process.communicate(timeout=COMMAND_TIMEOUT_S)
+            content = _what_it_writes(process)
         except BaseException as error:
             _end(process)
-            if not isinstance(error, subprocess.TimeoutExpired):
+            if not isinstance(error, (TimeoutError, subprocess.TimeoutExpired)):
                 raise
-            raise SecretUnavailable(
-                f"is to come from {where}, which did not end within {COMMAND_TIMEOUT_S:g} s"
-            ) from None
-    if process.returncode:
+            raise SecretUnavailable(f"is to come from {where}, which did not end within {TIMEOUT_S:g} s") from None
+    if process.returncode and len(content) <= SIZE_BYTES_MAX:
         raise SecretUnavailable(
             f"is to come from {where}, which failed with exit status {process.returncode}; run it by hand to see why"
         )
     return _as_text(content, where)
+
+
+def _what_it_writes(process: "subprocess.Popen[bytes]") -> bytes:
+    """Until it ends, or has written more than may be. Raises TimeoutError, subprocess.TimeoutExpired."""
+    deadline_s = time.monotonic() + TIMEOUT_S
+    assert process.stdout is not None
+    content = _received(process.stdout.fileno(), deadline_s)
+    if len(content) > SIZE_BYTES_MAX:
+        _end(process)
+        return content
+    process.wait(max(0.0, deadline_s - time.monotonic()))
+    return content
+
+
+def _received(descriptor: int, deadline_s: float) -> bytes:
+    """What comes until the end, and one byte at most beyond what may be: a pipe may have no end, and nobody at its
+    other one. Raises TimeoutError, OSError."""
+    content = b""
+    ready = select.poll()
+    ready.register(descriptor, select.POLLIN)
+    while len(content) <= SIZE_BYTES_MAX:
+        if not ready.poll(max(0.0, deadline_s - time.monotonic()) * 1000):
+            raise TimeoutError
+        with contextlib.suppress(BlockingIOError):
+            piece = os.read(descriptor, SIZE_BYTES_MAX + 1 - len(content))
+            if not piece:
+                break
+            content += piece
+    return content
 
 
 def _is_command(command: Any) -> bool:

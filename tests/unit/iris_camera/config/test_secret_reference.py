@@ -1,5 +1,6 @@
 """Secrets that are kept elsewhere: each way to fetch one, and each way it fails, without a word of the secret."""
 
+import os
 import sys
 import time
 
@@ -38,6 +39,8 @@ def test_a_secret_comes_from_a_command_that_runs_beside_the_settings_without_a_s
         ({"file": "."}, "cannot be read: Is a directory"),
         ({"file": "empty"}, "which gave nothing"),
         ({"file": "binary"}, "no text in UTF-8"),
+        ({"file": "/dev/zero"}, "gave more than 100000 bytes"),
+        ({"file": "a\0b"}, "which cannot be read: its name cannot be one"),
         ({"file": ""}, "names no file"),
         ({"file": 5}, "names no file"),
         ({"environment": "NOT_THERE"}, "NOT_THERE, which is not set"),
@@ -62,14 +65,34 @@ def test_a_secret_that_cannot_be_fetched_is_told_without_it(tmp_path, reference,
     assert SECRET not in str(raised.value)
 
 
-def test_a_command_that_writes_without_end_is_not_believed(tmp_path):
+@pytest.mark.parametrize("command", [[sys.executable, "-c", "print('x' * 200_000)"], ["yes"], ["cat", "/dev/zero"]])
+def test_a_command_that_writes_without_end_is_ended_and_not_believed(tmp_path, command):
     with pytest.raises(SecretUnavailable, match="more than 100000 bytes"):
-        fetched({"command": [sys.executable, "-c", "print('x' * 200_000)"]}, tmp_path, {})
+        fetched({"command": command}, tmp_path, {})
+
+
+def test_a_secret_comes_through_a_pipe_as_a_shell_makes_one(tmp_path):
+    reading, writing = os.pipe()
+    os.write(writing, f"{SECRET}\n".encode())
+    os.close(writing)
+    assert fetched({"file": f"/dev/fd/{reading}"}, tmp_path, {}) == SECRET
+    os.close(reading)
+
+
+def test_a_pipe_into_which_nobody_writes_holds_nobody_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(secret_reference, "TIMEOUT_S", 0.05)
+    reading, writing = os.pipe()
+    os.mkfifo(tmp_path / "pipe")
+    for path in (f"/dev/fd/{reading}", "pipe"):
+        with pytest.raises(SecretUnavailable, match=r"did not come to its end within 0\.05 s"):
+            fetched({"file": path}, tmp_path, {})
+    os.close(reading)
+    os.close(writing)
 
 
 @pytest.mark.parametrize("script", ["sleep 60 & sleep 60", "sleep 60 & exit 0"])
 def test_a_command_that_waits_for_somebody_is_ended_with_all_it_started(tmp_path, monkeypatch, script):
-    monkeypatch.setattr(secret_reference, "COMMAND_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(secret_reference, "TIMEOUT_S", 0.2)
     began_s = time.monotonic()
     with pytest.raises(SecretUnavailable, match=r"did not end within 0\.2 s"):
         fetched({"command": ["sh", "-c", script]}, tmp_path, {})
