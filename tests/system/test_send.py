@@ -8,11 +8,14 @@ import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
+import asyncssh
 import pytest
 
 from iris_communication.audit import Audit
 from tests.integration.uploading import running, wait_until
+from tests.servers.asyncssh_server import AsyncSshServer
 from tests.servers.openssh import OpenSshServer
 from tests.system import forked_iris
 from tests.system.iris_process import IRIS, ROOT, IrisProcess
@@ -161,6 +164,27 @@ def test_the_link_that_is_down_is_told_and_the_file_arrives_once_it_is_up(line, 
         server.start()
         assert sending.wait() == 0
     assert list(line.arrived) == ["line/files/a.csv"]
+
+
+class Full(asyncssh.SFTPServer):
+    """Has no room for anything, in the words of a quota."""
+
+    def open(self, path, pflags, attrs):
+        if pflags & asyncssh.FXF_WRITE:
+            raise asyncssh.SFTPFailure("quota exceeded")
+        return super().open(path, pflags, attrs)
+
+
+def test_a_server_that_is_there_and_takes_nothing_is_not_called_a_link_that_is_down(tmp_path):
+    with AsyncSshServer(tmp_path / "server", sftp_server=Full) as server:
+        info = {**server.info("/", "password"), "host_key": server.host_key}
+        line = Line(tmp_path, SimpleNamespace(info=lambda folder: info))
+        line.write("a.csv")
+        done = line.send("a.csv", "--timeout-s", "2", status=1)
+        key = f"{info['username']}@{info['host']}:{info['port']}"
+        assert f"{key} takes nothing: " in done.stderr
+        assert "quota exceeded" in done.stderr
+        assert "the link is down" not in done.stderr
 
 
 def test_on_a_terminal_there_is_a_bar_of_files_and_bytes_and_it_says_what_holds_them_up(line, server):

@@ -20,7 +20,7 @@ from iris_camera.health.delivery import server_reasons
 from iris_camera.health.facts import USUAL, LinkFacts
 from iris_camera.health.gathering import link_facts
 from iris_communication.audit import Audit
-from iris_communication.errors import IrisError, OutboxInUse
+from iris_communication.errors import IrisError, OutboxInUse, Scope, scope_of
 from iris_communication.housekeeping import Housekeeper
 from iris_communication.item import Delivered
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
@@ -190,7 +190,8 @@ def _halted(facts: dict[str, Any]) -> Link:
         key, "down", time.time(), error["message"], 0, error["hint"], held=facts["held"], paused=facts["paused"]
     )
     if not known.held and not known.paused:
-        return Link(key, f"the link is down: {error['message']}; it is tried again by itself", waits_for_a_person=False)
+        what = not_sent_to(key, takes_nothing=scope_of(error.get("error", "")) is Scope.SERVER)
+        return Link(key, f"{what}: {error['message']}; it is tried again by itself", waits_for_a_person=False)
     return _judged(known) or Link(key, error["message"], waits_for_a_person=True)
 
 
@@ -200,8 +201,13 @@ def _link(key: str, facts: dict[str, Any]) -> Link | None:
     if known.link == "down" and not known.held and not known.paused and not known.held_back:
         again_s = facts["retry_in_s"] or 0.0
         again = f"trying again in {again_s:.0f} s" if again_s >= 1 else "trying again"
-        return Link(key, f"the link is down: {known.reason}; {again}", waits_for_a_person=False)
+        what = not_sent_to(key, takes_nothing=known.takes_nothing)
+        return Link(key, f"{what}: {known.reason}; {again}", waits_for_a_person=False)
     return _judged(known)
+
+
+def not_sent_to(key: str, *, takes_nothing: bool) -> str:
+    return f"{key} takes nothing" if takes_nothing else "the link is down"
 
 
 def _judged(known: LinkFacts) -> Link | None:

@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Any
 
 from iris_communication.amounts import counted
+from iris_communication.errors import Scope, scope_of
 from iris_communication.plain_text import clean
 
 WIDE = 110  # columns from which on a whole id and a server fit beside a path
@@ -80,6 +81,8 @@ def halted(told: dict[str, Any]) -> str:
         text = f"{key} waits for its operator{reason}: {error['hint']}; then: iris queue resume {key}"
     elif told["paused"]:
         text = f"{key} is paused: iris queue resume {key}"
+    elif error and scope_of(error["error"]) is Scope.SERVER:  # the link is up
+        text = f"{key} takes nothing, and is tried again by itself{reason}: {error['hint']}"
     else:
         text = f"{key} does not answer, and is tried again by itself{reason}"
     return printable(text)

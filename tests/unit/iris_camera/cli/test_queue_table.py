@@ -210,8 +210,12 @@ def test_a_nought_is_a_fact_and_an_absence_is_none():
             {"error": ERROR | {"message": "\x1b"}},
             "k does not answer, and is tried again by itself: RemoteRefused: \\x1b",
         ),
+        (
+            {"error": {"error": "RemoteDiskFull", "message": "quota exceeded", "hint": "free space"}},
+            "k takes nothing, and is tried again by itself: RemoteDiskFull: quota exceeded: free space",
+        ),
     ],
-    ids=["paused", "held", "open"],
+    ids=["paused", "held", "open", "takes nothing"],
 )
 def test_a_server_that_is_sent_nothing_has_its_reason(facts, told):
     assert halted({"server": "k", "paused": False, "held": False, "error": None} | facts) == told
