@@ -1,7 +1,5 @@
 """Items as people read them: a table as wide as their terminal, an item's story as lines. Pure: texts out.
 
-from iris_communication.plain_text import clean
-
 What came from a server or a file name is shown, never obeyed: a terminal takes some characters for commands.
 """
 

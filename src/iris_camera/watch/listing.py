@@ -1,24 +1,30 @@
 """The files that lie in a folder, for what no event tells: at the start, after some were lost, where there are none."""
 
+import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from iris_camera.watch.completion import Version
 from iris_camera.watch.folder_events import folders_below, joined
 from iris_camera.watch.looking import version_of
 from iris_camera.watch.opening import opened_folder
 
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # or something else by now
 
-def files_in(root: str, path: str = "", *, recursive: bool) -> Iterator[tuple[str, Version]]:
+
+def files_in(
+    root: str, path: str = "", *, recursive: bool, closed: Callable[[str, OSError], None] = lambda inner, error: None
+) -> Iterator[tuple[str, Version]]:
     """Regular files with their paths relative to `root`; links are none. Raises OSError where `path` itself cannot be
-    listed; inner folders that cannot, and files that vanish meanwhile, are left out."""
+    listed; inner folders that cannot, of which `closed` is told, and files that vanish meanwhile, are left out."""
     yield from _files_of(root, path)
     if recursive:
         for inner in folders_below(root, path):
             try:
                 yield from _files_of(root, inner)
-            except OSError:
-                continue  # gone, or not ours to look into
+            except OSError as error:
+                if error.errno not in _GONE:
+                    closed(inner, error)
 
 
 def _files_of(root: str, path: str) -> Iterator[tuple[str, Version]]:

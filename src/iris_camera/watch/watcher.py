@@ -221,10 +221,14 @@ class Watcher:
             return look is not None and bool(look.is_open)
         return False
 
+    def _is_closed(self, inner: str, error: OSError) -> None:
+        words = "%s cannot be looked into: %s; what is in it is not delivered, and it is tried again"
+        self._repeats.log(("closed", error.errno), logging.ERROR, words, inner, error.strerror)
+
     def _files(self, path: str, *, recursive: bool | None = None) -> "list[tuple[str, Version]]":
         if recursive is None:
             recursive = self._settings.recursive
-        listed = files_in(self._root, path, recursive=recursive)
+        listed = files_in(self._root, path, recursive=recursive, closed=self._is_closed)
         return [(each, version) for each, version in listed if self._means(each)]
 
     def _list_all(self) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from iris_camera.watch import listing
 from iris_camera.watch import watcher as watcher_module
 from iris_camera.watch.memory import Memory
 from iris_camera.watch.names import Names
@@ -375,6 +376,29 @@ def test_an_unreadable_file_is_told_once_and_handed_in_when_it_can_be_read(folde
         allowed.set()
         desk.wait_for("secret")
     assert caplog.text.count("cannot be read") == 1
+
+
+def test_an_inner_folder_that_may_not_be_looked_into_is_told_once_and_taken_when_it_may(folder, monkeypatch, caplog):
+    monkeypatch.setattr(watcher_module, "LIST_EVERY_S", 0.05)
+    monkeypatch.setattr(watcher_module, "LIST_SHARE", 1.0)
+    opening, allowed = listing.opened_folder, threading.Event()
+
+    def guarded(root, path):
+        if path == "closed" and not allowed.is_set():
+            raise PermissionError(13, "Permission denied")
+        return opening(root, path)
+
+    monkeypatch.setattr(listing, "opened_folder", guarded)
+    (folder / "closed").mkdir()
+    (folder / "closed" / "a").write_bytes(b"1")
+    desk = Desk()
+    with watching(folder, desk, recursive=True, existing=True):
+        wait_for_log(caplog, "closed cannot be looked into: Permission denied; what is in it is not delivered")
+        (folder / "good").write_bytes(b"1")
+        desk.wait_for("good")
+        allowed.set()
+        desk.wait_for("closed/a")
+    assert caplog.text.count("cannot be looked into") == 1
 
 
 def wait_for_log(caplog, text):
