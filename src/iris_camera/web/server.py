@@ -173,7 +173,8 @@ class WebServer:
                 try:
                     runner.run(server.serve(sockets=[listening]))
                 finally:
-                    runner.run(server.close())
+                    if server.started:  # else it has let nobody in
+                        runner.run(server.close())
         finally:
             self._socket = None
             listening.close()

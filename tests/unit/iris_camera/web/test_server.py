@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import errno
 import http.client
 import logging
 import signal
@@ -11,6 +12,7 @@ import time
 import urllib.request
 
 import pytest
+import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 from websockets.exceptions import ConnectionClosed
@@ -225,6 +227,17 @@ def test_a_loop_that_fails_lets_its_visitors_go_and_answers_again(serve):
             assert fetch(server)[0] == 204
             return
         assert time.monotonic() < deadline_s
+
+
+def test_a_server_that_cannot_begin_says_so_and_nothing_else(monkeypatch, caplog):
+    async def no_descriptor(self, sockets=None):
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(uvicorn.Server, "startup", no_descriptor)
+    with pytest.raises(CannotServe, match="did not start; the log says why"):
+        WebServer(FakeLine().app, port=0).start()
+    assert "the thread iris-web failed (OSError: " in caplog.text
+    assert "AttributeError" not in caplog.text
 
 
 def test_a_program_that_ends_without_stopping_its_server_ends():
