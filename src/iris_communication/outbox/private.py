@@ -7,6 +7,7 @@ written, and passwords, pictures and records lie in here. How a file of ours is 
 import os
 import pwd
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from iris_communication.errors import OutboxStorageError
@@ -51,9 +52,11 @@ def close_to_others(folder: Path) -> dict[Path, int]:
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                path, facts = Path(entry.path), entry.stat(follow_symlinks=False)
-                if _close_to_others(path, facts):
-                    found[path] = stat.S_IMODE(facts.st_mode)
+                # SQLite removes its log and the log's index once the last who reads the database has closed it.
+                with suppress(FileNotFoundError):
+                    path, facts = Path(entry.path), entry.stat(follow_symlinks=False)
+                    if _close_to_others(path, facts):
+                        found[path] = stat.S_IMODE(facts.st_mode)
     except OSError as error:
         raise storage_trouble(f"cannot look through {folder}", error) from error
     return found

@@ -1,5 +1,6 @@
 """The outbox's folder and files are their owner's alone, whatever lay there before and whatever the umask."""
 
+import contextlib
 import errno
 import os
 import re
@@ -96,6 +97,25 @@ def test_a_folder_that_others_may_write_into_is_refused_with_the_mend(folder, mo
         Owner(folder, NOW_S)
     assert f"chmod 700 '{folder}'" in raised.value.hint
     assert list(folder.iterdir()) == []
+
+
+def test_a_file_that_goes_while_the_folder_is_looked_through_is_no_trouble(folder, monkeypatch):
+    """SQLite removes its own once the last who looks into the database, of whatever process, has closed it."""
+    names = {"outbox.db", "outbox.db-wal", "outbox.db-shm"}
+    for name in names:
+        write(folder / name).chmod(0o644)
+    scandir = os.scandir
+
+    @contextlib.contextmanager
+    def going(path):
+        with scandir(path) as entries:
+            listed = list(entries)
+        (folder / "outbox.db-wal").unlink()
+        (folder / "outbox.db-shm").unlink()
+        yield listed
+
+    monkeypatch.setattr(os, "scandir", going)
+    assert private.close_to_others(folder) == {folder / "outbox.db": 0o644}
 
 
 def test_a_folder_of_another_user_is_refused_with_the_command(folder, monkeypatch):
