@@ -1,5 +1,6 @@
 """Reading the two kinds of file: `iris.toml`, and the JSON file of one server that IRIS_SERVER names."""
 
+import io
 import json
 import re
 import tomllib
@@ -10,7 +11,9 @@ from iris_camera.config.given import Given
 from iris_camera.config.problem import Origin
 from iris_camera.config.toml_lines import KeyPath, lines_of_keys
 from iris_camera.logs import without_secrets
+from iris_communication.amounts import size
 
+SIZE_BYTES_MAX = 1_000_000  # some ten thousand cameras
 _BEYOND = "it is nested too deep, or holds a number of thousands of digits"
 
 # What tomllib says, and what whoever wrote the line most likely meant.
@@ -72,7 +75,13 @@ def shown(name: str) -> str:
 
 def _text_of(path: Path, given: Given, what: str, named_by: Origin | None = None) -> str | None:
     try:
-        return path.read_text(encoding="utf-8-sig")  # some editors put a mark at the beginning
+        with path.open("rb") as file:
+            content = file.read(SIZE_BYTES_MAX + 1)
+        if len(content) > SIZE_BYTES_MAX:
+            given.wrong((), f"{what} is larger than {size(SIZE_BYTES_MAX)}: is it the right one?", Origin(str(path)))
+            return None
+        # Some editors put a mark at the beginning, and end lines in their own ways.
+        return io.StringIO(content.decode("utf-8-sig"), newline=None).read()
     except OSError as error:
         place = f"{what} {shown(str(path))} " if named_by else f"{what} "
         given.wrong((), f"{place}cannot be read: {error.strerror}", named_by or Origin(str(path)))

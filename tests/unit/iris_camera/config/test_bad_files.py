@@ -1,5 +1,7 @@
 """Bad settings files, each as somebody might really write it: what is said of it, and on which line."""
 
+from pathlib import Path
+
 import pytest
 
 from iris_camera.config import ConfigError, Flags, read
@@ -506,3 +508,10 @@ def test_a_server_that_is_given_in_place_of_its_file_has_its_password_shown_nowh
     with pytest.raises(ConfigError, match=r"IRIS_SERVER: the server file .* cannot be read") as raised:
         read(tmp_path / "iris.toml", {"IRIS_SERVER": text})
     assert "hunter22" not in str(raised.value)
+
+
+@pytest.mark.parametrize("named", ["settings", "server"])
+def test_a_file_without_end_is_refused_and_not_read_into_memory(named):
+    environment = {"IRIS_SERVER": "/dev/zero"} if named == "server" else {}
+    with pytest.raises(ConfigError, match=f"the {named} file is larger than 1 MB: is it the right one"):
+        read(None if named == "server" else Path("/dev/zero"), environment)
