@@ -1,5 +1,6 @@
 """`iris run`"""
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -20,8 +21,9 @@ from iris_camera.cli.settings_flags import (
     tell,
     tell_errors,
 )
-from iris_camera.config import Config, Flags, find_file
+from iris_camera.config import Config, ConfigError, Flags, find_file
 from iris_camera.config.cautions import cautions
+from iris_camera.config.problem import Origin, Problem
 from iris_camera.config.reading import Reading, read_with_origins
 from iris_camera.config.trial import footage
 
@@ -51,12 +53,19 @@ def run(
     for caution in cautions(first):
         tell("caution", caution)
     _something_must_be_readable(first)
-    unread = [first.config]
+    unread, held_something = [first.config], _holds_something(first.file)
 
     def read_config() -> Config:
-        # Once at the start is enough: a secret's command may ask somebody for a PIN. A file that is gone just then is a
-        # mistake to tell: no other file, and no defaults, take the place of what runs.
-        return unread.pop() if unread else read(first.file or find_file(config)).config
+        # Once at the start is enough: a secret's command may ask somebody for a PIN.
+        if unread:
+            return unread.pop()
+        # A file that is gone or emptied just then is a mistake to tell: no other file, and no defaults, take the place
+        # of what runs.
+        file = first.file or find_file(config)
+        if held_something and not _holds_something(file):
+            words = "the settings file is empty; if it is just being written, have it read again afterwards"
+            raise ConfigError([Problem(Origin(str(file)), words)])
+        return read(file).config
 
     sys.exit(app.main(read_config))
 
@@ -67,3 +76,9 @@ def _something_must_be_readable(reading: Reading) -> None:
     if wrong and len(wrong) == sum(camera.enabled for camera in reading.config.cameras.values()):
         tell_errors(wrong, "run")
         raise typer.Exit(EXIT_USAGE)
+
+
+def _holds_something(file: Path | None) -> bool:
+    with contextlib.suppress(OSError):
+        return file is not None and file.stat().st_size > 0
+    return True  # reading it says what is wrong

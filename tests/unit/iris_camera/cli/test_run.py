@@ -26,6 +26,12 @@ def test_a_settings_file_that_is_gone_when_it_is_read_again_leaves_everything_as
     assert set(reading().cameras) == {"door"}
 
 
+def test_a_settings_file_that_is_emptied_when_it_is_read_again_leaves_everything_as_it_runs(reading, tmp_path):
+    (tmp_path / "iris.toml").write_text("")
+    with pytest.raises(ConfigError, match="the settings file is empty; if it is just being written"):
+        reading()
+
+
 def test_settings_that_are_read_again_are_those_of_now(reading, tmp_path):
     (tmp_path / "iris.toml").write_text('[cameras.gate]\nsource = "synthetic"\n')
     assert set(reading().cameras) == {"gate"}
