@@ -29,7 +29,7 @@ demo: setup ## a camera line and an SFTP server on this machine, live (ARGS="--s
 test: setup ## all tests, in parallel (ARGS="-k outbox", "-n0 --pdb", "--seed 7")
 	@$(PYTEST) $(ARGS)
 
-quick: setup ## the tests of single parts, about a minute
+quick: setup ## the tests of single parts, under two minutes
 	@$(PYTEST) tests/unit tests/architecture $(ARGS)
 
 test-all: setup ## all tests, on every server of docs/servers.md too (after make system-packages)
