@@ -44,7 +44,7 @@ from iris_communication.outbox.view import Stats, View
 from iris_communication.server_facts import parse_server
 from iris_communication.settings import DeliverySettings, Limits, Secret, Server, check_priority
 from iris_communication.sftp_processor import SftpProcessor, carrier_for
-from iris_communication.supervised_thread import SupervisedThread, pause_after
+from iris_communication.supervised_thread import PAUSE_CAP_S, SupervisedThread, pause_after
 from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.host_keys import ACCEPTED_NAME
 from iris_communication.upload_request import ServerInfo, SftpUploadRequest, accepted, check_text
@@ -54,7 +54,6 @@ __all__ = ["SftpUploadRequest", "SftpUploaderThread", "default_outbox_dir", "get
 log = logging.getLogger(__name__)
 
 DEFAULT_QUEUE_SIZE = 100
-RESTART_CAP_S = 60.0  # a worker that ran longer before it failed begins the pauses anew
 KEEPER_LOOK_S = 0.1  # how often it is seen whether a keeper that failed is open again
 JOIN_GRACE_S = 3.0  # beyond stop's timeout, for settling what was broken off
 
@@ -118,7 +117,7 @@ class SftpUploaderThread:
                 "iris-uploader",
                 on_failure=self._note_failure,
                 pause_s=pause_after,
-                well_after_s=RESTART_CAP_S,
+                well_after_s=PAUSE_CAP_S,
             )
             self._thread.start()
 

@@ -178,11 +178,10 @@ def _folders(reading: Reading) -> Iterator[Problem]:
     outbox, records = ("outbox", "folder"), ("records", "folder")
     is_known = not reading.is_wrong(*outbox)
     folders = {outbox: config.outbox_dir} if is_known else {}
-    if is_known or config.records.folder:  # records without a folder of their own lie beside the outbox
+    # Records without a folder of their own lie beside the outbox.
+    if (is_known or config.records.folder) and not reading.is_wrong(*records):
         folders[records] = config.records_dir
     for key, folder in folders.items():
-        if reading.is_wrong(*key):
-            continue
         there = next((place for place in (folder, *folder.absolute().parents) if not _stat_error(place)), Path("/"))
         if (error := _stat_error(folder)) and not isinstance(error, MISSING):
             yield Problem(reading.origin(*key), f"{'.'.join(key)}: {_cannot_be_looked_at(folder, error)}")

@@ -267,7 +267,7 @@ def test_a_loop_that_fails_again_and_again_is_restarted_later_and_later(make, so
 
 
 def test_a_loop_that_ran_well_for_long_is_restarted_soon(make, falling, monkeypatch):
-    monkeypatch.setattr(door, "RESTART_CAP_S", -1.0)  # any time is long
+    monkeypatch.setattr(door, "PAUSE_CAP_S", -1.0)  # any time is long
     falling.times = 3
     make()
     assert falling.restarted.wait(LONG_S)
