@@ -29,8 +29,8 @@ demo: setup ## a camera line and an SFTP server on this machine, live (ARGS="--s
 test: setup ## all tests, in parallel (ARGS="-k outbox", "-n0 --pdb", "--seed 7")
 	@$(PYTEST) $(ARGS)
 
-quick: setup ## the tests of single parts, under two minutes
-	@$(PYTEST) tests/unit tests/architecture $(ARGS)
+quick: setup ## the tests of the library's single parts, in a minute
+	@$(PYTEST) tests/unit/iris_communication $(ARGS)
 
 test-all: setup ## all tests, on every server of docs/servers.md too (after make system-packages)
 	@scripts/test-servers

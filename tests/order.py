@@ -34,8 +34,8 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_xdist_auto_num_workers() -> int:
-    """Two for each core: half of the time a test waits, for a server or a program."""
-    return 2 * len(os.sched_getaffinity(0))
+    """Three for each core: more than half of the time a test waits, for a server or a program."""
+    return 3 * len(os.sched_getaffinity(0))
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
