@@ -321,10 +321,12 @@ def test_a_hung_read_that_comes_back_late_hands_nothing_over(capturing):
 
 
 def test_no_more_than_so_many_threads_are_left_behind_and_one_that_comes_back_makes_room(capturing, told):
-    made = []
+    made, end = [], threading.Event()
 
     def make():
         made.append(Hanging(after=0))
+        if len(made) > 1:
+            made[-1].wake = end
         return made[-1]
 
     capture = capturing(make, SourceSettings(offline_after_s=0.05, hung_after_s=0.02, **TINY))
@@ -332,8 +334,7 @@ def test_no_more_than_so_many_threads_are_left_behind_and_one_that_comes_back_ma
     assert capture.status().hung == HUNG_MAX == len(made)
     made[0].wake.set()
     wait_until(lambda: len(made) == HUNG_MAX + 1)
-    for source in made:
-        source.wake.set()
+    end.set()
 
 
 def test_close_returns_while_a_read_hangs(told):

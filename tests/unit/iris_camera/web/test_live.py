@@ -200,11 +200,11 @@ def test_the_page_beyond_the_limit_is_told_to_come_back_later(serve):
 
 def test_a_snapshot_that_fails_is_logged_once_and_ends_no_page(serve, caplog):
     failing = threading.Event()
-    taken = threading.Semaphore(0)
+    failed = threading.Semaphore(0)
 
     def snapshot():
-        taken.release()
         if failing.is_set():
+            failed.release()
             raise RuntimeError("the camera was gone")
         return {"well": True}
 
@@ -213,7 +213,7 @@ def test_a_snapshot_that_fails_is_logged_once_and_ends_no_page(serve, caplog):
         receive(page)
         failing.set()
         for _ in range(10):
-            assert taken.acquire(timeout=WAIT_S)
+            assert failed.acquire(timeout=WAIT_S)
         failing.clear()
         for _ in range(5):
             receive(page)
