@@ -325,10 +325,10 @@ def test_a_server_that_goes_and_comes_back_gets_everything_once(line, uploader, 
 def test_a_source_that_changes_while_it_is_sent_arrives_as_it_was_accepted_or_not_at_all(line, tmp_path, sources):
     """Above 1 MiB a file is linked, not copied, so that its writer can still reach the bytes. What was only added is
     not sent; what is only removed is kept by that link."""
-    size_bytes = 1_500_000
+    size_bytes = 1_500_000  # all of them take three seconds: time enough to change them on a busy machine
     contents = {name: os.urandom(size_bytes) for name in ("grows", "shrinks", "rewritten", "vanishes", "stays")}
     with running(tmp_path / "slow-outbox") as uploader:
-        receipts = submit_all(uploader, {**line.info, "bandwidth_bytes_per_s": 5_000_000.0}, contents, sources)
+        receipts = submit_all(uploader, {**line.info, "bandwidth_bytes_per_s": 2_500_000.0}, contents, sources)
         wait_until(lambda: line.folder.is_dir() and any(line.folder.iterdir()))
         with (sources / "grows").open("ab") as file:
             file.write(b"more")
