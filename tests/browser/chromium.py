@@ -164,7 +164,11 @@ class _Wire:
     """Commands and their answers; what the page writes to its console on the way is kept."""
 
     def __init__(self, address):
-        self._connection = connect(address, max_size=None, compression=None, open_timeout=START_TIMEOUT_S)
+        # No pings: their thread lives as long as the browser and draws from `random`, which a search in a test of
+        # another file takes for its own.
+        self._connection = connect(
+            address, max_size=None, compression=None, open_timeout=START_TIMEOUT_S, ping_interval=None
+        )
         self._number = 0
         self.console = []
 
