@@ -24,7 +24,7 @@ pytest_plugins = ["tests.order"]
 # A busy machine takes long to make examples, and that is no fault of the test.
 hypothesis.settings.register_profile("iris", suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("iris")
-THREAD_ENDS_WITHIN_S = 5.0
+THREAD_ENDS_WITHIN_S = 20.0
 LONGEST_TIMEOUT_S = 240  # the whole suite has five minutes
 
 
@@ -86,7 +86,7 @@ def openssh_version() -> str:
     program = find_program("sshd")
     if program is None:
         return "no OpenSSH server"
-    said = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=5, check=False)
+    said = subprocess.run([program, "-V"], capture_output=True, text=True, timeout=60, check=False)
     found = re.search(r"OpenSSH_[^\s,]+", said.stderr + said.stdout)
     return found[0] if found else f"{program} of unknown version"
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-TIMEOUT_S = 40  # shorter than that of a test
+TIMEOUT_S = 90  # shorter than that of a test
 CARRY_OUT = """
 import pickle, sys
 from importlib import import_module

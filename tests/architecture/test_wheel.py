@@ -17,7 +17,7 @@ def names_in_wheel(tmp_path_factory):
     folder = tmp_path_factory.mktemp("wheel")
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     environment = {**os.environ, "PYTHONWARNINGS": "default"}
-    done = subprocess.run(build, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=25, check=False)
+    done = subprocess.run(build, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:

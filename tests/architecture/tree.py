@@ -16,7 +16,7 @@ def project_files() -> tuple[Path, ...]:
         cwd=ROOT,
         capture_output=True,
         check=True,
-        timeout=20,
+        timeout=60,
     ).stdout.decode()
     names = sorted({name for name in listed.split("\0") if name})
     return tuple(Path(name) for name in names if (ROOT / name).is_file())

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from websockets.sync.client import connect
 
-START_TIMEOUT_S = 20
+START_TIMEOUT_S = 60.0
 OPTIONS = (
     "--headless",
     "--no-sandbox",  # tests run as root in containers; only our own page is opened

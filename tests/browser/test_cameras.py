@@ -7,8 +7,6 @@ import pytest
 from iris_camera.web.picture import Picture
 from tests.unit.iris_camera.web.fake_line import FakeCamera, FakeLine, belt
 
-pytestmark = pytest.mark.timeout(60)
-
 MARKUP = "<img src=x onerror=document.title='owned'><b>bold</b>"
 UNKNOWN = "\N{EN DASH}"
 SHOWN_NAMES = "[...document.querySelectorAll('.camera h2')].map((name) => name.textContent).join()"

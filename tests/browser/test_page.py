@@ -9,9 +9,7 @@ import pytest
 from iris_camera.web.picture import Mark, Picture
 from tests.unit.iris_camera.web.fake_line import SERVER, FakeCamera, FakeLine, belt
 
-pytestmark = pytest.mark.timeout(60)
-
-WAIT_S = 20
+WAIT_S = 60.0
 REMOVED = {"at_s": time.time() - 300, "files": 40, "bytes": 12_000_000, "why": "kept longer than 7 days"}
 MARKUP = "<img src=x onerror=document.title='owned'><b>bold</b>"
 

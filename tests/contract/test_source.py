@@ -17,7 +17,7 @@ from tests.servers.capture_device import UsbBus
 from tests.servers.mjpeg_server import MjpegServer, picture
 from tests.servers.rtsp_server import RtspServer, need_rtsp_server
 
-SOON_S = 10.0
+SOON_S = 60.0
 
 
 class SourceContract:

@@ -15,7 +15,7 @@ from iris_communication.housekeeping import Housekeeper
 from iris_communication.outbox.keeper import Keeper
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 SERVER = {"host": "127.0.0.1", "port": 9, "username": "line", "password": "word-nobody-may-see"}
 KEEPER, UPLOADER, DOOR = THREADS = ("iris-keeper", "iris-uploader", "iris-door")
 

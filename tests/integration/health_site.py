@@ -19,7 +19,7 @@ from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_communication.settings import DeliverySettings
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 
-LONG_S = 25.0
+LONG_S = 60.0
 LOOK_S = 0.05
 BEING_OPENED = "line is being opened"
 # One task each; a reading is watched by iris-watch-NAME and made anew with its source.

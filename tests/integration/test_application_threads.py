@@ -26,7 +26,7 @@ from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_camera.web.server import WebServer
 from tests.unit.iris_camera.controllers.parts import AlwaysDefect, EndlessSource, OnePart
 
-WAIT_S = 20.0
+WAIT_S = 60.0
 
 
 class Once:

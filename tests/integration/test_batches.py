@@ -260,7 +260,6 @@ def _process(outbox, info, kind, paths):
     )
 
 
-@pytest.mark.timeout(90)
 def test_killed_while_archives_are_under_way_every_file_arrives_complete(openssh, sources, tmp_path, kind):
     files = small_files(200, size_bytes=20_000)
     for name, content in files.items():

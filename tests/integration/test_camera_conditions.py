@@ -15,7 +15,6 @@ from tests.integration.health_site import BEING_OPENED, LONG_S, OFF, SLOW_LINE, 
 from tests.servers.mjpeg_server import MjpegServer
 from tests.unit.iris_camera.inspection.made_models import SIDE, constant, save
 
-pytestmark = pytest.mark.timeout(60)
 MORE_THAN_ANY_DISK = 1 << 60
 
 

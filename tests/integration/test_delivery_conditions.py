@@ -21,7 +21,6 @@ from tests.integration.health_site import FAST, LONG_S, OFF, SLOW_LINE, ReadOnly
 from tests.integration.namespace import run_with_disks_of_its_own
 from tests.servers.asyncssh_server import AsyncSshServer
 
-pytestmark = pytest.mark.timeout(60)
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 

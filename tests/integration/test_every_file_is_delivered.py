@@ -6,14 +6,12 @@ import time
 from pathlib import Path
 
 import asyncssh
-import pytest
 
 from iris_camera.controllers.observers import Observers
 from iris_communication.audit import Audit
 from tests.integration.health_site import LONG_S, Site
 from tests.servers.asyncssh_server import AsyncSshServer
 
-pytestmark = pytest.mark.timeout(60)
 CLAIM = "is delivered"
 MORE = 4  # files that are finished in each part of the test
 

@@ -177,18 +177,16 @@ def place(tmp_path):
 
 def lives(*arguments):
     command = [sys.executable, "-c", PROCESS, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=55, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
 
-@pytest.mark.timeout(60)
 def test_killed_before_any_step_of_accepting_and_delivering_every_file_arrives_once(place):
     facts = lives(place, json.dumps(CALLS), "once")
     assert facts["killed"] == facts["steps"] > 50
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.long
 def test_killed_again_and_again_while_putting_right_the_last_kill_every_file_arrives_once(place):
     seed = int(os.environ.get("IRIS_SEED", "3"))

@@ -44,7 +44,6 @@ def openssh(tmp_path_factory, need_program):
         yield server
 
 
-@pytest.mark.timeout(90)
 @pytest.mark.parametrize("transport", ["asyncssh", pytest.param("ssh", marks=pytest.mark.long)])
 @pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
 def test_whatever_becomes_of_the_link_every_file_arrives_whole_and_once(openssh, tmp_path, sources, transport, faults):

@@ -14,8 +14,6 @@ from tests.footage import footage
 from tests.integration.health_site import FAST, ReadOnly, Site
 from tests.servers.asyncssh_server import AsyncSshServer
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def server(tmp_path):

@@ -38,7 +38,6 @@ def remote(server, tmp_path, **settings):
     return {**server.info(folder), "remote_path": "{remote_directory}/{file_name}", **settings}, folder
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("transport", ["asyncssh", "ssh"])
 def test_a_large_file_goes_on_where_the_cut_connection_left_it(transport, a_server, uploader, sources, tmp_path):
     server = a_server()
@@ -54,7 +53,6 @@ def test_a_large_file_goes_on_where_the_cut_connection_left_it(transport, a_serv
     assert (folder / "large.bin").samefile(tmp_path / "begun"), "it was begun anew"
 
 
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("transport", ["asyncssh", "ssh"])
 def test_one_file_in_several_streams_arrives_whole(transport, a_server, uploader, sources, tmp_path):
     server = a_server()
@@ -71,7 +69,6 @@ def test_a_server_that_cannot_rename_takes_files_in_place(a_server, uploader, so
     assert contents_of(folder) == {**contents, **{f"{name}.done": b"" for name in contents}}
 
 
-@pytest.mark.timeout(60)
 def test_where_nothing_can_be_renamed_the_part_that_a_cut_left_is_made_whole(a_server, uploader, sources, tmp_path):
     server = a_server("rename,posix-rename")
     info, folder = remote(server, tmp_path, in_place=True, bandwidth_bytes_per_s=40 * MIB)

@@ -21,8 +21,6 @@ FACE = Box(45, 28, 70, 75)  # where the driver's face is in carphone, as one see
 CYCLIST = Box(384, 26, 86, 169)  # in frame 80 of bikes, standing at the lights, half hidden by a bonnet
 RABBIT_FACE = Box(441, 147, 136, 136)  # in frame 40 of bigbuckbunny
 
-pytestmark = pytest.mark.timeout(60)
-
 
 def frames(name, every=1):
     """(number, picture) of each frame whose number is a multiple of `every`."""

@@ -174,7 +174,6 @@ def test_small_empty_and_large_files_arrive_as_they_are(line, uploader, sources)
 
 @delivering
 @pytest.mark.every_server
-@pytest.mark.timeout(60)
 def test_two_thousand_at_once_arrive_whole_and_once(line, uploader, sources):
     files = small_files(2000, size_bytes=2000)
     wait_for(submit_all(uploader, line.info, files, sources).values(), timeout_s=50.0)
@@ -306,7 +305,6 @@ def test_a_closed_folder_and_one_that_is_a_file_cost_their_own_files_alone(line,
 
 
 @delivering
-@pytest.mark.timeout(60)
 @pytest.mark.parametrize("fault", ["cut", "restart"])
 def test_a_server_that_goes_and_comes_back_gets_everything_once(line, uploader, sources, fault):
     files = small_files(150, size_bytes=40_000)
@@ -349,7 +347,6 @@ def test_a_source_that_changes_while_it_is_sent_arrives_as_it_was_accepted_or_no
 
 
 @delivering
-@pytest.mark.timeout(60)
 def test_a_large_file_goes_on_after_a_cut_where_the_server_lets_us(line, uploader, sources):
     content = os.urandom(12 * MIB)
     receipts = submit_all(uploader, {**line.info, "bandwidth_bytes_per_s": 12e6}, {"large.bin": content}, sources)
@@ -364,7 +361,6 @@ def test_a_large_file_goes_on_after_a_cut_where_the_server_lets_us(line, uploade
 
 
 @delivering
-@pytest.mark.timeout(60)
 def test_a_file_in_several_streams_arrives_whole(line, tmp_path, sources):
     """Also where the server takes one byte after the other only, and lets a write wait a second for those before it."""
     content = os.urandom(17 * MIB)
@@ -388,7 +384,6 @@ def test_files_are_written_in_place_by_choice(line, uploader, sources):
 
 
 @in_place_after_a_look
-@pytest.mark.timeout(60)
 def test_in_place_the_part_that_a_cut_left_is_made_whole(line, uploader, sources):
     content = os.urandom(8 * MIB)
     info = {**line.info, "in_place": True, "bandwidth_bytes_per_s": 12e6}

@@ -8,7 +8,7 @@ from pathlib import Path
 from iris_communication.settings import DeliverySettings
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
 
-LONG_S = 20.0  # a test that waits this long fails
+LONG_S = 60.0  # a test that waits this long fails
 IN_A_HURRY = DeliverySettings(
     attempts_max=3,
     retry_base_s=0.05,

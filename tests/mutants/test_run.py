@@ -42,8 +42,8 @@ def test_a_test_failed_when_any_of_its_cases_did():
 def hanging(tmp_path):
     """What pytest says of a test that is caught in a loop, by the way in which mutants' tests are timed."""
     (tmp_path / "test_hangs.py").write_text("def test_for_ever():\n    while True:\n        pass\n")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--timeout=0.3", TIMED]
-    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=25, check=False)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *TIMED, "--timeout=0.3"]
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_a_test_that_hangs_has_failed(hanging):

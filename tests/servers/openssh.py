@@ -24,7 +24,7 @@ from pathlib import Path
 import asyncssh
 
 HOST = "127.0.0.1"
-START_TIMEOUT_S = 10.0
+START_TIMEOUT_S = 60.0
 RUN_FOLDER = Path("/run/sshd")
 SFTP_SERVERS = (
     "/usr/lib/openssh/sftp-server",
@@ -198,7 +198,7 @@ def why_not(sshd: Path) -> str:
         try:
             make_run_folder()
             said = subprocess.run(
-                [sshd, "-t", "-f", config], capture_output=True, text=True, errors="replace", timeout=10, check=False
+                [sshd, "-t", "-f", config], capture_output=True, text=True, errors="replace", timeout=60, check=False
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             return str(error)
@@ -266,7 +266,7 @@ def find_sftp_server() -> str:
 
 
 def _version(sshd: Path) -> tuple[int, int]:
-    said = subprocess.run([sshd, "-V"], capture_output=True, text=True, timeout=5, check=False)
+    said = subprocess.run([sshd, "-V"], capture_output=True, text=True, timeout=60, check=False)
     found = re.search(r"OpenSSH_(\d+)\.(\d+)", said.stderr + said.stdout)
     return (int(found[1]), int(found[2])) if found else (0, 0)
 

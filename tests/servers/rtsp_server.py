@@ -24,7 +24,7 @@ from pathlib import Path
 
 HOST = "127.0.0.1"
 SYSTEM_PYTHON = Path("/usr/bin/python3")
-START_TIMEOUT_S = 15.0
+START_TIMEOUT_S = 60.0
 _PARTS = ("rtph264pay", "rtpjpegpay", "jpegenc", "h264parse", "qtdemux", "videotestsrc")
 _LIVE = (
     "( videotestsrc is-live=true pattern=ball ! video/x-raw,format=I420,width=320,height=240,framerate={rate} "
@@ -37,7 +37,7 @@ def need_rtsp_server(need_program: Callable[..., Path]) -> None:
     """Ends the test, as the fixture `need_program` does, on a machine without GStreamer's server."""
     python = need_program(str(SYSTEM_PYTHON), hint="make system-packages")
     command = [str(python), __file__, "--check"]
-    if subprocess.run(command, capture_output=True, timeout=30, check=False).returncode != 0:
+    if subprocess.run(command, capture_output=True, timeout=60, check=False).returncode != 0:
         need_program("GStreamer's RTSP server", hint="make system-packages")  # no program has that name
 
 

@@ -20,7 +20,6 @@ def main():
     parser.add_argument("--seeds", type=int, default=500, help="how many")
     parser.add_argument("--first", type=int, default=1, help="the first of them")
     parser.add_argument("--seed", type=int, help="only this one, with its story")
-    parser.add_argument("--seconds", type=float, help="begin no further seed after so long")
     options = parser.parse_args()
     if os.environ.get(SET_ORDER) != "0":
         os.environ[SET_ORDER] = "0"
@@ -32,8 +31,6 @@ def main():
         outcomes.append(outcome)
         if outcome.broken:
             say(f"seed={seed} failed: {outcome.broken[0]}")
-        if options.seconds is not None and time.monotonic() - began_s >= options.seconds:
-            break
     failed = sum(bool(outcome.broken) for outcome in outcomes)
     say(
         f"seeds={len(outcomes)} failed={failed} files={sum(outcome.files for outcome in outcomes)}"

@@ -21,15 +21,14 @@ def simulated(*arguments):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
 
 
-@pytest.mark.timeout(160)
 def test_nothing_is_lost_whatever_happens_and_all_is_delivered_once_it_is_healed():
-    ran = simulated("--seeds", str(examples(120)), "--seconds", "60")
+    count = examples(120)
+    ran = simulated("--seeds", str(count))
     last = re.fullmatch(LAST_LINE, ran.stdout.splitlines()[-1] if ran.stdout else "")
     assert last, ran.stderr
     assert ran.returncode == 0, ran.stdout
     seeds, failed, files, crashes, virtual_hours = map(int, last.groups())
-    assert failed == 0
-    assert seeds >= 20, "too slow to tell anything"
+    assert (seeds, failed) == (count, 0)
     assert files > seeds
     assert crashes > seeds // 2
     assert virtual_hours > seeds // 2

@@ -12,7 +12,7 @@ import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT_S = 20.0
+WAIT_S = 60.0
 IRIS = (sys.executable, "-m", "iris_camera.cli.main")
 
 
@@ -36,7 +36,7 @@ class IrisProcess:
         return self.wait_until(lambda: self.logged(r"the page is at (\S+)"))
 
     def get(self, path):
-        with urllib.request.urlopen(self.address + path, timeout=5) as answer:
+        with urllib.request.urlopen(self.address + path, timeout=60) as answer:
             return json.load(answer)
 
     def stats(self):

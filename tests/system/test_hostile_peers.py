@@ -14,7 +14,6 @@ LOG_BYTES_MAX = 50_000
 DESCRIPTORS = 300  # of a process that may not have more; the browser holds connections as long as it gets any
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize(
     ("kind", "descriptors"),
     [

@@ -29,8 +29,6 @@ FILES = 300
 SECRET = "open sesame"
 VERBS = (("queue", "balance"), ("outbox", "check", "--hashes"), ("ledger", "verify"), ("ledger", "export"))
 
-pytestmark = pytest.mark.timeout(120)
-
 
 class Looker:
     """`iris` on one outbox, in a process of its own."""
@@ -185,7 +183,7 @@ def test_an_owner_that_starts_and_ends_again_and_again_is_never_in_the_way(outbo
                 seen.add(balance.accepted)
                 wrong += [*balance.problems, *Audit(outbox).inspection(hashes=True).problems()]
             (tmp_path / "enough").touch()
-            cycles, _ = owner.communicate(timeout=30)
+            cycles, _ = owner.communicate(timeout=60)
             assert owner.returncode == 0
         finally:
             owner.kill()

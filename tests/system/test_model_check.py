@@ -15,8 +15,6 @@ from tests.unit.iris_camera.inspection.made_models import answering, rectangle_f
 
 CARPHONE = str(footage("carphone_pristine.mp4"))
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def check(tmp_path):

@@ -17,8 +17,6 @@ from tests.footage import footage
 from tests.servers.openssh import OpenSshServer
 from tests.system.iris_process import IrisProcess
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 def server(tmp_path, need_program):

@@ -20,8 +20,6 @@ from tests.servers.openssh import OpenSshServer
 from tests.system import forked_iris
 from tests.system.iris_process import IRIS, ROOT, IrisProcess
 
-pytestmark = pytest.mark.timeout(120)
-
 SECRET = "open sesame"
 
 

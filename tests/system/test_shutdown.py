@@ -7,8 +7,6 @@ import pytest
 
 from benchmarks.shutdown import WAITING_MIN, measure
 
-pytestmark = pytest.mark.timeout(150)
-
 LIMIT_S = {"up": 25.0, "cut": 8.0, "silent": 25.0}
 
 

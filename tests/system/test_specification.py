@@ -13,8 +13,6 @@ from iris_camera.demo.sftp_server import DemoServer
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from tests.system.iris_process import WAIT_S, IrisProcess
 
-pytestmark = pytest.mark.timeout(90)
-
 
 class RunningApplication(IrisProcess):
     """`python app.py` with its page on a free port."""

@@ -15,7 +15,6 @@ SEED = "20261124"
 LAST_LINE = r"accepted=(\d+) delivered=(\d+) lost=(\d+) partial=(\d+) duplicates=(\d+) kills=(\d+)"
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.long
 def test_after_kills_all_that_was_accepted_is_there_whole_and_once(tmp_path, need_program):
     need_program("sshd", "/usr/sbin/sshd", hint="make system-packages")

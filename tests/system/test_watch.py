@@ -18,8 +18,6 @@ from tests.servers.openssh import OpenSshServer
 from tests.system.iris_process import IRIS, IrisProcess
 from tests.system.test_send import Line
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 def server(tmp_path, need_program):
@@ -55,7 +53,7 @@ class Watched(Line):
         return {path.rpartition("/")[2] for path in self.arrived}
 
     def shell(self, script):
-        subprocess.run(["/bin/sh", "-ec", script], cwd=self.watched, check=True, timeout=30)
+        subprocess.run(["/bin/sh", "-ec", script], cwd=self.watched, check=True, timeout=60)
 
     def wait_for(self, *names):
         wait_until(lambda: set(names) <= self.names)

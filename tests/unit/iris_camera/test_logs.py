@@ -9,7 +9,7 @@ import pytest
 from iris_camera import logs
 from iris_camera.logs import HandOver, LineFormatter, hide, start_logging, stop_logging, without_secrets
 
-WAIT_S = 10
+WAIT_S = 20.0
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n-----END OPENSSH PRIVATE KEY-----"
 log = logging.getLogger("iris_camera.test")
 

@@ -18,7 +18,7 @@ def test_ctrl_c_and_sigterm_ask_to_stop_and_sighup_to_reload():
         orders = queue.SimpleQueue()
         with listening_to_signals(lambda told=orders: told.put("stop"), lambda told=orders: told.put("reload")):
             os.kill(os.getpid(), number)
-            assert orders.get(timeout=5.0) == order
+            assert orders.get(timeout=60) == order
 
 
 @in_a_process_of_its_own

@@ -403,7 +403,7 @@ assert asked.wait(20)
 
 def test_a_program_ends_without_waiting_for_a_name_server(tmp_path, source):
     command = [sys.executable, "-c", EXIT_WITH_A_LOOK_UP_UNDER_WAY, tmp_path / "outbox", source]
-    assert subprocess.run(command, timeout=20.0, check=False).returncode == 0
+    assert subprocess.run(command, timeout=60, check=False).returncode == 0
 
 
 def test_stopping_what_never_started_is_harmless(tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from iris_communication.supervised_thread import PAUSE_CAP_S, SupervisedThread, pause_after
 
-WAIT_S = 10.0
+WAIT_S = 20.0
 
 
 class Work:

@@ -263,7 +263,7 @@ def told_of_bomb(path, out):
         env=os.environ | {"PYTHONPATH": "src"},
         capture_output=True,
         text=True,
-        timeout=20,
+        timeout=60,
         check=False,
     )
     assert done.returncode == 0, done.stderr

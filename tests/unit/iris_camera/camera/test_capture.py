@@ -30,7 +30,7 @@ QUICK = SourceSettings(
     offline_after_s=0.05, stalled_after_s=0.3, hung_after_s=0.5, open_timeout_s=0.2, read_timeout_s=0.2
 )
 TINY = {"open_timeout_s": 0.01, "read_timeout_s": 0.01}
-SOON_S = 10.0
+SOON_S = 20.0
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import pytest
 
 from iris_camera.camera.handle import Handle
 
-SOON_S = 10.0
+SOON_S = 20.0
 
 
 @pytest.fixture

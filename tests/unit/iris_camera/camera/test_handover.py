@@ -6,7 +6,7 @@ import pytest
 from iris_camera.camera.frame import Frame
 from iris_camera.camera.handover import EveryFrame, LatestFrame
 
-WAIT_S = 10.0  # far more than any of these takes; only a failure waits so long
+WAIT_S = 20.0  # far more than any of these takes; only a failure waits so long
 BOTH = pytest.mark.parametrize("handover_class", [LatestFrame, EveryFrame])
 
 

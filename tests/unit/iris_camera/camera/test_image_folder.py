@@ -17,7 +17,7 @@ from iris_camera.camera.source import SourceError
 from iris_camera.records.csv_file import utc_time
 from iris_camera.records.csv_name import CsvName, new_run, parse_name
 
-SOON_S = 10.0
+SOON_S = 20.0
 
 
 def image(brightness, suffix=".jpg", shape=(48, 64, 3), dtype=np.uint8):

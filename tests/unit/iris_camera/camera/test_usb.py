@@ -15,7 +15,7 @@ from iris_camera.camera.usb import open_usb
 from tests.servers.capture_device import UsbBus
 from tests.unit.iris_camera.camera.watching import Told, wait_until
 
-SOON_S = 10.0
+SOON_S = 20.0
 FRONT, REAR = 60, 180
 
 

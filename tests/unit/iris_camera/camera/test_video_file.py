@@ -163,7 +163,7 @@ def test_a_film_damaged_in_the_middle_gives_the_frames_behind_the_damage_too_and
 def of_bikes(ffmpeg, path, *arguments, start="0"):
     """The street with bicycles, made into another file by FFmpeg."""
     told = ["-v", "error", "-y", "-ss", start, "-i", str(footage("bikes.mp4")), *arguments, str(path)]
-    subprocess.run([ffmpeg, *told], check=True, timeout=20, stdin=subprocess.DEVNULL)
+    subprocess.run([ffmpeg, *told], check=True, timeout=60, stdin=subprocess.DEVNULL)
     return path
 
 

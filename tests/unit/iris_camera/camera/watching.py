@@ -8,7 +8,7 @@ import numpy as np
 from iris_camera.camera.frame import Frame, read_only
 from iris_camera.camera.source import SourceError
 
-DEADLINE_S = 10.0
+DEADLINE_S = 20.0
 SECRET = "s3cr3t-Horse"
 
 

@@ -3,7 +3,6 @@
 import re
 import tomllib
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -51,7 +50,6 @@ def mutilated(draw):
 
 @settings(max_examples=150, deadline=None)
 @given(text=mutilated())
-@pytest.mark.timeout(120)
 def test_any_file_is_read_or_refused_in_words_with_a_line(text, tmp_path_factory):
     text = text.replace('{ command = ["pass", "show", "plant"] }', '"sesame-street"')
     file = tmp_path_factory.mktemp("any") / "iris.toml"

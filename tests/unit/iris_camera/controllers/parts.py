@@ -9,7 +9,7 @@ import numpy as np
 from iris_camera.camera.frame import Frame
 from iris_camera.inspection.findings import Box, Detection, Verdict
 
-WAIT_S = 10.0
+WAIT_S = 20.0
 
 
 def frame(number, opening=0):

@@ -27,7 +27,7 @@ from tests.unit.iris_camera.controllers.parts import each_by_itself
 RUN = "9f3c01ab"
 EARLIER = "0000000a"
 WALL_S = 1795467933.0
-LONG_S = 10.0
+LONG_S = 20.0
 DESTINATION = Destination("plant", {"project": "line-1"})
 NO_RESERVE = {"disk_reserve_bytes": 0}
 

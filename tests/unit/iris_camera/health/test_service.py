@@ -253,7 +253,7 @@ def test_it_looks_again_and_again_until_it_is_stopped():
     health.start()
     health.start()
     for _ in range(4):
-        assert looked.acquire(timeout=10)
+        assert looked.acquire(timeout=60)
     health.stop(timeout_s=10)
     assert "iris-health" not in [thread.name for thread in threading.enumerate()]
     health.stop()

@@ -11,7 +11,7 @@ from iris_camera.records.retention import KeepLimits
 
 NOW_S = 1_795_467_933.0
 RUN = "9f3c01ab"
-LONG_S = 10.0
+LONG_S = 20.0
 
 
 def csv_name(number):

@@ -245,7 +245,7 @@ def test_what_was_recorded_survives_a_sigkill(tmp_path):
         "os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    ended = subprocess.run([sys.executable, "-c", program, tmp_path], env=environment, check=False, timeout=20)
+    ended = subprocess.run([sys.executable, "-c", program, tmp_path], env=environment, check=False, timeout=60)
     assert ended.returncode == -signal.SIGKILL
     (path,) = (tmp_path / "open").iterdir()
     assert rows_in(path) == 10

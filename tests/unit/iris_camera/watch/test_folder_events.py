@@ -10,7 +10,7 @@ from iris_camera.watch.completion import Notice
 from iris_camera.watch.folder_events import FolderEvents, FolderGone, Heard, Lost, NewFolder, NoEvents
 from iris_camera.watch.listing import files_in
 
-WAIT_S = 10.0
+WAIT_S = 20.0
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from iris_camera.watch.names import Names
 from iris_camera.watch.watcher import Watcher, WatchSettings
 from iris_communication.errors import InvalidRequest, OutboxFull, SourceReplaced
 
-WAIT_S = 10.0
+WAIT_S = 20.0
 QUIET_S = 0.3
 LONG_S = 60.0  # of quiet, where what is tested must not be quiet
 

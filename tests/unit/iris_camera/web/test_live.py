@@ -12,7 +12,7 @@ from iris_camera.web.live import SocketManager
 from iris_camera.web.server import WebServer, create_app
 from tests.unit.iris_camera.web.fake_line import FakeLine
 
-WAIT_S = 10
+WAIT_S = 20.0
 
 
 class Served:

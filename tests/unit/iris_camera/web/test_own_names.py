@@ -10,7 +10,7 @@ from iris_camera.web.server import WebServer
 from tests.unit.iris_camera.web.fake_line import FakeLine, get
 
 PATHS = ["/", "/page.js", "/api/state", "/api/health", "/api/camera/line-1.jpg", "/nowhere", "/live"]
-WAIT_S = 10
+WAIT_S = 20.0
 
 
 @pytest.fixture

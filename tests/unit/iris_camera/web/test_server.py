@@ -22,7 +22,7 @@ from iris_camera.web.server import CannotServe, WebServer, bind
 from tests.servers.held_port import held_port
 from tests.unit.iris_camera.web.fake_line import FakeLine
 
-WAIT_S = 10
+WAIT_S = 20.0
 
 
 @pytest.fixture
@@ -198,11 +198,10 @@ from tests.unit.iris_camera.web.fake_line import FakeLine
 server = WebServer(FakeLine().app, port=0)
 server.start()
 for path in ["", "api/state", "api/camera/line-1.jpg", "sftp-uploader-stats"]:
-    urllib.request.urlopen(server.address + path, timeout=10).read()
+    urllib.request.urlopen(server.address + path, timeout=60).read()
 """
 
 
-@pytest.mark.timeout(60)
 def test_a_loop_that_fails_lets_its_visitors_go_and_answers_again(serve):
     async def app(scope, receive, send):
         if scope["path"] == "/fail":
@@ -243,7 +242,7 @@ def test_a_server_that_cannot_begin_says_so_and_nothing_else(monkeypatch, caplog
 def test_a_program_that_ends_without_stopping_its_server_ends():
     ended = subprocess.run(
         [sys.executable, "-c", PROGRAM_THAT_NEVER_STOPS_ITS_SERVER],
-        timeout=30,
+        timeout=60,
         capture_output=True,
         text=True,
         check=False,

@@ -127,7 +127,7 @@ def test_the_live_socket_tells_no_credential_either():
     server.start()
     try:
         with connect(server.address.replace("http:", "ws:") + "live", compression=None, max_size=None) as page:
-            assert SECRET not in page.recv(timeout=10)
+            assert SECRET not in page.recv(timeout=60)
     finally:
         live.stop()
         server.stop()

@@ -15,7 +15,7 @@ from iris_camera.web.server import WebServer
 from iris_communication.repeats import Repeats
 from tests.unit.iris_camera.web.fake_line import FakeLine
 
-WAIT_S = 10
+WAIT_S = 20.0
 HEAD = b"GET /api/state HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 

@@ -80,7 +80,7 @@ files = [(name, path.read_bytes()) for name, path in zip({[name for name, _ in F
 write_archive(folder / "there", {kind!r}, "b-1", contents(folder, files))
 """
     environment = os.environ | {"TZ": "Asia/Kathmandu", "PYTHONPATH": os.pathsep.join(["src", "."]), "LC_ALL": "C"}
-    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=20)
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=60)
     assert (tmp_path / "there").read_bytes() == here.read_bytes()
 
 
@@ -105,7 +105,7 @@ def test_whatever_the_files_are_they_come_out_as_they_went_in(tmp_path_factory, 
 def test_the_systems_own_programs_read_it(tmp_path, need_program, kind, command):
     need_program(command[0], hint="make system-packages")
     path = batch(tmp_path, [*FILES, ("n" * 255, b"long"), (os.fsdecode(b"\xff\n"), b"odd")], kind)
-    done = subprocess.run([*command, str(path)], capture_output=True, text=True, timeout=20, check=False)
+    done = subprocess.run([*command, str(path)], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
 
 
@@ -193,7 +193,6 @@ print(peak_mib() - before_mib)
 
 
 @each_kind
-@pytest.mark.timeout(90)
 def test_a_large_member_costs_no_memory_on_either_side(tmp_path, kind):
     done = subprocess.run(
         [sys.executable, "-c", MEMORY, str(tmp_path), kind, str(200 * 1024 * 1024)],

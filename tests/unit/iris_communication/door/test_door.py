@@ -26,7 +26,7 @@ from iris_communication.upload_request import SftpUploadRequest
 from tests.unit.iris_communication.door.house import House
 from tests.unit.iris_communication.outbox.fake_parts import open_descriptors
 
-WAIT_S = 10.0
+WAIT_S = 20.0
 IMPATIENT_S = 0.05
 
 

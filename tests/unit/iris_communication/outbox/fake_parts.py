@@ -15,7 +15,7 @@ from iris_communication.outbox.sqlite import SqliteStore
 from iris_communication.settings import Secret, Server
 from iris_communication.testing.clock import FakeClock
 
-LONG_S = 10.0  # far beyond what anything here takes: a test that waits this long fails
+LONG_S = 20.0  # far beyond what anything here takes: a test that waits this long fails
 SERVER = Server("sftp.example.org", "iris")
 SECRET = Secret(password="open sesame")
 

@@ -432,7 +432,7 @@ def test_two_processes_that_meet_a_server_at_once_trust_one_key(accepted):
             for process in processes:
                 process.stdin.write("go\n")
                 process.stdin.flush()
-        said = [process.communicate(timeout=20)[0].strip() for process in processes]
+        said = [process.communicate(timeout=60)[0].strip() for process in processes]
     assert sorted(said) == ["refused", "trusted"]
     assert accepted.read_text() == f"sftp.example {keys[said.index('trusted')]}\n"
 

@@ -83,7 +83,7 @@ def test_the_users_configuration_comes_before_our_defaults(tmp_path):
         pytest.skip(f"needs ssh, which is not installed: {HINT}")
     whole = tmp_path / "whole"
     whole.write_text(text)
-    found = subprocess.run([ssh, "-F", whole, "-G", "plant"], capture_output=True, text=True, timeout=10, check=True)
+    found = subprocess.run([ssh, "-F", whole, "-G", "plant"], capture_output=True, text=True, timeout=60, check=True)
     assert "ciphers aes256-ctr" in found.stdout.splitlines()
     assert "ipqos none none" in found.stdout.splitlines()
 

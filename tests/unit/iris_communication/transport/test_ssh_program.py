@@ -309,7 +309,7 @@ def test_a_connection_somebody_else_has_opened_is_not_used(ssh, tmp_path, need_p
         options = ["-oStrictHostKeyChecking=no", "-oUserKnownHostsFile=/dev/null", "-oBatchMode=yes"]
         options += ["-F", "none", "-i", str(server.private_key), "-p", str(server.port), "-l", server.username]
         master = [ssh, *options, "-S", str(control), "-M", "-N", "-f", server.host]  # -f: until it is connected
-        subprocess.run(master, check=True, timeout=10, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run(master, check=True, timeout=60, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         assert control.exists()
         transport = SshProgramTransport(program=ssh, configs=[config])
         pinned = replace(address_of(server), host_key=public(CLIENT_KEY))

@@ -132,7 +132,6 @@ def check_nothing_is_missing(folder, before):
 KINDS = {"ones": b"\xff" * PAGE_BYTES, "zeros": bytes(PAGE_BYTES), "noise": random.Random(5).randbytes(PAGE_BYTES)}
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("kind", KINDS)
 def test_whichever_page_is_overwritten_it_starts_and_goes_on_and_no_byte_is_lost(sound, tmp_path, kind):
     before = ids(sound)
@@ -156,7 +155,6 @@ def test_whichever_page_is_overwritten_it_starts_and_goes_on_and_no_byte_is_lost
     assert list(lost.values()).count(0) > len(lost) / 2
 
 
-@pytest.mark.timeout(120)
 def test_wherever_the_file_was_cut_off_it_starts_and_no_byte_is_lost(sound, tmp_path):
     before = ids(sound)
     size_bytes = (sound / "outbox.db").stat().st_size
