@@ -97,7 +97,7 @@ class Application:
             notice=notice,
         )
         self.kept = KeptFiles(config.records_dir, config.records.keep_limits, self.uploader.owed_names)
-        self._strays: dict[str, HandingOver] = {}  # by camera
+        self._strays: dict[str, HandingOver] = {}  # by camera; replaced, never changed: other threads read it
         self._not_opened: OutboxTrouble | None = None
         self._not_looked_at: str | None = None  # the folder that may hold what earlier runs left
         self.sockets = SocketManager(self.snapshot)
@@ -314,11 +314,12 @@ class Application:
                 folder=self._config.records_dir / name,
             )
             stray.start()
-            self._strays[name] = stray
+            self._strays = {**self._strays, name: stray}
 
     def _end_strays(self, cameras: set[str]) -> None:
         """Of cameras that are to run: one folder is handed over by one."""
-        ending = [self._strays.pop(name) for name in list(self._strays) if name in cameras]
+        ending = [stray for name, stray in self._strays.items() if name in cameras]
+        self._strays = {name: stray for name, stray in self._strays.items() if name not in cameras}
         for stray in ending:
             stray.close()
         for stray in ending:

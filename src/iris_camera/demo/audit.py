@@ -34,7 +34,7 @@ class Audit:
 
     @property
     def csv_files(self) -> int:
-        return sum(name.endswith(".csv") for name in self._written)
+        return sum(name.endswith(".csv") for name in list(self._written))
 
     @property
     def evidence_files(self) -> int:

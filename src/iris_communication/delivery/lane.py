@@ -88,7 +88,7 @@ class Lane:
             "since_s": None if self.since_s is None else round(self.since_s + to_wall_s, 3),
             "reason": failure.message if failure else None,
             "hint": failure.hint if failure else None,
-            "waiting": waiting.fresh + waiting.retrying + files_in(self.claimed),
+            "waiting": waiting.fresh + waiting.retrying + files_in(self.claimed.copy()),
             "in_flight": len(self.under_way),
             "retry_in_s": max(0.0, self.breaker.until_s - now_monotonic_s) if opened else None,
             "held": self.breaker.state is BreakerState.HELD,

@@ -395,7 +395,8 @@ class Keeper:
         """What is to be carried out now, waited for. What nobody waits for comes first: it was sent before."""
         hurried = self._taken(STORE_RETRY_S if self._recorder.unfinished else self._next_expiry_in_s())
         if not hurried and self._unhurried:
-            is_urgent = any(isinstance(message, Claim) and message.hurried for message in self._unhurried)
+            # Of a copy, which nobody can come between: others append meanwhile, and Python code may not go through it.
+            is_urgent = any(isinstance(message, Claim) and message.hurried for message in self._unhurried.copy())
             hurried = self._taken(0.0 if is_urgent else LINGER_S)
         self._nudged = False
         return [*(self._unhurried.popleft() for _ in range(len(self._unhurried))), *hurried]

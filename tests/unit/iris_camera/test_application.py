@@ -290,3 +290,29 @@ def test_when_a_camera_is_switched_on_its_folder_is_handed_over_by_it_alone(made
     told = [name for name, *_ in calls if name in {"stray.close", "stray.join", "lineup.exchange"}]
     assert told == ["stray.close", "stray.join", "lineup.exchange"]
     assert made._strays == {}
+
+
+class Leftovers:
+    """Stands for what hands over the files of a camera that does not run."""
+
+    removed, left_behind = 0, None
+
+    def __init__(self, waiting, meanwhile=lambda: None):
+        self._waiting, self._meanwhile = waiting, meanwhile
+
+    def counts(self):
+        self._meanwhile()
+        return Counts(self._waiting, 0, 0)
+
+    def close(self):
+        pass
+
+    def join(self, timeout_s):
+        return True
+
+
+def test_leftovers_are_counted_while_sighup_has_their_camera_run(made, config):
+    switched_on = dataclasses.replace(config, cameras={**config.cameras, "line-2": CameraSettings(project="hall")})
+    made._strays = {"line-2": Leftovers(3, lambda: made.apply(switched_on)), "line-3": Leftovers(4)}
+    assert made._around().to_accept == 7
+    assert made._around().to_accept == 4

@@ -1,6 +1,7 @@
 """The demo's audit must find what it is there to find: a loss, a part of a file, a file with other bytes."""
 
 import hashlib
+from types import SimpleNamespace
 
 import pytest
 
@@ -80,3 +81,19 @@ def test_an_archive_with_a_file_of_other_bytes_is_partial(audit, tmp_path):
         written(audit, tmp_path, name)
     archive(tmp_path)
     assert audit.finish() == (0, 2, 1)
+
+
+def test_files_are_counted_while_another_is_finished(audit, tmp_path):
+    class Overtaken(str):
+        """While it is looked at, another file is finished."""
+
+        __slots__ = ()
+
+        def endswith(self, *endings):
+            written(audit, tmp_path, "b.csv")
+            return super().endswith(*endings)
+
+    audit.written(SimpleNamespace(path=SimpleNamespace(name=Overtaken("a.csv")), sha256=""))
+    assert audit.csv_files == 1
+    assert audit.csv_files == 2
+    audit.finish()

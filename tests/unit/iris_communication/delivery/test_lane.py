@@ -1,6 +1,7 @@
 import pytest
 
 from iris_communication.decisions.breaker import Breaker, BreakerState
+from iris_communication.delivery.batched import Batch
 from iris_communication.delivery.lane import Lane
 from iris_communication.item import Failure
 from iris_communication.outbox.store import Lane as Waiting
@@ -44,3 +45,16 @@ def test_a_held_breaker_is_not_tried_again_by_itself():
 @pytest.mark.parametrize("paused", [True, False])
 def test_a_pause_is_shown(paused):
     assert Lane(0.0).details(Waiting(), ServerState(paused=paused), 0.0)["paused"] is paused
+
+
+def test_what_is_claimed_is_counted_while_more_is_claimed():
+    lane = Lane(since_s=0.0)
+
+    class Joined(Batch):
+        """While its files are counted for the page, the worker's thread claims more."""
+
+        attempts = 0
+        members = property(lambda self: (lane.claimed.append(an_item()), ())[1])
+
+    lane.claimed.extend([object.__new__(Joined), an_item()])
+    assert lane.details(Waiting(), OPEN, 0.0)["waiting"] == 1

@@ -900,3 +900,18 @@ def test_two_threads_may_close_the_keeper_at_once(tmp_path):
             for closer in closers:
                 closer.join(LONG_S)
             assert failed == []
+
+
+def test_a_message_that_comes_while_the_keeper_looks_at_what_waits_costs_it_nothing(outbox, source, monkeypatch):
+    class Overtaken(Claim):
+        """While it is looked at, another thread sends something."""
+
+        hurried = property(
+            lambda self: outbox.keeper.keep_breaker(SERVER.key, None),
+            lambda self, value: None,  # set when it is made
+        )
+
+    monkeypatch.setattr(keeper_module, "Claim", Overtaken)
+    receipt = outbox.accept(source)
+    assert [item.id for item in outbox.claim()] == [receipt.id]
+    assert outbox.keeper.thread()["restarts"] == 0
