@@ -5,7 +5,9 @@ they tell how far it came, and that decides as much as their words do: "Permissi
 its banner was said by a jump host. Between ssh's own lines stand those of the server (banners, what a login script
 writes) and of jump hosts; nobody but ssh is believed about success, and a lie about a failure only misnames it.
 
-Lines beginning with "debug" are for us; the others are kept as ssh wrote them, and go into the error's text.
+Lines beginning with "debug" are for us; the others are kept as ssh wrote them, and go into the error's text. What the
+server's program writes comes as it is written, without an end or in pieces, and ssh's own lines stand right behind or
+in between.
 """
 
 import os
@@ -66,6 +68,7 @@ KIND_OF_SSH = {
 OF_A_LOGIN = re.compile(r"^(?:\S+: )?(?:Permission denied|Warning: |Disconnected from |Load key |Authentication)")
 # What it writes at its end, and at the beginning, whatever comes of the connection.
 BY_THE_WAY = re.compile(r"^(?:Transferred: sent |Bytes per second: sent |Authenticated (?:to|using) |\*\* )")
+OF_ITS_END = re.compile(r"^(?:Connection to |Connection closed |Connection reset |Timeout, |client_loop: |Read from )")
 PROVED = re.compile(r'^Authenticated (?:to|using) .*"publickey"|^Authentication succeeded \(publickey\)')
 BANNER_LINE = re.compile(r"^.*banner line \d+: ")
 IN_MEMORY = re.compile(r"/proc/\d+/fd/\d+")  # the file of a private key that has none
@@ -103,6 +106,7 @@ class Words:
         self._kex: dict[str, str] = {}
         self._offer = ""
         self._rest = b""
+        self._unended = ""  # what the server's program wrote, which one of ssh's lines came behind
 
     def feed(self, data: bytes) -> None:
         *whole, rest = (self._rest + data).split(b"\n")
@@ -113,6 +117,7 @@ class Words:
     def end(self) -> None:
         """Nothing more comes; a last line may lack its end."""
         self.feed(b"\n")
+        self._keep_words("")
 
     @property
     def doing(self) -> str:
@@ -145,11 +150,15 @@ class Words:
         return "; ".join(self.lines[-count:])
 
     def _hear(self, line: str) -> None:
+        own = DEBUG.search(line)
+        if own is not None and self.stage >= ASKED_FOR_SFTP:
+            self._unended = (self._unended + line[: own.start()])[-LINE_BYTES_MAX:]
+            line = line[own.start() :]
         said = FUNCTION.sub("", DEBUG.sub("", line))
         if self._offer and PROVED.match(said):
             self.proofs.append(self._offer)
         if not DEBUG.match(line):
-            self._keep(IN_MEMORY.sub("given as text", said))
+            self._keep_words(IN_MEMORY.sub("given as text", said))
             return
         for stage, (_, begins) in enumerate(STAGES):
             if begins and said.startswith(begins):
@@ -177,8 +186,13 @@ class Words:
         elif "no mutual signature" in said:
             self.signs_with_sha1_alone = True
 
-    def _keep(self, line: str) -> None:
-        if line and not BY_THE_WAY.match(line):
+    def _keep_words(self, words: str) -> None:
+        if BY_THE_WAY.match(words):
+            return
+        if self._unended and OF_ITS_END.match(words):
+            self._keep_words("")
+        line, self._unended = self._unended + words, ""
+        if line:
             self.lines = [*self.lines, cut(without(self._hidden, line), PEER_TEXT_MAX)][-LINES_MAX:]
 
 

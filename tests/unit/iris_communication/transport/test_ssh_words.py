@@ -234,3 +234,46 @@ def test_what_is_kept_of_the_words_is_bounded_and_printable():
     words.feed(b"y" * 1_000_000)
     words.end()
     assert len(words.text) < 20_000
+
+
+@pytest.mark.parametrize("end", ["", "\r\n"])
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        ["This account is not available."],
+        ["This account is ", "not available."],
+        ["This ", "account ", "is ", "not ", "available."],
+    ],
+)
+def test_the_servers_words_are_put_together_however_the_lines_of_ssh_come_between(pieces, end):
+    own = ["debug1: client_input_channel_req: channel 0 rtype exit-status reply 0", "debug1: channel 0: free"]
+    said = "".join(f"{piece}{own[place % 2]}\r\n" for place, piece in enumerate(pieces[:-1]))
+    words = heard(*ACCEPTED)
+    words.feed(
+        f"{said}{pieces[-1]}{end}debug1: Exit status 1\r\nTransferred: sent 1528, received 3032 bytes\r\n".encode()
+    )
+    words.end()
+    assert words.lines == ["This account is not available."]
+    assert words.exit_status == 1
+
+
+def test_a_secret_that_comes_back_in_pieces_with_lines_of_ssh_in_between_is_not_told():
+    words = Words(hidden=["open sesame"])
+    words.feed("".join(f"{line}\r\n" for line in ACCEPTED).encode())
+    words.feed(b"who is open debug1: channel 0: free\r\nsesame?")
+    words.end()
+    assert "open" not in words.text
+    assert "sesame" not in words.text
+
+
+def test_words_without_an_end_for_ever_are_bounded():
+    words = heard(*ACCEPTED)
+    for _ in range(1000):
+        words.feed(b"x" * 1000 + b"debug1: channel 0: free\r\n")
+    words.end()
+    assert sum(map(len, words.lines)) < 10_000
+
+
+def test_the_servers_words_are_not_put_together_with_what_ssh_says_of_its_end():
+    words = heard(*ACCEPTED, "going down debug1: channel 0: free", "Connection to 10.0.0.1 closed by remote host.")
+    assert words.lines == ["going down ", "Connection to 10.0.0.1 closed by remote host."]
