@@ -40,13 +40,19 @@ class Served:
         self.server.stop()
 
 
+def narrow(port):
+    """A connection for which the kernel keeps little of what is not read."""
+    connected = socket.socket()
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connected.connect(("127.0.0.1", port))
+    return connected
+
+
 class PageThatNeverReads:
     """A page that opens the live socket and then leaves everything sent to it unread."""
 
     def __init__(self, port):
-        self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.socket.connect(("127.0.0.1", port))
+        self.socket = narrow(port)
         self.socket.sendall(
             b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
@@ -147,7 +153,8 @@ def test_a_page_that_reads_late_gets_the_newest_state_not_the_collected_ones(ser
     snapshot, _counts = counting()
     ballast = "x" * 1_000_000
     served = serve(lambda: {**snapshot(), "ballast": ballast})
-    with served.page(max_size=None) as quick, served.page(max_size=None, max_queue=1) as late:
+    narrowed = narrow(served.server.port)
+    with served.page(max_size=None) as quick, served.page(sock=narrowed, max_size=None, max_queue=1) as late:
         first = receive(late)["taken"]
         receive_until(quick, lambda state: state["taken"] > first + 60)
         numbers = []
