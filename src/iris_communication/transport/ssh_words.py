@@ -43,7 +43,7 @@ from iris_communication.transport.server_words import (
 
 LINES_MAX = 40
 LINE_BYTES_MAX = 5_000  # one of ssh's own may hold a path
-DEBUG = re.compile(r"debug[123]: ")
+DEBUG = re.compile(rb"debug[123]: ")
 FUNCTION = re.compile(
     r"^[^\s:]+:[^\s(]+\(\):\d+ \(pid=\d+\): "
 )  # before whatever a function says that LogVerbose names
@@ -106,18 +106,18 @@ class Words:
         self._kex: dict[str, str] = {}
         self._offer = ""
         self._rest = b""
-        self._unended = ""  # what the server's program wrote, which one of ssh's lines came behind
+        self._unended = b""  # what the server's program wrote, which one of ssh's lines came behind
 
     def feed(self, data: bytes) -> None:
         *whole, rest = (self._rest + data).split(b"\n")
         self._rest = rest[-LINE_BYTES_MAX:]
         for line in whole:
-            self._hear(readable(line, LINE_BYTES_MAX))
+            self._hear(line)
 
     def end(self) -> None:
         """Nothing more comes; a last line may lack its end."""
         self.feed(b"\n")
-        self._keep_words("")
+        self._keep_words(b"")
 
     @property
     def doing(self) -> str:
@@ -149,16 +149,16 @@ class Words:
     def last(self, count: int = 2) -> str:
         return "; ".join(self.lines[-count:])
 
-    def _hear(self, line: str) -> None:
+    def _hear(self, line: bytes) -> None:
         own = DEBUG.search(line)
         if own is not None and self.stage >= ASKED_FOR_SFTP:
             self._unended = (self._unended + line[: own.start()])[-LINE_BYTES_MAX:]
             line = line[own.start() :]
-        said = FUNCTION.sub("", DEBUG.sub("", line))
+        said = _without_marks(line)
         if self._offer and PROVED.match(said):
             self.proofs.append(self._offer)
         if not DEBUG.match(line):
-            self._keep_words(IN_MEMORY.sub("given as text", said))
+            self._keep_words(line)
             return
         for stage, (_, begins) in enumerate(STAGES):
             if begins and said.startswith(begins):
@@ -186,14 +186,20 @@ class Words:
         elif "no mutual signature" in said:
             self.signs_with_sha1_alone = True
 
-    def _keep_words(self, words: str) -> None:
-        if BY_THE_WAY.match(words):
+    def _keep_words(self, words: bytes) -> None:
+        said = _without_marks(words)
+        if BY_THE_WAY.match(said):
             return
-        if self._unended and OF_ITS_END.match(words):
-            self._keep_words("")
-        line, self._unended = self._unended + words, ""
-        if line:
+        if self._unended and OF_ITS_END.match(said):
+            self._keep_words(b"")
+        words, self._unended = self._unended + words, b""
+        if line := IN_MEMORY.sub("given as text", _without_marks(words)):
             self.lines = [*self.lines, cut(without(self._hidden, line), PEER_TEXT_MAX)][-LINES_MAX:]
+
+
+def _without_marks(line: bytes) -> str:
+    """What ssh says, without its level and the function that says it."""
+    return FUNCTION.sub("", readable(DEBUG.sub(b"", line), LINE_BYTES_MAX))
 
 
 def as_written(path: str) -> str:

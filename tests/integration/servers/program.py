@@ -87,6 +87,7 @@ class ServerProgram:
         """End it at once, with all that it started. The port stays ours, and refuses connections."""
         process, self._process = self._process, None
         if process is not None:
+            process.send_signal(signal.SIGSTOP)  # so that it begins none while those are looked for that it has begun
             end([process.pid, *descendants(process.pid)])
             process.wait()
 

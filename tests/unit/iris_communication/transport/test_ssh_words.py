@@ -266,6 +266,12 @@ def test_a_secret_that_comes_back_in_pieces_with_lines_of_ssh_in_between_is_not_
     assert "sesame" not in words.text
 
 
+def test_a_character_whose_bytes_a_line_of_ssh_stands_between_is_whole():
+    words = heard(*ACCEPTED)
+    words.feed(b"abgelaufen: \xc3debug1: channel 0: free\r\n\xa4ndere es\r\n")
+    assert words.lines == ["abgelaufen: \u00e4ndere es"]
+
+
 def test_words_without_an_end_for_ever_are_bounded():
     words = heard(*ACCEPTED)
     for _ in range(1000):
@@ -276,4 +282,4 @@ def test_words_without_an_end_for_ever_are_bounded():
 
 def test_the_servers_words_are_not_put_together_with_what_ssh_says_of_its_end():
     words = heard(*ACCEPTED, "going down debug1: channel 0: free", "Connection to 10.0.0.1 closed by remote host.")
-    assert words.lines == ["going down ", "Connection to 10.0.0.1 closed by remote host."]
+    assert words.lines == ["going down", "Connection to 10.0.0.1 closed by remote host."]
