@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from tests.thorough import THOROUGH
+
 LONGEST_NAME = 40
 SHORT = {"architecture", "docs", "unit"}  # folders below tests/ whose files take seconds
 
@@ -34,8 +36,9 @@ def pytest_configure_node(node: Any) -> None:
 
 @pytest.hookimpl(optionalhook=True)  # of pytest-xdist
 def pytest_xdist_auto_num_workers() -> int:
-    """Three for each core: more than half of the time a test waits, for a server or a program."""
-    return 3 * len(os.sched_getaffinity(0))
+    """Three for each core: more than half of the time a test waits, for a server or a program. Two where every search
+    goes all the way, which is work."""
+    return (2 if THOROUGH else 3) * len(os.sched_getaffinity(0))
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

@@ -447,7 +447,7 @@ def test_without_a_secret_the_users_agent_is_asked(transport, openssh, tmp_path,
     monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
     with agent_at(tmp_path / "agent", need_program):
         asyncio.run(fails(transport, address_of(openssh), Secret(), AuthenticationFailed))
-        subprocess.run([add, "-q", openssh.private_key], check=True, timeout=60)
+        subprocess.run([add, "-q", openssh.private_key], check=True, timeout=170)
         asyncio.run(connects(transport, address_of(openssh), Secret()))
 
 
@@ -496,7 +496,7 @@ def test_with_a_secret_no_other_is_tried(transport, home, agent, tmp_path, need_
     with agent_at(tmp_path / "agent", need_program) if agent else contextlib.nullcontext():
         if agent:
             add = [need_program("ssh-add", hint=HINT), "-q", home / ".ssh" / "id_ed25519"]
-            subprocess.run(add, check=True, timeout=60)
+            subprocess.run(add, check=True, timeout=170)
         asyncio.run(test())
 
 

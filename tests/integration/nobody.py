@@ -53,5 +53,5 @@ def _done(code, arguments, environment):
     command = [*as_nobody, sys.executable, "-W", "error", "-c", BEGIN.format(uid=UID, root=str(ROOT)) + code]
     command += map(str, arguments)
     return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, env=environment or {}, cwd="/"
+        command, capture_output=True, text=True, timeout=170, check=False, env=environment or {}, cwd="/"
     )

@@ -142,7 +142,7 @@ def test_sha256sum_finds_every_file_as_its_marker_says(line, sources, need_progr
     markers = sorted(path.name for path in line.folder.glob("*.sha256"))
     assert len(markers) == 4
     command = [program, "--check", "--strict", *markers]
-    checked = subprocess.run(command, cwd=line.folder, capture_output=True, timeout=60, check=False)
+    checked = subprocess.run(command, cwd=line.folder, capture_output=True, timeout=170, check=False)
     assert checked.returncode == 0, checked.stderr
 
 

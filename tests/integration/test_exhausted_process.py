@@ -17,7 +17,7 @@ def test_a_process_that_has_used_up_its_descriptors_refuses_a_file_and_gives_non
         capture_output=True,
         check=False,
         text=True,
-        timeout=60,
+        timeout=170,
     )
     assert told.returncode == 0, told.stderr
     found = json.loads(told.stdout)

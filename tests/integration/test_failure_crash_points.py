@@ -177,7 +177,7 @@ def place(tmp_path):
 
 def lives(*arguments):
     command = [sys.executable, "-c", PROCESS, *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -297,7 +297,7 @@ for url in {[locked.url("/line"), locked.url("/nowhere"), "rtsp://127.0.0.1:1/x"
     except Exception as error:
         print(type(error).__name__, error)
 """
-        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+        ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=170, check=True)
     assert ran.stdout.count("SourceError") == 4
     assert "s3cr3t" not in ran.stdout + ran.stderr
 

@@ -36,7 +36,7 @@ class IrisProcess:
         return self.wait_until(lambda: self.logged(r"the page is at (\S+)"))
 
     def get(self, path):
-        with urllib.request.urlopen(self.address + path, timeout=60) as answer:
+        with urllib.request.urlopen(self.address + path, timeout=170) as answer:
             return json.load(answer)
 
     def stats(self):

@@ -83,13 +83,13 @@ def queued(environment):
         "project_settings={'project': 'p'}, folder_type='model')\n"
         "up.close(0.0)\n"
     )
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=170)
 
 
 def iris(verb, environment, cwd, **streams):
     command = [sys.executable, "-m", "iris_camera.cli.main", *verb]
     ended = subprocess.run(
-        command, cwd=cwd, env=environment, stderr=subprocess.PIPE, text=True, timeout=60, check=False, **streams
+        command, cwd=cwd, env=environment, stderr=subprocess.PIPE, text=True, timeout=170, check=False, **streams
     )
     assert "Traceback" not in ended.stderr
     assert "Exception ignored" not in ended.stderr
@@ -109,7 +109,7 @@ def test_a_standard_error_that_takes_nothing_changes_no_exit_status(tmp_path, en
     with Path("/dev/full").open("wb") as full:
         command = [sys.executable, "-m", "iris_camera.cli.main", *verb]
         ended = subprocess.run(
-            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=full, timeout=60, check=False
+            command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=full, timeout=170, check=False
         )
     assert ended.returncode == status
     assert (b"can be used" in ended.stdout) == (status == 0)
@@ -150,5 +150,5 @@ def test_a_standard_output_that_is_closed_is_told_and_its_number_goes_to_no_othe
         "open_closed_streams()\n"
         f"file = open({str(tmp_path / 'opened')!r}, 'w'); file.write(str(file.fileno())); file.close()\n"
     )
-    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], env=environment, check=True, timeout=170)
     assert int((tmp_path / "opened").read_text()) > 2

@@ -26,7 +26,7 @@ def run(*arguments, **environment):
         [*IRIS, "demo", *arguments],
         capture_output=True,
         text=True,
-        timeout=80,
+        timeout=170,
         check=False,
         env=os.environ | environment,
     )
@@ -146,7 +146,7 @@ def test_on_a_terminal_the_final_figures_stay_on_the_page_too_until_q_is_pressed
     shown = terminal("--seconds", "4", "--stay")
     shown.read(HOW_TO_END)
     address = re.search(r"http://127\.0\.0\.1:\d+/", shown.text)[0]
-    with urllib.request.urlopen(f"{address}api/state", timeout=60) as answer:
+    with urllib.request.urlopen(f"{address}api/state", timeout=170) as answer:
         state = json.load(answer)
     stats = state["uploader"]["stats"]
     assert stats["queue_size"] == 0
@@ -164,7 +164,7 @@ def test_ctrl_c_ends_it_gracefully_with_everything_delivered():
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert any(line.startswith("The page is at") for line in process.stderr)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=170)
     assert process.returncode == 0, err
     summary = json.loads(out.splitlines()[-1])
     assert (summary["lost"], summary["queue_size"]) == (0, 0)
@@ -193,7 +193,7 @@ def test_a_demo_that_nobody_reads_ends_in_order_and_leaves_nothing_behind(tmp_pa
             stdout=writing,
             stderr=subprocess.PIPE,
             text=True,
-            timeout=80,
+            timeout=170,
             check=False,
             env=os.environ | {"TMPDIR": str(tmp_path)},
         )

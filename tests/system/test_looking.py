@@ -183,7 +183,7 @@ def test_an_owner_that_starts_and_ends_again_and_again_is_never_in_the_way(outbo
                 seen.add(balance.accepted)
                 wrong += [*balance.problems, *Audit(outbox).inspection(hashes=True).problems()]
             (tmp_path / "enough").touch()
-            cycles, _ = owner.communicate(timeout=60)
+            cycles, _ = owner.communicate(timeout=170)
             assert owner.returncode == 0
         finally:
             owner.kill()

@@ -134,7 +134,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 def test_after_a_kill_the_file_is_there_and_orders_are_carried_out(iris, outbox, tmp_path):
     command = [sys.executable, "-c", KILLED, str(tmp_path), json.dumps(NOWHERE)]
-    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, timeout=60, check=False)
+    subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, timeout=170, check=False)
     assert (outbox / "control.sock").is_socket()
     ((item_id, state),) = states(outbox).items()
     assert state in ("waiting", "in_flight")
@@ -155,7 +155,7 @@ def on_a_terminal(iris, *arguments, types):
             env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "IRIS_OUTBOX": str(iris.outbox)},
             stdin=theirs,
             capture_output=True,
-            timeout=60,
+            timeout=170,
             check=False,
         )
     finally:

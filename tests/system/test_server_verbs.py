@@ -163,7 +163,7 @@ def test_the_outbox_of_the_settings_is_the_one_that_every_verb_means(plant, tmp_
             [*IRIS, "server", *words, "--config", tmp_path / "iris.toml"],
             env=environment | {"PYTHONPATH": str(ROOT / "src")},
             capture_output=True,
-            timeout=60,
+            timeout=170,
             check=True,
         )
         assert key_of(server) in done.stdout.decode()

@@ -53,7 +53,7 @@ class Watched(Line):
         return {path.rpartition("/")[2] for path in self.arrived}
 
     def shell(self, script):
-        subprocess.run(["/bin/sh", "-ec", script], cwd=self.watched, check=True, timeout=60)
+        subprocess.run(["/bin/sh", "-ec", script], cwd=self.watched, check=True, timeout=170)
 
     def wait_for(self, *names):
         wait_until(lambda: set(names) <= self.names)

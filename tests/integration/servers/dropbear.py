@@ -25,7 +25,7 @@ class Dropbear(ServerProgram):
         (self.folder / "group").write_text(f"{self.username}:x:{group}:\n")
         opened = keep_private(self.folder / "openssh_key", self._host_key.export_private_key())
         converted = ["dropbearconvert", "openssh", "dropbear", opened, self.folder / "host_key"]
-        subprocess.run(converted, check=True, capture_output=True, timeout=60)
+        subprocess.run(converted, check=True, capture_output=True, timeout=170)
 
     def command(self) -> list[str]:
         program = shutil.which("dropbear", path="/usr/sbin:/sbin:/usr/local/sbin") or "dropbear"

@@ -18,7 +18,7 @@ def installed_version(row: Row) -> str:
         return str(json.loads(facts.read_text())["version"]) if facts.exists() else ""
     command = ["dpkg-query", "--show", "--showformat=${db:Status-Status} ${Version}", row.package]
     try:
-        said = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
+        said = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False).stdout
     except FileNotFoundError:
         return ""
     status, _, version = said.partition(" ")
