@@ -236,7 +236,7 @@ def test_with_the_port_refusing_stop_is_prompt_and_nothing_is_lost(tmp_path, ser
         wait_until(lambda: is_down(uploader))
         began_s = time.monotonic()
         assert uploader.stop(LONG_S)
-        assert time.monotonic() - began_s < LONG_S / 4
+        assert time.monotonic() - began_s < PROMPT_S
     server.recover()
     with running(tmp_path / "outbox") as uploader:
         assert uploader.get_stats()["queue_size"] == 20
@@ -276,7 +276,7 @@ def test_with_a_silent_server_stop_ends_in_its_time_and_nothing_is_lost(tmp_path
         submit_all(uploader, server.info("/in"), files, sources)
         began_s = time.monotonic()
         assert uploader.stop(0.5)
-        assert time.monotonic() - began_s < LONG_S / 4
+        assert time.monotonic() - began_s < PROMPT_S
         server.thaw()
         uploader.start()
         uploader.stop(LONG_S)
@@ -338,6 +338,7 @@ def test_a_server_that_is_restarted_in_the_middle_gets_everything_once(tmp_path,
 
 # -- a disk that is full ---------------------------------------------------------------------------------------------
 
+PROMPT_S = 5.0  # what is not waited for
 FULL_SERVER = """
 import asyncio, threading
 import asyncssh

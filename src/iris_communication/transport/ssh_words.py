@@ -158,7 +158,7 @@ class Words:
         if self._offer and PROVED.match(said):
             self.proofs.append(self._offer)
         if not DEBUG.match(line):
-            self._keep_words(line)
+            self._keep_words(line, said)
             return
         for stage, (_, begins) in enumerate(STAGES):
             if begins and said.startswith(begins):
@@ -186,8 +186,7 @@ class Words:
         elif "no mutual signature" in said:
             self.signs_with_sha1_alone = True
 
-    def _keep_words(self, words: bytes) -> None:
-        said = _without_marks(words)
+    def _keep_words(self, words: bytes, said: str = "") -> None:
         if BY_THE_WAY.match(said):
             return
         if self._unended and OF_ITS_END.match(said):
