@@ -58,7 +58,7 @@ def test_the_help_says_that_a_demo_of_so_many_seconds_ends_by_itself():
 
 @pytest.mark.long
 def test_what_the_server_refused_is_tried_again_evidence_comes_first_and_records_travel_together():
-    ended = run("--seconds", "25", "--port", "0", "--json")
+    ended = run("--seconds", "14", "--port", "0", "--json")
     summary = json.loads(ended.stdout.splitlines()[-1])
     assert ended.returncode == 0, ended.stderr
     assert (summary["lost"], summary["partial_visible"], summary["total_failed"]) == (0, 0, 0)

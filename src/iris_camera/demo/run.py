@@ -45,6 +45,7 @@ DELIVERY = DeliverySettings(  # all of it short, as a demo's outage is
     retry_base_s=0.5,
     breaker_base_s=0.5,
     breaker_cap_s=2.0,
+    lower_share=0.0,  # its backlog is a dozen uploads: a tenth of them would be half of the tables
     # Longer than a record file grows: so it has company also when nothing is wrong.
     rules={"tables": Rule(pattern="*.csv", batch="zip", batch_wait_s=2.0)},
 )

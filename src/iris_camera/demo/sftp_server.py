@@ -199,21 +199,35 @@ class LoneUser(asyncssh.SSHServer):
         return hmac.compare_digest(given, f"{self._username}\0{self._password}".encode())
 
 
+class Refusals:
+    """Which uploads are refused, told by their hidden names, which are new for each attempt. What was refused stays
+    refused under its name: a client asks again at once where it believes that it has too many files open."""
+
+    def __init__(self) -> None:
+        self._openings = itertools.count(1)
+        self._refused: set[bytes] = set()
+
+    def refuses(self, path: bytes) -> bool:
+        """Whether the upload that opens `path` is refused."""
+        if path in self._refused or not path.rpartition(b"/")[2].startswith(b".iris-"):
+            return path in self._refused
+        times, rest = divmod(next(self._openings), FIRST_REFUSED)
+        if rest == 0 and times.bit_count() == 1:
+            self._refused.add(path)
+        return path in self._refused
+
+
 class RefusingNowAndThen(asyncssh.SFTPServer):
     """Refuses to open a temporary file now and then, as a server whose virus scanner holds the folder."""
 
-    def __init__(
-        self, uploads: "itertools.count[int]", channel: asyncssh.SSHServerChannel[bytes], chroot: bytes
-    ) -> None:
+    def __init__(self, refusals: Refusals, channel: asyncssh.SSHServerChannel[bytes], chroot: bytes) -> None:
         super().__init__(channel, chroot=chroot)
-        self._uploads = uploads  # of all connections
+        self._refusals = refusals  # of all connections
 
     def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> asyncssh.misc.MaybeAwait[object]:
         """As asyncssh does, but for those. Raises SFTPFailure."""
-        if path.rpartition(b"/")[2].startswith(b".iris-"):
-            times, rest = divmod(next(self._uploads), FIRST_REFUSED)
-            if rest == 0 and times.bit_count() == 1:
-                raise asyncssh.SFTPFailure(REFUSED_FOR_ONCE)
+        if self._refusals.refuses(path):
+            raise asyncssh.SFTPFailure(REFUSED_FOR_ONCE)
         return super().open(path, pflags, attrs)
 
 
@@ -296,11 +310,11 @@ async def _serve() -> None:
     if login is None:
         return
     host_key = asyncssh.generate_private_key("ssh-ed25519")
-    folder, uploads = os.fsencode(login["folder"]), itertools.count(1)
+    folder, refusals = os.fsencode(login["folder"]), Refusals()
 
     def make_server(channel: asyncssh.SSHServerChannel[bytes]) -> asyncssh.SFTPServer:
         if "refuses" in login:
-            return RefusingNowAndThen(uploads, channel, folder)
+            return RefusingNowAndThen(refusals, channel, folder)
         return asyncssh.SFTPServer(channel, chroot=folder)
 
     listener = LoopbackListener(
