@@ -4,6 +4,7 @@ It writes one line of JSON, where it can be found, and goes on until its standar
 """
 
 import json
+import logging
 import os
 import socket
 import sys
@@ -130,6 +131,7 @@ UPGRADE = (
 
 
 def main(kind: str, *arguments: str) -> None:
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it tells of each answer that the line did not wait for
     with tempfile.TemporaryDirectory() as folder:
         told: Any = {}
         if kind == "server":
