@@ -26,10 +26,10 @@ from typing import Any, NamedTuple
 
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
-from iris_communication.sftp.conversation import Chunk
-from iris_communication.sftp.put import put
+from iris_communication.sftp.conversations.conversation import Chunk
+from iris_communication.sftp.conversations.put import put
+from iris_communication.sftp.conversations.upload import Upload
 from iris_communication.sftp.session import Session
-from iris_communication.sftp.upload import Upload
 from tests.servers.openssh import SFTP_SERVERS
 
 PIPE_BYTES = 1 << 20

@@ -28,9 +28,9 @@ from typing import Any, NamedTuple
 from benchmarks.data import Files, difference, files_in, make_csvs
 from benchmarks.delay_proxy import DelayProxy
 from benchmarks.peers import CHECKOUT
+from iris_communication.archive.unpack import unpack
 from iris_communication.settings import DeliverySettings, Rule
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
-from iris_communication.unpack import unpack
 from tests.servers.openssh import OpenSshServer
 
 FILES = 500

@@ -25,10 +25,10 @@ from pathlib import Path
 from iris_communication.clock import SystemClock
 from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.item import Item, Take
-from iris_communication.outbox.spool import fingerprint_of
-from iris_communication.server_facts import parse_server
+from iris_communication.outbox.files.spool import fingerprint_of
+from iris_communication.server.facts import parse_server
 from iris_communication.settings import DeliverySettings, Secret, Server
-from iris_communication.transport.asyncssh_channel import AsyncsshTransport
+from iris_communication.transport.asyncssh.channel import AsyncsshTransport
 from iris_communication.transport.contract import Transport
 
 LIMIT_S = 600.0
@@ -106,7 +106,7 @@ def _uvloop() -> Callable[[], asyncio.AbstractEventLoop]:
 def _transport(name: str) -> Transport:
     if name == "asyncssh":
         return AsyncsshTransport()
-    from iris_communication.transport.ssh_program import SshProgramTransport  # noqa: PLC0415 - no cost to the other
+    from iris_communication.transport.openssh.process import SshProgramTransport  # noqa: PLC0415 - no cost to the other
 
     return SshProgramTransport(configs=())
 

@@ -136,8 +136,8 @@ def ours(part: str, *, program: bool = False, settings: str = "", uvloop: bool =
             raise MissingError("missing: uvloop (a Python package)")
         transport = []
         if program:
-            if importlib.util.find_spec("iris_communication.transport.ssh_program") is None:
-                raise MissingError("missing: iris_communication.transport.ssh_program")
+            if importlib.util.find_spec("iris_communication.transport.openssh.process") is None:
+                raise MissingError("missing: iris_communication.transport.openssh.process")
             _program("ssh", "openssh-client")
             transport = ["--transport", "ssh"]
         more = ["--settings", settings] if settings else []

@@ -19,8 +19,8 @@ from iris_camera.inspection.onnx import ModelError
 from iris_camera.records.private_folder import make_records_folder
 from iris_camera.signals import listening_to_signals
 from iris_camera.web.server import CannotServe
+from iris_communication.admin.housekeeping import check_folder
 from iris_communication.errors import IrisError
-from iris_communication.housekeeping import check_folder
 
 log = logging.getLogger(__name__)
 

@@ -39,8 +39,8 @@ from iris_camera.shutdown import Step, carry_out
 from iris_camera.web.live import SocketManager
 from iris_camera.web.server import CannotServe, WebServer, bind, create_app
 from iris_camera.web.state import whole_snapshot
-from iris_communication.amounts import files
 from iris_communication.errors import IrisError, OutboxInUse
+from iris_communication.runtime.amounts import files
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, get_sftp_uploader
 
 log = logging.getLogger(__name__)

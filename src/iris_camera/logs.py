@@ -30,7 +30,7 @@ from typing import Any, TextIO
 from urllib.parse import quote
 
 from iris_communication.plain_text import ELLIPSIS, clean, cut
-from iris_communication.supervised_thread import SupervisedThread
+from iris_communication.runtime.supervised_thread import SupervisedThread
 
 MASK = "***"
 # Libraries that tell at INFO, line by line, what Iris says in one sentence; with DEBUG they may.

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
-from iris_communication import host_names
-from iris_communication.default_folder import absolute
 from iris_communication.errors import InvalidRequest
+from iris_communication.naming import host_names
+from iris_communication.runtime.default_folder import absolute
 
 DEFAULT_PORT = 22
 DEFAULT_REMOTE_PATH = "{remote_directory}/{project}/{folder_type}/{file_name}"

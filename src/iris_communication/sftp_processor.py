@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from iris_communication.clock import Clock, SystemClock
-from iris_communication.default_folder import absolute
 from iris_communication.delivery.carrier import Carrier, TransferData, TransferDataCarrier
 from iris_communication.delivery.daemon_threads import run
 from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.errors import InvalidRequest
 from iris_communication.item import Item, Take
-from iris_communication.outbox.known_servers import KnownServers
-from iris_communication.outbox.servers import Servers
-from iris_communication.outbox.spool import Spool, fingerprint_of
+from iris_communication.outbox.files.known_servers import KnownServers
+from iris_communication.outbox.files.servers import Servers
+from iris_communication.outbox.files.spool import Spool, fingerprint_of
 from iris_communication.remote_path import remote_path
-from iris_communication.server_facts import parse_server
+from iris_communication.runtime.default_folder import absolute
+from iris_communication.server.facts import parse_server
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.contract import Transport

@@ -17,13 +17,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from iris_communication.amounts import counted, files
 from iris_communication.clock import Clock, SystemClock
-from iris_communication.default_folder import absolute, default_outbox_dir
+from iris_communication.control.server import Door
 from iris_communication.delivery.carrier import TransferData
 from iris_communication.delivery.daemon_threads import run
 from iris_communication.delivery.worker import Drain, Worker, take_back
-from iris_communication.door.door import Door
 from iris_communication.errors import (
     ForkedProcess,
     InvalidRequest,
@@ -33,18 +31,20 @@ from iris_communication.errors import (
     ServerNotConfigured,
 )
 from iris_communication.item import Event
-from iris_communication.outbox.keeper import Keeper
-from iris_communication.outbox.last_answer import LastAnswer
-from iris_communication.outbox.messages import Accept, Order
-from iris_communication.outbox.receipt import Receipt
-from iris_communication.outbox.refusals import Refusals
-from iris_communication.outbox.salvage.salvage import open_store
-from iris_communication.outbox.sqlite import SqliteStore
-from iris_communication.outbox.view import Stats, View
-from iris_communication.server_facts import parse_server
+from iris_communication.outbox.recovery.salvage import open_store
+from iris_communication.outbox.store.sqlite import SqliteStore
+from iris_communication.outbox.writer.last_answer import LastAnswer
+from iris_communication.outbox.writer.messages import Accept, Order
+from iris_communication.outbox.writer.receipt import Receipt
+from iris_communication.outbox.writer.refusals import Refusals
+from iris_communication.outbox.writer.snapshot import Stats, View
+from iris_communication.outbox.writer.writer import Keeper
+from iris_communication.runtime.amounts import counted, files
+from iris_communication.runtime.default_folder import absolute, default_outbox_dir
+from iris_communication.runtime.supervised_thread import PAUSE_CAP_S, SupervisedThread, pause_after
+from iris_communication.server.facts import parse_server
 from iris_communication.settings import DeliverySettings, Limits, Secret, Server, check_priority
 from iris_communication.sftp_processor import SftpProcessor, carrier_for
-from iris_communication.supervised_thread import PAUSE_CAP_S, SupervisedThread, pause_after
 from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.host_keys import ACCEPTED_NAME
 from iris_communication.upload_request import ServerInfo, SftpUploadRequest, accepted, check_text

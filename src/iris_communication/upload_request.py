@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from iris_communication.decisions import rules
-from iris_communication.decisions.batch import lane_name
+from iris_communication.decisions.batching import lane_name
 from iris_communication.errors import InvalidRequest
 from iris_communication.item import After, Take
-from iris_communication.outbox.messages import Accept, Destination
+from iris_communication.outbox.writer.messages import Accept, Destination
 from iris_communication.remote_path import remote_path
 from iris_communication.settings import DeliverySettings, Rule, Secret, Server, check_priority, is_amount
 from iris_communication.sftp_processor import source_path

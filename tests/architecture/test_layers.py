@@ -1,47 +1,70 @@
-"""The contracts that `make check` holds the imports to leave no module out.
+"""The layers of imports are contracts in pyproject.toml, held by `make check`. Here: no module is without a layer, and
+of a package that says what is public others import nothing else."""
 
-For iris_camera the contract itself is exhaustive; iris_communication's layers name single modules of a folder, which
-the checker cannot count by itself.
-"""
-
+import ast
 import tomllib
+from collections.abc import Iterator
+from pathlib import Path
 
-from tests.architecture.tree import ROOT, python_files
+import pytest
 
-CONTRACTS = {
-    contract["id"]: contract
-    for contract in tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
-}
-USED_BY_TESTS_ONLY = "iris_communication.testing"  # stands beside the layers: it may imitate any of them
+from tests.architecture.tree import ROOT, python_files, syntax_of
 
-
-def modules_of(package: str) -> set[str]:
-    files = [path.relative_to("src").with_suffix("") for path in python_files(f"src/{package}")]
-    return {".".join(path.parts) for path in files if path.name != "__init__"}
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 
 
-def names_in(layer: str) -> list[str]:
-    return [name.strip(" ()") for name in layer.split("|")]
+def module_of(path: Path) -> str:
+    return ".".join(path.relative_to("src").with_suffix("").parts).removesuffix(".__init__")
 
 
-def is_within(module: str, names: set[str]) -> bool:
+MODULES = {module_of(path): path for path in python_files("src")}
+
+
+def public_parts(path: Path) -> tuple[str, ...] | None:
+    for node in syntax_of(path).body:
+        match node:
+            case ast.Assign([ast.Name("PUBLIC")], parts):
+                return tuple(ast.literal_eval(parts))
+    return None
+
+
+PACKAGES = {name: path for name, path in MODULES.items() if path.name == "__init__.py"}
+SAYING = {name: parts for name, path in PACKAGES.items() if (parts := public_parts(path)) is not None}
+
+
+def imported_by(path: Path) -> Iterator[str]:
+    for node in ast.walk(syntax_of(path)):
+        match node:
+            case ast.Import(names):
+                yield from (each.name for each in names)
+            case ast.ImportFrom(str(module), names):
+                inner = {f"{module}.{each.name}" for each in names}
+                yield from inner & MODULES.keys() or {module}
+
+
+def is_within(module: str, *names: str) -> bool:
     return any(module == name or module.startswith(f"{name}.") for name in names)
 
 
-def test_every_module_of_the_library_has_a_layer():
-    layers = {name for layer in CONTRACTS["communication-layers"]["layers"] for name in names_in(layer)}
-    without = {name for name in modules_of("iris_communication") if not is_within(name, layers)}
-    assert {name for name in without if not is_within(name, {USED_BY_TESTS_ONLY})} == set()
+def test_every_contract_of_layers_counts_every_module():
+    layered = [contract for contract in CONTRACTS if contract["type"] == "layers"]
+    assert [contract["id"] for contract in layered if contract.get("exhaustive") is not True] == []
 
 
-def test_every_layer_of_the_application_is_checked():
-    assert CONTRACTS["camera-layers"]["exhaustive"] is True
+@pytest.mark.parametrize("package", SAYING)
+def test_others_import_only_what_a_package_says_is_public(package):
+    public = [f"{package}.{part}" for part in SAYING[package]]
+    own = package if "." in package else "iris_communication"
+    wrong = {
+        (module_of(path), name)
+        for path in MODULES.values()
+        if not is_within(module_of(path), own)
+        for name in imported_by(path)
+        if is_within(name, package) and name != package and not is_within(name, *public)
+    }
+    assert wrong == set()
 
 
-def test_what_is_not_public_in_the_library_is_forbidden_to_the_application():
-    looks = {"audit", "housekeeping", "remote_check", "repair", "server_trial", "unpack"}
-    public = {"errors", "item", "private_keys", "settings", "sftp_processor", "sftp_uploader_thread"} | looks
-    public |= {"amounts", "plain_text", "repeats", "safe_files", "server_facts", "supervised_thread"}
-    rooms = {name.split(".")[1] for name in modules_of("iris_communication")} - public
-    forbidden = {name.split(".")[1] for name in CONTRACTS["public-names-only"]["forbidden_modules"]}
-    assert rooms <= forbidden
+@pytest.mark.parametrize("package", SAYING)
+def test_what_a_package_says_is_public_is_there(package):
+    assert [part for part in SAYING[package] if f"{package}.{part}" not in MODULES] == []

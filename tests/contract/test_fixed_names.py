@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from iris_communication import sftp_uploader_thread, supervised_thread
+from iris_communication import sftp_uploader_thread
 from iris_communication.delivery.worker import Worker
 from iris_communication.errors import (
     ForkedProcess,
@@ -27,6 +27,7 @@ from iris_communication.errors import (
     TransferFailed,
 )
 from iris_communication.item import Delivered
+from iris_communication.runtime import supervised_thread
 from iris_communication.settings import DeliverySettings
 from iris_communication.sftp_uploader_thread import (
     SftpUploaderThread,

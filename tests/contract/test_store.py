@@ -2,7 +2,7 @@
 
 import pytest
 
-from iris_communication.outbox.sqlite import SqliteStore
+from iris_communication.outbox.store.sqlite import SqliteStore
 from iris_communication.testing.memory_store import MemoryStore
 from iris_communication.testing.store_contract import BOOT_ID, StoreContract
 

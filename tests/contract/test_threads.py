@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from iris_communication import supervised_thread
+from iris_communication.admin.housekeeping import Housekeeper
 from iris_communication.clock import SystemClock
 from iris_communication.errors import IrisError, OutboxStorageError
-from iris_communication.housekeeping import Housekeeper
-from iris_communication.outbox.keeper import Keeper
+from iris_communication.outbox.writer.writer import Keeper
+from iris_communication.runtime import supervised_thread
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
 
 WAIT_S = 60.0

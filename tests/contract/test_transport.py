@@ -32,12 +32,12 @@ from iris_communication.errors import (
     LinkTimeout,
     SftpUnavailable,
 )
-from iris_communication.server_facts import parse_server
+from iris_communication.server.facts import parse_server
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp import wire
 from iris_communication.transport import algorithms, host_keys
-from iris_communication.transport.asyncssh_channel import AsyncsshTransport
-from iris_communication.transport.ssh_program import SshProgramTransport
+from iris_communication.transport.asyncssh.channel import AsyncsshTransport
+from iris_communication.transport.openssh.process import SshProgramTransport
 from tests.servers.one_user import (
     CLIENT_KEY,
     ECDSA_HOST_KEY,

@@ -15,11 +15,11 @@ import itertools
 
 from iris_communication.errors import IrisError, LinkLost, ProtocolViolation
 from iris_communication.sftp.capabilities import Capabilities, learn
-from iris_communication.sftp.conversation import Chunk, Conversation
-from iris_communication.sftp.probe import Probe, ProbeContent, probe
-from iris_communication.sftp.put import put
+from iris_communication.sftp.conversations.conversation import Chunk, Conversation
+from iris_communication.sftp.conversations.put import put
+from iris_communication.sftp.conversations.upload import Upload
 from iris_communication.sftp.session import Session
-from iris_communication.sftp.upload import Upload
+from iris_communication.sftp.trials.probe import Probe, ProbeContent, probe
 from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.memory_server import MemoryServer
 from iris_communication.testing.server_wire import encode_version

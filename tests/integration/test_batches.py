@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from iris_communication.archive.unpack import unpack, verify
 from iris_communication.settings import Rule
-from iris_communication.unpack import unpack, verify
 from tests.integration.uploading import (
     IN_A_HURRY,
     balanced,

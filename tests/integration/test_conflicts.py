@@ -15,9 +15,9 @@ from iris_communication.clock import SystemClock
 from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.errors import RemoteNameKept, RemoteNameTaken
 from iris_communication.item import Fingerprint, Item, Take
-from iris_communication.server_facts import parse_server
+from iris_communication.server.facts import parse_server
 from iris_communication.settings import DeliverySettings
-from iris_communication.transport.asyncssh_channel import AsyncsshTransport
+from iris_communication.transport.asyncssh.channel import AsyncsshTransport
 from tests.integration.uploading import LONG_S, contents_of, submit_all, wait_for
 from tests.servers.asyncssh_server import AsyncSshServer
 from tests.servers.openssh import OpenSshServer

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from iris_communication.audit import Audit
+from iris_communication.admin.audit import Audit
 from iris_communication.errors import AuthenticationFailed, ItemCancelled, ItemDropped, ItemExpired, OutboxFull
 from iris_communication.settings import DeliverySettings, Limits, Rule
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest

@@ -8,7 +8,7 @@ from pathlib import Path
 import asyncssh
 
 from iris_camera.controllers.observers import Observers
-from iris_communication.audit import Audit
+from iris_communication.admin.audit import Audit
 from tests.integration.health_site import LONG_S, Site
 from tests.servers.asyncssh_server import AsyncSshServer
 

@@ -2,7 +2,7 @@
 
 A process is forked for each step and kills itself there with SIGKILL, so nothing of ours cleans up behind it. Steps
 are the system calls that change a disk, the outbox's or the server's, and the two sides of each commit. The server
-is a folder, and what the carrier does there is what `sftp/put.py` does on a server.
+is a folder, and what the carrier does there is what `sftp/conversations/put.py` does on a server.
 """
 
 import json
@@ -23,11 +23,11 @@ from pathlib import Path
 
 from iris_communication.clock import SystemClock
 from iris_communication.item import Delivered, Event, Take
-from iris_communication.outbox.attempt import open_tokens
-from iris_communication.outbox.keeper import Keeper
-from iris_communication.outbox.ledger import Line, first_broken
-from iris_communication.outbox.messages import Accept, Settle
-from iris_communication.outbox.sqlite import SqliteStore
+from iris_communication.decisions.attempt import open_tokens
+from iris_communication.outbox.writer.writer import Keeper
+from iris_communication.outbox.store.ledger import Line, first_broken
+from iris_communication.outbox.writer.messages import Accept, Settle
+from iris_communication.outbox.store.sqlite import SqliteStore
 from iris_communication.settings import Secret, Server
 
 root, calls = Path(sys.argv[1]), json.loads(sys.argv[2])

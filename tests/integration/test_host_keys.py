@@ -9,7 +9,7 @@ import pytest
 from iris_communication.errors import HostKeyRejected
 from iris_communication.sftp_processor import SftpProcessor
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
-from iris_communication.transport.asyncssh_channel import AsyncsshTransport
+from iris_communication.transport.asyncssh.channel import AsyncsshTransport
 from tests.integration.uploading import IN_A_HURRY, contents_of, lane_of, submit_all, wait_for, wait_until
 from tests.servers.openssh import OpenSshServer
 

@@ -6,7 +6,7 @@ import asyncssh
 import pytest
 
 from iris_camera.logs import LineFormatter
-from iris_communication.audit import Audit
+from iris_communication.admin.audit import Audit
 from iris_communication.plain_text import ERROR_TEXT_MAX, PEER_TEXT_MAX
 from tests.integration.uploading import IN_A_HURRY, LONG_S, running, small_files, submit_all, wait_until
 from tests.servers.asyncssh_server import AsyncSshServer

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from iris_communication.transport.ssh_words import NO_ACCOUNT
+from iris_communication.transport.openssh.words import NO_ACCOUNT
 from tests.integration.nobody import run_as_nobody, said_by_nobody
 from tests.servers.asyncssh_server import AsyncSshServer
 

@@ -9,10 +9,10 @@ import pytest
 from iris_communication.clock import SystemClock
 from iris_communication.delivery.connection import Connection
 from iris_communication.errors import LinkLost
-from iris_communication.server_facts import parse_server
+from iris_communication.server.facts import parse_server
 from iris_communication.settings import DeliverySettings
-from iris_communication.sftp.probe import Probe, ProbeContent, probe
-from iris_communication.transport.asyncssh_channel import AsyncsshTransport
+from iris_communication.sftp.trials.probe import Probe, ProbeContent, probe
+from iris_communication.transport.asyncssh.channel import AsyncsshTransport
 from tests.servers.openssh import OpenSshServer
 
 

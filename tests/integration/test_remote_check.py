@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from iris_communication.audit import Audit
+from iris_communication.admin.audit import Audit
+from iris_communication.admin.remote_check import RemoteCheck, Verdict
 from iris_communication.errors import OutboxStorageError
-from iris_communication.remote_check import RemoteCheck, Verdict
 from tests.integration.uploading import running, small_files, submit, submit_all, wait_for
 
 FILES = 60

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import pytest
 
+from iris_communication.admin.server_trial import try_server
 from iris_communication.clock import SystemClock
 from iris_communication.delivery.connection import Connection
 from iris_communication.errors import IrisError, RemoteFailure, RemoteRefused, Scope, SourceChanged
-from iris_communication.server_facts import parse_server
-from iris_communication.server_trial import try_server
+from iris_communication.server.facts import parse_server
 from iris_communication.settings import DeliverySettings
-from iris_communication.sftp.probe import Probe, ProbeContent, probe
-from iris_communication.transport.asyncssh_channel import AsyncsshTransport
+from iris_communication.sftp.trials.probe import Probe, ProbeContent, probe
+from iris_communication.transport.asyncssh.channel import AsyncsshTransport
 from tests.conftest import is_ci
 from tests.integration.awkward import NAMES
 from tests.integration.servers.facts import measure

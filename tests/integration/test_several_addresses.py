@@ -20,8 +20,8 @@ sys.path[:0] = [sys.argv[3]]
 import asyncio, contextlib, socket, time
 from iris_communication.errors import IrisError
 from iris_communication.settings import DeliverySettings, Secret, Server
-from iris_communication.transport.asyncssh_channel import AsyncsshTransport
-from iris_communication.transport.ssh_program import SshProgramTransport
+from iris_communication.transport.asyncssh.channel import AsyncsshTransport
+from iris_communication.transport.openssh.process import SshProgramTransport
 from tests.servers.one_user import HOST_KEY, PASSWORD, OneUser, public
 import asyncssh
 

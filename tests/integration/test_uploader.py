@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from iris_communication.outbox.ledger import Line, first_broken
+from iris_communication.outbox.store.ledger import Line, first_broken
 from tests.integration.awkward import NAMES
 from tests.integration.uploading import (
     IN_A_HURRY,

@@ -3,12 +3,12 @@
 from tests.mutants.mutant import Mutant, tests_in
 
 OUTBOX = "unit/iris_communication/outbox"
-RECORDER = "iris_communication/outbox/recorder.py"
-FILE_LOCK = "iris_communication/outbox/file_lock.py"
-PRIVATE = "iris_communication/outbox/private.py"
-SAFE_FILES = "iris_communication/safe_files.py"
-SPOOL = "iris_communication/outbox/spool.py"
-SQLITE = "iris_communication/outbox/sqlite.py"
+RECORDER = "iris_communication/outbox/writer/committer.py"
+FILE_LOCK = "iris_communication/outbox/files/file_lock.py"
+PRIVATE = "iris_communication/outbox/files/private.py"
+SAFE_FILES = "iris_communication/runtime/safe_files.py"
+SPOOL = "iris_communication/outbox/files/spool.py"
+SQLITE = "iris_communication/outbox/store/sqlite.py"
 
 ACCEPTING = (
     Mutant(
@@ -122,7 +122,7 @@ ACCEPTING = (
     ),
     Mutant(
         "a full disk is filled to its last byte",
-        "iris_communication/outbox/acceptance.py",
+        "iris_communication/outbox/writer/accepting.py",
         "        if not self._has_room():\n",
         "        if False:\n",
         "New files take the room that was given back for recording deliveries: nothing is ever freed again.",
@@ -133,7 +133,7 @@ ACCEPTING = (
     ),
     Mutant(
         "the reserve is only promised",
-        "iris_communication/outbox/reserve.py",
+        "iris_communication/outbox/files/reserve.py",
         "                os.posix_fallocate(descriptor, 0, size_bytes)\n",
         "                os.ftruncate(descriptor, size_bytes)\n",
         "A sparse file holds no room: on a full disk there is nothing to give back.",
@@ -233,7 +233,7 @@ ACCEPTING = (
         "_NO_FOLLOW = ",
         "Passwords are written into a file of another user's choice, and files are read that this user alone may read.",
         (
-            "tests/unit/iris_communication/test_safe_files.py::test_a_link_is_refused_and_what_it_leads_to_is_untouched",
+            "tests/unit/iris_communication/runtime/test_safe_files.py::test_a_link_is_refused_and_what_it_leads_to_is_untouched",
             "tests/unit/iris_camera/watch/test_opening.py::test_a_look_goes_through_no_link",
         ),
     ),
@@ -263,7 +263,7 @@ ACCEPTING = (
     ),
     Mutant(
         "what cannot be read now is taken for damaged",
-        "iris_communication/outbox/servers.py",
+        "iris_communication/outbox/files/servers.py",
         "    except OSError as error:\n        hint",
         "    except UnicodeError as error:\n        hint",
         "Everything that is owed waits for ever for a password that lies in a file put aside.",

@@ -5,8 +5,8 @@ from tests.mutants.mutant import Mutant, tests_in
 
 OUTBOX = "unit/iris_communication/outbox"
 DELIVERY = "unit/iris_communication/delivery"
-DESK = "iris_communication/outbox/desk.py"
-SOURCE_ACTION = "iris_communication/outbox/source_action.py"
+DESK = "iris_communication/outbox/writer/handlers.py"
+SOURCE_ACTION = "iris_communication/outbox/recovery/source_action.py"
 WORKER = "iris_communication/delivery/worker.py"
 
 DECIDING = (
@@ -20,7 +20,7 @@ DECIDING = (
     ),
     Mutant(
         "a time to live is measured by the wall clock",
-        "iris_communication/outbox/acceptance.py",
+        "iris_communication/outbox/writer/accepting.py",
         "self._clock.boot_s() + accept.ttl_s",
         "self._clock.wall_s() + accept.ttl_s",
         "A clock that is set right by a month gives up everything that waits, or nothing ever.",
@@ -28,7 +28,7 @@ DECIDING = (
     ),
     Mutant(
         "what is dropped leaves no trace",
-        "iris_communication/outbox/sqlite.py",
+        "iris_communication/outbox/store/sqlite.py",
         '            db.execute(QUERIES["insert_ended"], row.ended(change.item, change.note.at_s, change.reason))\n',
         "",
         "A file is gone, and no number, list or story says so: peers lose silently here.",
@@ -36,7 +36,7 @@ DECIDING = (
     ),
     Mutant(
         "what gives way loses its bytes before the newcomer is on record",
-        "iris_communication/outbox/acceptance.py",
+        "iris_communication/outbox/writer/accepting.py",
         "            group.ended.append(end.item)\n",
         "            self._recorder.discard(item.id)\n",
         "The disk refuses the commit: the newcomer is refused, and the older file is lost all the same.",
@@ -52,7 +52,7 @@ DECIDING = (
     ),
     Mutant(
         "a priority counts for nothing",
-        "iris_communication/decisions/lanes.py",
+        "iris_communication/decisions/fair_share.py",
         "        lane = waiting[0]\n",
         "        lane = waiting[-1]\n",
         "Evidence waits behind a day of records, and goes last.",
@@ -63,7 +63,7 @@ DECIDING = (
     ),
     Mutant(
         "lower priorities get no share",
-        "iris_communication/decisions/lanes.py",
+        "iris_communication/decisions/fair_share.py",
         "            if is_lower:\n",
         "            if False:\n",
         "While evidence flows, records wait for ever.",
@@ -97,7 +97,7 @@ DECIDING = (
     ),
     Mutant(
         "what a crash kept from being done to a source is forgotten",
-        "iris_communication/outbox/recovery.py",
+        "iris_communication/outbox/recovery/recovery.py",
         "        treat_source(store, item_id)\n",
         "",
         "Each crash leaves delivered sources behind; a disk that relied on their going fills up.",
@@ -108,7 +108,7 @@ DECIDING = (
     ),
     Mutant(
         "a breaker is forgotten at the end of its process",
-        "iris_communication/delivery/judge.py",
+        "iris_communication/delivery/outcomes.py",
         "        self._keeper.keep_breaker(key, breaking.kept(breaker, self._clock.monotonic_s(), boot) or None)\n",
         "        del boot\n",
         "A program that crashes and starts again logs in each time, until the account or the address is banned.",
@@ -140,7 +140,7 @@ DECIDING = (
     ),
     Mutant(
         "a pause ends with its process",
-        "iris_communication/outbox/sqlite.py",
+        "iris_communication/outbox/store/sqlite.py",
         'db.execute(QUERIES["set_server"], (change.server_key, change.paused, breaker))',
         'db.execute(QUERIES["set_server"], (change.server_key, False, breaker))',
         "A server that somebody works on is written to in the middle of it.",
@@ -148,7 +148,7 @@ DECIDING = (
     ),
     Mutant(
         "the destinations of a file share one spool file",
-        "iris_communication/outbox/spool.py",
+        "iris_communication/outbox/files/spool.py",
         "                os.link(source, target)\n",
         "                pass\n",
         "The second destination has no bytes: it dies at the next start.",

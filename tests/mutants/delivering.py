@@ -6,14 +6,14 @@ from tests.mutants.mutant import Mutant, tests_in
 DELIVERY = "unit/iris_communication/delivery"
 OUTBOX = "unit/iris_communication/outbox"
 SFTP = "unit/iris_communication/sftp"
-ATTEMPT = "iris_communication/outbox/attempt.py"
-DESK = "iris_communication/outbox/desk.py"
-LOOK = "iris_communication/sftp/look.py"
-PUBLISH = "iris_communication/sftp/publish.py"
-PUT = "iris_communication/sftp/put.py"
-REPLACING = "iris_communication/sftp/replacing.py"
-UPLOAD = "iris_communication/sftp/upload.py"
-RECORDER = "iris_communication/outbox/recorder.py"
+ATTEMPT = "iris_communication/decisions/attempt.py"
+DESK = "iris_communication/outbox/writer/handlers.py"
+LOOK = "iris_communication/sftp/conversations/look.py"
+PUBLISH = "iris_communication/sftp/conversations/publish.py"
+PUT = "iris_communication/sftp/conversations/put.py"
+REPLACING = "iris_communication/sftp/conversations/replacing.py"
+UPLOAD = "iris_communication/sftp/conversations/upload.py"
+RECORDER = "iris_communication/outbox/writer/committer.py"
 
 DELIVERING = (
     Mutant(
@@ -267,7 +267,7 @@ DELIVERING = (
     ),
     Mutant(
         "only names that are spelt the same take turns",
-        "iris_communication/same_name.py",
+        "iris_communication/naming/same_name.py",
         '    return "/".join(part if part in ("", ".", "..") else part.rstrip(". ") for part in path.split("/"))\n',
         "    return name\n",
         "A server that folds names, and whose RENAME replaces, keeps one of two files that both count as delivered.",
@@ -287,7 +287,7 @@ DELIVERING = (
     ),
     Mutant(
         "a part that is written over is emptied first",
-        "iris_communication/sftp/in_place.py",
+        "iris_communication/sftp/conversations/in_place.py",
         "    (opened,) = yield (wire.Open(path, WRITE),)\n",
         "    (opened,) = yield (wire.Open(path, WRITE | CREATE | TRUNCATE),)\n",
         "A dead session's OPEN that is carried out late empties the file the next attempt has delivered.",
@@ -295,7 +295,7 @@ DELIVERING = (
     ),
     Mutant(
         "the end of a file that was cut off is not compared",
-        "iris_communication/sftp/parts.py",
+        "iris_communication/sftp/conversations/parts.py",
         "        for offset, size_bytes in (*self.missing, Part(self.size_bytes, 0)):\n",
         "        for offset, size_bytes in self.missing:\n",
         "A server that lost what it had acknowledged last delivers a file whose end is missing or of zeros.",
@@ -340,7 +340,7 @@ DELIVERING = (
     ),
     Mutant(
         "the ledger line is in another commit than the row",
-        "iris_communication/outbox/sqlite.py",
+        "iris_communication/outbox/store/sqlite.py",
         '            db.execute(QUERIES["insert_line"], (change.item.id, change.line.text, change.line.hash))\n',
         '            db.execute("COMMIT")\n            db.execute("BEGIN IMMEDIATE")\n'
         '            db.execute(QUERIES["insert_line"], (change.item.id, change.line.text, change.line.hash))\n',
@@ -357,7 +357,7 @@ DELIVERING = (
     ),
     Mutant(
         "a ledger line does not hold the one before",
-        "iris_communication/outbox/ledger.py",
+        "iris_communication/outbox/store/ledger.py",
         "hashlib.sha256(previous.encode() + text.encode())",
         "hashlib.sha256(text.encode())",
         "A line that somebody removes is missed by nobody.",

@@ -4,8 +4,8 @@ from tests.mutants.mutant import Mutant, tests_in
 
 OUTBOX = "unit/iris_communication/outbox"
 RECORDS = "unit/iris_camera/records"
-LOG_FRAMES = "iris_communication/outbox/salvage/log_frames.py"
-RECOVERY = "iris_communication/outbox/recovery.py"
+LOG_FRAMES = "iris_communication/outbox/recovery/log_frames.py"
+RECOVERY = "iris_communication/outbox/recovery/recovery.py"
 
 RECOVERING = (
     Mutant(
@@ -50,7 +50,7 @@ RECOVERING = (
     ),
     Mutant(
         "an older database is taken for the latest",
-        "iris_communication/outbox/opening.py",
+        "iris_communication/outbox/writer/opening.py",
         "        if not notice and owner.last_sequence > known:\n",
         "        if False:\n",
         "What was accepted since the backup is swept.",
@@ -93,7 +93,7 @@ RECOVERING = (
     ),
     Mutant(
         "a file is known by its size alone",
-        "iris_communication/outbox/spool.py",
+        "iris_communication/outbox/files/spool.py",
         "    return _identity(facts) == taken\n",
         "    return facts.st_size == fingerprint.size_bytes\n",
         "As above, for a next file of the same size.",
@@ -113,7 +113,7 @@ RECOVERING = (
     ),
     Mutant(
         "a time of another boot is believed",
-        "iris_communication/outbox/sqlite.py",
+        "iris_communication/outbox/store/sqlite.py",
         '        self._db.execute(QUERIES["forget_due_of_other_boots"], (boot_id, boot_id))\n',
         "",
         "After a reboot a retry waits as long as the machine had been running before, perhaps for months.",

@@ -8,14 +8,14 @@ import pytest
 from tests.mutants.mutant import Mutant
 from tests.mutants.run import TIMED, Outcome, Trouble, fate, judged, line, mutated
 
-TOKENS = "tests/unit/iris_communication/outbox/test_tokens.py"
+TOKENS = "tests/unit/iris_communication/outbox/writer/test_tokens.py"
 SHAPE, ASKED_ONCE = (
     f"{TOKENS}::test_each_word_is_16_hexadecimal_digits_and_comes_once",
     f"{TOKENS}::test_the_system_is_asked_once_for_many_words",
 )
 SHORT_WORDS = Mutant(
     "words are short",
-    "iris_communication/outbox/tokens.py",
+    "iris_communication/outbox/writer/tokens.py",
     "        return word.hex()\n",
     "        return word.hex()[:4]\n",
     "Somebody guesses one.",

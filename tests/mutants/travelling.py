@@ -5,9 +5,9 @@ from tests.mutants.mutant import Mutant, tests_in
 LIBRARY = "unit/iris_communication"
 OUTBOX = "unit/iris_communication/outbox"
 DELIVERY = "unit/iris_communication/delivery"
-ARCHIVE = "iris_communication/delivery/archive.py"
-BATCHED = "iris_communication/delivery/batched.py"
-BATCHING = "iris_communication/outbox/batching.py"
+ARCHIVE = "iris_communication/archive/writing.py"
+BATCHED = "iris_communication/delivery/batches.py"
+BATCHING = "iris_communication/outbox/writer/batching.py"
 
 TRAVELLING = (
     Mutant(
@@ -55,7 +55,7 @@ TRAVELLING = (
     ),
     Mutant(
         "the members of an archive are settled one by one",
-        "iris_communication/outbox/desk.py",
+        "iris_communication/outbox/writer/handlers.py",
         "            for settle in message.settles:\n",
         "            for settle in message.settles[:1]:\n",
         "A crash finds some of them delivered and the others owed, and sends those again.",
@@ -74,7 +74,7 @@ TRAVELLING = (
     ),
     Mutant(
         "what is unpacked gets its name before it is proved",
-        "iris_communication/archive_reading.py",
+        "iris_communication/archive/reading.py",
         "        if digest.hexdigest() != member.sha256:\n",
         "        if False:\n",
         "A damaged archive leaves damaged files under good names.",
@@ -82,7 +82,7 @@ TRAVELLING = (
     ),
     Mutant(
         "what is unpacked takes a name from somebody",
-        "iris_communication/unpack.py",
+        "iris_communication/archive/unpack.py",
         "        os.link(source, target)\n",
         "        os.replace(source, target)\n",
         "The second archive of a day overwrites what the first one brought.",

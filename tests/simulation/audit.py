@@ -13,9 +13,9 @@ import hashlib
 import json
 import posixpath
 
-from iris_communication.outbox import ledger
-from iris_communication.sftp.upload import Upload
-from iris_communication.unpack import ArchiveBroken, verify
+from iris_communication.archive.unpack import ArchiveBroken, verify
+from iris_communication.outbox.store import ledger
+from iris_communication.sftp.conversations.upload import Upload
 
 ENDED = {"dropped", "expired", "cancelled"}
 

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from unittest import mock
 
 from iris_communication.errors import NotStarted, OutboxStorageError
-from iris_communication.outbox import keeper as keeper_module
-from iris_communication.outbox.keeper import LINGER_S, STORE_RETRY_S, Keeper
-from iris_communication.outbox.reserve import Reserve
-from iris_communication.outbox.spool import Spool
-from iris_communication.outbox.sqlite import SqliteStore
-from iris_communication.outbox.store import Insert
+from iris_communication.outbox.files.reserve import Reserve
+from iris_communication.outbox.files.spool import Spool
+from iris_communication.outbox.store.contract import Insert
+from iris_communication.outbox.store.sqlite import SqliteStore
+from iris_communication.outbox.writer import writer as keeper_module
+from iris_communication.outbox.writer.writer import LINGER_S, STORE_RETRY_S, Keeper
 from iris_communication.testing.clock import FakeClock
 
 

@@ -20,9 +20,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from iris_communication.errors import Effect, OutboxFull, OutboxStorageError, RemoteFailure, SourceMissing
 from iris_communication.item import Delivered, Event, State, Take
-from iris_communication.outbox import ledger
-from iris_communication.outbox.messages import Accept, Order, Settle, SettleTogether
-from iris_communication.outbox.recovery import recover
+from iris_communication.outbox.recovery.recovery import recover
+from iris_communication.outbox.store import ledger
+from iris_communication.outbox.writer.messages import Accept, Order, Settle, SettleTogether
 from iris_communication.settings import Secret, Server
 from tests.simulation.machine import Disk, Killed, MachineClock, SteppedKeeper
 from tests.thorough import examples

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from iris_communication.decisions.batch import lane_name
+from iris_communication.decisions.batching import lane_name
 from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.delivery.worker import Drain, Worker
 from iris_communication.errors import IrisError
 from iris_communication.item import Event, Take
-from iris_communication.outbox.messages import Accept, Destination, Order
+from iris_communication.outbox.writer.messages import Accept, Destination, Order
 from iris_communication.settings import DeliverySettings, Rule, Secret, Server
 from iris_communication.testing.memory_server import MemoryServer
 from iris_communication.testing.virtual_time import NothingWillHappen, run

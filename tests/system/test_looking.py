@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from iris_communication.audit import Audit
+from iris_communication.admin.audit import Audit
 from iris_communication.sftp_uploader_thread import SftpUploadRequest
 from tests.integration.uploading import running, submit, wait_for, wait_until
 from tests.servers.openssh import OpenSshServer

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from iris_communication.audit import Audit
+from iris_communication.admin.audit import Audit
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from tests.system.iris_command import Iris
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from iris_communication.audit import Audit
+from iris_communication.admin.audit import Audit
 from iris_communication.clock import SystemClock
 from iris_communication.errors import LinkTimeout
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest

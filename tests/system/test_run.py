@@ -11,8 +11,8 @@ from itertools import product
 import cv2
 import pytest
 
-from iris_communication.audit import Audit
-from iris_communication.unpack import verify
+from iris_communication.admin.audit import Audit
+from iris_communication.archive.unpack import verify
 from tests.footage import footage
 from tests.servers.openssh import OpenSshServer
 from tests.system.iris_process import IrisProcess

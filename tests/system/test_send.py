@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import asyncssh
 import pytest
 
-from iris_communication.audit import Audit
+from iris_communication.admin.audit import Audit
 from tests.integration.uploading import running, wait_until
 from tests.servers.asyncssh_server import AsyncSshServer
 from tests.servers.openssh import OpenSshServer

@@ -12,7 +12,7 @@ import textwrap
 
 import pytest
 
-from iris_communication.audit import Audit
+from iris_communication.admin.audit import Audit
 from tests.integration.uploading import running, wait_until
 from tests.servers.openssh import OpenSshServer
 from tests.system.iris_process import IRIS, IrisProcess

@@ -14,7 +14,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from iris_communication.outbox.ledger import Line, first_broken
+from iris_communication.outbox.store.ledger import Line, first_broken
 
 STATES = ("waiting", "in_flight", "dead", "delivered")
 

@@ -7,7 +7,7 @@ from itertools import islice
 
 import pytest
 
-from iris_communication.outbox import ledger
+from iris_communication.outbox.store import ledger
 from tests.torture.account import Account, Offer, append, open_account
 from tests.torture.aftermath import KEEPER, PRODUCER, UNRECORDED, UPLOADER, Aftermath
 from tests.torture.audit import Told, audit

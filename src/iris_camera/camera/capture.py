@@ -41,8 +41,8 @@ from iris_camera.camera.reconnect import failures_after, pause_s
 from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import Source, SourceError
 from iris_camera.logs import without_secrets
-from iris_communication.repeats import Repeats
-from iris_communication.supervised_thread import SupervisedThread
+from iris_communication.runtime.repeats import Repeats
+from iris_communication.runtime.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 

@@ -24,7 +24,7 @@ from iris_camera.camera.image_completeness import is_complete, knows_its_end
 from iris_camera.camera.picture import NoPicture
 from iris_camera.camera.picture_file import NoRegularFile, about_regular, read_regular
 from iris_camera.camera.source import SourceError
-from iris_communication.repeats import Repeats
+from iris_communication.runtime.repeats import Repeats
 
 log = logging.getLogger(__name__)
 

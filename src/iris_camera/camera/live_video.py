@@ -24,7 +24,7 @@ from iris_camera.camera.handle import Handle
 from iris_camera.camera.picture import NoPicture
 from iris_camera.camera.source import SourceError
 from iris_camera.camera.thinning import Thinning
-from iris_communication.repeats import Repeats
+from iris_communication.runtime.repeats import Repeats
 
 log = logging.getLogger(__name__)
 

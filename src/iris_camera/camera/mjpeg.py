@@ -28,7 +28,7 @@ from iris_camera.camera.picture import NoPicture
 from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import SourceError
 from iris_camera.camera.thinning import Thinning
-from iris_communication.repeats import Repeats
+from iris_communication.runtime.repeats import Repeats
 
 log = logging.getLogger(__name__)
 

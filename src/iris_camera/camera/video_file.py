@@ -33,7 +33,7 @@ from iris_camera.camera.picture import NoPicture
 from iris_camera.camera.settings import Pace
 from iris_camera.camera.source import SourceError
 from iris_camera.opencv_path import NotUtf8, opencv_path
-from iris_communication.amounts import counted
+from iris_communication.runtime.amounts import counted
 
 log = logging.getLogger(__name__)
 

@@ -23,7 +23,7 @@ from iris_camera.config.cautions import cautions
 from iris_camera.config.reading import read_what_can_be
 from iris_camera.config.summary import summary
 from iris_camera.config.trial import try_out
-from iris_communication.amounts import counted
+from iris_communication.runtime.amounts import counted
 
 
 def check(

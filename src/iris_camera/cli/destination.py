@@ -15,7 +15,7 @@ from iris_camera.config import Config, Flags, ServerSettings
 from iris_camera.config.files import shown
 from iris_camera.config.paths import with_home
 from iris_camera.config.sections import DEFAULT_SERVER, chosen_server
-from iris_communication.server_facts import parse_server
+from iris_communication.server.facts import parse_server
 from iris_communication.settings import DEFAULT_REMOTE_PATH
 from iris_communication.sftp_uploader_thread import SftpUploadRequest
 

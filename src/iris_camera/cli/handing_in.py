@@ -19,9 +19,9 @@ from iris_camera.config import Config
 from iris_camera.health.delivery import server_reasons
 from iris_camera.health.facts import USUAL, LinkFacts
 from iris_camera.health.gathering import link_facts
-from iris_communication.audit import Audit
+from iris_communication.admin.audit import Audit
+from iris_communication.admin.housekeeping import Housekeeper
 from iris_communication.errors import IrisError, OutboxInUse, Scope, scope_of
-from iris_communication.housekeeping import Housekeeper
 from iris_communication.item import Delivered
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
 

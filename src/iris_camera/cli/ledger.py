@@ -13,9 +13,9 @@ from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxF
 from iris_camera.cli.settings_flags import ConfigFile
 from iris_camera.cli.terminal import say, write
 from iris_camera.records.text_cell import text_cell
-from iris_communication.amounts import counted
-from iris_communication.audit import COLUMNS, Chain
-from iris_communication.remote_check import Looked, RemoteCheck, Verdict
+from iris_communication.admin.audit import COLUMNS, Chain
+from iris_communication.admin.remote_check import Looked, RemoteCheck, Verdict
+from iris_communication.runtime.amounts import counted
 
 application = typer.Typer(help="The proof of what was delivered.", no_args_is_help=True)
 

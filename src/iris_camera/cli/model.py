@@ -32,7 +32,7 @@ from iris_camera.inspection.settings import (
 )
 from iris_camera.opencv_path import opencv_path
 from iris_camera.web.picture import Mark, Picture, encode
-from iris_communication.amounts import counted
+from iris_communication.runtime.amounts import counted
 
 EXIT_DOES_NOT_FIT = 2
 GREY_SIZE = (720, 1280)

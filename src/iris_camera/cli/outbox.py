@@ -12,10 +12,10 @@ import typer
 from iris_camera.cli.settings_flags import ConfigFile, mistakes_end
 from iris_camera.cli.terminal import complain, say
 from iris_camera.config.outbox_folder import outbox_folder
-from iris_communication.amounts import counted, size
-from iris_communication.audit import Audit
+from iris_communication.admin.audit import Audit
+from iris_communication.admin.repair import Repair, empty_quarantine, quarantined
 from iris_communication.errors import IrisError
-from iris_communication.repair import Repair, empty_quarantine, quarantined
+from iris_communication.runtime.amounts import counted, size
 
 EXIT_WRONG = 1
 EXIT_CANNOT_LOOK = 2

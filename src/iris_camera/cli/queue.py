@@ -7,7 +7,7 @@ from iris_camera.cli.queue_looking import list_, show
 from iris_camera.cli.queue_ordering import drop, pause, priority, resume, retry
 from iris_camera.cli.settings_flags import ConfigFile
 from iris_camera.cli.terminal import say
-from iris_communication.audit import Balance
+from iris_communication.admin.audit import Balance
 
 application = typer.Typer(help="What is owed.", no_args_is_help=True)
 

@@ -15,9 +15,9 @@ from iris_camera.cli.terminal import complain, say
 from iris_camera.config import ConfigError
 from iris_camera.config.outbox_folder import records_folder
 from iris_camera.records.waiting import waiting_in
-from iris_communication.amounts import files
-from iris_communication.audit import Audit
-from iris_communication.housekeeping import NoSuchItem
+from iris_communication.admin.audit import Audit
+from iris_communication.admin.housekeeping import NoSuchItem
+from iris_communication.runtime.amounts import files
 
 SHOWN = 100  # lines of a table, unless another limit is given
 

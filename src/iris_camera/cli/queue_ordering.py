@@ -13,9 +13,9 @@ from iris_camera.cli.queue_looking import ServerWord, the_one
 from iris_camera.cli.queue_table import printable
 from iris_camera.cli.settings_flags import ConfigFile
 from iris_camera.cli.terminal import complain, say
-from iris_communication.amounts import files, size
-from iris_communication.audit import Audit
-from iris_communication.housekeeping import Housekeeper, NoSuchItem
+from iris_communication.admin.audit import Audit
+from iris_communication.admin.housekeeping import Housekeeper, NoSuchItem
+from iris_communication.runtime.amounts import files, size
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids, or enough of their beginnings.")]
 Server = Annotated[str, typer.Argument(metavar="SERVER", help="A server's name, or user@host:port.")]

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
-from iris_communication.amounts import counted
 from iris_communication.errors import Scope, scope_of
 from iris_communication.plain_text import clean
+from iris_communication.runtime.amounts import counted
 
 WIDE = 110  # columns from which on a whole id and a server fit beside a path
 SHORT_ID = 19  # characters: milliseconds, and enough of the token that it is alone

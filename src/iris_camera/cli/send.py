@@ -39,8 +39,8 @@ from iris_camera.cli.settings_flags import EXIT_USAGE, ConfigFile, Outbox
 from iris_camera.cli.stopping import Stopping
 from iris_camera.cli.terminal import complain, say
 from iris_camera.signals import listening_to_signals
-from iris_communication.amounts import counted, size
 from iris_communication.errors import IrisError
+from iris_communication.runtime.amounts import counted, size
 
 EXIT_NOT_ALL = 1
 LOOK_S = 0.05

@@ -9,10 +9,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColum
 
 from iris_camera.cli.handing_in import Link
 from iris_camera.cli.sending import Sending, Sent
-from iris_communication.amounts import counted
 from iris_communication.errors import IrisError
 from iris_communication.item import Delivered
 from iris_communication.plain_text import clean
+from iris_communication.runtime.amounts import counted
 
 
 class SendingDisplay:

@@ -15,9 +15,9 @@ from iris_camera.cli.settings_flags import ConfigFile, Outbox, read_settings
 from iris_camera.cli.terminal import complain, say
 from iris_camera.config import Config, Flags
 from iris_camera.config.sections import DEFAULT_SERVER
-from iris_communication.audit import Audit, NoOutbox
+from iris_communication.admin.audit import Audit, NoOutbox
+from iris_communication.admin.server_trial import IrisError, TrialStopped, Weight, known, try_server
 from iris_communication.errors import InvalidRequest
-from iris_communication.server_trial import IrisError, TrialStopped, Weight, known, try_server
 
 EXIT_STOPPED = 128 + signal.SIGINT  # as a shell tells it
 

@@ -11,7 +11,7 @@ import typer
 from iris_camera import logs
 from iris_camera.cli.terminal import complain
 from iris_camera.config import Config, ConfigError, Flags, Problem, find_file, read
-from iris_communication.amounts import counted
+from iris_communication.runtime.amounts import counted
 
 EXIT_USAGE = 2
 

@@ -8,10 +8,10 @@ import typer
 
 from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, json_text
 from iris_camera.cli.terminal import complain, say
-from iris_communication.amounts import counted, size
+from iris_communication.archive.unpack import ArchiveBroken, Unpacked, verify
+from iris_communication.archive.unpack import unpack as unpack_archive
 from iris_communication.errors import IrisError
-from iris_communication.unpack import ArchiveBroken, Unpacked, verify
-from iris_communication.unpack import unpack as unpack_archive
+from iris_communication.runtime.amounts import counted, size
 
 
 def unpack(

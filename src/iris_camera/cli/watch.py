@@ -40,8 +40,8 @@ from iris_camera.signals import listening_to_signals
 from iris_camera.watch.memory import CannotRemember, Memory
 from iris_camera.watch.names import Names
 from iris_camera.watch.watcher import Watcher, WatchSettings
-from iris_communication.amounts import files
 from iris_communication.errors import IrisError
+from iris_communication.runtime.amounts import files
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from iris_camera.config.given import Given
 from iris_camera.config.problem import Origin
 from iris_camera.config.toml_lines import KeyPath, lines_of_keys
 from iris_camera.logs import without_secrets
-from iris_communication.amounts import size
+from iris_communication.runtime.amounts import size
 
 SIZE_BYTES_MAX = 1_000_000  # some ten thousand cameras
 _BEYOND = "it is nested too deep, or holds a number of thousands of digits"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from iris_camera.config.schema import Key, fields_of, named_tables_of, table_of, without_none
-from iris_communication import private_keys
+from iris_communication.server import private_keys
 
 SOURCES_WITH_PATHS = ("file:", "dir:")
 

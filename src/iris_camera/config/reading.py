@@ -23,8 +23,8 @@ from iris_camera.config.secret_reference import SecretUnavailable, fetched
 from iris_camera.config.sections import DEFAULT_CAMERA, Config, names_given, wrong_server
 from iris_camera.config.toml_lines import KeyPath
 from iris_camera.records.csv_name import check_camera
-from iris_communication import private_keys
 from iris_communication.errors import InvalidRequest
+from iris_communication.server import private_keys
 from iris_communication.sftp_uploader_thread import default_outbox_dir
 
 LOCAL_FILE = Path("iris.toml")

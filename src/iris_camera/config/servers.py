@@ -6,9 +6,9 @@ How an account is treated is the library's to say: its defaults and its words st
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from iris_communication import private_keys
 from iris_communication.errors import InvalidRequest
-from iris_communication.server_facts import parse_server
+from iris_communication.server import private_keys
+from iris_communication.server.facts import parse_server
 from iris_communication.settings import (
     DEFAULT_PORT,
     DEFAULT_REMOTE_PATH,

@@ -6,7 +6,7 @@ from iris_camera.config.schema import fields_of
 from iris_camera.config.sections import CameraSettings, Config, OutboxSettings
 from iris_camera.config.servers import ServerSettings
 from iris_camera.inspection.settings import ClassifierSettings, DetectorSettings, InspectionSettings
-from iris_communication.amounts import counted, files, size
+from iris_communication.runtime.amounts import counted, files, size
 from iris_communication.settings import Rule
 
 

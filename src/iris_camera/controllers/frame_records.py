@@ -14,7 +14,7 @@ from iris_camera.records.csv_file import ClassifierRow, FinishedCsv, ModelRow, P
 from iris_camera.records.heartbeats import Heartbeats
 from iris_camera.records.recorder import Recorder, RecordsError
 from iris_camera.records.settings import RecordSettings
-from iris_communication.amounts import counted
+from iris_communication.runtime.amounts import counted
 
 
 class _File:

@@ -37,11 +37,11 @@ from iris_camera.records.kept_files import free_bytes, keep
 from iris_camera.records.leftovers import FinishedFile, LeftAlone, Leftovers, left_behind_words, not_read, recover, tell
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_camera.records.trouble import Trouble
-from iris_communication.amounts import counted, size
 from iris_communication.errors import IrisError, NotStarted
-from iris_communication.repeats import Repeats
+from iris_communication.runtime.amounts import counted, size
+from iris_communication.runtime.repeats import Repeats
+from iris_communication.runtime.supervised_thread import SupervisedThread
 from iris_communication.sftp_uploader_thread import SftpUploadRequest
-from iris_communication.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 

@@ -25,8 +25,8 @@ from iris_camera.controllers.tallies import Tallies
 from iris_camera.inspection.findings import Part, Verdict
 from iris_camera.inspection.inspector import Inspected, Inspector
 from iris_camera.records.csv_file import FinishedCsv
-from iris_communication.amounts import counted
-from iris_communication.supervised_thread import SupervisedThread
+from iris_communication.runtime.amounts import counted
+from iris_communication.runtime.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 

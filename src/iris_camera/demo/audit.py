@@ -11,7 +11,7 @@ from pathlib import Path
 
 from iris_camera.records.csv_file import FinishedCsv
 from iris_camera.records.evidence import FinishedPicture
-from iris_communication.unpack import ArchiveBroken, verify
+from iris_communication.archive.unpack import ArchiveBroken, verify
 
 LOOK_S = 0.1
 ARCHIVE_SUFFIX = ".zip"

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iris_camera.demo.story import Story
-from iris_communication.amounts import counted
+from iris_communication.runtime.amounts import counted
 
 LINE_EVERY_S = 5.0
 WIDTH_MAX = 78

@@ -34,7 +34,7 @@ from iris_camera.demo.story import Story, phase_at
 from iris_camera.inspection.settings import InspectionSettings
 from iris_camera.records.settings import RecordSettings
 from iris_camera.signals import listening_to_signals
-from iris_communication.audit import Audit as OutboxAudit
+from iris_communication.admin.audit import Audit as OutboxAudit
 from iris_communication.settings import DeliverySettings, Rule
 
 CAMERA = "line-1"

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from iris_camera.health.conditions import Reason, Severity
 from iris_camera.health.facts import CameraFacts, Limits
 from iris_camera.health.words import age, because, in_words
-from iris_communication.amounts import counted
+from iris_communication.runtime.amounts import counted
 
 GRAVE = (Severity.FAILED,)
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from iris_camera.health.conditions import Reason
 from iris_camera.health.facts import Facts, Limits, LinkFacts, OutboxTrouble
 from iris_camera.health.words import age, because, given_up_words, in_words, removed_words, wait
-from iris_communication.amounts import files
+from iris_communication.runtime.amounts import files
 
 
 def all_files(facts: Facts) -> str:

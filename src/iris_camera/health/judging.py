@@ -19,7 +19,7 @@ from iris_camera.health.delivery import all_files, delivery_reasons
 from iris_camera.health.facts import USUAL, Facts, Limits, ThreadFacts
 from iris_camera.health.storage import storage_reasons
 from iris_camera.health.words import because, in_words
-from iris_communication.amounts import counted
+from iris_communication.runtime.amounts import counted
 
 # With twelve cameras behind one dead switch the sentence would fill the page; all reasons stand in the list.
 SAID_AT_MOST = 5

@@ -26,7 +26,7 @@ from iris_camera.health.judging import NOT_LOOKED_YET, Judgement, failed, judge
 from iris_camera.health.recent_counts import RecentCounts
 from iris_camera.health.storage import look_at
 from iris_camera.health.words import in_words
-from iris_communication.supervised_thread import SupervisedThread
+from iris_communication.runtime.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from iris_camera.health.conditions import Reason
 from iris_camera.health.facts import DiskFacts, FolderFacts, Limits
-from iris_communication.amounts import size
+from iris_communication.runtime.amounts import size
 
 REMOVED = (
     "the folder of the outbox was removed or is not mounted any more: put it back as it was, or end Iris and start it "

@@ -10,7 +10,7 @@ from iris_camera.health.facts import USUAL, Around, DiskFacts
 from iris_camera.health.gathering import gather, losses
 from iris_camera.health.storage import look_at
 from iris_camera.health.words import given_up_words, removed_words, wait
-from iris_communication.amounts import files
+from iris_communication.runtime.amounts import files
 
 
 def what_is_left(details: Mapping[str, Any], outbox: Path, around: Around, cameras: Iterable[Mapping[str, Any]]) -> str:

@@ -1,6 +1,6 @@
 """Ages as a person says them, and sentences of files that wait or are gone."""
 
-from iris_communication.amounts import counted, files
+from iris_communication.runtime.amounts import counted, files
 
 
 def in_words(age_s: float) -> str:

@@ -12,7 +12,7 @@ from iris_camera.inspection.model import WEIGHTS, Model, Numbers, Running, Shape
 from iris_camera.inspection.model_task import check_classifies, unlike_a_classifier
 from iris_camera.inspection.picture_input import PictureInput
 from iris_camera.inspection.settings import ClassifierSettings
-from iris_communication.amounts import counted
+from iris_communication.runtime.amounts import counted
 
 SHIPPED = WEIGHTS / "classifier.onnx"
 LABELS = ("good", "defect")  # of the demo's, in its order

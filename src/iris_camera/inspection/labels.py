@@ -8,8 +8,8 @@ from pathlib import Path
 
 from iris_camera.inspection.findings import PART
 from iris_camera.inspection.model import ModelError, misfit
-from iris_communication.amounts import counted
 from iris_communication.plain_text import clean
+from iris_communication.runtime.amounts import counted
 
 SIZE_BYTES_MAX = 1 << 20  # a labels file is a few lines; anything larger is another file, named by mistake
 LABEL_CHARACTERS_MAX = 200

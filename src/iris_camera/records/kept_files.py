@@ -23,8 +23,8 @@ from iris_camera.records.csv_name import parse_name
 from iris_camera.records.evidence_name import parse_evidence_name
 from iris_camera.records.retention import KeepLimits, KeptFile, Removal, Why, decide, passed
 from iris_camera.records.trouble import Trouble
-from iris_communication.amounts import counted, size
-from iris_communication.supervised_thread import SupervisedThread
+from iris_communication.runtime.amounts import counted, size
+from iris_communication.runtime.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 

@@ -38,7 +38,7 @@ from iris_camera.records.csv_name import CsvName, check_camera, in_order, parse_
 from iris_camera.records.evidence import FinishedPicture, is_whole_jpeg
 from iris_camera.records.evidence_name import EvidenceName, parse_evidence_name, pictures_in_order
 from iris_camera.records.kept_files import PART
-from iris_communication.amounts import files, size
+from iris_communication.runtime.amounts import files, size
 
 log = logging.getLogger(__name__)
 

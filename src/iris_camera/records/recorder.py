@@ -40,7 +40,7 @@ from iris_camera.records.csv_file import (
 from iris_camera.records.csv_name import KINDS, CsvName, Kind, check_camera, check_run
 from iris_camera.records.open_file import open_locked
 from iris_camera.records.rotation import RotationLimits, due
-from iris_communication.amounts import counted
+from iris_communication.runtime.amounts import counted
 
 _HINTS = {
     errno.ENOSPC: "free some space there",

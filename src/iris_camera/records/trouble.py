@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from iris_communication.repeats import Repeats
+from iris_communication.runtime.repeats import Repeats
 
 LOGGED_EVERY_S = 600.0  # a disk may be full for days
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from iris_camera.watch.completion import Version
-from iris_communication.safe_files import open_private
+from iris_communication.runtime.safe_files import open_private
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from iris_communication.safe_files import open_folder, open_no_follow
+from iris_communication.runtime.safe_files import open_folder, open_no_follow
 
 
 @contextlib.contextmanager

@@ -30,9 +30,9 @@ from iris_camera.watch.looking import look_at
 from iris_camera.watch.memory import Memory
 from iris_camera.watch.mounts import hears_everything
 from iris_camera.watch.names import Names
-from iris_communication.amounts import files
 from iris_communication.errors import InvalidRequest, IrisError, SourceReplaced
-from iris_communication.repeats import Repeats
+from iris_communication.runtime.amounts import files
+from iris_communication.runtime.repeats import Repeats
 
 log = logging.getLogger(__name__)
 

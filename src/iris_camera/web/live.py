@@ -21,7 +21,7 @@ from fastapi import APIRouter, WebSocket, WebSocketDisconnect
 
 from iris_camera.web.state import Snapshot
 from iris_communication.plain_text import PEER_NAME_MAX, clean
-from iris_communication.repeats import Repeats
+from iris_communication.runtime.repeats import Repeats
 
 log = logging.getLogger(__name__)
 

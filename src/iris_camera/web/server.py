@@ -36,7 +36,7 @@ from iris_camera.web.picture import PictureDesk, PictureSource
 from iris_camera.web.settings import HOST, PORT
 from iris_camera.web.state import Snapshot
 from iris_camera.web.visitors import BACKLOG, Visitor, count_what_is_logged, note_trouble_of_the_loop
-from iris_communication.supervised_thread import SupervisedThread
+from iris_communication.runtime.supervised_thread import SupervisedThread
 
 __all__ = ["CannotServe", "WebServer", "bind", "create_app"]
 

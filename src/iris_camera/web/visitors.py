@@ -23,7 +23,7 @@ from uvicorn.server import ServerState
 from websockets.exceptions import WebSocketException
 
 from iris_communication.plain_text import PEER_TEXT_MAX, clean
-from iris_communication.repeats import Repeats
+from iris_communication.runtime.repeats import Repeats
 
 log = logging.getLogger(__name__)
 

@@ -11,9 +11,9 @@ caller learns at once, unless the operator chose that something waiting is dropp
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from iris_communication.amounts import files, size
 from iris_communication.errors import OutboxFull
 from iris_communication.item import Item, State
+from iris_communication.runtime.amounts import files, size
 from iris_communication.settings import Limits
 
 

@@ -14,14 +14,14 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-from iris_communication import private_keys
 from iris_communication.clock import Clock
 from iris_communication.errors import DeliveryStopped, Effect, IrisError, TransferFailed
 from iris_communication.item import Delivered, Item
 from iris_communication.plain_text import words_of
+from iris_communication.runtime.supervised_thread import SupervisedThread
+from iris_communication.server import private_keys
 from iris_communication.settings import SECRET_KEYS
-from iris_communication.sftp.probe import Health
-from iris_communication.supervised_thread import SupervisedThread
+from iris_communication.sftp.trials.probe import Health
 
 log = logging.getLogger(__name__)
 

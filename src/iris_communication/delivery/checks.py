@@ -17,15 +17,15 @@ from collections.abc import Callable
 from iris_communication.clock import Clock
 from iris_communication.decisions import breaker as breaking
 from iris_communication.decisions.breaker import BreakerState
-from iris_communication.decisions.checkup import Checkup, next_check_s
+from iris_communication.decisions.health_schedule import Checkup, next_check_s
 from iris_communication.delivery.carrier import Carrier
-from iris_communication.delivery.judge import Judge
-from iris_communication.delivery.lane import Lane
-from iris_communication.delivery.permission import FAR_S
+from iris_communication.delivery.destination import Lane
+from iris_communication.delivery.holds import FAR_S
+from iris_communication.delivery.outcomes import Judge
 from iris_communication.errors import DeliveryStopped, IrisError, RemoteFailure, Scope
-from iris_communication.repeats import Repeats
+from iris_communication.runtime.repeats import Repeats
 from iris_communication.settings import Server
-from iris_communication.sftp.probe import Health
+from iris_communication.sftp.trials.probe import Health
 
 log = logging.getLogger(__name__)
 

@@ -17,18 +17,18 @@ from contextlib import AbstractAsyncContextManager
 from functools import partial
 from typing import Any
 
-from iris_communication.amounts import counted
 from iris_communication.clock import Clock
 from iris_communication.decisions import patience
 from iris_communication.errors import DeliveryStopped, IrisError, LinkError, LinkTimeout, ProtocolViolation
+from iris_communication.runtime.amounts import counted
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.capabilities import Capabilities, greeted, learn, tells_limits
-from iris_communication.sftp.conversation import Chunk, Source, Talk
+from iris_communication.sftp.conversations.conversation import Chunk, Source, Talk
+from iris_communication.sftp.conversations.upload import Quirks
 from iris_communication.sftp.credit import SMALL_WRITE_SIZE, paced_write_size
 from iris_communication.sftp.session import Session
 from iris_communication.sftp.token_bucket import TokenBucket
 from iris_communication.sftp.trace import lines
-from iris_communication.sftp.upload import Quirks
 from iris_communication.sftp.window import Window, after_epoch, after_quiet, after_trouble, is_epoch_over
 from iris_communication.transport.algorithms import Negotiated
 from iris_communication.transport.contract import Channel, Transport

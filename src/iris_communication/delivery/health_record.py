@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from iris_communication.decisions.checkup import Checkup
-from iris_communication.sftp.probe import Health
+from iris_communication.decisions.health_schedule import Checkup
+from iris_communication.sftp.trials.probe import Health
 
 
 @dataclass(slots=True)

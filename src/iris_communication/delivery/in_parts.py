@@ -22,12 +22,12 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from iris_communication.decisions.suspicion import PROGRESS_BYTES
+from iris_communication.decisions.poison import PROGRESS_BYTES
 from iris_communication.delivery.connection import Connection
 from iris_communication.delivery.source import SpoolFile
 from iris_communication.errors import Effect, IrisError, LinkError, Scope
-from iris_communication.sftp.look import discard
-from iris_communication.sftp.parts import (
+from iris_communication.sftp.conversations.look import discard
+from iris_communication.sftp.conversations.parts import (
     Cut,
     Part,
     Sample,
@@ -38,8 +38,8 @@ from iris_communication.sftp.parts import (
     take_over,
     write_part,
 )
-from iris_communication.sftp.put import after_clearing, clear_away, create, finish
-from iris_communication.sftp.upload import Upload
+from iris_communication.sftp.conversations.put import after_clearing, clear_away, create, finish
+from iris_communication.sftp.conversations.upload import Upload
 
 SHARED_MIN_BYTES = 16 * 1024 * 1024  # of a file that several connections share
 CUTS_MAX = 1000  # remembered at once, the latest

@@ -21,11 +21,11 @@ from dataclasses import asdict
 from iris_communication.clock import Clock
 from iris_communication.delivery.connection import Connection
 from iris_communication.errors import DeliveryStopped, IrisError, Retry
-from iris_communication.outbox.known_servers import KnownServers
-from iris_communication.repeats import Repeats
+from iris_communication.outbox.files.known_servers import KnownServers
+from iris_communication.runtime.repeats import Repeats
 from iris_communication.settings import DeliverySettings, Secret, Server
+from iris_communication.sftp.conversations.upload import Quirks
 from iris_communication.sftp.token_bucket import TokenBucket
-from iris_communication.sftp.upload import Quirks
 from iris_communication.sftp.window import Window, after_cut_short, after_refused_write
 from iris_communication.transport.contract import Transport
 

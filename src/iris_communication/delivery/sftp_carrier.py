@@ -17,6 +17,7 @@ from pathlib import Path
 
 from iris_communication.clock import Clock
 from iris_communication.decisions import patience
+from iris_communication.decisions.attempt import open_tokens
 from iris_communication.decisions.patience import Overdue
 from iris_communication.delivery.connection import Connection
 from iris_communication.delivery.in_parts import InParts
@@ -25,14 +26,13 @@ from iris_communication.delivery.source import SpoolFile
 from iris_communication.delivery.turns import Turns
 from iris_communication.errors import Effect, IrisError, LinkTimeout, RemoteNameRefused, Scope
 from iris_communication.item import Delivered, Item
-from iris_communication.outbox.attempt import open_tokens
-from iris_communication.outbox.known_servers import KnownServers
-from iris_communication.same_name import folded
+from iris_communication.naming.same_name import folded
+from iris_communication.outbox.files.known_servers import KnownServers
 from iris_communication.settings import DeliverySettings, Secret, Server
-from iris_communication.sftp.in_place import put_in_place
-from iris_communication.sftp.probe import Health, Probe, ProbeContent, probe
-from iris_communication.sftp.put import after_clearing, put
-from iris_communication.sftp.upload import Upload
+from iris_communication.sftp.conversations.in_place import put_in_place
+from iris_communication.sftp.conversations.put import after_clearing, put
+from iris_communication.sftp.conversations.upload import Upload
+from iris_communication.sftp.trials.probe import Health, Probe, ProbeContent, probe
 from iris_communication.transport.contract import Transport
 
 log = logging.getLogger(__name__)

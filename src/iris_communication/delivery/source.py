@@ -11,7 +11,7 @@ from pathlib import Path
 
 from iris_communication.errors import SourceChanged, SpoolMissing
 from iris_communication.item import Fingerprint
-from iris_communication.system_trouble import trouble
+from iris_communication.runtime.system_trouble import trouble
 
 WHOLE_MAX_BYTES = 256 * 1024
 

@@ -26,20 +26,20 @@ from typing import Any
 
 from iris_communication.clock import Clock
 from iris_communication.decisions import breaker as breaking
+from iris_communication.decisions.attempt import unclear
 from iris_communication.decisions.breaker import BreakerState
-from iris_communication.delivery.batched import ARCHIVES_MAX, CLAIM_ARCHIVES_MAX, Batch, carried, gathered
+from iris_communication.delivery.batches import ARCHIVES_MAX, CLAIM_ARCHIVES_MAX, Batch, carried, gathered
 from iris_communication.delivery.carrier import Carrier
 from iris_communication.delivery.checks import Checks
-from iris_communication.delivery.judge import CLAIM_PAUSE_S, Judge
-from iris_communication.delivery.lane import Lane
-from iris_communication.delivery.permission import FAR_S, Permission, permission
+from iris_communication.delivery.destination import Lane
+from iris_communication.delivery.holds import FAR_S, Permission, permission
+from iris_communication.delivery.outcomes import CLAIM_PAUSE_S, Judge
 from iris_communication.errors import DeliveryStopped, IrisError, RemoteFailure
 from iris_communication.item import Event, Item
-from iris_communication.outbox.attempt import unclear
-from iris_communication.outbox.keeper import Keeper
-from iris_communication.outbox.messages import Settle
-from iris_communication.outbox.store import Lane as Waiting
-from iris_communication.outbox.store import ServerState
+from iris_communication.outbox.store.contract import Lane as Waiting
+from iris_communication.outbox.store.contract import ServerState
+from iris_communication.outbox.writer.messages import Settle
+from iris_communication.outbox.writer.writer import Keeper
 from iris_communication.settings import DeliverySettings, Server
 
 log = logging.getLogger(__name__)

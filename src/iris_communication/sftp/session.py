@@ -34,7 +34,15 @@ from typing import Any
 
 from iris_communication.errors import IrisError, LinkError, LinkTimeout, ProtocolViolation
 from iris_communication.sftp import wire
-from iris_communication.sftp.conversation import Answer, Chunk, Conversation, Pending, Source, Stream, Talk
+from iris_communication.sftp.conversations.conversation import (
+    Answer,
+    Chunk,
+    Conversation,
+    Pending,
+    Source,
+    Stream,
+    Talk,
+)
 from iris_communication.sftp.credit import SMALL_WRITE_SIZE, Credit, Handles
 from iris_communication.sftp.handle_book import HandleBook, is_later, lent_twice
 from iris_communication.sftp.status import StatusError

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from iris_communication.errors import IrisError, LinkLost, LinkTimeout, ProtocolViolation, SourceChanged
 from iris_communication.sftp.capabilities import Capabilities, learn
-from iris_communication.sftp.conversation import Conversation, Source, Talk
+from iris_communication.sftp.conversations.conversation import Conversation, Source, Talk
 from iris_communication.sftp.session import Session
 from iris_communication.testing.memory_server import MemoryServer
 

@@ -1,4 +1,4 @@
-"""The outbox's store in memory: keeps the contract `iris_communication.outbox.store.Store`, and nothing on disk.
+"""The outbox's store in memory: keeps the contract `iris_communication.outbox.store.contract.Store`, and nothing on disk.
 
 For tests of whoever uses a store. It is simple rather than fast: each question looks at every item. It keeps
 no history: nothing that it is asked depends on that.
@@ -10,8 +10,7 @@ from dataclasses import replace
 
 from iris_communication.errors import OutboxStorageError
 from iris_communication.item import Item, State
-from iris_communication.outbox.ledger import GENESIS, Line
-from iris_communication.outbox.store import (
+from iris_communication.outbox.store.contract import (
     Change,
     Deliver,
     End,
@@ -22,6 +21,7 @@ from iris_communication.outbox.store import (
     SetServer,
     Tally,
 )
+from iris_communication.outbox.store.ledger import GENESIS, Line
 
 
 class MemoryStore:

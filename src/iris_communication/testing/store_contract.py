@@ -1,4 +1,4 @@
-"""What every store has to keep: a suite that runs on any implementation of `iris_communication.outbox.store.Store`.
+"""What every store has to keep: a suite that runs on any implementation of `iris_communication.outbox.store.contract.Store`.
 
     class TestMyStore(StoreContract):
         def open_store(self):
@@ -13,9 +13,18 @@ from dataclasses import replace
 
 from iris_communication.errors import Effect
 from iris_communication.item import After, Failure, Fingerprint, State, Take
-from iris_communication.outbox import ledger
-from iris_communication.outbox.ledger import GENESIS
-from iris_communication.outbox.store import Change, Insert, Lane, LaneKey, ServerState, SetServer, Tally, Update
+from iris_communication.outbox.store import ledger
+from iris_communication.outbox.store.contract import (
+    Change,
+    Insert,
+    Lane,
+    LaneKey,
+    ServerState,
+    SetServer,
+    Tally,
+    Update,
+)
+from iris_communication.outbox.store.ledger import GENESIS
 from iris_communication.testing.store_under_test import (
     BOOT_ID,
     LANE,

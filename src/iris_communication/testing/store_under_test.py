@@ -8,8 +8,8 @@ from typing import Any
 
 from iris_communication.errors import OutboxStorageError
 from iris_communication.item import Delivered, Due, Event, Fingerprint, Item, State, Take
-from iris_communication.outbox import ledger
-from iris_communication.outbox.store import Deliver, End, Insert, LaneKey, Note, Store
+from iris_communication.outbox.store import ledger
+from iris_communication.outbox.store.contract import Deliver, End, Insert, LaneKey, Note, Store
 
 SERVER = "iris@a.example:22"
 OTHER_SERVER = "iris@b.example:22"

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from iris_communication.item import State
-from iris_communication.outbox.store import LaneKey, Tally, Update
+from iris_communication.outbox.store.contract import LaneKey, Tally, Update
 from iris_communication.testing.store_under_test import (
     NOW_S,
     OTHER_SERVER,

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from iris_communication import safe_files
+from iris_communication.runtime import safe_files
 
 LOCK_ENDING = ".lock"
 LOCK_WAIT_S = 5.0  # others hold it for a write or two; longer means that one of them stands still

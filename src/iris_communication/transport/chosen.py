@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from iris_communication.settings import DeliverySettings, Secret, Server
-from iris_communication.transport.asyncssh_channel import AsyncsshTransport
+from iris_communication.transport.asyncssh.channel import AsyncsshTransport
 from iris_communication.transport.contract import Channel, Receiver, Transport
-from iris_communication.transport.ssh_program import SshProgramTransport
+from iris_communication.transport.openssh.process import SshProgramTransport
 
 
 class ChosenTransport:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from iris_communication.errors import AND_READ_AGAIN, AuthenticationFailed, CredentialsUnusable, IrisError, LinkError
+from iris_communication.runtime.system_trouble import hint_of, link_trouble
 from iris_communication.settings import DeliverySettings, Secret, Server
-from iris_communication.system_trouble import hint_of, link_trouble
 from iris_communication.transport.algorithms import Negotiated
 
 # A link that has fallen silent is given up with the third question that nobody answered.

@@ -18,10 +18,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from iris_communication import pinned_keys
 from iris_communication.errors import AND_READ_AGAIN, CredentialsUnusable, HostKeyRejected
+from iris_communication.runtime.system_trouble import link_trouble
+from iris_communication.server import pinned_keys
 from iris_communication.settings import Server
-from iris_communication.system_trouble import link_trouble
 from iris_communication.transport import accepted_keys, algorithms
 from iris_communication.transport.known_hosts import KnownHosts, listed_name, public_key
 from iris_communication.transport.quick_import import asyncssh

@@ -13,7 +13,7 @@ import hmac
 import re
 from typing import NamedTuple
 
-from iris_communication import host_names
+from iris_communication.naming import host_names
 from iris_communication.transport.quick_import import asyncssh
 
 DEFAULT_PORT = 22  # listed without its number

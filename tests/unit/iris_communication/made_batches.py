@@ -3,7 +3,7 @@
 import hashlib
 import os
 
-from iris_communication.delivery.archive import Content, write_archive
+from iris_communication.archive.writing import Content, write_archive
 from iris_communication.item import Fingerprint
 
 MTIME_NS = 1_800_000_000_123_456_789

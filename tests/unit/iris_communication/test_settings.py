@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from iris_communication.admin.housekeeping import Housekeeper
 from iris_communication.errors import InvalidRequest, Scope
-from iris_communication.housekeeping import Housekeeper
-from iris_communication.server_facts import parse_server
+from iris_communication.server.facts import parse_server
 from iris_communication.settings import DeliverySettings, Limits, Rule, Secret, Server
 from iris_communication.sftp_processor import source_path
 from iris_communication.sftp_uploader_thread import SftpUploaderThread

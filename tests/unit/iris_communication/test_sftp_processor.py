@@ -10,8 +10,8 @@ from iris_communication.errors import (
     SourceMissing,
     SourceNotAFile,
 )
+from iris_communication.runtime.system_trouble import SystemTrouble
 from iris_communication.sftp_processor import SftpProcessor
-from iris_communication.system_trouble import SystemTrouble
 from iris_communication.testing import MemoryServer, MemoryTransport
 from tests.unit.iris_communication.outbox.fake_parts import open_descriptors, write
 
@@ -90,7 +90,7 @@ def test_a_named_pipe_is_not_waited_for(processor, tmp_path):
 
 
 def test_a_file_whose_disk_fails_is_named(processor, source, monkeypatch):
-    from iris_communication.outbox import spool
+    from iris_communication.outbox.files import spool
 
     def failing(*_):
         raise OSError(5, "Input/output error")

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 import pytest
 
 from iris_communication import sftp_uploader_thread as door
+from iris_communication.admin.housekeeping import Housekeeper
 from iris_communication.delivery.worker import Worker
 from iris_communication.errors import InvalidRequest, OutboxFull, OutboxStorageError
-from iris_communication.housekeeping import Housekeeper
 from iris_communication.item import Delivered
-from iris_communication.outbox.keeper import Keeper
-from iris_communication.outbox.messages import Answer
+from iris_communication.outbox.writer.messages import Answer
+from iris_communication.outbox.writer.writer import Keeper
 from iris_communication.settings import DeliverySettings
 from iris_communication.sftp_processor import SftpProcessor
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest

@@ -10,7 +10,7 @@ from iris_camera.config.given import Given
 from iris_camera.config.over_the_file import variables
 from iris_camera.config.reading import read_with_origins
 from iris_camera.inspection.settings import DetectorSettings
-from iris_communication.server_facts import parse_server
+from iris_communication.server.facts import parse_server
 from iris_communication.settings import Limits, Rule, Server
 
 

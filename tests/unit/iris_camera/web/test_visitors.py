@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 
 from iris_camera.web import visitors
 from iris_camera.web.server import WebServer
-from iris_communication.repeats import Repeats
+from iris_communication.runtime.repeats import Repeats
 from tests.unit.iris_camera.web.fake_line import FakeLine
 
 WAIT_S = 20.0

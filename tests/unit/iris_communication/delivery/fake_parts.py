@@ -3,11 +3,11 @@
 import asyncio
 from collections import defaultdict
 
+from iris_communication.decisions.attempt import claimed, failed, released
 from iris_communication.errors import DeliveryStopped, Effect
 from iris_communication.item import Delivered, Due, Event
-from iris_communication.outbox.attempt import claimed, failed, released
-from iris_communication.outbox.store import Lane, ServerState
-from iris_communication.outbox.view import View
+from iris_communication.outbox.store.contract import Lane, ServerState
+from iris_communication.outbox.writer.snapshot import View
 from tests.unit.iris_communication.outbox.fake_parts import an_item
 
 ONE, TWO = "iris@one:22", "iris@two:22"

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from iris_communication import supervised_thread
 from iris_communication.delivery.carrier import TransferDataCarrier
 from iris_communication.errors import (
     AuthenticationFailed,
@@ -16,6 +15,7 @@ from iris_communication.errors import (
     SpoolMissing,
     TransferFailed,
 )
+from iris_communication.runtime import supervised_thread
 from iris_communication.testing.clock import FakeClock
 from tests.unit.iris_communication.delivery.fake_parts import turns
 from tests.unit.iris_communication.outbox.fake_parts import LONG_S, an_item

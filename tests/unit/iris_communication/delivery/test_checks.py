@@ -8,7 +8,7 @@ import time
 import pytest
 
 from iris_communication.decisions.breaker import BreakerState
-from iris_communication.decisions.checkup import FIRST_WITHIN_S
+from iris_communication.decisions.health_schedule import FIRST_WITHIN_S
 from iris_communication.delivery.worker import Drain, Worker
 from iris_communication.errors import (
     AuthenticationFailed,
@@ -20,7 +20,7 @@ from iris_communication.errors import (
 )
 from iris_communication.item import Event
 from iris_communication.settings import DeliverySettings, Server
-from iris_communication.sftp.probe import Health
+from iris_communication.sftp.trials.probe import Health
 from iris_communication.testing.clock import FakeClock
 from tests.unit.iris_communication.delivery.fake_parts import ONE, TWO, FakeCarrier, FakeKeeper, turns
 from tests.unit.iris_communication.outbox.fake_parts import LONG_S

@@ -21,10 +21,10 @@ from iris_communication.errors import (
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import SAFE_FILES_IN_FLIGHT
-from iris_communication.sftp.look import remove
-from iris_communication.sftp.put import put
+from iris_communication.sftp.conversations.look import remove
+from iris_communication.sftp.conversations.put import put
+from iris_communication.sftp.conversations.upload import Upload
 from iris_communication.sftp.token_bucket import SAVED_S, TokenBucket
-from iris_communication.sftp.upload import Upload
 from iris_communication.sftp.window import QUIET_S, Window, after_trouble
 from iris_communication.testing import faulty_servers as faulty
 from iris_communication.testing import virtual_time

@@ -8,14 +8,14 @@ from collections import defaultdict
 
 import pytest
 
-from iris_communication.delivery.batched import ARCHIVES_MAX, CLAIM_ARCHIVES_MAX
+from iris_communication.delivery.batches import ARCHIVES_MAX, CLAIM_ARCHIVES_MAX
 from iris_communication.delivery.worker import COMPANY_LOOK_S, Drain, Worker
 from iris_communication.errors import Effect, LinkLost, RemoteRefused
 from iris_communication.item import Event, Fingerprint
-from iris_communication.outbox.messages import SettleTogether
-from iris_communication.outbox.spool import Spool
-from iris_communication.outbox.store import Lane
-from iris_communication.outbox.view import View
+from iris_communication.outbox.files.spool import Spool
+from iris_communication.outbox.store.contract import Lane
+from iris_communication.outbox.writer.messages import SettleTogether
+from iris_communication.outbox.writer.snapshot import View
 from iris_communication.settings import DeliverySettings, Server
 from iris_communication.testing.clock import FakeClock
 from iris_communication.testing.virtual_time import run as run_in_virtual_time

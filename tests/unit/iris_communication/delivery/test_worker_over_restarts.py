@@ -8,7 +8,7 @@ import pytest
 from iris_communication.delivery.worker import Drain, Worker
 from iris_communication.errors import AuthenticationFailed, LinkLost, RemoteFailure
 from iris_communication.item import Event
-from iris_communication.outbox.store import ServerState
+from iris_communication.outbox.store.contract import ServerState
 from iris_communication.settings import DeliverySettings, Rule
 from iris_communication.testing.clock import FakeClock
 from tests.unit.iris_communication.delivery.fake_parts import ONE, FakeCarrier, FakeKeeper, turns

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from iris_communication.decisions.attempt import claimed, failed, released
 from iris_communication.decisions.retry import Retrying, after_failure
 from iris_communication.errors import Effect, IrisError
 from iris_communication.item import Event, State
-from iris_communication.outbox.attempt import claimed, failed, released
 from iris_communication.testing import FakeClock, run
 from tests.unit.iris_communication.delivery.carrier_line import Line, pass_time
 from tests.unit.iris_communication.delivery.fake_parts import turns

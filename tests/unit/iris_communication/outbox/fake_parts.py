@@ -8,10 +8,10 @@ from pathlib import Path
 
 from iris_communication.errors import Effect, OutboxStorageError
 from iris_communication.item import Delivered, Event, Fingerprint, Item, State, Take
-from iris_communication.outbox.keeper import Keeper
-from iris_communication.outbox.ledger import Line
-from iris_communication.outbox.messages import Accept, Settle
-from iris_communication.outbox.sqlite import SqliteStore
+from iris_communication.outbox.store.ledger import Line
+from iris_communication.outbox.store.sqlite import SqliteStore
+from iris_communication.outbox.writer.messages import Accept, Settle
+from iris_communication.outbox.writer.writer import Keeper
 from iris_communication.settings import Secret, Server
 from iris_communication.testing.clock import FakeClock
 

@@ -4,9 +4,9 @@ import hashlib
 from dataclasses import replace
 
 from iris_communication.item import Delivered, Event, Fingerprint, State
-from iris_communication.outbox import ledger
-from iris_communication.outbox.sqlite import SqliteStore
-from iris_communication.outbox.store import Deliver, End, Insert, Note
+from iris_communication.outbox.store import ledger
+from iris_communication.outbox.store.contract import Deliver, End, Insert, Note
+from iris_communication.outbox.store.sqlite import SqliteStore
 from iris_communication.testing.store_contract import BOOT_ID, make_item
 
 CONTENT = b"frame;part\n1;2\n"

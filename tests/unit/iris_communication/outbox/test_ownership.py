@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from iris_communication.audit import Audit
+from iris_communication.admin.audit import Audit
 from iris_communication.errors import OutboxInUse, OutboxStorageError
-from iris_communication.outbox import put_back as put_back_module
-from iris_communication.outbox.file_lock import FileLock
-from iris_communication.outbox.owner import Owner
+from iris_communication.outbox.files.file_lock import FileLock
+from iris_communication.outbox.files.lock import Owner
+from iris_communication.outbox.store import put_back as put_back_module
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from tests.unit.iris_communication.outbox.fake_parts import open_keeper, wait_until, write
 
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:
 OWN = """
 import sys
 from pathlib import Path
-from iris_communication.outbox.file_lock import FileLock
-from iris_communication.outbox.owner import Owner
+from iris_communication.outbox.files.file_lock import FileLock
+from iris_communication.outbox.files.lock import Owner
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 Owner(Path(sys.argv[1]), 1700000000.0)
 """
@@ -296,7 +296,7 @@ def test_an_outbox_whose_connection_cannot_be_read_any_more_is_opened_anew(opene
     def unreadable(*_):
         raise sqlite3.OperationalError("locking protocol")
 
-    monkeypatch.setattr("iris_communication.outbox.sqlite.put_back", unreadable)
+    monkeypatch.setattr("iris_communication.outbox.store.sqlite.put_back", unreadable)
     os.close(min(n for n, path in descriptors_of(opened.folder).items() if path.name == "outbox.db"))  # the guard's
     second, third = accept(opened, tmp_path, 2), accept(opened, tmp_path, 3)
     assert set(after_a_kill(opened.folder)) == {first, second, third}

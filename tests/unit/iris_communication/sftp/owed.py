@@ -7,12 +7,12 @@ import itertools
 import os
 import posixpath
 
+from iris_communication.decisions.attempt import claimed, failed, open_tokens, released
 from iris_communication.decisions.retry import Retrying, after_failure
 from iris_communication.errors import Effect, IrisError, Scope
 from iris_communication.item import Event
-from iris_communication.outbox.attempt import claimed, failed, open_tokens, released
-from iris_communication.sftp.put import after_clearing, put
-from iris_communication.sftp.upload import Upload
+from iris_communication.sftp.conversations.put import after_clearing, put
+from iris_communication.sftp.conversations.upload import Upload
 from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.store_contract import make_item
 

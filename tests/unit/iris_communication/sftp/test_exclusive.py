@@ -4,11 +4,11 @@ import pytest
 
 from iris_communication.settings import Server
 from iris_communication.sftp import wire
-from iris_communication.sftp.in_place import put_in_place
-from iris_communication.sftp.probe import Probe, ProbeContent, probe
-from iris_communication.sftp.trial import Findings, TrialContent, trial
-from iris_communication.sftp.trial_words import Weight, sentences
-from iris_communication.sftp.upload import Quirks
+from iris_communication.sftp.conversations.in_place import put_in_place
+from iris_communication.sftp.conversations.upload import Quirks
+from iris_communication.sftp.trials.probe import Probe, ProbeContent, probe
+from iris_communication.sftp.trials.trial import Findings, TrialContent, trial
+from iris_communication.sftp.trials.trial_words import Weight, sentences
 from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import MemoryServer
 from iris_communication.testing.refusing_servers import KnowsNoExclusive, OverlooksExclusive

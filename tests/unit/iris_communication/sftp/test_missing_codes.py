@@ -4,9 +4,9 @@ import pytest
 
 from iris_communication.errors import RemoteRefused
 from iris_communication.sftp import wire
-from iris_communication.sftp.look import Found, compare, is_missing
+from iris_communication.sftp.conversations.look import Found, compare, is_missing
 from iris_communication.sftp.status import StatusError
-from iris_communication.sftp.trial import Findings, TrialContent, trial
+from iris_communication.sftp.trials.trial import Findings, TrialContent, trial
 from iris_communication.testing.faulty_servers import LosesTheRename, LosesTheRenameAnswer, MakesNoFolders, PicksUp
 from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import DENIED, FAILURE, MemoryServer

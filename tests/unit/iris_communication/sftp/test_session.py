@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from iris_communication.errors import LinkLost, ProtocolViolation, SourceChanged
 from iris_communication.sftp import wire
-from iris_communication.sftp.conversation import Chunk
+from iris_communication.sftp.conversations.conversation import Chunk
 from iris_communication.sftp.credit import Credit
 from iris_communication.sftp.session import Session
 from iris_communication.sftp.status import StatusError

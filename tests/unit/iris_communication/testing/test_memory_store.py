@@ -3,7 +3,7 @@
 import pytest
 
 from iris_communication.errors import OutboxStorageError
-from iris_communication.outbox.store import Insert, Tally
+from iris_communication.outbox.store.contract import Insert, Tally
 from iris_communication.testing.memory_store import MemoryStore
 from iris_communication.testing.store_contract import make_item
 

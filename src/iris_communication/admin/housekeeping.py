@@ -1,0 +1,152 @@
+"""Keeping house in an outbox from beside it: retry, drop, put first, pause, take in.
+
+    with Housekeeper(folder) as house:
+        left = house.retry(ids)      # id -> "" when it waits again, else why not
+
+Idea. One process owns an outbox. Where one runs it is asked through the socket in the outbox's folder, and does it
+itself; where none does, this process takes the outbox for a moment, delivers nothing, and gives it back. Whoever asks
+need not know which.
+
+What goes wrong.
+- An owner that is about to start or to end: both ways are tried in turn for a while.
+- An owner without a socket (an older program, a folder that can hold none) is told as OutboxInUse: stop it first.
+- Taking the outbox of another user would leave files behind which that user cannot read: that is refused.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+
+from iris_communication.admin.listing import NoSuchItem, NoSuchServer
+from iris_communication.clock import Clock, SystemClock
+from iris_communication.control.client import OwnerSilent, Visitor
+from iris_communication.errors import IrisError, NotStarted, OutboxInUse, OutboxStorageError
+from iris_communication.outbox.files import private
+from iris_communication.outbox.files.lock import holder_of
+from iris_communication.outbox.store.reader import NoOutbox
+from iris_communication.runtime.default_folder import absolute
+from iris_communication.sftp_uploader_thread import SftpUploaderThread, default_outbox_dir
+from iris_communication.upload_request import SftpUploadRequest
+
+__all__ = ["Housekeeper", "NoOutbox", "NoSuchItem", "NoSuchServer", "OwnerSilent", "check_folder", "holder_of"]
+
+IN_BETWEEN_S = 5.0  # for which an owner may be starting or ending
+PAUSE_S = 0.05
+CLOSE_S = 1.0
+
+
+def check_folder(folder: Path) -> None:
+    """Raises OutboxStorageError for a folder that this user may not own as an outbox: another user's, or one that
+    others may write into. One that is not there yet can be made."""
+    if folder.exists():
+        private.check_folder(folder)
+
+
+class Housekeeper:
+    """Entering it raises NoOutbox, OutboxInUse, OutboxStorageError, OutboxDamaged, OwnerSilent. Its methods raise the
+    latter four and InvalidRequest; an OwnerSilent whose effect is UNKNOWN may have been carried out."""
+
+    def __init__(
+        self,
+        folder: "str | os.PathLike[str] | None" = None,
+        *,
+        clock: Clock | None = None,
+        in_between_s: float = IN_BETWEEN_S,
+    ) -> None:
+        self.folder = Path(absolute(folder if folder is not None else default_outbox_dir()))
+        self._clock = clock or SystemClock()
+        self._in_between_s = in_between_s
+        self._house: Visitor | SftpUploaderThread | None = None
+
+    @property
+    def owner_pid(self) -> int | None:
+        """The process that runs the errands; None: this one does."""
+        return self._house.pid if isinstance(self._house, Visitor) else None
+
+    def retry(self, ids: Sequence[str]) -> dict[str, str]:
+        """Let dead items wait again, with all their attempts."""
+        return self._open.retry(ids)
+
+    def drop(self, ids: Sequence[str]) -> dict[str, str]:
+        """Give items up for good, and their bytes in the outbox."""
+        return self._open.drop(ids)
+
+    def set_priority(self, ids: Sequence[str], priority: int) -> dict[str, str]:
+        """From -9 to 9; higher goes first."""
+        return self._open.set_priority(ids, priority)
+
+    def accept(self, requests: Sequence[SftpUploadRequest]) -> list[list[str] | IrisError]:
+        """Take files in, durably: of each request the ids of its items, one a destination, or why it was refused.
+        Their paths have to mean the same to the process that owns the outbox, and to its user. The rules and limits are
+        the owner's; where none runs, those that an uploader has by default."""
+        house = self._open
+        if isinstance(house, Visitor):
+            return house.accept(requests)
+        return [
+            each if isinstance(each, IrisError) else [receipt.id for receipt in each]
+            for each in house.submit_many(requests)
+        ]
+
+    def pause(self, server_key: str) -> None:
+        """Send this server nothing more until `resume`, over restarts too; what is under way is finished."""
+        self._open.pause(server_key)
+
+    def resume(self, server_key: str) -> None:
+        """Send again, and try at once a server that waited for its operator."""
+        self._open.resume(server_key)
+
+    def __enter__(self) -> "Housekeeper":
+        give_up_s = self._clock.monotonic_s() + self._in_between_s
+        while self._house is None:
+            try:
+                self._house = self._asked() or self._taken()
+            except (OutboxInUse, OwnerSilent) as error:
+                # In use: it may not listen yet. Silent: it may just have ended; if it hangs, waiting helps nobody.
+                if self._clock.monotonic_s() >= give_up_s or isinstance(error.__cause__, TimeoutError):
+                    raise _final(error) from error
+                time.sleep(PAUSE_S)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        house, self._house = self._house, None
+        if isinstance(house, SftpUploaderThread):
+            house.close(CLOSE_S)
+
+    @property
+    def _open(self) -> Visitor | SftpUploaderThread:
+        if self._house is None:
+            raise NotStarted("this housekeeper is not in the house", hint="use it in a `with` block")
+        return self._house
+
+    def _asked(self) -> Visitor | None:
+        """The owner, where one listens."""
+        try:
+            return Visitor(self.folder)
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+            return None
+        except OSError as error:
+            hint = "ask as the user who runs the uploader"
+            raise OutboxStorageError(f"cannot ask the owner of {self.folder}: {error.strerror}", hint=hint) from error
+
+    def _taken(self) -> SftpUploaderThread:
+        """The outbox itself, for as long as the block lasts."""
+        try:
+            os.stat(self.folder / "outbox.db")
+        except (FileNotFoundError, NotADirectoryError):
+            what = "holds no outbox" if self.folder.is_dir() else "does not exist or is no folder"
+            raise NoOutbox(f"{self.folder} {what}") from None
+        except OSError as error:
+            raise OutboxStorageError(f"cannot look at {self.folder}: {error.strerror}") from error
+        uploader = SftpUploaderThread(self.folder, clock=self._clock)
+        uploader.open()
+        return uploader
+
+
+def _final(error: OutboxInUse | OwnerSilent) -> OutboxInUse | OwnerSilent:
+    if isinstance(error, OwnerSilent):
+        return error
+    return OutboxInUse(str(error), hint="that process cannot be asked, since it has no socket: stop it, then ask again")

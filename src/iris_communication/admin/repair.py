@@ -1,0 +1,245 @@
+"""Putting an outbox right while nobody owns it: each thing that was done is told, and nothing is thrown away.
+
+    for done in Repair(folder).actions():
+        ...
+
+What cannot be kept where it is goes into the outbox's folder `quarantine`. What would be covered up by a repair (a
+ledger that somebody changed) is told and left alone. Gone through once more, nothing is left to be done.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+import stat
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from iris_communication.admin.audit import Audit
+from iris_communication.clock import Clock, SystemClock
+from iris_communication.decisions.attempt import failure
+from iris_communication.errors import IrisError, OutboxDamaged, OutboxStorageError, SourceChanged, SpoolMissing
+from iris_communication.item import Event, Item, State, next_state
+from iris_communication.outbox.files.lock import Owner
+from iris_communication.outbox.files.private import check_folder
+from iris_communication.outbox.files.quarantine import Quarantine
+from iris_communication.outbox.recovery.accounts import Loss, settle_accounts
+from iris_communication.outbox.recovery.rebuilding import FILE_NAME
+from iris_communication.outbox.recovery.recovery import treat_source
+from iris_communication.outbox.recovery.salvage import DATABASE, Salvage, held, open_store
+from iris_communication.outbox.store import item_row as row
+from iris_communication.outbox.store.contract import Note, Update
+from iris_communication.outbox.store.reader import NoOutbox
+from iris_communication.outbox.store.sqlite import NewerSchema, SqliteStore
+from iris_communication.runtime.amounts import counted
+
+__all__ = ["Done", "Kept", "Repair", "empty_quarantine", "quarantined"]
+
+SECRETS = ("secrets.json", "secrets.new", "secrets.damaged")
+_OWED = (State.WAITING.value, State.IN_FLIGHT.value, State.DEAD.value)
+_PIECE_BYTES = 1024 * 1024
+
+
+class Done(NamedTuple):
+    what: str
+    repaired: bool = True  # False: it is left as it was
+
+
+class Kept(NamedTuple):
+    """A file in the quarantine."""
+
+    name: str
+    size_bytes: int
+    changed_s: float  # wall time
+
+
+def quarantined(folder: Path) -> list[Kept]:
+    """What lies in an outbox's quarantine, in the order in which it was changed. Raises OutboxStorageError."""
+    try:
+        return [Kept(*facts) for facts in Quarantine(folder).kept()]
+    except OSError as error:
+        raise OutboxStorageError(f"the quarantine of {folder} cannot be listed: {error.strerror}") from error
+
+
+def empty_quarantine(folder: Path, names: Iterable[str]) -> None:
+    """Remove these files for good; beside an uploader as well. Raises OutboxStorageError."""
+    check_folder(folder)
+    try:
+        Quarantine(folder).remove(names)
+    except OSError as error:
+        raise OutboxStorageError(f"the quarantine of {folder} cannot be emptied: {error}") from error
+
+
+class Repair:
+    """Constructing opens nothing."""
+
+    def __init__(self, folder: Path, clock: Clock | None = None) -> None:
+        self._folder = folder
+        self._clock = clock or SystemClock()
+        self._quarantine = Quarantine(folder)
+
+    def actions(self, *, hashes: bool = False) -> Iterator[Done]:
+        """Each thing, once it is done; with `hashes` every owed file is read whole. Raises NoOutbox, OutboxInUse,
+        OutboxDamaged for a newer schema, OutboxStorageError."""
+        self._check_folder()
+        owner = Owner(self._folder, self._clock.wall_s())
+        try:
+            yield from self._secrets(owner.found_open)
+            yield from self._database(found_in_order=owner.found_in_order)
+            yield from self._accounts()
+            with closing(self._opened()) as store:
+                yield from self._owed(store, hashes=hashes)
+                yield from self._strays(store)
+            yield from self._proof()
+        except OSError as error:
+            raise OutboxStorageError(f"cannot repair {self._folder}: {error}") from error
+        except sqlite3.Error as error:
+            raise OutboxStorageError(f"cannot repair the database of {self._folder}: {error}") from error
+        finally:
+            owner.release()
+
+    def _check_folder(self) -> None:
+        if not self._folder.is_dir():
+            raise NoOutbox(f"{self._folder} does not exist or is no folder")
+        if not any((self._folder / name).exists() for name in (DATABASE, f"{DATABASE}-wal", "spool")):
+            raise NoOutbox(f"{self._folder} holds no outbox")
+
+    def _opened(self) -> SqliteStore:
+        clock = self._clock
+        return open_store(self._folder, clock.boot_id, clock.boot_s(), clock.wall_s())
+
+    def _secrets(self, found_open: dict[Path, int]) -> Iterator[Done]:
+        for name in SECRETS:
+            path = self._folder / name
+            if (mode := found_open.get(path)) is not None:
+                yield Done(f"{path} had the mode {mode:04o} and has 0600 now: change the passwords in it")
+
+    def _database(self, *, found_in_order: bool) -> Iterator[Done]:
+        salvage = Salvage(self._folder, self._clock.wall_s())
+        salvage.finish()
+        if doubt := salvage.doubt(ended_orderly=found_in_order):
+            yield Done(doubt, repaired=False)
+        (self._folder / "spool").mkdir(mode=0o700, exist_ok=True)
+        try:
+            with closing(self._opened()):
+                pass
+            with closing(sqlite3.connect(self._folder / DATABASE)) as database:
+                self._check_rows(database)
+        except NewerSchema:
+            raise
+        except OutboxDamaged as damage:
+            yield Done(f"{damage}: {salvage.begin(damage)}")
+
+    def _check_rows(self, database: sqlite3.Connection) -> None:
+        """Everything that a start would not look at. Raises OutboxDamaged."""
+        try:
+            (found,) = database.execute("PRAGMA integrity_check(1)").fetchone()
+            if found != "ok":
+                raise OutboxDamaged(f"the outbox database of {self._folder} is damaged: {found}")
+            for values in database.execute("SELECT * FROM items"):
+                row.item(values)
+            for (text,) in database.execute("SELECT breaker FROM server_states WHERE breaker IS NOT NULL"):
+                json.loads(text)
+        except (ValueError, TypeError, KeyError) as error:
+            what = f"a row of the outbox database of {self._folder} is not what it should be: {error!r}"
+            raise OutboxDamaged(what) from error
+        except sqlite3.DatabaseError as error:
+            raise OutboxDamaged(f"the outbox database of {self._folder} is damaged: {error}") from error
+
+    def _owed(self, store: SqliteStore, *, hashes: bool) -> Iterator[Done]:
+        for item in list(store.unfinished()):
+            path = self._folder / "spool" / item.id
+            wrong = _wrong_bytes(path, item, hashes=hashes)
+            if wrong is None:
+                continue
+            where = f"; its bytes are {self._quarantine.move(path)}" if os.path.lexists(path) else ""
+            dead = replace(item, state=next_state(item.state, Event.GIVE_UP), batch_id=None, last_error=failure(wrong))
+            note = Note(self._clock.wall_s(), Event.GIVE_UP, item.attempts, dead.last_error)
+            store.commit([Update(dead, item, note)])
+            yield Done(f"{wrong}; it is dead now{where}")
+
+    def _strays(self, store: SqliteStore) -> Iterator[Done]:
+        for name, _ in sorted(held(self._folder)):
+            path = self._folder / "spool" / name
+            state = store.state(_as_id(name))
+            if state == State.DELIVERED.value:
+                treat_source(store, name)
+                path.unlink()
+                yield Done(f"{str(path)!r} was delivered and lay there still; it is removed")
+            elif state not in _OWED:
+                what = f"was {state} and lay there still; it" if state else "belonged to no item and"
+                yield Done(f"{str(path)!r} {what} is {str(self._quarantine.move(path))!r} now")
+
+    def _accounts(self) -> Iterator[Done]:
+        with closing(sqlite3.connect(self._folder / DATABASE, isolation_level=None)) as database:
+            database.execute("PRAGMA synchronous = FULL")
+            database.execute("BEGIN IMMEDIATE")
+            loss = Loss(self._clock.wall_s(), "its record was missing when the outbox was repaired")
+            lost, told = settle_accounts(database, self._unknown(database), loss, all_accepted=False)
+            forgotten = [
+                (what, database.execute(f"DELETE FROM {table} WHERE id NOT IN ({known})").rowcount)  # noqa: S608 - below
+                for table, what, known in _BELONGINGS
+            ]
+            database.execute("COMMIT")
+        for mistake in told:
+            yield Done(f"{mistake}; that is corrected")
+        if lost:
+            yield Done(f"{counted(lost, 'item')} had no record any more: listed as dropped")
+        for what, count in forgotten:
+            if count:
+                yield Done(f"{counted(count, *what)} belonged to no item: removed")
+
+    def _unknown(self, database: sqlite3.Connection) -> dict[str, int]:
+        """Files that no row knows, with their sizes in bytes: of a number that has no item one of them may be the
+        bytes."""
+        rows = database.execute("SELECT id FROM items UNION SELECT id FROM ended UNION SELECT id FROM ledger")
+        known = {item_id for (item_id,) in rows}
+        return {name: size for name, size in held(self._folder) if FILE_NAME.fullmatch(name) and name not in known}
+
+    def _proof(self) -> Iterator[Done]:
+        if broken := Audit(self._folder, self._clock).verify().broken:
+            yield Done(f"{broken.what}: a repair would cover that up, so it is left", repaired=False)
+
+
+_BELONGINGS = (
+    (
+        "history",
+        ("line of history", "lines of history"),
+        "SELECT id FROM items UNION SELECT id FROM ended UNION SELECT id FROM ledger",
+    ),
+    ("traces", ("protocol trace", "protocol traces"), "SELECT id FROM items"),
+)
+
+
+def _as_id(name: str) -> str:
+    """A file name as an id: a name that is no UTF-8 is none, and must not stop the question."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+def _wrong_bytes(path: Path, item: Item, *, hashes: bool) -> IrisError | None:
+    """Why these are not the bytes that were accepted."""
+    what = f"{item.source_path!r} ({item.id})"
+    mark = item.fingerprint
+    assert mark is not None, "the schema keeps items without bytes dead"
+    try:
+        facts = path.lstat()
+    except FileNotFoundError:
+        return SpoolMissing(f"{what} is gone from the spool")
+    if not stat.S_ISREG(facts.st_mode):
+        return SpoolMissing(f"{what} has something else than a file in the spool")
+    if facts.st_size != mark.size_bytes:
+        return SourceChanged(f"{what} has {facts.st_size} bytes in the spool, but {mark.size_bytes} were accepted")
+    if hashes and _sha256(path) != mark.sha256:
+        return SourceChanged(f"{what} has other bytes in the spool than were accepted")
+    return None
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb", buffering=0) as file:
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()

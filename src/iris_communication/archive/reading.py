@@ -1,0 +1,214 @@
+"""An archive as somebody else may have made it: read piece by piece, and nothing of it believed that is not proved.
+
+Rules.
+- The manifest comes first and is small; from then on every size is known before a byte of it is unpacked. An entry
+  that unpacks to more than its manifest says ends there, and so does everything between the entries.
+- Whoever reads a member to its end knows that it has the size and the SHA-256 of the manifest; whoever reads all
+  members knows that none is missing, and that nothing else is in there.
+- Only plain files are read: no folder, link, device or hole.
+
+What goes wrong. Both libraries raise whatever their parsing stumbles over; here all of it is one error.
+"""
+
+import contextlib
+import gzip
+import hashlib
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Protocol, cast
+
+from iris_communication.archive.manifest import MANIFEST_NAME, Manifest, ManifestBroken, Member, from_json
+from iris_communication.errors import IrisError, Retry, Scope
+
+PIECE_BYTES = 256 * 1024
+MANIFEST_MAX_BYTES = 16 * 1024 * 1024
+_TAR_BLOCK_BYTES = 512
+_TAR_ENTRY_BYTES = 8 * _TAR_BLOCK_BYTES  # at most, beside its content: headers of the longest names, and padding
+_ENCRYPTED = 0x1
+_COMPRESSED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_BROKEN = (
+    *(zipfile.BadZipFile, tarfile.TarError, gzip.BadGzipFile, zlib.error, struct.error),
+    *(EOFError, RuntimeError, ValueError, OverflowError),
+)
+
+
+class ArchiveBroken(IrisError):
+    """No archive of ours, or no longer what its manifest says."""
+
+    scope = Scope.CALLER
+    retry = Retry.NEVER
+    default_hint = "fetch it again from the server; the ledger of the sender says what its SHA-256 has to be"
+
+
+class _Entries(Protocol):
+    """What is in an archive, in its order."""
+
+    def __iter__(self) -> Iterator[tuple[str, int, IO[bytes]]]:
+        """Name, size in bytes as the archive says, and the bytes, to be read before the next one is asked for."""
+
+    def allow(self, manifest: Manifest) -> None:
+        """From now on as much may be unpacked as the manifest needs."""
+
+
+class Archive:
+    """An archive that is open. Raises ArchiveBroken."""
+
+    def __init__(self, path: Path, entries: _Entries) -> None:
+        self._path = path
+        self._entries = iter(entries)
+        self.manifest = self._read_manifest()
+        entries.allow(self.manifest)
+
+    def members(self) -> Iterator[tuple[Member, Iterator[bytes]]]:
+        """Each member, and its bytes, which have to be read to their end; once."""
+        owed = {member.entry: member for member in self.manifest.members}
+        for name, size_bytes, stream in self._read_entries():
+            member = owed.pop(name, None)
+            if member is None:
+                raise ArchiveBroken(f"{self._path} holds {name!r}, which its manifest does not name, or holds it twice")
+            if size_bytes != member.size_bytes:
+                raise self._changed(member, f"is said to have {size_bytes} bytes in place of {member.size_bytes}")
+            yield member, self._pieces(member, stream)
+        if owed:
+            names = ", ".join(repr(name) for name in list(owed)[:3])
+            raise ArchiveBroken(f"{self._path} lacks {len(owed)} of {len(self.manifest.members)} files: {names}")
+
+    def _read_manifest(self) -> Manifest:
+        for name, size_bytes, stream in self._read_entries():
+            if name != MANIFEST_NAME or size_bytes > MANIFEST_MAX_BYTES:
+                break
+            with _judged(self._path):
+                return from_json(_whole(stream))
+        raise ArchiveBroken(f"{self._path} is no batch of Iris: it does not begin with {MANIFEST_NAME}")
+
+    def _read_entries(self) -> Iterator[tuple[str, int, IO[bytes]]]:
+        while True:
+            with _judged(self._path):
+                entry = next(self._entries, None)
+            if entry is None:
+                return
+            yield entry
+
+    def _pieces(self, member: Member, stream: IO[bytes]) -> Iterator[bytes]:
+        digest, left_bytes = hashlib.sha256(), member.size_bytes
+        while True:
+            with _judged(self._path):
+                piece = stream.read(min(PIECE_BYTES, left_bytes + 1))
+            if not piece:
+                break
+            left_bytes -= len(piece)
+            if left_bytes < 0:
+                raise self._changed(member, "is longer than the manifest says")
+            digest.update(piece)
+            yield piece
+        if left_bytes:
+            raise self._changed(member, f"ends {left_bytes} bytes early")
+        if digest.hexdigest() != member.sha256:
+            raise self._changed(member, "has another SHA-256 than the manifest says")
+
+    def _changed(self, member: Member, how: str) -> ArchiveBroken:
+        return ArchiveBroken(f"{self._path}: {member.entry!r} {how}")
+
+
+@contextlib.contextmanager
+def opened_archive(path: Path) -> Iterator[Archive]:
+    """ZIP or tar.gz, by its first bytes. Raises ArchiveBroken; OSError when the file itself cannot be read."""
+    with contextlib.ExitStack() as open_files:
+        file = open_files.enter_context(path.open("rb"))
+        begin = file.read(4)
+        file.seek(0)
+        with _judged(path):
+            if begin == b"PK\x03\x04":
+                entries: _Entries = _Zip(open_files.enter_context(zipfile.ZipFile(file)))
+            elif begin[:2] == b"\x1f\x8b":
+                entries = _Tar(open_files.enter_context(gzip.GzipFile(fileobj=file)))
+            else:
+                raise ArchiveBroken(f"{path} is neither a ZIP nor a tar.gz archive")
+            archive = Archive(path, entries)
+        yield archive
+
+
+class _Zip:
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+
+    def __iter__(self) -> Iterator[tuple[str, int, IO[bytes]]]:
+        for info in self._archive.infolist():
+            if info.is_dir() or info.flag_bits & _ENCRYPTED or info.compress_type not in _COMPRESSED:
+                raise zipfile.BadZipFile(f"{info.filename!r} is no plain file")
+            with self._archive.open(info) as stream:
+                yield info.filename, info.file_size, stream
+
+    def allow(self, manifest: Manifest) -> None:
+        """Nothing lies between the entries, and each is read to its own size at most."""
+
+
+class _Tar:
+    def __init__(self, unpacked: gzip.GzipFile) -> None:
+        self._unpacked = _Bounded(unpacked, MANIFEST_MAX_BYTES)
+
+    def __iter__(self) -> Iterator[tuple[str, int, IO[bytes]]]:
+        stream = cast(IO[bytes], self._unpacked)  # as far as tarfile makes use of one
+        with tarfile.open(fileobj=stream, mode="r:") as archive:
+            for info in archive:
+                if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or info.issparse():
+                    raise tarfile.ReadError(f"{info.name!r} is no plain file")
+                content = archive.extractfile(info)
+                assert content is not None, "it is a plain file"
+                with content:
+                    yield info.name, info.size, content
+
+    def allow(self, manifest: Manifest) -> None:
+        self._unpacked.allow(manifest.size_bytes + (len(manifest.members) + 2) * _TAR_ENTRY_BYTES)
+
+
+class _Bounded:
+    """A stream that ends in an error where more is unpacked than is allowed, or asked for at once."""
+
+    def __init__(self, stream: gzip.GzipFile, allowed_bytes: int) -> None:
+        self._stream = stream
+        self._allowed_bytes = allowed_bytes
+
+    def allow(self, size_bytes: int) -> None:
+        self._allowed_bytes = self._stream.tell() + size_bytes
+
+    def read(self, size_bytes: int) -> bytes:
+        if size_bytes > PIECE_BYTES:  # a header that would have to be held in memory
+            raise tarfile.ReadError(f"an entry has a header of {size_bytes} bytes")
+        self._check(self.tell() + size_bytes)
+        return self._stream.read(size_bytes)
+
+    def seek(self, position: int) -> int:
+        self._check(position)
+        return self._stream.seek(position)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+    def _check(self, position: int) -> None:
+        if position > self._allowed_bytes:
+            raise tarfile.ReadError("it unpacks to more than its manifest says")
+
+
+def _whole(stream: IO[bytes]) -> bytes:
+    """In pieces, as everything: no more is unpacked at once than a piece."""
+    pieces = []
+    while piece := stream.read(PIECE_BYTES):
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+@contextlib.contextmanager
+def _judged(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except ArchiveBroken:
+        raise
+    except ManifestBroken as error:
+        raise ArchiveBroken(f"{path}: {error}") from None
+    except _BROKEN as error:
+        raise ArchiveBroken(f"{path} cannot be unpacked: {error}") from error

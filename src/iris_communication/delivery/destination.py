@@ -1,0 +1,99 @@
+"""One server's lane: its breaker, what is claimed for it and what is under way, whether its link is up, and how well
+the server was when it was last looked at."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from iris_communication.decisions.breaker import Breaker, BreakerState
+from iris_communication.decisions.poison import Suspicion, next_up
+from iris_communication.delivery.batches import files_in
+from iris_communication.delivery.health_record import HealthRecord
+from iris_communication.delivery.refusals import Refusals
+from iris_communication.errors import Scope, scope_of
+from iris_communication.item import Item
+from iris_communication.outbox.store.contract import Lane as Waiting
+from iris_communication.outbox.store.contract import ServerState
+
+
+@dataclass(slots=True)
+class Lane:
+    since_s: float | None  # monotonic, of the last change of `link`; None: it was as it is before this process began
+    breaker: Breaker = field(default_factory=Breaker)
+    claimed: deque[Item] = field(default_factory=deque)  # ours, not begun
+    under_way: dict[asyncio.Task[None], Item] = field(default_factory=dict)
+    alone: str = ""  # the id of the one under way, while nothing else has been since it began
+    suspicion: Suspicion = field(default_factory=Suspicion)
+    claiming: bool = False  # a claim is with the keeper
+    asked: int = 0  # items, by that claim
+    asked_archives: int = 0
+    claim_after_s: float = 0.0  # monotonic; not before, after a claim that brought less than was asked for
+    together_after_s: float = 0.0  # monotonic; what waits for company is asked for again then
+    archives: set[str] = field(default_factory=set)  # of what is claimed and under way
+    falls_back: bool = False  # the files of an archive are on their way back to the keeper, to be claimed again
+    link: str = "idle"  # "up" | "down" | "idle"
+    found_dead: bool = False  # by this process, and not heard of since
+    revision: int = 0  # of what is known about the server
+    backlog_until: int = 0  # the last sequence of what an outage, or the process before, has left
+    health: HealthRecord = field(default_factory=HealthRecord)
+    refusals: Refusals = field(default_factory=Refusals)
+
+    def next_up(self) -> Item | None:
+        """The claimed item that may begin now, which is not claimed any more then."""
+        if not self.suspicion.suspects:
+            return self.claimed.popleft() if self.claimed else None
+        place = next_up(
+            self.suspicion, [item.id for item in self.claimed], [item.id for item in self.under_way.values()]
+        )
+        if place is None:
+            return None
+        item = self.claimed[place]
+        del self.claimed[place]
+        return item
+
+    def begun(self, task: asyncio.Task[None], item: Item) -> None:
+        self.alone = "" if self.under_way else item.id
+        self.under_way[task] = item
+
+    def ended(self, task: asyncio.Task[None]) -> None:
+        """May be said twice."""
+        self.under_way.pop(task, None)
+
+    def see(self, link: str, now_s: float) -> bool:
+        """Note the link's state; whether it is another one."""
+        if link == self.link and self.since_s is not None:
+            return False
+        self.link, self.since_s = link, now_s
+        return True
+
+    def details(
+        self,
+        waiting: Waiting,
+        server: ServerState,
+        now_monotonic_s: float,
+        why_not: str = "",
+        *,
+        to_wall_s: float = 0.0,
+    ) -> dict[str, Any]:
+        """For people: see `SftpUploaderThread.get_details`. `why_not`: see `Permission`. `to_wall_s`: what makes wall
+        time of monotonic time, by the clock as it is set now, so that what it is set by is in no duration."""
+        failure = self.breaker.failure
+        opened = self.breaker.state is BreakerState.OPEN
+        refused = waiting.retrying + sum(item.attempts > 0 for item in [*self.claimed, *self.under_way.values()])
+        return {
+            "link": self.link,
+            "paused": server.paused,
+            "held_back": why_not or None,
+            "since_s": None if self.since_s is None else round(self.since_s + to_wall_s, 3),
+            "reason": failure.message if failure else None,
+            "hint": failure.hint if failure else None,
+            "waiting": waiting.fresh + waiting.retrying + files_in(self.claimed.copy()),
+            "in_flight": len(self.under_way),
+            "retry_in_s": max(0.0, self.breaker.until_s - now_monotonic_s) if opened else None,
+            "held": self.breaker.state is BreakerState.HELD,
+            "takes_nothing": failure is not None and Scope.SERVER is scope_of(failure.error),
+            "refused": refused,
+            "refusal": self.refusals.details() if refused else None,
+            "health": self.health.details(now_monotonic_s),
+        }

@@ -1,0 +1,181 @@
+"""What is concluded from how an attempt, or a look at a server, ended: for the item, the breaker and the link.
+
+Blame decides (`decisions/retry.py`). Each change of a breaker is kept on the disk; every item that was handed out is
+settled here, once. What is refused is mostly refused for every file, so a server's reason is logged once and counted.
+"""
+
+import logging
+import posixpath
+from collections.abc import Callable, Hashable, Iterable
+
+from iris_communication.clock import Clock
+from iris_communication.decisions import breaker as breaking
+from iris_communication.decisions import rules
+from iris_communication.decisions.breaker import BreakerState
+from iris_communication.decisions.poison import after_arrival, after_trouble
+from iris_communication.decisions.retry import Decision, Retrying, after_failure
+from iris_communication.delivery.batches import Batch, outcome
+from iris_communication.delivery.carrier import Carrier
+from iris_communication.delivery.destination import Lane
+from iris_communication.errors import DeliveryStopped, IrisError, Retry, Scope
+from iris_communication.item import Delivered, Event, Item
+from iris_communication.outbox.store.contract import ServerState
+from iris_communication.outbox.writer.messages import Settle
+from iris_communication.outbox.writer.writer import Keeper
+from iris_communication.plain_text import ERROR_TEXT_MAX, clean
+from iris_communication.runtime.repeats import Repeats
+from iris_communication.settings import DeliverySettings
+
+log = logging.getLogger(__name__)
+
+CLAIM_PAUSE_S = 1.0  # after a claim that brought nothing, or a disk of ours that refused
+
+
+class Judge:
+    """`lanes` are the worker's, by server; `news` wakes it."""
+
+    def __init__(
+        self,
+        keeper: Keeper,
+        carrier: Carrier,
+        lanes: dict[str, Lane],
+        settings: DeliverySettings,
+        clock: Clock,
+        luck: Callable[[], float],
+        news: Callable[[], None],
+    ) -> None:
+        self._keeper = keeper
+        self._carrier = carrier
+        self._lanes = lanes
+        self._settings = settings
+        self._clock = clock
+        self._luck = luck
+        self.news = news
+        self._repeats = Repeats(log, clock.monotonic_s, per_file=True)
+        self._refusing: dict[str, set[Hashable]] = {}  # causes that were logged, by server
+
+    def delivered(self, key: str, lane: Lane, item: Item, delivered: Delivered) -> None:
+        self.answered(key, lane, delivered=True)
+        lane.suspicion = after_arrival(lane.suspicion, item.id)
+        if refusing := self._refusing.pop(key, None):
+            self._repeats.over(refusing, "%s takes files", key)
+        self._settle(Settle(item, Event.DELIVER, delivered=delivered))
+        log.debug("delivered %s to %s as %r", item.id, key, delivered.final_path)
+
+    def failed(self, key: str, lane: Lane, item: Item, error: IrisError, revision: int) -> None:
+        """`revision` is that of the facts about the server that were tried."""
+        decision = self._decision(item, error)
+        if error.scope is Scope.OUTBOX:
+            decision = Decision(Event.RELEASE)
+            self._pause(key, lane, error)
+        elif decision.event is Event.RELEASE:
+            self.trouble(key, lane, error, revision)
+            lane.suspicion, blame = after_trouble(lane.suspicion, item.id, error, alone=lane.alone == item.id)
+            if blame is not None:
+                error, decision = blame, self._decision(item, blame)
+                self._tell(key, item, error, decision)
+        else:
+            self.answered(key, lane)
+            if not isinstance(item, Batch):  # its files go by themselves, and tell
+                lane.refusals.refused(error, self._clock.wall_s(), is_new=item.attempts == 0)
+            self._tell(key, item, error, decision)
+        lane.falls_back = lane.falls_back or isinstance(item, Batch)
+        trace = "\n".join(self._carrier.trace(key)) if decision.event is Event.GIVE_UP else ""
+        self._settle(Settle(item, decision.event, None, error, error.effect, decision.delay_s, trace))
+
+    def _settle(self, settle: Settle) -> None:
+        self._lanes[settle.item.server_key].archives.discard(settle.item.id)
+        self._keeper.settle(outcome(settle))
+
+    def _decision(self, item: Item, error: IrisError) -> Decision:
+        return after_failure(error, item.attempts, self._retrying(item), self._luck())
+
+    def _retrying(self, item: Item) -> Retrying:
+        rule = rules.facts(self._settings.rules.values(), item.folder_type, posixpath.basename(item.source_path))
+        return rules.retrying(self._keeper.servers.known(item.server_key), rule, self._settings)
+
+    def _pause(self, key: str, lane: Lane, error: IrisError) -> None:
+        """Our own disk refuses: nobody's attempt, and nothing is gained by trying the next one at once."""
+        self._repeats.log((key, "waits", *error.cause), logging.ERROR, "%s waits: %s. %s", key, error, error.hint)
+        lane.claim_after_s = self._clock.monotonic_s() + CLAIM_PAUSE_S
+        self.put_back(lane)
+
+    def answered(self, key: str, lane: Lane, *, delivered: bool = False) -> None:
+        """The server did its part."""
+        lane.health.answered(self._clock.monotonic_s(), delivered=delivered)
+        if delivered:
+            lane.refusals.delivered()
+        self.set_breaker(key, lane, breaking.on_answer(lane.breaker))
+        lane.found_dead = False
+        was_down = lane.link == "down"
+        if lane.see("up", self._clock.monotonic_s()):
+            log.info("the link to %s is up", key)
+            if was_down:
+                lane.backlog_until = self._keeper.view.last_sequence
+
+    def set_breaker(self, key: str, lane: Lane, breaker: breaking.Breaker) -> None:
+        if breaker is lane.breaker:
+            return
+        lane.breaker = breaker
+        boot = (self._clock.boot_id, self._clock.boot_s())
+        self._keeper.keep_breaker(key, breaking.kept(breaker, self._clock.monotonic_s(), boot) or None)
+
+    def trouble(self, key: str, lane: Lane, error: IrisError, revision: int) -> None:
+        if isinstance(error, DeliveryStopped) or (
+            error.retry is Retry.AFTER_OPERATOR and revision != lane.revision  # the operator was faster
+        ):
+            self.set_breaker(key, lane, breaking.on_release(lane.breaker))
+            return
+        now_s, before = self._clock.monotonic_s(), lane.breaker
+        self.set_breaker(key, lane, breaking.on_failure(before, error, self._settings, self._luck(), now_s))
+        if lane.breaker is before:
+            return
+        lane.found_dead = True
+        changed = lane.see("down", self._clock.monotonic_s())
+        held = lane.breaker.state is BreakerState.HELD
+        then = "nothing is tried until that is mended" if held else f"next try in {lane.breaker.until_s - now_s:.1f} s"
+        words = f"{'%s takes nothing' if error.scope is Scope.SERVER else 'the link to %s is down'}: %s; %s (%s)"
+        if changed or held:
+            log.warning(words, key, error, then, error.hint, exc_info=error if error.unforeseen else None)
+        else:
+            self._repeats.log((key, "down", *error.cause), logging.INFO, words, key, error, then, error.hint)
+
+    def release_breaker(self, key: str) -> None:
+        lane = self._lanes.get(key)
+        if lane is None:
+            return
+        lane.revision += 1
+        lane.claim_after_s = 0.0  # what was released waits with the keeper
+        state = self._keeper.view.servers.get(key, ServerState())
+        if lane.breaker.state is BreakerState.HELD or (lane.breaker.failures and state.breaker is None):
+            self.set_breaker(key, lane, breaking.Breaker())  # in the second case a person said: now
+        self.news()
+
+    def release(self, items: Iterable[Item]) -> None:
+        """Items that were not begun."""
+        for item in items:
+            self._settle(Settle(item, Event.RELEASE))
+
+    def put_back(self, lane: Lane) -> None:
+        """What is claimed for a lane that may send nothing for now: nobody can give an order about what is claimed."""
+        self.release([*lane.claimed])
+        lane.claimed.clear()
+
+    def _tell(self, key: str, item: Item, error: IrisError, decision: Decision) -> None:
+        """What the item itself is to blame for."""
+        kept = decision.event is Event.DROP
+        then = f"next try in {decision.delay_s:.0f} s" if decision.event is Event.FAIL else "given up"
+        then = "its files go by themselves" if isinstance(item, Batch) else then
+        cause = (key, decision.event, *error.cause)
+        self._refusing.setdefault(key, set()).add(cause)
+        self._repeats.log(
+            cause,
+            logging.WARNING if kept else logging.ERROR,
+            "%s (%s): %s; %s. %s",
+            clean(item.remote_path, ERROR_TEXT_MAX),
+            item.id,
+            error,
+            "dropped" if kept else then,
+            error.hint,
+            exc_info=error if error.unforeseen else None,
+        )

@@ -1,0 +1,86 @@
+"""Where is put what nobody can be sure of: kept for a person, in the way of nobody, and deleted by a person alone."""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from iris_communication.outbox.files import private
+from iris_communication.runtime.safe_files import open_private, sync_folder
+
+
+class Quarantine:
+    """The folder is made with the first thing that is put there. Every method raises OSError."""
+
+    def __init__(self, outbox: Path) -> None:
+        self.folder = outbox / "quarantine"
+
+    def move(self, path: Path, name: str | None = None) -> Path:
+        """Put a file there, under a name that is free; where it is then."""
+        target = self._free(name or path.name)
+        os.rename(path, target)
+        sync_folder(self.folder)
+        return target
+
+    def copy(self, path: Path, name: str) -> Path:
+        target = self._free(name)
+        descriptor = open_private(target, os.O_WRONLY | os.O_EXCL)
+        with path.open("rb") as source, os.fdopen(descriptor, "wb") as copy:
+            shutil.copyfileobj(source, copy)
+        return target
+
+    def note(self, name: str, told: Any) -> Path:
+        """What was found and done, in JSON; durable on return."""
+        target = self._free(name)
+        descriptor = open_private(target, os.O_WRONLY | os.O_EXCL)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            json.dump(told, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(self.folder)
+        return target
+
+    def kept(self) -> list[tuple[str, int, float]]:
+        """Of each file name, size in bytes and time of change, oldest first."""
+        found = []
+        with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    facts = entry.stat(follow_symlinks=False)
+                    found.append((entry.name, facts.st_size, facts.st_mtime))
+        return sorted(found, key=lambda file: file[2])
+
+    def remove(self, names: Iterable[str]) -> None:
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.folder / os.path.basename(name))
+        with contextlib.suppress(FileNotFoundError):
+            sync_folder(self.folder)
+
+    def free_mark(self, wall_s: float) -> str:
+        """A time that no salvaged database is named by."""
+        mark = first = stamp(wall_s)
+        number = 1
+        while (self.folder / f"outbox-{mark}.json").exists():
+            number += 1
+            mark = f"{first}-{number}"
+        return mark
+
+    def _free(self, name: str) -> Path:
+        private.make_folder(self.folder)
+        path, number = self.folder / name, 1
+        while path.exists() or path.is_symlink():
+            number += 1
+            path = self.folder / f"{name}.{number}"
+        return path
+
+
+def stamp(wall_s: float) -> str:
+    """A time as part of a file's name; a clock that is far off gives one as well."""
+    with contextlib.suppress(ValueError, OverflowError, OSError):
+        return datetime.fromtimestamp(wall_s, UTC).strftime("%Y%m%dT%H%M%SZ")
+    return f"{wall_s:.0f}"

@@ -1,0 +1,100 @@
+"""What becomes of a source after its delivery is recorded: kept, deleted, or moved to another folder.
+
+Only if it is still the file that was accepted, by size and SHA-256: a file of the same name that was written since is
+somebody's work. Of several destinations the last one to arrive does it, and none if one of them never will.
+
+It happens between the ledger line and the removal of the spool file, and harms nobody when it is repeated: so a crash
+in between is made good at the next start by what lies in the spool and is delivered.
+"""
+
+import contextlib
+import hashlib
+import json
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+
+from iris_communication.item import After, State
+from iris_communication.outbox.files.ids import first_id, sibling_id
+from iris_communication.outbox.store.contract import Store
+from iris_communication.outbox.store.ledger import Line
+from iris_communication.runtime.safe_files import opened_folder
+
+log = logging.getLogger(__name__)
+
+
+def after_delivery(store: Store, line: Line, unchanged: Callable[[str], bool] | None = None) -> None:
+    """Do what the line of a delivered item says, or log why not. `unchanged` tells whether a path still is the file
+    that was accepted; without it its content does. Raises OutboxStorageError."""
+    recorded = json.loads(line.text)
+    action = After(recorded.get("after", After.KEEP.value))
+    if action is After.KEEP or not _all_delivered(store, recorded["id"]):
+        return
+    source = recorded["source"]
+    try:
+        with _opened(source) as (folder, opened):
+            is_still = unchanged(opened) if unchanged else _holds(opened, recorded["size_bytes"], recorded["sha256"])
+            if not is_still:
+                log.warning("%r was changed after it was accepted: it stays where it is", source)
+                return
+            if action is After.MOVE:
+                _show(opened, os.path.basename(source), recorded["move_to"])
+            os.unlink(os.path.basename(source), dir_fd=folder)
+    except (FileNotFoundError, NotADirectoryError):
+        pass  # done before, or somebody was faster
+    except OSError as error:
+        log.error("cannot %s the delivered %r: %s; it stays", action.value, source, error.strerror)
+
+
+@contextlib.contextmanager
+def _opened(source: str) -> Iterator[tuple[int, str]]:
+    """The folder it lies in, and a path of the file that leads to that very file, whatever happens to its name. So what
+    is looked at, shown elsewhere and unlinked is one file in one folder. Raises OSError."""
+    with opened_folder(os.path.dirname(source) or ".") as folder:
+        descriptor = os.open(os.path.basename(source), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        try:
+            yield folder, f"/proc/self/fd/{descriptor}"
+        finally:
+            os.close(descriptor)
+
+
+def _all_delivered(store: Store, item_id: str) -> bool:
+    first, number = first_id(item_id), 0
+    while (state := store.state(sibling_id(first, number))) is not None:
+        if state != State.DELIVERED.value:
+            return False
+        number += 1
+    return True
+
+
+def _holds(opened: str, size_bytes: int, sha256: str) -> bool:
+    """Raises OSError."""
+    if os.stat(opened).st_size != size_bytes:
+        return False
+    with open(opened, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == sha256
+
+
+def _show(opened: str, name: str, folder: str) -> None:
+    """The file in that folder too, under its name; beside another file of that name under a numbered one. Never over
+    anything. Where the source is a link, what it leads to is shown: the link itself might lead nowhere from there."""
+    os.makedirs(folder, exist_ok=True)
+    stem, extension = os.path.splitext(name)
+    number = 0
+    while True:
+        target = os.path.join(folder, f"{stem}.{number}{extension}" if number else name)
+        try:
+            # Only with a folder to start from does Python call linkat(), which follows /proc's link to the open file.
+            with opened_folder(folder) as start:
+                os.link(opened, target, src_dir_fd=start, follow_symlinks=True)
+        except FileExistsError:
+            number += 1
+            continue
+        except OSError:  # another file system: it is copied under a name of its own, then shown
+            if os.path.lexists(target):
+                number += 1
+                continue
+            shutil.copy2(opened, target + ".part")
+            os.replace(target + ".part", target)
+        return

@@ -1,0 +1,155 @@
+"""Looking at an outbox's database from beside its owner, leaving no trace.
+
+Idea. A WAL database is read through its log and the log's index. While an owner runs, or after one was killed, both
+lie there, and SQLite reads through them without writing (`mode=ro`, `readonly_shm`). After an orderly end both are
+gone, and then opening the file read-only would make them anew: so it is read as it lies (`immutable`), and what was
+read counts only if the file lies there unchanged and still without a log. An owner who starts meanwhile writes its log
+before it touches the file; then the same is read once more, through the log.
+
+Rules.
+- One snapshot, one connection, closed right after: a connection that stays keeps an owner that ends from emptying its
+  log, and a transaction that stays lets that log grow.
+- The database is never opened but by SQLite: in the process of the owner, closing such a descriptor would drop the
+  locks that SQLite has on it (`database_guard` stands in for those that matter most).
+
+What goes wrong. A copy that was made without the log's index cannot be read without making one: that is said.
+"""
+
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from iris_communication.errors import OutboxDamaged, OutboxStorageError
+from iris_communication.outbox.store.sqlite import SCHEMA_VERSION
+
+TRIES = 20  # an owner that is just starting or ending is in the way for some milliseconds
+PAUSE_S = 0.05
+BUSY_TIMEOUT_S = 5.0
+_IN_BETWEEN = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
+_DAMAGE = re.compile("malformed|not a database|no such table|no such column|Could not decode")
+
+Answer = TypeVar("Answer")
+Mark = tuple[int, int, int]  # of a database at rest: inode, size in bytes, time of the last change
+
+
+class NoOutbox(OutboxStorageError):
+    """There is nothing to look at."""
+
+    default_hint = "give the folder of an outbox (outbox.db lies in it)"
+
+
+class Snapshot:
+    """The database at one moment: every question is answered as of the same commit."""
+
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
+
+    def all(self, name: str, *values: Any) -> list[Any]:
+        return self._database.execute(QUERIES[name], values).fetchall()
+
+    def one(self, name: str, *values: Any) -> Any:
+        """The first column of the first row, or None."""
+        row = self._database.execute(QUERIES[name], values).fetchone()
+        return row[0] if row else None
+
+
+class Reader:
+    """Constructing opens nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._path = folder / "outbox.db"
+        self._log_path = folder / "outbox.db-wal"
+
+    def read(self, ask: Callable[[Snapshot], Answer]) -> Answer:
+        """What `ask` makes of one snapshot; it may be asked more than once, so it changes nothing. Raises NoOutbox,
+        OutboxDamaged (a newer schema included), OutboxStorageError."""
+        failed: sqlite3.Error | None = None
+        for _ in range(TRIES):
+            before = self._at_rest()
+            try:
+                answer = self._ask(ask, at_rest=before is not None)
+            except sqlite3.Error as error:
+                failed = error
+                if not _is_in_between(error) and self._at_rest() == before:
+                    raise self._told(error) from error
+            else:
+                if before is None or self._at_rest() == before:
+                    return answer
+            time.sleep(PAUSE_S)
+        if failed is None:
+            raise OutboxStorageError(f"the outbox {self.folder} changes hands all the time", hint="try again")
+        raise self._told(failed) from failed
+
+    def _at_rest(self) -> Mark | None:
+        """What the file is like that holds everything; None where a log belongs to it."""
+        try:
+            if os.stat(self._log_path).st_size > 0:
+                return None
+        except FileNotFoundError:
+            pass  # as after every orderly end
+        except OSError as error:
+            raise OutboxStorageError(f"cannot look at {self._log_path}: {error.strerror}") from error
+        try:
+            facts = os.stat(self._path)
+        except (FileNotFoundError, NotADirectoryError):
+            what = "holds no outbox" if self.folder.is_dir() else "does not exist or is no folder"
+            raise NoOutbox(f"{self.folder} {what}") from None
+        except OSError as error:
+            raise OutboxStorageError(f"cannot look at {self._path}: {error.strerror}") from error
+        return facts.st_ino, facts.st_size, facts.st_mtime_ns
+
+    def _ask(self, ask: Callable[[Snapshot], Answer], *, at_rest: bool) -> Answer:
+        how = "immutable=1" if at_rest else "readonly_shm=1"
+        address = f"file:{quote(os.fsencode(os.path.abspath(self._path)))}?mode=ro&{how}"
+        database = sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+        try:
+            database.execute("BEGIN")
+            self._check_version(database.execute("PRAGMA user_version").fetchone()[0])
+            return ask(Snapshot(database))
+        finally:
+            database.close()
+
+    def _check_version(self, found: int) -> None:
+        if found == 0:
+            raise NoOutbox(f"{self._path} holds no outbox: it was never written to")
+        if found != SCHEMA_VERSION:
+            newer = found > SCHEMA_VERSION
+            raise OutboxDamaged(
+                f"the outbox database {self._path} has schema version {found}, but this program reads {SCHEMA_VERSION}",
+                hint="look with the program that wrote it" if newer else "start the uploader on it once, then look",
+            )
+
+    def _told(self, error: sqlite3.Error) -> OutboxStorageError:
+        if isinstance(error, sqlite3.DatabaseError) and _DAMAGE.search(str(error)):
+            return OutboxDamaged(f"the outbox database {self._path} is damaged: {error}")
+        hint = "correct the permissions of the folder, or look as the user whose outbox it is"
+        if self._log_path.exists() and not self.folder.joinpath("outbox.db-shm").exists():
+            hint = "outbox.db-wal lies there without outbox.db-shm: copy the folder whole, or start the uploader on it"
+        return OutboxStorageError(f"cannot read the outbox database {self._path}: {error}", hint=hint)
+
+
+def _is_in_between(error: sqlite3.Error) -> bool:
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in _IN_BETWEEN
+
+
+def _queries() -> dict[str, str]:
+    """The named statements of audit.sql and listing.sql: `-- name --`, then the statement."""
+    files = [resources.files(__package__) / "sql" / name for name in ("audit.sql", "listing.sql")]
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    parts = re.split(r"^-- (\w+) --$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+QUERIES = _queries()

@@ -1,0 +1,357 @@
+"""The store on one SQLite file.
+
+Rules. One connection in one thread writes and checkpoints: SQLite before 3.51.3 can lose committed pages when two
+connections checkpoint the same WAL, and most installed Pythons carry such a version. `synchronous=FULL`, so that a
+commit that returned survives a power cut. Every transaction of several statements is BEGIN IMMEDIATE. After an error
+the connection is not trusted any more: the keeper closes this store and opens a new one.
+
+What goes wrong. The files may lose their names while they are open (`database_guard`): what was committed is put back
+under them before anybody is told. Some file systems (NFS, CIFS) do not keep WAL's promises; a damaged file is found by
+the quick check at opening and is left untouched for the operator.
+"""
+
+import contextlib
+import json
+import logging
+import os
+import re
+import sqlite3
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from iris_communication.errors import OutboxDamaged, OutboxStorageError
+from iris_communication.item import Item
+from iris_communication.outbox.store import item_row as row
+from iris_communication.outbox.store.contract import (
+    Change,
+    Deliver,
+    End,
+    Insert,
+    Lane,
+    LaneKey,
+    Note,
+    ServerState,
+    SetServer,
+    Tally,
+    Update,
+)
+from iris_communication.outbox.store.database_guard import DatabaseGuard
+from iris_communication.outbox.store.ledger import GENESIS, Line
+from iris_communication.outbox.store.put_back import put_back
+from iris_communication.runtime.system_trouble import storage_trouble
+
+log = logging.getLogger(__name__)
+
+SCHEMA_VERSION = 2
+HISTORY_OF_ONE = 50  # lines kept of one item
+HISTORY_MAX = 200_000  # lines kept of all
+MIGRATIONS = {1: "from_1_to_2.sql"}  # by the version each begins with
+
+
+def script(name: str) -> str:
+    """A file of sql/."""
+    return (resources.files(__package__) / "sql" / name).read_text(encoding="utf-8")
+
+
+def _queries() -> dict[str, str]:
+    """The named statements of queries.sql: `-- name --`, then the statement."""
+    text = script("queries.sql")
+    parts = re.split(r"^-- (\w+) --$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+QUERIES = _queries()
+
+
+# What a disk or another process is to blame for: no damage, whatever was being done.
+_SURROUNDINGS = {
+    sqlite3.SQLITE_AUTH,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+}
+
+
+class NewerSchema(OutboxDamaged):
+    """Written by a newer program: it is whole, and not ours to touch."""
+
+    default_hint = "run the newer program that wrote it"
+
+
+class SqliteStore:
+    """Raises OutboxDamaged for a file that is no sound outbox, OutboxStorageError when the disk refuses."""
+
+    def __init__(self, path: Path, boot_id: str, boot_s: float = 0.0, wall_s: float = 0.0) -> None:
+        """The times are of now: what is left of a time to live from another boot is reckoned with them."""
+        self._path = path
+        self._open()
+        try:
+            with self._errors("open"):
+                self._prepare()
+                self._forget_other_boots(boot_id, boot_s, wall_s)
+                self._db.execute(QUERIES["trim_all_history"], (HISTORY_MAX,))
+        except BaseException:
+            self._let_go()
+            raise
+
+    def _open(self) -> None:
+        with self._errors("open"):
+            guard = DatabaseGuard(self._path)
+            try:
+                self._logged = guard.is_logged or self._begin_log()
+                if self._logged:
+                    guard.hold()
+                self._db = self._connected()
+                try:
+                    self._db.execute("PRAGMA synchronous=FULL")
+                    self._db.execute("SELECT 1 FROM sqlite_schema").fetchone()  # opens the log
+                    if self._logged:
+                        guard.opened()
+                except BaseException:
+                    self._db.close()
+                    raise
+            except BaseException:
+                guard.close()
+                raise
+            self._guard = guard
+            self._is_open = True
+
+    def _connected(self) -> sqlite3.Connection:
+        return sqlite3.connect(self._path, isolation_level=None, timeout=5.0)
+
+    def _begin_log(self) -> bool:
+        """Whether it is written through a log from now on; some file systems cannot."""
+        with contextlib.closing(self._connected()) as database:
+            return bool(database.execute("PRAGMA journal_mode=WAL").fetchone()[0] == "wal")
+
+    def _prepare(self) -> None:
+        found = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if found != "ok":
+            raise OutboxDamaged(f"the outbox database {self._path} is damaged: {found}")
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if version > SCHEMA_VERSION:
+            raise NewerSchema(
+                f"the outbox database {self._path} has schema version {version}, "
+                f"but this program knows {SCHEMA_VERSION} at most"
+            )
+        if version == 0:
+            self._run("schema.sql")
+        for older in range(max(1, version), SCHEMA_VERSION if version else 0):
+            self._run(MIGRATIONS[older])
+
+    def _run(self, name: str) -> None:
+        """A script as one transaction: cut off, it did nothing."""
+        self._db.executescript(f"BEGIN IMMEDIATE;\n{script(name)}\nCOMMIT;")
+
+    def _forget_other_boots(self, boot_id: str, boot_s: float, wall_s: float) -> None:
+        self._db.execute(QUERIES["forget_due_of_other_boots"], (boot_id, boot_id))
+        for sequence, accepted_s, ttl_s in self._db.execute(QUERIES["expiry_of_other_boots"], (boot_id,)).fetchall():
+            left_s = min(ttl_s, max(0.0, accepted_s + ttl_s - wall_s))
+            self._db.execute(QUERIES["set_expiry"], (boot_id, boot_s + left_s, sequence))
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        self._commit(changes)
+        self._keep_in_place()  # before anybody is told
+
+    def _keep_in_place(self) -> None:
+        """What was committed can be found again, by the names of its files. Raises OutboxStorageError."""
+        with self._errors("keep"):
+            lost = self._guard.lost
+            if not lost:
+                return
+            try:
+                put_back(self._db, self._path, lost)
+            except sqlite3.Error:
+                if self._guard.are_named:  # what cannot be read is the connection alone: another one reads the files
+                    self._let_go()
+                raise
+            self._db.close()  # still guarded, so that it does nothing to what has the names now
+            self._guard.close()
+            self._is_open = False
+        log.error("files of the database %s were removed or replaced while it was open; it is put back", self._path)
+        self._open()
+
+    def _commit(self, changes: Sequence[Change]) -> None:
+        with self._errors("write"):
+            if len(changes) == 1 and type(changes[0]) is Insert and changes[0].note is None:
+                self._apply(changes[0])  # one statement is a transaction by itself, and three cost its caller more
+                return
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                for change in changes:
+                    self._apply(change)
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _apply(self, change: Change) -> None:
+        db = self._db
+        if type(change) is Insert:
+            db.execute(QUERIES["insert_item"], row.inserted(change.item))
+            self._note(change.item.id, change.note)
+        elif type(change) is Update:
+            db.execute(QUERIES["update_item"], (*row.mutable(change.item), change.item.sequence))
+            self._note(change.item.id, change.note)
+            if change.trace:
+                db.execute(QUERIES["insert_trace"], (change.item.id, change.trace))
+        elif type(change) is Deliver:
+            db.execute(QUERIES["delete_item"], (change.item.sequence,))
+            db.execute(QUERIES["insert_line"], (change.item.id, change.line.text, change.line.hash))
+        elif type(change) is End:
+            db.execute(QUERIES["delete_item"], (change.item.sequence,))
+            db.execute(QUERIES["insert_ended"], row.ended(change.item, change.note.at_s, change.reason))
+            self._note(change.item.id, change.note)
+        elif type(change) is SetServer:
+            breaker = None if change.breaker is None else json.dumps(change.breaker)
+            db.execute(QUERIES["set_server"], (change.server_key, change.paused, breaker))
+
+    def _note(self, item_id: str, note: Note | None) -> None:
+        if note is not None:
+            error = json.dumps(row.failure(note.error)) if note.error else None
+            self._db.execute(QUERIES["insert_history"], (item_id, note.at_s, note.event.value, note.attempt, error))
+            self._db.execute(QUERIES["trim_history"], (item_id, item_id, HISTORY_OF_ONE))
+
+    def lanes_of(self, server_key: str) -> list[LaneKey]:
+        with self._errors("read"):
+            return [LaneKey(*found) for found in self._db.execute(QUERIES["lanes_of"], {"server": server_key})]
+
+    def due(self, server_key: str, lane: LaneKey, boot_s: float, limit: int) -> list[Item]:
+        return self._items("due", server_key, *lane, boot_s, limit)
+
+    def fresh(self, server_key: str, lane: LaneKey, after: int, limit: int) -> list[Item]:
+        return self._items("fresh", server_key, *lane, after, limit)
+
+    def members(self, batch_id: str) -> list[Item]:
+        return self._items("members", batch_id)
+
+    def item(self, item_id: str) -> Item | None:
+        found = self._items("item", item_id)
+        return found[0] if found else None
+
+    def expired(self, boot_s: float, limit: int) -> list[Item]:
+        return self._items("expired", boot_s, limit)
+
+    def next_expiry_s(self) -> float | None:
+        return self._one("next_expiry")  # type: ignore[no-any-return]  # the column's type
+
+    def oldest_waiting(self, priority_max: int, limit: int) -> list[Item]:
+        return self._items("oldest_waiting", priority_max, limit)
+
+    def lowest_waiting(self, limit: int) -> list[Item]:
+        return self._items("lowest_waiting", limit)
+
+    def owed_bytes(self) -> int:
+        return self._one("owed_bytes")  # type: ignore[no-any-return]  # the column's type
+
+    def lanes(self) -> dict[str, Lane]:
+        return {key: Lane(*facts) for key, *facts in self._all("lanes")}
+
+    def next_due_s(self, server_key: str) -> float | None:
+        return self._one("next_due", server_key)  # type: ignore[no-any-return]  # the column's type
+
+    def tally(self) -> Tally:
+        return Tally(**dict(self._all("tally")))
+
+    def last_sequence(self) -> int:
+        return self._one("last_sequence")  # type: ignore[no-any-return]  # the column's type
+
+    def ledger_head(self) -> str:
+        return self._one("ledger_head") or GENESIS
+
+    def ledger(self) -> Iterator[Line]:
+        with self._errors("read"):
+            for found in self._db.execute(QUERIES["ledger"]):
+                yield Line(*found)
+
+    def line_of(self, item_id: str) -> Line | None:
+        found = self._all("line_of", item_id)
+        return Line(*found[0]) if found else None
+
+    def state(self, item_id: str) -> str | None:
+        return self._one("state", item_id)  # type: ignore[no-any-return]  # the column's type
+
+    def unfinished(self) -> Iterator[Item]:
+        with self._errors("read"):
+            for found in self._db.execute(QUERIES["unfinished"]):
+                yield row.item(found)
+
+    def dead(self, limit: int) -> list[Item]:
+        return self._items("dead", limit)
+
+    def owed_names(self) -> Iterator[str]:
+        with self._errors("read"):
+            for (path,) in self._db.execute(QUERIES["owed_paths"]):
+                yield os.path.basename(os.fsdecode(path))
+
+    def oldest_accepted_s(self) -> float | None:
+        return self._one("oldest_accepted")  # type: ignore[no-any-return]  # the column's type
+
+    def server_states(self) -> dict[str, ServerState]:
+        with self._errors("read"):
+            return {
+                key: ServerState(bool(paused), json.loads(breaker) if breaker else None)
+                for key, paused, breaker in self._db.execute(QUERIES["server_states"])
+            }
+
+    def close(self) -> None:
+        if self._is_open:
+            self._keep_in_place()
+            self._let_go()
+
+    def _let_go(self) -> None:
+        self._is_open = False
+        self._guard.let_go()
+        with contextlib.suppress(sqlite3.Error):  # closing checkpoints; what is committed is safe without that
+            self._db.close()
+        self._guard.close()
+
+    def _items(self, name: str, *values: Any) -> list[Item]:
+        with self._errors("read"):
+            return [row.item(found) for found in self._db.execute(QUERIES[name], values)]
+
+    def _all(self, name: str, *values: Any) -> list[Any]:
+        with self._errors("read"):
+            return self._db.execute(QUERIES[name], values).fetchall()
+
+    def _one(self, name: str, *values: Any) -> Any:
+        with self._errors("read"):
+            found = self._db.execute(QUERIES[name], values).fetchone()
+            return found[0] if found else None
+
+    @contextlib.contextmanager
+    def _errors(self, doing: str) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.DatabaseError as error:
+            kind = OutboxDamaged if _is_damage(error, doing) else OutboxStorageError
+            raise kind(f"cannot {doing} the outbox database {self._path}: {error}") from error
+        except OSError as error:
+            raise storage_trouble(f"cannot {doing} the outbox database {self._path}", error) from error
+        except (ValueError, TypeError, KeyError) as error:
+            if doing != "read":
+                raise
+            what = f"a row of the outbox database {self._path} is not what it should be: {error!r}"
+            raise OutboxDamaged(what) from error
+
+
+def _is_damage(error: sqlite3.DatabaseError, doing: str) -> bool:
+    """Of what is written, a constraint may refuse it; what cannot be opened or read otherwise than for the sake of the
+    disk, is not what was written."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # raised by the binding
+        return "Could not decode" in str(error)
+    primary = code & 0xFF
+    return primary in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or (
+        doing != "write" and primary not in _SURROUNDINGS
+    )

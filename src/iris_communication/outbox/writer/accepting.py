@@ -1,0 +1,197 @@
+"""The way in: a file is admitted, its bytes are spooled, and a row is prepared for each of its destinations.
+
+What is wrong with the source is the item's fault: it is accepted and dead from the start, so that it is listed and
+counted and nobody has to handle two kinds of failure. What is wrong with our own disk refuses it.
+
+The bytes that go to several destinations are held once for each, under one name after the other, so that every item
+owns its own and is delivered, dropped or kept without a look at the others.
+"""
+
+import logging
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from iris_communication.clock import Clock
+from iris_communication.decisions import attempt
+from iris_communication.decisions.admission import MakeRoom, Usage, admission, victims
+from iris_communication.errors import IrisError, OutboxStorageError, Scope
+from iris_communication.item import Due, Event, Fingerprint, Item, State, Take
+from iris_communication.outbox.files.ids import sibling_id
+from iris_communication.outbox.files.reserve import Reserve
+from iris_communication.outbox.files.spool import Spool
+from iris_communication.outbox.store.contract import Insert
+from iris_communication.outbox.writer.commit_group import Group
+from iris_communication.outbox.writer.committer import Recorder
+from iris_communication.outbox.writer.messages import Accept
+from iris_communication.outbox.writer.orders import ended
+from iris_communication.plain_text import ERROR_TEXT_MAX, clean
+from iris_communication.runtime.repeats import Repeats
+from iris_communication.settings import Limits
+
+log = logging.getLogger(__name__)
+
+SHRINK_PAUSE_S = 1.0  # between two attempts to make room by writing the log into the database
+VICTIMS_MAX = 1000  # looked at for one newcomer; of a million tiny files not all are gone through for a large one
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    item: Item
+    error: IrisError | None  # what it died of at once
+
+
+class Acceptance:
+    def __init__(
+        self,
+        folder: Path,
+        spool: Spool,
+        reserve: Reserve,
+        recorder: Recorder,
+        clock: Clock,
+        items_max: int,
+        limits: Limits,
+    ) -> None:
+        self._folder = folder
+        self._spool = spool
+        self._reserve = reserve
+        self._recorder = recorder
+        self._clock = clock
+        self._items_max = items_max
+        self._limits = limits
+        self._shrink_after_s = 0.0  # monotonic
+        self._repeats = Repeats(log, clock.monotonic_s, per_file=True)
+
+    @property
+    def has_reserve(self) -> bool:
+        return self._reserve.held
+
+    def prepare(self, accept: Accept, group: Group, token: str, sequence: int) -> list[Accepted]:
+        """One for each destination, with the sequences after `sequence`. Raises OutboxFull, OutboxStorageError; then
+        nothing of it is in the group."""
+        count = len(accept.destinations)
+        leaving = self._admit(accept, group, count)
+        if not self._has_room():
+            raise OutboxStorageError(f"the disk of the outbox {self._folder} is full: No space left on device")
+        item_id = f"{int(self._clock.wall_s() * 1000):012x}-{token}"
+        fingerprint, wrong = self._spooled(accept, item_id, count)
+        for item in leaving:
+            end = ended(item, Event.DROP, self._clock.wall_s(), "it gave way in a full outbox")
+            words = "the outbox is full: %s (%s) is dropped for a newer file"
+            self._repeats.log("full", logging.WARNING, words, clean(item.remote_path, ERROR_TEXT_MAX), item.id)
+            group.add(end)
+            group.ended.append(end.item)
+        accepted = [
+            Accepted(self._item(accept, number, item_id, sequence, fingerprint, wrong), wrong)
+            for number in range(count)
+        ]
+        for each in accepted:
+            group.add(Insert(each.item))
+            if wrong is None:
+                group.spooled.append(each.item)
+        return accepted
+
+    def _admit(self, accept: Accept, group: Group, count: int) -> list[Item]:
+        """What has to leave for it. Raises OutboxFull."""
+        size_bytes = count * _size_bytes(accept.source_path) if self._counts_bytes else 0
+        picture = self._recorder.picture
+        usage = Usage(
+            items=picture.queue_size + len(group.spooled) - len(group.ended) + count - 1,
+            size_bytes=picture.spooled_bytes
+            + sum(map(_held_bytes, group.spooled))
+            - sum(map(_held_bytes, group.ended)),
+            free_bytes=self._free_bytes() if self._limits.disk_reserve_bytes else None,
+        )
+        verdict = admission(usage, size_bytes, self._items_max, self._limits)
+        if not isinstance(verdict, MakeRoom):
+            return []
+        with self._recorder.reading() as store:
+            oldest = self._limits.when_full == "drop_oldest"
+            waiting = (
+                store.oldest_waiting(accept.priority, VICTIMS_MAX) if oldest else store.lowest_waiting(VICTIMS_MAX)
+            )
+        return victims([item for item in waiting if not group.touches(item.id)], verdict, accept.priority)
+
+    @property
+    def _counts_bytes(self) -> bool:
+        return self._limits.bytes_max is not None or self._limits.disk_reserve_bytes > 0
+
+    def _free_bytes(self) -> int | None:
+        try:
+            facts = os.statvfs(self._folder)
+        except OSError:
+            return None
+        return facts.f_bavail * facts.f_frsize
+
+    def _has_room(self) -> bool:
+        """Whether the reserve is held. A database that has just worked hard holds some megabytes in its log: on a
+        small disk those are what is missing, and opening it anew gives them back."""
+        if self._reserve.take():
+            return True
+        if self._clock.monotonic_s() < self._shrink_after_s:
+            return False
+        self._shrink_after_s = self._clock.monotonic_s() + SHRINK_PAUSE_S
+        self._recorder.shrink()
+        return self._reserve.take()
+
+    def _spooled(self, accept: Accept, item_id: str, count: int) -> tuple[Fingerprint | None, IrisError | None]:
+        try:
+            fingerprint = self._spool.take(accept.source_path, item_id, accept.take, accept.identity)
+        except IrisError as error:
+            if error.scope is not Scope.ITEM:
+                raise
+            self._repeats.log(error.cause, logging.ERROR, "%s; it was accepted as dead. %s", error, error.hint)
+            return None, error
+        shared: list[str] = [item_id]
+        try:
+            for number in range(1, count):
+                self._spool.share(item_id, sibling_id(item_id, number))
+                shared.append(sibling_id(item_id, number))
+        except IrisError:
+            for each in shared:
+                self._recorder.discard(each)
+            raise
+        return fingerprint, None
+
+    def _item(
+        self,
+        accept: Accept,
+        number: int,
+        item_id: str,
+        sequence: int,
+        fingerprint: Fingerprint | None,
+        wrong: IrisError | None,
+    ) -> Item:
+        destination = accept.destinations[number]
+        return Item(
+            id=sibling_id(item_id, number),
+            sequence=sequence + 1 + number,
+            server_key=destination.server.key,
+            source_path=accept.source_path,
+            remote_path=destination.remote_path,
+            folder_type=accept.folder_type,
+            project_settings=accept.project_settings,
+            take=accept.take if number == 0 else Take.COPY,  # a moved source is unlinked once
+            fingerprint=fingerprint,
+            accepted_s=self._clock.wall_s(),
+            state=State.WAITING if fingerprint else State.DEAD,
+            last_error=attempt.failure(wrong) if wrong else None,
+            priority=accept.priority,
+            batch=destination.batch,
+            ttl_s=accept.ttl_s,
+            expires=Due(self._clock.boot_id, self._clock.boot_s() + accept.ttl_s) if accept.ttl_s else None,
+            after=accept.after,
+            move_to=accept.move_to,
+        )
+
+
+def _held_bytes(item: Item) -> int:
+    return item.fingerprint.size_bytes if item.fingerprint else 0
+
+
+def _size_bytes(source: str) -> int:
+    """What admission reckons with; a source that cannot be looked at takes no room."""
+    try:
+        return os.stat(source).st_size
+    except OSError:
+        return 0

@@ -1,0 +1,260 @@
+"""The store as the keeper uses it: a group is committed, or it is not, and either way it is known which.
+
+What goes wrong.
+- A commit fails: its acceptances are refused, its settlements are kept: what was delivered stays to be recorded. The
+  store is not trusted any more, is opened anew, and is asked whether the commit had happened all the same.
+- The store cannot be opened again: that question stays open (`_doubtful`). Nothing is accepted until it is answered,
+  and opening is tried again by itself.
+- Another process has the outbox: nothing is recorded; once it has ended, everything is read anew.
+- The disk is full: the reserve is given back, so that deliveries can be recorded and make room; see `reserve`.
+
+All of it runs on the keeper's thread; `view` may be read by anybody.
+"""
+
+import contextlib
+import logging
+import os
+from collections.abc import Callable, Iterator
+
+from iris_communication.errors import IrisError, OutboxDamaged, OutboxInUse, OutboxStorageError
+from iris_communication.item import Item, Take
+from iris_communication.outbox.files.reserve import Reserve
+from iris_communication.outbox.files.spool import Spool, still_is
+from iris_communication.outbox.recovery.recovery import recover
+from iris_communication.outbox.store.contract import Insert, Store
+from iris_communication.outbox.writer.commit_group import Group
+from iris_communication.outbox.writer.counters import Picture
+from iris_communication.outbox.writer.messages import Settle
+from iris_communication.outbox.writer.snapshot import View
+from iris_communication.runtime.repeats import Repeats
+
+log = logging.getLogger(__name__)
+
+PutAside = Callable[[Store], Callable[[str], None] | None]  # of a store, what takes the id of a file that no row knows
+
+
+class Recorder:
+    """Opens the store and puts right what a crash left. `still_ours` is `Owner.confirm`; `settled` is called for each
+    settlement that is on record, `withdrawn` for each item that ended undelivered, `published` after each new view;
+    `put_aside` of a store is recovery's. Raises OutboxStorageError, OutboxDamaged."""
+
+    def __init__(
+        self,
+        open_store: Callable[[], Store],
+        spool: Spool,
+        reserve: Reserve,
+        still_ours: Callable[[], bool],
+        settled: Callable[[Settle], None],
+        withdrawn: Callable[[Item], None],
+        published: Callable[[], None],
+        put_aside: PutAside,
+    ) -> None:
+        self._open_store = open_store
+        self._spool = spool
+        self._reserve = reserve
+        self._still_ours = still_ours
+        self._settled = settled
+        self._withdrawn = withdrawn
+        self._published = published
+        self._put_aside = put_aside
+        self._broken = False  # the store failed, and has not been opened anew yet
+        self._stale = False  # another process had the outbox, and what was read of it before counts no more
+        self.lost = ""  # why nothing is recorded: another process has the outbox
+        self._doubtful: Group | None = None  # its commit failed, and perhaps happened
+        self.unrecorded: list[Settle] = []  # settlements whose commit failed
+        self._repeats = Repeats(log)
+        try:
+            self._start()
+        except OutboxDamaged:
+            raise
+        except OutboxStorageError:
+            if not reserve.give_back():
+                raise
+            self._start()
+
+    def _start(self) -> None:
+        self._store = self._open_store()
+        try:
+            recover(self._store, self._spool, self._put_aside(self._store))
+            self.last_sequence = self._store.last_sequence()
+            self.head = self._store.ledger_head()
+            self.picture = Picture(self._store)
+            self.view: View = self.picture.view()
+        except BaseException:
+            self._store.close()
+            raise
+
+    def go_on_counting(self, before: View) -> None:
+        """Of the same process, whose outbox was opened anew: what it has counted is not forgotten."""
+        self.picture.go_on_counting(before)
+        self.view = self.picture.view()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether something is to be tried again without being asked."""
+        return self._broken or bool(self.unrecorded)
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Store]:
+        """The store, to be asked. After an error it is opened anew before anything is written."""
+        try:
+            yield self._store
+        except OutboxStorageError as error:
+            self._repeats.log("reading", logging.ERROR, "%s; it is opened anew", error)
+            self._broken = True
+            raise
+
+    def commit(self, group: Group) -> None:
+        """Record it and tell everybody, or refuse it."""
+        try:
+            if self._broken:  # it could not be read just now: what it takes is not to be trusted either
+                raise OutboxStorageError("the outbox database cannot be read")
+            if group.changes:
+                self._confirm()
+            if group.spooled:
+                self._spool.sync()
+        except IrisError as error:
+            self._undo(group, error)
+            return
+        try:
+            if changes := group.changes:
+                self._store.commit(changes)
+        except Exception as error:  # noqa: BLE001 - besides its own errors a database binding raises of any kind
+            self._not_committed(group, error)
+        else:
+            self._committed(group)
+
+    def _confirm(self) -> None:
+        """Nobody else has changed the outbox since it was read. Raises OutboxStorageError."""
+        try:
+            if self._still_ours():
+                self.lost = ""
+                return
+        except OutboxInUse as error:
+            if not self.lost:
+                self.lost = f"{error}: nothing is accepted or sent until that one has ended"
+                log.error("%s", self.lost)
+            raise
+        self._broken, self._stale, self.lost = True, True, ""
+        raise OutboxStorageError("another process had the outbox meanwhile: it is read anew", hint="try again")
+
+    def mend(self) -> None:
+        """Open a store that failed anew, and judge the doubtful group by what it says. Raises IrisError when that
+        cannot be done yet."""
+        if not self._broken:
+            return
+        self._store.close()
+        if self._stale:
+            self._start()
+            self._stale = False
+        else:
+            self._store = self._open_store()
+        head, self.last_sequence = self._store.ledger_head(), self._store.last_sequence()
+        doubtful = self._doubtful
+        happened = doubtful is not None and self._happened(doubtful)
+        self._broken, self._doubtful = False, None
+        self._repeats.over(["closed"], "the outbox is open again")
+        self.head, self.picture.store = head, self._store
+        if doubtful is None:
+            return
+        doubtful.head = None  # read from the store just now
+        if happened:
+            self._committed(doubtful)
+        else:
+            self._undo(doubtful, doubtful.error)
+
+    def shrink(self) -> None:
+        """Close the store and open it anew, which writes its log into the database and removes it. Raises IrisError."""
+        self._broken = True
+        self.mend()
+
+    def close(self) -> None:
+        try:
+            self._store.close()
+        except IrisError as error:
+            log.error("%s", error)
+
+    def _committed(self, group: Group) -> None:
+        self.head = group.head or self.head
+        for change in group.changes:
+            self.picture.count(change)
+            if isinstance(change, Insert):
+                self.last_sequence = max(self.last_sequence, change.item.sequence)
+        self.view = self.picture.view()
+        for item in group.spooled:
+            if item.take is Take.MOVE and group.awaited:
+                _unlink_source(item)
+        for done in group.done:  # before the bytes of what was delivered are removed: callers are waiting
+            done()
+        for settle in group.settles:
+            self._settled(settle)
+        for item in group.ended:
+            self._withdrawn(item)
+        group.end()
+        self._published()
+
+    def _not_committed(self, group: Group, failed: Exception) -> None:
+        """Believe what the store says once it is open again: a commit may have failed after it had happened."""
+        if isinstance(failed, IrisError):
+            error = failed
+            words = "%s; what was being accepted is refused, what was delivered stays to be recorded"
+            self._repeats.log(("commit", *error.cause), logging.ERROR, words, error)
+        else:
+            error = unforeseen(failed)
+            words = "the commit of a group failed in an unforeseen way"
+            self._repeats.log(("commit", type(failed)), logging.ERROR, words, exc_info=failed)
+        group.error = error
+        self._broken, self._doubtful = True, group
+        self._reserve.give_back()
+        try:
+            self.mend()
+        except IrisError as reason:
+            words = "%s; nothing is accepted until it can be opened again, which is tried by itself"
+            self._repeats.log("closed", logging.ERROR, words, reason)
+            group.refuse()
+            self._published()
+
+    def _undo(self, group: Group, error: IrisError) -> None:
+        """Nothing of it happened."""
+        group.error = error
+        for item in group.spooled:
+            self.discard(item.id)
+        self.unrecorded.extend(group.settles)
+        group.refuse()
+        self._published()
+
+    def _happened(self, group: Group) -> bool:
+        """A commit is all or none, so one change tells that leaves another state than it found. What leaves none
+        (a priority, a server's facts) may be set once more, so it counts as not happened."""
+        for change in group.items:
+            before = None if isinstance(change, Insert) else change.before
+            if before is None or before.state is not change.item.state:
+                return self._store.state(change.item.id) == change.item.state.value
+        return False
+
+    def discard(self, item_id: str) -> None:
+        """Bytes that are not owed any more. What cannot be unlinked now is swept at the next start."""
+        try:
+            self._spool.discard(item_id)
+        except OSError as error:
+            words = "cannot remove %s from the spool: %s"
+            self._repeats.log(("spool", error.errno), logging.ERROR, words, item_id, error.strerror)
+
+
+def unforeseen(error: Exception) -> OutboxStorageError:
+    return OutboxStorageError(f"the outbox's keeper failed: {error!r}", hint="see the traceback in the log")
+
+
+def _unlink_source(item: Item) -> None:
+    """If it is still what was taken: a new file may have been put under its name while this group was recorded."""
+    assert item.fingerprint is not None, "its bytes are in the spool"
+    try:
+        if not still_is(item.source_path, item.fingerprint):
+            if os.path.lexists(item.source_path):
+                log.warning("%r was replaced or changed while it was taken: what is there now stays", item.source_path)
+            return
+        os.unlink(item.source_path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        log.error("cannot remove %r, which is in the outbox now: %s", item.source_path, error.strerror)

@@ -1,0 +1,138 @@
+"""The keeper's running count of what is owed, brought along with each committed change instead of being asked anew:
+counting a backlog of a hundred thousand at every commit would cost more than the commit."""
+
+from iris_communication.errors import OutboxStorageError
+from iris_communication.item import ENDED, Failure, Item, State
+from iris_communication.outbox.store.contract import Change, Insert, Lane, ServerState, SetServer, Store
+from iris_communication.outbox.writer.snapshot import DEAD_SHOWN, DeadItem, Stats, View
+
+
+class Picture:
+    """Right from the start for a store that `recover` has gone over: nothing is in flight then."""
+
+    def __init__(self, store: Store) -> None:
+        tally = store.tally()
+        self.store = store
+        self.in_flight: dict[str, Item] = {}
+        self.dead = tally.dead
+        self._waiting = tally.waiting
+        self._queued = tally.waiting + tally.dead  # what was found counts as queued
+        self._uploaded = 0
+        self._ended = 0  # since the start, undelivered
+        self.spooled_bytes = store.owed_bytes()
+        self._servers = store.server_states()
+        self._last_sequence = store.last_sequence()
+        self._next_expiry_s: float | None = None
+        self._expiry_left = True  # which one expires next has to be asked
+        self._lanes = store.lanes()
+        self._dead_items = [_shown(item) for item in store.dead(DEAD_SHOWN)]
+        self._oldest_accepted_s: float | None = None
+        self._oldest_left = True  # which one is the oldest has to be asked
+
+    def go_on_counting(self, before: View) -> None:
+        """What was queued then and is not here any more has found its end, even if that was never counted."""
+        self._ended = before.stats.total_failed - before.dead_files
+        gone = before.stats.total_queued - self._waiting - self.dead - self._ended
+        self._uploaded = max(before.stats.total_uploaded, gone)
+        self._queued = self._waiting + self.dead + self._ended + self._uploaded
+
+    @property
+    def queue_size(self) -> int:
+        return self._waiting + len(self.in_flight)
+
+    def count(self, change: Change) -> None:
+        """One committed change."""
+        if isinstance(change, SetServer):
+            self._servers = {**self._servers, change.server_key: ServerState(change.paused, change.breaker)}
+            return
+        item = change.item
+        if isinstance(change, Insert):
+            self._queued += 1
+            self.spooled_bytes += _size_bytes(item)
+            self._last_sequence = max(self._last_sequence, item.sequence)
+        else:
+            assert change.before is not None, "who changes an item here says what it was"
+            self._leave(change.before)
+        self._enter(item)
+        if item.expires is not None:
+            self._expiry_left = True
+
+    def _leave(self, before: Item) -> None:
+        if before.state is State.WAITING:
+            self._shift(before, -1)
+        elif before.state is State.IN_FLIGHT:
+            del self.in_flight[before.id]
+        else:
+            self.dead -= 1
+            self._oldest_left = True  # this one may be older
+            self._dead_items = [dead for dead in self._dead_items if dead.id != before.id]
+
+    def _enter(self, item: Item) -> None:
+        if item.state is State.WAITING:
+            self._shift(item, +1)
+            return
+        if item.state is State.IN_FLIGHT:
+            self.in_flight[item.id] = item
+            return
+        if item.accepted_s == self._oldest_accepted_s:
+            self._oldest_left = True
+        if item.state is State.DEAD:
+            self.dead += 1
+            self._dead_items = [_shown(item), *self._dead_items][:DEAD_SHOWN]
+            return
+        self.spooled_bytes -= _size_bytes(item)
+        if item.state in ENDED:
+            self._ended += 1
+        else:
+            self._uploaded += 1
+
+    @property
+    def next_expiry_s(self) -> float | None:
+        """When the first waiting item's time is over, since boot. Raises OutboxStorageError."""
+        if self._expiry_left:
+            self._next_expiry_s = self.store.next_expiry_s()
+            self._expiry_left = False
+        return self._next_expiry_s
+
+    def view(self) -> View:
+        """Numbers of one and the same moment. What has to be read from the store stays as it was when that fails:
+        the next picture has it."""
+        try:
+            if self._oldest_left or self._oldest_accepted_s is None:
+                self._oldest_accepted_s = self.store.oldest_accepted_s() if self.queue_size else None
+                self._oldest_left = False
+            if len(self._dead_items) < min(self.dead, DEAD_SHOWN):  # others move up when shown ones wait again
+                self._dead_items = [_shown(item) for item in self.store.dead(DEAD_SHOWN)]
+            for key, lane in self._lanes.items():
+                next_due_s = self.store.next_due_s(key) if lane.retrying else None
+                self._lanes[key] = lane._replace(next_due_s=next_due_s)
+        except OutboxStorageError:
+            pass
+        return View(
+            stats=Stats(self._queued, self._uploaded, self.dead + self._ended, self.queue_size),
+            lanes={key: lane for key, lane in self._lanes.items() if lane.fresh or lane.retrying},
+            dead=tuple(self._dead_items),
+            oldest_accepted_s=self._oldest_accepted_s,
+            servers=self._servers,
+            dead_files=self.dead,
+            spooled_bytes=self.spooled_bytes,
+            last_sequence=self._last_sequence,
+        )
+
+    def _shift(self, item: Item, by: int) -> None:
+        self._waiting += by
+        lane = self._lanes.get(item.server_key, Lane())
+        if item.due is None:
+            lane = lane._replace(fresh=lane.fresh + by, batched=lane.batched + (by if item.batch else 0))
+        else:
+            lane = lane._replace(retrying=lane.retrying + by)
+        self._lanes[item.server_key] = lane
+
+
+def _size_bytes(item: Item) -> int:
+    return item.fingerprint.size_bytes if item.fingerprint else 0
+
+
+def _shown(item: Item) -> DeadItem:
+    error = item.last_error or Failure("", "", "")
+    return DeadItem(item.id, item.remote_path, error.message, error.hint)

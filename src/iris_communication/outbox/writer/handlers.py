@@ -1,0 +1,272 @@
+"""What each message means: checked against what is on record, and turned into changes of one group.
+
+Everything here runs on the keeper's thread. A message is prepared, then the group is committed, and only then is
+anybody told (`told`, `withdrawn`, and what the group was given by `then`).
+"""
+
+import contextlib
+import logging
+import weakref
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from iris_communication.clock import Clock
+from iris_communication.decisions.breaker import BreakerState
+from iris_communication.errors import IrisError, ItemCancelled, ItemDropped, ItemExpired, OutboxStorageError
+from iris_communication.item import After, Delivered, Event, Item, State
+from iris_communication.outbox.files.servers import Servers
+from iris_communication.outbox.files.spool import still_is
+from iris_communication.outbox.recovery.source_action import after_delivery
+from iris_communication.outbox.store.contract import Deliver, End, ServerState
+from iris_communication.outbox.writer.accepting import Acceptance
+from iris_communication.outbox.writer.claiming import Claims
+from iris_communication.outbox.writer.commit_group import Group
+from iris_communication.outbox.writer.committer import Recorder
+from iris_communication.outbox.writer.messages import (
+    Accept,
+    Claim,
+    KeepBreaker,
+    Message,
+    Order,
+    OwedNames,
+    Pause,
+    Remember,
+    RetryAll,
+    Settle,
+    SettleTogether,
+)
+from iris_communication.outbox.writer.orders import carried_out, ended
+from iris_communication.outbox.writer.receipt import Receipt
+from iris_communication.outbox.writer.settling import settled
+from iris_communication.outbox.writer.tokens import Tokens
+from iris_communication.plain_text import ERROR_TEXT_MAX, clean
+from iris_communication.runtime.repeats import Repeats
+from iris_communication.settings import Secret, Server
+
+log = logging.getLogger(__name__)
+
+EXPIRED_AT_ONCE = 100
+
+Receipts = weakref.WeakValueDictionary[str, Receipt]
+
+
+class Desk:
+    """`server_changed` is called with the key of a server that has new facts; `receipts` outlive the desk."""
+
+    def __init__(
+        self,
+        recorder: Recorder,
+        servers: Servers,
+        acceptance: Acceptance,
+        claims: Claims,
+        tokens: Tokens,
+        clock: Clock,
+        server_changed: Callable[[str], None],
+        receipts: Receipts,
+    ) -> None:
+        self._recorder = recorder
+        self._servers = servers
+        self._acceptance = acceptance
+        self._claims = claims
+        self._tokens = tokens
+        self._clock = clock
+        self._repeats = Repeats(log, clock.monotonic_s, per_file=True)
+        self._server_changed = server_changed
+        self._sequence = recorder.last_sequence
+        self._receipts = receipts
+
+    def begin(self) -> Group:
+        """A group; what was refused in the one before has used up no number."""
+        self._sequence = self._recorder.last_sequence
+        group = Group()
+        self.expire(group)
+        return group
+
+    @property
+    def next_expiry_in_s(self) -> float | None:
+        """Raises OutboxStorageError."""
+        next_s = self._recorder.picture.next_expiry_s
+        return None if next_s is None else max(0.0, next_s - self._clock.boot_s())
+
+    def expire(self, group: Group) -> None:
+        """What waits beyond its time goes, before it could be handed out."""
+        try:
+            next_s = self._recorder.picture.next_expiry_s
+            if next_s is None or next_s > self._clock.boot_s():
+                return
+            with self._recorder.reading() as store:
+                over = store.expired(self._clock.boot_s(), EXPIRED_AT_ONCE)
+        except OutboxStorageError:
+            return  # it is opened anew, then asked again
+        for item in over:
+            reason = f"not delivered within {item.ttl_s:g} s"
+            path = clean(item.remote_path, ERROR_TEXT_MAX)
+            self._repeats.log("expired", logging.WARNING, "%s (%s) has expired: %s", path, item.id, reason)
+            self._end(ended(item, Event.EXPIRE, self._clock.wall_s(), reason), group)
+
+    def _end(self, end: End, group: Group) -> None:
+        group.add(end)
+        group.ended.append(end.item)
+
+    def prepare(self, message: Message, group: Group) -> None:
+        """Raises IrisError when it cannot be carried out, now or ever; then nothing of it is in the group."""
+        if isinstance(message, Settle):
+            self._prepare_settle(message, group)
+        elif isinstance(message, SettleTogether):
+            for settle in message.settles:
+                self._prepare_settle(settle, group)
+        elif isinstance(message, Accept):
+            self._prepare_accept(message, group)
+        elif isinstance(message, Claim):
+            self._prepare_claim(message, group)
+        elif isinstance(message, KeepBreaker):
+            self._set_server(message.server_key, group, breaker=message.facts)
+        elif isinstance(message, (Order, RetryAll)):
+            self._prepare_order(message, group)
+        elif isinstance(message, Pause):
+            self._prepare_pause(message, group)
+        elif isinstance(message, Remember):
+            self._remember(message.server, message.secret, group, message.name)
+            message.answer.give(None)
+        elif isinstance(message, OwedNames):
+            with self._recorder.reading() as store:
+                message.answer.give(frozenset(store.owed_names()))
+        else:
+            group.last.append(lambda: message.answer.give(None))
+
+    def _prepare_accept(self, accept: Accept, group: Group) -> None:
+        for destination in accept.destinations:
+            # Even when the outbox is full: what fills it may be waiting for just this password.
+            self._remember(destination.server, destination.secret, group)
+        accepted = self._acceptance.prepare(accept, group, self._tokens(), self._sequence)
+        self._sequence += len(accepted)
+        receipts = [Receipt(each.item.id) for each in accepted]
+        for receipt, each in zip(receipts, accepted, strict=True):
+            if each.error is not None:
+                receipt.settle(each.error)
+            self._receipts[receipt.id] = receipt
+        group.then(lambda: accept.answer.give(receipts), accept.answer.give)
+
+    def _remember(self, server: Server, secret: Secret, group: Group, name: str | None = None) -> None:
+        """New facts mend what waited for a person; what is known already mends nothing."""
+        if self._servers.knows(server, secret):
+            if name is not None and self._servers.named(name) != server:
+                self._servers.remember(server, secret, name)
+            return
+        self._servers.remember(server, secret, name)
+        kept = self._server_state(server.key, group).breaker
+        if kept is not None and kept.get("state") == BreakerState.HELD.value:
+            self._release(server.key, group)
+        self._server_changed(server.key)
+
+    def _prepare_claim(self, claim: Claim, group: Group) -> None:
+        with self._recorder.reading() as store:
+            claimed = self._claims.prepare(store, claim, group, full=not self._acceptance.has_reserve)
+        group.then(lambda: claim.reply(claimed), lambda error: claim.reply([]))
+
+    def _prepare_settle(self, settle: Settle, group: Group) -> None:
+        item = self._recorder.picture.in_flight.get(settle.item.id)
+        if item is None or group.touches(item.id):
+            return  # settled before: repeats are harmless
+        change = settled(settle, item, group.head or self._recorder.head, self._clock)
+        if isinstance(change, Deliver):
+            group.head = change.line.hash
+        if isinstance(change, End):
+            group.ended.append(change.item)
+        group.add(change)
+        group.settles.append(settle)
+
+    def _prepare_order(self, order: Order | RetryAll, group: Group) -> None:
+        """Each of its items is asked for as it is now: who ordered saw it some time ago."""
+        outcomes: dict[str, str] = {}
+        with self._recorder.reading() as store:
+            if isinstance(order, RetryAll):
+                dead = [item for item in store.dead(self._recorder.picture.dead) if item.fingerprint is not None]
+                found: Iterable[tuple[str, Item | None]] = [(item.id, item) for item in dead]
+                order_of_each = Order((), Event.RETRY)
+            else:
+                found = [(item_id, store.item(item_id)) for item_id in order.ids]
+                order_of_each = order
+            for item_id, item in found:
+                if item is None:
+                    state = store.state(item_id)
+                    outcomes[item_id] = f"it is {state}" if state else "no such item"
+                elif group.touches(item_id):
+                    outcomes[item_id] = "it changes just now"
+                else:
+                    outcomes[item_id] = self._ordered(order_of_each, item, group)
+        again = [item_id for item_id, why in outcomes.items() if not why and order_of_each.event is Event.RETRY]
+
+        def done() -> None:
+            for item_id in again:
+                receipt = self._receipts.get(item_id)
+                if receipt is not None:
+                    receipt.owe_again()
+            order.answer.give(outcomes if isinstance(order, Order) else len(again))
+
+        group.then(done, order.answer.give)
+
+    def _ordered(self, order: Order, item: Item, group: Group) -> str:
+        change = carried_out(order, item, self._clock.wall_s())
+        if isinstance(change, str):
+            return change
+        if isinstance(change, End):
+            log.info("%s (%s) is %s: %s", item.remote_path, item.id, change.item.state.value, change.reason)
+            self._end(change, group)
+        else:
+            group.add(change)
+        return ""
+
+    def _prepare_pause(self, pause: Pause, group: Group) -> None:
+        self._set_server(pause.server_key, group, paused=pause.paused)
+        if not pause.paused:
+            self._release(pause.server_key, group)
+
+        def done() -> None:
+            if not pause.paused:
+                self._server_changed(pause.server_key)  # also what only a person can mend may be mended
+            pause.answer.give(None)
+
+        group.then(done, pause.answer.give)
+
+    def _release(self, server_key: str, group: Group) -> None:
+        """It may be tried again at once, also by a worker that is yet to look."""
+        if self._server_state(server_key, group).breaker is not None:
+            self._set_server(server_key, group, breaker=None)
+
+    def _set_server(self, server_key: str, group: Group, **facts: Any) -> None:
+        """One change a group, of what it already says: the rest of a server's facts stays as it is."""
+        group.servers[server_key] = self._server_state(server_key, group)._replace(**facts)
+
+    def _server_state(self, server_key: str, group: Group) -> ServerState:
+        return group.servers.get(server_key) or self._recorder.view.servers.get(server_key, ServerState())
+
+    def told(self, settle: Settle) -> None:
+        """After the commit: the bytes of a delivered item are not ours any more, and whoever waits is told."""
+        item = settle.item
+        if settle.event is Event.DELIVER:
+            if item.after is not After.KEEP:
+                self._act_on_source(item)
+            self._recorder.discard(item.id)
+            self._tell(item.id, settle.delivered)
+        elif settle.event in (Event.GIVE_UP, Event.DROP):
+            self._tell(item.id, settle.error)
+
+    def _act_on_source(self, item: Item) -> None:
+        fingerprint = item.fingerprint
+        assert fingerprint is not None, "what was delivered had bytes"
+        with contextlib.suppress(OutboxStorageError), self._recorder.reading() as store:
+            line = store.line_of(item.id)
+            if line is not None:
+                after_delivery(store, line, lambda source: still_is(source, fingerprint))
+
+    def withdrawn(self, item: Item) -> None:
+        """After the commit: neither its bytes nor anybody's wait for it go on."""
+        self._recorder.discard(item.id)
+        kind = {State.DROPPED: ItemDropped, State.EXPIRED: ItemExpired, State.CANCELLED: ItemCancelled}[item.state]
+        self._tell(item.id, kind(f"{item.remote_path!r} ({item.id}) is {item.state.value}"))
+
+    def _tell(self, item_id: str, outcome: Delivered | IrisError | None) -> None:
+        receipt = self._receipts.get(item_id)
+        if receipt is not None and outcome is not None and receipt.outcome is None:
+            receipt.settle(outcome)

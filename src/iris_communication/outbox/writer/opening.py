@@ -1,0 +1,57 @@
+"""Opening an outbox that this process has just taken: what was wrong with it is said, and put right.
+
+Its database may be damaged, have lost what was committed last, or be an older one that somebody put back: what can be
+brought over into a new one is, and files that belong to no item go into the quarantine.
+"""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from iris_communication.errors import OutboxDamaged
+from iris_communication.outbox.files.lock import Owner
+from iris_communication.outbox.files.reserve import Reserve
+from iris_communication.outbox.recovery.salvage import Salvage
+from iris_communication.outbox.store.contract import Store
+from iris_communication.outbox.store.sqlite import NewerSchema
+from iris_communication.outbox.writer.committer import PutAside, Recorder
+
+log = logging.getLogger(__name__)
+
+
+def opened(
+    folder: Path,
+    owner: Owner,
+    reserve: Reserve,
+    wall_s: float,
+    make: Callable[[PutAside], Recorder],
+) -> tuple[Recorder, str]:
+    """The recorder, made with what puts a file aside that no row knows; and what was wrong, if anything. Raises
+    OutboxStorageError, OutboxDamaged."""
+    for path, mode in owner.found_open.items():
+        if path.name.startswith("secrets."):
+            log.warning("%s had the mode %04o: others may have read the passwords in it, change them", path, mode)
+    salvage = Salvage(folder, wall_s)
+    salvage.finish()
+    notice = salvage.doubt(ended_orderly=owner.found_in_order)
+    if notice:
+        log.error("%s; files that belong to no item are put into the quarantine", notice)
+
+    def put_aside(store: Store) -> Callable[[str], None] | None:
+        nonlocal notice
+        known = store.last_sequence()
+        if not notice and owner.last_sequence > known:
+            notice = f"the database of {folder} is an older one: it knows {known} of {owner.last_sequence} items"
+            log.error("%s; files that belong to no item are put into the quarantine", notice)
+        return salvage.put_aside if notice or not owner.found_facts else None
+
+    try:
+        return make(put_aside), notice
+    except NewerSchema:
+        raise
+    except OutboxDamaged as damage:
+        reserve.give_back()
+        log.error("%s; what can be read of it is brought over into a new one", damage)
+        notice = salvage.begin(damage)
+        log.error("%s", notice)
+    return make(put_aside), notice

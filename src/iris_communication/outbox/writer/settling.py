@@ -1,0 +1,43 @@
+"""What the outcome of an attempt makes of its item: one change, with a line for its history where it went wrong."""
+
+from dataclasses import replace
+
+from iris_communication.clock import Clock
+from iris_communication.decisions import attempt
+from iris_communication.errors import DeliveryStopped, IrisError
+from iris_communication.item import Due, Event, Item, next_state
+from iris_communication.outbox.store import ledger
+from iris_communication.outbox.store.contract import Deliver, End, Note, Update
+from iris_communication.outbox.writer.batching import by_itself
+from iris_communication.outbox.writer.messages import Settle
+from iris_communication.outbox.writer.orders import ended
+
+
+def settled(settle: Settle, item: Item, head: str, clock: Clock) -> Update | Deliver | End:
+    """`item` as it is on record, under way; `head` is the hash before the ledger line of a delivery."""
+    if settle.event is Event.DELIVER:
+        assert settle.delivered is not None, "a delivery comes with its proof"
+        line = ledger.line(head, ledger.entry(item, settle.delivered))
+        return Deliver(replace(item, state=next_state(item.state, settle.event)), line, item)
+    if settle.event is Event.DROP:
+        return ended(item, Event.DROP, clock.wall_s(), str(settle.error or ""))
+    if settle.event is Event.RELEASE:
+        released = attempt.released(item, settle.error, settle.effect)
+        return Update(by_itself(released) if settle.alone else released, item, _note(settle, item, clock))
+    due = None
+    if settle.event is Event.FAIL:
+        due = Due(clock.boot_id, clock.boot_s() + settle.delay_s)
+    failed = attempt.failed(item, settle.event, settle.error, settle.effect, due)
+    return Update(failed, item, _note(settle, failed, clock), settle.trace)
+
+
+def _note(settle: Settle, item: Item, clock: Clock) -> Note | None:
+    """None where nothing went wrong (it was not begun, or we stopped), and where the link says once more what it has
+    said all along: an outage of a week is one line."""
+    error: IrisError | None = settle.error
+    if error is None or isinstance(error, DeliveryStopped):
+        return None
+    failure = attempt.failure(error)
+    if settle.event is Event.RELEASE and item.last_error == failure:
+        return None
+    return Note(clock.wall_s(), settle.event, item.attempts, failure)

@@ -1,0 +1,448 @@
+"""The keeper: the one thread that changes what is owed. inbox -> group -> one commit -> publish.
+
+Idea. A commit that survives a power cut costs the same for one change or a hundred, so the keeper takes whatever lies
+in its inbox, carries it out as one group, commits once, and only then answers. Callers never touch the database, the
+spool or the ledger; they send messages and read the latest published picture.
+
+A caller waits for an acceptance; nobody waits for a settlement, or for a claim of few files. Those wait for company:
+they go along with the next group that somebody does wait for, or after LINGER_S. So a file costs about one commit where
+it would cost three, and the thread that captures pictures finds the interpreter and the disk free more often.
+
+Order, each step harmless when it is repeated after a crash:
+  in:   bytes durable in the spool -> row committed -> a moved source unlinked -> the caller answered
+  out:  rename confirmed (by the uploader) -> row and ledger line in one commit -> spool file unlinked
+
+What goes wrong. What a disk that refuses means for a group is the recorder's matter. A message that fails in a way
+nobody foresaw is logged with its traceback and answered with it, and harms no other. Where the thread itself fails,
+whoever waits is told, and after a pause the outbox is opened anew as after a crash, by the same owner: what was in
+flight waits again, and what an attempt of before says is not heard any more (`incarnation`).
+"""
+
+import contextlib
+import logging
+import queue
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from iris_communication.clock import Clock
+from iris_communication.errors import IrisError, NotStarted, OutboxFull, OutboxStorageError, SourceReplaced
+from iris_communication.item import Item
+from iris_communication.outbox.files import private
+from iris_communication.outbox.files.lock import Owner
+from iris_communication.outbox.files.reserve import Reserve
+from iris_communication.outbox.files.servers import Servers
+from iris_communication.outbox.files.spool import Spool
+from iris_communication.outbox.store.contract import Store
+from iris_communication.outbox.writer.accepting import Acceptance
+from iris_communication.outbox.writer.claiming import Claims
+from iris_communication.outbox.writer.committer import PutAside, Recorder, unforeseen
+from iris_communication.outbox.writer.handlers import Desk, Receipts
+from iris_communication.outbox.writer.messages import (
+    Accept,
+    Answer,
+    Asked,
+    Claim,
+    Close,
+    Flush,
+    KeepBreaker,
+    Message,
+    Order,
+    OwedNames,
+    Pause,
+    Remember,
+    RetryAll,
+    Settle,
+    SettleTogether,
+    Unhurried,
+    refused,
+)
+from iris_communication.outbox.writer.opening import opened
+from iris_communication.outbox.writer.receipt import Receipt
+from iris_communication.outbox.writer.snapshot import View
+from iris_communication.outbox.writer.tokens import Tokens
+from iris_communication.runtime.repeats import Repeats
+from iris_communication.runtime.supervised_thread import SupervisedThread
+from iris_communication.runtime.system_trouble import storage_trouble
+from iris_communication.settings import DeliverySettings, Limits, Secret, Server
+
+log = logging.getLogger(__name__)
+
+GROUP_MAX = 128  # messages in one commit: bounds what one failure refuses and how long an answer waits
+WAIT_MAX_S = 3600.0  # for a time to be over, however far that is: a lock cannot be waited for beyond what it can count
+LINGER_S = 0.02  # the longest that what nobody waits for waits for company
+STORE_RETRY_S = 1.0  # between attempts to open a store that failed, and to record what could not be committed
+
+
+class Keeper:
+    """`open_store` makes the durable state; called anew after it failed."""
+
+    def __init__(
+        self,
+        folder: Path,
+        open_store: Callable[[], Store],
+        clock: Clock,
+        max_queue_size: int,
+        limits: Limits | None = None,
+        settings: DeliverySettings | None = None,
+    ) -> None:
+        self._folder = folder
+        self._open_store = open_store
+        self._clock = clock
+        self._repeats = Repeats(log, clock.monotonic_s)
+        self._max_queue_size = max_queue_size
+        self._limits = limits or Limits()
+        self._settings = settings or DeliverySettings()
+        self._inbox: queue.SimpleQueue[Sequence[Message]] = queue.SimpleQueue()  # empty: look at what lies beside it
+        self._unhurried: deque[Unhurried] = deque()
+        self._nudged = False  # to look beside the inbox, and has not done so yet
+        self._tokens = Tokens()
+        self._thread = SupervisedThread(self._run, "iris-keeper", on_failure=self._clear_up, on_end=self._let_go)
+        self._is_owner = False
+        self._has_store = False
+        self._receipts: Receipts = weakref.WeakValueDictionary()
+        self._in_hand: list[Message] = []
+        self._is_cleared = True  # nobody waits for what an earlier failure left
+        self.incarnation = 0  # how often it failed: what was handed out before is not in flight any more
+        self._opened = Answer()
+        self._closing: Close | None = None
+        self._news: Callable[[], None] = lambda: None
+        self._server_changed: Callable[[str], None] = lambda key: None
+        self._has_failed: Callable[[], None] = lambda: None
+        self._latest_view: Callable[[], View] = View
+        self.notice = ""  # what was wrong with the outbox when it was opened, and was put right
+
+    # Called by any thread.
+
+    def open(self) -> None:
+        """Take the outbox, put right what a crash left, start. Raises OutboxInUse, OutboxStorageError,
+        OutboxDamaged."""
+        self._thread.start()
+        self._opened.wait(self._thread.is_alive)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it carries out what it is sent; false while it waits to be opened anew after a failure."""
+        return self._thread.running
+
+    def thread(self) -> dict[str, Any]:
+        """See `SupervisedThread.state`."""
+        return self._thread.state()
+
+    def accept(self, accept: Accept) -> Receipt:
+        """Durable when it returns. Raises OutboxFull, OutboxStorageError, NotStarted."""
+        return self.accept_to_each(accept)[0]
+
+    def accept_to_each(self, accept: Accept) -> list[Receipt]:
+        """The same for several destinations: a receipt for each, in their order."""
+        receipts: list[Receipt] = self._ask(accept)
+        return receipts
+
+    def accept_all(self, accepts: Sequence[Accept]) -> list[list[Receipt] | IrisError]:
+        """The same for many, in one group where they are not too many: each one's receipts, or why it is refused.
+        Raises NotStarted."""
+        try:
+            self._check_open()
+        except OutboxStorageError as error:
+            return [error] * len(accepts)
+        self._inbox.put(accepts)
+        return [self._outcome(accept) for accept in accepts]
+
+    def order(self, order: Order) -> dict[str, str]:
+        """What became of each id: empty where it was done, else why not. Raises OutboxStorageError, NotStarted."""
+        outcomes: dict[str, str] = self._ask(order)
+        return outcomes
+
+    def retry_all(self) -> int:
+        """How many dead items wait again, with all their attempts. Raises OutboxStorageError, NotStarted."""
+        count: int = self._ask(RetryAll())
+        return count
+
+    def pause(self, server_key: str, *, paused: bool) -> None:
+        """Durable when it returns. Raises OutboxStorageError, NotStarted."""
+        self._ask(Pause(server_key, paused))
+
+    def remember(self, server: Server, secret: Secret, name: str | None) -> None:
+        self._ask(Remember(server, secret, name))
+
+    def owed_names(self) -> frozenset[str]:
+        """File names of what is accepted and not delivered. Raises OutboxStorageError, NotStarted."""
+        names: frozenset[str] = self._ask(OwedNames())
+        return names
+
+    def claim(  # the facts of a Claim
+        self,
+        server_key: str,
+        limit: int,
+        reply: Callable[[list[Item]], None],
+        backlog_until: int = 0,
+        *,
+        archives: int | None = None,
+        draining: bool = False,
+        hurried: bool = False,
+    ) -> None:
+        self._put_beside(Claim(server_key, limit, reply, backlog_until, archives, draining, hurried))
+
+    def settle(self, settle: Settle | SettleTogether) -> None:
+        self._put_beside(settle)
+
+    def keep_breaker(self, server_key: str, facts: Mapping[str, Any] | None) -> None:
+        self._put_beside(KeepBreaker(server_key, facts))
+
+    def flush(self, timeout_s: float | None = None) -> bool:
+        """Wait until what was sent before is recorded, or could not be for now; False after `timeout_s`, and where
+        the thread itself has failed."""
+        try:
+            return self._ask(Flush(), timeout_s) is not Answer.NONE_YET
+        except OutboxStorageError:
+            return False
+
+    def close(self) -> None:
+        """End acceptance, record what is pending, release the outbox. May be called twice."""
+        if self._thread.is_alive():
+            self._thread.let_end()
+            with contextlib.suppress(NotStarted, OutboxStorageError):  # somebody else has closed it, or it has failed
+                self._ask(Close())
+            self._thread.join()
+
+    def subscribe(
+        self,
+        published: Callable[[], None],
+        server_changed: Callable[[str], None] = lambda key: None,
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Called on the keeper's thread: after each new picture, with the key of a server that has new facts, and
+        after a failure of the thread itself."""
+        self._news, self._server_changed, self._has_failed = published, server_changed, failed
+
+    @property
+    def lost(self) -> str:
+        """Why nothing is accepted or handed out though all threads run: another process has the outbox."""
+        return self._recorder.lost if self._has_store else ""
+
+    @property
+    def view(self) -> View:
+        """The latest picture; reading it waits for nobody."""
+        return self._latest_view()
+
+    @property
+    def in_flight(self) -> list[Item]:
+        """What was handed out and is not settled, as far as it is committed."""
+        return list(self._recorder.picture.in_flight.values())
+
+    @property
+    def servers(self) -> Servers:
+        return self._servers
+
+    @property
+    def spool(self) -> Spool:
+        return self._spool
+
+    def _put_beside(self, message: Unhurried) -> None:
+        """What comes into the inbox later finds it there: the order is kept."""
+        self._unhurried.append(message)
+        if not self._nudged:  # the keeper takes this back before it looks: a nudge too many is possible, none too few
+            self._nudged = True
+            self._inbox.put(())
+
+    def _ask(self, message: Asked, timeout_s: float | None = None) -> Any:
+        self._check_open()
+        self._inbox.put((message,))
+        return message.answer.wait(self._thread.is_alive, timeout_s)
+
+    def _outcome(self, accept: Accept) -> list[Receipt] | IrisError:
+        try:
+            receipts: list[Receipt] = accept.answer.wait(self._thread.is_alive)
+        except (OutboxFull, OutboxStorageError, SourceReplaced) as error:
+            return error
+        return receipts
+
+    def _check_open(self) -> None:
+        if self._thread.is_restarting:
+            raise self._failure()
+        if not self._thread.is_alive():
+            raise NotStarted("the outbox is not open")
+
+    def _failure(self) -> OutboxStorageError:
+        words = f"the outbox's thread failed ({self._thread.reason}) and is being started again"
+        return OutboxStorageError(words, hint="offer it again in a moment; the log has the traceback")
+
+    # All below runs on the keeper's thread.
+
+    def _run(self) -> None:
+        """Called again after a failure."""
+        if not self._is_cleared:
+            self._refuse_all()
+        if not self._is_owner:
+            try:
+                self._start()
+            except BaseException as error:  # noqa: BLE001 - a thread's boundary: whoever opens it is given it
+                self._opened.give(error)
+                return
+            self._opened.give(None)
+        elif not self._has_store:
+            self._open(self._opened_anew())
+            log.info("the outbox %s is open again", self._folder)
+            self._news()
+        while self._closing is None:
+            self._turn()
+
+    def _clear_up(self, error: BaseException) -> None:
+        """After a failure of the thread itself: nobody waits for what it had in hand, and the store is not trusted."""
+        self.incarnation += 1
+        self._is_cleared = False
+        self._refuse_all()
+
+    def _refuse_all(self) -> None:
+        """May fail as the thread did: then it goes on where it was before anything else is done."""
+        self._nudged = False  # before it is emptied: what comes now nudges again
+        self._in_hand += [*self._taken(0.0), *(self._unhurried.popleft() for _ in range(len(self._unhurried)))]
+        while self._in_hand:
+            if not isinstance(message := self._in_hand[0], (Settle, SettleTogether)):
+                self._refuse(message, self._failure())  # those others' items wait again, once it is opened anew
+            del self._in_hand[0]
+        self._has_failed()
+        if self._has_store:
+            self._has_store = False
+            self._recorder.close()
+        self._is_cleared = True
+
+    def _let_go(self) -> None:
+        if not self._is_owner:
+            return
+        try:
+            if self._has_store:
+                self._recorder.close()
+            self._spool.close()
+        finally:
+            self._owner.release(self._recorder.last_sequence)
+            if self._closing is not None:
+                self._closing.answer.give(None)
+
+    def _start(self) -> None:
+        try:
+            private.make_folder(self._folder)
+            self._owner = Owner(self._folder, self._clock.wall_s())
+        except OSError as error:
+            raise storage_trouble(f"cannot use the outbox folder {self._folder}", error) from error
+        try:
+            self._servers = Servers(self._folder)
+            self._spool = Spool(self._folder / "spool")
+            self._reserve = Reserve(self._folder)
+            recorder, self.notice = opened(
+                self._folder, self._owner, self._reserve, self._clock.wall_s(), self._new_recorder
+            )
+            self._open(recorder)
+        except OSError as error:
+            self._owner.release()
+            raise storage_trouble(f"cannot use the outbox folder {self._folder}", error) from error
+        except BaseException:
+            self._owner.release()
+            raise
+        self._is_owner = True
+
+    def _open(self, recorder: Recorder) -> None:
+        self._recorder, self._has_store = recorder, True
+        self._claims = Claims(self._settings, self._tokens, self._clock)
+        self._claims.committed(recorder.last_sequence)
+        acceptance = Acceptance(
+            self._folder, self._spool, self._reserve, recorder, self._clock, self._max_queue_size, self._limits
+        )
+        self._desk = Desk(
+            recorder,
+            self._servers,
+            acceptance,
+            self._claims,
+            self._tokens,
+            self._clock,
+            lambda server_key: self._server_changed(server_key),  # noqa: PLW0108  # subscribed to later
+            self._receipts,
+        )
+        self._latest_view = lambda: recorder.view
+
+    def _opened_anew(self) -> Recorder:
+        before = self._latest_view()
+        recorder = self._new_recorder()
+        recorder.go_on_counting(before)
+        return recorder
+
+    def _new_recorder(self, put_aside: PutAside = lambda store: None) -> Recorder:
+        return Recorder(
+            self._open_store,
+            self._spool,
+            self._reserve,
+            self._owner.confirm,
+            lambda settle: self._desk.told(settle),  # noqa: PLW0108  # made later
+            lambda item: self._desk.withdrawn(item),  # noqa: PLW0108  # made later
+            lambda: self._news(),  # noqa: PLW0108  # subscribed to later
+            put_aside,
+        )
+
+    def _turn(self) -> None:
+        """One group: what lies in the inbox. What could not be recorded before is a group of its own, so that it
+        never drags new messages along."""
+        self._in_hand = messages = self._due()
+        pending, self._recorder.unrecorded = self._recorder.unrecorded, []
+        if pending:
+            self._carry_out(pending)
+        for start in range(0, max(1, len(messages)), GROUP_MAX):  # none too: a store that failed is to be mended
+            self._carry_out(messages[start : start + GROUP_MAX])
+        self._in_hand = []
+
+    def _due(self) -> list[Message]:
+        """What is to be carried out now, waited for. What nobody waits for comes first: it was sent before."""
+        hurried = self._taken(STORE_RETRY_S if self._recorder.unfinished else self._next_expiry_in_s())
+        if not hurried and self._unhurried:
+            # Of a copy, which nobody can come between: others append meanwhile, and Python code may not go through it.
+            is_urgent = any(isinstance(message, Claim) and message.hurried for message in self._unhurried.copy())
+            hurried = self._taken(0.0 if is_urgent else LINGER_S)
+        self._nudged = False
+        return [*(self._unhurried.popleft() for _ in range(len(self._unhurried))), *hurried]
+
+    def _next_expiry_in_s(self) -> float | None:
+        try:
+            next_s = self._desk.next_expiry_in_s
+            return None if next_s is None else min(next_s, WAIT_MAX_S)
+        except OutboxStorageError:
+            return STORE_RETRY_S
+
+    def _taken(self, timeout_s: float | None) -> list[Message]:
+        """What lies in the inbox, the first of it waited for."""
+        messages: list[Message] = []
+        with contextlib.suppress(queue.Empty):
+            messages += self._inbox.get(timeout=timeout_s)
+            while len(messages) < GROUP_MAX:
+                messages += self._inbox.get_nowait()
+        return messages
+
+    def _carry_out(self, messages: Sequence[Message]) -> None:
+        try:
+            self._recorder.mend()
+        except IrisError as error:
+            for message in messages:
+                self._refuse(message, error)
+            return
+        group = self._desk.begin()
+        for message in messages:
+            try:
+                if isinstance(message, Close):
+                    self._closing = message
+                else:
+                    self._desk.prepare(message, group)
+            except IrisError as error:
+                self._refuse(message, error)
+            except Exception as error:  # noqa: BLE001 - nobody foresaw it: logged with its traceback
+                cause, words = (type(message), type(error)), "the keeper failed on one %s; it goes on"
+                self._repeats.log(cause, logging.ERROR, words, type(message).__name__, exc_info=error)
+                self._refuse(message, unforeseen(error))
+        self._recorder.commit(group)
+        self._claims.committed(self._recorder.last_sequence)
+
+    def _refuse(self, message: Message, error: IrisError) -> None:
+        """One message that cannot be carried out, for now or for good."""
+        if isinstance(message, Close):
+            self._closing = message
+        else:
+            self._recorder.unrecorded.extend(refused(message, error))

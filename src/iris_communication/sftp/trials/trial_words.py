@@ -1,0 +1,97 @@
+"""What a server's answers mean for deliveries, in words: findings in, sentences out."""
+
+from enum import Enum
+from typing import NamedTuple
+
+from iris_communication.runtime.amounts import files
+from iris_communication.settings import Server
+from iris_communication.sftp.trials.trial import OPEN_FILES, Findings
+
+
+class Weight(Enum):
+    WELL = "well"
+    NOTE = "note"  # something is missing, and files arrive all the same
+    TROUBLE = "trouble"  # as it is set, no file or not every file arrives
+
+
+class Sentence(NamedTuple):
+    weight: Weight
+    words: str
+
+
+def sentences(found: Findings, server: Server) -> list[Sentence]:
+    """The worst first."""
+    told = [*_arriving(found, server), *_names(found, server), *_besides(found, server)]
+    order = list(Weight)[::-1]
+    return sorted(told, key=lambda sentence: order.index(sentence.weight))
+
+
+def _arriving(found: Findings, server: Server) -> list[Sentence]:
+    where = found.folder.decode("utf-8", "backslashreplace")
+    refused = found.refused
+    for step, doing in (("create", "create a file in"), ("write", "write to a file in")):
+        if words := refused.get(step):
+            return [
+                Sentence(Weight.TROUBLE, f"It does not let us {doing} {where} ({words}): nothing can be delivered.")
+            ]
+    if (words := refused.get("hidden names")) and not server.in_place:
+        usual = found.usual_name.decode("utf-8", "backslashreplace")
+        told = f"It lets us create {usual}, and no hidden name that begins with .iris- ({words})"
+        return [Sentence(Weight.TROUBLE, f"{told}: set in_place = true, or nothing is delivered.")]
+    if words := refused.get("new folder"):
+        return [Sentence(Weight.TROUBLE, f"A file for a folder that has yet to be made does not arrive: {words}.")]
+    if not (words := refused.get("rename") or refused.get("hidden names")):
+        return [Sentence(Weight.WELL, "Files are written under a hidden name and appear whole, by a rename.")]
+    if server.in_place:
+        return [Sentence(Weight.NOTE, "Files are written in place (in_place = true): who looks may see a part.")]
+    return [Sentence(Weight.TROUBLE, f"It cannot rename ({words}): set in_place = true, or nothing is delivered.")]
+
+
+def _names(found: Findings, server: Server) -> list[Sentence]:
+    told = []
+    if found.replaces:
+        told.append(
+            Sentence(Weight.NOTE, "A rename replaces what is there without a word: Iris looks first, file by file.")
+        )
+    if found.replaces is False:
+        told.append(Sentence(Weight.WELL, "A name that is taken is refused: nothing is overwritten by accident."))
+    if "replace in one step" in found.refused and (server.conflict == "overwrite" or server.marker):
+        told.append(
+            Sentence(Weight.NOTE, "It replaces a file in two steps: for a moment there is none under its name.")
+        )
+    return told
+
+
+_MISSING = (
+    ("look", Weight.NOTE, "Nobody may look at files: under `rename` a file that is there already is sent once more."),
+    ("read", Weight.NOTE, "Nobody may read: `iris ledger verify --remote --hash` cannot compare, nothing is resumed."),
+    ("resume", Weight.NOTE, "A file that exists cannot be written on: a large one that was cut off is sent anew."),
+    ("remove", Weight.NOTE, "Nothing may be removed: hidden files of attempts that came to nothing stay."),
+    ("folders", Weight.NOTE, "No folder may be made: those of remote_path have to be there."),
+    ("free space", Weight.NOTE, "It does not tell its free space: a full disk is noticed by the first refused file."),
+)
+
+
+def _besides(found: Findings, server: Server) -> list[Sentence]:
+    told = [
+        Sentence(weight, f"{words} ({found.refused[step]})")
+        for step, weight, words in _MISSING
+        if step in found.refused
+    ]
+    if "attributes" in found.refused:
+        words = f"Permissions and times cannot be set ({found.refused['attributes']})"
+        wanted = bool(server.file_mode or server.keep_times)
+        told.append(
+            Sentence(Weight.NOTE, f"{words}: file_mode and keep_times have no effect." if wanted else f"{words}.")
+        )
+    if found.quirks.refuses_exclusive:
+        told.append(
+            Sentence(Weight.NOTE, "It does not know OPENs of new files alone (EXCL): Iris makes files without.")
+        )
+    if found.open_files:
+        many = f"{OPEN_FILES} and more files" if found.open_files >= OPEN_FILES else files(found.open_files)
+        told.append(Sentence(Weight.WELL, f"It holds {many} open at once."))
+    if found.left:
+        left = ", ".join(path.decode("utf-8", "backslashreplace") for path in found.left)
+        told.append(Sentence(Weight.NOTE, f"What this trial has left there has to be removed by hand: {left}"))
+    return told

@@ -1,0 +1,215 @@
+import asyncio
+import hashlib
+
+import pytest
+
+from iris_communication.archive.unpack import unpack
+from iris_communication.delivery.batches import (
+    ArchiveNotMade,
+    carried,
+    files_in,
+    gathered,
+    outcome,
+)
+from iris_communication.errors import (
+    DeliveryStopped,
+    Effect,
+    LinkLost,
+    OutboxStorageError,
+    RemoteRefused,
+    SpoolMissing,
+)
+from iris_communication.item import Delivered, Event, Fingerprint
+from iris_communication.outbox.files.spool import Spool
+from iris_communication.outbox.writer.messages import Settle, SettleTogether
+from tests.unit.iris_communication.outbox.fake_parts import an_item
+
+NAME = "20261124T034501Z-1f2e3d4c5b6a7988-3"
+FACTS = {"batch": "zip:/in/line-1/model", "batch_id": NAME, "token": "token"}
+
+
+def a_batch(**facts):
+    (batch,) = gathered([an_item(number, **(FACTS | facts)) for number in (1, 2, 3)])
+    return batch
+
+
+class Carrying:
+    """A carrier that keeps what it was given, and ends as the test says."""
+
+    def __init__(self, error=None):
+        self.error = error
+        self.carried = []
+
+    async def carry(self, item):
+        self.carried.append(item)
+        if self.error is not None:
+            raise self.error
+        mark = item.fingerprint
+        return Delivered(item.remote_path, mark.size_bytes, mark.sha256, "SHA256:key", 7.0)
+
+
+@pytest.fixture
+def spool(tmp_path):
+    return Spool(tmp_path / "spool")
+
+
+@pytest.fixture
+def spooled(spool):
+    """Three members with their bytes."""
+
+    def spooled(number):
+        content = f"content {number}".encode()
+        spool.path(f"item-{number}").write_bytes(content)
+        mark = Fingerprint(1, number, len(content), 0, hashlib.sha256(content).hexdigest())
+        return an_item(number, fingerprint=mark, **FACTS)
+
+    (batch,) = gathered([spooled(number) for number in (1, 2, 3)])
+    return batch
+
+
+def carry(upload, carrier, spool):
+    async def with_a_loop():
+        return await carried(upload, carrier, spool, asyncio.Lock())
+
+    return asyncio.run(with_a_loop())
+
+
+# -- one upload
+
+
+def test_the_members_of_an_archive_are_one_upload_and_others_stay_what_they_are():
+    alone = [an_item(7), an_item(8)]
+    members = [an_item(number, **FACTS) for number in (1, 2)]
+    uploads = gathered([alone[0], *members, alone[1]])
+    assert [upload.id for upload in uploads] == ["item-7", NAME, "item-8"]
+    assert uploads[1].members == tuple(members)
+    assert files_in(uploads) == 4
+
+
+def test_an_archive_goes_into_the_folder_of_its_members_under_its_own_name():
+    assert a_batch().remote_path == f"/in/line-1/model/{NAME}.zip"
+    assert a_batch(batch="tar.gz:").remote_path == f"{NAME}.tar.gz"
+
+
+def test_what_is_known_of_an_earlier_attempt_is_known_of_the_archive():
+    batch = a_batch(effect=Effect.UNKNOWN, token="now", earlier_token="a b")
+    assert (batch.effect, batch.token, batch.earlier_token) == (Effect.UNKNOWN, "now", "a b")
+
+
+def test_what_is_sent_is_the_archive_of_the_members_and_it_is_gone_afterwards(spool, spooled, tmp_path):
+    class Keeping(Carrying):
+        async def carry(self, item):
+            path = spool.held(item)
+            assert item.fingerprint.size_bytes == path.stat().st_size
+            (tmp_path / "arrived.zip").write_bytes(path.read_bytes())
+            return await super().carry(item)
+
+    delivered = carry(spooled, Keeping(), spool)
+    unpacked = unpack(tmp_path / "arrived.zip", tmp_path / "out")
+    assert [each.path.read_bytes() for each in unpacked] == [b"content 1", b"content 2", b"content 3"]
+    assert delivered.final_path == spooled.remote_path
+    assert not spool.archive(NAME).exists()
+
+
+def test_the_archive_is_gone_too_when_it_could_not_be_sent(spool, spooled):
+    with pytest.raises(LinkLost):
+        carry(spooled, Carrying(LinkLost("cut")), spool)
+    assert not spool.archive(NAME).exists()
+
+
+def test_the_archive_of_a_second_attempt_has_the_same_bytes(spool, spooled):
+    carrier = Carrying()
+    for _ in range(2):
+        carry(spooled, carrier, spool)
+    first, second = carrier.carried
+    assert first.fingerprint.sha256 == second.fingerprint.sha256
+
+
+def test_one_file_by_itself_is_carried_as_it_is(spool):
+    item = an_item(1)
+    carrier = Carrying()
+    carry(item, carrier, spool)
+    assert carrier.carried == [item]
+
+
+def test_a_member_without_its_bytes_is_named_and_nothing_is_sent(spool, spooled):
+    spool.path("item-2").unlink()
+    carrier = Carrying()
+    with pytest.raises(ArchiveNotMade) as caught:
+        carry(spooled, carrier, spool)
+    assert (caught.value.broken, type(caught.value.reason)) == ("item-2", SpoolMissing)
+    assert carrier.carried == []
+
+
+def test_a_disk_without_room_for_it_is_nobodys_fault(spool, spooled):
+    spool.archive(NAME).parent.rmdir()
+    with pytest.raises(ArchiveNotMade) as caught:
+        carry(spooled, Carrying(), spool)
+    assert caught.value.broken is None
+
+
+# -- many outcomes
+
+
+def events(settle):
+    told = outcome(settle)
+    assert isinstance(told, SettleTogether)
+    return [(each.item.id, each.event, each.alone) for each in told.settles]
+
+
+def test_of_one_by_itself_nothing_else_is_told():
+    settle = Settle(an_item(1), Event.DELIVER)
+    assert outcome(settle) is settle
+
+
+def test_each_member_is_delivered_with_its_own_size_and_hash_and_the_archives_beside():
+    proof = Delivered("/in/a.zip", 999, "cd" * 32, "SHA256:key", 7.0)
+    told = outcome(Settle(a_batch(), Event.DELIVER, delivered=proof)).settles
+    assert [each.item.id for each in told] == ["item-1", "item-2", "item-3"]
+    assert {each.delivered for each in told} == {
+        Delivered("/in/a.zip", 4, "ab" * 32, "SHA256:key", 7.0, archive_size_bytes=999, archive_sha256="cd" * 32)
+    }
+
+
+@pytest.mark.parametrize("error", [LinkLost("cut"), DeliveryStopped("we stop"), OutboxStorageError("no")])
+def test_what_the_link_did_lets_them_wait_together(error):
+    settle = Settle(a_batch(), Event.RELEASE, error=error, effect=Effect.UNKNOWN)
+    assert events(settle) == [(f"item-{number}", Event.RELEASE, False) for number in (1, 2, 3)]
+    assert {each.effect for each in outcome(settle).settles} == {Effect.UNKNOWN}
+
+
+@pytest.mark.parametrize("event", [Event.FAIL, Event.GIVE_UP, Event.DROP])
+def test_an_archive_that_is_refused_costs_no_attempt_and_its_members_go_by_themselves(event):
+    settle = Settle(a_batch(), event, error=RemoteRefused("no"), effect=Effect.UNSEEN, delay_s=60.0, trace="> open")
+    assert events(settle) == [(f"item-{number}", Event.RELEASE, True) for number in (1, 2, 3)]
+    assert {(each.delay_s, each.trace) for each in outcome(settle).settles} == {(0.0, "")}
+
+
+def not_made(broken, reason):
+    return ArchiveNotMade("it was not made", reason, broken)
+
+
+def test_a_broken_member_dies_alone_and_the_others_wait_for_another_archive():
+    settle = Settle(a_batch(), Event.RELEASE, error=not_made("item-2", SpoolMissing("gone")))
+    assert events(settle) == [
+        ("item-1", Event.RELEASE, False),
+        ("item-2", Event.GIVE_UP, False),
+        ("item-3", Event.RELEASE, False),
+    ]
+    assert isinstance(outcome(settle).settles[1].error, SpoolMissing)
+
+
+def test_where_the_archive_may_have_arrived_it_cannot_be_made_again_without_the_broken_one():
+    settle = Settle(a_batch(effect=Effect.UNKNOWN), Event.RELEASE, error=not_made("item-2", SpoolMissing("gone")))
+    assert [alone for _, _, alone in events(settle)] == [True, False, True]
+    assert outcome(settle).settles[1].effect is Effect.UNSEEN
+
+
+def test_a_member_that_cannot_be_read_for_now_goes_by_itself():
+    settle = Settle(a_batch(), Event.RELEASE, error=not_made("item-2", OutboxStorageError("input/output error")))
+    assert events(settle)[1] == ("item-2", Event.RELEASE, True)
+
+
+def test_without_room_for_an_archive_all_go_by_themselves():
+    settle = Settle(a_batch(), Event.RELEASE, error=not_made(None, OutboxStorageError("no space left on device")))
+    assert events(settle) == [(f"item-{number}", Event.RELEASE, True) for number in (1, 2, 3)]
