@@ -26,11 +26,11 @@ from iris_camera.config import Config, ConfigError
 from iris_camera.config.changes import changes, what_can_run
 from iris_camera.controllers import camera_controller
 from iris_camera.controllers.camera_controller import Camera, CameraSetup
-from iris_camera.controllers.handing_over import Destination, HandingOver, Uploader
+from iris_camera.controllers.handing_over import DeliveryTarget, HandingOver, Uploader
 from iris_camera.controllers.lineup import Exchanged, Lineup
 from iris_camera.controllers.observers import NOBODY, Observers
 from iris_camera.health import HealthService
-from iris_camera.health.facts import USUAL, Around, Limits, OutboxTrouble
+from iris_camera.health.facts import USUAL, Around, HealthLimits, OutboxTrouble
 from iris_camera.health.what_is_left import what_is_left
 from iris_camera.records.csv_name import new_run
 from iris_camera.records.kept_files import KeptFiles
@@ -65,7 +65,7 @@ class Application:
         read_again: Callable[[], Config] | None = None,
         observers: Observers = NOBODY,
         notice: Callable[[], str] | None = None,
-        limits: Limits = USUAL,
+        limits: HealthLimits = USUAL,
     ) -> None:
         self._config = config
         self._read_again = read_again
@@ -287,7 +287,7 @@ class Application:
     def _camera(self, setup: CameraSetup) -> Camera:
         return Camera(setup, self._uploader_for(setup.destination), observers=self._observers)
 
-    def _uploader_for(self, destination: Destination) -> Uploader:
+    def _uploader_for(self, destination: DeliveryTarget) -> Uploader:
         return NobodyToAsk() if destination.sftp_server_info == NO_SERVER else self.uploader
 
     def _hand_over_strays(self) -> None:
@@ -408,10 +408,10 @@ def camera_setups(config: Config) -> list[CameraSetup]:
     ]
 
 
-def _destination(config: Config, camera: str) -> Destination:
+def _destination(config: Config, camera: str) -> DeliveryTarget:
     servers = config.servers_of(camera)
     info = NO_SERVER if not servers else servers[0] if len(servers) == 1 else servers
-    return Destination(info, {"project": config.project_of(camera)})
+    return DeliveryTarget(info, {"project": config.project_of(camera)})
 
 
 def _hide_secrets(config: Config) -> None:

@@ -24,7 +24,7 @@ _FORM = re.compile(
 )
 
 
-class Window(NamedTuple):
+class DeliveryWindow(NamedTuple):
     """The same hours on each of some days; `end_s` is beyond midnight where the window is."""
 
     days: tuple[int, ...]
@@ -32,23 +32,23 @@ class Window(NamedTuple):
     end_s: int
 
 
-def parse(texts: Iterable[str]) -> tuple[Window, ...]:
+def parse(texts: Iterable[str]) -> tuple[DeliveryWindow, ...]:
     """Raises InvalidRequest for a text that is no window."""
     return tuple(map(_window, texts))
 
 
-def _window(text: str) -> Window:
+def _window(text: str) -> DeliveryWindow:
     found = _FORM.fullmatch(text.strip())
     if found is None or not (found["days"] or found["start"]):
         raise InvalidRequest(f"{text!r} is no delivery window", hint=HINT)
     days = _days(found["days"], text) if found["days"] else tuple(range(7))
     if not found["start"]:
-        return Window(days, 0, DAY_S)
+        return DeliveryWindow(days, 0, DAY_S)
     start_s, end_s = _time_s(found["start"], text), _time_s(found["end"], text)
     if start_s in (end_s, DAY_S):
         why = "it begins and ends at the same time" if start_s == end_s else "a day begins at 00:00"
         raise InvalidRequest(f"{text!r} is no delivery window: {why}", hint=HINT)
-    return Window(days, start_s, end_s if end_s > start_s else end_s + DAY_S)
+    return DeliveryWindow(days, start_s, end_s if end_s > start_s else end_s + DAY_S)
 
 
 def _days(words: str, text: str) -> tuple[int, ...]:

@@ -7,7 +7,7 @@
 `queue_upload` returns at once: True once the outbox holds the file durably, False when it is full. From then on the
 file survives a crash of this process and a power cut, and waits out any outage. It may be removed or replaced by a new
 one; only a large one may not be written into (see `SftpUploadRequest`). This module only wires the parts:
-the keeper (what is owed), a carrier (how it travels) and the worker (who does it).
+the writer (what is owed), a carrier (how it travels) and the worker (who does it).
 """
 
 import logging
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from iris_communication.clock import Clock, SystemClock
-from iris_communication.control.server import Door
+from iris_communication.control.server import ControlServer
 from iris_communication.delivery.carrier import TransferData
 from iris_communication.delivery.daemon_threads import run
 from iris_communication.delivery.worker import Drain, Worker, take_back
@@ -36,9 +36,9 @@ from iris_communication.outbox.store.sqlite import SqliteStore
 from iris_communication.outbox.writer.last_answer import LastAnswer
 from iris_communication.outbox.writer.messages import Accept, Order
 from iris_communication.outbox.writer.receipt import Receipt
-from iris_communication.outbox.writer.refusals import Refusals
-from iris_communication.outbox.writer.snapshot import Stats, View
-from iris_communication.outbox.writer.writer import Keeper
+from iris_communication.outbox.writer.refusals import QueueRefusals
+from iris_communication.outbox.writer.snapshot import Snapshot, Stats
+from iris_communication.outbox.writer.writer import Writer
 from iris_communication.runtime.amounts import counted, files
 from iris_communication.runtime.default_folder import absolute, default_outbox_dir
 from iris_communication.runtime.supervised_thread import PAUSE_CAP_S, SupervisedThread, pause_after
@@ -54,7 +54,7 @@ __all__ = ["SftpUploadRequest", "SftpUploaderThread", "default_outbox_dir", "get
 log = logging.getLogger(__name__)
 
 DEFAULT_QUEUE_SIZE = 100
-KEEPER_LOOK_S = 0.1  # how often it is seen whether a keeper that failed is open again
+WRITER_LOOK_S = 0.1  # how often it is seen whether a writer that failed is open again
 JOIN_GRACE_S = 3.0  # beyond stop's timeout, for settling what was broken off
 
 
@@ -77,13 +77,13 @@ class SftpUploaderThread:
         self._settings = settings or DeliverySettings()
         self._limits = limits or Limits()
         self._clock = clock or SystemClock()
-        self._refusals = Refusals(log, self._clock.monotonic_s)
+        self._refusals = QueueRefusals(log, self._clock.monotonic_s)
         transport = ChosenTransport(self._folder / ACCEPTED_NAME)
         self._processor = sftp_processor or SftpProcessor(self._settings, transport, self._clock)
         self._one_at_a_time = threading.Lock()  # of an injected processor's calls, over stop and start
         self._max_queue_size = max_queue_size
-        self._keeper: Keeper | None = None
-        self._door: Door | None = None
+        self._writer: Writer | None = None
+        self._door: ControlServer | None = None
         self._worker: Worker | None = None
         self._thread: SupervisedThread | None = None
         self._lifecycle = threading.RLock()  # a signal handler may stop what it interrupted in start()
@@ -130,15 +130,15 @@ class SftpUploaderThread:
             self._open()
 
     def _open(self) -> None:
-        if self._keeper is None:
-            keeper = Keeper(
+        if self._writer is None:
+            writer = Writer(
                 self._folder, self._open_store, self._clock, self._max_queue_size, self._limits, self._settings
             )
             self._opened = self._clock.wall_s(), self._clock.monotonic_s()
-            keeper.open()
-            self._keeper = keeper
-            self._last_error = keeper.notice or None
-            self._door = Door(self._folder, self, self._clock)
+            writer.open()
+            self._writer = writer
+            self._last_error = writer.notice or None
+            self._door = ControlServer(self._folder, self, self._clock)
             self._door.open()
 
     def queue_upload(  # noqa: PLR0913  # four are fixed by its users, the others are keywords
@@ -181,8 +181,8 @@ class SftpUploaderThread:
         """`queue_upload` of many: each as durable, all for about the price of one, because they share a commit. The
         answers are in the order of the requests. Raises like queue_upload; then none of them is queued."""
         self._check_process()
-        keeper = self._open_keeper()
-        outcomes = keeper.accept_all([accepted(request, self._settings, self._server) for request in requests])
+        writer = self._open_writer()
+        outcomes = writer.accept_all([accepted(request, self._settings, self._server) for request in requests])
         self._last_answer.heard(outcomes)
         self._refusals.heard([request.file_path for request in requests], outcomes)
         return [not isinstance(outcome, IrisError) for outcome in outcomes]
@@ -195,19 +195,19 @@ class SftpUploaderThread:
         if accept.also:
             servers = counted(len(accept.destinations), "server")
             raise InvalidRequest(f"{request.file_path} goes to {servers}: use submit_all()")
-        return self._open_keeper().accept(accept)
+        return self._open_writer().accept(accept)
 
     def submit_all(self, request: SftpUploadRequest) -> list[Receipt]:
         """The same for several destinations: a receipt for each, in their order."""
         self._check_process()
-        return self._open_keeper().accept_to_each(accepted(request, self._settings, self._server))
+        return self._open_writer().accept_to_each(accepted(request, self._settings, self._server))
 
     def submit_many(self, requests: Sequence[SftpUploadRequest]) -> list[list[Receipt] | IrisError]:
         """The same for many, as durable and for about the price of one commit: of each request its receipts, or why it
         was refused. Raises NotStarted."""
         self._check_process()
         asked = [self._asked(request) for request in requests]
-        outcomes = iter(self._open_keeper().accept_all([each for each in asked if isinstance(each, Accept)]))
+        outcomes = iter(self._open_writer().accept_all([each for each in asked if isinstance(each, Accept)]))
         return [next(outcomes) if isinstance(each, Accept) else each for each in asked]
 
     def _asked(self, request: SftpUploadRequest) -> Accept | InvalidRequest:
@@ -222,7 +222,7 @@ class SftpUploaderThread:
         self._check_process()
         server, secret = parse_server(info)
         check_text("a server's name", name)
-        self._open_keeper().remember(server, secret, name)
+        self._open_writer().remember(server, secret, name)
         self._configured |= {server.key}
         if self._worker is not None:
             self._worker.wake()
@@ -231,7 +231,7 @@ class SftpUploaderThread:
         """Let one dead item, or all, wait again with all their attempts; how many do."""
         self._check_process()
         if item_id is None:
-            return self._open_keeper().retry_all()
+            return self._open_writer().retry_all()
         return sum(not why for why in self.retry([item_id]).values())
 
     def retry(self, ids: Iterable[str]) -> dict[str, str]:
@@ -263,46 +263,46 @@ class SftpUploaderThread:
 
     def _pause(self, server_key: str, *, paused: bool) -> None:
         self._check_process()
-        keeper = self._open_keeper()
-        named = keeper.servers.named(server_key)
+        writer = self._open_writer()
+        named = writer.servers.named(server_key)
         key = named.key if named else server_key
-        if keeper.servers.known(key) is None:
-            raise ServerNotConfigured(f"no server is known as {server_key!r}; known: {_listed(keeper)}")
-        keeper.pause(key, paused=paused)
+        if writer.servers.known(key) is None:
+            raise ServerNotConfigured(f"no server is known as {server_key!r}; known: {_listed(writer)}")
+        writer.pause(key, paused=paused)
 
     def _order(self, order: Order) -> dict[str, str]:
         self._check_process()
-        return self._open_keeper().order(order)
+        return self._open_writer().order(order)
 
     def owed_names(self) -> frozenset[str]:
         """File names (of `file_path`) of everything accepted and not delivered: waiting, in flight and dead. Once a
         file's name is missing here, a copy of it may be thrown away. Waits for the outbox's thread; raises NotStarted,
         OutboxStorageError."""
         self._check_process()
-        return self._open_keeper().owed_names()
+        return self._open_writer().owed_names()
 
     @property
     def running(self) -> bool:
         """Whether it delivers: false as well while one of its threads waits to be started again after a failure, and
         while another process has the outbox."""
-        if self._keeper is not None and self._keeper.lost:
+        if self._writer is not None and self._writer.lost:
             return False
         return self._thread is not None and self._thread.running and all(each["running"] for each in self._threads())
 
     def _threads(self) -> list[dict[str, Any]]:
-        parts = (self._keeper, self._door)
+        parts = (self._writer, self._door)
         states = [part.thread() for part in parts if part is not None]
         return states if self._thread is None else [*states, self._thread.state()]
 
     def get_stats(self) -> dict[str, int]:
-        """Exactly total_queued, total_uploaded, total_failed and queue_size; see `outbox.view.Stats`. Never waits."""
+        """Exactly total_queued, total_uploaded, total_failed and queue_size; see `outbox.snapshot.Stats`. Never waits."""
         self._check_process()
         return dict(self._stats()._asdict())
 
     def get_details(self) -> dict[str, Any]:
         """Everything else: state, each server's link and backlog, the latest dead items, the oldest waiting age."""
         self._check_process()
-        worker, view = self._worker, self._keeper.view if self._keeper else View()
+        worker, view = self._worker, self._writer.snapshot if self._writer else Snapshot()
         return {
             "running": self.running,
             "state": self._state(),
@@ -311,7 +311,7 @@ class SftpUploaderThread:
             "servers": worker.details() if worker else {},
             "refusing": self._last_answer.refusal,
             "threads": self._threads(),
-            "last_error": (self._keeper.lost if self._keeper else "") or self._last_error,
+            "last_error": (self._writer.lost if self._writer else "") or self._last_error,
             "outbox_dir": str(self._folder),
             "max_queue_size": self._max_queue_size,
         }
@@ -322,7 +322,7 @@ class SftpUploaderThread:
         on until close(). `connect=False` opens no new connection (at interpreter exit that fails)."""
         self._check_process()
         with self._lifecycle:
-            thread, keeper = self._thread, self._keeper
+            thread, writer = self._thread, self._writer
             if thread is None or not thread.is_alive():
                 return True
             order = Drain(self._clock.monotonic_s() + timeout, connect)
@@ -332,8 +332,8 @@ class SftpUploaderThread:
             if self._worker is not None:
                 self._worker.drain(order)
         thread.join(timeout + JOIN_GRACE_S)
-        if keeper is not None:
-            keeper.flush(JOIN_GRACE_S)
+        if writer is not None:
+            writer.flush(JOIN_GRACE_S)
         left = self._stats().queue_size
         if left:
             log.info("the uploader stopped with %s waiting, for after the next start", files(left))
@@ -346,32 +346,32 @@ class SftpUploaderThread:
             self._door.close()  # an errand under way may want the lock below
         with self._lifecycle:
             self._closed = True
-            if self._keeper is not None:
-                self._keeper.close()
+            if self._writer is not None:
+                self._writer.close()
 
     def _upload_worker(self) -> None:
         """The uploader thread; called again after a failure of the worker loop itself, whose items were released on the
-        way out. A worker ends as well when the keeper had failed: another one begins once that is open again."""
-        keeper = self._open_keeper()
+        way out. A worker ends as well when the writer had failed: another one begins once that is open again."""
+        writer = self._open_writer()
         while True:
-            incarnation = keeper.incarnation
-            take_back(keeper, JOIN_GRACE_S)
+            incarnation = writer.incarnation
+            take_back(writer, JOIN_GRACE_S)
             run(self._deliver(), self._settings.event_loop)
-            if keeper.incarnation == incarnation:
+            if writer.incarnation == incarnation:
                 return
-            while not keeper.is_open:
-                if self._stop_event.wait(KEEPER_LOOK_S):
+            while not writer.is_open:
+                if self._stop_event.wait(WRITER_LOOK_S):
                     return
 
     def _note_failure(self, error: BaseException) -> None:
         self._last_error = f"the uploader's loop failed: {error!r}"
 
     async def _deliver(self) -> None:
-        keeper = self._open_keeper()
+        writer = self._open_writer()
         carrier = carrier_for(
-            self._processor, keeper.servers, keeper.spool, self._folder, self._clock, self._one_at_a_time
+            self._processor, writer.servers, writer.spool, self._folder, self._clock, self._one_at_a_time
         )
-        worker = Worker(keeper, carrier, self._settings, self._clock, configured=lambda: self._configured)
+        worker = Worker(writer, carrier, self._settings, self._clock, configured=lambda: self._configured)
         self._worker = worker
         if self._stopping is not None:
             worker.drain(self._stopping)
@@ -384,25 +384,25 @@ class SftpUploaderThread:
         clock = self._clock
         return open_store(self._folder, clock.boot_id, clock.boot_s(), clock.wall_s())
 
-    def _open_keeper(self) -> Keeper:
-        if self._keeper is None or self._closed:
+    def _open_writer(self) -> Writer:
+        if self._writer is None or self._closed:
             raise NotStarted("the uploader's outbox is not open")
-        return self._keeper
+        return self._writer
 
     def _server(self, info: str | Mapping[str, Any]) -> tuple[Server, Secret]:
         if isinstance(info, Mapping):
             return parse_server(info)
         if not isinstance(info, str):
             raise InvalidRequest(f"sftp_server_info is a {type(info).__name__}: expected a mapping or a server's name")
-        servers = self._open_keeper().servers
+        servers = self._open_writer().servers
         server = servers.named(info)
         if server is None:
-            known = _listed(self._open_keeper())
+            known = _listed(self._open_writer())
             raise ServerNotConfigured(f"no server is configured under the name {info!r}; known: {known}")
         return server, Secret()
 
     def _stats(self) -> Stats:
-        return self._keeper.view.stats if self._keeper else Stats()
+        return self._writer.snapshot.stats if self._writer else Stats()
 
     def _state(self) -> str:
         if self._closed:
@@ -440,5 +440,5 @@ def get_sftp_uploader(**options: Any) -> SftpUploaderThread:
         return _only
 
 
-def _listed(keeper: Keeper) -> str:
-    return ", ".join(keeper.servers.names) or "none yet"
+def _listed(writer: Writer) -> str:
+    return ", ".join(writer.servers.names) or "none yet"

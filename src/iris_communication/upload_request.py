@@ -1,4 +1,4 @@
-"""What a caller asks for, checked whole and turned into what the keeper is asked.
+"""What a caller asks for, checked whole and turned into what the writer is asked.
 
 What could never be delivered as it stands is refused here, before anything is stored; what the request leaves open, the
 rules of the settings fill.
@@ -52,7 +52,7 @@ class SftpUploadRequest:
 
 
 def accepted(request: SftpUploadRequest, settings: DeliverySettings, resolve: Resolve) -> Accept:
-    """What the keeper is asked. `resolve` gives the address and the secret of one `sftp_server_info`. Raises
+    """What the writer is asked. `resolve` gives the address and the secret of one `sftp_server_info`. Raises
     InvalidRequest, and what `resolve` raises."""
     source = source_path(request.file_path)
     check_text("folder_type", request.folder_type)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from iris_camera.web.picture import Mark, Picture
+from iris_camera.web.picture import DrawnMark, Picture
 from tests.unit.iris_camera.web.fake_line import SERVER, FakeCamera, FakeLine, belt
 
 WAIT_S = 60.0
@@ -27,7 +27,7 @@ def shown(browser, *names):
 
 
 def picture(number):
-    return Picture(number, belt(1280, 720), (Mark(500, 260, 160, 160, "defect 0.97", alarm=True),))
+    return Picture(number, belt(1280, 720), (DrawnMark(500, 260, 160, 160, "defect 0.97", alarm=True),))
 
 
 def checked(**facts):

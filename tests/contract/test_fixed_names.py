@@ -282,7 +282,7 @@ def test_a_processor_is_called_one_request_at_a_time_in_a_thread_of_its_own(make
     settled(*[submit(uploader, file(f"{number}.csv")) for number in range(20)])
     assert processor.most_under_way == 1
     assert len(processor.threads) == 1
-    assert processor.threads.isdisjoint({"iris-uploader", "iris-keeper", threading.main_thread().name})
+    assert processor.threads.isdisjoint({"iris-uploader", "iris-writer", threading.main_thread().name})
 
 
 def test_a_file_may_be_deleted_once_it_is_accepted(make_uploader, file):
@@ -351,7 +351,7 @@ def test_queue_size_is_what_waits_and_what_is_in_flight(make_uploader, file):
         lane = uploader.get_details()["servers"][key]
         return lane["waiting"], lane["in_flight"]
 
-    while shown() != (2, 1):  # what is just being handed from keeper to worker shows a moment later
+    while shown() != (2, 1):  # what is just being handed from writer to worker shows a moment later
         threading.Event().wait(0.005)
     assert uploader.get_stats()["queue_size"] == 3
     processor.let.set()

@@ -11,13 +11,13 @@ import pytest
 from iris_communication.admin.housekeeping import Housekeeper
 from iris_communication.clock import SystemClock
 from iris_communication.errors import IrisError, OutboxStorageError
-from iris_communication.outbox.writer.writer import Keeper
+from iris_communication.outbox.writer.writer import Writer
 from iris_communication.runtime import supervised_thread
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
 
 WAIT_S = 60.0
 SERVER = {"host": "127.0.0.1", "port": 9, "username": "line", "password": "word-nobody-may-see"}
-KEEPER, UPLOADER, DOOR = THREADS = ("iris-keeper", "iris-uploader", "iris-door")
+WRITER, UPLOADER, DOOR = THREADS = ("iris-writer", "iris-uploader", "iris-door")
 
 
 class BrokenClock(SystemClock):
@@ -121,8 +121,8 @@ def test_a_thread_that_fails_is_shown_as_not_running_told_once_and_started_again
 def test_an_outbox_whose_thread_failed_balances_and_delivers_what_was_accepted_before(line):
     line.processor.let.clear()
     receipts = [line.submit(f"{number}.csv") for number in range(5)]
-    line.end(KEEPER)
-    until(lambda: line.state_of(KEEPER)["restarts"] == 1)
+    line.end(WRITER)
+    until(lambda: line.state_of(WRITER)["restarts"] == 1)
     line.processor.let.set()
     for receipt in receipts:
         assert receipt.wait_delivered(WAIT_S)
@@ -136,7 +136,7 @@ def test_an_outbox_whose_thread_failed_balances_and_delivers_what_was_accepted_b
 
 def test_what_was_counted_before_a_failure_of_the_outbox_is_not_forgotten(line):
     assert line.submit("before.csv").wait_delivered(WAIT_S)
-    line.end(KEEPER)
+    line.end(WRITER)
     until(lambda: line.uploader.running)
     until(lambda: line.uploader.get_stats()["queue_size"] == 0)
     assert line.uploader.get_stats()["total_uploaded"] >= 1
@@ -144,7 +144,7 @@ def test_what_was_counted_before_a_failure_of_the_outbox_is_not_forgotten(line):
 
 
 def test_callers_are_refused_and_not_left_waiting_while_the_outbox_is_started_again(line):
-    line.end(KEEPER)
+    line.end(WRITER)
     until(lambda: not line.uploader.running)
     with pytest.raises(OutboxStorageError, match="being started again"):
         line.submit("refused.csv")
@@ -157,7 +157,7 @@ def test_callers_are_refused_and_not_left_waiting_while_the_outbox_is_started_ag
 
 
 def test_an_outbox_whose_thread_failed_stays_with_its_owner_and_can_be_closed_meanwhile(line):
-    line.end(KEEPER)
+    line.end(WRITER)
     until(lambda: not line.uploader.running)
     other = SftpUploaderThread(line.folder / "outbox", Recording())
     with pytest.raises(IrisError, match="in use"):
@@ -186,14 +186,14 @@ def test_a_processor_that_exits_costs_its_file_an_attempt_and_no_other_anything(
 @pytest.mark.parametrize("error", [KeyError("x"), SystemExit(1)], ids=repr)
 def test_an_outcome_that_could_not_be_settled_strands_no_file(line, monkeypatch, error):
     monkeypatch.setattr(supervised_thread, "PAUSE_BASE_S", 0.01)
-    errors, settle = iter([error]), Keeper.settle
+    errors, settle = iter([error]), Writer.settle
 
-    def failing_once(keeper, message):
+    def failing_once(writer, message):
         for each in errors:
             raise each
-        settle(keeper, message)
+        settle(writer, message)
 
-    monkeypatch.setattr(Keeper, "settle", failing_once)
+    monkeypatch.setattr(Writer, "settle", failing_once)
     receipts = [line.submit(name) for name in ("a.csv", "b.csv")]
     for receipt in receipts:
         assert receipt.wait_delivered(WAIT_S)

@@ -10,9 +10,9 @@ import pytest
 
 from iris_camera import logs
 from iris_camera.camera.capture import Capture
-from iris_camera.camera.clock import Clock
+from iris_camera.camera.clock import CameraClock
 from iris_camera.camera.settings import SourceSettings
-from iris_camera.controllers.handing_over import Destination, HandingOver, Machine
+from iris_camera.controllers.handing_over import DeliveryTarget, HandingOver, Machine
 from iris_camera.controllers.inspecting import Inspecting
 from iris_camera.controllers.tallies import Tallies
 from iris_camera.health.facts import Around, CameraFacts, Facts
@@ -59,7 +59,7 @@ class NoCameras:
 
 
 def capture(folder):
-    clock = Clock(monotonic=Once(time.monotonic, "iris-watch-line"))
+    clock = CameraClock(monotonic=Once(time.monotonic, "iris-watch-line"))
     made = Capture("line", EndlessSource, SourceSettings(), clock=clock)
     made.start()
     return made, lambda: made.handover.get(0.1) is not None, made.close
@@ -106,7 +106,7 @@ def handing_over(folder):
     machine = Machine(monotonic=Once(time.monotonic, "iris-deliver-line"))
     made = HandingOver(
         None,
-        Destination("plant", {}),
+        DeliveryTarget("plant", {}),
         RecordSettings(),
         EvidenceSettings(),
         camera="line",

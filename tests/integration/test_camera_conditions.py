@@ -7,7 +7,7 @@ from onnx import TensorProto, helper
 
 from iris_camera.config import CameraSettings
 from iris_camera.controllers.observers import Observers
-from iris_camera.health.facts import Limits
+from iris_camera.health.facts import HealthLimits
 from iris_camera.inspection.settings import DetectorSettings, InspectionSettings
 from iris_camera.web.server import WebServer, create_app
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
@@ -51,13 +51,13 @@ def test_a_camera_that_does_not_answer_is_being_opened_and_no_failure_yet(networ
 def test_a_camera_that_does_not_answer_for_long_is_without_picture(network_camera, tmp_path):
     network_camera.mute()
     camera = of(network_camera, open_timeout_s=LONG_S, hung_after_s=2 * LONG_S)
-    with Site(tmp_path, camera=camera, limits=Limits(starting_s=0.5)) as site:
+    with Site(tmp_path, camera=camera, limits=HealthLimits(starting_s=0.5)) as site:
         site.is_in("camera without picture", "camera line has given no picture yet")
 
 
 def test_a_camera_that_falls_silent_is_stalled_and_works_again(network_camera, tmp_path):
     camera = of(network_camera, read_timeout_s=LONG_S, hung_after_s=2 * LONG_S)
-    with Site(tmp_path, camera=camera, limits=Limits(stalled_after_s=0.5)) as site:
+    with Site(tmp_path, camera=camera, limits=HealthLimits(stalled_after_s=0.5)) as site:
         site.until_writing()
         network_camera.stall()
         site.is_in("camera stalled", "camera line has given no new picture for")
@@ -111,7 +111,7 @@ def fails_on_pictures(path):
 def test_an_inspection_that_fails_restarts_and_is_a_failure_once_it_does_so_again_and_again(tmp_path):
     model = DetectorSettings(model=fails_on_pictures(tmp_path / "fails.onnx"), label="part")
     inspecting = InspectionSettings(detector=model)
-    with Site(tmp_path, inspection=inspecting, limits=Limits(restarts_lately=2)) as site:
+    with Site(tmp_path, inspection=inspecting, limits=HealthLimits(restarts_lately=2)) as site:
         _, answer = site.until_said("camera line restarts its inspection")
         assert answer["severity"] == "degraded"
         answer = site.is_in("inspection failing", "its inspection restarted 2 times in 5 min")
@@ -121,7 +121,7 @@ def test_an_inspection_that_fails_restarts_and_is_a_failure_once_it_does_so_agai
 def test_pictures_that_wait_for_an_inspection_that_hangs_are_no_fault_of_the_camera(tmp_path):
     going_on = threading.Event()
     hangs = Observers(on_inspected=lambda frame, found: going_on.wait(LONG_S))
-    with Site(tmp_path, observers=hangs, limits=Limits(starting_s=0.5, stalled_after_s=1.0)) as site:
+    with Site(tmp_path, observers=hangs, limits=HealthLimits(starting_s=0.5, stalled_after_s=1.0)) as site:
         try:
             site.is_in("inspection failing", "camera line is not inspected: no picture of it has been looked at for")
         finally:
@@ -131,7 +131,7 @@ def test_pictures_that_wait_for_an_inspection_that_hangs_are_no_fault_of_the_cam
 def test_frames_that_come_faster_than_they_are_inspected_are_counted(tmp_path):
     inspected = Observers(on_inspected=lambda frame, found: threading.Event().wait(0.1))  # a model that takes so long
     fast = CameraSettings(frame_rate=50.0, width=320, height=180)
-    with Site(tmp_path, camera=fast, observers=inspected, limits=Limits(settled_after_s=0.0)) as site:
+    with Site(tmp_path, camera=fast, observers=inspected, limits=HealthLimits(settled_after_s=0.0)) as site:
         site.is_in("frames skipped", "camera line is faster than its inspection", "were not inspected in 5 min")
 
 
@@ -175,7 +175,7 @@ class DetailsHang(SftpUploaderThread):
 
 
 def test_health_that_no_longer_looks_is_a_failure(tmp_path):
-    with Site(tmp_path, uploader=DetailsHang, limits=Limits(silent_after_s=0.5)) as site:
+    with Site(tmp_path, uploader=DetailsHang, limits=HealthLimits(silent_after_s=0.5)) as site:
         try:
             site.is_in("health silent", "health has not looked for", look=False)
         finally:

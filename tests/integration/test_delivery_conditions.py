@@ -11,7 +11,7 @@ from dataclasses import replace
 import asyncssh
 import pytest
 
-from iris_camera.health.facts import Limits
+from iris_camera.health.facts import HealthLimits
 from iris_camera.records.csv_file import HeartbeatRow
 from iris_camera.records.recorder import Recorder
 from iris_camera.records.rotation import RotationLimits
@@ -87,7 +87,7 @@ def test_what_a_check_of_a_server_finds_is_said_before_any_file_is_refused(tmp_p
 
 def test_a_file_that_waits_long_though_no_link_is_down_is_said(server, tmp_path):
     patient = replace(FAST, rules={"all": Rule(batch="zip", batch_wait_s=600.0)})
-    with made(server, tmp_path, camera=OFF, delivery=patient, limits=Limits(waiting_long_s=0.5)) as site:
+    with made(server, tmp_path, camera=OFF, delivery=patient, limits=HealthLimits(waiting_long_s=0.5)) as site:
         queued(site, tmp_path)
         site.is_in("backlog old", "the oldest of 1 file has waited", "although no link is down")
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from iris_camera.camera.frame import Frame
-from iris_camera.controllers.handing_over import Destination, HandingOver
+from iris_camera.controllers.handing_over import DeliveryTarget, HandingOver
 from iris_camera.inspection.findings import Box, Part, Verdict
 from iris_camera.records.csv_file import ClassifierRow
 from iris_camera.records.csv_name import parse_name
@@ -32,7 +32,7 @@ def handing_over(openssh, uploader, tmp_path):
     """Into `received/line-1` of the server, from the folder `records`."""
     one = HandingOver(
         uploader,
-        Destination(openssh.info(tmp_path / "received"), {"project": "line-1"}),
+        DeliveryTarget(openssh.info(tmp_path / "received"), {"project": "line-1"}),
         RecordSettings(disk_reserve_bytes=0),
         EvidenceSettings(),
         camera="line-1",
@@ -73,7 +73,7 @@ def test_each_defect_s_row_and_pictures_arrive_and_lead_to_each_other(handing_ov
     assert len(defects) == 3
     for row in defects:
         found = [n for n in pictures if n.endswith(f"_f{row['frame']}_p{row['part_id']}.jpg")]
-        names = {parse_evidence_name(name).view: parse_evidence_name(name) for name in found}
+        names = {parse_evidence_name(name).snapshot: parse_evidence_name(name) for name in found}
         assert sorted(names) == ["crop", "frame"]
         for view, name in names.items():
             assert name.run == parse_name(csv_name).run

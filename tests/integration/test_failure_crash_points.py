@@ -24,7 +24,7 @@ from pathlib import Path
 from iris_communication.clock import SystemClock
 from iris_communication.item import Delivered, Event, Take
 from iris_communication.decisions.attempt import open_tokens
-from iris_communication.outbox.writer.writer import Keeper
+from iris_communication.outbox.writer.writer import Writer
 from iris_communication.outbox.store.ledger import Line, first_broken
 from iris_communication.outbox.writer.messages import Accept, Settle
 from iris_communication.outbox.store.sqlite import SqliteStore
@@ -81,19 +81,19 @@ def put(item, content, server):
 
 def run(place):
     "One life of the program: accept what lies there, deliver what is owed."
-    keeper = Keeper(place / "outbox", lambda: SqliteStore(place / "outbox" / "outbox.db", "boot"), SystemClock(), 100)
-    keeper.open()
+    writer = Writer(place / "outbox", lambda: SqliteStore(place / "outbox" / "outbox.db", "boot"), SystemClock(), 100)
+    writer.open()
     for source in sorted((place / "sources").iterdir()):
-        keeper.accept(Accept(SERVER, Secret(password="x"), str(source), f"/in/{source.name}", {}, "model", Take.MOVE))
+        writer.accept(Accept(SERVER, Secret(password="x"), str(source), f"/in/{source.name}", {}, "model", Take.MOVE))
     told, found = threading.Event(), []
-    keeper.claim(SERVER.key, 100, lambda items: (found.extend(items), told.set()))
+    writer.claim(SERVER.key, 100, lambda items: (found.extend(items), told.set()))
     assert told.wait(10)
     for item in found:
-        final = put(item, keeper.spool.path(item.id).read_bytes(), place / "server")
+        final = put(item, writer.spool.path(item.id).read_bytes(), place / "server")
         proof = Delivered(str(final), item.fingerprint.size_bytes, item.fingerprint.sha256, None, 1.0)
-        keeper.settle(Settle(item, Event.DELIVER, delivered=proof))
-        keeper.flush()
-    keeper.close()
+        writer.settle(Settle(item, Event.DELIVER, delivered=proof))
+        writer.flush()
+    writer.close()
 
 
 def live(place, last=0):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from iris_camera.config import CameraSettings
-from iris_camera.health.facts import Limits
+from iris_camera.health.facts import HealthLimits
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from tests.footage import footage
 from tests.integration.health_site import FAST, ReadOnly, Site
@@ -197,7 +197,7 @@ def test_a_camera_that_is_not_there_fails_once_it_had_its_time(server, tmp_path)
 def test_a_folder_without_pictures_is_said(server, tmp_path):
     (tmp_path / "pictures").mkdir()
     folder = CameraSettings(source=f"dir:{tmp_path / 'pictures'}")
-    with made(server, tmp_path, camera=folder, limits=Limits(starting_s=0.5)) as site:
+    with made(server, tmp_path, camera=folder, limits=HealthLimits(starting_s=0.5)) as site:
         site.is_in("folder without picture", "camera line has given no picture yet")
 
 
@@ -227,5 +227,5 @@ def test_every_thread_that_lives_long_is_listed(server, tmp_path):
         site.until_writing()
         listed = {state["name"] for state in site.threads()}
         assert site.long_lived() <= listed
-        assert {"iris-keeper", "iris-uploader", "iris-door", "iris-health", "iris-kept", "iris-web"} <= listed
+        assert {"iris-writer", "iris-uploader", "iris-door", "iris-health", "iris-kept", "iris-web"} <= listed
         assert {"iris-watch-line", "iris-inspect-line", "iris-deliver-line"} <= listed

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from iris_communication.admin.audit import Audit
-from iris_communication.admin.remote_check import RemoteCheck, Verdict
+from iris_communication.admin.remote_check import RemoteCheck, RemoteVerdict
 from iris_communication.errors import OutboxStorageError
 from tests.integration.uploading import running, small_files, submit, submit_all, wait_for
 
@@ -46,7 +46,7 @@ def counted(outbox, **how):
 
 def test_all_is_there_by_size_and_by_content(outbox, delivered):
     assert len(delivered) == FILES
-    assert counted(outbox) == counted(outbox, hashes=True) == {Verdict.THERE: FILES}
+    assert counted(outbox) == counted(outbox, hashes=True) == {RemoteVerdict.THERE: FILES}
 
 
 def test_what_was_collected_is_gone_and_what_was_written_over_is_changed(outbox, delivered):
@@ -55,16 +55,20 @@ def test_what_was_collected_is_gone_and_what_was_written_over_is_changed(outbox,
     content = delivered["0003.csv"].read_bytes()
     delivered["0003.csv"].write_bytes(content[::-1])
     verdicts = {Path(looked.final_path).name: looked.verdict for looked in RemoteCheck(outbox).look()}
-    assert verdicts["0001.csv"] is Verdict.GONE
-    assert verdicts["0002.csv"] is Verdict.CHANGED
-    assert verdicts["0003.csv"] is Verdict.THERE, "only reading it back tells"
-    assert counted(outbox, hashes=True) == {Verdict.THERE: FILES - 3, Verdict.GONE: 1, Verdict.CHANGED: 2}
+    assert verdicts["0001.csv"] is RemoteVerdict.GONE
+    assert verdicts["0002.csv"] is RemoteVerdict.CHANGED
+    assert verdicts["0003.csv"] is RemoteVerdict.THERE, "only reading it back tells"
+    assert counted(outbox, hashes=True) == {
+        RemoteVerdict.THERE: FILES - 3,
+        RemoteVerdict.GONE: 1,
+        RemoteVerdict.CHANGED: 2,
+    }
 
 
 def test_a_folder_under_a_files_name_is_a_change(outbox, delivered):
     delivered["0001.csv"].unlink()
     delivered["0001.csv"].mkdir()
-    assert counted(outbox)[Verdict.CHANGED] == 1
+    assert counted(outbox)[RemoteVerdict.CHANGED] == 1
 
 
 def test_only_the_latest_or_only_since_a_time(outbox, delivered):
@@ -80,14 +84,17 @@ def test_of_a_name_delivered_twice_the_latest_counts(outbox, info, received, tmp
         for content in (b"first", b"second, longer"):
             path.write_bytes(content)
             wait_for([submit(uploader, info | {"conflict": "overwrite"}, path)])
-    assert [looked.verdict for looked in RemoteCheck(outbox).look(hashes=True)] == [Verdict.REPLACED, Verdict.THERE]
+    assert [looked.verdict for looked in RemoteCheck(outbox).look(hashes=True)] == [
+        RemoteVerdict.REPLACED,
+        RemoteVerdict.THERE,
+    ]
 
 
 def test_it_works_beside_a_running_uploader_and_leaves_no_trace(outbox, info, delivered):
     with running(outbox):
-        assert counted(outbox) == {Verdict.THERE: len(delivered)}
+        assert counted(outbox) == {RemoteVerdict.THERE: len(delivered)}
     before = {path.name: path.read_bytes() for path in outbox.rglob("*") if path.is_file()}
-    assert counted(outbox, hashes=True) == {Verdict.THERE: len(delivered)}
+    assert counted(outbox, hashes=True) == {RemoteVerdict.THERE: len(delivered)}
     assert {path.name: path.read_bytes() for path in outbox.rglob("*") if path.is_file()} == before
 
 
@@ -98,7 +105,7 @@ def test_a_server_that_is_down_leaves_its_files_unknown_with_the_reason(outbox, 
         looked = list(RemoteCheck(outbox).look())
     finally:
         openssh.start()
-    assert {each.verdict for each in looked} == {Verdict.UNKNOWN}
+    assert {each.verdict for each in looked} == {RemoteVerdict.UNKNOWN}
     assert "refuses connections" in looked[0].why
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from iris_camera.controllers.handing_over import Destination, HandingOver
+from iris_camera.controllers.handing_over import DeliveryTarget, HandingOver
 from iris_camera.records.csv_file import ClassifierRow
 from iris_camera.records.kept_files import KeptFiles
 from iris_camera.records.recorder import Recorder
@@ -20,7 +20,7 @@ SETTINGS = RecordSettings(keep_bytes_max=1, disk_reserve_bytes=0)  # everything 
 def handing_over(openssh, uploader, tmp_path):
     one = HandingOver(
         uploader,
-        Destination(openssh.info(tmp_path / "received"), {"project": "line-1"}),
+        DeliveryTarget(openssh.info(tmp_path / "received"), {"project": "line-1"}),
         SETTINGS,
         EvidenceSettings(enabled=False),
         camera="line-1",

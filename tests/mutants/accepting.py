@@ -3,7 +3,7 @@
 from tests.mutants.mutant import Mutant, tests_in
 
 OUTBOX = "unit/iris_communication/outbox"
-RECORDER = "iris_communication/outbox/writer/committer.py"
+COMMITTER = "iris_communication/outbox/writer/committer.py"
 FILE_LOCK = "iris_communication/outbox/files/file_lock.py"
 PRIVATE = "iris_communication/outbox/files/private.py"
 SAFE_FILES = "iris_communication/runtime/safe_files.py"
@@ -27,7 +27,7 @@ ACCEPTING = (
         "A power cut leaves a file that was handed over for good empty, and its other name is unlinked.",
         tests_in(
             OUTBOX,
-            "test_keeper.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer",
+            "test_writer.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer",
             "test_spool.py::test_a_linked_file_that_cannot_be_synced_leaves_nothing_behind",
         ),
     ),
@@ -41,20 +41,20 @@ ACCEPTING = (
     ),
     Mutant(
         "the spool's folder is not synced",
-        RECORDER,
+        COMMITTER,
         "                self._spool.sync()\n",
         "                pass\n",
         "A power cut takes the file's name out of the spool while its row says that it is accepted.",
-        tests_in(OUTBOX, "test_keeper.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer"),
+        tests_in(OUTBOX, "test_writer.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer"),
     ),
     Mutant(
         "the spool's folder is synced after the row",
-        RECORDER,
+        COMMITTER,
         "                self._store.commit(changes)\n",
         "                self._store.commit(changes)\n            if group.spooled:\n"
         "                self._spool.sync()\n",
         "As above, in the moment between; and a folder that cannot be synced refuses what is committed already.",
-        tests_in(OUTBOX, "test_keeper.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer"),
+        tests_in(OUTBOX, "test_writer.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer"),
     ),
     Mutant(
         "a folder that cannot be synced is believed",
@@ -74,7 +74,7 @@ ACCEPTING = (
     ),
     Mutant(
         "the caller is answered before the commit",
-        RECORDER,
+        COMMITTER,
         "            if changes := group.changes:\n                self._store.commit(changes)\n",
         "            if changes := group.changes:\n"
         "                for done in group.done:\n                    done()\n"
@@ -82,13 +82,13 @@ ACCEPTING = (
         "The caller deletes a file that nothing on the disk knows of yet.",
         tests_in(
             OUTBOX,
-            "test_keeper.py::test_nobody_is_answered_before_the_row_is_on_the_disk",
-            "test_keeper.py::test_a_commit_that_fails_refuses_the_acceptance_and_nothing_changes",
+            "test_writer.py::test_nobody_is_answered_before_the_row_is_on_the_disk",
+            "test_writer.py::test_a_commit_that_fails_refuses_the_acceptance_and_nothing_changes",
         ),
     ),
     Mutant(
         "a moved source is unlinked before the commit",
-        RECORDER,
+        COMMITTER,
         "            if changes := group.changes:\n                self._store.commit(changes)\n",
         "            if changes := group.changes:\n                for item in group.spooled:\n"
         "                    if item.take is Take.MOVE:\n                        _unlink_source(item)\n"
@@ -96,28 +96,28 @@ ACCEPTING = (
         "A crash then leaves a spool file without a row, which is swept: both names of the file are gone.",
         tests_in(
             OUTBOX,
-            "test_keeper.py::test_a_moved_source_is_still_there_while_its_row_is_committed",
-            "test_keeper.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer",
+            "test_writer.py::test_a_moved_source_is_still_there_while_its_row_is_committed",
+            "test_writer.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer",
         ),
     ),
     Mutant(
         "the source of a refused caller is unlinked",
-        RECORDER,
+        COMMITTER,
         "            if item.take is Take.MOVE and group.awaited:\n",
         "            if item.take is Take.MOVE:\n",
         "The caller was told that the file stays with it, and looks for it in vain.",
-        tests_in(OUTBOX, "test_keeper.py::test_a_doubtful_commit_is_judged_once_the_store_can_be_opened_again"),
+        tests_in(OUTBOX, "test_writer.py::test_a_doubtful_commit_is_judged_once_the_store_can_be_opened_again"),
     ),
     Mutant(
         "a commit whose answer was lost counts as refused",
-        RECORDER,
+        COMMITTER,
         "        happened = doubtful is not None and self._happened(doubtful)\n",
         "        happened = False\n",
         "The spool file of an item that is on record is thrown away: at the next start it is dead.",
         tests_in(
             OUTBOX,
-            "test_keeper.py::test_an_acceptance_whose_commit_lost_its_answer_is_believed_from_the_store",
-            "test_keeper.py::test_a_doubtful_commit_is_judged_once_the_store_can_be_opened_again",
+            "test_writer.py::test_an_acceptance_whose_commit_lost_its_answer_is_believed_from_the_store",
+            "test_writer.py::test_a_doubtful_commit_is_judged_once_the_store_can_be_opened_again",
         ),
     ),
     Mutant(
@@ -128,7 +128,7 @@ ACCEPTING = (
         "New files take the room that was given back for recording deliveries: nothing is ever freed again.",
         tests_in(
             OUTBOX,
-            "test_keeper.py::test_a_commit_that_fails_gives_the_reserve_back_so_that_deliveries_make_room",
+            "test_writer.py::test_a_commit_that_fails_gives_the_reserve_back_so_that_deliveries_make_room",
         ),
     ),
     Mutant(
@@ -141,13 +141,13 @@ ACCEPTING = (
     ),
     Mutant(
         "a full disk keeps its reserve",
-        RECORDER,
+        COMMITTER,
         "        self._broken, self._doubtful = True, group\n        self._reserve.give_back()\n",
         "        self._broken, self._doubtful = True, group\n",
         "No delivery can be recorded any more, so none is made, so nothing is ever freed.",
         tests_in(
             OUTBOX,
-            "test_keeper.py::test_a_commit_that_fails_gives_the_reserve_back_so_that_deliveries_make_room",
+            "test_writer.py::test_a_commit_that_fails_gives_the_reserve_back_so_that_deliveries_make_room",
         ),
     ),
     Mutant(
@@ -179,7 +179,7 @@ ACCEPTING = (
     ),
     Mutant(
         "ownership is not looked at again",
-        RECORDER,
+        COMMITTER,
         "            if group.changes:\n                self._confirm()\n",
         "",
         "Two processes write one outbox once somebody has removed the lock file.",

@@ -5,14 +5,14 @@ from tests.mutants.mutant import Mutant, tests_in
 
 OUTBOX = "unit/iris_communication/outbox"
 DELIVERY = "unit/iris_communication/delivery"
-DESK = "iris_communication/outbox/writer/handlers.py"
+HANDLERS = "iris_communication/outbox/writer/handlers.py"
 SOURCE_ACTION = "iris_communication/outbox/recovery/source_action.py"
 WORKER = "iris_communication/delivery/worker.py"
 
 DECIDING = (
     Mutant(
         "what has expired is sent",
-        DESK,
+        HANDLERS,
         "        self.expire(group)\n",
         "",
         "Somebody downstream acts on a result that came too late to be true.",
@@ -38,7 +38,7 @@ DECIDING = (
         "what gives way loses its bytes before the newcomer is on record",
         "iris_communication/outbox/writer/accepting.py",
         "            group.ended.append(end.item)\n",
-        "            self._recorder.discard(item.id)\n",
+        "            self._committer.discard(item.id)\n",
         "The disk refuses the commit: the newcomer is refused, and the older file is lost all the same.",
         tests_in(OUTBOX, "test_limits.py::test_a_commit_that_fails_drops_nothing"),
     ),
@@ -109,7 +109,7 @@ DECIDING = (
     Mutant(
         "a breaker is forgotten at the end of its process",
         "iris_communication/delivery/outcomes.py",
-        "        self._keeper.keep_breaker(key, breaking.kept(breaker, self._clock.monotonic_s(), boot) or None)\n",
+        "        self._writer.keep_breaker(key, breaking.kept(breaker, self._clock.monotonic_s(), boot) or None)\n",
         "        del boot\n",
         "A program that crashes and starts again logs in each time, until the account or the address is banned.",
         tests_in(
@@ -132,7 +132,7 @@ DECIDING = (
     ),
     Mutant(
         "the same facts said again release what waits for a person",
-        DESK,
+        HANDLERS,
         "        if self._servers.knows(server, secret):\n",
         "        if False:\n",
         "A wrong password is tried at every start, because every start says it again.",

@@ -7,22 +7,22 @@ DELIVERY = "unit/iris_communication/delivery"
 OUTBOX = "unit/iris_communication/outbox"
 SFTP = "unit/iris_communication/sftp"
 ATTEMPT = "iris_communication/decisions/attempt.py"
-DESK = "iris_communication/outbox/writer/handlers.py"
+HANDLERS = "iris_communication/outbox/writer/handlers.py"
 LOOK = "iris_communication/sftp/conversations/look.py"
 PUBLISH = "iris_communication/sftp/conversations/publish.py"
 PUT = "iris_communication/sftp/conversations/put.py"
 REPLACING = "iris_communication/sftp/conversations/replacing.py"
 UPLOAD = "iris_communication/sftp/conversations/upload.py"
-RECORDER = "iris_communication/outbox/writer/committer.py"
+COMMITTER = "iris_communication/outbox/writer/committer.py"
 
 DELIVERING = (
     Mutant(
         "the token is handed out before it is stored",
-        DESK,
+        HANDLERS,
         "        group.then(lambda: claim.reply(claimed), lambda error: claim.reply([]))\n",
         "        claim.reply(claimed)\n",
         "After a crash nobody knows the temp name of what was being sent: it stays on the server, the file goes twice.",
-        tests_in(OUTBOX, "test_keeper.py::test_nobody_gets_an_item_before_its_token_is_on_the_disk"),
+        tests_in(OUTBOX, "test_writer.py::test_nobody_gets_an_item_before_its_token_is_on_the_disk"),
     ),
     Mutant(
         "the token of the last attempt is used again",
@@ -45,7 +45,7 @@ DELIVERING = (
         tests_in(
             OUTBOX,
             "test_attempt.py::test_the_next_attempt_is_told_the_token_of_one_that_was_cut_off",
-            "test_keeper.py::test_an_attempt_of_unknown_end_is_named_to_the_next_one",
+            "test_writer.py::test_an_attempt_of_unknown_end_is_named_to_the_next_one",
         ),
     ),
     Mutant(
@@ -332,11 +332,11 @@ DELIVERING = (
     ),
     Mutant(
         "the spool file goes before its delivery is recorded",
-        DESK,
+        HANDLERS,
         "            group.head = change.line.hash\n",
-        "            group.head = change.line.hash\n            self._recorder.discard(item.id)\n",
+        "            group.head = change.line.hash\n            self._committer.discard(item.id)\n",
         "A disk that refuses the commit leaves an item that waits, without its bytes.",
-        tests_in(OUTBOX, "test_keeper.py::test_a_delivery_is_row_and_ledger_line_in_one_commit_then_unlink"),
+        tests_in(OUTBOX, "test_writer.py::test_a_delivery_is_row_and_ledger_line_in_one_commit_then_unlink"),
     ),
     Mutant(
         "the ledger line is in another commit than the row",
@@ -349,11 +349,11 @@ DELIVERING = (
     ),
     Mutant(
         "a delivery that could not be recorded is forgotten",
-        RECORDER,
+        COMMITTER,
         "        self.unrecorded.extend(group.settles)\n",
         "",
         "The item stays in flight until the next start, and no proof of its delivery is ever written.",
-        tests_in(OUTBOX, "test_keeper.py::test_what_was_delivered_while_the_disk_refused_is_recorded_later"),
+        tests_in(OUTBOX, "test_writer.py::test_what_was_delivered_while_the_disk_refused_is_recorded_later"),
     ),
     Mutant(
         "a ledger line does not hold the one before",
@@ -365,10 +365,10 @@ DELIVERING = (
     ),
     Mutant(
         "the ledger's chain goes on from a line that was never written",
-        RECORDER,
+        COMMITTER,
         "        self.head, self.picture.store = head, self._store\n",
         "        self.picture.store = self._store\n        self.head = (doubtful and doubtful.head) or head\n",
         "After a disk that refused once, the ledger looks as if somebody had changed it.",
-        tests_in(OUTBOX, "test_keeper.py::test_the_ledgers_chain_is_whole_after_a_disk_that_refused"),
+        tests_in(OUTBOX, "test_writer.py::test_the_ledgers_chain_is_whole_after_a_disk_that_refused"),
     ),
 )

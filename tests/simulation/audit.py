@@ -71,25 +71,25 @@ class Audit:
                 self.fail(f"{path!r} on {server_key} holds {member.name!r}, which nobody offered for that folder")
             self.seen.setdefault((server_key, name), set()).add(member.sha256)
 
-    def begin(self, keeper):
+    def begin(self, writer):
         """A process starts: its own statistics begin anew."""
-        self._ended_before = _ended(keeper.store.tally())
+        self._ended_before = _ended(writer.store.tally())
 
-    def look(self, keeper):
-        """After a step of the keeper."""
-        stats = keeper.view.stats
+    def look(self, writer):
+        """After a step of the writer."""
+        stats = writer.snapshot.stats
         if stats.total_queued != stats.total_uploaded + stats.total_failed + stats.queue_size:
             self.fail(f"the balance does not hold: {stats}")
-        if keeper.unfinished:
+        if writer.unfinished:
             return  # the store is to be opened anew; it is looked at then
-        self._look_at_ledger(list(keeper.store.ledger()))
-        tally = keeper.store.tally()
+        self._look_at_ledger(list(writer.store.ledger()))
+        tally = writer.store.tally()
         given_up = tally.dead + _ended(tally) - self._ended_before
         if (tally.waiting + tally.in_flight, given_up) != (stats.queue_size, stats.total_failed):
             self.fail(f"the store has {tally}, the picture {stats}")
         if tally.delivered != len(self._lines):
             self.fail(f"{tally.delivered} delivered, but {len(self._lines)} lines in the ledger")
-        states = self.states(keeper.store)
+        states = self.states(writer.store)
         for item_id in self.accepted.keys() - states.keys():
             self.fail(f"{item_id} was accepted and is lost")
         ended = {item_id for item_id, state in states.items() if state in ENDED}

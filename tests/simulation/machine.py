@@ -1,6 +1,6 @@
 """One computer, simulated: its clock, its disk that refuses or loses power, and a process that may end at any step.
 
-The keeper is the real one, on the real store, in a folder of the real file system; only its thread is taken out: what
+The writer is the real one, on the real store, in a folder of the real file system; only its thread is taken out: what
 it would have done by itself is done on the simulation's loop. Every step that reaches the disk passes `Disk.step`,
 where the process can be killed, so "killed between these two steps" needs no luck but the seed's.
 """
@@ -16,8 +16,8 @@ from iris_communication.outbox.files.reserve import Reserve
 from iris_communication.outbox.files.spool import Spool
 from iris_communication.outbox.store.contract import Insert
 from iris_communication.outbox.store.sqlite import SqliteStore
-from iris_communication.outbox.writer import writer as keeper_module
-from iris_communication.outbox.writer.writer import LINGER_S, STORE_RETRY_S, Keeper
+from iris_communication.outbox.writer import writer as writer_module
+from iris_communication.outbox.writer.writer import LINGER_S, STORE_RETRY_S, Writer
 from iris_communication.testing.clock import FakeClock
 
 
@@ -171,13 +171,13 @@ class DiskReserve(Reserve):
 
 
 class _NoThread:
-    """Where the keeper asks whether its thread lives: whoever waits has its answer already, or never gets one."""
+    """Where the writer asks whether its thread lives: whoever waits has its answer already, or never gets one."""
 
     def is_alive(self):
         return False
 
 
-class SteppedKeeper(Keeper):
+class SteppedKeeper(Writer):
     """`killed` is called when the process ends within a step that nobody waits for, `stepped` after each step."""
 
     def __init__(self, disk, clock, max_queue_size, tokens, killed: Callable, stepped: Callable, settings=None):
@@ -198,11 +198,11 @@ class SteppedKeeper(Keeper):
 
     @property
     def store(self):
-        return self._recorder.picture.store
+        return self._committer.picture.store
 
     @property
     def unfinished(self):
-        return self._recorder.unfinished
+        return self._committer.unfinished
 
     def open(self):
         parts = {
@@ -210,7 +210,7 @@ class SteppedKeeper(Keeper):
             "Reserve": functools.partial(DiskReserve, self._disk),
         }
         try:
-            with mock.patch.multiple(keeper_module, **parts):
+            with mock.patch.multiple(writer_module, **parts):
                 self._start()
         except BaseException:
             self._abandon_stores()
@@ -240,7 +240,7 @@ class SteppedKeeper(Keeper):
             self._timer.cancel()
             self._timer = None
         self._turn()
-        if self._recorder.unfinished:
+        if self._committer.unfinished:
             self._step_in(STORE_RETRY_S)
         self._stepped()
 

@@ -1,6 +1,6 @@
 """The outbox beside a simple model: whatever is asked of it, in whatever order, both have to tell the same.
 
-The keeper is the real one on the real store and a real folder; crashes, clock jumps and disks that refuse come between
+The writer is the real one on the real store and a real folder; crashes, clock jumps and disks that refuse come between
 any two steps. What failed is printed as the steps that led to it.
 """
 
@@ -41,7 +41,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="outbox-"))
-        self.loop = asyncio.new_event_loop()  # where the keeper sets its timers; it never runs here
+        self.loop = asyncio.new_event_loop()  # where the writer sets its timers; it never runs here
         self.clock = MachineClock()
         self.disk = Disk(self.folder, Random(1))
         self.tokens = Random(2)
@@ -55,21 +55,21 @@ class OutboxMachine(RuleBasedStateMachine):
         self.delivered = []  # ids, in order
         self.sources = 0
         self.queued = self.uploaded = self.ended = 0  # since this process began
-        self.keeper = None
+        self.writer = None
         self.start()
 
     def teardown(self):
-        if not self.keeper.dead:
-            self.keeper.abandon()
+        if not self.writer.dead:
+            self.writer.abandon()
         self.loop.close()
         shutil.rmtree(self.folder)
 
     def start(self):
         self.disk.answers_lost = 0  # together with a full disk it could keep a process from starting
-        self.keeper = SteppedKeeper(
+        self.writer = SteppedKeeper(
             self.disk, self.clock, OUTBOX_MAX, lambda: f"{self.tokens.getrandbits(64):016x}", print, lambda: None
         )
-        self.on_loop(self.keeper.open)
+        self.on_loop(self.writer.open)
         self.claimed = {}
         for item_id, state in self.state.items():
             if state == "in_flight":
@@ -79,13 +79,13 @@ class OutboxMachine(RuleBasedStateMachine):
         self.step()
 
     def on_loop(self, call, *arguments):
-        """The keeper asks for the running loop to set its timers; here every step is made by hand."""
+        """The writer asks for the running loop to set its timers; here every step is made by hand."""
         asyncio._set_running_loop(self.loop)
         try:
             return call(*arguments)
         finally:
             asyncio._set_running_loop(None)
-            if self.keeper is not None and not self.keeper.dead:
+            if self.writer is not None and not self.writer.dead:
                 self.note_what_expired()
 
     def accept_of(self, server, take, exists=True, **facts):
@@ -100,10 +100,10 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def step(self):
         """A settlement that a full disk refuses is recorded in the next turn, in the room that was kept back."""
-        self.on_loop(self.keeper.step)
-        if self.keeper.unfinished:
-            self.on_loop(self.keeper.step)
-        assert not self.over() or self.disk.full or self.keeper.unfinished
+        self.on_loop(self.writer.step)
+        if self.writer.unfinished:
+            self.on_loop(self.writer.step)
+        assert not self.over() or self.disk.full or self.writer.unfinished
 
     # -- rules
 
@@ -117,7 +117,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def note_what_expired(self):
         for item_id in self.over():
-            if self.keeper.store.state(item_id) == "expired":
+            if self.writer.store.state(item_id) == "expired":
                 self.state[item_id] = "expired"
                 self.ended += 1
 
@@ -133,7 +133,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.step()
         full = len(self.in_state("waiting", "in_flight")) >= OUTBOX_MAX
         try:
-            receipt = self.on_loop(self.keeper.accept, accept)
+            receipt = self.on_loop(self.writer.accept, accept)
         except OutboxFull:
             assert full
             assert path.exists()
@@ -156,7 +156,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def accept_a_missing_file(self, server):
         _, accept = self.accept_of(server, Take.COPY, exists=False)
         with contextlib.suppress(OutboxStorageError):  # the disk has been full, and the reserve is not back yet
-            receipt = self.on_loop(self.keeper.accept, accept)
+            receipt = self.on_loop(self.writer.accept, accept)
             assert isinstance(receipt.outcome, SourceMissing)
             self.state[receipt.id] = "dead for good"
             self.server_of[receipt.id] = server.key
@@ -194,7 +194,7 @@ class OutboxMachine(RuleBasedStateMachine):
             settles = [Settle(item, event, delivered=_proof(item)) for item in items]
             self.delivered += [item.id for item in items]
             self.uploaded += len(items)
-        self.on_loop(self.keeper.settle, SettleTogether(tuple(settles)))
+        self.on_loop(self.writer.settle, SettleTogether(tuple(settles)))
         self.step()
         for item in items:
             del self.claimed[item.id]
@@ -204,7 +204,7 @@ class OutboxMachine(RuleBasedStateMachine):
         """What is handed out, which is under way then, and everything that might have been."""
         self.step()
         found = []
-        self.on_loop(functools.partial(self.keeper.claim, server.key, limit, found.extend, **facts))
+        self.on_loop(functools.partial(self.writer.claim, server.key, limit, found.extend, **facts))
         self.step()
         may_go = {
             item_id
@@ -221,7 +221,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def settle(self, data, event, state, **facts):
         item = self.claimed.pop(data.draw(st.sampled_from(sorted(self.claimed))))
-        self.on_loop(self.keeper.settle, Settle(item, event, **facts))
+        self.on_loop(self.writer.settle, Settle(item, event, **facts))
         self.step()
         self.state[item.id] = state
         return item.id
@@ -231,7 +231,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def deliver(self, data, twice):
         item = self.claimed.pop(data.draw(st.sampled_from(sorted(self.claimed))))
         for _ in range(1 + twice):
-            self.on_loop(self.keeper.settle, Settle(item, Event.DELIVER, delivered=_proof(item)))
+            self.on_loop(self.writer.settle, Settle(item, Event.DELIVER, delivered=_proof(item)))
         self.step()
         self.state[item.id] = "delivered"
         self.delivered.append(item.id)
@@ -261,7 +261,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.step()
         dead = self.in_state("dead")
         try:
-            assert self.on_loop(self.keeper.retry_all) == len(dead)
+            assert self.on_loop(self.writer.retry_all) == len(dead)
         except OutboxStorageError:
             assert self.disk.full
             return
@@ -276,7 +276,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.step()
         may = self.state[item_id] in ("waiting", "dead", "dead for good") and item_id not in self.over()
         try:
-            told = self.on_loop(self.keeper.order, Order((item_id,), event, reason="by hand"))
+            told = self.on_loop(self.writer.order, Order((item_id,), event, reason="by hand"))
         except OutboxStorageError:
             assert self.disk.full
             return
@@ -292,15 +292,15 @@ class OutboxMachine(RuleBasedStateMachine):
         self.step()
         may = self.state[item_id] in ("waiting", "dead", "dead for good") and item_id not in self.over()
         with contextlib.suppress(OutboxStorageError):
-            told = self.on_loop(self.keeper.order, Order((item_id,), priority=priority))
+            told = self.on_loop(self.writer.order, Order((item_id,), priority=priority))
             assert (told == {item_id: ""}) == may
             if may:
-                assert self.keeper.store.item(item_id).priority == priority
+                assert self.writer.store.item(item_id).priority == priority
         self.step()
 
     @rule()
     def crash_and_come_back(self):
-        self.keeper.abandon()
+        self.writer.abandon()
         self.start()
 
     @rule(steps=st.integers(1, 12), server=st.sampled_from(SERVERS))
@@ -311,11 +311,11 @@ class OutboxMachine(RuleBasedStateMachine):
         path, accept = self.accept_of(server, Take.COPY)
         self.disk.kill_in = steps
         with contextlib.suppress(Killed, OutboxFull, OutboxStorageError):
-            self.on_loop(self.keeper.accept, accept)
+            self.on_loop(self.writer.accept, accept)
         self.disk.kill_in = None
-        self.keeper.abandon()
+        self.writer.abandon()
         self.start()
-        for item in self.keeper.store.unfinished():
+        for item in self.writer.store.unfinished():
             if item.source_path == str(path):
                 self.state[item.id], self.attempts[item.id] = "waiting", 0
                 self.server_of[item.id] = server.key
@@ -323,7 +323,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule()
     def reboot_after_a_power_cut(self):
-        self.keeper.abandon()
+        self.writer.abandon()
         self.disk.lose_power()
         self.clock.reboot()
         self.due_s.clear()
@@ -357,31 +357,31 @@ class OutboxMachine(RuleBasedStateMachine):
     @invariant()
     def the_store_says_what_the_model_says(self):
         recorded = {
-            item.id: item.state.value for item in (*self.keeper.store.unfinished(), *self.keeper.store.dead(999))
+            item.id: item.state.value for item in (*self.writer.store.unfinished(), *self.writer.store.dead(999))
         }
         owed = {id_: state.removesuffix(" for good") for id_, state in self.state.items() if state not in FOR_GOOD}
         assert recorded == owed
         for item_id in self.in_state(*FOR_GOOD):
-            assert self.keeper.store.state(item_id) == self.state[item_id]
+            assert self.writer.store.state(item_id) == self.state[item_id]
 
     @invariant()
     def every_id_is_counted_in_exactly_one_state(self):
-        tally = self.keeper.store.tally()
+        tally = self.writer.store.tally()
         assert tally._asdict() == {
             state.value: len(self.in_state(state.value, f"{state.value} for good")) for state in State
         }
-        assert sum(tally) == self.keeper.store.last_sequence()
+        assert sum(tally) == self.writer.store.last_sequence()
 
     @invariant()
     def the_numbers_agree(self):
-        stats, dead = self.keeper.view.stats, len(self.in_state("dead", "dead for good"))
+        stats, dead = self.writer.snapshot.stats, len(self.in_state("dead", "dead for good"))
         queue_size = len(self.in_state("waiting", "in_flight"))
         assert stats == (self.queued, self.uploaded, dead + self.ended, queue_size)
         assert stats.total_queued == stats.total_uploaded + stats.total_failed + stats.queue_size
 
     @invariant()
     def the_ledger_has_a_line_for_each_delivery(self):
-        lines = list(self.keeper.store.ledger())
+        lines = list(self.writer.store.ledger())
         assert ledger.first_broken(lines) is None
         assert [f'"id":"{item_id}"' in line.text for item_id, line in zip(self.delivered, lines, strict=True)] == [
             True
@@ -389,15 +389,15 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_spool_holds_the_bytes_of_all_that_is_owed(self):
-        held = set(self.keeper.spool.sizes())
+        held = set(self.writer.spool.sizes())
         assert held == set(self.in_state("waiting", "in_flight", "dead"))
 
     @invariant()
     def going_over_it_again_changes_nothing(self):
         if not self.in_state("in_flight"):
-            before = self.keeper.store.tally()
-            recover(self.keeper.store._real, self.keeper.spool)
-            assert self.keeper.store.tally() == before
+            before = self.writer.store.tally()
+            recover(self.writer.store._real, self.writer.spool)
+            assert self.writer.store.tally() == before
 
 
 def _proof(item):

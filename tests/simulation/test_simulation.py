@@ -50,7 +50,7 @@ def broken_by(seeds):
 
 
 @pytest.mark.long
-def test_a_keeper_that_forgets_what_it_accepted_is_found_out(monkeypatch):
+def test_a_writer_that_forgets_what_it_accepted_is_found_out(monkeypatch):
     def forgets(self, changes):
         self._real.commit([change for change in changes if type(change).__name__ != "Insert"])
 

@@ -109,8 +109,8 @@ class World:
         self.process = process
         self.gone.clear()
         self.note("started")
-        self.audit.begin(process.keeper)
-        self.audit.look(process.keeper)
+        self.audit.begin(process.writer)
+        self.audit.look(process.writer)
         return True
 
     def kill(self, where, power=False):
@@ -183,7 +183,7 @@ class World:
         batch = lane_name(rule.batch, remote_path)
         accept = Accept(server, SECRET, str(path), remote_path, {}, folder_type, take, batch, **wishes)
         try:
-            receipts = self.process.keeper.accept_to_each(accept)
+            receipts = self.process.writer.accept_to_each(accept)
         except Killed as killed:
             self.kill(str(killed), power=self.random.random() < 0.3)
             return False
@@ -345,14 +345,14 @@ class World:
         self.note(f"the operator drops {', '.join(ids)}")
         self.audit.may_end.update(ids)
         with self._orders():
-            self.process.keeper.order(Order(tuple(ids), self.random.choice([Event.DROP, Event.CANCEL])))
+            self.process.writer.order(Order(tuple(ids), self.random.choice([Event.DROP, Event.CANCEL])))
 
     def _pause(self, site):
         if self.process is None:
             return
         self.note(f"{site.key} is paused until the operator comes")
         with self._orders():
-            self.process.keeper.pause(site.key, paused=True)
+            self.process.writer.pause(site.key, paused=True)
 
     @contextlib.contextmanager
     def _orders(self):
@@ -370,9 +370,9 @@ class World:
         self.note("the operator passes the passwords and retries the dead")
         with self._orders():
             for server in self.servers:
-                self.process.keeper.remember(server, SECRET, None)
-                self.process.keeper.pause(server.key, paused=False)
-            self.process.keeper.retry_all()
+                self.process.writer.remember(server, SECRET, None)
+                self.process.writer.pause(server.key, paused=False)
+            self.process.writer.retry_all()
 
     # -- from the first file to the last
 
@@ -418,7 +418,7 @@ class World:
     def owed(self):
         if self.process is None:
             return ["no process"]
-        states = self.audit.states(self.process.keeper.store)
+        states = self.audit.states(self.process.writer.store)
         return sorted(
             f"{item_id} {state}"
             for item_id, state in states.items()
@@ -442,37 +442,37 @@ class Process:
         self._world = world
         random = world._random()
         clock = world.clock
-        self.keeper = SteppedKeeper(
+        self.writer = SteppedKeeper(
             world.disk,
             clock,
             OUTBOX_MAX,
             tokens=lambda: f"{random.getrandbits(64):016x}",
             killed=lambda where: world.kill(where, power=random.random() < 0.3),
-            stepped=lambda: world.audit.look(self.keeper),
+            stepped=lambda: world.audit.look(self.writer),
             settings=SETTINGS,
         )
         self._luck = Random(random.getrandbits(64))
 
     def open(self):
         world = self._world
-        self.keeper.open()
+        self.writer.open()
         self._transport = SimulatedTransport(world.sites)
         carrier = SftpCarrier(
             self._transport,
-            self.keeper.servers.resolve,
-            self.keeper.spool.held,
+            self.writer.servers.resolve,
+            self.writer.spool.held,
             SETTINGS,
             world.clock,
         )
-        self.worker = Worker(self.keeper, carrier, SETTINGS, world.clock, self._luck.random)
+        self.worker = Worker(self.writer, carrier, SETTINGS, world.clock, self._luck.random)
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self):
         await self.worker.run()
-        if self.keeper.dead:
+        if self.writer.dead:
             return
         try:
-            self.keeper.close()
+            self.writer.close()
         except Killed as killed:
             self._world.kill(str(killed))
             return
@@ -481,7 +481,7 @@ class Process:
         self._world.gone.set()
 
     def abandon(self):
-        self.keeper.abandon()
+        self.writer.abandon()
         self._transport.abandon()
         self._task.cancel()
 

@@ -34,4 +34,4 @@ def test_after_kills_all_that_was_accepted_is_there_whole_and_once(tmp_path, nee
     assert wrong == [0, 0, 0]
     (hits,) = [line for line in told if line.startswith("hit in the middle")]
     if THOROUGH:  # a few kills do not hit every part
-        assert all(f"{part}: " in hits for part in ("producer", "keeper", "uploader")), hits
+        assert all(f"{part}: " in hits for part in ("producer", "writer", "uploader")), hits

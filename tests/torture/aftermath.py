@@ -11,7 +11,7 @@ from tests.torture.account import ACCEPTED, OFFERED, REFUSED, Account
 from tests.torture.outbox import Owed, read_outbox
 
 PRODUCER = "producer: offered, its answer not written down"
-KEEPER = "keeper: bytes in the spool, not committed or not swept yet"
+WRITER = "writer: bytes in the spool, not committed or not swept yet"
 UPLOADER = "uploader: a file in flight"
 UNRECORDED = "uploader: a file under its final name, its delivery not recorded"
 
@@ -39,7 +39,7 @@ class Aftermath:
         broken_off = in_flight - self._in_flight
         hit = {
             PRODUCER: bool(unanswered),
-            KEEPER: bool(strays - self._strays),
+            WRITER: bool(strays - self._strays),
             UPLOADER: bool(broken_off),
             UNRECORDED: any(Path(item.remote_path).exists() for item in broken_off),
         }

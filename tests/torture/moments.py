@@ -1,7 +1,7 @@
 """When a process is killed, and what befalls its link meanwhile: drawn from the seed, and nothing else.
 
 The same seed draws the same moments; what a process has done by then is up to the machine, so that no two runs are the
-same. Some moments are times. Others are sights, so that the keeper and the uploader are certainly in the middle of
+same. Some moments are times. Others are sights, so that the writer and the uploader are certainly in the middle of
 something: a new file in the spool is not committed yet, a temp file on the server has not been renamed.
 """
 

@@ -9,7 +9,7 @@ import pytest
 
 from iris_communication.outbox.store import ledger
 from tests.torture.account import Account, Offer, append, open_account
-from tests.torture.aftermath import KEEPER, PRODUCER, UNRECORDED, UPLOADER, Aftermath
+from tests.torture.aftermath import PRODUCER, UNRECORDED, UPLOADER, WRITER, Aftermath
 from tests.torture.audit import Told, audit
 from tests.torture.moments import moments, troubles
 from tests.torture.outbox import Outbox, Owed, read_outbox
@@ -228,7 +228,7 @@ def test_a_kill_is_counted_by_what_it_broke_off_and_once(scene, tmp_path):
     aftermath = Aftermath(tmp_path)
     aftermath.look("run-0000")
     aftermath.look("run-0001")  # killed before it put anything right
-    assert aftermath.hits == {PRODUCER: 1, KEEPER: 1, UPLOADER: 1, UNRECORDED: 1}
+    assert aftermath.hits == {PRODUCER: 1, WRITER: 1, UPLOADER: 1, UNRECORDED: 1}
     assert aftermath.faults == []
 
 

@@ -15,7 +15,7 @@ State = Literal["online", "stalled", "offline", "disabled"]
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class CameraLimits:
     """`stalled_after_s` is None for a source that owes nobody a picture: a file, a folder."""
 
     offline_after_s: float
@@ -30,7 +30,7 @@ class Pictures:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class CameraLost:
     """The camera cannot be opened, or gives no more; it is tried again."""
 
     reason: str
@@ -56,7 +56,7 @@ class Looked:
     """Nothing happened but time."""
 
 
-Happening = Pictures | Lost | Ended | Closed | Looked
+Happening = Pictures | CameraLost | Ended | Closed | Looked
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ def first_state(now_s: float) -> CameraState:
     return CameraState("offline", "it is being opened", now_s, told=False, lost_since_s=now_s)
 
 
-def after(before: CameraState, happening: Happening, limits: Limits, now_s: float) -> tuple[CameraState, bool]:
+def after(before: CameraState, happening: Happening, limits: CameraLimits, now_s: float) -> tuple[CameraState, bool]:
     """The state after something happened, and whether that is an event to tell."""
     if before.state == "disabled":
         return before, False
@@ -91,7 +91,7 @@ def after(before: CameraState, happening: Happening, limits: Limits, now_s: floa
             return _told(replace(before, lost_since_s=now_s, lost_reason=trouble), "offline", trouble, now_s)
         case Pictures(at_s):
             before = replace(before, lost_since_s=None, lost_reason=None, picture_s=at_s)
-        case Lost(reason):
+        case CameraLost(reason):
             since_s = now_s if before.lost_since_s is None else before.lost_since_s
             before = replace(before, lost_since_s=since_s, lost_reason=reason)
         case Looked():
@@ -99,7 +99,7 @@ def after(before: CameraState, happening: Happening, limits: Limits, now_s: floa
     return _judged(before, limits, now_s)
 
 
-def _judged(now: CameraState, limits: Limits, now_s: float) -> tuple[CameraState, bool]:
+def _judged(now: CameraState, limits: CameraLimits, now_s: float) -> tuple[CameraState, bool]:
     if now.lost_since_s is not None:
         if now.lost_reason is not None and now_s - now.lost_since_s >= limits.offline_after_s:
             return _told(now, "offline", now.lost_reason, now_s)

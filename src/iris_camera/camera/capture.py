@@ -21,22 +21,22 @@ from typing import Any
 
 from iris_camera.camera.camera_state import (
     THE_END,
+    CameraLimits,
+    CameraLost,
     Closed,
     Ended,
     Happening,
-    Limits,
     Looked,
-    Lost,
     Pictures,
     State,
     after,
     first_state,
 )
-from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
+from iris_camera.camera.clock import SYSTEM_CLOCK, CameraClock
 from iris_camera.camera.frame import Frame
 from iris_camera.camera.frame_tally import FrameTally
 from iris_camera.camera.handover import EveryFrame, Handover, LatestFrame
-from iris_camera.camera.reading import Reading
+from iris_camera.camera.reading import CameraReading
 from iris_camera.camera.reconnect import failures_after, pause_s
 from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import Source, SourceError
@@ -96,7 +96,7 @@ class Capture:
         settings: SourceSettings,
         *,
         on_change: Callable[[CameraEvent], None] = lambda event: None,
-        clock: Clock = SYSTEM_CLOCK,
+        clock: CameraClock = SYSTEM_CLOCK,
         pause_s: Callable[[int], float] = shaken_pause_s,
     ) -> None:
         self.name = name
@@ -107,10 +107,10 @@ class Capture:
         self.live = self._source.live
         self.handover: Handover = LatestFrame() if self.live else EveryFrame()
         self._tally = FrameTally(name)
-        self._limits = Limits(settings.offline_after_s, settings.stalled_after_s if self.live else None)
+        self._limits = CameraLimits(settings.offline_after_s, settings.stalled_after_s if self.live else None)
         self._shown = first_state(clock.monotonic()), clock.monotonic()  # the state, and since when
-        self._reading: Reading | None = None
-        self._hung: list[Reading] = []
+        self._reading: CameraReading | None = None
+        self._hung: list[CameraReading] = []
         self._reported_s: float | None = None  # the latest frame the state knows of
         self._reading_came = False  # whether this reading gave anything
         self._failures = self._reconnects = 0
@@ -230,7 +230,9 @@ class Capture:
             source = self._source if self._source is not None else self._make()
             self._source = source
             base = self._tally.next_number, self._tally.next_opening
-            reading = Reading(self.name, source, lambda frame: self._take(frame, base), self._wake.set, self._clock)
+            reading = CameraReading(
+                self.name, source, lambda frame: self._take(frame, base), self._wake.set, self._clock
+            )
             reading.start()
         except Exception as error:  # noqa: BLE001 - injected code, or no thread to be had; told with its traceback
             self._lost(error, 0.0)
@@ -239,7 +241,7 @@ class Capture:
         if self._closing.is_set():  # closed meanwhile, without having seen this reading
             reading.stop()
 
-    def _report(self, reading: Reading) -> None:
+    def _report(self, reading: CameraReading) -> None:
         """What the reading has achieved since the last look: frames, or of a file or folder that it is open."""
         at_s = reading.latest_frame_s
         if at_s is None and not self.live:
@@ -254,7 +256,7 @@ class Capture:
         self._frame_rate = reading.source.frame_rate
         self._happened(Pictures(at_s))
 
-    def _finish(self, reading: Reading) -> None:
+    def _finish(self, reading: CameraReading) -> None:
         self._reading, self._reading_came = None, False
         error = reading.error
         if self._closing.is_set():
@@ -275,7 +277,7 @@ class Capture:
             log.warning("camera %s: %s", self.name, reason)
         self._happened(Ended(reason))
 
-    def _leave_behind(self, reading: Reading) -> None:
+    def _leave_behind(self, reading: CameraReading) -> None:
         reading.give_up()
         self._hung.append(reading)
         self._reading, self._reading_came = None, False
@@ -305,7 +307,7 @@ class Capture:
             wait_s,
             exc_info=None if known else error,
         )
-        self._happened(Lost(reason))
+        self._happened(CameraLost(reason))
 
     def _happened(self, happening: Happening) -> None:
         before, since_s = self._shown

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 
-class Clock(NamedTuple):
+class CameraClock(NamedTuple):
     """Two clocks in seconds, and `wait(event, timeout_s)`, which waits on the event and says whether it is set."""
 
     monotonic: Callable[[], float] = time.monotonic
@@ -14,4 +14,4 @@ class Clock(NamedTuple):
     wait: Callable[[threading.Event, float], bool] = threading.Event.wait
 
 
-SYSTEM_CLOCK = Clock()
+SYSTEM_CLOCK = CameraClock()

@@ -13,7 +13,7 @@ Resource = TypeVar("Resource")
 Result = TypeVar("Result")
 
 
-class Handle(Generic[Resource]):
+class ResourceHandle(Generic[Resource]):
     """`release` is called once, by whichever thread it falls to."""
 
     def __init__(self, resource: Resource, release: Callable[[Resource], object]) -> None:

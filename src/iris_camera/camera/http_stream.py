@@ -25,7 +25,7 @@ LONGEST_HEADS_BYTES = 65_536  # of one answer, those that come before it include
 ANSWERS_MAX = 3  # who are you; that is too old; welcome
 
 
-class _Bounded(io.RawIOBase):
+class _BoundedSocket(io.RawIOBase):
     """What a socket receives until a deadline, and no more than so many bytes (None: as many as come)."""
 
     def __init__(self, connected: socket.socket, deadline_s: float) -> None:
@@ -53,7 +53,7 @@ class _Link:
 
     def __init__(self, connected: socket.socket, deadline_s: float) -> None:
         self._connected = connected
-        self.incoming = _Bounded(connected, deadline_s)
+        self.incoming = _BoundedSocket(connected, deadline_s)
 
     def makefile(self, mode: str) -> io.BufferedReader:
         return io.BufferedReader(self.incoming)

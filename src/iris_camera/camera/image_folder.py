@@ -16,7 +16,7 @@ import threading
 from collections import deque
 from pathlib import Path
 
-from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
+from iris_camera.camera.clock import SYSTEM_CLOCK, CameraClock
 from iris_camera.camera.decoding import PictureDecoder, TooLarge
 from iris_camera.camera.folder_listing import Listing, listing, why_nothing
 from iris_camera.camera.frame import Frame, Image
@@ -49,7 +49,7 @@ class ImageFolder:
         frame_rate: float | None = None,
         with_subfolders: bool = False,
         decoder: PictureDecoder | None = None,
-        clock: Clock = SYSTEM_CLOCK,
+        clock: CameraClock = SYSTEM_CLOCK,
     ) -> None:
         self.name = name
         self.frame_rate = frame_rate

@@ -17,10 +17,10 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
+from iris_camera.camera.clock import SYSTEM_CLOCK, CameraClock
 from iris_camera.camera.decoding import PictureDecoder, TooLarge
 from iris_camera.camera.frame import Frame
-from iris_camera.camera.handle import Handle
+from iris_camera.camera.handle import ResourceHandle
 from iris_camera.camera.picture import NoPicture
 from iris_camera.camera.source import SourceError
 from iris_camera.camera.thinning import Thinning
@@ -45,7 +45,7 @@ class LiveVideo:
         read_timeout_s: float,
         frame_rate: float | None = None,
         decoder: PictureDecoder | None = None,
-        clock: Clock = SYSTEM_CLOCK,
+        clock: CameraClock = SYSTEM_CLOCK,
     ) -> None:
         self.name = name
         self.frame_rate = frame_rate
@@ -54,7 +54,7 @@ class LiveVideo:
         self._thinning = Thinning(frame_rate)
         self._repeats = Repeats(log, clock.monotonic)
         self._closed = threading.Event()
-        self._handle: Handle[Any] | None = None
+        self._handle: ResourceHandle[Any] | None = None
 
     def open(self) -> None:
         """Connect, and begin at frame 0. Raises SourceError in words."""
@@ -66,7 +66,7 @@ class LiveVideo:
         except TooLarge as error:
             _release(device)
             raise SourceError(f"its frames are too large: {error}", "Have it send smaller ones.") from None
-        handle = Handle[Any](device, _release)
+        handle = ResourceHandle[Any](device, _release)
         self._handle = handle
         if self._closed.is_set():
             handle.close()

@@ -16,10 +16,10 @@ from contextlib import suppress
 from http.client import HTTPException
 
 from iris_camera.camera.authorization import Login
-from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
+from iris_camera.camera.clock import SYSTEM_CLOCK, CameraClock
 from iris_camera.camera.decoding import PictureDecoder
 from iris_camera.camera.frame import Frame
-from iris_camera.camera.handle import Handle
+from iris_camera.camera.handle import ResourceHandle
 from iris_camera.camera.http_stream import HttpStream, open_stream
 from iris_camera.camera.image_completeness import is_complete
 from iris_camera.camera.link_words import in_words
@@ -40,7 +40,7 @@ class MjpegCamera:
 
     live = True
 
-    def __init__(self, settings: SourceSettings, *, name: str, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(self, settings: SourceSettings, *, name: str, clock: CameraClock = SYSTEM_CLOCK) -> None:
         self.name = name
         self.frame_rate = settings.frame_rate
         self._address = settings.address
@@ -52,7 +52,7 @@ class MjpegCamera:
         self._repeats = Repeats(log, clock.monotonic)  # over all openings: each of a bad camera's begins anew
         self._closed = threading.Event()
         self._connected: socket.socket | None = None
-        self._stream: Handle[HttpStream] | None = None
+        self._stream: ResourceHandle[HttpStream] | None = None
 
     def open(self) -> None:
         """Connect and ask for the stream. Raises SourceError in words."""
@@ -65,7 +65,7 @@ class MjpegCamera:
             read_timeout_s=self._read_timeout_s,
             on_connected=self._note_connected,
         )
-        self._stream = Handle(stream, HttpStream.release)
+        self._stream = ResourceHandle(stream, HttpStream.release)
         try:
             self._parts = Multipart(boundary_of(stream.content_type))
         except NotMultipart as error:
@@ -110,7 +110,7 @@ class MjpegCamera:
     def _note_connected(self, connected: socket.socket) -> None:
         self._connected = connected
 
-    def _receive(self, stream: Handle[HttpStream]) -> list[bytes]:
+    def _receive(self, stream: ResourceHandle[HttpStream]) -> list[bytes]:
         """The pictures completed by what comes next; none when that is half of one, or when it was closed."""
         place = self._address.place
         try:

@@ -34,7 +34,7 @@ class Hole(NamedTuple):
     radius: float
 
 
-class Mark(NamedTuple):
+class LotMark(NamedTuple):
     """A stamped lot mark: its text and where it begins, relative to the middle of the part."""
 
     text: str
@@ -60,7 +60,7 @@ class PartPlan:
     angle_deg: float
     metal: tuple[float, float, float]
     holes: tuple[Hole, ...]
-    mark: Mark | None
+    mark: LotMark | None
     smudge: Hole | None
     flaw: Flaw
     scratch: tuple[Point, ...]
@@ -154,10 +154,10 @@ def _without_one(random: np.random.Generator, holes: tuple[Hole, ...]) -> tuple[
     return holes[:missing] + holes[missing + 1 :]
 
 
-def _mark(random: np.random.Generator, length: float, breadth: float) -> Mark:
+def _mark(random: np.random.Generator, length: float, breadth: float) -> LotMark:
     letter = _MARK_LETTERS[int(random.integers(len(_MARK_LETTERS)))]
     side = 1 if random.random() < 0.5 else -1
-    return Mark(f"{letter}{random.integers(10, 100)}", -0.15 * length, side * 0.3 * breadth + 0.06 * breadth)
+    return LotMark(f"{letter}{random.integers(10, 100)}", -0.15 * length, side * 0.3 * breadth + 0.06 * breadth)
 
 
 def _smudge(random: np.random.Generator, length: float, breadth: float) -> Hole:

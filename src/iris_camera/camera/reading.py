@@ -11,19 +11,24 @@ import logging
 import threading
 from collections.abc import Callable
 
-from iris_camera.camera.clock import Clock
+from iris_camera.camera.clock import CameraClock
 from iris_camera.camera.frame import Frame
 from iris_camera.camera.source import Source, SourceError
 
 log = logging.getLogger(__name__)
 
 
-class Reading:
+class CameraReading:
     """`hand_over` is called on this thread with each frame, `on_news` when it is opened, at its first frame and at its
     end; neither may raise."""
 
     def __init__(
-        self, camera: str, source: Source, hand_over: Callable[[Frame], None], on_news: Callable[[], None], clock: Clock
+        self,
+        camera: str,
+        source: Source,
+        hand_over: Callable[[Frame], None],
+        on_news: Callable[[], None],
+        clock: CameraClock,
     ) -> None:
         self.source = source
         self.finished = threading.Event()

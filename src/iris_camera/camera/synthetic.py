@@ -14,7 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from iris_camera.camera.belt import REFERENCE_HEIGHT, Belt
-from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
+from iris_camera.camera.clock import SYSTEM_CLOCK, CameraClock
 from iris_camera.camera.frame import Frame, Image, read_only
 from iris_camera.camera.part_plan import Flaw, PartPlan
 
@@ -61,7 +61,7 @@ class SyntheticLine:
         *,
         name: str = "synthetic",
         defect_share: float = 0.15,
-        clock: Clock = SYSTEM_CLOCK,
+        clock: CameraClock = SYSTEM_CLOCK,
     ) -> None:
         if seed < 0:
             raise ValueError(f"the seed of a synthetic line must be 0 or more, not {seed}")

@@ -24,11 +24,11 @@ from typing import Any
 
 import cv2
 
-from iris_camera.camera.clock import SYSTEM_CLOCK, Clock
+from iris_camera.camera.clock import SYSTEM_CLOCK, CameraClock
 from iris_camera.camera.decoding import PictureDecoder, TooLarge
 from iris_camera.camera.film_structure import broken_off
 from iris_camera.camera.frame import Frame
-from iris_camera.camera.handle import Handle
+from iris_camera.camera.handle import ResourceHandle
 from iris_camera.camera.picture import NoPicture
 from iris_camera.camera.settings import Pace
 from iris_camera.camera.source import SourceError
@@ -57,14 +57,14 @@ class VideoFile:
         pace: Pace = "own",
         repeat: bool = False,
         decoder: PictureDecoder | None = None,
-        clock: Clock = SYSTEM_CLOCK,
+        clock: CameraClock = SYSTEM_CLOCK,
         open_capture: Callable[[str, int], Any] = cv2.VideoCapture,
     ) -> None:
         self.name = name
         self._path, self._wanted_rate, self._pace, self._repeat = path.absolute(), frame_rate, pace, repeat
         self._clock, self._open_capture = clock, open_capture
         self._decoder = decoder or PictureDecoder(name)
-        self._capture: Handle[Any] | None = None
+        self._capture: ResourceHandle[Any] | None = None
         self._closed = threading.Event()
         self._rate: float | None = None
         self._told_damage = False
@@ -133,7 +133,7 @@ class VideoFile:
         except TooLarge as error:
             capture.release()
             raise SourceError(f"the frames of {self._path} are too large: {error}", final=True) from None
-        self._capture = Handle[Any](capture, lambda opened: opened.release())
+        self._capture = ResourceHandle[Any](capture, lambda opened: opened.release())
         self._rate = _sane(capture.get(cv2.CAP_PROP_FPS)) or RATE_IF_UNKNOWN
         self._in_film = self._gaps = 0
         self._first_s: float | None = None

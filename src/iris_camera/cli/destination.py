@@ -87,7 +87,7 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class ChosenServers:
     servers: tuple[Mapping[str, Any], ...]
     handling: Handling
 

@@ -14,7 +14,7 @@ from iris_camera.cli.settings_flags import ConfigFile
 from iris_camera.cli.terminal import say, write
 from iris_camera.records.text_cell import text_cell
 from iris_communication.admin.audit import COLUMNS, Chain
-from iris_communication.admin.remote_check import Looked, RemoteCheck, Verdict
+from iris_communication.admin.remote_check import RemoteCheck, RemoteLook, RemoteVerdict
 from iris_communication.runtime.amounts import counted
 
 application = typer.Typer(help="The proof of what was delivered.", no_args_is_help=True)
@@ -93,14 +93,14 @@ def _tell(found: Chain) -> None:
         say(f"{counted(found.lines, 'line is', 'lines are')} whole, up to {found.head}")
 
 
-def _tell_remote(looked: Iterable[Looked], *, json: bool) -> int:
+def _tell_remote(looked: Iterable[RemoteLook], *, json: bool) -> int:
     """A line for each file that is not as it was delivered, in JSON for every one; the exit status."""
-    counts = dict.fromkeys((verdict.value for verdict in Verdict), 0)
+    counts = dict.fromkeys((verdict.value for verdict in RemoteVerdict), 0)
     for each in looked:
         counts[each.verdict.value] += 1
         if json:
             say(json_text(each._asdict() | {"verdict": each.verdict.value}))
-        elif each.verdict in (Verdict.CHANGED, Verdict.UNKNOWN):
+        elif each.verdict in (RemoteVerdict.CHANGED, RemoteVerdict.UNKNOWN):
             why = f": {each.why}" if each.why else ""
             say(f"{each.verdict.value}: {each.final_path!r} on {each.server} ({each.id}){why}")
     say(json_text(counts) if json else _counted(counts))

@@ -31,7 +31,7 @@ from iris_camera.inspection.settings import (
     Style,
 )
 from iris_camera.opencv_path import opencv_path
-from iris_camera.web.picture import Mark, Picture, encode
+from iris_camera.web.picture import DrawnMark, Picture, encode
 from iris_communication.runtime.amounts import counted
 
 EXIT_DOES_NOT_FIT = 2
@@ -241,6 +241,6 @@ def _tell_tiny(detector: Detector, image: Image) -> None:
         say(f"  every box ends before pixel {TINY_PIXELS:g}: if they are 0 to 1, give --box-units normalised")
 
 
-def _mark(detection: Detection) -> Mark:
+def _mark(detection: Detection) -> DrawnMark:
     box = detection.box
-    return Mark(box.x, box.y, box.width, box.height, f"{detection.label} {detection.score:.2f}")
+    return DrawnMark(box.x, box.y, box.width, box.height, f"{detection.label} {detection.score:.2f}")

@@ -23,8 +23,8 @@ from iris_camera.cli.settings_flags import (
 )
 from iris_camera.config import Config, ConfigError, Flags, find_file
 from iris_camera.config.cautions import cautions
-from iris_camera.config.problem import Origin, Problem
-from iris_camera.config.reading import Reading, read_with_origins
+from iris_camera.config.problem import Problem, ValueOrigin
+from iris_camera.config.reading import SettingsRead, read_with_origins
 from iris_camera.config.trial import footage
 
 
@@ -45,7 +45,7 @@ def run(
     """
     flags = Flags(source, detector, server, records, outbox, port)
 
-    def read(file: Path | None) -> Reading:
+    def read(file: Path | None) -> SettingsRead:
         return read_with_origins(file, os.environ, flags)
 
     with mistakes_end("run"):
@@ -64,13 +64,13 @@ def run(
         file = first.file or find_file(config)
         if held_something and not _holds_something(file):
             words = "the settings file is empty; if it is just being written, have it read again afterwards"
-            raise ConfigError([Problem(Origin(str(file)), words)])
+            raise ConfigError([Problem(ValueOrigin(str(file)), words)])
         return read(file).config
 
     sys.exit(app.main(read_config))
 
 
-def _something_must_be_readable(reading: Reading) -> None:
+def _something_must_be_readable(reading: SettingsRead) -> None:
     """Ends the command when no camera can ever give a picture, as `iris check` says it."""
     wrong = list(footage(reading))
     if wrong and len(wrong) == sum(camera.enabled for camera in reading.config.cameras.values()):

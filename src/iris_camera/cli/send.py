@@ -14,7 +14,7 @@ from iris_camera.cli.destination import (
     DEFAULT_FOLDER_TYPE,
     Account,
     After,
-    Destination,
+    ChosenServers,
     FolderType,
     Handling,
     Host,
@@ -102,7 +102,7 @@ def send(  # noqa: PLR0913  # a flag each
     except IrisError as error:
         complain(f"iris send: {error}: {error.hint}")
         raise typer.Exit(EXIT_USAGE) from None
-    sending = Sending(found, Destination(servers, handling), intake)
+    sending = Sending(found, ChosenServers(servers, handling), intake)
     stopping = Stopping()
     with listening_to_signals(stopping.ask), SendingDisplay(sending, sys.stderr, quiet=json) as display:
         _carry_out(sending, display, stopping, Waiting(wait, timeout_s))

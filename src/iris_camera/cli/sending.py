@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from iris_camera.cli.destination import Destination
+from iris_camera.cli.destination import ChosenServers
 from iris_camera.cli.files_to_send import FileToSend
 from iris_camera.cli.handing_in import Intake, Link
 from iris_communication.errors import InvalidRequest, IrisError
@@ -42,7 +42,7 @@ class Sent:
 
 
 class Sending:
-    def __init__(self, files: Sequence[FileToSend], destination: Destination, intake: Intake) -> None:
+    def __init__(self, files: Sequence[FileToSend], destination: ChosenServers, intake: Intake) -> None:
         self._destination = destination
         self._intake = intake
         self._to_hand_in = deque(files)

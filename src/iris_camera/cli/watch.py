@@ -14,7 +14,7 @@ from iris_camera.cli.destination import (
     DEFAULT_FOLDER_TYPE,
     Account,
     After,
-    Destination,
+    ChosenServers,
     FolderType,
     Handling,
     Host,
@@ -51,7 +51,7 @@ END_S = 10.0  # for what is under way at the end
 class RequestDesk:
     """The watcher's way to an intake: paths become requests."""
 
-    def __init__(self, intake: Intake, destination: Destination, project: str) -> None:
+    def __init__(self, intake: Intake, destination: ChosenServers, project: str) -> None:
         self._intake = intake
         self._destination = destination
         self._project = project
@@ -115,7 +115,7 @@ def watch(  # noqa: PLR0913  # a flag each
     logs.start_logging(settings.log.number)
     intake, memory = _opened(settings, folder)
     stopping = Stopping()
-    desk = RequestDesk(intake, Destination(servers, handling), folder.name)
+    desk = RequestDesk(intake, ChosenServers(servers, handling), folder.name)
     wanted = WatchSettings(folder, Names(tuple(pattern or ())), recursive, existing, quiet_s)
     with listening_to_signals(stopping.ask):
         _watch(Watcher(wanted, desk, memory, stopping, time.monotonic))

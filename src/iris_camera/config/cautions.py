@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from iris_camera.camera.folder_listing import listing, why_nothing
 from iris_camera.config.delivery_cautions import of_delivery
 from iris_camera.config.given import dotted
-from iris_camera.config.problem import Origin, Problem
-from iris_camera.config.reading import Reading
+from iris_camera.config.problem import Problem, ValueOrigin
+from iris_camera.config.reading import SettingsRead
 from iris_camera.config.sections import CameraSettings
 from iris_camera.health.conditions import Severity
 from iris_camera.health.storage import room_reasons
@@ -19,7 +19,7 @@ from iris_communication.admin.housekeeping import holder_of
 OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
 
 
-def cautions(reading: Reading) -> list[Problem]:
+def cautions(reading: SettingsRead) -> list[Problem]:
     """In the order of the file."""
     found = [
         *_of_what_is_missing(reading),
@@ -34,11 +34,11 @@ def cautions(reading: Reading) -> list[Problem]:
     return sorted(found)
 
 
-def _of_what_is_missing(reading: Reading) -> Iterator[Problem]:
+def _of_what_is_missing(reading: SettingsRead) -> Iterator[Problem]:
     config = reading.config
     if reading.file is None and not reading.has("cameras", next(iter(config.cameras)), "source"):
         yield Problem(
-            Origin("no settings file"),
+            ValueOrigin("no settings file"),
             "there is no iris.toml here and none in /etc/iris, so the made-up line runs; "
             "`iris example > iris.toml` begins a file, `iris run --source file:VIDEO` looks at a film",
         )
@@ -51,7 +51,7 @@ def _of_what_is_missing(reading: Reading) -> Iterator[Problem]:
         yield Problem(reading.origin("cameras"), "no camera is enabled, so nothing is looked at")
 
 
-def _of_the_disks(reading: Reading) -> Iterator[Problem]:
+def _of_the_disks(reading: SettingsRead) -> Iterator[Problem]:
     """What health will say, short of what keeps Iris from running, which is an error."""
     config = reading.config
     for name, folder in (("outbox", config.outbox_dir), ("records", config.records_dir)):
@@ -61,7 +61,7 @@ def _of_the_disks(reading: Reading) -> Iterator[Problem]:
                     yield Problem(reading.origin(name, "folder"), reason.words)
 
 
-def _of_the_outbox(reading: Reading) -> Iterator[Problem]:
+def _of_the_outbox(reading: SettingsRead) -> Iterator[Problem]:
     """No mistake: whoever checks the settings of a line at work sees that line."""
     folder = reading.config.outbox_dir
     if (holder := holder_of(folder)) is not None:
@@ -71,7 +71,7 @@ def _of_the_outbox(reading: Reading) -> Iterator[Problem]:
         )
 
 
-def _of_cameras(reading: Reading) -> Iterator[Problem]:
+def _of_cameras(reading: SettingsRead) -> Iterator[Problem]:
     config = reading.config
     for name, camera in config.cameras.items():
         if camera.kind != "synthetic" and _is_the_demos(config.inspection_of(name).detector):
@@ -95,7 +95,7 @@ def _is_the_demos(detector: DetectorSettings) -> bool:
     return detector.kind == "onnx" and detector.model is None
 
 
-def _of_servers(reading: Reading) -> Iterator[Problem]:
+def _of_servers(reading: SettingsRead) -> Iterator[Problem]:
     servers = reading.config.servers
     for name, server in servers.items():
         if server.host_key_policy == "off" and not server.host_key:
@@ -115,7 +115,7 @@ def _of_servers(reading: Reading) -> Iterator[Problem]:
             )
 
 
-def _of_plain_secrets(reading: Reading) -> Iterator[Problem]:
+def _of_plain_secrets(reading: SettingsRead) -> Iterator[Problem]:
     if reading.file is None or not reading.file.stat().st_mode & OTHERS_MAY_READ:
         return
     for path in reading.plain_secrets:
@@ -129,7 +129,7 @@ def _of_plain_secrets(reading: Reading) -> Iterator[Problem]:
             )
 
 
-def _of_the_page(reading: Reading) -> Iterator[Problem]:
+def _of_the_page(reading: SettingsRead) -> Iterator[Problem]:
     host = reading.config.web.host
     if not _is_loopback(host):
         yield Problem(
@@ -145,5 +145,5 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _whole(reading: Reading) -> Origin:
-    return Origin(str(reading.file)) if reading.file else Origin("no settings file")
+def _whole(reading: SettingsRead) -> ValueOrigin:
+    return ValueOrigin(str(reading.file)) if reading.file else ValueOrigin("no settings file")

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 
 from iris_camera.config.problem import Problem
-from iris_camera.config.reading import Reading
+from iris_camera.config.reading import SettingsRead
 from iris_camera.config.sections import EVIDENCE_FIRST
 from iris_communication.settings import Rule
 
@@ -14,7 +14,7 @@ EVIDENCE_TYPE = "evidence"
 WEEK_S = 7 * 24 * 3600.0
 
 
-def of_delivery(reading: Reading) -> Iterator[Problem]:
+def of_delivery(reading: SettingsRead) -> Iterator[Problem]:
     yield from _of_names_that_are_taken(reading)
     yield from _of_one_place_twice(reading)
     yield from _of_what_expires(reading)
@@ -23,7 +23,7 @@ def of_delivery(reading: Reading) -> Iterator[Problem]:
     yield from _of_a_full_outbox(reading)
 
 
-def _of_names_that_are_taken(reading: Reading) -> Iterator[Problem]:
+def _of_names_that_are_taken(reading: SettingsRead) -> Iterator[Problem]:
     words = {
         "overwrite": "a file on the server that has the name of one of ours is lost",
         "keep": "a file of ours whose name is taken on the server is dropped",
@@ -36,7 +36,7 @@ def _of_names_that_are_taken(reading: Reading) -> Iterator[Problem]:
             )
 
 
-def _of_one_place_twice(reading: Reading) -> Iterator[Problem]:
+def _of_one_place_twice(reading: SettingsRead) -> Iterator[Problem]:
     config = reading.config
     for camera in config.cameras:
         first: dict[tuple[str, str, str], str] = {}
@@ -51,7 +51,7 @@ def _of_one_place_twice(reading: Reading) -> Iterator[Problem]:
                 )
 
 
-def _of_what_expires(reading: Reading) -> Iterator[Problem]:
+def _of_what_expires(reading: SettingsRead) -> Iterator[Problem]:
     delivery = reading.config.delivery
     given: list[tuple[tuple[str, ...], float | None]] = [(("delivery",), delivery.ttl_s)]
     given += [(("delivery", "rules", name), rule.ttl_s) for name, rule in delivery.rules.items()]
@@ -65,7 +65,7 @@ def _of_what_expires(reading: Reading) -> Iterator[Problem]:
         yield Problem(reading.origin(*path, "ttl_s"), words)
 
 
-def _of_evidence(reading: Reading) -> Iterator[Problem]:
+def _of_evidence(reading: SettingsRead) -> Iterator[Problem]:
     """It is to go first, so what holds it back is said."""
     rules = reading.config.delivery.rules
     evidence = _first(rules, EVIDENCE_TYPE, "priority")
@@ -98,7 +98,7 @@ def _first(rules: Mapping[str, Rule], folder_type: str, fact: str) -> str | None
     return None
 
 
-def _of_sources(reading: Reading) -> Iterator[Problem]:
+def _of_sources(reading: SettingsRead) -> Iterator[Problem]:
     for name, rule in reading.config.delivery.rules.items():
         concerned = [each for each in (*RECORD_TYPES, EVIDENCE_TYPE) if fnmatchcase(each, rule.folder_type)]
         if concerned and rule.after_delivery in {"delete", "move"}:
@@ -109,7 +109,7 @@ def _of_sources(reading: Reading) -> Iterator[Problem]:
             )
 
 
-def _of_a_full_outbox(reading: Reading) -> Iterator[Problem]:
+def _of_a_full_outbox(reading: SettingsRead) -> Iterator[Problem]:
     outbox = reading.config.outbox
     if outbox.when_full != "reject":
         yield Problem(

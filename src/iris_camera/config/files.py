@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from iris_camera.config.given import Given
-from iris_camera.config.problem import Origin
+from iris_camera.config.problem import ValueOrigin
 from iris_camera.config.toml_lines import KeyPath, lines_of_keys
 from iris_camera.logs import without_secrets
 from iris_communication.runtime.amounts import size
@@ -41,12 +41,12 @@ def read_toml(path: Path, given: Given) -> None:
         given.wrong((), *_syntax_error(path, text, str(error)))
         return
     except (ValueError, RecursionError):
-        given.wrong((), f"this is no TOML that can be read: {_BEYOND}", Origin(str(path), 1))
+        given.wrong((), f"this is no TOML that can be read: {_BEYOND}", ValueOrigin(str(path), 1))
         return
-    given.note({key: Origin(str(path), line) for key, line in lines_of_keys(text).items()})
+    given.note({key: ValueOrigin(str(path), line) for key, line in lines_of_keys(text).items()})
 
 
-def read_server_json(path: Path, key: KeyPath, given: Given, named_by: Origin) -> None:
+def read_server_json(path: Path, key: KeyPath, given: Given, named_by: ValueOrigin) -> None:
     """Into `given` at `key`. `named_by` is what a file that is not there is blamed on."""
     text = _text_of(path, given, "the server file", named_by)
     if text is None:
@@ -54,16 +54,16 @@ def read_server_json(path: Path, key: KeyPath, given: Given, named_by: Origin) -
     try:
         info = json.loads(text)
     except json.JSONDecodeError as error:
-        given.wrong(key, f"the server file is no JSON: {error.msg}", Origin(str(path), error.lineno))
+        given.wrong(key, f"the server file is no JSON: {error.msg}", ValueOrigin(str(path), error.lineno))
         return
     except (ValueError, RecursionError):
-        given.wrong(key, f"the server file is no JSON that can be read: {_BEYOND}", Origin(str(path), 1))
+        given.wrong(key, f"the server file is no JSON that can be read: {_BEYOND}", ValueOrigin(str(path), 1))
         return
     if not isinstance(info, dict):
-        given.wrong(key, 'the server file holds no object: expected { "host": "...", ... }', Origin(str(path), 1))
+        given.wrong(key, 'the server file holds no object: expected { "host": "...", ... }', ValueOrigin(str(path), 1))
         return
-    given.put(key, {name: value for name, value in info.items() if value is not None}, Origin(str(path), 1))
-    given.note({(*key, name): Origin(str(path), _line_in_json(text, name)) for name in info})
+    given.put(key, {name: value for name, value in info.items() if value is not None}, ValueOrigin(str(path), 1))
+    given.note({(*key, name): ValueOrigin(str(path), _line_in_json(text, name)) for name in info})
 
 
 def shown(name: str) -> str:
@@ -73,32 +73,34 @@ def shown(name: str) -> str:
     return without_secrets(name)
 
 
-def _text_of(path: Path, given: Given, what: str, named_by: Origin | None = None) -> str | None:
+def _text_of(path: Path, given: Given, what: str, named_by: ValueOrigin | None = None) -> str | None:
     try:
         with path.open("rb") as file:
             content = file.read(SIZE_BYTES_MAX + 1)
         if len(content) > SIZE_BYTES_MAX:
-            given.wrong((), f"{what} is larger than {size(SIZE_BYTES_MAX)}: is it the right one?", Origin(str(path)))
+            given.wrong(
+                (), f"{what} is larger than {size(SIZE_BYTES_MAX)}: is it the right one?", ValueOrigin(str(path))
+            )
             return None
         # Some editors put a mark at the beginning, and end lines in their own ways.
         return io.StringIO(content.decode("utf-8-sig"), newline=None).read()
     except OSError as error:
         place = f"{what} {shown(str(path))} " if named_by else f"{what} "
-        given.wrong((), f"{place}cannot be read: {error.strerror}", named_by or Origin(str(path)))
+        given.wrong((), f"{place}cannot be read: {error.strerror}", named_by or ValueOrigin(str(path)))
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        given.wrong((), f"{what} is not written in UTF-8; save it as UTF-8 text", Origin(str(path), line))
+        given.wrong((), f"{what} is not written in UTF-8; save it as UTF-8 text", ValueOrigin(str(path), line))
     return None
 
 
-def _syntax_error(path: Path, text: str, message: str) -> tuple[str, Origin]:
+def _syntax_error(path: Path, text: str, message: str) -> tuple[str, ValueOrigin]:
     """The sentence and the place, of a message such as `Invalid value (at line 3, column 10)`."""
     found = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
     reason = message[: found.start()] if found else message
     line = int(found[1]) if found and found[1] else max(1, len(text.splitlines()))
     hint = next((meant for said, meant in _SYNTAX_HINTS.items() if reason.startswith(said)), "")
     column = f" at column {found[2]}" if found and found[2] else ""
-    return f"this is no TOML: {reason}{column}{'; ' + hint if hint else ''}", Origin(str(path), line)
+    return f"this is no TOML: {reason}{column}{'; ' + hint if hint else ''}", ValueOrigin(str(path), line)
 
 
 def _line_in_json(text: str, name: Any) -> int:

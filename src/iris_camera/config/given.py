@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from iris_camera.config.problem import NOWHERE, ConfigError, Origin, Problem
+from iris_camera.config.problem import NOWHERE, ConfigError, Problem, ValueOrigin
 from iris_camera.config.toml_lines import KeyPath
 
 MASK = "***"
@@ -21,7 +21,7 @@ class Given:
         self._wrong: set[KeyPath] = set()
         self.dropped: set[KeyPath] = set()
         self.plain_secrets: set[tuple[str, ...]] = set()  # keys whose secret was given as it is
-        self._origins: dict[KeyPath, Origin] = {}
+        self._origins: dict[KeyPath, ValueOrigin] = {}
         self._secrets: set[str] = set()
 
     def value(self, path: KeyPath) -> Any:
@@ -38,7 +38,7 @@ class Given:
         found = self.value(path)
         return found if isinstance(found, dict) else {}
 
-    def put(self, path: KeyPath, value: Any, origin: Origin) -> None:
+    def put(self, path: KeyPath, value: Any, origin: ValueOrigin) -> None:
         """Over whatever was there; what was below it is forgotten with its places."""
         table = self.tree
         for name in path[:-1]:
@@ -51,7 +51,7 @@ class Given:
         """Another value for a key that was given, and whose place stays what it was."""
         self.table(path[:-1])[str(path[-1])] = value
 
-    def note(self, origins: Mapping[KeyPath, Origin]) -> None:
+    def note(self, origins: Mapping[KeyPath, ValueOrigin]) -> None:
         self._origins.update(origins)
 
     def drop(self, path: KeyPath) -> bool:
@@ -63,7 +63,7 @@ class Given:
         self.dropped.add(path)
         return True
 
-    def origin(self, path: KeyPath) -> Origin:
+    def origin(self, path: KeyPath) -> ValueOrigin:
         """Of the key, or of the nearest table around it that was given."""
         for length in range(len(path), 0, -1):
             if path[:length] in self._origins:
@@ -74,7 +74,7 @@ class Given:
         """Have it taken out of every problem's words."""
         self._secrets.add(secret)
 
-    def wrong(self, path: KeyPath, words: str, origin: Origin | None = None) -> None:
+    def wrong(self, path: KeyPath, words: str, origin: ValueOrigin | None = None) -> None:
         for secret in self._secrets:
             words = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, words)
         self.problems.append(Problem(origin or self.origin(path), words))

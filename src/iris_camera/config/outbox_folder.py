@@ -14,7 +14,7 @@ from iris_camera.config.files import read_toml
 from iris_camera.config.given import Given, dotted
 from iris_camera.config.over_the_file import PREFIX, SHORT_NAMES
 from iris_camera.config.paths import path_from
-from iris_camera.config.problem import ConfigError, Origin, Problem
+from iris_camera.config.problem import ConfigError, Problem, ValueOrigin
 from iris_camera.config.reading import find_file
 from iris_camera.config.sections import records_beside
 from iris_camera.config.toml_lines import KeyPath
@@ -59,4 +59,4 @@ def _default(environment: Mapping[str, str]) -> Path:
     try:
         return default_outbox_dir(environment)
     except InvalidRequest as error:
-        raise ConfigError([Problem(Origin("the default"), f"outbox.folder: {error}: {error.hint}")]) from None
+        raise ConfigError([Problem(ValueOrigin("the default"), f"outbox.folder: {error}: {error.hint}")]) from None

@@ -19,7 +19,7 @@ from typing import Any
 from iris_camera.config.files import read_server_json
 from iris_camera.config.given import Given, dotted
 from iris_camera.config.paths import with_home
-from iris_camera.config.problem import Origin, did_you_mean
+from iris_camera.config.problem import ValueOrigin, did_you_mean
 from iris_camera.config.schema import NAMED, Key, keys_below, list_in, without_none
 from iris_camera.config.sections import DEFAULT_CAMERA, DEFAULT_SERVER, Config
 
@@ -72,12 +72,12 @@ def _paths(given: Given, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
 def apply_environment(given: Given, environment: Mapping[str, str]) -> None:
     for name, path in SHORT_NAMES.items():
         if text := environment.get(name):
-            given.put(path, _value(text, _key_at(path)), Origin(name))
+            given.put(path, _value(text, _key_at(path)), ValueOrigin(name))
     if project := environment.get(PROJECT_VARIABLE):
         for camera in _cameras(given):
-            given.put(("cameras", camera, "project"), project, Origin(PROJECT_VARIABLE))
+            given.put(("cameras", camera, "project"), project, ValueOrigin(PROJECT_VARIABLE))
     if server := environment.get(SERVER_VARIABLE):
-        origin = Origin(SERVER_VARIABLE)
+        origin = ValueOrigin(SERVER_VARIABLE)
         read_server_json(with_home(server), ("servers", DEFAULT_SERVER), given, origin)
     regular = variables(given)
     for name, text in environment.items():
@@ -88,23 +88,23 @@ def apply_environment(given: Given, environment: Mapping[str, str]) -> None:
 def _apply_variable(given: Given, name: str, text: str, regular: Mapping[str, list[Key]]) -> None:
     keys = regular.get(name, [])
     if len(keys) == 1:
-        given.put(keys[0].path, _value(text, keys[0]), Origin(name))
+        given.put(keys[0].path, _value(text, keys[0]), ValueOrigin(name))
     elif keys:
         several = " or ".join(dotted(key.path) for key in keys)
-        given.wrong((), f"{name} may be {several}: give them names that differ in more than signs", Origin(name))
+        given.wrong((), f"{name} may be {several}: give them names that differ in more than signs", ValueOrigin(name))
     else:
-        given.wrong((), f"{name} is no setting{did_you_mean(name, regular)}", Origin(name))
+        given.wrong((), f"{name} is no setting{did_you_mean(name, regular)}", ValueOrigin(name))
 
 
 def apply_flags(given: Given, flags: Flags) -> None:
     if flags.records is not None:
-        given.put(("records", "folder"), str(flags.records), Origin("--records"))
+        given.put(("records", "folder"), str(flags.records), ValueOrigin("--records"))
     if flags.outbox is not None:
-        given.put(("outbox", "folder"), str(flags.outbox), Origin("--outbox"))
+        given.put(("outbox", "folder"), str(flags.outbox), ValueOrigin("--outbox"))
     if flags.port is not None:
-        given.put(("web", "port"), flags.port, Origin("--port"))
+        given.put(("web", "port"), flags.port, ValueOrigin("--port"))
     if flags.server is not None:
-        read_server_json(flags.server, ("servers", DEFAULT_SERVER), given, Origin("--server"))
+        read_server_json(flags.server, ("servers", DEFAULT_SERVER), given, ValueOrigin("--server"))
     if flags.source is not None:
         _apply_source(given, flags.source)
     if flags.detector is not None:
@@ -112,7 +112,7 @@ def apply_flags(given: Given, flags: Flags) -> None:
 
 
 def _apply_source(given: Given, source: str) -> None:
-    origin, cameras = Origin("--source"), _cameras(given)
+    origin, cameras = ValueOrigin("--source"), _cameras(given)
     if len(cameras) > 1:
         names = ", ".join(cameras)
         given.wrong((), f"--source says nothing of which camera, and there are {names}: change the file", origin)
@@ -125,7 +125,7 @@ def _apply_source(given: Given, source: str) -> None:
 
 def _apply_detector(given: Given, detector: str) -> None:
     """Of every camera. What the file says of a detector of the same kind stays."""
-    origin = Origin("--detector")
+    origin = ValueOrigin("--detector")
     is_file = detector.endswith(".onnx") or (detector not in DETECTOR_KINDS and os.path.isfile(detector))  # noqa: PTH113  # raises nothing
     if not is_file and detector not in DETECTOR_KINDS:
         meant = did_you_mean(detector, DETECTOR_KINDS)

@@ -8,7 +8,7 @@ from iris_communication.plain_text import ERROR_TEXT_MAX, clean
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Origin:
+class ValueOrigin:
     """Where a value was given: a file with its line, an environment variable or a flag."""
 
     place: str
@@ -18,7 +18,7 @@ class Origin:
         return self.place if self.line is None else f"{self.place}:{self.line}"
 
 
-NOWHERE = Origin("the settings")  # a default: nobody gave it
+NOWHERE = ValueOrigin("the settings")  # a default: nobody gave it
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -26,7 +26,7 @@ class Problem:
     """One thing that is wrong. `words` begin with the key and hold what was found and what was expected, never a
     secret."""
 
-    origin: Origin = field(compare=False)
+    origin: ValueOrigin = field(compare=False)
     words: str = field(compare=False)
     rank: tuple[str, int, str] = field(init=False, repr=False)
 

@@ -17,7 +17,7 @@ from iris_camera.config.files import read_toml
 from iris_camera.config.given import Given, dotted
 from iris_camera.config.over_the_file import CONFIG_VARIABLE, Flags, apply_environment, apply_flags
 from iris_camera.config.paths import with_home, with_paths_from
-from iris_camera.config.problem import ConfigError, Origin, Problem
+from iris_camera.config.problem import ConfigError, Problem, ValueOrigin
 from iris_camera.config.schema import fields_of, named_tables_of, table_of
 from iris_camera.config.secret_reference import SecretUnavailable, fetched
 from iris_camera.config.sections import DEFAULT_CAMERA, Config, names_given, wrong_server
@@ -32,14 +32,14 @@ SYSTEM_FILE = Path("/etc/iris/iris.toml")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class SettingsRead:
     """A configuration, and where each of its values was given."""
 
     config: Config
     file: Path | None
     _given: Given
 
-    def origin(self, *path: str) -> Origin:
+    def origin(self, *path: str) -> ValueOrigin:
         """Of a key, or of the nearest table around it that was given."""
         return self._given.origin(path)
 
@@ -81,7 +81,7 @@ def read(path: Path | None, environment: Mapping[str, str] = os.environ, flags: 
 
 def read_with_origins(
     path: Path | None, environment: Mapping[str, str] = os.environ, flags: Flags | None = None
-) -> Reading:
+) -> SettingsRead:
     """The same, for who has to say later where a value came from."""
     reading, problems = read_what_can_be(path, environment, flags)
     if reading is None or problems:
@@ -91,7 +91,7 @@ def read_with_origins(
 
 def read_what_can_be(
     path: Path | None, environment: Mapping[str, str] = os.environ, flags: Flags | None = None
-) -> tuple[Reading | None, list[Problem]]:
+) -> tuple[SettingsRead | None, list[Problem]]:
     """Also of settings with mistakes, which are told: the tables without any are as they are given, in the place of the
     others are defaults or nothing. None where not even that can be made."""
     given = Given()
@@ -111,16 +111,16 @@ def read_what_can_be(
     _fetch_secrets(given, folder, environment, Config, ())
     if given.value(("outbox", "folder")) is None:
         try:
-            given.put(("outbox", "folder"), str(default_outbox_dir(environment)), Origin("the default"))
+            given.put(("outbox", "folder"), str(default_outbox_dir(environment)), ValueOrigin("the default"))
         except InvalidRequest as error:
-            given.wrong(("outbox", "folder"), f"outbox.folder: {error}: {error.hint}", Origin("the default"))
+            given.wrong(("outbox", "folder"), f"outbox.folder: {error}: {error.hint}", ValueOrigin("the default"))
     made = _sections(given)
     if not given.problems:
-        return Reading(Config(**made), path, given), []
+        return SettingsRead(Config(**made), path, given), []
     return None if unread else _without_mistakes(made, path, given), given.problems
 
 
-def _without_mistakes(made: dict[str, Any], path: Path | None, given: Given) -> Reading | None:
+def _without_mistakes(made: dict[str, Any], path: Path | None, given: Given) -> SettingsRead | None:
     sound = {name: section for name, section in made.items() if section is not None}
     some_server = next(iter(sound.get("servers", {})), "")
     sound["cameras"] = {
@@ -128,7 +128,7 @@ def _without_mistakes(made: dict[str, Any], path: Path | None, given: Given) -> 
         for name, camera in sound.get("cameras", {}).items()
     }
     try:
-        return Reading(Config(**sound), path, given)
+        return SettingsRead(Config(**sound), path, given)
     except ValueError:  # what one section says of another
         return None
 

@@ -26,12 +26,12 @@ _SCALAR = re.compile(r"[^,\]}#\n]*")
 
 def lines_of_keys(text: str) -> dict[KeyPath, int]:
     """Key path -> line, counted from 1, of every key, table and array element; `text` is valid TOML."""
-    reader = _Reader(text.replace("\r\n", "\n"))
+    reader = _TomlReader(text.replace("\r\n", "\n"))
     reader.document()
     return reader.lines
 
 
-class _Reader:
+class _TomlReader:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0

@@ -15,7 +15,7 @@ import asyncssh
 from iris_camera.camera.source import SourceError
 from iris_camera.camera.sources import make_source, silence_ffmpeg
 from iris_camera.config.problem import Problem
-from iris_camera.config.reading import Reading
+from iris_camera.config.reading import SettingsRead
 from iris_camera.config.servers import ServerSettings
 from iris_camera.health.conditions import Severity
 from iris_camera.health.storage import READ_ONLY, look_at, room_reasons
@@ -33,12 +33,12 @@ MISSING = (FileNotFoundError, NotADirectoryError)
 FOOTAGE = {"file", "dir"}
 
 
-def try_out(reading: Reading) -> list[Problem]:
+def try_out(reading: SettingsRead) -> list[Problem]:
     """Everything that would not work, in the order of the file; of what a mistake was told of, nothing."""
     return sorted({*_inspections(reading), *footage(reading), *_servers(reading), *_folders(reading)})
 
 
-def _inspections(reading: Reading) -> Iterator[Problem]:
+def _inspections(reading: SettingsRead) -> Iterator[Problem]:
     """Each different one is made once, for models take a while to load."""
     config = reading.config
     tried: set[InspectionSettings] = set()
@@ -67,7 +67,7 @@ def _named_in(message: str, settings: InspectionSettings) -> tuple[str, ...]:
     return next((path for path, value in keys if value is not None and str(value) in message), ("detector",))
 
 
-def footage(reading: Reading) -> Iterator[Problem]:
+def footage(reading: SettingsRead) -> Iterator[Problem]:
     """One a camera: files are opened and one picture is read; cameras are left alone, for they may be in use."""
     silence_ffmpeg()
     for name, camera in reading.config.cameras.items():
@@ -110,7 +110,7 @@ def _cannot_be_looked_at(path: Path, error: OSError) -> str:
     return f"{path} cannot be looked at: {error.strerror}"
 
 
-def _servers(reading: Reading) -> Iterator[Problem]:
+def _servers(reading: SettingsRead) -> Iterator[Problem]:
     for name, server in reading.config.servers.items():
         if reading.is_wrong("servers", name):
             continue
@@ -173,7 +173,7 @@ def _refused_for_who_may_write(folder: Path, *, is_outbox: bool) -> str:
     return ""
 
 
-def _folders(reading: Reading) -> Iterator[Problem]:
+def _folders(reading: SettingsRead) -> Iterator[Problem]:
     config = reading.config
     outbox, records = ("outbox", "folder"), ("records", "folder")
     is_known = not reading.is_wrong(*outbox)

@@ -27,7 +27,7 @@ from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import Source
 from iris_camera.camera.sources import make_source
 from iris_camera.controllers.frame_records import FrameRecords
-from iris_camera.controllers.handing_over import Destination, HandingOver, Uploader
+from iris_camera.controllers.handing_over import DeliveryTarget, HandingOver, Uploader
 from iris_camera.controllers.inspecting import Inspecting
 from iris_camera.controllers.observers import NOBODY, Observers
 from iris_camera.controllers.tallies import Tallies
@@ -36,7 +36,7 @@ from iris_camera.inspection.making import make_inspector
 from iris_camera.inspection.settings import InspectionSettings
 from iris_camera.records.csv_name import new_run
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
-from iris_camera.web.picture import Mark, Picture
+from iris_camera.web.picture import DrawnMark, Picture
 from iris_camera.web.stats import CountingUploader, stats_router
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, get_sftp_uploader
 
@@ -67,7 +67,7 @@ class CameraSetup:
     inspection: InspectionSettings
     records: RecordSettings
     evidence: EvidenceSettings
-    destination: Destination
+    destination: DeliveryTarget
     folder: Path  # of this camera's records
     enabled: bool = True
 
@@ -230,5 +230,5 @@ class Camera:
             label = latest.labels.get(part.part_id, "")
             box = part.box
             words = f"{part.part_id} {label}".strip()
-            marks.append(Mark(box.x, box.y, box.width, box.height, words, alarm=self._tallies.is_defect(label)))
+            marks.append(DrawnMark(box.x, box.y, box.width, box.height, words, alarm=self._tallies.is_defect(label)))
         return Picture(latest.frame.number, latest.frame.image, tuple(marks))

@@ -17,7 +17,7 @@ from iris_camera.records.settings import RecordSettings
 from iris_communication.runtime.amounts import counted
 
 
-class _File:
+class _RecordFile:
     """One kind of record, and its trouble: rows that cannot be written are lost, a file that cannot be finished is
     not."""
 
@@ -63,8 +63,8 @@ class FrameRecords:
         settings: RecordSettings,
         on_error: Callable[[str], None],
     ) -> None:
-        self._model = _File(Recorder(folder, camera, "model", run, settings.limits))
-        self._classifier = _File(Recorder(folder, camera, "classifier", run, settings.limits))
+        self._model = _RecordFile(Recorder(folder, camera, "model", run, settings.limits))
+        self._classifier = _RecordFile(Recorder(folder, camera, "classifier", run, settings.limits))
         self._heartbeats = Heartbeats(settings.heartbeat_s)
         self._on_error = on_error
         self._rows_lost = self._errors = 0
@@ -112,7 +112,7 @@ class FrameRecords:
         return self._each(*(lambda file=file: file.finish(file.recorder.close) for file in self._files))
 
     @property
-    def _files(self) -> tuple[_File, _File]:
+    def _files(self) -> tuple[_RecordFile, _RecordFile]:
         return self._model, self._classifier
 
     def _each(self, *steps: _Step) -> list[FinishedCsv]:

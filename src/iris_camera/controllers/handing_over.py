@@ -65,7 +65,7 @@ class Uploader(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Destination:
+class DeliveryTarget:
     """Where a camera's records go: a server (its info or its configured name), or several; the project's settings."""
 
     sftp_server_info: ServerInfo | tuple[ServerInfo, ...]
@@ -102,7 +102,7 @@ class HandingOver:
     def __init__(  # noqa: PLR0913 - the parts it joins, and two looks at the machine for tests
         self,
         uploader: Uploader,
-        destination: Destination,
+        destination: DeliveryTarget,
         records: RecordSettings,
         evidence: EvidenceSettings,
         *,

@@ -17,7 +17,7 @@ LOOK_S = 0.1
 ARCHIVE_SUFFIX = ".zip"
 
 
-class Audit:
+class DemoAudit:
     """`written` is called by whoever records; the folder is watched from a thread of its own."""
 
     def __init__(self, received: Path) -> None:

@@ -24,7 +24,7 @@ from iris_camera.application import Application
 from iris_camera.camera.synthetic import SyntheticLine
 from iris_camera.config import CameraSettings, Config, OutboxSettings, ServerSettings, WebSettings
 from iris_camera.controllers.observers import Observers
-from iris_camera.demo.audit import Audit
+from iris_camera.demo.audit import DemoAudit
 from iris_camera.demo.deliveries import Deliveries, Outage, told_by
 from iris_camera.demo.display import Display
 from iris_camera.demo.keys import wait_for_the_user
@@ -74,7 +74,7 @@ def run_demo(options: DemoOptions, out: TextIO, display: Display, story: Story) 
     """
     with _folders(options.outbox_dir) as (work, outbox_dir):
         received = work / "received"
-        score, audit = Score(SyntheticLine(options.seed, name=CAMERA)), Audit(received)
+        score, audit = Score(SyntheticLine(options.seed, name=CAMERA)), DemoAudit(received)
         server = DemoServer(received, refuses=True)
         try:
             config = Config(

@@ -11,14 +11,14 @@ where pictures come when they come (a folder), age says nothing and is left out.
 from collections.abc import Iterator, Sequence
 
 from iris_camera.health.conditions import Reason, Severity
-from iris_camera.health.facts import CameraFacts, Limits
+from iris_camera.health.facts import CameraFacts, HealthLimits
 from iris_camera.health.words import age, because, in_words
 from iris_communication.runtime.amounts import counted
 
 GRAVE = (Severity.FAILED,)
 
 
-def camera_reasons(cameras: Sequence[CameraFacts], now_s: float, limits: Limits) -> list[Reason]:
+def camera_reasons(cameras: Sequence[CameraFacts], now_s: float, limits: HealthLimits) -> list[Reason]:
     if not cameras:
         return [Reason("no camera", "", "there is no camera to inspect")]
     reasons = [reason for camera in cameras for reason in _written(camera, limits)]
@@ -53,13 +53,13 @@ def _is_off(camera: CameraFacts) -> str:
     return f"camera {camera.name} is disabled{because(camera.reason)}"
 
 
-def _troubles(camera: CameraFacts, now_s: float, limits: Limits) -> Iterator[Reason]:
+def _troubles(camera: CameraFacts, now_s: float, limits: HealthLimits) -> Iterator[Reason]:
     found = (_no_picture(camera, now_s, limits), _no_inspection(camera, now_s, limits), _skipped(camera, now_s, limits))
     for kind, words in filter(None, found):
         yield Reason(kind, camera.name, f"camera {camera.name} {words}")
 
 
-def _no_picture(camera: CameraFacts, now_s: float, limits: Limits) -> tuple[str, str] | None:
+def _no_picture(camera: CameraFacts, now_s: float, limits: HealthLimits) -> tuple[str, str] | None:
     why, state_s = because(camera.reason), _state_s(camera, now_s)
     began = camera.frame_age_s is None and camera.since_s is not None and state_s < limits.starting_s
     if began and (camera.opening or camera.state == "online") and camera.inspection != "restarting":
@@ -84,14 +84,14 @@ def _state_s(camera: CameraFacts, now_s: float) -> float:
     return 0.0 if camera.since_s is None else max(0.0, now_s - camera.since_s)
 
 
-def _stalled_after_s(camera: CameraFacts, limits: Limits) -> float | None:
+def _stalled_after_s(camera: CameraFacts, limits: HealthLimits) -> float | None:
     """None for a source that gives a picture whenever there is one."""
     if camera.frame_rate:
         return max(limits.stalled_after_s, limits.stalled_after_frames / camera.frame_rate)
     return limits.stalled_after_s if camera.live else None
 
 
-def _no_inspection(camera: CameraFacts, now_s: float, limits: Limits) -> tuple[str, str] | None:
+def _no_inspection(camera: CameraFacts, now_s: float, limits: HealthLimits) -> tuple[str, str] | None:
     why = because(camera.inspection_reason)
     if camera.inspection == "stopped":
         return "inspection stopped", f"is not inspected: its inspection has stopped{why}"
@@ -117,7 +117,7 @@ def _behind_s(camera: CameraFacts, now_s: float) -> float:
     return inspected_s - camera.captured_age_s
 
 
-def _skipped(camera: CameraFacts, now_s: float, limits: Limits) -> tuple[str, str] | None:
+def _skipped(camera: CameraFacts, now_s: float, limits: HealthLimits) -> tuple[str, str] | None:
     """A live line goes on without a frame now and then; a share of them is said."""
     seen = camera.frames_lately + camera.skipped_lately
     if camera.since_s is not None and now_s - camera.since_s < limits.settled_after_s:
@@ -129,7 +129,7 @@ def _skipped(camera: CameraFacts, now_s: float, limits: Limits) -> tuple[str, st
     return "frames skipped", f"is faster than its inspection: {of_all} in {in_words(limits.lately_s)}"
 
 
-def _written(camera: CameraFacts, limits: Limits) -> Iterator[Reason]:
+def _written(camera: CameraFacts, limits: HealthLimits) -> Iterator[Reason]:
     """Also of a camera that is off by now."""
     yield from lost(camera)
     if camera.not_kept:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from iris_camera.health.conditions import Reason
-from iris_camera.health.facts import Facts, Limits, LinkFacts, OutboxTrouble
+from iris_camera.health.facts import Facts, HealthLimits, LinkFacts, OutboxTrouble
 from iris_camera.health.words import age, because, given_up_words, in_words, removed_words, wait
 from iris_communication.runtime.amounts import files
 
@@ -29,7 +29,7 @@ def all_files(facts: Facts) -> str:
     return "every file is delivered"
 
 
-def delivery_reasons(facts: Facts, now_s: float, limits: Limits) -> list[Reason]:
+def delivery_reasons(facts: Facts, now_s: float, limits: HealthLimits) -> list[Reason]:
     return [
         *_uploader(facts),
         *(reason for link in facts.links for reason in server_reasons(link, now_s, limits)),
@@ -38,7 +38,7 @@ def delivery_reasons(facts: Facts, now_s: float, limits: Limits) -> list[Reason]
     ]
 
 
-def why_files_wait(facts: Facts, now_s: float, limits: Limits) -> list[Reason]:
+def why_files_wait(facts: Facts, now_s: float, limits: HealthLimits) -> list[Reason]:
     """Of a run that has ended: what kept from being delivered what is left, which somebody else counts."""
     uncounted = replace(facts.around, to_accept=0)
     ended = replace(facts, around=uncounted, uploader_running=uncounted.not_opened is None, uploader_state="ended")
@@ -72,7 +72,7 @@ def _not_opened(trouble: OutboxTrouble, waits: str) -> Reason:
     return Reason("outbox not open", "", f"the outbox cannot be opened ({trouble.words}){waits}; {trouble.hint}")
 
 
-def server_reasons(link: LinkFacts, now_s: float, limits: Limits) -> Iterator[Reason]:
+def server_reasons(link: LinkFacts, now_s: float, limits: HealthLimits) -> Iterator[Reason]:
     """What keeps one server from being delivered to; most about why comes first."""
     waits = f", {wait(link.waiting)}" if link.waiting else ""
     again = f"`iris queue resume {link.server}` goes on"
@@ -104,7 +104,7 @@ def server_reasons(link: LinkFacts, now_s: float, limits: Limits) -> Iterator[Re
         yield Reason("server fails a check", link.server, f"{link.server}: {link.check}; {link.check_hint or ''}")
 
 
-def _refuses(link: LinkFacts, limits: Limits) -> Reason:
+def _refuses(link: LinkFacts, limits: HealthLimits) -> Reason:
     everything = link.refused_in_a_row >= limits.refused_in_a_row
     kind = "server refuses everything" if everything else "server refuses files"
     refuses = f"{link.server} refuses {'everything, ' if everything else ''}{files(link.refused)} so far"
@@ -117,7 +117,7 @@ def _hint(hint: str | None) -> str:
     return f"{hint}; " if hint else ""
 
 
-def _backlog(facts: Facts, limits: Limits) -> Iterator[Reason]:
+def _backlog(facts: Facts, limits: HealthLimits) -> Iterator[Reason]:
     explained = not facts.uploader_running or any(
         link.link == "down" or link.held or link.paused or link.held_back or link.refused for link in facts.links
     )

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class HealthLimits:
     """From where on an age, a size or a count is worth a word."""
 
     starting_s: float = 10.0  # a camera that is opened for the first time may take so long
@@ -24,7 +24,7 @@ class Limits:
     silent_after_s: float = 10.0  # without a look: health itself hangs
 
 
-USUAL = Limits()
+USUAL = HealthLimits()
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from enum import StrEnum
 from iris_camera.health.cameras import camera_reasons
 from iris_camera.health.conditions import CONDITIONS, WORST_FIRST, Reason, Severity
 from iris_camera.health.delivery import all_files, delivery_reasons
-from iris_camera.health.facts import USUAL, Facts, Limits, ThreadFacts
+from iris_camera.health.facts import USUAL, Facts, HealthLimits, ThreadFacts
 from iris_camera.health.storage import storage_reasons
 from iris_camera.health.words import because, in_words
 from iris_communication.runtime.amounts import counted
@@ -31,7 +31,7 @@ HEADS = {
 }
 
 
-class State(StrEnum):
+class Readiness(StrEnum):
     """What older programs read; a severity says more."""
 
     READY = "ready"
@@ -47,16 +47,16 @@ class Judgement:
     reasons: tuple[Reason, ...]
 
     @property
-    def state(self) -> State:
+    def state(self) -> Readiness:
         if not self.ready:
-            return State.UNREADY
-        return State.READY if self.severity is Severity.WORKING else State.ATTENTION
+            return Readiness.UNREADY
+        return Readiness.READY if self.severity is Severity.WORKING else Readiness.ATTENTION
 
 
 NOT_LOOKED_YET = Judgement(Severity.WORKING, CONDITIONS["starting"].ready, "Iris is starting.", ())
 
 
-def judge(facts: Facts, now_s: float, limits: Limits = USUAL) -> Judgement:
+def judge(facts: Facts, now_s: float, limits: HealthLimits = USUAL) -> Judgement:
     """`now_s` is Unix time, as the facts' `since_s`."""
     if facts.around.stopping:
         return _judgement([Reason("stopping", "", "")], f"Iris is stopping: {all_files(facts)}")
@@ -94,11 +94,11 @@ def _marked(reason: Reason, said: Sequence[Reason]) -> str:
     return f"needs you: {reason.words}" if reason is first else reason.words
 
 
-def _thread_reasons(facts: Facts, limits: Limits) -> list[Reason]:
+def _thread_reasons(facts: Facts, limits: HealthLimits) -> list[Reason]:
     return [reason for thread in facts.around.threads if (reason := _thread(thread, limits)) is not None]
 
 
-def _thread(thread: ThreadFacts, limits: Limits) -> Reason | None:
+def _thread(thread: ThreadFacts, limits: HealthLimits) -> Reason | None:
     if not thread.running:
         words = f"the thread {thread.name} has ended{because(thread.reason)} and is to be started again"
         return Reason("thread ended", thread.name, words)

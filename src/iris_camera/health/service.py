@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from iris_camera.health.change_log import ChangeLog
-from iris_camera.health.facts import USUAL, Around, DiskFacts, Facts, Limits
+from iris_camera.health.facts import USUAL, Around, DiskFacts, Facts, HealthLimits
 from iris_camera.health.gathering import counts_in, gather, thread_facts
 from iris_camera.health.judging import NOT_LOOKED_YET, Judgement, failed, judge
 from iris_camera.health.recent_counts import RecentCounts
@@ -72,7 +72,7 @@ class HealthService:
         records_dir: Path | None = None,
         around: Callable[[], Around] = Around,
         threads: Callable[[], Sequence[Mapping[str, Any]]] = tuple,
-        limits: Limits = USUAL,
+        limits: HealthLimits = USUAL,
         period_s: float = 1.0,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from iris_camera.health.conditions import Reason
-from iris_camera.health.facts import DiskFacts, FolderFacts, Limits
+from iris_camera.health.facts import DiskFacts, FolderFacts, HealthLimits
 from iris_communication.runtime.amounts import size
 
 REMOVED = (
@@ -44,10 +44,12 @@ def _not_writable(folder: Path, flags: int) -> str | None:
 
 def room_reasons(name: str, folder: Path, reserve_bytes: int) -> list[Reason]:
     """Of one folder (outbox, records), for whoever looks before anything runs."""
-    return storage_reasons(replace(DiskFacts(), **{name: look_at(folder)}), Limits(disk_reserve_bytes=reserve_bytes))
+    return storage_reasons(
+        replace(DiskFacts(), **{name: look_at(folder)}), HealthLimits(disk_reserve_bytes=reserve_bytes)
+    )
 
 
-def storage_reasons(disk: DiskFacts, limits: Limits, *, outbox_is_open: bool = False) -> list[Reason]:
+def storage_reasons(disk: DiskFacts, limits: HealthLimits, *, outbox_is_open: bool = False) -> list[Reason]:
     """The records' folder is made again with the next row, and what was in it is missed by who wrote it; an outbox that
     is open and has no folder loses everything at the end."""
     return [
@@ -57,7 +59,7 @@ def storage_reasons(disk: DiskFacts, limits: Limits, *, outbox_is_open: bool = F
     ]
 
 
-def _folder(name: str, folder: FolderFacts, limits: Limits, reserve_bytes: int) -> Iterator[Reason]:
+def _folder(name: str, folder: FolderFacts, limits: HealthLimits, reserve_bytes: int) -> Iterator[Reason]:
     if folder.not_writable:
         words = f"nothing can be written into the folder of the {name}: {folder.not_writable}"
         yield Reason("folder not writable", name, words)
@@ -67,14 +69,14 @@ def _folder(name: str, folder: FolderFacts, limits: Limits, reserve_bytes: int) 
         yield reason
 
 
-def _inodes(name: str, free: int, limits: Limits) -> Reason:
+def _inodes(name: str, free: int, limits: HealthLimits) -> Reason:
     on = f"the disk of the {name} has room for"
     if free < limits.inodes_full:
         return Reason("no inodes", name, f"{on} {free or 'no'} more files (inodes): remove some there")
     return Reason("inodes low", name, f"{on} only {free} more files (inodes): remove some there")
 
 
-def _room(name: str, free_bytes: int, limits: Limits, reserve_bytes: int) -> Reason | None:
+def _room(name: str, free_bytes: int, limits: HealthLimits, reserve_bytes: int) -> Reason | None:
     disk, left = f"the disk of the {name}", f"{size(free_bytes)} left"
     if free_bytes < 1024**2:
         return Reason("disk full", name, f"{disk} is full: free some space there")

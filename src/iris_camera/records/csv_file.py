@@ -80,7 +80,7 @@ class PictureRow(NamedTuple):
     score: float | None
 
 
-class Origin(NamedTuple):
+class RowOrigin(NamedTuple):
     """Where rows are from: the camera, the number of its run, and the file of the picture if it came in one of its
     own."""
 
@@ -92,7 +92,7 @@ class Origin(NamedTuple):
 Rows = Sequence[ModelRow | HeartbeatRow] | Sequence[ClassifierRow | PictureRow]
 
 
-_NOWHERE = Origin()
+_NOWHERE = RowOrigin()
 
 
 class FinishedCsv(NamedTuple):
@@ -128,7 +128,7 @@ def header(kind: Kind) -> bytes:
     return (",".join(COLUMNS[kind]) + "\n").encode()
 
 
-def encode(rows: Rows, wall_s: float, monotonic_s: float, origin: Origin = _NOWHERE) -> bytes:
+def encode(rows: Rows, wall_s: float, monotonic_s: float, origin: RowOrigin = _NOWHERE) -> bytes:
     """The rows of one frame, captured at `wall_s` (Unix time) and `monotonic_s`, as the lines of a file."""
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")

@@ -30,8 +30,8 @@ from iris_camera.records.csv_file import (
     FinishedCsv,
     HeartbeatRow,
     ModelRow,
-    Origin,
     PictureRow,
+    RowOrigin,
     Rows,
     encode,
     header,
@@ -132,7 +132,7 @@ class Recorder:
         if not all(isinstance(row, row_types) for row in rows):
             known = " and ".join(f"{row_type.__name__}s" for row_type in row_types)
             raise ValueError(f"a {self._kind} record of {self._camera} takes only {known}")
-        data = encode(rows, wall_s, monotonic_s, Origin(self._camera, self._run, file))
+        data = encode(rows, wall_s, monotonic_s, RowOrigin(self._camera, self._run, file))
         try:
             if self._current is not None:
                 self._current.append(data, len(rows))

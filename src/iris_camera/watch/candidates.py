@@ -10,9 +10,9 @@ from dataclasses import replace
 
 from iris_camera.watch.completion import (
     Candidate,
+    Completion,
     Look,
     Notice,
-    Verdict,
     Version,
     events_lost,
     found,
@@ -68,10 +68,10 @@ class Candidates:
         """When there is something to look at, or earlier."""
         return self._order[0][0] if self._order else None
 
-    def judge(self, path: str, look: Look | None, remembered: Version | None, now_s: float) -> Verdict:
+    def judge(self, path: str, look: Look | None, remembered: Version | None, now_s: float) -> Completion:
         """A path that is to be offered stays a candidate until `gone`: accepted, or refused for good."""
         verdict, candidate = judged(self._known[path], look, remembered, now_s, self._quiet_s)
-        if verdict is Verdict.LEAVE:
+        if verdict is Completion.LEAVE:
             self.gone(path)
         else:
             self._put(path, candidate)

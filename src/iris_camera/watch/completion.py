@@ -60,7 +60,7 @@ class Candidate:
     look_at_s: float
 
 
-class Verdict(Enum):
+class Completion(Enum):
     OFFER = "offer"
     WAIT = "wait"
     LEAVE = "leave"  # nothing is owed: gone, or offered before as it is
@@ -98,21 +98,21 @@ def events_lost(candidate: Candidate) -> Candidate:
 
 def judged(
     candidate: Candidate, look: Look | None, remembered: Version | None, now_s: float, quiet_s: float
-) -> tuple[Verdict, Candidate]:
+) -> tuple[Completion, Candidate]:
     """What to do with the file as the look shows it (None: there is none any more), and the candidate after it."""
     if look is None or (look.version == remembered and not candidate.changed):
-        return Verdict.LEAVE, candidate
+        return Completion.LEAVE, candidate
     if candidate.version is not None and look.version != candidate.version:
         candidate = replace(candidate, still_since_s=now_s)
     candidate = replace(candidate, version=look.version, look_at_s=now_s + quiet_s)
     if look.is_open or _is_still_written(candidate.notice, look):
-        return Verdict.WAIT, candidate
+        return Completion.WAIT, candidate
     if candidate.notice is Notice.ARRIVED or (candidate.notice is Notice.CLOSED and look.version.size_bytes):
-        return Verdict.OFFER, candidate
+        return Completion.OFFER, candidate
     quiet_at_s = candidate.still_since_s + quiet_s
     if now_s >= quiet_at_s:
-        return Verdict.OFFER, candidate
-    return Verdict.WAIT, replace(candidate, look_at_s=quiet_at_s)
+        return Completion.OFFER, candidate
+    return Completion.WAIT, replace(candidate, look_at_s=quiet_at_s)
 
 
 def _is_still_written(notice: Notice, look: Look) -> bool:

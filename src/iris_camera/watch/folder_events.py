@@ -2,7 +2,7 @@
 
 inotify watches one folder, not a tree: of a tree every folder gets a watch, and one that appears is listed by the
 caller right after its watch stands, because files may have come into it before. The kernel's queue is bounded; when it
-overflows that is told as `Lost`, and the caller lists everything.
+overflows that is told as `EventsLost`, and the caller lists everything.
 """
 
 import errno
@@ -46,7 +46,7 @@ class NewFolder:
 
 
 @dataclass(frozen=True, slots=True)
-class Lost:
+class EventsLost:
     """Some events never came: list everything."""
 
 
@@ -55,7 +55,7 @@ class FolderGone:
     """The watched folder itself was removed, renamed or unmounted."""
 
 
-Event = Heard | NewFolder | Lost | FolderGone
+Event = Heard | NewFolder | EventsLost | FolderGone
 
 
 class FolderEvents:
@@ -93,7 +93,7 @@ class FolderEvents:
 
     def _told(self, watch: int, mask: int, name: str) -> Iterator[Event]:
         if mask & flags.Q_OVERFLOW:
-            yield Lost()
+            yield EventsLost()
             return
         if watch not in self._paths:
             return  # of a watch that was taken off

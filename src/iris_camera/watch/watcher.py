@@ -23,8 +23,17 @@ from pathlib import Path
 from typing import Protocol
 
 from iris_camera.watch.candidates import Candidates
-from iris_camera.watch.completion import Look, Verdict, Version
-from iris_camera.watch.folder_events import Event, FolderEvents, FolderGone, Heard, Lost, NewFolder, NoEvents, joined
+from iris_camera.watch.completion import Completion, Look, Version
+from iris_camera.watch.folder_events import (
+    Event,
+    EventsLost,
+    FolderEvents,
+    FolderGone,
+    Heard,
+    NewFolder,
+    NoEvents,
+    joined,
+)
 from iris_camera.watch.listing import files_in
 from iris_camera.watch.looking import look_at
 from iris_camera.watch.memory import Memory
@@ -55,7 +64,7 @@ REMOTE_HINT = (
 )
 
 
-class Desk(Protocol):
+class FileTaker(Protocol):
     """Where files are handed in."""
 
     def hand_in(self, folder: Path, paths: Mapping[str, tuple[int, int]]) -> "Sequence[str | IrisError]":
@@ -82,7 +91,7 @@ class WatchSettings:
 
 class Watcher:
     def __init__(
-        self, settings: WatchSettings, desk: Desk, memory: Memory, stop: Stop, monotonic: Callable[[], float]
+        self, settings: WatchSettings, desk: FileTaker, memory: Memory, stop: Stop, monotonic: Callable[[], float]
     ) -> None:
         self._settings = settings
         self._root = os.fspath(settings.folder)
@@ -192,7 +201,7 @@ class Watcher:
         elif isinstance(event, NewFolder):
             with suppress(OSError):  # gone again, or not ours to look into
                 self._list(event.path, recursive=False)
-        elif isinstance(event, Lost):
+        elif isinstance(event, EventsLost):
             log.warning("more happened in %s than the kernel could tell; it is listed anew", self._root)
             self._candidates.events_were_lost()
             self._complete.clear()
@@ -267,7 +276,7 @@ class Watcher:
             return
         self._unreadable.discard(path)
         verdict = self._candidates.judge(path, look, self._remembered(path), now_s)
-        if verdict is Verdict.OFFER and look is not None:
+        if verdict is Completion.OFFER and look is not None:
             self._complete[path] = look
 
     def _offer(self) -> None:

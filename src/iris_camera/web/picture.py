@@ -38,7 +38,7 @@ TEXT_COLOUR = (20, 20, 20)
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class DrawnMark:
     """One box to draw, in pixels of the image, with a few words; `alarm` for what should catch the eye."""
 
     x: float
@@ -55,7 +55,7 @@ class Picture:
 
     number: int
     image: NDArray[np.uint8]
-    marks: tuple[Mark, ...] = ()
+    marks: tuple[DrawnMark, ...] = ()
 
 
 PictureSource = Callable[[], Picture | None]
@@ -162,7 +162,7 @@ def _smaller(image: MatLike, width: int) -> MatLike:
     return cv2.resize(image, (width, max(1, round(height * width / image_width))), interpolation=cv2.INTER_LINEAR)
 
 
-def _draw(canvas: MatLike, mark: Mark, scale: float) -> None:
+def _draw(canvas: MatLike, mark: DrawnMark, scale: float) -> None:
     colour = ALARM_COLOUR if mark.alarm else CALM_COLOUR
     thickness = 4 if mark.alarm else 2
     left, top = round(mark.x * scale), round(mark.y * scale)

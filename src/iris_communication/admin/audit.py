@@ -17,16 +17,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from iris_communication.admin.inventory import AT_ONCE, BEFORE_THE_FIRST, Inventory, Problem, secrets_problems
-from iris_communication.admin.listing import Listing
+from iris_communication.admin.inventory import AT_ONCE, BEFORE_THE_FIRST, Inventory, OutboxProblem, secrets_problems
+from iris_communication.admin.listing import QueueListing
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.errors import OutboxDamaged
 from iris_communication.item import State
 from iris_communication.outbox.store.ledger import GENESIS, Gap, Line, first_broken
-from iris_communication.outbox.store.reader import NoOutbox, Reader, Snapshot
+from iris_communication.outbox.store.reader import NoOutbox, Reader, ReadTransaction
 from iris_communication.runtime.amounts import counted
 
-__all__ = ["COLUMNS", "Audit", "Balance", "Chain", "Inspection", "LostLines", "NoOutbox", "Problem"]
+__all__ = ["COLUMNS", "Audit", "Balance", "Chain", "Inspection", "LostLines", "NoOutbox", "OutboxProblem"]
 
 COLUMNS = (
     "delivery",  # number of the ledger's line: order of delivery
@@ -65,7 +65,7 @@ class Balance:
         return sum(self.counted.values())
 
     @property
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[OutboxProblem, ...]:
         """None where every item ever accepted is in exactly one state."""
         found = [
             f"{_are(self.counted[state])} {state.replace('_', ' ')}, but the tally has {self.tallied[state]}"
@@ -77,7 +77,7 @@ class Balance:
             found.append(f"{given} given, but {_are(self.accepted)} there")
         if self.in_two_states:
             found.append(f"{_are(self.in_two_states)} in two states at once")
-        return tuple(Problem(what, _RESTORE) for what in found)
+        return tuple(OutboxProblem(what, _RESTORE) for what in found)
 
 
 class LostLines(NamedTuple):
@@ -95,7 +95,7 @@ class Chain(NamedTuple):
 
     lines: int
     head: str
-    broken: Problem | None
+    broken: OutboxProblem | None
     lost: tuple[LostLines, ...] = ()
 
 
@@ -111,10 +111,10 @@ class Audit:
         self.folder = folder
         self._reader = Reader(folder)
         self._clock = clock or SystemClock()
-        self._listing = Listing(self._reader, self._clock)
+        self._listing = QueueListing(self._reader, self._clock)
 
     def balance(self) -> Balance:
-        def ask(snapshot: Snapshot) -> Balance:
+        def ask(snapshot: ReadTransaction) -> Balance:
             none: dict[str, int] = {state.value: 0 for state in State}
             return Balance(
                 counted=none | dict(snapshot.all("counted")),
@@ -193,12 +193,12 @@ class Audit:
 
         if first_broken(chain()) is not None or mistaken:
             what = f"line {last.sequence} of the ledger ({last.id}) does not fit the line before it"
-            return Chain(lines, head, Problem(what, _RESTORE), lost)
+            return Chain(lines, head, OutboxProblem(what, _RESTORE), lost)
         expected = self._reader.read(lambda snapshot: snapshot.one("delivered_until", last.sequence))
         cut = None
         if expected != lines:
             deliveries = counted(expected, "delivery", "deliveries")
-            cut = Problem(f"the ledger has {counted(lines, 'line')}, but the tally has {deliveries}", _RESTORE)
+            cut = OutboxProblem(f"the ledger has {counted(lines, 'line')}, but the tally has {deliveries}", _RESTORE)
         return Chain(lines, last.hash, cut, lost)
 
     def inspection(self, *, hashes: bool = False) -> "Inspection":
@@ -230,9 +230,9 @@ class Inspection:
         found = self._inventory
         return {"items": found.items, "files": found.files, "lines": self._lines, "unsettled": found.unsettled}
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[OutboxProblem]:
         damage = self._reader.read(lambda snapshot: [text for (text,) in snapshot.all("quick_check")])
-        yield from (Problem(f"the database is damaged: {what}", _RESTORE) for what in damage if what != "ok")
+        yield from (OutboxProblem(f"the database is damaged: {what}", _RESTORE) for what in damage if what != "ok")
         try:
             yield from secrets_problems(self._reader)
             yield from self._audit.balance().problems
@@ -242,7 +242,7 @@ class Inspection:
                 yield chain.broken
             yield from self._inventory.problems()
         except OutboxDamaged as error:
-            yield Problem(f"the check ends here: {error}", error.hint)
+            yield OutboxProblem(f"the check ends here: {error}", error.hint)
 
 
 def _names(row: _Row) -> bool:

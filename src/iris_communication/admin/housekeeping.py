@@ -21,7 +21,7 @@ from types import TracebackType
 
 from iris_communication.admin.listing import NoSuchItem, NoSuchServer
 from iris_communication.clock import Clock, SystemClock
-from iris_communication.control.client import OwnerSilent, Visitor
+from iris_communication.control.client import ControlClient, OwnerSilent
 from iris_communication.errors import IrisError, NotStarted, OutboxInUse, OutboxStorageError
 from iris_communication.outbox.files import private
 from iris_communication.outbox.files.lock import holder_of
@@ -58,12 +58,12 @@ class Housekeeper:
         self.folder = Path(absolute(folder if folder is not None else default_outbox_dir()))
         self._clock = clock or SystemClock()
         self._in_between_s = in_between_s
-        self._house: Visitor | SftpUploaderThread | None = None
+        self._house: ControlClient | SftpUploaderThread | None = None
 
     @property
     def owner_pid(self) -> int | None:
         """The process that runs the errands; None: this one does."""
-        return self._house.pid if isinstance(self._house, Visitor) else None
+        return self._house.pid if isinstance(self._house, ControlClient) else None
 
     def retry(self, ids: Sequence[str]) -> dict[str, str]:
         """Let dead items wait again, with all their attempts."""
@@ -82,7 +82,7 @@ class Housekeeper:
         Their paths have to mean the same to the process that owns the outbox, and to its user. The rules and limits are
         the owner's; where none runs, those that an uploader has by default."""
         house = self._open
-        if isinstance(house, Visitor):
+        if isinstance(house, ControlClient):
             return house.accept(requests)
         return [
             each if isinstance(each, IrisError) else [receipt.id for receipt in each]
@@ -117,15 +117,15 @@ class Housekeeper:
             house.close(CLOSE_S)
 
     @property
-    def _open(self) -> Visitor | SftpUploaderThread:
+    def _open(self) -> ControlClient | SftpUploaderThread:
         if self._house is None:
             raise NotStarted("this housekeeper is not in the house", hint="use it in a `with` block")
         return self._house
 
-    def _asked(self) -> Visitor | None:
+    def _asked(self) -> ControlClient | None:
         """The owner, where one listens."""
         try:
-            return Visitor(self.folder)
+            return ControlClient(self.folder)
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             return None
         except OSError as error:

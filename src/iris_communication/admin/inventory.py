@@ -25,7 +25,7 @@ BEFORE_THE_FIRST = -(2**63)
 _PIECE_BYTES = 1024 * 1024
 
 
-class Problem(NamedTuple):
+class OutboxProblem(NamedTuple):
     """What is wrong with which thing, and what to do."""
 
     what: str
@@ -44,51 +44,55 @@ class Inventory:
         self.files = 0
         self.unsettled = 0  # files on their way in or out
 
-    def problems(self) -> Iterator[Problem]:
+    def problems(self) -> Iterator[OutboxProblem]:
         """Raises OutboxDamaged, OutboxStorageError."""
         yield from self._items()
         yield from self._files()
 
-    def _items(self) -> Iterator[Problem]:
+    def _items(self) -> Iterator[OutboxProblem]:
         after = BEFORE_THE_FIRST
         while rows := self._owed_after(after):
             for after, item_id, source_path, size_bytes, sha256 in rows:  # noqa: B007 - the next page begins there
                 self.items += 1
                 wrong = self._wrong_bytes(item_id, size_bytes, sha256)
                 if wrong and self._state(item_id)[0] in OWED:
-                    yield Problem(f"{os.fsdecode(source_path)!r} ({item_id}) {wrong.what}", wrong.hint)
+                    yield OutboxProblem(f"{os.fsdecode(source_path)!r} ({item_id}) {wrong.what}", wrong.hint)
 
     def _owed_after(self, after: int) -> list[Any]:
         return self._reader.read(lambda snapshot: snapshot.all("owed_after", after, AT_ONCE))
 
-    def _wrong_bytes(self, item_id: str, size_bytes: int, sha256: str) -> Problem | None:
+    def _wrong_bytes(self, item_id: str, size_bytes: int, sha256: str) -> OutboxProblem | None:
         path = os.path.join(self._spool, item_id)
         again = "queue the source again; the next start, or --repair, gives this one up"
         try:
             facts = os.lstat(path)
             if not stat.S_ISREG(facts.st_mode):
-                return Problem("has something else than a file in the spool", again)
+                return OutboxProblem("has something else than a file in the spool", again)
             if facts.st_size != size_bytes:
-                return Problem(f"has {facts.st_size} bytes in the spool, but {size_bytes} were accepted", again)
+                return OutboxProblem(f"has {facts.st_size} bytes in the spool, but {size_bytes} were accepted", again)
             if self._hashes and _sha256(path) != sha256:
                 hint = "it is not sent as it is: queue the source again once nothing writes to it"
-                return Problem("has other bytes in the spool than were accepted", hint)
+                return OutboxProblem("has other bytes in the spool than were accepted", hint)
         except FileNotFoundError:
-            return Problem("is gone from the spool", again)
+            return OutboxProblem("is gone from the spool", again)
         except OSError as error:
-            return Problem(f"cannot be read in the spool: {error.strerror}", "correct the permissions, check the disk")
+            return OutboxProblem(
+                f"cannot be read in the spool: {error.strerror}", "correct the permissions, check the disk"
+            )
         return None
 
-    def _files(self) -> Iterator[Problem]:
+    def _files(self) -> Iterator[OutboxProblem]:
         try:
             with os.scandir(self._spool) as entries:
                 while names := [entry.name for entry in islice(entries, AT_ONCE)]:
                     self.files += len(names)
                     yield from self._strays(names)
         except OSError as error:
-            yield Problem(f"the spool {self._spool} cannot be listed: {error.strerror}", "restore it from a backup")
+            yield OutboxProblem(
+                f"the spool {self._spool} cannot be listed: {error.strerror}", "restore it from a backup"
+            )
 
-    def _strays(self, names: list[str]) -> Iterator[Problem]:
+    def _strays(self, names: list[str]) -> Iterator[OutboxProblem]:
         states = self._reader.read(lambda snapshot: [snapshot.all("state", name) for name in map(_stored, names)])
         for name, found in zip(names, states, strict=True):
             state, line = found[0] if found else (None, None)
@@ -103,17 +107,17 @@ class Inventory:
                 self.unsettled += 1
             elif state is None:
                 hint = "--repair puts it into the quarantine; the next start removes it"
-                yield Problem(f"{path!r} belongs to no item", hint)
+                yield OutboxProblem(f"{path!r} belongs to no item", hint)
             else:
                 hint = "nothing: the next start, or --repair, removes it"
-                yield Problem(f"{path!r} is delivered and lies there still", hint)
+                yield OutboxProblem(f"{path!r} is delivered and lies there still", hint)
 
     def _state(self, item_id: str) -> tuple[str | None, str | None]:
         found = self._reader.read(lambda snapshot: snapshot.all("state", item_id))
         return found[0] if found else (None, None)
 
 
-def secrets_problems(reader: Reader) -> Iterator[Problem]:
+def secrets_problems(reader: Reader) -> Iterator[OutboxProblem]:
     """Of every file that holds secrets, one being written or put aside included: who else may read it."""
     for name in ("secrets.json", "secrets.new", "secrets.damaged"):
         path = reader.folder / name
@@ -124,7 +128,7 @@ def secrets_problems(reader: Reader) -> Iterator[Problem]:
         except OSError as error:
             raise OutboxStorageError(f"cannot look at {path}: {error.strerror}") from error
         if mode & 0o077:
-            yield Problem(
+            yield OutboxProblem(
                 f"{path} has the mode {mode:04o}: others than its owner may have read the passwords in it",
                 f"chmod 600 {path}, then change those passwords",
             )

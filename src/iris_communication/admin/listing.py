@@ -15,7 +15,7 @@ from iris_communication.clock import Clock
 from iris_communication.errors import InvalidRequest, OutboxDamaged
 from iris_communication.item import ENDED, State
 from iris_communication.naming import host_names
-from iris_communication.outbox.store.reader import Reader, Snapshot
+from iris_communication.outbox.store.reader import Reader, ReadTransaction
 
 AT_ONCE = 500  # rows of one snapshot
 BEFORE_THE_FIRST = -(2**63)
@@ -40,7 +40,7 @@ class NoSuchServer(InvalidRequest):
     default_hint = "give a server's name from the settings, or its key: user@host:port"
 
 
-class Listing:
+class QueueListing:
     def __init__(self, reader: Reader, clock: Clock) -> None:
         self._reader = reader
         self._clock = clock
@@ -76,7 +76,7 @@ class Listing:
             raise NoSuchItem(f"no item has the id {beginning!r}")
         between = (beginning, beginning + "\x7f")
 
-        def ask(snapshot: Snapshot) -> list[str]:
+        def ask(snapshot: ReadTransaction) -> list[str]:
             return [item_id for (item_id,) in snapshot.all("ids_from", *between * 3, PREFIXES_SHOWN)]
 
         found = sorted(self._reader.read(ask)) if beginning else []
@@ -129,7 +129,7 @@ class Listing:
     def _page(self, query: str, *values: Any) -> list[Any]:
         return self._reader.read(lambda snapshot: snapshot.all(query, *values, AT_ONCE))
 
-    def _story(self, snapshot: Snapshot, item_id: str) -> Told:
+    def _story(self, snapshot: ReadTransaction, item_id: str) -> Told:
         facts = self._facts(snapshot, item_id)
         history = [{"at": facts["accepted"], "event": "accept", "attempt": 0, "error": None}]
         for at_s, event, attempt, error in snapshot.all("history_of", item_id):
@@ -139,7 +139,7 @@ class Listing:
             history.append(done)
         return {**facts, "history": history, "trace": snapshot.one("trace_of", item_id)}
 
-    def _facts(self, snapshot: Snapshot, item_id: str) -> Told:
+    def _facts(self, snapshot: ReadTransaction, item_id: str) -> Told:
         if rows := snapshot.all("owed_row", item_id):
             return _told(rows[0]) | self._more(rows[0]) | {"delivery": None}
         if rows := snapshot.all("ended_row", item_id):

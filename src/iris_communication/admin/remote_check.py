@@ -36,12 +36,12 @@ from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.contract import Transport
 from iris_communication.transport.host_keys import ACCEPTED_NAME
 
-__all__ = ["Looked", "RemoteCheck", "Verdict"]
+__all__ = ["RemoteCheck", "RemoteLook", "RemoteVerdict"]
 
 AT_ONCE = 2000  # deliveries in memory
 
 
-class Verdict(Enum):
+class RemoteVerdict(Enum):
     THERE = "there"
     GONE = "gone"  # collected
     CHANGED = "changed"  # something else is under that name
@@ -49,12 +49,12 @@ class Verdict(Enum):
     UNKNOWN = "unknown"
 
 
-class Looked(NamedTuple):
+class RemoteLook(NamedTuple):
     delivery: int  # number of the ledger's line
     id: str
     server: str
     final_path: str
-    verdict: Verdict
+    verdict: RemoteVerdict
     why: str  # of UNKNOWN
 
 
@@ -72,8 +72,8 @@ class _Owed(NamedTuple):
     def name(self) -> int:
         return hash((self.server, self.final_path))
 
-    def looked(self, verdict: Verdict, why: str = "") -> Looked:
-        return Looked(*self[:4], verdict, why)
+    def looked(self, verdict: RemoteVerdict, why: str = "") -> RemoteLook:
+        return RemoteLook(*self[:4], verdict, why)
 
 
 class RemoteCheck:
@@ -94,7 +94,7 @@ class RemoteCheck:
 
     def look(
         self, *, hashes: bool = False, latest: int | None = None, since_s: float | None = None
-    ) -> Iterator[Looked]:
+    ) -> Iterator[RemoteLook]:
         """Each delivery in its order; `latest`: only so many of the last; `since_s`: only those after (wall time).
         With `hashes` every file is read back."""
         servers = Servers(self._folder, look_only=True)
@@ -134,13 +134,13 @@ class _Visits:
         self._clock = clock
         self._connections: dict[str, Connection | IrisError] = {}
 
-    async def ask(self, owed: Sequence[_Owed], newest: dict[int, str], *, hashes: bool) -> list[Looked]:
+    async def ask(self, owed: Sequence[_Owed], newest: dict[int, str], *, hashes: bool) -> list[RemoteLook]:
         """Answers in the order of the questions."""
-        answers: dict[int, Looked] = {}
+        answers: dict[int, RemoteLook] = {}
         by_server: defaultdict[str, list[_Owed]] = defaultdict(list)
         for each in owed:
             if newest.get(each.name, each.sha256) != each.sha256:
-                answers[each.delivery] = each.looked(Verdict.REPLACED)
+                answers[each.delivery] = each.looked(RemoteVerdict.REPLACED)
             else:
                 by_server[each.server].append(each)
         found = await asyncio.gather(*(self._ask_one(key, these, hashes=hashes) for key, these in by_server.items()))
@@ -152,22 +152,22 @@ class _Visits:
             if isinstance(connection, Connection):
                 connection.close()
 
-    async def _ask_one(self, server_key: str, owed: Sequence[_Owed], *, hashes: bool) -> list[Looked]:
+    async def _ask_one(self, server_key: str, owed: Sequence[_Owed], *, hashes: bool) -> list[RemoteLook]:
         connection = self._connections.get(server_key)
         if connection is None:
             connection = self._connections[server_key] = await self._opened(server_key)
         if isinstance(connection, IrisError):
-            return [each.looked(Verdict.UNKNOWN, str(connection)) for each in owed]
+            return [each.looked(RemoteVerdict.UNKNOWN, str(connection)) for each in owed]
         places = asyncio.Semaphore(connection.capabilities.files_in_flight)
 
-        async def ask(each: _Owed) -> tuple[Verdict, str]:
+        async def ask(each: _Owed) -> tuple[RemoteVerdict, str]:
             question = compare(os.fsencode(each.final_path), each.size_bytes, each.sha256 if hashes else None)
             async with places:
                 try:
                     found, why = await connection.run(question)
                 except IrisError as error:
-                    return Verdict.UNKNOWN, str(error)
-            return Verdict(found.value), why
+                    return RemoteVerdict.UNKNOWN, str(error)
+            return RemoteVerdict(found.value), why
 
         files = {each.name: each for each in owed}  # those of one archive are one
         found = dict(zip(files, await asyncio.gather(*map(ask, files.values())), strict=True))

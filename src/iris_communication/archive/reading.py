@@ -149,7 +149,7 @@ class _Zip:
 
 class _Tar:
     def __init__(self, unpacked: gzip.GzipFile) -> None:
-        self._unpacked = _Bounded(unpacked, MANIFEST_MAX_BYTES)
+        self._unpacked = _BoundedStream(unpacked, MANIFEST_MAX_BYTES)
 
     def __iter__(self) -> Iterator[tuple[str, int, IO[bytes]]]:
         stream = cast(IO[bytes], self._unpacked)  # as far as tarfile makes use of one
@@ -166,7 +166,7 @@ class _Tar:
         self._unpacked.allow(manifest.size_bytes + (len(manifest.members) + 2) * _TAR_ENTRY_BYTES)
 
 
-class _Bounded:
+class _BoundedStream:
     """A stream that ends in an error where more is unpacked than is allowed, or asked for at once."""
 
     def __init__(self, stream: gzip.GzipFile, allowed_bytes: int) -> None:

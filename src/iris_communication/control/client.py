@@ -36,7 +36,7 @@ class OwnerSilent(IrisError):
     default_hint = "look at what became of it with `iris queue list`, and at the uploader's log; then ask once more"
 
 
-class Visitor:
+class ControlClient:
     """A connection for each errand: an owner does not wait long for somebody who has come in. Making one raises
     FileNotFoundError or ConnectionRefusedError where nobody listens, another OSError where it may not or cannot knock.
     Each errand raises OwnerSilent and what the owner answers: ErrandRefused's facts from one of another version."""

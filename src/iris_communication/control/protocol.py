@@ -31,14 +31,14 @@ WORD_MAX = 512  # characters of an id or a server's key
 LINE_BYTES_MAX = 256 * 1024  # of an errand or an answer: IDS_MAX ids, each with a sentence, are far below
 
 
-class Accepted(Protocol):
+class AcceptedFile(Protocol):
     """Of one file and one destination; a receipt is one."""
 
     @property
     def id(self) -> str: ...
 
 
-class House(Protocol):
+class ControlledOutbox(Protocol):
     """Whoever can keep house in an outbox; an uploader is one. A text for each id: empty when it is done, else why
     not. Each raises IrisError when the outbox cannot be written to."""
 
@@ -48,7 +48,7 @@ class House(Protocol):
 
     def set_priority(self, ids: Sequence[str], priority: int) -> dict[str, str]: ...
 
-    def submit_many(self, requests: Sequence[SftpUploadRequest]) -> Sequence[Sequence[Accepted] | IrisError]: ...
+    def submit_many(self, requests: Sequence[SftpUploadRequest]) -> Sequence[Sequence[AcceptedFile] | IrisError]: ...
 
     def pause(self, server_key: str) -> object: ...
 
@@ -61,7 +61,7 @@ class ErrandRefused(InvalidRequest):
     default_hint = "use the program `iris` of the same version as the one that runs the uploader"
 
 
-def answer_to(line: bytes, house: House) -> bytes:
+def answer_to(line: bytes, house: ControlledOutbox) -> bytes:
     """Run one errand; its answer, with the end of its line. Never raises: what went wrong is the answer."""
     try:
         told = _run(_errand(line), house)
@@ -112,7 +112,7 @@ def _errand(line: bytes) -> Mapping[str, Any]:
     return facts
 
 
-def _run(facts: Mapping[str, Any], house: House) -> dict[str, Any]:
+def _run(facts: Mapping[str, Any], house: ControlledOutbox) -> dict[str, Any]:
     name = facts.get("errand")
     run = ERRANDS.get(name) if isinstance(name, str) else None
     if run is None:
@@ -124,26 +124,26 @@ def _run(facts: Mapping[str, Any], house: House) -> dict[str, Any]:
     return told
 
 
-def _hello(facts: Mapping[str, Any], house: House) -> dict[str, Any]:
+def _hello(facts: Mapping[str, Any], house: ControlledOutbox) -> dict[str, Any]:
     return {"protocol": PROTOCOL, "pid": os.getpid()}
 
 
-def _retry(facts: Mapping[str, Any], house: House) -> dict[str, Any]:
+def _retry(facts: Mapping[str, Any], house: ControlledOutbox) -> dict[str, Any]:
     return {"done": house.retry(_ids(facts))}
 
 
-def _drop(facts: Mapping[str, Any], house: House) -> dict[str, Any]:
+def _drop(facts: Mapping[str, Any], house: ControlledOutbox) -> dict[str, Any]:
     return {"done": house.drop(_ids(facts))}
 
 
-def _priority(facts: Mapping[str, Any], house: House) -> dict[str, Any]:
+def _priority(facts: Mapping[str, Any], house: ControlledOutbox) -> dict[str, Any]:
     priority = facts.get("priority")
     if type(priority) is not int:
         raise ErrandRefused("priority: expected a whole number")
     return {"done": house.set_priority(_ids(facts), priority)}
 
 
-def _accept(facts: Mapping[str, Any], house: House) -> dict[str, Any]:
+def _accept(facts: Mapping[str, Any], house: ControlledOutbox) -> dict[str, Any]:
     files = facts.get("files")
     if not isinstance(files, list) or not 0 < len(files) <= FILES_MAX:
         raise ErrandRefused(f"files: expected 1 to {FILES_MAX}")
@@ -158,17 +158,17 @@ def _request(facts: Any) -> SftpUploadRequest:
         raise ErrandRefused(f"files: not the facts of an upload: {error}") from None
 
 
-def _pause(facts: Mapping[str, Any], house: House) -> dict[str, Any]:
+def _pause(facts: Mapping[str, Any], house: ControlledOutbox) -> dict[str, Any]:
     house.pause(_server(facts))
     return {"done": {}}
 
 
-def _resume(facts: Mapping[str, Any], house: House) -> dict[str, Any]:
+def _resume(facts: Mapping[str, Any], house: ControlledOutbox) -> dict[str, Any]:
     house.resume(_server(facts))
     return {"done": {}}
 
 
-ERRANDS: Mapping[str, Callable[[Mapping[str, Any], House], dict[str, Any]]] = {
+ERRANDS: Mapping[str, Callable[[Mapping[str, Any], ControlledOutbox], dict[str, Any]]] = {
     "hello": _hello,
     "retry": _retry,
     "drop": _drop,

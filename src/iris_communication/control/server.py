@@ -28,7 +28,7 @@ from typing import Any
 
 from iris_communication.clock import Clock
 from iris_communication.control.address import SOCKET_NAME, short_name
-from iris_communication.control.protocol import LINE_BYTES_MAX, House, answer_to
+from iris_communication.control.protocol import LINE_BYTES_MAX, ControlledOutbox, answer_to
 from iris_communication.runtime.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ BACKLOG = 64  # of those who knock at the same moment
 JOIN_S = 2.0  # an errand that is under way may wait for the disk; the thread is a daemon
 PIECE_BYTES = 64 * 1024
 
-_open_doors: "weakref.WeakSet[Door]" = weakref.WeakSet()
+_open_doors: "weakref.WeakSet[ControlServer]" = weakref.WeakSet()
 
 
 @dataclass(eq=False, slots=True)
@@ -53,10 +53,10 @@ class _Visitor:
     said: bytearray = field(default_factory=bytearray)
 
 
-class Door:
+class ControlServer:
     """Constructing opens nothing. `open` and `close` are the owner's."""
 
-    def __init__(self, folder: Path, house: House, clock: Clock, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, folder: Path, house: ControlledOutbox, clock: Clock, patience_s: float = PATIENCE_S) -> None:
         self._folder = folder
         self._house = house
         self._clock = clock

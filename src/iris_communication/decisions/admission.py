@@ -1,4 +1,4 @@
-"""May one more file be accepted? Asked by the keeper alone, so two callers cannot both take the last place.
+"""May one more file be accepted? Asked by the writer alone, so two callers cannot both take the last place.
 
 Three limits: how many items wait or are in flight; how many bytes the spool holds, those of dead items too, which lie
 on the same disk; and how much of the disk stays free whatever comes. A full outbox refuses the newcomer, which its

@@ -15,7 +15,7 @@ from typing import NamedTuple
 from iris_communication.settings import BatchFormat, Rule
 
 
-class Take(NamedTuple):
+class Depart(NamedTuple):
     """So many of the first go now: together, or the one by itself."""
 
     files: int
@@ -33,15 +33,15 @@ def lane_name(kind: BatchFormat | None, remote_path: str) -> str:
     return name if kind is not None and is_text else ""
 
 
-def departure(sizes_bytes: Sequence[int], oldest_age_s: float, rule: Rule, *, draining: bool = False) -> Take | Wait:
+def departure(sizes_bytes: Sequence[int], oldest_age_s: float, rule: Rule, *, draining: bool = False) -> Depart | Wait:
     """`sizes_bytes`: of what waits, in the order it goes; more than `batch_files_max` need not be told. Nothing
     waiting: Take(0)."""
     files, total_bytes = 0, 0
     for size_bytes in sizes_bytes[: rule.batch_files_max]:
         if files and total_bytes + size_bytes > rule.batch_bytes_max:
-            return Take(files)
+            return Depart(files)
         files, total_bytes = files + 1, total_bytes + size_bytes
     full = files in (0, rule.batch_files_max) or total_bytes >= rule.batch_bytes_max
     if full or draining or not 0 <= oldest_age_s < rule.batch_wait_s:
-        return Take(files)
+        return Depart(files)
     return Wait(rule.batch_wait_s - oldest_age_s)

@@ -10,7 +10,7 @@ The highest priority goes first, but nothing waits for ever. The rules, each a s
 - Within each of the lists nobody overtakes.
 
 A share of a tenth means nothing to a call that asks for one item. So the rest of each division is carried to the next
-call in `Turns`: ten calls for one item and one call for ten pick the same.
+call in `FairShare`: ten calls for one item and one call for ten pick the same.
 """
 
 from collections import deque
@@ -24,7 +24,7 @@ ROUNDING = 1e-9  # ten tenths are a turn, although they do not quite add up to o
 
 
 @dataclass(frozen=True, slots=True)
-class Candidates:
+class PriorityBacklog:
     """Of one priority: the items that may go now, in three lists, each in the order it may go. More than the limit of
     a pick is never needed of any list."""
 
@@ -35,7 +35,7 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True)
-class LaneTurn:
+class PriorityTurn:
     """Of one priority: whether its latest pick was a retry, and what `new` has saved up, in picks."""
 
     retried: bool = False
@@ -43,24 +43,24 @@ class LaneTurn:
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
+class FairShare:
     """What the next pick has to know of the earlier ones; the default is right after a restart."""
 
     lower: float = 0.0  # what the lower priorities have saved up, in picks
     last_lower: int | None = None  # the priority that had their latest one
-    lanes: Mapping[int, LaneTurn] = field(default_factory=dict)  # by priority, of those that wait
+    lanes: Mapping[int, PriorityTurn] = field(default_factory=dict)  # by priority, of those that wait
 
 
 def pick(
-    turns: Turns, lanes: Sequence[Candidates], limit: int, lower_share: float, new_share: float
-) -> tuple[list[Item], Turns]:
+    turns: FairShare, lanes: Sequence[PriorityBacklog], limit: int, lower_share: float, new_share: float
+) -> tuple[list[Item], FairShare]:
     """The next `limit` items (fewer only if fewer wait), in the order they go, and the turns to give to the next call.
 
     `lanes` has one entry for a priority, the highest first. Shares are from 0 (strictly the higher priority, strictly
     the backlog first) to 0.5.
     """
     assert all(higher.priority > lower.priority for higher, lower in pairwise(lanes))
-    waiting = [_Waiting(lane, turns.lanes.get(lane.priority, LaneTurn())) for lane in lanes]
+    waiting = [_Waiting(lane, turns.lanes.get(lane.priority, PriorityTurn())) for lane in lanes]
     waiting = [lane for lane in waiting if lane]
     kept = {lane.priority: lane for lane in waiting}
     lower, last_lower = turns.lower, turns.last_lower
@@ -75,7 +75,7 @@ def pick(
         picked.append(lane.take(new_share))
         if not lane:
             waiting.remove(lane)
-    return picked, Turns(lower, last_lower, {priority: lane.turn for priority, lane in kept.items()})
+    return picked, FairShare(lower, last_lower, {priority: lane.turn for priority, lane in kept.items()})
 
 
 def _share(saved: float, share: float) -> tuple[float, bool]:
@@ -92,7 +92,7 @@ def _next_lower(lower: "Sequence[_Waiting]", last: int | None) -> "_Waiting":
 class _Waiting:
     """One priority's lists while a pick is made."""
 
-    def __init__(self, lane: Candidates, turn: LaneTurn) -> None:
+    def __init__(self, lane: PriorityBacklog, turn: PriorityTurn) -> None:
         self.priority = lane.priority
         self.turn = turn
         self._due, self._old, self._new = deque(lane.due), deque(lane.old), deque(lane.new)
@@ -108,5 +108,5 @@ class _Waiting:
         saved, is_new = self.turn.new, not self._old
         if self._old and self._new:
             saved, is_new = _share(saved, new_share)
-        self.turn = LaneTurn(retried=False, new=saved)
+        self.turn = PriorityTurn(retried=False, new=saved)
         return (self._new if is_new else self._old).popleft()

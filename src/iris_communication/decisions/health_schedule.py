@@ -19,7 +19,7 @@ PUT_OFF_MAX = 5  # intervals since the last look, whatever work says
 
 
 @dataclass(frozen=True, slots=True)
-class Checkup:
+class HealthSchedule:
     """What the schedule of one server hangs on; all times monotonic."""
 
     known_s: float  # since when
@@ -28,7 +28,7 @@ class Checkup:
     answered_s: float | None = None  # work last had an answer
 
 
-def next_check_s(checkup: Checkup, interval_s: float, breaker: Breaker) -> float | None:
+def next_check_s(checkup: HealthSchedule, interval_s: float, breaker: Breaker) -> float | None:
     """When the next look is due, monotonic and maybe past; None: not before something changes. `interval_s` 0: none is
     wanted."""
     if interval_s <= 0 or breaker.state in (BreakerState.HELD, BreakerState.HALF_OPEN):

@@ -30,23 +30,23 @@ class Suspect(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Suspicion:
+class PoisonWatch:
     """Of one server's files."""
 
     arrived: int = 0  # files so far
     suspects: Mapping[str, Suspect] = field(default_factory=dict)  # by item id, the latest last
 
 
-def after_arrival(suspicion: Suspicion, item_id: str) -> Suspicion:
+def after_arrival(suspicion: PoisonWatch, item_id: str) -> PoisonWatch:
     suspects = suspicion.suspects
     if item_id in suspects:
         suspects = {suspect_id: suspect for suspect_id, suspect in suspects.items() if suspect_id != item_id}
-    return Suspicion(suspicion.arrived + 1, suspects)
+    return PoisonWatch(suspicion.arrived + 1, suspects)
 
 
 def after_trouble(
-    suspicion: Suspicion, item_id: str, error: IrisError, *, alone: bool
-) -> tuple[Suspicion, RemoteFailure | None]:
+    suspicion: PoisonWatch, item_id: str, error: IrisError, *, alone: bool
+) -> tuple[PoisonWatch, RemoteFailure | None]:
     """`alone`: nothing else was under way from its beginning on. Besides: the error that is its own fault, or None."""
     if not alone or not _is_suspicious(error):
         return suspicion, None
@@ -72,7 +72,7 @@ def _is_suspicious(error: IrisError) -> bool:
     return isinstance(error, RemoteDiskFull)
 
 
-def next_up(suspicion: Suspicion, waiting: Sequence[str], under_way: Collection[str]) -> int | None:
+def next_up(suspicion: PoisonWatch, waiting: Sequence[str], under_way: Collection[str]) -> int | None:
     """Which of `waiting` (item ids, in order) may begin beside those under way; None: none for now."""
     suspects = suspicion.suspects
     if any(item_id in suspects for item_id in under_way):

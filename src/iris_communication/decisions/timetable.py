@@ -11,9 +11,19 @@ Rules.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from iris_communication.delivery_window import DAY_S, DAYS, WEEK_S, Window, parse
+from iris_communication.delivery_window import DAY_S, DAYS, WEEK_S, DeliveryWindow, parse
 
-__all__ = ["DAYS", "DAY_S", "WEEK_S", "Local", "Window", "closed_words", "is_open", "parse", "seconds_until_change"]
+__all__ = [
+    "DAYS",
+    "DAY_S",
+    "WEEK_S",
+    "DeliveryWindow",
+    "Local",
+    "closed_words",
+    "is_open",
+    "parse",
+    "seconds_until_change",
+]
 
 
 class Local(NamedTuple):
@@ -27,13 +37,13 @@ class Local(NamedTuple):
         return self.weekday * DAY_S + self.second_of_day
 
 
-def is_open(windows: Iterable[Window], now: Local) -> bool:
+def is_open(windows: Iterable[DeliveryWindow], now: Local) -> bool:
     """Whether files may be sent."""
     windows = tuple(windows)
     return not windows or _is_within(windows, now.second_of_week)
 
 
-def seconds_until_change(windows: Iterable[Window], now: Local) -> float | None:
+def seconds_until_change(windows: Iterable[DeliveryWindow], now: Local) -> float | None:
     """Until a closed one opens or an open one closes; None: neither ever happens."""
     windows = tuple(windows)
     if not windows:
@@ -47,7 +57,7 @@ def seconds_until_change(windows: Iterable[Window], now: Local) -> float | None:
     return None
 
 
-def closed_words(windows: Iterable[Window], now: Local) -> str:
+def closed_words(windows: Iterable[DeliveryWindow], now: Local) -> str:
     """Why nothing is sent, for people; empty while it may be."""
     windows = tuple(windows)
     wait_s = seconds_until_change(windows, now)
@@ -59,7 +69,7 @@ def closed_words(windows: Iterable[Window], now: Local) -> str:
     return f"outside its delivery window until {when if wait_s <= DAY_S else f'{DAYS[day]} {when}'}"
 
 
-def _is_within(windows: tuple[Window, ...], second_of_week: float) -> bool:
+def _is_within(windows: tuple[DeliveryWindow, ...], second_of_week: float) -> bool:
     return any(
         (second_of_week - day * DAY_S - start_s) % WEEK_S < end_s - start_s
         for days, start_s, end_s in windows

@@ -17,11 +17,11 @@ from collections.abc import Callable
 from iris_communication.clock import Clock
 from iris_communication.decisions import breaker as breaking
 from iris_communication.decisions.breaker import BreakerState
-from iris_communication.decisions.health_schedule import Checkup, next_check_s
+from iris_communication.decisions.health_schedule import HealthSchedule, next_check_s
 from iris_communication.delivery.carrier import Carrier
-from iris_communication.delivery.destination import Lane
+from iris_communication.delivery.destination import DestinationState
 from iris_communication.delivery.holds import FAR_S
-from iris_communication.delivery.outcomes import Judge
+from iris_communication.delivery.outcomes import Outcomes
 from iris_communication.errors import DeliveryStopped, IrisError, RemoteFailure, Scope
 from iris_communication.runtime.repeats import Repeats
 from iris_communication.settings import Server
@@ -39,7 +39,7 @@ class Checks:
         self,
         carrier: Carrier,
         known: Callable[[str], Server | None],
-        judge: Judge,
+        judge: Outcomes,
         clock: Clock,
         luck: Callable[[], float] = random.random,
     ) -> None:
@@ -55,14 +55,14 @@ class Checks:
     def under_way(self) -> list[asyncio.Task[None]]:
         return list(self._looks.values())
 
-    def consider(self, key: str, lane: Lane, *, work: bool, slots: int) -> float:
+    def consider(self, key: str, lane: DestinationState, *, work: bool, slots: int) -> float:
         """Begin a look if one is due; in how many seconds to ask again. `work`: items wait or are under way; how many
         may be at once `slots` says."""
         record, server, now_s = lane.health, self._known(key), self._clock.monotonic_s()
         if record.looking or server is None or not self._carrier.checks_health:
             return FAR_S
         if record.checkup is None:
-            record.checkup = Checkup(now_s, self._luck())
+            record.checkup = HealthSchedule(now_s, self._luck())
         due_s = next_check_s(record.checkup, server.health_interval_s, lane.breaker)
         if due_s is None:
             return FAR_S
@@ -82,7 +82,7 @@ class Checks:
         if soon := [look for key, look in self._looks.items() if self._carrier.connected(key)]:
             await asyncio.wait(soon, timeout=GRACE_S)
 
-    async def _look(self, key: str, lane: Lane, round_trip: bool) -> None:
+    async def _look(self, key: str, lane: DestinationState, round_trip: bool) -> None:
         revision = lane.revision
         try:
             health = await self._carrier.check(key, round_trip=round_trip)
@@ -108,7 +108,7 @@ class Checks:
             del self._looks[key]
             self._judge.news()
 
-    def _answered(self, key: str, lane: Lane) -> None:
+    def _answered(self, key: str, lane: DestinationState) -> None:
         """The server did its part, whatever was found. That it is up is said of a link that was down; a connection that
         ends with the look is no link. What went wrong while it looked is younger than what it saw."""
         if lane.breaker.state in (BreakerState.OPEN, BreakerState.HELD):
@@ -118,7 +118,7 @@ class Checks:
         else:
             self._judge.set_breaker(key, lane, breaking.on_answer(lane.breaker))
 
-    def _failed(self, key: str, lane: Lane, error: IrisError, revision: int) -> None:
+    def _failed(self, key: str, lane: DestinationState, error: IrisError, revision: int) -> None:
         of_ours = isinstance(error, DeliveryStopped)
         self._note(lane, None if of_ours else Health(ok=False, done=(), words=str(error), hint=error.hint))
         if error.scope in (Scope.LINK, Scope.SERVER):
@@ -126,5 +126,5 @@ class Checks:
         else:
             self._judge.set_breaker(key, lane, breaking.on_release(lane.breaker))
 
-    def _note(self, lane: Lane, health: Health | None) -> None:
+    def _note(self, lane: DestinationState, health: Health | None) -> None:
         lane.health.looked(health, self._clock.wall_s(), self._clock.monotonic_s(), self._luck())

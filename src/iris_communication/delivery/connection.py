@@ -23,13 +23,13 @@ from iris_communication.errors import DeliveryStopped, IrisError, LinkError, Lin
 from iris_communication.runtime.amounts import counted
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.capabilities import Capabilities, greeted, learn, tells_limits
-from iris_communication.sftp.conversations.conversation import Chunk, Source, Talk
+from iris_communication.sftp.conversations.conversation import Chunk, SourceBytes, Talk
 from iris_communication.sftp.conversations.upload import Quirks
 from iris_communication.sftp.credit import SMALL_WRITE_SIZE, paced_write_size
 from iris_communication.sftp.session import Session
 from iris_communication.sftp.token_bucket import TokenBucket
 from iris_communication.sftp.trace import lines
-from iris_communication.sftp.window import Window, after_epoch, after_quiet, after_trouble, is_epoch_over
+from iris_communication.sftp.window import RequestWindow, after_epoch, after_quiet, after_trouble, is_epoch_over
 from iris_communication.transport.algorithms import Negotiated
 from iris_communication.transport.contract import Channel, Transport
 from iris_communication.transport.server_words import hidden_of, without
@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 OUTPUT_PIECE = 32 * 1024  # bytes given to the channel at once: they fill an SSH packet
 OUTPUT_PER_TURN = 256 * 1024  # bytes at most
 OUTPUT_S = 0.0003  # of a turn, after which no further piece is begun
-BEGINNING = Window()
+BEGINNING = RequestWindow()
 NO_TURN = contextlib.nullcontext()
 TROUBLE_REQUESTS = 8  # unanswered when a connection is lost: fewer tell nothing of how much was asked at once
 
@@ -48,7 +48,9 @@ class Connection:
     """To be opened once. `lost` is the error it ended with, or None while it lives; `window` is what was learned of how
     much the server bears."""
 
-    def __init__(self, server: Server, settings: DeliverySettings, clock: Clock, window: Window = BEGINNING) -> None:
+    def __init__(
+        self, server: Server, settings: DeliverySettings, clock: Clock, window: RequestWindow = BEGINNING
+    ) -> None:
         self.server = server
         self.capabilities = Capabilities()
         self.window = window
@@ -128,7 +130,7 @@ class Connection:
         """At once, so far."""
         return self._session.handles.proven
 
-    def bear(self, window: Window) -> None:
+    def bear(self, window: RequestWindow) -> None:
         self.window = window
         self._session.one_write = window.one_write
         self._session.credit.bytes_max = window.bytes_max
@@ -193,7 +195,7 @@ class Connection:
         # Small, until the first answers tell how fast the link is.
         self._set_write_size(self._session.write_size_bytes)
 
-    async def run(self, talk: Talk, source: Source | None = None, *, is_use: bool = True) -> Any:
+    async def run(self, talk: Talk, source: SourceBytes | None = None, *, is_use: bool = True) -> Any:
         """Carry a conversation to its end; its result, or what it raised. Cancelling the caller does not stop it: a
         request that is on its way cannot be called back. `is_use`: it keeps the connection from counting as idle."""
         if self.lost is not None:

@@ -7,37 +7,37 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iris_communication.decisions.breaker import Breaker, BreakerState
-from iris_communication.decisions.poison import Suspicion, next_up
+from iris_communication.decisions.poison import PoisonWatch, next_up
 from iris_communication.delivery.batches import files_in
 from iris_communication.delivery.health_record import HealthRecord
-from iris_communication.delivery.refusals import Refusals
+from iris_communication.delivery.refusals import ServerRefusals
 from iris_communication.errors import Scope, scope_of
 from iris_communication.item import Item
-from iris_communication.outbox.store.contract import Lane as Waiting
+from iris_communication.outbox.store.contract import Backlog as Waiting
 from iris_communication.outbox.store.contract import ServerState
 
 
 @dataclass(slots=True)
-class Lane:
+class DestinationState:
     since_s: float | None  # monotonic, of the last change of `link`; None: it was as it is before this process began
     breaker: Breaker = field(default_factory=Breaker)
     claimed: deque[Item] = field(default_factory=deque)  # ours, not begun
     under_way: dict[asyncio.Task[None], Item] = field(default_factory=dict)
     alone: str = ""  # the id of the one under way, while nothing else has been since it began
-    suspicion: Suspicion = field(default_factory=Suspicion)
-    claiming: bool = False  # a claim is with the keeper
+    suspicion: PoisonWatch = field(default_factory=PoisonWatch)
+    claiming: bool = False  # a claim is with the writer
     asked: int = 0  # items, by that claim
     asked_archives: int = 0
     claim_after_s: float = 0.0  # monotonic; not before, after a claim that brought less than was asked for
     together_after_s: float = 0.0  # monotonic; what waits for company is asked for again then
     archives: set[str] = field(default_factory=set)  # of what is claimed and under way
-    falls_back: bool = False  # the files of an archive are on their way back to the keeper, to be claimed again
+    falls_back: bool = False  # the files of an archive are on their way back to the writer, to be claimed again
     link: str = "idle"  # "up" | "down" | "idle"
     found_dead: bool = False  # by this process, and not heard of since
     revision: int = 0  # of what is known about the server
     backlog_until: int = 0  # the last sequence of what an outage, or the process before, has left
     health: HealthRecord = field(default_factory=HealthRecord)
-    refusals: Refusals = field(default_factory=Refusals)
+    refusals: ServerRefusals = field(default_factory=ServerRefusals)
 
     def next_up(self) -> Item | None:
         """The claimed item that may begin now, which is not claimed any more then."""

@@ -3,13 +3,13 @@
 from dataclasses import dataclass, replace
 from typing import Any
 
-from iris_communication.decisions.health_schedule import Checkup
+from iris_communication.decisions.health_schedule import HealthSchedule
 from iris_communication.sftp.trials.probe import Health
 
 
 @dataclass(slots=True)
 class HealthRecord:
-    checkup: Checkup | None = None  # None: it is not looked after yet
+    checkup: HealthSchedule | None = None  # None: it is not looked after yet
     latest: Health | None = None
     at_s: float = 0.0  # wall time of that
     found_s: float = 0.0  # monotonic, of the same moment

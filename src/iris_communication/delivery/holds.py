@@ -13,31 +13,31 @@ FAR_S = 3600.0  # nothing will change by itself
 CLOCK_LOOK_S = 60.0  # at delivery windows: somebody may have set the wall clock meanwhile
 
 
-class Permission(NamedTuple):
+class Hold(NamedTuple):
     """Whether a server may be sent anything, and in how many seconds to ask again."""
 
     why_not: str  # in words; empty: it may
     ask_again_s: float = FAR_S
 
 
-def permission(server: Server | None, state: ServerState, wall_s: float) -> Permission:
+def permission(server: Server | None, state: ServerState, wall_s: float) -> Hold:
     """Windows are in the local time of this machine. Those that cannot be read, in an outbox written by hand, are
     never open: that is seen, and harms nobody."""
     if state.paused:
-        return Permission("paused: nothing is sent until it is resumed")
+        return Hold("paused: nothing is sent until it is resumed")
     if server is None or not server.windows:
-        return Permission("")
+        return Hold("")
     hours = _at(server.windows, int(wall_s))
-    return Permission(hours.why_not, hours.ask_again_s - wall_s % 1.0)
+    return Hold(hours.why_not, hours.ask_again_s - wall_s % 1.0)
 
 
 @functools.lru_cache(maxsize=64)  # it is asked in each turn of the loop, and changes with the minute
-def _at(windows: tuple[str, ...], wall_s: int) -> Permission:
+def _at(windows: tuple[str, ...], wall_s: int) -> Hold:
     then = time.localtime(wall_s)
     local = timetable.Local(then.tm_wday, then.tm_hour * 3600 + then.tm_min * 60 + then.tm_sec)
     try:
         parsed = timetable.parse(windows)
     except InvalidRequest as error:
-        return Permission(f"nothing is sent: {error}")
+        return Hold(f"nothing is sent: {error}")
     change_s = timetable.seconds_until_change(parsed, local)
-    return Permission(timetable.closed_words(parsed, local), min(CLOCK_LOOK_S, change_s or CLOCK_LOOK_S))
+    return Hold(timetable.closed_words(parsed, local), min(CLOCK_LOOK_S, change_s or CLOCK_LOOK_S))

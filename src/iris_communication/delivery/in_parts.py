@@ -28,8 +28,8 @@ from iris_communication.delivery.source import SpoolFile
 from iris_communication.errors import Effect, IrisError, LinkError, Scope
 from iris_communication.sftp.conversations.look import discard
 from iris_communication.sftp.conversations.parts import (
-    Cut,
-    Part,
+    PartCut,
+    PartFile,
     Sample,
     holds_samples,
     missing_of,
@@ -70,14 +70,14 @@ class InParts:
 
     def __init__(self, several: Callable[[str, int], Awaitable[Sequence[Connection]]]) -> None:
         self._several = several
-        self._cuts: OrderedDict[str, Cut] = OrderedDict()  # by item id
+        self._cuts: OrderedDict[str, PartCut] = OrderedDict()  # by item id
         self._whole_only: set[str] = set()  # keys of servers that spoil parts
 
     def cut_off(self, item_id: str, upload: Upload, error: IrisError) -> None:
         """An upload of the whole file ended with `error`: what was acknowledged is remembered."""
         if isinstance(error, LinkError) and upload.effect is Effect.UNSEEN:  # its rename was not sent
-            missing = missing_of(Part(0, upload.size_bytes), error.acknowledged_bytes)
-            self._remember(item_id, Cut(upload.temp_path, upload.size_bytes, missing))
+            missing = missing_of(PartFile(0, upload.size_bytes), error.acknowledged_bytes)
+            self._remember(item_id, PartCut(upload.temp_path, upload.size_bytes, missing))
 
     async def carried(
         self, server_key: str, item_id: str, upload: Upload, older: Sequence[bytes], source: SpoolFile, streams: int
@@ -111,7 +111,7 @@ class InParts:
             landed: bytes | None = await first.run(after_clearing(upload, attempt.older, first.capabilities, creating))
             if landed is not None:
                 return landed
-            cut = Cut(upload.temp_path, upload.size_bytes, shares(upload.size_bytes, streams))
+            cut = PartCut(upload.temp_path, upload.size_bytes, shares(upload.size_bytes, streams))
         if await self._is_whole(attempt, cut):
             await asyncio.get_running_loop().run_in_executor(None, attempt.source.confirm_anew)
             path: bytes = await first.run(finish(upload, first.capabilities))
@@ -120,7 +120,7 @@ class InParts:
         await first.run(discard(upload))
         return None
 
-    async def _taken_over(self, attempt: _Attempt) -> Cut | None:
+    async def _taken_over(self, attempt: _Attempt) -> PartCut | None:
         """What was remembered, once it is this attempt's own."""
         cut, upload, names = self._cuts.get(attempt.item_id), attempt.upload, attempt.earlier
         if cut is not None and cut.temp_path in names:
@@ -134,7 +134,7 @@ class InParts:
         self._cuts.pop(attempt.item_id, None)
         return None
 
-    async def _is_whole(self, attempt: _Attempt, cut: Cut) -> bool:
+    async def _is_whole(self, attempt: _Attempt, cut: PartCut) -> bool:
         """Write what is missing; whether the server took it and spoiled nothing, as far as the seams tell."""
         looked_at = tuple(dict.fromkeys([*cut.seams, *seams(cut.missing)]))
         if not await self._written(attempt, replace(cut, seams=looked_at)):
@@ -143,7 +143,7 @@ class InParts:
         whole: bool = await attempt.first.run(holding)
         return whole
 
-    async def _written(self, attempt: _Attempt, cut: Cut) -> bool:
+    async def _written(self, attempt: _Attempt, cut: PartCut) -> bool:
         """Whether the server lets us write all of it. Raises IrisError."""
         upload, connections = attempt.upload, attempt.connections
         users = [connections[number % len(connections)] for number in range(len(cut.missing))]
@@ -172,7 +172,7 @@ class InParts:
         if upload.earlier_temp is not None:
             await first.run(clear_away(upload, attempt.earlier, first.capabilities))
 
-    def _remember(self, item_id: str, cut: Cut) -> None:
+    def _remember(self, item_id: str, cut: PartCut) -> None:
         self._cuts.pop(item_id, None)
         if cut.known_bytes >= PROGRESS_BYTES:  # less is sent again sooner than asked about
             self._cuts[item_id] = cut
@@ -180,12 +180,12 @@ class InParts:
             self._cuts.popitem(last=False)
 
 
-def _left_of(part: Part, outcome: Any) -> tuple[Part, ...]:
+def _left_of(part: PartFile, outcome: Any) -> tuple[PartFile, ...]:
     """Of a part that ended so."""
     if outcome is True:
         return ()
     return missing_of(part, outcome.acknowledged_bytes if isinstance(outcome, LinkError) else 0)
 
 
-def _sampled(source: SpoolFile, parts: Iterable[Part]) -> list[Sample]:
+def _sampled(source: SpoolFile, parts: Iterable[PartFile]) -> list[Sample]:
     return [(part, source.peek(*part)) for part in parts]

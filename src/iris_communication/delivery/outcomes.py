@@ -16,12 +16,12 @@ from iris_communication.decisions.poison import after_arrival, after_trouble
 from iris_communication.decisions.retry import Decision, Retrying, after_failure
 from iris_communication.delivery.batches import Batch, outcome
 from iris_communication.delivery.carrier import Carrier
-from iris_communication.delivery.destination import Lane
+from iris_communication.delivery.destination import DestinationState
 from iris_communication.errors import DeliveryStopped, IrisError, Retry, Scope
 from iris_communication.item import Delivered, Event, Item
 from iris_communication.outbox.store.contract import ServerState
 from iris_communication.outbox.writer.messages import Settle
-from iris_communication.outbox.writer.writer import Keeper
+from iris_communication.outbox.writer.writer import Writer
 from iris_communication.plain_text import ERROR_TEXT_MAX, clean
 from iris_communication.runtime.repeats import Repeats
 from iris_communication.settings import DeliverySettings
@@ -31,20 +31,20 @@ log = logging.getLogger(__name__)
 CLAIM_PAUSE_S = 1.0  # after a claim that brought nothing, or a disk of ours that refused
 
 
-class Judge:
+class Outcomes:
     """`lanes` are the worker's, by server; `news` wakes it."""
 
     def __init__(
         self,
-        keeper: Keeper,
+        writer: Writer,
         carrier: Carrier,
-        lanes: dict[str, Lane],
+        lanes: dict[str, DestinationState],
         settings: DeliverySettings,
         clock: Clock,
         luck: Callable[[], float],
         news: Callable[[], None],
     ) -> None:
-        self._keeper = keeper
+        self._writer = writer
         self._carrier = carrier
         self._lanes = lanes
         self._settings = settings
@@ -54,7 +54,7 @@ class Judge:
         self._repeats = Repeats(log, clock.monotonic_s, per_file=True)
         self._refusing: dict[str, set[Hashable]] = {}  # causes that were logged, by server
 
-    def delivered(self, key: str, lane: Lane, item: Item, delivered: Delivered) -> None:
+    def delivered(self, key: str, lane: DestinationState, item: Item, delivered: Delivered) -> None:
         self.answered(key, lane, delivered=True)
         lane.suspicion = after_arrival(lane.suspicion, item.id)
         if refusing := self._refusing.pop(key, None):
@@ -62,7 +62,7 @@ class Judge:
         self._settle(Settle(item, Event.DELIVER, delivered=delivered))
         log.debug("delivered %s to %s as %r", item.id, key, delivered.final_path)
 
-    def failed(self, key: str, lane: Lane, item: Item, error: IrisError, revision: int) -> None:
+    def failed(self, key: str, lane: DestinationState, item: Item, error: IrisError, revision: int) -> None:
         """`revision` is that of the facts about the server that were tried."""
         decision = self._decision(item, error)
         if error.scope is Scope.OUTBOX:
@@ -85,22 +85,22 @@ class Judge:
 
     def _settle(self, settle: Settle) -> None:
         self._lanes[settle.item.server_key].archives.discard(settle.item.id)
-        self._keeper.settle(outcome(settle))
+        self._writer.settle(outcome(settle))
 
     def _decision(self, item: Item, error: IrisError) -> Decision:
         return after_failure(error, item.attempts, self._retrying(item), self._luck())
 
     def _retrying(self, item: Item) -> Retrying:
         rule = rules.facts(self._settings.rules.values(), item.folder_type, posixpath.basename(item.source_path))
-        return rules.retrying(self._keeper.servers.known(item.server_key), rule, self._settings)
+        return rules.retrying(self._writer.servers.known(item.server_key), rule, self._settings)
 
-    def _pause(self, key: str, lane: Lane, error: IrisError) -> None:
+    def _pause(self, key: str, lane: DestinationState, error: IrisError) -> None:
         """Our own disk refuses: nobody's attempt, and nothing is gained by trying the next one at once."""
         self._repeats.log((key, "waits", *error.cause), logging.ERROR, "%s waits: %s. %s", key, error, error.hint)
         lane.claim_after_s = self._clock.monotonic_s() + CLAIM_PAUSE_S
         self.put_back(lane)
 
-    def answered(self, key: str, lane: Lane, *, delivered: bool = False) -> None:
+    def answered(self, key: str, lane: DestinationState, *, delivered: bool = False) -> None:
         """The server did its part."""
         lane.health.answered(self._clock.monotonic_s(), delivered=delivered)
         if delivered:
@@ -111,16 +111,16 @@ class Judge:
         if lane.see("up", self._clock.monotonic_s()):
             log.info("the link to %s is up", key)
             if was_down:
-                lane.backlog_until = self._keeper.view.last_sequence
+                lane.backlog_until = self._writer.snapshot.last_sequence
 
-    def set_breaker(self, key: str, lane: Lane, breaker: breaking.Breaker) -> None:
+    def set_breaker(self, key: str, lane: DestinationState, breaker: breaking.Breaker) -> None:
         if breaker is lane.breaker:
             return
         lane.breaker = breaker
         boot = (self._clock.boot_id, self._clock.boot_s())
-        self._keeper.keep_breaker(key, breaking.kept(breaker, self._clock.monotonic_s(), boot) or None)
+        self._writer.keep_breaker(key, breaking.kept(breaker, self._clock.monotonic_s(), boot) or None)
 
-    def trouble(self, key: str, lane: Lane, error: IrisError, revision: int) -> None:
+    def trouble(self, key: str, lane: DestinationState, error: IrisError, revision: int) -> None:
         if isinstance(error, DeliveryStopped) or (
             error.retry is Retry.AFTER_OPERATOR and revision != lane.revision  # the operator was faster
         ):
@@ -145,8 +145,8 @@ class Judge:
         if lane is None:
             return
         lane.revision += 1
-        lane.claim_after_s = 0.0  # what was released waits with the keeper
-        state = self._keeper.view.servers.get(key, ServerState())
+        lane.claim_after_s = 0.0  # what was released waits with the writer
+        state = self._writer.snapshot.servers.get(key, ServerState())
         if lane.breaker.state is BreakerState.HELD or (lane.breaker.failures and state.breaker is None):
             self.set_breaker(key, lane, breaking.Breaker())  # in the second case a person said: now
         self.news()
@@ -156,7 +156,7 @@ class Judge:
         for item in items:
             self._settle(Settle(item, Event.RELEASE))
 
-    def put_back(self, lane: Lane) -> None:
+    def put_back(self, lane: DestinationState) -> None:
         """What is claimed for a lane that may send nothing for now: nobody can give an order about what is claimed."""
         self.release([*lane.claimed])
         lane.claimed.clear()

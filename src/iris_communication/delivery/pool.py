@@ -26,7 +26,7 @@ from iris_communication.runtime.repeats import Repeats
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.conversations.upload import Quirks
 from iris_communication.sftp.token_bucket import TokenBucket
-from iris_communication.sftp.window import Window, after_cut_short, after_refused_write
+from iris_communication.sftp.window import RequestWindow, after_cut_short, after_refused_write
 from iris_communication.transport.contract import Transport
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class ConnectionPool:
         self._handshakes = asyncio.Semaphore(HANDSHAKES_AT_ONCE)
         self._full_since_s: dict[str, float] = {}
         self._refused_until_s: dict[str, float] = {}
-        self._windows: defaultdict[str, Window] = defaultdict(Window)
+        self._windows: defaultdict[str, RequestWindow] = defaultdict(RequestWindow)
         self._slowest_s: defaultdict[str, float] = defaultdict(float)
         self._quirks: defaultdict[str, Quirks] = defaultdict(Quirks)
         self._bandwidths: dict[str, TokenBucket] = {}

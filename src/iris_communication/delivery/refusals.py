@@ -11,7 +11,7 @@ from iris_communication.errors import IrisError
 
 
 @dataclass(slots=True)
-class Refusals:
+class ServerRefusals:
     """Of one server, in this process."""
 
     latest: IrisError | None = None

@@ -23,7 +23,7 @@ from iris_communication.delivery.connection import Connection
 from iris_communication.delivery.in_parts import InParts
 from iris_communication.delivery.pool import ConnectionPool
 from iris_communication.delivery.source import SpoolFile
-from iris_communication.delivery.turns import Turns
+from iris_communication.delivery.turns import NamedTurns
 from iris_communication.errors import Effect, IrisError, LinkTimeout, RemoteNameRefused, Scope
 from iris_communication.item import Delivered, Item
 from iris_communication.naming.same_name import folded
@@ -62,7 +62,7 @@ class SftpCarrier:
         self._spooled = spooled
         self._clock = clock
         self._in_parts = InParts(self._pool.several)
-        self._turns = Turns()
+        self._turns = NamedTurns()
         self._overdue: dict[str, Overdue] = {}  # by item id: what timed out the last time
         self._said: set[tuple[str, str]] = set()  # servers and why attributes are not set there: said once
         self._leftovers: defaultdict[str, set[bytes]] = defaultdict(set)  # of health checks, by server

@@ -1,6 +1,6 @@
 """The uploader's work: take -> carry -> settle, for every server at once, on one asyncio loop.
 
-It asks the keeper for items, gives them to the carrier, and tells the keeper what became of each; what to do after a
+It asks the writer for items, gives them to the carrier, and tells the writer what became of each; what to do after a
 failure the pure decisions say. It knows nothing of SFTP.
 
 Rules.
@@ -11,7 +11,7 @@ Rules.
 - Draining ends for a lane when nothing is left to send or its link is down; nobody waits for a server that was found
   dead. One that the process before had found dead is asked once its time has come.
 - Whatever ends the worker, every item it holds is settled: delivered, failed, or released to wait again.
-- When the keeper had to be started again it ends, for another one to begin: its items wait again already.
+- When the writer had to be started again it ends, for another one to begin: its items wait again already.
 """
 
 import asyncio
@@ -31,15 +31,15 @@ from iris_communication.decisions.breaker import BreakerState
 from iris_communication.delivery.batches import ARCHIVES_MAX, CLAIM_ARCHIVES_MAX, Batch, carried, gathered
 from iris_communication.delivery.carrier import Carrier
 from iris_communication.delivery.checks import Checks
-from iris_communication.delivery.destination import Lane
-from iris_communication.delivery.holds import FAR_S, Permission, permission
-from iris_communication.delivery.outcomes import CLAIM_PAUSE_S, Judge
+from iris_communication.delivery.destination import DestinationState
+from iris_communication.delivery.holds import FAR_S, Hold, permission
+from iris_communication.delivery.outcomes import CLAIM_PAUSE_S, Outcomes
 from iris_communication.errors import DeliveryStopped, IrisError, RemoteFailure
 from iris_communication.item import Event, Item
-from iris_communication.outbox.store.contract import Lane as Waiting
+from iris_communication.outbox.store.contract import Backlog as Waiting
 from iris_communication.outbox.store.contract import ServerState
 from iris_communication.outbox.writer.messages import Settle
-from iris_communication.outbox.writer.writer import Keeper
+from iris_communication.outbox.writer.writer import Writer
 from iris_communication.settings import DeliverySettings, Server
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Drain:
 class Worker:
     def __init__(
         self,
-        keeper: Keeper,
+        writer: Writer,
         carrier: Carrier,
         settings: DeliverySettings,
         clock: Clock,
@@ -76,26 +76,26 @@ class Worker:
         configured: Callable[[], Set[str]] = frozenset,
     ) -> None:
         """`configured`: keys of servers that are looked after though nothing was ever sent to them."""
-        self._keeper = keeper
+        self._writer = writer
         self._carrier = carrier
         self._settings = settings
         self._clock = clock
         self._luck = luck
         self._configured = configured
         self._archiving = asyncio.Lock()
-        self._lanes: dict[str, Lane] = {}
+        self._lanes: dict[str, DestinationState] = {}
         self._drain: Drain | None = None
         self._ended = False
         self._woken = False  # a wake is on its way to the loop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news = asyncio.Event()
-        self._judge = Judge(keeper, carrier, self._lanes, settings, clock, luck, self._news.set)
+        self._judge = Outcomes(writer, carrier, self._lanes, settings, clock, luck, self._news.set)
         self._checks = Checks(carrier, self._known, self._judge, clock, luck)
-        # What the keeper has handed out on its own thread. A call scheduled on the loop could be lost with the loop.
+        # What the writer has handed out on its own thread. A call scheduled on the loop could be lost with the loop.
         self._handover = threading.Lock()
         self._arrived: deque[tuple[str, list[Item]]] = deque()
         self._gone = False
-        self._incarnation = keeper.incarnation
+        self._incarnation = writer.incarnation
         self._failure: BaseException | None = None  # of a task, in a way nobody foresaw
 
     # Called by any thread.
@@ -108,11 +108,11 @@ class Worker:
                 loop.call_soon_threadsafe(self._news.set)
 
     def published(self) -> None:
-        """The keeper has a new picture. Lanes that could make nothing of it will look by themselves, in time."""
+        """The writer has a new snapshot. Lanes that could make nothing of it will look by themselves, in time."""
         now_s, lanes = self._clock.monotonic_s(), self._lanes
         if self._drain is not None or any(
             (lane := lanes.get(key)) is None or not (lane.claiming or now_s < lane.claim_after_s)
-            for key in self._keeper.view.lanes
+            for key in self._writer.snapshot.lanes
         ):
             self.wake()
 
@@ -123,10 +123,10 @@ class Worker:
     def details(self) -> dict[str, Any]:
         """Of each server: link, since when, why, waiting, in flight, when it is tried again, why nothing is sent, how
         well it is."""
-        waiting, now_s = self._keeper.view.lanes, self._clock.monotonic_s()
+        waiting, now_s = self._writer.snapshot.lanes, self._clock.monotonic_s()
         to_wall_s = self._clock.wall_s() - now_s  # asked anew each time: the wall clock may be set meanwhile
         lanes = dict(self._lanes)
-        servers = self._keeper.view.servers
+        servers = self._writer.snapshot.servers
         for key in (waiting.keys() | self._configured()) - lanes.keys():
             lanes[key] = self._new_lane(key)
         return {
@@ -152,14 +152,14 @@ class Worker:
     async def run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._carrier.on_change = self._news.set
-        self._keeper.subscribe(self.published, self.server_changed, self.wake)
+        self._writer.subscribe(self.published, self.server_changed, self.wake)
         try:
             while True:
                 self._news.clear()
                 self._woken = False  # before it looks: what comes now wakes it again
                 if self._failure is not None:
                     raise self._failure
-                if self._keeper.incarnation != self._incarnation:
+                if self._writer.incarnation != self._incarnation:
                     return  # what it has handed out before is not in flight any more
                 wait_s = self._turn()
                 if wait_s is None:
@@ -179,7 +179,7 @@ class Worker:
         now_s, drain = self._clock.monotonic_s(), self._drain
         if drain is not None and now_s >= drain.deadline_s:
             return None
-        waiting = self._keeper.view.lanes
+        waiting = self._writer.snapshot.lanes
         busy, wait_s = False, drain.deadline_s - now_s if drain is not None else FAR_S
         for key in self._lanes.keys() | waiting.keys() | self._configured():
             lane = self._lanes.get(key)
@@ -190,19 +190,19 @@ class Worker:
             busy = busy or more
         return None if drain is not None and not busy else wait_s
 
-    def _new_lane(self, key: str) -> Lane:
+    def _new_lane(self, key: str) -> DestinationState:
         """Whose breaker is as the process before left it; what waits already is a backlog."""
-        view, clock = self._keeper.view, self._clock
+        view, clock = self._writer.snapshot, self._clock
         kept = view.servers.get(key, ServerState()).breaker
         boot = (clock.boot_id, clock.boot_s())
         breaker, warning = breaking.restored(kept, clock.monotonic_s(), boot, self._settings, self._luck())
         if warning:
             log.warning("%s: %s", key, warning)
         if breaker.state is BreakerState.CLOSED:
-            return Lane(clock.monotonic_s(), breaker, backlog_until=view.last_sequence)
-        return Lane(None, breaker, link="down", backlog_until=view.last_sequence)
+            return DestinationState(clock.monotonic_s(), breaker, backlog_until=view.last_sequence)
+        return DestinationState(None, breaker, link="down", backlog_until=view.last_sequence)
 
-    def _serve(self, key: str, lane: Lane, waiting: Waiting, now_s: float) -> tuple[bool, float]:
+    def _serve(self, key: str, lane: DestinationState, waiting: Waiting, now_s: float) -> tuple[bool, float]:
         """(whether draining has to wait for this lane, in how many seconds to look again)."""
         permitted = self._permission(key)
         if permitted.why_not:
@@ -236,7 +236,9 @@ class Worker:
             again_s = min(again_s, self._checks.consider(key, lane, work=busy, slots=slots))
         return busy, min(again_s, permitted.ask_again_s)
 
-    def _ask_for_more(self, key: str, lane: Lane, waiting: Waiting, allowed: int, now_s: float) -> tuple[bool, float]:
+    def _ask_for_more(
+        self, key: str, lane: DestinationState, waiting: Waiting, allowed: int, now_s: float
+    ) -> tuple[bool, float]:
         """(whether there is or will be work, in how many seconds to look again)."""
         due_in_s = FAR_S
         if waiting.next_due_s is not None:
@@ -251,13 +253,13 @@ class Worker:
                 due_in_s = min(due_in_s or FAR_S, lane.together_after_s - now_s)
         if ready and now_s < lane.claim_after_s:
             return True, lane.claim_after_s - now_s
-        # One window ahead, so that a slow commit of the keeper does not leave the link idle. Suspects do not fill it.
+        # One window ahead, so that a slow commit of the writer does not leave the link idle. Suspects do not fill it.
         ahead = allowed + len(lane.suspicion.suspects) if allowed else 0
         room = allowed - len(lane.claimed) - len(lane.under_way)
         wanted = min(CLAIM_MAX, room + ahead)
         if ready and not lane.claiming and wanted > 0 and len(lane.claimed) <= ahead - (allowed + 1) // 2:
             lane.claiming, lane.asked, lane.asked_archives, lane.falls_back = True, wanted, archives, False
-            self._keeper.claim(
+            self._writer.claim(
                 key,
                 wanted,
                 lambda items: self._claimed(key, items),
@@ -274,14 +276,14 @@ class Worker:
         return busy, due_in_s if due_in_s > 0.0 else FAR_S
 
     def _known(self, key: str) -> Server | None:
-        return self._keeper.servers.known(key)
+        return self._writer.servers.known(key)
 
-    def _permission(self, key: str) -> Permission:
-        state = self._keeper.view.servers.get(key, ServerState())
+    def _permission(self, key: str) -> Hold:
+        state = self._writer.snapshot.servers.get(key, ServerState())
         return permission(self._known(key), state, self._clock.wall_s())
 
     def _claimed(self, key: str, items: list[Item]) -> None:
-        """The keeper's reply, on the keeper's thread."""
+        """The writer's reply, on the writer's thread."""
         with self._handover:
             if not self._gone:
                 self._arrived.append((key, items))
@@ -298,16 +300,16 @@ class Worker:
         lane.archives |= archives
         all_asked_for = len(uploads) >= lane.asked or 0 < lane.asked_archives <= len(archives)
         lane.together_after_s = 0.0 if all_asked_for else now_s + COMPANY_LOOK_S
-        waiting = self._keeper.view.lanes.get(key, Waiting())
+        waiting = self._writer.snapshot.lanes.get(key, Waiting())
         if uploads:
             if not all_asked_for and self._drain is None:
                 dense = len(uploads) >= DENSE_FILES
                 lane.claim_after_s = now_s + (DENSE_PAUSE_S if dense else TRICKLE_PAUSE_S)
         elif waiting.fresh > waiting.batched or waiting.retrying or self._drain is not None or not waiting.batched:
-            # The keeper could not hand any out: its disk fails, or they went elsewhere. Else they wait for company.
+            # The writer could not hand any out: its disk fails, or they went elsewhere. Else they wait for company.
             lane.claim_after_s = now_s + CLAIM_PAUSE_S
 
-    def _start(self, key: str, lane: Lane, item: Item, now_s: float) -> None:
+    def _start(self, key: str, lane: DestinationState, item: Item, now_s: float) -> None:
         connects = not self._carrier.connected(key)
         self._judge.set_breaker(key, lane, breaking.on_start(lane.breaker, now_s, connects=connects))
         task = asyncio.get_running_loop().create_task(self._carry(key, lane, item))
@@ -321,10 +323,10 @@ class Worker:
             self._failure = error
             self._news.set()
 
-    async def _carry(self, key: str, lane: Lane, item: Item) -> None:
+    async def _carry(self, key: str, lane: DestinationState, item: Item) -> None:
         revision = lane.revision
         try:
-            delivered = await carried(item, self._carrier, self._keeper.spool, self._archiving)
+            delivered = await carried(item, self._carrier, self._writer.spool, self._archiving)
         except IrisError as error:
             self._judge.failed(key, lane, item, error, revision)
         except asyncio.CancelledError:
@@ -347,7 +349,7 @@ class Worker:
     async def _wind_down(self) -> None:
         """End what is under way; its outcome is settled by each item's own task."""
         self._ended = True
-        self._keeper.subscribe(lambda: None)
+        self._writer.subscribe(lambda: None)
         await self._checks.finish()
         try:
             await self._carrier.close()
@@ -370,8 +372,8 @@ class Worker:
                 lane.see("idle", self._clock.monotonic_s())
 
 
-def take_back(keeper: Keeper, timeout_s: float) -> None:
+def take_back(writer: Writer, timeout_s: float) -> None:
     """What a worker before had under way and could not give back when it failed: nobody else would ever settle it."""
-    if keeper.is_open and keeper.flush(timeout_s):  # its last claims and settlements are on record
-        for item in keeper.in_flight:
-            keeper.settle(Settle(item, Event.RELEASE, effect=unclear(item)))
+    if writer.is_open and writer.flush(timeout_s):  # its last claims and settlements are on record
+        for item in writer.in_flight:
+            writer.settle(Settle(item, Event.RELEASE, effect=unclear(item)))

@@ -39,14 +39,14 @@ from iris_communication.sftp.conversations.conversation import (
     Chunk,
     Conversation,
     Pending,
-    Source,
+    SourceBytes,
     Stream,
     Talk,
 )
 from iris_communication.sftp.credit import SMALL_WRITE_SIZE, Credit, Handles
 from iris_communication.sftp.handle_book import HandleBook, is_later, lent_twice
 from iris_communication.sftp.status import StatusError
-from iris_communication.sftp.trace import Greeting, no_events, noted
+from iris_communication.sftp.trace import TracedGreeting, no_events, noted
 
 _STATUS_OK = b"\x00\x00\x00\x00"
 # What grants a request; all others are granted by a STATUS that says OK.
@@ -122,7 +122,7 @@ class Session:
         """Of the requests that were sent."""
         return self._next_id
 
-    def begin(self, generator: Talk, source: Source | None = None, tag: Any = None) -> Conversation:
+    def begin(self, generator: Talk, source: SourceBytes | None = None, tag: Any = None) -> Conversation:
         """Start a conversation. What it asks goes out with the next `output()` after the server's VERSION."""
         conversation = Conversation(generator, source, tag)
         self._live.add(conversation)
@@ -136,7 +136,7 @@ class Session:
             self.answers += 1
             if self.extensions is None:
                 version, self.extensions = wire.decode_version(packet)
-                self._note((self.now_s, 0, Greeting(version, tuple(self.extensions))))
+                self._note((self.now_s, 0, TracedGreeting(version, tuple(self.extensions))))
                 if version < wire.VERSION:
                     raise ProtocolViolation(f"the server speaks SFTP version {version}, which is older than 3")
             elif packet[0] == wire.FXP_STATUS and packet[5:9] == _STATUS_OK:

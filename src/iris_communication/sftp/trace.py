@@ -18,7 +18,7 @@ EVENTS_MAX = 300
 _FLAGS = ((wire.READ, "read"), (wire.WRITE, "write"), (wire.CREATE, "create"), (wire.EXCLUSIVE, "exclusive"))
 
 
-class Greeting(NamedTuple):
+class TracedGreeting(NamedTuple):
     version: int
     extensions: tuple[bytes, ...]
 
@@ -56,7 +56,7 @@ def _event(request_id: int, what: Any, part: list[int]) -> str:
         case wire.Write(handle):
             offset, size_bytes = part
             return f"> {request_id} WRITE {_handle(handle)} offset {offset} size {size_bytes}"
-        case Greeting(version, extensions):
+        case TracedGreeting(version, extensions):
             return f"< VERSION {version} {' '.join(map(_text, extensions))}".rstrip()
         case wire.Status(wire.FX_OK):
             return f"< {request_id} OK"

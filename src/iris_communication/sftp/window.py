@@ -33,7 +33,7 @@ EPOCH_WINDOWS = 4  # of bytes acknowledged
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class RequestWindow:
     """`bytes_per_s`: with the size before, while a larger one is tried; it does not grow before `settled_until_s`, and
     what trouble has taken comes back from `returns_at_s` on (None: nothing was taken)."""
 
@@ -47,7 +47,7 @@ class Window:
     returns_at_s: float | None = None
 
 
-def after_quiet(window: Window, now_s: float) -> Window:
+def after_quiet(window: RequestWindow, now_s: float) -> RequestWindow:
     """Up to the size it begins with. To be asked now and then."""
     if window.returns_at_s is None or now_s < window.returns_at_s:
         return window
@@ -66,11 +66,11 @@ def after_quiet(window: Window, now_s: float) -> Window:
     )
 
 
-def is_epoch_over(window: Window, acknowledged_bytes: int, seconds: float) -> bool:
+def is_epoch_over(window: RequestWindow, acknowledged_bytes: int, seconds: float) -> bool:
     return seconds >= EPOCH_LEAST_S and acknowledged_bytes >= EPOCH_WINDOWS * window.bytes_max
 
 
-def after_epoch(window: Window, bytes_per_s: float, *, was_full: bool, now_s: float) -> Window:
+def after_epoch(window: RequestWindow, bytes_per_s: float, *, was_full: bool, now_s: float) -> RequestWindow:
     """`was_full`: something waited for room in it."""
     if window.bytes_per_s is not None:
         if was_full and bytes_per_s < WORTH_IT * window.bytes_per_s:
@@ -86,7 +86,7 @@ def after_epoch(window: Window, bytes_per_s: float, *, was_full: bool, now_s: fl
     )
 
 
-def after_trouble(window: Window, files_in_flight: int, now_s: float) -> Window:
+def after_trouble(window: RequestWindow, files_in_flight: int, now_s: float) -> RequestWindow:
     """`files_in_flight`: as many as were allowed when it came."""
     return replace(
         window,
@@ -99,9 +99,9 @@ def after_trouble(window: Window, files_in_flight: int, now_s: float) -> Window:
     )
 
 
-def after_refused_write(window: Window) -> Window:
+def after_refused_write(window: RequestWindow) -> RequestWindow:
     return replace(window, small_writes=True)
 
 
-def after_cut_short(window: Window) -> Window:
+def after_cut_short(window: RequestWindow) -> RequestWindow:
     return replace(window, one_write=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from iris_communication.errors import IrisError, LinkLost, LinkTimeout, ProtocolViolation, SourceChanged
 from iris_communication.sftp.capabilities import Capabilities, learn
-from iris_communication.sftp.conversations.conversation import Conversation, Source, Talk
+from iris_communication.sftp.conversations.conversation import Conversation, SourceBytes, Talk
 from iris_communication.sftp.session import Session
 from iris_communication.testing.memory_server import MemoryServer
 
@@ -73,7 +73,7 @@ class MemoryLink:
         self.session.keeps_order = self.capabilities.keeps_order
         return self
 
-    def begin(self, talk: Talk, source: Source | None = None) -> Conversation:
+    def begin(self, talk: Talk, source: SourceBytes | None = None) -> Conversation:
         return self.session.begin(talk, source)
 
     def run(self) -> list[Conversation]:

@@ -11,12 +11,12 @@ from dataclasses import replace
 from iris_communication.errors import OutboxStorageError
 from iris_communication.item import Item, State
 from iris_communication.outbox.store.contract import (
+    Backlog,
     Change,
     Deliver,
     End,
     Insert,
-    Lane,
-    LaneKey,
+    QueueKey,
     ServerState,
     SetServer,
     Tally,
@@ -46,15 +46,15 @@ class MemoryStore:
             self._items, self._lines, self._ended, self._servers, self._last_sequence = before
             raise
 
-    def lanes_of(self, server_key: str) -> list[LaneKey]:
-        found = {LaneKey(item.priority, item.batch) for item in self._waiting() if item.server_key == server_key}
+    def lanes_of(self, server_key: str) -> list[QueueKey]:
+        found = {QueueKey(item.priority, item.batch) for item in self._waiting() if item.server_key == server_key}
         return sorted(found, key=lambda lane: (-lane.priority, lane.batch))
 
-    def due(self, server_key: str, lane: LaneKey, boot_s: float, limit: int) -> list[Item]:
+    def due(self, server_key: str, lane: QueueKey, boot_s: float, limit: int) -> list[Item]:
         found = [item for item in self._lane(server_key, lane) if item.due is not None and item.due.boot_s <= boot_s]
         return sorted(found, key=_due_s)[:limit]
 
-    def fresh(self, server_key: str, lane: LaneKey, after: int, limit: int) -> list[Item]:
+    def fresh(self, server_key: str, lane: QueueKey, after: int, limit: int) -> list[Item]:
         found = [item for item in self._lane(server_key, lane) if item.due is None and item.sequence > after]
         return found[:limit]
 
@@ -80,10 +80,10 @@ class MemoryStore:
     def owed_bytes(self) -> int:
         return sum(item.fingerprint.size_bytes for item in self._items.values() if item.fingerprint)
 
-    def lanes(self) -> dict[str, Lane]:
-        lanes: dict[str, Lane] = {}
+    def lanes(self) -> dict[str, Backlog]:
+        lanes: dict[str, Backlog] = {}
         for item in self._waiting():
-            lane = lanes.get(item.server_key, Lane())
+            lane = lanes.get(item.server_key, Backlog())
             if item.due is None:
                 lane = lane._replace(fresh=lane.fresh + 1, batched=lane.batched + bool(item.batch))
             else:
@@ -141,7 +141,7 @@ class MemoryStore:
     def close(self) -> None:
         pass
 
-    def _lane(self, server_key: str, lane: LaneKey) -> list[Item]:
+    def _lane(self, server_key: str, lane: QueueKey) -> list[Item]:
         return [
             item for item in self._waiting() if item.server_key == server_key and (item.priority, item.batch) == lane
         ]

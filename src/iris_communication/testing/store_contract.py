@@ -15,10 +15,10 @@ from iris_communication.errors import Effect
 from iris_communication.item import After, Failure, Fingerprint, State, Take
 from iris_communication.outbox.store import ledger
 from iris_communication.outbox.store.contract import (
+    Backlog,
     Change,
     Insert,
-    Lane,
-    LaneKey,
+    QueueKey,
     ServerState,
     SetServer,
     Tally,
@@ -93,7 +93,7 @@ class StoreContract(WaitingContract):
             durable_s=1_700_000_000.75,
         )
         self.hold(item)
-        assert self.store.due(SERVER, LaneKey(-9, item.batch), NOW_S, 1) == [item]
+        assert self.store.due(SERVER, QueueKey(-9, item.batch), NOW_S, 1) == [item]
         assert self.store.item(item.id) == item
         assert list(self.store.unfinished()) == [item]
 
@@ -126,7 +126,7 @@ class StoreContract(WaitingContract):
             durable_s=1_700_000_001.0,
         )
         self.store.commit([Update(changed)])
-        assert self.store.due(SERVER, LaneKey(9, "tar.gz:/in"), NOW_S, 1) == [changed]
+        assert self.store.due(SERVER, QueueKey(9, "tar.gz:/in"), NOW_S, 1) == [changed]
 
     def test_what_a_failed_attempt_left_can_be_taken_back(self) -> None:
         item = make_item(1, attempts=8, due=due(-5), last_error=Failure("LinkLost", "cut", "wait"))
@@ -203,8 +203,8 @@ class StoreContract(WaitingContract):
             make_item(6, server_key=OTHER_SERVER),
         )
         assert self.store.lanes() == {
-            SERVER: Lane(fresh=2, retrying=2, next_due_s=NOW_S + 5),
-            OTHER_SERVER: Lane(fresh=1, retrying=0, next_due_s=None),
+            SERVER: Backlog(fresh=2, retrying=2, next_due_s=NOW_S + 5),
+            OTHER_SERVER: Backlog(fresh=1, retrying=0, next_due_s=None),
         }
 
     def test_what_may_travel_together_is_counted_while_it_is_fresh(self) -> None:
@@ -215,7 +215,7 @@ class StoreContract(WaitingContract):
             make_item(4, batch="zip:/in", due=due(5)),
             make_item(5, batch="zip:/in", state=State.DEAD),
         )
-        assert self.store.lanes() == {SERVER: Lane(fresh=3, retrying=1, next_due_s=NOW_S + 5, batched=2)}
+        assert self.store.lanes() == {SERVER: Backlog(fresh=3, retrying=1, next_due_s=NOW_S + 5, batched=2)}
 
     def test_the_next_retry_is_known_by_server(self) -> None:
         self.hold(

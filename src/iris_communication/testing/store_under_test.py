@@ -9,13 +9,13 @@ from typing import Any
 from iris_communication.errors import OutboxStorageError
 from iris_communication.item import Delivered, Due, Event, Fingerprint, Item, State, Take
 from iris_communication.outbox.store import ledger
-from iris_communication.outbox.store.contract import Deliver, End, Insert, LaneKey, Note, Store
+from iris_communication.outbox.store.contract import Deliver, End, Insert, Note, QueueKey, Store
 
 SERVER = "iris@a.example:22"
 OTHER_SERVER = "iris@b.example:22"
 BOOT_ID = "first boot"
 NOW_S = 9_000_777.75  # since boot
-LANE = LaneKey(0, "")
+LANE = QueueKey(0, "")
 
 
 def make_item(sequence: int, **facts: Any) -> Item:
@@ -65,10 +65,10 @@ class StoreUnderTest(ABC):
         event = {State.DROPPED: Event.DROP, State.EXPIRED: Event.EXPIRE, State.CANCELLED: Event.CANCEL}[state]
         return End(replace(item, state=state), Note(1_700_000_600.0, event, item.attempts), "the reason")
 
-    def fresh(self, limit: int = 10, server_key: str = SERVER, lane: LaneKey = LANE, after: int = 0) -> list[int]:
+    def fresh(self, limit: int = 10, server_key: str = SERVER, lane: QueueKey = LANE, after: int = 0) -> list[int]:
         return [item.sequence for item in self.store.fresh(server_key, lane, after, limit)]
 
-    def due(self, limit: int = 10, server_key: str = SERVER, lane: LaneKey = LANE) -> list[int]:
+    def due(self, limit: int = 10, server_key: str = SERVER, lane: QueueKey = LANE) -> list[int]:
         return [item.sequence for item in self.store.due(server_key, lane, NOW_S, limit)]
 
 

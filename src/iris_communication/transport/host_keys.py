@@ -66,14 +66,14 @@ class Refusal(str):
     hint: str | None
 
 
-class Judge(Protocol):
+class HostKeyCheck(Protocol):
     def __call__(self, key: asyncssh.SSHKey, searched: str = "") -> Refusal | None:
         """None: trusted; else why not. `searched` is the name that `ssh` looks for in known_hosts: by ssh_config
         (HostName, HostKeyAlias) it may be another than the server's."""
 
 
 class Trust(NamedTuple):
-    judge: Judge
+    judge: HostKeyCheck
     algorithms: list[str]  # to ask the server for, best first
 
 
@@ -133,7 +133,7 @@ def known(server: Server) -> Trust:
     name or an address that leads to the same key proves nothing."""
     try:
         files = _known_files()
-    except _Unreadable as error:
+    except _KnownHostsUnreadable as error:
         _pass_on(error)
         return _nobody(server, str(error), UNREADABLE_HINT)
     if not files:
@@ -155,7 +155,7 @@ def foreseen_refusal(server: Server) -> str | None:
         return None
     try:
         files = _known_files()
-    except _Unreadable as error:
+    except _KnownHostsUnreadable as error:
         return str(error)
     if _known_keys(files, server):
         return None
@@ -187,7 +187,7 @@ def known_or_new(server: Server, accepted: Path) -> Trust:
                     _accept(key, server, accepted)
                     return None
                 return refusal
-        except _Unreadable as error:
+        except _KnownHostsUnreadable as error:
             return Refusal(f"{error}; it shows {_shown(key)}", UNREADABLE_HINT)
         except OSError as error:
             why = f"it is new, and its key {_shown(key)} cannot be remembered in {accepted}: {error.strerror}"
@@ -195,7 +195,7 @@ def known_or_new(server: Server, accepted: Path) -> Trust:
 
     try:
         asked_for = _asked_for(server, _known_keys([*_known_files(), *_accepted_file(accepted)], server))
-    except _Unreadable as error:
+    except _KnownHostsUnreadable as error:
         _pass_on(error)
         return _nobody(server, str(error), UNREADABLE_HINT)
     return Trust(judge, asked_for)
@@ -223,18 +223,18 @@ def _nobody(server: Server, reason: str, hint: str) -> Trust:
     return Trust(judge, _asked_for(server, []))
 
 
-class _File(NamedTuple):
+class _KnownHostsFile(NamedTuple):
     path: Path
     known: KnownHosts
 
 
-def _pass_on(error: "_Unreadable") -> None:
+def _pass_on(error: "_KnownHostsUnreadable") -> None:
     """What cannot be read for now waits for no person. Raises LinkError."""
     if (trouble := link_trouble(str(error), error.__cause__)) is not None:
         raise trouble from error
 
 
-class _Unreadable(Exception):
+class _KnownHostsUnreadable(Exception):
     """A known_hosts that cannot be judged by: says which and why."""
 
 
@@ -250,13 +250,13 @@ def _users_file() -> Path | None:
         return None
 
 
-def _known_files() -> list[_File]:
+def _known_files() -> list[_KnownHostsFile]:
     """Those that OpenSSH's client reads, and that are there: the user's, and the system's where we may read them."""
     found = [_read(each) for each in _both(_users_file())]
     for each in _both(SYSTEMS_KNOWN_HOSTS):
         try:
             found.append(_read(each))
-        except _Unreadable as error:
+        except _KnownHostsUnreadable as error:
             if not isinstance(error.__cause__, PermissionError):
                 raise
     return [file for file in found if file is not None]
@@ -267,29 +267,29 @@ def _both(path: Path | None) -> list[Path]:
     return [] if path is None else [path, path.with_name(f"{path.name}2")]
 
 
-def _accepted_file(accepted: Path) -> list[_File]:
+def _accepted_file(accepted: Path) -> list[_KnownHostsFile]:
     file = _read(accepted, ours=True)
     return [] if file is None else [file]
 
 
-def _read(path: Path, *, ours: bool = False) -> _File | None:
+def _read(path: Path, *, ours: bool = False) -> _KnownHostsFile | None:
     """None: there is no such file. In a file of ours each line can be read, or we do not know whom we accepted."""
     try:
         if not path.is_file():
             return None
         known = KnownHosts(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise _Unreadable(f"{path} cannot be read: {error}") from error
+        raise _KnownHostsUnreadable(f"{path} cannot be read: {error}") from error
     odd = [f"line {line.number}: {line.why}" for line in known.odd]
     if odd and ours:
-        raise _Unreadable(f"{path} cannot be read: {odd[0]}")
+        raise _KnownHostsUnreadable(f"{path} cannot be read: {odd[0]}")
     if odd != _said.get(path, []):
         _said[path] = odd
         log.warning("%s: %d of its lines are passed over, first %s", path, len(odd), odd[0] if odd else "none now")
-    return _File(path, known)
+    return _KnownHostsFile(path, known)
 
 
-def _against(files: Sequence[_File], key: asyncssh.SSHKey, server: Server, searched: str) -> Refusal | None:
+def _against(files: Sequence[_KnownHostsFile], key: asyncssh.SSHKey, server: Server, searched: str) -> Refusal | None:
     """By all of them together, as one. None: trusted; `_UNKNOWN`; else why it is refused, and what to do if all is
     well."""
     said = [(file, file.known.of(server.host, server.port, searched)) for file in files]
@@ -309,7 +309,7 @@ def _against(files: Sequence[_File], key: asyncssh.SSHKey, server: Server, searc
     return None if any(key in listed.alone for _, listed in said) else _UNKNOWN
 
 
-def _known_keys(files: Iterable[_File], server: Server) -> list[asyncssh.SSHKey]:
+def _known_keys(files: Iterable[_KnownHostsFile], server: Server) -> list[asyncssh.SSHKey]:
     listed = [file.known.of(server.host, server.port) for file in files]
     return [key for each in listed for key in (*each.trusted, *each.alone)]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.iris_communication.outbox.fake_parts import open_keeper, write
+from tests.unit.iris_communication.outbox.fake_parts import open_writer, write
 
 IN_MEMORY = Path("/dev/shm")
 
@@ -26,7 +26,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def outbox(folder):
-    with open_keeper(folder) as opened:
+    with open_writer(folder) as opened:
         yield opened
 
 

@@ -17,7 +17,7 @@ from iris_communication.delivery.worker import Worker
 from iris_communication.errors import InvalidRequest, OutboxFull, OutboxStorageError
 from iris_communication.item import Delivered
 from iris_communication.outbox.writer.messages import Answer
-from iris_communication.outbox.writer.writer import Keeper
+from iris_communication.outbox.writer.writer import Writer
 from iris_communication.settings import DeliverySettings
 from iris_communication.sftp_processor import SftpProcessor
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
@@ -133,7 +133,7 @@ def test_a_disk_that_refuses_answers_false_and_says_what_to_do(make, source, mon
     def refuse(self, accepts):
         return [OutboxStorageError("cannot take 'a.csv' into the spool: No space left on device")]
 
-    monkeypatch.setattr(Keeper, "accept_all", refuse)
+    monkeypatch.setattr(Writer, "accept_all", refuse)
     assert uploader.queue_upload(SERVER, source, "line-1", "model") is False
     assert "a.csv is not accepted" in caplog.text
     assert "free space on the outbox's disk" in caplog.text
@@ -159,7 +159,7 @@ def test_a_full_queue_is_logged_for_the_first_refusal_and_so_is_room_again(make,
     caplog.set_level("INFO")
     uploader = make()
     answer = OutboxFull("the outbox holds 100 files")
-    monkeypatch.setattr(Keeper, "accept_all", lambda self, accepts: [answer for _ in accepts])
+    monkeypatch.setattr(Writer, "accept_all", lambda self, accepts: [answer for _ in accepts])
     for _ in range(1_000):
         assert uploader.queue_upload(SERVER, source, "line-1", "model") is False
     monkeypatch.undo()
@@ -175,7 +175,7 @@ def test_a_disk_that_refuses_everything_is_logged_once_and_without_a_traceback(m
     refusals = (
         OutboxStorageError(f"cannot take '{number}.csv' into the spool: No space left") for number in range(100)
     )
-    monkeypatch.setattr(Keeper, "accept_all", lambda self, accepts: [next(refusals)])
+    monkeypatch.setattr(Writer, "accept_all", lambda self, accepts: [next(refusals)])
     for _ in range(100):
         uploader.queue_upload(SERVER, source, "line-1", "model")
     (said,) = [record for record in caplog.records if "is not accepted" in record.getMessage()]
@@ -329,13 +329,13 @@ def test_a_call_that_does_not_return_is_left_behind_and_the_next_start_waits_for
 def test_a_signal_handler_may_stop_what_it_interrupted_while_starting(make, tmp_path, monkeypatch):
     """The handler runs in the middle of start(), in the same thread."""
     uploader = SftpUploaderThread(tmp_path / "other", Processor())
-    opening = Keeper.open
+    opening = Writer.open
 
     def interrupted(self):
         opening(self)
         assert uploader.stop(1.0)
 
-    monkeypatch.setattr(Keeper, "open", interrupted)
+    monkeypatch.setattr(Writer, "open", interrupted)
     starting = threading.Thread(target=uploader.start, daemon=True)
     starting.start()
     starting.join(LONG_S)
@@ -466,7 +466,7 @@ def test_starting_and_stopping_leaves_no_thread_and_no_descriptor(make, source):
     def ours():
         return sorted(thread.name for thread in set(threading.enumerate()) - earlier)
 
-    left = ["iris-door", "iris-keeper"]  # it goes on accepting, and hears whoever asks
+    left = ["iris-door", "iris-writer"]  # it goes on accepting, and hears whoever asks
     wait_until(lambda: ours() == left)
     gc.collect()  # what earlier tests left to be collected is not ours
     before = open_descriptors()

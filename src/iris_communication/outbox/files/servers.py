@@ -1,7 +1,7 @@
 """Which servers are meant: server key -> address, and their secrets in a file of their own with mode 0600.
 
 Items carry a key only, so that no password is ever in a row, a log or a ledger line, and a changed password reaches
-every item that waits. Both files are replaced whole, never written in place. The keeper alone writes; everybody may
+every item that waits. Both files are replaced whole, never written in place. The writer alone writes; everybody may
 read the current picture, which is replaced, never changed.
 """
 

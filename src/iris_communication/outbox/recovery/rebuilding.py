@@ -64,7 +64,7 @@ class Shape(NamedTuple):
 
 
 @dataclass(slots=True)
-class Account:
+class SalvageAccount:
     """What a salvage found."""
 
     rows: Counter[str] = field(default_factory=Counter)  # by table
@@ -74,12 +74,12 @@ class Account:
     lines_lost: int = 0  # of the ledger
 
 
-def rebuild(damaged: Path, new: Path, held: dict[str, int], loss: Loss) -> Account:
+def rebuild(damaged: Path, new: Path, held: dict[str, int], loss: Loss) -> SalvageAccount:
     """Make `new`, durable on return. `held` are the spool's files with their sizes in bytes. Raises OSError,
     sqlite3.Error."""
     new.unlink(missing_ok=True)
     os.close(open_private(new, os.O_WRONLY | os.O_EXCL))
-    account = Account()
+    account = SalvageAccount()
     with Pages(damaged) as pages:
         database = sqlite3.connect(new, isolation_level=None)
         try:
@@ -94,7 +94,9 @@ def rebuild(damaged: Path, new: Path, held: dict[str, int], loss: Loss) -> Accou
     return account
 
 
-def _fill(database: sqlite3.Connection, pages: Pages, held: dict[str, int], loss: Loss, account: Account) -> None:
+def _fill(
+    database: sqlite3.Connection, pages: Pages, held: dict[str, int], loss: Loss, account: SalvageAccount
+) -> None:
     delivered_before = _copy(database, pages, account)
     _leave_out_broken_items(database, account)
     _forget_broken_server_states(database, account)
@@ -125,7 +127,7 @@ def _shapes(database: sqlite3.Connection) -> dict[str, Shape]:
     return shapes
 
 
-def _copy(database: sqlite3.Connection, pages: Pages, account: Account) -> int | None:
+def _copy(database: sqlite3.Connection, pages: Pages, account: SalvageAccount) -> int | None:
     """Every row that can be; how many deliveries the old tally had, if that could be read."""
     shapes, delivered = _shapes(database), None
     for found in rows(pages):
@@ -143,7 +145,7 @@ def _copy(database: sqlite3.Connection, pages: Pages, account: Account) -> int |
     return delivered
 
 
-def _insert(database: sqlite3.Connection, shape: Shape, values: tuple[Any, ...], account: Account) -> None:
+def _insert(database: sqlite3.Connection, shape: Shape, values: tuple[Any, ...], account: SalvageAccount) -> None:
     names = ", ".join(column.name for column in shape.columns[: len(values)])
     marks = ", ".join("?" * len(values))
     try:
@@ -160,7 +162,7 @@ def _told(table: str, values: tuple[Any, ...], why: str) -> dict[str, Any]:
     return {"table": table, "why": why, "columns": columns}
 
 
-def _leave_out_broken_items(database: sqlite3.Connection, account: Account) -> None:
+def _leave_out_broken_items(database: sqlite3.Connection, account: SalvageAccount) -> None:
     broken = [(values, why) for values in database.execute("SELECT * FROM items") if (why := _wrong(values))]
     for values, why in broken:
         account.broken.append(_told("items", values, why))
@@ -177,7 +179,7 @@ def _wrong(values: row.Row) -> str:
     return "" if FILE_NAME.fullmatch(item.id) else "its id is none"
 
 
-def _forget_broken_server_states(database: sqlite3.Connection, account: Account) -> None:
+def _forget_broken_server_states(database: sqlite3.Connection, account: SalvageAccount) -> None:
     for values in database.execute("SELECT * FROM server_states WHERE breaker IS NOT NULL").fetchall():
         try:
             why = "" if isinstance(json.loads(values[2]), dict) else "no object"

@@ -25,7 +25,7 @@ class Row(NamedTuple):
     columns: tuple[Any, ...]
 
 
-class _Unreadable(ValueError):
+class _CellUnreadable(ValueError):
     """A cell that is none."""
 
 
@@ -69,7 +69,7 @@ def _cells(pages: Pages, number: int) -> Iterator[Row]:
     for offset in _pointers(page, HEADER_BYTES if number == 1 else 0, 8):
         try:
             yield _cell(pages, page, offset)
-        except (_Unreadable, struct.error, IndexError, UnicodeDecodeError):
+        except (_CellUnreadable, struct.error, IndexError, UnicodeDecodeError):
             continue
 
 
@@ -102,11 +102,11 @@ def _payload(pages: Pages, page: bytes, offset: int, size_bytes: int) -> bytes:
     """Of a cell: what does not fit is in a chain of further pages."""
     usable = pages.page_bytes
     if size_bytes > pages.count * usable:
-        raise _Unreadable
+        raise _CellUnreadable
     if size_bytes <= usable - 35:
         here = page[offset : offset + size_bytes]
         if len(here) != size_bytes:
-            raise _Unreadable
+            raise _CellUnreadable
         return here
     least = (usable - 12) * 32 // 255 - 23
     local = least + (size_bytes - least) % (usable - 4)
@@ -116,40 +116,40 @@ def _payload(pages: Pages, page: bytes, offset: int, size_bytes: int) -> bytes:
     while len(payload) < size_bytes:
         more = pages.page(following)
         if more is None:
-            raise _Unreadable
+            raise _CellUnreadable
         following = _number_at(more, 0)
         payload += more[4 : 4 + size_bytes - len(payload)]
     if following:  # a chain ends with its last piece: this one was written over
-        raise _Unreadable
+        raise _CellUnreadable
     return bytes(payload)
 
 
 def _columns(payload: bytes) -> Iterator[Any]:
     header_bytes, offset = _varint(payload, 0)
     if not offset <= header_bytes <= len(payload):
-        raise _Unreadable
+        raise _CellUnreadable
     kinds, value_at = [], header_bytes
     while offset < header_bytes:
         kind, offset = _varint(payload, offset)
         kinds.append(kind)
     if offset != header_bytes or len(kinds) > COLUMNS_MAX or not kinds:
-        raise _Unreadable
+        raise _CellUnreadable
     for kind in kinds:
         size_bytes = _size_bytes(kind)
         data = payload[value_at : value_at + size_bytes]
         if len(data) != size_bytes:
-            raise _Unreadable
+            raise _CellUnreadable
         value_at += size_bytes
         yield _value(kind, data)
     if value_at != len(payload):
-        raise _Unreadable
+        raise _CellUnreadable
 
 
 def _size_bytes(kind: int) -> int:
     if kind >= 12:
         return (kind - 12) // 2
     if kind in (10, 11):
-        raise _Unreadable
+        raise _CellUnreadable
     return _INTEGERS.get(kind, 8 if kind == 7 else 0)
 
 

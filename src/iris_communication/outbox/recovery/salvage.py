@@ -23,7 +23,7 @@ from iris_communication.errors import OutboxDamaged, OutboxStorageError
 from iris_communication.outbox.files.quarantine import Quarantine, stamp
 from iris_communication.outbox.recovery.accounts import Loss
 from iris_communication.outbox.recovery.log_frames import log_frames
-from iris_communication.outbox.recovery.rebuilding import Account, rebuild
+from iris_communication.outbox.recovery.rebuilding import SalvageAccount, rebuild
 from iris_communication.outbox.store.put_back import DECIDED
 from iris_communication.outbox.store.sqlite import SqliteStore
 from iris_communication.runtime.amounts import counted
@@ -141,7 +141,7 @@ def _size_bytes(path: Path) -> int:
         return 0
 
 
-def _sentence(account: Account, mark: str) -> str:
+def _sentence(account: SalvageAccount, mark: str) -> str:
     rows = account.rows
     items, lines = counted(rows["items"], "item"), counted(rows["ledger"], "line")
     text = f"brought over {items}, {rows['ended']} that ended and {lines} of the ledger"
@@ -154,7 +154,7 @@ def _sentence(account: Account, mark: str) -> str:
     return f"{text}; the damaged database is quarantine/outbox-{mark}.db"
 
 
-def _facts(account: Account, damage: str, told: str) -> dict[str, Any]:
+def _facts(account: SalvageAccount, damage: str, told: str) -> dict[str, Any]:
     return {
         "damage": damage,
         "told": told,

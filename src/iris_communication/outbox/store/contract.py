@@ -1,6 +1,6 @@
 """The contract of the durable state: what is owed, what is dead, what was delivered, what ended otherwise.
 
-One thread, the keeper's, calls a store. `commit` is the only way in, all or none, durable on return. What it promises
+One thread, the writer's, calls a store. `commit` is the only way in, all or none, durable on return. What it promises
 is checked by one conformance suite that runs on every implementation (`iris_communication.testing.store_contract`).
 
 What waits lies in lanes, one for each server, priority and batch. Looking at the head of one costs the same however
@@ -80,7 +80,7 @@ class Tally(NamedTuple):
     cancelled: int = 0
 
 
-class Lane(NamedTuple):
+class Backlog(NamedTuple):
     """The waiting items of one server: never failed, failed and due later, and when the first of those is due."""
 
     fresh: int = 0
@@ -89,7 +89,7 @@ class Lane(NamedTuple):
     batched: int = 0  # of the fresh ones, those that may travel together
 
 
-class LaneKey(NamedTuple):
+class QueueKey(NamedTuple):
     """Within one server."""
 
     priority: int
@@ -106,13 +106,13 @@ class Store(Protocol):
         """All or none, durable on return. Raises OutboxStorageError; then nothing of it happened, or, where the disk
         failed at the very end, all of it did: `state` tells."""
 
-    def lanes_of(self, server_key: str) -> list[LaneKey]:
+    def lanes_of(self, server_key: str) -> list[QueueKey]:
         """Those that have waiting items, highest priority first."""
 
-    def due(self, server_key: str, lane: LaneKey, boot_s: float, limit: int) -> list[Item]:
+    def due(self, server_key: str, lane: QueueKey, boot_s: float, limit: int) -> list[Item]:
         """Waiting items of a lane whose retry is due, longest due first."""
 
-    def fresh(self, server_key: str, lane: LaneKey, after: int, limit: int) -> list[Item]:
+    def fresh(self, server_key: str, lane: QueueKey, after: int, limit: int) -> list[Item]:
         """Waiting items of a lane that never failed, in order of acceptance, from the first sequence above `after`."""
 
     def members(self, batch_id: str) -> list[Item]:
@@ -136,7 +136,7 @@ class Store(Protocol):
     def owed_bytes(self) -> int:
         """Of everything waiting, in flight or dead."""
 
-    def lanes(self) -> dict[str, Lane]:
+    def lanes(self) -> dict[str, Backlog]:
         """Of each server with waiting items; counted anew, so for the start only."""
 
     def next_due_s(self, server_key: str) -> float | None:

@@ -49,7 +49,7 @@ class NoOutbox(OutboxStorageError):
     default_hint = "give the folder of an outbox (outbox.db lies in it)"
 
 
-class Snapshot:
+class ReadTransaction:
     """The database at one moment: every question is answered as of the same commit."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
@@ -72,7 +72,7 @@ class Reader:
         self._path = folder / "outbox.db"
         self._log_path = folder / "outbox.db-wal"
 
-    def read(self, ask: Callable[[Snapshot], Answer]) -> Answer:
+    def read(self, ask: Callable[[ReadTransaction], Answer]) -> Answer:
         """What `ask` makes of one snapshot; it may be asked more than once, so it changes nothing. Raises NoOutbox,
         OutboxDamaged (a newer schema included), OutboxStorageError."""
         failed: sqlite3.Error | None = None
@@ -110,14 +110,14 @@ class Reader:
             raise OutboxStorageError(f"cannot look at {self._path}: {error.strerror}") from error
         return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
-    def _ask(self, ask: Callable[[Snapshot], Answer], *, at_rest: bool) -> Answer:
+    def _ask(self, ask: Callable[[ReadTransaction], Answer], *, at_rest: bool) -> Answer:
         how = "immutable=1" if at_rest else "readonly_shm=1"
         address = f"file:{quote(os.fsencode(os.path.abspath(self._path)))}?mode=ro&{how}"
         database = sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
         try:
             database.execute("BEGIN")
             self._check_version(database.execute("PRAGMA user_version").fetchone()[0])
-            return ask(Snapshot(database))
+            return ask(ReadTransaction(database))
         finally:
             database.close()
 

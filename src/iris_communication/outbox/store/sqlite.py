@@ -3,7 +3,7 @@
 Rules. One connection in one thread writes and checkpoints: SQLite before 3.51.3 can lose committed pages when two
 connections checkpoint the same WAL, and most installed Pythons carry such a version. `synchronous=FULL`, so that a
 commit that returned survives a power cut. Every transaction of several statements is BEGIN IMMEDIATE. After an error
-the connection is not trusted any more: the keeper closes this store and opens a new one.
+the connection is not trusted any more: the writer closes this store and opens a new one.
 
 What goes wrong. The files may lose their names while they are open (`database_guard`): what was committed is put back
 under them before anybody is told. Some file systems (NFS, CIFS) do not keep WAL's promises; a damaged file is found by
@@ -25,13 +25,13 @@ from iris_communication.errors import OutboxDamaged, OutboxStorageError
 from iris_communication.item import Item
 from iris_communication.outbox.store import item_row as row
 from iris_communication.outbox.store.contract import (
+    Backlog,
     Change,
     Deliver,
     End,
     Insert,
-    Lane,
-    LaneKey,
     Note,
+    QueueKey,
     ServerState,
     SetServer,
     Tally,
@@ -222,14 +222,14 @@ class SqliteStore:
             self._db.execute(QUERIES["insert_history"], (item_id, note.at_s, note.event.value, note.attempt, error))
             self._db.execute(QUERIES["trim_history"], (item_id, item_id, HISTORY_OF_ONE))
 
-    def lanes_of(self, server_key: str) -> list[LaneKey]:
+    def lanes_of(self, server_key: str) -> list[QueueKey]:
         with self._errors("read"):
-            return [LaneKey(*found) for found in self._db.execute(QUERIES["lanes_of"], {"server": server_key})]
+            return [QueueKey(*found) for found in self._db.execute(QUERIES["lanes_of"], {"server": server_key})]
 
-    def due(self, server_key: str, lane: LaneKey, boot_s: float, limit: int) -> list[Item]:
+    def due(self, server_key: str, lane: QueueKey, boot_s: float, limit: int) -> list[Item]:
         return self._items("due", server_key, *lane, boot_s, limit)
 
-    def fresh(self, server_key: str, lane: LaneKey, after: int, limit: int) -> list[Item]:
+    def fresh(self, server_key: str, lane: QueueKey, after: int, limit: int) -> list[Item]:
         return self._items("fresh", server_key, *lane, after, limit)
 
     def members(self, batch_id: str) -> list[Item]:
@@ -254,8 +254,8 @@ class SqliteStore:
     def owed_bytes(self) -> int:
         return self._one("owed_bytes")  # type: ignore[no-any-return]  # the column's type
 
-    def lanes(self) -> dict[str, Lane]:
-        return {key: Lane(*facts) for key, *facts in self._all("lanes")}
+    def lanes(self) -> dict[str, Backlog]:
+        return {key: Backlog(*facts) for key, *facts in self._all("lanes")}
 
     def next_due_s(self, server_key: str) -> float | None:
         return self._one("next_due", server_key)  # type: ignore[no-any-return]  # the column's type

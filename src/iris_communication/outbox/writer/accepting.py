@@ -21,8 +21,8 @@ from iris_communication.outbox.files.ids import sibling_id
 from iris_communication.outbox.files.reserve import Reserve
 from iris_communication.outbox.files.spool import Spool
 from iris_communication.outbox.store.contract import Insert
-from iris_communication.outbox.writer.commit_group import Group
-from iris_communication.outbox.writer.committer import Recorder
+from iris_communication.outbox.writer.commit_group import CommitGroup
+from iris_communication.outbox.writer.committer import Committer
 from iris_communication.outbox.writer.messages import Accept
 from iris_communication.outbox.writer.orders import ended
 from iris_communication.plain_text import ERROR_TEXT_MAX, clean
@@ -36,18 +36,18 @@ VICTIMS_MAX = 1000  # looked at for one newcomer; of a million tiny files not al
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class AcceptedItem:
     item: Item
     error: IrisError | None  # what it died of at once
 
 
-class Acceptance:
+class Accepting:
     def __init__(
         self,
         folder: Path,
         spool: Spool,
         reserve: Reserve,
-        recorder: Recorder,
+        committer: Committer,
         clock: Clock,
         items_max: int,
         limits: Limits,
@@ -55,7 +55,7 @@ class Acceptance:
         self._folder = folder
         self._spool = spool
         self._reserve = reserve
-        self._recorder = recorder
+        self._committer = committer
         self._clock = clock
         self._items_max = items_max
         self._limits = limits
@@ -66,7 +66,7 @@ class Acceptance:
     def has_reserve(self) -> bool:
         return self._reserve.held
 
-    def prepare(self, accept: Accept, group: Group, token: str, sequence: int) -> list[Accepted]:
+    def prepare(self, accept: Accept, group: CommitGroup, token: str, sequence: int) -> list[AcceptedItem]:
         """One for each destination, with the sequences after `sequence`. Raises OutboxFull, OutboxStorageError; then
         nothing of it is in the group."""
         count = len(accept.destinations)
@@ -82,7 +82,7 @@ class Acceptance:
             group.add(end)
             group.ended.append(end.item)
         accepted = [
-            Accepted(self._item(accept, number, item_id, sequence, fingerprint, wrong), wrong)
+            AcceptedItem(self._item(accept, number, item_id, sequence, fingerprint, wrong), wrong)
             for number in range(count)
         ]
         for each in accepted:
@@ -91,13 +91,13 @@ class Acceptance:
                 group.spooled.append(each.item)
         return accepted
 
-    def _admit(self, accept: Accept, group: Group, count: int) -> list[Item]:
+    def _admit(self, accept: Accept, group: CommitGroup, count: int) -> list[Item]:
         """What has to leave for it. Raises OutboxFull."""
         size_bytes = count * _size_bytes(accept.source_path) if self._counts_bytes else 0
-        picture = self._recorder.picture
+        counters = self._committer.counters
         usage = Usage(
-            items=picture.queue_size + len(group.spooled) - len(group.ended) + count - 1,
-            size_bytes=picture.spooled_bytes
+            items=counters.queue_size + len(group.spooled) - len(group.ended) + count - 1,
+            size_bytes=counters.spooled_bytes
             + sum(map(_held_bytes, group.spooled))
             - sum(map(_held_bytes, group.ended)),
             free_bytes=self._free_bytes() if self._limits.disk_reserve_bytes else None,
@@ -105,7 +105,7 @@ class Acceptance:
         verdict = admission(usage, size_bytes, self._items_max, self._limits)
         if not isinstance(verdict, MakeRoom):
             return []
-        with self._recorder.reading() as store:
+        with self._committer.reading() as store:
             oldest = self._limits.when_full == "drop_oldest"
             waiting = (
                 store.oldest_waiting(accept.priority, VICTIMS_MAX) if oldest else store.lowest_waiting(VICTIMS_MAX)
@@ -131,7 +131,7 @@ class Acceptance:
         if self._clock.monotonic_s() < self._shrink_after_s:
             return False
         self._shrink_after_s = self._clock.monotonic_s() + SHRINK_PAUSE_S
-        self._recorder.shrink()
+        self._committer.shrink()
         return self._reserve.take()
 
     def _spooled(self, accept: Accept, item_id: str, count: int) -> tuple[Fingerprint | None, IrisError | None]:
@@ -149,7 +149,7 @@ class Acceptance:
                 shared.append(sibling_id(item_id, number))
         except IrisError:
             for each in shared:
-                self._recorder.discard(each)
+                self._committer.discard(each)
             raise
         return fingerprint, None
 

@@ -22,11 +22,11 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from iris_communication.decisions import rules
-from iris_communication.decisions.batching import Take, departure
+from iris_communication.decisions.batching import Depart, departure
 from iris_communication.errors import Effect
 from iris_communication.item import Item, State
-from iris_communication.outbox.store.contract import LaneKey, Store
-from iris_communication.outbox.writer.commit_group import Group
+from iris_communication.outbox.store.contract import QueueKey, Store
+from iris_communication.outbox.writer.commit_group import CommitGroup
 from iris_communication.outbox.writer.messages import Claim
 from iris_communication.settings import DeliverySettings, Rule
 
@@ -59,7 +59,9 @@ def single(item: Item) -> Parcel:
 class Batching:
     """One claim's look at the lanes of what travels together. `now_s` is wall time."""
 
-    def __init__(self, store: Store, claim: Claim, group: Group, settings: DeliverySettings, now_s: float) -> None:
+    def __init__(
+        self, store: Store, claim: Claim, group: CommitGroup, settings: DeliverySettings, now_s: float
+    ) -> None:
         self._store = store
         self._claim = claim
         self._group = group
@@ -67,7 +69,7 @@ class Batching:
         self._now_s = now_s
         self._archives = claim.archives or 0  # the most that may be handed out
 
-    def parcels(self, lane: LaneKey, after: int = 0) -> list[Parcel]:
+    def parcels(self, lane: QueueKey, after: int = 0) -> list[Parcel]:
         """What of a lane may go now, of the sequences above `after`. Raises OutboxStorageError."""
         key = self._claim.server_key
         head = self._store.fresh(key, lane, after, 1)
@@ -100,7 +102,7 @@ class Batching:
                 self._rule(loose[0]),
                 draining=self._claim.draining,
             )
-            if not isinstance(decision, Take) or (formed and more and decision.files == len(loose)):
+            if not isinstance(decision, Depart) or (formed and more and decision.files == len(loose)):
                 return
             parcel, loose = tuple(loose[: decision.files]), loose[decision.files :]
             formed += 1

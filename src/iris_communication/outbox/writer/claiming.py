@@ -12,7 +12,7 @@ from iris_communication.decisions import attempt
 from iris_communication.item import Item
 from iris_communication.outbox.store.contract import Store, Update
 from iris_communication.outbox.writer.batching import Parcel, batch_id, by_itself
-from iris_communication.outbox.writer.commit_group import Group
+from iris_communication.outbox.writer.commit_group import CommitGroup
 from iris_communication.outbox.writer.messages import Claim
 from iris_communication.outbox.writer.next_up import NextUp
 from iris_communication.outbox.writer.tokens import Tokens
@@ -22,7 +22,7 @@ CLAIM_MAX_ON_A_FULL_DISK = 8  # small commits then: each needs room before the d
 COMMITS_KEPT = 4096  # an item that waits for longer was durable at the latest when the oldest of these returned
 
 
-class Claims:
+class Claiming:
     def __init__(self, settings: DeliverySettings, tokens: Tokens, clock: Clock) -> None:
         self._next_up = NextUp(settings)
         self._tokens = tokens
@@ -36,7 +36,7 @@ class Claims:
             if len(self._committed) > 2 * COMMITS_KEPT:
                 del self._committed[:COMMITS_KEPT]
 
-    def prepare(self, store: Store, claim: Claim, group: Group, *, full: bool) -> list[Item]:
+    def prepare(self, store: Store, claim: Claim, group: CommitGroup, *, full: bool) -> list[Item]:
         """What is handed out once the group is committed. Raises OutboxStorageError."""
         if full:  # there is no room for an archive either
             claim = replace(claim, limit=min(claim.limit, CLAIM_MAX_ON_A_FULL_DISK), archives=None)
@@ -44,7 +44,7 @@ class Claims:
         found = self._next_up.parcels(store, claim, claim.limit, now, group)
         return [item for parcel in found for item in self._claimed(parcel, group)]
 
-    def _claimed(self, parcel: Parcel, group: Group) -> list[Item]:
+    def _claimed(self, parcel: Parcel, group: CommitGroup) -> list[Item]:
         token, archive = self._tokens(), None
         if len(parcel.items) > 1:
             archive = parcel.items[0].batch_id or batch_id(self._clock.wall_s(), token, len(parcel.items))

@@ -8,7 +8,7 @@ from iris_communication.outbox.store.contract import Change, ItemChange, ServerS
 from iris_communication.outbox.writer.messages import Settle
 
 
-class Group:
+class CommitGroup:
     """An item is changed once in a group at most: whoever prepares a change asks `touches` first."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""The store as the keeper uses it: a group is committed, or it is not, and either way it is known which.
+"""The store as the writer uses it: a group is committed, or it is not, and either way it is known which.
 
 What goes wrong.
 - A commit fails: its acceptances are refused, its settlements are kept: what was delivered stays to be recorded. The
@@ -8,7 +8,7 @@ What goes wrong.
 - Another process has the outbox: nothing is recorded; once it has ended, everything is read anew.
 - The disk is full: the reserve is given back, so that deliveries can be recorded and make room; see `reserve`.
 
-All of it runs on the keeper's thread; `view` may be read by anybody.
+All of it runs on the writer's thread; `view` may be read by anybody.
 """
 
 import contextlib
@@ -22,10 +22,10 @@ from iris_communication.outbox.files.reserve import Reserve
 from iris_communication.outbox.files.spool import Spool, still_is
 from iris_communication.outbox.recovery.recovery import recover
 from iris_communication.outbox.store.contract import Insert, Store
-from iris_communication.outbox.writer.commit_group import Group
-from iris_communication.outbox.writer.counters import Picture
+from iris_communication.outbox.writer.commit_group import CommitGroup
+from iris_communication.outbox.writer.counters import Counters
 from iris_communication.outbox.writer.messages import Settle
-from iris_communication.outbox.writer.snapshot import View
+from iris_communication.outbox.writer.snapshot import Snapshot
 from iris_communication.runtime.repeats import Repeats
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 PutAside = Callable[[Store], Callable[[str], None] | None]  # of a store, what takes the id of a file that no row knows
 
 
-class Recorder:
+class Committer:
     """Opens the store and puts right what a crash left. `still_ours` is `Owner.confirm`; `settled` is called for each
     settlement that is on record, `withdrawn` for each item that ended undelivered, `published` after each new view;
     `put_aside` of a store is recovery's. Raises OutboxStorageError, OutboxDamaged."""
@@ -60,7 +60,7 @@ class Recorder:
         self._broken = False  # the store failed, and has not been opened anew yet
         self._stale = False  # another process had the outbox, and what was read of it before counts no more
         self.lost = ""  # why nothing is recorded: another process has the outbox
-        self._doubtful: Group | None = None  # its commit failed, and perhaps happened
+        self._doubtful: CommitGroup | None = None  # its commit failed, and perhaps happened
         self.unrecorded: list[Settle] = []  # settlements whose commit failed
         self._repeats = Repeats(log)
         try:
@@ -78,16 +78,16 @@ class Recorder:
             recover(self._store, self._spool, self._put_aside(self._store))
             self.last_sequence = self._store.last_sequence()
             self.head = self._store.ledger_head()
-            self.picture = Picture(self._store)
-            self.view: View = self.picture.view()
+            self.counters = Counters(self._store)
+            self.snapshot: Snapshot = self.counters.snapshot()
         except BaseException:
             self._store.close()
             raise
 
-    def go_on_counting(self, before: View) -> None:
+    def go_on_counting(self, before: Snapshot) -> None:
         """Of the same process, whose outbox was opened anew: what it has counted is not forgotten."""
-        self.picture.go_on_counting(before)
-        self.view = self.picture.view()
+        self.counters.go_on_counting(before)
+        self.snapshot = self.counters.snapshot()
 
     @property
     def unfinished(self) -> bool:
@@ -104,7 +104,7 @@ class Recorder:
             self._broken = True
             raise
 
-    def commit(self, group: Group) -> None:
+    def commit(self, group: CommitGroup) -> None:
         """Record it and tell everybody, or refuse it."""
         try:
             if self._broken:  # it could not be read just now: what it takes is not to be trusted either
@@ -154,7 +154,7 @@ class Recorder:
         happened = doubtful is not None and self._happened(doubtful)
         self._broken, self._doubtful = False, None
         self._repeats.over(["closed"], "the outbox is open again")
-        self.head, self.picture.store = head, self._store
+        self.head, self.counters.store = head, self._store
         if doubtful is None:
             return
         doubtful.head = None  # read from the store just now
@@ -174,13 +174,13 @@ class Recorder:
         except IrisError as error:
             log.error("%s", error)
 
-    def _committed(self, group: Group) -> None:
+    def _committed(self, group: CommitGroup) -> None:
         self.head = group.head or self.head
         for change in group.changes:
-            self.picture.count(change)
+            self.counters.count(change)
             if isinstance(change, Insert):
                 self.last_sequence = max(self.last_sequence, change.item.sequence)
-        self.view = self.picture.view()
+        self.snapshot = self.counters.snapshot()
         for item in group.spooled:
             if item.take is Take.MOVE and group.awaited:
                 _unlink_source(item)
@@ -193,7 +193,7 @@ class Recorder:
         group.end()
         self._published()
 
-    def _not_committed(self, group: Group, failed: Exception) -> None:
+    def _not_committed(self, group: CommitGroup, failed: Exception) -> None:
         """Believe what the store says once it is open again: a commit may have failed after it had happened."""
         if isinstance(failed, IrisError):
             error = failed
@@ -214,7 +214,7 @@ class Recorder:
             group.refuse()
             self._published()
 
-    def _undo(self, group: Group, error: IrisError) -> None:
+    def _undo(self, group: CommitGroup, error: IrisError) -> None:
         """Nothing of it happened."""
         group.error = error
         for item in group.spooled:
@@ -223,7 +223,7 @@ class Recorder:
         group.refuse()
         self._published()
 
-    def _happened(self, group: Group) -> bool:
+    def _happened(self, group: CommitGroup) -> bool:
         """A commit is all or none, so one change tells that leaves another state than it found. What leaves none
         (a priority, a server's facts) may be set once more, so it counts as not happened."""
         for change in group.items:
@@ -242,7 +242,7 @@ class Recorder:
 
 
 def unforeseen(error: Exception) -> OutboxStorageError:
-    return OutboxStorageError(f"the outbox's keeper failed: {error!r}", hint="see the traceback in the log")
+    return OutboxStorageError(f"the outbox's writer failed: {error!r}", hint="see the traceback in the log")
 
 
 def _unlink_source(item: Item) -> None:

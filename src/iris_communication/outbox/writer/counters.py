@@ -1,13 +1,13 @@
-"""The keeper's running count of what is owed, brought along with each committed change instead of being asked anew:
+"""The writer's running count of what is owed, brought along with each committed change instead of being asked anew:
 counting a backlog of a hundred thousand at every commit would cost more than the commit."""
 
 from iris_communication.errors import OutboxStorageError
 from iris_communication.item import ENDED, Failure, Item, State
-from iris_communication.outbox.store.contract import Change, Insert, Lane, ServerState, SetServer, Store
-from iris_communication.outbox.writer.snapshot import DEAD_SHOWN, DeadItem, Stats, View
+from iris_communication.outbox.store.contract import Backlog, Change, Insert, ServerState, SetServer, Store
+from iris_communication.outbox.writer.snapshot import DEAD_SHOWN, DeadItem, Snapshot, Stats
 
 
-class Picture:
+class Counters:
     """Right from the start for a store that `recover` has gone over: nothing is in flight then."""
 
     def __init__(self, store: Store) -> None:
@@ -29,7 +29,7 @@ class Picture:
         self._oldest_accepted_s: float | None = None
         self._oldest_left = True  # which one is the oldest has to be asked
 
-    def go_on_counting(self, before: View) -> None:
+    def go_on_counting(self, before: Snapshot) -> None:
         """What was queued then and is not here any more has found its end, even if that was never counted."""
         self._ended = before.stats.total_failed - before.dead_files
         gone = before.stats.total_queued - self._waiting - self.dead - self._ended
@@ -94,9 +94,9 @@ class Picture:
             self._expiry_left = False
         return self._next_expiry_s
 
-    def view(self) -> View:
+    def snapshot(self) -> Snapshot:
         """Numbers of one and the same moment. What has to be read from the store stays as it was when that fails:
-        the next picture has it."""
+        the next snapshot has it."""
         try:
             if self._oldest_left or self._oldest_accepted_s is None:
                 self._oldest_accepted_s = self.store.oldest_accepted_s() if self.queue_size else None
@@ -108,7 +108,7 @@ class Picture:
                 self._lanes[key] = lane._replace(next_due_s=next_due_s)
         except OutboxStorageError:
             pass
-        return View(
+        return Snapshot(
             stats=Stats(self._queued, self._uploaded, self.dead + self._ended, self.queue_size),
             lanes={key: lane for key, lane in self._lanes.items() if lane.fresh or lane.retrying},
             dead=tuple(self._dead_items),
@@ -121,7 +121,7 @@ class Picture:
 
     def _shift(self, item: Item, by: int) -> None:
         self._waiting += by
-        lane = self._lanes.get(item.server_key, Lane())
+        lane = self._lanes.get(item.server_key, Backlog())
         if item.due is None:
             lane = lane._replace(fresh=lane.fresh + by, batched=lane.batched + (by if item.batch else 0))
         else:

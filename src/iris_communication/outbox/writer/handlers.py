@@ -1,6 +1,6 @@
 """What each message means: checked against what is on record, and turned into changes of one group.
 
-Everything here runs on the keeper's thread. A message is prepared, then the group is committed, and only then is
+Everything here runs on the writer's thread. A message is prepared, then the group is committed, and only then is
 anybody told (`told`, `withdrawn`, and what the group was given by `then`).
 """
 
@@ -18,10 +18,10 @@ from iris_communication.outbox.files.servers import Servers
 from iris_communication.outbox.files.spool import still_is
 from iris_communication.outbox.recovery.source_action import after_delivery
 from iris_communication.outbox.store.contract import Deliver, End, ServerState
-from iris_communication.outbox.writer.accepting import Acceptance
-from iris_communication.outbox.writer.claiming import Claims
-from iris_communication.outbox.writer.commit_group import Group
-from iris_communication.outbox.writer.committer import Recorder
+from iris_communication.outbox.writer.accepting import Accepting
+from iris_communication.outbox.writer.claiming import Claiming
+from iris_communication.outbox.writer.commit_group import CommitGroup
+from iris_communication.outbox.writer.committer import Committer
 from iris_communication.outbox.writer.messages import (
     Accept,
     Claim,
@@ -30,7 +30,7 @@ from iris_communication.outbox.writer.messages import (
     Order,
     OwedNames,
     Pause,
-    Remember,
+    RememberServer,
     RetryAll,
     Settle,
     SettleTogether,
@@ -50,21 +50,21 @@ EXPIRED_AT_ONCE = 100
 Receipts = weakref.WeakValueDictionary[str, Receipt]
 
 
-class Desk:
-    """`server_changed` is called with the key of a server that has new facts; `receipts` outlive the desk."""
+class Handlers:
+    """`server_changed` is called with the key of a server that has new facts; `receipts` outlive the handlers."""
 
     def __init__(
         self,
-        recorder: Recorder,
+        committer: Committer,
         servers: Servers,
-        acceptance: Acceptance,
-        claims: Claims,
+        acceptance: Accepting,
+        claims: Claiming,
         tokens: Tokens,
         clock: Clock,
         server_changed: Callable[[str], None],
         receipts: Receipts,
     ) -> None:
-        self._recorder = recorder
+        self._committer = committer
         self._servers = servers
         self._acceptance = acceptance
         self._claims = claims
@@ -72,29 +72,29 @@ class Desk:
         self._clock = clock
         self._repeats = Repeats(log, clock.monotonic_s, per_file=True)
         self._server_changed = server_changed
-        self._sequence = recorder.last_sequence
+        self._sequence = committer.last_sequence
         self._receipts = receipts
 
-    def begin(self) -> Group:
+    def begin(self) -> CommitGroup:
         """A group; what was refused in the one before has used up no number."""
-        self._sequence = self._recorder.last_sequence
-        group = Group()
+        self._sequence = self._committer.last_sequence
+        group = CommitGroup()
         self.expire(group)
         return group
 
     @property
     def next_expiry_in_s(self) -> float | None:
         """Raises OutboxStorageError."""
-        next_s = self._recorder.picture.next_expiry_s
+        next_s = self._committer.counters.next_expiry_s
         return None if next_s is None else max(0.0, next_s - self._clock.boot_s())
 
-    def expire(self, group: Group) -> None:
+    def expire(self, group: CommitGroup) -> None:
         """What waits beyond its time goes, before it could be handed out."""
         try:
-            next_s = self._recorder.picture.next_expiry_s
+            next_s = self._committer.counters.next_expiry_s
             if next_s is None or next_s > self._clock.boot_s():
                 return
-            with self._recorder.reading() as store:
+            with self._committer.reading() as store:
                 over = store.expired(self._clock.boot_s(), EXPIRED_AT_ONCE)
         except OutboxStorageError:
             return  # it is opened anew, then asked again
@@ -104,11 +104,11 @@ class Desk:
             self._repeats.log("expired", logging.WARNING, "%s (%s) has expired: %s", path, item.id, reason)
             self._end(ended(item, Event.EXPIRE, self._clock.wall_s(), reason), group)
 
-    def _end(self, end: End, group: Group) -> None:
+    def _end(self, end: End, group: CommitGroup) -> None:
         group.add(end)
         group.ended.append(end.item)
 
-    def prepare(self, message: Message, group: Group) -> None:
+    def prepare(self, message: Message, group: CommitGroup) -> None:
         """Raises IrisError when it cannot be carried out, now or ever; then nothing of it is in the group."""
         if isinstance(message, Settle):
             self._prepare_settle(message, group)
@@ -125,16 +125,16 @@ class Desk:
             self._prepare_order(message, group)
         elif isinstance(message, Pause):
             self._prepare_pause(message, group)
-        elif isinstance(message, Remember):
+        elif isinstance(message, RememberServer):
             self._remember(message.server, message.secret, group, message.name)
             message.answer.give(None)
         elif isinstance(message, OwedNames):
-            with self._recorder.reading() as store:
+            with self._committer.reading() as store:
                 message.answer.give(frozenset(store.owed_names()))
         else:
             group.last.append(lambda: message.answer.give(None))
 
-    def _prepare_accept(self, accept: Accept, group: Group) -> None:
+    def _prepare_accept(self, accept: Accept, group: CommitGroup) -> None:
         for destination in accept.destinations:
             # Even when the outbox is full: what fills it may be waiting for just this password.
             self._remember(destination.server, destination.secret, group)
@@ -147,7 +147,7 @@ class Desk:
             self._receipts[receipt.id] = receipt
         group.then(lambda: accept.answer.give(receipts), accept.answer.give)
 
-    def _remember(self, server: Server, secret: Secret, group: Group, name: str | None = None) -> None:
+    def _remember(self, server: Server, secret: Secret, group: CommitGroup, name: str | None = None) -> None:
         """New facts mend what waited for a person; what is known already mends nothing."""
         if self._servers.knows(server, secret):
             if name is not None and self._servers.named(name) != server:
@@ -159,16 +159,16 @@ class Desk:
             self._release(server.key, group)
         self._server_changed(server.key)
 
-    def _prepare_claim(self, claim: Claim, group: Group) -> None:
-        with self._recorder.reading() as store:
+    def _prepare_claim(self, claim: Claim, group: CommitGroup) -> None:
+        with self._committer.reading() as store:
             claimed = self._claims.prepare(store, claim, group, full=not self._acceptance.has_reserve)
         group.then(lambda: claim.reply(claimed), lambda error: claim.reply([]))
 
-    def _prepare_settle(self, settle: Settle, group: Group) -> None:
-        item = self._recorder.picture.in_flight.get(settle.item.id)
+    def _prepare_settle(self, settle: Settle, group: CommitGroup) -> None:
+        item = self._committer.counters.in_flight.get(settle.item.id)
         if item is None or group.touches(item.id):
             return  # settled before: repeats are harmless
-        change = settled(settle, item, group.head or self._recorder.head, self._clock)
+        change = settled(settle, item, group.head or self._committer.head, self._clock)
         if isinstance(change, Deliver):
             group.head = change.line.hash
         if isinstance(change, End):
@@ -176,12 +176,12 @@ class Desk:
         group.add(change)
         group.settles.append(settle)
 
-    def _prepare_order(self, order: Order | RetryAll, group: Group) -> None:
+    def _prepare_order(self, order: Order | RetryAll, group: CommitGroup) -> None:
         """Each of its items is asked for as it is now: who ordered saw it some time ago."""
         outcomes: dict[str, str] = {}
-        with self._recorder.reading() as store:
+        with self._committer.reading() as store:
             if isinstance(order, RetryAll):
-                dead = [item for item in store.dead(self._recorder.picture.dead) if item.fingerprint is not None]
+                dead = [item for item in store.dead(self._committer.counters.dead) if item.fingerprint is not None]
                 found: Iterable[tuple[str, Item | None]] = [(item.id, item) for item in dead]
                 order_of_each = Order((), Event.RETRY)
             else:
@@ -206,7 +206,7 @@ class Desk:
 
         group.then(done, order.answer.give)
 
-    def _ordered(self, order: Order, item: Item, group: Group) -> str:
+    def _ordered(self, order: Order, item: Item, group: CommitGroup) -> str:
         change = carried_out(order, item, self._clock.wall_s())
         if isinstance(change, str):
             return change
@@ -217,7 +217,7 @@ class Desk:
             group.add(change)
         return ""
 
-    def _prepare_pause(self, pause: Pause, group: Group) -> None:
+    def _prepare_pause(self, pause: Pause, group: CommitGroup) -> None:
         self._set_server(pause.server_key, group, paused=pause.paused)
         if not pause.paused:
             self._release(pause.server_key, group)
@@ -229,17 +229,17 @@ class Desk:
 
         group.then(done, pause.answer.give)
 
-    def _release(self, server_key: str, group: Group) -> None:
+    def _release(self, server_key: str, group: CommitGroup) -> None:
         """It may be tried again at once, also by a worker that is yet to look."""
         if self._server_state(server_key, group).breaker is not None:
             self._set_server(server_key, group, breaker=None)
 
-    def _set_server(self, server_key: str, group: Group, **facts: Any) -> None:
+    def _set_server(self, server_key: str, group: CommitGroup, **facts: Any) -> None:
         """One change a group, of what it already says: the rest of a server's facts stays as it is."""
         group.servers[server_key] = self._server_state(server_key, group)._replace(**facts)
 
-    def _server_state(self, server_key: str, group: Group) -> ServerState:
-        return group.servers.get(server_key) or self._recorder.view.servers.get(server_key, ServerState())
+    def _server_state(self, server_key: str, group: CommitGroup) -> ServerState:
+        return group.servers.get(server_key) or self._committer.snapshot.servers.get(server_key, ServerState())
 
     def told(self, settle: Settle) -> None:
         """After the commit: the bytes of a delivered item are not ours any more, and whoever waits is told."""
@@ -247,7 +247,7 @@ class Desk:
         if settle.event is Event.DELIVER:
             if item.after is not After.KEEP:
                 self._act_on_source(item)
-            self._recorder.discard(item.id)
+            self._committer.discard(item.id)
             self._tell(item.id, settle.delivered)
         elif settle.event in (Event.GIVE_UP, Event.DROP):
             self._tell(item.id, settle.error)
@@ -255,14 +255,14 @@ class Desk:
     def _act_on_source(self, item: Item) -> None:
         fingerprint = item.fingerprint
         assert fingerprint is not None, "what was delivered had bytes"
-        with contextlib.suppress(OutboxStorageError), self._recorder.reading() as store:
+        with contextlib.suppress(OutboxStorageError), self._committer.reading() as store:
             line = store.line_of(item.id)
             if line is not None:
                 after_delivery(store, line, lambda source: still_is(source, fingerprint))
 
     def withdrawn(self, item: Item) -> None:
         """After the commit: neither its bytes nor anybody's wait for it go on."""
-        self._recorder.discard(item.id)
+        self._committer.discard(item.id)
         kind = {State.DROPPED: ItemDropped, State.EXPIRED: ItemExpired, State.CANCELLED: ItemCancelled}[item.state]
         self._tell(item.id, kind(f"{item.remote_path!r} ({item.id}) is {item.state.value}"))
 

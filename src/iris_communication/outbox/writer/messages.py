@@ -1,4 +1,4 @@
-"""What the keeper is asked, as values. Whoever waits for a reply waits on the message's `answer`."""
+"""What the writer is asked, as values. Whoever waits for a reply waits on the message's `answer`."""
 
 import queue
 from collections.abc import Callable, Mapping, Sequence
@@ -9,7 +9,7 @@ from iris_communication.errors import Effect, IrisError, NotStarted
 from iris_communication.item import After, Delivered, Event, Item, Take
 from iris_communication.settings import Secret, Server
 
-ANSWER_LOOK_S = 1.0  # how often a waiting caller makes sure that the keeper still lives
+ANSWER_LOOK_S = 1.0  # how often a waiting caller makes sure that the writer still lives
 
 
 class Answer:
@@ -25,7 +25,7 @@ class Answer:
 
     def wait(self, alive: Callable[[], bool], timeout_s: float | None = None) -> Any:
         """The reply, or NONE_YET after `timeout_s`; an exception given as the reply is raised. Raises NotStarted when
-        the keeper has ended."""
+        the writer has ended."""
         while True:
             look_s = ANSWER_LOOK_S if timeout_s is None else min(ANSWER_LOOK_S, timeout_s)
             try:
@@ -43,7 +43,7 @@ class Answer:
             return reply
 
     def _last_word(self) -> Any:
-        """The keeper has ended; it may have answered just before."""
+        """The writer has ended; it may have answered just before."""
         try:
             return self._replies.get_nowait()
         except queue.Empty:
@@ -89,7 +89,7 @@ class Claim:
 
     server_key: str
     limit: int
-    reply: Callable[[list[Item]], None]  # called on the keeper's thread
+    reply: Callable[[list[Item]], None]  # called on the writer's thread
     backlog_until: int = 0  # the last sequence of what an outage has left; 0: there is no such backlog
     archives: int | None = None  # how many may be among them, each with its members as one upload; None: never any
     draining: bool = False  # nothing waits for company
@@ -154,7 +154,7 @@ class KeepBreaker:
 
 
 @dataclass(frozen=True, slots=True)
-class Remember:
+class RememberServer:
     server: Server
     secret: Secret
     name: str | None
@@ -176,12 +176,12 @@ class Flush:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
+class CloseOutbox:
     answer: Answer = field(default_factory=Answer)
 
 
 Unhurried = Claim | Settle | SettleTogether | KeepBreaker  # nobody waits for it
-Asked = Accept | Order | RetryAll | Pause | Remember | OwedNames | Flush | Close
+Asked = Accept | Order | RetryAll | Pause | RememberServer | OwedNames | Flush | CloseOutbox
 Message = Unhurried | Asked
 
 

@@ -5,11 +5,11 @@ decision over them. What it has to remember from claim to claim are the turns of
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
-from iris_communication.decisions.fair_share import Candidates, Turns, pick
+from iris_communication.decisions.fair_share import FairShare, PriorityBacklog, pick
 from iris_communication.item import Item
-from iris_communication.outbox.store.contract import LaneKey, Store
+from iris_communication.outbox.store.contract import QueueKey, Store
 from iris_communication.outbox.writer.batching import Batching, Parcel, single
-from iris_communication.outbox.writer.commit_group import Group
+from iris_communication.outbox.writer.commit_group import CommitGroup
 from iris_communication.outbox.writer.messages import Claim
 from iris_communication.settings import DeliverySettings
 
@@ -19,9 +19,11 @@ class NextUp:
         self._settings = settings
         self._lower_share = settings.lower_share
         self._new_share = settings.new_share
-        self._turns: dict[str, Turns] = {}  # by server
+        self._turns: dict[str, FairShare] = {}  # by server
 
-    def parcels(self, store: Store, claim: Claim, limit: int, now: tuple[float, float], group: Group) -> list[Parcel]:
+    def parcels(
+        self, store: Store, claim: Claim, limit: int, now: tuple[float, float], group: CommitGroup
+    ) -> list[Parcel]:
         """Up to `limit` uploads of items that the group does not touch, in the order they go; `now` is wall time and
         time since boot. Raises OutboxStorageError."""
         key = claim.server_key
@@ -31,7 +33,9 @@ class NextUp:
             looking.candidates(priority, list(lanes))
             for priority, lanes in groupby(store.lanes_of(key), lambda lane: lane.priority)
         ]
-        picked, self._turns[key] = pick(self._turns.get(key, Turns()), lanes, limit, self._lower_share, self._new_share)
+        picked, self._turns[key] = pick(
+            self._turns.get(key, FairShare()), lanes, limit, self._lower_share, self._new_share
+        )
         return list(_with_archives([looking.parcel_of[item.id] for item in picked], claim.archives or 0))
 
 
@@ -46,7 +50,9 @@ def _with_archives(parcels: Iterable[Parcel], archives: int) -> Iterator[Parcel]
 class _Looking:
     """The candidates of one claim. An archive stands in the list with its first member."""
 
-    def __init__(self, store: Store, claim: Claim, limit: int, boot_s: float, group: Group, batching: Batching) -> None:
+    def __init__(
+        self, store: Store, claim: Claim, limit: int, boot_s: float, group: CommitGroup, batching: Batching
+    ) -> None:
         self.parcel_of: dict[str, Parcel] = {}  # by its first item's id
         self._store = store
         self._claim = claim
@@ -55,7 +61,7 @@ class _Looking:
         self._group = group
         self._batching = batching
 
-    def candidates(self, priority: int, lanes: Sequence[LaneKey]) -> Candidates:
+    def candidates(self, priority: int, lanes: Sequence[QueueKey]) -> PriorityBacklog:
         due: list[Item] = []
         old: list[Item] = []
         new: list[Item] = []
@@ -67,7 +73,7 @@ class _Looking:
         due.sort(key=lambda item: item.due.boot_s if item.due else 0.0)
         old.sort(key=lambda item: item.sequence)
         new.sort(key=lambda item: item.sequence)
-        return Candidates(priority, due, old, new)
+        return PriorityBacklog(priority, due, old, new)
 
     def _firsts(self, parcels: Iterable[Parcel]) -> Iterator[Item]:
         for parcel in parcels:
@@ -77,7 +83,7 @@ class _Looking:
                 self.parcel_of[first.id] = parcel
                 yield first
 
-    def _fresh(self, lane: LaneKey) -> tuple[list[Parcel], list[Parcel]]:
+    def _fresh(self, lane: QueueKey) -> tuple[list[Parcel], list[Parcel]]:
         """The backlog of an outage and what came after it; all of it in the first where there is no such backlog. An
         archive belongs to where its first file does."""
         until, found = self._claim.backlog_until, self._parcels(lane)
@@ -87,7 +93,7 @@ class _Looking:
         after = max(until, *(parcel.items[-1].sequence for parcel in backlog))
         return backlog, self._parcels(lane, after)
 
-    def _parcels(self, lane: LaneKey, after: int = 0) -> list[Parcel]:
+    def _parcels(self, lane: QueueKey, after: int = 0) -> list[Parcel]:
         if lane.batch and self._claim.archives is not None:
             return self._batching.parcels(lane, after)
         fresh = self._store.fresh(self._claim.server_key, lane, after, self._limit)

@@ -14,7 +14,7 @@ from iris_communication.outbox.files.reserve import Reserve
 from iris_communication.outbox.recovery.salvage import Salvage
 from iris_communication.outbox.store.contract import Store
 from iris_communication.outbox.store.sqlite import NewerSchema
-from iris_communication.outbox.writer.committer import PutAside, Recorder
+from iris_communication.outbox.writer.committer import Committer, PutAside
 
 log = logging.getLogger(__name__)
 
@@ -24,9 +24,9 @@ def opened(
     owner: Owner,
     reserve: Reserve,
     wall_s: float,
-    make: Callable[[PutAside], Recorder],
-) -> tuple[Recorder, str]:
-    """The recorder, made with what puts a file aside that no row knows; and what was wrong, if anything. Raises
+    make: Callable[[PutAside], Committer],
+) -> tuple[Committer, str]:
+    """The committer, made with what puts a file aside that no row knows; and what was wrong, if anything. Raises
     OutboxStorageError, OutboxDamaged."""
     for path, mode in owner.found_open.items():
         if path.name.startswith("secrets."):

@@ -37,11 +37,11 @@ class Receipt:
         raise outcome
 
     def settle(self, outcome: Delivered | IrisError) -> None:
-        """Called by the keeper, once the outcome is committed."""
+        """Called by the writer, once the outcome is committed."""
         self._outcome = outcome
         self._done.set()
 
     def owe_again(self) -> None:
-        """Called by the keeper: the dead item waits again."""
+        """Called by the writer: the dead item waits again."""
         self._done.clear()
         self._outcome = None

@@ -10,7 +10,7 @@ from iris_communication.runtime.repeats import Repeats
 LOGGED_EVERY_S = 10.0
 
 
-class Refusals:
+class QueueRefusals:
     """For any thread; written to its owner's log."""
 
     def __init__(self, log: logging.Logger, monotonic_s: Callable[[], float]) -> None:

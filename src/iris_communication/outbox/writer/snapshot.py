@@ -1,4 +1,4 @@
-"""The published picture of the outbox: made by the keeper after each commit, replaced whole, never changed.
+"""The published snapshot of the outbox: made by the writer after each commit, replaced whole, never changed.
 
 Reading it takes no lock and no query, so statistics never wait for the disk and always fit together.
 """
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from iris_communication.outbox.store.contract import Lane, ServerState
+from iris_communication.outbox.store.contract import Backlog, ServerState
 
 DEAD_SHOWN = 20
 
@@ -31,9 +31,9 @@ class DeadItem(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class Snapshot:
     stats: Stats = field(default_factory=Stats)
-    lanes: Mapping[str, Lane] = field(default_factory=dict)  # of servers with waiting items
+    lanes: Mapping[str, Backlog] = field(default_factory=dict)  # of servers with waiting items
     dead: tuple[DeadItem, ...] = ()  # the latest
     dead_files: int = 0  # all of them
     oldest_accepted_s: float | None = None  # wall time, of the first unfinished item

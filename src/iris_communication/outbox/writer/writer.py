@@ -1,8 +1,8 @@
-"""The keeper: the one thread that changes what is owed. inbox -> group -> one commit -> publish.
+"""The writer: the one thread that changes what is owed. inbox -> group -> one commit -> publish.
 
-Idea. A commit that survives a power cut costs the same for one change or a hundred, so the keeper takes whatever lies
+Idea. A commit that survives a power cut costs the same for one change or a hundred, so the writer takes whatever lies
 in its inbox, carries it out as one group, commits once, and only then answers. Callers never touch the database, the
-spool or the ledger; they send messages and read the latest published picture.
+spool or the ledger; they send messages and read the latest published snapshot.
 
 A caller waits for an acceptance; nobody waits for a settlement, or for a claim of few files. Those wait for company:
 they go along with the next group that somebody does wait for, or after LINGER_S. So a file costs about one commit where
@@ -12,7 +12,7 @@ Order, each step harmless when it is repeated after a crash:
   in:   bytes durable in the spool -> row committed -> a moved source unlinked -> the caller answered
   out:  rename confirmed (by the uploader) -> row and ledger line in one commit -> spool file unlinked
 
-What goes wrong. What a disk that refuses means for a group is the recorder's matter. A message that fails in a way
+What goes wrong. What a disk that refuses means for a group is the committer's matter. A message that fails in a way
 nobody foresaw is logged with its traceback and answered with it, and harms no other. Where the thread itself fails,
 whoever waits is told, and after a pause the outbox is opened anew as after a crash, by the same owner: what was in
 flight waits again, and what an attempt of before says is not heard any more (`incarnation`).
@@ -36,23 +36,23 @@ from iris_communication.outbox.files.reserve import Reserve
 from iris_communication.outbox.files.servers import Servers
 from iris_communication.outbox.files.spool import Spool
 from iris_communication.outbox.store.contract import Store
-from iris_communication.outbox.writer.accepting import Acceptance
-from iris_communication.outbox.writer.claiming import Claims
-from iris_communication.outbox.writer.committer import PutAside, Recorder, unforeseen
-from iris_communication.outbox.writer.handlers import Desk, Receipts
+from iris_communication.outbox.writer.accepting import Accepting
+from iris_communication.outbox.writer.claiming import Claiming
+from iris_communication.outbox.writer.committer import Committer, PutAside, unforeseen
+from iris_communication.outbox.writer.handlers import Handlers, Receipts
 from iris_communication.outbox.writer.messages import (
     Accept,
     Answer,
     Asked,
     Claim,
-    Close,
+    CloseOutbox,
     Flush,
     KeepBreaker,
     Message,
     Order,
     OwedNames,
     Pause,
-    Remember,
+    RememberServer,
     RetryAll,
     Settle,
     SettleTogether,
@@ -61,7 +61,7 @@ from iris_communication.outbox.writer.messages import (
 )
 from iris_communication.outbox.writer.opening import opened
 from iris_communication.outbox.writer.receipt import Receipt
-from iris_communication.outbox.writer.snapshot import View
+from iris_communication.outbox.writer.snapshot import Snapshot
 from iris_communication.outbox.writer.tokens import Tokens
 from iris_communication.runtime.repeats import Repeats
 from iris_communication.runtime.supervised_thread import SupervisedThread
@@ -76,7 +76,7 @@ LINGER_S = 0.02  # the longest that what nobody waits for waits for company
 STORE_RETRY_S = 1.0  # between attempts to open a store that failed, and to record what could not be committed
 
 
-class Keeper:
+class Writer:
     """`open_store` makes the durable state; called anew after it failed."""
 
     def __init__(
@@ -99,7 +99,7 @@ class Keeper:
         self._unhurried: deque[Unhurried] = deque()
         self._nudged = False  # to look beside the inbox, and has not done so yet
         self._tokens = Tokens()
-        self._thread = SupervisedThread(self._run, "iris-keeper", on_failure=self._clear_up, on_end=self._let_go)
+        self._thread = SupervisedThread(self._run, "iris-writer", on_failure=self._clear_up, on_end=self._let_go)
         self._is_owner = False
         self._has_store = False
         self._receipts: Receipts = weakref.WeakValueDictionary()
@@ -107,11 +107,11 @@ class Keeper:
         self._is_cleared = True  # nobody waits for what an earlier failure left
         self.incarnation = 0  # how often it failed: what was handed out before is not in flight any more
         self._opened = Answer()
-        self._closing: Close | None = None
+        self._closing: CloseOutbox | None = None
         self._news: Callable[[], None] = lambda: None
         self._server_changed: Callable[[str], None] = lambda key: None
         self._has_failed: Callable[[], None] = lambda: None
-        self._latest_view: Callable[[], View] = View
+        self._latest_snapshot: Callable[[], Snapshot] = Snapshot
         self.notice = ""  # what was wrong with the outbox when it was opened, and was put right
 
     # Called by any thread.
@@ -165,7 +165,7 @@ class Keeper:
         self._ask(Pause(server_key, paused))
 
     def remember(self, server: Server, secret: Secret, name: str | None) -> None:
-        self._ask(Remember(server, secret, name))
+        self._ask(RememberServer(server, secret, name))
 
     def owed_names(self) -> frozenset[str]:
         """File names of what is accepted and not delivered. Raises OutboxStorageError, NotStarted."""
@@ -204,7 +204,7 @@ class Keeper:
         if self._thread.is_alive():
             self._thread.let_end()
             with contextlib.suppress(NotStarted, OutboxStorageError):  # somebody else has closed it, or it has failed
-                self._ask(Close())
+                self._ask(CloseOutbox())
             self._thread.join()
 
     def subscribe(
@@ -213,24 +213,24 @@ class Keeper:
         server_changed: Callable[[str], None] = lambda key: None,
         failed: Callable[[], None] = lambda: None,
     ) -> None:
-        """Called on the keeper's thread: after each new picture, with the key of a server that has new facts, and
+        """Called on the writer's thread: after each new snapshot, with the key of a server that has new facts, and
         after a failure of the thread itself."""
         self._news, self._server_changed, self._has_failed = published, server_changed, failed
 
     @property
     def lost(self) -> str:
         """Why nothing is accepted or handed out though all threads run: another process has the outbox."""
-        return self._recorder.lost if self._has_store else ""
+        return self._committer.lost if self._has_store else ""
 
     @property
-    def view(self) -> View:
-        """The latest picture; reading it waits for nobody."""
-        return self._latest_view()
+    def snapshot(self) -> Snapshot:
+        """The latest snapshot; reading it waits for nobody."""
+        return self._latest_snapshot()
 
     @property
     def in_flight(self) -> list[Item]:
         """What was handed out and is not settled, as far as it is committed."""
-        return list(self._recorder.picture.in_flight.values())
+        return list(self._committer.counters.in_flight.values())
 
     @property
     def servers(self) -> Servers:
@@ -243,7 +243,7 @@ class Keeper:
     def _put_beside(self, message: Unhurried) -> None:
         """What comes into the inbox later finds it there: the order is kept."""
         self._unhurried.append(message)
-        if not self._nudged:  # the keeper takes this back before it looks: a nudge too many is possible, none too few
+        if not self._nudged:  # the writer takes this back before it looks: a nudge too many is possible, none too few
             self._nudged = True
             self._inbox.put(())
 
@@ -269,7 +269,7 @@ class Keeper:
         words = f"the outbox's thread failed ({self._thread.reason}) and is being started again"
         return OutboxStorageError(words, hint="offer it again in a moment; the log has the traceback")
 
-    # All below runs on the keeper's thread.
+    # All below runs on the writer's thread.
 
     def _run(self) -> None:
         """Called again after a failure."""
@@ -306,7 +306,7 @@ class Keeper:
         self._has_failed()
         if self._has_store:
             self._has_store = False
-            self._recorder.close()
+            self._committer.close()
         self._is_cleared = True
 
     def _let_go(self) -> None:
@@ -314,10 +314,10 @@ class Keeper:
             return
         try:
             if self._has_store:
-                self._recorder.close()
+                self._committer.close()
             self._spool.close()
         finally:
-            self._owner.release(self._recorder.last_sequence)
+            self._owner.release(self._committer.last_sequence)
             if self._closing is not None:
                 self._closing.answer.give(None)
 
@@ -331,10 +331,10 @@ class Keeper:
             self._servers = Servers(self._folder)
             self._spool = Spool(self._folder / "spool")
             self._reserve = Reserve(self._folder)
-            recorder, self.notice = opened(
-                self._folder, self._owner, self._reserve, self._clock.wall_s(), self._new_recorder
+            committer, self.notice = opened(
+                self._folder, self._owner, self._reserve, self._clock.wall_s(), self._new_committer
             )
-            self._open(recorder)
+            self._open(committer)
         except OSError as error:
             self._owner.release()
             raise storage_trouble(f"cannot use the outbox folder {self._folder}", error) from error
@@ -343,15 +343,15 @@ class Keeper:
             raise
         self._is_owner = True
 
-    def _open(self, recorder: Recorder) -> None:
-        self._recorder, self._has_store = recorder, True
-        self._claims = Claims(self._settings, self._tokens, self._clock)
-        self._claims.committed(recorder.last_sequence)
-        acceptance = Acceptance(
-            self._folder, self._spool, self._reserve, recorder, self._clock, self._max_queue_size, self._limits
+    def _open(self, committer: Committer) -> None:
+        self._committer, self._has_store = committer, True
+        self._claims = Claiming(self._settings, self._tokens, self._clock)
+        self._claims.committed(committer.last_sequence)
+        acceptance = Accepting(
+            self._folder, self._spool, self._reserve, committer, self._clock, self._max_queue_size, self._limits
         )
-        self._desk = Desk(
-            recorder,
+        self._handlers = Handlers(
+            committer,
             self._servers,
             acceptance,
             self._claims,
@@ -360,22 +360,22 @@ class Keeper:
             lambda server_key: self._server_changed(server_key),  # noqa: PLW0108  # subscribed to later
             self._receipts,
         )
-        self._latest_view = lambda: recorder.view
+        self._latest_snapshot = lambda: committer.snapshot
 
-    def _opened_anew(self) -> Recorder:
-        before = self._latest_view()
-        recorder = self._new_recorder()
-        recorder.go_on_counting(before)
-        return recorder
+    def _opened_anew(self) -> Committer:
+        before = self._latest_snapshot()
+        committer = self._new_committer()
+        committer.go_on_counting(before)
+        return committer
 
-    def _new_recorder(self, put_aside: PutAside = lambda store: None) -> Recorder:
-        return Recorder(
+    def _new_committer(self, put_aside: PutAside = lambda store: None) -> Committer:
+        return Committer(
             self._open_store,
             self._spool,
             self._reserve,
             self._owner.confirm,
-            lambda settle: self._desk.told(settle),  # noqa: PLW0108  # made later
-            lambda item: self._desk.withdrawn(item),  # noqa: PLW0108  # made later
+            lambda settle: self._handlers.told(settle),  # noqa: PLW0108  # made later
+            lambda item: self._handlers.withdrawn(item),  # noqa: PLW0108  # made later
             lambda: self._news(),  # noqa: PLW0108  # subscribed to later
             put_aside,
         )
@@ -384,7 +384,7 @@ class Keeper:
         """One group: what lies in the inbox. What could not be recorded before is a group of its own, so that it
         never drags new messages along."""
         self._in_hand = messages = self._due()
-        pending, self._recorder.unrecorded = self._recorder.unrecorded, []
+        pending, self._committer.unrecorded = self._committer.unrecorded, []
         if pending:
             self._carry_out(pending)
         for start in range(0, max(1, len(messages)), GROUP_MAX):  # none too: a store that failed is to be mended
@@ -393,7 +393,7 @@ class Keeper:
 
     def _due(self) -> list[Message]:
         """What is to be carried out now, waited for. What nobody waits for comes first: it was sent before."""
-        hurried = self._taken(STORE_RETRY_S if self._recorder.unfinished else self._next_expiry_in_s())
+        hurried = self._taken(STORE_RETRY_S if self._committer.unfinished else self._next_expiry_in_s())
         if not hurried and self._unhurried:
             # Of a copy, which nobody can come between: others append meanwhile, and Python code may not go through it.
             is_urgent = any(isinstance(message, Claim) and message.hurried for message in self._unhurried.copy())
@@ -403,7 +403,7 @@ class Keeper:
 
     def _next_expiry_in_s(self) -> float | None:
         try:
-            next_s = self._desk.next_expiry_in_s
+            next_s = self._handlers.next_expiry_in_s
             return None if next_s is None else min(next_s, WAIT_MAX_S)
         except OutboxStorageError:
             return STORE_RETRY_S
@@ -419,30 +419,30 @@ class Keeper:
 
     def _carry_out(self, messages: Sequence[Message]) -> None:
         try:
-            self._recorder.mend()
+            self._committer.mend()
         except IrisError as error:
             for message in messages:
                 self._refuse(message, error)
             return
-        group = self._desk.begin()
+        group = self._handlers.begin()
         for message in messages:
             try:
-                if isinstance(message, Close):
+                if isinstance(message, CloseOutbox):
                     self._closing = message
                 else:
-                    self._desk.prepare(message, group)
+                    self._handlers.prepare(message, group)
             except IrisError as error:
                 self._refuse(message, error)
             except Exception as error:  # noqa: BLE001 - nobody foresaw it: logged with its traceback
-                cause, words = (type(message), type(error)), "the keeper failed on one %s; it goes on"
+                cause, words = (type(message), type(error)), "the writer failed on one %s; it goes on"
                 self._repeats.log(cause, logging.ERROR, words, type(message).__name__, exc_info=error)
                 self._refuse(message, unforeseen(error))
-        self._recorder.commit(group)
-        self._claims.committed(self._recorder.last_sequence)
+        self._committer.commit(group)
+        self._claims.committed(self._committer.last_sequence)
 
     def _refuse(self, message: Message, error: IrisError) -> None:
         """One message that cannot be carried out, for now or for good."""
-        if isinstance(message, Close):
+        if isinstance(message, CloseOutbox):
             self._closing = message
         else:
-            self._recorder.unrecorded.extend(refused(message, error))
+            self._committer.unrecorded.extend(refused(message, error))

@@ -13,7 +13,7 @@ Answer = wire.Reply | StatusError
 Talk = Generator[Any, Any, Any]  # yields requests or tuples of them, is sent a reply or a list of answers
 
 
-class Source(Protocol):
+class SourceBytes(Protocol):
     def read(self, offset: int, size_bytes: int) -> bytes:
         """Exactly that many bytes. Raises IrisError when they cannot be had any more."""
 
@@ -36,7 +36,7 @@ class Conversation:
         "writing",
     )
 
-    def __init__(self, generator: Talk, source: Source | None, tag: Any) -> None:
+    def __init__(self, generator: Talk, source: SourceBytes | None, tag: Any) -> None:
         self.generator = generator
         self.source = source
         self.tag = tag

@@ -32,56 +32,56 @@ from iris_communication.sftp.wire import READ, WRITE
 SAMPLE_BYTES = 32 * 1024  # every server answers a READ of as much in one packet
 
 
-class Part(NamedTuple):
+class PartFile(NamedTuple):
     offset: int
     size_bytes: int
 
 
-Sample = tuple[Part, bytes]  # and what it holds
+Sample = tuple[PartFile, bytes]  # and what it holds
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class PartCut:
     """An upload that ended in the middle: its temp file, the parts that were not acknowledged, ascending, and the seams
     of those that were written, which are to be looked at once all is there."""
 
     temp_path: bytes
     size_bytes: int  # of the whole file
-    missing: tuple[Part, ...]
-    seams: tuple[Part, ...] = ()
+    missing: tuple[PartFile, ...]
+    seams: tuple[PartFile, ...] = ()
 
     @property
     def known_bytes(self) -> int:
         return self.size_bytes - sum(part.size_bytes for part in self.missing)
 
-    def ends(self) -> Iterator[Part]:
+    def ends(self) -> Iterator[PartFile]:
         """The last bytes of each piece that is there."""
         known_from = 0
-        for offset, size_bytes in (*self.missing, Part(self.size_bytes, 0)):
+        for offset, size_bytes in (*self.missing, PartFile(self.size_bytes, 0)):
             if offset > known_from:
                 sample_bytes = min(SAMPLE_BYTES, offset - known_from)
-                yield Part(offset - sample_bytes, sample_bytes)
+                yield PartFile(offset - sample_bytes, sample_bytes)
             known_from = offset + size_bytes
 
 
-def shares(size_bytes: int, count: int) -> tuple[Part, ...]:
+def shares(size_bytes: int, count: int) -> tuple[PartFile, ...]:
     """A whole file in so many parts, their sizes as even as can be."""
     ends = [size_bytes * (number + 1) // count for number in range(count)]
-    return tuple(Part(begin, end - begin) for begin, end in zip([0, *ends], ends, strict=False))
+    return tuple(PartFile(begin, end - begin) for begin, end in zip([0, *ends], ends, strict=False))
 
 
-def missing_of(part: Part, acknowledged_bytes: int) -> tuple[Part, ...]:
+def missing_of(part: PartFile, acknowledged_bytes: int) -> tuple[PartFile, ...]:
     left_bytes = part.size_bytes - acknowledged_bytes
-    return (Part(part.offset + acknowledged_bytes, left_bytes),) if left_bytes else ()
+    return (PartFile(part.offset + acknowledged_bytes, left_bytes),) if left_bytes else ()
 
 
-def seams(parts: Sequence[Part]) -> Iterator[Part]:
+def seams(parts: Sequence[PartFile]) -> Iterator[PartFile]:
     """The bytes on either side of where each part begins, none of them of more than one part."""
     for offset, size_bytes in parts:
         before_bytes = min(SAMPLE_BYTES, offset)
         if before_bytes:
-            yield Part(offset - before_bytes, before_bytes)
-        yield Part(offset, min(SAMPLE_BYTES, size_bytes))
+            yield PartFile(offset - before_bytes, before_bytes)
+        yield PartFile(offset, min(SAMPLE_BYTES, size_bytes))
 
 
 def take_over(upload: Upload, names: Sequence[bytes], expected: Sequence[Sample]) -> Talk:
@@ -111,7 +111,7 @@ def holds_samples(path: bytes, expected: Sequence[Sample]) -> Talk:
     return answers == [wire.Data(content) for _, content in expected]
 
 
-def write_part(upload: Upload, part: Part, capabilities: Capabilities) -> Talk:
+def write_part(upload: Upload, part: PartFile, capabilities: Capabilities) -> Talk:
     """Whether the server lets us write there: False, where it refuses and nothing tells that a whole file would fare no
     better. Raises IrisError."""
     (opened,) = yield (wire.Open(upload.temp_path, WRITE),)

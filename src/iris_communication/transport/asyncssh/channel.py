@@ -135,7 +135,7 @@ class _Client(asyncssh.SSHClient):
     """Judges the host key, answers prompts, and remembers what asyncssh's errors cannot say: why a key was refused, how
     far we came, and the server's own words."""
 
-    judge: host_keys.Judge  # known before it connects
+    judge: host_keys.HostKeyCheck  # known before it connects
 
     def __init__(self, secret: Secret) -> None:
         self._password = secret.password
@@ -188,8 +188,8 @@ class _Client(asyncssh.SSHClient):
         self._wants_new_password = True
         return NotImplemented
 
-    def facts(self) -> asyncssh_errors.Facts:
-        return asyncssh_errors.Facts(
+    def facts(self) -> asyncssh_errors.ConnectionFacts:
+        return asyncssh_errors.ConnectionFacts(
             heard=[*self._greeting.words, *self._said.words],
             asked=self._asked[-1] if self._asked else "",
             hidden=self._hidden,

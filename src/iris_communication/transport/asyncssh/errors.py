@@ -31,7 +31,7 @@ from iris_communication.transport.server_words import REFUSES_US, without
 KEY_EXCHANGE_HINT = "see the server's log; another program may answer there in its place"
 
 
-class Facts(NamedTuple):
+class ConnectionFacts(NamedTuple):
     """What an error does not say itself.
 
     `heard` is what the server said beside the protocol, `asked` its last prompt, `hidden` are our secrets, `theirs` is
@@ -48,7 +48,7 @@ class Facts(NamedTuple):
     wants_new_password: bool = False
 
 
-def of_ssh(error: asyncssh.Error, server: Server, facts: Facts) -> IrisError:
+def of_ssh(error: asyncssh.Error, server: Server, facts: ConnectionFacts) -> IrisError:
     where = f"{server.host}:{server.port}"
     reason = without(facts.hidden, clean(error.reason, PEER_TEXT_MAX)) or "it gives no reason"
     if (lack := _lacking(server, facts)) is not None:
@@ -70,12 +70,12 @@ def unreadable_key(error: asyncssh.Error, server: Server) -> IrisError:
     )
 
 
-def _lacking(server: Server, facts: Facts) -> IrisError | None:
+def _lacking(server: Server, facts: ConnectionFacts) -> IrisError | None:
     lack = None if facts.theirs is None else algorithms.lacking(algorithms.offered(server), facts.theirs)
     return None if lack is None else algorithms.nothing_in_common(server, *lack)
 
 
-def _refused(server: Server, reason: str, facts: Facts) -> AuthenticationFailed:
+def _refused(server: Server, reason: str, facts: ConnectionFacts) -> AuthenticationFailed:
     if facts.wants_new_password:
         return new_password_wanted(server, facts.heard)
     words = "; ".join([*facts.heard, reason])
@@ -84,7 +84,7 @@ def _refused(server: Server, reason: str, facts: Facts) -> AuthenticationFailed:
     return AuthenticationFailed(f"{server.key} refused our credentials: {words}{asked}", hint=hint)
 
 
-def of_the_system(error: Exception, server: Server, timeout_s: float, facts: Facts) -> IrisError:
+def of_the_system(error: Exception, server: Server, timeout_s: float, facts: ConnectionFacts) -> IrisError:
     where, reason = f"{server.host}:{server.port}", _reason(error)
     if isinstance(error, TimeoutError):
         return LinkTimeout(f"{where} did not finish connecting within {timeout_s:g} s")

@@ -39,7 +39,7 @@ OF_A_CHANGE = re.compile(r"(?:Enter|Retype) [^(].*'s (?:old|new) password: ?", r
 class Answers:
     """`judge` says why a host key is not trusted, or None. What was asked is remembered for the error to tell."""
 
-    def __init__(self, secret: Secret, judge: host_keys.Judge) -> None:
+    def __init__(self, secret: Secret, judge: host_keys.HostKeyCheck) -> None:
         self._secret = secret
         self._judge = judge
         self._given: set[str] = set()
@@ -103,7 +103,7 @@ def _meant(prompt: str, secret: Secret) -> tuple[str, str | None]:
     return "password", secret.password if prompt.rstrip().endswith("'s password:") else None
 
 
-class Desk:
+class AskpassServer:
     """Where the questions of one `ssh` come in, until it is closed. All on the event loop's thread."""
 
     def __init__(self, answers: Answers) -> None:

@@ -84,7 +84,7 @@ class SshProgramTransport:
         answers = ssh_answers.Answers(secret, trust.judge)
         words = Words(hidden_of(secret))
         with contextlib.ExitStack() as meanwhile:
-            desk = meanwhile.enter_context(contextlib.closing(ssh_answers.Desk(answers)))
+            desk = meanwhile.enter_context(contextlib.closing(ssh_answers.AskpassServer(answers)))
             identity = _identity(secret, meanwhile)
             process = self._start(server, secret, identity, settings, addresses, trust.algorithms, desk.name, meanwhile)
             desk.serve(process.pid)

@@ -1,9 +1,19 @@
 import pytest
 
-from iris_camera.camera.camera_state import THE_END, Closed, Ended, Limits, Looked, Lost, Pictures, after, first_state
+from iris_camera.camera.camera_state import (
+    THE_END,
+    CameraLimits,
+    CameraLost,
+    Closed,
+    Ended,
+    Looked,
+    Pictures,
+    after,
+    first_state,
+)
 
-LIVE = Limits(offline_after_s=2.0, stalled_after_s=5.0)
-FILE = Limits(offline_after_s=2.0, stalled_after_s=None)
+LIVE = CameraLimits(offline_after_s=2.0, stalled_after_s=5.0)
+FILE = CameraLimits(offline_after_s=2.0, stalled_after_s=None)
 
 
 def told(happenings, limits=LIVE):
@@ -34,34 +44,36 @@ def test_further_pictures_are_no_event():
 
 
 def test_a_loss_that_lasts_makes_it_offline_with_its_reason():
-    events = told([(1.0, Pictures(1.0)), (2.0, Lost("it was unplugged")), *looked(3, 9)])
+    events = told([(1.0, Pictures(1.0)), (2.0, CameraLost("it was unplugged")), *looked(3, 9)])
     assert events[1:] == [(4.0, "offline", "it was unplugged")]
 
 
 def test_a_blip_is_no_event():
-    events = told([(1.0, Pictures(1.0)), (2.0, Lost("gone")), (3.9, Pictures(3.9)), *looked(4, 6)])
+    events = told([(1.0, Pictures(1.0)), (2.0, CameraLost("gone")), (3.9, Pictures(3.9)), *looked(4, 6)])
     assert events == [(1.0, "online", None)]
 
 
 def test_one_blip_after_another_is_not_added_up():
     happenings = [(0.5, Pictures(0.5))]
     for second in range(1, 30, 2):
-        happenings += [(float(second), Lost("gone")), (second + 1.0, Pictures(second + 1.0))]
+        happenings += [(float(second), CameraLost("gone")), (second + 1.0, Pictures(second + 1.0))]
     assert len(told(happenings)) == 1
 
 
 def test_one_failed_try_after_another_is_one_loss():
-    tries = [(2.0 + number / 2, Lost("refused")) for number in range(8)]
+    tries = [(2.0 + number / 2, CameraLost("refused")) for number in range(8)]
     assert told([(1.0, Pictures(1.0)), *tries])[1:] == [(4.0, "offline", "refused")]
 
 
 def test_a_camera_that_never_answered_is_told_as_offline():
-    assert told([(0.1, Lost("no route to the host")), *looked(1, 9)]) == [(2.0, "offline", "no route to the host")]
+    assert told([(0.1, CameraLost("no route to the host")), *looked(1, 9)]) == [
+        (2.0, "offline", "no route to the host")
+    ]
 
 
 def test_a_new_reason_is_shown_and_no_event():
-    state, _ = after(first_state(0.0), Lost("refused"), LIVE, 2.5)
-    state, is_event = after(state, Lost("wrong password"), LIVE, 3.0)
+    state, _ = after(first_state(0.0), CameraLost("refused"), LIVE, 2.5)
+    state, is_event = after(state, CameraLost("wrong password"), LIVE, 3.0)
     assert (state.reason, is_event) == ("wrong password", False)
     assert state.since_s == 2.5
 
@@ -76,7 +88,7 @@ def test_a_picture_ends_the_stall():
 
 
 def test_a_stalled_camera_that_is_then_lost_goes_offline():
-    events = told([(1.0, Pictures(1.0)), (7.0, Looked()), (8.0, Lost("no picture for 7 s")), *looked(9, 11)])
+    events = told([(1.0, Pictures(1.0)), (7.0, Looked()), (8.0, CameraLost("no picture for 7 s")), *looked(9, 11)])
     assert [state for _, state, _ in events] == ["online", "stalled", "offline"]
 
 
@@ -92,7 +104,7 @@ def test_a_film_that_ended_too_soon_is_offline_at_once():
     assert told([(1.0, Pictures(1.0)), (1.1, Ended("3 of 10 frames"))], FILE)[-1] == (1.1, "offline", "3 of 10 frames")
 
 
-@pytest.mark.parametrize("before", [Pictures(1.0), Lost("gone"), Ended("over"), Looked()])
+@pytest.mark.parametrize("before", [Pictures(1.0), CameraLost("gone"), Ended("over"), Looked()])
 def test_closed_is_disabled_whatever_it_was_and_stays_so(before):
-    later = [(2.0, Closed()), (3.0, Pictures(3.0)), (9.0, Lost("late")), (10.0, Closed())]
+    later = [(2.0, Closed()), (3.0, Pictures(3.0)), (9.0, CameraLost("late")), (10.0, Closed())]
     assert told([(1.0, before), *later])[-1] == (2.0, "disabled", None)

@@ -6,7 +6,7 @@ import pytest
 
 from iris_camera.camera import capture as capture_module
 from iris_camera.camera.capture import HUNG_MAX, Capture, shaken_pause_s
-from iris_camera.camera.clock import Clock
+from iris_camera.camera.clock import CameraClock
 from iris_camera.camera.handover import EveryFrame, LatestFrame
 from iris_camera.camera.settings import SourceSettings
 from tests.unit.iris_camera.camera.watching import (
@@ -442,7 +442,7 @@ def test_twenty_cameras_do_not_ask_at_the_same_instant():
 @pytest.mark.parametrize("seconds", [365 * 86400.0, -3600.0])
 def test_how_long_a_camera_is_in_its_state_does_not_depend_on_how_the_clock_is_set(capturing, seconds):
     wall_s = [1_700_000_000.0]
-    clock = Clock(wall=lambda: wall_s[0] + time.monotonic())
+    clock = CameraClock(wall=lambda: wall_s[0] + time.monotonic())
     capture = capturing(Unreachable(), clock=clock)
     wait_until(lambda: capture.status().reason != "it is being opened")
     before_s = clock.wall() - capture.status().since_s

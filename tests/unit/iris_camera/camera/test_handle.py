@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from iris_camera.camera.handle import Handle
+from iris_camera.camera.handle import ResourceHandle
 
 SOON_S = 20.0
 
@@ -14,7 +14,7 @@ def released():
 
 @pytest.fixture
 def handle(released):
-    return Handle("capture", released.append)
+    return ResourceHandle("capture", released.append)
 
 
 def test_it_is_used_until_it_is_closed(handle):

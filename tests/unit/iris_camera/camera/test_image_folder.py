@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from iris_camera.camera.clock import Clock
+from iris_camera.camera.clock import CameraClock
 from iris_camera.camera.decoding import PictureDecoder
 from iris_camera.camera.image_folder import DATES_S, LOOK_S, UNFINISHED_AFTER_S, ImageFolder
 from iris_camera.camera.source import SourceError
@@ -35,7 +35,7 @@ class Watched:
         self.waited_s = 0.0
         self.happenings = []
         self.source = ImageFolder(
-            path, name="line-1", clock=Clock(lambda: self.now_s, lambda: self.now_s, self._wait), **options
+            path, name="line-1", clock=CameraClock(lambda: self.now_s, lambda: self.now_s, self._wait), **options
         )
         self.source.open()
 

@@ -4,7 +4,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from iris_camera.camera.clock import Clock
+from iris_camera.camera.clock import CameraClock
 from iris_camera.camera.synthetic import SyntheticLine
 
 SMALL = {"width": 320, "height": 180}
@@ -26,7 +26,7 @@ class HandClock:
         return closed.is_set()
 
     def as_clock(self):
-        return Clock(lambda: self.now_s, lambda: UNIX_S + self.now_s, self.wait)
+        return CameraClock(lambda: self.now_s, lambda: UNIX_S + self.now_s, self.wait)
 
 
 @pytest.fixture

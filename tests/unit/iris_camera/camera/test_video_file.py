@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from iris_camera.camera.clock import Clock
+from iris_camera.camera.clock import CameraClock
 from iris_camera.camera.decoding import PictureDecoder
 from iris_camera.camera.source import SourceError
 from iris_camera.camera.video_file import VideoFile
@@ -29,7 +29,7 @@ class HandClock:
         return event.is_set()
 
     def as_clock(self):
-        return Clock(lambda: self.now_s, lambda: UNIX_S + self.now_s, self.wait)
+        return CameraClock(lambda: self.now_s, lambda: UNIX_S + self.now_s, self.wait)
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from iris_camera.cli.destination import Destination, Handling
+from iris_camera.cli.destination import ChosenServers, Handling
 from iris_camera.cli.files_to_send import FileToSend
 from iris_camera.cli.handing_in import Link
 from iris_camera.cli.sending import Sending
@@ -46,7 +46,7 @@ class Intake:
 
 def sending(intake, *names, servers=(PLANT,)):
     files = [FileToSend(Path("/line", name), 5, "line") for name in names]
-    return Sending(files, Destination(tuple(servers), Handling()), intake)
+    return Sending(files, ChosenServers(tuple(servers), Handling()), intake)
 
 
 def test_a_file_is_over_when_every_server_has_it():
@@ -114,6 +114,6 @@ def test_once_one_server_has_everything_only_the_other_is_waited_for():
 
 
 def test_a_file_below_a_folder_gets_a_remote_path_with_that_folder_and_braces_stay_braces():
-    request = Destination((PLANT,), Handling()).request(Path("/t/x/{y}/a"), project="t", folder="x/{y}")
+    request = ChosenServers((PLANT,), Handling()).request(Path("/t/x/{y}/a"), project="t", folder="x/{y}")
     (info,) = request.sftp_server_info
     assert info["remote_path"] == "{remote_directory}/{project}/{folder_type}/x/{{y}}/{file_name}"

@@ -9,7 +9,7 @@ from iris_camera.cli.queue_table import printable
 from iris_camera.cli.sending import Sent
 from iris_camera.cli.sending_display import SendingDisplay, failures
 from iris_camera.cli.terminal import complain, say
-from iris_camera.config.problem import Origin, Problem
+from iris_camera.config.problem import Problem, ValueOrigin
 from iris_communication.errors import RemoteRefused
 from tests.architecture.tree import python_files, text_of
 
@@ -47,7 +47,7 @@ def test_sending_shows_names_and_words_of_strangers_as_escapes():
 
 
 def test_a_mistake_in_the_settings_quotes_their_file_as_escapes():
-    assert str(Problem(Origin("iris.toml", 3), f"name is {HOSTILE}")) == f"iris.toml:3: name is {SHOWN}"
+    assert str(Problem(ValueOrigin("iris.toml", 3), f"name is {HOSTILE}")) == f"iris.toml:3: name is {SHOWN}"
 
 
 def test_verbs_write_through_the_terminal_alone():

@@ -8,7 +8,7 @@ import pytest
 from iris_camera.camera.settings import SourceSettings
 from iris_camera.controllers import camera_controller
 from iris_camera.controllers.camera_controller import Camera, CameraSetup
-from iris_camera.controllers.handing_over import Destination
+from iris_camera.controllers.handing_over import DeliveryTarget
 from iris_camera.controllers.observers import NOBODY, Observers
 from iris_camera.inspection.inspector import Inspector
 from iris_camera.inspection.model import ModelError
@@ -41,7 +41,7 @@ def camera_on(tmp_path, uploader):
             InspectionSettings(),
             RecordSettings(folder=tmp_path / "records", rows_max=10),
             EvidenceSettings(crop=False),
-            Destination("plant", {"project": "p"}),
+            DeliveryTarget("plant", {"project": "p"}),
             tmp_path / "records" / "line-1",
             enabled,
         )
@@ -194,7 +194,7 @@ def test_a_model_that_cannot_be_used_is_told_before_anything_starts(tmp_path, up
         InspectionSettings(),
         RecordSettings(),
         EvidenceSettings(),
-        Destination("plant", {"project": "p"}),
+        DeliveryTarget("plant", {"project": "p"}),
         tmp_path,
     )
     with pytest.raises(ModelError):

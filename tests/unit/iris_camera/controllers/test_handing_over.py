@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from iris_camera.camera.frame import Frame
-from iris_camera.controllers.handing_over import Destination, HandingOver, Machine
+from iris_camera.controllers.handing_over import DeliveryTarget, HandingOver, Machine
 from iris_camera.inspection.findings import Box, Part, Verdict
 from iris_camera.records.csv_file import ClassifierRow
 from iris_camera.records.evidence_name import parse_evidence_name
@@ -28,7 +28,7 @@ RUN = "9f3c01ab"
 EARLIER = "0000000a"
 WALL_S = 1795467933.0
 LONG_S = 20.0
-DESTINATION = Destination("plant", {"project": "line-1"})
+DESTINATION = DeliveryTarget("plant", {"project": "line-1"})
 NO_RESERVE = {"disk_reserve_bytes": 0}
 
 

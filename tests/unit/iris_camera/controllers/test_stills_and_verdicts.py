@@ -10,7 +10,7 @@ from iris_camera.camera.frame import Frame
 from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.sources import make_source
 from iris_camera.controllers.camera_controller import Camera, CameraSetup
-from iris_camera.controllers.handing_over import Destination
+from iris_camera.controllers.handing_over import DeliveryTarget
 from iris_camera.controllers.observers import Observers
 from iris_camera.inspection.findings import Box, Detection, Verdict
 from iris_camera.inspection.inspector import Inspector
@@ -96,7 +96,7 @@ def looking(tmp_path, uploader, inspections):
             inspection or InspectionSettings(),
             RecordSettings(folder=tmp_path / "records"),
             evidence or EvidenceSettings(),
-            Destination("plant", {"project": "p"}),
+            DeliveryTarget("plant", {"project": "p"}),
             tmp_path / "records" / "line-1",
         )
         camera = Camera(

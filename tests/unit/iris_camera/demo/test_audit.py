@@ -5,14 +5,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from iris_camera.demo.audit import Audit
+from iris_camera.demo.audit import DemoAudit
 from iris_camera.records.csv_file import FinishedCsv
 from tests.unit.iris_communication.made_batches import batch
 
 
 @pytest.fixture
 def audit(tmp_path):
-    return Audit(tmp_path / "received")
+    return DemoAudit(tmp_path / "received")
 
 
 def written(audit, folder, name, content=b"a,b\n1,2\n"):

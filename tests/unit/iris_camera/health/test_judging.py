@@ -9,12 +9,12 @@ from iris_camera.health.facts import (
     DiskFacts,
     Facts,
     FolderFacts,
-    Limits,
+    HealthLimits,
     LinkFacts,
     OutboxTrouble,
     ThreadFacts,
 )
-from iris_camera.health.judging import State, judge
+from iris_camera.health.judging import Readiness, judge
 from iris_camera.health.words import in_words
 
 NOW_S = 1_700_000_000.0
@@ -46,21 +46,21 @@ def working(*names):
 def test_all_well_is_ready_without_a_reason():
     judgement = judge(WELL, NOW_S)
     assert judgement.ready
-    assert judgement.state is State.READY
+    assert judgement.state is Readiness.READY
     assert judgement.sentence == "Iris works: every file is delivered."
     assert judgement.reasons == ()
 
 
 def test_files_on_their_way_are_nothing_to_worry_about():
     judgement = judge(replace(WELL, waiting=3, oldest_waiting_s=2.0), NOW_S)
-    assert judgement.state is State.READY
+    assert judgement.state is Readiness.READY
     assert judgement.sentence == "Iris works: 3 files on the way."
 
 
 def test_a_link_that_is_down_leaves_iris_ready_and_the_sentence_says_so():
     judgement = judge(replace(WELL, links=(DOWN,), waiting=14, oldest_waiting_s=42.0), NOW_S)
     assert judgement.ready
-    assert judgement.state is State.ATTENTION
+    assert judgement.state is Readiness.ATTENTION
     assert judgement.sentence == (
         "Iris works, but the link to iris@10.0.0.7:22 has been down for 42 s (connection refused), "
         "14 files waiting until it is back."
@@ -92,13 +92,13 @@ def test_a_camera_without_fresh_pictures_makes_iris_unready_and_says_why(camera,
 
 def test_frames_that_are_meant_to_be_far_apart_are_not_taken_for_a_camera_that_stands_still():
     slow = CameraFacts("line-1", frame_age_s=25.0, frame_rate=0.1)
-    assert with_cameras(slow).state is State.READY
+    assert with_cameras(slow).state is Readiness.READY
     assert not with_cameras(replace(slow, frame_age_s=31.0)).ready
 
 
 def test_a_folder_that_gets_pictures_when_it_gets_them_is_not_judged_by_their_age():
     folder = CameraFacts("line-1", frame_age_s=3600.0, live=False)
-    assert with_cameras(folder).state is State.READY
+    assert with_cameras(folder).state is Readiness.READY
     assert with_cameras(replace(folder, frame_age_s=None)).sentence == (
         "Iris works, but camera line-1 has given no picture yet."
     )
@@ -139,7 +139,7 @@ def test_twelve_dead_cameras_do_not_fill_the_page_but_all_stand_in_the_reasons()
 )
 def test_a_camera_switched_off_or_a_file_that_has_ended_is_a_remark_and_no_warning(reason, words):
     judgement = with_cameras(*working("line-1"), CameraFacts("line-2", "disabled", reason))
-    assert judgement.state is State.READY
+    assert judgement.state is Readiness.READY
     assert judgement.sentence == f"Iris works: every file is delivered; {words}."
 
 
@@ -147,7 +147,7 @@ def test_when_all_cameras_are_disabled_iris_is_ready_and_says_that_nothing_is_in
     ended = CameraFacts("line-1", "disabled", "the file has ended")
     judgement = with_cameras(ended)
     assert judgement.ready
-    assert judgement.state is State.ATTENTION
+    assert judgement.state is Readiness.ATTENTION
     assert "camera line-1 is disabled (the file has ended) and nothing is inspected" in judgement.sentence
     assert "all 2 cameras are disabled (the file has ended) and nothing is inspected" in (
         with_cameras(ended, replace(ended, name="line-2")).sentence
@@ -171,7 +171,7 @@ def test_an_inspection_that_has_stopped_makes_iris_unready_with_its_reason():
 def test_an_inspection_that_restarts_once_is_said_and_leaves_iris_ready():
     camera = replace(WELL.cameras[0], inspection="restarting", inspection_reason="out of memory", restarts_lately=1)
     judgement = with_cameras(camera)
-    assert judgement.state is State.ATTENTION
+    assert judgement.state is Readiness.ATTENTION
     assert judgement.sentence == "Iris works, but camera line-1 restarts its inspection (out of memory)."
 
 
@@ -185,7 +185,7 @@ def test_an_inspection_that_restarts_again_and_again_makes_iris_unready_even_bet
 
 def test_a_disabled_camera_is_not_judged_by_its_inspection():
     camera = CameraFacts("line-2", "disabled", inspection="stopped")
-    assert with_cameras(*working("line-1"), camera).state is State.READY
+    assert with_cameras(*working("line-1"), camera).state is Readiness.READY
 
 
 def test_an_uploader_that_does_not_run_makes_iris_unready():
@@ -216,7 +216,7 @@ def test_an_old_backlog_is_said_only_when_no_link_explains_it():
 @pytest.mark.parametrize(("count", "words"), [(1, "1 file could not be delivered and needs"), (2, "need ")])
 def test_files_given_up_need_somebody(count, words):
     judgement = judge(replace(WELL, dead=count, undelivered=count), NOW_S)
-    assert judgement.state is State.ATTENTION
+    assert judgement.state is Readiness.ATTENTION
     assert words in judgement.sentence
 
 
@@ -255,7 +255,7 @@ def test_the_room_of_both_folders_is_judged_in_bytes_and_in_files(name, folder, 
 
 
 def test_a_records_disk_down_to_its_reserve_is_said_with_what_it_costs():
-    limits = Limits(disk_reserve_bytes=500 * MIB)
+    limits = HealthLimits(disk_reserve_bytes=500 * MIB)
     left = [FolderFacts(500 * MIB), FolderFacts(499 * MIB)]
     enough, short = (judge(replace(WELL, disk=DiskFacts(records=each)), NOW_S, limits) for each in left)
     assert enough.severity is Severity.WORKING

@@ -3,7 +3,7 @@ import threading
 from types import SimpleNamespace
 
 from iris_camera.health import HealthService
-from iris_camera.health.facts import Around, CameraFacts, DiskFacts, FolderFacts, Limits, LinkFacts
+from iris_camera.health.facts import Around, CameraFacts, DiskFacts, FolderFacts, HealthLimits, LinkFacts
 from iris_camera.health.gathering import gather
 
 NOW_S = 1_700_000_000.0
@@ -145,7 +145,7 @@ def test_the_free_space_of_the_outbox_is_told(tmp_path):
 
 
 def test_a_records_disk_within_its_reserve_is_said(tmp_path):
-    health, _clock = service(Line(), records_dir=tmp_path, limits=Limits(disk_reserve_bytes=2**62))
+    health, _clock = service(Line(), records_dir=tmp_path, limits=HealthLimits(disk_reserve_bytes=2**62))
     health.look()
     assert health.snapshot()["state"] == "attention"
     assert "no evidence pictures are written" in health.snapshot()["sentence"]

@@ -12,8 +12,8 @@ from iris_camera.records.csv_file import (
     HeartbeatRow,
     ModelRow,
     NotARecordError,
-    Origin,
     PictureRow,
+    RowOrigin,
     encode,
     header,
     utc_time,
@@ -22,7 +22,7 @@ from iris_camera.records.csv_file import (
 
 WALL_S = 1795467933.1239  # 2026-11-23 21:05:33.1239 UTC
 DETECTION = ModelRow(frame=7, part_id=3, x=10.25, y=20, width=64.004, height=48.5, score=0.98765, label="bolt")
-ORIGIN = Origin("line-1", "9f3c01ab", "2026-11-23/a.jpg")
+ORIGIN = RowOrigin("line-1", "9f3c01ab", "2026-11-23/a.jpg")
 
 
 def fields(kind, data):

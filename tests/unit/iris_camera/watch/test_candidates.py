@@ -1,7 +1,7 @@
 """Which file is looked at next, and that a flood of events costs no more than its files."""
 
 from iris_camera.watch.candidates import Candidates
-from iris_camera.watch.completion import Look, Notice, Verdict, Version
+from iris_camera.watch.completion import Completion, Look, Notice, Version
 
 QUIET_S = 5.0
 V1 = Version(1, 10, 100)
@@ -51,8 +51,8 @@ def test_what_is_left_is_a_candidate_no_longer_and_what_is_offered_is_until_it_w
     candidates = Candidates(QUIET_S)
     for name in ("left", "offered"):
         candidates.hear(name, Notice.CLOSED, 0.0)
-    assert candidates.judge("left", None, None, 0.0) is Verdict.LEAVE
-    assert candidates.judge("offered", Look(V1, is_open=False), None, 0.0) is Verdict.OFFER
+    assert candidates.judge("left", None, None, 0.0) is Completion.LEAVE
+    assert candidates.judge("offered", Look(V1, is_open=False), None, 0.0) is Completion.OFFER
     assert list(candidates) == ["offered"]
     candidates.gone("offered")
     assert list(candidates) == []
@@ -73,4 +73,4 @@ def test_after_lost_events_a_file_whose_close_may_be_among_them_goes_by_quiet():
     candidates.events_were_lost()
     candidates.list("a", V1, None, 1.0)
     assert all_due(candidates, 5.0) == ["a"]
-    assert candidates.judge("a", Look(V1, is_open=None), None, 6.0) is Verdict.OFFER
+    assert candidates.judge("a", Look(V1, is_open=None), None, 6.0) is Completion.OFFER

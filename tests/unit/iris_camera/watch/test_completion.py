@@ -2,7 +2,7 @@
 
 import pytest
 
-from iris_camera.watch.completion import Look, Notice, Verdict, Version, events_lost, found, judged, noticed
+from iris_camera.watch.completion import Completion, Look, Notice, Version, events_lost, found, judged, noticed
 
 QUIET_S = 5.0
 V1 = Version(inode=7, size_bytes=10, mtime_ns=1000)
@@ -26,7 +26,7 @@ def heard(*notices, at_s=0.0):
 def test_a_file_that_was_closed_or_renamed_into_the_folder_is_offered_at_once(notices, is_open):
     candidate = heard(*notices)
     assert candidate.look_at_s == 0.0
-    assert judge(candidate, Look(V1, is_open), 0.0)[0] is Verdict.OFFER
+    assert judge(candidate, Look(V1, is_open), 0.0)[0] is Completion.OFFER
 
 
 @pytest.mark.parametrize("notice", list(Notice))
@@ -34,63 +34,63 @@ def test_a_file_that_somebody_has_open_for_writing_is_never_offered(notice):
     candidate = heard(notice)
     for now_s in (0.0, QUIET_S, 1000.0):
         verdict, candidate = judge(candidate, Look(V1, is_open=True), now_s)
-        assert verdict is Verdict.WAIT
+        assert verdict is Completion.WAIT
 
 
 def test_where_nobody_knows_who_writes_a_file_seen_being_written_waits_for_its_close_however_long():
     verdict, candidate = judge(heard(Notice.CREATED, Notice.WRITTEN), Look(V1, is_open=None), 1000.0)
-    assert verdict is Verdict.WAIT
+    assert verdict is Completion.WAIT
     candidate = noticed(candidate, Notice.CLOSED, 1000.0, QUIET_S)
-    assert judge(candidate, Look(V1, is_open=None), 1000.0)[0] is Verdict.OFFER
+    assert judge(candidate, Look(V1, is_open=None), 1000.0)[0] is Completion.OFFER
 
 
 def test_a_close_that_was_lost_is_made_good_by_quiet():
     candidate = events_lost(heard(Notice.CREATED, Notice.WRITTEN))
     verdict, candidate = judge(candidate, Look(V1, is_open=None), 1.0)
-    assert (verdict, candidate.look_at_s) == (Verdict.WAIT, QUIET_S)
-    assert judge(candidate, Look(V1, is_open=None), QUIET_S)[0] is Verdict.OFFER
+    assert (verdict, candidate.look_at_s) == (Completion.WAIT, QUIET_S)
+    assert judge(candidate, Look(V1, is_open=None), QUIET_S)[0] is Completion.OFFER
 
 
 def test_quiet_begins_anew_with_each_change():
     candidate = found(None, V1, None, 0.0, QUIET_S)
     verdict, candidate = judge(candidate, Look(V2, is_open=None), QUIET_S)
-    assert (verdict, candidate.look_at_s) == (Verdict.WAIT, 2 * QUIET_S)
-    assert judge(candidate, Look(V2, is_open=None), 2 * QUIET_S)[0] is Verdict.OFFER
+    assert (verdict, candidate.look_at_s) == (Completion.WAIT, 2 * QUIET_S)
+    assert judge(candidate, Look(V2, is_open=None), 2 * QUIET_S)[0] is Completion.OFFER
 
 
 def test_an_empty_file_that_was_closed_may_still_be_written_and_goes_by_quiet():
     candidate = heard(Notice.CREATED, Notice.CLOSED)
     verdict, candidate = judge(candidate, Look(EMPTY, is_open=False), 0.0)
-    assert verdict is Verdict.WAIT
-    assert judge(candidate, Look(EMPTY, is_open=False), QUIET_S)[0] is Verdict.OFFER
+    assert verdict is Completion.WAIT
+    assert judge(candidate, Look(EMPTY, is_open=False), QUIET_S)[0] is Completion.OFFER
 
 
 def test_an_empty_file_that_was_renamed_into_the_folder_is_offered():
-    assert judge(heard(Notice.ARRIVED), Look(EMPTY, is_open=False), 0.0)[0] is Verdict.OFFER
+    assert judge(heard(Notice.ARRIVED), Look(EMPTY, is_open=False), 0.0)[0] is Completion.OFFER
 
 
 def test_a_new_empty_name_waits_where_nobody_knows_whether_it_is_open():
-    assert judge(heard(Notice.CREATED), Look(EMPTY, is_open=None), 1000.0)[0] is Verdict.WAIT
+    assert judge(heard(Notice.CREATED), Look(EMPTY, is_open=None), 1000.0)[0] is Completion.WAIT
 
 
 def test_a_hard_link_which_nobody_closes_is_offered_after_quiet():
     verdict, candidate = judge(heard(Notice.CREATED), Look(V1, is_open=None), 0.0)
-    assert verdict is Verdict.WAIT
-    assert judge(candidate, Look(V1, is_open=None), QUIET_S)[0] is Verdict.OFFER
+    assert verdict is Completion.WAIT
+    assert judge(candidate, Look(V1, is_open=None), QUIET_S)[0] is Completion.OFFER
 
 
 def test_a_version_that_was_accepted_is_left_when_it_is_closed_or_listed_again():
-    assert judge(heard(Notice.CLOSED), Look(V1, is_open=False), 0.0, remembered=V1)[0] is Verdict.LEAVE
+    assert judge(heard(Notice.CLOSED), Look(V1, is_open=False), 0.0, remembered=V1)[0] is Completion.LEAVE
     assert found(None, V1, V1, 0.0, QUIET_S) is None
 
 
 def test_what_was_written_within_one_tick_of_the_clock_is_offered_though_the_facts_are_those_remembered():
     candidate = heard(Notice.WRITTEN, Notice.CLOSED)
-    assert judge(candidate, Look(V1, is_open=False), 0.0, remembered=V1)[0] is Verdict.OFFER
+    assert judge(candidate, Look(V1, is_open=False), 0.0, remembered=V1)[0] is Completion.OFFER
 
 
 def test_a_file_that_is_gone_when_it_is_looked_at_is_left():
-    assert judge(heard(Notice.ARRIVED), None, 0.0)[0] is Verdict.LEAVE
+    assert judge(heard(Notice.ARRIVED), None, 0.0)[0] is Completion.LEAVE
 
 
 def test_listing_a_candidate_again_does_not_make_it_wait_longer():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from iris_camera.watch.candidates import Candidates
-from iris_camera.watch.completion import Look, Notice, Verdict, Version
+from iris_camera.watch.completion import Completion, Look, Notice, Version
 
 QUIET_S = 5.0
 TICK_S = 2.0  # of the clock that files are dated by; steps are shorter, so that different bytes get the same date
@@ -166,7 +166,7 @@ class Watching(RuleBasedStateMachine):
             self.hear(event)
         self.folder.queue.clear()
         while (name := self.candidates.due(self.now_s)) is not None:
-            if self.look(name) is not Verdict.OFFER:
+            if self.look(name) is not Completion.OFFER:
                 continue
             if full:
                 self.candidates.later(name, self.now_s + 1.0)
@@ -197,7 +197,7 @@ class Watching(RuleBasedStateMachine):
         if file is not None:
             look = Look(version(file), file.writers > 0 if self.leases else None)
         verdict = self.candidates.judge(name, look, self.remembered.get(name), self.now_s)
-        if verdict is Verdict.OFFER:
+        if verdict is Completion.OFFER:
             assert not (self.leases and file.writers), "a file is offered that the kernel knows to be open"
             assert not (file.told_open and file.writers), "a file is offered that is being written, by what was told"
         return verdict

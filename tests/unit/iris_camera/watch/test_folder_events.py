@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from iris_camera.watch.completion import Notice
-from iris_camera.watch.folder_events import FolderEvents, FolderGone, Heard, Lost, NewFolder, NoEvents
+from iris_camera.watch.folder_events import EventsLost, FolderEvents, FolderGone, Heard, NewFolder, NoEvents
 from iris_camera.watch.listing import files_in
 
 WAIT_S = 20.0
@@ -107,7 +107,7 @@ def test_more_events_than_the_kernel_keeps_are_told_as_lost(folder):
         for _ in range(limit // 4 + 100):  # each pair of renames is four events
             first.rename(second)
             second.rename(first)
-        assert Lost() in heard(events)
+        assert EventsLost() in heard(events)
         first.rename(second)
         assert Heard("b", Notice.ARRIVED) in heard(events), "it goes on afterwards"
 

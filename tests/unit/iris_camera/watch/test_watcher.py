@@ -315,13 +315,13 @@ def test_where_the_kernel_does_not_tell_everything_the_folder_is_listed_again_an
 
 def test_lost_events_are_made_good_by_listing(folder, monkeypatch):
     """The kernel's queue ran over: the watcher is told, and everything before is gone."""
-    from iris_camera.watch.folder_events import FolderEvents, Lost
+    from iris_camera.watch.folder_events import EventsLost, FolderEvents
 
     class Overflowing(FolderEvents):
         """Whatever it has to tell, it only says that there was something."""
 
         def read(self, timeout_s):
-            return [Lost()] if super().read(timeout_s) else []
+            return [EventsLost()] if super().read(timeout_s) else []
 
     monkeypatch.setattr(watcher_module, "FolderEvents", Overflowing)
     desk = Desk()

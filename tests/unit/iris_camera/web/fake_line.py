@@ -6,7 +6,7 @@ import httpx
 import numpy as np
 
 from iris_camera.web.live import SocketManager
-from iris_camera.web.picture import Mark, Picture
+from iris_camera.web.picture import DrawnMark, Picture
 from iris_camera.web.server import create_app
 from iris_camera.web.state import whole_snapshot
 from iris_camera.web.stats import stats_router
@@ -48,7 +48,7 @@ class FakeCamera:
             },
             "events": [{"at_s": since_s, "state": "online", "reason": None}],
         }
-        self.picture = Picture(7, belt(), (Mark(200, 120, 160, 120, "good 0.98"),))
+        self.picture = Picture(7, belt(), (DrawnMark(200, 120, 160, 120, "good 0.98"),))
         self.pictures_asked = 0
 
     def snapshot(self):

@@ -21,7 +21,7 @@ from iris_communication.outbox.store.reader import Reader
 from iris_communication.outbox.store.sqlite import SCHEMA_VERSION, SqliteStore
 from iris_communication.testing.clock import FakeClock
 from iris_communication.testing.store_contract import BOOT_ID, make_item
-from tests.unit.iris_communication.outbox.fake_parts import open_keeper, write
+from tests.unit.iris_communication.outbox.fake_parts import open_writer, write
 from tests.unit.iris_communication.outbox.made_outbox import CONTENT, LATER_S, MARK, Outbox
 
 
@@ -93,7 +93,7 @@ def test_what_does_not_balance_is_told(filled, spoil, says):
 
 
 def test_a_disk_that_refused_a_while_does_not_unbalance(tmp_path):
-    with open_keeper(tmp_path / "outbox") as opened:
+    with open_writer(tmp_path / "outbox") as opened:
         opened.accept(write(tmp_path / "a.csv"))
         opened.store.refuse = True
         with pytest.raises(OutboxStorageError):

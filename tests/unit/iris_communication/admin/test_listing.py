@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from iris_communication.admin import listing
-from iris_communication.admin.listing import Listing, NoSuchItem, NoSuchServer
+from iris_communication.admin.listing import NoSuchItem, NoSuchServer, QueueListing
 from iris_communication.errors import Effect, InvalidRequest, OutboxDamaged
 from iris_communication.item import Delivered, Due, Event, Failure, State
 from iris_communication.outbox.store import ledger
@@ -27,7 +27,7 @@ class Shelf:
         self.folder = folder
         self.store = SqliteStore(folder / "outbox.db", BOOT_ID)
         self.clock = FakeClock()
-        self.look = Listing(Reader(folder), self.clock)
+        self.look = QueueListing(Reader(folder), self.clock)
 
     def put(self, sequence, *notes, trace="", **facts):
         item = make_item(sequence, **facts)

@@ -18,9 +18,9 @@ import pytest
 from iris_communication.clock import SystemClock
 from iris_communication.control import client as visitor_module
 from iris_communication.control import server as door_module
-from iris_communication.control.client import OwnerSilent, Visitor
+from iris_communication.control.client import ControlClient, OwnerSilent
 from iris_communication.control.protocol import FILES_MAX, IDS_MAX, LINE_BYTES_MAX, errand_line
-from iris_communication.control.server import VISITORS_MAX, Door
+from iris_communication.control.server import VISITORS_MAX, ControlServer
 from iris_communication.errors import Effect, InvalidRequest, IrisError, OutboxFull, OutboxStorageError
 from iris_communication.upload_request import SftpUploadRequest
 from tests.unit.iris_communication.control.house import House
@@ -90,7 +90,7 @@ def listening(folder):
 
 @contextlib.contextmanager
 def opened(folder, house, patience_s=WAIT_S):
-    door = Door(folder, house, SystemClock(), patience_s)
+    door = ControlServer(folder, house, SystemClock(), patience_s)
     door.open()
     try:
         yield door
@@ -140,7 +140,7 @@ def iris_doors():
 
 
 def test_an_errand_is_run_in_the_owners_process(tmp_path, house):
-    visitor = Visitor(tmp_path)
+    visitor = ControlClient(tmp_path)
     assert visitor.pid == os.getpid()
     assert visitor.retry(["a"]) == {"a": ""}
     assert visitor.drop(["b"]) == {"b": ""}
@@ -152,14 +152,14 @@ def test_an_errand_is_run_in_the_owners_process(tmp_path, house):
 
 def test_many_ids_are_asked_in_pieces_and_each_is_answered(tmp_path, house):
     ids = [f"{number:012x}-{number:016x}" for number in range(2 * IDS_MAX + 1)]
-    assert Visitor(tmp_path).retry(ids) == dict.fromkeys(ids, "")
+    assert ControlClient(tmp_path).retry(ids) == dict.fromkeys(ids, "")
     assert [len(asked) for _, asked in house.asked] == [IDS_MAX, IDS_MAX, 1]
 
 
 def test_a_sentence_for_every_id_fits_into_an_answer(tmp_path):
     ids = [f"{number:029}" for number in range(IDS_MAX)]
     with opened(tmp_path, House(unknown=ids)):
-        assert set(Visitor(tmp_path).drop(ids).values()) == {"no such item"}
+        assert set(ControlClient(tmp_path).drop(ids).values()) == {"no such item"}
 
 
 def upload(path, **facts):
@@ -170,27 +170,27 @@ def test_files_are_handed_over_with_paths_that_mean_the_same_to_the_owner(tmp_pa
     monkeypatch.chdir(tmp_path)
     requests = [upload("1.csv", move_to=Path("done")), upload(tmp_path / "\udcff.csv"), upload(b"/in/2.csv")]
     expected = [str(tmp_path / "1.csv"), str(tmp_path / "\udcff.csv"), "/in/2.csv"]
-    assert Visitor(tmp_path).accept(requests) == [[f"id of {path}"] for path in expected]
+    assert ControlClient(tmp_path).accept(requests) == [[f"id of {path}"] for path in expected]
     ((_, asked),) = house.asked
     assert asked[0].move_to == str(tmp_path / "done")
 
 
 def test_many_files_are_handed_over_in_pieces_in_their_order(tmp_path, house):
     paths = [f"/{number:0200}.csv" for number in range(2 * FILES_MAX + 1)]
-    assert Visitor(tmp_path).accept([upload(path) for path in paths]) == [[f"id of {path}"] for path in paths]
+    assert ControlClient(tmp_path).accept([upload(path) for path in paths]) == [[f"id of {path}"] for path in paths]
     assert [len(asked) for _, asked in house.asked] == [FILES_MAX, FILES_MAX, 1]
 
 
 def test_files_with_much_to_say_are_fewer_in_a_piece(tmp_path, house):
     key = {"host": "a", "username": "b", "private_key": "k" * 50_000}
     requests = [SftpUploadRequest(key, f"/{number}.csv", "line-1", "model") for number in range(5)]
-    assert len(Visitor(tmp_path).accept(requests)) == 5
+    assert len(ControlClient(tmp_path).accept(requests)) == 5
     assert [len(asked) for _, asked in house.asked] == [2, 2, 1]
 
 
 def test_a_refused_file_is_answered_with_its_error_and_the_others_with_their_ids(tmp_path):
     with opened(tmp_path, House(refusing=["/2.csv"])):
-        first, second, third = Visitor(tmp_path).accept([upload(f"/{number}.csv") for number in (1, 2, 3)])
+        first, second, third = ControlClient(tmp_path).accept([upload(f"/{number}.csv") for number in (1, 2, 3)])
     assert (first, third) == (["id of /1.csv"], ["id of /3.csv"])
     assert isinstance(second, OutboxFull)
     assert second.hint == "wait"
@@ -202,31 +202,31 @@ NOT_SAYABLE = [upload("/1.csv", priority=object()), upload("\ud800"), upload("")
 @pytest.mark.parametrize("request_", NOT_SAYABLE, ids=["an object", "half a surrogate pair", "empty"])
 def test_what_cannot_be_said_is_refused_before_anything_is_handed_over(tmp_path, house, request_):
     with pytest.raises(InvalidRequest):
-        Visitor(tmp_path).accept([request_])
+        ControlClient(tmp_path).accept([request_])
     assert house.asked == []
 
 
 def test_a_large_file_is_given_the_time_to_be_read(tmp_path, house, monkeypatch):
     timeouts = []
     monkeypatch.setattr(visitor_module, "TAKEN_OVER_BYTES_PER_S", 100)
-    connected_ = Visitor._connected
-    monkeypatch.setattr(Visitor, "_connected", lambda self, s: timeouts.append(s) or connected_(self, s))
+    connected_ = ControlClient._connected
+    monkeypatch.setattr(ControlClient, "_connected", lambda self, s: timeouts.append(s) or connected_(self, s))
     (tmp_path / "1.csv").write_bytes(b"x" * 500)
-    Visitor(tmp_path, answer_s=2.0).accept([upload(tmp_path / "1.csv"), upload(tmp_path / "missing.csv")])
+    ControlClient(tmp_path, answer_s=2.0).accept([upload(tmp_path / "1.csv"), upload(tmp_path / "missing.csv")])
     assert timeouts == [2.0, 7.0]
 
 
 def test_no_secret_of_a_handed_over_file_is_logged(tmp_path, house, caplog):
     caplog.set_level("DEBUG")
     server = {"host": "a", "username": "b", "password": "open sesame"}
-    Visitor(tmp_path).accept([SftpUploadRequest(server, "/1.csv", "line-1", "model")])
+    ControlClient(tmp_path).accept([SftpUploadRequest(server, "/1.csv", "line-1", "model")])
     assert "accept of 1 item" in caplog.text
     assert "sesame" not in caplog.text
 
 
 def test_an_error_of_the_house_is_raised_where_it_was_asked(tmp_path):
     with opened(tmp_path, RefusingHouse()), pytest.raises(OutboxStorageError, match="cannot write") as raised:
-        Visitor(tmp_path).drop(["a"])
+        ControlClient(tmp_path).drop(["a"])
     assert raised.value.hint == "free space"
 
 
@@ -235,7 +235,7 @@ def test_a_path_longer_than_a_sockets_address_does(tmp_path):
     deep.mkdir(parents=True)
     assert len(os.fsencode(deep)) > 108
     with opened(deep, House()):
-        assert Visitor(deep).retry(["a"]) == {"a": ""}
+        assert ControlClient(deep).retry(["a"]) == {"a": ""}
         assert (deep / "control.sock").is_socket()
     assert not (deep / "control.sock").exists()
 
@@ -243,7 +243,9 @@ def test_a_path_longer_than_a_sockets_address_does(tmp_path):
 def test_two_visitors_are_answered_each_with_its_own(tmp_path, house):
     found = {}
     ids = {name: [f"{name}{number}" for number in range(200)] for name in "ab"}
-    threads = [threading.Thread(target=lambda n=n: found.update({n: Visitor(tmp_path).retry(ids[n])})) for n in ids]
+    threads = [
+        threading.Thread(target=lambda n=n: found.update({n: ControlClient(tmp_path).retry(ids[n])})) for n in ids
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -277,7 +279,7 @@ def test_the_mode_is_right_before_anybody_can_connect(tmp_path, monkeypatch):
 
 def test_a_visitor_that_says_nothing_is_sent_away_and_holds_up_nobody(tmp_path):
     with opened(tmp_path, House(), IMPATIENT_S), connected(tmp_path) as silent:
-        assert Visitor(tmp_path).retry(["a"]) == {"a": ""}
+        assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
         assert hangs_up(silent)
 
 
@@ -296,7 +298,7 @@ def test_a_visitor_that_says_too_much_is_sent_away(tmp_path, house, said):
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             talker.sendall(said)
         assert hangs_up(talker)
-    assert Visitor(tmp_path).retry(["a"]) == {"a": ""}
+    assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
 
 
 def test_rubbish_is_answered_and_the_visitor_may_try_again(tmp_path, house):
@@ -313,7 +315,7 @@ def test_when_all_places_are_taken_the_one_silent_longest_leaves(tmp_path, house
         for each in crowd:  # an answer shows that it is in
             each.sendall(errand_line("hello"))
             assert each.recv(LINE_BYTES_MAX)
-        assert Visitor(tmp_path).retry(["a"]) == {"a": ""}
+        assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
         assert hangs_up(crowd[0])
         crowd[-1].sendall(errand_line("hello"))
         assert crowd[-1].recv(LINE_BYTES_MAX)
@@ -324,7 +326,7 @@ def test_a_visitor_that_takes_no_answer_is_sent_away(tmp_path, monkeypatch):
     ids = [f"{number:0500}" for number in range(IDS_MAX)]
     with opened(tmp_path, House()), connected(tmp_path) as deaf:
         assert is_sent_away(deaf, itertools.repeat(errand_line("retry", ids=ids)))
-        assert Visitor(tmp_path).drop(["a"]) == {"a": ""}
+        assert ControlClient(tmp_path).drop(["a"]) == {"a": ""}
 
 
 def test_a_visitor_that_leaves_at_once_harms_nobody(tmp_path, house):
@@ -332,7 +334,7 @@ def test_a_visitor_that_leaves_at_once_harms_nobody(tmp_path, house):
         connected(tmp_path).close()
         with connected(tmp_path) as leaving:
             leaving.sendall(errand_line("hello"))
-    assert Visitor(tmp_path).retry(["a"]) == {"a": ""}
+    assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
 
 
 def test_without_a_free_descriptor_nobody_comes_in_and_the_door_goes_on(tmp_path, monkeypatch):
@@ -350,7 +352,7 @@ def test_without_a_free_descriptor_nobody_comes_in_and_the_door_goes_on(tmp_path
     monkeypatch.setattr(door_module, "LOOK_S", 0.01)
     monkeypatch.setattr(door_module.socket, "socket", Full)
     with opened(tmp_path, House()):
-        assert Visitor(tmp_path).retry(["a"]) == {"a": ""}
+        assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
     assert Full.refused == 2
 
 
@@ -361,20 +363,20 @@ def test_a_socket_that_a_killed_owner_left_is_replaced(tmp_path):
     listening(tmp_path).close()
     (tmp_path / "control.sock.new").write_text("left as well")
     with opened(tmp_path, House()):
-        assert Visitor(tmp_path).retry(["a"]) == {"a": ""}
+        assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
     assert list(tmp_path.iterdir()) == []
 
 
 def test_where_nobody_listens_knocking_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
-        Visitor(tmp_path)
+        ControlClient(tmp_path)
     listening(tmp_path).close()
     with pytest.raises(ConnectionRefusedError):
-        Visitor(tmp_path)
+        ControlClient(tmp_path)
 
 
 def test_a_folder_that_can_hold_no_socket_costs_the_door_only(tmp_path, caplog):
-    door = Door(tmp_path / "missing", House(), SystemClock())
+    door = ControlServer(tmp_path / "missing", House(), SystemClock())
     door.open()
     door.close()
     assert "hears nobody" in caplog.text
@@ -392,11 +394,11 @@ def test_closing_leaves_no_thread_no_file_and_no_descriptor(tmp_path):
 
 
 def test_the_socket_of_a_later_owner_is_left_alone(tmp_path):
-    first, second = Door(tmp_path, House(), SystemClock()), Door(tmp_path, House(), SystemClock())
+    first, second = ControlServer(tmp_path, House(), SystemClock()), ControlServer(tmp_path, House(), SystemClock())
     first.open()
     second.open()
     first.close()
-    assert Visitor(tmp_path).retry(["a"]) == {"a": ""}
+    assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
     second.close()
 
 
@@ -404,7 +406,7 @@ def test_an_errand_under_way_is_finished_and_answered_when_the_door_closes(tmp_p
     house = SlowHouse()
     with opened(tmp_path, house) as door:
         told = []
-        asking = threading.Thread(target=lambda: told.append(Visitor(tmp_path).retry(["a"])))
+        asking = threading.Thread(target=lambda: told.append(ControlClient(tmp_path).retry(["a"])))
         asking.start()
         assert house.entered.wait(WAIT_S)
         closing = threading.Thread(target=door.close)
@@ -419,7 +421,7 @@ def test_a_house_that_hangs_does_not_hold_up_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr(door_module, "JOIN_S", IMPATIENT_S)
     house = SlowHouse()
     with opened(tmp_path, house) as door:
-        asking = threading.Thread(target=lambda: Visitor(tmp_path).retry(["a"]))
+        asking = threading.Thread(target=lambda: ControlClient(tmp_path).retry(["a"]))
         asking.start()
         assert house.entered.wait(WAIT_S)
         (thread,) = iris_doors()
@@ -432,7 +434,7 @@ def test_a_house_that_hangs_does_not_hold_up_the_end(tmp_path, monkeypatch):
 
 
 def test_a_door_that_fails_is_logged_and_listens_anew(tmp_path, monkeypatch, caplog):
-    failed, working = threading.Event(), Door._let_in
+    failed, working = threading.Event(), ControlServer._let_in
 
     def fails_once(*arguments):
         if not failed.is_set():
@@ -440,7 +442,7 @@ def test_a_door_that_fails_is_logged_and_listens_anew(tmp_path, monkeypatch, cap
             raise ZeroDivisionError("nobody foresaw this")
         working(*arguments)
 
-    monkeypatch.setattr(Door, "_let_in", fails_once)
+    monkeypatch.setattr(ControlServer, "_let_in", fails_once)
     with opened(tmp_path, House()) as door:
         first = (tmp_path / "control.sock").stat().st_ino
         connected(tmp_path).close()
@@ -449,7 +451,7 @@ def test_a_door_that_fails_is_logged_and_listens_anew(tmp_path, monkeypatch, cap
             if [path.stat().st_ino for path in tmp_path.glob("control.sock")] not in ([], [first]):
                 break
             threading.Event().wait(0.01)
-        assert Visitor(tmp_path).retry(["a"]) == {"a": ""}
+        assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
         assert door.thread()["restarts"] == 1
     assert "nobody foresaw this" in caplog.text
     assert list(tmp_path.iterdir()) == []
@@ -461,7 +463,7 @@ def test_a_door_that_fails_is_logged_and_listens_anew(tmp_path, monkeypatch, cap
 def test_an_owner_that_hangs_is_found_out_before_anything_is_asked(tmp_path):
     owner = SilentOwner(tmp_path)
     with pytest.raises(OwnerSilent, match="did not answer 'hello': no answer in time") as raised:
-        Visitor(tmp_path, answer_s=IMPATIENT_S)
+        ControlClient(tmp_path, answer_s=IMPATIENT_S)
     assert raised.value.effect is Effect.NONE
     owner.close()
 
@@ -473,7 +475,7 @@ HELLO = b'{"protocol": 1, "pid": 7}\n'
 def test_an_errand_without_an_answer_may_have_been_run(tmp_path, answer):
     owner = Mumbler(tmp_path, HELLO, answer)
     with pytest.raises(OwnerSilent, match="did not answer 'retry'") as raised:
-        Visitor(tmp_path).retry(["a"])
+        ControlClient(tmp_path).retry(["a"])
     assert raised.value.effect is Effect.UNKNOWN
     owner.close()
 
@@ -481,20 +483,20 @@ def test_an_errand_without_an_answer_may_have_been_run(tmp_path, answer):
 def test_an_answer_without_an_end_is_not_read_for_ever(tmp_path):
     owner = Mumbler(tmp_path, HELLO, b" " * (3 * LINE_BYTES_MAX))
     with pytest.raises(OwnerSilent, match="its answer has no end"), contextlib.suppress(ConnectionResetError):
-        Visitor(tmp_path).retry(["a"])
+        ControlClient(tmp_path).retry(["a"])
     owner.socket.close()
 
 
 def test_an_owner_of_another_version_says_so(tmp_path):
     owner = Mumbler(tmp_path, b'{"error": "ErrandRefused", "message": "speaks protocol 2, not 1", "hint": ""}\n')
     with pytest.raises(IrisError, match="speaks protocol 2"):
-        Visitor(tmp_path)
+        ControlClient(tmp_path)
     owner.close()
 
 
 def test_an_owner_that_has_ended_since_was_asked_nothing(tmp_path):
     with opened(tmp_path, House()):
-        visitor = Visitor(tmp_path)
+        visitor = ControlClient(tmp_path)
     with pytest.raises(OwnerSilent) as raised:
         visitor.retry(["a"])
     assert raised.value.effect is Effect.NONE
@@ -527,11 +529,11 @@ def test_a_forked_child_has_no_door_and_leaves_its_parents_alone(tmp_path):
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as parent:
         try:
             assert parent.stdout.readline() == b"child\n"
-            assert Visitor(tmp_path).pid == parent.pid
+            assert ControlClient(tmp_path).pid == parent.pid
             parent.kill()
             parent.wait(WAIT_S)
             with pytest.raises(ConnectionRefusedError):  # though the child lives
-                Visitor(tmp_path)
+                ControlClient(tmp_path)
         finally:
             parent.kill()
             parent.stdin.close()

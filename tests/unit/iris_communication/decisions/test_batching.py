@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iris_communication.decisions.batching import Take, Wait, departure, lane_name
+from iris_communication.decisions.batching import Depart, Wait, departure, lane_name
 from iris_communication.settings import Rule
 
 RULE = Rule(batch="zip", batch_files_max=4, batch_bytes_max=100, batch_wait_s=10.0)
@@ -40,7 +40,7 @@ def test_what_goes_into_a_folder_whose_name_is_no_text_goes_by_itself():
 
 
 def test_where_nothing_waits_nothing_goes():
-    assert departure([], 0.0, RULE) == Take(0)
+    assert departure([], 0.0, RULE) == Depart(0)
 
 
 def test_what_does_not_fill_an_archive_waits_for_company():
@@ -49,37 +49,37 @@ def test_what_does_not_fill_an_archive_waits_for_company():
 
 @pytest.mark.parametrize("sizes", [[10] * 4, [10] * 9, [60, 40], [60, 41]])
 def test_a_full_archive_goes_at_once(sizes):
-    assert isinstance(departure(sizes, 0.0, RULE), Take)
+    assert isinstance(departure(sizes, 0.0, RULE), Depart)
 
 
 def test_an_archive_holds_no_more_files_than_the_rule_says():
-    assert departure([10] * 9, 0.0, RULE) == Take(4)
+    assert departure([10] * 9, 0.0, RULE) == Depart(4)
 
 
 def test_an_archive_holds_no_more_bytes_than_the_rule_says():
-    assert departure([60, 30, 11], 0.0, RULE) == Take(2)
+    assert departure([60, 30, 11], 0.0, RULE) == Depart(2)
 
 
 def test_a_file_larger_than_an_archive_goes_alone_and_at_once():
-    assert departure([101], 0.0, RULE) == Take(1)
-    assert departure([101, 1, 1], 0.0, RULE) == Take(1)
+    assert departure([101], 0.0, RULE) == Depart(1)
+    assert departure([101, 1, 1], 0.0, RULE) == Depart(1)
 
 
 def test_what_waits_before_a_large_file_does_not_wait_for_it():
-    assert departure([10, 101], 0.0, RULE) == Take(1)
+    assert departure([10, 101], 0.0, RULE) == Depart(1)
 
 
 def test_the_oldest_waits_no_longer_than_the_rule_says():
     assert departure([10], 9.75, RULE) == Wait(0.25)
-    assert departure([10, 10], 10.0, RULE) == Take(2)
+    assert departure([10, 10], 10.0, RULE) == Depart(2)
 
 
 def test_a_draining_uploader_waits_for_no_company():
-    assert departure([10, 10], 0.0, RULE, draining=True) == Take(2)
+    assert departure([10, 10], 0.0, RULE, draining=True) == Depart(2)
 
 
 def test_a_clock_that_was_set_back_makes_nobody_wait():
-    assert departure([10, 10], -1.0, RULE) == Take(2)
+    assert departure([10, 10], -1.0, RULE) == Depart(2)
 
 
 @PROPERTY

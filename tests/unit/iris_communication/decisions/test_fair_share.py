@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iris_communication.decisions.fair_share import Candidates, Turns, pick
+from iris_communication.decisions.fair_share import FairShare, PriorityBacklog, pick
 from tests.unit.iris_communication.decisions.waiting_items import a_waiting_item
 
 PROPERTY = settings(derandomize=True, deadline=None, database=None)
@@ -22,7 +22,7 @@ class Backlog:
     def __init__(self):
         self._numbers = count(1)
         self.lists = {}
-        self.turns = Turns()
+        self.turns = FairShare()
 
     def add(self, priority, name, items=1):
         queue = self.lists.setdefault((priority, name), deque())
@@ -34,7 +34,7 @@ class Backlog:
         for (priority, name), queue in self.lists.items():
             if queue:
                 waiting.setdefault(priority, {})[name] = list(queue)[:limit]
-        return [Candidates(priority, **waiting[priority]) for priority in sorted(waiting, reverse=True)]
+        return [PriorityBacklog(priority, **waiting[priority]) for priority in sorted(waiting, reverse=True)]
 
     def pick(self, limit, lower_share=0.1, new_share=0.25):
         """(priority, list) of each pick, in order; each has to be the first of its list."""
@@ -54,12 +54,12 @@ class Backlog:
 
 
 def test_nothing_waits_so_nothing_goes():
-    assert pick(Turns(), [], 10, 0.1, 0.25) == ([], Turns())
+    assert pick(FairShare(), [], 10, 0.1, 0.25) == ([], FairShare())
 
 
 def test_of_one_kind_they_go_in_their_order_up_to_the_limit():
     items = [a_waiting_item(number) for number in range(1, 9)]
-    assert pick(Turns(), [Candidates(0, old=items)], 5, 0.1, 0.25)[0] == items[:5]
+    assert pick(FairShare(), [PriorityBacklog(0, old=items)], 5, 0.1, 0.25)[0] == items[:5]
 
 
 def test_the_higher_priority_goes_first():

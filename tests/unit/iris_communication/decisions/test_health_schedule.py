@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from iris_communication.decisions.breaker import Breaker, BreakerState
-from iris_communication.decisions.health_schedule import FIRST_WITHIN_S, Checkup, next_check_s
+from iris_communication.decisions.health_schedule import FIRST_WITHIN_S, HealthSchedule, next_check_s
 
 NOW_S = 40_001.5
-CHECKED = Checkup(known_s=NOW_S - 1000, luck=0.5, checked_s=NOW_S)
+CHECKED = HealthSchedule(known_s=NOW_S - 1000, luck=0.5, checked_s=NOW_S)
 
 
 def opened(until_s):
@@ -18,11 +18,11 @@ def opened(until_s):
 
 @pytest.mark.parametrize(("luck", "wait_s"), [(0.0, 0.0), (0.5, FIRST_WITHIN_S / 2)])
 def test_the_first_look_comes_soon(luck, wait_s):
-    assert next_check_s(Checkup(NOW_S, luck), 60.0, Breaker()) == NOW_S + wait_s
+    assert next_check_s(HealthSchedule(NOW_S, luck), 60.0, Breaker()) == NOW_S + wait_s
 
 
 def test_the_first_look_comes_within_a_short_interval():
-    assert next_check_s(Checkup(NOW_S, 0.5), 1.0, Breaker()) == NOW_S + 0.5
+    assert next_check_s(HealthSchedule(NOW_S, 0.5), 1.0, Breaker()) == NOW_S + 0.5
 
 
 @pytest.mark.parametrize(("luck", "wait_s"), [(0.0, 54.0), (0.5, 60.0), (1.0, 66.0)])
@@ -30,14 +30,14 @@ def test_the_next_look_comes_after_the_interval_stretched_or_shortened_by_chance
     assert next_check_s(replace(CHECKED, luck=luck), 60.0, Breaker()) == pytest.approx(NOW_S + wait_s)
 
 
-@pytest.mark.parametrize("checkup", [CHECKED, Checkup(NOW_S, 0.5)])
+@pytest.mark.parametrize("checkup", [CHECKED, HealthSchedule(NOW_S, 0.5)])
 def test_an_interval_of_0_means_never(checkup):
     assert next_check_s(checkup, 0.0, Breaker()) is None
 
 
 def test_a_thousand_plants_that_start_together_do_not_look_together():
     luck = random.Random(1)
-    looks = sorted(next_check_s(Checkup(NOW_S, luck.random()), 60.0, Breaker()) for _ in range(1000))
+    looks = sorted(next_check_s(HealthSchedule(NOW_S, luck.random()), 60.0, Breaker()) for _ in range(1000))
     busiest = max(sum(1 for look in looks if begin <= look < begin + 1.0) for begin in looks)
     assert busiest < 150, "in the busiest second of ten"
 
@@ -55,7 +55,7 @@ def test_work_puts_a_look_off_for_five_intervals_and_no_longer():
 
 
 def test_work_does_not_put_off_the_first_look():
-    assert next_check_s(Checkup(NOW_S, 0.5, answered_s=NOW_S + 9), 60.0, Breaker()) == NOW_S + 5
+    assert next_check_s(HealthSchedule(NOW_S, 0.5, answered_s=NOW_S + 9), 60.0, Breaker()) == NOW_S + 5
 
 
 def test_an_open_breaker_is_not_asked_before_its_time():

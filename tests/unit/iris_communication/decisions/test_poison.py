@@ -7,7 +7,7 @@ from iris_communication.decisions.poison import (
     PROGRESS_BYTES,
     SUSPECTS_MAX,
     TIMES_MAX,
-    Suspicion,
+    PoisonWatch,
     after_arrival,
     after_trouble,
     next_up,
@@ -22,13 +22,13 @@ def lost(acknowledged_bytes=0, effect=Effect.UNSEEN):
 
 
 def suspected(item_id="bad", error=None, suspicion=None):
-    suspicion, blame = after_trouble(suspicion or Suspicion(), item_id, error or lost(), alone=True)
+    suspicion, blame = after_trouble(suspicion or PoisonWatch(), item_id, error or lost(), alone=True)
     assert blame is None
     return suspicion
 
 
 def test_a_file_under_which_the_link_broke_lets_others_go_first():
-    assert next_up(Suspicion(), ["bad", "good"], []) == 0
+    assert next_up(PoisonWatch(), ["bad", "good"], []) == 0
     assert next_up(suspected(), ["bad", "good"], []) == 1
 
 
@@ -47,7 +47,7 @@ def test_of_several_suspects_each_has_its_turn():
 
 def suspected_often():
     """As often as it may be without being to blame."""
-    suspicion = Suspicion()
+    suspicion = PoisonWatch()
     for _ in range(TIMES_MAX):
         suspicion = after_arrival(suspected(suspicion=suspicion), "good")
     return suspicion
@@ -76,14 +76,14 @@ def test_a_file_that_arrives_is_suspected_no_more():
 
 
 def test_in_company_nobody_is_suspected():
-    suspicion, _ = after_trouble(Suspicion(), "bad", lost(), alone=False)
-    assert suspicion == Suspicion()
+    suspicion, _ = after_trouble(PoisonWatch(), "bad", lost(), alone=False)
+    assert suspicion == PoisonWatch()
 
 
 def test_a_connection_that_could_not_be_made_and_a_large_file_that_got_on_are_no_grounds():
     for error in (lost(effect=Effect.NONE), lost(PROGRESS_BYTES)):
-        suspicion, _ = after_trouble(Suspicion(), "bad", error, alone=True)
-        assert suspicion == Suspicion()
+        suspicion, _ = after_trouble(PoisonWatch(), "bad", error, alone=True)
+        assert suspicion == PoisonWatch()
 
 
 def test_a_file_that_has_no_room_lets_others_go_first_and_is_never_to_blame():
@@ -96,7 +96,7 @@ def test_a_file_that_has_no_room_lets_others_go_first_and_is_never_to_blame():
 
 @given(st.lists(st.integers(0, 200)))
 def test_no_more_than_so_many_are_remembered_the_latest_of_them(numbers):
-    suspicion = Suspicion()
+    suspicion = PoisonWatch()
     for number in numbers:
         suspicion = suspected(str(number), suspicion=suspicion)
         assert len(suspicion.suspects) <= SUSPECTS_MAX

@@ -1,4 +1,4 @@
-"""What the tests of delivery stand on: a keeper made of lists, and a carrier whose ends the test decides."""
+"""What the tests of delivery stand on: a writer made of lists, and a carrier whose ends the test decides."""
 
 import asyncio
 from collections import defaultdict
@@ -6,8 +6,8 @@ from collections import defaultdict
 from iris_communication.decisions.attempt import claimed, failed, released
 from iris_communication.errors import DeliveryStopped, Effect
 from iris_communication.item import Delivered, Due, Event
-from iris_communication.outbox.store.contract import Lane, ServerState
-from iris_communication.outbox.writer.snapshot import View
+from iris_communication.outbox.store.contract import Backlog, ServerState
+from iris_communication.outbox.writer.snapshot import Snapshot
 from tests.unit.iris_communication.outbox.fake_parts import an_item
 
 ONE, TWO = "iris@one:22", "iris@two:22"
@@ -47,8 +47,8 @@ class FakeKeeper:
         for key, items in self.waiting.items():
             due = [item.due.boot_s for item in items if item.due]
             if items:
-                lanes[key] = Lane(len(items) - len(due), len(due), min(due, default=None))
-        return View(lanes=lanes, servers=dict(self.states), last_sequence=self.accepted)
+                lanes[key] = Backlog(len(items) - len(due), len(due), min(due, default=None))
+        return Snapshot(lanes=lanes, servers=dict(self.states), last_sequence=self.accepted)
 
     def known(self, server_key):
         return self.settings.get(server_key)

@@ -36,11 +36,11 @@ class Watched:
 
     def __init__(self, *servers, slots=3, **options):
         self.clock = FakeClock()
-        self.keeper, self.carrier = FakeKeeper(self.clock), FakeCarrier(slots)
+        self.writer, self.carrier = FakeKeeper(self.clock), FakeCarrier(slots)
         self.configured = frozenset(server.key for server in servers)
-        self.keeper.settings = {server.key: server for server in servers}
+        self.writer.settings = {server.key: server for server in servers}
         self.worker = Worker(
-            self.keeper, self.carrier, SETTINGS, self.clock, luck=lambda: 0.5, configured=lambda: self.configured
+            self.writer, self.carrier, SETTINGS, self.clock, luck=lambda: 0.5, configured=lambda: self.configured
         )
 
     async def pass_time(self, seconds):
@@ -194,7 +194,7 @@ def test_the_round_trip_is_made_where_it_is_configured():
 
 def test_a_server_that_becomes_configured_is_looked_after_from_then_on():
     async def story(line):
-        line.keeper.settings[TWO] = server("two")
+        line.writer.settings[TWO] = server("two")
         line.configured |= {TWO}
         line.worker.wake()
         await turns()
@@ -209,7 +209,7 @@ def test_a_server_that_becomes_configured_is_looked_after_from_then_on():
 
 def test_a_look_goes_beside_the_work_on_the_connection_that_is_there():
     async def story(line):
-        line.keeper.accept(1)
+        line.writer.accept(1)
         await turns()
         await line.first_look()
         assert len(line.carrier.carrying) == 1
@@ -221,7 +221,7 @@ def test_a_look_goes_beside_the_work_on_the_connection_that_is_there():
 def test_an_item_is_not_delayed_by_a_look():
     async def story(line):
         await line.first_look()
-        line.keeper.accept(3)
+        line.writer.accept(3)
         await turns()
         assert len(line.carrier.carrying) == 3
 
@@ -231,7 +231,7 @@ def test_an_item_is_not_delayed_by_a_look():
 def test_while_an_item_connects_the_look_waits():
     async def story(line):
         line.carrier.unconnected.add(ONE)
-        line.keeper.accept(1)
+        line.writer.accept(1)
         await turns()
         await line.first_look()
         assert line.carrier.checked == []
@@ -245,7 +245,7 @@ def test_while_an_item_connects_the_look_waits():
 
 def test_without_a_free_slot_there_is_no_round_trip():
     async def story(line):
-        line.keeper.accept(3)
+        line.writer.accept(3)
         await turns()
         await line.first_look()
         assert line.carrier.checked == [(ONE, False)]
@@ -259,7 +259,7 @@ def test_work_that_flows_puts_looks_off():
         await line.found()
         for _ in range(4):
             await line.pass_time(INTERVAL_S - 1)
-            line.keeper.accept(1)
+            line.writer.accept(1)
             await turns()
             line.carrier.deliver()
             await turns()
@@ -273,7 +273,7 @@ def test_a_delivery_disproves_what_a_look_found_before():
         await line.first_look()
         await line.found(UNWELL)
         assert line.lane["health"]["words"] == UNWELL.words
-        line.keeper.accept(1)
+        line.writer.accept(1)
         await turns()
         line.carrier.fail(RemoteRefused("this file is refused"))
         await turns()
@@ -290,7 +290,7 @@ def test_any_answer_disproves_that_a_server_is_silent():
     async def story(line):
         await line.first_look()
         await line.failed(LinkLost("cut"))
-        line.keeper.accept(1)
+        line.writer.accept(1)
         await line.pass_time(60.0)
         line.carrier.fail(RemoteRefused("this file is refused"))
         await turns()
@@ -313,7 +313,7 @@ def test_a_look_that_fails_opens_the_breaker_and_says_why():
         )
         health = line.lane["health"]
         assert (health["ok"], health["words"], health["free_bytes"]) == (False, "nothing listens there", None)
-        line.keeper.accept(1)
+        line.writer.accept(1)
         await turns()
         assert line.carrier.started == []
 
@@ -344,7 +344,7 @@ def test_a_full_disk_that_a_look_finds_holds_the_files_back():
 
 def test_a_look_does_not_undo_what_went_wrong_while_it_looked():
     async def story(line):
-        line.keeper.accept(1)
+        line.writer.accept(1)
         await turns()
         await line.first_look()
         line.carrier.fail(RemoteDiskFull("0 bytes free"))
@@ -373,9 +373,9 @@ def test_an_outage_that_ends_while_nothing_waits_is_found_out_by_a_look():
 
 def test_a_server_that_was_down_before_a_restart_is_shown_as_down_until_a_look_finds_it_back():
     async def story(line):
-        line.keeper.settings[TWO] = server("two")
+        line.writer.settings[TWO] = server("two")
         kept = {"state": "open", "failures": 3, "boot_id": line.clock.boot_id, "until_boot_s": line.clock.boot_s() + 30}
-        line.keeper.keep_breaker(TWO, {**kept, "failure": ["LinkLost", "cut", "look at the cable"]})
+        line.writer.keep_breaker(TWO, {**kept, "failure": ["LinkLost", "cut", "look at the cable"]})
         line.configured |= {TWO}
         line.worker.wake()
         await turns()
@@ -409,7 +409,7 @@ def test_while_files_wait_behind_an_open_breaker_a_file_is_the_probe_and_no_look
     async def story(line):
         await line.first_look()
         await line.failed(LinkLost("cut"))
-        line.keeper.accept(5)
+        line.writer.accept(5)
         await line.pass_time(10 * INTERVAL_S)
         assert len(line.carrier.started) == 1
         assert len(line.carrier.checked) == 1
@@ -422,7 +422,7 @@ def test_a_file_that_comes_while_a_look_is_the_probe_waits_for_its_answer():
         await line.first_look()
         await line.failed(LinkLost("cut"))
         await line.pass_time(INTERVAL_S)
-        line.keeper.accept(2)
+        line.writer.accept(2)
         await turns()
         assert line.carrier.started == []
         await line.found()
@@ -473,7 +473,7 @@ def test_an_unforeseen_failure_of_a_look_is_logged_and_harms_nothing(caplog):
         await line.failed(ZeroDivisionError("a bug"))
         assert line.breaker.state is BreakerState.CLOSED
         assert "ZeroDivisionError" in line.lane["health"]["words"]
-        line.keeper.accept(1)
+        line.writer.accept(1)
         await turns()
         assert len(line.carrier.started) == 1
 
@@ -497,9 +497,9 @@ def test_each_look_that_connects_is_kept_as_a_knock_until_it_is_answered():
     async def story(line):
         line.carrier.unconnected.add(ONE)
         await line.first_look()
-        assert line.keeper.states[ONE].breaker["state"] == "half open"
+        assert line.writer.states[ONE].breaker["state"] == "half open"
         await line.found()
-        assert line.keeper.states[ONE].breaker is None
+        assert line.writer.states[ONE].breaker is None
 
     run(story)
 
@@ -509,7 +509,7 @@ def test_each_look_that_connects_is_kept_as_a_knock_until_it_is_answered():
 
 def test_while_it_drains_nobody_is_looked_at():
     async def story(line):
-        line.keeper.accept(1)
+        line.writer.accept(1)
         await turns()
         line.worker.drain(Drain(line.clock.monotonic_s() + 100.0, may_connect=True))
         await line.first_look()
@@ -583,9 +583,9 @@ def seconds_until_the_hour(clock):
 
 def test_outside_its_window_a_server_is_sent_nothing_and_says_until_when():
     async def story(line):
-        line.keeper.accept(3)
+        line.writer.accept(3)
         await line.pass_time(600.0)
-        assert line.keeper.claims == []
+        assert line.writer.claims == []
         assert line.carrier.checked == []
         opens = f"{local_hour(line.clock, 1):02}:00"
         assert line.lane["held_back"] == f"outside its delivery window until {opens}"
@@ -596,7 +596,7 @@ def test_outside_its_window_a_server_is_sent_nothing_and_says_until_when():
 
 def test_when_its_window_opens_a_server_is_sent_what_waits():
     async def story(line):
-        line.keeper.accept(3)
+        line.writer.accept(3)
         await turns()
         await line.pass_time(seconds_until_the_hour(line.clock))
         assert len(line.carrier.started) == 3
@@ -607,14 +607,14 @@ def test_when_its_window_opens_a_server_is_sent_what_waits():
 
 def test_when_its_window_closes_what_is_under_way_is_finished_and_nothing_more_begun():
     async def story(line):
-        items = line.keeper.accept(10)
+        items = line.writer.accept(10)
         await turns()
         under_way = list(line.carrier.carrying)
         await line.pass_time(seconds_until_the_hour(line.clock))
         line.carrier.deliver()
         await turns()
         assert line.carrier.started == under_way
-        became = line.keeper.what_became()
+        became = line.writer.what_became()
         assert [became[item] for item in under_way] == [[Event.DELIVER]] * 3
         assert line.lane["waiting"] == len(items) - 3
         assert line.lane["in_flight"] == 0
@@ -636,7 +636,7 @@ def test_at_a_window_the_clock_is_looked_at_each_minute_and_when_it_opens_or_clo
 
 def test_a_clock_that_was_set_opens_a_window():
     async def story(line):
-        line.keeper.accept(1)
+        line.writer.accept(1)
         await turns()
         line.clock.jump_wall(3600.0)
         await line.pass_time(0.0)
@@ -647,7 +647,7 @@ def test_a_clock_that_was_set_opens_a_window():
 
 def test_a_drain_outside_the_window_ends_at_once():
     async def story(line):
-        line.keeper.accept(3)
+        line.writer.accept(3)
         await turns()
         line.worker.drain(Drain(line.clock.monotonic_s() + 100.0, may_connect=True))
         await turns()
@@ -658,7 +658,7 @@ def test_a_drain_outside_the_window_ends_at_once():
 
 def test_windows_that_cannot_be_read_are_never_open_and_said_so():
     async def story(line):
-        line.keeper.accept(1)
+        line.writer.accept(1)
         await line.pass_time(86_400.0)
         assert line.carrier.started == []
         assert line.lane["held_back"].startswith("nothing is sent: 'at night' is no delivery window")
@@ -668,11 +668,11 @@ def test_windows_that_cannot_be_read_are_never_open_and_said_so():
 
 def test_a_paused_server_is_not_looked_at_and_says_why():
     async def story(line):
-        line.keeper.pause(ONE, paused=True)
+        line.writer.pause(ONE, paused=True)
         await line.pass_time(10 * INTERVAL_S)
         assert line.carrier.checked == []
         assert line.lane["held_back"] == "paused: nothing is sent until it is resumed"
-        line.keeper.pause(ONE, paused=False)
+        line.writer.pause(ONE, paused=False)
         await turns()
         assert line.carrier.checked == [(ONE, False)]
         assert line.lane["held_back"] is None

@@ -25,7 +25,7 @@ from iris_communication.sftp.conversations.look import remove
 from iris_communication.sftp.conversations.put import put
 from iris_communication.sftp.conversations.upload import Upload
 from iris_communication.sftp.token_bucket import SAVED_S, TokenBucket
-from iris_communication.sftp.window import QUIET_S, Window, after_trouble
+from iris_communication.sftp.window import QUIET_S, RequestWindow, after_trouble
 from iris_communication.testing import faulty_servers as faulty
 from iris_communication.testing import virtual_time
 from iris_communication.testing.clock import FakeClock
@@ -920,7 +920,7 @@ def test_a_request_that_is_never_answered_while_others_are_ends_the_connection_i
 
 def test_files_that_trouble_took_come_back_with_small_files_alone():
     async def test(line):
-        line.connection.window = after_trouble(Window(), 8, line.clock.monotonic_s())
+        line.connection.window = after_trouble(RequestWindow(), 8, line.clock.monotonic_s())
         await line.open()
         assert line.connection.slots == 4
         for _ in range(2):

@@ -2,9 +2,9 @@ import pytest
 
 from iris_communication.decisions.breaker import Breaker, BreakerState
 from iris_communication.delivery.batches import Batch
-from iris_communication.delivery.destination import Lane
+from iris_communication.delivery.destination import DestinationState
 from iris_communication.item import Failure
-from iris_communication.outbox.store.contract import Lane as Waiting
+from iris_communication.outbox.store.contract import Backlog as Waiting
 from iris_communication.outbox.store.contract import ServerState
 from tests.unit.iris_communication.outbox.fake_parts import an_item
 
@@ -13,42 +13,42 @@ OPEN = ServerState()
 
 
 def test_a_new_lane_is_idle_since_it_was_made():
-    details = Lane(since_s=5.0).details(Waiting(), OPEN, now_monotonic_s=0.0)
+    details = DestinationState(since_s=5.0).details(Waiting(), OPEN, now_monotonic_s=0.0)
     assert (details["link"], details["since_s"], details["reason"], details["hint"]) == ("idle", 5.0, None, None)
 
 
 def test_a_link_is_in_its_state_since_it_changed_and_not_since_it_was_last_seen():
-    lane = Lane(since_s=5.0)
+    lane = DestinationState(since_s=5.0)
     assert lane.see("up", 6.0)
     assert not lane.see("up", 7.0)
     assert lane.since_s == 6.0
 
 
 def test_what_is_claimed_and_not_begun_still_waits():
-    lane = Lane(since_s=0.0)
+    lane = DestinationState(since_s=0.0)
     lane.claimed.extend(an_item(number) for number in range(3))
     assert lane.details(Waiting(fresh=10, retrying=2), OPEN, 0.0)["waiting"] == 15
 
 
 def test_an_open_breaker_says_why_and_when_it_is_tried_again():
-    lane = Lane(0.0, Breaker(BreakerState.OPEN, 1, until_s=30.0, failure=REFUSED))
+    lane = DestinationState(0.0, Breaker(BreakerState.OPEN, 1, until_s=30.0, failure=REFUSED))
     details = lane.details(Waiting(), OPEN, now_monotonic_s=10.0)
     assert (details["reason"], details["hint"], details["retry_in_s"]) == ("nothing listens there", "start it", 20.0)
     assert lane.details(Waiting(), OPEN, now_monotonic_s=40.0)["retry_in_s"] == 0.0
 
 
 def test_a_held_breaker_is_not_tried_again_by_itself():
-    lane = Lane(0.0, Breaker(BreakerState.HELD, 1, failure=REFUSED))
+    lane = DestinationState(0.0, Breaker(BreakerState.HELD, 1, failure=REFUSED))
     assert lane.details(Waiting(), OPEN, 0.0)["retry_in_s"] is None
 
 
 @pytest.mark.parametrize("paused", [True, False])
 def test_a_pause_is_shown(paused):
-    assert Lane(0.0).details(Waiting(), ServerState(paused=paused), 0.0)["paused"] is paused
+    assert DestinationState(0.0).details(Waiting(), ServerState(paused=paused), 0.0)["paused"] is paused
 
 
 def test_what_is_claimed_is_counted_while_more_is_claimed():
-    lane = Lane(since_s=0.0)
+    lane = DestinationState(since_s=0.0)
 
     class Joined(Batch):
         """While its files are counted for the page, the worker's thread claims more."""

@@ -1,5 +1,5 @@
 """What the worker does with files that travel together: when it asks for them, how many archives it has at once, and
-what becomes of each file. The keeper is made of lists; what it hands out, the test says."""
+what becomes of each file. The writer is made of lists; what it hands out, the test says."""
 
 import asyncio
 import contextlib
@@ -13,9 +13,9 @@ from iris_communication.delivery.worker import COMPANY_LOOK_S, Drain, Worker
 from iris_communication.errors import Effect, LinkLost, RemoteRefused
 from iris_communication.item import Event, Fingerprint
 from iris_communication.outbox.files.spool import Spool
-from iris_communication.outbox.store.contract import Lane
+from iris_communication.outbox.store.contract import Backlog
 from iris_communication.outbox.writer.messages import SettleTogether
-from iris_communication.outbox.writer.snapshot import View
+from iris_communication.outbox.writer.snapshot import Snapshot
 from iris_communication.settings import DeliverySettings, Server
 from iris_communication.testing.clock import FakeClock
 from iris_communication.testing.virtual_time import run as run_in_virtual_time
@@ -42,8 +42,8 @@ class BatchingKeeper(FakeKeeper):
     def view(self):
         single = sum(len(items) for items in self.ready if items[0].batch == "")
         together = self.batched + sum(len(items) for items in self.ready if items[0].batch)
-        lanes = {ONE: Lane(fresh=single + together, batched=together)} if single + together else {}
-        return View(lanes=lanes, last_sequence=100)
+        lanes = {ONE: Backlog(fresh=single + together, batched=together)} if single + together else {}
+        return Snapshot(lanes=lanes, last_sequence=100)
 
     def claim(self, server_key, limit, reply, backlog_until=0, *, archives=None, draining=False, hurried=False):
         self.asked.append((archives, draining))
@@ -75,7 +75,7 @@ class Line:
     def __init__(self, tmp_path):
         self.clock = FakeClock()
         self.spool = Spool(tmp_path / "spool")
-        self.keeper = BatchingKeeper(self.clock, self.spool)
+        self.writer = BatchingKeeper(self.clock, self.spool)
         self.carrier = FakeCarrier(slots=100)
         self.carrier.takes_archives = True
         self.number = 0
@@ -101,7 +101,7 @@ class Line:
 
     def events(self):
         became = defaultdict(list)
-        for settle in self.keeper.settled:
+        for settle in self.writer.settled:
             became[settle.item.id].append((settle.event, settle.alone))
         return dict(became)
 
@@ -112,7 +112,7 @@ def tell(tmp_path):
         line = Line(tmp_path)
 
         async def telling():
-            line.worker = Worker(line.keeper, line.carrier, DeliverySettings(), line.clock, luck=lambda: 0.5)
+            line.worker = Worker(line.writer, line.carrier, DeliverySettings(), line.clock, luck=lambda: 0.5)
             line.task = asyncio.get_running_loop().create_task(line.worker.run())
             await turns()
             try:
@@ -130,20 +130,20 @@ def tell(tmp_path):
 def test_an_archive_is_carried_once_and_each_member_is_settled_in_one_word(tell):
     async def story(line):
         members = line.named()
-        line.keeper.gets_ready(members)
+        line.writer.gets_ready(members)
         await turns()
         assert line.carrier.started == [members[0].batch_id]
         line.carrier.deliver()
         await turns()
         assert line.events() == {item.id: [(Event.DELIVER, False)] for item in members}
-        assert len(line.keeper.together) == 1
+        assert len(line.writer.together) == 1
 
     tell(story)
 
 
-def test_the_keeper_is_told_how_many_archives_more_there_may_be(tell):
+def test_the_writer_is_told_how_many_archives_more_there_may_be(tell):
     async def story(line):
-        line.keeper.gets_ready(*(line.named() for _ in range(ARCHIVES_MAX + 2)))
+        line.writer.gets_ready(*(line.named() for _ in range(ARCHIVES_MAX + 2)))
         await turns()
         assert len(line.carrier.started) == ARCHIVES_MAX
         await line.pass_time(10.0)
@@ -158,9 +158,9 @@ def test_the_keeper_is_told_how_many_archives_more_there_may_be(tell):
 def test_a_carrier_that_takes_none_is_given_none(tell):
     async def story(line):
         line.carrier.takes_archives = False
-        line.keeper.gets_ready([line.item(batch=LANE)])
+        line.writer.gets_ready([line.item(batch=LANE)])
         await turns()
-        assert line.keeper.asked[0] == (None, False)
+        assert line.writer.asked[0] == (None, False)
         assert line.carrier.started == ["item-1"]
 
     tell(story)
@@ -168,20 +168,20 @@ def test_a_carrier_that_takes_none_is_given_none(tell):
 
 def test_what_waits_for_company_is_asked_for_again_soon_and_not_all_the_time(tell):
     async def story(line):
-        line.keeper.batched = 2
+        line.writer.batched = 2
         line.worker.wake()
         await line.pass_time(10 * COMPANY_LOOK_S + 0.01)
-        assert 9 <= len(line.keeper.asked) <= 11
+        assert 9 <= len(line.writer.asked) <= 11
 
     tell(story)
 
 
 def test_a_file_that_goes_by_itself_does_not_wait_for_others_to_find_company(tell):
     async def story(line):
-        line.keeper.batched = 2
+        line.writer.batched = 2
         line.worker.wake()
         await turns()
-        line.keeper.gets_ready([line.item()])
+        line.writer.gets_ready([line.item()])
         await turns()
         assert line.carrier.started == ["item-1"]
 
@@ -190,12 +190,12 @@ def test_a_file_that_goes_by_itself_does_not_wait_for_others_to_find_company(tel
 
 def test_while_draining_nobody_waits_for_company(tell):
     async def story(line):
-        line.keeper.batched = 2
+        line.writer.batched = 2
         line.worker.wake()
         await turns()
         line.worker.drain(Drain(line.clock.monotonic_s() + 10.0, may_connect=True))
         await turns()
-        assert line.keeper.asked[-1] == (CLAIM_ARCHIVES_MAX, True)
+        assert line.writer.asked[-1] == (CLAIM_ARCHIVES_MAX, True)
 
     tell(story)
 
@@ -203,14 +203,14 @@ def test_while_draining_nobody_waits_for_company(tell):
 def test_a_refused_archive_lets_its_files_go_by_themselves_and_draining_waits_for_them(tell):
     async def story(line):
         members = line.named()
-        line.keeper.gets_ready(members)
+        line.writer.gets_ready(members)
         await turns()
         line.worker.drain(Drain(line.clock.monotonic_s() + 10.0, may_connect=True))
-        claims = len(line.keeper.asked)
+        claims = len(line.writer.asked)
         line.carrier.fail(RemoteRefused("no archives here", effect=Effect.UNSEEN))
         await line.pass_time(0.1)
         assert line.events() == {item.id: [(Event.RELEASE, True)] for item in members}
-        assert len(line.keeper.asked) > claims
+        assert len(line.writer.asked) > claims
         assert line.worker.details()[ONE]["link"] != "down"
 
     tell(story)
@@ -219,12 +219,12 @@ def test_a_refused_archive_lets_its_files_go_by_themselves_and_draining_waits_fo
 def test_a_lost_link_lets_them_wait_together(tell):
     async def story(line):
         members = line.named()
-        line.keeper.gets_ready(members)
+        line.writer.gets_ready(members)
         await turns()
         line.carrier.fail(LinkLost("cut", effect=Effect.UNKNOWN))
         await turns()
         assert line.events() == {item.id: [(Event.RELEASE, False)] for item in members}
-        assert {settle.effect for settle in line.keeper.settled} == {Effect.UNKNOWN}
+        assert {settle.effect for settle in line.writer.settled} == {Effect.UNKNOWN}
         assert line.worker.details()[ONE]["link"] == "down"
 
     tell(story)
@@ -234,7 +234,7 @@ def test_a_broken_member_dies_alone_and_says_nothing_about_the_server(tell):
     async def story(line):
         members = line.named()
         line.spool.path(members[1].id).write_bytes(b"?")
-        line.keeper.gets_ready(members)
+        line.writer.gets_ready(members)
         await turns()
         first, broken, last = (line.events()[item.id] for item in members)
         assert first == last == [(Event.RELEASE, False)]
@@ -249,13 +249,13 @@ def test_an_archive_that_was_broken_off_by_the_end_may_have_arrived(tell):
     async def story(line):
         line.carrier.ends_on_close = False
         members = line.named()
-        line.keeper.gets_ready(members)
+        line.writer.gets_ready(members)
         await turns()
         line.task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await line.task
         assert line.events() == {item.id: [(Event.RELEASE, False)] for item in members}
-        assert {settle.effect for settle in line.keeper.settled} == {Effect.UNSEEN}
+        assert {settle.effect for settle in line.writer.settled} == {Effect.UNSEEN}
 
     tell(story)
 
@@ -263,7 +263,7 @@ def test_an_archive_that_was_broken_off_by_the_end_may_have_arrived(tell):
 def test_files_in_a_claimed_archive_count_as_waiting(tell):
     async def story(line):
         line.carrier.slots_of[ONE] = 1
-        line.keeper.gets_ready(line.named(), line.named())
+        line.writer.gets_ready(line.named(), line.named())
         await turns()
         assert line.worker.details()[ONE]["waiting"] == 3
         assert line.worker.details()[ONE]["in_flight"] == 1

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from iris_communication.delivery.turns import Turns
+from iris_communication.delivery.turns import NamedTurns
 from tests.unit.iris_communication.delivery.fake_parts import turns
 
 
@@ -15,7 +15,7 @@ def test_one_goes_at_a_time_in_the_order_they_came_and_other_names_do_not_wait()
             await done.wait()
 
     async def story():
-        every, done = Turns(), [asyncio.Event() for _ in range(4)]
+        every, done = NamedTurns(), [asyncio.Event() for _ in range(4)]
         tasks = [
             asyncio.create_task(go(every, name, mark, done[mark])) for mark, name in enumerate(["a", "a", "b", "a"])
         ]
@@ -35,7 +35,7 @@ def test_one_goes_at_a_time_in_the_order_they_came_and_other_names_do_not_wait()
 
 def test_a_turn_passes_on_when_its_holder_fails_and_when_a_waiting_one_is_cancelled():
     async def story():
-        every, reached = Turns(), []
+        every, reached = NamedTurns(), []
 
         async def fail():
             async with every.turn("a"):

@@ -41,9 +41,9 @@ A_DAY_S = 86_400.0
 class Running:
     """A worker on its loop, with all that it touches."""
 
-    def __init__(self, keeper, carrier, clock):
-        self.keeper, self.carrier, self.clock = keeper, carrier, clock
-        self.worker = Worker(keeper, carrier, SETTINGS, clock, luck=lambda: 0.5)
+    def __init__(self, writer, carrier, clock):
+        self.writer, self.carrier, self.clock = writer, carrier, clock
+        self.worker = Worker(writer, carrier, SETTINGS, clock, luck=lambda: 0.5)
         self.task = asyncio.get_running_loop().create_task(self.worker.run())
 
     async def pass_time(self, seconds):
@@ -66,11 +66,11 @@ def run(story, slots=3):
 
     async def tell():
         clock = FakeClock()
-        keeper, carrier = FakeKeeper(clock), FakeCarrier(slots)
-        line = Running(keeper, carrier, clock)
+        writer, carrier = FakeKeeper(clock), FakeCarrier(slots)
+        line = Running(writer, carrier, clock)
         await turns()
         try:
-            await story(line, keeper, carrier)
+            await story(line, writer, carrier)
         finally:
             line.task.cancel()
             with contextlib.suppress(asyncio.CancelledError, ZeroDivisionError):
@@ -83,8 +83,8 @@ def run(story, slots=3):
 
 
 def test_items_are_started_in_order_of_acceptance_and_as_many_as_there_are_slots():
-    async def story(line, keeper, carrier):
-        items = keeper.accept(5)
+    async def story(line, writer, carrier):
+        items = writer.accept(5)
         await turns()
         assert carrier.started == [item.id for item in items[:3]]
 
@@ -92,21 +92,21 @@ def test_items_are_started_in_order_of_acceptance_and_as_many_as_there_are_slots
 
 
 def test_what_is_delivered_is_settled_with_its_proof():
-    async def story(line, keeper, carrier):
-        (item,) = keeper.accept()
+    async def story(line, writer, carrier):
+        (item,) = writer.accept()
         await turns()
         carrier.deliver()
         await turns()
-        (settle,) = keeper.settled
+        (settle,) = writer.settled
         assert (settle.item.id, settle.event, settle.delivered.final_path) == (item.id, Event.DELIVER, "/in/x.csv")
 
     run(story)
 
 
 def test_the_next_item_starts_as_soon_as_one_ends_without_waiting_for_its_record():
-    async def story(line, keeper, carrier):
-        keeper.tells_of_settlements = False
-        first, second = keeper.accept(2)
+    async def story(line, writer, carrier):
+        writer.tells_of_settlements = False
+        first, second = writer.accept(2)
         await turns()
         carrier.deliver()
         await turns()
@@ -116,19 +116,19 @@ def test_the_next_item_starts_as_soon_as_one_ends_without_waiting_for_its_record
 
 
 def test_while_items_are_under_way_a_window_more_is_claimed_and_no_more():
-    async def story(line, keeper, carrier):
-        keeper.accept(50)
+    async def story(line, writer, carrier):
+        writer.accept(50)
         await turns()
-        assert len(keeper.waiting[ONE]) == 50 - 6
+        assert len(writer.waiting[ONE]) == 50 - 6
 
     run(story)
 
 
 def test_a_claim_is_never_larger_than_one_commit_should_be():
-    async def story(line, keeper, carrier):
-        keeper.accept(1000)
+    async def story(line, writer, carrier):
+        writer.accept(1000)
         await turns()
-        assert max(limit for _, limit, _ in keeper.claims) == CLAIM_MAX
+        assert max(limit for _, limit, _ in writer.claims) == CLAIM_MAX
 
     run(story, slots=500)
 
@@ -138,45 +138,45 @@ def test_a_claim_is_never_larger_than_one_commit_should_be():
     [(HURRIED_FILES, 100, True), (HURRIED_FILES - 1, 100, False), (100, HURRIED_FILES - 1, False)],
 )
 def test_a_claim_of_many_files_that_the_link_has_room_for_is_hurried(ready, slots, hurried):
-    async def story(line, keeper, carrier):
-        keeper.accept(ready)
+    async def story(line, writer, carrier):
+        writer.accept(ready)
         await turns()
-        assert keeper.hurried[0] is hurried
+        assert writer.hurried[0] is hurried
 
     run(story, slots=slots)
 
 
 def test_a_claim_ahead_of_a_full_link_is_not_hurried():
-    async def story(line, keeper, carrier):
-        keeper.accept(5 * CLAIM_MAX)
+    async def story(line, writer, carrier):
+        writer.accept(5 * CLAIM_MAX)
         await turns()
-        assert len(keeper.claims) == 2
-        assert keeper.hurried[-1] is False
+        assert len(writer.claims) == 2
+        assert writer.hurried[-1] is False
 
     run(story, slots=CLAIM_MAX)
 
 
 def test_there_is_one_claim_of_a_server_at_a_time():
-    async def story(line, keeper, carrier):
-        keeper.answers_claims = False
-        keeper.accept(20)
+    async def story(line, writer, carrier):
+        writer.answers_claims = False
+        writer.accept(20)
         await turns()
-        keeper.accept(20)
+        writer.accept(20)
         await line.pass_time(1.0)
-        assert len(keeper.claims) == 1
+        assert len(writer.claims) == 1
 
     run(story)
 
 
 def test_a_claim_that_brought_nothing_is_repeated_after_a_pause_and_not_at_once():
-    async def story(line, keeper, carrier):
-        keeper.answers_claims = False
-        keeper.accept()
+    async def story(line, writer, carrier):
+        writer.answers_claims = False
+        writer.accept()
         await turns()
-        keeper.answer_claim(items=[])
+        writer.answer_claim(items=[])
         await turns()
-        assert len(keeper.claims) == 1
-        keeper.answers_claims = True
+        assert len(writer.claims) == 1
+        writer.answers_claims = True
         await line.pass_time(CLAIM_PAUSE_S)
         assert len(carrier.started) == 1
 
@@ -184,10 +184,10 @@ def test_a_claim_that_brought_nothing_is_repeated_after_a_pause_and_not_at_once(
 
 
 def test_one_server_never_waits_for_another():
-    async def story(line, keeper, carrier):
-        keeper.accept(10, ONE)
+    async def story(line, writer, carrier):
+        writer.accept(10, ONE)
         await turns()
-        (other,) = keeper.accept(1, TWO)
+        (other,) = writer.accept(1, TWO)
         await turns()
         assert other.id in carrier.started
         carrier.fail(LinkLost("gone"), other)
@@ -200,8 +200,8 @@ def test_one_server_never_waits_for_another():
 
 
 def test_a_new_slot_is_used_at_once():
-    async def story(line, keeper, carrier):
-        keeper.accept(5)
+    async def story(line, writer, carrier):
+        writer.accept(5)
         await turns()
         carrier.slots_of[ONE] = 5
         carrier.on_change()
@@ -215,20 +215,20 @@ def test_a_new_slot_is_used_at_once():
 
 
 def test_a_link_error_costs_no_item_an_attempt_and_each_is_released_once():
-    async def story(line, keeper, carrier):
-        keeper.accept(3)
+    async def story(line, writer, carrier):
+        writer.accept(3)
         await turns()
         carrier.fail(LinkLost("gone"))
         await turns()
-        assert list(keeper.what_became().values()) == [[Event.RELEASE]] * 3
-        assert all(item.attempts == 0 for item in keeper.waiting[ONE])
+        assert list(writer.what_became().values()) == [[Event.RELEASE]] * 3
+        assert all(item.attempts == 0 for item in writer.waiting[ONE])
 
     run(story)
 
 
 def test_while_a_link_is_down_nothing_is_tried_then_one_probe_then_everything():
-    async def story(line, keeper, carrier):
-        keeper.accept(30)
+    async def story(line, writer, carrier):
+        writer.accept(30)
         await turns()
         carrier.fail(LinkLost("gone"))
         await turns()
@@ -247,8 +247,8 @@ def test_while_a_link_is_down_nothing_is_tried_then_one_probe_then_everything():
 
 
 def test_each_probe_that_fails_makes_the_wait_longer():
-    async def story(line, keeper, carrier):
-        keeper.accept(3)
+    async def story(line, writer, carrier):
+        writer.accept(3)
         await turns()
         carrier.fail(LinkLost("gone"))
         await turns()
@@ -264,13 +264,13 @@ def test_each_probe_that_fails_makes_the_wait_longer():
 
 
 def test_an_item_error_costs_that_item_an_attempt_and_the_others_go_on(caplog):
-    async def story(line, keeper, carrier):
-        bad, *_ = keeper.accept(6)
+    async def story(line, writer, carrier):
+        bad, *_ = writer.accept(6)
         await turns()
         carrier.fail(RemoteRefused("no permission"), bad)
         await turns()
-        assert keeper.what_became() == {bad.id: [Event.FAIL]}
-        assert keeper.settled[0].delay_s == 2.0
+        assert writer.what_became() == {bad.id: [Event.FAIL]}
+        assert writer.settled[0].delay_s == 2.0
         assert len(carrier.carrying) == 3
         assert line.lane["link"] == "up"
 
@@ -279,8 +279,8 @@ def test_an_item_error_costs_that_item_an_attempt_and_the_others_go_on(caplog):
 
 
 def test_a_failed_item_is_tried_again_when_it_is_due_and_given_up_after_its_last_attempt():
-    async def story(line, keeper, carrier):
-        keeper.accept()
+    async def story(line, writer, carrier):
+        writer.accept()
         await turns()
         for delay_s in (2.0, 4.0):
             carrier.fail(RemoteRefused("no"))
@@ -291,32 +291,32 @@ def test_a_failed_item_is_tried_again_when_it_is_due_and_given_up_after_its_last
             assert len(carrier.carrying) == 1
         carrier.fail(RemoteRefused("no"))
         await turns()
-        assert keeper.what_became() == {"item-1": [Event.FAIL, Event.FAIL, Event.GIVE_UP]}
+        assert writer.what_became() == {"item-1": [Event.FAIL, Event.FAIL, Event.GIVE_UP]}
 
     run(story)
 
 
 def test_an_item_that_no_attempt_would_help_is_given_up_at_once():
-    async def story(line, keeper, carrier):
-        keeper.accept()
+    async def story(line, writer, carrier):
+        writer.accept()
         await turns()
         carrier.fail(RemoteNameRefused("that name"))
         await turns()
-        assert keeper.what_became() == {"item-1": [Event.GIVE_UP]}
+        assert writer.what_became() == {"item-1": [Event.GIVE_UP]}
 
     run(story)
 
 
 def test_an_error_that_nobody_foresaw_is_logged_with_its_traceback_and_that_item_alone_suffers(caplog):
-    async def story(line, keeper, carrier):
-        bad, *_ = keeper.accept(2)
+    async def story(line, writer, carrier):
+        bad, *_ = writer.accept(2)
         await turns()
         carrier.fail(ZeroDivisionError("what?"), bad)
         await turns()
         carrier.deliver()
         await turns()
-        assert keeper.what_became() == {bad.id: [Event.FAIL], "item-2": [Event.DELIVER]}
-        assert keeper.settled[0].effect is Effect.UNSEEN
+        assert writer.what_became() == {bad.id: [Event.FAIL], "item-2": [Event.DELIVER]}
+        assert writer.settled[0].effect is Effect.UNSEEN
 
     run(story)
     assert "Traceback" in caplog.text
@@ -326,8 +326,8 @@ def test_an_error_that_nobody_foresaw_is_logged_with_its_traceback_and_that_item
 def test_an_attempt_that_ends_nobody_knows_how_never_makes_a_sent_rename_forgotten():
     """Were the temp file, and not the rename, looked for, a file that was already collected would be sent again."""
 
-    async def story(line, keeper, carrier):
-        unforeseen, cancelled = keeper.accept(2, effect=Effect.UNKNOWN, token="t")
+    async def story(line, writer, carrier):
+        unforeseen, cancelled = writer.accept(2, effect=Effect.UNKNOWN, token="t")
         await turns()
         carrier.fail(ZeroDivisionError("what?"), unforeseen)
         carrier.ends_on_close = False
@@ -336,7 +336,7 @@ def test_an_attempt_that_ends_nobody_knows_how_never_makes_a_sent_rename_forgott
         await turns()
         with contextlib.suppress(asyncio.CancelledError):
             await line.task
-        assert {settle.item.id: settle.effect for settle in keeper.settled} == {
+        assert {settle.item.id: settle.effect for settle in writer.settled} == {
             unforeseen.id: Effect.UNKNOWN,
             cancelled.id: Effect.UNKNOWN,
         }
@@ -347,12 +347,12 @@ def test_an_attempt_that_ends_nobody_knows_how_never_makes_a_sent_rename_forgott
 
 
 def test_a_full_server_pauses_its_lane_and_costs_nobody_anything():
-    async def story(line, keeper, carrier):
-        keeper.accept(10)
+    async def story(line, writer, carrier):
+        writer.accept(10)
         await turns()
         carrier.fail(RemoteDiskFull("full"))
         await turns()
-        assert set(map(tuple, keeper.what_became().values())) == {(Event.RELEASE,)}
+        assert set(map(tuple, writer.what_became().values())) == {(Event.RELEASE,)}
         assert line.lane["link"] == "down"
         assert "goes on by itself" in line.lane["hint"]
 
@@ -360,14 +360,14 @@ def test_a_full_server_pauses_its_lane_and_costs_nobody_anything():
 
 
 def test_a_disk_of_ours_that_refuses_costs_no_item_an_attempt_and_is_not_hammered():
-    async def story(line, keeper, carrier):
-        keeper.accept(10)
+    async def story(line, writer, carrier):
+        writer.accept(10)
         await turns()
         for _ in range(12):
             carrier.fail(OutboxStorageError("cannot hand out: no space left"))
             await turns()
         assert len(carrier.started) == 3
-        assert all(item.attempts == 0 for item in keeper.waiting[ONE])
+        assert all(item.attempts == 0 for item in writer.waiting[ONE])
         await line.pass_time(CLAIM_PAUSE_S)
         assert len(carrier.started) == 6
 
@@ -375,8 +375,8 @@ def test_a_disk_of_ours_that_refuses_costs_no_item_an_attempt_and_is_not_hammere
 
 
 def test_a_wrong_password_is_not_tried_again_by_itself(caplog):
-    async def story(line, keeper, carrier):
-        keeper.accept(5)
+    async def story(line, writer, carrier):
+        writer.accept(5)
         await turns()
         carrier.fail(AuthenticationFailed("refused"))
         await turns()
@@ -391,8 +391,8 @@ def test_a_wrong_password_is_not_tried_again_by_itself(caplog):
 
 
 def test_new_facts_about_a_server_release_it():
-    async def story(line, keeper, carrier):
-        keeper.accept(5)
+    async def story(line, writer, carrier):
+        writer.accept(5)
         await turns()
         carrier.fail(AuthenticationFailed("refused"))
         await turns()
@@ -408,13 +408,13 @@ def test_new_facts_about_a_server_release_it():
     run(story, slots=1)
 
 
-def test_the_keeper_is_asked_to_tell_about_new_facts():
-    async def story(line, keeper, carrier):
-        keeper.accept()
+def test_the_writer_is_asked_to_tell_about_new_facts():
+    async def story(line, writer, carrier):
+        writer.accept()
         await turns()
         carrier.fail(AuthenticationFailed("refused"))
         await turns()
-        keeper._server_changed(ONE)
+        writer._server_changed(ONE)
         await turns()
         assert len(carrier.started) == 2
 
@@ -424,8 +424,8 @@ def test_the_keeper_is_asked_to_tell_about_new_facts():
 def test_new_facts_that_come_while_the_old_ones_are_tried_are_tried_too():
     """Or a password that was corrected in that second would never be used."""
 
-    async def story(line, keeper, carrier):
-        keeper.accept()
+    async def story(line, writer, carrier):
+        writer.accept()
         await turns()
         line.worker.server_changed(ONE)
         await turns()
@@ -433,7 +433,7 @@ def test_new_facts_that_come_while_the_old_ones_are_tried_are_tried_too():
         await turns()
         carrier.deliver()
         await turns()
-        assert keeper.what_became() == {"item-1": [Event.RELEASE, Event.DELIVER]}
+        assert writer.what_became() == {"item-1": [Event.RELEASE, Event.DELIVER]}
 
     run(story, slots=1)
 
@@ -442,7 +442,7 @@ def test_new_facts_that_come_while_the_old_ones_are_tried_are_tried_too():
 
 
 def test_with_nothing_to_send_a_drain_ends_at_once():
-    async def story(line, keeper, carrier):
+    async def story(line, writer, carrier):
         await line.drain()
         assert line.task.done()
         assert carrier.closed
@@ -451,8 +451,8 @@ def test_with_nothing_to_send_a_drain_ends_at_once():
 
 
 def test_a_drain_sends_all_that_waits_and_ends():
-    async def story(line, keeper, carrier):
-        keeper.accept(20)
+    async def story(line, writer, carrier):
+        writer.accept(20)
         await turns()
         await line.drain()
         while carrier.carrying:
@@ -460,27 +460,27 @@ def test_a_drain_sends_all_that_waits_and_ends():
             carrier.deliver()
             await turns()
         assert line.task.done()
-        assert len(keeper.what_became()) == 20
+        assert len(writer.what_became()) == 20
 
     run(story)
 
 
 def test_a_drain_does_not_wait_for_a_server_whose_link_is_down():
-    async def story(line, keeper, carrier):
-        keeper.accept(20)
+    async def story(line, writer, carrier):
+        writer.accept(20)
         await turns()
         carrier.fail(LinkLost("gone"))
         await turns()
         await line.drain()
         assert line.task.done()
-        assert len(keeper.waiting[ONE]) == 20
+        assert len(writer.waiting[ONE]) == 20
 
     run(story)
 
 
 def test_a_drain_does_not_wait_for_a_probe():
-    async def story(line, keeper, carrier):
-        (item,) = keeper.accept()
+    async def story(line, writer, carrier):
+        (item,) = writer.accept()
         await turns()
         carrier.fail(LinkLost("gone"))
         await turns()
@@ -488,15 +488,15 @@ def test_a_drain_does_not_wait_for_a_probe():
         assert len(carrier.carrying) == 1
         await line.drain()
         assert line.task.done()
-        assert keeper.what_became()[item.id] == [Event.RELEASE, Event.RELEASE]
+        assert writer.what_became()[item.id] == [Event.RELEASE, Event.RELEASE]
 
     run(story)
 
 
 def test_a_drain_goes_on_with_one_server_while_another_is_down():
-    async def story(line, keeper, carrier):
-        (lost,) = keeper.accept(1, ONE)
-        keeper.accept(4, TWO)
+    async def story(line, writer, carrier):
+        (lost,) = writer.accept(1, ONE)
+        writer.accept(4, TWO)
         await turns()
         carrier.fail(LinkLost("gone"), lost)
         await line.drain()
@@ -511,35 +511,35 @@ def test_a_drain_goes_on_with_one_server_while_another_is_down():
 
 
 def test_a_drain_that_begins_before_the_link_breaks_ends_when_it_does():
-    async def story(line, keeper, carrier):
-        keeper.accept(20)
+    async def story(line, writer, carrier):
+        writer.accept(20)
         await turns()
         await line.drain()
         carrier.fail(LinkLost("gone"))
         await turns()
         assert line.task.done()
-        assert len(keeper.waiting[ONE]) == 20
+        assert len(writer.waiting[ONE]) == 20
 
     run(story)
 
 
 def test_a_drain_ends_at_its_deadline_and_what_was_under_way_waits_again():
-    async def story(line, keeper, carrier):
-        keeper.accept(5)
+    async def story(line, writer, carrier):
+        writer.accept(5)
         await turns()
         await line.drain(timeout_s=10.0)
         await line.pass_time(9.9)
         assert not line.task.done()
         await line.pass_time(0.1)
         assert line.task.done()
-        assert len(keeper.waiting[ONE]) == 5
+        assert len(writer.waiting[ONE]) == 5
 
     run(story)
 
 
 def test_a_drain_does_not_wait_for_an_item_that_is_due_later():
-    async def story(line, keeper, carrier):
-        keeper.accept()
+    async def story(line, writer, carrier):
+        writer.accept()
         await turns()
         carrier.fail(RemoteRefused("no"))
         await line.drain()
@@ -549,10 +549,10 @@ def test_a_drain_does_not_wait_for_an_item_that_is_due_later():
 
 
 def test_a_drain_that_may_not_connect_leaves_servers_alone_that_are_not_connected():
-    async def story(line, keeper, carrier):
+    async def story(line, writer, carrier):
         carrier.unconnected.add(ONE)
         line.worker.drain(Drain(line.clock.monotonic_s() + 10.0, may_connect=False))
-        keeper.accept(5)
+        writer.accept(5)
         await turns()
         assert line.task.done()
         assert carrier.started == []
@@ -561,28 +561,28 @@ def test_a_drain_that_may_not_connect_leaves_servers_alone_that_are_not_connecte
 
 
 def test_a_drain_that_may_not_connect_uses_the_connections_there_are():
-    async def story(line, keeper, carrier):
-        keeper.accept(2)
+    async def story(line, writer, carrier):
+        writer.accept(2)
         line.worker.drain(Drain(line.clock.monotonic_s() + 10.0, may_connect=False))
         await turns()
         carrier.deliver()
         await turns()
         assert line.task.done()
-        assert len(keeper.what_became()) == 2
+        assert len(writer.what_became()) == 2
 
     run(story)
 
 
 def test_what_is_accepted_while_draining_is_sent_too():
-    async def story(line, keeper, carrier):
-        keeper.accept()
+    async def story(line, writer, carrier):
+        writer.accept()
         await turns()
         await line.drain()
-        (late,) = keeper.accept()
+        (late,) = writer.accept()
         await line.pass_time(TRICKLE_PAUSE_S)
         carrier.deliver()
         await turns()
-        assert keeper.what_became()[late.id] == [Event.DELIVER]
+        assert writer.what_became()[late.id] == [Event.DELIVER]
 
     run(story)
 
@@ -590,35 +590,35 @@ def test_what_is_accepted_while_draining_is_sent_too():
 # -- whatever ends it, everything is settled -------------------------------------------------------------------------
 
 
-def all_released(keeper, count):
-    assert sorted(item.sequence for item in keeper.waiting[ONE]) == list(range(1, count + 1))
-    assert all(len(events) == 1 for events in keeper.what_became().values())
+def all_released(writer, count):
+    assert sorted(item.sequence for item in writer.waiting[ONE]) == list(range(1, count + 1))
+    assert all(len(events) == 1 for events in writer.what_became().values())
 
 
 def test_what_was_claimed_and_never_begun_is_released_as_untouched():
-    async def story(line, keeper, carrier):
-        keeper.accept(6)
+    async def story(line, writer, carrier):
+        writer.accept(6)
         await turns()
         line.task.cancel()
         await turns()
         assert line.task.done()
-        all_released(keeper, 6)
-        untouched = [settle for settle in keeper.settled if settle.item.id not in carrier.started]
+        all_released(writer, 6)
+        untouched = [settle for settle in writer.settled if settle.item.id not in carrier.started]
         assert {settle.effect for settle in untouched} == {Effect.NONE}
 
     run(story)
 
 
 def test_a_loop_that_fails_by_itself_releases_everything_and_says_why():
-    async def story(line, keeper, carrier):
-        keeper.accept(6)
+    async def story(line, writer, carrier):
+        writer.accept(6)
         await turns()
         carrier.slots = lambda server_key: 1 / 0
         line.worker.wake()
         await turns()
         with pytest.raises(ZeroDivisionError):
             line.task.result()
-        all_released(keeper, 6)
+        all_released(writer, 6)
 
     run(story)
 
@@ -626,14 +626,14 @@ def test_a_loop_that_fails_by_itself_releases_everything_and_says_why():
 def test_a_carrier_that_does_not_end_is_broken_off_and_nobody_knows_how_far_it_got(monkeypatch):
     monkeypatch.setattr(worker_module, "CLOSE_GRACE_S", 0.01)
 
-    async def story(line, keeper, carrier):
+    async def story(line, writer, carrier):
         carrier.ends_on_close = False
-        keeper.accept(6)
+        writer.accept(6)
         await turns()
         await line.drain(timeout_s=0.0)
         await line.task
-        all_released(keeper, 6)
-        begun = [settle for settle in keeper.settled if settle.item.id in carrier.started]
+        all_released(writer, 6)
+        begun = [settle for settle in writer.settled if settle.item.id in carrier.started]
         assert {settle.effect for settle in begun} == {Effect.UNSEEN}
 
     run(story)
@@ -642,30 +642,30 @@ def test_a_carrier_that_does_not_end_is_broken_off_and_nobody_knows_how_far_it_g
 def test_a_carrier_that_fails_to_close_keeps_nothing_from_being_released(monkeypatch, caplog):
     monkeypatch.setattr(worker_module, "CLOSE_GRACE_S", 0.01)
 
-    async def story(line, keeper, carrier):
+    async def story(line, writer, carrier):
         async def failing():
             raise ZeroDivisionError("cannot close")
 
         carrier.close = failing
-        keeper.accept(6)
+        writer.accept(6)
         await turns()
         await line.drain(timeout_s=0.0)
         await line.task
-        all_released(keeper, 6)
+        all_released(writer, 6)
 
     run(story)
     assert "cannot close" in caplog.text
 
 
 def test_a_claim_that_is_answered_after_the_end_is_released():
-    async def story(line, keeper, carrier):
-        keeper.answers_claims = False
-        keeper.accept(3)
+    async def story(line, writer, carrier):
+        writer.answers_claims = False
+        writer.accept(3)
         await turns()
         await line.drain(timeout_s=0.0)
         await line.task
-        keeper.answer_claim()
-        all_released(keeper, 3)
+        writer.answer_claim()
+        all_released(writer, 3)
 
     run(story)
 
@@ -673,33 +673,33 @@ def test_a_claim_that_is_answered_after_the_end_is_released():
 def test_a_claim_that_is_answered_while_the_loop_closes_is_released():
     """The loop takes calls until it is closed, but does not carry them out any more."""
     clock = FakeClock()
-    keeper, carrier = FakeKeeper(clock), FakeCarrier()
-    keeper.answers_claims = False
+    writer, carrier = FakeKeeper(clock), FakeCarrier()
+    writer.answers_claims = False
 
     async def live():
-        line = Running(keeper, carrier, clock)
+        line = Running(writer, carrier, clock)
         await turns()
-        keeper.accept(3)
+        writer.accept(3)
         await turns()
         await line.drain(timeout_s=0.0)
         await line.task
 
     loop = asyncio.new_event_loop()
     loop.run_until_complete(live())
-    keeper.answer_claim()  # stopped, and not closed yet
+    writer.answer_claim()  # stopped, and not closed yet
     loop.close()
-    all_released(keeper, 3)
+    all_released(writer, 3)
 
 
 def test_a_claim_that_is_answered_in_the_worker_s_last_moment_is_released(monkeypatch):
-    async def story(line, keeper, carrier):
-        keeper.answers_claims = False
-        keeper.accept(3)
+    async def story(line, writer, carrier):
+        writer.answers_claims = False
+        writer.accept(3)
         await turns()
         close = carrier.close
 
         async def answered_meanwhile():
-            answering = threading.Thread(target=keeper.answer_claim)
+            answering = threading.Thread(target=writer.answer_claim)
             answering.start()
             answering.join(LONG_S)
             await close()
@@ -707,18 +707,18 @@ def test_a_claim_that_is_answered_in_the_worker_s_last_moment_is_released(monkey
         carrier.close = answered_meanwhile
         await line.drain(timeout_s=0.0)
         await line.task
-        all_released(keeper, 3)
+        all_released(writer, 3)
 
     run(story)
 
 
 def test_whoever_wakes_it_after_its_end_is_not_harmed():
     clock = FakeClock()
-    keeper, carrier = FakeKeeper(clock), FakeCarrier()
+    writer, carrier = FakeKeeper(clock), FakeCarrier()
     kept = []
 
     async def live():
-        line = Running(keeper, carrier, clock)
+        line = Running(writer, carrier, clock)
         kept.append(line.worker)
         await turns()
         await line.drain()
@@ -728,7 +728,7 @@ def test_whoever_wakes_it_after_its_end_is_not_harmed():
     kept[0].wake()
     kept[0].server_changed(ONE)
     kept[0].drain(Drain(0.0, may_connect=True))
-    keeper.accept()
+    writer.accept()
 
 
 # -- idle ------------------------------------------------------------------------------------------------------------
@@ -746,7 +746,7 @@ def count_turns(line):
 
 
 def test_without_news_it_does_not_look_again():
-    async def story(line, keeper, carrier):
+    async def story(line, writer, carrier):
         counted = count_turns(line)
         await turns(200)
         assert counted[0] <= 1
@@ -756,8 +756,8 @@ def test_without_news_it_does_not_look_again():
 
 @pytest.mark.parametrize("error", [LinkLost("gone"), AuthenticationFailed("refused")], ids=["down", "held"])
 def test_with_a_link_down_and_a_thousand_waiting_it_does_not_look_again(error):
-    async def story(line, keeper, carrier):
-        keeper.accept(1000)
+    async def story(line, writer, carrier):
+        writer.accept(1000)
         await turns()
         carrier.fail(error)
         await turns(50)
@@ -772,8 +772,8 @@ def test_with_a_link_down_and_a_thousand_waiting_it_does_not_look_again(error):
 
 
 def test_details_tell_link_reason_and_what_to_do():
-    async def story(line, keeper, carrier):
-        keeper.accept(10)
+    async def story(line, writer, carrier):
+        writer.accept(10)
         await turns()
         carrier.deliver()
         await turns()
@@ -805,8 +805,8 @@ def test_details_tell_link_reason_and_what_to_do():
 
 @pytest.mark.parametrize("seconds", [365 * 86400.0, -3600.0])
 def test_how_long_a_link_has_been_down_does_not_depend_on_how_the_clock_is_set(seconds):
-    async def story(line, keeper, carrier):
-        keeper.accept(1)
+    async def story(line, writer, carrier):
+        writer.accept(1)
         await turns()
         carrier.fail(ConnectionRefused("nothing listens there"))
         await turns()
@@ -819,17 +819,17 @@ def test_how_long_a_link_has_been_down_does_not_depend_on_how_the_clock_is_set(s
 
 
 def test_details_know_servers_that_only_wait():
-    async def story(line, keeper, carrier):
+    async def story(line, writer, carrier):
         await line.drain()
-        keeper.accept(2)
+        writer.accept(2)
         assert line.worker.details()[ONE]["waiting"] == 2
 
     run(story)
 
 
 def test_a_link_without_connection_and_work_is_idle():
-    async def story(line, keeper, carrier):
-        keeper.accept()
+    async def story(line, writer, carrier):
+        writer.accept()
         await turns()
         carrier.deliver()
         await turns()
@@ -855,34 +855,34 @@ def is_the_end_of_the_link(carrier, bad, others_arrive):
 
 @pytest.mark.parametrize("others_arrive", [True, False])
 def test_a_file_that_ends_every_connection_is_given_up_and_all_others_arrive(others_arrive):
-    async def story(line, keeper, carrier):
-        bad, *others = keeper.accept(10)
+    async def story(line, writer, carrier):
+        bad, *others = writer.accept(10)
         for _ in range(60):
             is_the_end_of_the_link(carrier, bad, others_arrive)
             await line.pass_time(60.0)
-        became = keeper.what_became()
+        became = writer.what_became()
         assert [became[item.id][-1] for item in others] == [Event.DELIVER] * 9
-        keeper.accept(5)
+        writer.accept(5)
         for _ in range(60):
             is_the_end_of_the_link(carrier, bad, others_arrive)
             await line.pass_time(60.0)
-            keeper.accept()
-        assert keeper.what_became()[bad.id][-1] is Event.GIVE_UP
+            writer.accept()
+        assert writer.what_became()[bad.id][-1] is Event.GIVE_UP
 
     run(story)
 
 
 def test_a_link_that_breaks_under_whatever_is_sent_costs_no_file_an_attempt():
-    async def story(line, keeper, carrier):
-        items = keeper.accept(5)
+    async def story(line, writer, carrier):
+        items = writer.accept(5)
         for _ in range(100):
             carrier.fail(LinkLost("it died", effect=Effect.UNSEEN))
             await line.pass_time(60.0)
-        assert set(itertools.chain(*keeper.what_became().values())) == {Event.RELEASE}
+        assert set(itertools.chain(*writer.what_became().values())) == {Event.RELEASE}
         for _ in range(20):
             carrier.deliver()
             await line.pass_time(60.0)
-        assert [keeper.what_became()[item.id][-1] for item in items] == [Event.DELIVER] * 5
+        assert [writer.what_became()[item.id][-1] for item in items] == [Event.DELIVER] * 5
 
     run(story)
 
@@ -891,55 +891,55 @@ def test_a_link_that_breaks_under_whatever_is_sent_costs_no_file_an_attempt():
 
 
 def test_files_that_come_one_by_one_are_claimed_by_the_handful():
-    async def story(line, keeper, carrier):
+    async def story(line, writer, carrier):
         for _ in range(5):
-            keeper.accept()
+            writer.accept()
             await turns()
-        assert len(keeper.claims) == 1
+        assert len(writer.claims) == 1
         await line.pass_time(TRICKLE_PAUSE_S)
-        assert len(keeper.claims) == 2
-        assert keeper.view.lanes == {}
+        assert len(writer.claims) == 2
+        assert writer.snapshot.lanes == {}
 
     run(story, slots=20)
 
 
 def test_files_that_come_thick_and_fast_are_claimed_by_larger_handfuls():
-    async def story(line, keeper, carrier):
-        keeper.accept(DENSE_FILES)
+    async def story(line, writer, carrier):
+        writer.accept(DENSE_FILES)
         await turns()
         for _ in range(DENSE_FILES):
-            keeper.accept()
+            writer.accept()
         await line.pass_time(TRICKLE_PAUSE_S)
-        assert len(keeper.claims) == 1
+        assert len(writer.claims) == 1
         await line.pass_time(DENSE_PAUSE_S - TRICKLE_PAUSE_S)
-        assert len(keeper.claims) == 2
-        assert keeper.view.lanes == {}
-        keeper.accept()
+        assert len(writer.claims) == 2
+        assert writer.snapshot.lanes == {}
+        writer.accept()
         await line.pass_time(DENSE_PAUSE_S)
-        keeper.accept()
+        writer.accept()
         await line.pass_time(TRICKLE_PAUSE_S)
-        assert len(keeper.claims) == 4  # they come one by one again
+        assert len(writer.claims) == 4  # they come one by one again
 
     run(story, slots=40)
 
 
 def test_a_picture_that_a_lane_can_make_nothing_of_does_not_wake_the_loop():
-    async def story(line, keeper, carrier):
-        keeper.accept()
+    async def story(line, writer, carrier):
+        writer.accept()
         await turns()
         woken, line.worker.wake = [], lambda: woken.append(1)
-        keeper.accept()
+        writer.accept()
         assert not woken
         line.clock.advance(TRICKLE_PAUSE_S)
-        keeper.accept()
+        writer.accept()
         assert woken
 
     run(story, slots=20)
 
 
 def test_one_turn_of_the_loop_begins_a_few_items_only():
-    async def story(line, keeper, carrier):
-        keeper.accept(5 * START_MAX)
+    async def story(line, writer, carrier):
+        writer.accept(5 * START_MAX)
         begun = []
         for _ in range(40):
             begun.append(len(carrier.started))
@@ -955,8 +955,8 @@ def sentences(caplog, level="ERROR"):
 
 
 def test_a_refusal_is_one_line_without_a_traceback(caplog):
-    async def story(line, keeper, carrier):
-        keeper.accept()
+    async def story(line, writer, carrier):
+        writer.accept()
         await turns()
         try:
             raise RemoteRefused("cannot create '/in/a.csv' on the server: PERMISSION_DENIED") from OSError("why")
@@ -973,8 +973,8 @@ def test_a_refusal_is_one_line_without_a_traceback(caplog):
 def test_a_reason_that_is_the_same_for_many_files_is_logged_once_and_counted_and_so_is_its_end(caplog):
     caplog.set_level("INFO")
 
-    async def story(line, keeper, carrier):
-        keeper.accept(50)
+    async def story(line, writer, carrier):
+        writer.accept(50)
         await turns()
         for number in range(40):
             carrier.fail(
@@ -999,9 +999,9 @@ def test_a_reason_that_is_the_same_for_many_files_is_logged_once_and_counted_and
 def test_an_hour_of_a_server_that_refuses_every_file_is_less_than_a_megabyte_of_log(caplog):
     caplog.set_level("DEBUG")
 
-    async def story(line, keeper, carrier):
+    async def story(line, writer, carrier):
         for second in range(0, 3600, 15):
-            keeper.accept(2)
+            writer.accept(2)
             await line.pass_time(15.0)
             for item_id in list(carrier.carrying):
                 await refuse(carrier, SimpleNamespace(id=item_id), second)
@@ -1021,8 +1021,8 @@ def test_an_hour_of_a_server_that_refuses_every_file_is_less_than_a_megabyte_of_
 def test_an_hour_of_a_server_that_is_away_is_less_than_a_megabyte_of_log(caplog):
     caplog.set_level("DEBUG")
 
-    async def story(line, keeper, carrier):
-        keeper.accept(20)
+    async def story(line, writer, carrier):
+        writer.accept(20)
         for _ in range(720):
             await line.pass_time(5.0)
             if carrier.carrying:
@@ -1038,8 +1038,8 @@ def first(carrier):
 
 
 def test_what_a_server_refuses_now_is_told_with_what_and_how_many_and_whether_it_takes_any():
-    async def story(line, keeper, carrier):
-        *bad, _good = keeper.accept(4)
+    async def story(line, writer, carrier):
+        *bad, _good = writer.accept(4)
         await turns()
         carrier.fail(RemoteRefused("cannot create 'a.csv'"), *bad)
         await turns()

@@ -24,18 +24,18 @@ SETTINGS = DeliverySettings(
 
 
 class Machine:
-    """What a restart leaves: the clock, and what the keeper knows."""
+    """What a restart leaves: the clock, and what the writer knows."""
 
     def __init__(self):
         self.clock = FakeClock()
-        self.keeper = FakeKeeper(self.clock)
+        self.writer = FakeKeeper(self.clock)
 
     @contextlib.asynccontextmanager
     async def process(self, slots=3, *, connected=True):
         carrier = FakeCarrier(slots)
         if not connected:
             carrier.unconnected.add(ONE)
-        worker = Worker(self.keeper, carrier, SETTINGS, self.clock, luck=lambda: 0.5)
+        worker = Worker(self.writer, carrier, SETTINGS, self.clock, luck=lambda: 0.5)
         task = asyncio.get_running_loop().create_task(worker.run())
         await turns()
         try:
@@ -57,11 +57,11 @@ def run(story):
 
 def test_a_server_that_was_down_is_asked_by_the_next_process_no_sooner_than_by_this_one():
     async def story(machine):
-        machine.keeper.accept(5)
+        machine.writer.accept(5)
         async with machine.process() as (worker, carrier):
             carrier.fail(LinkLost("gone"))
             await turns()
-        assert machine.keeper.states[ONE].breaker["state"] == "open"
+        assert machine.writer.states[ONE].breaker["state"] == "open"
         async with machine.process() as (worker, carrier):
             assert carrier.started == []
             assert worker.details()[ONE]["reason"] == "gone"
@@ -71,7 +71,7 @@ def test_a_server_that_was_down_is_asked_by_the_next_process_no_sooner_than_by_t
             assert len(carrier.started) == 1
             carrier.deliver()
             await turns()
-            assert machine.keeper.states[ONE].breaker is None
+            assert machine.writer.states[ONE].breaker is None
 
     run(story)
 
@@ -79,7 +79,7 @@ def test_a_server_that_was_down_is_asked_by_the_next_process_no_sooner_than_by_t
 @pytest.mark.parametrize("error", [LinkLost("gone"), AuthenticationFailed("refused")])
 def test_a_server_that_only_the_process_before_found_down_is_down_since_no_time_that_this_one_saw(error, caplog):
     async def story(machine):
-        machine.keeper.accept()
+        machine.writer.accept()
         async with machine.process() as (worker, carrier):
             carrier.fail(error)
             await turns()
@@ -88,7 +88,7 @@ def test_a_server_that_only_the_process_before_found_down_is_down_since_no_time_
         async with machine.process() as (worker, carrier):
             await turns()
             assert (worker.details()[ONE]["link"], worker.details()[ONE]["since_s"]) == ("down", None)
-            machine.keeper.pause(ONE, paused=False)
+            machine.writer.pause(ONE, paused=False)
             await machine.pass_time(worker, 10.0)
             caplog.clear()
             carrier.fail(LinkLost("still gone"))
@@ -103,7 +103,7 @@ def test_a_server_that_only_the_process_before_found_down_is_down_since_no_time_
 
 def test_a_drain_asks_a_server_that_was_down_before_once_its_time_has_come():
     async def story(machine):
-        machine.keeper.accept()
+        machine.writer.accept()
         async with machine.process() as (_, carrier):
             carrier.fail(LinkLost("gone"))
             await turns()
@@ -112,7 +112,7 @@ def test_a_drain_asks_a_server_that_was_down_before_once_its_time_has_come():
             await machine.pass_time(worker, 8.0)
             carrier.deliver()
             await turns()
-            assert machine.keeper.what_became()["item-1"][-1] is Event.DELIVER
+            assert machine.writer.what_became()["item-1"][-1] is Event.DELIVER
         assert carrier.closed
 
     run(story)
@@ -120,7 +120,7 @@ def test_a_drain_asks_a_server_that_was_down_before_once_its_time_has_come():
 
 def test_a_drain_does_not_wait_for_a_person():
     async def story(machine):
-        machine.keeper.accept()
+        machine.writer.accept()
         async with machine.process() as (_, carrier):
             carrier.fail(AuthenticationFailed("refused"))
             await turns()
@@ -134,7 +134,7 @@ def test_a_drain_does_not_wait_for_a_person():
 
 def test_a_refused_login_waits_for_a_person_over_any_number_of_restarts():
     async def story(machine):
-        machine.keeper.accept()
+        machine.writer.accept()
         async with machine.process() as (_, carrier):
             carrier.fail(AuthenticationFailed("refused"))
             await turns()
@@ -143,7 +143,7 @@ def test_a_refused_login_waits_for_a_person_over_any_number_of_restarts():
                 await machine.pass_time(worker, 86_400.0)
                 assert carrier.started == []
         async with machine.process() as (_, carrier):
-            machine.keeper.pause(ONE, paused=False)
+            machine.writer.pause(ONE, paused=False)
             await turns()
             assert len(carrier.started) == 1
 
@@ -152,11 +152,11 @@ def test_a_refused_login_waits_for_a_person_over_any_number_of_restarts():
 
 def test_a_process_that_dies_while_it_connects_is_remembered_to_have_knocked():
     async def story(machine):
-        machine.keeper.accept()
+        machine.writer.accept()
         async with machine.process(connected=False) as (_, carrier):
             assert len(carrier.started) == 1
-            killed = dict(machine.keeper.states)
-        machine.keeper.states = killed  # nobody was told how it ended
+            killed = dict(machine.writer.states)
+        machine.writer.states = killed  # nobody was told how it ended
         async with machine.process() as (worker, carrier):
             assert carrier.started == []
             await machine.pass_time(worker, 10.0)
@@ -167,13 +167,13 @@ def test_a_process_that_dies_while_it_connects_is_remembered_to_have_knocked():
 
 def test_a_paused_server_is_sent_nothing_until_it_is_resumed():
     async def story(machine):
-        machine.keeper.states[ONE] = ServerState(paused=True)
-        machine.keeper.accept(5)
+        machine.writer.states[ONE] = ServerState(paused=True)
+        machine.writer.accept(5)
         async with machine.process() as (worker, carrier):
             await machine.pass_time(worker, 3600.0)
-            assert carrier.started == machine.keeper.claims == []
+            assert carrier.started == machine.writer.claims == []
             assert worker.details()[ONE]["paused"]
-            machine.keeper.pause(ONE, paused=False)
+            machine.writer.pause(ONE, paused=False)
             await turns()
             assert len(carrier.started) == 3
             assert not worker.details()[ONE]["paused"]
@@ -183,15 +183,15 @@ def test_a_paused_server_is_sent_nothing_until_it_is_resumed():
 
 def test_what_is_claimed_when_a_pause_begins_goes_back_and_what_is_under_way_is_finished():
     async def story(machine):
-        machine.keeper.accept(6)
+        machine.writer.accept(6)
         async with machine.process() as (_, carrier):
-            machine.keeper.pause(ONE, paused=True)
+            machine.writer.pause(ONE, paused=True)
             await turns()
             carrier.deliver()
             await turns()
-            became = machine.keeper.what_became()
+            became = machine.writer.what_became()
             assert [became[f"item-{number}"] for number in (1, 2, 3)] == [[Event.DELIVER]] * 3
-            assert len(machine.keeper.waiting[ONE]) == 3
+            assert len(machine.writer.waiting[ONE]) == 3
             assert carrier.carrying == {}
 
     run(story)
@@ -199,32 +199,32 @@ def test_what_is_claimed_when_a_pause_begins_goes_back_and_what_is_under_way_is_
 
 def test_what_was_there_at_the_start_and_what_an_outage_left_is_the_backlog():
     async def story(machine):
-        machine.keeper.accept(2)
+        machine.writer.accept(2)
         async with machine.process(slots=1) as (worker, carrier):
-            assert machine.keeper.backlogs[-1] == 2
-            machine.keeper.accept(5)
+            assert machine.writer.backlogs[-1] == 2
+            machine.writer.accept(5)
             carrier.deliver()
             await turns()
             carrier.fail(LinkLost("gone"))
             await turns()
-            machine.keeper.accept(3)
+            machine.writer.accept(3)
             await machine.pass_time(worker, 60.0)
             carrier.deliver()
             await turns()
             await machine.pass_time(worker, 1.0)
-            assert machine.keeper.backlogs[-1] == 10
+            assert machine.writer.backlogs[-1] == 10
 
     run(story)
 
 
 def test_how_often_a_file_is_tried_is_the_word_of_its_rule():
     async def story(machine):
-        machine.keeper.accept(folder_type="evidence")
-        machine.keeper.accept(2)
+        machine.writer.accept(folder_type="evidence")
+        machine.writer.accept(2)
         async with machine.process() as (_, carrier):
             carrier.fail(RemoteFailure("no"))
             await turns()
-        first, second, third = machine.keeper.settled[:3]
+        first, second, third = machine.writer.settled[:3]
         assert first.event is Event.GIVE_UP
         assert (second.event, second.delay_s) == (Event.FAIL, 2.0)
         assert (third.event, third.delay_s) == (Event.FAIL, 50.0)

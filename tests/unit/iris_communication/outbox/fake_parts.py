@@ -1,4 +1,4 @@
-"""What the tests of the outbox stand on: a store that fails when told to, and a keeper on it."""
+"""What the tests of the outbox stand on: a store that fails when told to, and a writer on it."""
 
 import contextlib
 import sqlite3
@@ -11,7 +11,7 @@ from iris_communication.item import Delivered, Event, Fingerprint, Item, State, 
 from iris_communication.outbox.store.ledger import Line
 from iris_communication.outbox.store.sqlite import SqliteStore
 from iris_communication.outbox.writer.messages import Accept, Settle
-from iris_communication.outbox.writer.writer import Keeper
+from iris_communication.outbox.writer.writer import Writer
 from iris_communication.settings import Secret, Server
 from iris_communication.testing.clock import FakeClock
 
@@ -73,14 +73,14 @@ class FaultyStore:
 
 
 class OpenKeeper:
-    """A keeper on a folder, with the parts it uses in reach of the test."""
+    """A writer on a folder, with the parts it uses in reach of the test."""
 
     def __init__(self, folder, max_queue_size=100, clock=None, limits=None, settings=None):
         self.folder = Path(folder)
         self.clock = clock or FakeClock()
         self.store = None
-        self.keeper = Keeper(self.folder, self._open_store, self.clock, max_queue_size, limits, settings)
-        self.keeper.open()
+        self.writer = Writer(self.folder, self._open_store, self.clock, max_queue_size, limits, settings)
+        self.writer.open()
 
     def _open_store(self):
         if self.store is None:
@@ -90,21 +90,21 @@ class OpenKeeper:
 
     @property
     def stats(self):
-        return self.keeper.view.stats
+        return self.writer.snapshot.stats
 
     def accept(self, path, take=Take.COPY, server=SERVER, secret=SECRET, remote_path=None, **facts):
-        return self.keeper.accept(accept_of(path, take, server, secret, remote_path, **facts))
+        return self.writer.accept(accept_of(path, take, server, secret, remote_path, **facts))
 
     def claim(self, limit=100, server=SERVER, backlog_until=0, **facts):
-        """What the keeper hands out, as the worker gets it."""
+        """What the writer hands out, as the worker gets it."""
         told, found = threading.Event(), []
-        self.keeper.claim(server.key, limit, lambda items: (found.extend(items), told.set()), backlog_until, **facts)
-        assert told.wait(LONG_S), "the keeper never answered a claim"
+        self.writer.claim(server.key, limit, lambda items: (found.extend(items), told.set()), backlog_until, **facts)
+        assert told.wait(LONG_S), "the writer never answered a claim"
         return found
 
     def settle(self, item, event, **facts):
-        self.keeper.settle(Settle(item, event, **facts))
-        self.keeper.flush()
+        self.writer.settle(Settle(item, event, **facts))
+        self.writer.flush()
 
     def deliver(self, item):
         self.settle(item, Event.DELIVER, delivered=proof(item))
@@ -119,7 +119,7 @@ class OpenKeeper:
             return dict(rows.fetchall())
 
     def asked(self, question, *values):
-        """Rows of the database, as anybody beside the keeper reads them."""
+        """Rows of the database, as anybody beside the writer reads them."""
         with self._reading() as database:
             return database.execute(question, values).fetchall()
 
@@ -135,11 +135,11 @@ class OpenKeeper:
         return sorted(path.name for path in (self.folder / "spool").iterdir())
 
     def close(self):
-        self.keeper.close()
+        self.writer.close()
 
 
 @contextlib.contextmanager
-def open_keeper(folder, **options):
+def open_writer(folder, **options):
     opened = OpenKeeper(folder, **options)
     try:
         yield opened

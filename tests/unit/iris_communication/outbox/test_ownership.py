@@ -16,7 +16,7 @@ from iris_communication.outbox.files.file_lock import FileLock
 from iris_communication.outbox.files.lock import Owner
 from iris_communication.outbox.store import put_back as put_back_module
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
-from tests.unit.iris_communication.outbox.fake_parts import open_keeper, wait_until, write
+from tests.unit.iris_communication.outbox.fake_parts import open_writer, wait_until, write
 
 NOW_S = 1_700_000_000.0
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
@@ -76,8 +76,8 @@ OWN_CODE = [open_and_close, copy_the_folder, write_beside, lock_and_unlock, fork
 
 @pytest.fixture
 def opened(tmp_path):
-    with open_keeper(tmp_path / "outbox") as keeper:
-        yield keeper
+    with open_writer(tmp_path / "outbox") as writer:
+        yield writer
 
 
 def accept(opened, tmp_path, number):
@@ -87,8 +87,8 @@ def accept(opened, tmp_path, number):
 def after_a_kill(folder):
     """What the next process finds: a copy of the files under their names, as a killed process leaves them."""
     copy = shutil.copytree(folder, folder.with_name("killed"), ignore=shutil.ignore_patterns("door*", "owner.lock"))
-    with open_keeper(copy) as keeper:
-        return keeper.recorded()
+    with open_writer(copy) as writer:
+        return writer.recorded()
 
 
 @pytest.mark.parametrize("own_code", OWN_CODE)
@@ -118,7 +118,7 @@ def test_readers_look_as_ever_while_the_log_is_guarded(opened, tmp_path):
 
 
 def test_an_orderly_end_leaves_no_log(tmp_path):
-    with open_keeper(tmp_path / "outbox") as opened:
+    with open_writer(tmp_path / "outbox") as opened:
         accept(opened, tmp_path, 1)
         open_and_close(opened.folder)
     assert sorted(path.name for path in opened.folder.glob("outbox.db*")) == ["outbox.db"]
@@ -182,10 +182,10 @@ def test_a_database_that_was_put_in_place_of_ours_is_kept_in_the_quarantine(open
 
 
 def test_an_end_without_another_commit_puts_back_as_well(tmp_path):
-    with open_keeper(tmp_path / "outbox") as opened:
+    with open_writer(tmp_path / "outbox") as opened:
         first = accept(opened, tmp_path, 1)
         unlink("outbox.db", "outbox.db-wal")(opened.folder)
-    with open_keeper(tmp_path / "outbox") as again:
+    with open_writer(tmp_path / "outbox") as again:
         assert again.recorded() == {first: "waiting"}
 
 
@@ -234,7 +234,7 @@ def test_nothing_is_accepted_or_handed_out_once_another_process_has_the_outbox(o
             accept(opened, tmp_path, number)
     assert opened.claim() == []
     assert opened.spooled() == []
-    assert f"in use by process {other_owner.pid}" in opened.keeper.lost
+    assert f"in use by process {other_owner.pid}" in opened.writer.lost
     assert [record.levelname for record in caplog.records].count("ERROR") == 1
 
 
@@ -304,9 +304,9 @@ def test_an_outbox_whose_connection_cannot_be_read_any_more_is_opened_anew(opene
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_outbox_is_given_back_whatever_fails_at_its_end(tmp_path, monkeypatch):
-    with open_keeper(tmp_path / "outbox") as opened:
-        monkeypatch.setattr(opened.keeper.spool, "close", lambda: 1 / 0)
-        opened.keeper.close()
+    with open_writer(tmp_path / "outbox") as opened:
+        monkeypatch.setattr(opened.writer.spool, "close", lambda: 1 / 0)
+        opened.writer.close()
         assert run(OWN, opened.folder).returncode == 0
 
 
@@ -332,7 +332,7 @@ def test_a_restored_backup_is_another_outbox_with_an_owner_of_its_own(opened, tm
     """Its lock says that the process of the original holds it, and that is not so."""
     first = accept(opened, tmp_path, 1)
     copy = shutil.copytree(opened.folder, tmp_path / "restored", ignore=shutil.ignore_patterns("door*"))
-    with open_keeper(copy) as restored:
+    with open_writer(copy) as restored:
         assert restored.recorded() == {first: "waiting"}
         restored.accept(write(tmp_path / "2.csv"))
     assert opened.recorded() == {first: "waiting"}
@@ -340,31 +340,31 @@ def test_a_restored_backup_is_another_outbox_with_an_owner_of_its_own(opened, tm
 
 @pytest.mark.parametrize("lock", [None, b"", b"\0" * 128], ids=["gone", "empty", "zeros"])
 def test_an_older_database_costs_no_accepted_bytes_where_no_lock_says_how_many_there_were(tmp_path, lock):
-    with open_keeper(tmp_path / "outbox") as opened:
+    with open_writer(tmp_path / "outbox") as opened:
         accept(opened, tmp_path, 1)
     shutil.copy(opened.folder / "outbox.db", tmp_path / "older.db")
-    with open_keeper(opened.folder) as opened:
+    with open_writer(opened.folder) as opened:
         second = accept(opened, tmp_path, 2)
     shutil.copy(tmp_path / "older.db", opened.folder / "outbox.db")
     (opened.folder / "owner.lock").unlink()
     if lock is not None:
         (opened.folder / "owner.lock").write_bytes(lock)
-    with open_keeper(opened.folder) as opened:
+    with open_writer(opened.folder) as opened:
         assert (opened.folder / "quarantine" / second).read_bytes() == b"a,b\n1,2\n"
 
 
 def test_an_older_database_that_was_put_back_alone_costs_no_accepted_bytes(tmp_path, caplog):
-    with open_keeper(tmp_path / "outbox") as opened:
+    with open_writer(tmp_path / "outbox") as opened:
         first = accept(opened, tmp_path, 1)
     shutil.copy(opened.folder / "outbox.db", tmp_path / "older.db")
-    with open_keeper(opened.folder) as opened:
+    with open_writer(opened.folder) as opened:
         second = accept(opened, tmp_path, 2)
     shutil.copy(tmp_path / "older.db", opened.folder / "outbox.db")
-    with open_keeper(opened.folder) as opened:
+    with open_writer(opened.folder) as opened:
         assert opened.recorded() == {first: "waiting"}
-        assert "is an older one: it knows 1 of 2 items" in opened.keeper.notice
+        assert "is an older one: it knows 1 of 2 items" in opened.writer.notice
         third = accept(opened, tmp_path, 3)
     assert (opened.folder / "quarantine" / second).read_bytes() == b"a,b\n1,2\n"
-    with open_keeper(opened.folder) as opened:
-        assert opened.keeper.notice == ""
+    with open_writer(opened.folder) as opened:
+        assert opened.writer.notice == ""
         assert set(opened.recorded()) == {first, third}

@@ -4,7 +4,7 @@ import dataclasses
 
 from iris_communication.outbox.store.contract import ServerState
 from iris_communication.settings import Secret
-from tests.unit.iris_communication.outbox.fake_parts import SECRET, SERVER, open_keeper
+from tests.unit.iris_communication.outbox.fake_parts import SECRET, SERVER, open_writer
 
 KEY = SERVER.key
 HELD = {"state": "held", "failures": 1}
@@ -12,45 +12,45 @@ OPEN = {"state": "open", "failures": 4}
 
 
 def breaker(outbox):
-    outbox.keeper.flush()
-    return outbox.keeper.view.servers.get(KEY, ServerState()).breaker
+    outbox.writer.flush()
+    return outbox.writer.snapshot.servers.get(KEY, ServerState()).breaker
 
 
 def test_a_pause_outlives_the_process_until_it_is_resumed(folder, source):
-    with open_keeper(folder) as outbox:
+    with open_writer(folder) as outbox:
         outbox.accept(source)
-        outbox.keeper.pause(KEY, paused=True)
-        assert outbox.keeper.view.servers == {KEY: ServerState(paused=True)}
-    with open_keeper(folder) as outbox:
-        assert outbox.keeper.view.servers == {KEY: ServerState(paused=True)}
-        outbox.keeper.pause(KEY, paused=False)
-    with open_keeper(folder) as outbox:
-        assert outbox.keeper.view.servers == {KEY: ServerState()}
+        outbox.writer.pause(KEY, paused=True)
+        assert outbox.writer.snapshot.servers == {KEY: ServerState(paused=True)}
+    with open_writer(folder) as outbox:
+        assert outbox.writer.snapshot.servers == {KEY: ServerState(paused=True)}
+        outbox.writer.pause(KEY, paused=False)
+    with open_writer(folder) as outbox:
+        assert outbox.writer.snapshot.servers == {KEY: ServerState()}
 
 
 def test_a_breaker_outlives_the_process_and_a_pause_changes_nothing_about_it(folder):
-    with open_keeper(folder) as outbox:
-        outbox.keeper.keep_breaker(KEY, OPEN)
-        outbox.keeper.pause(KEY, paused=True)
-    with open_keeper(folder) as outbox:
-        assert outbox.keeper.view.servers == {KEY: ServerState(paused=True, breaker=OPEN)}
-        outbox.keeper.keep_breaker(KEY, None)
+    with open_writer(folder) as outbox:
+        outbox.writer.keep_breaker(KEY, OPEN)
+        outbox.writer.pause(KEY, paused=True)
+    with open_writer(folder) as outbox:
+        assert outbox.writer.snapshot.servers == {KEY: ServerState(paused=True, breaker=OPEN)}
+        outbox.writer.keep_breaker(KEY, None)
         assert breaker(outbox) is None
-        assert outbox.keeper.view.servers[KEY].paused
+        assert outbox.writer.snapshot.servers[KEY].paused
 
 
 def test_of_several_words_in_one_group_the_last_counts(outbox):
     for facts in (OPEN, None, HELD):
-        outbox.keeper.keep_breaker(KEY, facts)
+        outbox.writer.keep_breaker(KEY, facts)
     assert breaker(outbox) == HELD
 
 
 def test_new_facts_release_what_waits_for_a_person_also_while_nothing_delivers(outbox):
     told = []
-    outbox.keeper.subscribe(lambda: None, told.append)
-    outbox.keeper.remember(SERVER, SECRET, None)
-    outbox.keeper.keep_breaker(KEY, HELD)
-    outbox.keeper.remember(SERVER, Secret(password="another"), None)
+    outbox.writer.subscribe(lambda: None, told.append)
+    outbox.writer.remember(SERVER, SECRET, None)
+    outbox.writer.keep_breaker(KEY, HELD)
+    outbox.writer.remember(SERVER, Secret(password="another"), None)
     assert breaker(outbox) is None
     assert told == [KEY, KEY]
 
@@ -58,49 +58,49 @@ def test_new_facts_release_what_waits_for_a_person_also_while_nothing_delivers(o
 def test_facts_that_are_known_already_release_nothing(outbox):
     """A program that is started again and again says the same each time; trying each time is what gets it banned."""
     told = []
-    outbox.keeper.remember(SERVER, SECRET, "plant")
-    outbox.keeper.keep_breaker(KEY, HELD)
-    outbox.keeper.subscribe(lambda: None, told.append)
-    outbox.keeper.remember(SERVER, SECRET, "plant")
+    outbox.writer.remember(SERVER, SECRET, "plant")
+    outbox.writer.keep_breaker(KEY, HELD)
+    outbox.writer.subscribe(lambda: None, told.append)
+    outbox.writer.remember(SERVER, SECRET, "plant")
     assert breaker(outbox) == HELD
     assert told == []
 
 
 def test_new_facts_leave_a_breaker_that_only_waits_as_it_is(outbox):
-    outbox.keeper.remember(SERVER, SECRET, None)
-    outbox.keeper.keep_breaker(KEY, OPEN)
-    outbox.keeper.remember(SERVER, Secret(password="another"), None)
+    outbox.writer.remember(SERVER, SECRET, None)
+    outbox.writer.keep_breaker(KEY, OPEN)
+    outbox.writer.remember(SERVER, Secret(password="another"), None)
     assert breaker(outbox) == OPEN
 
 
 def test_resuming_tells_whoever_delivers(outbox):
     told = []
-    outbox.keeper.subscribe(lambda: None, told.append)
-    outbox.keeper.pause(KEY, paused=True)
+    outbox.writer.subscribe(lambda: None, told.append)
+    outbox.writer.pause(KEY, paused=True)
     assert told == []
-    outbox.keeper.pause(KEY, paused=False)
+    outbox.writer.pause(KEY, paused=False)
     assert told == [KEY]
 
 
 def test_resuming_releases_what_waits_for_a_person_also_while_nothing_delivers(outbox):
-    outbox.keeper.keep_breaker(KEY, HELD)
-    outbox.keeper.pause(KEY, paused=False)
+    outbox.writer.keep_breaker(KEY, HELD)
+    outbox.writer.pause(KEY, paused=False)
     assert breaker(outbox) is None
 
 
 def test_how_an_account_is_treated_is_the_latest_word_whatever_the_folder(outbox):
-    servers = outbox.keeper.servers
-    outbox.keeper.remember(dataclasses.replace(SERVER, remote_directory="/a"), SECRET, None)
-    outbox.keeper.remember(dataclasses.replace(SERVER, remote_directory="/b", conflict="fail"), SECRET, None)
+    servers = outbox.writer.servers
+    outbox.writer.remember(dataclasses.replace(SERVER, remote_directory="/a"), SECRET, None)
+    outbox.writer.remember(dataclasses.replace(SERVER, remote_directory="/b", conflict="fail"), SECRET, None)
     assert servers.known(KEY) == dataclasses.replace(SERVER, remote_directory="/b", conflict="fail")
-    outbox.keeper.remember(dataclasses.replace(SERVER, remote_directory="/a", conflict="keep"), SECRET, None)
+    outbox.writer.remember(dataclasses.replace(SERVER, remote_directory="/a", conflict="keep"), SECRET, None)
     assert (servers.known(KEY).remote_directory, servers.known(KEY).conflict) == ("/a", "keep")
 
 
 def test_windows_come_back_as_they_were(folder):
     server = dataclasses.replace(SERVER, windows=("Mon-Fri 18:00-06:00", "Sat,Sun"))
-    with open_keeper(folder) as outbox:
-        outbox.keeper.remember(server, SECRET, "plant")
-    with open_keeper(folder) as outbox:
-        assert outbox.keeper.servers.known(KEY) == server
-        assert outbox.keeper.servers.named("plant") == server
+    with open_writer(folder) as outbox:
+        outbox.writer.remember(server, SECRET, "plant")
+    with open_writer(folder) as outbox:
+        assert outbox.writer.servers.known(KEY) == server
+        assert outbox.writer.servers.named("plant") == server

@@ -15,7 +15,7 @@ from iris_communication.outbox.files import private
 from iris_communication.outbox.files.lock import Owner
 from iris_communication.outbox.files.servers import Servers
 from tests.own_process import in_a_process_of_its_own
-from tests.unit.iris_communication.outbox.fake_parts import open_keeper, write
+from tests.unit.iris_communication.outbox.fake_parts import open_writer, write
 
 NOW_S = 1_700_000_000.0
 OTHER = 4711
@@ -40,7 +40,7 @@ def use(folder, tmp_path):
     """Everything that an outbox does with its files; the modes while it is open and at its end."""
     source = write(tmp_path / "a.csv")
     source.chmod(0o644)
-    with open_keeper(folder) as opened:
+    with open_writer(folder) as opened:
         opened.accept(source)
         (item,) = opened.claim()
         opened.deliver(item)
@@ -76,7 +76,7 @@ def test_what_others_could_read_before_is_closed_to_them(folder, tmp_path):
     folder.chmod(0o755)
     for path in folder.rglob("*"):
         path.chmod(0o755 if path.is_dir() else 0o644)
-    with open_keeper(folder):
+    with open_writer(folder):
         found = modes(folder)
     in_spool = {path.name for path in (folder / "spool").iterdir()}  # nobody comes there
     assert {mode for name, mode in found.items() if name not in in_spool and name != "outbox"} == {0o600, 0o700}
@@ -85,7 +85,7 @@ def test_what_others_could_read_before_is_closed_to_them(folder, tmp_path):
 def test_secrets_that_others_could_read_are_told(folder, tmp_path, caplog):
     use(folder, tmp_path)
     (folder / "secrets.json").chmod(0o640)
-    with open_keeper(folder):
+    with open_writer(folder):
         pass
     assert f"{folder / 'secrets.json'} had the mode 0640: others may have read the passwords in it" in caplog.text
 
@@ -151,7 +151,7 @@ LINKS = ["owner.lock", "outbox.db", "outbox.db-wal", "secrets.json", "secrets.ne
 def test_a_link_that_somebody_put_there_leads_nowhere(folder, tmp_path, name):
     foreign = write(tmp_path / "foreign", b"not ours")
     (folder / name).symlink_to(foreign)
-    with pytest.raises(OutboxStorageError, match=name), open_keeper(folder):
+    with pytest.raises(OutboxStorageError, match=name), open_writer(folder):
         pass
     assert foreign.read_bytes() == b"not ours"
 
@@ -177,7 +177,7 @@ PIPES = ["secrets.json", "servers.json", "outbox.db", "reserve", "spool", "known
 @pytest.mark.parametrize("name", PIPES)
 def test_a_named_pipe_in_the_place_of_a_file_of_state_is_refused_and_holds_nobody_up(folder, name):
     os.mkfifo(folder / name)
-    with pytest.raises(OutboxStorageError, match=f"{name} is a named pipe") as raised, open_keeper(folder):
+    with pytest.raises(OutboxStorageError, match=f"{name} is a named pipe") as raised, open_writer(folder):
         pass
     assert "put what belongs there in its place" in raised.value.hint
 
@@ -212,14 +212,14 @@ def test_a_folder_that_cannot_be_opened_is_told_with_the_hint_of_what_happened(
 ):
     with monkeypatch.context() as changed:
         changed.setattr(place, refuses(number))
-        with pytest.raises(OutboxStorageError, match=re.escape(os.strerror(number))) as raised, open_keeper(folder):
+        with pytest.raises(OutboxStorageError, match=re.escape(os.strerror(number))) as raised, open_writer(folder):
             pass
     assert hint in raised.value.hint
 
 
 def test_the_folder_in_the_outbox_that_refuses_is_named(folder):
     (folder / "spool").write_text("in the way")
-    with pytest.raises(OutboxStorageError, match="spool: File exists"), open_keeper(folder):
+    with pytest.raises(OutboxStorageError, match="spool: File exists"), open_writer(folder):
         pass
 
 
@@ -227,10 +227,10 @@ def test_a_backup_put_back_by_root_is_refused_by_name_and_goes_on_once_it_is_giv
     use(folder, tmp_path)
     shutil.copytree(folder, tmp_path / "backup", ignore=shutil.ignore_patterns("door*"))
     monkeypatch.setattr(os, "geteuid", lambda: OTHER)
-    with pytest.raises(OutboxStorageError, match="belongs to user"), open_keeper(tmp_path / "backup"):
+    with pytest.raises(OutboxStorageError, match="belongs to user"), open_writer(tmp_path / "backup"):
         pass
     monkeypatch.undo()
-    with open_keeper(tmp_path / "backup") as opened:
+    with open_writer(tmp_path / "backup") as opened:
         (item,) = opened.claim()
         opened.deliver(item)
         assert opened.stats.queue_size == 0
@@ -245,7 +245,7 @@ def as_user(user, folder):
         try:
             os.setgid(user)
             os.setuid(user)
-            with open_keeper(folder):
+            with open_writer(folder):
                 said = b""
         except OutboxStorageError as error:
             said = f"{error}. {error.hint}".encode()

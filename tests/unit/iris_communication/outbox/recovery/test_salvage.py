@@ -18,7 +18,7 @@ from iris_communication.item import Event, Failure, State
 from iris_communication.outbox.recovery import salvage
 from iris_communication.outbox.recovery.salvage import open_store
 from iris_communication.outbox.store.contract import Note, SetServer, Update
-from iris_communication.outbox.writer.writer import Keeper
+from iris_communication.outbox.writer.writer import Writer
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from iris_communication.testing.clock import FakeClock
 from tests.thorough import some
@@ -60,18 +60,18 @@ def folder(sound, tmp_path):
 
 @contextlib.contextmanager
 def started(folder):
-    """The keeper of the outbox, as a start makes it."""
+    """The writer of the outbox, as a start makes it."""
     clock = FakeClock()
 
     def opened():
         return open_store(folder, clock.boot_id, clock.boot_s(), clock.wall_s())
 
-    keeper = Keeper(folder, opened, clock, 10_000)
-    keeper.open()
+    writer = Writer(folder, opened, clock, 10_000)
+    writer.open()
     try:
-        yield keeper
+        yield writer
     finally:
-        keeper.close()
+        writer.close()
 
 
 def overwrite(path, page, content):
@@ -141,9 +141,9 @@ def test_whichever_page_is_overwritten_it_starts_and_goes_on_and_no_byte_is_lost
     for page in some(range(1, (sound / "outbox.db").stat().st_size // PAGE_BYTES + 1)):
         folder = shutil.copytree(sound, tmp_path / f"{page}")
         overwrite(folder / "outbox.db", page, KINDS[kind])
-        with started(folder) as keeper:
-            assert keeper.notice or page in sound_as_zeros, f"page {page}"
-            keeper.accept(accept_of(write(tmp_path / "next.csv")))
+        with started(folder) as writer:
+            assert writer.notice or page in sound_as_zeros, f"page {page}"
+            writer.accept(accept_of(write(tmp_path / "next.csv")))
         with contextlib.closing(sqlite3.connect(folder / "outbox.db")) as database:
             database.execute("DELETE FROM items WHERE sequence > ?", (len(before),))
             database.execute("UPDATE counter SET last_sequence = ?", (len(before),))
@@ -161,8 +161,8 @@ def test_wherever_the_file_was_cut_off_it_starts_and_no_byte_is_lost(sound, tmp_
     for cut in (*some(range(0, size_bytes, 3 * PAGE_BYTES)), 50, size_bytes - 1):
         folder = shutil.copytree(sound, tmp_path / f"{cut}")
         os.truncate(folder / "outbox.db", cut)
-        with started(folder) as keeper:
-            assert keeper.notice or (cut == size_bytes - 1 and ids(folder) == before)
+        with started(folder) as writer:
+            assert writer.notice or (cut == size_bytes - 1 and ids(folder) == before)
         held = kept(folder)
         assert {
             name for name, state in before.items() if state in ("waiting", "dead") and held.get(name) != CONTENT
@@ -174,18 +174,18 @@ def test_a_file_that_is_no_database_is_kept_and_a_new_outbox_begun(tmp_path, cap
     folder = tmp_path / "outbox"
     folder.mkdir()
     write(folder / "outbox.db", b"this is no database" * 1000)
-    with started(folder) as keeper:
-        keeper.accept(accept_of(write(tmp_path / "a.csv")))
+    with started(folder) as writer:
+        writer.accept(accept_of(write(tmp_path / "a.csv")))
     assert b"this is no database" * 1000 in kept(folder).values()
     assert "file is not a database" in caplog.text
-    with started(folder) as keeper:
-        assert (keeper.notice, keeper.view.stats.queue_size) == ("", 1)
+    with started(folder) as writer:
+        assert (writer.notice, writer.snapshot.stats.queue_size) == ("", 1)
 
 
 def test_a_database_that_is_gone_leaves_every_file_in_the_quarantine_and_listed_as_dropped(folder, sound):
     (folder / "outbox.db").unlink()
-    with started(folder) as keeper:
-        assert "files without a record lie in the quarantine" in keeper.notice
+    with started(folder) as writer:
+        assert "files without a record lie in the quarantine" in writer.notice
     lost = {name for name, state in ids(sound).items() if state in ("waiting", "dead")}
     assert ids(folder) == dict.fromkeys(lost, "dropped")
     assert {name for name in lost if (folder / "quarantine" / name).read_bytes() == CONTENT} == lost
@@ -198,17 +198,17 @@ def test_what_is_only_in_the_log_is_brought_over_as_well(tmp_path):
     made.end()
     assert (folder / "outbox.db-wal").stat().st_size > PAGE_BYTES
     (folder / "outbox.db").unlink()
-    with started(folder) as keeper:
-        assert keeper.notice.startswith("brought over")
+    with started(folder) as writer:
+        assert writer.notice.startswith("brought over")
     check_nothing_is_missing(folder, ids(made.folder))
 
 
 def test_the_damaged_database_and_an_account_of_it_lie_in_the_quarantine(folder):
     overwrite(folder / "outbox.db", 3, b"\xff" * PAGE_BYTES)
     damaged = (folder / "outbox.db").read_bytes()
-    with started(folder) as keeper:
+    with started(folder) as writer:
         note = the_note(folder)
-        assert note["told"] == keeper.notice
+        assert note["told"] == writer.notice
     assert "damaged" in note["damage"]
     (database,) = (folder / "quarantine").glob("outbox-*.db")
     assert database.read_bytes() == damaged
@@ -228,12 +228,12 @@ def test_it_is_said_aloud_and_in_the_details(folder, caplog):
 def test_what_is_accepted_while_the_file_is_damaged_under_its_owner_is_not_lost_either(folder, sound, tmp_path):
     """The owner reads from memory, so it need not notice before its next start."""
     before = ids(sound)
-    with started(folder) as keeper:
+    with started(folder) as writer:
         for page in range(2, (folder / "outbox.db").stat().st_size // PAGE_BYTES, 2):
             overwrite(folder / "outbox.db", page, b"\xff" * PAGE_BYTES)
-        receipts = [keeper.accept(accept_of(write(tmp_path / f"{number}.csv", CONTENT))) for number in range(5)]
-    with started(folder) as keeper:
-        assert keeper.notice
+        receipts = [writer.accept(accept_of(write(tmp_path / f"{number}.csv", CONTENT))) for number in range(5)]
+    with started(folder) as writer:
+        assert writer.notice
     held = kept(folder)
     owed = {name for name, state in before.items() if state in ("waiting", "dead")} | {each.id for each in receipts}
     assert {name for name in owed if held.get(name) != CONTENT} == set()
@@ -254,8 +254,8 @@ def test_what_is_owed_asks_the_server_first_since_the_row_may_be_an_earlier_one(
 
 def test_a_servers_pause_and_breaker_history_and_traces_are_brought_over(folder, sound):
     overwrite(folder / "outbox.db", 3, b"\xff" * PAGE_BYTES)
-    with started(folder) as keeper:
-        assert keeper.view.servers[SERVER] == (True, {"state": "open"})
+    with started(folder) as writer:
+        assert writer.snapshot.servers[SERVER] == (True, {"state": "open"})
     for table in ("history", "traces", "server_states", "ledger"):
         assert table_of(sound, table) == table_of(folder, table)
 
@@ -288,8 +288,8 @@ def test_one_broken_row_holds_up_nobody_and_is_kept(folder, sound, spoil, why):
         )
     if "secrets" in spoil:
         overwrite(folder / "outbox.db", 3, b"\xff" * PAGE_BYTES)
-    with started(folder) as keeper:
-        assert keeper.view.stats.queue_size == sum(state == "waiting" for state in ids(sound).values()) - 1
+    with started(folder) as writer:
+        assert writer.snapshot.stats.queue_size == sum(state == "waiting" for state in ids(sound).values()) - 1
     (row,) = the_note(folder)["broken_rows"]
     assert why in row["why"]
     assert row["columns"][0] == 5
@@ -301,8 +301,8 @@ def test_one_broken_row_holds_up_nobody_and_is_kept(folder, sound, spoil, why):
 def test_a_breaker_that_cannot_be_read_is_forgotten_and_the_pause_is_not(folder):
     with contextlib.closing(sqlite3.connect(folder / "outbox.db", isolation_level=None)) as database:
         database.execute("UPDATE server_states SET breaker = 'open'")
-    with started(folder) as keeper:
-        assert keeper.view.servers[SERVER] == (True, None)
+    with started(folder) as writer:
+        assert writer.snapshot.servers[SERVER] == (True, None)
 
 
 def test_a_spoiled_line_of_the_ledger_stays_as_it_is_and_holds_up_nobody(folder):
@@ -310,8 +310,8 @@ def test_a_spoiled_line_of_the_ledger_stays_as_it_is_and_holds_up_nobody(folder)
         database.execute("UPDATE ledger SET line = 'spoiled' WHERE sequence = 2")
         (item_id,) = database.execute("SELECT id FROM ledger WHERE sequence = 2").fetchone()
     (folder / "spool" / item_id).write_bytes(CONTENT)
-    with started(folder) as keeper:
-        assert keeper.notice == ""
+    with started(folder) as writer:
+        assert writer.notice == ""
     assert "line 2 of the ledger" in Audit(folder).verify().broken.what
 
 
@@ -319,8 +319,8 @@ def test_a_chain_that_somebody_broke_is_not_mended_by_a_salvage(folder):
     with contextlib.closing(sqlite3.connect(folder / "outbox.db", isolation_level=None)) as database:
         database.execute("UPDATE ledger SET line = replace(line, '/in/', '/on/') WHERE sequence = 4")
     overwrite(folder / "outbox.db", 3, b"\xff" * PAGE_BYTES)
-    with started(folder) as keeper:
-        assert keeper.notice
+    with started(folder) as writer:
+        assert writer.notice
     assert "line 4 of the ledger" in Audit(folder).verify().broken.what
 
 
@@ -365,8 +365,8 @@ def test_a_gap_is_still_told_after_a_second_salvage(folder):
         pass
     first = Audit(folder).verify()
     overwrite(folder / "outbox.db", 3, b"\xff" * PAGE_BYTES)
-    with started(folder) as keeper:
-        assert keeper.notice
+    with started(folder) as writer:
+        assert writer.notice
     assert Audit(folder).verify() == first
 
 
@@ -384,9 +384,9 @@ def left(tmp_path):
     """An outbox whose owner was killed: its last commits are in the log alone."""
     made = filled(tmp_path / "outbox", items=6)
     made.store.close()
-    with started(made.folder) as keeper:
+    with started(made.folder) as writer:
         for number in range(5):
-            keeper.accept(accept_of(write(tmp_path / f"{number}.csv", CONTENT)))
+            writer.accept(accept_of(write(tmp_path / f"{number}.csv", CONTENT)))
         return shutil.copytree(made.folder, tmp_path / "killed")
 
 
@@ -398,8 +398,8 @@ def test_a_log_that_is_gone_after_a_kill_costs_no_bytes(left):
     held = {path.name for path in (left / "spool").iterdir()}
     (left / "outbox.db-wal").unlink()
     (left / "outbox.db-shm").unlink()
-    with started(left) as keeper:
-        assert "is gone, though the process before did not end in good order" in keeper.notice
+    with started(left) as writer:
+        assert "is gone, though the process before did not end in good order" in writer.notice
     assert len(strays(left)) == 5
     assert held == {*strays(left), *(path.name for path in (left / "spool").iterdir())}
 
@@ -409,8 +409,8 @@ def test_a_log_that_is_damaged_costs_no_bytes_and_is_kept(left):
     log[32 + 24 + 100] ^= 0xFF
     (left / "outbox.db-wal").write_bytes(log)
     (left / "outbox.db-shm").unlink()
-    with started(left) as keeper:
-        assert "is damaged: what was committed behind that place is lost" in keeper.notice
+    with started(left) as writer:
+        assert "is damaged: what was committed behind that place is lost" in writer.notice
     assert len([name for name in strays(left) if "outbox" not in name]) == 5
     (copy,) = (left / "quarantine").glob("*.db-wal")
     assert copy.read_bytes() == log
@@ -420,9 +420,9 @@ def test_a_log_that_was_cut_off_by_a_kill_is_no_damage(left):
     with (left / "outbox.db-wal").open("ab") as log:
         log.write(b"\1" * 1000)
     (left / "outbox.db-shm").unlink()
-    with started(left) as keeper:
-        assert keeper.notice == ""
-        assert keeper.view.stats.queue_size == 5 + sum(state == "waiting" for state in ids(left).values()) - 5
+    with started(left) as writer:
+        assert writer.notice == ""
+        assert writer.snapshot.stats.queue_size == 5 + sum(state == "waiting" for state in ids(left).values()) - 5
     assert not (left / "quarantine").exists()
 
 
@@ -448,8 +448,8 @@ def test_a_tail_that_a_power_cut_tore_was_promised_to_nobody(left, caplog, index
     write(left / "spool" / "never-answered", b"its row was in there")
     if not index:
         (left / "outbox.db-shm").unlink()
-    with started(left) as keeper:
-        assert keeper.notice == ""
+    with started(left) as writer:
+        assert writer.notice == ""
     assert [record for record in caplog.records if record.levelname != "INFO"] == []
     assert set(ids(left)) == before
     assert not (left / "quarantine").exists()
@@ -462,29 +462,29 @@ def test_a_last_commit_that_was_answered_and_cannot_be_read_is_damage(left, back
     log = bytearray((left / "outbox.db-wal").read_bytes())
     log[-back * FRAME_BYTES + 100] ^= 0xFF
     (left / "outbox.db-wal").write_bytes(log)
-    with started(left) as keeper:
-        assert "is damaged: what was committed behind that place is lost" in keeper.notice
+    with started(left) as writer:
+        assert "is damaged: what was committed behind that place is lost" in writer.notice
 
 
 def test_a_log_that_lost_its_end_after_it_was_answered_is_damage(left):
     log = left / "outbox.db-wal"
     os.truncate(log, log.stat().st_size - FRAME_BYTES)
-    with started(left) as keeper:
-        assert "is damaged" in keeper.notice
+    with started(left) as writer:
+        assert "is damaged" in writer.notice
 
 
 def test_the_logs_index_alone_is_made_anew(left):
     (left / "outbox.db-shm").unlink()
-    with started(left) as keeper:
-        assert keeper.notice == ""
+    with started(left) as writer:
+        assert writer.notice == ""
 
 
 def test_after_an_orderly_end_a_file_of_no_item_is_removed_as_ever(folder):
     with started(folder):
         pass
     write(folder / "spool" / "never-accepted", b"half")
-    with started(folder) as keeper:
-        assert keeper.notice == ""
+    with started(folder) as writer:
+        assert writer.notice == ""
     assert not (folder / "spool" / "never-accepted").exists()
     assert not (folder / "quarantine").exists()
 
@@ -535,14 +535,14 @@ def test_a_disk_without_room_for_a_second_database_changes_nothing_and_says_so(f
         name: content for name, content in after.items() if name in before and name not in ("owner.lock", "reserve")
     } == {name: content for name, content in before.items() if name not in ("owner.lock", "reserve")}
     monkeypatch.undo()
-    with started(folder) as keeper:
-        assert keeper.notice
+    with started(folder) as writer:
+        assert writer.notice
 
 
 def test_two_salvages_in_the_same_second_do_not_meet(folder):
     for _ in range(2):
         overwrite(folder / "outbox.db", 3, b"\xff" * PAGE_BYTES)
-        with started(folder) as keeper:
-            assert keeper.notice
+        with started(folder) as writer:
+            assert writer.notice
     assert len(list((folder / "quarantine").glob("*.json"))) == 2
     assert MARK.size_bytes == len(CONTENT)

@@ -15,7 +15,7 @@ from iris_communication.admin.audit import Audit
 from iris_communication.errors import Effect, OutboxStorageError
 from iris_communication.item import After, Due, Failure, Fingerprint, State
 from iris_communication.outbox.store import ledger, sqlite
-from iris_communication.outbox.store.contract import LaneKey, Tally
+from iris_communication.outbox.store.contract import QueueKey, Tally
 from iris_communication.outbox.store.sqlite import MIGRATIONS, SCHEMA_VERSION, SqliteStore, script
 from iris_communication.testing.store_contract import BOOT_ID, NOW_S, SERVER
 
@@ -111,9 +111,9 @@ def test_its_items_are_read_as_items(store):
 
 
 def test_what_waited_is_found_by_the_new_questions(store):
-    assert store.lanes_of(SERVER) == [LaneKey(0, "")]
-    assert [item.sequence for item in store.fresh(SERVER, LaneKey(0, ""), 0, 10)] == [1, 2, 13]
-    assert [item.sequence for item in store.due(SERVER, LaneKey(0, ""), NOW_S + 1000, 10)] == [12, 6]
+    assert store.lanes_of(SERVER) == [QueueKey(0, "")]
+    assert [item.sequence for item in store.fresh(SERVER, QueueKey(0, ""), 0, 10)] == [1, 2, 13]
+    assert [item.sequence for item in store.due(SERVER, QueueKey(0, ""), NOW_S + 1000, 10)] == [12, 6]
     assert [item.sequence for item in store.dead(10)] == [8, 7]
 
 

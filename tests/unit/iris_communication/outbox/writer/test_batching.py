@@ -9,7 +9,7 @@ from iris_communication.errors import DeliveryStopped, Effect, LinkLost, RemoteR
 from iris_communication.item import Event
 from iris_communication.outbox.writer.messages import Order, Settle, SettleTogether
 from iris_communication.settings import DeliverySettings, Rule
-from tests.unit.iris_communication.outbox.fake_parts import SERVER, open_keeper, proof
+from tests.unit.iris_communication.outbox.fake_parts import SERVER, open_writer, proof
 
 LANE = "zip:/in/line-1/model"
 SETTINGS = DeliverySettings(
@@ -19,7 +19,7 @@ SETTINGS = DeliverySettings(
 
 @pytest.fixture
 def outbox(folder):
-    with open_keeper(folder, settings=SETTINGS) as opened:
+    with open_writer(folder, settings=SETTINGS) as opened:
         yield opened
 
 
@@ -32,8 +32,8 @@ def names(items):
 
 
 def together(outbox, items, event, **facts):
-    outbox.keeper.settle(SettleTogether(tuple(Settle(item, event, **facts) for item in items)))
-    outbox.keeper.flush()
+    outbox.writer.settle(SettleTogether(tuple(Settle(item, event, **facts) for item in items)))
+    outbox.writer.flush()
 
 
 def archive(outbox, sources, count=4):
@@ -129,18 +129,18 @@ def test_where_none_can_be_sent_each_goes_by_itself(outbox, sources):
 
 def test_on_a_full_disk_each_goes_by_itself(folder, sources):
     """An archive would need room of its own."""
-    with open_keeper(folder, settings=SETTINGS) as outbox:
+    with open_writer(folder, settings=SETTINGS) as outbox:
         accept(outbox, sources[:4])
         outbox.store.refuse = True
         with pytest.raises(Exception, match="no space left"):
             outbox.accept(sources[5])
         outbox.store.refuse = False
-        assert not outbox.keeper._reserve.held
+        assert not outbox.writer._reserve.held
         assert {item.batch_id for item in outbox.claim(archives=4)} == {None}
 
 
 def test_the_new_ones_beside_an_outages_backlog_travel_together_too(folder, sources):
-    with open_keeper(folder, settings=replace(SETTINGS, new_share=0.5)) as outbox:
+    with open_writer(folder, settings=replace(SETTINGS, new_share=0.5)) as outbox:
         accept(outbox, sources)
         items = outbox.claim(2, archives=4, backlog_until=10)
         assert names(items) == ["00", "01", "02", "03", "12", "13", "14", "15"]
@@ -152,17 +152,17 @@ def test_an_archive_may_reach_over_the_end_of_a_backlog(outbox, sources):
 
 
 def test_the_picture_tells_how_many_may_travel_together(folder, sources):
-    with open_keeper(folder, settings=SETTINGS) as outbox:
+    with open_writer(folder, settings=SETTINGS) as outbox:
         accept(outbox, sources[:3])
         accept(outbox, sources[3:4], batch="")
-        lane = outbox.keeper.view.lanes[SERVER.key]
+        lane = outbox.writer.snapshot.lanes[SERVER.key]
         assert (lane.fresh, lane.batched) == (4, 3)
-    with open_keeper(folder, settings=SETTINGS) as outbox:
-        assert outbox.keeper.view.lanes[SERVER.key] == lane
+    with open_writer(folder, settings=SETTINGS) as outbox:
+        assert outbox.writer.snapshot.lanes[SERVER.key] == lane
         outbox.clock.advance(10.0)
         outbox.claim(archives=1)
-        outbox.keeper.flush()
-        assert SERVER.key not in outbox.keeper.view.lanes
+        outbox.writer.flush()
+        assert SERVER.key not in outbox.writer.snapshot.lanes
 
 
 # -- afterwards
@@ -171,10 +171,10 @@ def test_the_picture_tells_how_many_may_travel_together(folder, sources):
 def test_each_member_of_a_delivered_archive_has_its_own_line_in_one_commit(outbox, sources):
     items = archive(outbox, sources)
     before = len(outbox.store.commits)
-    outbox.keeper.settle(
+    outbox.writer.settle(
         SettleTogether(tuple(Settle(item, Event.DELIVER, delivered=proof(item, "/in/a.zip")) for item in items))
     )
-    outbox.keeper.flush()
+    outbox.writer.flush()
     assert len(outbox.store.commits) == before + 1
     assert set(outbox.recorded().values()) == {"delivered"}
     assert [items[0].batch_id in line.text for line in outbox.ledger()] == [True] * 4
@@ -185,12 +185,12 @@ def test_what_was_settled_while_the_disk_refused_is_recorded_together_later(outb
     items = archive(outbox, sources)
     outbox.store.refuse = True
     settles = tuple(Settle(item, Event.DELIVER, delivered=proof(item)) for item in items)
-    outbox.keeper.settle(SettleTogether(settles))
-    outbox.keeper.flush()
+    outbox.writer.settle(SettleTogether(settles))
+    outbox.writer.flush()
     assert set(outbox.recorded().values()) == {"in_flight"}
     outbox.store.refuse = False
-    outbox.keeper.flush()
-    outbox.keeper.flush()
+    outbox.writer.flush()
+    outbox.writer.flush()
     assert set(outbox.recorded().values()) == {"delivered"}
 
 
@@ -219,9 +219,9 @@ def test_an_archive_that_may_have_arrived_is_formed_again_of_exactly_its_members
 
 
 def test_after_a_kill_an_archive_is_formed_again_of_exactly_its_members(folder, sources):
-    with open_keeper(folder, settings=SETTINGS) as outbox:
+    with open_writer(folder, settings=SETTINGS) as outbox:
         items = archive(outbox, sources)
-    with open_keeper(folder, settings=SETTINGS) as outbox:
+    with open_writer(folder, settings=SETTINGS) as outbox:
         accept(outbox, sources[4:5])
         again = outbox.claim(archives=1)
     assert [item.id for item in again] == [item.id for item in items]
@@ -231,7 +231,7 @@ def test_after_a_kill_an_archive_is_formed_again_of_exactly_its_members(folder, 
 def test_a_priority_that_one_member_was_given_does_not_part_them(outbox, sources):
     items = archive(outbox, sources)
     together(outbox, items, Event.RELEASE, error=LinkLost("cut"), effect=Effect.UNKNOWN)
-    outbox.keeper.order(Order((items[2].id,), priority=5))
+    outbox.writer.order(Order((items[2].id,), priority=5))
     assert names(outbox.claim(archives=2)) == ["00", "01", "02", "03"]
 
 
@@ -239,7 +239,7 @@ def parted(outbox, sources):
     """An archive that may have arrived, and one of whose members was taken back since."""
     items = archive(outbox, sources)
     together(outbox, items, Event.RELEASE, error=LinkLost("cut"), effect=Effect.UNKNOWN)
-    outbox.keeper.order(Order((items[1].id,), Event.CANCEL))
+    outbox.writer.order(Order((items[1].id,), Event.CANCEL))
     return items
 
 
@@ -288,7 +288,7 @@ def test_a_retried_member_is_no_member_any_more(outbox, sources):
     items = archive(outbox, sources)
     together(outbox, items[:1], Event.GIVE_UP, error=RemoteRefused("no"), effect=Effect.NONE)
     together(outbox, items[1:], Event.RELEASE)
-    outbox.keeper.order(Order((items[0].id,), Event.RETRY))
+    outbox.writer.order(Order((items[0].id,), Event.RETRY))
     outbox.clock.advance(10.0)
     assert len({item.batch_id for item in outbox.claim(archives=4)}) == 1
 
@@ -297,5 +297,5 @@ def test_archives_that_a_crash_left_are_swept_at_the_start(folder):
     left = folder / "archives" / "20261124T000000Z-0011223344556677-2"
     left.parent.mkdir(parents=True)
     left.write_bytes(b"half")
-    with open_keeper(folder):
+    with open_writer(folder):
         assert not left.exists()

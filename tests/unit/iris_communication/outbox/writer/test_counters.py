@@ -8,7 +8,7 @@ from iris_communication.errors import OutboxStorageError
 from iris_communication.item import ENDED, Delivered, Due, Event, Failure, State, next_state
 from iris_communication.outbox.store import ledger
 from iris_communication.outbox.store.contract import Deliver, End, Insert, Note, ServerState, SetServer, Update
-from iris_communication.outbox.writer.counters import Picture
+from iris_communication.outbox.writer.counters import Counters
 from iris_communication.outbox.writer.snapshot import DEAD_SHOWN
 from iris_communication.testing.memory_store import MemoryStore
 from tests.unit.iris_communication.outbox.fake_parts import an_item
@@ -30,12 +30,12 @@ class World:
 
     def __init__(self):
         self.store = MemoryStore()
-        self.picture = Picture(self.store)
+        self.counters = Counters(self.store)
         self.items = {}
 
     def do(self, change):
         self.store.commit([change])
-        self.picture.count(change)
+        self.counters.count(change)
         self.items[change.item.id] = change.item
 
     def accept(self, server_key="iris@one:22", dead=False):
@@ -74,7 +74,7 @@ def test_the_running_count_is_always_what_a_fresh_count_says(steps):
             world.accept(which, detail)
         elif world.items:
             world.happen(what, list(world.items.values())[which % len(world.items)], detail)
-        view, fresh = world.picture.view(), Picture(world.store).view()
+        view, fresh = world.counters.snapshot(), Counters(world.store).snapshot()
         tally = world.store.tally()
         stats = view.stats
         assert stats.total_queued == stats.total_uploaded + stats.total_failed + stats.queue_size == len(world.items)
@@ -84,7 +84,7 @@ def test_the_running_count_is_always_what_a_fresh_count_says(steps):
         assert view.lanes == fresh.lanes
         assert view.spooled_bytes == fresh.spooled_bytes
         assert view.last_sequence == len(world.items)
-        assert world.picture.next_expiry_s == world.store.next_expiry_s()
+        assert world.counters.next_expiry_s == world.store.next_expiry_s()
         assert view.oldest_accepted_s == (world.store.oldest_accepted_s() if stats.queue_size else None)
         assert {dead.id for dead in view.dead} == {dead.id for dead in fresh.dead}
     world.store.close()
@@ -102,36 +102,36 @@ def test_what_was_found_at_the_start_counts_as_queued_and_what_was_delivered_bef
     world.accept(dead=True)
     world.happen(Event.CLAIM, delivered)
     world.happen(Event.DELIVER, world.items[delivered.id])
-    assert Picture(world.store).view().stats == (2, 0, 1, 1)
+    assert Counters(world.store).snapshot().stats == (2, 0, 1, 1)
     assert waiting.state is State.WAITING
 
 
 def test_what_ended_undelivered_failed_and_holds_no_bytes_any_more(world):
     for event in (Event.DROP, Event.EXPIRE, Event.CANCEL):
         world.happen(event, world.accept())
-    view = world.picture.view()
+    view = world.counters.snapshot()
     assert (view.stats, view.spooled_bytes, view.lanes) == ((3, 0, 3, 0), 0, {})
-    assert Picture(world.store).view().stats == (0, 0, 0, 0)
+    assert Counters(world.store).snapshot().stats == (0, 0, 0, 0)
 
 
 def test_what_expires_first_is_asked_for_again_once_it_has(world):
     for number, boot_s in ((1, 50.0), (2, 20.0)):
         world.do(Insert(an_item(number, expires=Due("boot-1", boot_s))))
-    assert world.picture.next_expiry_s == 20.0
+    assert world.counters.next_expiry_s == 20.0
     world.happen(Event.EXPIRE, world.items["item-2"])
-    assert world.picture.next_expiry_s == 50.0
+    assert world.counters.next_expiry_s == 50.0
 
 
 def test_a_servers_pause_and_breaker_are_in_the_next_picture(world):
     change = SetServer("iris@one:22", True, {"state": "open"})
     world.store.commit([change])
-    world.picture.count(change)
-    assert world.picture.view().servers == {"iris@one:22": ServerState(True, {"state": "open"})}
+    world.counters.count(change)
+    assert world.counters.snapshot().servers == {"iris@one:22": ServerState(True, {"state": "open"})}
 
 
 def test_the_latest_dead_are_shown_and_no_more_than_people_read(world):
     items = [world.accept(dead=True) for _ in range(DEAD_SHOWN + 5)]
-    shown = [dead.id for dead in world.picture.view().dead]
+    shown = [dead.id for dead in world.counters.snapshot().dead]
     assert shown == [item.id for item in reversed(items)][:DEAD_SHOWN]
 
 
@@ -141,12 +141,12 @@ def test_dead_items_that_were_not_shown_move_up_when_others_wait_again(world):
         world.happen(Event.GIVE_UP, item)
     for item in items[5:]:
         world.happen(Event.RETRY, world.items[item.id])
-    assert [dead.id for dead in world.picture.view().dead] == [item.id for item in reversed(items[:5])]
+    assert [dead.id for dead in world.counters.snapshot().dead] == [item.id for item in reversed(items[:5])]
 
 
 def test_a_dead_item_says_what_it_died_of(world):
     world.happen(Event.GIVE_UP, world.accept())
-    (dead,) = world.picture.view().dead
+    (dead,) = world.counters.snapshot().dead
     assert (dead.id, dead.error, dead.hint) == ("item-1", "number 1", "hint")
 
 
@@ -162,12 +162,12 @@ class Unreadable:
 
 def test_a_store_that_cannot_be_read_leaves_what_was_known(world):
     world.accept()
-    before = world.picture.view()
-    world.picture.store = Unreadable()
-    assert world.picture.view() == before
+    before = world.counters.snapshot()
+    world.counters.store = Unreadable()
+    assert world.counters.snapshot() == before
 
 
 def test_a_server_without_waiting_items_has_no_lane(world):
     item = world.accept()
     world.happen(Event.CLAIM, item)
-    assert world.picture.view().lanes == {}
+    assert world.counters.snapshot().lanes == {}

@@ -11,7 +11,7 @@ from iris_communication.errors import OutboxFull, OutboxStorageError, RemoteRefu
 from iris_communication.item import After, Event, Take
 from iris_communication.outbox.files.spool import Spool
 from iris_communication.outbox.writer.messages import Destination, Order
-from tests.unit.iris_communication.outbox.fake_parts import SECRET, SERVER, accept_of, open_keeper, write
+from tests.unit.iris_communication.outbox.fake_parts import SECRET, SERVER, accept_of, open_writer, write
 
 OTHER = dataclasses.replace(SERVER, host="other.example.org")
 THIRD = dataclasses.replace(SERVER, host="third.example.org")
@@ -24,7 +24,7 @@ def for_all(path, *others, **facts):
 
 def test_each_destination_has_an_item_and_bytes_of_its_own(outbox, source):
     content = source.read_bytes()
-    first, second = outbox.keeper.accept_to_each(for_all(source, OTHER))
+    first, second = outbox.writer.accept_to_each(for_all(source, OTHER))
     assert second.id == f"{first.id}.2"
     assert [(outbox.folder / "spool" / each.id).read_bytes() for each in (first, second)] == [content, content]
     (here,), (there,) = outbox.claim(), outbox.claim(server=OTHER)
@@ -39,17 +39,17 @@ def test_each_destination_has_an_item_and_bytes_of_its_own(outbox, source):
 
 def test_a_moved_source_is_moved_once_for_all(outbox, source):
     content = source.read_bytes()
-    receipts = outbox.keeper.accept_to_each(for_all(source, OTHER, THIRD, take=Take.MOVE))
-    outbox.keeper.flush()
+    receipts = outbox.writer.accept_to_each(for_all(source, OTHER, THIRD, take=Take.MOVE))
+    outbox.writer.flush()
     assert not source.exists()
     assert [(outbox.folder / "spool" / each.id).read_bytes() for each in receipts] == [content] * 3
 
 
 def test_it_is_accepted_for_all_of_them_or_for_none(folder, sources):
-    with open_keeper(folder, max_queue_size=3) as outbox:
-        outbox.keeper.accept_to_each(for_all(sources[0], OTHER))
+    with open_writer(folder, max_queue_size=3) as outbox:
+        outbox.writer.accept_to_each(for_all(sources[0], OTHER))
         with pytest.raises(OutboxFull):
-            outbox.keeper.accept_to_each(for_all(sources[1], OTHER))
+            outbox.writer.accept_to_each(for_all(sources[1], OTHER))
         assert outbox.stats == (2, 0, 0, 2)
         assert len(outbox.spooled()) == 2
         outbox.accept(sources[1])
@@ -62,22 +62,22 @@ def test_bytes_that_cannot_be_held_for_all_are_held_for_none(outbox, source, mon
 
     monkeypatch.setattr(Spool, "share", refuse)
     with pytest.raises(OutboxStorageError):
-        outbox.keeper.accept_to_each(for_all(source, OTHER))
+        outbox.writer.accept_to_each(for_all(source, OTHER))
     assert outbox.spooled() == []
     assert outbox.recorded() == {}
     assert source.exists()
 
 
 def test_a_missing_source_is_dead_for_all_of_them(outbox, tmp_path):
-    receipts = outbox.keeper.accept_to_each(for_all(tmp_path / "gone.csv", OTHER))
+    receipts = outbox.writer.accept_to_each(for_all(tmp_path / "gone.csv", OTHER))
     assert [type(receipt.outcome) for receipt in receipts] == [SourceMissing, SourceMissing]
     assert outbox.stats == (2, 0, 2, 0)
 
 
 def test_a_crash_right_after_leaves_all_of_them(folder, source):
-    with open_keeper(folder) as outbox:
-        receipts = outbox.keeper.accept_to_each(for_all(source, OTHER))
-    with open_keeper(folder) as outbox:
+    with open_writer(folder) as outbox:
+        receipts = outbox.writer.accept_to_each(for_all(source, OTHER))
+    with open_writer(folder) as outbox:
         assert outbox.recorded() == {receipt.id: "waiting" for receipt in receipts}
         assert outbox.spooled() == [receipt.id for receipt in receipts]
 
@@ -89,7 +89,7 @@ def deliver_all(outbox, *servers):
     for server in servers:
         for item in outbox.claim(server=server):
             outbox.deliver(item)
-    outbox.keeper.flush()
+    outbox.writer.flush()
 
 
 def test_a_source_stays_unless_something_else_is_asked_for(outbox, source):
@@ -177,7 +177,7 @@ def test_a_source_that_is_gone_by_now_is_no_trouble(outbox, source, caplog):
 
 
 def test_of_several_deliveries_the_last_one_deals_with_the_source(outbox, source):
-    outbox.keeper.accept_to_each(for_all(source, OTHER, after=After.DELETE))
+    outbox.writer.accept_to_each(for_all(source, OTHER, after=After.DELETE))
     deliver_all(outbox, OTHER)
     assert source.exists()
     deliver_all(outbox, SERVER)
@@ -185,20 +185,20 @@ def test_of_several_deliveries_the_last_one_deals_with_the_source(outbox, source
 
 
 def test_a_source_stays_while_one_of_its_destinations_never_got_it(outbox, source):
-    _, second = outbox.keeper.accept_to_each(for_all(source, OTHER, after=After.DELETE))
-    outbox.keeper.order(Order((second.id,), Event.DROP))
+    _, second = outbox.writer.accept_to_each(for_all(source, OTHER, after=After.DELETE))
+    outbox.writer.order(Order((second.id,), Event.DROP))
     deliver_all(outbox, SERVER)
     assert source.exists()
 
 
 @pytest.mark.parametrize("changed", [False, True])
 def test_a_crash_between_the_ledger_and_the_source_is_made_good_at_the_next_start(folder, source, changed):
-    with open_keeper(folder) as outbox:
+    with open_writer(folder) as outbox:
         receipt = outbox.accept(source, after=After.DELETE)
         content = source.read_bytes()
         deliver_all(outbox, SERVER)
     write(source, b"somebody's newer work" if changed else content)  # as it was before the crash
     write(folder / "spool" / receipt.id, content)
-    with open_keeper(folder) as outbox:
+    with open_writer(folder) as outbox:
         assert outbox.spooled() == []
     assert source.exists() == changed

@@ -9,15 +9,15 @@ from iris_communication.errors import ItemCancelled, ItemDropped, ItemExpired, L
 from iris_communication.item import Effect, Event
 from iris_communication.outbox.writer.messages import Order
 from iris_communication.testing.clock import FakeClock
-from tests.unit.iris_communication.outbox.fake_parts import LONG_S, open_keeper
+from tests.unit.iris_communication.outbox.fake_parts import LONG_S, open_writer
 
 A_MONTH_S = 30 * 86_400.0
 
 
 def drop(outbox, *receipts, event=Event.DROP):
     """What became of each, once its bytes are gone too: who ordered is answered before that."""
-    told = outbox.keeper.order(Order(tuple(receipt.id for receipt in receipts), event, reason="not wanted"))
-    outbox.keeper.flush()
+    told = outbox.writer.order(Order(tuple(receipt.id for receipt in receipts), event, reason="not wanted"))
+    outbox.writer.flush()
     return told
 
 
@@ -51,7 +51,7 @@ def test_a_time_longer_than_any_wait_ends_no_thread_nor_keeps_an_outbox_from_bei
     outbox.accept(sources[0], ttl_s=ttl_s)
     outbox.accept(sources[1])
     assert [item.source_path for item in outbox.claim(5)] == [str(path) for path in sources[:2]]
-    assert outbox.keeper.thread()["restarts"] == 0
+    assert outbox.writer.thread()["restarts"] == 0
 
 
 def test_the_dead_may_be_dropped_and_make_room(outbox, source):
@@ -60,8 +60,8 @@ def test_the_dead_may_be_dropped_and_make_room(outbox, source):
     assert drop(outbox, receipt) == {receipt.id: ""}
     assert outbox.spooled() == []
     assert outbox.stats == (1, 0, 1, 0)
-    assert outbox.keeper.view.dead == ()
-    assert outbox.keeper.view.spooled_bytes == 0
+    assert outbox.writer.snapshot.dead == ()
+    assert outbox.writer.snapshot.spooled_bytes == 0
     assert is_balanced(outbox)
 
 
@@ -87,10 +87,10 @@ def test_what_may_have_arrived_all_the_same_says_so_when_it_is_dropped(outbox, s
 
 
 def test_what_ended_stays_ended_over_a_restart(folder, sources):
-    with open_keeper(folder) as opened:
+    with open_writer(folder) as opened:
         first, second = (opened.accept(path) for path in sources[:2])
         drop(opened, first)
-    with open_keeper(folder) as opened:
+    with open_writer(folder) as opened:
         assert opened.recorded() == {first.id: "dropped", second.id: "waiting"}
         assert opened.stats == (1, 0, 0, 1)
         assert opened.spooled() == [second.id]
@@ -115,7 +115,7 @@ def test_what_waits_beyond_its_time_expires_and_is_never_handed_out(outbox, sour
     assert [item.id for item in outbox.claim()] == [long.id]
     assert outbox.recorded()[short.id] == "expired"
     assert reasons(outbox) == {short.id: "not delivered within 60 s"}
-    outbox.keeper.flush()
+    outbox.writer.flush()
     assert outbox.spooled() == [long.id]
     with pytest.raises(ItemExpired):
         short.wait_delivered(LONG_S)
@@ -123,7 +123,7 @@ def test_what_waits_beyond_its_time_expires_and_is_never_handed_out(outbox, sour
 
 
 def test_it_expires_by_itself_when_nobody_asks(folder, source):
-    with open_keeper(folder) as opened:
+    with open_writer(folder) as opened:
         receipt = opened.accept(source, ttl_s=0.05)
         opened.clock.advance(0.05)
         with pytest.raises(ItemExpired):
@@ -169,12 +169,12 @@ def test_a_wall_clock_that_jumps_expires_nothing_and_keeps_nothing(outbox, sourc
 
 @pytest.mark.parametrize(("away_s", "state"), [(20.0, "in_flight"), (50.0, "expired")])
 def test_over_a_reboot_the_time_goes_on(folder, source, away_s, state):
-    with open_keeper(folder) as opened:
+    with open_writer(folder) as opened:
         receipt = opened.accept(source, ttl_s=60.0)
         opened.clock.advance(10.0)
         wall_s = opened.clock.wall_s()
     clock = FakeClock(boot_id="after the reboot")
     clock.jump_wall(wall_s + away_s - clock.wall_s())
-    with open_keeper(folder, clock=clock) as opened:
+    with open_writer(folder, clock=clock) as opened:
         opened.claim()
         assert opened.recorded() == {receipt.id: state}

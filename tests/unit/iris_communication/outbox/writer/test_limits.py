@@ -8,7 +8,7 @@ from iris_communication.admin.audit import Audit
 from iris_communication.errors import ItemDropped, OutboxFull, RemoteRefused
 from iris_communication.item import Event
 from iris_communication.settings import Limits
-from tests.unit.iris_communication.outbox.fake_parts import accept_of, open_keeper, write
+from tests.unit.iris_communication.outbox.fake_parts import accept_of, open_writer, write
 
 FILE = b"x" * 100
 
@@ -25,7 +25,7 @@ def waiting(outbox):
 
 
 def test_bytes_are_limited_and_a_delivery_makes_room(folder, files):
-    with open_keeper(folder, limits=Limits(bytes_max=250)) as outbox:
+    with open_writer(folder, limits=Limits(bytes_max=250)) as outbox:
         outbox.accept(files[0])
         outbox.accept(files[1])
         with pytest.raises(OutboxFull, match="holds 200 bytes of at most 250 bytes"):
@@ -38,7 +38,7 @@ def test_bytes_are_limited_and_a_delivery_makes_room(folder, files):
 
 
 def test_the_bytes_of_the_dead_count_until_they_are_dropped(folder, files):
-    with open_keeper(folder, limits=Limits(bytes_max=150)) as outbox:
+    with open_writer(folder, limits=Limits(bytes_max=150)) as outbox:
         outbox.accept(files[0])
         outbox.settle(outbox.claim()[0], Event.GIVE_UP, error=RemoteRefused("no"))
         with pytest.raises(OutboxFull, match="bytes"):
@@ -46,15 +46,15 @@ def test_the_bytes_of_the_dead_count_until_they_are_dropped(folder, files):
 
 
 def test_many_accepted_together_count_each_other(folder, files):
-    with open_keeper(folder, limits=Limits(bytes_max=250)) as outbox:
-        outcomes = outbox.keeper.accept_all([accept_of(path) for path in files[:4]])
+    with open_writer(folder, limits=Limits(bytes_max=250)) as outbox:
+        outcomes = outbox.writer.accept_all([accept_of(path) for path in files[:4]])
         assert [isinstance(outcome, OutboxFull) for outcome in outcomes] == [False, False, True, True]
 
 
 def test_what_was_found_at_the_start_counts(folder, files):
-    with open_keeper(folder) as outbox:
+    with open_writer(folder) as outbox:
         outbox.accept(files[0])
-    with open_keeper(folder, limits=Limits(bytes_max=150)) as outbox, pytest.raises(OutboxFull):
+    with open_writer(folder, limits=Limits(bytes_max=150)) as outbox, pytest.raises(OutboxFull):
         outbox.accept(files[1])
 
 
@@ -68,7 +68,7 @@ def test_nothing_is_accepted_that_would_go_below_the_reserve_of_the_disk(folder,
         def f_bavail(self):
             return free_bytes
 
-    with open_keeper(folder, limits=Limits(disk_reserve_bytes=10_000)) as outbox:
+    with open_writer(folder, limits=Limits(disk_reserve_bytes=10_000)) as outbox:
         monkeypatch.setattr(os, "statvfs", lambda path: Facts())
         outbox.accept(files[0])
         free_bytes = 10_050
@@ -88,10 +88,10 @@ def test_nothing_is_accepted_that_would_go_below_the_reserve_of_the_disk(folder,
     ],
 )
 def test_the_oldest_or_the_lowest_gives_way_where_that_is_chosen(folder, files, when_full, priorities, left):
-    with open_keeper(folder, max_queue_size=3, limits=Limits(when_full=when_full)) as outbox:
+    with open_writer(folder, max_queue_size=3, limits=Limits(when_full=when_full)) as outbox:
         receipts = [outbox.accept(path, priority=priority) for path, priority in zip(files, priorities, strict=False)]
         outbox.accept(files[3], priority=0)
-        outbox.keeper.flush()
+        outbox.writer.flush()
         assert waiting(outbox) == left
         (gone,) = (receipt for receipt in receipts if receipt.outcome is not None)
         assert isinstance(gone.outcome, ItemDropped)
@@ -103,7 +103,7 @@ def test_the_oldest_or_the_lowest_gives_way_where_that_is_chosen(folder, files, 
 
 @pytest.mark.parametrize("when_full", ["drop_oldest", "drop_lowest"])
 def test_nothing_more_urgent_gives_way(folder, files, when_full):
-    with open_keeper(folder, max_queue_size=2, limits=Limits(when_full=when_full)) as outbox:
+    with open_writer(folder, max_queue_size=2, limits=Limits(when_full=when_full)) as outbox:
         for path in files[:2]:
             outbox.accept(path, priority=5)
         with pytest.raises(OutboxFull):
@@ -112,7 +112,7 @@ def test_nothing_more_urgent_gives_way(folder, files, when_full):
 
 
 def test_what_is_under_way_gives_no_way(folder, files):
-    with open_keeper(folder, max_queue_size=2, limits=Limits(when_full="drop_oldest")) as outbox:
+    with open_writer(folder, max_queue_size=2, limits=Limits(when_full="drop_oldest")) as outbox:
         for path in files[:2]:
             outbox.accept(path)
         outbox.claim()
@@ -121,13 +121,13 @@ def test_what_is_under_way_gives_no_way(folder, files):
 
 
 def test_a_commit_that_fails_drops_nothing(folder, files):
-    with open_keeper(folder, max_queue_size=1, limits=Limits(when_full="drop_oldest")) as outbox:
+    with open_writer(folder, max_queue_size=1, limits=Limits(when_full="drop_oldest")) as outbox:
         receipt = outbox.accept(files[0])
         outbox.store.refuse = True
         with pytest.raises(Exception, match="no space left"):
             outbox.accept(files[1])
         outbox.store.refuse = False
-        outbox.keeper.flush()
+        outbox.writer.flush()
         assert outbox.recorded() == {receipt.id: "waiting"}
         assert outbox.spooled() == [receipt.id]
         assert receipt.outcome is None
@@ -135,7 +135,7 @@ def test_a_commit_that_fails_drops_nothing(folder, files):
 
 def test_more_than_one_gives_way_for_a_large_one_and_none_in_vain(folder, files, tmp_path):
     large, larger = write(tmp_path / "large.csv", FILE * 2), write(tmp_path / "larger.csv", FILE * 4)
-    with open_keeper(folder, limits=Limits(bytes_max=300, when_full="drop_oldest")) as outbox:
+    with open_writer(folder, limits=Limits(bytes_max=300, when_full="drop_oldest")) as outbox:
         for path in files[:3]:
             outbox.accept(path)
         with pytest.raises(OutboxFull):

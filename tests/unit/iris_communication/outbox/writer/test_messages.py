@@ -19,7 +19,7 @@ def test_a_reply_is_returned_and_an_error_is_raised():
         answer.wait(lambda: True)
 
 
-def test_a_keeper_that_is_slow_is_waited_for():
+def test_a_writer_that_is_slow_is_waited_for():
     answer, looks = Answer(), []
 
     def alive():
@@ -31,12 +31,12 @@ def test_a_keeper_that_is_slow_is_waited_for():
     assert answer.wait(alive) == "at last"
 
 
-def test_a_keeper_that_has_ended_is_not_waited_for():
+def test_a_writer_that_has_ended_is_not_waited_for():
     with pytest.raises(NotStarted, match="closed before it answered"):
         Answer().wait(lambda: False)
 
 
-def test_what_a_keeper_said_last_is_heard():
+def test_what_a_writer_said_last_is_heard():
     answer = Answer()
 
     def answers_and_ends():

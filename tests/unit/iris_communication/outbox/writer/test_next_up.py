@@ -6,14 +6,14 @@ from iris_communication.errors import RemoteRefused
 from iris_communication.item import Event
 from iris_communication.outbox.writer.messages import Order
 from iris_communication.settings import DeliverySettings
-from tests.unit.iris_communication.outbox.fake_parts import open_keeper
+from tests.unit.iris_communication.outbox.fake_parts import open_writer
 
 STRICT = DeliverySettings(lower_share=0.0, new_share=0.0)
 
 
 @pytest.fixture
 def strict(folder):
-    with open_keeper(folder, settings=STRICT) as opened:
+    with open_writer(folder, settings=STRICT) as opened:
         yield opened
 
 
@@ -29,21 +29,21 @@ def test_what_has_a_higher_priority_goes_first_and_within_one_the_order_is_that_
 
 def test_a_priority_may_be_changed_while_it_waits(strict, sources):
     first, second = (strict.accept(path) for path in sources[:2])
-    assert strict.keeper.order(Order((second.id,), priority=3)) == {second.id: ""}
+    assert strict.writer.order(Order((second.id,), priority=3)) == {second.id: ""}
     assert names(strict.claim()) == ["01", "00"]
-    assert strict.keeper.order(Order((first.id,), priority=3)) == {first.id: "it is under way just now"}
+    assert strict.writer.order(Order((first.id,), priority=3)) == {first.id: "it is under way just now"}
 
 
 def test_a_changed_priority_outlives_the_process(folder, sources):
-    with open_keeper(folder, settings=STRICT) as opened:
+    with open_writer(folder, settings=STRICT) as opened:
         _, second = (opened.accept(path) for path in sources[:2])
-        opened.keeper.order(Order((second.id,), priority=3))
-    with open_keeper(folder, settings=STRICT) as opened:
+        opened.writer.order(Order((second.id,), priority=3))
+    with open_writer(folder, settings=STRICT) as opened:
         assert names(opened.claim()) == ["01", "00"]
 
 
 def test_lower_priorities_keep_their_share_also_where_one_is_asked_for_at_a_time(folder, tmp_path):
-    with open_keeper(folder, settings=DeliverySettings(lower_share=0.25)) as opened:
+    with open_writer(folder, settings=DeliverySettings(lower_share=0.25)) as opened:
         for number in range(20):
             path = tmp_path / f"{number}.csv"
             path.write_text("x")
@@ -53,7 +53,7 @@ def test_lower_priorities_keep_their_share_also_where_one_is_asked_for_at_a_time
 
 
 def test_new_files_have_their_share_while_a_backlog_is_sent(folder, sources):
-    with open_keeper(folder, settings=DeliverySettings(new_share=0.5)) as opened:
+    with open_writer(folder, settings=DeliverySettings(new_share=0.5)) as opened:
         for path in sources[:6]:
             opened.accept(path)
         assert names(opened.claim(4, backlog_until=3)) == ["00", "03", "01", "04"]
@@ -61,7 +61,7 @@ def test_new_files_have_their_share_while_a_backlog_is_sent(folder, sources):
 
 
 def test_without_a_backlog_the_order_is_that_of_acceptance(folder, sources):
-    with open_keeper(folder, settings=DeliverySettings(new_share=0.5)) as opened:
+    with open_writer(folder, settings=DeliverySettings(new_share=0.5)) as opened:
         for path in sources[:6]:
             opened.accept(path)
         assert names(opened.claim()) == ["00", "01", "02", "03", "04", "05"]
@@ -83,7 +83,7 @@ def test_an_item_learns_with_its_first_claim_when_it_was_durable_at_the_latest(o
     outbox.accept(sources[1])
     outbox.clock.advance(50.0)
     first, second = outbox.claim()
-    # The keeper notes it once the caller has its answer, on a busy machine later than this clock goes on.
+    # The writer notes it once the caller has its answer, on a busy machine later than this clock goes on.
     assert durable_s <= first.durable_s <= second.durable_s <= durable_s + 100.0
     outbox.clock.advance(50.0)
     outbox.settle(first, Event.RELEASE)
@@ -91,9 +91,9 @@ def test_an_item_learns_with_its_first_claim_when_it_was_durable_at_the_latest(o
 
 
 def test_what_was_found_at_the_start_was_durable_by_then(folder, sources):
-    with open_keeper(folder) as opened:
+    with open_writer(folder) as opened:
         opened.accept(sources[0])
-    with open_keeper(folder) as opened:
+    with open_writer(folder) as opened:
         opened.clock.advance(50.0)
         began_s = opened.clock.wall_s() - 50.0
         assert opened.claim()[0].durable_s == began_s

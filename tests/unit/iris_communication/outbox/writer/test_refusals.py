@@ -3,7 +3,7 @@ import logging
 import pytest
 
 from iris_communication.errors import OutboxFull, OutboxStorageError
-from iris_communication.outbox.writer.refusals import LOGGED_EVERY_S, Refusals
+from iris_communication.outbox.writer.refusals import LOGGED_EVERY_S, QueueRefusals
 from iris_communication.testing import FakeClock
 
 FULL = OutboxFull("the outbox holds 100 files")
@@ -17,7 +17,7 @@ def clock():
 @pytest.fixture
 def refusals(clock, caplog):
     caplog.set_level(logging.INFO)
-    return Refusals(logging.getLogger("iris_communication.test"), clock.monotonic_s)
+    return QueueRefusals(logging.getLogger("iris_communication.test"), clock.monotonic_s)
 
 
 def test_a_full_queue_is_logged_at_once_and_then_every_ten_seconds_with_its_count(refusals, clock, caplog):

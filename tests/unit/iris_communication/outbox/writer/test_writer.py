@@ -18,9 +18,9 @@ from iris_communication.errors import (
 )
 from iris_communication.item import Event, State, Take
 from iris_communication.outbox.files.spool import Spool
-from iris_communication.outbox.writer import writer as keeper_module
+from iris_communication.outbox.writer import writer as writer_module
 from iris_communication.outbox.writer.claiming import CLAIM_MAX_ON_A_FULL_DISK
-from iris_communication.outbox.writer.messages import Claim, Close, Flush, Order, RetryAll, Settle
+from iris_communication.outbox.writer.messages import Claim, CloseOutbox, Flush, Order, RetryAll, Settle
 from iris_communication.runtime import supervised_thread
 from iris_communication.settings import Secret, Server
 from tests.thorough import examples
@@ -32,7 +32,7 @@ from tests.unit.iris_communication.outbox.fake_parts import (
     DiskRefuses,
     FaultyStore,
     accept_of,
-    open_keeper,
+    open_writer,
     proof,
     wait_until,
     write,
@@ -43,7 +43,7 @@ OTHER_SERVER = Server("other.example.org", "iris")
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch):
-    monkeypatch.setattr(keeper_module, "STORE_RETRY_S", 0.01)
+    monkeypatch.setattr(writer_module, "STORE_RETRY_S", 0.01)
 
 
 # -- a group is one commit -------------------------------------------------------------------------------------------
@@ -55,7 +55,7 @@ def test_what_comes_in_during_a_commit_is_one_group_and_one_commit(outbox, sourc
         first = callers.submit(outbox.accept, source)
         assert outbox.store.commit_begins.wait(LONG_S)
         others = [callers.submit(outbox.accept, path) for path in sources]
-        wait_until(lambda: outbox.keeper._inbox.qsize() == len(sources))
+        wait_until(lambda: outbox.writer._inbox.qsize() == len(sources))
         outbox.store.gate.set()
         for accepted in (first, *others):
             accepted.result(LONG_S)
@@ -63,52 +63,52 @@ def test_what_comes_in_during_a_commit_is_one_group_and_one_commit(outbox, sourc
 
 
 def test_what_is_accepted_together_is_one_commit_and_each_is_answered(outbox, sources):
-    receipts = outbox.keeper.accept_all([accept_of(path) for path in sources])
+    receipts = outbox.writer.accept_all([accept_of(path) for path in sources])
     assert [len(changes) for changes in outbox.store.commits] == [len(sources)]
     assert outbox.recorded() == {receipt.id: "waiting" for (receipt,) in receipts}
 
 
 def test_of_what_is_accepted_together_only_what_there_is_no_room_for_is_refused(tmp_path, sources):
-    with open_keeper(tmp_path / "outbox", max_queue_size=3) as outbox:
-        outcomes = outbox.keeper.accept_all([accept_of(path, Take.MOVE) for path in sources[:5]])
+    with open_writer(tmp_path / "outbox", max_queue_size=3) as outbox:
+        outcomes = outbox.writer.accept_all([accept_of(path, Take.MOVE) for path in sources[:5]])
         assert [isinstance(outcome, OutboxFull) for outcome in outcomes] == [False] * 3 + [True] * 2
         assert [path.exists() for path in sources[:5]] == [False] * 3 + [True] * 2
 
 
 def test_what_nobody_waits_for_goes_along_with_what_somebody_waits_for(outbox, sources, monkeypatch):
-    monkeypatch.setattr(keeper_module, "LINGER_S", LONG_S)
+    monkeypatch.setattr(writer_module, "LINGER_S", LONG_S)
     for path in sources[:3]:
         outbox.accept(path)
     items, told = [], threading.Event()
-    outbox.keeper.claim(SERVER.key, 3, lambda found: (items.extend(found), told.set()))
+    outbox.writer.claim(SERVER.key, 3, lambda found: (items.extend(found), told.set()))
     outbox.accept(sources[3])
     assert told.wait(LONG_S)
     for item in items:
-        outbox.keeper.settle(Settle(item, Event.DELIVER, delivered=proof(item)))
+        outbox.writer.settle(Settle(item, Event.DELIVER, delivered=proof(item)))
     outbox.accept(sources[4])
     assert [len(changes) for changes in outbox.store.commits[3:]] == [3 + 1, 3 + 1]
 
 
 def test_a_hurried_claim_waits_for_no_company(outbox, source, monkeypatch):
     outbox.accept(source)
-    monkeypatch.setattr(keeper_module, "LINGER_S", LONG_S)
+    monkeypatch.setattr(writer_module, "LINGER_S", LONG_S)
     assert len(outbox.claim(hurried=True)) == 1
 
 
 def test_what_nobody_waits_for_waits_for_company_only_so_long(outbox, source):
     outbox.accept(source)
     (item,) = outbox.claim()
-    outbox.keeper.settle(Settle(item, Event.DELIVER, delivered=proof(item)))
+    outbox.writer.settle(Settle(item, Event.DELIVER, delivered=proof(item)))
     wait_until(lambda: outbox.stats == (1, 1, 0, 0))
 
 
 def test_more_than_a_group_of_settlements_is_all_recorded_before_a_flush_is_answered(outbox, sources, monkeypatch):
-    monkeypatch.setattr(keeper_module, "GROUP_MAX", 4)
-    outbox.keeper.accept_all([accept_of(path) for path in sources])
+    monkeypatch.setattr(writer_module, "GROUP_MAX", 4)
+    outbox.writer.accept_all([accept_of(path) for path in sources])
     items = outbox.claim()
     for item in items:
-        outbox.keeper.settle(Settle(item, Event.DELIVER, delivered=proof(item)))
-    outbox.keeper.flush()
+        outbox.writer.settle(Settle(item, Event.DELIVER, delivered=proof(item)))
+    outbox.writer.flush()
     assert outbox.stats == (len(sources), len(sources), 0, 0)
     assert outbox.spooled() == []
 
@@ -123,7 +123,7 @@ def test_an_acceptance_is_bytes_then_row_then_unlink_then_answer(outbox, source,
         os, "unlink", lambda path, **options: (steps.append("unlink the source"), unlink(path, **options))
     )
     steps.clear()
-    outbox.keeper.remember(SERVER, SECRET, None)
+    outbox.writer.remember(SERVER, SECRET, None)
     steps.clear()
     outbox.accept(source, Take.MOVE)
     steps.append("answer")
@@ -133,7 +133,7 @@ def test_an_acceptance_is_bytes_then_row_then_unlink_then_answer(outbox, source,
 def test_nobody_is_answered_before_the_row_is_on_the_disk(outbox, source):
     accept, unanswered = accept_of(source), []
     outbox.store.on_commit = lambda changes: unanswered.append(accept.answer._replies.empty())
-    outbox.keeper.accept(accept)
+    outbox.writer.accept(accept)
     assert unanswered == [True]
 
 
@@ -189,7 +189,7 @@ def test_a_receipt_tells_where_the_file_lies(outbox, source):
 
 
 def test_a_full_outbox_refuses_and_nothing_changes(tmp_path, sources):
-    with open_keeper(tmp_path / "outbox", max_queue_size=3) as outbox:
+    with open_writer(tmp_path / "outbox", max_queue_size=3) as outbox:
         for path in sources[:3]:
             outbox.accept(path)
         before, spooled = outbox.stats, outbox.spooled()
@@ -200,7 +200,7 @@ def test_a_full_outbox_refuses_and_nothing_changes(tmp_path, sources):
 
 
 def test_a_group_takes_no_more_than_there_is_room_for(tmp_path, sources):
-    with open_keeper(tmp_path / "outbox", max_queue_size=5) as outbox:
+    with open_writer(tmp_path / "outbox", max_queue_size=5) as outbox:
         outcomes = []
 
         def offer(path):
@@ -217,16 +217,16 @@ def test_a_group_takes_no_more_than_there_is_room_for(tmp_path, sources):
 
 def test_a_full_outbox_still_takes_a_servers_new_password(tmp_path, sources):
     """Or the files that wait for it would fill the outbox for ever."""
-    with open_keeper(tmp_path / "outbox", max_queue_size=1) as outbox:
+    with open_writer(tmp_path / "outbox", max_queue_size=1) as outbox:
         outbox.accept(sources[0])
         with pytest.raises(OutboxFull):
             outbox.accept(sources[1], secret=Secret(password="the right one"))
-        assert outbox.keeper.servers.resolve(SERVER.key)[1].password == "the right one"
+        assert outbox.writer.servers.resolve(SERVER.key)[1].password == "the right one"
 
 
 def test_whoever_subscribed_is_told_which_server_has_new_facts(outbox, sources):
     told = []
-    outbox.keeper.subscribe(lambda: None, told.append)
+    outbox.writer.subscribe(lambda: None, told.append)
     outbox.accept(sources[0])
     outbox.accept(sources[1])
     outbox.accept(sources[2], secret=Secret(password="another"))
@@ -247,11 +247,11 @@ def test_an_item_given_up_is_dead_and_can_wait_again(outbox, source):
     (item,) = outbox.claim()
     outbox.settle(item, Event.GIVE_UP, error=RemoteRefused("no permission"))
     assert outbox.stats == (1, 0, 1, 0)
-    assert [dead.id for dead in outbox.keeper.view.dead] == [receipt.id]
+    assert [dead.id for dead in outbox.writer.snapshot.dead] == [receipt.id]
     assert isinstance(receipt.outcome, RemoteRefused)
-    assert outbox.keeper.retry_all() == 1
+    assert outbox.writer.retry_all() == 1
     assert outbox.stats == (1, 0, 0, 1)
-    assert outbox.keeper.view.dead == ()
+    assert outbox.writer.snapshot.dead == ()
     (again,) = outbox.claim()
     assert (again.id, again.attempts) == (receipt.id, 0)
     outbox.deliver(again)
@@ -262,7 +262,7 @@ def test_an_item_given_up_is_dead_and_can_wait_again(outbox, source):
 def test_a_receipt_of_an_item_that_waits_again_has_no_outcome(outbox, source):
     receipt = outbox.accept(source)
     outbox.settle(outbox.claim()[0], Event.GIVE_UP, error=RemoteRefused("no"))
-    outbox.keeper.order(Order((receipt.id,), Event.RETRY))
+    outbox.writer.order(Order((receipt.id,), Event.RETRY))
     assert receipt.outcome is None
 
 
@@ -270,14 +270,14 @@ def test_one_dead_item_is_retried_by_its_id_and_an_unknown_id_is_none(outbox, so
     first, second = (outbox.accept(path) for path in sources[:2])
     for item in outbox.claim():
         outbox.settle(item, Event.GIVE_UP, error=RemoteRefused("no"))
-    told = outbox.keeper.order(Order(("never heard of", second.id), Event.RETRY))
+    told = outbox.writer.order(Order(("never heard of", second.id), Event.RETRY))
     assert told == {"never heard of": "no such item", second.id: ""}
-    assert [dead.id for dead in outbox.keeper.view.dead] == [first.id]
+    assert [dead.id for dead in outbox.writer.snapshot.dead] == [first.id]
 
 
 def test_a_dead_item_without_bytes_cannot_wait_again(outbox, tmp_path):
     outbox.accept(tmp_path / "gone.csv")
-    assert outbox.keeper.retry_all() == 0
+    assert outbox.writer.retry_all() == 0
     assert outbox.stats == (1, 0, 1, 0)
 
 
@@ -286,20 +286,20 @@ def test_two_who_retry_at_the_same_time_retry_once(outbox, source, sources):
     outbox.settle(outbox.claim()[0], Event.GIVE_UP, error=RemoteRefused("no"))
     one, other = RetryAll(), RetryAll()
     in_one_group(outbox, sources[0], one, other)
-    alive = lambda: True  # noqa: E731 - the keeper of this test
+    alive = lambda: True  # noqa: E731 - the writer of this test
     assert sorted([one.answer.wait(alive), other.answer.wait(alive)]) == [0, 1]
     assert outbox.stats == (2, 0, 0, 2)
 
 
 def in_one_group(outbox, path, *messages):
-    """Send messages while the keeper commits the acceptance of `path`: they are one group then."""
+    """Send messages while the writer commits the acceptance of `path`: they are one group then."""
     outbox.store.commit_begins.clear()
     outbox.store.gate.clear()
     with ThreadPoolExecutor(1) as caller:
         accepted = caller.submit(outbox.accept, path)
         assert outbox.store.commit_begins.wait(LONG_S)
         for message in messages:
-            outbox.keeper._inbox.put((message,))
+            outbox.writer._inbox.put((message,))
         outbox.store.gate.set()
         accepted.result(LONG_S)
 
@@ -316,7 +316,7 @@ def test_callers_are_answered_though_the_clearing_up_after_a_failure_fails_as_we
     in_one_group(outbox, sources[0], Claim(SERVER.key, 1, reply), accept)
     with pytest.raises(OutboxStorageError, match="being started again"):
         accept.answer.wait(lambda: True, LONG_S)
-    wait_until(lambda: outbox.keeper.is_open)
+    wait_until(lambda: outbox.writer.is_open)
     assert outbox.accept(sources[2])
 
 
@@ -360,8 +360,8 @@ def test_nobody_gets_an_item_before_its_token_is_on_the_disk(outbox, source):
     outbox.accept(source)
     told, told_before = threading.Event(), []
     outbox.store.on_commit = lambda changes: told_before.append(told.is_set())
-    outbox.keeper.claim(SERVER.key, 1, lambda items: told.set())
-    outbox.keeper.flush()
+    outbox.writer.claim(SERVER.key, 1, lambda items: told.set())
+    outbox.writer.flush()
     assert (told_before, told.is_set()) == ([False], True)
 
 
@@ -379,7 +379,7 @@ def test_a_failed_item_is_due_later_and_an_attempt_is_spent(outbox, source):
     (item,) = outbox.claim()
     outbox.settle(item, Event.FAIL, error=RemoteRefused("no"), delay_s=30.0)
     assert outbox.claim() == []
-    assert outbox.keeper.view.lanes[SERVER.key].next_due_s == outbox.clock.boot_s() + 30.0
+    assert outbox.writer.snapshot.lanes[SERVER.key].next_due_s == outbox.clock.boot_s() + 30.0
     outbox.clock.advance(30.0)
     (again,) = outbox.claim()
     assert again.attempts == 1
@@ -425,7 +425,7 @@ def test_what_was_delivered_while_the_disk_refused_is_recorded_later(outbox, sou
     assert outbox.spooled() == [item.id]
     outbox.store.refuse = False
     wait_until(lambda: outbox.stats == (1, 1, 0, 0))
-    wait_until(lambda: outbox.spooled() == [])  # the view is there first
+    wait_until(lambda: outbox.spooled() == [])  # the snapshot is there first
 
 
 def test_the_ledgers_chain_is_whole_after_a_disk_that_refused(outbox, sources):
@@ -465,7 +465,7 @@ def test_a_delivery_whose_commit_lost_its_answer_is_counted_once(outbox, source)
     outbox.store.lose_answer = True
     outbox.deliver(item)
     outbox.store.lose_answer = False
-    outbox.keeper.flush()
+    outbox.writer.flush()
     assert outbox.stats == (1, 1, 0, 0)
     assert outbox.spooled() == []
 
@@ -511,7 +511,7 @@ def test_a_doubtful_delivery_is_counted_once(outbox, source):
     assert outbox.stats == (1, 0, 0, 1)
     outbox.store.lose_answer = outbox.store.unopenable = False
     wait_until(lambda: outbox.stats == (1, 1, 0, 0))
-    wait_until(lambda: outbox.spooled() == [])  # the view is there first
+    wait_until(lambda: outbox.spooled() == [])  # the snapshot is there first
 
 
 def test_a_store_that_was_shut_is_opened_again_for_claims_alone(outbox, source):
@@ -538,8 +538,8 @@ def test_while_the_store_is_shut_dead_items_stay_dead_and_the_caller_is_told(out
     with pytest.raises(OutboxStorageError):
         outbox.accept(source)
     with pytest.raises(OutboxStorageError):
-        outbox.keeper.retry_all()
-    outbox.keeper.flush()
+        outbox.writer.retry_all()
+    outbox.writer.flush()
     assert outbox.stats == (1, 0, 1, 0)
 
 
@@ -625,11 +625,11 @@ def test_a_commit_that_fails_in_an_unforeseen_way_answers_everybody_and_keeps_se
     with pytest.raises(OutboxStorageError, match="cannot be written"):
         doomed.answer.wait(lambda: True)
     wait_until(lambda: outbox.stats == (2, 1, 0, 1))
-    wait_until(lambda: len(outbox.spooled()) == 1)  # the view is there first
+    wait_until(lambda: len(outbox.spooled()) == 1)  # the snapshot is there first
 
 
-def test_an_unforeseen_failure_does_not_keep_the_keeper_from_closing(outbox, source, bad_source):
-    bad, close = accept_of(bad_source), Close()
+def test_an_unforeseen_failure_does_not_keep_the_writer_from_closing(outbox, source, bad_source):
+    bad, close = accept_of(bad_source), CloseOutbox()
     in_one_group(outbox, source, bad, close)
     close.answer.wait(lambda: True)
 
@@ -672,7 +672,7 @@ def test_whoever_is_answered_finds_it_counted(outbox, sources):
         outbox.accept(path)
         assert outbox.stats.total_queued == number
     assert outbox.claim(5)
-    assert outbox.keeper.view.lanes[SERVER.key].fresh == 15
+    assert outbox.writer.snapshot.lanes[SERVER.key].fresh == 15
 
 
 # -- a disk that is full ---------------------------------------------------------------------------------------------
@@ -739,7 +739,7 @@ def test_on_a_full_disk_claims_are_small(outbox, sources, monkeypatch):
 
 def test_an_outbox_whose_disk_is_full_opens_on_its_reserve(tmp_path, source, monkeypatch):
     folder = tmp_path / "outbox"
-    with open_keeper(folder) as outbox:
+    with open_writer(folder) as outbox:
         outbox.accept(source)
     opened = []
 
@@ -751,7 +751,7 @@ def test_an_outbox_whose_disk_is_full_opens_on_its_reserve(tmp_path, source, mon
             super().__init__(*args)
 
     monkeypatch.setattr(fake_parts, "FaultyStore", NeedsRoom)
-    with open_keeper(folder) as outbox:
+    with open_writer(folder) as outbox:
         assert len(outbox.claim()) == 1
     assert [size > 0 for size in opened] == [True, False]
 
@@ -772,21 +772,21 @@ def commits_need_room(outbox):
 
 
 def test_closing_records_what_is_pending_and_gives_the_outbox_back(tmp_path, source):
-    with open_keeper(tmp_path / "outbox") as first:
+    with open_writer(tmp_path / "outbox") as first:
         first.accept(source)
         (item,) = first.claim()
-        first.keeper.settle(Settle(item, Event.DELIVER, delivered=proof(item)))
+        first.writer.settle(Settle(item, Event.DELIVER, delivered=proof(item)))
         first.close()
         first.close()
         with pytest.raises(NotStarted):
             first.accept(source)
-    with open_keeper(tmp_path / "outbox") as second:
+    with open_writer(tmp_path / "outbox") as second:
         assert second.stats == (0, 0, 0, 0)
         assert second.recorded() == {item.id: "delivered"}
 
 
-def test_a_second_keeper_of_the_same_outbox_is_refused_and_leaves_the_first_alone(outbox, source):
-    with pytest.raises(OutboxInUse), open_keeper(outbox.folder):
+def test_a_second_writer_of_the_same_outbox_is_refused_and_leaves_the_first_alone(outbox, source):
+    with pytest.raises(OutboxInUse), open_writer(outbox.folder):
         pass
     outbox.accept(source)
     assert outbox.stats.queue_size == 1
@@ -794,41 +794,41 @@ def test_a_second_keeper_of_the_same_outbox_is_refused_and_leaves_the_first_alon
 
 def test_an_outbox_that_could_not_be_opened_can_be_opened_later(tmp_path, source):
     folder = write(tmp_path / "outbox", b"a file where the folder should be")
-    with pytest.raises(OutboxStorageError, match=str(folder)), open_keeper(folder):
+    with pytest.raises(OutboxStorageError, match=str(folder)), open_writer(folder):
         pass
     folder.unlink()
-    with open_keeper(folder) as outbox:
+    with open_writer(folder) as outbox:
         outbox.accept(source)
 
 
 def test_a_newer_database_is_left_untouched_and_the_outbox_given_back(tmp_path):
     folder = tmp_path / "outbox"
-    with open_keeper(folder):
+    with open_writer(folder):
         pass
     with contextlib.closing(sqlite3.connect(folder / "outbox.db")) as database:
         database.execute("PRAGMA user_version = 99")
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != "owner.lock"}
     for _ in range(2):
-        with pytest.raises(OutboxStorageError, match="schema version 99"), open_keeper(folder):
+        with pytest.raises(OutboxStorageError, match="schema version 99"), open_writer(folder):
             pass
     after = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file() and path.name != "owner.lock"}
     assert after == before
 
 
 def test_what_an_earlier_process_left_counts_as_queued(tmp_path, sources):
-    with open_keeper(tmp_path / "outbox") as outbox:
+    with open_writer(tmp_path / "outbox") as outbox:
         for path in (*sources[:3], tmp_path / "gone.csv"):
             outbox.accept(path)
         outbox.deliver(outbox.claim(1)[0])
-    with open_keeper(tmp_path / "outbox") as outbox:
+    with open_writer(tmp_path / "outbox") as outbox:
         assert outbox.stats == (3, 0, 1, 2)
 
 
 def test_sequences_are_never_given_twice(tmp_path, sources):
-    with open_keeper(tmp_path / "outbox") as outbox:
+    with open_writer(tmp_path / "outbox") as outbox:
         outbox.accept(sources[0])
         outbox.deliver(outbox.claim()[0])
-    with open_keeper(tmp_path / "outbox") as outbox:
+    with open_writer(tmp_path / "outbox") as outbox:
         outbox.accept(sources[1])
         assert outbox.claim()[0].sequence == 2
 
@@ -883,14 +883,14 @@ def test_an_attempt_that_certainly_left_nothing_is_forgotten(outbox, source):
     assert (second.earlier_token, second.state) == (None, State.IN_FLIGHT)
 
 
-def test_two_threads_may_close_the_keeper_at_once(tmp_path):
+def test_two_threads_may_close_the_writer_at_once(tmp_path):
     for number in range(examples(20)):
-        with open_keeper(tmp_path / str(number)) as opened:
+        with open_writer(tmp_path / str(number)) as opened:
             failed = []
 
-            def close(keeper=opened.keeper, failed=failed):
+            def close(writer=opened.writer, failed=failed):
                 try:
-                    keeper.close()
+                    writer.close()
                 except NotStarted as error:
                     failed.append(error)
 
@@ -902,16 +902,16 @@ def test_two_threads_may_close_the_keeper_at_once(tmp_path):
             assert failed == []
 
 
-def test_a_message_that_comes_while_the_keeper_looks_at_what_waits_costs_it_nothing(outbox, source, monkeypatch):
+def test_a_message_that_comes_while_the_writer_looks_at_what_waits_costs_it_nothing(outbox, source, monkeypatch):
     class Overtaken(Claim):
         """While it is looked at, another thread sends something."""
 
         hurried = property(
-            lambda self: outbox.keeper.keep_breaker(SERVER.key, None),
+            lambda self: outbox.writer.keep_breaker(SERVER.key, None),
             lambda self, value: None,  # set when it is made
         )
 
-    monkeypatch.setattr(keeper_module, "Claim", Overtaken)
+    monkeypatch.setattr(writer_module, "Claim", Overtaken)
     receipt = outbox.accept(source)
     assert [item.id for item in outbox.claim()] == [receipt.id]
-    assert outbox.keeper.thread()["restarts"] == 0
+    assert outbox.writer.thread()["restarts"] == 0

@@ -6,7 +6,7 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iris_communication.sftp.conversations.parts import SAMPLE_BYTES, Cut, Part, missing_of, seams, shares
+from iris_communication.sftp.conversations.parts import SAMPLE_BYTES, PartCut, PartFile, missing_of, seams, shares
 
 SIZES = st.integers(1, 10**9)
 
@@ -24,11 +24,11 @@ def test_shares_are_the_whole_file_once(size_bytes, count):
 @given(st.integers(0, 10**9), SIZES, st.data())
 def test_what_is_missing_of_a_part_ends_where_the_part_does(offset, size_bytes, data):
     acknowledged_bytes = data.draw(st.integers(0, size_bytes))
-    missing = missing_of(Part(offset, size_bytes), acknowledged_bytes)
+    missing = missing_of(PartFile(offset, size_bytes), acknowledged_bytes)
     if acknowledged_bytes == size_bytes:
         assert missing == ()
     else:
-        assert missing == (Part(offset + acknowledged_bytes, size_bytes - acknowledged_bytes),)
+        assert missing == (PartFile(offset + acknowledged_bytes, size_bytes - acknowledged_bytes),)
 
 
 @given(st.integers(8, 10**8), st.integers(1, 4), st.data())
@@ -36,7 +36,7 @@ def test_samples_of_what_a_cut_left_are_never_of_what_is_missing(size_bytes, cou
     parts = shares(size_bytes, count)
     reached = [data.draw(st.integers(0, part.size_bytes)) for part in parts]
     missing = tuple(left for part, at in zip(parts, reached, strict=True) for left in missing_of(part, at))
-    samples = [*Cut(b"temp", size_bytes, missing).ends()]
+    samples = [*PartCut(b"temp", size_bytes, missing).ends()]
     for offset, sample_bytes in samples:
         assert 0 < sample_bytes <= SAMPLE_BYTES
         assert not any(offset < sum(part) and part.offset < offset + sample_bytes for part in missing)
@@ -47,13 +47,13 @@ def test_samples_of_what_a_cut_left_are_never_of_what_is_missing(size_bytes, cou
 
 
 def test_a_file_of_which_nothing_is_missing_is_looked_at_where_it_ends():
-    assert [*Cut(b"temp", 10**6, ()).ends()] == [Part(10**6 - SAMPLE_BYTES, SAMPLE_BYTES)]
+    assert [*PartCut(b"temp", 10**6, ()).ends()] == [PartFile(10**6 - SAMPLE_BYTES, SAMPLE_BYTES)]
 
 
 @given(st.integers(8, 10**8), st.integers(1, 4), st.data())
 def test_what_is_known_and_what_is_missing_are_the_whole_file(size_bytes, count, data):
     missing = tuple(part for part in shares(size_bytes, count) if data.draw(st.booleans()))
-    assert Cut(b"temp", size_bytes, missing).known_bytes + sum(part.size_bytes for part in missing) == size_bytes
+    assert PartCut(b"temp", size_bytes, missing).known_bytes + sum(part.size_bytes for part in missing) == size_bytes
 
 
 @given(st.integers(8, 10**8), st.integers(1, 8))

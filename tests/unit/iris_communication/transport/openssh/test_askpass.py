@@ -11,7 +11,7 @@ import asyncssh
 import pytest
 
 from iris_communication.settings import Secret
-from iris_communication.transport.openssh.askpass import Answers, Desk
+from iris_communication.transport.openssh.askpass import Answers, AskpassServer
 from iris_communication.transport.openssh.process import COMPANION
 
 HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
@@ -97,7 +97,7 @@ def test_a_stranger_who_knows_the_desks_name_gets_no_answer():
 
     async def test():
         loop = asyncio.get_running_loop()
-        with contextlib.closing(Desk(answers())) as desk:
+        with contextlib.closing(AskpassServer(answers())) as desk:
             desk.serve(os.getpid())
             stranger = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with stranger:
@@ -115,7 +115,7 @@ def test_a_stranger_who_knows_the_desks_name_gets_no_answer():
 
 def test_a_child_of_the_ssh_it_serves_gets_its_answer():
     async def test():
-        with contextlib.closing(Desk(answers())) as desk:
+        with contextlib.closing(AskpassServer(answers())) as desk:
             desk.serve(os.getpid())
             ask = [sys.executable, "-I", "-S", str(COMPANION), "ask", desk.name, "prompt"]
             told = await asyncio.create_subprocess_exec(*ask, "iris@plant's password: ", stdout=subprocess.PIPE)
