@@ -131,7 +131,7 @@ class Item:
     effect: Effect = Effect.NONE  # what the attempt before the next one may have left behind
     last_error: Failure | None = None
     priority: int = 0  # higher goes first
-    batch: str = ""  # the lane of what may travel together: format and remote folder; empty: it goes by itself
+    batch: str = ""  # the queue of what may travel together: format and remote folder; empty: it goes by itself
     batch_id: str | None = None  # the archive it is in, from the claim until that archive's fate is known
     ttl_s: float | None = None
     expires: Due | None = None  # while it waits

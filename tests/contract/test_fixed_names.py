@@ -348,8 +348,8 @@ def test_queue_size_is_what_waits_and_what_is_in_flight(make_uploader, file):
     (key,) = uploader.get_details()["servers"]
 
     def shown():
-        lane = uploader.get_details()["servers"][key]
-        return lane["waiting"], lane["in_flight"]
+        destination = uploader.get_details()["servers"][key]
+        return destination["waiting"], destination["in_flight"]
 
     while shown() != (2, 1):  # what is just being handed from writer to worker shows a moment later
         threading.Event().wait(0.005)

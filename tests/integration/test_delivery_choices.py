@@ -17,7 +17,7 @@ from tests.integration.uploading import (
     LONG_S,
     balanced,
     contents_of,
-    lane_of,
+    destination_of,
     running,
     wait_for,
     wait_until,
@@ -105,7 +105,7 @@ def test_a_paused_server_gets_nothing_over_a_restart_and_all_once_it_is_resumed(
         for number in range(5):
             uploader.submit(request_of(f"{number}.csv"))
     with running(outbox) as uploader:
-        assert lane_of(uploader)["paused"]
+        assert destination_of(uploader)["paused"]
         assert uploader.get_stats()["queue_size"] == 5
         assert contents_of(received).keys() == {"first.csv"}
         uploader.resume(key)
@@ -211,12 +211,12 @@ def test_a_refused_login_is_not_tried_again_by_any_number_of_starts_and_is_once_
     try:
         with running(outbox) as uploader:
             uploader.submit(request_of("a.csv"))
-            wait_until(lambda: lane_of(uploader)["link"] == "down")
-            assert "resume" in lane_of(uploader)["hint"]
+            wait_until(lambda: destination_of(uploader)["link"] == "down")
+            assert "resume" in destination_of(uploader)["hint"]
         wait_until(lambda: openssh.log().count(REFUSED) == 1)
         for _ in range(3):
             with running(outbox) as uploader:
-                assert lane_of(uploader)["reason"]
+                assert destination_of(uploader)["reason"]
         assert openssh.log().count(REFUSED) == 1
         (facts,) = (json.loads(row[0]) for row in asked(outbox, "SELECT breaker FROM server_states"))
         assert facts["failure"][0] == AuthenticationFailed.__name__

@@ -17,7 +17,7 @@ from tests.integration.uploading import (
     Watch,
     balanced,
     contents_of,
-    lane_of,
+    destination_of,
     running,
     small_files,
     submit,
@@ -57,7 +57,7 @@ def logins(monkeypatch):
 
 
 def is_down(uploader):
-    return bool(uploader.get_details()["servers"]) and lane_of(uploader)["link"] == "down"
+    return bool(uploader.get_details()["servers"]) and destination_of(uploader)["link"] == "down"
 
 
 def received_in(server):
@@ -68,7 +68,7 @@ def received_in(server):
 
 
 def held(uploader):
-    return is_down(uploader) and lane_of(uploader)["retry_in_s"] is None
+    return is_down(uploader) and destination_of(uploader)["retry_in_s"] is None
 
 
 @pytest.fixture
@@ -81,9 +81,9 @@ def locked_out(server, uploader, sources, logins):
 
 
 def test_a_wrong_password_is_told_and_the_server_is_not_hammered(uploader, locked_out, server, logins):
-    lane = lane_of(uploader)
-    assert f"{server.username}@{server.host}:{server.port} refused our credentials" in lane["reason"]
-    assert "pass the server again" in lane["hint"]
+    destination = destination_of(uploader)
+    assert f"{server.username}@{server.host}:{server.port} refused our credentials" in destination["reason"]
+    assert "pass the server again" in destination["hint"]
     time.sleep(1.0)  # several times as long as the longest pause between attempts
     assert len(logins) == 1
     assert uploader.get_stats()["queue_size"] == 20
@@ -130,10 +130,10 @@ def test_a_changed_host_key_holds_the_server_until_somebody_says_it_is_right(upl
     server.change_host_key()
     receipts = submit_all(uploader, pinned, {"b.csv": b"2", "c.csv": b"3"}, sources)
     wait_until(lambda: held(uploader))
-    lane = lane_of(uploader)
-    assert "is not trusted" in lane["reason"]
-    assert "is pinned" in lane["reason"]
-    assert "find out why the server shows another key" in lane["hint"]
+    destination = destination_of(uploader)
+    assert "is not trusted" in destination["reason"]
+    assert "is pinned" in destination["reason"]
+    assert "find out why the server shows another key" in destination["hint"]
     tried = len(logins)
     time.sleep(0.5)
     assert len(logins) == tried
@@ -170,7 +170,7 @@ def test_a_login_script_that_prints_is_told_in_its_own_words_and_costs_no_file_a
         info = {**greeting.info(tmp_path / "in"), "transport": transport}
         receipts = submit_all(uploader, info, {"a.csv": b"1", "b.csv": b"2"}, sources)
         wait_until(lambda: is_down(uploader))
-        assert "Welcome to the plant!" in lane_of(uploader)["reason"]
+        assert "Welcome to the plant!" in destination_of(uploader)["reason"]
         (tmp_path / "quiet").touch()
         wait_for(receipts.values())
     assert contents_of(tmp_path / "in" / "line-1" / "model") == {"a.csv": b"1", "b.csv": b"2"}
@@ -208,9 +208,9 @@ def test_a_folder_without_permission_harms_no_other_and_can_be_tried_again(tmp_p
 
 
 def owed(uploader):
-    """Waiting, or on its way as the probe."""
-    lane = lane_of(uploader)
-    return lane["waiting"] + lane["in_flight"]
+    """Backlog, or on its way as the probe."""
+    destination = destination_of(uploader)
+    return destination["waiting"] + destination["in_flight"]
 
 
 def test_a_port_that_refuses_is_told_and_everything_arrives_once_the_server_runs(uploader, server, sources):
@@ -218,14 +218,14 @@ def test_a_port_that_refuses_is_told_and_everything_arrives_once_the_server_runs
     files = small_files(50)
     receipts = submit_all(uploader, server.info("/in"), files, sources)
     wait_until(lambda: is_down(uploader))
-    lane = lane_of(uploader)
-    assert f"{server.host}:{server.port} refuses connections" in lane["reason"]
-    assert "nothing listens there" in lane["hint"]
+    destination = destination_of(uploader)
+    assert f"{server.host}:{server.port} refuses connections" in destination["reason"]
+    assert "nothing listens there" in destination["hint"]
     wait_until(lambda: owed(uploader) == 50)  # what was put back counts again once that is committed
     server.recover()
     wait_for(receipts.values())
     assert received_in(server) == files
-    assert lane_of(uploader)["link"] == "up"
+    assert destination_of(uploader)["link"] == "up"
 
 
 def test_with_the_port_refusing_stop_is_prompt_and_nothing_is_lost(tmp_path, server, sources):
@@ -258,7 +258,7 @@ def test_a_server_that_falls_silent_is_told_and_everything_arrives_once_when_it_
         with Watch(folder, files | {"first.csv": b"1"}) as watch:
             receipts = submit_all(uploader, server.info(base), files, sources)
             wait_until(lambda: is_down(uploader))
-            assert "has not answered for" in lane_of(uploader)["reason"]
+            assert "has not answered for" in destination_of(uploader)["reason"]
             assert uploader.get_stats()["queue_size"] == 60
             server.thaw()
             wait_for(receipts.values())
@@ -296,7 +296,7 @@ def test_a_server_that_accepts_and_never_greets_is_told(tmp_path, uploader, sour
         with running(tmp_path / "other", uploader._settings.__class__(connect_timeout_s=0.3)) as hurried:
             submit_all(hurried, info, {"a.csv": b"1"}, sources)
             wait_until(lambda: is_down(hurried))
-            assert "did not finish connecting within 0.3 s" in lane_of(hurried)["reason"]
+            assert "did not finish connecting within 0.3 s" in destination_of(hurried)["reason"]
 
 
 @pytest.mark.parametrize("kind", ["OpenSSH", "asyncssh"])
@@ -406,8 +406,8 @@ def collect():
 
 with running(folder / "outbox") as uploader:
     receipts = submit_all(uploader, info, files, sources)
-    wait_until(lambda: lane_of(uploader)["link"] == "down")
-    told(lane=lane_of(uploader), stats=uploader.get_stats())
+    wait_until(lambda: destination_of(uploader)["link"] == "down")
+    told(destination=destination_of(uploader), stats=uploader.get_stats())
     while uploader.get_stats()["queue_size"]:
         time.sleep(0.05)
         collect()
@@ -421,8 +421,8 @@ def test_a_full_disk_on_the_server_pauses_delivery_until_there_is_room(tmp_path,
     places = ["/usr/lib/openssh/sftp-server", "/usr/libexec/openssh/sftp-server", "/usr/lib/ssh/sftp-server"]
     program = need_program(*places, hint="make system-packages")
     facts, logged = run_with_disks_of_its_own(FULL_SERVER, tmp_path, program)
-    assert "the server's disk is full" in facts["lane"]["reason"]
-    assert "free space or raise the quota on the server" in facts["lane"]["hint"]
+    assert "the server's disk is full" in facts["destination"]["reason"]
+    assert "free space or raise the quota on the server" in facts["destination"]["hint"]
     assert facts["stats"]["total_failed"] == 0
     assert facts["whole"]
     assert facts["left"] == []
@@ -447,7 +447,7 @@ def test_without_a_pinned_key_a_server_that_known_hosts_does_not_know_is_refused
     info = {key: value for key, value in server.info("/in").items() if key != "host_key"}
     submit_all(uploader, info, {"a.csv": b"1"}, sources)
     wait_until(lambda: is_down(uploader))
-    assert "no host_key is pinned" in lane_of(uploader)["reason"]
+    assert "no host_key is pinned" in destination_of(uploader)["reason"]
     assert not list(server.folder.rglob("a.csv"))
 
 

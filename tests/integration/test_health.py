@@ -7,7 +7,7 @@ import pytest
 from tests.integration.uploading import (
     IN_A_HURRY,
     contents_of,
-    lane_of,
+    destination_of,
     running,
     small_files,
     submit_all,
@@ -37,7 +37,7 @@ def logins(server):
 
 
 def health(uploader):
-    return lane_of(uploader)["health"] or {"ok": False, "words": "", "done": [], "age_s": 0.0}
+    return destination_of(uploader)["health"] or {"ok": False, "words": "", "done": [], "age_s": 0.0}
 
 
 def configure(uploader, server, folder, **facts):
@@ -51,7 +51,7 @@ def test_a_configured_server_is_checked_with_a_round_trip_that_leaves_nothing(up
     assert found["done"] == ["answers", "free space", "round trip"]
     assert found["free_bytes"] > 0
     assert found["latency_s"] > 0
-    assert lane_of(uploader)["link"] == "idle"
+    assert destination_of(uploader)["link"] == "idle"
     wait_until(lambda: logins(server) >= 3)
     uploader.stop(5.0)
     assert list(folder.iterdir()) == []
@@ -71,15 +71,15 @@ def test_an_outage_and_its_end_are_found_out_while_nothing_waits(uploader, serve
     configure(uploader, server, folder)
     wait_until(lambda: health(uploader)["ok"])
     server.stop()
-    wait_until(lambda: lane_of(uploader)["link"] == "down")
-    assert "nothing listens" in lane_of(uploader)["hint"]
+    wait_until(lambda: destination_of(uploader)["link"] == "down")
+    assert "nothing listens" in destination_of(uploader)["hint"]
     assert not health(uploader)["ok"]
     server.start()
-    wait_until(lambda: lane_of(uploader)["link"] != "down")
+    wait_until(lambda: destination_of(uploader)["link"] != "down")
     wait_until(lambda: health(uploader)["ok"])
-    assert lane_of(uploader)["reason"] is None
+    assert destination_of(uploader)["reason"] is None
     wait_for(submit_all(uploader, "plant", small_files(3), sources).values())
-    assert lane_of(uploader)["link"] == "up"
+    assert destination_of(uploader)["link"] == "up"
 
 
 def test_a_silent_server_is_found_out_while_nothing_waits(uploader, server, folder):
@@ -87,7 +87,7 @@ def test_a_silent_server_is_found_out_while_nothing_waits(uploader, server, fold
     wait_until(lambda: health(uploader)["ok"])
     server.freeze()
     try:
-        wait_until(lambda: lane_of(uploader)["link"] == "down")
+        wait_until(lambda: destination_of(uploader)["link"] == "down")
     finally:
         server.thaw()
     wait_until(lambda: health(uploader)["ok"])
@@ -98,7 +98,7 @@ def test_a_read_only_server_is_told_of_before_a_file_comes(uploader, tmp_path, f
     with OpenSshServer(tmp_path / "read-only", sshd=sshd, subsystem_arguments=["-R"]) as server:
         configure(uploader, server, folder, health_round_trip=True)
         wait_until(lambda: "cannot create a file" in health(uploader)["words"])
-        assert lane_of(uploader)["link"] == "idle"
+        assert destination_of(uploader)["link"] == "idle"
         assert "permissions" in health(uploader)["hint"]
 
 
@@ -119,10 +119,10 @@ def test_outside_its_window_a_server_is_sent_nothing_over_a_restart_too(tmp_path
         with running(tmp_path / "outbox", settings=IN_A_HURRY) as uploader:
             configure(uploader, server, folder, windows=[tomorrow])
             submit_all(uploader, "plant", small_files(3), sources)
-            assert f"until {tomorrow} 00:00" in lane_of(uploader)["held_back"]
+            assert f"until {tomorrow} 00:00" in destination_of(uploader)["held_back"]
     assert logins(server) == 0
     with running(tmp_path / "outbox", settings=IN_A_HURRY) as uploader:
         configure(uploader, server, folder)
         wait_until(lambda: uploader.get_stats()["queue_size"] == 0)
-        assert lane_of(uploader)["held_back"] is None
+        assert destination_of(uploader)["held_back"] is None
     assert set(small_files(3)) <= set(contents_of(folder / "line-1" / "model"))

@@ -10,7 +10,7 @@ from iris_communication.errors import HostKeyRejected
 from iris_communication.sftp_processor import SftpProcessor
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from iris_communication.transport.asyncssh.channel import AsyncsshTransport
-from tests.integration.uploading import IN_A_HURRY, contents_of, lane_of, submit_all, wait_for, wait_until
+from tests.integration.uploading import IN_A_HURRY, contents_of, destination_of, submit_all, wait_for, wait_until
 from tests.servers.openssh import OpenSshServer
 
 
@@ -64,8 +64,8 @@ def test_accept_new_delivers_to_an_unknown_server_and_refuses_it_with_another_ke
     assert accepted.read_text().startswith(f"[127.0.0.1]:{openssh.port} ssh-ed25519 ")
     second = change_host_key(openssh)
     receipts = submit_all(uploader, info, {"b.csv": b"2"}, sources)
-    wait_until(lambda: "is not trusted" in (lane_of(uploader)["reason"] or ""))
-    reason = lane_of(uploader)["reason"]
+    wait_until(lambda: "is not trusted" in (destination_of(uploader)["reason"] or ""))
+    reason = destination_of(uploader)["reason"]
     assert first in reason
     assert second in reason
     assert f"ssh-keygen -R '[127.0.0.1]:{openssh.port}' -f {accepted}" in reason

@@ -6,7 +6,7 @@ import pytest
 
 from tests.integration.uploading import (
     contents_of,
-    lane_of,
+    destination_of,
     running,
     small_files,
     submit_all,
@@ -45,7 +45,7 @@ def test_a_cut_and_a_server_that_comes_back_lose_nothing(uploader, server, info,
     receipts = submit_all(uploader, info, files, sources)
     wait_until(lambda: uploader.get_stats()["total_uploaded"] > 20)
     server.stop()
-    wait_until(lambda: lane_of(uploader)["link"] == "down" or uploader.get_stats()["queue_size"] == 0)
+    wait_until(lambda: destination_of(uploader)["link"] == "down" or uploader.get_stats()["queue_size"] == 0)
     server.start()
     wait_for(receipts.values())
     assert contents_of(received) == files

@@ -177,7 +177,7 @@ def test_two_servers_are_delivered_to_at_the_same_time(tmp_path, asyncssh_server
     source.write_bytes(b"1")
     with AsyncSshServer(tmp_path / "second") as second, running(tmp_path / "outbox") as uploader:
         wait_for(submit(uploader, server.info(f"/{tmp_path.name}"), source) for server in (asyncssh_server, second))
-        assert {lane["link"] for lane in uploader.get_details()["servers"].values()} == {"up"}
+        assert {destination["link"] for destination in uploader.get_details()["servers"].values()} == {"up"}
 
 
 def test_on_the_other_event_loop_files_arrive_just_so(openssh, sources, tmp_path):

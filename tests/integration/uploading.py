@@ -66,11 +66,11 @@ def contents_of(folder):
     return {path.name: path.read_bytes() for path in Path(folder).iterdir() if path.is_file()}
 
 
-def lane_of(uploader):
+def destination_of(uploader):
     """Of the only server, once there is one: submitting returns before it is known."""
     wait_until(lambda: uploader.get_details()["servers"])
-    (lane,) = uploader.get_details()["servers"].values()
-    return lane
+    (destination,) = uploader.get_details()["servers"].values()
+    return destination
 
 
 class Watch:

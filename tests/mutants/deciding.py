@@ -53,8 +53,8 @@ DECIDING = (
     Mutant(
         "a priority counts for nothing",
         "iris_communication/decisions/fair_share.py",
-        "        lane = waiting[0]\n",
-        "        lane = waiting[-1]\n",
+        "        destination = waiting[0]\n",
+        "        destination = waiting[-1]\n",
         "Evidence waits behind a day of records, and goes last.",
         tests_in(
             OUTBOX,
@@ -122,8 +122,8 @@ DECIDING = (
     Mutant(
         "a connection that is being made leaves no trace",
         WORKER,
-        "        self._judge.set_breaker(key, lane, breaking.on_start(lane.breaker, now_s, connects=connects))\n",
-        "        self._judge.set_breaker(key, lane, breaking.on_start(lane.breaker, now_s))\n",
+        "        self._judge.set_breaker(key, destination, breaking.on_start(destination.breaker, now_s, connects=connects))\n",
+        "        self._judge.set_breaker(key, destination, breaking.on_start(destination.breaker, now_s))\n",
         "A program that dies while it logs in does so again at once, as often as it is started.",
         tests_in(
             DELIVERY,

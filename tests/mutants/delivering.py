@@ -315,8 +315,8 @@ DELIVERING = (
     Mutant(
         "what was claimed and not begun is not given back",
         "iris_communication/delivery/worker.py",
-        "            self._judge.put_back(lane)\n            if lane",
-        "            lane.claimed.clear()\n            if lane",
+        "            self._judge.put_back(destination)\n            if destination",
+        "            destination.claimed.clear()\n            if destination",
         "After a stop or a failure of the loop those files wait, in flight, until the program is started again.",
         tests_in(DELIVERY, "test_worker.py::test_what_was_claimed_and_never_begun_is_released_as_untouched"),
     ),

@@ -229,7 +229,7 @@ class MovedClock(SystemClock):
 
 
 def is_down(uploader):
-    return [lane["link"] for lane in uploader.get_details()["servers"].values()] == ["down"]
+    return [destination["link"] for destination in uploader.get_details()["servers"].values()] == ["down"]
 
 
 class Session:

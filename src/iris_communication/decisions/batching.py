@@ -27,7 +27,7 @@ class Wait(NamedTuple):
 
 def lane_name(kind: BatchFormat | None, remote_path: str) -> str:
     """Of the files that may travel with this one: same format, same folder. Empty: it goes by itself, as does what
-    goes into a folder whose name is no text, which no lane could be named after."""
+    goes into a folder whose name is no text, which no queue could be named after."""
     name = f"{kind}:{posixpath.dirname(remote_path)}"
     is_text = name.encode("utf-8", "ignore").decode() == name
     return name if kind is not None and is_text else ""

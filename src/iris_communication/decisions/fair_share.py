@@ -48,34 +48,34 @@ class FairShare:
 
     lower: float = 0.0  # what the lower priorities have saved up, in picks
     last_lower: int | None = None  # the priority that had their latest one
-    lanes: Mapping[int, PriorityTurn] = field(default_factory=dict)  # by priority, of those that wait
+    backlogs: Mapping[int, PriorityTurn] = field(default_factory=dict)  # by priority, of those that wait
 
 
 def pick(
-    turns: FairShare, lanes: Sequence[PriorityBacklog], limit: int, lower_share: float, new_share: float
+    turns: FairShare, backlogs: Sequence[PriorityBacklog], limit: int, lower_share: float, new_share: float
 ) -> tuple[list[Item], FairShare]:
     """The next `limit` items (fewer only if fewer wait), in the order they go, and the turns to give to the next call.
 
-    `lanes` has one entry for a priority, the highest first. Shares are from 0 (strictly the higher priority, strictly
+    `backlogs` has one entry for a priority, the highest first. Shares are from 0 (strictly the higher priority, strictly
     the backlog first) to 0.5.
     """
-    assert all(higher.priority > lower.priority for higher, lower in pairwise(lanes))
-    waiting = [_Waiting(lane, turns.lanes.get(lane.priority, PriorityTurn())) for lane in lanes]
-    waiting = [lane for lane in waiting if lane]
-    kept = {lane.priority: lane for lane in waiting}
+    assert all(higher.priority > lower.priority for higher, lower in pairwise(backlogs))
+    waiting = [_Waiting(backlog, turns.backlogs.get(backlog.priority, PriorityTurn())) for backlog in backlogs]
+    waiting = [backlog for backlog in waiting if backlog]
+    kept = {backlog.priority: backlog for backlog in waiting}
     lower, last_lower = turns.lower, turns.last_lower
     picked: list[Item] = []
     while waiting and len(picked) < limit:
-        lane = waiting[0]
+        backlog = waiting[0]
         if len(waiting) > 1:
             lower, is_lower = _share(lower, lower_share)
             if is_lower:
-                lane = _next_lower(waiting[1:], last_lower)
-                last_lower = lane.priority
-        picked.append(lane.take(new_share))
-        if not lane:
-            waiting.remove(lane)
-    return picked, FairShare(lower, last_lower, {priority: lane.turn for priority, lane in kept.items()})
+                backlog = _next_lower(waiting[1:], last_lower)
+                last_lower = backlog.priority
+        picked.append(backlog.take(new_share))
+        if not backlog:
+            waiting.remove(backlog)
+    return picked, FairShare(lower, last_lower, {priority: backlog.turn for priority, backlog in kept.items()})
 
 
 def _share(saved: float, share: float) -> tuple[float, bool]:
@@ -86,16 +86,16 @@ def _share(saved: float, share: float) -> tuple[float, bool]:
 
 def _next_lower(lower: "Sequence[_Waiting]", last: int | None) -> "_Waiting":
     """The one after `last` on the way down, then from the top again."""
-    return next((lane for lane in lower if last is not None and lane.priority < last), lower[0])
+    return next((backlog for backlog in lower if last is not None and backlog.priority < last), lower[0])
 
 
 class _Waiting:
     """One priority's lists while a pick is made."""
 
-    def __init__(self, lane: PriorityBacklog, turn: PriorityTurn) -> None:
-        self.priority = lane.priority
+    def __init__(self, backlog: PriorityBacklog, turn: PriorityTurn) -> None:
+        self.priority = backlog.priority
         self.turn = turn
-        self._due, self._old, self._new = deque(lane.due), deque(lane.old), deque(lane.new)
+        self._due, self._old, self._new = deque(backlog.due), deque(backlog.old), deque(backlog.new)
 
     def __bool__(self) -> bool:
         return bool(self._due or self._old or self._new)

@@ -55,25 +55,25 @@ class Checks:
     def under_way(self) -> list[asyncio.Task[None]]:
         return list(self._looks.values())
 
-    def consider(self, key: str, lane: DestinationState, *, work: bool, slots: int) -> float:
+    def consider(self, key: str, destination: DestinationState, *, work: bool, slots: int) -> float:
         """Begin a look if one is due; in how many seconds to ask again. `work`: items wait or are under way; how many
         may be at once `slots` says."""
-        record, server, now_s = lane.health, self._known(key), self._clock.monotonic_s()
+        record, server, now_s = destination.health, self._known(key), self._clock.monotonic_s()
         if record.looking or server is None or not self._carrier.checks_health:
             return FAR_S
         if record.checkup is None:
             record.checkup = HealthSchedule(now_s, self._luck())
-        due_s = next_check_s(record.checkup, server.health_interval_s, lane.breaker)
+        due_s = next_check_s(record.checkup, server.health_interval_s, destination.breaker)
         if due_s is None:
             return FAR_S
         if now_s < due_s:
             return due_s - now_s
-        if work and (lane.breaker.state is not BreakerState.CLOSED or not self._carrier.connected(key)):
+        if work and (destination.breaker.state is not BreakerState.CLOSED or not self._carrier.connected(key)):
             return FAR_S  # its end is news
-        round_trip = server.health_round_trip and len(lane.under_way) < slots
+        round_trip = server.health_round_trip and len(destination.under_way) < slots
         connects = not self._carrier.connected(key)
-        self._judge.set_breaker(key, lane, breaking.on_start(lane.breaker, now_s, connects=connects))
-        self._looks[key] = asyncio.get_running_loop().create_task(self._look(key, lane, round_trip))
+        self._judge.set_breaker(key, destination, breaking.on_start(destination.breaker, now_s, connects=connects))
+        self._looks[key] = asyncio.get_running_loop().create_task(self._look(key, destination, round_trip))
         record.looking = True
         return FAR_S
 
@@ -82,49 +82,49 @@ class Checks:
         if soon := [look for key, look in self._looks.items() if self._carrier.connected(key)]:
             await asyncio.wait(soon, timeout=GRACE_S)
 
-    async def _look(self, key: str, lane: DestinationState, round_trip: bool) -> None:
-        revision = lane.revision
+    async def _look(self, key: str, destination: DestinationState, round_trip: bool) -> None:
+        revision = destination.revision
         try:
             health = await self._carrier.check(key, round_trip=round_trip)
         except IrisError as error:
-            self._failed(key, lane, error, revision)
+            self._failed(key, destination, error, revision)
         except asyncio.CancelledError:
-            self._failed(key, lane, DeliveryStopped(f"the look at {key} was broken off"), revision)
+            self._failed(key, destination, DeliveryStopped(f"the look at {key} was broken off"), revision)
             raise
         except Exception as raised:  # noqa: BLE001 - nobody foresaw it: logged with its traceback
             words = "the health check of %s failed in an unforeseen way"
             self._repeats.log((key, type(raised)), logging.ERROR, words, key, exc_info=raised)
             self._failed(
-                key, lane, RemoteFailure(f"the health check failed in an unforeseen way: {raised!r}"), revision
+                key, destination, RemoteFailure(f"the health check failed in an unforeseen way: {raised!r}"), revision
             )
         else:
-            before = lane.health.latest
-            self._note(lane, health)
-            self._answered(key, lane)
+            before = destination.health.latest
+            self._note(destination, health)
+            self._answered(key, destination)
             if not health.ok and (before is None or before.words != health.words):
                 log.warning("%s answers, but %s. %s", key, health.words, health.hint)
         finally:
-            lane.health.looking = False
+            destination.health.looking = False
             del self._looks[key]
             self._judge.news()
 
-    def _answered(self, key: str, lane: DestinationState) -> None:
+    def _answered(self, key: str, destination: DestinationState) -> None:
         """The server did its part, whatever was found. That it is up is said of a link that was down; a connection that
         ends with the look is no link. What went wrong while it looked is younger than what it saw."""
-        if lane.breaker.state in (BreakerState.OPEN, BreakerState.HELD):
+        if destination.breaker.state in (BreakerState.OPEN, BreakerState.HELD):
             return
-        if lane.link == "down":
-            self._judge.answered(key, lane)
+        if destination.link == "down":
+            self._judge.answered(key, destination)
         else:
-            self._judge.set_breaker(key, lane, breaking.on_answer(lane.breaker))
+            self._judge.set_breaker(key, destination, breaking.on_answer(destination.breaker))
 
-    def _failed(self, key: str, lane: DestinationState, error: IrisError, revision: int) -> None:
+    def _failed(self, key: str, destination: DestinationState, error: IrisError, revision: int) -> None:
         of_ours = isinstance(error, DeliveryStopped)
-        self._note(lane, None if of_ours else Health(ok=False, done=(), words=str(error), hint=error.hint))
+        self._note(destination, None if of_ours else Health(ok=False, done=(), words=str(error), hint=error.hint))
         if error.scope in (Scope.LINK, Scope.SERVER):
-            self._judge.trouble(key, lane, error, revision)
+            self._judge.trouble(key, destination, error, revision)
         else:
-            self._judge.set_breaker(key, lane, breaking.on_release(lane.breaker))
+            self._judge.set_breaker(key, destination, breaking.on_release(destination.breaker))
 
-    def _note(self, lane: DestinationState, health: Health | None) -> None:
-        lane.health.looked(health, self._clock.wall_s(), self._clock.monotonic_s(), self._luck())
+    def _note(self, destination: DestinationState, health: Health | None) -> None:
+        destination.health.looked(health, self._clock.wall_s(), self._clock.monotonic_s(), self._luck())

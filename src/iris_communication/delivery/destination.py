@@ -1,4 +1,4 @@
-"""One server's lane: its breaker, what is claimed for it and what is under way, whether its link is up, and how well
+"""One server's destination: its breaker, what is claimed for it and what is under way, whether its link is up, and how well
 the server was when it was last looked at."""
 
 import asyncio
@@ -13,8 +13,7 @@ from iris_communication.delivery.health_record import HealthRecord
 from iris_communication.delivery.refusals import ServerRefusals
 from iris_communication.errors import Scope, scope_of
 from iris_communication.item import Item
-from iris_communication.outbox.store.contract import Backlog as Waiting
-from iris_communication.outbox.store.contract import ServerState
+from iris_communication.outbox.store.contract import Backlog, ServerState
 
 
 @dataclass(slots=True)
@@ -69,7 +68,7 @@ class DestinationState:
 
     def details(
         self,
-        waiting: Waiting,
+        waiting: Backlog,
         server: ServerState,
         now_monotonic_s: float,
         why_not: str = "",

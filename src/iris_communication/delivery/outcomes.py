@@ -32,13 +32,13 @@ CLAIM_PAUSE_S = 1.0  # after a claim that brought nothing, or a disk of ours tha
 
 
 class Outcomes:
-    """`lanes` are the worker's, by server; `news` wakes it."""
+    """`destinations` are the worker's, by server; `news` wakes it."""
 
     def __init__(
         self,
         writer: Writer,
         carrier: Carrier,
-        lanes: dict[str, DestinationState],
+        destinations: dict[str, DestinationState],
         settings: DeliverySettings,
         clock: Clock,
         luck: Callable[[], float],
@@ -46,7 +46,7 @@ class Outcomes:
     ) -> None:
         self._writer = writer
         self._carrier = carrier
-        self._lanes = lanes
+        self._destinations = destinations
         self._settings = settings
         self._clock = clock
         self._luck = luck
@@ -54,37 +54,39 @@ class Outcomes:
         self._repeats = Repeats(log, clock.monotonic_s, per_file=True)
         self._refusing: dict[str, set[Hashable]] = {}  # causes that were logged, by server
 
-    def delivered(self, key: str, lane: DestinationState, item: Item, delivered: Delivered) -> None:
-        self.answered(key, lane, delivered=True)
-        lane.suspicion = after_arrival(lane.suspicion, item.id)
+    def delivered(self, key: str, destination: DestinationState, item: Item, delivered: Delivered) -> None:
+        self.answered(key, destination, delivered=True)
+        destination.suspicion = after_arrival(destination.suspicion, item.id)
         if refusing := self._refusing.pop(key, None):
             self._repeats.over(refusing, "%s takes files", key)
         self._settle(Settle(item, Event.DELIVER, delivered=delivered))
         log.debug("delivered %s to %s as %r", item.id, key, delivered.final_path)
 
-    def failed(self, key: str, lane: DestinationState, item: Item, error: IrisError, revision: int) -> None:
+    def failed(self, key: str, destination: DestinationState, item: Item, error: IrisError, revision: int) -> None:
         """`revision` is that of the facts about the server that were tried."""
         decision = self._decision(item, error)
         if error.scope is Scope.OUTBOX:
             decision = Decision(Event.RELEASE)
-            self._pause(key, lane, error)
+            self._pause(key, destination, error)
         elif decision.event is Event.RELEASE:
-            self.trouble(key, lane, error, revision)
-            lane.suspicion, blame = after_trouble(lane.suspicion, item.id, error, alone=lane.alone == item.id)
+            self.trouble(key, destination, error, revision)
+            destination.suspicion, blame = after_trouble(
+                destination.suspicion, item.id, error, alone=destination.alone == item.id
+            )
             if blame is not None:
                 error, decision = blame, self._decision(item, blame)
                 self._tell(key, item, error, decision)
         else:
-            self.answered(key, lane)
+            self.answered(key, destination)
             if not isinstance(item, Batch):  # its files go by themselves, and tell
-                lane.refusals.refused(error, self._clock.wall_s(), is_new=item.attempts == 0)
+                destination.refusals.refused(error, self._clock.wall_s(), is_new=item.attempts == 0)
             self._tell(key, item, error, decision)
-        lane.falls_back = lane.falls_back or isinstance(item, Batch)
+        destination.falls_back = destination.falls_back or isinstance(item, Batch)
         trace = "\n".join(self._carrier.trace(key)) if decision.event is Event.GIVE_UP else ""
         self._settle(Settle(item, decision.event, None, error, error.effect, decision.delay_s, trace))
 
     def _settle(self, settle: Settle) -> None:
-        self._lanes[settle.item.server_key].archives.discard(settle.item.id)
+        self._destinations[settle.item.server_key].archives.discard(settle.item.id)
         self._writer.settle(outcome(settle))
 
     def _decision(self, item: Item, error: IrisError) -> Decision:
@@ -94,46 +96,50 @@ class Outcomes:
         rule = rules.facts(self._settings.rules.values(), item.folder_type, posixpath.basename(item.source_path))
         return rules.retrying(self._writer.servers.known(item.server_key), rule, self._settings)
 
-    def _pause(self, key: str, lane: DestinationState, error: IrisError) -> None:
+    def _pause(self, key: str, destination: DestinationState, error: IrisError) -> None:
         """Our own disk refuses: nobody's attempt, and nothing is gained by trying the next one at once."""
         self._repeats.log((key, "waits", *error.cause), logging.ERROR, "%s waits: %s. %s", key, error, error.hint)
-        lane.claim_after_s = self._clock.monotonic_s() + CLAIM_PAUSE_S
-        self.put_back(lane)
+        destination.claim_after_s = self._clock.monotonic_s() + CLAIM_PAUSE_S
+        self.put_back(destination)
 
-    def answered(self, key: str, lane: DestinationState, *, delivered: bool = False) -> None:
+    def answered(self, key: str, destination: DestinationState, *, delivered: bool = False) -> None:
         """The server did its part."""
-        lane.health.answered(self._clock.monotonic_s(), delivered=delivered)
+        destination.health.answered(self._clock.monotonic_s(), delivered=delivered)
         if delivered:
-            lane.refusals.delivered()
-        self.set_breaker(key, lane, breaking.on_answer(lane.breaker))
-        lane.found_dead = False
-        was_down = lane.link == "down"
-        if lane.see("up", self._clock.monotonic_s()):
+            destination.refusals.delivered()
+        self.set_breaker(key, destination, breaking.on_answer(destination.breaker))
+        destination.found_dead = False
+        was_down = destination.link == "down"
+        if destination.see("up", self._clock.monotonic_s()):
             log.info("the link to %s is up", key)
             if was_down:
-                lane.backlog_until = self._writer.snapshot.last_sequence
+                destination.backlog_until = self._writer.snapshot.last_sequence
 
-    def set_breaker(self, key: str, lane: DestinationState, breaker: breaking.Breaker) -> None:
-        if breaker is lane.breaker:
+    def set_breaker(self, key: str, destination: DestinationState, breaker: breaking.Breaker) -> None:
+        if breaker is destination.breaker:
             return
-        lane.breaker = breaker
+        destination.breaker = breaker
         boot = (self._clock.boot_id, self._clock.boot_s())
         self._writer.keep_breaker(key, breaking.kept(breaker, self._clock.monotonic_s(), boot) or None)
 
-    def trouble(self, key: str, lane: DestinationState, error: IrisError, revision: int) -> None:
+    def trouble(self, key: str, destination: DestinationState, error: IrisError, revision: int) -> None:
         if isinstance(error, DeliveryStopped) or (
-            error.retry is Retry.AFTER_OPERATOR and revision != lane.revision  # the operator was faster
+            error.retry is Retry.AFTER_OPERATOR and revision != destination.revision  # the operator was faster
         ):
-            self.set_breaker(key, lane, breaking.on_release(lane.breaker))
+            self.set_breaker(key, destination, breaking.on_release(destination.breaker))
             return
-        now_s, before = self._clock.monotonic_s(), lane.breaker
-        self.set_breaker(key, lane, breaking.on_failure(before, error, self._settings, self._luck(), now_s))
-        if lane.breaker is before:
+        now_s, before = self._clock.monotonic_s(), destination.breaker
+        self.set_breaker(key, destination, breaking.on_failure(before, error, self._settings, self._luck(), now_s))
+        if destination.breaker is before:
             return
-        lane.found_dead = True
-        changed = lane.see("down", self._clock.monotonic_s())
-        held = lane.breaker.state is BreakerState.HELD
-        then = "nothing is tried until that is mended" if held else f"next try in {lane.breaker.until_s - now_s:.1f} s"
+        destination.found_dead = True
+        changed = destination.see("down", self._clock.monotonic_s())
+        held = destination.breaker.state is BreakerState.HELD
+        then = (
+            "nothing is tried until that is mended"
+            if held
+            else f"next try in {destination.breaker.until_s - now_s:.1f} s"
+        )
         words = f"{'%s takes nothing' if error.scope is Scope.SERVER else 'the link to %s is down'}: %s; %s (%s)"
         if changed or held:
             log.warning(words, key, error, then, error.hint, exc_info=error if error.unforeseen else None)
@@ -141,14 +147,14 @@ class Outcomes:
             self._repeats.log((key, "down", *error.cause), logging.INFO, words, key, error, then, error.hint)
 
     def release_breaker(self, key: str) -> None:
-        lane = self._lanes.get(key)
-        if lane is None:
+        destination = self._destinations.get(key)
+        if destination is None:
             return
-        lane.revision += 1
-        lane.claim_after_s = 0.0  # what was released waits with the writer
+        destination.revision += 1
+        destination.claim_after_s = 0.0  # what was released waits with the writer
         state = self._writer.snapshot.servers.get(key, ServerState())
-        if lane.breaker.state is BreakerState.HELD or (lane.breaker.failures and state.breaker is None):
-            self.set_breaker(key, lane, breaking.Breaker())  # in the second case a person said: now
+        if destination.breaker.state is BreakerState.HELD or (destination.breaker.failures and state.breaker is None):
+            self.set_breaker(key, destination, breaking.Breaker())  # in the second case a person said: now
         self.news()
 
     def release(self, items: Iterable[Item]) -> None:
@@ -156,10 +162,10 @@ class Outcomes:
         for item in items:
             self._settle(Settle(item, Event.RELEASE))
 
-    def put_back(self, lane: DestinationState) -> None:
-        """What is claimed for a lane that may send nothing for now: nobody can give an order about what is claimed."""
-        self.release([*lane.claimed])
-        lane.claimed.clear()
+    def put_back(self, destination: DestinationState) -> None:
+        """What is claimed for a destination that may send nothing for now: nobody can give an order about what is claimed."""
+        self.release([*destination.claimed])
+        destination.claimed.clear()
 
     def _tell(self, key: str, item: Item, error: IrisError, decision: Decision) -> None:
         """What the item itself is to blame for."""

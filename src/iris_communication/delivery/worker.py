@@ -4,11 +4,11 @@ It asks the writer for items, gives them to the carrier, and tells the writer wh
 failure the pure decisions say. It knows nothing of SFTP.
 
 Rules.
-- A server's lane never waits for another's.
-- While its breaker is not closed a lane has one item under way at most: the probe. Each change of a breaker is kept
+- A server's destination never waits for another's.
+- While its breaker is not closed a destination has one item under way at most: the probe. Each change of a breaker is kept
   on the disk, so that no crash loop knocks more often than one process would.
 - A server that is paused or outside its delivery windows is sent nothing; what was claimed for it waits again.
-- Draining ends for a lane when nothing is left to send or its link is down; nobody waits for a server that was found
+- Draining ends for a destination when nothing is left to send or its link is down; nobody waits for a server that was found
   dead. One that the process before had found dead is asked once its time has come.
 - Whatever ends the worker, every item it holds is settled: delivered, failed, or released to wait again.
 - When the writer had to be started again it ends, for another one to begin: its items wait again already.
@@ -36,8 +36,7 @@ from iris_communication.delivery.holds import FAR_S, Hold, permission
 from iris_communication.delivery.outcomes import CLAIM_PAUSE_S, Outcomes
 from iris_communication.errors import DeliveryStopped, IrisError, RemoteFailure
 from iris_communication.item import Event, Item
-from iris_communication.outbox.store.contract import Backlog as Waiting
-from iris_communication.outbox.store.contract import ServerState
+from iris_communication.outbox.store.contract import Backlog, ServerState
 from iris_communication.outbox.writer.messages import Settle
 from iris_communication.outbox.writer.writer import Writer
 from iris_communication.settings import DeliverySettings, Server
@@ -83,13 +82,13 @@ class Worker:
         self._luck = luck
         self._configured = configured
         self._archiving = asyncio.Lock()
-        self._lanes: dict[str, DestinationState] = {}
+        self._destinations: dict[str, DestinationState] = {}
         self._drain: Drain | None = None
         self._ended = False
         self._woken = False  # a wake is on its way to the loop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news = asyncio.Event()
-        self._judge = Outcomes(writer, carrier, self._lanes, settings, clock, luck, self._news.set)
+        self._judge = Outcomes(writer, carrier, self._destinations, settings, clock, luck, self._news.set)
         self._checks = Checks(carrier, self._known, self._judge, clock, luck)
         # What the writer has handed out on its own thread. A call scheduled on the loop could be lost with the loop.
         self._handover = threading.Lock()
@@ -108,11 +107,12 @@ class Worker:
                 loop.call_soon_threadsafe(self._news.set)
 
     def published(self) -> None:
-        """The writer has a new snapshot. Lanes that could make nothing of it will look by themselves, in time."""
-        now_s, lanes = self._clock.monotonic_s(), self._lanes
+        """The writer has a new snapshot. Destinations that could make nothing of it will look by themselves, in time."""
+        now_s, destinations = self._clock.monotonic_s(), self._destinations
         if self._drain is not None or any(
-            (lane := lanes.get(key)) is None or not (lane.claiming or now_s < lane.claim_after_s)
-            for key in self._writer.snapshot.lanes
+            (destination := destinations.get(key)) is None
+            or not (destination.claiming or now_s < destination.claim_after_s)
+            for key in self._writer.snapshot.backlogs
         ):
             self.wake()
 
@@ -123,21 +123,21 @@ class Worker:
     def details(self) -> dict[str, Any]:
         """Of each server: link, since when, why, waiting, in flight, when it is tried again, why nothing is sent, how
         well it is."""
-        waiting, now_s = self._writer.snapshot.lanes, self._clock.monotonic_s()
+        waiting, now_s = self._writer.snapshot.backlogs, self._clock.monotonic_s()
         to_wall_s = self._clock.wall_s() - now_s  # asked anew each time: the wall clock may be set meanwhile
-        lanes = dict(self._lanes)
+        destinations = dict(self._destinations)
         servers = self._writer.snapshot.servers
-        for key in (waiting.keys() | self._configured()) - lanes.keys():
-            lanes[key] = self._new_lane(key)
+        for key in (waiting.keys() | self._configured()) - destinations.keys():
+            destinations[key] = self._new_destination(key)
         return {
-            key: lane.details(
-                waiting.get(key, Waiting()),
+            key: destination.details(
+                waiting.get(key, Backlog()),
                 servers.get(key, ServerState()),
                 now_s,
                 self._permission(key).why_not,
                 to_wall_s=to_wall_s,
             )
-            for key, lane in lanes.items()
+            for key, destination in destinations.items()
         }
 
     def server_changed(self, server_key: str) -> None:
@@ -179,18 +179,18 @@ class Worker:
         now_s, drain = self._clock.monotonic_s(), self._drain
         if drain is not None and now_s >= drain.deadline_s:
             return None
-        waiting = self._writer.snapshot.lanes
+        waiting = self._writer.snapshot.backlogs
         busy, wait_s = False, drain.deadline_s - now_s if drain is not None else FAR_S
-        for key in self._lanes.keys() | waiting.keys() | self._configured():
-            lane = self._lanes.get(key)
-            if lane is None:
-                lane = self._lanes[key] = self._new_lane(key)
-            more, next_s = self._serve(key, lane, waiting.get(key, Waiting()), now_s)
+        for key in self._destinations.keys() | waiting.keys() | self._configured():
+            destination = self._destinations.get(key)
+            if destination is None:
+                destination = self._destinations[key] = self._new_destination(key)
+            more, next_s = self._serve(key, destination, waiting.get(key, Backlog()), now_s)
             wait_s = min(wait_s, next_s)
             busy = busy or more
         return None if drain is not None and not busy else wait_s
 
-    def _new_lane(self, key: str) -> DestinationState:
+    def _new_destination(self, key: str) -> DestinationState:
         """Whose breaker is as the process before left it; what waits already is a backlog."""
         view, clock = self._writer.snapshot, self._clock
         kept = view.servers.get(key, ServerState()).breaker
@@ -202,77 +202,82 @@ class Worker:
             return DestinationState(clock.monotonic_s(), breaker, backlog_until=view.last_sequence)
         return DestinationState(None, breaker, link="down", backlog_until=view.last_sequence)
 
-    def _serve(self, key: str, lane: DestinationState, waiting: Waiting, now_s: float) -> tuple[bool, float]:
-        """(whether draining has to wait for this lane, in how many seconds to look again)."""
+    def _serve(self, key: str, destination: DestinationState, waiting: Backlog, now_s: float) -> tuple[bool, float]:
+        """(whether draining has to wait for this destination, in how many seconds to look again)."""
         permitted = self._permission(key)
         if permitted.why_not:
-            self._judge.put_back(lane)
-            return bool(lane.under_way), permitted.ask_again_s
+            self._judge.put_back(destination)
+            return bool(destination.under_way), permitted.ask_again_s
         # A link that failed under this process is not waited for; one that failed before it is asked when it may be.
         if self._drain is not None and (
-            lane.found_dead
-            or lane.breaker.state is BreakerState.HELD
+            destination.found_dead
+            or destination.breaker.state is BreakerState.HELD
             or not (self._drain.may_connect or self._carrier.connected(key))
         ):
             return False, FAR_S
         slots = self._carrier.slots(key)
-        allowed = breaking.allowance(lane.breaker, slots, now_s)
-        if lane.health.looking and lane.breaker.state is not BreakerState.CLOSED:
+        allowed = breaking.allowance(destination.breaker, slots, now_s)
+        if destination.health.looking and destination.breaker.state is not BreakerState.CLOSED:
             allowed = 0  # the look is the probe
-        if lane.link == "up" and not lane.under_way and not self._carrier.connected(key):
-            lane.see("idle", self._clock.monotonic_s())
-        if allowed == 0 and lane.claimed:
-            self._judge.put_back(lane)
-        for _ in range(min(START_MAX, len(lane.claimed), allowed - len(lane.under_way))):
-            item = lane.next_up()
+        if destination.link == "up" and not destination.under_way and not self._carrier.connected(key):
+            destination.see("idle", self._clock.monotonic_s())
+        if allowed == 0 and destination.claimed:
+            self._judge.put_back(destination)
+        for _ in range(min(START_MAX, len(destination.claimed), allowed - len(destination.under_way))):
+            item = destination.next_up()
             if item is None:
                 break
-            self._start(key, lane, item, now_s)
+            self._start(key, destination, item, now_s)
         else:
-            if lane.claimed and len(lane.under_way) < allowed:
+            if destination.claimed and len(destination.under_way) < allowed:
                 asyncio.get_running_loop().call_soon(self._news.set)  # the others in the loop's next turn
-        busy, again_s = self._ask_for_more(key, lane, waiting, allowed, now_s)
+        busy, again_s = self._ask_for_more(key, destination, waiting, allowed, now_s)
         if self._drain is None:
-            again_s = min(again_s, self._checks.consider(key, lane, work=busy, slots=slots))
+            again_s = min(again_s, self._checks.consider(key, destination, work=busy, slots=slots))
         return busy, min(again_s, permitted.ask_again_s)
 
     def _ask_for_more(
-        self, key: str, lane: DestinationState, waiting: Waiting, allowed: int, now_s: float
+        self, key: str, destination: DestinationState, waiting: Backlog, allowed: int, now_s: float
     ) -> tuple[bool, float]:
         """(whether there is or will be work, in how many seconds to look again)."""
         due_in_s = FAR_S
         if waiting.next_due_s is not None:
             due_in_s = max(0.0, waiting.next_due_s - self._clock.boot_s())
         together = waiting.batched if self._carrier.takes_archives else 0
-        archives = min(CLAIM_ARCHIVES_MAX, ARCHIVES_MAX - len(lane.archives))
-        ready = waiting.fresh > together or (waiting.retrying > 0 and due_in_s == 0.0) or lane.falls_back
+        archives = min(CLAIM_ARCHIVES_MAX, ARCHIVES_MAX - len(destination.archives))
+        ready = waiting.fresh > together or (waiting.retrying > 0 and due_in_s == 0.0) or destination.falls_back
         if together and archives > 0:
-            if self._drain is not None or now_s >= lane.together_after_s:
+            if self._drain is not None or now_s >= destination.together_after_s:
                 ready = True
             else:
-                due_in_s = min(due_in_s or FAR_S, lane.together_after_s - now_s)
-        if ready and now_s < lane.claim_after_s:
-            return True, lane.claim_after_s - now_s
+                due_in_s = min(due_in_s or FAR_S, destination.together_after_s - now_s)
+        if ready and now_s < destination.claim_after_s:
+            return True, destination.claim_after_s - now_s
         # One window ahead, so that a slow commit of the writer does not leave the link idle. Suspects do not fill it.
-        ahead = allowed + len(lane.suspicion.suspects) if allowed else 0
-        room = allowed - len(lane.claimed) - len(lane.under_way)
+        ahead = allowed + len(destination.suspicion.suspects) if allowed else 0
+        room = allowed - len(destination.claimed) - len(destination.under_way)
         wanted = min(CLAIM_MAX, room + ahead)
-        if ready and not lane.claiming and wanted > 0 and len(lane.claimed) <= ahead - (allowed + 1) // 2:
-            lane.claiming, lane.asked, lane.asked_archives, lane.falls_back = True, wanted, archives, False
+        if ready and not destination.claiming and wanted > 0 and len(destination.claimed) <= ahead - (allowed + 1) // 2:
+            destination.claiming, destination.asked, destination.asked_archives, destination.falls_back = (
+                True,
+                wanted,
+                archives,
+                False,
+            )
             self._writer.claim(
                 key,
                 wanted,
                 lambda items: self._claimed(key, items),
-                lane.backlog_until,
+                destination.backlog_until,
                 archives=archives if self._carrier.takes_archives else None,
                 draining=self._drain is not None,
                 hurried=min(waiting.fresh, room) >= HURRIED_FILES,
             )
-        busy = bool(lane.claimed or lane.under_way or lane.claiming or ready)
-        if lane.breaker.state is BreakerState.OPEN:
-            due_in_s = max(0.0, lane.breaker.until_s - now_s)
-        if now_s < lane.claim_after_s:  # what comes until then wakes nobody
-            due_in_s = min(due_in_s or FAR_S, lane.claim_after_s - now_s)
+        busy = bool(destination.claimed or destination.under_way or destination.claiming or ready)
+        if destination.breaker.state is BreakerState.OPEN:
+            due_in_s = max(0.0, destination.breaker.until_s - now_s)
+        if now_s < destination.claim_after_s:  # what comes until then wakes nobody
+            due_in_s = min(due_in_s or FAR_S, destination.claim_after_s - now_s)
         return busy, due_in_s if due_in_s > 0.0 else FAR_S
 
     def _known(self, key: str) -> Server | None:
@@ -292,29 +297,29 @@ class Worker:
         self._judge.release(gathered(items))
 
     def _take(self, key: str, items: list[Item]) -> None:
-        lane = self._lanes[key]
+        destination = self._destinations[key]
         now_s, uploads = self._clock.monotonic_s(), gathered(items)
-        lane.claiming = False
-        lane.claimed.extend(uploads)
+        destination.claiming = False
+        destination.claimed.extend(uploads)
         archives = {upload.id for upload in uploads if isinstance(upload, Batch)}
-        lane.archives |= archives
-        all_asked_for = len(uploads) >= lane.asked or 0 < lane.asked_archives <= len(archives)
-        lane.together_after_s = 0.0 if all_asked_for else now_s + COMPANY_LOOK_S
-        waiting = self._writer.snapshot.lanes.get(key, Waiting())
+        destination.archives |= archives
+        all_asked_for = len(uploads) >= destination.asked or 0 < destination.asked_archives <= len(archives)
+        destination.together_after_s = 0.0 if all_asked_for else now_s + COMPANY_LOOK_S
+        waiting = self._writer.snapshot.backlogs.get(key, Backlog())
         if uploads:
             if not all_asked_for and self._drain is None:
                 dense = len(uploads) >= DENSE_FILES
-                lane.claim_after_s = now_s + (DENSE_PAUSE_S if dense else TRICKLE_PAUSE_S)
+                destination.claim_after_s = now_s + (DENSE_PAUSE_S if dense else TRICKLE_PAUSE_S)
         elif waiting.fresh > waiting.batched or waiting.retrying or self._drain is not None or not waiting.batched:
             # The writer could not hand any out: its disk fails, or they went elsewhere. Else they wait for company.
-            lane.claim_after_s = now_s + CLAIM_PAUSE_S
+            destination.claim_after_s = now_s + CLAIM_PAUSE_S
 
-    def _start(self, key: str, lane: DestinationState, item: Item, now_s: float) -> None:
+    def _start(self, key: str, destination: DestinationState, item: Item, now_s: float) -> None:
         connects = not self._carrier.connected(key)
-        self._judge.set_breaker(key, lane, breaking.on_start(lane.breaker, now_s, connects=connects))
-        task = asyncio.get_running_loop().create_task(self._carry(key, lane, item))
-        lane.begun(task, item)
-        task.add_done_callback(lane.ended)  # also of one that was cancelled before it began
+        self._judge.set_breaker(key, destination, breaking.on_start(destination.breaker, now_s, connects=connects))
+        task = asyncio.get_running_loop().create_task(self._carry(key, destination, item))
+        destination.begun(task, item)
+        task.add_done_callback(destination.ended)  # also of one that was cancelled before it began
         task.add_done_callback(self._look_at)
 
     def _look_at(self, task: asyncio.Task[None]) -> None:
@@ -323,27 +328,27 @@ class Worker:
             self._failure = error
             self._news.set()
 
-    async def _carry(self, key: str, lane: DestinationState, item: Item) -> None:
-        revision = lane.revision
+    async def _carry(self, key: str, destination: DestinationState, item: Item) -> None:
+        revision = destination.revision
         try:
             delivered = await carried(item, self._carrier, self._writer.spool, self._archiving)
         except IrisError as error:
-            self._judge.failed(key, lane, item, error, revision)
+            self._judge.failed(key, destination, item, error, revision)
         except asyncio.CancelledError:
             broken_off = DeliveryStopped(f"{item.remote_path!r} was broken off", effect=unclear(item))
-            self._judge.failed(key, lane, item, broken_off, revision)
+            self._judge.failed(key, destination, item, broken_off, revision)
             raise
         except Exception as raised:  # noqa: BLE001 - an injected carrier may raise anything; the judge logs it
             what = f"{item.remote_path!r} failed in an unforeseen way: {raised!r}"
             unforeseen = RemoteFailure(what, effect=unclear(item))
             unforeseen.__cause__, unforeseen.unforeseen = raised, type(raised)
-            self._judge.failed(key, lane, item, unforeseen, revision)
+            self._judge.failed(key, destination, item, unforeseen, revision)
         else:
-            self._judge.delivered(key, lane, item, delivered)
+            self._judge.delivered(key, destination, item, delivered)
         finally:
             task = asyncio.current_task()
             assert task is not None, "it runs as a task"
-            lane.ended(task)  # before the news: whoever hears them counts what is under way
+            destination.ended(task)  # before the news: whoever hears them counts what is under way
             self._news.set()
 
     async def _wind_down(self) -> None:
@@ -355,7 +360,7 @@ class Worker:
             await self._carrier.close()
         except Exception:
             log.exception("the carrier failed to close; what it carries is broken off")
-        tasks = [task for lane in self._lanes.values() for task in lane.under_way]
+        tasks = [task for destination in self._destinations.values() for task in destination.under_way]
         tasks += self._checks.under_way
         if tasks:
             _, left = await asyncio.wait(tasks, timeout=CLOSE_GRACE_S)
@@ -366,10 +371,10 @@ class Worker:
             self._gone = True
         for _, items in self._arrived:
             self._judge.release(gathered(items))
-        for lane in self._lanes.values():
-            self._judge.put_back(lane)
-            if lane.link == "up":
-                lane.see("idle", self._clock.monotonic_s())
+        for destination in self._destinations.values():
+            self._judge.put_back(destination)
+            if destination.link == "up":
+                destination.see("idle", self._clock.monotonic_s())
 
 
 def take_back(writer: Writer, timeout_s: float) -> None:

@@ -46,16 +46,16 @@ class MemoryStore:
             self._items, self._lines, self._ended, self._servers, self._last_sequence = before
             raise
 
-    def lanes_of(self, server_key: str) -> list[QueueKey]:
+    def queues_of(self, server_key: str) -> list[QueueKey]:
         found = {QueueKey(item.priority, item.batch) for item in self._waiting() if item.server_key == server_key}
-        return sorted(found, key=lambda lane: (-lane.priority, lane.batch))
+        return sorted(found, key=lambda queue: (-queue.priority, queue.batch))
 
-    def due(self, server_key: str, lane: QueueKey, boot_s: float, limit: int) -> list[Item]:
-        found = [item for item in self._lane(server_key, lane) if item.due is not None and item.due.boot_s <= boot_s]
+    def due(self, server_key: str, queue: QueueKey, boot_s: float, limit: int) -> list[Item]:
+        found = [item for item in self._queue(server_key, queue) if item.due is not None and item.due.boot_s <= boot_s]
         return sorted(found, key=_due_s)[:limit]
 
-    def fresh(self, server_key: str, lane: QueueKey, after: int, limit: int) -> list[Item]:
-        found = [item for item in self._lane(server_key, lane) if item.due is None and item.sequence > after]
+    def fresh(self, server_key: str, queue: QueueKey, after: int, limit: int) -> list[Item]:
+        found = [item for item in self._queue(server_key, queue) if item.due is None and item.sequence > after]
         return found[:limit]
 
     def members(self, batch_id: str) -> list[Item]:
@@ -80,16 +80,16 @@ class MemoryStore:
     def owed_bytes(self) -> int:
         return sum(item.fingerprint.size_bytes for item in self._items.values() if item.fingerprint)
 
-    def lanes(self) -> dict[str, Backlog]:
-        lanes: dict[str, Backlog] = {}
+    def backlogs(self) -> dict[str, Backlog]:
+        backlogs: dict[str, Backlog] = {}
         for item in self._waiting():
-            lane = lanes.get(item.server_key, Backlog())
+            backlog = backlogs.get(item.server_key, Backlog())
             if item.due is None:
-                lane = lane._replace(fresh=lane.fresh + 1, batched=lane.batched + bool(item.batch))
+                backlog = backlog._replace(fresh=backlog.fresh + 1, batched=backlog.batched + bool(item.batch))
             else:
-                lane = lane._replace(retrying=lane.retrying + 1, next_due_s=self.next_due_s(item.server_key))
-            lanes[item.server_key] = lane
-        return lanes
+                backlog = backlog._replace(retrying=backlog.retrying + 1, next_due_s=self.next_due_s(item.server_key))
+            backlogs[item.server_key] = backlog
+        return backlogs
 
     def next_due_s(self, server_key: str) -> float | None:
         return min(
@@ -141,9 +141,9 @@ class MemoryStore:
     def close(self) -> None:
         pass
 
-    def _lane(self, server_key: str, lane: QueueKey) -> list[Item]:
+    def _queue(self, server_key: str, queue: QueueKey) -> list[Item]:
         return [
-            item for item in self._waiting() if item.server_key == server_key and (item.priority, item.batch) == lane
+            item for item in self._waiting() if item.server_key == server_key and (item.priority, item.batch) == queue
         ]
 
     def _in_order(self) -> list[Item]:

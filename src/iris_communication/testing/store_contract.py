@@ -27,9 +27,9 @@ from iris_communication.outbox.store.contract import (
 from iris_communication.outbox.store.ledger import GENESIS
 from iris_communication.testing.store_under_test import (
     BOOT_ID,
-    LANE,
     NOW_S,
     OTHER_SERVER,
+    QUEUE,
     SERVER,
     due,
     make_item,
@@ -37,7 +37,7 @@ from iris_communication.testing.store_under_test import (
 )
 from iris_communication.testing.waiting_contract import WaitingContract
 
-__all__ = ["BOOT_ID", "LANE", "NOW_S", "OTHER_SERVER", "SERVER", "StoreContract", "due", "make_item"]
+__all__ = ["BOOT_ID", "NOW_S", "OTHER_SERVER", "QUEUE", "SERVER", "StoreContract", "due", "make_item"]
 
 
 class StoreContract(WaitingContract):
@@ -45,8 +45,8 @@ class StoreContract(WaitingContract):
 
     def test_an_empty_store_owes_nothing(self) -> None:
         assert self.store.tally() == Tally()
-        assert self.store.lanes() == {}
-        assert self.store.lanes_of(SERVER) == []
+        assert self.store.backlogs() == {}
+        assert self.store.queues_of(SERVER) == []
         assert self.fresh() == self.due() == []
         assert self.store.oldest_waiting(9, 10) == self.store.lowest_waiting(10) == self.store.expired(NOW_S, 10) == []
         assert self.store.next_expiry_s() is None
@@ -133,7 +133,7 @@ class StoreContract(WaitingContract):
         self.hold(item)
         fresh = replace(item, attempts=0, due=None, last_error=None)
         self.store.commit([Update(fresh)])
-        assert self.store.fresh(SERVER, LANE, 0, 1) == [fresh]
+        assert self.store.fresh(SERVER, QUEUE, 0, 1) == [fresh]
 
     # -- all or none
 
@@ -202,7 +202,7 @@ class StoreContract(WaitingContract):
             make_item(5, server_key=OTHER_SERVER, state=State.IN_FLIGHT),
             make_item(6, server_key=OTHER_SERVER),
         )
-        assert self.store.lanes() == {
+        assert self.store.backlogs() == {
             SERVER: Backlog(fresh=2, retrying=2, next_due_s=NOW_S + 5),
             OTHER_SERVER: Backlog(fresh=1, retrying=0, next_due_s=None),
         }
@@ -215,7 +215,7 @@ class StoreContract(WaitingContract):
             make_item(4, batch="zip:/in", due=due(5)),
             make_item(5, batch="zip:/in", state=State.DEAD),
         )
-        assert self.store.lanes() == {SERVER: Backlog(fresh=3, retrying=1, next_due_s=NOW_S + 5, batched=2)}
+        assert self.store.backlogs() == {SERVER: Backlog(fresh=3, retrying=1, next_due_s=NOW_S + 5, batched=2)}
 
     def test_the_next_retry_is_known_by_server(self) -> None:
         self.hold(

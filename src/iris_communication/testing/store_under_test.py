@@ -15,7 +15,7 @@ SERVER = "iris@a.example:22"
 OTHER_SERVER = "iris@b.example:22"
 BOOT_ID = "first boot"
 NOW_S = 9_000_777.75  # since boot
-LANE = QueueKey(0, "")
+QUEUE = QueueKey(0, "")
 
 
 def make_item(sequence: int, **facts: Any) -> Item:
@@ -65,11 +65,11 @@ class StoreUnderTest(ABC):
         event = {State.DROPPED: Event.DROP, State.EXPIRED: Event.EXPIRE, State.CANCELLED: Event.CANCEL}[state]
         return End(replace(item, state=state), Note(1_700_000_600.0, event, item.attempts), "the reason")
 
-    def fresh(self, limit: int = 10, server_key: str = SERVER, lane: QueueKey = LANE, after: int = 0) -> list[int]:
-        return [item.sequence for item in self.store.fresh(server_key, lane, after, limit)]
+    def fresh(self, limit: int = 10, server_key: str = SERVER, queue: QueueKey = QUEUE, after: int = 0) -> list[int]:
+        return [item.sequence for item in self.store.fresh(server_key, queue, after, limit)]
 
-    def due(self, limit: int = 10, server_key: str = SERVER, lane: QueueKey = LANE) -> list[int]:
-        return [item.sequence for item in self.store.due(server_key, lane, NOW_S, limit)]
+    def due(self, limit: int = 10, server_key: str = SERVER, queue: QueueKey = QUEUE) -> list[int]:
+        return [item.sequence for item in self.store.due(server_key, queue, NOW_S, limit)]
 
 
 def raises_storage_error(commit: Callable[[], None]) -> bool:

@@ -49,8 +49,8 @@ class WaitingContract(StoreUnderTest):
         )
         assert (self.fresh(), self.due()) == ([2], [])
         assert (self.fresh(10, OTHER_SERVER), self.due(10, OTHER_SERVER)) == ([1], [3])
-        assert (self.fresh(lane=QueueKey(1, "")), self.due(lane=QueueKey(1, ""))) == ([4], [6])
-        assert (self.fresh(lane=QueueKey(0, "zip:/in")), self.due(lane=QueueKey(0, "zip:/in"))) == ([5], [7])
+        assert (self.fresh(queue=QueueKey(1, "")), self.due(queue=QueueKey(1, ""))) == ([4], [6])
+        assert (self.fresh(queue=QueueKey(0, "zip:/in")), self.due(queue=QueueKey(0, "zip:/in"))) == ([5], [7])
 
     def test_the_lanes_of_a_server_are_those_that_have_waiting_items_highest_first(self) -> None:
         self.hold(
@@ -66,15 +66,15 @@ class WaitingContract(StoreUnderTest):
             make_item(10, batch="zip:/in"),
         )
         expected = [(5, ""), (0, ""), (0, "tar.gz:/in"), (0, "zip:/in"), (-1, "")]
-        assert self.store.lanes_of(SERVER) == [QueueKey(*lane) for lane in expected]
-        assert self.store.lanes_of(OTHER_SERVER) == [QueueKey(7, "")]
+        assert self.store.queues_of(SERVER) == [QueueKey(*queue) for queue in expected]
+        assert self.store.queues_of(OTHER_SERVER) == [QueueKey(7, "")]
 
     def test_an_item_of_another_priority_is_in_another_lane(self) -> None:
         item = make_item(1)
         self.hold(item)
         self.store.commit([Update(replace(item, priority=4))])
-        assert self.store.lanes_of(SERVER) == [QueueKey(4, "")]
-        assert self.fresh(lane=QueueKey(4, "")) == [1]
+        assert self.store.queues_of(SERVER) == [QueueKey(4, "")]
+        assert self.fresh(queue=QueueKey(4, "")) == [1]
 
     def test_a_lane_shows_only_what_waits(self) -> None:
         self.hold(make_item(1, state=State.IN_FLIGHT), make_item(2, state=State.DEAD), make_item(3))

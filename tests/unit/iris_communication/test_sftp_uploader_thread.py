@@ -379,7 +379,9 @@ def test_stop_does_not_wait_for_a_name_server(tmp_path, source, dead_name_server
     try:
         submit(uploader, source)
         assert dead_name_server.acquire(timeout=LONG_S)
-        wait_until(lambda: any(lane["link"] == "down" for lane in uploader.get_details()["servers"].values()))
+        wait_until(
+            lambda: any(destination["link"] == "down" for destination in uploader.get_details()["servers"].values())
+        )
         began_s = time.monotonic()
         assert uploader.stop(LONG_S)
         assert time.monotonic() - began_s < PROMPT_S
@@ -454,7 +456,7 @@ def test_after_a_stop_no_link_is_shown_as_up(make, source):
     uploader = make()
     submit(uploader, source).wait_delivered(LONG_S)
     uploader.stop()
-    assert {lane["link"] for lane in uploader.get_details()["servers"].values()} == {"idle"}
+    assert {destination["link"] for destination in uploader.get_details()["servers"].values()} == {"idle"}
 
 
 def test_starting_and_stopping_leaves_no_thread_and_no_descriptor(make, source):

@@ -3,8 +3,8 @@
 One thread, the writer's, calls a store. `commit` is the only way in, all or none, durable on return. What it promises
 is checked by one conformance suite that runs on every implementation (`iris_communication.testing.store_contract`).
 
-What waits lies in lanes, one for each server, priority and batch. Looking at the head of one costs the same however
-much waits, in it or in others; which lane's turn it is, others decide.
+What waits lies in queues, one for each server, priority and batch. Looking at the head of one costs the same however
+much waits, in it or in others; which queue's turn it is, others decide.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -106,14 +106,14 @@ class Store(Protocol):
         """All or none, durable on return. Raises OutboxStorageError; then nothing of it happened, or, where the disk
         failed at the very end, all of it did: `state` tells."""
 
-    def lanes_of(self, server_key: str) -> list[QueueKey]:
+    def queues_of(self, server_key: str) -> list[QueueKey]:
         """Those that have waiting items, highest priority first."""
 
-    def due(self, server_key: str, lane: QueueKey, boot_s: float, limit: int) -> list[Item]:
-        """Waiting items of a lane whose retry is due, longest due first."""
+    def due(self, server_key: str, queue: QueueKey, boot_s: float, limit: int) -> list[Item]:
+        """Waiting items of a queue whose retry is due, longest due first."""
 
-    def fresh(self, server_key: str, lane: QueueKey, after: int, limit: int) -> list[Item]:
-        """Waiting items of a lane that never failed, in order of acceptance, from the first sequence above `after`."""
+    def fresh(self, server_key: str, queue: QueueKey, after: int, limit: int) -> list[Item]:
+        """Waiting items of a queue that never failed, in order of acceptance, from the first sequence above `after`."""
 
     def members(self, batch_id: str) -> list[Item]:
         """Of an archive whose fate is not known, in order of acceptance."""
@@ -136,7 +136,7 @@ class Store(Protocol):
     def owed_bytes(self) -> int:
         """Of everything waiting, in flight or dead."""
 
-    def lanes(self) -> dict[str, Backlog]:
+    def backlogs(self) -> dict[str, Backlog]:
         """Of each server with waiting items; counted anew, so for the start only."""
 
     def next_due_s(self, server_key: str) -> float | None:

@@ -222,15 +222,15 @@ class SqliteStore:
             self._db.execute(QUERIES["insert_history"], (item_id, note.at_s, note.event.value, note.attempt, error))
             self._db.execute(QUERIES["trim_history"], (item_id, item_id, HISTORY_OF_ONE))
 
-    def lanes_of(self, server_key: str) -> list[QueueKey]:
+    def queues_of(self, server_key: str) -> list[QueueKey]:
         with self._errors("read"):
-            return [QueueKey(*found) for found in self._db.execute(QUERIES["lanes_of"], {"server": server_key})]
+            return [QueueKey(*found) for found in self._db.execute(QUERIES["queues_of"], {"server": server_key})]
 
-    def due(self, server_key: str, lane: QueueKey, boot_s: float, limit: int) -> list[Item]:
-        return self._items("due", server_key, *lane, boot_s, limit)
+    def due(self, server_key: str, queue: QueueKey, boot_s: float, limit: int) -> list[Item]:
+        return self._items("due", server_key, *queue, boot_s, limit)
 
-    def fresh(self, server_key: str, lane: QueueKey, after: int, limit: int) -> list[Item]:
-        return self._items("fresh", server_key, *lane, after, limit)
+    def fresh(self, server_key: str, queue: QueueKey, after: int, limit: int) -> list[Item]:
+        return self._items("fresh", server_key, *queue, after, limit)
 
     def members(self, batch_id: str) -> list[Item]:
         return self._items("members", batch_id)
@@ -254,8 +254,8 @@ class SqliteStore:
     def owed_bytes(self) -> int:
         return self._one("owed_bytes")  # type: ignore[no-any-return]  # the column's type
 
-    def lanes(self) -> dict[str, Backlog]:
-        return {key: Backlog(*facts) for key, *facts in self._all("lanes")}
+    def backlogs(self) -> dict[str, Backlog]:
+        return {key: Backlog(*facts) for key, *facts in self._all("backlogs")}
 
     def next_due_s(self, server_key: str) -> float | None:
         return self._one("next_due", server_key)  # type: ignore[no-any-return]  # the column's type

@@ -30,7 +30,7 @@ from iris_communication.outbox.writer.commit_group import CommitGroup
 from iris_communication.outbox.writer.messages import Claim
 from iris_communication.settings import DeliverySettings, Rule
 
-ROWS_MAX = 500  # of a lane looked at in one claim, unless one archive may hold more
+ROWS_MAX = 500  # of a queue looked at in one claim, unless one archive may hold more
 
 
 class Parcel(NamedTuple):
@@ -57,7 +57,7 @@ def single(item: Item) -> Parcel:
 
 
 class Batching:
-    """One claim's look at the lanes of what travels together. `now_s` is wall time."""
+    """One claim's look at the queues of what travels together. `now_s` is wall time."""
 
     def __init__(
         self, store: Store, claim: Claim, group: CommitGroup, settings: DeliverySettings, now_s: float
@@ -69,15 +69,15 @@ class Batching:
         self._now_s = now_s
         self._archives = claim.archives or 0  # the most that may be handed out
 
-    def parcels(self, lane: QueueKey, after: int = 0) -> list[Parcel]:
-        """What of a lane may go now, of the sequences above `after`. Raises OutboxStorageError."""
+    def parcels(self, queue: QueueKey, after: int = 0) -> list[Parcel]:
+        """What of a queue may go now, of the sequences above `after`. Raises OutboxStorageError."""
         key = self._claim.server_key
-        head = self._store.fresh(key, lane, after, 1)
+        head = self._store.fresh(key, queue, after, 1)
         if not head or not self._archives:
             return []
         files_max = self._rule(head[0]).batch_files_max
         rows_max = 1 + max(files_max, min(self._archives * files_max, ROWS_MAX))
-        rows = self._store.fresh(key, lane, after, rows_max)
+        rows = self._store.fresh(key, queue, after, rows_max)
         return list(
             self._formed([item for item in rows if not self._group.touches(item.id)], more=len(rows) == rows_max)
         )

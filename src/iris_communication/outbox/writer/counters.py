@@ -24,7 +24,7 @@ class Counters:
         self._last_sequence = store.last_sequence()
         self._next_expiry_s: float | None = None
         self._expiry_left = True  # which one expires next has to be asked
-        self._lanes = store.lanes()
+        self._backlogs = store.backlogs()
         self._dead_items = [_shown(item) for item in store.dead(DEAD_SHOWN)]
         self._oldest_accepted_s: float | None = None
         self._oldest_left = True  # which one is the oldest has to be asked
@@ -103,14 +103,14 @@ class Counters:
                 self._oldest_left = False
             if len(self._dead_items) < min(self.dead, DEAD_SHOWN):  # others move up when shown ones wait again
                 self._dead_items = [_shown(item) for item in self.store.dead(DEAD_SHOWN)]
-            for key, lane in self._lanes.items():
-                next_due_s = self.store.next_due_s(key) if lane.retrying else None
-                self._lanes[key] = lane._replace(next_due_s=next_due_s)
+            for key, backlog in self._backlogs.items():
+                next_due_s = self.store.next_due_s(key) if backlog.retrying else None
+                self._backlogs[key] = backlog._replace(next_due_s=next_due_s)
         except OutboxStorageError:
             pass
         return Snapshot(
             stats=Stats(self._queued, self._uploaded, self.dead + self._ended, self.queue_size),
-            lanes={key: lane for key, lane in self._lanes.items() if lane.fresh or lane.retrying},
+            backlogs={key: backlog for key, backlog in self._backlogs.items() if backlog.fresh or backlog.retrying},
             dead=tuple(self._dead_items),
             oldest_accepted_s=self._oldest_accepted_s,
             servers=self._servers,
@@ -121,12 +121,12 @@ class Counters:
 
     def _shift(self, item: Item, by: int) -> None:
         self._waiting += by
-        lane = self._lanes.get(item.server_key, Backlog())
+        backlog = self._backlogs.get(item.server_key, Backlog())
         if item.due is None:
-            lane = lane._replace(fresh=lane.fresh + by, batched=lane.batched + (by if item.batch else 0))
+            backlog = backlog._replace(fresh=backlog.fresh + by, batched=backlog.batched + (by if item.batch else 0))
         else:
-            lane = lane._replace(retrying=lane.retrying + by)
-        self._lanes[item.server_key] = lane
+            backlog = backlog._replace(retrying=backlog.retrying + by)
+        self._backlogs[item.server_key] = backlog
 
 
 def _size_bytes(item: Item) -> int:

@@ -1,4 +1,4 @@
-"""Which waiting items of a server go next: the candidates of its lanes, read as far as they are needed, and the pure
+"""Which waiting items of a server go next: the candidates of its queues, read as far as they are needed, and the pure
 decision over them. What it has to remember from claim to claim are the turns of its shares.
 """
 
@@ -29,12 +29,12 @@ class NextUp:
         key = claim.server_key
         wall_s, boot_s = now
         looking = _Looking(store, claim, limit, boot_s, group, Batching(store, claim, group, self._settings, wall_s))
-        lanes = [
-            looking.candidates(priority, list(lanes))
-            for priority, lanes in groupby(store.lanes_of(key), lambda lane: lane.priority)
+        queues = [
+            looking.candidates(priority, list(queues))
+            for priority, queues in groupby(store.queues_of(key), lambda queue: queue.priority)
         ]
         picked, self._turns[key] = pick(
-            self._turns.get(key, FairShare()), lanes, limit, self._lower_share, self._new_share
+            self._turns.get(key, FairShare()), queues, limit, self._lower_share, self._new_share
         )
         return list(_with_archives([looking.parcel_of[item.id] for item in picked], claim.archives or 0))
 
@@ -61,13 +61,13 @@ class _Looking:
         self._group = group
         self._batching = batching
 
-    def candidates(self, priority: int, lanes: Sequence[QueueKey]) -> PriorityBacklog:
+    def candidates(self, priority: int, queues: Sequence[QueueKey]) -> PriorityBacklog:
         due: list[Item] = []
         old: list[Item] = []
         new: list[Item] = []
-        for lane in lanes:
-            due += self._firsts(map(single, self._store.due(self._claim.server_key, lane, self._boot_s, self._limit)))
-            backlog, others = self._fresh(lane)
+        for queue in queues:
+            due += self._firsts(map(single, self._store.due(self._claim.server_key, queue, self._boot_s, self._limit)))
+            backlog, others = self._fresh(queue)
             old += self._firsts(backlog)
             new += self._firsts(others)
         due.sort(key=lambda item: item.due.boot_s if item.due else 0.0)
@@ -83,18 +83,18 @@ class _Looking:
                 self.parcel_of[first.id] = parcel
                 yield first
 
-    def _fresh(self, lane: QueueKey) -> tuple[list[Parcel], list[Parcel]]:
+    def _fresh(self, queue: QueueKey) -> tuple[list[Parcel], list[Parcel]]:
         """The backlog of an outage and what came after it; all of it in the first where there is no such backlog. An
         archive belongs to where its first file does."""
-        until, found = self._claim.backlog_until, self._parcels(lane)
+        until, found = self._claim.backlog_until, self._parcels(queue)
         if not until or not found or found[0].items[0].sequence > until:
             return found, []
         backlog = [parcel for parcel in found if parcel.items[0].sequence <= until]
         after = max(until, *(parcel.items[-1].sequence for parcel in backlog))
-        return backlog, self._parcels(lane, after)
+        return backlog, self._parcels(queue, after)
 
-    def _parcels(self, lane: QueueKey, after: int = 0) -> list[Parcel]:
-        if lane.batch and self._claim.archives is not None:
-            return self._batching.parcels(lane, after)
-        fresh = self._store.fresh(self._claim.server_key, lane, after, self._limit)
+    def _parcels(self, queue: QueueKey, after: int = 0) -> list[Parcel]:
+        if queue.batch and self._claim.archives is not None:
+            return self._batching.parcels(queue, after)
+        fresh = self._store.fresh(self._claim.server_key, queue, after, self._limit)
         return [single(item) for item in fresh]

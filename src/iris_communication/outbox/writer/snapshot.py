@@ -33,7 +33,7 @@ class DeadItem(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     stats: Stats = field(default_factory=Stats)
-    lanes: Mapping[str, Backlog] = field(default_factory=dict)  # of servers with waiting items
+    backlogs: Mapping[str, Backlog] = field(default_factory=dict)  # of servers with waiting items
     dead: tuple[DeadItem, ...] = ()  # the latest
     dead_files: int = 0  # all of them
     oldest_accepted_s: float | None = None  # wall time, of the first unfinished item

@@ -21,7 +21,7 @@ RULES = st.builds(
 
 
 @pytest.mark.parametrize(
-    ("kind", "path", "lane"),
+    ("kind", "path", "queue"),
     [
         ("zip", "/in/line-1/a.csv", "zip:/in/line-1"),
         ("tar.gz", "./line-1/a.csv", "tar.gz:./line-1"),
@@ -30,8 +30,8 @@ RULES = st.builds(
         (None, "/in/line-1/a.csv", ""),
     ],
 )
-def test_files_of_one_format_and_one_folder_may_travel_together(kind, path, lane):
-    assert lane_name(kind, path) == lane
+def test_files_of_one_format_and_one_folder_may_travel_together(kind, path, queue):
+    assert lane_name(kind, path) == queue
 
 
 def test_what_goes_into_a_folder_whose_name_is_no_text_goes_by_itself():

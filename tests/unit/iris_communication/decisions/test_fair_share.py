@@ -29,7 +29,7 @@ class Backlog:
         queue.extend(a_waiting_item(next(self._numbers), priority=priority) for _ in range(items))
         return self
 
-    def lanes(self, limit):
+    def backlogs(self, limit):
         waiting = {}
         for (priority, name), queue in self.lists.items():
             if queue:
@@ -38,7 +38,7 @@ class Backlog:
 
     def pick(self, limit, lower_share=0.1, new_share=0.25):
         """(priority, list) of each pick, in order; each has to be the first of its list."""
-        picked, self.turns = pick(self.turns, self.lanes(limit), limit, lower_share, new_share)
+        picked, self.turns = pick(self.turns, self.backlogs(limit), limit, lower_share, new_share)
         return [self._take(item) for item in picked]
 
     def _take(self, item):
@@ -150,7 +150,7 @@ def test_every_priority_with_anything_waiting_is_served_in_bounded_time(steps, l
         for arrival in arrivals:
             backlog.add(*arrival)
         for _ in range(picks):
-            waited = {lane.priority: waited.get(lane.priority, 0) + 1 for lane in backlog.lanes(1)}
+            waited = {backlog.priority: waited.get(backlog.priority, 0) + 1 for backlog in backlog.backlogs(1)}
             for served, _ in backlog.pick(1, lower_share, new_share):
                 waited[served] = 0
             assert all(waits <= ceil(1 / lower_share) * 19 for waits in waited.values())
@@ -164,7 +164,7 @@ def test_no_retry_follows_a_retry_while_something_fresh_of_its_priority_waits(st
         for arrival in arrivals:
             backlog.add(*arrival)
         for _ in range(picks):
-            waiting = {lane.priority: lane for lane in backlog.lanes(1)}
+            waiting = {backlog.priority: backlog for backlog in backlog.backlogs(1)}
             retried = {priority: retried.get(priority, False) for priority in waiting}
             for priority, name in backlog.pick(1, lower_share, new_share):
                 fresh = waiting[priority].old or waiting[priority].new
@@ -187,6 +187,6 @@ def test_what_is_remembered_stays_small():
     for priority in range(-9, 10):
         backlog.add(priority, "old", 3)
     backlog.pick(57)
-    assert len(backlog.turns.lanes) == 19
+    assert len(backlog.turns.backlogs) == 19
     backlog.add(0, "old").pick(1)
-    assert len(backlog.turns.lanes) == 1
+    assert len(backlog.turns.backlogs) == 1

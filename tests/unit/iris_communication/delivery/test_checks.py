@@ -61,12 +61,12 @@ class Watched:
         await turns()
 
     @property
-    def lane(self):
+    def destination(self):
         return self.worker.details()[ONE]
 
     @property
     def breaker(self):
-        return self.worker._lanes[ONE].breaker
+        return self.worker._destinations[ONE].breaker
 
 
 def server(name="one", **facts):
@@ -93,7 +93,7 @@ def run(story, *servers, **options):
 
 def test_a_configured_server_is_looked_at_soon_though_nothing_was_ever_sent_to_it():
     async def story(line):
-        assert line.lane["health"] is None
+        assert line.destination["health"] is None
         assert line.carrier.checked == []
         await line.first_look()
         assert line.carrier.checked == [(ONE, False)]
@@ -106,7 +106,7 @@ def test_what_a_look_found_is_shown_with_its_age():
         await line.first_look()
         await line.found()
         line.clock.advance(12.0)
-        health = line.lane["health"]
+        health = line.destination["health"]
         assert health == {
             "ok": True,
             "done": ["answers", "free space"],
@@ -125,10 +125,10 @@ def test_what_a_look_found_is_shown_with_its_age():
 def test_a_server_that_answers_is_not_shown_as_up_while_nothing_connects_us():
     async def story(line):
         line.carrier.unconnected.add(ONE)
-        since_s = line.lane["since_s"]
+        since_s = line.destination["since_s"]
         await line.first_look()
         await line.found()
-        assert (line.lane["link"], line.lane["since_s"]) == ("idle", since_s)
+        assert (line.destination["link"], line.destination["since_s"]) == ("idle", since_s)
 
     run(story)
 
@@ -272,16 +272,20 @@ def test_a_delivery_disproves_what_a_look_found_before():
     async def story(line):
         await line.first_look()
         await line.found(UNWELL)
-        assert line.lane["health"]["words"] == UNWELL.words
+        assert line.destination["health"]["words"] == UNWELL.words
         line.writer.accept(1)
         await turns()
         line.carrier.fail(RemoteRefused("this file is refused"))
         await turns()
-        assert line.lane["health"]["words"] == UNWELL.words
+        assert line.destination["health"]["words"] == UNWELL.words
         await line.pass_time(60.0)
         line.carrier.deliver()
         await turns()
-        assert (line.lane["health"]["ok"], line.lane["health"]["words"], line.lane["health"]["hint"]) == (True, "", "")
+        assert (
+            line.destination["health"]["ok"],
+            line.destination["health"]["words"],
+            line.destination["health"]["hint"],
+        ) == (True, "", "")
 
     run(story)
 
@@ -294,7 +298,7 @@ def test_any_answer_disproves_that_a_server_is_silent():
         await line.pass_time(60.0)
         line.carrier.fail(RemoteRefused("this file is refused"))
         await turns()
-        assert line.lane["health"]["words"] == ""
+        assert line.destination["health"]["words"] == ""
 
     run(story)
 
@@ -306,12 +310,12 @@ def test_a_look_that_fails_opens_the_breaker_and_says_why():
     async def story(line):
         await line.first_look()
         await line.failed(ConnectionRefused("nothing listens there", hint="start it"))
-        assert (line.lane["link"], line.lane["reason"], line.lane["hint"]) == (
+        assert (line.destination["link"], line.destination["reason"], line.destination["hint"]) == (
             "down",
             "nothing listens there",
             "start it",
         )
-        health = line.lane["health"]
+        health = line.destination["health"]
         assert (health["ok"], health["words"], health["free_bytes"]) == (False, "nothing listens there", None)
         line.writer.accept(1)
         await turns()
@@ -326,7 +330,7 @@ def test_what_is_refused_to_a_look_is_said_and_opens_no_breaker(caplog):
             await line.pass_time(INTERVAL_S)
             await line.found(UNWELL)
         assert line.breaker.state is BreakerState.CLOSED
-        assert line.lane["link"] == "idle"
+        assert line.destination["link"] == "idle"
 
     run(story)
     said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
@@ -351,7 +355,7 @@ def test_a_look_does_not_undo_what_went_wrong_while_it_looked():
         await turns()
         await line.found()
         assert line.breaker.state is BreakerState.OPEN
-        assert line.lane["link"] == "down"
+        assert line.destination["link"] == "down"
 
     run(story)
 
@@ -365,8 +369,8 @@ def test_an_outage_that_ends_while_nothing_waits_is_found_out_by_a_look():
         assert line.breaker.state is BreakerState.HALF_OPEN
         await line.found()
         assert line.breaker.state is BreakerState.CLOSED
-        assert line.lane["link"] == "idle"
-        assert line.lane["reason"] is None
+        assert line.destination["link"] == "idle"
+        assert line.destination["reason"] is None
 
     run(story)
 
@@ -472,7 +476,7 @@ def test_an_unforeseen_failure_of_a_look_is_logged_and_harms_nothing(caplog):
         await line.first_look()
         await line.failed(ZeroDivisionError("a bug"))
         assert line.breaker.state is BreakerState.CLOSED
-        assert "ZeroDivisionError" in line.lane["health"]["words"]
+        assert "ZeroDivisionError" in line.destination["health"]["words"]
         line.writer.accept(1)
         await turns()
         assert len(line.carrier.started) == 1
@@ -487,7 +491,7 @@ def test_a_look_that_we_broke_off_tells_nothing_and_is_not_repeated_at_once():
         await line.failed(DeliveryStopped("closed by us"))
         await line.pass_time(INTERVAL_S - 1)
         assert len(line.carrier.checked) == 1
-        assert line.lane["health"] is None
+        assert line.destination["health"] is None
         assert line.breaker.state is BreakerState.CLOSED
 
     run(story)
@@ -527,7 +531,7 @@ def test_a_look_on_a_live_connection_may_finish_before_the_end():
         assert not line.carrier.closed
         await line.found()
         assert line.carrier.closed
-        assert line.worker._lanes[ONE].health.latest == WELL
+        assert line.worker._destinations[ONE].health.latest == WELL
 
     run(story)
 
@@ -588,8 +592,8 @@ def test_outside_its_window_a_server_is_sent_nothing_and_says_until_when():
         assert line.writer.claims == []
         assert line.carrier.checked == []
         opens = f"{local_hour(line.clock, 1):02}:00"
-        assert line.lane["held_back"] == f"outside its delivery window until {opens}"
-        assert line.lane["waiting"] == 3
+        assert line.destination["held_back"] == f"outside its delivery window until {opens}"
+        assert line.destination["waiting"] == 3
 
     run(story, server(windows=(CLOSED_FOR_NOW,)))
 
@@ -600,7 +604,7 @@ def test_when_its_window_opens_a_server_is_sent_what_waits():
         await turns()
         await line.pass_time(seconds_until_the_hour(line.clock))
         assert len(line.carrier.started) == 3
-        assert line.lane["held_back"] is None
+        assert line.destination["held_back"] is None
 
     run(story, server(windows=(CLOSED_FOR_NOW,)))
 
@@ -616,8 +620,8 @@ def test_when_its_window_closes_what_is_under_way_is_finished_and_nothing_more_b
         assert line.carrier.started == under_way
         became = line.writer.what_became()
         assert [became[item] for item in under_way] == [[Event.DELIVER]] * 3
-        assert line.lane["waiting"] == len(items) - 3
-        assert line.lane["in_flight"] == 0
+        assert line.destination["waiting"] == len(items) - 3
+        assert line.destination["in_flight"] == 0
 
     run(story, server(windows=(OPEN_FOR_NOW,)))
 
@@ -661,7 +665,7 @@ def test_windows_that_cannot_be_read_are_never_open_and_said_so():
         line.writer.accept(1)
         await line.pass_time(86_400.0)
         assert line.carrier.started == []
-        assert line.lane["held_back"].startswith("nothing is sent: 'at night' is no delivery window")
+        assert line.destination["held_back"].startswith("nothing is sent: 'at night' is no delivery window")
 
     run(story, server(windows=("at night",)))
 
@@ -671,10 +675,10 @@ def test_a_paused_server_is_not_looked_at_and_says_why():
         line.writer.pause(ONE, paused=True)
         await line.pass_time(10 * INTERVAL_S)
         assert line.carrier.checked == []
-        assert line.lane["held_back"] == "paused: nothing is sent until it is resumed"
+        assert line.destination["held_back"] == "paused: nothing is sent until it is resumed"
         line.writer.pause(ONE, paused=False)
         await turns()
         assert line.carrier.checked == [(ONE, False)]
-        assert line.lane["held_back"] is None
+        assert line.destination["held_back"] is None
 
     run(story)

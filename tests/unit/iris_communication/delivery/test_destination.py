@@ -4,8 +4,7 @@ from iris_communication.decisions.breaker import Breaker, BreakerState
 from iris_communication.delivery.batches import Batch
 from iris_communication.delivery.destination import DestinationState
 from iris_communication.item import Failure
-from iris_communication.outbox.store.contract import Backlog as Waiting
-from iris_communication.outbox.store.contract import ServerState
+from iris_communication.outbox.store.contract import Backlog, ServerState
 from tests.unit.iris_communication.outbox.fake_parts import an_item
 
 REFUSED = Failure("ConnectionRefused", "nothing listens there", "start it")
@@ -13,48 +12,48 @@ OPEN = ServerState()
 
 
 def test_a_new_lane_is_idle_since_it_was_made():
-    details = DestinationState(since_s=5.0).details(Waiting(), OPEN, now_monotonic_s=0.0)
+    details = DestinationState(since_s=5.0).details(Backlog(), OPEN, now_monotonic_s=0.0)
     assert (details["link"], details["since_s"], details["reason"], details["hint"]) == ("idle", 5.0, None, None)
 
 
 def test_a_link_is_in_its_state_since_it_changed_and_not_since_it_was_last_seen():
-    lane = DestinationState(since_s=5.0)
-    assert lane.see("up", 6.0)
-    assert not lane.see("up", 7.0)
-    assert lane.since_s == 6.0
+    destination = DestinationState(since_s=5.0)
+    assert destination.see("up", 6.0)
+    assert not destination.see("up", 7.0)
+    assert destination.since_s == 6.0
 
 
 def test_what_is_claimed_and_not_begun_still_waits():
-    lane = DestinationState(since_s=0.0)
-    lane.claimed.extend(an_item(number) for number in range(3))
-    assert lane.details(Waiting(fresh=10, retrying=2), OPEN, 0.0)["waiting"] == 15
+    destination = DestinationState(since_s=0.0)
+    destination.claimed.extend(an_item(number) for number in range(3))
+    assert destination.details(Backlog(fresh=10, retrying=2), OPEN, 0.0)["waiting"] == 15
 
 
 def test_an_open_breaker_says_why_and_when_it_is_tried_again():
-    lane = DestinationState(0.0, Breaker(BreakerState.OPEN, 1, until_s=30.0, failure=REFUSED))
-    details = lane.details(Waiting(), OPEN, now_monotonic_s=10.0)
+    destination = DestinationState(0.0, Breaker(BreakerState.OPEN, 1, until_s=30.0, failure=REFUSED))
+    details = destination.details(Backlog(), OPEN, now_monotonic_s=10.0)
     assert (details["reason"], details["hint"], details["retry_in_s"]) == ("nothing listens there", "start it", 20.0)
-    assert lane.details(Waiting(), OPEN, now_monotonic_s=40.0)["retry_in_s"] == 0.0
+    assert destination.details(Backlog(), OPEN, now_monotonic_s=40.0)["retry_in_s"] == 0.0
 
 
 def test_a_held_breaker_is_not_tried_again_by_itself():
-    lane = DestinationState(0.0, Breaker(BreakerState.HELD, 1, failure=REFUSED))
-    assert lane.details(Waiting(), OPEN, 0.0)["retry_in_s"] is None
+    destination = DestinationState(0.0, Breaker(BreakerState.HELD, 1, failure=REFUSED))
+    assert destination.details(Backlog(), OPEN, 0.0)["retry_in_s"] is None
 
 
 @pytest.mark.parametrize("paused", [True, False])
 def test_a_pause_is_shown(paused):
-    assert DestinationState(0.0).details(Waiting(), ServerState(paused=paused), 0.0)["paused"] is paused
+    assert DestinationState(0.0).details(Backlog(), ServerState(paused=paused), 0.0)["paused"] is paused
 
 
 def test_what_is_claimed_is_counted_while_more_is_claimed():
-    lane = DestinationState(since_s=0.0)
+    destination = DestinationState(since_s=0.0)
 
     class Joined(Batch):
         """While its files are counted for the page, the worker's thread claims more."""
 
         attempts = 0
-        members = property(lambda self: (lane.claimed.append(an_item()), ())[1])
+        members = property(lambda self: (destination.claimed.append(an_item()), ())[1])
 
-    lane.claimed.extend([object.__new__(Joined), an_item()])
-    assert lane.details(Waiting(), OPEN, 0.0)["waiting"] == 1
+    destination.claimed.extend([object.__new__(Joined), an_item()])
+    assert destination.details(Backlog(), OPEN, 0.0)["waiting"] == 1

@@ -42,8 +42,8 @@ class BatchingKeeper(FakeKeeper):
     def view(self):
         single = sum(len(items) for items in self.ready if items[0].batch == "")
         together = self.batched + sum(len(items) for items in self.ready if items[0].batch)
-        lanes = {ONE: Backlog(fresh=single + together, batched=together)} if single + together else {}
-        return Snapshot(lanes=lanes, last_sequence=100)
+        destinations = {ONE: Backlog(fresh=single + together, batched=together)} if single + together else {}
+        return Snapshot(destinations=destinations, last_sequence=100)
 
     def claim(self, server_key, limit, reply, backlog_until=0, *, archives=None, draining=False, hurried=False):
         self.asked.append((archives, draining))

@@ -57,7 +57,7 @@ class Running:
         await turns()
 
     @property
-    def lane(self):
+    def destination(self):
         return self.worker.details()[ONE]
 
 
@@ -254,7 +254,7 @@ def test_each_probe_that_fails_makes_the_wait_longer():
         await turns()
         waits = []
         for _ in range(5):
-            waits.append(line.lane["retry_in_s"])
+            waits.append(line.destination["retry_in_s"])
             await line.pass_time(waits[-1])
             carrier.fail(ConnectionRefused("refused"))
             await turns()
@@ -272,7 +272,7 @@ def test_an_item_error_costs_that_item_an_attempt_and_the_others_go_on(caplog):
         assert writer.what_became() == {bad.id: [Event.FAIL]}
         assert writer.settled[0].delay_s == 2.0
         assert len(carrier.carrying) == 3
-        assert line.lane["link"] == "up"
+        assert line.destination["link"] == "up"
 
     run(story)
     assert "no permission" in caplog.text
@@ -353,8 +353,8 @@ def test_a_full_server_pauses_its_lane_and_costs_nobody_anything():
         carrier.fail(RemoteDiskFull("full"))
         await turns()
         assert set(map(tuple, writer.what_became().values())) == {(Event.RELEASE,)}
-        assert line.lane["link"] == "down"
-        assert "goes on by itself" in line.lane["hint"]
+        assert line.destination["link"] == "down"
+        assert "goes on by itself" in line.destination["hint"]
 
     run(story)
 
@@ -383,8 +383,8 @@ def test_a_wrong_password_is_not_tried_again_by_itself(caplog):
         for _ in range(10):
             await line.pass_time(A_DAY_S)
         assert len(carrier.started) == 1
-        assert line.lane["retry_in_s"] is None
-        assert "pass the server again" in line.lane["hint"]
+        assert line.destination["retry_in_s"] is None
+        assert "pass the server again" in line.destination["hint"]
 
     run(story, slots=1)
     assert "nothing is tried until that is mended" in caplog.text
@@ -403,7 +403,7 @@ def test_new_facts_about_a_server_release_it():
         await turns()
         carrier.deliver()
         await turns()
-        assert line.lane["link"] == "up"
+        assert line.destination["link"] == "up"
 
     run(story, slots=1)
 
@@ -777,7 +777,7 @@ def test_details_tell_link_reason_and_what_to_do():
         await turns()
         carrier.deliver()
         await turns()
-        assert line.lane == {
+        assert line.destination == {
             "link": "up",
             "paused": False,
             "held_back": None,
@@ -796,9 +796,9 @@ def test_details_tell_link_reason_and_what_to_do():
         line.clock.advance(5.0)
         carrier.fail(ConnectionRefused("nothing listens there"))
         await turns()
-        assert (line.lane["link"], line.lane["since_s"]) == ("down", line.clock.wall_s())
-        assert line.lane["reason"] == "nothing listens there"
-        assert line.lane["waiting"] == 7
+        assert (line.destination["link"], line.destination["since_s"]) == ("down", line.clock.wall_s())
+        assert line.destination["reason"] == "nothing listens there"
+        assert line.destination["waiting"] == 7
 
     run(story)
 
@@ -812,8 +812,8 @@ def test_how_long_a_link_has_been_down_does_not_depend_on_how_the_clock_is_set(s
         await turns()
         line.clock.advance(5.0)
         line.clock.jump_wall(seconds)
-        assert line.lane["link"] == "down"
-        assert line.clock.wall_s() - line.lane["since_s"] == pytest.approx(5.0, abs=0.01)
+        assert line.destination["link"] == "down"
+        assert line.clock.wall_s() - line.destination["since_s"] == pytest.approx(5.0, abs=0.01)
 
     run(story)
 
@@ -836,7 +836,7 @@ def test_a_link_without_connection_and_work_is_idle():
         carrier.unconnected.add(ONE)
         carrier.on_change()
         await turns()
-        assert line.lane["link"] == "idle"
+        assert line.destination["link"] == "idle"
 
     run(story)
 
@@ -898,7 +898,7 @@ def test_files_that_come_one_by_one_are_claimed_by_the_handful():
         assert len(writer.claims) == 1
         await line.pass_time(TRICKLE_PAUSE_S)
         assert len(writer.claims) == 2
-        assert writer.snapshot.lanes == {}
+        assert writer.snapshot.backlogs == {}
 
     run(story, slots=20)
 
@@ -913,7 +913,7 @@ def test_files_that_come_thick_and_fast_are_claimed_by_larger_handfuls():
         assert len(writer.claims) == 1
         await line.pass_time(DENSE_PAUSE_S - TRICKLE_PAUSE_S)
         assert len(writer.claims) == 2
-        assert writer.snapshot.lanes == {}
+        assert writer.snapshot.backlogs == {}
         writer.accept()
         await line.pass_time(DENSE_PAUSE_S)
         writer.accept()
@@ -1043,11 +1043,11 @@ def test_what_a_server_refuses_now_is_told_with_what_and_how_many_and_whether_it
         await turns()
         carrier.fail(RemoteRefused("cannot create 'a.csv'"), *bad)
         await turns()
-        refused = line.lane
+        refused = line.destination
         assert (refused["refused"], refused["refusal"]["new_in_a_row"]) == (3, 3)
         assert refused["refusal"]["message"] == "cannot create 'a.csv'"
         carrier.deliver()
         await turns()
-        assert line.lane["refusal"]["new_in_a_row"] == 0
+        assert line.destination["refusal"]["new_in_a_row"] == 0
 
     run(story)

@@ -63,10 +63,10 @@ class FaultyStore:
         if self.lose_answer:
             raise DiskRefuses
 
-    def lanes_of(self, *question):
+    def queues_of(self, *question):
         if self.unreadable:
             raise DiskRefuses
-        return self._real.lanes_of(*question)
+        return self._real.queues_of(*question)
 
     def __getattr__(self, name):
         return getattr(self._real, name)

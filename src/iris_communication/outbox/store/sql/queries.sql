@@ -48,8 +48,8 @@ ON CONFLICT (server_key) DO UPDATE SET paused = excluded.paused, breaker = exclu
 -- server_states --
 SELECT server_key, paused, breaker FROM server_states;
 
--- lanes_of --
--- The lanes of a server that have waiting items, highest priority first: one step of an index for each, however many
+-- queues_of --
+-- The queues of a server that have waiting items, highest priority first: one step of an index for each, however many
 -- items wait in them.
 WITH RECURSIVE fresh (priority, batch) AS (
     SELECT * FROM (SELECT priority, batch FROM items
@@ -85,13 +85,13 @@ WITH RECURSIVE fresh (priority, batch) AS (
 SELECT priority, batch FROM fresh UNION SELECT priority, batch FROM due ORDER BY priority DESC, batch;
 
 -- due --
--- Waiting items of a lane whose retry is due, longest due first.
+-- Waiting items of a queue whose retry is due, longest due first.
 SELECT * FROM items
 WHERE state = 'waiting' AND due_boot_s IS NOT NULL AND server_key = ? AND priority = ? AND batch = ? AND due_boot_s <= ?
 ORDER BY due_boot_s LIMIT ?;
 
 -- fresh --
--- Waiting items of a lane that never failed and were accepted after another, in order of acceptance.
+-- Waiting items of a queue that never failed and were accepted after another, in order of acceptance.
 SELECT * FROM items
 WHERE state = 'waiting' AND due_boot_s IS NULL AND server_key = ? AND priority = ? AND batch = ? AND sequence > ?
 ORDER BY sequence LIMIT ?;
@@ -122,7 +122,7 @@ SELECT * FROM items WHERE state = 'waiting' ORDER BY priority, sequence LIMIT ?;
 -- Of everything in the spool.
 SELECT coalesce(sum(size_bytes), 0) FROM items;
 
--- lanes --
+-- backlogs --
 -- Per server: never failed, failed, first retry due, of the first those that may travel together.
 SELECT server_key, sum(due_boot_s IS NULL), sum(due_boot_s IS NOT NULL), min(due_boot_s),
        sum(due_boot_s IS NULL AND batch <> '')

@@ -24,7 +24,7 @@ CREATE TABLE items (
     effect           TEXT NOT NULL DEFAULT 'none' CHECK (effect IN ('none', 'unknown', 'unseen')),
     last_error       TEXT,                     -- JSON: error, message, hint
     priority         INTEGER NOT NULL DEFAULT 0,
-    batch            TEXT NOT NULL DEFAULT '', -- lane of what may travel together: format and remote folder
+    batch            TEXT NOT NULL DEFAULT '', -- queue of what may travel together: format and remote folder
     batch_id         TEXT,                     -- the archive it is in, until that archive's fate is known
     ttl_s            REAL,
     expires_boot_id  TEXT,
@@ -35,10 +35,10 @@ CREATE TABLE items (
     CHECK (state = 'dead' OR sha256 IS NOT NULL)  -- what waits has its bytes
 ) STRICT;
 
--- A lane: what waits of one server, priority and batch. fresh, in order of acceptance; lane after lane
+-- A queue: what waits of one server, priority and batch. fresh, in order of acceptance; queue after queue
 CREATE INDEX items_fresh ON items (server_key, priority DESC, batch, sequence)
     WHERE state = 'waiting' AND due_boot_s IS NULL;
--- due, by lane
+-- due, by queue
 CREATE INDEX items_due ON items (server_key, priority DESC, batch, due_boot_s)
     WHERE state = 'waiting' AND due_boot_s IS NOT NULL;
 -- next_due

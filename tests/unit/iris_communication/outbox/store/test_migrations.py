@@ -111,7 +111,7 @@ def test_its_items_are_read_as_items(store):
 
 
 def test_what_waited_is_found_by_the_new_questions(store):
-    assert store.lanes_of(SERVER) == [QueueKey(0, "")]
+    assert store.queues_of(SERVER) == [QueueKey(0, "")]
     assert [item.sequence for item in store.fresh(SERVER, QueueKey(0, ""), 0, 10)] == [1, 2, 13]
     assert [item.sequence for item in store.due(SERVER, QueueKey(0, ""), NOW_S + 1000, 10)] == [12, 6]
     assert [item.sequence for item in store.dead(10)] == [8, 7]

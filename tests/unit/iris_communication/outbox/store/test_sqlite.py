@@ -11,7 +11,7 @@ from iris_communication.item import Delivered, Due, State
 from iris_communication.outbox.store import ledger
 from iris_communication.outbox.store.contract import Deliver, Insert, Tally, Update
 from iris_communication.outbox.store.sqlite import QUERIES, SCHEMA_VERSION, SqliteStore
-from iris_communication.testing.store_contract import BOOT_ID, LANE, NOW_S, OTHER_SERVER, SERVER, due, make_item
+from iris_communication.testing.store_contract import BOOT_ID, NOW_S, OTHER_SERVER, QUEUE, SERVER, due, make_item
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_write_that_was_cut_off_is_as_if_it_had_never_begun(store, path, tmp_p
 def test_a_due_time_holds_for_its_own_boot(store):
     hold(store, make_item(1, due=due(100)))
     again = reopened(store)
-    assert again.due(SERVER, LANE, NOW_S, 5) == []
+    assert again.due(SERVER, QUEUE, NOW_S, 5) == []
     assert again.next_due_s(SERVER) == NOW_S + 100
     again.close()
 
@@ -117,7 +117,7 @@ def test_a_due_time_holds_for_its_own_boot(store):
 def test_after_a_reboot_a_retry_is_due_at_once(store):
     hold(store, make_item(1, due=due(100)), make_item(2))
     again = reopened(store, "second boot")
-    (retry,) = again.due(SERVER, LANE, 0.5, 5)
+    (retry,) = again.due(SERVER, QUEUE, 0.5, 5)
     assert (retry.sequence, retry.due) == (1, Due("second boot", 0.0))
     again.close()
 
@@ -164,9 +164,9 @@ def steps(store, ask):
 @pytest.mark.parametrize(
     "ask",
     [
-        lambda store: store.lanes_of(SERVER),
-        lambda store: store.fresh(SERVER, LANE, 0, 16),
-        lambda store: store.due(SERVER, LANE, NOW_S, 16),
+        lambda store: store.queues_of(SERVER),
+        lambda store: store.fresh(SERVER, QUEUE, 0, 16),
+        lambda store: store.due(SERVER, QUEUE, NOW_S, 16),
         lambda store: store.expired(NOW_S, 16),
         lambda store: store.oldest_waiting(9, 16),
         lambda store: store.lowest_waiting(16),
@@ -178,7 +178,7 @@ def steps(store, ask):
         lambda store: store.state("item-000005"),
     ],
     ids=[
-        "lanes",
+        "backlogs",
         "fresh",
         "due",
         "expired",

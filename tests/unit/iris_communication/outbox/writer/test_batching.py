@@ -11,7 +11,7 @@ from iris_communication.outbox.writer.messages import Order, Settle, SettleToget
 from iris_communication.settings import DeliverySettings, Rule
 from tests.unit.iris_communication.outbox.fake_parts import SERVER, open_writer, proof
 
-LANE = "zip:/in/line-1/model"
+QUEUE = "zip:/in/line-1/model"
 SETTINGS = DeliverySettings(
     rules={"small": Rule(batch="zip", batch_files_max=4, batch_bytes_max=1000, batch_wait_s=10.0)}
 )
@@ -24,7 +24,7 @@ def outbox(folder):
 
 
 def accept(outbox, paths, **facts):
-    return [outbox.accept(path, **({"batch": LANE} | facts)) for path in paths]
+    return [outbox.accept(path, **({"batch": QUEUE} | facts)) for path in paths]
 
 
 def names(items):
@@ -114,7 +114,7 @@ def test_files_for_different_folders_never_meet(outbox, sources):
     outbox.clock.advance(10.0)
     items = outbox.claim(archives=4)
     assert {(item.batch_id, item.batch) for item in items} == {
-        (items[0].batch_id, LANE),
+        (items[0].batch_id, QUEUE),
         (items[-1].batch_id, "zip:/in/line-2/model"),
     }
 
@@ -155,14 +155,14 @@ def test_the_picture_tells_how_many_may_travel_together(folder, sources):
     with open_writer(folder, settings=SETTINGS) as outbox:
         accept(outbox, sources[:3])
         accept(outbox, sources[3:4], batch="")
-        lane = outbox.writer.snapshot.lanes[SERVER.key]
-        assert (lane.fresh, lane.batched) == (4, 3)
+        queue = outbox.writer.snapshot.backlogs[SERVER.key]
+        assert (queue.fresh, queue.batched) == (4, 3)
     with open_writer(folder, settings=SETTINGS) as outbox:
-        assert outbox.writer.snapshot.lanes[SERVER.key] == lane
+        assert outbox.writer.snapshot.backlogs[SERVER.key] == queue
         outbox.clock.advance(10.0)
         outbox.claim(archives=1)
         outbox.writer.flush()
-        assert SERVER.key not in outbox.writer.snapshot.lanes
+        assert SERVER.key not in outbox.writer.snapshot.backlogs
 
 
 # -- afterwards

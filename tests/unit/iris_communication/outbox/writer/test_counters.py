@@ -81,7 +81,7 @@ def test_the_running_count_is_always_what_a_fresh_count_says(steps):
         assert stats.total_uploaded == tally.delivered
         assert stats.total_failed == tally.dead + tally.dropped + tally.expired + tally.cancelled
         assert stats.queue_size == tally.waiting + tally.in_flight
-        assert view.lanes == fresh.lanes
+        assert view.backlogs == fresh.backlogs
         assert view.spooled_bytes == fresh.spooled_bytes
         assert view.last_sequence == len(world.items)
         assert world.counters.next_expiry_s == world.store.next_expiry_s()
@@ -110,7 +110,7 @@ def test_what_ended_undelivered_failed_and_holds_no_bytes_any_more(world):
     for event in (Event.DROP, Event.EXPIRE, Event.CANCEL):
         world.happen(event, world.accept())
     view = world.counters.snapshot()
-    assert (view.stats, view.spooled_bytes, view.lanes) == ((3, 0, 3, 0), 0, {})
+    assert (view.stats, view.spooled_bytes, view.backlogs) == ((3, 0, 3, 0), 0, {})
     assert Counters(world.store).snapshot().stats == (0, 0, 0, 0)
 
 
@@ -170,4 +170,4 @@ def test_a_store_that_cannot_be_read_leaves_what_was_known(world):
 def test_a_server_without_waiting_items_has_no_lane(world):
     item = world.accept()
     world.happen(Event.CLAIM, item)
-    assert world.counters.snapshot().lanes == {}
+    assert world.counters.snapshot().backlogs == {}

@@ -379,7 +379,7 @@ def test_a_failed_item_is_due_later_and_an_attempt_is_spent(outbox, source):
     (item,) = outbox.claim()
     outbox.settle(item, Event.FAIL, error=RemoteRefused("no"), delay_s=30.0)
     assert outbox.claim() == []
-    assert outbox.writer.snapshot.lanes[SERVER.key].next_due_s == outbox.clock.boot_s() + 30.0
+    assert outbox.writer.snapshot.backlogs[SERVER.key].next_due_s == outbox.clock.boot_s() + 30.0
     outbox.clock.advance(30.0)
     (again,) = outbox.claim()
     assert again.attempts == 1
@@ -672,7 +672,7 @@ def test_whoever_is_answered_finds_it_counted(outbox, sources):
         outbox.accept(path)
         assert outbox.stats.total_queued == number
     assert outbox.claim(5)
-    assert outbox.writer.snapshot.lanes[SERVER.key].fresh == 15
+    assert outbox.writer.snapshot.backlogs[SERVER.key].fresh == 15
 
 
 # -- a disk that is full ---------------------------------------------------------------------------------------------
