@@ -177,7 +177,7 @@ class _NoThread:
         return False
 
 
-class SteppedKeeper(Writer):
+class SteppedWriter(Writer):
     """`killed` is called when the process ends within a step that nobody waits for, `stepped` after each step."""
 
     def __init__(self, disk, clock, max_queue_size, tokens, killed: Callable, stepped: Callable, settings=None):

@@ -24,7 +24,7 @@ from iris_communication.outbox.recovery.recovery import recover
 from iris_communication.outbox.store import ledger
 from iris_communication.outbox.writer.messages import Accept, Order, Settle, SettleTogether
 from iris_communication.settings import Secret, Server
-from tests.simulation.machine import Disk, Killed, MachineClock, SteppedKeeper
+from tests.simulation.machine import Disk, Killed, MachineClock, SteppedWriter
 from tests.thorough import examples
 
 SERVERS = [Server("one.example", "iris"), Server("two.example", "iris")]
@@ -66,7 +66,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def start(self):
         self.disk.answers_lost = 0  # together with a full disk it could keep a process from starting
-        self.writer = SteppedKeeper(
+        self.writer = SteppedWriter(
             self.disk, self.clock, OUTBOX_MAX, lambda: f"{self.tokens.getrandbits(64):016x}", print, lambda: None
         )
         self.on_loop(self.writer.open)

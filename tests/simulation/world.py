@@ -24,7 +24,7 @@ from iris_communication.settings import DeliverySettings, Rule, Secret, Server
 from iris_communication.testing.memory_server import MemoryServer
 from iris_communication.testing.virtual_time import NothingWillHappen, run
 from tests.simulation.audit import Audit
-from tests.simulation.machine import Disk, Killed, MachineClock, SteppedKeeper
+from tests.simulation.machine import Disk, Killed, MachineClock, SteppedWriter
 from tests.simulation.network import SimulatedTransport
 from tests.simulation.site import FAULTY, Site
 
@@ -442,7 +442,7 @@ class Process:
         self._world = world
         random = world._random()
         clock = world.clock
-        self.writer = SteppedKeeper(
+        self.writer = SteppedWriter(
             world.disk,
             clock,
             OUTBOX_MAX,

@@ -223,7 +223,7 @@ def test_a_socket_that_may_not_be_opened_says_as_whom_to_ask(outbox, monkeypatch
         raise PermissionError(13, "Permission denied")
 
     uploader_of(outbox).close()
-    monkeypatch.setattr(housekeeping, "Visitor", refused)
+    monkeypatch.setattr(housekeeping, "ControlClient", refused)
     with pytest.raises(OutboxStorageError, match="Permission denied") as raised, Housekeeper(outbox):
         pass
     assert "as the user who runs the uploader" in raised.value.hint

@@ -508,14 +508,14 @@ FORKING = """
 import os, socket, sys, time
 from pathlib import Path
 from iris_communication.clock import SystemClock
-from iris_communication.control.server import Door
+from iris_communication.control.server import ControlServer
 from tests.unit.iris_communication.control.house import House
 
 folder = Path(sys.argv[1])
-door = Door(folder, House(), SystemClock())
-door.open()
+server = ControlServer(folder, House(), SystemClock())
+server.open()
 if os.fork() == 0:
-    door.close()
+    server.close()
     print("child", flush=True)
     sys.stdin.read()
     os._exit(0)

@@ -9,7 +9,7 @@ from iris_communication.decisions.timetable import (
     DAYS,
     WEEK_S,
     Local,
-    Window,
+    DeliveryWindow,
     closed_words,
     is_open,
     parse,
@@ -28,14 +28,14 @@ def at(day, time):
 @pytest.mark.parametrize(
     ("text", "window"),
     [
-        ("08:00-16:30", Window(EVERY_DAY, 8 * 3600, 16 * 3600 + 1800)),
-        ("22:00-06:00", Window(EVERY_DAY, 22 * 3600, 30 * 3600)),
-        ("18:00-24:00", Window(EVERY_DAY, 18 * 3600, DAY_S)),
-        ("22:00-00:00", Window(EVERY_DAY, 22 * 3600, DAY_S)),
-        ("Mon-Fri 18:00-06:00", Window((0, 1, 2, 3, 4), 18 * 3600, 30 * 3600)),
-        ("Sat,Sun", Window((5, 6), 0, DAY_S)),
-        ("Fri-Mon,Wed 8:00-12:00", Window((0, 2, 4, 5, 6), 8 * 3600, 12 * 3600)),
-        ("  sat - SUN  1:00 - 2:00 ", Window((5, 6), 3600, 7200)),
+        ("08:00-16:30", DeliveryWindow(EVERY_DAY, 8 * 3600, 16 * 3600 + 1800)),
+        ("22:00-06:00", DeliveryWindow(EVERY_DAY, 22 * 3600, 30 * 3600)),
+        ("18:00-24:00", DeliveryWindow(EVERY_DAY, 18 * 3600, DAY_S)),
+        ("22:00-00:00", DeliveryWindow(EVERY_DAY, 22 * 3600, DAY_S)),
+        ("Mon-Fri 18:00-06:00", DeliveryWindow((0, 1, 2, 3, 4), 18 * 3600, 30 * 3600)),
+        ("Sat,Sun", DeliveryWindow((5, 6), 0, DAY_S)),
+        ("Fri-Mon,Wed 8:00-12:00", DeliveryWindow((0, 2, 4, 5, 6), 8 * 3600, 12 * 3600)),
+        ("  sat - SUN  1:00 - 2:00 ", DeliveryWindow((5, 6), 3600, 7200)),
     ],
 )
 def test_a_window_is_read_as_it_is_written(text, window):
@@ -121,7 +121,7 @@ def test_why_nothing_is_sent_is_said_with_the_time_it_ends(texts, moment, words)
 
 windows = st.lists(
     st.builds(
-        lambda days, start, length: Window(tuple(sorted(days)), start * 60, (start + length) * 60),
+        lambda days, start, length: DeliveryWindow(tuple(sorted(days)), start * 60, (start + length) * 60),
         st.sets(st.integers(0, 6), min_size=1),
         st.integers(0, 24 * 60 - 1),
         st.integers(1, 24 * 60),

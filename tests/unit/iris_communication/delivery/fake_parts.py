@@ -13,7 +13,7 @@ from tests.unit.iris_communication.outbox.fake_parts import an_item
 ONE, TWO = "iris@one:22", "iris@two:22"
 
 
-class FakeKeeper:
+class FakeWriter:
     """Commits at once, on the caller's thread. `answers_claims` False: a claim waits until `answer_claims`."""
 
     def __init__(self, clock):
@@ -42,7 +42,7 @@ class FakeKeeper:
         return items
 
     @property
-    def view(self):
+    def snapshot(self):
         destinations = {}
         for key, items in self.waiting.items():
             due = [item.due.boot_s for item in items if item.due]

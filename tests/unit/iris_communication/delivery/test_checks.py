@@ -22,7 +22,7 @@ from iris_communication.item import Event
 from iris_communication.settings import DeliverySettings, Server
 from iris_communication.sftp.trials.probe import Health
 from iris_communication.testing.clock import FakeClock
-from tests.unit.iris_communication.delivery.fake_parts import ONE, TWO, FakeCarrier, FakeKeeper, turns
+from tests.unit.iris_communication.delivery.fake_parts import ONE, TWO, FakeCarrier, FakeWriter, turns
 from tests.unit.iris_communication.outbox.fake_parts import LONG_S
 
 INTERVAL_S = 60.0
@@ -36,7 +36,7 @@ class Watched:
 
     def __init__(self, *servers, slots=3, **options):
         self.clock = FakeClock()
-        self.writer, self.carrier = FakeKeeper(self.clock), FakeCarrier(slots)
+        self.writer, self.carrier = FakeWriter(self.clock), FakeCarrier(slots)
         self.configured = frozenset(server.key for server in servers)
         self.writer.settings = {server.key: server for server in servers}
         self.worker = Worker(

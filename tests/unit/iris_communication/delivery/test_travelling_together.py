@@ -19,14 +19,14 @@ from iris_communication.outbox.writer.snapshot import Snapshot
 from iris_communication.settings import DeliverySettings, Server
 from iris_communication.testing.clock import FakeClock
 from iris_communication.testing.virtual_time import run as run_in_virtual_time
-from tests.unit.iris_communication.delivery.fake_parts import ONE, FakeCarrier, FakeKeeper, turns
+from tests.unit.iris_communication.delivery.fake_parts import ONE, FakeCarrier, FakeWriter, turns
 from tests.unit.iris_communication.outbox.fake_parts import an_item
 
 LANE = "zip:/in"
 NO_CHECKS = Server("one", "iris", health_interval_s=0.0)
 
 
-class BatchingKeeper(FakeKeeper):
+class BatchingWriter(FakeWriter):
     """Hands out what is in `ready` by itself or together, as the test has put it there."""
 
     def __init__(self, clock, spool):
@@ -39,7 +39,7 @@ class BatchingKeeper(FakeKeeper):
         self.together = []
 
     @property
-    def view(self):
+    def snapshot(self):
         single = sum(len(items) for items in self.ready if items[0].batch == "")
         together = self.batched + sum(len(items) for items in self.ready if items[0].batch)
         destinations = {ONE: Backlog(fresh=single + together, batched=together)} if single + together else {}
@@ -75,7 +75,7 @@ class Line:
     def __init__(self, tmp_path):
         self.clock = FakeClock()
         self.spool = Spool(tmp_path / "spool")
-        self.writer = BatchingKeeper(self.clock, self.spool)
+        self.writer = BatchingWriter(self.clock, self.spool)
         self.carrier = FakeCarrier(slots=100)
         self.carrier.takes_archives = True
         self.number = 0

@@ -31,7 +31,7 @@ from iris_communication.errors import (
 from iris_communication.item import Delivered, Event
 from iris_communication.settings import DeliverySettings
 from iris_communication.testing.clock import FakeClock
-from tests.unit.iris_communication.delivery.fake_parts import ONE, TWO, FakeCarrier, FakeKeeper, turns
+from tests.unit.iris_communication.delivery.fake_parts import ONE, TWO, FakeCarrier, FakeWriter, turns
 from tests.unit.iris_communication.outbox.fake_parts import LONG_S
 
 SETTINGS = DeliverySettings(attempts_max=3, breaker_base_s=10.0, breaker_cap_s=60.0, retry_base_s=4.0)
@@ -66,7 +66,7 @@ def run(story, slots=3):
 
     async def tell():
         clock = FakeClock()
-        writer, carrier = FakeKeeper(clock), FakeCarrier(slots)
+        writer, carrier = FakeWriter(clock), FakeCarrier(slots)
         line = Running(writer, carrier, clock)
         await turns()
         try:
@@ -673,7 +673,7 @@ def test_a_claim_that_is_answered_after_the_end_is_released():
 def test_a_claim_that_is_answered_while_the_loop_closes_is_released():
     """The loop takes calls until it is closed, but does not carry them out any more."""
     clock = FakeClock()
-    writer, carrier = FakeKeeper(clock), FakeCarrier()
+    writer, carrier = FakeWriter(clock), FakeCarrier()
     writer.answers_claims = False
 
     async def live():
@@ -714,7 +714,7 @@ def test_a_claim_that_is_answered_in_the_worker_s_last_moment_is_released(monkey
 
 def test_whoever_wakes_it_after_its_end_is_not_harmed():
     clock = FakeClock()
-    writer, carrier = FakeKeeper(clock), FakeCarrier()
+    writer, carrier = FakeWriter(clock), FakeCarrier()
     kept = []
 
     async def live():

@@ -11,7 +11,7 @@ from iris_communication.item import Event
 from iris_communication.outbox.store.contract import ServerState
 from iris_communication.settings import DeliverySettings, Rule
 from iris_communication.testing.clock import FakeClock
-from tests.unit.iris_communication.delivery.fake_parts import ONE, FakeCarrier, FakeKeeper, turns
+from tests.unit.iris_communication.delivery.fake_parts import ONE, FakeCarrier, FakeWriter, turns
 from tests.unit.iris_communication.outbox.fake_parts import LONG_S
 
 SETTINGS = DeliverySettings(
@@ -28,7 +28,7 @@ class Machine:
 
     def __init__(self):
         self.clock = FakeClock()
-        self.writer = FakeKeeper(self.clock)
+        self.writer = FakeWriter(self.clock)
 
     @contextlib.asynccontextmanager
     async def process(self, slots=3, *, connected=True):

@@ -72,7 +72,7 @@ class FaultyStore:
         return getattr(self._real, name)
 
 
-class OpenKeeper:
+class OpenWriter:
     """A writer on a folder, with the parts it uses in reach of the test."""
 
     def __init__(self, folder, max_queue_size=100, clock=None, limits=None, settings=None):
@@ -140,7 +140,7 @@ class OpenKeeper:
 
 @contextlib.contextmanager
 def open_writer(folder, **options):
-    opened = OpenKeeper(folder, **options)
+    opened = OpenWriter(folder, **options)
     try:
         yield opened
     finally:
