@@ -1,4 +1,5 @@
-"""Where a file goes on the server: the template filled with values that are one path component each.
+"""Which file is meant, and where it goes on the server: the template filled with values that are one path component
+each.
 
 A value that could climb out of its folder is refused, not cleaned: a cleaned name might be another file's. Only what
 the template uses is looked at, so project settings may hold anything else as well.
@@ -12,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from iris_communication.errors import InvalidRequest
+from iris_communication.runtime.default_folder import absolute
 from iris_communication.settings import Server
 
 
@@ -40,6 +42,18 @@ def remote_path(server: Server, file_path: str, project_settings: Any, folder_ty
     if not _has_bytes(path):
         raise InvalidRequest(f"the remote path {path!r} cannot be written as bytes")
     return path
+
+
+def source_path(file_path: "str | os.PathLike[str]") -> str:
+    """The absolute path. Raises InvalidRequest for one that no file could have."""
+    try:
+        path = os.fsdecode(file_path)
+        os.fsencode(path)
+    except (TypeError, UnicodeError):
+        path = ""
+    if not path or "\0" in path:
+        raise InvalidRequest(f"file_path is {file_path!r}: expected the path of a file")
+    return absolute(path)
 
 
 class _Template(string.Formatter):

@@ -15,13 +15,11 @@ from iris_communication.clock import Clock, SystemClock
 from iris_communication.delivery.carrier import Carrier, TransferData, TransferDataCarrier
 from iris_communication.delivery.daemon_threads import run
 from iris_communication.delivery.sftp_carrier import SftpCarrier
-from iris_communication.errors import InvalidRequest
 from iris_communication.item import Item, Take
 from iris_communication.outbox.files.known_servers import KnownServers
 from iris_communication.outbox.files.servers import Servers
 from iris_communication.outbox.files.spool import Spool, fingerprint_of
-from iris_communication.remote_path import remote_path
-from iris_communication.runtime.default_folder import absolute
+from iris_communication.remote_path import remote_path, source_path
 from iris_communication.server.facts import parse_server
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport.chosen import ChosenTransport
@@ -95,15 +93,3 @@ def carrier_for(
         clock,
         one_at_a_time,
     )
-
-
-def source_path(file_path: "str | os.PathLike[str]") -> str:
-    """The absolute path. Raises InvalidRequest for one that no file could have."""
-    try:
-        path = os.fsdecode(file_path)
-        os.fsencode(path)
-    except (TypeError, UnicodeError):
-        path = ""
-    if not path or "\0" in path:
-        raise InvalidRequest(f"file_path is {file_path!r}: expected the path of a file")
-    return absolute(path)

@@ -15,9 +15,8 @@ from iris_communication.decisions.batching import lane_name
 from iris_communication.errors import InvalidRequest
 from iris_communication.item import After, Take
 from iris_communication.outbox.writer.messages import Accept, Destination
-from iris_communication.remote_path import remote_path
+from iris_communication.remote_path import remote_path, source_path
 from iris_communication.settings import DeliverySettings, Rule, Secret, Server, check_priority, is_amount
-from iris_communication.sftp_processor import source_path
 
 ServerInfo = str | Mapping[str, Any]  # a configured server's name, or its facts
 Resolve = Callable[[ServerInfo], tuple[Server, Secret]]

@@ -17,8 +17,8 @@ from typing import Any
 from iris_communication.control.address import SOCKET_NAME, short_name
 from iris_communication.control.protocol import FILES_MAX, IDS_MAX, LINE_BYTES_MAX, answered, errand_line, error_of
 from iris_communication.errors import Effect, InvalidRequest, IrisError, Scope
+from iris_communication.remote_path import source_path
 from iris_communication.server import private_keys
-from iris_communication.sftp_processor import source_path
 from iris_communication.upload_request import SftpUploadRequest
 
 HELLO_S = 30.0  # an owner that is busy with somebody else's errand answers after it

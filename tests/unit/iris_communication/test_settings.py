@@ -7,9 +7,9 @@ import pytest
 
 from iris_communication.admin.housekeeping import Housekeeper
 from iris_communication.errors import InvalidRequest, Scope
+from iris_communication.remote_path import source_path
 from iris_communication.server.facts import parse_server
 from iris_communication.settings import DeliverySettings, Limits, Rule, Secret, Server
-from iris_communication.sftp_processor import source_path
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 
 FINGERPRINT, NEXT_FINGERPRINT = "SHA256:" + "n" * 43, "SHA256:" + "x" * 43

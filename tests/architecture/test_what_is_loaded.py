@@ -1,0 +1,35 @@
+"""What a module takes with it: whoever only asks loads nothing of what delivers."""
+
+import sys
+
+from tests.own_process import in_a_process_of_its_own
+
+WHAT_DELIVERS = (
+    "asyncssh",
+    "cryptography",
+    "iris_communication.delivery",
+    "iris_communication.sftp",
+    "iris_communication.transport",
+)
+
+
+def loaded() -> set[str]:
+    return {name for name in WHAT_DELIVERS if name in sys.modules}
+
+
+@in_a_process_of_its_own
+def test_checking_a_request_loads_nothing_of_what_delivers():
+    from iris_communication.server.facts import parse_server
+    from iris_communication.settings import DeliverySettings
+    from iris_communication.upload_request import SftpUploadRequest, accepted
+
+    server = {"host": "sftp.example", "username": "iris", "host_key": "SHA256:" + "n" * 43, "private_key": "/keys/id"}
+    accepted(SftpUploadRequest(server, "/records/a.csv", "line-1", "model"), DeliverySettings(), parse_server)
+    assert loaded() == set()
+
+
+@in_a_process_of_its_own
+def test_an_uploader_loads_all_that_delivers():
+    import iris_communication.sftp_uploader_thread  # noqa: F401 - to be loaded
+
+    assert loaded() == set(WHAT_DELIVERS)
