@@ -295,7 +295,7 @@ class SftpUploaderThread:
         return states if self._thread is None else [*states, self._thread.state()]
 
     def get_stats(self) -> dict[str, int]:
-        """Exactly total_queued, total_uploaded, total_failed and queue_size; see `outbox.snapshot.Stats`. Never waits."""
+        """Exactly total_queued, total_uploaded, total_failed and queue_size; see `snapshot.Stats`. Never waits."""
         self._check_process()
         return dict(self._stats()._asdict())
 

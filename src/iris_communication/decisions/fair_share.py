@@ -56,8 +56,8 @@ def pick(
 ) -> tuple[list[Item], FairShare]:
     """The next `limit` items (fewer only if fewer wait), in the order they go, and the turns to give to the next call.
 
-    `backlogs` has one entry for a priority, the highest first. Shares are from 0 (strictly the higher priority, strictly
-    the backlog first) to 0.5.
+    `backlogs` has one entry for a priority, the highest first. Shares are from 0 (strictly the higher priority,
+    strictly the backlog first) to 0.5.
     """
     assert all(higher.priority > lower.priority for higher, lower in pairwise(backlogs))
     waiting = [_Waiting(backlog, turns.backlogs.get(backlog.priority, PriorityTurn())) for backlog in backlogs]

@@ -1,5 +1,5 @@
-"""One server's destination: its breaker, what is claimed for it and what is under way, whether its link is up, and how well
-the server was when it was last looked at."""
+"""One server's destination: its breaker, what is claimed for it and what is under way, whether its link is up, and how
+well the server was when it was last looked at."""
 
 import asyncio
 from collections import deque

@@ -163,7 +163,8 @@ class Outcomes:
             self._settle(Settle(item, Event.RELEASE))
 
     def put_back(self, destination: DestinationState) -> None:
-        """What is claimed for a destination that may send nothing for now: nobody can give an order about what is claimed."""
+        """What is claimed for a destination that may send nothing for now: nobody can give an order about what is
+        claimed."""
         self.release([*destination.claimed])
         destination.claimed.clear()
 

@@ -5,11 +5,11 @@ failure the pure decisions say. It knows nothing of SFTP.
 
 Rules.
 - A server's destination never waits for another's.
-- While its breaker is not closed a destination has one item under way at most: the probe. Each change of a breaker is kept
-  on the disk, so that no crash loop knocks more often than one process would.
+- While its breaker is not closed a destination has one item under way at most: the probe. Each change of a breaker is
+  kept on the disk, so that no crash loop knocks more often than one process would.
 - A server that is paused or outside its delivery windows is sent nothing; what was claimed for it waits again.
-- Draining ends for a destination when nothing is left to send or its link is down; nobody waits for a server that was found
-  dead. One that the process before had found dead is asked once its time has come.
+- Draining ends for a destination when nothing is left to send or its link is down; nobody waits for a server that was
+  found dead. One that the process before had found dead is asked once its time has come.
 - Whatever ends the worker, every item it holds is settled: delivered, failed, or released to wait again.
 - When the writer had to be started again it ends, for another one to begin: its items wait again already.
 """
@@ -107,7 +107,7 @@ class Worker:
                 loop.call_soon_threadsafe(self._news.set)
 
     def published(self) -> None:
-        """The writer has a new snapshot. Destinations that could make nothing of it will look by themselves, in time."""
+        """The writer has a new snapshot. Destinations that could make nothing of it look by themselves, in time."""
         now_s, destinations = self._clock.monotonic_s(), self._destinations
         if self._drain is not None or any(
             (destination := destinations.get(key)) is None

@@ -1,4 +1,4 @@
-"""What every store has to keep: a suite that runs on any implementation of `iris_communication.outbox.store.contract.Store`.
+"""What every store has to keep: a suite for any implementation of `iris_communication.outbox.store.contract.Store`.
 
     class TestMyStore(StoreContract):
         def open_store(self):
