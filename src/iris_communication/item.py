@@ -127,7 +127,7 @@ class Item:
     attempts: int = 0  # failed by its own fault so far
     due: Due | None = None
     token: str | None = None  # names the temp file of the latest attempt
-    earlier_token: str | None = None  # of the attempt before, while nobody knows how far that one got
+    earlier_tokens: tuple[str, ...] = ()  # of attempts before it, oldest first, while nobody knows how far they got
     effect: Effect = Effect.NONE  # what the attempt before the next one may have left behind
     last_error: Failure | None = None
     priority: int = 0  # higher goes first

@@ -23,7 +23,6 @@ from pathlib import Path
 
 from iris_communication.clock import SystemClock
 from iris_communication.item import Delivered, Event, Take
-from iris_communication.decisions.attempt import open_tokens
 from iris_communication.outbox.writer.writer import Writer
 from iris_communication.outbox.store.ledger import Line, first_broken
 from iris_communication.outbox.writer.messages import Accept, Settle
@@ -62,7 +61,7 @@ class Disk:
 def put(item, content, server):
     "Where it lies. The temp file decides whether an earlier attempt delivered."
     final = server / item.remote_path.rpartition("/")[2]
-    for token in open_tokens(item):
+    for token in item.earlier_tokens:
         temp = server / f".iris-{token}"
         if temp.exists():
             os.unlink(temp)

@@ -27,8 +27,8 @@ DELIVERING = (
     Mutant(
         "the token of the last attempt is used again",
         ATTEMPT,
-        "    return replace(item, state=state, token=token, earlier_token=_stored(earlier))\n",
-        "    return replace(item, state=state, token=item.token or token, earlier_token=_stored(earlier))\n",
+        "    return replace(item, state=state, token=token, earlier_tokens=earlier[-EARLIER_MAX:])\n",
+        "    return replace(item, state=state, token=item.token or token, earlier_tokens=earlier[-EARLIER_MAX:])\n",
         "Late writes of a dead session land in the file of the next attempt.",
         tests_in(
             OUTBOX,
@@ -39,8 +39,8 @@ DELIVERING = (
     Mutant(
         "an attempt that was cut off is forgotten",
         ATTEMPT,
-        "    earlier = [*open_tokens(item), item.token] if item.effect is Effect.UNSEEN and item.token else []\n",
-        "    earlier: list[str] = []\n",
+        "    earlier = (*item.earlier_tokens, item.token) if item.effect is Effect.UNSEEN and item.token else ()\n",
+        "    earlier: tuple[str, ...] = ()\n",
         "Its temp file stays on the server for ever, and what it had delivered is delivered again.",
         tests_in(
             OUTBOX,

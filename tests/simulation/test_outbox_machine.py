@@ -175,7 +175,7 @@ class OutboxMachine(RuleBasedStateMachine):
         assert len(together) <= archives
         for items in together:
             assert items[0].batch_id.endswith(f"-{len(items)}")
-            assert len({(item.token, item.earlier_token, item.batch, item.effect) for item in items}) == 1
+            assert len({(item.token, item.earlier_tokens, item.batch, item.effect) for item in items}) == 1
         alone = [item for item in found if item.batch_id is None]
         assert len({item.token for item in alone}) == len(alone)
 

@@ -4,7 +4,7 @@ A token is open while its temp file may lie on the server and nobody knows how f
 told every open one, or that file stays there for ever.
 
 - Each claim has a token of its own, so that nothing late of a dead session can touch it. The open ones stand beside it
-  in `earlier_token`, oldest first. More than one is rare: it takes a kill, and another before the first was looked at.
+  in `earlier_tokens`, oldest first. More than one is rare: it takes a kill, and another before the first was looked at.
 - Only an item whose rename was left unanswered (UNKNOWN) keeps its token: that attempt is finished, not repeated.
 - An attempt that touched nothing (the link was down) opens nothing and closes nothing.
 - Who was in an archive stays in it for as long as it may have arrived.
@@ -18,18 +18,13 @@ from iris_communication.item import Due, Event, Failure, Item, next_state
 EARLIER_MAX = 8  # tokens kept for one item: kills in a row without a single answer of the server
 
 
-def open_tokens(item: Item) -> list[str]:
-    """Of attempts before this one, oldest first."""
-    return (item.earlier_token or "").split()
-
-
 def claimed(item: Item, token: str) -> Item:
     """The item under way, under `token`."""
     state = next_state(item.state, Event.CLAIM)
     if item.effect is Effect.UNKNOWN:
         return replace(item, state=state)
-    earlier = [*open_tokens(item), item.token] if item.effect is Effect.UNSEEN and item.token else []
-    return replace(item, state=state, token=token, earlier_token=_stored(earlier))
+    earlier = (*item.earlier_tokens, item.token) if item.effect is Effect.UNSEEN and item.token else ()
+    return replace(item, state=state, token=token, earlier_tokens=earlier[-EARLIER_MAX:])
 
 
 def failed(item: Item, event: Event, error: IrisError | None, effect: Effect, due: Due | None) -> Item:
@@ -47,16 +42,16 @@ def failed(item: Item, event: Event, error: IrisError | None, effect: Effect, du
 
 def released(item: Item, error: IrisError | None, effect: Effect) -> Item:
     """The item waits again and no attempt is spent. `effect` NONE: this attempt touched nothing on the server."""
-    token, earlier = item.token, open_tokens(item)
+    token, earlier = item.token, item.earlier_tokens
     if effect is Effect.NONE:
         effect = item.effect
         if effect is Effect.UNSEEN and earlier:
-            token = earlier.pop()
+            token, earlier = earlier[-1], earlier[:-1]
     return replace(
         item,
         state=next_state(item.state, Event.RELEASE),
         token=token,
-        earlier_token=_stored(earlier),
+        earlier_tokens=earlier,
         effect=effect,
         batch_id=None if effect is Effect.NONE else item.batch_id,
         last_error=failure(error) if error else item.last_error,
@@ -70,7 +65,3 @@ def unclear(item: Item) -> Effect:
 
 def failure(error: IrisError) -> Failure:
     return Failure(type(error).__name__, str(error), error.hint)
-
-
-def _stored(tokens: list[str]) -> str | None:
-    return " ".join(tokens[-EARLIER_MAX:]) or None

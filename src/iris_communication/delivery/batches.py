@@ -117,7 +117,7 @@ def _batch(members: Sequence[Item]) -> Batch:
         accepted_s=first.accepted_s,
         state=first.state,
         token=first.token,
-        earlier_token=first.earlier_token,
+        earlier_tokens=first.earlier_tokens,
         effect=first.effect,
         batch=first.batch,
         batch_id=first.batch_id,

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from iris_communication.clock import Clock
 from iris_communication.decisions import patience
-from iris_communication.decisions.attempt import open_tokens
 from iris_communication.decisions.patience import Overdue
 from iris_communication.delivery.connection import Connection
 from iris_communication.delivery.in_parts import InParts
@@ -97,7 +96,7 @@ class SftpCarrier:
         self._pool.limit(item.server_key, server.bandwidth_bytes_per_s)
         _check_is_no_marker(item, server)
         source = SpoolFile(self._spooled(item), fingerprint)
-        earlier = [_temp_path(item.remote_path, token) for token in open_tokens(item)]
+        earlier = [_temp_path(item.remote_path, token) for token in item.earlier_tokens]
         upload = Upload(
             final_path=os.fsencode(item.remote_path),
             temp_path=_temp_path(item.remote_path, item.token),

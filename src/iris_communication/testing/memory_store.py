@@ -177,7 +177,7 @@ class MemoryStore:
                 attempts=item.attempts,
                 due=item.due,
                 token=item.token,
-                earlier_token=item.earlier_token,
+                earlier_tokens=item.earlier_tokens,
                 effect=item.effect,
                 last_error=item.last_error,
                 priority=item.priority,

@@ -80,7 +80,7 @@ class StoreContract(WaitingContract):
             attempts=3,
             due=due(-1),
             token="0011223344556677",  # noqa: S106 - the name of a temporary file
-            earlier_token="8899aabbccddeeff",  # noqa: S106 - as above
+            earlier_tokens=("8899aabbccddeeff", "ffeeddccbbaa9988"),
             effect=Effect.UNSEEN,
             last_error=Failure("RemoteRefused", "no \udcff right", "ask the owner"),
             priority=-9,
@@ -115,7 +115,7 @@ class StoreContract(WaitingContract):
             attempts=2,
             due=due(-5),
             token="ff",  # noqa: S106 - the name of a temporary file
-            earlier_token="ee",  # noqa: S106 - as above
+            earlier_tokens=("ee",),
             effect=Effect.UNKNOWN,
             last_error=Failure("LinkLost", "cut", "wait"),
             priority=9,

@@ -47,7 +47,7 @@ def mutable(item: Item) -> Row:
         item.due.boot_id if item.due else None,
         item.due.boot_s if item.due else None,
         item.token,
-        item.earlier_token,
+        " ".join(item.earlier_tokens) or None,
         item.effect.value,
         json.dumps(failure(item.last_error)) if item.last_error else None,
         item.priority,
@@ -105,7 +105,7 @@ def item(row: Row) -> Item:
         attempts=attempts,
         due=Due(due_boot_id, due_boot_s) if due_boot_s is not None else None,
         token=token,
-        earlier_token=earlier_token,
+        earlier_tokens=tuple(str.split(earlier_token or "")),  # TypeError of what is no text: a damaged row
         effect=Effect(effect),
         last_error=Failure(*json.loads(last_error)) if last_error else None,
         priority=priority,

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iris_communication.decisions.attempt import EARLIER_MAX, claimed, failed, open_tokens, released
+from iris_communication.decisions.attempt import EARLIER_MAX, claimed, failed, released
 from iris_communication.errors import Effect, LinkLost, RemoteRefused
 from iris_communication.item import Due, Event, State
 from tests.unit.iris_communication.outbox.fake_parts import an_item
@@ -11,7 +11,7 @@ LOST = LinkLost("the link is gone")
 
 def test_a_claim_has_a_token_of_its_own():
     item = claimed(an_item(), "t1")
-    assert (item.state, item.token, open_tokens(item)) == (State.IN_FLIGHT, "t1", [])
+    assert (item.state, item.token, item.earlier_tokens) == (State.IN_FLIGHT, "t1", ())
 
 
 def test_an_attempt_after_one_that_was_cut_off_has_a_token_of_its_own_too():
@@ -21,28 +21,28 @@ def test_an_attempt_after_one_that_was_cut_off_has_a_token_of_its_own_too():
 
 def test_the_next_attempt_is_told_the_token_of_one_that_was_cut_off():
     cut_off = released(claimed(an_item(), "t1"), LOST, Effect.UNSEEN)
-    assert open_tokens(claimed(cut_off, "t2")) == ["t1"]
+    assert claimed(cut_off, "t2").earlier_tokens == ("t1",)
 
 
 def test_an_attempt_that_touched_nothing_does_not_hide_the_one_before():
     item = released(claimed(an_item(), "t1"), LOST, Effect.UNSEEN)
     for number in range(2, 5):
         item = released(claimed(item, f"t{number}"), LOST, Effect.NONE)
-    assert open_tokens(claimed(item, "t9")) == ["t1"]
+    assert claimed(item, "t9").earlier_tokens == ("t1",)
 
 
 def test_two_attempts_cut_off_in_a_row_are_both_told():
     """Killed, and killed again before the server was asked about the first."""
     item = released(claimed(an_item(), "t1"), LOST, Effect.UNSEEN)
     item = released(claimed(item, "t2"), LOST, Effect.UNSEEN)
-    assert open_tokens(claimed(item, "t3")) == ["t1", "t2"]
+    assert claimed(item, "t3").earlier_tokens == ("t1", "t2")
 
 
-def test_open_tokens_are_bounded():
+def test_earlier_tokens_are_bounded():
     item = an_item()
     for number in range(50):
         item = released(claimed(item, f"t{number}"), LOST, Effect.UNSEEN)
-    assert open_tokens(claimed(item, "last")) == [f"t{number}" for number in range(50 - EARLIER_MAX, 50)]
+    assert claimed(item, "last").earlier_tokens == tuple(f"t{number}" for number in range(50 - EARLIER_MAX, 50))
 
 
 def test_an_attempt_whose_rename_was_sent_is_finished_under_its_own_token():
@@ -58,7 +58,7 @@ def test_an_attempt_that_could_not_finish_another_leaves_the_rename_as_unanswere
 
 def test_an_attempt_that_failed_and_left_its_temp_file_is_told_to_the_next_one():
     item = failed(claimed(an_item(), "t1"), Event.FAIL, RemoteRefused("no"), Effect.UNSEEN, Due("boot", 5.0))
-    assert open_tokens(claimed(item, "t2")) == ["t1"]
+    assert claimed(item, "t2").earlier_tokens == ("t1",)
 
 
 def test_a_failure_costs_an_attempt_and_says_when_the_next_is_due():
@@ -83,7 +83,7 @@ def test_every_temp_file_that_may_be_left_is_told_to_the_next_attempt(attempts):
     item, may_lie = an_item(), set()
     for number, end in enumerate(attempts):
         item = claimed(item, f"t{number}")
-        assert may_lie <= set(open_tokens(item))
+        assert may_lie <= set(item.earlier_tokens)
         if end == "cut off":
             may_lie.add(item.token)
             item = released(item, LOST, Effect.UNSEEN)
@@ -92,4 +92,4 @@ def test_every_temp_file_that_may_be_left_is_told_to_the_next_attempt(attempts):
         else:
             may_lie.clear()
             item = failed(item, Event.FAIL, RemoteRefused("no"), Effect.NONE, None)
-    assert may_lie <= set(open_tokens(claimed(item, "last")))
+    assert may_lie <= set(claimed(item, "last").earlier_tokens)

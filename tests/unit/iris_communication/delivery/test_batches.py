@@ -92,8 +92,8 @@ def test_an_archive_goes_into_the_folder_of_its_members_under_its_own_name():
 
 
 def test_what_is_known_of_an_earlier_attempt_is_known_of_the_archive():
-    batch = a_batch(effect=Effect.UNKNOWN, token="now", earlier_token="a b")
-    assert (batch.effect, batch.token, batch.earlier_token) == (Effect.UNKNOWN, "now", "a b")
+    batch = a_batch(effect=Effect.UNKNOWN, token="now", earlier_tokens=("a", "b"))
+    assert (batch.effect, batch.token, batch.earlier_tokens) == (Effect.UNKNOWN, "now", ("a", "b"))
 
 
 def test_what_is_sent_is_the_archive_of_the_members_and_it_is_gone_afterwards(spool, spooled, tmp_path):

@@ -118,8 +118,8 @@ async def cut_off(line, **facts):
 
 
 def next_attempt(line, number, content=LARGE):
-    earlier = " ".join(f"token{each}" for each in range(1, number))
-    return line.item(content=content, token=f"token{number}", earlier_token=earlier, effect=Effect.UNSEEN)
+    earlier = tuple(f"token{each}" for each in range(1, number))
+    return line.item(content=content, token=f"token{number}", earlier_tokens=earlier, effect=Effect.UNSEEN)
 
 
 def is_closing(request):
@@ -225,7 +225,7 @@ def test_a_server_that_spoils_parts_is_not_tried_with_them_again(tmp_path):
         await line.carry(next_attempt(line, 2))
         server.left_bytes, before = 3 * MIB, len(server.asked)
         (error,) = await line.carry(line.item(7, content=LARGE))
-        await line.carry(line.item(7, content=LARGE, token="later", earlier_token="token7", effect=Effect.UNSEEN))
+        await line.carry(line.item(7, content=LARGE, token="later", earlier_tokens=("token7",), effect=Effect.UNSEEN))
         assert isinstance(error, LinkLost)
         assert not any(
             isinstance(request, wire.Open) and request.flags == wire.WRITE for request in server.asked[before:]
@@ -478,7 +478,7 @@ def test_a_server_that_refused_a_write_goes_on_with_parts_later(tmp_path):
         server.offset, server.left_bytes = None, 3 * MIB
         await line.carry(line.item(7, content=LARGE))
         before = len(server.asked)
-        await line.carry(line.item(7, content=LARGE, token="later", earlier_token="token7", effect=Effect.UNSEEN))
+        await line.carry(line.item(7, content=LARGE, token="later", earlier_tokens=("token7",), effect=Effect.UNSEEN))
         assert any(map(is_going_on, server.asked[before:]))
         assert server.content(b"/in/7.csv") == LARGE
 

@@ -168,7 +168,7 @@ def test_an_attempt_whose_connection_dies_before_it_opened_anything_left_nothing
 
     async def story():
         await line.carry(line.item(0))
-        task = asyncio.ensure_future(line.carrier.carry(line.item(1, effect=Effect.UNSEEN, earlier_token="old")))
+        task = asyncio.ensure_future(line.carrier.carry(line.item(1, effect=Effect.UNSEEN, earlier_tokens=("old",))))
         await asyncio.sleep(0)
         line.transport.channels[0].lose(LinkLost("the cable"))
         with pytest.raises(LinkLost) as raised:
@@ -197,7 +197,7 @@ def test_every_temp_file_an_earlier_attempt_may_have_left_is_cleared_away(line):
     async def story():
         for token in ("t1", "t2", "t3"):
             line.server.files[b"/in/.iris-" + token.encode()] = bytearray(b"half")
-        await line.carry(line.item(effect=Effect.UNSEEN, earlier_token="t1 t2 t3"))
+        await line.carry(line.item(effect=Effect.UNSEEN, earlier_tokens=("t1", "t2", "t3")))
         assert line.server.names(b"/in") == [b"1.csv"]
 
     tell(line, story)
@@ -324,7 +324,7 @@ def test_what_earlier_attempts_left_of_their_markers_is_cleared_away_too(line):
         for token in ("t1", "t2", "t3"):
             for end in ("", "-sha256", "-sha256-2"):
                 line.server.files[f"/in/.iris-{token}{end}".encode()] = bytearray(b"half")
-        await line.carry(line.item(effect=Effect.UNSEEN, earlier_token="t1 t2 t3"))
+        await line.carry(line.item(effect=Effect.UNSEEN, earlier_tokens=("t1", "t2", "t3")))
         assert line.server.names(b"/in") == [b"1.csv", b"1.csv.sha256"]
 
     tell(line, story)

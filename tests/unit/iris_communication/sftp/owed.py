@@ -7,7 +7,7 @@ import itertools
 import os
 import posixpath
 
-from iris_communication.decisions.attempt import claimed, failed, open_tokens, released
+from iris_communication.decisions.attempt import claimed, failed, released
 from iris_communication.decisions.retry import Retrying, after_failure
 from iris_communication.errors import Effect, IrisError, Scope
 from iris_communication.item import Event
@@ -39,7 +39,7 @@ class Owed:
         """The upload of the next attempt."""
         self.item = claimed(self.item, f"{next(TOKENS):016x}")
         self.source = source = BytesSource(self.content, changed=self.changed)
-        tokens = open_tokens(self.item)
+        tokens = self.item.earlier_tokens
         return Upload(
             final_path=self.final_path,
             temp_path=self.temp_path(self.item.token),
@@ -101,7 +101,7 @@ class Owed:
         return posixpath.join(posixpath.dirname(self.final_path), b".iris-" + token.encode())
 
     def _begin(self, upload, link):
-        *older, _ = open_tokens(self.item) or [None]
+        *older, _ = self.item.earlier_tokens or [None]
         temps = [self.temp_path(token) for token in older]
         talk = after_clearing(upload, temps, link.capabilities, put(upload, link.capabilities))
         return link.begin(talk, self.source)

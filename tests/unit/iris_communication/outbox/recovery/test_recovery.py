@@ -246,7 +246,7 @@ def test_a_recovery_that_is_cut_off_is_done_again_with_the_same_end(tmp_path, mo
 
     def told(mess):
         items, *rest = mess.picture()
-        return [(item.id, item.state, item.effect, item.token, item.earlier_token) for item in items], *rest
+        return [(item.id, item.state, item.effect, item.token, item.earlier_tokens) for item in items], *rest
 
     assert told(cut) == told(whole)
     for mess in (whole, cut):

@@ -101,7 +101,7 @@ def test_its_items_are_read_as_items(store):
     assert (items[2].source_path, items[2].remote_path) == (ODD, "/in/ü/" + os.fsdecode(b"\xe4.csv"))
     assert items[2].project_settings == {"project": "ü'\n", "n": [1, None]}
     assert (items[4].state, items[4].token) == (State.IN_FLIGHT, "t4")
-    assert (items[5].earlier_token, items[5].effect, items[5].attempts) == ("t5a", Effect.UNKNOWN, 2)
+    assert (items[5].earlier_tokens, items[5].effect, items[5].attempts) == (("t5a",), Effect.UNKNOWN, 2)
     assert (items[6].due, items[6].effect) == (Due(BOOT_ID, NOW_S + 60.5), Effect.UNSEEN)
     assert items[6].last_error == Failure("RemoteRefused", "no \u2028 'permission'", "ask")
     assert items[13].fingerprint == Fingerprint(2**64 - 1, 2**63, 0, -5, "cd" * 32)

@@ -214,7 +214,7 @@ def test_an_archive_that_may_have_arrived_is_formed_again_of_exactly_its_members
     if effect is Effect.UNKNOWN:
         assert {item.token for item in again} == {items[0].token}
     else:
-        assert {item.earlier_token for item in again} == {items[0].token}
+        assert {item.earlier_tokens for item in again} == {(items[0].token,)}
         assert len({item.token for item in again} - {items[0].token}) == 1
 
 
@@ -248,7 +248,7 @@ def test_without_one_of_its_members_the_others_go_by_themselves_and_clear_away_w
     again = outbox.claim(archives=1)
     assert names(again) == ["00", "02", "03"]
     assert {(item.batch, item.batch_id, item.effect) for item in again} == {("", None, Effect.UNSEEN)}
-    assert {item.earlier_token for item in again} == {items[0].token}
+    assert {item.earlier_tokens for item in again} == {(items[0].token,)}
     assert len({item.token for item in again} | {items[0].token}) == 4
 
 
@@ -275,7 +275,7 @@ def test_one_that_went_by_itself_and_was_cut_off_is_never_put_into_an_archive(ou
     items = outbox.claim(archives=4)
     assert names(items) == ["00", "01", "02", "03", "04"]
     assert items[0].batch_id is None
-    assert items[0].earlier_token == item.token
+    assert items[0].earlier_tokens == (item.token,)
 
 
 def accept_and_claim_one(outbox, sources):

@@ -850,7 +850,7 @@ def test_an_attempt_of_unknown_end_is_named_to_the_next_one(outbox, source):
     (first,) = outbox.claim()
     outbox.settle(first, Event.RELEASE, effect=Effect.UNSEEN)
     (second,) = outbox.claim()
-    assert second.earlier_token == first.token
+    assert second.earlier_tokens == (first.token,)
     assert second.token != first.token
 
 
@@ -861,7 +861,7 @@ def test_an_attempt_that_touched_nothing_does_not_hide_the_one_before(outbox, so
     outbox.settle(first, Event.RELEASE, effect=Effect.UNSEEN)
     for _ in range(3):
         (again,) = outbox.claim()
-        assert again.earlier_token == first.token
+        assert again.earlier_tokens == (first.token,)
         outbox.settle(again, Event.RELEASE, effect=Effect.NONE)
 
 
@@ -880,7 +880,7 @@ def test_an_attempt_that_certainly_left_nothing_is_forgotten(outbox, source):
     (first,) = outbox.claim()
     outbox.settle(first, Event.FAIL, error=RemoteRefused("no"), effect=Effect.NONE)
     (second,) = outbox.claim()
-    assert (second.earlier_token, second.state) == (None, State.IN_FLIGHT)
+    assert (second.earlier_tokens, second.state) == ((), State.IN_FLIGHT)
 
 
 def test_two_threads_may_close_the_writer_at_once(tmp_path):
