@@ -192,7 +192,7 @@ class SftpUploaderThread:
         returns a Receipt to wait on. For one destination; submit_all() takes several."""
         self._check_process()
         accept = accepted(request, self._settings, self._server)
-        if accept.also:
+        if len(accept.destinations) > 1:
             servers = counted(len(accept.destinations), "server")
             raise InvalidRequest(f"{request.file_path} goes to {servers}: use submit_all()")
         return self._open_writer().accept(accept)

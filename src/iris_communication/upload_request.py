@@ -56,19 +56,15 @@ def accepted(request: SftpUploadRequest, settings: DeliverySettings, resolve: Re
     source = source_path(request.file_path)
     check_text("folder_type", request.folder_type)
     rule = rules.facts(settings.rules.values(), request.folder_type, os.path.basename(source))
-    first, *others = [_destination(resolve(info), source, request, rule) for info in _infos(request.sftp_server_info)]
+    infos = _infos(request.sftp_server_info)
     after, move_to = _after(request, rule)
     priority = request.priority if request.priority is not None else rule.priority
     return Accept(
-        server=first.server,
-        secret=first.secret,
+        destinations=tuple(_destination(resolve(info), source, request, rule) for info in infos),
         source_path=source,
-        remote_path=first.remote_path,
         project_settings=_as_stored(request.project_settings),
         folder_type=request.folder_type,
         take=_take(request.take),
-        batch=first.batch,
-        also=tuple(others),
         priority=0 if priority is None else check_priority(priority),
         ttl_s=_ttl_s(request.ttl_s, rule.ttl_s, settings.ttl_s),
         after=after,

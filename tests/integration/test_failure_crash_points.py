@@ -25,7 +25,7 @@ from iris_communication.clock import SystemClock
 from iris_communication.item import Delivered, Event, Take
 from iris_communication.outbox.writer.writer import Writer
 from iris_communication.outbox.store.ledger import Line, first_broken
-from iris_communication.outbox.writer.messages import Accept, Settle
+from iris_communication.outbox.writer.messages import Accept, Destination, Settle
 from iris_communication.outbox.store.sqlite import SqliteStore
 from iris_communication.settings import Secret, Server
 
@@ -83,7 +83,8 @@ def run(place):
     writer = Writer(place / "outbox", lambda: SqliteStore(place / "outbox" / "outbox.db", "boot"), SystemClock(), 100)
     writer.open()
     for source in sorted((place / "sources").iterdir()):
-        writer.accept(Accept(SERVER, Secret(password="x"), str(source), f"/in/{source.name}", {}, "model", Take.MOVE))
+        destination = Destination(SERVER, Secret(password="x"), f"/in/{source.name}")
+        writer.accept(Accept((destination,), str(source), {}, "model", Take.MOVE))
     told, found = threading.Event(), []
     writer.claim(SERVER.key, 100, lambda items: (found.extend(items), told.set()))
     assert told.wait(10)

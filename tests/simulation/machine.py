@@ -198,7 +198,7 @@ class SteppedWriter(Writer):
 
     @property
     def store(self):
-        return self._committer.picture.store
+        return self._committer.counters.store
 
     @property
     def unfinished(self):

@@ -22,7 +22,7 @@ from iris_communication.errors import Effect, OutboxFull, OutboxStorageError, Re
 from iris_communication.item import Delivered, Event, State, Take
 from iris_communication.outbox.recovery.recovery import recover
 from iris_communication.outbox.store import ledger
-from iris_communication.outbox.writer.messages import Accept, Order, Settle, SettleTogether
+from iris_communication.outbox.writer.messages import Accept, Destination, Order, Settle, SettleTogether
 from iris_communication.settings import Secret, Server
 from tests.simulation.machine import Disk, Killed, MachineClock, SteppedWriter
 from tests.thorough import examples
@@ -88,12 +88,13 @@ class OutboxMachine(RuleBasedStateMachine):
             if self.writer is not None and not self.writer.dead:
                 self.note_what_expired()
 
-    def accept_of(self, server, take, exists=True, **facts):
+    def accept_of(self, server, take, exists=True, batch="", **facts):
         path = self.folder / f"{self.sources}.csv"
         self.sources += 1
         if exists:
             path.write_bytes(b"%d" % self.sources)
-        return path, Accept(server, SECRET, str(path), f"/in/{path.name}", {}, "model", take, **facts)
+        destination = Destination(server, SECRET, f"/in/{path.name}", batch)
+        return path, Accept((destination,), str(path), {}, "model", take, **facts)
 
     def in_state(self, *states):
         return sorted(item_id for item_id, state in self.state.items() if state in states)

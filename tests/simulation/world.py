@@ -6,6 +6,7 @@ be delivered within DRAIN_S, and nothing may be left in the spool.
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import shutil
@@ -80,7 +81,7 @@ class World:
         self.crashes = self.files = 0
         self.gone = asyncio.Event()
         self.receipts = []
-        self.sources = []  # (path, server, remote path, take, content) that are yet to be accepted
+        self.sources = []  # (path, servers, remote path, take, content, wishes) that are yet to be accepted
         self.healing = False
 
     def _random(self):
@@ -151,19 +152,19 @@ class World:
         path = self.folder / "out" / f"{number}.csv"
         path.write_bytes(content)
         os.utime(path, ns=(0, int(self.clock.wall_s() * 1e9)))  # it is part of an archive's bytes
-        server = self.servers[random.random() < 0.3]
+        servers = [self.servers[random.random() < 0.3]]
         name = number if random.random() < 0.9 else random.randrange(3)  # some meet under one name
         remote_path = f"/in/line-{number % 3}/{name}.csv"
-        self.audit.offer(server.key, remote_path, content)
+        self.audit.offer(servers[0].key, remote_path, content)
         take = Take.MOVE if random.random() < 0.3 else Take.COPY
         wishes = {"priority": random.choice([0, 0, 0, 5, -3])}
         if random.random() < 0.1:
             wishes["ttl_s"] = random.choice([20.0, 1800.0])
         if random.random() < 0.08:
-            (other,) = (each for each in self.servers if each != server)
+            (other,) = (each for each in self.servers if each not in servers)
             self.audit.offer(other.key, remote_path, content)
-            wishes["also"] = (Destination(other, SECRET, remote_path),)
-        self.sources.append((path, server, remote_path, take, content, wishes))
+            servers.append(other)
+        self.sources.append((path, servers, remote_path, take, content, wishes))
 
     def offer_sources(self):
         left, self.sources = self.sources, []
@@ -175,13 +176,15 @@ class World:
         self.sources = left
 
     def offer(self, source):
-        path, server, remote_path, take, content, wishes = source
+        path, servers, remote_path, take, content, wishes = source
         if not path.exists():
             return True  # taken over by an acceptance that a crash left unanswered
         folder_type = FOLDER_TYPES.get(remote_path.split("/")[2], "alone")
         rule = SETTINGS.rules.get(folder_type, Rule())
         batch = lane_name(rule.batch, remote_path)
-        accept = Accept(server, SECRET, str(path), remote_path, {}, folder_type, take, batch, **wishes)
+        destinations = [Destination(server, SECRET, remote_path) for server in servers]
+        destinations[0] = dataclasses.replace(destinations[0], batch=batch)
+        accept = Accept(tuple(destinations), str(path), {}, folder_type, take, **wishes)
         try:
             receipts = self.process.writer.accept_to_each(accept)
         except Killed as killed:

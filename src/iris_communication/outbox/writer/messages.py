@@ -52,6 +52,8 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
+    """Each has a fate of its own."""
+
     server: Server
     secret: Secret
     remote_path: str
@@ -62,25 +64,17 @@ class Destination:
 class Accept:
     """Answered with a receipt for each destination, in their order: all of them, or none is accepted."""
 
-    server: Server
-    secret: Secret
+    destinations: tuple[Destination, ...]
     source_path: str
-    remote_path: str
     project_settings: Mapping[str, Any]
     folder_type: str
     take: Take
-    batch: str = ""
-    also: tuple[Destination, ...] = ()  # further destinations, each with a fate of its own
     priority: int = 0
     ttl_s: float | None = None
     after: After = After.KEEP
     move_to: str = ""
     identity: tuple[int, int] | None = None  # device and inode of the file that is meant; None: whatever is there
     answer: Answer = field(default_factory=Answer)
-
-    @property
-    def destinations(self) -> tuple[Destination, ...]:
-        return (Destination(self.server, self.secret, self.remote_path, self.batch), *self.also)
 
 
 @dataclass(frozen=True, slots=True)

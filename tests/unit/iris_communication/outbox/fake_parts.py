@@ -10,7 +10,7 @@ from iris_communication.errors import Effect, OutboxStorageError
 from iris_communication.item import Delivered, Event, Fingerprint, Item, State, Take
 from iris_communication.outbox.store.ledger import Line
 from iris_communication.outbox.store.sqlite import SqliteStore
-from iris_communication.outbox.writer.messages import Accept, Settle
+from iris_communication.outbox.writer.messages import Accept, Destination, Settle
 from iris_communication.outbox.writer.writer import Writer
 from iris_communication.settings import Secret, Server
 from iris_communication.testing.clock import FakeClock
@@ -149,12 +149,11 @@ def open_writer(folder, **options):
         opened.close()
 
 
-def accept_of(path, take=Take.COPY, server=SERVER, secret=SECRET, remote_path=None, **facts):
+def accept_of(path, take=Take.COPY, server=SERVER, secret=SECRET, remote_path=None, batch="", others=(), **facts):
+    first = Destination(server, secret, remote_path or f"/in/line-1/model/{Path(path).name}", batch)
     return Accept(
-        server=server,
-        secret=secret,
+        destinations=(first, *others),
         source_path=str(path),
-        remote_path=remote_path or f"/in/line-1/model/{Path(path).name}",
         project_settings={"project": "line-1"},
         folder_type="model",
         take=take,

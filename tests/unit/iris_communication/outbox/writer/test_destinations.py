@@ -18,8 +18,9 @@ THIRD = dataclasses.replace(SERVER, host="third.example.org")
 
 
 def for_all(path, *others, **facts):
-    also = tuple(Destination(server, SECRET, f"/elsewhere/{path.name}") for server in others)
-    return accept_of(path, also=also, **facts)
+    return accept_of(
+        path, others=[Destination(server, SECRET, f"/elsewhere/{path.name}") for server in others], **facts
+    )
 
 
 def test_each_destination_has_an_item_and_bytes_of_its_own(outbox, source):
