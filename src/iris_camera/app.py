@@ -19,7 +19,7 @@ from iris_camera.inspection.onnx import ModelError
 from iris_camera.records.private_folder import make_records_folder
 from iris_camera.signals import listening_to_signals
 from iris_camera.web.server import CannotServe
-from iris_communication.admin.housekeeping import check_folder
+from iris_communication.admin.outbox_control import check_folder
 from iris_communication.errors import IrisError
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""The door: queue a file and go on; a thread of its own delivers it.
+"""Queue a file and go on; a thread of its own delivers it.
 
     uploader = get_sftp_uploader()
     uploader.start()
@@ -83,7 +83,7 @@ class SftpUploaderThread:
         self._one_at_a_time = threading.Lock()  # of an injected processor's calls, over stop and start
         self._max_queue_size = max_queue_size
         self._writer: Writer | None = None
-        self._door: ControlServer | None = None
+        self._control: ControlServer | None = None
         self._worker: Worker | None = None
         self._thread: SupervisedThread | None = None
         self._lifecycle = threading.RLock()  # a signal handler may stop what it interrupted in start()
@@ -122,7 +122,7 @@ class SftpUploaderThread:
             self._thread.start()
 
     def open(self) -> None:
-        """Open the outbox without delivering: to queue files and to keep house. Raises like start()."""
+        """Open the outbox without delivering: to queue files and to carry out orders. Raises like start()."""
         self._check_process()
         with self._lifecycle:
             if self._closed:
@@ -138,8 +138,8 @@ class SftpUploaderThread:
             writer.open()
             self._writer = writer
             self._last_error = writer.notice or None
-            self._door = ControlServer(self._folder, self, self._clock)
-            self._door.open()
+            self._control = ControlServer(self._folder, self, self._clock)
+            self._control.open()
 
     def queue_upload(  # noqa: PLR0913  # four are fixed by its users, the others are keywords
         self,
@@ -290,7 +290,7 @@ class SftpUploaderThread:
         return self._thread is not None and self._thread.running and all(each["running"] for each in self._threads())
 
     def _threads(self) -> list[dict[str, Any]]:
-        parts = (self._writer, self._door)
+        parts = (self._writer, self._control)
         states = [part.thread() for part in parts if part is not None]
         return states if self._thread is None else [*states, self._thread.state()]
 
@@ -342,8 +342,8 @@ class SftpUploaderThread:
     def close(self, timeout: float = 10.0) -> None:
         """stop(), then end acceptance and give the outbox back. May be called twice."""
         self.stop(timeout)
-        if self._door is not None:
-            self._door.close()  # an errand under way may want the lock below
+        if self._control is not None:
+            self._control.close()  # a request under way may want the lock below
         with self._lifecycle:
             self._closed = True
             if self._writer is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from iris_communication.admin.housekeeping import Housekeeper
+from iris_communication.admin.outbox_control import OutboxControl
 from iris_communication.clock import SystemClock
 from iris_communication.errors import IrisError, OutboxStorageError
 from iris_communication.outbox.writer.writer import Writer
@@ -17,7 +17,7 @@ from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUplo
 
 WAIT_S = 60.0
 SERVER = {"host": "127.0.0.1", "port": 9, "username": "line", "password": "word-nobody-may-see"}
-WRITER, UPLOADER, DOOR = THREADS = ("iris-writer", "iris-uploader", "iris-door")
+WRITER, UPLOADER, CONTROL = THREADS = ("iris-writer", "iris-uploader", "iris-control")
 
 
 class BrokenClock(SystemClock):
@@ -72,8 +72,8 @@ class Line:
         """Have it fail; what gives it something to do may be refused, and comes back in any case."""
         self.clock.break_on(thread, times)
         with contextlib.suppress(IrisError):
-            if thread == DOOR:
-                knock(self.folder / "outbox")
+            if thread == CONTROL:
+                connect(self.folder / "outbox")
             else:
                 self.submit("meanwhile.csv")
         assert self.clock.raised.acquire(timeout=WAIT_S)
@@ -83,9 +83,9 @@ class Line:
         return found
 
 
-def knock(outbox):
-    with socket.socket(socket.AF_UNIX) as visitor:
-        visitor.connect(str(outbox / "control.sock"))
+def connect(outbox):
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(outbox / "control.sock"))
 
 
 def until(true):
@@ -168,11 +168,11 @@ def test_an_outbox_whose_thread_failed_stays_with_its_owner_and_can_be_closed_me
 
 
 def test_orders_are_heard_again_once_the_control_socket_is_started_again(line):
-    line.end(DOOR)
-    until(lambda: line.state_of(DOOR)["restarts"] == 1)
+    line.end(CONTROL)
+    until(lambda: line.state_of(CONTROL)["restarts"] == 1)
     until(lambda: line.uploader.running)
-    with Housekeeper(line.folder / "outbox") as house:
-        assert house.retry([]) == {}
+    with OutboxControl(line.folder / "outbox") as control:
+        assert control.retry([]) == {}
 
 
 def test_a_processor_that_exits_costs_its_file_an_attempt_and_no_other_anything(line):

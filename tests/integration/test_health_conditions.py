@@ -227,5 +227,5 @@ def test_every_thread_that_lives_long_is_listed(server, tmp_path):
         site.until_writing()
         listed = {state["name"] for state in site.threads()}
         assert site.long_lived() <= listed
-        assert {"iris-writer", "iris-uploader", "iris-door", "iris-health", "iris-kept", "iris-web"} <= listed
+        assert {"iris-writer", "iris-uploader", "iris-control", "iris-health", "iris-kept", "iris-web"} <= listed
         assert {"iris-watch-line", "iris-inspect-line", "iris-deliver-line"} <= listed

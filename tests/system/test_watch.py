@@ -219,7 +219,7 @@ def test_with_another_process_that_owns_the_outbox_it_hands_the_files_over(line,
         wait_until(lambda: owner.get_stats()["total_uploaded"] == len(names))
         owner.close(5.0)
         (line.watched / "later.csv").write_text("1")
-        watching.wait_until(lambda: watching.logged(r"(nobody delivers from)"))
+        watching.wait_until(lambda: watching.logged(r"(no process delivers from)"))
         watching.wait_until(lambda: watching.logged(r"(queued later.csv)"))
         assert watching.end()[0] == 0
     with running(line.outbox):

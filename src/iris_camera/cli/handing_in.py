@@ -1,6 +1,6 @@
 """Who takes files in for `iris send` and `iris watch`: an uploader of our own, or the process that owns the outbox.
 
-One process owns an outbox. Where `iris run` does, files are handed to it through the outbox's socket and it delivers
+One process owns an outbox. Where `iris run` does, files are handed to it through the control socket and it delivers
 them; where nobody does, this process opens the outbox and delivers itself. Whoever hands in sees no difference.
 
 What goes wrong. The owner ends: what it had accepted is in the outbox. Files are taken in all the same, for its next
@@ -20,7 +20,7 @@ from iris_camera.health.delivery import server_reasons
 from iris_camera.health.facts import USUAL, LinkFacts
 from iris_camera.health.gathering import link_facts
 from iris_communication.admin.audit import Audit
-from iris_communication.admin.housekeeping import Housekeeper
+from iris_communication.admin.outbox_control import OutboxControl
 from iris_communication.errors import IrisError, OutboxInUse, Scope, scope_of
 from iris_communication.item import Delivered
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
@@ -119,17 +119,19 @@ class OwnersIntake:
         self._take_over = take_over
         self._own: OwnIntake | None = None
         self._look_at_s = time.monotonic() + TAKE_OVER_S
-        self._nobody_told = False
+        self._is_ownerless = False
 
     def hand_in(self, requests: Sequence[SftpUploadRequest]) -> Sequence[list[str] | IrisError]:
         if self._own is not None:
             return self._own.hand_in(requests)
         try:
-            with Housekeeper(self._folder) as house:
-                if house.owner_pid is None and not self._nobody_told:
-                    log.warning("nobody delivers from %s just now: files are queued for its next owner", self._folder)
-                self._nobody_told = house.owner_pid is None
-                return house.accept(requests)
+            with OutboxControl(self._folder) as control:
+                if control.owner_pid is None and not self._is_ownerless:
+                    log.warning(
+                        "no process delivers from %s just now: files are queued for its next owner", self._folder
+                    )
+                self._is_ownerless = control.owner_pid is None
+                return control.accept(requests)
         except IrisError as error:
             return [error] * len(requests)
 
@@ -139,7 +141,7 @@ class OwnersIntake:
         found: dict[str, Delivered | IrisError] = {}
         audit = Audit(self._folder)
         for each in islice(ids, ASKED_MAX):
-            with suppress(IrisError):  # the outbox changes hands just now
+            with suppress(IrisError):  # another process takes the outbox just now
                 if (outcome := _outcome(audit.story(each))) is not None:
                     found[each] = outcome
         return found
@@ -168,7 +170,7 @@ def open_intake(config: Config, *, deliver: bool, take_over: bool = False) -> In
     try:
         return OwnIntake(config, deliver=deliver)
     except OutboxInUse:
-        with Housekeeper(config.outbox_dir):
+        with OutboxControl(config.outbox_dir):
             return OwnersIntake(config, take_over=take_over)
 
 

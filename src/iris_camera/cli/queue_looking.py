@@ -16,7 +16,7 @@ from iris_camera.config import ConfigError
 from iris_camera.config.outbox_folder import records_folder
 from iris_camera.records.waiting import waiting_in
 from iris_communication.admin.audit import Audit
-from iris_communication.admin.housekeeping import NoSuchItem
+from iris_communication.admin.outbox_control import NoSuchItem
 from iris_communication.runtime.amounts import files
 
 SHOWN = 100  # lines of a table, unless another limit is given

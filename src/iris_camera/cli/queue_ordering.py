@@ -14,7 +14,7 @@ from iris_camera.cli.queue_table import printable
 from iris_camera.cli.settings_flags import ConfigFile
 from iris_camera.cli.terminal import complain, say
 from iris_communication.admin.audit import Audit
-from iris_communication.admin.housekeeping import Housekeeper, NoSuchItem
+from iris_communication.admin.outbox_control import NoSuchItem, OutboxControl
 from iris_communication.runtime.amounts import files, size
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids, or enough of their beginnings.")]
@@ -38,8 +38,8 @@ def retry(
     with looking("queue retry", outbox, config) as audit:
         _one_choice("retry", ids, "--all" if every else None, "--server" if server else None)
         chosen = _Chosen.named(audit, ids) if ids else _Chosen.listed(audit, "dead", server)
-        with Housekeeper(audit.folder) as house:
-            done = house.retry(chosen.ids) if chosen.ids else {}
+        with OutboxControl(audit.folder) as control:
+            done = control.retry(chosen.ids) if chosen.ids else {}
     _tell(done | chosen.unknown, "waits again", "wait again", json=json)
 
 
@@ -64,8 +64,8 @@ def drop(
         chosen = _Chosen.named(audit, ids) if ids else _Chosen.listed(audit, "dead" if dead else None, server)
         if chosen.states and not yes:
             _ask(chosen)
-        with Housekeeper(audit.folder) as house:
-            done = house.drop(chosen.ids) if chosen.ids else {}
+        with OutboxControl(audit.folder) as control:
+            done = control.drop(chosen.ids) if chosen.ids else {}
     _tell(done | chosen.unknown, "is dropped", "are dropped", json=json)
 
 
@@ -82,8 +82,8 @@ def priority(
     """
     with looking("queue priority", outbox, config) as audit:
         chosen = _Chosen.named(audit, ids)
-        with Housekeeper(audit.folder) as house:
-            done = house.set_priority(chosen.ids, level) if chosen.ids else {}
+        with OutboxControl(audit.folder) as control:
+            done = control.set_priority(chosen.ids, level) if chosen.ids else {}
     _tell(done | chosen.unknown, f"has priority {level}", f"have priority {level}", json=json)
 
 
@@ -94,8 +94,8 @@ def pause(server: Server, config: ConfigFile = None, outbox: OutboxFolder = None
     """
     with looking("queue pause", outbox, config) as audit:
         key = audit.server_key(server)
-        with Housekeeper(audit.folder) as house:
-            house.pause(key)
+        with OutboxControl(audit.folder) as control:
+            control.pause(key)
     if json:
         say(json_text({"server": key, "paused": True}))
     else:
@@ -109,8 +109,8 @@ def resume(server: Server, config: ConfigFile = None, outbox: OutboxFolder = Non
     """
     with looking("queue resume", outbox, config) as audit:
         key = audit.server_key(server)
-        with Housekeeper(audit.folder) as house:
-            house.resume(key)
+        with OutboxControl(audit.folder) as control:
+            control.resume(key)
     say(json_text({"server": key, "paused": False}) if json else f"{key} is sent to again")
 
 

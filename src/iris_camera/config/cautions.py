@@ -14,7 +14,7 @@ from iris_camera.config.sections import CameraSettings
 from iris_camera.health.conditions import Severity
 from iris_camera.health.storage import room_reasons
 from iris_camera.inspection.settings import DetectorSettings
-from iris_communication.admin.housekeeping import holder_of
+from iris_communication.admin.outbox_control import holder_of
 
 OTHERS_MAY_READ = stat.S_IRGRP | stat.S_IROTH
 

@@ -23,7 +23,7 @@ from iris_camera.inspection.making import make_inspector
 from iris_camera.inspection.model import ModelError
 from iris_camera.inspection.settings import InspectionSettings
 from iris_camera.records.private_folder import make_records_folder
-from iris_communication.admin.housekeeping import check_folder
+from iris_communication.admin.outbox_control import check_folder
 from iris_communication.admin.server_trial import unknown_host
 from iris_communication.errors import IrisError
 from iris_communication.server import private_keys

@@ -1,4 +1,4 @@
-"""Where the owner of an outbox can be spoken to: a Unix socket in the outbox's folder.
+"""The address of the control socket: a Unix socket in the outbox's folder.
 
 A socket's address holds 107 bytes, and a folder's path may be longer. So the folder is opened, and the socket is
 named through the descriptor: as short as that, however deep the folder lies.

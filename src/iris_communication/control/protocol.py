@@ -1,14 +1,14 @@
-"""What may be asked of an outbox through its door: one JSON object on one line, one line back.
+"""What is said on the control socket: one JSON object on one line, one line back.
 
     {"protocol": 1, "errand": "retry", "ids": ["019abc"]}         -> {"done": {"019abc": ""}}
     {"protocol": 1, "errand": "pause", "server": "line@host:22"}  -> {"done": {}}
     whatever goes wrong                                           -> {"error": "OutboxFull", "message": "", "hint": ""}
 
-Idea. The owner runs an errand with the same methods a program in its own process would call, so there is one way of
-keeping house and not two. For each id the answer has an empty text, or why that one was left as it is.
+Idea. The owner carries out a request with the same methods that a program in its own process would call, so there is
+one way and not two. For each id the answer has an empty text, or why that one was left as it is.
 
-What goes wrong. A line that is no errand, or of another protocol, is answered with an error and changes nothing. Bounds
-are held before anything is asked of the house: one errand never keeps the outbox's thread for long.
+What goes wrong. A line that is no request, or of another protocol, is answered with an error and changes nothing.
+Bounds are held before the outbox is asked: one request never keeps the outbox's thread for long.
 """
 
 import json
@@ -25,10 +25,11 @@ from iris_communication.upload_request import SftpUploadRequest
 log = logging.getLogger(__name__)
 
 PROTOCOL = 1
-IDS_MAX = 500  # in one errand
+VERB, REFUSED = "errand", "ErrandRefused"  # words on the socket: they are other versions' too, and stay as they are
+IDS_MAX = 500  # in one request
 FILES_MAX = 32
 WORD_MAX = 512  # characters of an id or a server's key
-LINE_BYTES_MAX = 256 * 1024  # of an errand or an answer: IDS_MAX ids, each with a sentence, are far below
+LINE_BYTES_MAX = 256 * 1024  # of a request or an answer: IDS_MAX ids, each with a sentence, are far below
 
 
 class AcceptedFile(Protocol):
@@ -39,7 +40,7 @@ class AcceptedFile(Protocol):
 
 
 class ControlledOutbox(Protocol):
-    """Whoever can keep house in an outbox; an uploader is one. A text for each id: empty when it is done, else why
+    """Whoever can carry out requests; an uploader is one. A text for each id: empty when it is done, else why
     not. Each raises IrisError when the outbox cannot be written to."""
 
     def retry(self, ids: Sequence[str]) -> dict[str, str]: ...
@@ -55,120 +56,121 @@ class ControlledOutbox(Protocol):
     def resume(self, server_key: str) -> object: ...
 
 
-class ErrandRefused(InvalidRequest):
-    """A line that is no errand of this protocol."""
+class ControlRequestRefused(InvalidRequest):
+    """A line that is no request of this protocol."""
 
     default_hint = "use the program `iris` of the same version as the one that runs the uploader"
 
 
-def answer_to(line: bytes, house: ControlledOutbox) -> bytes:
-    """Run one errand; its answer, with the end of its line. Never raises: what went wrong is the answer."""
+def answer_to(line: bytes, outbox: ControlledOutbox) -> bytes:
+    """Carry out one request; its answer, with the end of its line. Never raises: what went wrong is the answer."""
     try:
-        told = _run(_errand(line), house)
+        answer = _carried_out(_request(line), outbox)
     except IrisError as error:
-        told = _refusal(error)
+        answer = _refusal(error)
     except Exception as error:
-        log.exception("an errand that came through the outbox's socket failed")
-        told = {"error": "IrisError", "message": f"it failed: {error!r}", "hint": "see the uploader's log"}
-    return json.dumps(told).encode() + b"\n"
+        log.exception("a request on the control socket failed")
+        answer = {"error": "IrisError", "message": f"it failed: {error!r}", "hint": "see the uploader's log"}
+    return json.dumps(answer).encode() + b"\n"
 
 
-def errand_line(errand: str, **facts: Any) -> bytes:
-    return json.dumps({"protocol": PROTOCOL, "errand": errand, **facts}).encode() + b"\n"
+def request_line(verb: str, **facts: Any) -> bytes:
+    return json.dumps({"protocol": PROTOCOL, VERB: verb, **facts}).encode() + b"\n"
 
 
 def answered(line: bytes) -> dict[str, Any]:
-    """What an answer says. Raises the error it tells of, and ValueError or TypeError for a line that is no answer."""
-    told = json.loads(line)
-    if not isinstance(told, dict):
+    """What an answer says. Raises the error in it, and ValueError or TypeError for a line that is no answer."""
+    answer = json.loads(line)
+    if not isinstance(answer, dict):
         raise TypeError("its answer is no JSON object")
-    if "error" in told:
-        raise error_of(told)
-    return told
+    if "error" in answer:
+        raise error_of(answer)
+    return answer
 
 
-def error_of(told: Mapping[str, Any]) -> IrisError:
+def error_of(facts: Mapping[str, Any]) -> IrisError:
     """An error as it was before it was put into an answer; of a kind that is not known here, plain."""
-    name = str(told["error"])
-    kind = ErrandRefused if name == ErrandRefused.__name__ else getattr(errors, name, IrisError)
+    name = str(facts["error"])
+    kind = ControlRequestRefused if name == REFUSED else getattr(errors, name, IrisError)
     if not (isinstance(kind, type) and issubclass(kind, IrisError)):
         kind = IrisError
-    return kind(str(told.get("message", "")), hint=str(told.get("hint", "")))
+    return kind(str(facts.get("message", "")), hint=str(facts.get("hint", "")))
 
 
 def _refusal(error: IrisError) -> dict[str, Any]:
-    return {"error": type(error).__name__, "message": str(error), "hint": error.hint}
+    name = REFUSED if isinstance(error, ControlRequestRefused) else type(error).__name__
+    return {"error": name, "message": str(error), "hint": error.hint}
 
 
-def _errand(line: bytes) -> Mapping[str, Any]:
+def _request(line: bytes) -> Mapping[str, Any]:
     try:
         facts = json.loads(line)
     except (ValueError, RecursionError):
-        raise ErrandRefused("expected one line of JSON") from None
+        raise ControlRequestRefused("expected one line of JSON") from None
     if not isinstance(facts, dict):
-        raise ErrandRefused("expected a JSON object")
+        raise ControlRequestRefused("expected a JSON object")
     if facts.get("protocol") != PROTOCOL:
-        raise ErrandRefused(f"this outbox speaks protocol {PROTOCOL}, not {_shown(facts.get('protocol'))}")
+        raise ControlRequestRefused(f"this outbox speaks protocol {PROTOCOL}, not {_shown(facts.get('protocol'))}")
     return facts
 
 
-def _run(facts: Mapping[str, Any], house: ControlledOutbox) -> dict[str, Any]:
-    name = facts.get("errand")
-    run = ERRANDS.get(name) if isinstance(name, str) else None
+def _carried_out(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any]:
+    verb = facts.get(VERB)
+    run = REQUESTS.get(verb) if isinstance(verb, str) else None
     if run is None:
-        raise ErrandRefused(f"no errand {_shown(name)}: there are {', '.join(ERRANDS)}")
-    told = run(facts, house)
-    if name != "hello":
+        raise ControlRequestRefused(f"no request {_shown(verb)}: there are {', '.join(REQUESTS)}")
+    answer = run(facts, outbox)
+    if verb != "hello":
         which = facts.get("server") or counted(len(facts.get("ids", facts.get("files", ()))), "item")
-        log.info("%s of %s, asked for through the outbox's socket", name, which)
-    return told
+        log.info("control socket: %s of %s", verb, which)
+    return answer
 
 
-def _hello(facts: Mapping[str, Any], house: ControlledOutbox) -> dict[str, Any]:
+def _hello(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any]:
     return {"protocol": PROTOCOL, "pid": os.getpid()}
 
 
-def _retry(facts: Mapping[str, Any], house: ControlledOutbox) -> dict[str, Any]:
-    return {"done": house.retry(_ids(facts))}
+def _retry(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any]:
+    return {"done": outbox.retry(_ids(facts))}
 
 
-def _drop(facts: Mapping[str, Any], house: ControlledOutbox) -> dict[str, Any]:
-    return {"done": house.drop(_ids(facts))}
+def _drop(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any]:
+    return {"done": outbox.drop(_ids(facts))}
 
 
-def _priority(facts: Mapping[str, Any], house: ControlledOutbox) -> dict[str, Any]:
+def _priority(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any]:
     priority = facts.get("priority")
     if type(priority) is not int:
-        raise ErrandRefused("priority: expected a whole number")
-    return {"done": house.set_priority(_ids(facts), priority)}
+        raise ControlRequestRefused("priority: expected a whole number")
+    return {"done": outbox.set_priority(_ids(facts), priority)}
 
 
-def _accept(facts: Mapping[str, Any], house: ControlledOutbox) -> dict[str, Any]:
+def _accept(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any]:
     files = facts.get("files")
     if not isinstance(files, list) or not 0 < len(files) <= FILES_MAX:
-        raise ErrandRefused(f"files: expected 1 to {FILES_MAX}")
-    outcomes = house.submit_many([_request(each) for each in files])
+        raise ControlRequestRefused(f"files: expected 1 to {FILES_MAX}")
+    outcomes = outbox.submit_many([_upload_request(each) for each in files])
     return {"done": [_refusal(each) if isinstance(each, IrisError) else [one.id for one in each] for each in outcomes]}
 
 
-def _request(facts: Any) -> SftpUploadRequest:
+def _upload_request(facts: Any) -> SftpUploadRequest:
     try:
         return SftpUploadRequest(**facts)
     except TypeError as error:
-        raise ErrandRefused(f"files: not the facts of an upload: {error}") from None
+        raise ControlRequestRefused(f"files: not the facts of an upload: {error}") from None
 
 
-def _pause(facts: Mapping[str, Any], house: ControlledOutbox) -> dict[str, Any]:
-    house.pause(_server(facts))
+def _pause(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any]:
+    outbox.pause(_server(facts))
     return {"done": {}}
 
 
-def _resume(facts: Mapping[str, Any], house: ControlledOutbox) -> dict[str, Any]:
-    house.resume(_server(facts))
+def _resume(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any]:
+    outbox.resume(_server(facts))
     return {"done": {}}
 
 
-ERRANDS: Mapping[str, Callable[[Mapping[str, Any], ControlledOutbox], dict[str, Any]]] = {
+REQUESTS: Mapping[str, Callable[[Mapping[str, Any], ControlledOutbox], dict[str, Any]]] = {
     "hello": _hello,
     "retry": _retry,
     "drop": _drop,
@@ -182,14 +184,14 @@ ERRANDS: Mapping[str, Callable[[Mapping[str, Any], ControlledOutbox], dict[str, 
 def _ids(facts: Mapping[str, Any]) -> list[str]:
     ids = facts.get("ids")
     if not isinstance(ids, list) or not 0 < len(ids) <= IDS_MAX or not all(map(_is_word, ids)):
-        raise ErrandRefused(f"ids: expected 1 to {IDS_MAX} ids")
+        raise ControlRequestRefused(f"ids: expected 1 to {IDS_MAX} ids")
     return ids
 
 
 def _server(facts: Mapping[str, Any]) -> str:
     server = facts.get("server")
     if not _is_word(server):
-        raise ErrandRefused("server: expected a server's key")
+        raise ControlRequestRefused("server: expected a server's key")
     return str(server)
 
 

@@ -1,18 +1,18 @@
-"""The door of an outbox: a Unix socket on which its owner runs errands for programs beside it.
+"""The control socket of an outbox: a Unix socket on which its owner carries out what programs beside it ask for.
 
 Idea. One process owns an outbox, so a command that is to change something has to ask that process. One daemon thread
-listens in the outbox's folder and carries out one errand after another, through the owner's own methods.
+listens in the outbox's folder and carries out one request after another, through the owner's own methods.
 
 Rules.
-- Who may open the file may ask: it has mode 0600 before anybody can connect, and is put in place by a rename, which
-  also takes the place of what a killed owner left.
-- The owner's lock says whose door it is: it is opened after the lock was taken and closed before it is given back.
-- A forked child has no door: it closes what it inherited, or a parent that is dead would seem to listen still.
+- Whoever may open the file may ask: it has mode 0600 before anybody can connect. A rename puts it in place, which also
+  replaces what a killed owner left.
+- The owner's lock says whose socket it is: it is opened after the lock was taken and closed before it is given back.
+- A forked child closes the socket that it inherited, or a parent that is dead would seem to listen still.
 
-What goes wrong. A visitor that says nothing, too much or rubbish is answered if that helps and sent away after
-`patience_s`; it holds up nobody, since reading never waits. When all places are taken the one that has been silent
-longest has to leave. A folder that cannot hold a socket costs the door only: files are delivered all the same. Where
-the thread itself fails it listens anew after a pause, with a new socket.
+What goes wrong. A client that sends nothing, too much or rubbish is answered if that helps, and disconnected after
+`timeout_s`; it holds up nobody, since reading never waits. When all places are taken, the connection that has been
+silent longest is closed. A folder that cannot hold a socket costs the socket only: files are delivered all the same.
+Where the thread itself fails it listens anew after a pause, with a new socket.
 """
 
 import contextlib
@@ -33,35 +33,37 @@ from iris_communication.runtime.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 
-NAME = "iris-door"
+NAME = "iris-control"
 NO_THREAD = {"running": True, "reason": None, "restarts": 0}
-PATIENCE_S = 5.0  # for a whole errand
-TAKE_S = 1.0  # for a visitor to take an answer that does not fit into the socket
-LOOK_S = 0.25  # how often it is seen to that nobody stays too long
-VISITORS_MAX = 8
-BACKLOG = 64  # of those who knock at the same moment
-JOIN_S = 2.0  # an errand that is under way may wait for the disk; the thread is a daemon
+REQUEST_TIMEOUT_S = 5.0  # for a whole request
+ANSWER_TIMEOUT_S = 1.0  # for a client to take an answer that does not fit into the socket
+LOOK_S = 0.25  # how often timeouts are looked for
+CONNECTIONS_MAX = 8
+BACKLOG = 64  # of those who connect at the same moment
+JOIN_S = 2.0  # a request that is under way may wait for the disk; the thread is a daemon
 PIECE_BYTES = 64 * 1024
 
-_open_doors: "weakref.WeakSet[ControlServer]" = weakref.WeakSet()
+_open_servers: "weakref.WeakSet[ControlServer]" = weakref.WeakSet()
 
 
 @dataclass(eq=False, slots=True)
-class _Visitor:
+class _ClientConnection:
     socket: socket.socket
-    leaves_s: float  # monotonic
-    said: bytearray = field(default_factory=bytearray)
+    deadline_s: float  # monotonic
+    received: bytearray = field(default_factory=bytearray)
 
 
 class ControlServer:
     """Constructing opens nothing. `open` and `close` are the owner's."""
 
-    def __init__(self, folder: Path, house: ControlledOutbox, clock: Clock, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, folder: Path, outbox: ControlledOutbox, clock: Clock, timeout_s: float = REQUEST_TIMEOUT_S
+    ) -> None:
         self._folder = folder
-        self._house = house
+        self._outbox = outbox
         self._clock = clock
-        self._patience_s = patience_s
-        self._visitors: list[_Visitor] = []
+        self._timeout_s = timeout_s
+        self._connections: list[_ClientConnection] = []
         self._listener: socket.socket | None = None
         self._mark: tuple[int, int] | None = None  # of the socket file, so that only our own is removed
         self._closing = threading.Event()
@@ -78,16 +80,17 @@ class ControlServer:
         """Listen from now on; where that is not possible it is logged, and nothing else is missing."""
         try:
             self._listen()
-            self._thread = SupervisedThread(self._run, NAME, on_failure=self._failed, on_end=self._let_go)
-            _open_doors.add(self)
+            self._thread = SupervisedThread(self._run, NAME, on_failure=self._failed, on_end=self._close_sockets)
+            _open_servers.add(self)
             self._thread.start()
         except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started any more
             self._thread = None
-            self._let_go()
-            log.warning("the outbox %s hears nobody while this process runs: no socket in it: %s", self._folder, error)
+            self._close_sockets()
+            words = "control socket unavailable in %s: `iris queue` cannot reach this process: %s"
+            log.warning(words, self._folder, error)
 
     def close(self) -> None:
-        """Hear nobody any more; the errand under way is finished first."""
+        """Listen no more; the request under way is finished first."""
         thread, self._thread = self._thread, None
         if thread is None:
             return
@@ -99,7 +102,7 @@ class ControlServer:
             if wake is not None:
                 wake.send(b"\0")
         thread.join(JOIN_S)
-        _open_doors.discard(self)
+        _open_servers.discard(self)
 
     def _listen(self) -> None:
         self._listener = self._listening()
@@ -131,17 +134,17 @@ class ControlServer:
             if (facts.st_dev, facts.st_ino) == self._mark:
                 os.unlink(path)
 
-    def _let_go(self) -> None:
-        """Close every descriptor of ours, and touch nothing else: in a forked child the door goes on being the
+    def _close_sockets(self) -> None:
+        """Close every descriptor of ours, and touch nothing else: in a forked child the socket file is still the
         parent's."""
-        for each in (self._listener, self._wake, self._woken, *(visitor.socket for visitor in self._visitors)):
+        for each in (self._listener, self._wake, self._woken, *(each.socket for each in self._connections)):
             if each is not None:
                 with contextlib.suppress(OSError):  # somebody else has closed its descriptor
                     each.close()
         self._listener = self._wake = self._woken = None
-        self._visitors.clear()
+        self._connections.clear()
 
-    # All below runs on the door's thread.
+    # All below runs on the thread `iris-control`.
 
     def _run(self) -> None:
         """Called again after a failure, which has closed everything."""
@@ -158,74 +161,74 @@ class ControlServer:
 
     def _failed(self, error: BaseException) -> None:
         self._remove()
-        self._let_go()
+        self._close_sockets()
 
     def _turn(self, waiting: selectors.PollSelector, listener: socket.socket) -> None:
-        for key, _ in waiting.select(LOOK_S if self._visitors else None):
+        for key, _ in waiting.select(LOOK_S if self._connections else None):
             if self._closing.is_set():
                 return
             if key.fileobj is listener:
-                self._let_in(waiting, listener)
-            elif key.data in self._visitors and not self._is_served(key.data):
-                self._send_away(waiting, key.data)
+                self._accept(waiting, listener)
+            elif key.data in self._connections and not self._is_served(key.data):
+                self._disconnect(waiting, key.data)
         now_s = self._clock.monotonic_s()
-        for visitor in [each for each in self._visitors if each.leaves_s <= now_s]:
-            self._send_away(waiting, visitor)
+        for late in [each for each in self._connections if each.deadline_s <= now_s]:
+            self._disconnect(waiting, late)
 
-    def _let_in(self, waiting: selectors.PollSelector, listener: socket.socket) -> None:
-        leaves_s = self._clock.monotonic_s() + self._patience_s
+    def _accept(self, waiting: selectors.PollSelector, listener: socket.socket) -> None:
+        deadline_s = self._clock.monotonic_s() + self._timeout_s
         try:
             connection, _ = listener.accept()
         except OSError as error:  # it has left again, or this process has no descriptor left: not to be asked in a loop
-            log.debug("nobody came in: %s", error)
+            log.debug("the control socket accepted no connection: %s", error)
             self._closing.wait(LOOK_S)
             return
         connection.settimeout(0.0)
-        if len(self._visitors) >= VISITORS_MAX:
-            self._send_away(waiting, min(self._visitors, key=lambda each: each.leaves_s))
-        visitor = _Visitor(connection, leaves_s)
-        self._visitors.append(visitor)
-        waiting.register(connection, selectors.EVENT_READ, visitor)
+        if len(self._connections) >= CONNECTIONS_MAX:
+            self._disconnect(waiting, min(self._connections, key=lambda each: each.deadline_s))
+        client = _ClientConnection(connection, deadline_s)
+        self._connections.append(client)
+        waiting.register(connection, selectors.EVENT_READ, client)
 
-    def _is_served(self, visitor: _Visitor) -> bool:
-        """Read what lies there, and answer what is whole; whether the visitor may stay."""
+    def _is_served(self, client: _ClientConnection) -> bool:
+        """Read what lies there, and answer a whole request; whether the client may stay connected."""
         try:
-            piece = visitor.socket.recv(PIECE_BYTES)
+            piece = client.socket.recv(PIECE_BYTES)
         except BlockingIOError:
             return True
         except OSError:
             return False
-        visitor.said += piece
-        if not piece or len(visitor.said) > LINE_BYTES_MAX:
+        client.received += piece
+        if not piece or len(client.received) > LINE_BYTES_MAX:
             return False
         if b"\n" not in piece:
             return True
-        line, visitor.said = bytes(visitor.said), bytearray()
-        if line.index(b"\n") != len(line) - 1:  # one errand, then its answer
+        line, client.received = bytes(client.received), bytearray()
+        if line.index(b"\n") != len(line) - 1:  # one request, then its answer
             return False
-        return self._is_answered(visitor, answer_to(line, self._house))
+        return self._is_answered(client, answer_to(line, self._outbox))
 
-    def _is_answered(self, visitor: _Visitor, answer: bytes) -> bool:
-        visitor.socket.settimeout(TAKE_S)
+    def _is_answered(self, client: _ClientConnection, answer: bytes) -> bool:
+        client.socket.settimeout(ANSWER_TIMEOUT_S)
         try:
-            visitor.socket.sendall(answer)
+            client.socket.sendall(answer)
         except OSError:
             return False
-        visitor.socket.settimeout(0.0)
-        visitor.leaves_s = self._clock.monotonic_s() + self._patience_s
+        client.socket.settimeout(0.0)
+        client.deadline_s = self._clock.monotonic_s() + self._timeout_s
         return True
 
-    def _send_away(self, waiting: selectors.PollSelector, visitor: _Visitor) -> None:
-        waiting.unregister(visitor.socket)
-        visitor.socket.close()
-        self._visitors.remove(visitor)
+    def _disconnect(self, waiting: selectors.PollSelector, client: _ClientConnection) -> None:
+        waiting.unregister(client.socket)
+        client.socket.close()
+        self._connections.remove(client)
 
 
 def _forget_in_child() -> None:
-    for door in list(_open_doors):
-        door._thread = None
-        door._let_go()
-    _open_doors.clear()
+    for server in list(_open_servers):
+        server._thread = None
+        server._close_sockets()
+    _open_servers.clear()
 
 
 os.register_at_fork(after_in_child=_forget_in_child)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from iris_communication.admin.housekeeping import Housekeeper
+from iris_communication.admin.outbox_control import OutboxControl
 from iris_communication.errors import InvalidRequest, Scope
 from iris_communication.remote_path import source_path
 from iris_communication.server.facts import parse_server
@@ -337,7 +337,7 @@ def test_a_remote_path_that_begins_with_a_tilde_is_refused(given):
     [
         lambda: DeliverySettings(rules={"a": Rule(after_delivery="move", move_to="sent")}),
         lambda: SftpUploaderThread("outbox"),
-        lambda: Housekeeper("outbox"),
+        lambda: OutboxControl("outbox"),
         lambda: source_path("a.csv"),
     ],
     ids=["move_to", "outbox", "outbox of a command", "source"],

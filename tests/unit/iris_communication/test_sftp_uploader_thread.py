@@ -11,8 +11,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from iris_communication import sftp_uploader_thread as door
-from iris_communication.admin.housekeeping import Housekeeper
+from iris_communication import sftp_uploader_thread as uploader_module
+from iris_communication.admin.outbox_control import OutboxControl
 from iris_communication.delivery.worker import Worker
 from iris_communication.errors import InvalidRequest, OutboxFull, OutboxStorageError
 from iris_communication.item import Delivered
@@ -253,7 +253,7 @@ def falling(monkeypatch):
         return 0.0
 
     monkeypatch.setattr(Worker, "run", fall)
-    monkeypatch.setattr(door, "pause_after", pause)
+    monkeypatch.setattr(uploader_module, "pause_after", pause)
     return story
 
 
@@ -268,7 +268,7 @@ def test_a_loop_that_fails_again_and_again_is_restarted_later_and_later(make, so
 
 
 def test_a_loop_that_ran_well_for_long_is_restarted_soon(make, falling, monkeypatch):
-    monkeypatch.setattr(door, "PAUSE_CAP_S", -1.0)  # any time is long
+    monkeypatch.setattr(uploader_module, "PAUSE_CAP_S", -1.0)  # any time is long
     falling.times = 3
     make()
     assert falling.restarted.wait(LONG_S)
@@ -276,7 +276,7 @@ def test_a_loop_that_ran_well_for_long_is_restarted_soon(make, falling, monkeypa
 
 
 def test_stop_does_not_wait_for_a_loop_that_is_to_be_restarted_later(make, falling, monkeypatch):
-    monkeypatch.setattr(door, "pause_after", lambda *_: 3600.0)
+    monkeypatch.setattr(uploader_module, "pause_after", lambda *_: 3600.0)
     falling.times = 1
     uploader = make()
     wait_until(lambda: not uploader.running)
@@ -284,7 +284,7 @@ def test_stop_does_not_wait_for_a_loop_that_is_to_be_restarted_later(make, falli
 
 
 def test_what_is_accepted_while_the_loop_is_down_is_sent_after_the_next_start(make, source, falling, monkeypatch):
-    monkeypatch.setattr(door, "pause_after", lambda *_: 3600.0)
+    monkeypatch.setattr(uploader_module, "pause_after", lambda *_: 3600.0)
     falling.times = 1
     uploader = make()
     wait_until(lambda: not uploader.running)
@@ -344,7 +344,7 @@ def test_a_signal_handler_may_stop_what_it_interrupted_while_starting(make, tmp_
 
 
 def test_stop_does_not_wait_for_ever_for_a_disk_that_hangs(make, monkeypatch):
-    monkeypatch.setattr(door, "JOIN_GRACE_S", 0.01)
+    monkeypatch.setattr(uploader_module, "JOIN_GRACE_S", 0.01)
     uploader = make()
     answered = []
 
@@ -468,7 +468,7 @@ def test_starting_and_stopping_leaves_no_thread_and_no_descriptor(make, source):
     def ours():
         return sorted(thread.name for thread in set(threading.enumerate()) - earlier)
 
-    left = ["iris-door", "iris-writer"]  # it goes on accepting, and hears whoever asks
+    left = ["iris-control", "iris-writer"]  # it goes on accepting, and hears whoever asks
     wait_until(lambda: ours() == left)
     gc.collect()  # what earlier tests left to be collected is not ours
     before = open_descriptors()
@@ -493,10 +493,10 @@ def test_a_start_that_fails_leaves_no_thread_and_no_descriptor(tmp_path):
 
 def test_a_relative_outbox_stays_where_it_was_meant_whatever_folder_the_process_goes_to(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    uploader, house = SftpUploaderThread("outbox"), Housekeeper("outbox")
+    uploader, control = SftpUploaderThread("outbox"), OutboxControl("outbox")
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     with contextlib.closing(uploader):
         uploader.open()
         assert (tmp_path / "outbox" / "outbox.db").exists()
-    assert house.folder == tmp_path / "outbox"
+    assert control.folder == tmp_path / "outbox"

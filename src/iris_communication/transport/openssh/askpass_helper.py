@@ -18,7 +18,7 @@ CANNOT_RUN = 127
 
 
 def run(parent: str, *command: str) -> None:
-    import ctypes  # noqa: PLC0415 - the other errand does without
+    import ctypes  # noqa: PLC0415 - the other use does without
 
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0)
     if os.getppid() != int(parent):  # it ended before we had asked to be told

@@ -2,47 +2,54 @@ import json
 
 import pytest
 
-from iris_communication.control.protocol import FILES_MAX, IDS_MAX, ErrandRefused, answer_to, answered, errand_line
+from iris_communication.control.protocol import (
+    FILES_MAX,
+    IDS_MAX,
+    ControlRequestRefused,
+    answer_to,
+    answered,
+    request_line,
+)
 from iris_communication.errors import IrisError, NotStarted, OutboxStorageError
 from iris_communication.upload_request import SftpUploadRequest
-from tests.unit.iris_communication.control.house import House
+from tests.unit.iris_communication.control.recording_outbox import RecordingOutbox
 
 FILE = {"sftp_server_info": "archive", "file_path": "/1.csv", "project_settings": "line-1", "folder_type": "model"}
 
 
-class BrokenHouse(House):
-    """Fails at every errand, in a way nobody foresaw."""
+class BrokenOutbox(RecordingOutbox):
+    """Fails at every request, in a way nobody foresaw."""
 
     def retry(self, ids):
         raise ZeroDivisionError("nobody foresaw this")
 
 
-class FullHouse(House):
+class FullOutbox(RecordingOutbox):
     """Its disk refuses."""
 
     def retry(self, ids):
         raise OutboxStorageError("cannot write the outbox database: disk full", hint="free space")
 
 
-def asked(house, errand, **facts):
-    return answered(answer_to(errand_line(errand, **facts), house))
+def asked(outbox, verb, **facts):
+    return answered(answer_to(request_line(verb, **facts), outbox))
 
 
-def refused(line, house):
+def refused(line, outbox):
     with pytest.raises(IrisError) as raised:
-        answered(answer_to(line, house))
-    assert house.asked == []
+        answered(answer_to(line, outbox))
+    assert outbox.asked == []
     return str(raised.value)
 
 
-def test_each_errand_reaches_the_house_as_it_was_asked():
-    house = House()
-    assert asked(house, "retry", ids=["a", "b"]) == {"done": {"a": "", "b": ""}}
-    assert asked(house, "drop", ids=["c"]) == {"done": {"c": ""}}
-    assert asked(house, "priority", ids=["d"], priority=-9) == {"done": {"d": ""}}
-    assert asked(house, "pause", server="line@host:22") == {"done": {}}
-    assert asked(house, "resume", server="line@host:22") == {"done": {}}
-    assert house.asked == [
+def test_each_request_reaches_the_outbox_as_it_was_asked():
+    outbox = RecordingOutbox()
+    assert asked(outbox, "retry", ids=["a", "b"]) == {"done": {"a": "", "b": ""}}
+    assert asked(outbox, "drop", ids=["c"]) == {"done": {"c": ""}}
+    assert asked(outbox, "priority", ids=["d"], priority=-9) == {"done": {"d": ""}}
+    assert asked(outbox, "pause", server="line@host:22") == {"done": {}}
+    assert asked(outbox, "resume", server="line@host:22") == {"done": {}}
+    assert outbox.asked == [
         ("retry", ["a", "b"]),
         ("drop", ["c"]),
         ("set_priority", ["d"], -9),
@@ -52,15 +59,15 @@ def test_each_errand_reaches_the_house_as_it_was_asked():
 
 
 def test_files_are_taken_in_with_all_that_was_said_of_them_and_each_has_its_own_answer():
-    house = House(refusing=["/2.csv"])
+    outbox = RecordingOutbox(refusing=["/2.csv"])
     files = [FILE | {"priority": 5, "ttl_s": 1.5}, FILE | {"file_path": "/2.csv"}, FILE | {"file_path": "/\udcff.csv"}]
     refusal = {"error": "OutboxFull", "message": "/2.csv is too much", "hint": "wait"}
-    assert asked(house, "accept", files=files) == {"done": [["id of /1.csv"], refusal, ["id of /\udcff.csv"]]}
-    assert house.asked[0] == ("submit_many", [SftpUploadRequest(**facts) for facts in files])
+    assert asked(outbox, "accept", files=files) == {"done": [["id of /1.csv"], refusal, ["id of /\udcff.csv"]]}
+    assert outbox.asked[0] == ("submit_many", [SftpUploadRequest(**facts) for facts in files])
 
 
-def test_what_was_left_as_it_is_comes_with_its_reason():
-    assert asked(House(unknown=["b"]), "retry", ids=["a", "b"]) == {"done": {"a": "", "b": "no such item"}}
+def test_an_item_that_is_left_as_it_is_comes_with_its_reason():
+    assert asked(RecordingOutbox(unknown=["b"]), "retry", ids=["a", "b"]) == {"done": {"a": "", "b": "no such item"}}
 
 
 @pytest.mark.parametrize(
@@ -73,40 +80,40 @@ def test_what_was_left_as_it_is_comes_with_its_reason():
         (b"[]", "expected a JSON object"),
         (b'{"errand": "retry", "ids": ["a"]}', "speaks protocol 1, not None"),
         (b'{"protocol": 2, "errand": "retry", "ids": ["a"]}', "speaks protocol 1, not 2"),
-        (errand_line("shutdown"), "no errand 'shutdown': there are hello, retry"),
-        (errand_line(["retry"]), "no errand"),
-        (errand_line("retry"), "ids: expected"),
-        (errand_line("retry", ids=[]), "ids: expected"),
-        (errand_line("retry", ids=["a"] * (IDS_MAX + 1)), "ids: expected"),
-        (errand_line("drop", ids=["a", 1]), "ids: expected"),
-        (errand_line("drop", ids=["a" * 600]), "ids: expected"),
-        (errand_line("drop", ids=["\ud800"]), "ids: expected"),
-        (errand_line("drop", ids="all"), "ids: expected"),
-        (errand_line("priority", ids=["a"], priority=True), "priority: expected"),
-        (errand_line("priority", ids=["a"], priority="1"), "priority: expected"),
-        (errand_line("accept"), "files: expected"),
-        (errand_line("accept", files=[]), "files: expected"),
-        (errand_line("accept", files=[FILE] * (FILES_MAX + 1)), "files: expected"),
-        (errand_line("accept", files=["1.csv"]), "files: not the facts"),
-        (errand_line("accept", files=[FILE | {"colour": "red"}]), "files: not the facts"),
-        (errand_line("accept", files=[{"file_path": "/1.csv"}]), "files: not the facts"),
-        (errand_line("pause"), "server: expected"),
-        (errand_line("resume", server=""), "server: expected"),
+        (request_line("shutdown"), "no request 'shutdown': there are hello, retry"),
+        (request_line(["retry"]), "no request"),
+        (request_line("retry"), "ids: expected"),
+        (request_line("retry", ids=[]), "ids: expected"),
+        (request_line("retry", ids=["a"] * (IDS_MAX + 1)), "ids: expected"),
+        (request_line("drop", ids=["a", 1]), "ids: expected"),
+        (request_line("drop", ids=["a" * 600]), "ids: expected"),
+        (request_line("drop", ids=["\ud800"]), "ids: expected"),
+        (request_line("drop", ids="all"), "ids: expected"),
+        (request_line("priority", ids=["a"], priority=True), "priority: expected"),
+        (request_line("priority", ids=["a"], priority="1"), "priority: expected"),
+        (request_line("accept"), "files: expected"),
+        (request_line("accept", files=[]), "files: expected"),
+        (request_line("accept", files=[FILE] * (FILES_MAX + 1)), "files: expected"),
+        (request_line("accept", files=["1.csv"]), "files: not the facts"),
+        (request_line("accept", files=[FILE | {"colour": "red"}]), "files: not the facts"),
+        (request_line("accept", files=[{"file_path": "/1.csv"}]), "files: not the facts"),
+        (request_line("pause"), "server: expected"),
+        (request_line("resume", server=""), "server: expected"),
     ],
 )
-def test_what_is_no_errand_is_answered_and_asks_nothing_of_the_house(line, says):
-    assert says in refused(line, House())
+def test_a_line_that_is_no_request_is_answered_and_asks_nothing_of_the_outbox(line, says):
+    assert says in refused(line, RecordingOutbox())
 
 
-def test_an_error_of_the_house_arrives_as_what_it_is():
+def test_an_error_of_the_outbox_arrives_as_what_it_is():
     with pytest.raises(OutboxStorageError, match="disk full") as raised:
-        asked(FullHouse(), "retry", ids=["a"])
+        asked(FullOutbox(), "retry", ids=["a"])
     assert raised.value.hint == "free space"
 
 
 def test_a_failure_nobody_foresaw_is_logged_with_its_traceback_and_answered(caplog):
     with pytest.raises(IrisError, match="nobody foresaw this"):
-        asked(BrokenHouse(), "retry", ids=["a"])
+        asked(BrokenOutbox(), "retry", ids=["a"])
     assert "ZeroDivisionError" in caplog.text
 
 
@@ -126,5 +133,5 @@ def test_an_error_keeps_its_kind_over_the_line():
     line = json.dumps({"error": "NotStarted", "message": "closed", "hint": "start it"}).encode()
     with pytest.raises(NotStarted):
         answered(line)
-    with pytest.raises(ErrandRefused):
-        answered(answer_to(b"", House()))
+    with pytest.raises(ControlRequestRefused):
+        answered(answer_to(b"", RecordingOutbox()))

@@ -1,4 +1,4 @@
-"""The door with real sockets, on the owner's side and on the visitor's."""
+"""The control socket with real sockets, on the owner's side and on the client's."""
 
 import contextlib
 import errno
@@ -16,21 +16,21 @@ from pathlib import Path
 import pytest
 
 from iris_communication.clock import SystemClock
-from iris_communication.control import client as visitor_module
-from iris_communication.control import server as door_module
+from iris_communication.control import client as client_module
+from iris_communication.control import server as server_module
 from iris_communication.control.client import ControlClient, OwnerSilent
-from iris_communication.control.protocol import FILES_MAX, IDS_MAX, LINE_BYTES_MAX, errand_line
-from iris_communication.control.server import VISITORS_MAX, ControlServer
+from iris_communication.control.protocol import FILES_MAX, IDS_MAX, LINE_BYTES_MAX, request_line
+from iris_communication.control.server import CONNECTIONS_MAX, ControlServer
 from iris_communication.errors import Effect, InvalidRequest, IrisError, OutboxFull, OutboxStorageError
 from iris_communication.upload_request import SftpUploadRequest
-from tests.unit.iris_communication.control.house import House
+from tests.unit.iris_communication.control.recording_outbox import RecordingOutbox
 from tests.unit.iris_communication.outbox.fake_parts import open_descriptors
 
 WAIT_S = 20.0
-IMPATIENT_S = 0.05
+SHORT_S = 0.05
 
 
-class SlowHouse(House):
+class SlowOutbox(RecordingOutbox):
     """Its disk takes as long as the test wants."""
 
     def __init__(self):
@@ -43,7 +43,7 @@ class SlowHouse(House):
         return super().retry(ids)
 
 
-class RefusingHouse(House):
+class RefusingOutbox(RecordingOutbox):
     """Its disk refuses."""
 
     def drop(self, ids):
@@ -60,19 +60,19 @@ class SilentOwner:
         self.socket.close()
 
 
-class Mumbler(SilentOwner):
+class SameAnswers(SilentOwner):
     """Answers everybody with the same bytes, then hangs up."""
 
     def __init__(self, folder, *answers):
         super().__init__(folder)
         self._answers = answers
-        self._thread = threading.Thread(target=self._mumble)
+        self._thread = threading.Thread(target=self._answer)
         self._thread.start()
 
-    def _mumble(self):
+    def _answer(self):
         for answer in self._answers:
             connection, _ = self.socket.accept()
-            with connection, contextlib.suppress(BrokenPipeError):  # a visitor need not stay for it
+            with connection, contextlib.suppress(BrokenPipeError):  # a client need not stay for it
                 connection.recv(LINE_BYTES_MAX)
                 connection.sendall(answer)
 
@@ -89,18 +89,18 @@ def listening(folder):
 
 
 @contextlib.contextmanager
-def opened(folder, house, patience_s=WAIT_S):
-    door = ControlServer(folder, house, SystemClock(), patience_s)
-    door.open()
+def opened(folder, outbox, timeout_s=WAIT_S):
+    server = ControlServer(folder, outbox, SystemClock(), timeout_s)
+    server.open()
     try:
-        yield door
+        yield server
     finally:
-        door.close()
+        server.close()
 
 
 @pytest.fixture
-def house(tmp_path):
-    made = House()
+def outbox(tmp_path):
+    made = RecordingOutbox()
     with opened(tmp_path, made):
         yield made
 
@@ -120,7 +120,7 @@ def hangs_up(connection):
         return True
 
 
-def is_sent_away(connection, saying):
+def is_disconnected(connection, saying):
     """Whether the other side hangs up while all that is said; each piece waits for its turn."""
     deadline_s = time.monotonic() + WAIT_S
     try:
@@ -132,33 +132,33 @@ def is_sent_away(connection, saying):
     return False
 
 
-def iris_doors():
-    return [thread for thread in threading.enumerate() if thread.name == "iris-door"]
+def control_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "iris-control"]
 
 
 # -- asking
 
 
-def test_an_errand_is_run_in_the_owners_process(tmp_path, house):
-    visitor = ControlClient(tmp_path)
-    assert visitor.pid == os.getpid()
-    assert visitor.retry(["a"]) == {"a": ""}
-    assert visitor.drop(["b"]) == {"b": ""}
-    assert visitor.set_priority(["c"], 5) == {"c": ""}
-    visitor.pause("line@host:22")
-    visitor.resume("line@host:22")
-    assert [name for name, *_ in house.asked] == ["retry", "drop", "set_priority", "pause", "resume"]
+def test_a_request_is_run_in_the_owners_process(tmp_path, outbox):
+    client = ControlClient(tmp_path)
+    assert client.pid == os.getpid()
+    assert client.retry(["a"]) == {"a": ""}
+    assert client.drop(["b"]) == {"b": ""}
+    assert client.set_priority(["c"], 5) == {"c": ""}
+    client.pause("line@host:22")
+    client.resume("line@host:22")
+    assert [name for name, *_ in outbox.asked] == ["retry", "drop", "set_priority", "pause", "resume"]
 
 
-def test_many_ids_are_asked_in_pieces_and_each_is_answered(tmp_path, house):
+def test_many_ids_are_asked_in_pieces_and_each_is_answered(tmp_path, outbox):
     ids = [f"{number:012x}-{number:016x}" for number in range(2 * IDS_MAX + 1)]
     assert ControlClient(tmp_path).retry(ids) == dict.fromkeys(ids, "")
-    assert [len(asked) for _, asked in house.asked] == [IDS_MAX, IDS_MAX, 1]
+    assert [len(asked) for _, asked in outbox.asked] == [IDS_MAX, IDS_MAX, 1]
 
 
 def test_a_sentence_for_every_id_fits_into_an_answer(tmp_path):
     ids = [f"{number:029}" for number in range(IDS_MAX)]
-    with opened(tmp_path, House(unknown=ids)):
+    with opened(tmp_path, RecordingOutbox(unknown=ids)):
         assert set(ControlClient(tmp_path).drop(ids).values()) == {"no such item"}
 
 
@@ -166,30 +166,30 @@ def upload(path, **facts):
     return SftpUploadRequest("archive", path, {"project": "line-1"}, "model", **facts)
 
 
-def test_files_are_handed_over_with_paths_that_mean_the_same_to_the_owner(tmp_path, house, monkeypatch):
+def test_files_are_handed_over_with_paths_that_mean_the_same_to_the_owner(tmp_path, outbox, monkeypatch):
     monkeypatch.chdir(tmp_path)
     requests = [upload("1.csv", move_to=Path("done")), upload(tmp_path / "\udcff.csv"), upload(b"/in/2.csv")]
     expected = [str(tmp_path / "1.csv"), str(tmp_path / "\udcff.csv"), "/in/2.csv"]
     assert ControlClient(tmp_path).accept(requests) == [[f"id of {path}"] for path in expected]
-    ((_, asked),) = house.asked
+    ((_, asked),) = outbox.asked
     assert asked[0].move_to == str(tmp_path / "done")
 
 
-def test_many_files_are_handed_over_in_pieces_in_their_order(tmp_path, house):
+def test_many_files_are_handed_over_in_pieces_in_their_order(tmp_path, outbox):
     paths = [f"/{number:0200}.csv" for number in range(2 * FILES_MAX + 1)]
     assert ControlClient(tmp_path).accept([upload(path) for path in paths]) == [[f"id of {path}"] for path in paths]
-    assert [len(asked) for _, asked in house.asked] == [FILES_MAX, FILES_MAX, 1]
+    assert [len(asked) for _, asked in outbox.asked] == [FILES_MAX, FILES_MAX, 1]
 
 
-def test_files_with_much_to_say_are_fewer_in_a_piece(tmp_path, house):
+def test_files_with_much_to_say_are_fewer_in_a_piece(tmp_path, outbox):
     key = {"host": "a", "username": "b", "private_key": "k" * 50_000}
     requests = [SftpUploadRequest(key, f"/{number}.csv", "line-1", "model") for number in range(5)]
     assert len(ControlClient(tmp_path).accept(requests)) == 5
-    assert [len(asked) for _, asked in house.asked] == [2, 2, 1]
+    assert [len(asked) for _, asked in outbox.asked] == [2, 2, 1]
 
 
 def test_a_refused_file_is_answered_with_its_error_and_the_others_with_their_ids(tmp_path):
-    with opened(tmp_path, House(refusing=["/2.csv"])):
+    with opened(tmp_path, RecordingOutbox(refusing=["/2.csv"])):
         first, second, third = ControlClient(tmp_path).accept([upload(f"/{number}.csv") for number in (1, 2, 3)])
     assert (first, third) == (["id of /1.csv"], ["id of /3.csv"])
     assert isinstance(second, OutboxFull)
@@ -200,15 +200,15 @@ NOT_SAYABLE = [upload("/1.csv", priority=object()), upload("\ud800"), upload("")
 
 
 @pytest.mark.parametrize("request_", NOT_SAYABLE, ids=["an object", "half a surrogate pair", "empty"])
-def test_what_cannot_be_said_is_refused_before_anything_is_handed_over(tmp_path, house, request_):
+def test_a_request_that_cannot_be_sent_is_refused_before_anything_is_handed_over(tmp_path, outbox, request_):
     with pytest.raises(InvalidRequest):
         ControlClient(tmp_path).accept([request_])
-    assert house.asked == []
+    assert outbox.asked == []
 
 
-def test_a_large_file_is_given_the_time_to_be_read(tmp_path, house, monkeypatch):
+def test_a_large_file_is_given_the_time_to_be_read(tmp_path, outbox, monkeypatch):
     timeouts = []
-    monkeypatch.setattr(visitor_module, "TAKEN_OVER_BYTES_PER_S", 100)
+    monkeypatch.setattr(client_module, "TAKEN_OVER_BYTES_PER_S", 100)
     connected_ = ControlClient._connected
     monkeypatch.setattr(ControlClient, "_connected", lambda self, s: timeouts.append(s) or connected_(self, s))
     (tmp_path / "1.csv").write_bytes(b"x" * 500)
@@ -216,7 +216,7 @@ def test_a_large_file_is_given_the_time_to_be_read(tmp_path, house, monkeypatch)
     assert timeouts == [2.0, 7.0]
 
 
-def test_no_secret_of_a_handed_over_file_is_logged(tmp_path, house, caplog):
+def test_no_secret_of_a_handed_over_file_is_logged(tmp_path, outbox, caplog):
     caplog.set_level("DEBUG")
     server = {"host": "a", "username": "b", "password": "open sesame"}
     ControlClient(tmp_path).accept([SftpUploadRequest(server, "/1.csv", "line-1", "model")])
@@ -225,7 +225,7 @@ def test_no_secret_of_a_handed_over_file_is_logged(tmp_path, house, caplog):
 
 
 def test_an_error_of_the_house_is_raised_where_it_was_asked(tmp_path):
-    with opened(tmp_path, RefusingHouse()), pytest.raises(OutboxStorageError, match="cannot write") as raised:
+    with opened(tmp_path, RefusingOutbox()), pytest.raises(OutboxStorageError, match="cannot write") as raised:
         ControlClient(tmp_path).drop(["a"])
     assert raised.value.hint == "free space"
 
@@ -234,13 +234,13 @@ def test_a_path_longer_than_a_sockets_address_does(tmp_path):
     deep = tmp_path.joinpath(*["a-folder-with-a-long-name"] * 8)
     deep.mkdir(parents=True)
     assert len(os.fsencode(deep)) > 108
-    with opened(deep, House()):
+    with opened(deep, RecordingOutbox()):
         assert ControlClient(deep).retry(["a"]) == {"a": ""}
         assert (deep / "control.sock").is_socket()
     assert not (deep / "control.sock").exists()
 
 
-def test_two_visitors_are_answered_each_with_its_own(tmp_path, house):
+def test_two_clients_are_answered_each_with_its_own(tmp_path, outbox):
     found = {}
     ids = {name: [f"{name}{number}" for number in range(200)] for name in "ab"}
     threads = [
@@ -256,7 +256,7 @@ def test_two_visitors_are_answered_each_with_its_own(tmp_path, house):
 # -- who may ask
 
 
-def test_nobody_but_the_owners_user_may_knock(tmp_path, house):
+def test_nobody_but_the_owners_user_may_connect(tmp_path, outbox):
     assert stat.S_IMODE(os.lstat(tmp_path / "control.sock").st_mode) == 0o600
 
 
@@ -269,31 +269,31 @@ def test_the_mode_is_right_before_anybody_can_connect(tmp_path, monkeypatch):
             seen.append(early.connect_ex(str(tmp_path / "control.sock.new")))
         chmod(path, mode)
 
-    monkeypatch.setattr(door_module.os, "chmod", looked)
-    with opened(tmp_path, House()):
+    monkeypatch.setattr(server_module.os, "chmod", looked)
+    with opened(tmp_path, RecordingOutbox()):
         assert seen == [errno.ECONNREFUSED]
 
 
-# -- visitors that do harm
+# -- clients that do harm
 
 
-def test_a_visitor_that_says_nothing_is_sent_away_and_holds_up_nobody(tmp_path):
-    with opened(tmp_path, House(), IMPATIENT_S), connected(tmp_path) as silent:
+def test_a_client_that_says_nothing_is_disconnected_and_holds_up_nobody(tmp_path):
+    with opened(tmp_path, RecordingOutbox(), SHORT_S), connected(tmp_path) as silent:
         assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
         assert hangs_up(silent)
 
 
-def test_a_visitor_that_drips_is_sent_away_although_it_goes_on(tmp_path):
-    with opened(tmp_path, House(), 0.2), connected(tmp_path) as dripping:
-        assert is_sent_away(dripping, itertools.repeat(b" "))
+def test_a_client_that_drips_is_disconnected_although_it_goes_on(tmp_path):
+    with opened(tmp_path, RecordingOutbox(), 0.2), connected(tmp_path) as dripping:
+        assert is_disconnected(dripping, itertools.repeat(b" "))
 
 
 @pytest.mark.parametrize(
     "said",
-    [b" " * (LINE_BYTES_MAX + 1), errand_line("hello") * 2, errand_line("hello") + b"and more"],
-    ids=["a line without an end", "two errands at once", "an errand and more"],
+    [b" " * (LINE_BYTES_MAX + 1), request_line("hello") * 2, request_line("hello") + b"and more"],
+    ids=["a line without an end", "two requests at once", "a request and more"],
 )
-def test_a_visitor_that_says_too_much_is_sent_away(tmp_path, house, said):
+def test_a_client_that_says_too_much_is_disconnected(tmp_path, outbox, said):
     with connected(tmp_path) as talker:
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             talker.sendall(said)
@@ -301,43 +301,43 @@ def test_a_visitor_that_says_too_much_is_sent_away(tmp_path, house, said):
     assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
 
 
-def test_rubbish_is_answered_and_the_visitor_may_try_again(tmp_path, house):
+def test_rubbish_is_answered_and_the_client_may_try_again(tmp_path, outbox):
     with connected(tmp_path) as talker:
         talker.sendall(b"GET / HTTP/1.1\r\n")
         assert json.loads(talker.recv(LINE_BYTES_MAX))["error"] == "ErrandRefused"
-        talker.sendall(errand_line("hello"))
+        talker.sendall(request_line("hello"))
         assert json.loads(talker.recv(LINE_BYTES_MAX))["pid"] == os.getpid()
 
 
-def test_when_all_places_are_taken_the_one_silent_longest_leaves(tmp_path, house):
+def test_when_all_places_are_taken_the_one_silent_longest_leaves(tmp_path, outbox):
     with contextlib.ExitStack() as stack:
-        crowd = [stack.enter_context(connected(tmp_path)) for _ in range(VISITORS_MAX)]
+        crowd = [stack.enter_context(connected(tmp_path)) for _ in range(CONNECTIONS_MAX)]
         for each in crowd:  # an answer shows that it is in
-            each.sendall(errand_line("hello"))
+            each.sendall(request_line("hello"))
             assert each.recv(LINE_BYTES_MAX)
         assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
         assert hangs_up(crowd[0])
-        crowd[-1].sendall(errand_line("hello"))
+        crowd[-1].sendall(request_line("hello"))
         assert crowd[-1].recv(LINE_BYTES_MAX)
 
 
-def test_a_visitor_that_takes_no_answer_is_sent_away(tmp_path, monkeypatch):
-    monkeypatch.setattr(door_module, "TAKE_S", IMPATIENT_S)
+def test_a_client_that_takes_no_answer_is_disconnected(tmp_path, monkeypatch):
+    monkeypatch.setattr(server_module, "ANSWER_TIMEOUT_S", SHORT_S)
     ids = [f"{number:0500}" for number in range(IDS_MAX)]
-    with opened(tmp_path, House()), connected(tmp_path) as deaf:
-        assert is_sent_away(deaf, itertools.repeat(errand_line("retry", ids=ids)))
+    with opened(tmp_path, RecordingOutbox()), connected(tmp_path) as deaf:
+        assert is_disconnected(deaf, itertools.repeat(request_line("retry", ids=ids)))
         assert ControlClient(tmp_path).drop(["a"]) == {"a": ""}
 
 
-def test_a_visitor_that_leaves_at_once_harms_nobody(tmp_path, house):
-    for _ in range(10):  # fewer than may knock at the same moment
+def test_a_client_that_leaves_at_once_harms_nobody(tmp_path, outbox):
+    for _ in range(10):  # fewer than may connect at the same moment
         connected(tmp_path).close()
         with connected(tmp_path) as leaving:
-            leaving.sendall(errand_line("hello"))
+            leaving.sendall(request_line("hello"))
     assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
 
 
-def test_without_a_free_descriptor_nobody_comes_in_and_the_door_goes_on(tmp_path, monkeypatch):
+def test_without_a_free_descriptor_no_client_is_accepted_and_the_server_goes_on(tmp_path, monkeypatch):
     class Full(socket.socket):
         """A process that has no descriptor left, for a while."""
 
@@ -349,9 +349,9 @@ def test_without_a_free_descriptor_nobody_comes_in_and_the_door_goes_on(tmp_path
                 raise OSError(errno.EMFILE, "Too many open files")
             return super().accept()
 
-    monkeypatch.setattr(door_module, "LOOK_S", 0.01)
-    monkeypatch.setattr(door_module.socket, "socket", Full)
-    with opened(tmp_path, House()):
+    monkeypatch.setattr(server_module, "LOOK_S", 0.01)
+    monkeypatch.setattr(server_module.socket, "socket", Full)
+    with opened(tmp_path, RecordingOutbox()):
         assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
     assert Full.refused == 2
 
@@ -362,12 +362,12 @@ def test_without_a_free_descriptor_nobody_comes_in_and_the_door_goes_on(tmp_path
 def test_a_socket_that_a_killed_owner_left_is_replaced(tmp_path):
     listening(tmp_path).close()
     (tmp_path / "control.sock.new").write_text("left as well")
-    with opened(tmp_path, House()):
+    with opened(tmp_path, RecordingOutbox()):
         assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_nobody_listens_knocking_is_refused(tmp_path):
+def test_where_nobody_listens_connecting_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
         ControlClient(tmp_path)
     listening(tmp_path).close()
@@ -375,26 +375,29 @@ def test_where_nobody_listens_knocking_is_refused(tmp_path):
         ControlClient(tmp_path)
 
 
-def test_a_folder_that_can_hold_no_socket_costs_the_door_only(tmp_path, caplog):
-    door = ControlServer(tmp_path / "missing", House(), SystemClock())
-    door.open()
-    door.close()
-    assert "hears nobody" in caplog.text
-    assert iris_doors() == []
+def test_a_folder_that_can_hold_no_socket_costs_the_control_socket_only(tmp_path, caplog):
+    server = ControlServer(tmp_path / "missing", RecordingOutbox(), SystemClock())
+    server.open()
+    server.close()
+    assert "control socket unavailable" in caplog.text
+    assert control_threads() == []
 
 
 def test_closing_leaves_no_thread_no_file_and_no_descriptor(tmp_path):
     before = open_descriptors()
-    with opened(tmp_path, House()), connected(tmp_path) as visitor:
-        visitor.sendall(errand_line("hello"))
-        assert visitor.recv(LINE_BYTES_MAX)
-    assert iris_doors() == []
+    with opened(tmp_path, RecordingOutbox()), connected(tmp_path) as client:
+        client.sendall(request_line("hello"))
+        assert client.recv(LINE_BYTES_MAX)
+    assert control_threads() == []
     assert list(tmp_path.iterdir()) == []
     assert open_descriptors() <= before
 
 
 def test_the_socket_of_a_later_owner_is_left_alone(tmp_path):
-    first, second = ControlServer(tmp_path, House(), SystemClock()), ControlServer(tmp_path, House(), SystemClock())
+    first, second = (
+        ControlServer(tmp_path, RecordingOutbox(), SystemClock()),
+        ControlServer(tmp_path, RecordingOutbox(), SystemClock()),
+    )
     first.open()
     second.open()
     first.close()
@@ -402,39 +405,39 @@ def test_the_socket_of_a_later_owner_is_left_alone(tmp_path):
     second.close()
 
 
-def test_an_errand_under_way_is_finished_and_answered_when_the_door_closes(tmp_path):
-    house = SlowHouse()
-    with opened(tmp_path, house) as door:
+def test_a_request_under_way_is_finished_and_answered_when_the_server_closes(tmp_path):
+    outbox = SlowOutbox()
+    with opened(tmp_path, outbox) as server:
         told = []
         asking = threading.Thread(target=lambda: told.append(ControlClient(tmp_path).retry(["a"])))
         asking.start()
-        assert house.entered.wait(WAIT_S)
-        closing = threading.Thread(target=door.close)
+        assert outbox.entered.wait(WAIT_S)
+        closing = threading.Thread(target=server.close)
         closing.start()
-        house.let_go.set()
+        outbox.let_go.set()
         asking.join(WAIT_S)
         closing.join(WAIT_S)
     assert told == [{"a": ""}]
 
 
-def test_a_house_that_hangs_does_not_hold_up_the_end(tmp_path, monkeypatch):
-    monkeypatch.setattr(door_module, "JOIN_S", IMPATIENT_S)
-    house = SlowHouse()
-    with opened(tmp_path, house) as door:
+def test_an_outbox_that_hangs_does_not_hold_up_the_end(tmp_path, monkeypatch):
+    monkeypatch.setattr(server_module, "JOIN_S", SHORT_S)
+    outbox = SlowOutbox()
+    with opened(tmp_path, outbox) as server:
         asking = threading.Thread(target=lambda: ControlClient(tmp_path).retry(["a"]))
         asking.start()
-        assert house.entered.wait(WAIT_S)
-        (thread,) = iris_doors()
-        door.close()
+        assert outbox.entered.wait(WAIT_S)
+        (thread,) = control_threads()
+        server.close()
         assert thread.is_alive()
-        house.let_go.set()
+        outbox.let_go.set()
         asking.join(WAIT_S)
         thread.join(WAIT_S)
-    assert iris_doors() == []
+    assert control_threads() == []
 
 
-def test_a_door_that_fails_is_logged_and_listens_anew(tmp_path, monkeypatch, caplog):
-    failed, working = threading.Event(), ControlServer._let_in
+def test_a_server_that_fails_is_logged_and_listens_anew(tmp_path, monkeypatch, caplog):
+    failed, working = threading.Event(), ControlServer._accept
 
     def fails_once(*arguments):
         if not failed.is_set():
@@ -442,8 +445,8 @@ def test_a_door_that_fails_is_logged_and_listens_anew(tmp_path, monkeypatch, cap
             raise ZeroDivisionError("nobody foresaw this")
         working(*arguments)
 
-    monkeypatch.setattr(ControlServer, "_let_in", fails_once)
-    with opened(tmp_path, House()) as door:
+    monkeypatch.setattr(ControlServer, "_accept", fails_once)
+    with opened(tmp_path, RecordingOutbox()) as server:
         first = (tmp_path / "control.sock").stat().st_ino
         connected(tmp_path).close()
         assert failed.wait(WAIT_S)
@@ -452,7 +455,7 @@ def test_a_door_that_fails_is_logged_and_listens_anew(tmp_path, monkeypatch, cap
                 break
             threading.Event().wait(0.01)
         assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
-        assert door.thread()["restarts"] == 1
+        assert server.thread()["restarts"] == 1
     assert "nobody foresaw this" in caplog.text
     assert list(tmp_path.iterdir()) == []
 
@@ -463,7 +466,7 @@ def test_a_door_that_fails_is_logged_and_listens_anew(tmp_path, monkeypatch, cap
 def test_an_owner_that_hangs_is_found_out_before_anything_is_asked(tmp_path):
     owner = SilentOwner(tmp_path)
     with pytest.raises(OwnerSilent, match="did not answer 'hello': no answer in time") as raised:
-        ControlClient(tmp_path, answer_s=IMPATIENT_S)
+        ControlClient(tmp_path, answer_s=SHORT_S)
     assert raised.value.effect is Effect.NONE
     owner.close()
 
@@ -472,8 +475,8 @@ HELLO = b'{"protocol": 1, "pid": 7}\n'
 
 
 @pytest.mark.parametrize("answer", [b"", b"{", b"[]\n", b"{}\n", b"\xff\n"])
-def test_an_errand_without_an_answer_may_have_been_run(tmp_path, answer):
-    owner = Mumbler(tmp_path, HELLO, answer)
+def test_a_request_without_an_answer_may_have_been_run(tmp_path, answer):
+    owner = SameAnswers(tmp_path, HELLO, answer)
     with pytest.raises(OwnerSilent, match="did not answer 'retry'") as raised:
         ControlClient(tmp_path).retry(["a"])
     assert raised.value.effect is Effect.UNKNOWN
@@ -481,24 +484,24 @@ def test_an_errand_without_an_answer_may_have_been_run(tmp_path, answer):
 
 
 def test_an_answer_without_an_end_is_not_read_for_ever(tmp_path):
-    owner = Mumbler(tmp_path, HELLO, b" " * (3 * LINE_BYTES_MAX))
+    owner = SameAnswers(tmp_path, HELLO, b" " * (3 * LINE_BYTES_MAX))
     with pytest.raises(OwnerSilent, match="its answer has no end"), contextlib.suppress(ConnectionResetError):
         ControlClient(tmp_path).retry(["a"])
     owner.socket.close()
 
 
 def test_an_owner_of_another_version_says_so(tmp_path):
-    owner = Mumbler(tmp_path, b'{"error": "ErrandRefused", "message": "speaks protocol 2, not 1", "hint": ""}\n')
+    owner = SameAnswers(tmp_path, b'{"error": "ErrandRefused", "message": "speaks protocol 2, not 1", "hint": ""}\n')
     with pytest.raises(IrisError, match="speaks protocol 2"):
         ControlClient(tmp_path)
     owner.close()
 
 
 def test_an_owner_that_has_ended_since_was_asked_nothing(tmp_path):
-    with opened(tmp_path, House()):
-        visitor = ControlClient(tmp_path)
+    with opened(tmp_path, RecordingOutbox()):
+        client = ControlClient(tmp_path)
     with pytest.raises(OwnerSilent) as raised:
-        visitor.retry(["a"])
+        client.retry(["a"])
     assert raised.value.effect is Effect.NONE
 
 
@@ -509,10 +512,10 @@ import os, socket, sys, time
 from pathlib import Path
 from iris_communication.clock import SystemClock
 from iris_communication.control.server import ControlServer
-from tests.unit.iris_communication.control.house import House
+from tests.unit.iris_communication.control.recording_outbox import RecordingOutbox
 
 folder = Path(sys.argv[1])
-server = ControlServer(folder, House(), SystemClock())
+server = ControlServer(folder, RecordingOutbox(), SystemClock())
 server.open()
 if os.fork() == 0:
     server.close()
@@ -523,7 +526,7 @@ time.sleep(60)
 """
 
 
-def test_a_forked_child_has_no_door_and_leaves_its_parents_alone(tmp_path):
+def test_a_forked_child_has_no_control_socket_and_leaves_its_parents_alone(tmp_path):
     environment = os.environ | {"PYTHONWARNINGS": "ignore"}  # newer Pythons warn of a fork beside threads
     command = [sys.executable, "-c", FORKING, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as parent:

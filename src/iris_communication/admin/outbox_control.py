@@ -1,16 +1,16 @@
-"""Keeping house in an outbox from beside it: retry, drop, put first, pause, take in.
+"""Orders to an outbox from outside: retry, drop, priority, pause, resume; and files to take in.
 
-    with Housekeeper(folder) as house:
-        left = house.retry(ids)      # id -> "" when it waits again, else why not
+    with OutboxControl(folder) as control:
+        left = control.retry(ids)      # id -> "" when it waits again, else why not
 
-Idea. One process owns an outbox. Where one runs it is asked through the socket in the outbox's folder, and does it
+Idea. One process owns an outbox. Where one runs it is asked through the control socket, and carries the order out
 itself; where none does, this process takes the outbox for a moment, delivers nothing, and gives it back. Whoever asks
 need not know which.
 
 What goes wrong.
 - An owner that is about to start or to end: both ways are tried in turn for a while.
-- An owner without a socket (an older program, a folder that can hold none) is told as OutboxInUse: stop it first.
-- Taking the outbox of another user would leave files behind which that user cannot read: that is refused.
+- An owner without a control socket (an older program, a folder that can hold none) is OutboxInUse: stop it first.
+- The outbox of another user is refused: files would be left behind which that user cannot read.
 """
 
 import os
@@ -30,7 +30,7 @@ from iris_communication.runtime.default_folder import absolute
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, default_outbox_dir
 from iris_communication.upload_request import SftpUploadRequest
 
-__all__ = ["Housekeeper", "NoOutbox", "NoSuchItem", "NoSuchServer", "OwnerSilent", "check_folder", "holder_of"]
+__all__ = ["NoOutbox", "NoSuchItem", "NoSuchServer", "OutboxControl", "OwnerSilent", "check_folder", "holder_of"]
 
 IN_BETWEEN_S = 5.0  # for which an owner may be starting or ending
 PAUSE_S = 0.05
@@ -44,7 +44,7 @@ def check_folder(folder: Path) -> None:
         private.check_folder(folder)
 
 
-class Housekeeper:
+class OutboxControl:
     """Entering it raises NoOutbox, OutboxInUse, OutboxStorageError, OutboxDamaged, OwnerSilent. Its methods raise the
     latter four and InvalidRequest; an OwnerSilent whose effect is UNKNOWN may have been carried out."""
 
@@ -58,12 +58,12 @@ class Housekeeper:
         self.folder = Path(absolute(folder if folder is not None else default_outbox_dir()))
         self._clock = clock or SystemClock()
         self._in_between_s = in_between_s
-        self._house: ControlClient | SftpUploaderThread | None = None
+        self._target: ControlClient | SftpUploaderThread | None = None
 
     @property
     def owner_pid(self) -> int | None:
-        """The process that runs the errands; None: this one does."""
-        return self._house.pid if isinstance(self._house, ControlClient) else None
+        """The process that carries the orders out; None: this one does."""
+        return self._target.pid if isinstance(self._target, ControlClient) else None
 
     def retry(self, ids: Sequence[str]) -> dict[str, str]:
         """Let dead items wait again, with all their attempts."""
@@ -81,12 +81,12 @@ class Housekeeper:
         """Take files in, durably: of each request the ids of its items, one a destination, or why it was refused.
         Their paths have to mean the same to the process that owns the outbox, and to its user. The rules and limits are
         the owner's; where none runs, those that an uploader has by default."""
-        house = self._open
-        if isinstance(house, ControlClient):
-            return house.accept(requests)
+        target = self._open
+        if isinstance(target, ControlClient):
+            return target.accept(requests)
         return [
             each if isinstance(each, IrisError) else [receipt.id for receipt in each]
-            for each in house.submit_many(requests)
+            for each in target.submit_many(requests)
         ]
 
     def pause(self, server_key: str) -> None:
@@ -97,11 +97,11 @@ class Housekeeper:
         """Send again, and try at once a server that waited for its operator."""
         self._open.resume(server_key)
 
-    def __enter__(self) -> "Housekeeper":
+    def __enter__(self) -> "OutboxControl":
         give_up_s = self._clock.monotonic_s() + self._in_between_s
-        while self._house is None:
+        while self._target is None:
             try:
-                self._house = self._asked() or self._taken()
+                self._target = self._asked() or self._taken()
             except (OutboxInUse, OwnerSilent) as error:
                 # In use: it may not listen yet. Silent: it may just have ended; if it hangs, waiting helps nobody.
                 if self._clock.monotonic_s() >= give_up_s or isinstance(error.__cause__, TimeoutError):
@@ -112,15 +112,15 @@ class Housekeeper:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        house, self._house = self._house, None
-        if isinstance(house, SftpUploaderThread):
-            house.close(CLOSE_S)
+        target, self._target = self._target, None
+        if isinstance(target, SftpUploaderThread):
+            target.close(CLOSE_S)
 
     @property
     def _open(self) -> ControlClient | SftpUploaderThread:
-        if self._house is None:
-            raise NotStarted("this housekeeper is not in the house", hint="use it in a `with` block")
-        return self._house
+        if self._target is None:
+            raise NotStarted("this OutboxControl is not open", hint="use it in a `with` block")
+        return self._target
 
     def _asked(self) -> ControlClient | None:
         """The owner, where one listens."""
@@ -149,4 +149,4 @@ class Housekeeper:
 def _final(error: OutboxInUse | OwnerSilent) -> OutboxInUse | OwnerSilent:
     if isinstance(error, OwnerSilent):
         return error
-    return OutboxInUse(str(error), hint="that process cannot be asked, since it has no socket: stop it, then ask again")
+    return OutboxInUse(str(error), hint="that process has no control socket: stop it, then ask again")

@@ -1,11 +1,11 @@
-"""A house for the tests of the door: it remembers what it was asked."""
+"""An outbox for the tests of the control socket: it remembers what it was asked."""
 
 from types import SimpleNamespace
 
 from iris_communication.errors import OutboxFull
 
 
-class House:
+class RecordingOutbox:
     def __init__(self, unknown=(), refusing=()):
         self.asked = []
         self._unknown = unknown

@@ -1,4 +1,4 @@
-"""A housekeeper with an owner that runs, with none, with one that was killed, and with those that cannot be asked."""
+"""Orders from outside, with an owner that runs, with none, with a killed one, and with those that cannot be asked."""
 
 import os
 import socket
@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from iris_communication.admin import housekeeping
+from iris_communication.admin import outbox_control
 from iris_communication.admin.audit import Audit
-from iris_communication.admin.housekeeping import Housekeeper, NoOutbox, OwnerSilent
+from iris_communication.admin.outbox_control import NoOutbox, OutboxControl, OwnerSilent
 from iris_communication.errors import InvalidRequest, NotStarted, OutboxInUse, OutboxStorageError, ServerNotConfigured
 from iris_communication.outbox.files.lock import Owner
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
@@ -71,12 +71,12 @@ def owned(outbox, tmp_path):
 
 
 def test_the_owner_is_asked_where_one_runs(owned):
-    with Housekeeper(owned) as house:
-        assert house.owner_pid == os.getpid()
+    with OutboxControl(owned) as control:
+        assert control.owner_pid == os.getpid()
         first, second, dead = ids_of(owned)
-        assert house.drop([first]) == {first: ""}
-        assert house.set_priority([second], 5) == {second: ""}
-        assert house.retry([dead])[dead] != "", "its source was never taken over"
+        assert control.drop([first]) == {first: ""}
+        assert control.set_priority([second], 5) == {second: ""}
+        assert control.retry([dead])[dead] != "", "its source was never taken over"
     assert [told["priority"] for told in Audit(owned).items("waiting")] == [5]
     assert states_of(owned) == ["waiting", "dead", "dropped"]
 
@@ -85,10 +85,10 @@ def test_with_no_owner_it_is_done_here_and_the_outbox_is_given_back(outbox, tmp_
     uploader = uploader_of(outbox)
     accept(uploader, tmp_path, "1.csv")
     uploader.close()
-    with Housekeeper(outbox) as house:
-        assert house.owner_pid is None
+    with OutboxControl(outbox) as control:
+        assert control.owner_pid is None
         (only,) = ids_of(outbox)
-        assert house.drop([only]) == {only: ""}
+        assert control.drop([only]) == {only: ""}
     assert states_of(outbox) == ["dropped"]
     assert not (outbox / "control.sock").exists()
     uploader_of(outbox).close()
@@ -105,8 +105,8 @@ def test_files_are_taken_in_whoever_owns_the_outbox(outbox, tmp_path, owner_runs
         SftpUploadRequest("a server of no name", tmp_path / "1.csv", "line-1", "model"),
         SftpUploadRequest([SERVER, SERVER | {"port": 10}], tmp_path / "1.csv", "line-1", "model"),
     ]
-    with Housekeeper(outbox) as house:
-        first, second, third = house.accept(requests)
+    with OutboxControl(outbox) as control:
+        first, second, third = control.accept(requests)
     uploader.close()
     assert isinstance(second, ServerNotConfigured)
     assert [told["id"] for told in Audit(outbox).items()] == [*first, *third]
@@ -118,35 +118,35 @@ def test_a_pause_is_kept_over_a_restart_and_resumed(outbox, tmp_path):
     uploader = uploader_of(outbox)
     accept(uploader, tmp_path, "1.csv")
     uploader.close()
-    with Housekeeper(outbox) as house:
-        house.pause(SERVER_KEY)
+    with OutboxControl(outbox) as control:
+        control.pause(SERVER_KEY)
     assert paused(outbox) == [SERVER_KEY]
     uploader = uploader_of(outbox)
-    with Housekeeper(outbox) as house:
-        assert house.owner_pid == os.getpid()
-        house.resume(SERVER_KEY)
+    with OutboxControl(outbox) as control:
+        assert control.owner_pid == os.getpid()
+        control.resume(SERVER_KEY)
     uploader.close()
     assert paused(outbox) == []
 
 
 def test_outside_of_its_block_nothing_can_be_asked(outbox):
     with pytest.raises(NotStarted):
-        Housekeeper(outbox).retry(["a"])
+        OutboxControl(outbox).retry(["a"])
 
 
 @pytest.mark.parametrize("make", [lambda folder: None, Path.mkdir, Path.touch], ids=["nothing", "empty", "a file"])
 def test_where_there_is_no_outbox_none_is_made(outbox, make):
     make(outbox)
     before = sorted(outbox.parent.rglob("*"))
-    with pytest.raises(NoOutbox), Housekeeper(outbox):
+    with pytest.raises(NoOutbox), OutboxControl(outbox):
         pass
     assert sorted(outbox.parent.rglob("*")) == before
 
 
 def test_the_outbox_of_another_user_is_not_taken(outbox, monkeypatch):
     uploader_of(outbox).close()
-    monkeypatch.setattr(housekeeping.os, "geteuid", lambda: 4711)
-    with pytest.raises(OutboxStorageError, match=f"belongs to user {os.getuid()}"), Housekeeper(outbox):
+    monkeypatch.setattr(outbox_control.os, "geteuid", lambda: 4711)
+    with pytest.raises(OutboxStorageError, match=f"belongs to user {os.getuid()}"), OutboxControl(outbox):
         pass
 
 
@@ -155,10 +155,10 @@ def test_an_owner_without_a_socket_is_told_as_one_to_be_stopped(outbox):
     owner = Owner(outbox, 1_700_000_000.0)
     with (
         pytest.raises(OutboxInUse, match="another uploader of this process") as raised,
-        Housekeeper(outbox, in_between_s=0),
+        OutboxControl(outbox, in_between_s=0),
     ):
         pass
-    assert "it has no socket" in raised.value.hint
+    assert "has no control socket" in raised.value.hint
     owner.release()
 
 
@@ -174,14 +174,14 @@ def test_an_owner_that_is_just_starting_is_waited_for(outbox, tmp_path, monkeypa
             owner.release()
             started.append(uploader_of(outbox))
 
-    monkeypatch.setattr(housekeeping.time, "sleep", goes_on)
-    with Housekeeper(outbox) as house:
-        assert house.owner_pid == os.getpid()
+    monkeypatch.setattr(outbox_control.time, "sleep", goes_on)
+    with OutboxControl(outbox) as control:
+        assert control.owner_pid == os.getpid()
     started[0].close()
 
 
 class HangsUp:
-    """An owner that ends just when somebody knocks."""
+    """An owner that ends just when somebody connects."""
 
     def __init__(self, folder):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -202,8 +202,8 @@ class HangsUp:
 def test_an_owner_that_is_just_ending_is_followed(outbox):
     uploader_of(outbox).close()
     ending = HangsUp(outbox)
-    with Housekeeper(outbox) as house:
-        assert house.owner_pid is None
+    with OutboxControl(outbox) as control:
+        assert control.owner_pid is None
     ending.wait()
 
 
@@ -213,7 +213,7 @@ def test_an_owner_that_hangs_is_told_and_its_outbox_left_alone(outbox, monkeypat
     silent.bind(str(outbox / "control.sock"))
     silent.listen()
     monkeypatch.setattr("iris_communication.control.client.HELLO_S", 0.05)
-    with pytest.raises(OwnerSilent, match="no answer in time"), Housekeeper(outbox):
+    with pytest.raises(OwnerSilent, match="no answer in time"), OutboxControl(outbox):
         pass
     silent.close()
 
@@ -223,15 +223,15 @@ def test_a_socket_that_may_not_be_opened_says_as_whom_to_ask(outbox, monkeypatch
         raise PermissionError(13, "Permission denied")
 
     uploader_of(outbox).close()
-    monkeypatch.setattr(housekeeping, "ControlClient", refused)
-    with pytest.raises(OutboxStorageError, match="Permission denied") as raised, Housekeeper(outbox):
+    monkeypatch.setattr(outbox_control, "ControlClient", refused)
+    with pytest.raises(OutboxStorageError, match="Permission denied") as raised, OutboxControl(outbox):
         pass
     assert "as the user who runs the uploader" in raised.value.hint
 
 
-def test_what_the_owner_refuses_is_raised_here(owned):
-    with Housekeeper(owned) as house, pytest.raises(InvalidRequest):
-        house.set_priority(ids_of(owned, "waiting"), 99)
+def test_an_order_that_the_owner_refuses_is_raised_here(owned):
+    with OutboxControl(owned) as control, pytest.raises(InvalidRequest):
+        control.set_priority(ids_of(owned, "waiting"), 99)
 
 
 KILLED = """
@@ -256,15 +256,15 @@ def test_beside_another_process_and_after_it_was_killed(outbox, tmp_path):
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as owner:
         try:
             assert owner.stdout.readline() == b"accepted\n"
-            with Housekeeper(outbox) as house:
-                assert house.owner_pid == owner.pid
-                house.pause(SERVER_KEY)
+            with OutboxControl(outbox) as control:
+                assert control.owner_pid == owner.pid
+                control.pause(SERVER_KEY)
         finally:
             owner.kill()
     assert (outbox / "control.sock").is_socket(), "a killed owner leaves it"
     (only,) = ids_of(outbox)
-    with Housekeeper(outbox) as house:
-        assert house.owner_pid is None
-        assert house.drop([only]) == {only: ""}
+    with OutboxControl(outbox) as control:
+        assert control.owner_pid is None
+        assert control.drop([only]) == {only: ""}
     assert states_of(outbox) == ["dropped"]
     assert paused(outbox) == [SERVER_KEY]
