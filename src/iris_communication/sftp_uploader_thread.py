@@ -47,7 +47,7 @@ from iris_communication.settings import DeliverySettings, Limits, Secret, Server
 from iris_communication.sftp_processor import SftpProcessor, carrier_for
 from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.host_keys import ACCEPTED_NAME
-from iris_communication.upload_request import ServerInfo, SftpUploadRequest, accepted, check_text
+from iris_communication.upload_request import ServerInfo, SftpUploadRequest, accept_message, check_text
 
 __all__ = ["SftpUploadRequest", "SftpUploaderThread", "default_outbox_dir", "get_sftp_uploader"]
 
@@ -182,27 +182,27 @@ class SftpUploaderThread:
         answers are in the order of the requests. Raises like queue_upload; then none of them is queued."""
         self._check_process()
         writer = self._open_writer()
-        outcomes = writer.accept_all([accepted(request, self._settings, self._server) for request in requests])
+        outcomes = writer.accept_all([accept_message(request, self._settings, self._server) for request in requests])
         self._last_answer.heard(outcomes)
         self._refusals.heard([request.file_path for request in requests], outcomes)
         return [not isinstance(outcome, IrisError) for outcome in outcomes]
 
     def submit(self, request: SftpUploadRequest) -> Receipt:
         """Like queue_upload, for callers that want to know: raises OutboxFull or OutboxStorageError when refused, and
-        returns a Receipt to wait on. For one destination; submit_all() takes several."""
+        returns a Receipt to wait on. For one destination; submit_to_servers() takes several."""
         self._check_process()
-        accept = accepted(request, self._settings, self._server)
+        accept = accept_message(request, self._settings, self._server)
         if len(accept.destinations) > 1:
             servers = counted(len(accept.destinations), "server")
-            raise InvalidRequest(f"{request.file_path} goes to {servers}: use submit_all()")
-        return self._open_writer().accept(accept)
+            raise InvalidRequest(f"{request.file_path} goes to {servers}: use submit_to_servers()")
+        return self._open_writer().accept(accept)[0]
 
-    def submit_all(self, request: SftpUploadRequest) -> list[Receipt]:
+    def submit_to_servers(self, request: SftpUploadRequest) -> list[Receipt]:
         """The same for several destinations: a receipt for each, in their order."""
         self._check_process()
-        return self._open_writer().accept_to_each(accepted(request, self._settings, self._server))
+        return self._open_writer().accept(accept_message(request, self._settings, self._server))
 
-    def submit_many(self, requests: Sequence[SftpUploadRequest]) -> list[list[Receipt] | IrisError]:
+    def submit_requests(self, requests: Sequence[SftpUploadRequest]) -> list[list[Receipt] | IrisError]:
         """The same for many, as durable and for about the price of one commit: of each request its receipts, or why it
         was refused. Raises NotStarted."""
         self._check_process()
@@ -212,7 +212,7 @@ class SftpUploaderThread:
 
     def _asked(self, request: SftpUploadRequest) -> Accept | InvalidRequest:
         try:
-            return accepted(request, self._settings, self._server)
+            return accept_message(request, self._settings, self._server)
         except InvalidRequest as error:
             return error
 

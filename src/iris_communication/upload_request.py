@@ -50,17 +50,18 @@ class SftpUploadRequest:
     identity: Sequence[int] | None = None
 
 
-def accepted(request: SftpUploadRequest, settings: DeliverySettings, resolve: Resolve) -> Accept:
+def accept_message(request: SftpUploadRequest, settings: DeliverySettings, resolve: Resolve) -> Accept:
     """What the writer is asked. `resolve` gives the address and the secret of one `sftp_server_info`. Raises
     InvalidRequest, and what `resolve` raises."""
     source = source_path(request.file_path)
     check_text("folder_type", request.folder_type)
     rule = rules.facts(settings.rules.values(), request.folder_type, os.path.basename(source))
     infos = _infos(request.sftp_server_info)
+    destinations = tuple(_destination(resolve(info), source, request, rule) for info in infos)
     after, move_to = _after(request, rule)
     priority = request.priority if request.priority is not None else rule.priority
     return Accept(
-        destinations=tuple(_destination(resolve(info), source, request, rule) for info in infos),
+        destinations=destinations,
         source_path=source,
         project_settings=_as_stored(request.project_settings),
         folder_type=request.folder_type,

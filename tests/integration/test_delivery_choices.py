@@ -144,7 +144,7 @@ def test_a_file_for_two_servers_arrives_at_both_and_the_source_is_deleted_then(t
     there, elsewhere = tmp_path / "there", tmp_path / "elsewhere"
     infos = [openssh.info(there), openssh.info(elsewhere)]
     with running(tmp_path / "outbox") as uploader:
-        receipts = uploader.submit_all(request_of("a.csv", server=infos, after_delivery="delete"))
+        receipts = uploader.submit_to_servers(request_of("a.csv", server=infos, after_delivery="delete"))
         assert len(receipts) == 2
         wait_for(receipts)
         wait_until(lambda: not (sources / "a.csv").exists())
@@ -158,7 +158,9 @@ def test_one_dead_destination_holds_up_no_other(tmp_path, openssh, request_of, s
     with OpenSshServer(tmp_path / "other-sshd", sshd=sshd) as other, running(tmp_path / "outbox") as uploader:
         info = other.info(tmp_path / "elsewhere")
         other.stop()
-        down, up = uploader.submit_all(request_of("a.csv", server=[info, openssh.info(there)], after_delivery="delete"))
+        down, up = uploader.submit_to_servers(
+            request_of("a.csv", server=[info, openssh.info(there)], after_delivery="delete")
+        )
         up.wait_delivered(LONG_S)
         assert down.outcome is None
         assert (sources / "a.csv").exists(), "one of them has not got it yet"

@@ -134,7 +134,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.step()
         full = len(self.in_state("waiting", "in_flight")) >= OUTBOX_MAX
         try:
-            receipt = self.on_loop(self.writer.accept, accept)
+            (receipt,) = self.on_loop(self.writer.accept, accept)
         except OutboxFull:
             assert full
             assert path.exists()
@@ -157,7 +157,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def accept_a_missing_file(self, server):
         _, accept = self.accept_of(server, Take.COPY, exists=False)
         with contextlib.suppress(OutboxStorageError):  # the disk has been full, and the reserve is not back yet
-            receipt = self.on_loop(self.writer.accept, accept)
+            (receipt,) = self.on_loop(self.writer.accept, accept)
             assert isinstance(receipt.outcome, SourceMissing)
             self.state[receipt.id] = "dead for good"
             self.server_of[receipt.id] = server.key

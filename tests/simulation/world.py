@@ -186,7 +186,7 @@ class World:
         destinations[0] = dataclasses.replace(destinations[0], batch=batch)
         accept = Accept(tuple(destinations), str(path), {}, folder_type, take, **wishes)
         try:
-            receipts = self.process.writer.accept_to_each(accept)
+            receipts = self.process.writer.accept(accept)
         except Killed as killed:
             self.kill(str(killed), power=self.random.random() < 0.3)
             return False

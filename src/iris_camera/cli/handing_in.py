@@ -85,7 +85,7 @@ class OwnIntake:
 
     def hand_in(self, requests: Sequence[SftpUploadRequest]) -> Sequence[list[str] | IrisError]:
         try:
-            answers = self._uploader.submit_many(requests)
+            answers = self._uploader.submit_requests(requests)
         except IrisError as error:
             return [error] * len(requests)
         if self._keep_receipts:

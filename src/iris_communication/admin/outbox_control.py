@@ -86,7 +86,7 @@ class OutboxControl:
             return target.accept(requests)
         return [
             each if isinstance(each, IrisError) else [receipt.id for receipt in each]
-            for each in target.submit_many(requests)
+            for each in target.submit_requests(requests)
         ]
 
     def pause(self, server_key: str) -> None:

@@ -49,7 +49,9 @@ class ControlledOutbox(Protocol):
 
     def set_priority(self, ids: Sequence[str], priority: int) -> dict[str, str]: ...
 
-    def submit_many(self, requests: Sequence[SftpUploadRequest]) -> Sequence[Sequence[AcceptedFile] | IrisError]: ...
+    def submit_requests(
+        self, requests: Sequence[SftpUploadRequest]
+    ) -> Sequence[Sequence[AcceptedFile] | IrisError]: ...
 
     def pause(self, server_key: str) -> object: ...
 
@@ -149,7 +151,7 @@ def _accept(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any
     files = facts.get("files")
     if not isinstance(files, list) or not 0 < len(files) <= FILES_MAX:
         raise ControlRequestRefused(f"files: expected 1 to {FILES_MAX}")
-    outcomes = outbox.submit_many([_upload_request(each) for each in files])
+    outcomes = outbox.submit_requests([_upload_request(each) for each in files])
     return {"done": [_refusal(each) if isinstance(each, IrisError) else [one.id for one in each] for each in outcomes]}
 
 

@@ -131,12 +131,9 @@ class Writer:
         """See `SupervisedThread.state`."""
         return self._thread.state()
 
-    def accept(self, accept: Accept) -> Receipt:
-        """Durable when it returns. Raises OutboxFull, OutboxStorageError, NotStarted."""
-        return self.accept_to_each(accept)[0]
-
-    def accept_to_each(self, accept: Accept) -> list[Receipt]:
-        """The same for several destinations: a receipt for each, in their order."""
+    def accept(self, accept: Accept) -> list[Receipt]:
+        """A receipt for each destination, in their order. Durable when it returns. Raises OutboxFull,
+        OutboxStorageError, NotStarted."""
         receipts: list[Receipt] = self._ask(accept)
         return receipts
 

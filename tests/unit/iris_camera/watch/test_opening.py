@@ -58,13 +58,13 @@ def test_a_swap_between_look_and_taking_is_refused_and_nothing_of_ours_is_held(t
         uploader.open()
         before = tree / "watched" / what
         swapped(before, tree / for_what)
-        (refused,) = uploader.submit_many([request])
+        (refused,) = uploader.submit_requests([request])
         assert isinstance(refused, SourceReplaced)
         assert uploader.get_stats()["total_queued"] == 0
         assert list((tree / "outbox" / "spool").iterdir()) == []
         before.unlink()
         before.with_name("away").rename(before)
-        (taken,) = uploader.submit_many([request])
+        (taken,) = uploader.submit_requests([request])
         (held,) = (tree / "outbox" / "spool").iterdir()
         assert held.name == taken[0].id
         assert held.read_text() == f"content of watched/{path}"

@@ -20,8 +20,8 @@ class RecordingOutbox:
     def set_priority(self, ids, priority):
         return self._done("set_priority", ids, priority)
 
-    def submit_many(self, requests):
-        self.asked.append(("submit_many", requests))
+    def submit_requests(self, requests):
+        self.asked.append(("submit_requests", requests))
         return [self._submitted(request.file_path) for request in requests]
 
     def _submitted(self, path):

@@ -63,7 +63,7 @@ def test_files_are_taken_in_with_all_that_was_said_of_them_and_each_has_its_own_
     files = [FILE | {"priority": 5, "ttl_s": 1.5}, FILE | {"file_path": "/2.csv"}, FILE | {"file_path": "/\udcff.csv"}]
     refusal = {"error": "OutboxFull", "message": "/2.csv is too much", "hint": "wait"}
     assert asked(outbox, "accept", files=files) == {"done": [["id of /1.csv"], refusal, ["id of /\udcff.csv"]]}
-    assert outbox.asked[0] == ("submit_many", [SftpUploadRequest(**facts) for facts in files])
+    assert outbox.asked[0] == ("submit_requests", [SftpUploadRequest(**facts) for facts in files])
 
 
 def test_an_item_that_is_left_as_it_is_comes_with_its_reason():

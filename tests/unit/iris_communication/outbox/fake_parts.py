@@ -93,7 +93,7 @@ class OpenWriter:
         return self.writer.snapshot.stats
 
     def accept(self, path, take=Take.COPY, server=SERVER, secret=SECRET, remote_path=None, **facts):
-        return self.writer.accept(accept_of(path, take, server, secret, remote_path, **facts))
+        return self.writer.accept(accept_of(path, take, server, secret, remote_path, **facts))[0]
 
     def claim(self, limit=100, server=SERVER, backlog_until=0, **facts):
         """What the writer hands out, as the worker gets it."""

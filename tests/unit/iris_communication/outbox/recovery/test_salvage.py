@@ -231,7 +231,7 @@ def test_what_is_accepted_while_the_file_is_damaged_under_its_owner_is_not_lost_
     with started(folder) as writer:
         for page in range(2, (folder / "outbox.db").stat().st_size // PAGE_BYTES, 2):
             overwrite(folder / "outbox.db", page, b"\xff" * PAGE_BYTES)
-        receipts = [writer.accept(accept_of(write(tmp_path / f"{number}.csv", CONTENT))) for number in range(5)]
+        receipts = [writer.accept(accept_of(write(tmp_path / f"{number}.csv", CONTENT)))[0] for number in range(5)]
     with started(folder) as writer:
         assert writer.notice
     held = kept(folder)

@@ -25,7 +25,7 @@ def for_all(path, *others, **facts):
 
 def test_each_destination_has_an_item_and_bytes_of_its_own(outbox, source):
     content = source.read_bytes()
-    first, second = outbox.writer.accept_to_each(for_all(source, OTHER))
+    first, second = outbox.writer.accept(for_all(source, OTHER))
     assert second.id == f"{first.id}.2"
     assert [(outbox.folder / "spool" / each.id).read_bytes() for each in (first, second)] == [content, content]
     (here,), (there,) = outbox.claim(), outbox.claim(server=OTHER)
@@ -40,7 +40,7 @@ def test_each_destination_has_an_item_and_bytes_of_its_own(outbox, source):
 
 def test_a_moved_source_is_moved_once_for_all(outbox, source):
     content = source.read_bytes()
-    receipts = outbox.writer.accept_to_each(for_all(source, OTHER, THIRD, take=Take.MOVE))
+    receipts = outbox.writer.accept(for_all(source, OTHER, THIRD, take=Take.MOVE))
     outbox.writer.flush()
     assert not source.exists()
     assert [(outbox.folder / "spool" / each.id).read_bytes() for each in receipts] == [content] * 3
@@ -48,9 +48,9 @@ def test_a_moved_source_is_moved_once_for_all(outbox, source):
 
 def test_it_is_accepted_for_all_of_them_or_for_none(folder, sources):
     with open_writer(folder, max_queue_size=3) as outbox:
-        outbox.writer.accept_to_each(for_all(sources[0], OTHER))
+        outbox.writer.accept(for_all(sources[0], OTHER))
         with pytest.raises(OutboxFull):
-            outbox.writer.accept_to_each(for_all(sources[1], OTHER))
+            outbox.writer.accept(for_all(sources[1], OTHER))
         assert outbox.stats == (2, 0, 0, 2)
         assert len(outbox.spooled()) == 2
         outbox.accept(sources[1])
@@ -63,21 +63,21 @@ def test_bytes_that_cannot_be_held_for_all_are_held_for_none(outbox, source, mon
 
     monkeypatch.setattr(Spool, "share", refuse)
     with pytest.raises(OutboxStorageError):
-        outbox.writer.accept_to_each(for_all(source, OTHER))
+        outbox.writer.accept(for_all(source, OTHER))
     assert outbox.spooled() == []
     assert outbox.recorded() == {}
     assert source.exists()
 
 
 def test_a_missing_source_is_dead_for_all_of_them(outbox, tmp_path):
-    receipts = outbox.writer.accept_to_each(for_all(tmp_path / "gone.csv", OTHER))
+    receipts = outbox.writer.accept(for_all(tmp_path / "gone.csv", OTHER))
     assert [type(receipt.outcome) for receipt in receipts] == [SourceMissing, SourceMissing]
     assert outbox.stats == (2, 0, 2, 0)
 
 
 def test_a_crash_right_after_leaves_all_of_them(folder, source):
     with open_writer(folder) as outbox:
-        receipts = outbox.writer.accept_to_each(for_all(source, OTHER))
+        receipts = outbox.writer.accept(for_all(source, OTHER))
     with open_writer(folder) as outbox:
         assert outbox.recorded() == {receipt.id: "waiting" for receipt in receipts}
         assert outbox.spooled() == [receipt.id for receipt in receipts]
@@ -178,7 +178,7 @@ def test_a_source_that_is_gone_by_now_is_no_trouble(outbox, source, caplog):
 
 
 def test_of_several_deliveries_the_last_one_deals_with_the_source(outbox, source):
-    outbox.writer.accept_to_each(for_all(source, OTHER, after=After.DELETE))
+    outbox.writer.accept(for_all(source, OTHER, after=After.DELETE))
     deliver_all(outbox, OTHER)
     assert source.exists()
     deliver_all(outbox, SERVER)
@@ -186,7 +186,7 @@ def test_of_several_deliveries_the_last_one_deals_with_the_source(outbox, source
 
 
 def test_a_source_stays_while_one_of_its_destinations_never_got_it(outbox, source):
-    _, second = outbox.writer.accept_to_each(for_all(source, OTHER, after=After.DELETE))
+    _, second = outbox.writer.accept(for_all(source, OTHER, after=After.DELETE))
     outbox.writer.order(Order((second.id,), Event.DROP))
     deliver_all(outbox, SERVER)
     assert source.exists()
