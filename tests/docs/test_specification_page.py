@@ -27,8 +27,3 @@ def test_every_point_of_the_specification_is_there_once_and_in_order():
 def test_a_point_names_its_test_or_says_not_yet(number, where, shown):
     assert "tests/" in shown or "not yet" in where, f"point {number} is shown by nothing"
 
-
-def test_the_readme_names_only_tests_that_exist():
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for file in re.findall(r"`(tests/[\w/]+\.py)`", readme):
-        assert (ROOT / file).exists(), file
