@@ -26,4 +26,3 @@ def test_every_point_of_the_specification_is_there_once_and_in_order():
 @pytest.mark.parametrize(("number", "where", "shown"), POINTS)
 def test_a_point_names_its_test_or_says_not_yet(number, where, shown):
     assert "tests/" in shown or "not yet" in where, f"point {number} is shown by nothing"
-
