@@ -28,7 +28,7 @@ from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.conversations.conversation import Chunk
 from iris_communication.sftp.conversations.put import put
-from iris_communication.sftp.conversations.upload import Upload
+from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.sftp.session import Session
 from tests.servers.openssh import SFTP_SERVERS
 
@@ -156,8 +156,8 @@ def session(pipe: Pipe, files: list[File], folder: Path) -> float:
     return time.perf_counter() - begun_s
 
 
-def _upload(file: File, folder: Path) -> Upload:
-    return Upload(
+def _upload(file: File, folder: Path) -> SftpUpload:
+    return SftpUpload(
         final_path=os.fsencode(f"{folder}/{file.name}"),
         temp_path=os.fsencode(f"{folder}/.iris-{file.sha256[:16]}"),
         size_bytes=len(file.content),

@@ -141,6 +141,24 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
+class Archive:
+    """Items that travel in one file: claimed under one token, carried as one, settled in one commit."""
+
+    id: str  # its members' `batch_id`
+    server_key: str
+    remote_path: str
+    kind: str  # its format
+    token: str | None
+    earlier_tokens: tuple[str, ...]
+    effect: Effect
+    members: tuple[Item, ...]  # in order of acceptance
+    fingerprint: Fingerprint | None = None  # None: it is yet to be made
+
+
+Upload = Item | Archive  # what is claimed, and travels as one file
+
+
+@dataclass(frozen=True, slots=True)
 class Delivered:
     """Proof of one delivery: where it lies now, what it is, and whose host key took it."""
 

@@ -15,7 +15,7 @@ from iris_communication.clock import Clock, SystemClock
 from iris_communication.delivery.carrier import Carrier, TransferData, TransferDataCarrier
 from iris_communication.delivery.daemon_threads import run
 from iris_communication.delivery.sftp_carrier import SftpCarrier
-from iris_communication.item import Item, Take
+from iris_communication.item import Item, Take, Upload
 from iris_communication.outbox.files.known_servers import KnownServers
 from iris_communication.outbox.files.servers import Servers
 from iris_communication.outbox.files.spool import Spool, fingerprint_of
@@ -67,7 +67,9 @@ class SftpProcessor:
         run(self._deliver(item, server, secret), self._settings.event_loop)
         return True
 
-    def carrier(self, resolve: Callable[[str], tuple[Server, Secret]], spooled: Callable[[Item], Path]) -> SftpCarrier:
+    def carrier(
+        self, resolve: Callable[[str], tuple[Server, Secret]], spooled: Callable[[Upload], Path]
+    ) -> SftpCarrier:
         return SftpCarrier(self._transport, resolve, spooled, self._settings, self._clock)
 
     async def _deliver(self, item: Item, server: Server, secret: Secret) -> None:

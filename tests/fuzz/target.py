@@ -17,7 +17,7 @@ from iris_communication.errors import IrisError, LinkLost, ProtocolViolation
 from iris_communication.sftp.capabilities import Capabilities, learn
 from iris_communication.sftp.conversations.conversation import Chunk, Conversation
 from iris_communication.sftp.conversations.put import put
-from iris_communication.sftp.conversations.upload import Upload
+from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.sftp.session import Session
 from iris_communication.sftp.trials.probe import Probe, ProbeContent, probe
 from iris_communication.testing.memory_link import BytesSource
@@ -70,7 +70,7 @@ def _uploads(session: Session, choice: int) -> list[Conversation]:
     conversations = []
     for number in range(3):
         source = BytesSource(CONTENT)
-        upload = Upload(
+        upload = SftpUpload(
             final_path=b"/in/%d.csv" % number,
             temp_path=b"/in/.iris-%016d" % number,
             size_bytes=len(CONTENT),

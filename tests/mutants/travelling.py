@@ -33,7 +33,7 @@ TRAVELLING = (
     Mutant(
         "an archive is formed again without one of its members",
         BATCHING,
-        "len(waiting) == _count(archive) and ",
+        "len(waiting) == _count(name) and ",
         "",
         "Other bytes under the old name and token: the rename that once took it counts for files it never held.",
         tests_in(
@@ -64,12 +64,12 @@ TRAVELLING = (
     Mutant(
         "a refused archive is refused for each of its members",
         BATCHED,
-        '    told = replace(settle, event=Event.RELEASE, delay_s=0.0, trace="", alone=refused)\n',
-        "    told = replace(settle, alone=refused)\n",
+        "            yield Settle(member, Event.RELEASE, error=error, effect=effect,",
+        "            yield Settle(member, event, error=error, effect=effect,",
         "A hundred good files are dead because the server takes no archives.",
         tests_in(
             DELIVERY,
-            "test_batched.py::test_an_archive_that_is_refused_costs_no_attempt_and_its_members_go_by_themselves",
+            "test_batches.py::test_an_archive_that_is_refused_costs_no_attempt_and_its_members_go_by_themselves",
         ),
     ),
     Mutant(

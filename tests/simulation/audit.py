@@ -15,7 +15,7 @@ import posixpath
 
 from iris_communication.archive.unpack import ArchiveBroken, verify
 from iris_communication.outbox.store import ledger
-from iris_communication.sftp.conversations.upload import Upload
+from iris_communication.sftp.conversations.upload import SftpUpload
 
 ENDED = {"dropped", "expired", "cancelled"}
 
@@ -137,5 +137,5 @@ def _ended(tally):
 
 
 def _paths(remote_path, sha256):
-    upload = Upload(remote_path.encode(), b"", 0, sha256, lambda: None)
+    upload = SftpUpload(remote_path.encode(), b"", 0, sha256, lambda: None)
     return upload.final_path, upload.alternative_path

@@ -13,7 +13,7 @@ told every open one, or that file stays there for ever.
 from dataclasses import replace
 
 from iris_communication.errors import Effect, IrisError
-from iris_communication.item import Due, Event, Failure, Item, next_state
+from iris_communication.item import Due, Event, Failure, Item, Upload, next_state
 
 EARLIER_MAX = 8  # tokens kept for one item: kills in a row without a single answer of the server
 
@@ -58,9 +58,9 @@ def released(item: Item, error: IrisError | None, effect: Effect) -> Item:
     )
 
 
-def unclear(item: Item) -> Effect:
+def unclear(upload: Upload) -> Effect:
     """Of an attempt that ended nobody knows how: what was known before it is never forgotten for less."""
-    return Effect.UNKNOWN if item.effect is Effect.UNKNOWN else Effect.UNSEEN
+    return Effect.UNKNOWN if upload.effect is Effect.UNKNOWN else Effect.UNSEEN
 
 
 def failure(error: IrisError) -> Failure:

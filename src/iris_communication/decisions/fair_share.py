@@ -17,21 +17,22 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Generic, TypeVar
 
-from iris_communication.item import Item
+T = TypeVar("T")  # what is picked: a file, or several that travel as one
 
 ROUNDING = 1e-9  # ten tenths are a turn, although they do not quite add up to one
 
 
 @dataclass(frozen=True, slots=True)
-class PriorityBacklog:
-    """Of one priority: the items that may go now, in three lists, each in the order it may go. More than the limit of
+class PriorityBacklog(Generic[T]):
+    """Of one priority: what may go now, in three lists, each in the order it may go. More than the limit of
     a pick is never needed of any list."""
 
     priority: int
-    due: Sequence[Item] = ()  # failed before, their wait is over
-    old: Sequence[Item] = ()  # fresh
-    new: Sequence[Item] = ()  # fresh, accepted after the end of the outage whose backlog `old` is
+    due: Sequence[T] = ()  # failed before, their wait is over
+    old: Sequence[T] = ()  # fresh
+    new: Sequence[T] = ()  # fresh, accepted after the end of the outage whose backlog `old` is
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,9 @@ class FairShare:
 
 
 def pick(
-    turns: FairShare, backlogs: Sequence[PriorityBacklog], limit: int, lower_share: float, new_share: float
-) -> tuple[list[Item], FairShare]:
-    """The next `limit` items (fewer only if fewer wait), in the order they go, and the turns to give to the next call.
+    turns: FairShare, backlogs: Sequence[PriorityBacklog[T]], limit: int, lower_share: float, new_share: float
+) -> tuple[list[T], FairShare]:
+    """The next `limit` (fewer only if fewer wait), in the order they go, and the turns to give to the next call.
 
     `backlogs` has one entry for a priority, the highest first. Shares are from 0 (strictly the higher priority,
     strictly the backlog first) to 0.5.
@@ -64,7 +65,7 @@ def pick(
     waiting = [backlog for backlog in waiting if backlog]
     kept = {backlog.priority: backlog for backlog in waiting}
     lower, last_lower = turns.lower, turns.last_lower
-    picked: list[Item] = []
+    picked: list[T] = []
     while waiting and len(picked) < limit:
         backlog = waiting[0]
         if len(waiting) > 1:
@@ -84,15 +85,15 @@ def _share(saved: float, share: float) -> tuple[float, bool]:
     return (max(0.0, saved - 1.0), True) if saved >= 1.0 - ROUNDING else (saved, False)
 
 
-def _next_lower(lower: "Sequence[_Waiting]", last: int | None) -> "_Waiting":
+def _next_lower(lower: "Sequence[_Waiting[T]]", last: int | None) -> "_Waiting[T]":
     """The one after `last` on the way down, then from the top again."""
     return next((backlog for backlog in lower if last is not None and backlog.priority < last), lower[0])
 
 
-class _Waiting:
+class _Waiting(Generic[T]):
     """One priority's lists while a pick is made."""
 
-    def __init__(self, backlog: PriorityBacklog, turn: PriorityTurn) -> None:
+    def __init__(self, backlog: PriorityBacklog[T], turn: PriorityTurn) -> None:
         self.priority = backlog.priority
         self.turn = turn
         self._due, self._old, self._new = deque(backlog.due), deque(backlog.old), deque(backlog.new)
@@ -100,7 +101,7 @@ class _Waiting:
     def __bool__(self) -> bool:
         return bool(self._due or self._old or self._new)
 
-    def take(self, new_share: float) -> Item:
+    def take(self, new_share: float) -> T:
         fresh = bool(self._old or self._new)
         if self._due and not (fresh and self.turn.retried):
             self.turn = replace(self.turn, retried=True)

@@ -1,4 +1,4 @@
-"""What carries one item to its server, and the wrapper that makes one of a user's own `transferData`.
+"""What carries one upload to its server, and the wrapper that makes one of a user's own `transferData`.
 
 The worker knows nothing but this contract, so anything that can move a file may be put under the outbox.
 """
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 from iris_communication.clock import Clock
 from iris_communication.errors import DeliveryStopped, Effect, IrisError, TransferFailed
-from iris_communication.item import Delivered, Item
+from iris_communication.item import Delivered, Item, Upload
 from iris_communication.plain_text import words_of
 from iris_communication.runtime.supervised_thread import SupervisedThread
 from iris_communication.server import private_keys
@@ -32,13 +32,13 @@ class Carrier(Protocol):
     takes_archives: bool  # whether files may travel together
 
     def slots(self, server_key: str) -> int:
-        """How many items it carries to this server at once, for now."""
+        """How many uploads it carries to this server at once, for now."""
 
     def connected(self, server_key: str) -> bool:
         """Whether carrying to this server needs no new connection."""
 
-    async def carry(self, item: Item) -> Delivered:
-        """Deliver one item. Raises IrisError, whose scope says who is to blame and whose effect says what this attempt
+    async def carry(self, upload: Upload) -> Delivered:
+        """Deliver it. Raises IrisError, whose scope says who is to blame and whose effect says what this attempt
         may have left behind; NONE: it touched nothing."""
 
     async def check(self, server_key: str, *, round_trip: bool) -> Health:
@@ -101,21 +101,22 @@ class TransferDataCarrier:
     def connected(self, server_key: str) -> bool:
         return True  # when to connect is the processor's own business
 
-    async def carry(self, item: Item) -> Delivered:
+    async def carry(self, upload: Upload) -> Delivered:
+        assert isinstance(upload, Item), "it takes no archives"
         if self._closed:
-            raise DeliveryStopped(f"{item.remote_path!r} was not begun: the uploader is stopping")
+            raise DeliveryStopped(f"{upload.remote_path!r} was not begun: the uploader is stopping")
         outcome: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._open[outcome] = item
-        self._calls.put(_Call(item, outcome))
+        self._open[outcome] = upload
+        self._calls.put(_Call(upload, outcome))
         try:
             await outcome
         finally:
             del self._open[outcome]
-        assert item.fingerprint is not None, "an item without bytes is never claimed"
+        assert upload.fingerprint is not None, "an item without bytes is never claimed"
         return Delivered(
-            final_path=item.remote_path,
-            size_bytes=item.fingerprint.size_bytes,
-            sha256=item.fingerprint.sha256,
+            final_path=upload.remote_path,
+            size_bytes=upload.fingerprint.size_bytes,
+            sha256=upload.fingerprint.sha256,
             host_key=None,
             at_s=self._clock.wall_s(),
         )

@@ -55,7 +55,7 @@ class Connection:
         self.capabilities = Capabilities()
         self.window = window
         self.round_trip_s = 0.0  # of the shortest exchange while it was opened
-        self.missing_folders: set[bytes] = set()  # see `Upload`
+        self.missing_folders: set[bytes] = set()  # see `SftpUpload`
         self.quirks = Quirks()
         self.host_key = self.software = ""
         self.algorithms: Negotiated | None = None

@@ -8,11 +8,10 @@ from typing import Any
 
 from iris_communication.decisions.breaker import Breaker, BreakerState
 from iris_communication.decisions.poison import PoisonWatch, next_up
-from iris_communication.delivery.batches import files_in
 from iris_communication.delivery.health_record import HealthRecord
 from iris_communication.delivery.refusals import ServerRefusals
 from iris_communication.errors import Scope, scope_of
-from iris_communication.item import Item
+from iris_communication.item import Archive, Item, Upload
 from iris_communication.outbox.store.contract import Backlog, ServerState
 
 
@@ -20,8 +19,8 @@ from iris_communication.outbox.store.contract import Backlog, ServerState
 class DestinationState:
     since_s: float | None  # monotonic, of the last change of `link`; None: it was as it is before this process began
     breaker: Breaker = field(default_factory=Breaker)
-    claimed: deque[Item] = field(default_factory=deque)  # ours, not begun
-    under_way: dict[asyncio.Task[None], Item] = field(default_factory=dict)
+    claimed: deque[Upload] = field(default_factory=deque)  # ours, not begun
+    under_way: dict[asyncio.Task[None], Upload] = field(default_factory=dict)
     alone: str = ""  # the id of the one under way, while nothing else has been since it began
     suspicion: PoisonWatch = field(default_factory=PoisonWatch)
     claiming: bool = False  # a claim is with the writer
@@ -38,22 +37,22 @@ class DestinationState:
     health: HealthRecord = field(default_factory=HealthRecord)
     refusals: ServerRefusals = field(default_factory=ServerRefusals)
 
-    def next_up(self) -> Item | None:
-        """The claimed item that may begin now, which is not claimed any more then."""
+    def next_up(self) -> Upload | None:
+        """The claimed upload that may begin now, which is not claimed any more then."""
         if not self.suspicion.suspects:
             return self.claimed.popleft() if self.claimed else None
         place = next_up(
-            self.suspicion, [item.id for item in self.claimed], [item.id for item in self.under_way.values()]
+            self.suspicion, [upload.id for upload in self.claimed], [upload.id for upload in self.under_way.values()]
         )
         if place is None:
             return None
-        item = self.claimed[place]
+        upload = self.claimed[place]
         del self.claimed[place]
-        return item
+        return upload
 
-    def begun(self, task: asyncio.Task[None], item: Item) -> None:
-        self.alone = "" if self.under_way else item.id
-        self.under_way[task] = item
+    def begun(self, task: asyncio.Task[None], upload: Upload) -> None:
+        self.alone = "" if self.under_way else upload.id
+        self.under_way[task] = upload
 
     def ended(self, task: asyncio.Task[None]) -> None:
         """May be said twice."""
@@ -79,7 +78,9 @@ class DestinationState:
         time of monotonic time, by the clock as it is set now, so that what it is set by is in no duration."""
         failure = self.breaker.failure
         opened = self.breaker.state is BreakerState.OPEN
-        refused = waiting.retrying + sum(item.attempts > 0 for item in [*self.claimed, *self.under_way.values()])
+        handed_out = [*self.claimed, *self.under_way.values()]
+        refused = waiting.retrying + sum(isinstance(each, Item) and each.attempts > 0 for each in handed_out)
+        claimed = sum(len(each.members) if isinstance(each, Archive) else 1 for each in self.claimed.copy())
         return {
             "link": self.link,
             "paused": server.paused,
@@ -87,7 +88,7 @@ class DestinationState:
             "since_s": None if self.since_s is None else round(self.since_s + to_wall_s, 3),
             "reason": failure.message if failure else None,
             "hint": failure.hint if failure else None,
-            "waiting": waiting.fresh + waiting.retrying + files_in(self.claimed.copy()),
+            "waiting": waiting.fresh + waiting.retrying + claimed,
             "in_flight": len(self.under_way),
             "retry_in_s": max(0.0, self.breaker.until_s - now_monotonic_s) if opened else None,
             "held": self.breaker.state is BreakerState.HELD,

@@ -39,7 +39,7 @@ from iris_communication.sftp.conversations.parts import (
     write_part,
 )
 from iris_communication.sftp.conversations.put import after_clearing, clear_away, create, finish
-from iris_communication.sftp.conversations.upload import Upload
+from iris_communication.sftp.conversations.upload import SftpUpload
 
 SHARED_MIN_BYTES = 16 * 1024 * 1024  # of a file that several connections share
 CUTS_MAX = 1000  # remembered at once, the latest
@@ -50,7 +50,7 @@ class _Attempt:
     """`older`: temp names of attempts before the earlier one."""
 
     item_id: str
-    upload: Upload
+    upload: SftpUpload
     older: Sequence[bytes]
     source: SpoolFile
     connections: Sequence[Connection]
@@ -73,14 +73,14 @@ class InParts:
         self._cuts: OrderedDict[str, PartCut] = OrderedDict()  # by item id
         self._whole_only: set[str] = set()  # keys of servers that spoil parts
 
-    def cut_off(self, item_id: str, upload: Upload, error: IrisError) -> None:
+    def cut_off(self, item_id: str, upload: SftpUpload, error: IrisError) -> None:
         """An upload of the whole file ended with `error`: what was acknowledged is remembered."""
         if isinstance(error, LinkError) and upload.effect is Effect.UNSEEN:  # its rename was not sent
             missing = missing_of(PartFile(0, upload.size_bytes), error.acknowledged_bytes)
             self._remember(item_id, PartCut(upload.temp_path, upload.size_bytes, missing))
 
     async def carried(
-        self, server_key: str, item_id: str, upload: Upload, older: Sequence[bytes], source: SpoolFile, streams: int
+        self, server_key: str, item_id: str, upload: SftpUpload, older: Sequence[bytes], source: SpoolFile, streams: int
     ) -> bytes | None:
         """The path under which it lies now; None: it has to be sent whole, and nothing was left. `older`: temp names of
         attempts before the earlier one. Raises IrisError."""

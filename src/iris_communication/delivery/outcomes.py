@@ -14,13 +14,13 @@ from iris_communication.decisions import rules
 from iris_communication.decisions.breaker import BreakerState
 from iris_communication.decisions.poison import after_arrival, after_trouble
 from iris_communication.decisions.retry import Decision, Retrying, after_failure
-from iris_communication.delivery.batches import Batch, outcome
+from iris_communication.delivery.batches import settles
 from iris_communication.delivery.carrier import Carrier
 from iris_communication.delivery.destination import DestinationState
-from iris_communication.errors import DeliveryStopped, IrisError, Retry, Scope
-from iris_communication.item import Delivered, Event, Item
+from iris_communication.errors import DeliveryStopped, Effect, IrisError, Retry, Scope
+from iris_communication.item import Archive, Delivered, Event, Item, Upload
 from iris_communication.outbox.store.contract import ServerState
-from iris_communication.outbox.writer.messages import Settle
+from iris_communication.outbox.writer.messages import Settle, SettleTogether
 from iris_communication.outbox.writer.writer import Writer
 from iris_communication.plain_text import ERROR_TEXT_MAX, clean
 from iris_communication.runtime.repeats import Repeats
@@ -54,42 +54,55 @@ class Outcomes:
         self._repeats = Repeats(log, clock.monotonic_s, per_file=True)
         self._refusing: dict[str, set[Hashable]] = {}  # causes that were logged, by server
 
-    def delivered(self, key: str, destination: DestinationState, item: Item, delivered: Delivered) -> None:
+    def delivered(self, key: str, destination: DestinationState, upload: Upload, delivered: Delivered) -> None:
         self.answered(key, destination, delivered=True)
-        destination.suspicion = after_arrival(destination.suspicion, item.id)
+        destination.suspicion = after_arrival(destination.suspicion, upload.id)
         if refusing := self._refusing.pop(key, None):
             self._repeats.over(refusing, "%s takes files", key)
-        self._settle(Settle(item, Event.DELIVER, delivered=delivered))
-        log.debug("delivered %s to %s as %r", item.id, key, delivered.final_path)
+        self._settle(upload, Event.DELIVER, delivered)
+        log.debug("delivered %s to %s as %r", upload.id, key, delivered.final_path)
 
-    def failed(self, key: str, destination: DestinationState, item: Item, error: IrisError, revision: int) -> None:
+    def failed(self, key: str, destination: DestinationState, upload: Upload, error: IrisError, revision: int) -> None:
         """`revision` is that of the facts about the server that were tried."""
-        decision = self._decision(item, error)
+        decision = self._decision(upload, error)
         if error.scope is Scope.OUTBOX:
             decision = Decision(Event.RELEASE)
             self._pause(key, destination, error)
         elif decision.event is Event.RELEASE:
             self.trouble(key, destination, error, revision)
             destination.suspicion, blame = after_trouble(
-                destination.suspicion, item.id, error, alone=destination.alone == item.id
+                destination.suspicion, upload.id, error, alone=destination.alone == upload.id
             )
             if blame is not None:
-                error, decision = blame, self._decision(item, blame)
-                self._tell(key, item, error, decision)
+                error, decision = blame, self._decision(upload, blame)
+                self._tell(key, upload, error, decision)
         else:
             self.answered(key, destination)
-            if not isinstance(item, Batch):  # its files go by themselves, and tell
-                destination.refusals.refused(error, self._clock.wall_s(), is_new=item.attempts == 0)
-            self._tell(key, item, error, decision)
-        destination.falls_back = destination.falls_back or isinstance(item, Batch)
+            if isinstance(upload, Item):  # an archive's files go by themselves, and tell
+                destination.refusals.refused(error, self._clock.wall_s(), is_new=upload.attempts == 0)
+            self._tell(key, upload, error, decision)
+        destination.falls_back = destination.falls_back or isinstance(upload, Archive)
         trace = "\n".join(self._carrier.trace(key)) if decision.event is Event.GIVE_UP else ""
-        self._settle(Settle(item, decision.event, None, error, error.effect, decision.delay_s, trace))
+        self._settle(upload, decision.event, None, error, error.effect, decision.delay_s, trace)
 
-    def _settle(self, settle: Settle) -> None:
-        self._destinations[settle.item.server_key].archives.discard(settle.item.id)
-        self._writer.settle(outcome(settle))
+    def _settle(  # the facts of a Settle
+        self,
+        upload: Upload,
+        event: Event,
+        delivered: Delivered | None = None,
+        error: IrisError | None = None,
+        effect: Effect = Effect.NONE,
+        delay_s: float = 0.0,
+        trace: str = "",
+    ) -> None:
+        if isinstance(upload, Archive):
+            self._destinations[upload.server_key].archives.discard(upload.id)
+            self._writer.settle(SettleTogether(tuple(settles(upload, event, delivered, error, effect))))
+        else:
+            self._writer.settle(Settle(upload, event, delivered, error, effect, delay_s, trace))
 
-    def _decision(self, item: Item, error: IrisError) -> Decision:
+    def _decision(self, upload: Upload, error: IrisError) -> Decision:
+        item = upload.members[0] if isinstance(upload, Archive) else upload
         return after_failure(error, item.attempts, self._retrying(item), self._luck())
 
     def _retrying(self, item: Item) -> Retrying:
@@ -157,10 +170,10 @@ class Outcomes:
             self.set_breaker(key, destination, breaking.Breaker())  # in the second case a person said: now
         self.news()
 
-    def release(self, items: Iterable[Item]) -> None:
-        """Items that were not begun."""
-        for item in items:
-            self._settle(Settle(item, Event.RELEASE))
+    def release(self, uploads: Iterable[Upload]) -> None:
+        """What was not begun."""
+        for upload in uploads:
+            self._settle(upload, Event.RELEASE)
 
     def put_back(self, destination: DestinationState) -> None:
         """What is claimed for a destination that may send nothing for now: nobody can give an order about what is
@@ -168,19 +181,19 @@ class Outcomes:
         self.release([*destination.claimed])
         destination.claimed.clear()
 
-    def _tell(self, key: str, item: Item, error: IrisError, decision: Decision) -> None:
-        """What the item itself is to blame for."""
+    def _tell(self, key: str, upload: Upload, error: IrisError, decision: Decision) -> None:
+        """What the upload itself is to blame for."""
         kept = decision.event is Event.DROP
         then = f"next try in {decision.delay_s:.0f} s" if decision.event is Event.FAIL else "given up"
-        then = "its files go by themselves" if isinstance(item, Batch) else then
+        then = "its files go by themselves" if isinstance(upload, Archive) else then
         cause = (key, decision.event, *error.cause)
         self._refusing.setdefault(key, set()).add(cause)
         self._repeats.log(
             cause,
             logging.WARNING if kept else logging.ERROR,
             "%s (%s): %s; %s. %s",
-            clean(item.remote_path, ERROR_TEXT_MAX),
-            item.id,
+            clean(upload.remote_path, ERROR_TEXT_MAX),
+            upload.id,
             error,
             "dropped" if kept else then,
             error.hint,

@@ -1,4 +1,4 @@
-"""The SFTP carrier: each item as a conversation on one of its server's connections.
+"""The SFTP carrier: each upload as a conversation on one of its server's connections.
 
 Many items travel on one connection at once; how many, the server's own limits say once it is connected. Until then
 it is one, so that a server that refuses us is asked by one item and not by all.
@@ -24,13 +24,13 @@ from iris_communication.delivery.pool import ConnectionPool
 from iris_communication.delivery.source import SpoolFile
 from iris_communication.delivery.turns import NamedTurns
 from iris_communication.errors import Effect, IrisError, LinkTimeout, RemoteNameRefused, Scope
-from iris_communication.item import Delivered, Item
+from iris_communication.item import Delivered, Item, Upload
 from iris_communication.naming.same_name import folded
 from iris_communication.outbox.files.known_servers import KnownServers
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.conversations.in_place import put_in_place
 from iris_communication.sftp.conversations.put import after_clearing, put
-from iris_communication.sftp.conversations.upload import Upload
+from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.sftp.trials.probe import Health, Probe, ProbeContent, probe
 from iris_communication.transport.contract import Transport
 
@@ -42,7 +42,7 @@ OVERDUE_MAX = 10_000  # items remembered, the latest
 
 
 class SftpCarrier:
-    """`resolve` gives a server's address and secret, `spooled` the file that holds an item's bytes."""
+    """`resolve` gives a server's address and secret, `spooled` the file that holds an upload's bytes."""
 
     checks_health = True
     takes_archives = True
@@ -51,7 +51,7 @@ class SftpCarrier:
         self,
         transport: Transport,
         resolve: Callable[[str], tuple[Server, Secret]],
-        spooled: Callable[[Item], Path],
+        spooled: Callable[[Upload], Path],
         settings: DeliverySettings,
         clock: Clock,
     ) -> None:
@@ -87,50 +87,50 @@ class SftpCarrier:
     def trace(self, server_key: str) -> list[str]:
         return self._pool.trace(server_key)
 
-    async def carry(self, item: Item) -> Delivered:
-        fingerprint = item.fingerprint
+    async def carry(self, upload: Upload) -> Delivered:
+        fingerprint = upload.fingerprint
         assert fingerprint is not None, "a claimed item has its bytes"
-        assert item.token is not None, "a claimed item has a token"
-        connection = await self._pool.connection(item.server_key)
-        server, _ = self._resolve(item.server_key)  # its latest word, which may be younger than the connection
-        self._pool.limit(item.server_key, server.bandwidth_bytes_per_s)
-        _check_is_no_marker(item, server)
-        source = SpoolFile(self._spooled(item), fingerprint)
-        earlier = [_temp_path(item.remote_path, token) for token in item.earlier_tokens]
-        upload = Upload(
-            final_path=os.fsencode(item.remote_path),
-            temp_path=_temp_path(item.remote_path, item.token),
+        assert upload.token is not None, "a claimed item has a token"
+        connection = await self._pool.connection(upload.server_key)
+        server, _ = self._resolve(upload.server_key)  # its latest word, which may be younger than the connection
+        self._pool.limit(upload.server_key, server.bandwidth_bytes_per_s)
+        _check_is_no_marker(upload, server)
+        source = SpoolFile(self._spooled(upload), fingerprint)
+        earlier = [_temp_path(upload.remote_path, token) for token in upload.earlier_tokens]
+        attempt = SftpUpload(
+            final_path=os.fsencode(upload.remote_path),
+            temp_path=_temp_path(upload.remote_path, upload.token),
             size_bytes=fingerprint.size_bytes,
             sha256=fingerprint.sha256,
             confirm_source=source.confirm,
             conflict=server.conflict,
             marker=server.marker,
-            finished=item.effect is Effect.UNKNOWN,
+            finished=upload.effect is Effect.UNKNOWN,
             earlier_temp=earlier.pop() if earlier else None,
             file_mode=int(server.file_mode, 8) if server.file_mode else None,
-            mtime_s=self._time_to_keep(item, fingerprint.mtime_ns) if server.keep_times else None,
+            mtime_s=self._time_to_keep(upload, fingerprint.mtime_ns) if server.keep_times else None,
             missing_folders=connection.missing_folders,
             quirks=connection.quirks,
         )
-        overdue = self._overdue.pop(item.id, None)
+        overdue = self._overdue.pop(upload.id, None)
         try:
-            async with self._turns.turn(*_names(upload, connection)):
+            async with self._turns.turn(*_names(attempt, connection)):
                 with connection.patient(overdue.times if overdue is not None else 0):
-                    landed = await self._carried(item, server, connection, upload, earlier, source)
+                    landed = await self._carried(upload, server, connection, attempt, earlier, source)
         except IrisError as error:
             if error.scope in (Scope.LINK, Scope.SERVER):
-                error.effect = upload.effect
+                error.effect = attempt.effect
             if isinstance(error, LinkTimeout) and error.step:
-                self._remember_step(item.id, overdue, error)
+                self._remember_step(upload.id, overdue, error)
             raise
         finally:
             source.close()
-            if upload.cut_short or upload.write_refused:
-                self._pool.had_trouble_writing(item.server_key, cut_short=upload.cut_short)
-        if upload.attributes_refused:
-            refusal = upload.attributes_refused
+            if attempt.cut_short or attempt.write_refused:
+                self._pool.had_trouble_writing(upload.server_key, cut_short=attempt.cut_short)
+        if attempt.attributes_refused:
+            refusal = attempt.attributes_refused
             words = f"the server does not let us set the permissions or times of files ({refusal}); they arrive without"
-            self._warn_once(item.server_key, refusal, words)
+            self._warn_once(upload.server_key, refusal, words)
         return Delivered(
             final_path=os.fsdecode(landed),
             size_bytes=fingerprint.size_bytes,
@@ -146,34 +146,41 @@ class SftpCarrier:
             del self._overdue[next(iter(self._overdue))]
 
     async def _carried(
-        self, item: Item, server: Server, connection: Connection, upload: Upload, older: list[bytes], source: SpoolFile
+        self,
+        upload: Upload,
+        server: Server,
+        connection: Connection,
+        attempt: SftpUpload,
+        older: list[bytes],
+        source: SpoolFile,
     ) -> bytes:
         """The path where it lies now."""
         capabilities = connection.capabilities
-        if server.in_place and not upload.finished:
-            temps = [*older, *filter(None, [upload.earlier_temp])]
-            talk = after_clearing(upload, temps, capabilities, put_in_place(upload, capabilities, source.peek))
+        if server.in_place and not attempt.finished:
+            temps = [*older, *filter(None, [attempt.earlier_temp])]
+            talk = after_clearing(attempt, temps, capabilities, put_in_place(attempt, capabilities, source.peek))
         else:
-            key, streams = item.server_key, server.streams
-            landed = await self._in_parts.carried(key, item.id, upload, older, source, streams)
+            key, streams = upload.server_key, server.streams
+            landed = await self._in_parts.carried(key, upload.id, attempt, older, source, streams)
             if landed is not None:
                 return landed
-            talk = after_clearing(upload, older, capabilities, put(upload, capabilities))
+            talk = after_clearing(attempt, older, capabilities, put(attempt, capabilities))
         try:
             path: bytes = await connection.run(talk, source)
         except IrisError as error:
             if not server.in_place:
-                self._in_parts.cut_off(item.id, upload, error)
+                self._in_parts.cut_off(upload.id, attempt, error)
             raise
         return path
 
-    def _time_to_keep(self, item: Item, mtime_ns: int) -> int | None:
+    def _time_to_keep(self, upload: Upload, mtime_ns: int) -> int | None:
         """None: SFTP version 3 has 32 bits for the second, without a sign, and a time cut to them is another one."""
         mtime_s = mtime_ns // 1_000_000_000
         if 0 <= mtime_s <= TIME_MAX_S:
             return mtime_s
-        words = f"SFTP keeps no times before 1970 or after 2106: left out, for {item.source_path!r} first"
-        self._warn_once(item.server_key, "a time out of range", words)
+        path = upload.source_path if isinstance(upload, Item) else upload.remote_path
+        words = f"SFTP keeps no times before 1970 or after 2106: left out, for {path!r} first"
+        self._warn_once(upload.server_key, "a time out of range", words)
         return None
 
     def _warn_once(self, server_key: str, cause: str, words: str) -> None:
@@ -209,19 +216,19 @@ class SftpCarrier:
         await self._pool.close()
 
 
-def _names(upload: Upload, connection: Connection) -> list[str]:
+def _names(attempt: SftpUpload, connection: Connection) -> list[str]:
     """What it may replace, as far as names that may be one tell, and servers that have one host key: only one upload at
     a time looks whether such a name is free, and takes it."""
     machine = connection.host_key or connection.server.key
-    paths = {upload.final_path, upload.marker_path(upload.final_path)}
+    paths = {attempt.final_path, attempt.marker_path(attempt.final_path)}
     return [f"{machine} {folded(os.fsdecode(path))}" for path in paths]
 
 
-def _check_is_no_marker(item: Item, server: Server) -> None:
+def _check_is_no_marker(upload: Upload, server: Server) -> None:
     """A marker replaces what has its name, and a pick-up job takes whatever has such a name for one: so no file may.
     Raises RemoteNameRefused."""
-    name = item.remote_path
-    if server.marker and item.effect is not Effect.UNKNOWN and folded(name).endswith(server.marker):
+    name = upload.remote_path
+    if server.marker and upload.effect is not Effect.UNKNOWN and folded(name).endswith(server.marker):
         hint = f"deliver it under another name, or set marker to something else than {server.marker!r}"
         raise RemoteNameRefused(f"{name!r} ends like the markers of this server: one may take its place", hint=hint)
 

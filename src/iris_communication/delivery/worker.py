@@ -28,14 +28,14 @@ from iris_communication.clock import Clock
 from iris_communication.decisions import breaker as breaking
 from iris_communication.decisions.attempt import unclear
 from iris_communication.decisions.breaker import BreakerState
-from iris_communication.delivery.batches import ARCHIVES_MAX, CLAIM_ARCHIVES_MAX, Batch, carried, gathered
+from iris_communication.delivery.batches import ARCHIVES_MAX, CLAIM_ARCHIVES_MAX, carried
 from iris_communication.delivery.carrier import Carrier
 from iris_communication.delivery.checks import Checks
 from iris_communication.delivery.destination import DestinationState
 from iris_communication.delivery.holds import FAR_S, Hold, permission
 from iris_communication.delivery.outcomes import CLAIM_PAUSE_S, Outcomes
 from iris_communication.errors import DeliveryStopped, IrisError, RemoteFailure
-from iris_communication.item import Event, Item
+from iris_communication.item import Archive, Event, Upload
 from iris_communication.outbox.store.contract import Backlog, ServerState
 from iris_communication.outbox.writer.messages import Settle
 from iris_communication.outbox.writer.writer import Writer
@@ -92,7 +92,7 @@ class Worker:
         self._checks = Checks(carrier, self._known, self._judge, clock, luck)
         # What the writer has handed out on its own thread. A call scheduled on the loop could be lost with the loop.
         self._handover = threading.Lock()
-        self._arrived: deque[tuple[str, list[Item]]] = deque()
+        self._arrived: deque[tuple[str, list[Upload]]] = deque()
         self._gone = False
         self._incarnation = writer.incarnation
         self._failure: BaseException | None = None  # of a task, in a way nobody foresaw
@@ -224,10 +224,10 @@ class Worker:
         if allowed == 0 and destination.claimed:
             self._judge.put_back(destination)
         for _ in range(min(START_MAX, len(destination.claimed), allowed - len(destination.under_way))):
-            item = destination.next_up()
-            if item is None:
+            upload = destination.next_up()
+            if upload is None:
                 break
-            self._start(key, destination, item, now_s)
+            self._start(key, destination, upload, now_s)
         else:
             if destination.claimed and len(destination.under_way) < allowed:
                 asyncio.get_running_loop().call_soon(self._news.set)  # the others in the loop's next turn
@@ -267,7 +267,7 @@ class Worker:
             self._writer.claim(
                 key,
                 wanted,
-                lambda items: self._claimed(key, items),
+                lambda uploads: self._claimed(key, uploads),
                 destination.backlog_until,
                 archives=archives if self._carrier.takes_archives else None,
                 draining=self._drain is not None,
@@ -287,21 +287,20 @@ class Worker:
         state = self._writer.snapshot.servers.get(key, ServerState())
         return permission(self._known(key), state, self._clock.wall_s())
 
-    def _claimed(self, key: str, items: list[Item]) -> None:
+    def _claimed(self, key: str, uploads: list[Upload]) -> None:
         """The writer's reply, on the writer's thread."""
         with self._handover:
             if not self._gone:
-                self._arrived.append((key, items))
+                self._arrived.append((key, uploads))
                 self.wake()
                 return
-        self._judge.release(gathered(items))
+        self._judge.release(uploads)
 
-    def _take(self, key: str, items: list[Item]) -> None:
-        destination = self._destinations[key]
-        now_s, uploads = self._clock.monotonic_s(), gathered(items)
+    def _take(self, key: str, uploads: list[Upload]) -> None:
+        destination, now_s = self._destinations[key], self._clock.monotonic_s()
         destination.claiming = False
         destination.claimed.extend(uploads)
-        archives = {upload.id for upload in uploads if isinstance(upload, Batch)}
+        archives = {upload.id for upload in uploads if isinstance(upload, Archive)}
         destination.archives |= archives
         all_asked_for = len(uploads) >= destination.asked or 0 < destination.asked_archives <= len(archives)
         destination.together_after_s = 0.0 if all_asked_for else now_s + COMPANY_LOOK_S
@@ -314,37 +313,37 @@ class Worker:
             # The writer could not hand any out: its disk fails, or they went elsewhere. Else they wait for company.
             destination.claim_after_s = now_s + CLAIM_PAUSE_S
 
-    def _start(self, key: str, destination: DestinationState, item: Item, now_s: float) -> None:
+    def _start(self, key: str, destination: DestinationState, upload: Upload, now_s: float) -> None:
         connects = not self._carrier.connected(key)
         self._judge.set_breaker(key, destination, breaking.on_start(destination.breaker, now_s, connects=connects))
-        task = asyncio.get_running_loop().create_task(self._carry(key, destination, item))
-        destination.begun(task, item)
+        task = asyncio.get_running_loop().create_task(self._carry(key, destination, upload))
+        destination.begun(task, upload)
         task.add_done_callback(destination.ended)  # also of one that was cancelled before it began
         task.add_done_callback(self._look_at)
 
     def _look_at(self, task: asyncio.Task[None]) -> None:
-        """One that failed has settled nothing: its item would be under way for ever."""
+        """One that failed has settled nothing: its upload would be under way for ever."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = error
             self._news.set()
 
-    async def _carry(self, key: str, destination: DestinationState, item: Item) -> None:
+    async def _carry(self, key: str, destination: DestinationState, upload: Upload) -> None:
         revision = destination.revision
         try:
-            delivered = await carried(item, self._carrier, self._writer.spool, self._archiving)
+            delivered = await carried(upload, self._carrier, self._writer.spool, self._archiving)
         except IrisError as error:
-            self._judge.failed(key, destination, item, error, revision)
+            self._judge.failed(key, destination, upload, error, revision)
         except asyncio.CancelledError:
-            broken_off = DeliveryStopped(f"{item.remote_path!r} was broken off", effect=unclear(item))
-            self._judge.failed(key, destination, item, broken_off, revision)
+            broken_off = DeliveryStopped(f"{upload.remote_path!r} was broken off", effect=unclear(upload))
+            self._judge.failed(key, destination, upload, broken_off, revision)
             raise
         except Exception as raised:  # noqa: BLE001 - an injected carrier may raise anything; the judge logs it
-            what = f"{item.remote_path!r} failed in an unforeseen way: {raised!r}"
-            unforeseen = RemoteFailure(what, effect=unclear(item))
+            what = f"{upload.remote_path!r} failed in an unforeseen way: {raised!r}"
+            unforeseen = RemoteFailure(what, effect=unclear(upload))
             unforeseen.__cause__, unforeseen.unforeseen = raised, type(raised)
-            self._judge.failed(key, destination, item, unforeseen, revision)
+            self._judge.failed(key, destination, upload, unforeseen, revision)
         else:
-            self._judge.delivered(key, destination, item, delivered)
+            self._judge.delivered(key, destination, upload, delivered)
         finally:
             task = asyncio.current_task()
             assert task is not None, "it runs as a task"
@@ -369,8 +368,8 @@ class Worker:
             await asyncio.gather(*left, return_exceptions=True)
         with self._handover:
             self._gone = True
-        for _, items in self._arrived:
-            self._judge.release(gathered(items))
+        for _, uploads in self._arrived:
+            self._judge.release(uploads)
         for destination in self._destinations.values():
             self._judge.put_back(destination)
             if destination.link == "up":

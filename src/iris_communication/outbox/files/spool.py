@@ -30,7 +30,7 @@ from iris_communication.errors import (
     SourceUnreadable,
     SpoolMissing,
 )
-from iris_communication.item import Fingerprint, Item, Take
+from iris_communication.item import Archive, Fingerprint, Take, Upload
 from iris_communication.outbox.files import private
 from iris_communication.runtime.safe_files import open_folder, open_private
 from iris_communication.runtime.system_trouble import hint_of, is_the_files_own, trouble
@@ -71,9 +71,9 @@ class Spool:
         """Where the archive of a batch is made; whoever makes it removes it."""
         return self._archives / batch_id
 
-    def held(self, item: Item) -> Path:
-        """The bytes of an item, which may be an archive."""
-        return self.archive(item.id) if item.id == item.batch_id else self.path(item.id)
+    def held(self, upload: Upload) -> Path:
+        """The bytes that travel."""
+        return self.archive(upload.id) if isinstance(upload, Archive) else self.path(upload.id)
 
     def take(self, source: str, item_id: str, take: Take, identity: tuple[int, int] | None = None) -> Fingerprint:
         """Hold the source's bytes as `item_id`, synced but for the folder (`sync` does that for a group). With an

@@ -19,12 +19,11 @@ import posixpath
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import NamedTuple
 
 from iris_communication.decisions import rules
 from iris_communication.decisions.batching import Depart, departure
 from iris_communication.errors import Effect
-from iris_communication.item import Item, State
+from iris_communication.item import Archive, Item, State
 from iris_communication.outbox.store.contract import QueueKey, Store
 from iris_communication.outbox.writer.commit_group import CommitGroup
 from iris_communication.outbox.writer.messages import Claim
@@ -33,11 +32,7 @@ from iris_communication.settings import DeliverySettings, Rule
 ROWS_MAX = 500  # of a queue looked at in one claim, unless one archive may hold more
 
 
-class Parcel(NamedTuple):
-    """What is one upload: an item, or the members of an archive in order of acceptance."""
-
-    items: tuple[Item, ...]
-    dissolved: bool = False  # the one is of an archive that will not be formed again
+Members = tuple[Item, ...]  # of one upload, in order of acceptance: one item, or those of an archive
 
 
 def batch_id(now_s: float, token: str, count: int) -> str:
@@ -45,15 +40,28 @@ def batch_id(now_s: float, token: str, count: int) -> str:
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now_s))}-{token}-{count}"
 
 
-def by_itself(item: Item) -> Item:
+def archive_of(members: Members) -> Archive:
+    """Of claimed items, which share its name, its token, and whatever an attempt before has left."""
+    first = members[0]
+    assert first.batch_id is not None, "an archive has a name"
+    kind, _, folder = first.batch.partition(":")
+    return Archive(
+        id=first.batch_id,
+        server_key=first.server_key,
+        remote_path=posixpath.join(folder, f"{first.batch_id}.{kind}"),
+        kind=kind,
+        token=first.token,
+        earlier_tokens=first.earlier_tokens,
+        effect=first.effect,
+        members=members,
+    )
+
+
+def unbatched(item: Item) -> Item:
     """The item once it has nothing to do with an archive any more. What that left on the server under this token is
     for the next attempt to clear away."""
     effect = Effect.NONE if item.effect is Effect.NONE else Effect.UNSEEN
     return replace(item, batch="", batch_id=None, effect=effect)
-
-
-def single(item: Item) -> Parcel:
-    return Parcel((item,), dissolved=item.batch_id is not None)
 
 
 class Batching:
@@ -69,7 +77,7 @@ class Batching:
         self._now_s = now_s
         self._archives = claim.archives or 0  # the most that may be handed out
 
-    def parcels(self, queue: QueueKey, after: int = 0) -> list[Parcel]:
+    def uploads(self, queue: QueueKey, after: int = 0) -> list[Members]:
         """What of a queue may go now, of the sequences above `after`. Raises OutboxStorageError."""
         key = self._claim.server_key
         head = self._store.fresh(key, queue, after, 1)
@@ -82,7 +90,7 @@ class Batching:
             self._formed([item for item in rows if not self._group.touches(item.id)], more=len(rows) == rows_max)
         )
 
-    def _formed(self, rows: Sequence[Item], *, more: bool) -> Iterator[Parcel]:
+    def _formed(self, rows: Sequence[Item], *, more: bool) -> Iterator[Members]:
         loose: list[Item] = []
         seen: set[str] = set()
         for item in rows:
@@ -91,7 +99,7 @@ class Batching:
                     seen.add(item.batch_id)
                     yield from self._again(item.batch_id)
             elif item.effect is not Effect.NONE:  # it went by itself, and nobody knows how far it got
-                yield Parcel((item,))
+                yield (item,)
             else:
                 loose.append(item)
         formed = 0
@@ -104,23 +112,23 @@ class Batching:
             )
             if not isinstance(decision, Depart) or (formed and more and decision.files == len(loose)):
                 return
-            parcel, loose = tuple(loose[: decision.files]), loose[decision.files :]
+            members, loose = tuple(loose[: decision.files]), loose[decision.files :]
             formed += 1
-            yield Parcel(parcel)
+            yield members
 
-    def _again(self, archive: str) -> Iterator[Parcel]:
-        members = self._store.members(archive)
+    def _again(self, name: str) -> Iterator[Members]:
+        members = self._store.members(name)
         if any(self._group.touches(item.id) for item in members):
             return
         waiting = [item for item in members if item.state is State.WAITING]
-        if len(waiting) == _count(archive) and len({item.token for item in waiting}) == 1:
-            yield Parcel(tuple(waiting))
+        if len(waiting) == _count(name) and len({item.token for item in waiting}) == 1:
+            yield tuple(waiting)
         else:
-            yield from (single(item) for item in waiting)
+            yield from ((item,) for item in waiting)
 
     def _rule(self, item: Item) -> Rule:
         return rules.facts(self._rules.values(), item.folder_type, posixpath.basename(item.source_path))
 
 
-def _count(archive: str) -> int:
-    return int(archive.rpartition("-")[2])
+def _count(name: str) -> int:
+    return int(name.rpartition("-")[2])

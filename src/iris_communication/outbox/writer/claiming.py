@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from iris_communication.clock import Clock
 from iris_communication.decisions import attempt
-from iris_communication.item import Item
+from iris_communication.item import Item, Upload
 from iris_communication.outbox.store.contract import Store, Update
-from iris_communication.outbox.writer.batching import Parcel, batch_id, by_itself
+from iris_communication.outbox.writer.batching import Members, archive_of, batch_id, unbatched
 from iris_communication.outbox.writer.commit_group import CommitGroup
 from iris_communication.outbox.writer.messages import Claim
 from iris_communication.outbox.writer.next_up import NextUp
@@ -36,25 +36,28 @@ class Claiming:
             if len(self._committed) > 2 * COMMITS_KEPT:
                 del self._committed[:COMMITS_KEPT]
 
-    def prepare(self, store: Store, claim: Claim, group: CommitGroup, *, full: bool) -> list[Item]:
+    def prepare(self, store: Store, claim: Claim, group: CommitGroup, *, full: bool) -> list[Upload]:
         """What is handed out once the group is committed. Raises OutboxStorageError."""
         if full:  # there is no room for an archive either
             claim = replace(claim, limit=min(claim.limit, CLAIM_MAX_ON_A_FULL_DISK), archives=None)
         now = (self._clock.wall_s(), self._clock.boot_s())
-        found = self._next_up.parcels(store, claim, claim.limit, now, group)
-        return [item for parcel in found for item in self._claimed(parcel, group)]
+        found = self._next_up.uploads(store, claim, claim.limit, now, group)
+        return [self._claimed(members, group) for members in found]
 
-    def _claimed(self, parcel: Parcel, group: CommitGroup) -> list[Item]:
-        token, archive = self._tokens(), None
-        if len(parcel.items) > 1:
-            archive = parcel.items[0].batch_id or batch_id(self._clock.wall_s(), token, len(parcel.items))
-        claimed = []
-        for before in parcel.items:
-            item = by_itself(before) if parcel.dissolved else before
-            item = replace(attempt.claimed(item, token), batch_id=archive, durable_s=self._durable_s(item))
-            group.add(Update(item, before))
-            claimed.append(item)
-        return claimed
+    def _claimed(self, members: Members, group: CommitGroup) -> Upload:
+        token, first = self._tokens(), members[0]
+        if len(members) == 1:
+            return self._claimed_item(first, unbatched(first) if first.batch_id else first, token, group)
+        name = first.batch_id or batch_id(self._clock.wall_s(), token, len(members))
+        return archive_of(
+            tuple(self._claimed_item(item, replace(item, batch_id=name), token, group) for item in members)
+        )
+
+    def _claimed_item(self, before: Item, item: Item, token: str, group: CommitGroup) -> Item:
+        """`item` is `before` as a member of its archive, or of none."""
+        item = replace(attempt.claimed(item, token), durable_s=self._durable_s(item))
+        group.add(Update(item, before))
+        return item
 
     def _durable_s(self, item: Item) -> float | None:
         if item.durable_s is not None:

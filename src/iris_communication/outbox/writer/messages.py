@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from iris_communication.errors import Effect, IrisError, NotStarted
-from iris_communication.item import After, Delivered, Event, Item, Take
+from iris_communication.item import After, Delivered, Event, Item, Take, Upload
 from iris_communication.settings import Secret, Server
 
 ANSWER_LOOK_S = 1.0  # how often a waiting caller makes sure that the writer still lives
@@ -79,13 +79,13 @@ class Accept:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """Hand out up to `limit` items of a server that may be sent now, each under a token of its own."""
+    """Hand out up to `limit` uploads of a server that may be sent now, each under a token of its own."""
 
     server_key: str
     limit: int
-    reply: Callable[[list[Item]], None]  # called on the writer's thread
+    reply: Callable[[list[Upload]], None]  # called on the writer's thread
     backlog_until: int = 0  # the last sequence of what an outage has left; 0: there is no such backlog
-    archives: int | None = None  # how many may be among them, each with its members as one upload; None: never any
+    archives: int | None = None  # how many may be among them; None: never any
     draining: bool = False  # nothing waits for company
     hurried: bool = False  # it is company enough: there are many, and the link has room for them
 

@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 
 from iris_communication.decisions.fair_share import FairShare, PriorityBacklog, pick
-from iris_communication.item import Item
 from iris_communication.outbox.store.contract import QueueKey, Store
-from iris_communication.outbox.writer.batching import Batching, Parcel, single
+from iris_communication.outbox.writer.batching import Batching, Members
 from iris_communication.outbox.writer.commit_group import CommitGroup
 from iris_communication.outbox.writer.messages import Claim
 from iris_communication.settings import DeliverySettings
@@ -21,11 +20,11 @@ class NextUp:
         self._new_share = settings.new_share
         self._turns: dict[str, FairShare] = {}  # by server
 
-    def parcels(
+    def uploads(
         self, store: Store, claim: Claim, limit: int, now: tuple[float, float], group: CommitGroup
-    ) -> list[Parcel]:
-        """Up to `limit` uploads of items that the group does not touch, in the order they go; `now` is wall time and
-        time since boot. Raises OutboxStorageError."""
+    ) -> list[Members]:
+        """Up to `limit` of items that the group does not touch, in the order they go; `now` is wall time and time since
+        boot. Raises OutboxStorageError."""
         key = claim.server_key
         wall_s, boot_s = now
         looking = _Looking(store, claim, limit, boot_s, group, Batching(store, claim, group, self._settings, wall_s))
@@ -36,24 +35,24 @@ class NextUp:
         picked, self._turns[key] = pick(
             self._turns.get(key, FairShare()), queues, limit, self._lower_share, self._new_share
         )
-        return list(_with_archives([looking.parcel_of[item.id] for item in picked], claim.archives or 0))
+        return list(_with_archives(picked, claim.archives or 0))
 
 
-def _with_archives(parcels: Iterable[Parcel], archives: int) -> Iterator[Parcel]:
+def _with_archives(uploads: Iterable[Members], archives: int) -> Iterator[Members]:
     """So many archives at most; the others are found again by the next claim."""
-    for parcel in parcels:
-        archives -= len(parcel.items) > 1
-        if archives >= 0 or len(parcel.items) == 1:
-            yield parcel
+    for members in uploads:
+        archives -= len(members) > 1
+        if archives >= 0 or len(members) == 1:
+            yield members
 
 
 class _Looking:
-    """The candidates of one claim. An archive stands in the list with its first member."""
+    """The candidates of one claim. An archive stands in the list where its first member does."""
 
     def __init__(
         self, store: Store, claim: Claim, limit: int, boot_s: float, group: CommitGroup, batching: Batching
     ) -> None:
-        self.parcel_of: dict[str, Parcel] = {}  # by its first item's id
+        self._seen: set[str] = set()  # first members
         self._store = store
         self._claim = claim
         self._limit = limit
@@ -61,40 +60,40 @@ class _Looking:
         self._group = group
         self._batching = batching
 
-    def candidates(self, priority: int, queues: Sequence[QueueKey]) -> PriorityBacklog:
-        due: list[Item] = []
-        old: list[Item] = []
-        new: list[Item] = []
+    def candidates(self, priority: int, queues: Sequence[QueueKey]) -> PriorityBacklog[Members]:
+        due: list[Members] = []
+        old: list[Members] = []
+        new: list[Members] = []
         for queue in queues:
-            due += self._firsts(map(single, self._store.due(self._claim.server_key, queue, self._boot_s, self._limit)))
+            retries = self._store.due(self._claim.server_key, queue, self._boot_s, self._limit)
+            due += self._unseen((item,) for item in retries)
             backlog, others = self._fresh(queue)
-            old += self._firsts(backlog)
-            new += self._firsts(others)
-        due.sort(key=lambda item: item.due.boot_s if item.due else 0.0)
-        old.sort(key=lambda item: item.sequence)
-        new.sort(key=lambda item: item.sequence)
+            old += self._unseen(backlog)
+            new += self._unseen(others)
+        due.sort(key=lambda members: members[0].due.boot_s if members[0].due else 0.0)
+        old.sort(key=lambda members: members[0].sequence)
+        new.sort(key=lambda members: members[0].sequence)
         return PriorityBacklog(priority, due, old, new)
 
-    def _firsts(self, parcels: Iterable[Parcel]) -> Iterator[Item]:
-        for parcel in parcels:
-            first = parcel.items[0]
-            known = first.id in self.parcel_of  # an archive whose members have different priorities
-            if not known and not self._group.touches(first.id):
-                self.parcel_of[first.id] = parcel
-                yield first
+    def _unseen(self, uploads: Iterable[Members]) -> Iterator[Members]:
+        """An archive whose members have different priorities is found in several queues."""
+        for members in uploads:
+            first = members[0].id
+            if first not in self._seen and not self._group.touches(first):
+                self._seen.add(first)
+                yield members
 
-    def _fresh(self, queue: QueueKey) -> tuple[list[Parcel], list[Parcel]]:
+    def _fresh(self, queue: QueueKey) -> tuple[list[Members], list[Members]]:
         """The backlog of an outage and what came after it; all of it in the first where there is no such backlog. An
         archive belongs to where its first file does."""
-        until, found = self._claim.backlog_until, self._parcels(queue)
-        if not until or not found or found[0].items[0].sequence > until:
+        until, found = self._claim.backlog_until, self._uploads(queue)
+        if not until or not found or found[0][0].sequence > until:
             return found, []
-        backlog = [parcel for parcel in found if parcel.items[0].sequence <= until]
-        after = max(until, *(parcel.items[-1].sequence for parcel in backlog))
-        return backlog, self._parcels(queue, after)
+        backlog = [members for members in found if members[0].sequence <= until]
+        after = max(until, *(members[-1].sequence for members in backlog))
+        return backlog, self._uploads(queue, after)
 
-    def _parcels(self, queue: QueueKey, after: int = 0) -> list[Parcel]:
+    def _uploads(self, queue: QueueKey, after: int = 0) -> list[Members]:
         if queue.batch and self._claim.archives is not None:
-            return self._batching.parcels(queue, after)
-        fresh = self._store.fresh(self._claim.server_key, queue, after, self._limit)
-        return [single(item) for item in fresh]
+            return self._batching.uploads(queue, after)
+        return [(item,) for item in self._store.fresh(self._claim.server_key, queue, after, self._limit)]

@@ -8,7 +8,7 @@ from iris_communication.errors import DeliveryStopped, IrisError
 from iris_communication.item import Due, Event, Item, next_state
 from iris_communication.outbox.store import ledger
 from iris_communication.outbox.store.contract import Deliver, End, Note, Update
-from iris_communication.outbox.writer.batching import by_itself
+from iris_communication.outbox.writer.batching import unbatched
 from iris_communication.outbox.writer.messages import Settle
 from iris_communication.outbox.writer.orders import ended
 
@@ -23,7 +23,7 @@ def settled(settle: Settle, item: Item, head: str, clock: Clock) -> Update | Del
         return ended(item, Event.DROP, clock.wall_s(), str(settle.error or ""))
     if settle.event is Event.RELEASE:
         released = attempt.released(item, settle.error, settle.effect)
-        return Update(by_itself(released) if settle.alone else released, item, _note(settle, item, clock))
+        return Update(unbatched(released) if settle.alone else released, item, _note(settle, item, clock))
     due = None
     if settle.event is Event.FAIL:
         due = Due(clock.boot_id, clock.boot_s() + settle.delay_s)

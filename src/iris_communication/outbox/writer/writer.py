@@ -29,7 +29,7 @@ from typing import Any
 
 from iris_communication.clock import Clock
 from iris_communication.errors import IrisError, NotStarted, OutboxFull, OutboxStorageError, SourceReplaced
-from iris_communication.item import Item
+from iris_communication.item import Item, Upload
 from iris_communication.outbox.files import private
 from iris_communication.outbox.files.lock import Owner
 from iris_communication.outbox.files.reserve import Reserve
@@ -173,7 +173,7 @@ class Writer:
         self,
         server_key: str,
         limit: int,
-        reply: Callable[[list[Item]], None],
+        reply: Callable[[list[Upload]], None],
         backlog_until: int = 0,
         *,
         archives: int | None = None,

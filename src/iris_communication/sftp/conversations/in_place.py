@@ -31,14 +31,14 @@ from iris_communication.sftp.conversations.look import holds, reason, remove
 from iris_communication.sftp.conversations.parts import SAMPLE_BYTES
 from iris_communication.sftp.conversations.publish import refusal
 from iris_communication.sftp.conversations.put import after_close, check_name, cut_short_by, note_attributes, open_new
-from iris_communication.sftp.conversations.upload import Upload
+from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.wire import CREATE, READ, TRUNCATE, WRITE
 
 Peek = Callable[[int, int], bytes]  # (offset, size in bytes)
 
 
-def put_in_place(upload: Upload, capabilities: Capabilities, peek: Peek) -> Talk:
+def put_in_place(upload: SftpUpload, capabilities: Capabilities, peek: Peek) -> Talk:
     """Returns the path under which the file lies now, as bytes. Raises IrisError; its `effect` says what this attempt
     may have left behind. `peek` gives bytes of the source, to compare them."""
     try:
@@ -53,7 +53,7 @@ def put_in_place(upload: Upload, capabilities: Capabilities, peek: Peek) -> Talk
         raise
 
 
-def _deliver(path: bytes, upload: Upload, capabilities: Capabilities, peek: Peek) -> Talk:
+def _deliver(path: bytes, upload: SftpUpload, capabilities: Capabilities, peek: Peek) -> Talk:
     """False: `path` holds something else, which is to stay."""
     handle = yield from open_new(path, upload, capabilities, or_none_if_taken=True)
     left_by_us = False
@@ -83,7 +83,7 @@ def _was_there(path: bytes) -> Talk:
     return isinstance(found, wire.Attributes) and bool(found.size_bytes)
 
 
-def _is_beginning(path: bytes, upload: Upload, peek: Peek) -> Talk:
+def _is_beginning(path: bytes, upload: SftpUpload, peek: Peek) -> Talk:
     """Whether what lies there may be the part that an attempt of ours has left."""
     (found,) = yield (wire.Stat(path),)
     if not isinstance(found, wire.Attributes) or found.size_bytes is None or found.size_bytes > upload.size_bytes:
@@ -100,7 +100,7 @@ def _is_beginning(path: bytes, upload: Upload, peek: Peek) -> Talk:
     return answers == [wire.Data(peek(offset, sample_bytes)) for offset in places]
 
 
-def _open_part(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
+def _open_part(path: bytes, upload: SftpUpload, capabilities: Capabilities) -> Talk:
     """What an attempt of ours has left: no longer than ours, so nothing of it is left when ours is written."""
     upload.opened = True
     (opened,) = yield (wire.Open(path, WRITE),)
@@ -110,7 +110,7 @@ def _open_part(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
     return opened.handle
 
 
-def _open_emptied(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
+def _open_emptied(path: bytes, upload: SftpUpload, capabilities: Capabilities) -> Talk:
     upload.opened = True
     (opened,) = yield (wire.Open(path, WRITE | CREATE | TRUNCATE),)
     if isinstance(opened, StatusError):
@@ -118,7 +118,7 @@ def _open_emptied(path: bytes, upload: Upload, capabilities: Capabilities) -> Ta
     return opened.handle
 
 
-def _write(path: bytes, handle: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
+def _write(path: bytes, handle: bytes, upload: SftpUpload, capabilities: Capabilities) -> Talk:
     written, closed, *attributes, kept = yield (
         wire.Write(handle, 0, upload.size_bytes),
         wire.Close(handle),
@@ -138,7 +138,7 @@ def _write(path: bytes, handle: bytes, upload: Upload, capabilities: Capabilitie
         raise
 
 
-def _mark(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
+def _mark(path: bytes, upload: SftpUpload, capabilities: Capabilities) -> Talk:
     if not upload.marker:
         return
     marker_path, text = upload.marker_path(path), upload.marker_text(path)

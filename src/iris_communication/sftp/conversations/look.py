@@ -15,7 +15,7 @@ from iris_communication.runtime.amounts import size
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.conversations.conversation import Answer, Talk
-from iris_communication.sftp.conversations.upload import Quirks, Upload
+from iris_communication.sftp.conversations.upload import Quirks, SftpUpload
 from iris_communication.sftp.status import StatusError, blame
 from iris_communication.sftp.wire import (
     CREATE,
@@ -139,7 +139,7 @@ def compare(path: bytes, size_bytes: int, sha256: str | None) -> Talk:
     return (Found.THERE if read == sha256 else Found.CHANGED), ""
 
 
-def discard(upload: Upload) -> Talk:
+def discard(upload: SftpUpload) -> Talk:
     """Remove this attempt's own temp file."""
     if (yield from remove(upload.temp_path)):
         upload.opened = False
@@ -148,7 +148,7 @@ def discard(upload: Upload) -> Talk:
 def reason(
     refused: StatusError,
     doing: str,
-    upload: Upload,
+    upload: SftpUpload,
     capabilities: Capabilities,
     path: bytes | None = None,
     *,

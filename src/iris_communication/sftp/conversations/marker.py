@@ -20,11 +20,11 @@ from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.conversations.conversation import Talk
 from iris_communication.sftp.conversations.look import holds, is_file, is_missing, open_created, reason, remove
 from iris_communication.sftp.conversations.replacing import rename_over, replace
-from iris_communication.sftp.conversations.upload import Upload
+from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.sftp.status import StatusError, blame
 
 
-def prepare(upload: Upload, path: bytes, capabilities: Capabilities) -> Talk:
+def prepare(upload: SftpUpload, path: bytes, capabilities: Capabilities) -> Talk:
     """Its bytes, under its temp name. Raises IrisError."""
     temp, text = upload.marker_temp(path), upload.marker_text(path)
     upload.marker_opened = True
@@ -43,7 +43,7 @@ def prepare(upload: Upload, path: bytes, capabilities: Capabilities) -> Talk:
             raise (yield from reason(answer, "write the marker of", upload, capabilities)) from answer
 
 
-def take_back(upload: Upload) -> Talk:
+def take_back(upload: SftpUpload) -> Talk:
     """What was prepared."""
     if upload.marker_opened:
         answers = yield tuple(map(wire.Remove, upload.marker_temps(upload.temp_path)))
@@ -51,7 +51,7 @@ def take_back(upload: Upload) -> Talk:
         upload.marker_opened = not all(gone)
 
 
-def mark(upload: Upload, path: bytes, capabilities: Capabilities) -> Talk:
+def mark(upload: SftpUpload, path: bytes, capabilities: Capabilities) -> Talk:
     """Give the prepared marker of the file that lies under `path`, or did, its name; the path it was prepared for. An
     earlier attempt may have prepared that of another path, or placed it. Raises IrisError."""
     for candidate in (path, *(other for other in upload.paths if other != path)):
@@ -62,14 +62,14 @@ def mark(upload: Upload, path: bytes, capabilities: Capabilities) -> Talk:
     return path
 
 
-def write(upload: Upload, path: bytes, capabilities: Capabilities) -> Talk:
+def write(upload: SftpUpload, path: bytes, capabilities: Capabilities) -> Talk:
     """The marker of a file that is known to lie under `path`, unless it is there. Raises IrisError."""
     if not (yield from _is_there(upload, path)):
         yield from prepare(upload, path, capabilities)
         yield from _place(upload, path, capabilities)
 
 
-def _place(upload: Upload, path: bytes, capabilities: Capabilities) -> Talk:
+def _place(upload: SftpUpload, path: bytes, capabilities: Capabilities) -> Talk:
     """False: it has no temp file (any more). Raises IrisError."""
     temp, target = upload.marker_temp(path), upload.marker_path(path)
     try:
@@ -89,6 +89,6 @@ def _place(upload: Upload, path: bytes, capabilities: Capabilities) -> Talk:
     return True
 
 
-def _is_there(upload: Upload, path: bytes) -> Talk:
+def _is_there(upload: SftpUpload, path: bytes) -> Talk:
     text = upload.marker_text(path)
     return (yield from holds(upload.marker_path(path), len(text), hashlib.sha256(text).hexdigest()))

@@ -25,7 +25,7 @@ from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.conversations.conversation import Talk
 from iris_communication.sftp.conversations.look import discard, reason
-from iris_communication.sftp.conversations.upload import Upload
+from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.wire import READ, WRITE
 
@@ -84,7 +84,7 @@ def seams(parts: Sequence[PartFile]) -> Iterator[PartFile]:
         yield PartFile(offset, min(SAMPLE_BYTES, size_bytes))
 
 
-def take_over(upload: Upload, names: Sequence[bytes], expected: Sequence[Sample]) -> Talk:
+def take_over(upload: SftpUpload, names: Sequence[bytes], expected: Sequence[Sample]) -> Talk:
     """Whether the file that an attempt before has left under one of `names` is now this attempt's, and holds what it
     should as far as samples tell."""
     upload.opened = True
@@ -111,7 +111,7 @@ def holds_samples(path: bytes, expected: Sequence[Sample]) -> Talk:
     return answers == [wire.Data(content) for _, content in expected]
 
 
-def write_part(upload: Upload, part: PartFile, capabilities: Capabilities) -> Talk:
+def write_part(upload: SftpUpload, part: PartFile, capabilities: Capabilities) -> Talk:
     """Whether the server lets us write there: False, where it refuses and nothing tells that a whole file would fare no
     better. Raises IrisError."""
     (opened,) = yield (wire.Open(upload.temp_path, WRITE),)

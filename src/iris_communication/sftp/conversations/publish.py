@@ -37,7 +37,7 @@ from iris_communication.sftp.conversations.look import (
     reason,
 )
 from iris_communication.sftp.conversations.replacing import rename_over, replace
-from iris_communication.sftp.conversations.upload import Upload
+from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.sftp.status import StatusError, blame
 from iris_communication.sftp.wire import (
     FX_FAILURE,
@@ -53,7 +53,7 @@ _TAKEN_AWAY = (
 _NO_RENAME = "permit renaming in that folder; for a server that cannot rename at all, set in_place = true"
 
 
-def publish(upload: Upload, capabilities: Capabilities) -> Talk:
+def publish(upload: SftpUpload, capabilities: Capabilities) -> Talk:
     """Give the finished temp file its name; returns the path under which the file lies now, or lay until it was
     collected. Its marker, if there is to be one, is prepared. Raises IrisError."""
     if upload.finished and upload.marker and (yield from _has_landed(upload)):
@@ -73,12 +73,12 @@ def publish(upload: Upload, capabilities: Capabilities) -> Talk:
     raise refusal(upload)
 
 
-def may_replace_unseen(upload: Upload, capabilities: Capabilities) -> bool:
+def may_replace_unseen(upload: SftpUpload, capabilities: Capabilities) -> bool:
     """Whether the name is looked at before the rename."""
     return upload.conflict != "overwrite" and not capabilities.rename_refuses_existing
 
 
-def look_first(upload: Upload) -> Talk:
+def look_first(upload: SftpUpload) -> Talk:
     """Before the bytes are sent, where they might be sent for nothing. The final path if it holds them; None if it is
     free, for now. Raises IrisError."""
     if upload.conflict not in ("fail", "keep") or not (yield from exists(upload.final_path)):
@@ -88,7 +88,7 @@ def look_first(upload: Upload) -> Talk:
     raise refusal(upload)
 
 
-def _take_name(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
+def _take_name(path: bytes, upload: SftpUpload, capabilities: Capabilities) -> Talk:
     """Where the file landed; None: `path` holds something else, which is to stay."""
     replacing = upload.conflict == "overwrite"
     if may_replace_unseen(upload, capabilities) and (yield from _is_taken(path, upload)):
@@ -123,7 +123,7 @@ def _take_name(path: bytes, upload: Upload, capabilities: Capabilities) -> Talk:
     return path
 
 
-def _replace(path: bytes, upload: Upload) -> Talk:
+def _replace(path: bytes, upload: SftpUpload) -> Talk:
     upload.rename_sent = True
     try:
         yield from replace(upload, upload.temp_path, path)
@@ -134,7 +134,7 @@ def _replace(path: bytes, upload: Upload) -> Talk:
     return path
 
 
-def _same_bytes(path: bytes, upload: Upload) -> Talk:
+def _same_bytes(path: bytes, upload: SftpUpload) -> Talk:
     """`path`, if it holds them: then the temp file is not needed."""
     if not (yield from holds(path, upload.size_bytes, upload.sha256)):
         return None
@@ -142,7 +142,7 @@ def _same_bytes(path: bytes, upload: Upload) -> Talk:
     return path
 
 
-def _is_taken(path: bytes, upload: Upload) -> Talk:
+def _is_taken(path: bytes, upload: SftpUpload) -> Talk:
     """Asked of a server that would overwrite. An account that may not look at all is spared the question: such a server
     keeps its own watch. Any other refusal leaves it open, and then nothing may be renamed."""
     found, upload.final_look = upload.final_look if path == upload.final_path else None, None
@@ -156,7 +156,7 @@ def _is_taken(path: bytes, upload: Upload) -> Talk:
     return False
 
 
-def _may_be_taken(path: bytes, upload: Upload, refused: StatusError) -> Talk:
+def _may_be_taken(path: bytes, upload: SftpUpload, refused: StatusError) -> Talk:
     """Asked when a rename to it was refused. A drop box that lets nobody look says no more than FAILURE of a name that
     is taken: where there is another name, that may be free."""
     (found,) = yield (wire.Stat(path),)
@@ -169,12 +169,12 @@ def _may_be_taken(path: bytes, upload: Upload, refused: StatusError) -> Talk:
     )
 
 
-def _has_landed(upload: Upload) -> Talk:
+def _has_landed(upload: SftpUpload) -> Talk:
     """Asked before its marker is prepared: a file that has landed has one, which may have been collected as well."""
     return not (yield from exists(upload.temp_path)) and (yield from _went_through(upload))
 
 
-def _went_through(upload: Upload, refused: StatusError | None = None) -> Talk:
+def _went_through(upload: SftpUpload, refused: StatusError | None = None) -> Talk:
     """Whether it was the earlier rename that took the temp file: it is gone, and its folder is not. Where that cannot
     be found out for now, the attempt stays finished and is asked about again. A folder that is there only because a
     neighbour had to make it tells nothing: the file is sent anew, at the worst a second time."""
@@ -190,7 +190,7 @@ def _went_through(upload: Upload, refused: StatusError | None = None) -> Talk:
     return False
 
 
-def _landed(upload: Upload) -> Talk:
+def _landed(upload: SftpUpload) -> Talk:
     """Delivered by the earlier rename. Where it lies now is only worth a look; it may have been collected already."""
     for other in list(upload.paths)[1:]:
         if (yield from holds(other, upload.size_bytes, upload.sha256)):
@@ -198,14 +198,14 @@ def _landed(upload: Upload) -> Talk:
     return upload.final_path
 
 
-def _give_up(upload: Upload) -> Talk:
+def _give_up(upload: SftpUpload) -> Talk:
     """It is refused for good; nothing of ours is left, as far as that may be."""
     if not upload.finished:
         yield from discard(upload)
         yield from marker.take_back(upload)
 
 
-def refusal(upload: Upload) -> IrisError:
+def refusal(upload: SftpUpload) -> IrisError:
     name = upload.final_path.decode("utf-8", "backslashreplace")
     taken = f"{name!r} on the server holds other content"
     if upload.conflict == "keep":

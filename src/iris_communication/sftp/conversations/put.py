@@ -33,12 +33,12 @@ from iris_communication.sftp.conversations.look import (
 )
 from iris_communication.sftp.conversations.publish import look_first, may_replace_unseen, publish
 from iris_communication.sftp.conversations.replacing import clear_aside, settle
-from iris_communication.sftp.conversations.upload import Upload
+from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.sftp.status import StatusError, hint_at_hidden_names, not_made
 from iris_communication.sftp.wire import FX_FAILURE
 
 
-def put(upload: Upload, capabilities: Capabilities) -> Talk:
+def put(upload: SftpUpload, capabilities: Capabilities) -> Talk:
     """Returns the path under which the file lies now, as bytes. Raises IrisError; its `effect` says what this attempt
     may have left behind."""
     try:
@@ -54,7 +54,7 @@ def put(upload: Upload, capabilities: Capabilities) -> Talk:
         raise
 
 
-def clear_away(upload: Upload, temps: Iterable[bytes], capabilities: Capabilities) -> Talk:
+def clear_away(upload: SftpUpload, temps: Iterable[bytes], capabilities: Capabilities) -> Talk:
     """What attempts under these temp names, earlier than the latest, may have left. Whether one had arrived needs no
     question: then the same bytes are found under the final name."""
     for temp in temps:
@@ -62,17 +62,17 @@ def clear_away(upload: Upload, temps: Iterable[bytes], capabilities: Capabilitie
         yield tuple(map(wire.Remove, (temp, *upload.marker_temps(temp))))
 
 
-def after_clearing(upload: Upload, temps: Sequence[bytes], capabilities: Capabilities, then: Talk) -> Talk:
+def after_clearing(upload: SftpUpload, temps: Sequence[bytes], capabilities: Capabilities, then: Talk) -> Talk:
     """`then`, once that is cleared away."""
     return _cleared(upload, temps, capabilities, then) if temps else then
 
 
-def _cleared(upload: Upload, temps: Sequence[bytes], capabilities: Capabilities, then: Talk) -> Talk:
+def _cleared(upload: SftpUpload, temps: Sequence[bytes], capabilities: Capabilities, then: Talk) -> Talk:
     yield from clear_away(upload, temps, capabilities)
     return (yield from then)
 
 
-def create(upload: Upload, capabilities: Capabilities) -> Talk:
+def create(upload: SftpUpload, capabilities: Capabilities) -> Talk:
     """The beginning of an upload in several parts: an empty file under the temp name. Returns the path where the file
     lies already, or None: now it is to be written, see `parts`. Raises IrisError like `put`."""
     try:
@@ -87,7 +87,7 @@ def create(upload: Upload, capabilities: Capabilities) -> Talk:
     return landed
 
 
-def finish(upload: Upload, capabilities: Capabilities) -> Talk:
+def finish(upload: SftpUpload, capabilities: Capabilities) -> Talk:
     """The end of an upload in several parts, every byte acknowledged and every handle closed: like that of `put`."""
     try:
         *attributes, kept = yield after_close(upload, upload.temp_path)
@@ -103,7 +103,7 @@ def finish(upload: Upload, capabilities: Capabilities) -> Talk:
         raise
 
 
-def after_close(upload: Upload, path: bytes, *, look: bool = True) -> tuple[wire.Request, ...]:
+def after_close(upload: SftpUpload, path: bytes, *, look: bool = True) -> tuple[wire.Request, ...]:
     """What travels behind the CLOSE, and so costs no round trip: attributes, and a look at the size. Not before it:
     a server that works at several requests at once keeps order only there."""
     looking = (wire.Stat(path),) if look else ()
@@ -112,13 +112,13 @@ def after_close(upload: Upload, path: bytes, *, look: bool = True) -> tuple[wire
     return wire.SetStat(path, upload.file_mode, upload.mtime_s), *looking
 
 
-def note_attributes(upload: Upload, answers: Sequence[Answer]) -> None:
+def note_attributes(upload: SftpUpload, answers: Sequence[Answer]) -> None:
     for answer in answers:
         if isinstance(answer, StatusError):
             upload.attributes_refused = str(answer)
 
 
-def _finish(upload: Upload, capabilities: Capabilities) -> Talk:
+def _finish(upload: SftpUpload, capabilities: Capabilities) -> Talk:
     landed = yield from publish(upload, capabilities)
     if upload.marker:
         landed = yield from marker.mark(upload, landed, capabilities)
@@ -126,13 +126,13 @@ def _finish(upload: Upload, capabilities: Capabilities) -> Talk:
     return landed
 
 
-def _effect(upload: Upload, error: IrisError) -> Effect:
+def _effect(upload: SftpUpload, error: IrisError) -> Effect:
     if error.scope is Scope.ITEM and upload.begin_anew:
         return Effect.UNSEEN  # the next attempt is a new one; it clears the temp file away first
     return upload.effect
 
 
-def check_name(upload: Upload, capabilities: Capabilities) -> None:
+def check_name(upload: SftpUpload, capabilities: Capabilities) -> None:
     """Before anything is sent: a file whose marker has no room for its name would lie there for ever without one, and a
     name that ends the connection would do so for ever, and nothing else would be delivered."""
     if capabilities.ends_at_names_that_are_no_text and not _is_text(upload.final_path):
@@ -155,7 +155,7 @@ def _is_text(path: bytes) -> bool:
     return True
 
 
-def _already_there(upload: Upload, capabilities: Capabilities) -> Talk:
+def _already_there(upload: SftpUpload, capabilities: Capabilities) -> Talk:
     """The path where the file lies, so that it need not be sent; its marker lies there then too. Raises IrisError
     where it would be sent in vain."""
     landed = None
@@ -168,7 +168,7 @@ def _already_there(upload: Upload, capabilities: Capabilities) -> Talk:
     return landed
 
 
-def _look_back(upload: Upload, temp: bytes, capabilities: Capabilities) -> Talk:
+def _look_back(upload: SftpUpload, temp: bytes, capabilities: Capabilities) -> Talk:
     """The path where the earlier attempt turns out to have delivered, or None when it certainly will not any more:
     removing its temp file is the one step that cannot be overtaken by a late rename."""
     yield from settle(upload, temp, capabilities)
@@ -183,7 +183,7 @@ def _look_back(upload: Upload, temp: bytes, capabilities: Capabilities) -> Talk:
     return None
 
 
-def _send(upload: Upload, capabilities: Capabilities) -> Talk:
+def _send(upload: SftpUpload, capabilities: Capabilities) -> Talk:
     """The bytes under the temp name: every one acknowledged, the handle closed, the size looked at where that can tell
     anything."""
     handle = yield from open_new(upload.temp_path, upload, capabilities)
@@ -215,7 +215,7 @@ def _send(upload: Upload, capabilities: Capabilities) -> Talk:
         raise
 
 
-def cut_short_by(upload: Upload, path: bytes, kept: Answer) -> Talk:
+def cut_short_by(upload: SftpUpload, path: bytes, kept: Answer) -> Talk:
     """A StatusError where the server kept another size than ours, `kept` being what it said behind the CLOSE. Some
     acknowledge a WRITE of which their disk took a part. And some know the size only once the CLOSE is complete, so
     another one than ours is believed when it is said again, with nothing else on its way."""
@@ -226,7 +226,7 @@ def cut_short_by(upload: Upload, path: bytes, kept: Answer) -> Talk:
     return refused
 
 
-def _another_size(upload: Upload, kept: Answer) -> StatusError | None:
+def _another_size(upload: SftpUpload, kept: Answer) -> StatusError | None:
     """The look costs no round trip, because it travels behind the CLOSE; where looking is forbidden, the
     acknowledgements have to do."""
     if not isinstance(kept, wire.Attributes) or kept.size_bytes in (None, upload.size_bytes):
@@ -234,7 +234,7 @@ def _another_size(upload: Upload, kept: Answer) -> StatusError | None:
     return StatusError(FX_FAILURE, f"the server kept {kept.size_bytes} of {upload.size_bytes} bytes")
 
 
-def open_new(path: bytes, upload: Upload, capabilities: Capabilities, *, or_none_if_taken: bool = False) -> Talk:
+def open_new(path: bytes, upload: SftpUpload, capabilities: Capabilities, *, or_none_if_taken: bool = False) -> Talk:
     """A handle on a new file; missing folders are made, but only once the server says that one is missing. Whether they
     could be is not looked at (one may exist, or an upper one may be closed to us): the next OPEN judges."""
     if or_none_if_taken and upload.quirks.refuses_exclusive and (yield from exists(path)):
@@ -286,7 +286,7 @@ def _may_lack_its_folder(refused: StatusError, path: bytes) -> Talk:
 
 
 def _before_each_open(
-    folder: bytes, upload: Upload, capabilities: Capabilities
+    folder: bytes, upload: SftpUpload, capabilities: Capabilities
 ) -> Iterator[Sequence[wire.MakeDirectory]]:
     """What is asked for ahead of each OPEN, while the one before says that something is missing."""
     yield ()

@@ -19,7 +19,7 @@ from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.conversations.conversation import Talk
 from iris_communication.sftp.conversations.look import exists, new_file_flags
-from iris_communication.sftp.conversations.upload import Upload, aside
+from iris_communication.sftp.conversations.upload import SftpUpload, aside
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.wire import FX_OP_UNSUPPORTED
 
@@ -37,7 +37,7 @@ def rename_over(temp: bytes, path: bytes, capabilities: Capabilities) -> Talk:
     yield wire.Rename(temp, path)
 
 
-def replace(upload: Upload, temp: bytes, path: bytes) -> Talk:
+def replace(upload: SftpUpload, temp: bytes, path: bytes) -> Talk:
     """In two steps, after the one was refused. Raises StatusError when the old file is, or should be, back in its
     place."""
     old = aside(temp)
@@ -55,7 +55,7 @@ def replace(upload: Upload, temp: bytes, path: bytes) -> Talk:
         yield from _fence(upload, old, path)
 
 
-def settle(upload: Upload, temp: bytes, capabilities: Capabilities) -> Talk:
+def settle(upload: SftpUpload, temp: bytes, capabilities: Capabilities) -> Talk:
     """After an attempt under `temp` that nobody knows the end of: what it put aside goes; and if it may yet put
     something aside, it is kept from that."""
     if capabilities.replaces_in_one_step:
@@ -67,7 +67,7 @@ def settle(upload: Upload, temp: bytes, capabilities: Capabilities) -> Talk:
             yield from _fence(upload, aside(each), path)
 
 
-def clear_aside(upload: Upload, capabilities: Capabilities) -> Talk:
+def clear_aside(upload: SftpUpload, capabilities: Capabilities) -> Talk:
     """After a file was delivered by an attempt that went on with an earlier one: what that one had put aside."""
     if upload.finished and not capabilities.replaces_in_one_step:
         asides = {aside(temp) for temp, _, _ in upload.replacements(upload.temp_path)} - upload.fences
@@ -75,7 +75,7 @@ def clear_aside(upload: Upload, capabilities: Capabilities) -> Talk:
             yield tuple(map(wire.Remove, sorted(asides)))
 
 
-def _fence(upload: Upload, old: bytes, path: bytes) -> Talk:
+def _fence(upload: SftpUpload, old: bytes, path: bytes) -> Talk:
     """Hold the name `old`, so that nothing can be renamed to it any more. If just that has happened, undo it."""
     opened = None
     if not upload.quirks.refuses_exclusive or not (yield from exists(old)):

@@ -24,7 +24,7 @@ class Quirks:
 
 
 @dataclass(slots=True)
-class Upload:
+class SftpUpload:
     final_path: bytes
     temp_path: bytes
     size_bytes: int

@@ -24,7 +24,7 @@ from iris_communication.sftp.conversations.look import (
     without_exclusive,
 )
 from iris_communication.sftp.conversations.put import put
-from iris_communication.sftp.conversations.upload import Quirks, Upload
+from iris_communication.sftp.conversations.upload import Quirks, SftpUpload
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.wire import FX_EOF, READ, WRITE
 
@@ -273,7 +273,7 @@ def _folder_below(this: _Trial) -> Talk:
 def _delivery(this: _Trial, folder: bytes) -> Talk:
     """A whole one, as of any file, for a folder that is not there yet."""
     content = TrialContent()
-    upload = Upload(
+    upload = SftpUpload(
         final_path=posixpath.join(folder, b"a" + (this.end or USUAL_ENDS[0])),
         temp_path=posixpath.join(folder, b".iris-a"),
         size_bytes=len(CONTENT),

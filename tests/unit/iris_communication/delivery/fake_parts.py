@@ -43,12 +43,12 @@ class FakeWriter:
 
     @property
     def snapshot(self):
-        destinations = {}
+        backlogs = {}
         for key, items in self.waiting.items():
             due = [item.due.boot_s for item in items if item.due]
             if items:
-                destinations[key] = Backlog(len(items) - len(due), len(due), min(due, default=None))
-        return Snapshot(destinations=destinations, servers=dict(self.states), last_sequence=self.accepted)
+                backlogs[key] = Backlog(len(items) - len(due), len(due), min(due, default=None))
+        return Snapshot(backlogs=backlogs, servers=dict(self.states), last_sequence=self.accepted)
 
     def known(self, server_key):
         return self.settings.get(server_key)

@@ -4,13 +4,7 @@ import hashlib
 import pytest
 
 from iris_communication.archive.unpack import unpack
-from iris_communication.delivery.batches import (
-    ArchiveNotMade,
-    carried,
-    files_in,
-    gathered,
-    outcome,
-)
+from iris_communication.delivery.batches import ArchiveNotMade, carried, settles
 from iris_communication.errors import (
     DeliveryStopped,
     Effect,
@@ -21,16 +15,16 @@ from iris_communication.errors import (
 )
 from iris_communication.item import Delivered, Event, Fingerprint
 from iris_communication.outbox.files.spool import Spool
-from iris_communication.outbox.writer.messages import Settle, SettleTogether
+from iris_communication.outbox.writer.batching import archive_of
+from iris_communication.outbox.writer.messages import Settle
 from tests.unit.iris_communication.outbox.fake_parts import an_item
 
 NAME = "20261124T034501Z-1f2e3d4c5b6a7988-3"
 FACTS = {"batch": "zip:/in/line-1/model", "batch_id": NAME, "token": "token"}
 
 
-def a_batch(**facts):
-    (batch,) = gathered([an_item(number, **(FACTS | facts)) for number in (1, 2, 3)])
-    return batch
+def an_archive(**facts):
+    return archive_of(tuple(an_item(number, **(FACTS | facts)) for number in (1, 2, 3)))
 
 
 class Carrying:
@@ -63,8 +57,7 @@ def spooled(spool):
         mark = Fingerprint(1, number, len(content), 0, hashlib.sha256(content).hexdigest())
         return an_item(number, fingerprint=mark, **FACTS)
 
-    (batch,) = gathered([spooled(number) for number in (1, 2, 3)])
-    return batch
+    return archive_of(tuple(spooled(number) for number in (1, 2, 3)))
 
 
 def carry(upload, carrier, spool):
@@ -77,23 +70,14 @@ def carry(upload, carrier, spool):
 # -- one upload
 
 
-def test_the_members_of_an_archive_are_one_upload_and_others_stay_what_they_are():
-    alone = [an_item(7), an_item(8)]
-    members = [an_item(number, **FACTS) for number in (1, 2)]
-    uploads = gathered([alone[0], *members, alone[1]])
-    assert [upload.id for upload in uploads] == ["item-7", NAME, "item-8"]
-    assert uploads[1].members == tuple(members)
-    assert files_in(uploads) == 4
-
-
 def test_an_archive_goes_into_the_folder_of_its_members_under_its_own_name():
-    assert a_batch().remote_path == f"/in/line-1/model/{NAME}.zip"
-    assert a_batch(batch="tar.gz:").remote_path == f"{NAME}.tar.gz"
+    assert an_archive().remote_path == f"/in/line-1/model/{NAME}.zip"
+    assert an_archive(batch="tar.gz:").remote_path == f"{NAME}.tar.gz"
 
 
 def test_what_is_known_of_an_earlier_attempt_is_known_of_the_archive():
-    batch = a_batch(effect=Effect.UNKNOWN, token="now", earlier_tokens=("a", "b"))
-    assert (batch.effect, batch.token, batch.earlier_tokens) == (Effect.UNKNOWN, "now", ("a", "b"))
+    upload = an_archive(effect=Effect.UNKNOWN, token="now", earlier_tokens=("a", "b"))
+    assert (upload.effect, upload.token, upload.earlier_tokens) == (Effect.UNKNOWN, "now", ("a", "b"))
 
 
 def test_what_is_sent_is_the_archive_of_the_members_and_it_is_gone_afterwards(spool, spooled, tmp_path):
@@ -151,21 +135,19 @@ def test_a_disk_without_room_for_it_is_nobodys_fault(spool, spooled):
 # -- many outcomes
 
 
-def events(settle):
-    told = outcome(settle)
-    assert isinstance(told, SettleTogether)
-    return [(each.item.id, each.event, each.alone) for each in told.settles]
+def settled(event, delivered=None, error=None, effect=Effect.NONE, *, prior=Effect.NONE):
+    """`prior`: what an attempt before this one may have left."""
+    return list(settles(an_archive(effect=prior), event, delivered, error, effect))
 
 
-def test_of_one_by_itself_nothing_else_is_told():
-    settle = Settle(an_item(1), Event.DELIVER)
-    assert outcome(settle) is settle
+def events(settled):
+    return [(each.item.id, each.event, each.alone) for each in settled]
 
 
 def test_each_member_is_delivered_with_its_own_size_and_hash_and_the_archives_beside():
     proof = Delivered("/in/a.zip", 999, "cd" * 32, "SHA256:key", 7.0)
-    told = outcome(Settle(a_batch(), Event.DELIVER, delivered=proof)).settles
-    assert [each.item.id for each in told] == ["item-1", "item-2", "item-3"]
+    told = settled(Event.DELIVER, proof)
+    assert [(each.item.id, each.event) for each in told] == [(f"item-{number}", Event.DELIVER) for number in (1, 2, 3)]
     assert {each.delivered for each in told} == {
         Delivered("/in/a.zip", 4, "ab" * 32, "SHA256:key", 7.0, archive_size_bytes=999, archive_sha256="cd" * 32)
     }
@@ -173,16 +155,19 @@ def test_each_member_is_delivered_with_its_own_size_and_hash_and_the_archives_be
 
 @pytest.mark.parametrize("error", [LinkLost("cut"), DeliveryStopped("we stop"), OutboxStorageError("no")])
 def test_what_the_link_did_lets_them_wait_together(error):
-    settle = Settle(a_batch(), Event.RELEASE, error=error, effect=Effect.UNKNOWN)
-    assert events(settle) == [(f"item-{number}", Event.RELEASE, False) for number in (1, 2, 3)]
-    assert {each.effect for each in outcome(settle).settles} == {Effect.UNKNOWN}
+    told = settled(Event.RELEASE, error=error, effect=Effect.UNKNOWN)
+    assert events(told) == [(f"item-{number}", Event.RELEASE, False) for number in (1, 2, 3)]
+    assert {(each.error, each.effect) for each in told} == {(error, Effect.UNKNOWN)}
 
 
 @pytest.mark.parametrize("event", [Event.FAIL, Event.GIVE_UP, Event.DROP])
 def test_an_archive_that_is_refused_costs_no_attempt_and_its_members_go_by_themselves(event):
-    settle = Settle(a_batch(), event, error=RemoteRefused("no"), effect=Effect.UNSEEN, delay_s=60.0, trace="> open")
-    assert events(settle) == [(f"item-{number}", Event.RELEASE, True) for number in (1, 2, 3)]
-    assert {(each.delay_s, each.trace) for each in outcome(settle).settles} == {(0.0, "")}
+    error = RemoteRefused("no")
+    told = settled(event, error=error, effect=Effect.UNSEEN)
+    assert told == [
+        Settle(an_item(number, **FACTS), Event.RELEASE, error=error, effect=Effect.UNSEEN, alone=True)
+        for number in (1, 2, 3)
+    ]
 
 
 def not_made(broken, reason):
@@ -190,26 +175,26 @@ def not_made(broken, reason):
 
 
 def test_a_broken_member_dies_alone_and_the_others_wait_for_another_archive():
-    settle = Settle(a_batch(), Event.RELEASE, error=not_made("item-2", SpoolMissing("gone")))
-    assert events(settle) == [
+    told = settled(Event.RELEASE, error=not_made("item-2", SpoolMissing("gone")))
+    assert events(told) == [
         ("item-1", Event.RELEASE, False),
         ("item-2", Event.GIVE_UP, False),
         ("item-3", Event.RELEASE, False),
     ]
-    assert isinstance(outcome(settle).settles[1].error, SpoolMissing)
+    assert isinstance(told[1].error, SpoolMissing)
 
 
 def test_where_the_archive_may_have_arrived_it_cannot_be_made_again_without_the_broken_one():
-    settle = Settle(a_batch(effect=Effect.UNKNOWN), Event.RELEASE, error=not_made("item-2", SpoolMissing("gone")))
-    assert [alone for _, _, alone in events(settle)] == [True, False, True]
-    assert outcome(settle).settles[1].effect is Effect.UNSEEN
+    told = settled(Event.RELEASE, error=not_made("item-2", SpoolMissing("gone")), prior=Effect.UNKNOWN)
+    assert [each.alone for each in told] == [True, False, True]
+    assert told[1].effect is Effect.UNSEEN
 
 
 def test_a_member_that_cannot_be_read_for_now_goes_by_itself():
-    settle = Settle(a_batch(), Event.RELEASE, error=not_made("item-2", OutboxStorageError("input/output error")))
-    assert events(settle)[1] == ("item-2", Event.RELEASE, True)
+    told = settled(Event.RELEASE, error=not_made("item-2", OutboxStorageError("input/output error")))
+    assert events(told)[1] == ("item-2", Event.RELEASE, True)
 
 
 def test_without_room_for_an_archive_all_go_by_themselves():
-    settle = Settle(a_batch(), Event.RELEASE, error=not_made(None, OutboxStorageError("no space left on device")))
-    assert events(settle) == [(f"item-{number}", Event.RELEASE, True) for number in (1, 2, 3)]
+    told = settled(Event.RELEASE, error=not_made(None, OutboxStorageError("no space left on device")))
+    assert events(told) == [(f"item-{number}", Event.RELEASE, True) for number in (1, 2, 3)]

@@ -23,7 +23,7 @@ from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import SAFE_FILES_IN_FLIGHT
 from iris_communication.sftp.conversations.look import remove
 from iris_communication.sftp.conversations.put import put
-from iris_communication.sftp.conversations.upload import Upload
+from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.sftp.token_bucket import SAVED_S, TokenBucket
 from iris_communication.sftp.window import QUIET_S, RequestWindow, after_trouble
 from iris_communication.testing import faulty_servers as faulty
@@ -65,7 +65,7 @@ class Line:
     def begin(self, name=b"/in/a.csv", content=CONTENT, source=None):
         """An upload under way, as (its task, its facts)."""
         source = source or BytesSource(content)
-        upload = Upload(
+        upload = SftpUpload(
             final_path=name,
             temp_path=b"/in/.iris-" + name.rpartition(b"/")[2],
             size_bytes=len(content),

@@ -1,9 +1,8 @@
 import pytest
 
 from iris_communication.decisions.breaker import Breaker, BreakerState
-from iris_communication.delivery.batches import Batch
 from iris_communication.delivery.destination import DestinationState
-from iris_communication.item import Failure
+from iris_communication.item import Archive, Failure
 from iris_communication.outbox.store.contract import Backlog, ServerState
 from tests.unit.iris_communication.outbox.fake_parts import an_item
 
@@ -49,10 +48,9 @@ def test_a_pause_is_shown(paused):
 def test_what_is_claimed_is_counted_while_more_is_claimed():
     destination = DestinationState(since_s=0.0)
 
-    class Joined(Batch):
+    class Joined(Archive):
         """While its files are counted for the page, the worker's thread claims more."""
 
-        attempts = 0
         members = property(lambda self: (destination.claimed.append(an_item()), ())[1])
 
     destination.claimed.extend([object.__new__(Joined), an_item()])

@@ -14,6 +14,7 @@ from iris_communication.errors import Effect, LinkLost, RemoteRefused
 from iris_communication.item import Event, Fingerprint
 from iris_communication.outbox.files.spool import Spool
 from iris_communication.outbox.store.contract import Backlog
+from iris_communication.outbox.writer.batching import archive_of
 from iris_communication.outbox.writer.messages import SettleTogether
 from iris_communication.outbox.writer.snapshot import Snapshot
 from iris_communication.settings import DeliverySettings, Server
@@ -42,8 +43,8 @@ class BatchingWriter(FakeWriter):
     def snapshot(self):
         single = sum(len(items) for items in self.ready if items[0].batch == "")
         together = self.batched + sum(len(items) for items in self.ready if items[0].batch)
-        destinations = {ONE: Backlog(fresh=single + together, batched=together)} if single + together else {}
-        return Snapshot(destinations=destinations, last_sequence=100)
+        backlogs = {ONE: Backlog(fresh=single + together, batched=together)} if single + together else {}
+        return Snapshot(backlogs=backlogs, last_sequence=100)
 
     def claim(self, server_key, limit, reply, backlog_until=0, *, archives=None, draining=False, hurried=False):
         self.asked.append((archives, draining))
@@ -53,7 +54,7 @@ class BatchingWriter(FakeWriter):
                 kept.append(items)
                 continue
             archives = archives - 1 if len(items) > 1 else archives
-            found += items
+            found.append(archive_of(tuple(items)) if len(items) > 1 else items[0])
         self.ready = kept
         reply(found)
         self._published()

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from iris_communication.errors import Effect, OutboxStorageError
-from iris_communication.item import Delivered, Event, Fingerprint, Item, State, Take
+from iris_communication.item import Archive, Delivered, Event, Fingerprint, Item, State, Take
 from iris_communication.outbox.store.ledger import Line
 from iris_communication.outbox.store.sqlite import SqliteStore
 from iris_communication.outbox.writer.messages import Accept, Destination, Settle
@@ -95,7 +95,12 @@ class OpenWriter:
     def accept(self, path, take=Take.COPY, server=SERVER, secret=SECRET, remote_path=None, **facts):
         return self.writer.accept(accept_of(path, take, server, secret, remote_path, **facts))[0]
 
-    def claim(self, limit=100, server=SERVER, backlog_until=0, **facts):
+    def claim(self, *args, **facts):
+        """What the writer hands out, item by item."""
+        uploads = self.claim_uploads(*args, **facts)
+        return [item for upload in uploads for item in (upload.members if isinstance(upload, Archive) else (upload,))]
+
+    def claim_uploads(self, limit=100, server=SERVER, backlog_until=0, **facts):
         """What the writer hands out, as the worker gets it."""
         told, found = threading.Event(), []
         self.writer.claim(server.key, limit, lambda items: (found.extend(items), told.set()), backlog_until, **facts)

@@ -12,7 +12,7 @@ from iris_communication.decisions.retry import Retrying, after_failure
 from iris_communication.errors import Effect, IrisError, Scope
 from iris_communication.item import Event
 from iris_communication.sftp.conversations.put import after_clearing, put
-from iris_communication.sftp.conversations.upload import Upload
+from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.store_contract import make_item
 
@@ -40,7 +40,7 @@ class Owed:
         self.item = claimed(self.item, f"{next(TOKENS):016x}")
         self.source = source = BytesSource(self.content, changed=self.changed)
         tokens = self.item.earlier_tokens
-        return Upload(
+        return SftpUpload(
             final_path=self.final_path,
             temp_path=self.temp_path(self.item.token),
             size_bytes=len(self.content),

@@ -54,6 +54,16 @@ def test_a_full_archive_is_handed_out_under_one_name_and_one_token(outbox, sourc
     assert re.fullmatch(r"\d{8}T\d{6}Z-[0-9a-f]{16}-4", items[0].batch_id)
 
 
+def test_the_members_of_an_archive_are_handed_out_as_one_upload_and_others_as_they_are(outbox, sources):
+    accept(outbox, sources[:1], batch="")
+    accept(outbox, sources[1:5])
+    accept(outbox, sources[5:6], batch="")
+    first, archived, last = outbox.claim_uploads(archives=1)
+    assert names([first, *archived.members, last]) == ["00", "01", "02", "03", "04", "05"]
+    assert {item.batch_id for item in archived.members} == {archived.id}
+    assert {item.token for item in archived.members} == {archived.token}
+
+
 def test_what_was_handed_out_together_is_on_the_disk_together(outbox, sources):
     accept(outbox, sources[:4])
     items = outbox.claim(archives=1)

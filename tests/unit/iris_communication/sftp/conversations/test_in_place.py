@@ -16,7 +16,7 @@ from iris_communication.errors import (
 )
 from iris_communication.sftp import wire
 from iris_communication.sftp.conversations.in_place import put_in_place
-from iris_communication.sftp.conversations.upload import Upload
+from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.testing import MemoryServer
 from iris_communication.testing.faulty_servers import FolderClosedToUs, KeepsHalf, RefusesAWrite
 from iris_communication.testing.memory_link import BytesSource, MemoryLink
@@ -45,7 +45,7 @@ class Attempt:
 
     def go(self, *, earlier=False, **facts):
         content = self.source.content
-        upload = Upload(
+        upload = SftpUpload(
             final_path=NAME,
             temp_path=TEMP,
             size_bytes=len(content),

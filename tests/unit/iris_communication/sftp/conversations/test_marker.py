@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from iris_communication.errors import Effect, LinkLost, RemoteNameKept, RemoteNameRefused, RemoteRefused, Scope
 from iris_communication.sftp import wire
-from iris_communication.sftp.conversations.upload import Upload
+from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.testing import faulty_servers as faulty
 from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import DENIED, FAILURE, MemoryServer, ServerDies
@@ -177,7 +177,7 @@ def test_an_alternative_name_leaves_room_for_the_marker(marker):
 
 def test_no_hidden_name_of_a_marker_is_taken_for_one():
     for marker in (".done", ".sha256"):
-        upload = Upload(NAME, b"/in/.iris-0", 1, "0" * 64, lambda: None, marker=marker)
+        upload = SftpUpload(NAME, b"/in/.iris-0", 1, "0" * 64, lambda: None, marker=marker)
         assert not [name for name in upload.marker_temps(upload.temp_path) if name.endswith(marker.encode())]
 
 
