@@ -366,8 +366,8 @@ DELIVERING = (
     Mutant(
         "the ledger's chain goes on from a line that was never written",
         COMMITTER,
-        "        self.head, self.picture.store = head, self._store\n",
-        "        self.picture.store = self._store\n        self.head = (doubtful and doubtful.head) or head\n",
+        "        self.head, self.counters.store = head, self._store\n",
+        "        self.counters.store = self._store\n        self.head = (doubtful and doubtful.head) or head\n",
         "After a disk that refused once, the ledger looks as if somebody had changed it.",
         tests_in(OUTBOX, "test_writer.py::test_the_ledgers_chain_is_whole_after_a_disk_that_refused"),
     ),

@@ -256,7 +256,7 @@ class SteppedWriter(Writer):
 
     def _put_beside(self, message):
         if not self.dead:
-            self._unhurried.append(message)
+            self._unawaited.append(message)
             self._step_in(LINGER_S)
 
     def _ask(self, message, timeout_s=None):

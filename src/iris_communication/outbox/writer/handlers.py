@@ -25,6 +25,8 @@ from iris_communication.outbox.writer.committer import Committer
 from iris_communication.outbox.writer.messages import (
     Accept,
     Claim,
+    CloseOutbox,
+    Flush,
     KeepBreaker,
     Message,
     Order,
@@ -74,6 +76,20 @@ class Handlers:
         self._server_changed = server_changed
         self._sequence = committer.last_sequence
         self._receipts = receipts
+        self._handler_of: dict[type[Message], Callable[[Any, CommitGroup], None]] = {
+            Accept: self._prepare_accept,
+            Claim: self._prepare_claim,
+            CloseOutbox: lambda message, group: None,  # the writer ends after this group
+            Flush: self._prepare_flush,
+            KeepBreaker: self._prepare_breaker,
+            Order: self._prepare_order,
+            OwedNames: self._prepare_owed_names,
+            Pause: self._prepare_pause,
+            RememberServer: self._prepare_server,
+            RetryAll: self._prepare_order,
+            Settle: self._prepare_settle,
+            SettleTogether: self._prepare_settles,
+        }
 
     def begin(self) -> CommitGroup:
         """A group; what was refused in the one before has used up no number."""
@@ -110,29 +126,7 @@ class Handlers:
 
     def prepare(self, message: Message, group: CommitGroup) -> None:
         """Raises IrisError when it cannot be carried out, now or ever; then nothing of it is in the group."""
-        if isinstance(message, Settle):
-            self._prepare_settle(message, group)
-        elif isinstance(message, SettleTogether):
-            for settle in message.settles:
-                self._prepare_settle(settle, group)
-        elif isinstance(message, Accept):
-            self._prepare_accept(message, group)
-        elif isinstance(message, Claim):
-            self._prepare_claim(message, group)
-        elif isinstance(message, KeepBreaker):
-            self._set_server(message.server_key, group, breaker=message.facts)
-        elif isinstance(message, (Order, RetryAll)):
-            self._prepare_order(message, group)
-        elif isinstance(message, Pause):
-            self._prepare_pause(message, group)
-        elif isinstance(message, RememberServer):
-            self._remember(message.server, message.secret, group, message.name)
-            message.answer.give(None)
-        elif isinstance(message, OwedNames):
-            with self._committer.reading() as store:
-                message.answer.give(frozenset(store.owed_names()))
-        else:
-            group.last.append(lambda: message.answer.give(None))
+        self._handler_of[type(message)](message, group)
 
     def _prepare_accept(self, accept: Accept, group: CommitGroup) -> None:
         for destination in accept.destinations:
@@ -175,6 +169,10 @@ class Handlers:
             group.ended.append(change.item)
         group.add(change)
         group.settles.append(settle)
+
+    def _prepare_settles(self, together: SettleTogether, group: CommitGroup) -> None:
+        for settle in together.settles:
+            self._prepare_settle(settle, group)
 
     def _prepare_order(self, order: Order | RetryAll, group: CommitGroup) -> None:
         """Each of its items is asked for as it is now: who ordered saw it some time ago."""
@@ -228,6 +226,20 @@ class Handlers:
             pause.answer.give(None)
 
         group.then(done, pause.answer.give)
+
+    def _prepare_breaker(self, breaker: KeepBreaker, group: CommitGroup) -> None:
+        self._set_server(breaker.server_key, group, breaker=breaker.facts)
+
+    def _prepare_server(self, message: RememberServer, group: CommitGroup) -> None:
+        self._remember(message.server, message.secret, group, message.name)
+        message.answer.give(None)
+
+    def _prepare_owed_names(self, message: OwedNames, group: CommitGroup) -> None:
+        with self._committer.reading() as store:
+            message.answer.give(frozenset(store.owed_names()))
+
+    def _prepare_flush(self, flush: Flush, group: CommitGroup) -> None:
+        group.last.append(lambda: flush.answer.give(None))
 
     def _release(self, server_key: str, group: CommitGroup) -> None:
         """It may be tried again at once, also by a worker that is yet to look."""

@@ -50,6 +50,25 @@ class Answer:
             return NotStarted("the outbox was closed before it answered")
 
 
+class Message:
+    """`refused` where it cannot be carried out, for now or for good: whoever waits for it learns why. What has happened
+    all the same is returned, and stays to be recorded."""
+
+    __slots__ = ()
+
+    def refused(self, error: IrisError) -> "Sequence[Settle]":  # nobody waits for it
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited(Message):
+    answer: Answer = field(default_factory=Answer, kw_only=True)
+
+    def refused(self, error: IrisError) -> "Sequence[Settle]":
+        self.answer.give(error)
+        return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Destination:
     """Each has a fate of its own."""
@@ -61,7 +80,7 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
-class Accept:
+class Accept(Awaited):
     """Answered with a receipt for each destination, in their order: all of them, or none is accepted."""
 
     destinations: tuple[Destination, ...]
@@ -74,11 +93,10 @@ class Accept:
     after: After = After.KEEP
     move_to: str = ""
     identity: tuple[int, int] | None = None  # device and inode of the file that is meant; None: whatever is there
-    answer: Answer = field(default_factory=Answer)
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(Message):
     """Hand out up to `limit` uploads of a server that may be sent now, each under a token of its own."""
 
     server_key: str
@@ -89,9 +107,13 @@ class Claim:
     draining: bool = False  # nothing waits for company
     hurried: bool = False  # it is company enough: there are many, and the link has room for them
 
+    def refused(self, error: IrisError) -> "Sequence[Settle]":
+        self.reply([])
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(Message):
     """What became of a claimed item: DELIVER, RELEASE, FAIL or GIVE_UP."""
 
     item: Item
@@ -103,16 +125,22 @@ class Settle:
     trace: str = ""  # the latest protocol events; of GIVE_UP
     alone: bool = False  # of RELEASE: its archive is given up, and it goes by itself from now on
 
+    def refused(self, error: IrisError) -> "Sequence[Settle]":
+        return (self,)
+
 
 @dataclass(frozen=True, slots=True)
-class SettleTogether:
+class SettleTogether(Message):
     """What became of an archive's members: all of it in one commit, or none."""
 
     settles: tuple[Settle, ...]
 
+    def refused(self, error: IrisError) -> Sequence[Settle]:
+        return self.settles
+
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Order(Awaited):
     """A person's word about some items: RETRY, DROP or CANCEL, or another priority. Answered with what became of each:
     empty when it was done, else why it was not, in words."""
 
@@ -120,78 +148,57 @@ class Order:
     event: Event | None = None
     priority: int | None = None
     reason: str = ""
-    answer: Answer = field(default_factory=Answer)
 
 
 @dataclass(frozen=True, slots=True)
-class RetryAll:
+class RetryAll(Awaited):
     """All dead items. Answered with how many wait again."""
 
-    answer: Answer = field(default_factory=Answer)
-
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(Awaited):
     """Send nothing to a server until it is resumed, whatever restarts there are; or resume it."""
 
     server_key: str
     paused: bool
-    answer: Answer = field(default_factory=Answer)
 
 
 @dataclass(frozen=True, slots=True)
-class KeepBreaker:
-    """What is to be known of a server's breaker after a restart."""
+class KeepBreaker(Message):
+    """What is to be known of a server's breaker after a restart. Refused, it is asked anew at the next change: until
+    then the disk is the greater trouble."""
 
     server_key: str
     facts: Mapping[str, Any] | None  # None: closed
 
 
 @dataclass(frozen=True, slots=True)
-class RememberServer:
+class RememberServer(Awaited):
     server: Server
     secret: Secret
     name: str | None
-    answer: Answer = field(default_factory=Answer)
 
 
 @dataclass(frozen=True, slots=True)
-class OwedNames:
+class OwedNames(Awaited):
     """Answered with the file names of everything that is accepted and not delivered."""
 
-    answer: Answer = field(default_factory=Answer)
-
 
 @dataclass(frozen=True, slots=True)
-class Flush:
+class Flush(Awaited):
     """Answered once everything sent before it is committed, or could not be."""
 
-    answer: Answer = field(default_factory=Answer)
+    def refused(self, error: IrisError) -> Sequence[Settle]:
+        self.answer.give(None)
+        return ()
 
 
 @dataclass(frozen=True, slots=True)
-class CloseOutbox:
-    answer: Answer = field(default_factory=Answer)
+class CloseOutbox(Awaited):
+    """Answered once the outbox is given back, whatever became of what was sent before."""
+
+    def refused(self, error: IrisError) -> Sequence[Settle]:
+        return ()
 
 
-Unhurried = Claim | Settle | SettleTogether | KeepBreaker  # nobody waits for it
-Asked = Accept | Order | RetryAll | Pause | RememberServer | OwedNames | Flush | CloseOutbox
-Message = Unhurried | Asked
-
-
-def refused(message: Message, error: IrisError) -> Sequence[Settle]:
-    """Whoever waits for it is told; what has happened all the same is returned, and stays to be recorded."""
-    match message:
-        case Settle():
-            return [message]
-        case SettleTogether(settles):
-            return settles
-        case Claim():
-            message.reply([])
-        case KeepBreaker():
-            pass  # it is asked anew at the next change; until then the disk is the greater trouble
-        case Flush():
-            message.answer.give(None)
-        case _:
-            message.answer.give(error)
-    return []
+Unawaited = Claim | Settle | SettleTogether | KeepBreaker

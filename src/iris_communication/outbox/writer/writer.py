@@ -43,7 +43,7 @@ from iris_communication.outbox.writer.handlers import Handlers, Receipts
 from iris_communication.outbox.writer.messages import (
     Accept,
     Answer,
-    Asked,
+    Awaited,
     Claim,
     CloseOutbox,
     Flush,
@@ -56,8 +56,7 @@ from iris_communication.outbox.writer.messages import (
     RetryAll,
     Settle,
     SettleTogether,
-    Unhurried,
-    refused,
+    Unawaited,
 )
 from iris_communication.outbox.writer.opening import opened
 from iris_communication.outbox.writer.receipt import Receipt
@@ -96,7 +95,7 @@ class Writer:
         self._limits = limits or Limits()
         self._settings = settings or DeliverySettings()
         self._inbox: queue.SimpleQueue[Sequence[Message]] = queue.SimpleQueue()  # empty: look at what lies beside it
-        self._unhurried: deque[Unhurried] = deque()
+        self._unawaited: deque[Unawaited] = deque()
         self._nudged = False  # to look beside the inbox, and has not done so yet
         self._tokens = Tokens()
         self._thread = SupervisedThread(self._run, "iris-writer", on_failure=self._clear_up, on_end=self._let_go)
@@ -237,14 +236,14 @@ class Writer:
     def spool(self) -> Spool:
         return self._spool
 
-    def _put_beside(self, message: Unhurried) -> None:
+    def _put_beside(self, message: Unawaited) -> None:
         """What comes into the inbox later finds it there: the order is kept."""
-        self._unhurried.append(message)
+        self._unawaited.append(message)
         if not self._nudged:  # the writer takes this back before it looks: a nudge too many is possible, none too few
             self._nudged = True
             self._inbox.put(())
 
-    def _ask(self, message: Asked, timeout_s: float | None = None) -> Any:
+    def _ask(self, message: Awaited, timeout_s: float | None = None) -> Any:
         self._check_open()
         self._inbox.put((message,))
         return message.answer.wait(self._thread.is_alive, timeout_s)
@@ -295,7 +294,7 @@ class Writer:
     def _refuse_all(self) -> None:
         """May fail as the thread did: then it goes on where it was before anything else is done."""
         self._nudged = False  # before it is emptied: what comes now nudges again
-        self._in_hand += [*self._taken(0.0), *(self._unhurried.popleft() for _ in range(len(self._unhurried)))]
+        self._in_hand += [*self._taken(0.0), *(self._unawaited.popleft() for _ in range(len(self._unawaited)))]
         while self._in_hand:
             if not isinstance(message := self._in_hand[0], (Settle, SettleTogether)):
                 self._refuse(message, self._failure())  # those others' items wait again, once it is opened anew
@@ -391,12 +390,12 @@ class Writer:
     def _due(self) -> list[Message]:
         """What is to be carried out now, waited for. What nobody waits for comes first: it was sent before."""
         hurried = self._taken(STORE_RETRY_S if self._committer.unfinished else self._next_expiry_in_s())
-        if not hurried and self._unhurried:
+        if not hurried and self._unawaited:
             # Of a copy, which nobody can come between: others append meanwhile, and Python code may not go through it.
-            is_urgent = any(isinstance(message, Claim) and message.hurried for message in self._unhurried.copy())
+            is_urgent = any(isinstance(message, Claim) and message.hurried for message in self._unawaited.copy())
             hurried = self._taken(0.0 if is_urgent else LINGER_S)
         self._nudged = False
-        return [*(self._unhurried.popleft() for _ in range(len(self._unhurried))), *hurried]
+        return [*(self._unawaited.popleft() for _ in range(len(self._unawaited))), *hurried]
 
     def _next_expiry_in_s(self) -> float | None:
         try:
@@ -412,6 +411,7 @@ class Writer:
             messages += self._inbox.get(timeout=timeout_s)
             while len(messages) < GROUP_MAX:
                 messages += self._inbox.get_nowait()
+        self._closing = next((each for each in messages if isinstance(each, CloseOutbox)), self._closing)
         return messages
 
     def _carry_out(self, messages: Sequence[Message]) -> None:
@@ -424,10 +424,7 @@ class Writer:
         group = self._handlers.begin()
         for message in messages:
             try:
-                if isinstance(message, CloseOutbox):
-                    self._closing = message
-                else:
-                    self._handlers.prepare(message, group)
+                self._handlers.prepare(message, group)
             except IrisError as error:
                 self._refuse(message, error)
             except Exception as error:  # noqa: BLE001 - nobody foresaw it: logged with its traceback
@@ -438,8 +435,4 @@ class Writer:
         self._claims.committed(self._committer.last_sequence)
 
     def _refuse(self, message: Message, error: IrisError) -> None:
-        """One message that cannot be carried out, for now or for good."""
-        if isinstance(message, CloseOutbox):
-            self._closing = message
-        else:
-            self._committer.unrecorded.extend(refused(message, error))
+        self._committer.unrecorded.extend(message.refused(error))

@@ -903,15 +903,11 @@ def test_two_threads_may_close_the_writer_at_once(tmp_path):
 
 
 def test_a_message_that_comes_while_the_writer_looks_at_what_waits_costs_it_nothing(outbox, source, monkeypatch):
-    class Overtaken(Claim):
-        """While it is looked at, another thread sends something."""
-
-        hurried = property(
-            lambda self: outbox.writer.keep_breaker(SERVER.key, None),
-            lambda self, value: None,  # set when it is made
-        )
-
-    monkeypatch.setattr(writer_module, "Claim", Overtaken)
+    overtaken = property(  # while it is looked at, another thread sends something
+        lambda self: outbox.writer.keep_breaker(SERVER.key, None),
+        lambda self, value: None,  # set when it is made
+    )
+    monkeypatch.setattr(Claim, "hurried", overtaken)
     receipt = outbox.accept(source)
     assert [item.id for item in outbox.claim()] == [receipt.id]
     assert outbox.writer.thread()["restarts"] == 0
