@@ -29,6 +29,7 @@ from benchmarks.data import Files, difference, files_in, make_csvs
 from benchmarks.delay_proxy import DelayProxy
 from benchmarks.peers import CHECKOUT
 from iris_communication.archive.unpack import unpack
+from iris_communication.outbox.orders import PauseServer, ResumeServer
 from iris_communication.settings import DeliverySettings, Rule
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
 from tests.servers.openssh import OpenSshServer
@@ -114,12 +115,12 @@ def _deliver(job: dict[str, Any]) -> None:
     uploader.start()
     uploader.configure_server("bench", job["info"])
     uploader.submit(SftpUploadRequest("bench", first, "line-1", "model")).wait_delivered(LIMIT_S)
-    uploader.pause("bench")
+    uploader.execute(PauseServer("bench"))
     for file in files:
         if not uploader.queue_upload("bench", file, "line-1", "model"):
             raise SystemExit(f"{file} was refused")
     began_s, began_cpu_s = time.perf_counter(), _cpu_s()
-    uploader.resume("bench")
+    uploader.execute(ResumeServer("bench"))
     deadline_s = time.monotonic() + LIMIT_S
     while uploader.get_stats()["queue_size"] and time.monotonic() < deadline_s:
         time.sleep(0.001)

@@ -9,6 +9,7 @@ PUBLIC = (
     "archive.unpack",
     "errors",
     "item",
+    "outbox.orders",
     "plain_text",
     "runtime",
     "server",

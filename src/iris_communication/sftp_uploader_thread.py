@@ -13,7 +13,8 @@ the writer (what is owed), a carrier (how it travels) and the worker (who does i
 import logging
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,11 @@ from iris_communication.errors import (
     OptionsDiffer,
     ServerNotConfigured,
 )
-from iris_communication.item import Event
+from iris_communication.outbox.orders import Order, RetryAllDead, RetryItems, ServerOrder
 from iris_communication.outbox.recovery.salvage import open_store
 from iris_communication.outbox.store.sqlite import SqliteStore
 from iris_communication.outbox.writer.last_answer import LastAnswer
-from iris_communication.outbox.writer.messages import Accept, Order
+from iris_communication.outbox.writer.messages import Accept
 from iris_communication.outbox.writer.receipt import Receipt
 from iris_communication.outbox.writer.refusals import QueueRefusals
 from iris_communication.outbox.writer.snapshot import Snapshot, Stats
@@ -43,7 +44,7 @@ from iris_communication.runtime.amounts import counted, files
 from iris_communication.runtime.default_folder import absolute, default_outbox_dir
 from iris_communication.runtime.supervised_thread import PAUSE_CAP_S, SupervisedThread, pause_after
 from iris_communication.server.facts import parse_server
-from iris_communication.settings import DeliverySettings, Limits, Secret, Server, check_priority
+from iris_communication.settings import DeliverySettings, Limits, Secret, Server
 from iris_communication.sftp_processor import SftpProcessor, carrier_for
 from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.host_keys import ACCEPTED_NAME
@@ -227,52 +228,20 @@ class SftpUploaderThread:
         if self._worker is not None:
             self._worker.wake()
 
-    def retry_dead(self, item_id: str | None = None) -> int:
-        """Let one dead item, or all, wait again with all their attempts; how many do."""
-        self._check_process()
-        if item_id is None:
-            return self._open_writer().retry_all()
-        return sum(not why for why in self.retry([item_id]).values())
-
-    def retry(self, ids: Iterable[str]) -> dict[str, str]:
-        """Let dead items wait again with all their attempts. What became of each: empty when it was done, else why it
-        was not, in words. Raises NotStarted, OutboxStorageError; then nothing was done."""
-        return self._order(Order(tuple(ids), Event.RETRY))
-
-    def drop(self, ids: Iterable[str], reason: str = "dropped by hand") -> dict[str, str]:
-        """Give up what waits or is dead, bytes and all; answers and raises like retry()."""
-        return self._order(Order(tuple(ids), Event.DROP, reason=reason))
-
-    def cancel(self, ids: Iterable[str], reason: str = "its caller took it back") -> dict[str, str]:
-        """Take back what was queued and is not under way; answers and raises like retry()."""
-        return self._order(Order(tuple(ids), Event.CANCEL, reason=reason))
-
-    def set_priority(self, ids: Iterable[str], priority: int) -> dict[str, str]:
-        """Let what waits go earlier or later; answers and raises like retry(), and InvalidRequest."""
-        return self._order(Order(tuple(ids), priority=check_priority(priority)))
-
-    def pause(self, server_key: str) -> None:
-        """Send nothing more to a server ("user@host:port", or the name it is configured by) until resume(), over any
-        restart. What is under way is finished. Raises ServerNotConfigured, NotStarted, OutboxStorageError."""
-        self._pause(server_key, paused=True)
-
-    def resume(self, server_key: str) -> None:
-        """End a pause; and try again at once what waits for a person (a refused login, a changed host key). Raises
-        like pause()."""
-        self._pause(server_key, paused=False)
-
-    def _pause(self, server_key: str, *, paused: bool) -> None:
+    def execute(self, order: Order | RetryAllDead) -> dict[str, str]:
+        """Carry out an order of `outbox.orders`, durably. What became of each of its items: empty when it was done,
+        else why it was not, in words. Raises ServerNotConfigured, NotStarted, OutboxStorageError; then nothing was
+        done."""
         self._check_process()
         writer = self._open_writer()
-        named = writer.servers.named(server_key)
-        key = named.key if named else server_key
-        if writer.servers.known(key) is None:
-            raise ServerNotConfigured(f"no server is known as {server_key!r}; known: {_listed(writer)}")
-        writer.pause(key, paused=paused)
+        if isinstance(order, ServerOrder):
+            order = replace(order, server=_known_key(writer, order.server))
+        return writer.execute(order)
 
-    def _order(self, order: Order) -> dict[str, str]:
-        self._check_process()
-        return self._open_writer().order(order)
+    def retry_dead(self, item_id: str | None = None) -> int:
+        """Let one dead item, or all, wait again with all their attempts; how many do."""
+        outcomes = self.execute(RetryAllDead() if item_id is None else RetryItems([item_id]))
+        return sum(not why for why in outcomes.values())
 
     def owed_names(self) -> frozenset[str]:
         """File names (of `file_path`) of everything accepted and not delivered: waiting, in flight and dead. Once a
@@ -438,6 +407,14 @@ def get_sftp_uploader(**options: Any) -> SftpUploaderThread:
             raise OptionsDiffer(f"the uploader exists already, with other {', '.join(differing)}")
         _only._check_process()
         return _only
+
+
+def _known_key(writer: Writer, key_or_name: str) -> str:
+    named = writer.servers.named(key_or_name)
+    key = named.key if named else key_or_name
+    if writer.servers.known(key) is None:
+        raise ServerNotConfigured(f"no server is known as {key_or_name!r}; known: {_listed(writer)}")
+    return key
 
 
 def _listed(writer: Writer) -> str:

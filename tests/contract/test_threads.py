@@ -11,6 +11,7 @@ import pytest
 from iris_communication.admin.outbox_control import OutboxControl
 from iris_communication.clock import SystemClock
 from iris_communication.errors import IrisError, OutboxStorageError
+from iris_communication.outbox.orders import RetryItems
 from iris_communication.outbox.writer.writer import Writer
 from iris_communication.runtime import supervised_thread
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
@@ -172,7 +173,7 @@ def test_orders_are_heard_again_once_the_control_socket_is_started_again(line):
     until(lambda: line.state_of(CONTROL)["restarts"] == 1)
     until(lambda: line.uploader.running)
     with OutboxControl(line.folder / "outbox") as control:
-        assert control.retry([]) == {}
+        assert control.execute(RetryItems([])) == {}
 
 
 def test_a_processor_that_exits_costs_its_file_an_attempt_and_no_other_anything(line):

@@ -9,6 +9,7 @@ import sys
 import threading
 from pathlib import Path
 
+from iris_communication.outbox.orders import PauseServer, ResumeServer
 from iris_communication.sftp_uploader_thread import SftpUploadRequest
 from tests.integration.uploading import LONG_S, running, wait_for
 
@@ -57,11 +58,11 @@ def story(uploader, info, folder, refusals):
     wait_for([queue("second.csv")])
 
     server = next(iter(uploader.get_details()["servers"]))
-    uploader.pause(server)
+    uploader.execute(PauseServer(server))
     receipt = queue("third.csv")
     held = exhaust()
     refusals.seen.clear()
-    uploader.resume(server)
+    uploader.execute(ResumeServer(server))
     seen = refusals.seen.wait(LONG_S)
     give_back(held)
     wait_for([receipt])

@@ -10,6 +10,7 @@ import pytest
 
 from iris_communication.admin.audit import Audit
 from iris_communication.errors import AuthenticationFailed, ItemCancelled, ItemDropped, ItemExpired, OutboxFull
+from iris_communication.outbox.orders import CancelItems, DropItems, PauseServer, ResumeServer
 from iris_communication.settings import DeliverySettings, Limits, Rule
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
 from tests.integration.uploading import (
@@ -82,11 +83,11 @@ def test_what_is_new_shares_the_link_with_what_the_time_before_has_left(tmp_path
     with closing(SftpUploaderThread(outbox, None, 1000, settings=settings)) as uploader:
         uploader.open()
         receipts = [uploader.submit(request_of(name)) for name in old]
-        uploader.pause(key)
+        uploader.execute(PauseServer(key))
         uploader.start()
         wait_until(lambda: uploader.get_details()["servers"])  # the worker has seen what was left
         receipts += [uploader.submit(request_of(name)) for name in new]
-        uploader.resume(key)
+        uploader.execute(ResumeServer(key))
         wait_for(receipts)
     order = in_order_of_delivery(outbox)
     assert [name for name in order if name.startswith("old")] == old
@@ -101,14 +102,14 @@ def test_a_paused_server_gets_nothing_over_a_restart_and_all_once_it_is_resumed(
     key = f"{openssh.username}@{openssh.host}:{openssh.port}"
     with running(outbox) as uploader:
         wait_for([uploader.submit(request_of("first.csv"))])
-        uploader.pause(key)
+        uploader.execute(PauseServer(key))
         for number in range(5):
             uploader.submit(request_of(f"{number}.csv"))
     with running(outbox) as uploader:
         assert destination_of(uploader)["paused"]
         assert uploader.get_stats()["queue_size"] == 5
         assert contents_of(received).keys() == {"first.csv"}
-        uploader.resume(key)
+        uploader.execute(ResumeServer(key))
         wait_until(lambda: uploader.get_stats()["queue_size"] == 0)
         assert len(contents_of(received)) == 6
 
@@ -119,8 +120,8 @@ def test_what_is_dropped_cancelled_or_expired_never_arrives_and_is_counted(tmp_p
         uploader.open()
         dropped, cancelled, kept = (uploader.submit(request_of(f"{number}.csv")) for number in range(3))
         expired = uploader.submit(request_of("late.csv", ttl_s=0.05))
-        assert uploader.drop([dropped.id, "unknown"]) == {dropped.id: "", "unknown": "no such item"}
-        assert uploader.cancel([cancelled.id]) == {cancelled.id: ""}
+        assert uploader.execute(DropItems([dropped.id, "unknown"])) == {dropped.id: "", "unknown": "no such item"}
+        assert uploader.execute(CancelItems([cancelled.id])) == {cancelled.id: ""}
         for receipt, error in ((dropped, ItemDropped), (cancelled, ItemCancelled), (expired, ItemExpired)):
             with pytest.raises(error):
                 receipt.wait_delivered(LONG_S)
@@ -225,6 +226,6 @@ def test_a_refused_login_is_not_tried_again_by_any_number_of_starts_and_is_once_
     finally:
         keys.write_bytes(authorized)
     with running(outbox) as uploader:
-        uploader.resume(f"{openssh.username}@{openssh.host}:{openssh.port}")
+        uploader.execute(ResumeServer(f"{openssh.username}@{openssh.host}:{openssh.port}"))
         wait_until(lambda: uploader.get_stats()["total_uploaded"] == 1)
     assert contents_of(received) == {"a.csv": b"a.csv"}

@@ -15,6 +15,7 @@ from iris_camera.health.facts import HealthLimits
 from iris_camera.records.csv_file import HeartbeatRow
 from iris_camera.records.recorder import Recorder
 from iris_camera.records.rotation import RotationLimits
+from iris_communication.outbox.orders import DropItems, PauseServer, ResumeServer
 from iris_communication.settings import Rule
 from iris_communication.sftp_uploader_thread import SftpUploadRequest
 from tests.integration.health_site import FAST, LONG_S, OFF, SLOW_LINE, ReadOnly, Site, TakesItsTime, refuses_one
@@ -95,11 +96,11 @@ def test_a_file_that_waits_long_though_no_link_is_down_is_said(server, tmp_path)
 def test_a_file_that_somebody_dropped_is_counted_and_no_longer_called_delivered(server, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     with made(server, tmp_path, camera=OFF) as site:
-        site.uploader.pause("plant")
+        site.uploader.execute(PauseServer("plant"))
         (tmp_path / "a.csv").write_text("a,b\n")
         receipt = site.uploader.submit(SftpUploadRequest("plant", tmp_path / "a.csv", "line", "model"))
-        assert not any(site.uploader.drop([receipt.id]).values())
-        site.uploader.resume("plant")
+        assert not any(site.uploader.execute(DropItems([receipt.id])).values())
+        site.uploader.execute(ResumeServer("plant"))
         _, answer = site.until_said("1 file was dropped, cancelled or too late")
     assert "every" not in answer["sentence"]
     assert caplog.messages[-1].endswith(": 1 file was dropped, cancelled or too late, as it was asked for")
@@ -117,7 +118,7 @@ def remove(folder):
 def test_an_outbox_whose_folder_is_removed_while_it_is_open_is_a_failure_though_no_file_comes(server, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     with made(server, tmp_path, camera=OFF) as site:
-        site.uploader.pause("plant")
+        site.uploader.execute(PauseServer("plant"))
         queued(site, tmp_path)
         remove(tmp_path / "outbox")
         site.is_in("folder not writable", "the folder of the outbox was removed or is not mounted any more")
@@ -167,10 +168,10 @@ def test_a_server_that_is_there_and_takes_nothing_needs_somebody_and_its_link_is
 
 def test_a_finished_file_that_somebody_removes_is_never_called_delivered(server, tmp_path):
     with made(server, tmp_path, queue_size=1) as site:
-        site.uploader.pause("plant")
+        site.uploader.execute(PauseServer("plant"))
         site.until_said("the outbox accepts no file", f"in {tmp_path / 'records'}")
         next((site.records / "ready").iterdir()).unlink()
-        site.uploader.resume("plant")
+        site.uploader.execute(ResumeServer("plant"))
         answer = site.is_in("files removed", "1 finished file was removed from")
     assert "every" not in answer["sentence"]
 

@@ -9,6 +9,7 @@ import asyncssh
 
 from iris_camera.controllers.observers import Observers
 from iris_communication.admin.audit import Audit
+from iris_communication.outbox.orders import DropItems, PauseServer, ResumeServer
 from tests.integration.health_site import LONG_S, Site
 from tests.servers.asyncssh_server import AsyncSshServer
 
@@ -70,11 +71,11 @@ def test_it_is_said_while_no_file_waits_is_unqueued_or_was_dropped(tmp_path):
         assert CLAIM not in line.look()
         gate.set()
         line.until(lambda sentence: CLAIM in sentence)
-        line.uploader.pause("plant")
+        line.uploader.execute(PauseServer("plant"))
         line.until_more_is_finished()
         waiting = [item["id"] for item in line.audit.items()]
-        assert "" in line.uploader.drop(waiting).values()
-        line.uploader.resume("plant")
+        assert "" in line.uploader.execute(DropItems(waiting)).values()
+        line.uploader.execute(ResumeServer("plant"))
         line.until_more_is_finished()
         claims = line.claims
         line.until_more_is_finished()

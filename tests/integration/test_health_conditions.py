@@ -9,6 +9,7 @@ import pytest
 
 from iris_camera.config import CameraSettings
 from iris_camera.health.facts import HealthLimits
+from iris_communication.outbox.orders import PauseServer, ResumeServer
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from tests.footage import footage
 from tests.integration.health_site import FAST, ReadOnly, Site
@@ -97,12 +98,12 @@ def test_the_last_line_of_a_run_says_why_files_wait_for_a_person_and_what_to_do(
 def test_the_last_line_of_a_run_says_that_the_link_is_down_or_the_server_paused(server, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     with made(server, tmp_path) as site:
-        site.uploader.pause("plant")
+        site.uploader.execute(PauseServer("plant"))
         site.until_said(f"{site.key} is paused, ")
     assert f"{site.key} is paused; `iris queue resume {site.key}` goes on" in last_line(caplog)
     caplog.clear()
     with made(server, tmp_path) as site:
-        site.uploader.resume("plant")
+        site.uploader.execute(ResumeServer("plant"))
         server.stop()
         site.until_said("has been down for", "waiting until it is back")
     assert f"the link to {site.key} has been down for" in last_line(caplog)
@@ -132,7 +133,7 @@ def test_a_link_that_is_down_leaves_iris_ready(server, tmp_path):
 
 def test_a_paused_server_is_said_with_the_command(server, tmp_path):
     with made(server, tmp_path) as site:
-        site.uploader.pause("plant")
+        site.uploader.execute(PauseServer("plant"))
         site.is_in("server paused", f"{site.key} is paused", f"`iris queue resume {site.key}` goes on")
 
 
@@ -155,7 +156,7 @@ def test_an_outbox_that_another_owner_holds_needs_somebody_and_what_waits_is_cou
 
 def test_an_outbox_that_is_full_is_said_with_what_waits_beside_it(server, tmp_path):
     with made(server, tmp_path, queue_size=1) as site:
-        site.uploader.pause("plant")
+        site.uploader.execute(PauseServer("plant"))
         _, answer = site.until_said("the outbox accepts no file", f"in {tmp_path / 'records'}")
     assert answer["severity"] == "degraded"
 

@@ -7,6 +7,7 @@ import asyncssh
 import pytest
 
 from iris_communication.errors import HostKeyRejected
+from iris_communication.outbox.orders import ResumeServer
 from iris_communication.sftp_processor import SftpProcessor
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from iris_communication.transport.asyncssh.channel import AsyncsshTransport
@@ -71,7 +72,7 @@ def test_accept_new_delivers_to_an_unknown_server_and_refuses_it_with_another_ke
     assert f"ssh-keygen -R '[127.0.0.1]:{openssh.port}' -f {accepted}" in reason
     assert contents_of(tmp_path / "received" / "line-1" / "model") == {"a.csv": b"1"}
     accepted.unlink()  # what the advice comes to: the old key is taken out
-    uploader.resume(f"{openssh.username}@{openssh.host}:{openssh.port}")
+    uploader.execute(ResumeServer(f"{openssh.username}@{openssh.host}:{openssh.port}"))
     wait_for(receipts.values())
     assert contents_of(tmp_path / "received" / "line-1" / "model") == {"a.csv": b"1", "b.csv": b"2"}
 

@@ -20,9 +20,10 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from iris_communication.errors import Effect, OutboxFull, OutboxStorageError, RemoteFailure, SourceMissing
 from iris_communication.item import Delivered, Event, State, Take
+from iris_communication.outbox.orders import CancelItems, DropItems, RetryAllDead, SetPriority
 from iris_communication.outbox.recovery.recovery import recover
 from iris_communication.outbox.store import ledger
-from iris_communication.outbox.writer.messages import Accept, Destination, Order, Settle, SettleTogether
+from iris_communication.outbox.writer.messages import Accept, Destination, Settle, SettleTogether
 from iris_communication.settings import Secret, Server
 from tests.simulation.machine import Disk, Killed, MachineClock, SteppedWriter
 from tests.thorough import examples
@@ -262,7 +263,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.step()
         dead = self.in_state("dead")
         try:
-            assert self.on_loop(self.writer.retry_all) == len(dead)
+            assert self.on_loop(self.writer.execute, RetryAllDead()) == dict.fromkeys(dead, "")
         except OutboxStorageError:
             assert self.disk.full
             return
@@ -271,19 +272,19 @@ class OutboxMachine(RuleBasedStateMachine):
         self.step()
 
     @precondition(lambda self: self.state)
-    @rule(data=st.data(), event=st.sampled_from([Event.DROP, Event.CANCEL]))
-    def give_up_by_hand(self, data, event):
+    @rule(data=st.data(), kind=st.sampled_from([DropItems, CancelItems]))
+    def give_up_by_hand(self, data, kind):
         item_id = data.draw(st.sampled_from(sorted(self.state)))
         self.step()
         may = self.state[item_id] in ("waiting", "dead", "dead for good") and item_id not in self.over()
         try:
-            told = self.on_loop(self.writer.order, Order((item_id,), event, reason="by hand"))
+            told = self.on_loop(self.writer.execute, kind([item_id], "by hand"))
         except OutboxStorageError:
             assert self.disk.full
             return
         assert (told == {item_id: ""}) == may
         if may:
-            self.state[item_id] = {Event.DROP: "dropped", Event.CANCEL: "cancelled"}[event]
+            self.state[item_id] = {DropItems: "dropped", CancelItems: "cancelled"}[kind]
             self.ended += 1
 
     @precondition(lambda self: self.state)
@@ -293,7 +294,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.step()
         may = self.state[item_id] in ("waiting", "dead", "dead for good") and item_id not in self.over()
         with contextlib.suppress(OutboxStorageError):
-            told = self.on_loop(self.writer.order, Order((item_id,), priority=priority))
+            told = self.on_loop(self.writer.execute, SetPriority((item_id,), priority))
             assert (told == {item_id: ""}) == may
             if may:
                 assert self.writer.store.item(item_id).priority == priority

@@ -19,8 +19,9 @@ from iris_communication.decisions.batching import lane_name
 from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.delivery.worker import Drain, Worker
 from iris_communication.errors import IrisError
-from iris_communication.item import Event, Take
-from iris_communication.outbox.writer.messages import Accept, Destination, Order
+from iris_communication.item import Take
+from iris_communication.outbox.orders import CancelItems, DropItems, PauseServer, ResumeServer, RetryAllDead
+from iris_communication.outbox.writer.messages import Accept, Destination
 from iris_communication.settings import DeliverySettings, Rule, Secret, Server
 from iris_communication.testing.memory_server import MemoryServer
 from iris_communication.testing.virtual_time import NothingWillHappen, run
@@ -348,14 +349,14 @@ class World:
         self.note(f"the operator drops {', '.join(ids)}")
         self.audit.may_end.update(ids)
         with self._orders():
-            self.process.writer.order(Order(tuple(ids), self.random.choice([Event.DROP, Event.CANCEL])))
+            self.process.writer.execute(self.random.choice([DropItems, CancelItems])(ids))
 
     def _pause(self, site):
         if self.process is None:
             return
         self.note(f"{site.key} is paused until the operator comes")
         with self._orders():
-            self.process.writer.pause(site.key, paused=True)
+            self.process.writer.execute(PauseServer(site.key))
 
     @contextlib.contextmanager
     def _orders(self):
@@ -374,8 +375,8 @@ class World:
         with self._orders():
             for server in self.servers:
                 self.process.writer.remember(server, SECRET, None)
-                self.process.writer.pause(server.key, paused=False)
-            self.process.writer.retry_all()
+                self.process.writer.execute(ResumeServer(server.key))
+            self.process.writer.execute(RetryAllDead())
 
     # -- from the first file to the last
 

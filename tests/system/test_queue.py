@@ -14,6 +14,7 @@ import pytest
 from iris_communication.admin.audit import Audit
 from iris_communication.clock import SystemClock
 from iris_communication.errors import LinkTimeout
+from iris_communication.outbox.orders import ResumeServer
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
 from tests.integration.uploading import IN_A_HURRY, running, wait_for, wait_until
 from tests.servers.openssh import OpenSshServer
@@ -195,7 +196,7 @@ def test_the_pages_terminal_session_is_what_the_commands_say(iris, outbox, read_
         session.run("queue", "list")
         server.start()
         clock.ahead_s = PATIENT_WITH_SERVERS.breaker_cap_s
-        uploader.resume(key)  # only to have it look at its clock
+        uploader.execute(ResumeServer(key))  # only to have it look at its clock
         wait_until(lambda: uploader.get_stats()["total_failed"] == 2)
         session.note("it is back, but nothing may be written there")
         session.run("queue", "list")

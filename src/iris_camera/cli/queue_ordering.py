@@ -15,6 +15,7 @@ from iris_camera.cli.settings_flags import ConfigFile
 from iris_camera.cli.terminal import complain, say
 from iris_communication.admin.audit import Audit
 from iris_communication.admin.outbox_control import NoSuchItem, OutboxControl
+from iris_communication.outbox.orders import DropItems, Order, PauseServer, ResumeServer, RetryItems, SetPriority
 from iris_communication.runtime.amounts import files, size
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids, or enough of their beginnings.")]
@@ -38,8 +39,7 @@ def retry(
     with looking("queue retry", outbox, config) as audit:
         _one_choice("retry", ids, "--all" if every else None, "--server" if server else None)
         chosen = _Chosen.named(audit, ids) if ids else _Chosen.listed(audit, "dead", server)
-        with OutboxControl(audit.folder) as control:
-            done = control.retry(chosen.ids) if chosen.ids else {}
+        done = _executed(audit, RetryItems(chosen.ids))
     _tell(done | chosen.unknown, "waits again", "wait again", json=json)
 
 
@@ -64,8 +64,7 @@ def drop(
         chosen = _Chosen.named(audit, ids) if ids else _Chosen.listed(audit, "dead" if dead else None, server)
         if chosen.states and not yes:
             _ask(chosen)
-        with OutboxControl(audit.folder) as control:
-            done = control.drop(chosen.ids) if chosen.ids else {}
+        done = _executed(audit, DropItems(chosen.ids))
     _tell(done | chosen.unknown, "is dropped", "are dropped", json=json)
 
 
@@ -82,8 +81,7 @@ def priority(
     """
     with looking("queue priority", outbox, config) as audit:
         chosen = _Chosen.named(audit, ids)
-        with OutboxControl(audit.folder) as control:
-            done = control.set_priority(chosen.ids, level) if chosen.ids else {}
+        done = _executed(audit, SetPriority(chosen.ids, level))
     _tell(done | chosen.unknown, f"has priority {level}", f"have priority {level}", json=json)
 
 
@@ -94,8 +92,7 @@ def pause(server: Server, config: ConfigFile = None, outbox: OutboxFolder = None
     """
     with looking("queue pause", outbox, config) as audit:
         key = audit.server_key(server)
-        with OutboxControl(audit.folder) as control:
-            control.pause(key)
+        _executed(audit, PauseServer(key))
     if json:
         say(json_text({"server": key, "paused": True}))
     else:
@@ -109,9 +106,13 @@ def resume(server: Server, config: ConfigFile = None, outbox: OutboxFolder = Non
     """
     with looking("queue resume", outbox, config) as audit:
         key = audit.server_key(server)
-        with OutboxControl(audit.folder) as control:
-            control.resume(key)
+        _executed(audit, ResumeServer(key))
     say(json_text({"server": key, "paused": False}) if json else f"{key} is sent to again")
+
+
+def _executed(audit: Audit, order: Order) -> dict[str, str]:
+    with OutboxControl(audit.folder) as control:
+        return control.execute(order)
 
 
 class _Chosen:

@@ -1,7 +1,7 @@
-"""Orders to an outbox from outside: retry, drop, priority, pause, resume; and files to take in.
+"""Orders to an outbox from outside, and files to take in.
 
     with OutboxControl(folder) as control:
-        left = control.retry(ids)      # id -> "" when it waits again, else why not
+        left = control.execute(RetryItems(ids))      # id -> "" when it waits again, else why not
 
 Idea. One process owns an outbox. Where one runs it is asked through the control socket, and carries the order out
 itself; where none does, this process takes the outbox for a moment, delivers nothing, and gives it back. Whoever asks
@@ -25,6 +25,7 @@ from iris_communication.control.client import ControlClient, OwnerSilent
 from iris_communication.errors import IrisError, NotStarted, OutboxInUse, OutboxStorageError
 from iris_communication.outbox.files import private
 from iris_communication.outbox.files.lock import holder_of
+from iris_communication.outbox.orders import Order
 from iris_communication.outbox.store.reader import NoOutbox
 from iris_communication.runtime.default_folder import absolute
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, default_outbox_dir
@@ -65,17 +66,9 @@ class OutboxControl:
         """The process that carries the orders out; None: this one does."""
         return self._target.pid if isinstance(self._target, ControlClient) else None
 
-    def retry(self, ids: Sequence[str]) -> dict[str, str]:
-        """Let dead items wait again, with all their attempts."""
-        return self._open.retry(ids)
-
-    def drop(self, ids: Sequence[str]) -> dict[str, str]:
-        """Give items up for good, and their bytes in the outbox."""
-        return self._open.drop(ids)
-
-    def set_priority(self, ids: Sequence[str], priority: int) -> dict[str, str]:
-        """From -9 to 9; higher goes first."""
-        return self._open.set_priority(ids, priority)
+    def execute(self, order: Order) -> dict[str, str]:
+        """What became of each of its items: empty when it was done, else why it was not."""
+        return self._open.execute(order)
 
     def accept(self, requests: Sequence[SftpUploadRequest]) -> list[list[str] | IrisError]:
         """Take files in, durably: of each request the ids of its items, one a destination, or why it was refused.
@@ -88,14 +81,6 @@ class OutboxControl:
             each if isinstance(each, IrisError) else [receipt.id for receipt in each]
             for each in target.submit_requests(requests)
         ]
-
-    def pause(self, server_key: str) -> None:
-        """Send this server nothing more until `resume`, over restarts too; what is under way is finished."""
-        self._open.pause(server_key)
-
-    def resume(self, server_key: str) -> None:
-        """Send again, and try at once a server that waited for its operator."""
-        self._open.resume(server_key)
 
     def __enter__(self) -> "OutboxControl":
         give_up_s = self._clock.monotonic_s() + self._in_between_s

@@ -10,13 +10,22 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from iris_communication.control.address import SOCKET_NAME, short_name
-from iris_communication.control.protocol import FILES_MAX, IDS_MAX, LINE_BYTES_MAX, answered, error_of, request_line
+from iris_communication.control.protocol import (
+    FILES_MAX,
+    IDS_MAX,
+    LINE_BYTES_MAX,
+    answered,
+    error_of,
+    facts_of,
+    request_line,
+)
 from iris_communication.errors import Effect, InvalidRequest, IrisError, Scope
+from iris_communication.outbox.orders import Order, ServerOrder
 from iris_communication.remote_path import source_path
 from iris_communication.server import private_keys
 from iris_communication.upload_request import SftpUploadRequest
@@ -46,14 +55,12 @@ class ControlClient:
         self._answer_s = answer_s
         self.pid: int = self._exchanged(self._connected(min(HELLO_S, answer_s)), "hello", "pid", {})
 
-    def retry(self, ids: Sequence[str]) -> dict[str, str]:
-        return self._of_each("retry", ids)
-
-    def drop(self, ids: Sequence[str]) -> dict[str, str]:
-        return self._of_each("drop", ids)
-
-    def set_priority(self, ids: Sequence[str], priority: int) -> dict[str, str]:
-        return self._of_each("priority", ids, priority=priority)
+    def execute(self, order: Order) -> dict[str, str]:
+        """What became of each of its items: empty when it was done, else why it was not."""
+        done: dict[str, str] = {}
+        for part in _parts(order):
+            done |= self._ask(part.verb, self._answer_s, **facts_of(part))
+        return done
 
     def accept(self, requests: Sequence[SftpUploadRequest]) -> list[list[str] | IrisError]:
         """Of each request the ids of its items, one a destination, or why it was refused."""
@@ -62,18 +69,6 @@ class ControlClient:
             size_bytes = sum(_size_bytes(each["file_path"]) for each in files)
             answers = self._ask("accept", self._answer_s + size_bytes / TAKEN_OVER_BYTES_PER_S, files=files)
             done += [error_of(each) if isinstance(each, dict) else list(each) for each in answers]
-        return done
-
-    def pause(self, server_key: str) -> None:
-        self._ask("pause", self._answer_s, server=server_key)
-
-    def resume(self, server_key: str) -> None:
-        self._ask("resume", self._answer_s, server=server_key)
-
-    def _of_each(self, verb: str, ids: Sequence[str], **facts: Any) -> dict[str, str]:
-        done: dict[str, str] = {}
-        for start in range(0, len(ids), IDS_MAX):
-            done |= self._ask(verb, self._answer_s, ids=list(ids[start : start + IDS_MAX]), **facts)
         return done
 
     def _ask(self, verb: str, timeout_s: float, **facts: Any) -> Any:
@@ -110,6 +105,15 @@ class ControlClient:
         reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
         text = f"the process that owns the outbox {self._folder} did not answer {verb!r}: {reason}"
         return OwnerSilent(text, effect=effect)
+
+
+def _parts(order: Order) -> Iterator[Order]:
+    """Each fits into one request; of an order about no item there is none."""
+    if isinstance(order, ServerOrder):
+        yield order
+    else:
+        for start in range(0, len(order.ids), IDS_MAX):
+            yield replace(order, ids=order.ids[start : start + IDS_MAX])
 
 
 def _pieces(requests: Sequence[SftpUploadRequest]) -> Iterator[list[dict[str, Any]]]:

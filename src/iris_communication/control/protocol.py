@@ -15,20 +15,22 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, Protocol
 
 from iris_communication import errors
 from iris_communication.errors import InvalidRequest, IrisError
+from iris_communication.outbox.orders import ORDERS, Order
 from iris_communication.runtime.amounts import counted
 from iris_communication.upload_request import SftpUploadRequest
 
 log = logging.getLogger(__name__)
 
 PROTOCOL = 1
-VERB, REFUSED = "errand", "ErrandRefused"  # words on the socket: they are other versions' too, and stay as they are
+VERB, REFUSED = "errand", "ErrandRefused"  # words on the socket: other versions know them, so they stay as they are
 IDS_MAX = 500  # in one request
 FILES_MAX = 32
-WORD_MAX = 512  # characters of an id or a server's key
+WORD_MAX = 512  # characters of an id, a server's key, a reason
 LINE_BYTES_MAX = 256 * 1024  # of a request or an answer: IDS_MAX ids, each with a sentence, are far below
 
 
@@ -40,22 +42,13 @@ class AcceptedFile(Protocol):
 
 
 class ControlledOutbox(Protocol):
-    """Whoever can carry out requests; an uploader is one. A text for each id: empty when it is done, else why
-    not. Each raises IrisError when the outbox cannot be written to."""
+    """An uploader is one. Each raises IrisError when the outbox cannot be written to."""
 
-    def retry(self, ids: Sequence[str]) -> dict[str, str]: ...
-
-    def drop(self, ids: Sequence[str]) -> dict[str, str]: ...
-
-    def set_priority(self, ids: Sequence[str], priority: int) -> dict[str, str]: ...
+    def execute(self, order: Order) -> dict[str, str]: ...
 
     def submit_requests(
         self, requests: Sequence[SftpUploadRequest]
     ) -> Sequence[Sequence[AcceptedFile] | IrisError]: ...
-
-    def pause(self, server_key: str) -> object: ...
-
-    def resume(self, server_key: str) -> object: ...
 
 
 class ControlRequestRefused(InvalidRequest):
@@ -78,6 +71,11 @@ def answer_to(line: bytes, outbox: ControlledOutbox) -> bytes:
 
 def request_line(verb: str, **facts: Any) -> bytes:
     return json.dumps({"protocol": PROTOCOL, VERB: verb, **facts}).encode() + b"\n"
+
+
+def facts_of(order: Order) -> dict[str, Any]:
+    """What a request says of an order; nothing that the order has of itself."""
+    return {each.name: value for each in fields(order) if (value := getattr(order, each.name)) != each.default}
 
 
 def answered(line: bytes) -> dict[str, Any]:
@@ -118,41 +116,20 @@ def _request(line: bytes) -> Mapping[str, Any]:
 
 def _carried_out(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any]:
     verb = facts.get(VERB)
-    run = REQUESTS.get(verb) if isinstance(verb, str) else None
-    if run is None:
-        raise ControlRequestRefused(f"no request {_shown(verb)}: there are {', '.join(REQUESTS)}")
-    answer = run(facts, outbox)
-    if verb != "hello":
-        which = facts.get("server") or counted(len(facts.get("ids", facts.get("files", ()))), "item")
-        log.info("control socket: %s of %s", verb, which)
-    return answer
+    if verb == "hello":
+        return {"protocol": PROTOCOL, "pid": os.getpid()}
+    done = _accept(facts, outbox) if verb == "accept" else outbox.execute(_order(verb, facts))
+    which = facts.get("server") or counted(len(facts.get("ids", facts.get("files", ()))), "item")
+    log.info("control socket: %s of %s", verb, which)
+    return {"done": done}
 
 
-def _hello(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any]:
-    return {"protocol": PROTOCOL, "pid": os.getpid()}
-
-
-def _retry(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any]:
-    return {"done": outbox.retry(_ids(facts))}
-
-
-def _drop(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any]:
-    return {"done": outbox.drop(_ids(facts))}
-
-
-def _priority(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any]:
-    priority = facts.get("priority")
-    if type(priority) is not int:
-        raise ControlRequestRefused("priority: expected a whole number")
-    return {"done": outbox.set_priority(_ids(facts), priority)}
-
-
-def _accept(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any]:
+def _accept(facts: Mapping[str, Any], outbox: ControlledOutbox) -> list[Any]:
     files = facts.get("files")
     if not isinstance(files, list) or not 0 < len(files) <= FILES_MAX:
         raise ControlRequestRefused(f"files: expected 1 to {FILES_MAX}")
     outcomes = outbox.submit_requests([_upload_request(each) for each in files])
-    return {"done": [_refusal(each) if isinstance(each, IrisError) else [one.id for one in each] for each in outcomes]}
+    return [_refusal(each) if isinstance(each, IrisError) else [one.id for one in each] for each in outcomes]
 
 
 def _upload_request(facts: Any) -> SftpUploadRequest:
@@ -162,39 +139,20 @@ def _upload_request(facts: Any) -> SftpUploadRequest:
         raise ControlRequestRefused(f"files: not the facts of an upload: {error}") from None
 
 
-def _pause(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any]:
-    outbox.pause(_server(facts))
-    return {"done": {}}
+def _order(verb: Any, facts: Mapping[str, Any]) -> Order:
+    kind = ORDERS.get(verb) if isinstance(verb, str) else None
+    if kind is None:
+        raise ControlRequestRefused(f"no request {_shown(verb)}: there are hello, accept, {', '.join(ORDERS)}")
+    given: dict[str, Any] = {each.name: facts[each.name] for each in fields(kind) if each.name in facts}
+    for each in fields(kind):
+        is_fit, expected = _EXPECTED[each.type]
+        if not is_fit(given.get(each.name, each.default)):
+            raise ControlRequestRefused(f"{each.name}: expected {expected}")
+    return kind(**given)
 
 
-def _resume(facts: Mapping[str, Any], outbox: ControlledOutbox) -> dict[str, Any]:
-    outbox.resume(_server(facts))
-    return {"done": {}}
-
-
-REQUESTS: Mapping[str, Callable[[Mapping[str, Any], ControlledOutbox], dict[str, Any]]] = {
-    "hello": _hello,
-    "retry": _retry,
-    "drop": _drop,
-    "priority": _priority,
-    "accept": _accept,
-    "pause": _pause,
-    "resume": _resume,
-}
-
-
-def _ids(facts: Mapping[str, Any]) -> list[str]:
-    ids = facts.get("ids")
-    if not isinstance(ids, list) or not 0 < len(ids) <= IDS_MAX or not all(map(_is_word, ids)):
-        raise ControlRequestRefused(f"ids: expected 1 to {IDS_MAX} ids")
-    return ids
-
-
-def _server(facts: Mapping[str, Any]) -> str:
-    server = facts.get("server")
-    if not _is_word(server):
-        raise ControlRequestRefused("server: expected a server's key")
-    return str(server)
+def _are_ids(value: Any) -> bool:
+    return isinstance(value, list) and 0 < len(value) <= IDS_MAX and all(map(_is_word, value))
 
 
 def _is_word(value: Any) -> bool:
@@ -206,6 +164,14 @@ def _is_word(value: Any) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+# By the type of an order's field: whether a request's value fits it, and what would.
+_EXPECTED: Mapping[Any, tuple[Callable[[Any], bool], str]] = {
+    Sequence[str]: (_are_ids, f"1 to {IDS_MAX} ids"),
+    str: (_is_word, f"1 to {WORD_MAX} characters"),
+    int: (lambda value: type(value) is int, "a whole number"),
+}
 
 
 def _shown(value: Any) -> str:

@@ -20,11 +20,11 @@ from iris_communication.item import Due, Event, Fingerprint, Item, State, Take
 from iris_communication.outbox.files.ids import sibling_id
 from iris_communication.outbox.files.reserve import Reserve
 from iris_communication.outbox.files.spool import Spool
+from iris_communication.outbox.orders import ended
 from iris_communication.outbox.store.contract import Insert
 from iris_communication.outbox.writer.commit_group import CommitGroup
 from iris_communication.outbox.writer.committer import Committer
 from iris_communication.outbox.writer.messages import Accept
-from iris_communication.outbox.writer.orders import ended
 from iris_communication.plain_text import ERROR_TEXT_MAX, clean
 from iris_communication.runtime.repeats import Repeats
 from iris_communication.settings import Limits

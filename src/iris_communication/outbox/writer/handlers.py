@@ -16,6 +16,7 @@ from iris_communication.errors import IrisError, ItemCancelled, ItemDropped, Ite
 from iris_communication.item import After, Delivered, Event, Item, State
 from iris_communication.outbox.files.servers import Servers
 from iris_communication.outbox.files.spool import still_is
+from iris_communication.outbox.orders import ItemOrder, RetryAllDead, RetryItems, ServerOrder, ended
 from iris_communication.outbox.recovery.source_action import after_delivery
 from iris_communication.outbox.store.contract import Deliver, End, ServerState
 from iris_communication.outbox.writer.accepting import Accepting
@@ -26,18 +27,15 @@ from iris_communication.outbox.writer.messages import (
     Accept,
     Claim,
     CloseOutbox,
+    Execute,
     Flush,
     KeepBreaker,
     Message,
-    Order,
     OwedNames,
-    Pause,
     RememberServer,
-    RetryAll,
     Settle,
     SettleTogether,
 )
-from iris_communication.outbox.writer.orders import carried_out, ended
 from iris_communication.outbox.writer.receipt import Receipt
 from iris_communication.outbox.writer.settling import settled
 from iris_communication.outbox.writer.tokens import Tokens
@@ -80,13 +78,11 @@ class Handlers:
             Accept: self._prepare_accept,
             Claim: self._prepare_claim,
             CloseOutbox: lambda message, group: None,  # the writer ends after this group
+            Execute: self._prepare_order,
             Flush: self._prepare_flush,
             KeepBreaker: self._prepare_breaker,
-            Order: self._prepare_order,
             OwedNames: self._prepare_owed_names,
-            Pause: self._prepare_pause,
             RememberServer: self._prepare_server,
-            RetryAll: self._prepare_order,
             Settle: self._prepare_settle,
             SettleTogether: self._prepare_settles,
         }
@@ -150,7 +146,7 @@ class Handlers:
         self._servers.remember(server, secret, name)
         kept = self._server_state(server.key, group).breaker
         if kept is not None and kept.get("state") == BreakerState.HELD.value:
-            self._release(server.key, group)
+            self._set_server(server.key, group, breaker=None)  # also for a worker that is yet to look
         self._server_changed(server.key)
 
     def _prepare_claim(self, claim: Claim, group: CommitGroup) -> None:
@@ -174,17 +170,30 @@ class Handlers:
         for settle in together.settles:
             self._prepare_settle(settle, group)
 
-    def _prepare_order(self, order: Order | RetryAll, group: CommitGroup) -> None:
-        """Each of its items is asked for as it is now: who ordered saw it some time ago."""
+    def _prepare_order(self, execute: Execute, group: CommitGroup) -> None:
+        order = execute.order
+        outcomes: dict[str, str] = {}
+        if isinstance(order, ServerOrder):
+            self._order_server(order, group)
+        else:
+            outcomes = self._order_items(order, group)
+        group.then(lambda: execute.answer.give(outcomes), execute.answer.give)
+
+    def _order_server(self, order: ServerOrder, group: CommitGroup) -> None:
+        group.servers[order.server] = order.change(self._server_state(order.server, group))
+        if order.is_tried_at_once:
+            group.done.append(lambda: self._server_changed(order.server))
+
+    def _order_items(self, order: ItemOrder | RetryAllDead, group: CommitGroup) -> dict[str, str]:
+        """Each of them is asked for as it is now: who ordered saw it some time ago."""
         outcomes: dict[str, str] = {}
         with self._committer.reading() as store:
-            if isinstance(order, RetryAll):
+            if isinstance(order, RetryAllDead):
                 dead = [item for item in store.dead(self._committer.counters.dead) if item.fingerprint is not None]
                 found: Iterable[tuple[str, Item | None]] = [(item.id, item) for item in dead]
-                order_of_each = Order((), Event.RETRY)
+                order = RetryItems(())
             else:
                 found = [(item_id, store.item(item_id)) for item_id in order.ids]
-                order_of_each = order
             for item_id, item in found:
                 if item is None:
                     state = store.state(item_id)
@@ -192,20 +201,14 @@ class Handlers:
                 elif group.touches(item_id):
                     outcomes[item_id] = "it changes just now"
                 else:
-                    outcomes[item_id] = self._ordered(order_of_each, item, group)
-        again = [item_id for item_id, why in outcomes.items() if not why and order_of_each.event is Event.RETRY]
+                    outcomes[item_id] = self._order_item(order, item, group)
+        if isinstance(order, RetryItems):
+            again = [item_id for item_id, why in outcomes.items() if not why]
+            group.done.append(lambda: self._owe_again(again))
+        return outcomes
 
-        def done() -> None:
-            for item_id in again:
-                receipt = self._receipts.get(item_id)
-                if receipt is not None:
-                    receipt.owe_again()
-            order.answer.give(outcomes if isinstance(order, Order) else len(again))
-
-        group.then(done, order.answer.give)
-
-    def _ordered(self, order: Order, item: Item, group: CommitGroup) -> str:
-        change = carried_out(order, item, self._clock.wall_s())
+    def _order_item(self, order: ItemOrder, item: Item, group: CommitGroup) -> str:
+        change = order.change(item, self._clock.wall_s())
         if isinstance(change, str):
             return change
         if isinstance(change, End):
@@ -215,17 +218,11 @@ class Handlers:
             group.add(change)
         return ""
 
-    def _prepare_pause(self, pause: Pause, group: CommitGroup) -> None:
-        self._set_server(pause.server_key, group, paused=pause.paused)
-        if not pause.paused:
-            self._release(pause.server_key, group)
-
-        def done() -> None:
-            if not pause.paused:
-                self._server_changed(pause.server_key)  # also what only a person can mend may be mended
-            pause.answer.give(None)
-
-        group.then(done, pause.answer.give)
+    def _owe_again(self, ids: Iterable[str]) -> None:
+        for item_id in ids:
+            receipt = self._receipts.get(item_id)
+            if receipt is not None:
+                receipt.owe_again()
 
     def _prepare_breaker(self, breaker: KeepBreaker, group: CommitGroup) -> None:
         self._set_server(breaker.server_key, group, breaker=breaker.facts)
@@ -240,11 +237,6 @@ class Handlers:
 
     def _prepare_flush(self, flush: Flush, group: CommitGroup) -> None:
         group.last.append(lambda: flush.answer.give(None))
-
-    def _release(self, server_key: str, group: CommitGroup) -> None:
-        """It may be tried again at once, also by a worker that is yet to look."""
-        if self._server_state(server_key, group).breaker is not None:
-            self._set_server(server_key, group, breaker=None)
 
     def _set_server(self, server_key: str, group: CommitGroup, **facts: Any) -> None:
         """One change a group, of what it already says: the rest of a server's facts stays as it is."""

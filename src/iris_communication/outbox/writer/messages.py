@@ -7,6 +7,7 @@ from typing import Any
 
 from iris_communication.errors import Effect, IrisError, NotStarted
 from iris_communication.item import After, Delivered, Event, Item, Take, Upload
+from iris_communication.outbox.orders import Order, RetryAllDead
 from iris_communication.settings import Secret, Server
 
 ANSWER_LOOK_S = 1.0  # how often a waiting caller makes sure that the writer still lives
@@ -140,27 +141,10 @@ class SettleTogether(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Order(Awaited):
-    """A person's word about some items: RETRY, DROP or CANCEL, or another priority. Answered with what became of each:
-    empty when it was done, else why it was not, in words."""
+class Execute(Awaited):
+    """Answered with what became of each item of the order: empty when it was done, else why not, in words."""
 
-    ids: tuple[str, ...]
-    event: Event | None = None
-    priority: int | None = None
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RetryAll(Awaited):
-    """All dead items. Answered with how many wait again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pause(Awaited):
-    """Send nothing to a server until it is resumed, whatever restarts there are; or resume it."""
-
-    server_key: str
-    paused: bool
+    order: Order | RetryAllDead
 
 
 @dataclass(frozen=True, slots=True)

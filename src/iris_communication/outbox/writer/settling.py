@@ -6,11 +6,11 @@ from iris_communication.clock import Clock
 from iris_communication.decisions import attempt
 from iris_communication.errors import DeliveryStopped, IrisError
 from iris_communication.item import Due, Event, Item, next_state
+from iris_communication.outbox.orders import ended
 from iris_communication.outbox.store import ledger
 from iris_communication.outbox.store.contract import Deliver, End, Note, Update
 from iris_communication.outbox.writer.batching import unbatched
 from iris_communication.outbox.writer.messages import Settle
-from iris_communication.outbox.writer.orders import ended
 
 
 def settled(settle: Settle, item: Item, head: str, clock: Clock) -> Update | Deliver | End:

@@ -35,6 +35,7 @@ from iris_communication.outbox.files.lock import Owner
 from iris_communication.outbox.files.reserve import Reserve
 from iris_communication.outbox.files.servers import Servers
 from iris_communication.outbox.files.spool import Spool
+from iris_communication.outbox.orders import Order, RetryAllDead
 from iris_communication.outbox.store.contract import Store
 from iris_communication.outbox.writer.accepting import Accepting
 from iris_communication.outbox.writer.claiming import Claiming
@@ -46,14 +47,12 @@ from iris_communication.outbox.writer.messages import (
     Awaited,
     Claim,
     CloseOutbox,
+    Execute,
     Flush,
     KeepBreaker,
     Message,
-    Order,
     OwedNames,
-    Pause,
     RememberServer,
-    RetryAll,
     Settle,
     SettleTogether,
     Unawaited,
@@ -146,19 +145,11 @@ class Writer:
         self._inbox.put(accepts)
         return [self._outcome(accept) for accept in accepts]
 
-    def order(self, order: Order) -> dict[str, str]:
-        """What became of each id: empty where it was done, else why not. Raises OutboxStorageError, NotStarted."""
-        outcomes: dict[str, str] = self._ask(order)
+    def execute(self, order: Order | RetryAllDead) -> dict[str, str]:
+        """What became of each id: empty where it was done, durably, else why not. A server's order names its key.
+        Raises OutboxStorageError, NotStarted."""
+        outcomes: dict[str, str] = self._ask(Execute(order))
         return outcomes
-
-    def retry_all(self) -> int:
-        """How many dead items wait again, with all their attempts. Raises OutboxStorageError, NotStarted."""
-        count: int = self._ask(RetryAll())
-        return count
-
-    def pause(self, server_key: str, *, paused: bool) -> None:
-        """Durable when it returns. Raises OutboxStorageError, NotStarted."""
-        self._ask(Pause(server_key, paused))
 
     def remember(self, server: Server, secret: Secret, name: str | None) -> None:
         self._ask(RememberServer(server, secret, name))

@@ -12,8 +12,9 @@ import pytest
 from iris_communication.admin import outbox_control
 from iris_communication.admin.audit import Audit
 from iris_communication.admin.outbox_control import NoOutbox, OutboxControl, OwnerSilent
-from iris_communication.errors import InvalidRequest, NotStarted, OutboxInUse, OutboxStorageError, ServerNotConfigured
+from iris_communication.errors import NotStarted, OutboxInUse, OutboxStorageError, ServerNotConfigured
 from iris_communication.outbox.files.lock import Owner
+from iris_communication.outbox.orders import DropItems, PauseServer, ResumeServer, RetryItems, SetPriority
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -74,9 +75,9 @@ def test_the_owner_is_asked_where_one_runs(owned):
     with OutboxControl(owned) as control:
         assert control.owner_pid == os.getpid()
         first, second, dead = ids_of(owned)
-        assert control.drop([first]) == {first: ""}
-        assert control.set_priority([second], 5) == {second: ""}
-        assert control.retry([dead])[dead] != "", "its source was never taken over"
+        assert control.execute(DropItems([first])) == {first: ""}
+        assert control.execute(SetPriority([second], 5)) == {second: ""}
+        assert control.execute(RetryItems([dead]))[dead] != "", "its source was never taken over"
     assert [told["priority"] for told in Audit(owned).items("waiting")] == [5]
     assert states_of(owned) == ["waiting", "dead", "dropped"]
 
@@ -88,7 +89,7 @@ def test_with_no_owner_it_is_done_here_and_the_outbox_is_given_back(outbox, tmp_
     with OutboxControl(outbox) as control:
         assert control.owner_pid is None
         (only,) = ids_of(outbox)
-        assert control.drop([only]) == {only: ""}
+        assert control.execute(DropItems([only])) == {only: ""}
     assert states_of(outbox) == ["dropped"]
     assert not (outbox / "control.sock").exists()
     uploader_of(outbox).close()
@@ -119,19 +120,19 @@ def test_a_pause_is_kept_over_a_restart_and_resumed(outbox, tmp_path):
     accept(uploader, tmp_path, "1.csv")
     uploader.close()
     with OutboxControl(outbox) as control:
-        control.pause(SERVER_KEY)
+        control.execute(PauseServer(SERVER_KEY))
     assert paused(outbox) == [SERVER_KEY]
     uploader = uploader_of(outbox)
     with OutboxControl(outbox) as control:
         assert control.owner_pid == os.getpid()
-        control.resume(SERVER_KEY)
+        control.execute(ResumeServer(SERVER_KEY))
     uploader.close()
     assert paused(outbox) == []
 
 
 def test_outside_of_its_block_nothing_can_be_asked(outbox):
     with pytest.raises(NotStarted):
-        OutboxControl(outbox).retry(["a"])
+        OutboxControl(outbox).execute(RetryItems(["a"]))
 
 
 @pytest.mark.parametrize("make", [lambda folder: None, Path.mkdir, Path.touch], ids=["nothing", "empty", "a file"])
@@ -230,12 +231,13 @@ def test_a_socket_that_may_not_be_opened_says_as_whom_to_ask(outbox, monkeypatch
 
 
 def test_an_order_that_the_owner_refuses_is_raised_here(owned):
-    with OutboxControl(owned) as control, pytest.raises(InvalidRequest):
-        control.set_priority(ids_of(owned, "waiting"), 99)
+    with OutboxControl(owned) as control, pytest.raises(ServerNotConfigured):
+        control.execute(PauseServer("no such server"))
 
 
 KILLED = """
 import os, signal, sys
+from iris_communication.outbox.orders import DropItems, PauseServer, ResumeServer, RetryItems, SetPriority
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
 class Waits:
     def transferData(self, *request):
@@ -258,13 +260,13 @@ def test_beside_another_process_and_after_it_was_killed(outbox, tmp_path):
             assert owner.stdout.readline() == b"accepted\n"
             with OutboxControl(outbox) as control:
                 assert control.owner_pid == owner.pid
-                control.pause(SERVER_KEY)
+                control.execute(PauseServer(SERVER_KEY))
         finally:
             owner.kill()
     assert (outbox / "control.sock").is_socket(), "a killed owner leaves it"
     (only,) = ids_of(outbox)
     with OutboxControl(outbox) as control:
         assert control.owner_pid is None
-        assert control.drop([only]) == {only: ""}
+        assert control.execute(DropItems([only])) == {only: ""}
     assert states_of(outbox) == ["dropped"]
     assert paused(outbox) == [SERVER_KEY]

@@ -8,9 +8,19 @@ from iris_communication.control.protocol import (
     ControlRequestRefused,
     answer_to,
     answered,
+    facts_of,
     request_line,
 )
 from iris_communication.errors import IrisError, NotStarted, OutboxStorageError
+from iris_communication.outbox.orders import (
+    ORDERS,
+    CancelItems,
+    DropItems,
+    PauseServer,
+    ResumeServer,
+    RetryItems,
+    SetPriority,
+)
 from iris_communication.upload_request import SftpUploadRequest
 from tests.unit.iris_communication.control.recording_outbox import RecordingOutbox
 
@@ -20,14 +30,14 @@ FILE = {"sftp_server_info": "archive", "file_path": "/1.csv", "project_settings"
 class BrokenOutbox(RecordingOutbox):
     """Fails at every request, in a way nobody foresaw."""
 
-    def retry(self, ids):
+    def execute(self, order):
         raise ZeroDivisionError("nobody foresaw this")
 
 
 class FullOutbox(RecordingOutbox):
     """Its disk refuses."""
 
-    def retry(self, ids):
+    def execute(self, order):
         raise OutboxStorageError("cannot write the outbox database: disk full", hint="free space")
 
 
@@ -50,12 +60,34 @@ def test_each_request_reaches_the_outbox_as_it_was_asked():
     assert asked(outbox, "pause", server="line@host:22") == {"done": {}}
     assert asked(outbox, "resume", server="line@host:22") == {"done": {}}
     assert outbox.asked == [
-        ("retry", ["a", "b"]),
-        ("drop", ["c"]),
-        ("set_priority", ["d"], -9),
-        ("pause", "line@host:22"),
-        ("resume", "line@host:22"),
+        RetryItems(["a", "b"]),
+        DropItems(["c"]),
+        SetPriority(["d"], -9),
+        PauseServer("line@host:22"),
+        ResumeServer("line@host:22"),
     ]
+
+
+OF_EACH_KIND = [
+    RetryItems(["a"]),
+    DropItems(["a"]),
+    DropItems(["a"], "too old"),
+    CancelItems(["a"]),
+    SetPriority(["a"], 0),
+    PauseServer("line@host:22"),
+    ResumeServer("line@host:22"),
+]
+
+
+@pytest.mark.parametrize("order", OF_EACH_KIND, ids=repr)
+def test_an_order_reaches_the_outbox_as_it_was_given(order):
+    outbox = RecordingOutbox()
+    asked(outbox, order.verb, **facts_of(order))
+    assert outbox.asked == [order]
+
+
+def test_an_order_of_each_kind_is_shown_to_travel():
+    assert {type(order) for order in OF_EACH_KIND} == set(ORDERS.values())
 
 
 def test_files_are_taken_in_with_all_that_was_said_of_them_and_each_has_its_own_answer():
@@ -63,7 +95,7 @@ def test_files_are_taken_in_with_all_that_was_said_of_them_and_each_has_its_own_
     files = [FILE | {"priority": 5, "ttl_s": 1.5}, FILE | {"file_path": "/2.csv"}, FILE | {"file_path": "/\udcff.csv"}]
     refusal = {"error": "OutboxFull", "message": "/2.csv is too much", "hint": "wait"}
     assert asked(outbox, "accept", files=files) == {"done": [["id of /1.csv"], refusal, ["id of /\udcff.csv"]]}
-    assert outbox.asked[0] == ("submit_requests", [SftpUploadRequest(**facts) for facts in files])
+    assert outbox.asked[0] == [SftpUploadRequest(**facts) for facts in files]
 
 
 def test_an_item_that_is_left_as_it_is_comes_with_its_reason():
@@ -80,7 +112,7 @@ def test_an_item_that_is_left_as_it_is_comes_with_its_reason():
         (b"[]", "expected a JSON object"),
         (b'{"errand": "retry", "ids": ["a"]}', "speaks protocol 1, not None"),
         (b'{"protocol": 2, "errand": "retry", "ids": ["a"]}', "speaks protocol 1, not 2"),
-        (request_line("shutdown"), "no request 'shutdown': there are hello, retry"),
+        (request_line("shutdown"), "no request 'shutdown': there are hello, accept, retry"),
         (request_line(["retry"]), "no request"),
         (request_line("retry"), "ids: expected"),
         (request_line("retry", ids=[]), "ids: expected"),
@@ -99,6 +131,7 @@ def test_an_item_that_is_left_as_it_is_comes_with_its_reason():
         (request_line("accept", files=[{"file_path": "/1.csv"}]), "files: not the facts"),
         (request_line("pause"), "server: expected"),
         (request_line("resume", server=""), "server: expected"),
+        (request_line("drop", ids=["a"], reason=7), "reason: expected"),
     ],
 )
 def test_a_line_that_is_no_request_is_answered_and_asks_nothing_of_the_outbox(line, says):

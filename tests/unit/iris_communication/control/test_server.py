@@ -22,6 +22,7 @@ from iris_communication.control.client import ControlClient, OwnerSilent
 from iris_communication.control.protocol import FILES_MAX, IDS_MAX, LINE_BYTES_MAX, request_line
 from iris_communication.control.server import CONNECTIONS_MAX, ControlServer
 from iris_communication.errors import Effect, InvalidRequest, IrisError, OutboxFull, OutboxStorageError
+from iris_communication.outbox.orders import DropItems, PauseServer, RetryItems, SetPriority
 from iris_communication.upload_request import SftpUploadRequest
 from tests.unit.iris_communication.control.recording_outbox import RecordingOutbox
 from tests.unit.iris_communication.outbox.fake_parts import open_descriptors
@@ -37,16 +38,16 @@ class SlowOutbox(RecordingOutbox):
         super().__init__()
         self.entered, self.let_go = threading.Event(), threading.Event()
 
-    def retry(self, ids):
+    def execute(self, order):
         self.entered.set()
         assert self.let_go.wait(WAIT_S)
-        return super().retry(ids)
+        return super().execute(order)
 
 
 class RefusingOutbox(RecordingOutbox):
     """Its disk refuses."""
 
-    def drop(self, ids):
+    def execute(self, order):
         raise OutboxStorageError("cannot write the outbox database", hint="free space")
 
 
@@ -142,24 +143,22 @@ def control_threads():
 def test_a_request_is_run_in_the_owners_process(tmp_path, outbox):
     client = ControlClient(tmp_path)
     assert client.pid == os.getpid()
-    assert client.retry(["a"]) == {"a": ""}
-    assert client.drop(["b"]) == {"b": ""}
-    assert client.set_priority(["c"], 5) == {"c": ""}
-    client.pause("line@host:22")
-    client.resume("line@host:22")
-    assert [name for name, *_ in outbox.asked] == ["retry", "drop", "set_priority", "pause", "resume"]
+    assert client.execute(SetPriority(["a"], 5)) == {"a": ""}
+    assert client.execute(PauseServer("line@host:22")) == {}
+    assert client.execute(RetryItems([])) == {}
+    assert outbox.asked == [SetPriority(["a"], 5), PauseServer("line@host:22")]
 
 
 def test_many_ids_are_asked_in_pieces_and_each_is_answered(tmp_path, outbox):
     ids = [f"{number:012x}-{number:016x}" for number in range(2 * IDS_MAX + 1)]
-    assert ControlClient(tmp_path).retry(ids) == dict.fromkeys(ids, "")
-    assert [len(asked) for _, asked in outbox.asked] == [IDS_MAX, IDS_MAX, 1]
+    assert ControlClient(tmp_path).execute(RetryItems(ids)) == dict.fromkeys(ids, "")
+    assert [len(order.ids) for order in outbox.asked] == [IDS_MAX, IDS_MAX, 1]
 
 
 def test_a_sentence_for_every_id_fits_into_an_answer(tmp_path):
     ids = [f"{number:029}" for number in range(IDS_MAX)]
     with opened(tmp_path, RecordingOutbox(unknown=ids)):
-        assert set(ControlClient(tmp_path).drop(ids).values()) == {"no such item"}
+        assert set(ControlClient(tmp_path).execute(DropItems(ids)).values()) == {"no such item"}
 
 
 def upload(path, **facts):
@@ -171,21 +170,21 @@ def test_files_are_handed_over_with_paths_that_mean_the_same_to_the_owner(tmp_pa
     requests = [upload("1.csv", move_to=Path("done")), upload(tmp_path / "\udcff.csv"), upload(b"/in/2.csv")]
     expected = [str(tmp_path / "1.csv"), str(tmp_path / "\udcff.csv"), "/in/2.csv"]
     assert ControlClient(tmp_path).accept(requests) == [[f"id of {path}"] for path in expected]
-    ((_, asked),) = outbox.asked
+    (asked,) = outbox.asked
     assert asked[0].move_to == str(tmp_path / "done")
 
 
 def test_many_files_are_handed_over_in_pieces_in_their_order(tmp_path, outbox):
     paths = [f"/{number:0200}.csv" for number in range(2 * FILES_MAX + 1)]
     assert ControlClient(tmp_path).accept([upload(path) for path in paths]) == [[f"id of {path}"] for path in paths]
-    assert [len(asked) for _, asked in outbox.asked] == [FILES_MAX, FILES_MAX, 1]
+    assert [len(asked) for asked in outbox.asked] == [FILES_MAX, FILES_MAX, 1]
 
 
 def test_files_with_much_to_say_are_fewer_in_a_piece(tmp_path, outbox):
     key = {"host": "a", "username": "b", "private_key": "k" * 50_000}
     requests = [SftpUploadRequest(key, f"/{number}.csv", "line-1", "model") for number in range(5)]
     assert len(ControlClient(tmp_path).accept(requests)) == 5
-    assert [len(asked) for _, asked in outbox.asked] == [2, 2, 1]
+    assert [len(asked) for asked in outbox.asked] == [2, 2, 1]
 
 
 def test_a_refused_file_is_answered_with_its_error_and_the_others_with_their_ids(tmp_path):
@@ -226,7 +225,7 @@ def test_no_secret_of_a_handed_over_file_is_logged(tmp_path, outbox, caplog):
 
 def test_an_error_of_the_house_is_raised_where_it_was_asked(tmp_path):
     with opened(tmp_path, RefusingOutbox()), pytest.raises(OutboxStorageError, match="cannot write") as raised:
-        ControlClient(tmp_path).drop(["a"])
+        ControlClient(tmp_path).execute(DropItems(["a"]))
     assert raised.value.hint == "free space"
 
 
@@ -235,7 +234,7 @@ def test_a_path_longer_than_a_sockets_address_does(tmp_path):
     deep.mkdir(parents=True)
     assert len(os.fsencode(deep)) > 108
     with opened(deep, RecordingOutbox()):
-        assert ControlClient(deep).retry(["a"]) == {"a": ""}
+        assert ControlClient(deep).execute(RetryItems(["a"])) == {"a": ""}
         assert (deep / "control.sock").is_socket()
     assert not (deep / "control.sock").exists()
 
@@ -244,7 +243,8 @@ def test_two_clients_are_answered_each_with_its_own(tmp_path, outbox):
     found = {}
     ids = {name: [f"{name}{number}" for number in range(200)] for name in "ab"}
     threads = [
-        threading.Thread(target=lambda n=n: found.update({n: ControlClient(tmp_path).retry(ids[n])})) for n in ids
+        threading.Thread(target=lambda n=n: found.update({n: ControlClient(tmp_path).execute(RetryItems(ids[n]))}))
+        for n in ids
     ]
     for thread in threads:
         thread.start()
@@ -279,7 +279,7 @@ def test_the_mode_is_right_before_anybody_can_connect(tmp_path, monkeypatch):
 
 def test_a_client_that_says_nothing_is_disconnected_and_holds_up_nobody(tmp_path):
     with opened(tmp_path, RecordingOutbox(), SHORT_S), connected(tmp_path) as silent:
-        assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
+        assert ControlClient(tmp_path).execute(RetryItems(["a"])) == {"a": ""}
         assert hangs_up(silent)
 
 
@@ -298,7 +298,7 @@ def test_a_client_that_says_too_much_is_disconnected(tmp_path, outbox, said):
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             talker.sendall(said)
         assert hangs_up(talker)
-    assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
+    assert ControlClient(tmp_path).execute(RetryItems(["a"])) == {"a": ""}
 
 
 def test_rubbish_is_answered_and_the_client_may_try_again(tmp_path, outbox):
@@ -315,7 +315,7 @@ def test_when_all_places_are_taken_the_one_silent_longest_leaves(tmp_path, outbo
         for each in crowd:  # an answer shows that it is in
             each.sendall(request_line("hello"))
             assert each.recv(LINE_BYTES_MAX)
-        assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
+        assert ControlClient(tmp_path).execute(RetryItems(["a"])) == {"a": ""}
         assert hangs_up(crowd[0])
         crowd[-1].sendall(request_line("hello"))
         assert crowd[-1].recv(LINE_BYTES_MAX)
@@ -326,7 +326,7 @@ def test_a_client_that_takes_no_answer_is_disconnected(tmp_path, monkeypatch):
     ids = [f"{number:0500}" for number in range(IDS_MAX)]
     with opened(tmp_path, RecordingOutbox()), connected(tmp_path) as deaf:
         assert is_disconnected(deaf, itertools.repeat(request_line("retry", ids=ids)))
-        assert ControlClient(tmp_path).drop(["a"]) == {"a": ""}
+        assert ControlClient(tmp_path).execute(DropItems(["a"])) == {"a": ""}
 
 
 def test_a_client_that_leaves_at_once_harms_nobody(tmp_path, outbox):
@@ -334,7 +334,7 @@ def test_a_client_that_leaves_at_once_harms_nobody(tmp_path, outbox):
         connected(tmp_path).close()
         with connected(tmp_path) as leaving:
             leaving.sendall(request_line("hello"))
-    assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
+    assert ControlClient(tmp_path).execute(RetryItems(["a"])) == {"a": ""}
 
 
 def test_without_a_free_descriptor_no_client_is_accepted_and_the_server_goes_on(tmp_path, monkeypatch):
@@ -352,7 +352,7 @@ def test_without_a_free_descriptor_no_client_is_accepted_and_the_server_goes_on(
     monkeypatch.setattr(server_module, "LOOK_S", 0.01)
     monkeypatch.setattr(server_module.socket, "socket", Full)
     with opened(tmp_path, RecordingOutbox()):
-        assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
+        assert ControlClient(tmp_path).execute(RetryItems(["a"])) == {"a": ""}
     assert Full.refused == 2
 
 
@@ -363,7 +363,7 @@ def test_a_socket_that_a_killed_owner_left_is_replaced(tmp_path):
     listening(tmp_path).close()
     (tmp_path / "control.sock.new").write_text("left as well")
     with opened(tmp_path, RecordingOutbox()):
-        assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
+        assert ControlClient(tmp_path).execute(RetryItems(["a"])) == {"a": ""}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -401,7 +401,7 @@ def test_the_socket_of_a_later_owner_is_left_alone(tmp_path):
     first.open()
     second.open()
     first.close()
-    assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
+    assert ControlClient(tmp_path).execute(RetryItems(["a"])) == {"a": ""}
     second.close()
 
 
@@ -409,7 +409,7 @@ def test_a_request_under_way_is_finished_and_answered_when_the_server_closes(tmp
     outbox = SlowOutbox()
     with opened(tmp_path, outbox) as server:
         told = []
-        asking = threading.Thread(target=lambda: told.append(ControlClient(tmp_path).retry(["a"])))
+        asking = threading.Thread(target=lambda: told.append(ControlClient(tmp_path).execute(RetryItems(["a"]))))
         asking.start()
         assert outbox.entered.wait(WAIT_S)
         closing = threading.Thread(target=server.close)
@@ -424,7 +424,7 @@ def test_an_outbox_that_hangs_does_not_hold_up_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr(server_module, "JOIN_S", SHORT_S)
     outbox = SlowOutbox()
     with opened(tmp_path, outbox) as server:
-        asking = threading.Thread(target=lambda: ControlClient(tmp_path).retry(["a"]))
+        asking = threading.Thread(target=lambda: ControlClient(tmp_path).execute(RetryItems(["a"])))
         asking.start()
         assert outbox.entered.wait(WAIT_S)
         (thread,) = control_threads()
@@ -454,7 +454,7 @@ def test_a_server_that_fails_is_logged_and_listens_anew(tmp_path, monkeypatch, c
             if [path.stat().st_ino for path in tmp_path.glob("control.sock")] not in ([], [first]):
                 break
             threading.Event().wait(0.01)
-        assert ControlClient(tmp_path).retry(["a"]) == {"a": ""}
+        assert ControlClient(tmp_path).execute(RetryItems(["a"])) == {"a": ""}
         assert server.thread()["restarts"] == 1
     assert "nobody foresaw this" in caplog.text
     assert list(tmp_path.iterdir()) == []
@@ -478,7 +478,7 @@ HELLO = b'{"protocol": 1, "pid": 7}\n'
 def test_a_request_without_an_answer_may_have_been_run(tmp_path, answer):
     owner = SameAnswers(tmp_path, HELLO, answer)
     with pytest.raises(OwnerSilent, match="did not answer 'retry'") as raised:
-        ControlClient(tmp_path).retry(["a"])
+        ControlClient(tmp_path).execute(RetryItems(["a"]))
     assert raised.value.effect is Effect.UNKNOWN
     owner.close()
 
@@ -486,7 +486,7 @@ def test_a_request_without_an_answer_may_have_been_run(tmp_path, answer):
 def test_an_answer_without_an_end_is_not_read_for_ever(tmp_path):
     owner = SameAnswers(tmp_path, HELLO, b" " * (3 * LINE_BYTES_MAX))
     with pytest.raises(OwnerSilent, match="its answer has no end"), contextlib.suppress(ConnectionResetError):
-        ControlClient(tmp_path).retry(["a"])
+        ControlClient(tmp_path).execute(RetryItems(["a"]))
     owner.socket.close()
 
 
@@ -501,7 +501,7 @@ def test_an_owner_that_has_ended_since_was_asked_nothing(tmp_path):
     with opened(tmp_path, RecordingOutbox()):
         client = ControlClient(tmp_path)
     with pytest.raises(OwnerSilent) as raised:
-        client.retry(["a"])
+        client.execute(RetryItems(["a"]))
     assert raised.value.effect is Effect.NONE
 
 

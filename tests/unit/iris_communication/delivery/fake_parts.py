@@ -56,9 +56,9 @@ class FakeWriter:
     def keep_breaker(self, server_key, facts):
         self.states[server_key] = self.states.get(server_key, ServerState())._replace(breaker=facts)
 
-    def pause(self, server_key, *, paused):
-        self.states[server_key] = self.states.get(server_key, ServerState())._replace(paused=paused)
-        self._server_changed(server_key)
+    def execute(self, order):
+        self.states[order.server] = order.change(self.states.get(order.server, ServerState()))
+        self._server_changed(order.server)
 
     def subscribe(self, published, server_changed=lambda key: None, failed=lambda: None):
         self._published, self._server_changed = published, server_changed

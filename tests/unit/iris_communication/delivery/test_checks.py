@@ -19,6 +19,7 @@ from iris_communication.errors import (
     RemoteRefused,
 )
 from iris_communication.item import Event
+from iris_communication.outbox.orders import PauseServer, ResumeServer
 from iris_communication.settings import DeliverySettings, Server
 from iris_communication.sftp.trials.probe import Health
 from iris_communication.testing.clock import FakeClock
@@ -672,11 +673,11 @@ def test_windows_that_cannot_be_read_are_never_open_and_said_so():
 
 def test_a_paused_server_is_not_looked_at_and_says_why():
     async def story(line):
-        line.writer.pause(ONE, paused=True)
+        line.writer.execute(PauseServer(ONE))
         await line.pass_time(10 * INTERVAL_S)
         assert line.carrier.checked == []
         assert line.destination["held_back"] == "paused: nothing is sent until it is resumed"
-        line.writer.pause(ONE, paused=False)
+        line.writer.execute(ResumeServer(ONE))
         await turns()
         assert line.carrier.checked == [(ONE, False)]
         assert line.destination["held_back"] is None

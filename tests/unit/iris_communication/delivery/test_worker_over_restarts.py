@@ -8,6 +8,7 @@ import pytest
 from iris_communication.delivery.worker import Drain, Worker
 from iris_communication.errors import AuthenticationFailed, LinkLost, RemoteFailure
 from iris_communication.item import Event
+from iris_communication.outbox.orders import PauseServer, ResumeServer
 from iris_communication.outbox.store.contract import ServerState
 from iris_communication.settings import DeliverySettings, Rule
 from iris_communication.testing.clock import FakeClock
@@ -88,7 +89,7 @@ def test_a_server_that_only_the_process_before_found_down_is_down_since_no_time_
         async with machine.process() as (worker, carrier):
             await turns()
             assert (worker.details()[ONE]["link"], worker.details()[ONE]["since_s"]) == ("down", None)
-            machine.writer.pause(ONE, paused=False)
+            machine.writer.execute(ResumeServer(ONE))
             await machine.pass_time(worker, 10.0)
             caplog.clear()
             carrier.fail(LinkLost("still gone"))
@@ -143,7 +144,7 @@ def test_a_refused_login_waits_for_a_person_over_any_number_of_restarts():
                 await machine.pass_time(worker, 86_400.0)
                 assert carrier.started == []
         async with machine.process() as (_, carrier):
-            machine.writer.pause(ONE, paused=False)
+            machine.writer.execute(ResumeServer(ONE))
             await turns()
             assert len(carrier.started) == 1
 
@@ -173,7 +174,7 @@ def test_a_paused_server_is_sent_nothing_until_it_is_resumed():
             await machine.pass_time(worker, 3600.0)
             assert carrier.started == machine.writer.claims == []
             assert worker.details()[ONE]["paused"]
-            machine.writer.pause(ONE, paused=False)
+            machine.writer.execute(ResumeServer(ONE))
             await turns()
             assert len(carrier.started) == 3
             assert not worker.details()[ONE]["paused"]
@@ -185,7 +186,7 @@ def test_what_is_claimed_when_a_pause_begins_goes_back_and_what_is_under_way_is_
     async def story(machine):
         machine.writer.accept(6)
         async with machine.process() as (_, carrier):
-            machine.writer.pause(ONE, paused=True)
+            machine.writer.execute(PauseServer(ONE))
             await turns()
             carrier.deliver()
             await turns()

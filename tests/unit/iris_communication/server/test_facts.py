@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from iris_communication.outbox.orders import PauseServer, ResumeServer
 from iris_communication.outbox.store.contract import ServerState
 from iris_communication.settings import Secret
 from tests.unit.iris_communication.outbox.fake_parts import SECRET, SERVER, open_writer
@@ -19,11 +20,11 @@ def breaker(outbox):
 def test_a_pause_outlives_the_process_until_it_is_resumed(folder, source):
     with open_writer(folder) as outbox:
         outbox.accept(source)
-        outbox.writer.pause(KEY, paused=True)
+        outbox.writer.execute(PauseServer(KEY))
         assert outbox.writer.snapshot.servers == {KEY: ServerState(paused=True)}
     with open_writer(folder) as outbox:
         assert outbox.writer.snapshot.servers == {KEY: ServerState(paused=True)}
-        outbox.writer.pause(KEY, paused=False)
+        outbox.writer.execute(ResumeServer(KEY))
     with open_writer(folder) as outbox:
         assert outbox.writer.snapshot.servers == {KEY: ServerState()}
 
@@ -31,7 +32,7 @@ def test_a_pause_outlives_the_process_until_it_is_resumed(folder, source):
 def test_a_breaker_outlives_the_process_and_a_pause_changes_nothing_about_it(folder):
     with open_writer(folder) as outbox:
         outbox.writer.keep_breaker(KEY, OPEN)
-        outbox.writer.pause(KEY, paused=True)
+        outbox.writer.execute(PauseServer(KEY))
     with open_writer(folder) as outbox:
         assert outbox.writer.snapshot.servers == {KEY: ServerState(paused=True, breaker=OPEN)}
         outbox.writer.keep_breaker(KEY, None)
@@ -76,15 +77,15 @@ def test_new_facts_leave_a_breaker_that_only_waits_as_it_is(outbox):
 def test_resuming_tells_whoever_delivers(outbox):
     told = []
     outbox.writer.subscribe(lambda: None, told.append)
-    outbox.writer.pause(KEY, paused=True)
+    outbox.writer.execute(PauseServer(KEY))
     assert told == []
-    outbox.writer.pause(KEY, paused=False)
+    outbox.writer.execute(ResumeServer(KEY))
     assert told == [KEY]
 
 
 def test_resuming_releases_what_waits_for_a_person_also_while_nothing_delivers(outbox):
     outbox.writer.keep_breaker(KEY, HELD)
-    outbox.writer.pause(KEY, paused=False)
+    outbox.writer.execute(ResumeServer(KEY))
     assert breaker(outbox) is None
 
 

@@ -4,8 +4,8 @@ import json
 
 from iris_communication.errors import DeliveryStopped, LinkLost, RemoteRefused
 from iris_communication.item import Event
+from iris_communication.outbox.orders import RetryItems
 from iris_communication.outbox.store.sqlite import HISTORY_OF_ONE
-from iris_communication.outbox.writer.messages import Order
 
 
 def history(outbox, item_id):
@@ -18,7 +18,7 @@ def test_every_attempt_that_went_wrong_is_told_with_its_error(outbox, source):
     outbox.settle(outbox.claim()[0], Event.RELEASE, error=LinkLost("cut"))
     outbox.settle(outbox.claim()[0], Event.FAIL, error=RemoteRefused("denied"), delay_s=0.0)
     outbox.settle(outbox.claim()[0], Event.GIVE_UP, error=RemoteRefused("denied again"), trace="> open\n< denied")
-    outbox.writer.order(Order((receipt.id,), Event.RETRY))
+    outbox.writer.execute(RetryItems((receipt.id,)))
     outbox.deliver(outbox.claim()[0])
     assert history(outbox, receipt.id) == [
         ("release", 0, "cut"),
@@ -55,6 +55,6 @@ def test_the_protocol_events_of_an_item_are_kept_while_it_is_dead_or_waits_again
     receipt = outbox.accept(source)
     outbox.settle(outbox.claim()[0], Event.GIVE_UP, error=RemoteRefused("no"), trace="> open\n< denied")
     assert outbox.asked("SELECT id, text FROM traces") == [(receipt.id, "> open\n< denied")]
-    outbox.writer.order(Order((receipt.id,), Event.RETRY))
+    outbox.writer.execute(RetryItems((receipt.id,)))
     outbox.deliver(outbox.claim()[0])
     assert outbox.asked("SELECT count(*) FROM traces") == [(0,)]

@@ -7,7 +7,8 @@ import pytest
 
 from iris_communication.errors import DeliveryStopped, Effect, LinkLost, RemoteRefused
 from iris_communication.item import Event
-from iris_communication.outbox.writer.messages import Order, Settle, SettleTogether
+from iris_communication.outbox.orders import CancelItems, RetryItems, SetPriority
+from iris_communication.outbox.writer.messages import Settle, SettleTogether
 from iris_communication.settings import DeliverySettings, Rule
 from tests.unit.iris_communication.outbox.fake_parts import SERVER, open_writer, proof
 
@@ -241,7 +242,7 @@ def test_after_a_kill_an_archive_is_formed_again_of_exactly_its_members(folder, 
 def test_a_priority_that_one_member_was_given_does_not_part_them(outbox, sources):
     items = archive(outbox, sources)
     together(outbox, items, Event.RELEASE, error=LinkLost("cut"), effect=Effect.UNKNOWN)
-    outbox.writer.order(Order((items[2].id,), priority=5))
+    outbox.writer.execute(SetPriority((items[2].id,), 5))
     assert names(outbox.claim(archives=2)) == ["00", "01", "02", "03"]
 
 
@@ -249,7 +250,7 @@ def parted(outbox, sources):
     """An archive that may have arrived, and one of whose members was taken back since."""
     items = archive(outbox, sources)
     together(outbox, items, Event.RELEASE, error=LinkLost("cut"), effect=Effect.UNKNOWN)
-    outbox.writer.order(Order((items[1].id,), Event.CANCEL))
+    outbox.writer.execute(CancelItems((items[1].id,)))
     return items
 
 
@@ -298,7 +299,7 @@ def test_a_retried_member_is_no_member_any_more(outbox, sources):
     items = archive(outbox, sources)
     together(outbox, items[:1], Event.GIVE_UP, error=RemoteRefused("no"), effect=Effect.NONE)
     together(outbox, items[1:], Event.RELEASE)
-    outbox.writer.order(Order((items[0].id,), Event.RETRY))
+    outbox.writer.execute(RetryItems((items[0].id,)))
     outbox.clock.advance(10.0)
     assert len({item.batch_id for item in outbox.claim(archives=4)}) == 1
 

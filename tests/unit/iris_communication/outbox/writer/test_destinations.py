@@ -10,7 +10,8 @@ from iris_communication.admin.audit import Audit
 from iris_communication.errors import OutboxFull, OutboxStorageError, RemoteRefused, SourceMissing
 from iris_communication.item import After, Event, Take
 from iris_communication.outbox.files.spool import Spool
-from iris_communication.outbox.writer.messages import Destination, Order
+from iris_communication.outbox.orders import DropItems
+from iris_communication.outbox.writer.messages import Destination
 from tests.unit.iris_communication.outbox.fake_parts import SECRET, SERVER, accept_of, open_writer, write
 
 OTHER = dataclasses.replace(SERVER, host="other.example.org")
@@ -187,7 +188,7 @@ def test_of_several_deliveries_the_last_one_deals_with_the_source(outbox, source
 
 def test_a_source_stays_while_one_of_its_destinations_never_got_it(outbox, source):
     _, second = outbox.writer.accept(for_all(source, OTHER, after=After.DELETE))
-    outbox.writer.order(Order((second.id,), Event.DROP))
+    outbox.writer.execute(DropItems((second.id,)))
     deliver_all(outbox, SERVER)
     assert source.exists()
 

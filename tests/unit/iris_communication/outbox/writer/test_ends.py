@@ -7,16 +7,16 @@ import pytest
 from iris_communication.admin.audit import Audit
 from iris_communication.errors import ItemCancelled, ItemDropped, ItemExpired, LinkLost, RemoteNameKept, RemoteRefused
 from iris_communication.item import Effect, Event
-from iris_communication.outbox.writer.messages import Order
+from iris_communication.outbox.orders import CancelItems, DropItems
 from iris_communication.testing.clock import FakeClock
 from tests.unit.iris_communication.outbox.fake_parts import LONG_S, open_writer
 
 A_MONTH_S = 30 * 86_400.0
 
 
-def drop(outbox, *receipts, event=Event.DROP):
+def drop(outbox, *receipts, kind=DropItems):
     """What became of each, once its bytes are gone too: who ordered is answered before that."""
-    told = outbox.writer.order(Order(tuple(receipt.id for receipt in receipts), event, reason="not wanted"))
+    told = outbox.writer.execute(kind([receipt.id for receipt in receipts], "not wanted"))
     outbox.writer.flush()
     return told
 
@@ -30,12 +30,12 @@ def is_balanced(outbox):
 
 
 @pytest.mark.parametrize(
-    ("event", "error", "state"),
-    [(Event.DROP, ItemDropped, "dropped"), (Event.CANCEL, ItemCancelled, "cancelled")],
+    ("kind", "error", "state"),
+    [(DropItems, ItemDropped, "dropped"), (CancelItems, ItemCancelled, "cancelled")],
 )
-def test_what_waits_is_given_up_on_a_persons_word(outbox, source, event, error, state):
+def test_what_waits_is_given_up_on_a_persons_word(outbox, source, kind, error, state):
     receipt = outbox.accept(source)
-    assert drop(outbox, receipt, event=event) == {receipt.id: ""}
+    assert drop(outbox, receipt, kind=kind) == {receipt.id: ""}
     assert outbox.recorded() == {receipt.id: state}
     assert reasons(outbox) == {receipt.id: "not wanted"}
     assert outbox.spooled() == []

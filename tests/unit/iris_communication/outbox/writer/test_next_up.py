@@ -4,7 +4,7 @@ import pytest
 
 from iris_communication.errors import RemoteRefused
 from iris_communication.item import Event
-from iris_communication.outbox.writer.messages import Order
+from iris_communication.outbox.orders import SetPriority
 from iris_communication.settings import DeliverySettings
 from tests.unit.iris_communication.outbox.fake_parts import open_writer
 
@@ -29,15 +29,15 @@ def test_what_has_a_higher_priority_goes_first_and_within_one_the_order_is_that_
 
 def test_a_priority_may_be_changed_while_it_waits(strict, sources):
     first, second = (strict.accept(path) for path in sources[:2])
-    assert strict.writer.order(Order((second.id,), priority=3)) == {second.id: ""}
+    assert strict.writer.execute(SetPriority((second.id,), 3)) == {second.id: ""}
     assert names(strict.claim()) == ["01", "00"]
-    assert strict.writer.order(Order((first.id,), priority=3)) == {first.id: "it is under way just now"}
+    assert strict.writer.execute(SetPriority((first.id,), 3)) == {first.id: "it is under way just now"}
 
 
 def test_a_changed_priority_outlives_the_process(folder, sources):
     with open_writer(folder, settings=STRICT) as opened:
         _, second = (opened.accept(path) for path in sources[:2])
-        opened.writer.order(Order((second.id,), priority=3))
+        opened.writer.execute(SetPriority((second.id,), 3))
     with open_writer(folder, settings=STRICT) as opened:
         assert names(opened.claim()) == ["01", "00"]
 

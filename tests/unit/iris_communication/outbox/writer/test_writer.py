@@ -18,9 +18,10 @@ from iris_communication.errors import (
 )
 from iris_communication.item import Event, State, Take
 from iris_communication.outbox.files.spool import Spool
+from iris_communication.outbox.orders import RetryAllDead, RetryItems
 from iris_communication.outbox.writer import writer as writer_module
 from iris_communication.outbox.writer.claiming import CLAIM_MAX_ON_A_FULL_DISK
-from iris_communication.outbox.writer.messages import Claim, CloseOutbox, Flush, Order, RetryAll, Settle
+from iris_communication.outbox.writer.messages import Claim, CloseOutbox, Execute, Flush, Settle
 from iris_communication.runtime import supervised_thread
 from iris_communication.settings import Secret, Server
 from tests.thorough import examples
@@ -249,7 +250,7 @@ def test_an_item_given_up_is_dead_and_can_wait_again(outbox, source):
     assert outbox.stats == (1, 0, 1, 0)
     assert [dead.id for dead in outbox.writer.snapshot.dead] == [receipt.id]
     assert isinstance(receipt.outcome, RemoteRefused)
-    assert outbox.writer.retry_all() == 1
+    assert outbox.writer.execute(RetryAllDead()) == {receipt.id: ""}
     assert outbox.stats == (1, 0, 0, 1)
     assert outbox.writer.snapshot.dead == ()
     (again,) = outbox.claim()
@@ -262,7 +263,7 @@ def test_an_item_given_up_is_dead_and_can_wait_again(outbox, source):
 def test_a_receipt_of_an_item_that_waits_again_has_no_outcome(outbox, source):
     receipt = outbox.accept(source)
     outbox.settle(outbox.claim()[0], Event.GIVE_UP, error=RemoteRefused("no"))
-    outbox.writer.order(Order((receipt.id,), Event.RETRY))
+    outbox.writer.execute(RetryItems((receipt.id,)))
     assert receipt.outcome is None
 
 
@@ -270,24 +271,25 @@ def test_one_dead_item_is_retried_by_its_id_and_an_unknown_id_is_none(outbox, so
     first, second = (outbox.accept(path) for path in sources[:2])
     for item in outbox.claim():
         outbox.settle(item, Event.GIVE_UP, error=RemoteRefused("no"))
-    told = outbox.writer.order(Order(("never heard of", second.id), Event.RETRY))
+    told = outbox.writer.execute(RetryItems(("never heard of", second.id)))
     assert told == {"never heard of": "no such item", second.id: ""}
     assert [dead.id for dead in outbox.writer.snapshot.dead] == [first.id]
 
 
 def test_a_dead_item_without_bytes_cannot_wait_again(outbox, tmp_path):
     outbox.accept(tmp_path / "gone.csv")
-    assert outbox.writer.retry_all() == 0
+    assert outbox.writer.execute(RetryAllDead()) == {}
     assert outbox.stats == (1, 0, 1, 0)
 
 
 def test_two_who_retry_at_the_same_time_retry_once(outbox, source, sources):
     outbox.accept(source)
     outbox.settle(outbox.claim()[0], Event.GIVE_UP, error=RemoteRefused("no"))
-    one, other = RetryAll(), RetryAll()
+    one, other = Execute(RetryAllDead()), Execute(RetryAllDead())
     in_one_group(outbox, sources[0], one, other)
     alive = lambda: True  # noqa: E731 - the writer of this test
-    assert sorted([one.answer.wait(alive), other.answer.wait(alive)]) == [0, 1]
+    outcomes = [*one.answer.wait(alive).values(), *other.answer.wait(alive).values()]
+    assert sorted(outcomes) == ["", "it changes just now"]
     assert outbox.stats == (2, 0, 0, 2)
 
 
@@ -538,7 +540,7 @@ def test_while_the_store_is_shut_dead_items_stay_dead_and_the_caller_is_told(out
     with pytest.raises(OutboxStorageError):
         outbox.accept(source)
     with pytest.raises(OutboxStorageError):
-        outbox.writer.retry_all()
+        outbox.writer.execute(RetryAllDead())
     outbox.writer.flush()
     assert outbox.stats == (1, 0, 1, 0)
 
