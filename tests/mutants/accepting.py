@@ -111,7 +111,7 @@ ACCEPTING = (
     Mutant(
         "a commit whose answer was lost counts as refused",
         COMMITTER,
-        "        happened = doubtful is not None and self._happened(doubtful)\n",
+        "        happened = doubtful is not None and self._happened(doubtful[0])\n",
         "        happened = False\n",
         "The spool file of an item that is on record is thrown away: at the next start it is dead.",
         tests_in(
@@ -142,8 +142,8 @@ ACCEPTING = (
     Mutant(
         "a full disk keeps its reserve",
         COMMITTER,
-        "        self._broken, self._doubtful = True, group\n        self._reserve.give_back()\n",
-        "        self._broken, self._doubtful = True, group\n",
+        "        self._broken, self._doubtful = True, (group, error)\n        self._reserve.give_back()\n",
+        "        self._broken, self._doubtful = True, (group, error)\n",
         "No delivery can be recorded any more, so none is made, so nothing is ever freed.",
         tests_in(
             OUTBOX,

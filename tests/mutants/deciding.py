@@ -37,7 +37,8 @@ DECIDING = (
     Mutant(
         "what gives way loses its bytes before the newcomer is on record",
         "iris_communication/outbox/writer/accepting.py",
-        "            group.ended.append(end.item)\n",
+        '            group.add(ended(item, Event.DROP, self._clock.wall_s(), "it gave way in a full outbox"))\n',
+        '            group.add(ended(item, Event.DROP, self._clock.wall_s(), "it gave way in a full outbox"))\n'
         "            self._committer.discard(item.id)\n",
         "The disk refuses the commit: the newcomer is refused, and the older file is lost all the same.",
         tests_in(OUTBOX, "test_limits.py::test_a_commit_that_fails_drops_nothing"),

@@ -333,8 +333,9 @@ DELIVERING = (
     Mutant(
         "the spool file goes before its delivery is recorded",
         HANDLERS,
-        "            group.head = change.line.hash\n",
-        "            group.head = change.line.hash\n            self._committer.discard(item.id)\n",
+        "        group.settles.append(settle)\n",
+        "        group.settles.append(settle)\n"
+        "        if settle.event is Event.DELIVER:\n            self._committer.discard(item.id)\n",
         "A disk that refuses the commit leaves an item that waits, without its bytes.",
         tests_in(OUTBOX, "test_writer.py::test_a_delivery_is_row_and_ledger_line_in_one_commit_then_unlink"),
     ),
@@ -367,7 +368,7 @@ DELIVERING = (
         "the ledger's chain goes on from a line that was never written",
         COMMITTER,
         "        self.head, self.counters.store = head, self._store\n",
-        "        self.counters.store = self._store\n        self.head = (doubtful and doubtful.head) or head\n",
+        "        self.counters.store = self._store\n        self.head = (doubtful and doubtful[0].head) or head\n",
         "After a disk that refused once, the ledger looks as if somebody had changed it.",
         tests_in(OUTBOX, "test_writer.py::test_the_ledgers_chain_is_whole_after_a_disk_that_refused"),
     ),

@@ -76,19 +76,15 @@ class Accepting:
         item_id = f"{int(self._clock.wall_s() * 1000):012x}-{token}"
         fingerprint, wrong = self._spooled(accept, item_id, count)
         for item in leaving:
-            end = ended(item, Event.DROP, self._clock.wall_s(), "it gave way in a full outbox")
             words = "the outbox is full: %s (%s) is dropped for a newer file"
             self._repeats.log("full", logging.WARNING, words, clean(item.remote_path, ERROR_TEXT_MAX), item.id)
-            group.add(end)
-            group.ended.append(end.item)
+            group.add(ended(item, Event.DROP, self._clock.wall_s(), "it gave way in a full outbox"))
         accepted = [
             AcceptedItem(self._item(accept, number, item_id, sequence, fingerprint, wrong), wrong)
             for number in range(count)
         ]
         for each in accepted:
             group.add(Insert(each.item))
-            if wrong is None:
-                group.spooled.append(each.item)
         return accepted
 
     def _admit(self, accept: Accept, group: CommitGroup, count: int) -> list[Item]:

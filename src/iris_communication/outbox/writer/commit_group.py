@@ -1,10 +1,11 @@
 """One commit in the making, and what follows from it."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
-from iris_communication.errors import IrisError, OutboxStorageError
+from iris_communication.errors import IrisError
 from iris_communication.item import Item
-from iris_communication.outbox.store.contract import Change, ItemChange, ServerState, SetServer
+from iris_communication.outbox.store.contract import Change, Deliver, End, Insert, ItemChange, ServerState, SetServer
 from iris_communication.outbox.writer.messages import Settle
 
 
@@ -14,12 +15,11 @@ class CommitGroup:
     def __init__(self) -> None:
         self.items: list[ItemChange] = []
         self.spooled: list[Item] = []  # accepted in this group, with their bytes in the spool
-        self.settles: list[Settle] = []
         self.ended: list[Item] = []  # dropped, expired or cancelled in this group
-        self.servers: dict[str, ServerState] = {}  # what it says about them
         self.head: str | None = None  # of the ledger after this group; None: it delivers nothing
+        self.settles: list[Settle] = []
+        self.servers: dict[str, ServerState] = {}  # what it says about them
         self.awaited = True  # False: its callers have been refused already
-        self.error: IrisError = OutboxStorageError("the group was not committed")  # why, once it was not
         self.done: list[Callable[[], None]] = []
         self.last: list[Callable[[], None]] = []  # to be called in any case, when nothing of it is left to do
         self._refused: list[Callable[[IrisError], None]] = []
@@ -28,6 +28,12 @@ class CommitGroup:
     def add(self, change: ItemChange) -> None:
         self.items.append(change)
         self._touched.add(change.item.id)
+        if isinstance(change, Insert) and change.item.fingerprint is not None:
+            self.spooled.append(change.item)
+        elif isinstance(change, Deliver):
+            self.head = change.line.hash
+        elif isinstance(change, End):
+            self.ended.append(change.item)
 
     @property
     def changes(self) -> list[Change]:
@@ -41,14 +47,21 @@ class CommitGroup:
         self.done.append(done)
         self._refused.append(refused)
 
-    def refuse(self) -> None:
+    def refuse(self, error: IrisError) -> None:
         """Tell every caller that it cannot be; they are told nothing else later."""
         refused, self._refused, self.done, self.awaited = self._refused, [], [], False
         for tell in refused:
-            tell(self.error)
+            tell(error)
         self.end()
 
     def end(self) -> None:
         last, self.last = self.last, []
         for tell in last:
             tell()
+
+
+class GroupOutcome(NamedTuple):
+    """What became of a group: `error` is None where it is recorded, else why its callers are refused."""
+
+    group: CommitGroup
+    error: IrisError | None

@@ -8,7 +8,7 @@ What goes wrong.
 - Another process has the outbox: nothing is recorded; once it has ended, everything is read anew.
 - The disk is full: the reserve is given back, so that deliveries can be recorded and make room; see `reserve`.
 
-All of it runs on the writer's thread; `view` may be read by anybody.
+All of it runs on the writer's thread; `snapshot` may be read by anybody.
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from iris_communication.outbox.files.reserve import Reserve
 from iris_communication.outbox.files.spool import Spool, still_is
 from iris_communication.outbox.recovery.recovery import recover
 from iris_communication.outbox.store.contract import Insert, Store
-from iris_communication.outbox.writer.commit_group import CommitGroup
+from iris_communication.outbox.writer.commit_group import CommitGroup, GroupOutcome
 from iris_communication.outbox.writer.counters import Counters
 from iris_communication.outbox.writer.messages import Settle
 from iris_communication.outbox.writer.snapshot import Snapshot
@@ -34,9 +34,8 @@ PutAside = Callable[[Store], Callable[[str], None] | None]  # of a store, what t
 
 
 class Committer:
-    """Opens the store and puts right what a crash left. `still_ours` is `Owner.confirm`; `settled` is called for each
-    settlement that is on record, `withdrawn` for each item that ended undelivered, `published` after each new view;
-    `put_aside` of a store is recovery's. Raises OutboxStorageError, OutboxDamaged."""
+    """Opens the store and puts right what a crash left. `still_ours` is `Owner.confirm`; `put_aside` of a store is
+    recovery's. Raises OutboxStorageError, OutboxDamaged."""
 
     def __init__(
         self,
@@ -44,23 +43,17 @@ class Committer:
         spool: Spool,
         reserve: Reserve,
         still_ours: Callable[[], bool],
-        settled: Callable[[Settle], None],
-        withdrawn: Callable[[Item], None],
-        published: Callable[[], None],
         put_aside: PutAside,
     ) -> None:
         self._open_store = open_store
         self._spool = spool
         self._reserve = reserve
         self._still_ours = still_ours
-        self._settled = settled
-        self._withdrawn = withdrawn
-        self._published = published
         self._put_aside = put_aside
         self._broken = False  # the store failed, and has not been opened anew yet
         self._stale = False  # another process had the outbox, and what was read of it before counts no more
         self.lost = ""  # why nothing is recorded: another process has the outbox
-        self._doubtful: CommitGroup | None = None  # its commit failed, and perhaps happened
+        self._doubtful: tuple[CommitGroup, IrisError] | None = None  # its commit failed, and perhaps happened
         self.unrecorded: list[Settle] = []  # settlements whose commit failed
         self._repeats = Repeats(log)
         try:
@@ -104,8 +97,8 @@ class Committer:
             self._broken = True
             raise
 
-    def commit(self, group: CommitGroup) -> None:
-        """Record it and tell everybody, or refuse it."""
+    def commit(self, group: CommitGroup) -> GroupOutcome:
+        """Record it, and unlink the sources that were moved."""
         try:
             if self._broken:  # it could not be read just now: what it takes is not to be trusted either
                 raise OutboxStorageError("the outbox database cannot be read")
@@ -114,15 +107,14 @@ class Committer:
             if group.spooled:
                 self._spool.sync()
         except IrisError as error:
-            self._undo(group, error)
-            return
+            return self._undone(group, error)
         try:
             if changes := group.changes:
                 self._store.commit(changes)
         except Exception as error:  # noqa: BLE001 - besides its own errors a database binding raises of any kind
-            self._not_committed(group, error)
-        else:
-            self._committed(group)
+            return self._failed(group, error)
+        self.head = group.head or self.head
+        return self._committed(group)
 
     def _confirm(self) -> None:
         """Nobody else has changed the outbox since it was read. Raises OutboxStorageError."""
@@ -138,11 +130,11 @@ class Committer:
         self._broken, self._stale, self.lost = True, True, ""
         raise OutboxStorageError("another process had the outbox meanwhile: it is read anew", hint="try again")
 
-    def mend(self) -> None:
-        """Open a store that failed anew, and judge the doubtful group by what it says. Raises IrisError when that
-        cannot be done yet."""
+    def mend(self) -> GroupOutcome | None:
+        """Open a store that failed anew: what became of the doubtful group, if there is one, by what the store says.
+        Raises IrisError when that cannot be done yet."""
         if not self._broken:
-            return
+            return None
         self._store.close()
         if self._stale:
             self._start()
@@ -151,17 +143,13 @@ class Committer:
             self._store = self._open_store()
         head, self.last_sequence = self._store.ledger_head(), self._store.last_sequence()
         doubtful = self._doubtful
-        happened = doubtful is not None and self._happened(doubtful)
+        happened = doubtful is not None and self._happened(doubtful[0])
         self._broken, self._doubtful = False, None
         self._repeats.over(["closed"], "the outbox is open again")
         self.head, self.counters.store = head, self._store
         if doubtful is None:
-            return
-        doubtful.head = None  # read from the store just now
-        if happened:
-            self._committed(doubtful)
-        else:
-            self._undo(doubtful, doubtful.error)
+            return None
+        return self._committed(doubtful[0]) if happened else self._undone(*doubtful)
 
     def shrink(self) -> None:
         """Close the store and open it anew, which writes its log into the database and removes it. Raises IrisError."""
@@ -174,8 +162,7 @@ class Committer:
         except IrisError as error:
             log.error("%s", error)
 
-    def _committed(self, group: CommitGroup) -> None:
-        self.head = group.head or self.head
+    def _committed(self, group: CommitGroup) -> GroupOutcome:
         for change in group.changes:
             self.counters.count(change)
             if isinstance(change, Insert):
@@ -184,16 +171,9 @@ class Committer:
         for item in group.spooled:
             if item.take is Take.MOVE and group.awaited:
                 _unlink_source(item)
-        for done in group.done:  # before the bytes of what was delivered are removed: callers are waiting
-            done()
-        for settle in group.settles:
-            self._settled(settle)
-        for item in group.ended:
-            self._withdrawn(item)
-        group.end()
-        self._published()
+        return GroupOutcome(group, None)
 
-    def _not_committed(self, group: CommitGroup, failed: Exception) -> None:
+    def _failed(self, group: CommitGroup, failed: Exception) -> GroupOutcome:
         """Believe what the store says once it is open again: a commit may have failed after it had happened."""
         if isinstance(failed, IrisError):
             error = failed
@@ -203,25 +183,22 @@ class Committer:
             error = unforeseen(failed)
             words = "the commit of a group failed in an unforeseen way"
             self._repeats.log(("commit", type(failed)), logging.ERROR, words, exc_info=failed)
-        group.error = error
-        self._broken, self._doubtful = True, group
+        refused = GroupOutcome(group, error)
+        self._broken, self._doubtful = True, (group, error)
         self._reserve.give_back()
         try:
-            self.mend()
+            return self.mend() or refused
         except IrisError as reason:
             words = "%s; nothing is accepted until it can be opened again, which is tried by itself"
             self._repeats.log("closed", logging.ERROR, words, reason)
-            group.refuse()
-            self._published()
+            return refused
 
-    def _undo(self, group: CommitGroup, error: IrisError) -> None:
+    def _undone(self, group: CommitGroup, error: IrisError) -> GroupOutcome:
         """Nothing of it happened."""
-        group.error = error
         for item in group.spooled:
             self.discard(item.id)
         self.unrecorded.extend(group.settles)
-        group.refuse()
-        self._published()
+        return GroupOutcome(group, error)
 
     def _happened(self, group: CommitGroup) -> bool:
         """A commit is all or none, so one change tells that leaves another state than it found. What leaves none

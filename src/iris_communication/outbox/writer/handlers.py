@@ -1,7 +1,7 @@
 """What each message means: checked against what is on record, and turned into changes of one group.
 
 Everything here runs on the writer's thread. A message is prepared, then the group is committed, and only then is
-anybody told (`told`, `withdrawn`, and what the group was given by `then`).
+anybody told (`recorded`).
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from iris_communication.outbox.files.servers import Servers
 from iris_communication.outbox.files.spool import still_is
 from iris_communication.outbox.orders import ItemOrder, RetryAllDead, RetryItems, ServerOrder, ended
 from iris_communication.outbox.recovery.source_action import after_delivery
-from iris_communication.outbox.store.contract import Deliver, End, ServerState
+from iris_communication.outbox.store.contract import End, ServerState
 from iris_communication.outbox.writer.accepting import Accepting
 from iris_communication.outbox.writer.claiming import Claiming
 from iris_communication.outbox.writer.commit_group import CommitGroup
@@ -114,11 +114,7 @@ class Handlers:
             reason = f"not delivered within {item.ttl_s:g} s"
             path = clean(item.remote_path, ERROR_TEXT_MAX)
             self._repeats.log("expired", logging.WARNING, "%s (%s) has expired: %s", path, item.id, reason)
-            self._end(ended(item, Event.EXPIRE, self._clock.wall_s(), reason), group)
-
-    def _end(self, end: End, group: CommitGroup) -> None:
-        group.add(end)
-        group.ended.append(end.item)
+            group.add(ended(item, Event.EXPIRE, self._clock.wall_s(), reason))
 
     def prepare(self, message: Message, group: CommitGroup) -> None:
         """Raises IrisError when it cannot be carried out, now or ever; then nothing of it is in the group."""
@@ -158,12 +154,7 @@ class Handlers:
         item = self._committer.counters.in_flight.get(settle.item.id)
         if item is None or group.touches(item.id):
             return  # settled before: repeats are harmless
-        change = settled(settle, item, group.head or self._committer.head, self._clock)
-        if isinstance(change, Deliver):
-            group.head = change.line.hash
-        if isinstance(change, End):
-            group.ended.append(change.item)
-        group.add(change)
+        group.add(settled(settle, item, group.head or self._committer.head, self._clock))
         group.settles.append(settle)
 
     def _prepare_settles(self, together: SettleTogether, group: CommitGroup) -> None:
@@ -213,9 +204,7 @@ class Handlers:
             return change
         if isinstance(change, End):
             log.info("%s (%s) is %s: %s", item.remote_path, item.id, change.item.state.value, change.reason)
-            self._end(change, group)
-        else:
-            group.add(change)
+        group.add(change)
         return ""
 
     def _owe_again(self, ids: Iterable[str]) -> None:
@@ -245,8 +234,17 @@ class Handlers:
     def _server_state(self, server_key: str, group: CommitGroup) -> ServerState:
         return group.servers.get(server_key) or self._committer.snapshot.servers.get(server_key, ServerState())
 
-    def told(self, settle: Settle) -> None:
-        """After the commit: the bytes of a delivered item are not ours any more, and whoever waits is told."""
+    def recorded(self, group: CommitGroup) -> None:
+        """After the commit: callers are told first, as they are waiting; then bytes go that are not owed any more."""
+        for done in group.done:
+            done()
+        for settle in group.settles:
+            self._settled(settle)
+        for item in group.ended:
+            self._withdrawn(item)
+        group.end()
+
+    def _settled(self, settle: Settle) -> None:
         item = settle.item
         if settle.event is Event.DELIVER:
             if item.after is not After.KEEP:
@@ -264,8 +262,7 @@ class Handlers:
             if line is not None:
                 after_delivery(store, line, lambda source: still_is(source, fingerprint))
 
-    def withdrawn(self, item: Item) -> None:
-        """After the commit: neither its bytes nor anybody's wait for it go on."""
+    def _withdrawn(self, item: Item) -> None:
         self._committer.discard(item.id)
         kind = {State.DROPPED: ItemDropped, State.EXPIRED: ItemExpired, State.CANCELLED: ItemCancelled}[item.state]
         self._tell(item.id, kind(f"{item.remote_path!r} ({item.id}) is {item.state.value}"))

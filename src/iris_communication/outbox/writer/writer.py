@@ -39,6 +39,7 @@ from iris_communication.outbox.orders import Order, RetryAllDead
 from iris_communication.outbox.store.contract import Store
 from iris_communication.outbox.writer.accepting import Accepting
 from iris_communication.outbox.writer.claiming import Claiming
+from iris_communication.outbox.writer.commit_group import GroupOutcome
 from iris_communication.outbox.writer.committer import Committer, PutAside, unforeseen
 from iris_communication.outbox.writer.handlers import Handlers, Receipts
 from iris_communication.outbox.writer.messages import (
@@ -356,16 +357,7 @@ class Writer:
         return committer
 
     def _new_committer(self, put_aside: PutAside = lambda store: None) -> Committer:
-        return Committer(
-            self._open_store,
-            self._spool,
-            self._reserve,
-            self._owner.confirm,
-            lambda settle: self._handlers.told(settle),  # noqa: PLW0108  # made later
-            lambda item: self._handlers.withdrawn(item),  # noqa: PLW0108  # made later
-            lambda: self._news(),  # noqa: PLW0108  # subscribed to later
-            put_aside,
-        )
+        return Committer(self._open_store, self._spool, self._reserve, self._owner.confirm, put_aside)
 
     def _turn(self) -> None:
         """One group: what lies in the inbox. What could not be recorded before is a group of its own, so that it
@@ -407,11 +399,13 @@ class Writer:
 
     def _carry_out(self, messages: Sequence[Message]) -> None:
         try:
-            self._committer.mend()
+            mended = self._committer.mend()
         except IrisError as error:
             for message in messages:
                 self._refuse(message, error)
             return
+        if mended is not None:
+            self._tell(mended)
         group = self._handlers.begin()
         for message in messages:
             try:
@@ -422,8 +416,16 @@ class Writer:
                 cause, words = (type(message), type(error)), "the writer failed on one %s; it goes on"
                 self._repeats.log(cause, logging.ERROR, words, type(message).__name__, exc_info=error)
                 self._refuse(message, unforeseen(error))
-        self._committer.commit(group)
+        self._tell(self._committer.commit(group))
         self._claims.committed(self._committer.last_sequence)
+
+    def _tell(self, outcome: GroupOutcome) -> None:
+        """Whoever waits for a group what became of it."""
+        if outcome.error is None:
+            self._handlers.recorded(outcome.group)
+        else:
+            outcome.group.refuse(outcome.error)
+        self._news()
 
     def _refuse(self, message: Message, error: IrisError) -> None:
         self._committer.unrecorded.extend(message.refused(error))
