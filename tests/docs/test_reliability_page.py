@@ -5,7 +5,7 @@ import re
 from tests.architecture.tree import ROOT
 
 PAGE = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
-SHOWN = re.compile(r"^`(?:\[(?P<room>\w+)\] )?(?P<path>[\w/]+\.py)(?:::(?P<name>\w+))?`$")
+SHOWN = re.compile(r"^`(?:\[(?P<room>[\w/]+)\] )?(?P<path>[\w/]+\.py)(?:::(?P<name>\w+))?`$")
 
 
 def named():

@@ -17,7 +17,9 @@ ACCEPTING = (
         "        os.fdatasync(copy)\n",
         "",
         "A power cut leaves an accepted file empty; its source may be gone by then.",
-        tests_in(OUTBOX, "test_spool.py::test_a_copy_is_synced_once_its_last_byte_is_written_and_before_it_is_closed"),
+        tests_in(
+            OUTBOX, "files/test_spool.py::test_a_copy_is_synced_once_its_last_byte_is_written_and_before_it_is_closed"
+        ),
     ),
     Mutant(
         "a link in the spool is not synced",
@@ -27,8 +29,8 @@ ACCEPTING = (
         "A power cut leaves a file that was handed over for good empty, and its other name is unlinked.",
         tests_in(
             OUTBOX,
-            "test_writer.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer",
-            "test_spool.py::test_a_linked_file_that_cannot_be_synced_leaves_nothing_behind",
+            "writer/test_writer.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer",
+            "files/test_spool.py::test_a_linked_file_that_cannot_be_synced_leaves_nothing_behind",
         ),
     ),
     Mutant(
@@ -37,7 +39,7 @@ ACCEPTING = (
         "            while view:\n                view = view[os.write(copy, view) :]\n",
         "            os.write(copy, view)\n",
         "The copy in the spool lacks its end, and it is the copy that is delivered.",
-        tests_in(OUTBOX, "test_spool.py::test_a_disk_that_writes_less_than_asked_is_asked_again"),
+        tests_in(OUTBOX, "files/test_spool.py::test_a_disk_that_writes_less_than_asked_is_asked_again"),
     ),
     Mutant(
         "the spool's folder is not synced",
@@ -45,7 +47,7 @@ ACCEPTING = (
         "                self._spool.sync()\n",
         "                pass\n",
         "A power cut takes the file's name out of the spool while its row says that it is accepted.",
-        tests_in(OUTBOX, "test_writer.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer"),
+        tests_in(OUTBOX, "writer/test_writer.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer"),
     ),
     Mutant(
         "the spool's folder is synced after the row",
@@ -54,7 +56,7 @@ ACCEPTING = (
         "                self._store.commit(changes)\n            if group.spooled:\n"
         "                self._spool.sync()\n",
         "As above, in the moment between; and a folder that cannot be synced refuses what is committed already.",
-        tests_in(OUTBOX, "test_writer.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer"),
+        tests_in(OUTBOX, "writer/test_writer.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer"),
     ),
     Mutant(
         "a folder that cannot be synced is believed",
@@ -62,7 +64,7 @@ ACCEPTING = (
         '        with self._errors(f"sync the spool {self._folder}"):\n',
         "        with contextlib.suppress(OSError):\n",
         "The disk said that the name is not safe, and the caller is told that the file is accepted.",
-        tests_in(OUTBOX, "test_spool.py::test_a_folder_that_cannot_be_synced_is_our_disks_fault"),
+        tests_in(OUTBOX, "files/test_spool.py::test_a_folder_that_cannot_be_synced_is_our_disks_fault"),
     ),
     Mutant(
         "a commit may be lost by a power cut",
@@ -70,7 +72,7 @@ ACCEPTING = (
         "PRAGMA synchronous=FULL",
         "PRAGMA synchronous=NORMAL",
         "The last acceptances and deliveries before a power cut are forgotten.",
-        tests_in(OUTBOX, "test_sqlite.py::test_a_commit_is_durable_by_the_strictest_setting"),
+        tests_in(OUTBOX, "store/test_sqlite.py::test_a_commit_is_durable_by_the_strictest_setting"),
     ),
     Mutant(
         "the caller is answered before the commit",
@@ -82,8 +84,8 @@ ACCEPTING = (
         "The caller deletes a file that nothing on the disk knows of yet.",
         tests_in(
             OUTBOX,
-            "test_writer.py::test_nobody_is_answered_before_the_row_is_on_the_disk",
-            "test_writer.py::test_a_commit_that_fails_refuses_the_acceptance_and_nothing_changes",
+            "writer/test_writer.py::test_a_caller_is_not_answered_before_the_row_is_on_the_disk",
+            "writer/test_writer.py::test_a_commit_that_fails_refuses_the_acceptance_and_nothing_changes",
         ),
     ),
     Mutant(
@@ -96,8 +98,8 @@ ACCEPTING = (
         "A crash then leaves a spool file without a row, which is swept: both names of the file are gone.",
         tests_in(
             OUTBOX,
-            "test_writer.py::test_a_moved_source_is_still_there_while_its_row_is_committed",
-            "test_writer.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer",
+            "writer/test_writer.py::test_a_moved_source_is_still_there_while_its_row_is_committed",
+            "writer/test_writer.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer",
         ),
     ),
     Mutant(
@@ -106,7 +108,7 @@ ACCEPTING = (
         "            if item.take is Take.MOVE and group.awaited:\n",
         "            if item.take is Take.MOVE:\n",
         "The caller was told that the file stays with it, and looks for it in vain.",
-        tests_in(OUTBOX, "test_writer.py::test_a_doubtful_commit_is_judged_once_the_store_can_be_opened_again"),
+        tests_in(OUTBOX, "writer/test_writer.py::test_a_doubtful_commit_is_judged_once_the_store_can_be_opened_again"),
     ),
     Mutant(
         "a commit whose answer was lost counts as refused",
@@ -116,8 +118,8 @@ ACCEPTING = (
         "The spool file of an item that is on record is thrown away: at the next start it is dead.",
         tests_in(
             OUTBOX,
-            "test_writer.py::test_an_acceptance_whose_commit_lost_its_answer_is_believed_from_the_store",
-            "test_writer.py::test_a_doubtful_commit_is_judged_once_the_store_can_be_opened_again",
+            "writer/test_writer.py::test_an_acceptance_whose_commit_lost_its_answer_is_believed_from_the_store",
+            "writer/test_writer.py::test_a_doubtful_commit_is_judged_once_the_store_can_be_opened_again",
         ),
     ),
     Mutant(
@@ -128,7 +130,7 @@ ACCEPTING = (
         "New files take the room that was given back for recording deliveries: nothing is ever freed again.",
         tests_in(
             OUTBOX,
-            "test_writer.py::test_a_commit_that_fails_gives_the_reserve_back_so_that_deliveries_make_room",
+            "writer/test_writer.py::test_a_commit_that_fails_gives_the_reserve_back_so_that_deliveries_make_room",
         ),
     ),
     Mutant(
@@ -137,7 +139,7 @@ ACCEPTING = (
         "                os.posix_fallocate(descriptor, 0, size_bytes)\n",
         "                os.ftruncate(descriptor, size_bytes)\n",
         "A sparse file holds no room: on a full disk there is nothing to give back.",
-        tests_in(OUTBOX, "test_reserve.py::test_room_is_really_taken_not_only_promised"),
+        tests_in(OUTBOX, "files/test_reserve.py::test_room_is_really_taken_not_only_promised"),
     ),
     Mutant(
         "a full disk keeps its reserve",
@@ -147,7 +149,7 @@ ACCEPTING = (
         "No delivery can be recorded any more, so none is made, so nothing is ever freed.",
         tests_in(
             OUTBOX,
-            "test_writer.py::test_a_commit_that_fails_gives_the_reserve_back_so_that_deliveries_make_room",
+            "writer/test_writer.py::test_a_commit_that_fails_gives_the_reserve_back_so_that_deliveries_make_room",
         ),
     ),
     Mutant(
@@ -156,7 +158,7 @@ ACCEPTING = (
         "            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
         "            pass\n",
         "Where there are no better locks, the second one sweeps what the first has not committed yet.",
-        tests_in(OUTBOX, "test_file_lock.py::test_where_such_locks_are_unknown_the_file_is_locked_all_the_same"),
+        tests_in(OUTBOX, "files/test_file_lock.py::test_the_file_is_locked_where_such_locks_are_unknown_too"),
     ),
     Mutant(
         "the owner's lock falls with any descriptor",
@@ -185,7 +187,7 @@ ACCEPTING = (
         "Two processes write one outbox once somebody has removed the lock file.",
         tests_in(
             OUTBOX,
-            "test_ownership.py::test_nothing_is_accepted_or_handed_out_once_another_process_has_the_outbox",
+            "test_ownership.py::test_no_file_is_accepted_or_handed_out_once_another_process_has_the_outbox",
         ),
     ),
     Mutant(
@@ -216,7 +218,9 @@ ACCEPTING = (
         '        if found != "ok":\n',
         "        if False:\n",
         "Damage spreads through what could still have been read.",
-        tests_in(OUTBOX, "test_sqlite.py::test_damage_where_nobody_looks_is_found_when_it_is_opened_and_left_alone"),
+        tests_in(
+            OUTBOX, "store/test_sqlite.py::test_damage_where_nobody_looks_is_found_when_it_is_opened_and_left_alone"
+        ),
     ),
     Mutant(
         "secrets keep the mode that the umask gives them",
@@ -224,7 +228,7 @@ ACCEPTING = (
         "            os.fchmod(descriptor, FILE_MODE)\n",
         "            pass\n",
         "A service's own files cannot be read by it after its next start.",
-        tests_in(OUTBOX, "test_private.py::test_everything_in_an_outbox_is_its_owners_alone_whatever_the_umask"),
+        tests_in(OUTBOX, "files/test_private.py::test_everything_in_an_outbox_is_its_owners_alone_whatever_the_umask"),
     ),
     Mutant(
         "a link is followed",
@@ -243,7 +247,7 @@ ACCEPTING = (
         "        os.unlink(temporary)  # of a crash, with any mode; or a link, which is not written through\n",
         "        pass\n",
         "A crash in the middle of a write keeps the next password from being stored.",
-        tests_in(OUTBOX, "test_servers.py::test_a_link_in_the_place_of_a_new_record_is_not_written_through"),
+        tests_in(OUTBOX, "files/test_servers.py::test_a_link_in_the_place_of_a_new_record_is_not_written_through"),
     ),
     Mutant(
         "another user's folder is taken",
@@ -251,7 +255,7 @@ ACCEPTING = (
         '    if facts.st_uid != os.geteuid():\n        raise _of_another_user("the outbox", folder, facts.st_uid)\n',
         "",
         "What root's command line leaves behind keeps the service from its own files.",
-        tests_in(OUTBOX, "test_private.py::test_a_folder_of_another_user_is_refused_with_the_command"),
+        tests_in(OUTBOX, "files/test_private.py::test_a_folder_of_another_user_is_refused_with_the_command"),
     ),
     Mutant(
         "a folder that others may write into is taken",
@@ -259,7 +263,7 @@ ACCEPTING = (
         "    if facts.st_mode & _OTHERS_WRITE:\n",
         "    if False:\n",
         "A link made beforehand has root write passwords into a file of another user's choice.",
-        tests_in(OUTBOX, "test_private.py::test_a_folder_that_others_may_write_into_is_refused_with_the_mend"),
+        tests_in(OUTBOX, "files/test_private.py::test_a_folder_that_others_may_write_into_is_refused_with_the_mend"),
     ),
     Mutant(
         "what cannot be read now is taken for damaged",
@@ -267,7 +271,9 @@ ACCEPTING = (
         "    except OSError as error:\n        hint",
         "    except UnicodeError as error:\n        hint",
         "Everything that is owed waits for ever for a password that lies in a file put aside.",
-        tests_in(OUTBOX, "test_servers.py::test_a_record_that_cannot_be_read_now_is_not_damaged_and_stays_where_it_is"),
+        tests_in(
+            OUTBOX, "files/test_servers.py::test_a_record_that_cannot_be_read_now_is_not_damaged_and_stays_where_it_is"
+        ),
     ),
     Mutant(
         "the servers' record takes its name before it is synced",
@@ -275,7 +281,9 @@ ACCEPTING = (
         "            os.fsync(descriptor)\n",
         "",
         "A power cut leaves an empty file under the old one's name: the passwords of all servers are gone.",
-        tests_in(OUTBOX, "test_servers.py::test_a_record_is_synced_before_it_takes_its_name_and_its_folder_after"),
+        tests_in(
+            OUTBOX, "files/test_servers.py::test_a_record_is_synced_before_it_takes_its_name_and_its_folder_after"
+        ),
     ),
     Mutant(
         "the folder of the servers' record is not synced",
@@ -283,6 +291,8 @@ ACCEPTING = (
         "    sync_folder(path.parent)\n",
         "",
         "After a power cut items are on record whose server's password is not: they wait for the operator.",
-        tests_in(OUTBOX, "test_servers.py::test_a_record_is_synced_before_it_takes_its_name_and_its_folder_after"),
+        tests_in(
+            OUTBOX, "files/test_servers.py::test_a_record_is_synced_before_it_takes_its_name_and_its_folder_after"
+        ),
     ),
 )

@@ -16,7 +16,9 @@ DECIDING = (
         "        self.expire(group)\n",
         "",
         "Somebody downstream acts on a result that came too late to be true.",
-        tests_in(OUTBOX, "test_ends.py::test_what_waits_beyond_its_time_expires_and_is_never_handed_out"),
+        tests_in(
+            OUTBOX, "writer/test_ends.py::test_an_item_that_waits_beyond_its_time_expires_and_is_never_handed_out"
+        ),
     ),
     Mutant(
         "a time to live is measured by the wall clock",
@@ -24,7 +26,7 @@ DECIDING = (
         "self._clock.boot_s() + accept.ttl_s",
         "self._clock.wall_s() + accept.ttl_s",
         "A clock that is set right by a month gives up everything that waits, or nothing ever.",
-        tests_in(OUTBOX, "test_ends.py::test_a_wall_clock_that_jumps_expires_nothing_and_keeps_nothing"),
+        tests_in(OUTBOX, "writer/test_ends.py::test_a_wall_clock_that_jumps_expires_nothing_and_keeps_nothing"),
     ),
     Mutant(
         "what is dropped leaves no trace",
@@ -32,7 +34,7 @@ DECIDING = (
         '            db.execute(QUERIES["insert_ended"], row.ended(change.item, change.note.at_s, change.reason))\n',
         "",
         "A file is gone, and no number, list or story says so: peers lose silently here.",
-        tests_in(OUTBOX, "test_ends.py::test_what_waits_is_given_up_on_a_persons_word"),
+        tests_in(OUTBOX, "writer/test_ends.py::test_a_waiting_item_is_given_up_on_a_persons_word"),
     ),
     Mutant(
         "what gives way loses its bytes before the newcomer is on record",
@@ -41,7 +43,7 @@ DECIDING = (
         '            group.add(ended(item, Event.DROP, self._clock.wall_s(), "it gave way in a full outbox"))\n'
         "            self._committer.discard(item.id)\n",
         "The disk refuses the commit: the newcomer is refused, and the older file is lost all the same.",
-        tests_in(OUTBOX, "test_limits.py::test_a_commit_that_fails_drops_nothing"),
+        tests_in(OUTBOX, "writer/test_limits.py::test_a_commit_that_fails_drops_nothing"),
     ),
     Mutant(
         "what is more urgent gives way",
@@ -49,17 +51,17 @@ DECIDING = (
         "        if item.state is State.WAITING and item.priority <= priority and (items > 0 or held > 0):\n",
         "        if item.state is State.WAITING and (items > 0 or held > 0):\n",
         "A full outbox throws evidence of defects away for routine records.",
-        tests_in(OUTBOX, "test_limits.py::test_nothing_more_urgent_gives_way"),
+        tests_in(OUTBOX, "writer/test_limits.py::test_more_urgent_items_do_not_give_way"),
     ),
     Mutant(
         "a priority counts for nothing",
         "iris_communication/decisions/fair_share.py",
-        "        destination = waiting[0]\n",
-        "        destination = waiting[-1]\n",
+        "        backlog = waiting[0]\n",
+        "        backlog = waiting[-1]\n",
         "Evidence waits behind a day of records, and goes last.",
         tests_in(
             OUTBOX,
-            "test_next_up.py::test_what_has_a_higher_priority_goes_first_and_within_one_the_order_is_that_of_acceptance",
+            "writer/test_next_up.py::test_a_higher_priority_goes_first_and_within_one_the_order_is_that_of_acceptance",
         ),
     ),
     Mutant(
@@ -69,7 +71,8 @@ DECIDING = (
         "            if False:\n",
         "While evidence flows, records wait for ever.",
         tests_in(
-            OUTBOX, "test_next_up.py::test_lower_priorities_keep_their_share_also_where_one_is_asked_for_at_a_time"
+            OUTBOX,
+            "writer/test_next_up.py::test_lower_priorities_keep_their_share_also_where_one_is_asked_for_at_a_time",
         ),
     ),
     Mutant(
@@ -78,7 +81,7 @@ DECIDING = (
         "is_still = unchanged(opened) if unchanged else",
         "is_still = True or",
         "Somebody's newer work under the same name is gone, and was never queued.",
-        tests_in(OUTBOX, "test_destinations.py::test_a_source_that_is_another_file_by_now_is_left_alone"),
+        tests_in(OUTBOX, "writer/test_destinations.py::test_a_source_that_is_another_file_by_now_is_left_alone"),
     ),
     Mutant(
         "a source goes while one of its destinations has not got it",
@@ -86,7 +89,7 @@ DECIDING = (
         "        if state != State.DELIVERED.value:\n",
         "        if False:\n",
         "What was dropped for one server cannot be queued for it again.",
-        tests_in(OUTBOX, "test_destinations.py::test_a_source_stays_while_one_of_its_destinations_never_got_it"),
+        tests_in(OUTBOX, "writer/test_destinations.py::test_a_source_stays_while_one_of_its_destinations_never_got_it"),
     ),
     Mutant(
         "a moved source replaces what is there",
@@ -94,7 +97,7 @@ DECIDING = (
         "                os.link(opened, target, src_dir_fd=start, follow_symlinks=True)\n",
         "                shutil.copy2(opened, target)\n",
         "Of two files of one name in two folders the first one's copy is gone.",
-        tests_in(OUTBOX, "test_destinations.py::test_a_delivered_source_is_moved_and_never_over_another_file"),
+        tests_in(OUTBOX, "writer/test_destinations.py::test_a_delivered_source_is_moved_and_never_over_another_file"),
     ),
     Mutant(
         "what a crash kept from being done to a source is forgotten",
@@ -104,7 +107,7 @@ DECIDING = (
         "Each crash leaves delivered sources behind; a disk that relied on their going fills up.",
         tests_in(
             OUTBOX,
-            "test_destinations.py::test_a_crash_between_the_ledger_and_the_source_is_made_good_at_the_next_start",
+            "writer/test_destinations.py::test_a_crash_between_the_ledger_and_the_source_is_made_good_at_the_next_start",
         ),
     ),
     Mutant(
@@ -138,7 +141,7 @@ DECIDING = (
         "        if self._servers.knows(server, secret):\n",
         "        if False:\n",
         "A wrong password is tried at every start, because every start says it again.",
-        tests_in(OUTBOX, "test_server_facts.py::test_facts_that_are_known_already_release_nothing"),
+        tests_in("unit/iris_communication/server", "test_facts.py::test_facts_that_are_known_already_release_nothing"),
     ),
     Mutant(
         "a pause ends with its process",
@@ -146,7 +149,9 @@ DECIDING = (
         'db.execute(QUERIES["set_server"], (change.server_key, change.paused, breaker))',
         'db.execute(QUERIES["set_server"], (change.server_key, False, breaker))',
         "A server that somebody works on is written to in the middle of it.",
-        tests_in(OUTBOX, "test_server_facts.py::test_a_pause_outlives_the_process_until_it_is_resumed"),
+        tests_in(
+            "unit/iris_communication/server", "test_facts.py::test_a_pause_outlives_the_process_until_it_is_resumed"
+        ),
     ),
     Mutant(
         "the destinations of a file share one spool file",
@@ -154,6 +159,6 @@ DECIDING = (
         "                os.link(source, target)\n",
         "                pass\n",
         "The second destination has no bytes: it dies at the next start.",
-        tests_in(OUTBOX, "test_destinations.py::test_each_destination_has_an_item_and_bytes_of_its_own"),
+        tests_in(OUTBOX, "writer/test_destinations.py::test_each_destination_has_an_item_and_bytes_of_its_own"),
     ),
 )

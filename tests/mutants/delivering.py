@@ -22,7 +22,7 @@ DELIVERING = (
         "        group.then(lambda: claim.reply(claimed), lambda error: claim.reply([]))\n",
         "        claim.reply(claimed)\n",
         "After a crash nobody knows the temp name of what was being sent: it stays on the server, the file goes twice.",
-        tests_in(OUTBOX, "test_writer.py::test_nobody_gets_an_item_before_its_token_is_on_the_disk"),
+        tests_in(OUTBOX, "writer/test_writer.py::test_an_item_is_not_handed_out_before_its_token_is_on_the_disk"),
     ),
     Mutant(
         "the token of the last attempt is used again",
@@ -31,7 +31,7 @@ DELIVERING = (
         "    return replace(item, state=state, token=item.token or token, earlier_tokens=earlier[-EARLIER_MAX:])\n",
         "Late writes of a dead session land in the file of the next attempt.",
         tests_in(
-            OUTBOX,
+            "unit/iris_communication/decisions",
             "test_attempt.py::test_an_attempt_after_one_that_was_cut_off_has_a_token_of_its_own_too",
             "test_attempt.py::test_two_attempts_cut_off_in_a_row_are_both_told",
         ),
@@ -43,9 +43,9 @@ DELIVERING = (
         "    earlier: tuple[str, ...] = ()\n",
         "Its temp file stays on the server for ever, and what it had delivered is delivered again.",
         tests_in(
-            OUTBOX,
-            "test_attempt.py::test_the_next_attempt_is_told_the_token_of_one_that_was_cut_off",
-            "test_writer.py::test_an_attempt_of_unknown_end_is_named_to_the_next_one",
+            "unit/iris_communication",
+            "decisions/test_attempt.py::test_the_next_attempt_is_told_the_token_of_one_that_was_cut_off",
+            "outbox/writer/test_writer.py::test_an_attempt_of_unknown_end_is_named_to_the_next_one",
         ),
     ),
     Mutant(
@@ -54,7 +54,9 @@ DELIVERING = (
         "    return WRITE | CREATE if quirks.refuses_exclusive else WRITE | CREATE | EXCLUSIVE\n",
         "    return WRITE | CREATE\n",
         "Two sessions write into one file, and a longer one that was there keeps its end.",
-        tests_in(SFTP, "test_put.py::test_it_is_written_under_a_hidden_name_that_is_asked_for_exclusively"),
+        tests_in(
+            SFTP, "conversations/test_put.py::test_it_is_written_under_a_hidden_name_that_is_asked_for_exclusively"
+        ),
     ),
     Mutant(
         "a refused write is not looked at",
@@ -62,7 +64,9 @@ DELIVERING = (
         "    for refused in (written, closed, cut_short):\n",
         "    for refused in (closed, cut_short):\n",
         "A file with a hole appears under its final name.",
-        tests_in(SFTP, "test_put.py::test_a_refused_write_is_told_where_looking_at_the_size_is_forbidden"),
+        tests_in(
+            SFTP, "conversations/test_put.py::test_a_refused_write_is_told_where_looking_at_the_size_is_forbidden"
+        ),
     ),
     Mutant(
         "the close is not confirmed before the rename",
@@ -70,7 +74,7 @@ DELIVERING = (
         "    for refused in (written, closed, cut_short):\n",
         "    for refused in (written, cut_short):\n",
         "What the server could not bring to its disk at the end is missing from a file under its final name.",
-        tests_in(SFTP, "test_put.py::test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect"),
+        tests_in(SFTP, "conversations/test_put.py::test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect"),
     ),
     Mutant(
         "the size is not looked at before the rename",
@@ -78,7 +82,7 @@ DELIVERING = (
         "    for refused in (written, closed, cut_short):\n",
         "    for refused in (written, closed):\n",
         "A server that acknowledges what its disk did not take shows half a file as a whole one.",
-        tests_in(SFTP, "test_put.py::test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect"),
+        tests_in(SFTP, "conversations/test_put.py::test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect"),
     ),
     Mutant(
         "every server is taken at its word of what it kept",
@@ -86,7 +90,7 @@ DELIVERING = (
         "        says_what_it_kept=is_opensshs_own,\n",
         "        says_what_it_kept=True,\n",
         "A server that acknowledges what its disk did not take shows half a file as a whole one.",
-        tests_in(SFTP, "test_put.py::test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect"),
+        tests_in(SFTP, "conversations/test_put.py::test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect"),
     ),
     Mutant(
         "the source is not confirmed before the rename",
@@ -94,7 +98,7 @@ DELIVERING = (
         "        upload.confirm_source()\n",
         "        pass\n",
         "A file that somebody went on writing into is delivered as what was accepted.",
-        tests_in(SFTP, "test_put.py::test_a_source_that_changed_is_not_given_its_name"),
+        tests_in(SFTP, "conversations/test_put.py::test_a_source_that_changed_is_not_given_its_name"),
     ),
     Mutant(
         "the bytes that were sent are not compared",
@@ -111,7 +115,8 @@ DELIVERING = (
         "    if False:\n",
         "Another file on the server, delivered or somebody else's, is gone.",
         tests_in(
-            SFTP, "test_put.py::test_a_server_that_would_overwrite_is_looked_at_first_unless_looking_is_forbidden"
+            SFTP,
+            "conversations/test_put.py::test_a_server_that_would_overwrite_is_looked_at_first_unless_looking_is_forbidden",
         ),
     ),
     Mutant(
@@ -121,7 +126,8 @@ DELIVERING = (
         "        if True:\n",
         "A file that was delivered and collected is delivered a second time.",
         tests_in(
-            SFTP, "test_put.py::test_a_file_collected_before_its_rename_was_answered_is_delivered_and_not_sent_again"
+            SFTP,
+            "conversations/test_put.py::test_a_file_collected_before_its_rename_was_answered_is_delivered_and_not_sent_again",
         ),
     ),
     Mutant(
@@ -130,7 +136,7 @@ DELIVERING = (
         "    if upload.earlier_temp is not None:\n",
         "    if False:\n",
         "Temp files of killed processes pile up on the server, and one's late rename shows a part of a file.",
-        tests_in(SFTP, "test_put.py::test_what_a_killed_process_had_begun_is_cleared_away"),
+        tests_in(SFTP, "conversations/test_put.py::test_what_a_killed_process_had_begun_is_cleared_away"),
     ),
     Mutant(
         "a missing temp file always counts as delivered",
@@ -138,7 +144,9 @@ DELIVERING = (
         '        if folder not in upload.missing_folders and not (yield from is_missing(folder or b".")):\n',
         "        if True:\n",
         "A server that comes back with an empty disk is believed to hold the file: it is lost.",
-        tests_in(SFTP, "test_put.py::test_a_server_that_comes_back_with_an_empty_disk_is_sent_the_file_anew"),
+        tests_in(
+            SFTP, "conversations/test_put.py::test_a_server_that_comes_back_with_an_empty_disk_is_sent_the_file_anew"
+        ),
     ),
     Mutant(
         "a folder that a neighbour made again counts as the old one",
@@ -148,7 +156,7 @@ DELIVERING = (
         "A server comes back with an empty disk, gets the folder anew for another file, and is believed: it is lost.",
         tests_in(
             SFTP,
-            "test_put.py::test_it_is_sent_anew_too_when_a_neighbour_has_made_the_folder_again_before_it_is_looked_for",
+            "conversations/test_put.py::test_it_is_sent_anew_too_when_a_neighbour_has_made_the_folder_again_before_it_is_looked_for",
         ),
     ),
     Mutant(
@@ -158,7 +166,8 @@ DELIVERING = (
         "    return True\n",
         "Something else of that size lies under the name, and the file is recorded as delivered: it is lost.",
         tests_in(
-            SFTP, "test_put.py::test_other_content_of_the_same_size_is_not_taken_for_a_file_that_was_never_opened"
+            SFTP,
+            "conversations/test_put.py::test_other_content_of_the_same_size_is_not_taken_for_a_file_that_was_never_opened",
         ),
     ),
     Mutant(
@@ -169,7 +178,7 @@ DELIVERING = (
         "Killed before that is recorded, the next attempt finds it gone and takes it for delivered: it is lost.",
         tests_in(
             SFTP,
-            "test_put.py"
+            "conversations/test_put.py"
             "::test_a_rename_refused_for_good_after_a_lost_answer_is_begun_anew_and_its_temporary_file_cleared_away",
         ),
     ),
@@ -181,8 +190,8 @@ DELIVERING = (
         "The link dies before the answer, and the next attempt sends a file that was delivered and collected.",
         tests_in(
             SFTP,
-            "test_put.py::test_a_rename_that_was_done_but_not_answered_is_recognised",
-            "test_put.py::test_a_file_collected_before_its_rename_was_answered_is_delivered_and_not_sent_again",
+            "conversations/test_put.py::test_a_rename_that_was_done_but_not_answered_is_recognised",
+            "conversations/test_put.py::test_a_file_collected_before_its_rename_was_answered_is_delivered_and_not_sent_again",
         ),
     ),
     Mutant(
@@ -191,7 +200,10 @@ DELIVERING = (
         "    return upload.effect\n",
         "    return Effect.NONE\n",
         "The next attempt does not look for the temp file, which stays on the server for ever.",
-        tests_in(SFTP, "test_put.py::test_a_refused_file_that_cannot_be_removed_again_is_told_to_the_next_attempt"),
+        tests_in(
+            SFTP,
+            "conversations/test_put.py::test_a_refused_file_that_cannot_be_removed_again_is_told_to_the_next_attempt",
+        ),
     ),
     Mutant(
         "a file that may not replace another goes beside it",
@@ -225,7 +237,7 @@ DELIVERING = (
         "    if upload.marker:\n        landed = yield from marker.mark(upload, landed, capabilities)\n",
         "",
         "The pick-up job waits for a marker that never comes: the file lies there and nobody takes it.",
-        tests_in(SFTP, "test_marker.py::test_a_file_and_its_marker_arrive_and_nothing_else_is_left"),
+        tests_in(SFTP, "conversations/test_marker.py::test_a_file_and_its_marker_arrive_and_nothing_else_is_left"),
     ),
     Mutant(
         "the marker is written under its own name",
@@ -233,7 +245,9 @@ DELIVERING = (
         '        return (temp or self.temp_path) + mark + (b"" if path == self.final_path else b"-2")\n',
         "        return self.marker_path(path)\n",
         "The pick-up job is told of a file that is not there yet.",
-        tests_in(SFTP, "test_marker.py::test_whoever_looks_sees_nothing_then_the_file_then_both_and_each_whole"),
+        tests_in(
+            SFTP, "conversations/test_marker.py::test_whoever_looks_sees_nothing_then_the_file_then_both_and_each_whole"
+        ),
     ),
     Mutant(
         "a marker is made for a file that has landed long ago",
@@ -241,7 +255,7 @@ DELIVERING = (
         "    if upload.finished and upload.marker and (yield from _has_landed(upload)):\n",
         "    if False:\n",
         "File and marker were collected, their answer was lost: a marker without a file is left for the pick-up job.",
-        tests_in(SFTP, "test_marker.py::test_a_link_cut_anywhere_hands_file_and_marker_over_once"),
+        tests_in(SFTP, "conversations/test_marker.py::test_a_link_cut_anywhere_hands_file_and_marker_over_once"),
     ),
     Mutant(
         "the temp file is not beside the final name",
@@ -261,8 +275,7 @@ DELIVERING = (
         "One that cannot finish takes away what another of that name was counted as delivered by.",
         tests_in(
             DELIVERY,
-            "test_sftp_carrier.py::"
-            "test_in_place_what_counts_as_delivered_is_not_taken_away_by_another_file_of_that_name",
+            "test_sftp_carrier.py::test_a_file_delivered_in_place_is_not_removed_for_another_file_of_that_name",
         ),
     ),
     Mutant(
@@ -291,12 +304,15 @@ DELIVERING = (
         "    (opened,) = yield (wire.Open(path, WRITE),)\n",
         "    (opened,) = yield (wire.Open(path, WRITE | CREATE | TRUNCATE),)\n",
         "A dead session's OPEN that is carried out late empties the file the next attempt has delivered.",
-        tests_in(SFTP, "test_in_place.py::test_a_late_open_of_a_dead_session_empties_no_file_that_was_finished_since"),
+        tests_in(
+            SFTP,
+            "conversations/test_in_place.py::test_a_late_open_of_a_dead_session_empties_no_file_that_was_finished_since",
+        ),
     ),
     Mutant(
         "the end of a file that was cut off is not compared",
         "iris_communication/sftp/conversations/parts.py",
-        "        for offset, size_bytes in (*self.missing, Part(self.size_bytes, 0)):\n",
+        "        for offset, size_bytes in (*self.missing, PartFile(self.size_bytes, 0)):\n",
         "        for offset, size_bytes in self.missing:\n",
         "A server that lost what it had acknowledged last delivers a file whose end is missing or of zeros.",
         tests_in(
@@ -318,7 +334,7 @@ DELIVERING = (
         "            self._judge.put_back(destination)\n            if destination",
         "            destination.claimed.clear()\n            if destination",
         "After a stop or a failure of the loop those files wait, in flight, until the program is started again.",
-        tests_in(DELIVERY, "test_worker.py::test_what_was_claimed_and_never_begun_is_released_as_untouched"),
+        tests_in(DELIVERY, "test_worker.py::test_claimed_items_that_were_never_begun_are_released_as_untouched"),
     ),
     Mutant(
         "what was broken off counts as untouched",
@@ -337,7 +353,7 @@ DELIVERING = (
         "        group.settles.append(settle)\n"
         "        if settle.event is Event.DELIVER:\n            self._committer.discard(item.id)\n",
         "A disk that refuses the commit leaves an item that waits, without its bytes.",
-        tests_in(OUTBOX, "test_writer.py::test_a_delivery_is_row_and_ledger_line_in_one_commit_then_unlink"),
+        tests_in(OUTBOX, "writer/test_writer.py::test_a_delivery_is_row_and_ledger_line_in_one_commit_then_unlink"),
     ),
     Mutant(
         "the ledger line is in another commit than the row",
@@ -346,7 +362,7 @@ DELIVERING = (
         '            db.execute("COMMIT")\n            db.execute("BEGIN IMMEDIATE")\n'
         '            db.execute(QUERIES["insert_line"], (change.item.id, change.line.text, change.line.hash))\n',
         "A crash between the two leaves a file of which nothing says whether it was ever accepted.",
-        tests_in(OUTBOX, "test_sqlite.py::test_a_delivery_that_is_cut_off_anywhere_is_a_row_or_a_ledger_line"),
+        tests_in(OUTBOX, "store/test_sqlite.py::test_a_delivery_that_is_cut_off_anywhere_is_a_row_or_a_ledger_line"),
     ),
     Mutant(
         "a delivery that could not be recorded is forgotten",
@@ -354,7 +370,7 @@ DELIVERING = (
         "        self.unrecorded.extend(group.settles)\n",
         "",
         "The item stays in flight until the next start, and no proof of its delivery is ever written.",
-        tests_in(OUTBOX, "test_writer.py::test_what_was_delivered_while_the_disk_refused_is_recorded_later"),
+        tests_in(OUTBOX, "writer/test_writer.py::test_a_delivery_while_the_disk_refused_is_recorded_later"),
     ),
     Mutant(
         "a ledger line does not hold the one before",
@@ -362,7 +378,7 @@ DELIVERING = (
         "hashlib.sha256(previous.encode() + text.encode())",
         "hashlib.sha256(text.encode())",
         "A line that somebody removes is missed by nobody.",
-        tests_in(OUTBOX, "test_ledger.py::test_a_removed_line_is_found"),
+        tests_in(OUTBOX, "store/test_ledger.py::test_a_removed_line_is_found"),
     ),
     Mutant(
         "the ledger's chain goes on from a line that was never written",
@@ -370,6 +386,6 @@ DELIVERING = (
         "        self.head, self.counters.store = head, self._store\n",
         "        self.counters.store = self._store\n        self.head = (doubtful and doubtful[0].head) or head\n",
         "After a disk that refused once, the ledger looks as if somebody had changed it.",
-        tests_in(OUTBOX, "test_writer.py::test_the_ledgers_chain_is_whole_after_a_disk_that_refused"),
+        tests_in(OUTBOX, "writer/test_writer.py::test_the_ledgers_chain_is_whole_after_a_disk_that_refused"),
     ),
 )

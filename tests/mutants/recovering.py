@@ -14,7 +14,9 @@ RECOVERING = (
         "        if item.state is State.IN_FLIGHT:\n",
         "        if False:\n",
         "What was under way at a crash is never sent.",
-        tests_in(OUTBOX, "test_recovery.py::test_what_was_in_flight_waits_again_and_its_next_attempt_looks_back"),
+        tests_in(
+            OUTBOX, "recovery/test_recovery.py::test_an_item_in_flight_waits_again_and_its_next_attempt_looks_back"
+        ),
     ),
     Mutant(
         "what was in flight counts as untouched",
@@ -22,7 +24,9 @@ RECOVERING = (
         "effect=unclear(item))",
         "effect=item.effect)",
         "The next attempt does not look back: the file goes twice, the temp file stays.",
-        tests_in(OUTBOX, "test_recovery.py::test_what_was_in_flight_waits_again_and_its_next_attempt_looks_back"),
+        tests_in(
+            OUTBOX, "recovery/test_recovery.py::test_an_item_in_flight_waits_again_and_its_next_attempt_looks_back"
+        ),
     ),
     Mutant(
         "the spool files of waiting items are swept",
@@ -30,7 +34,7 @@ RECOVERING = (
         "        held = sizes.pop(item.id, None)\n",
         "        held = sizes.get(item.id)\n",
         "Everything that waits is lost at the next start.",
-        tests_in(OUTBOX, "test_recovery.py::test_what_waits_goes_on_waiting_untouched"),
+        tests_in(OUTBOX, "recovery/test_recovery.py::test_a_waiting_item_goes_on_waiting_untouched"),
     ),
     Mutant(
         "a torn tail of the log is taken for damage",
@@ -38,7 +42,7 @@ RECOVERING = (
         "is_sound=commits_behind <= 1 and",
         "is_sound=commits_behind < 1 and",
         "After a power cut what was never accepted is told as lost, and lies in the quarantine.",
-        tests_in(OUTBOX, "salvage/test_salvage.py::test_a_tail_that_a_power_cut_tore_was_promised_to_nobody"),
+        tests_in(OUTBOX, "recovery/test_salvage.py::test_a_tail_that_a_power_cut_tore_was_promised_to_nobody"),
     ),
     Mutant(
         "a last commit that cannot be read is taken for a torn one",
@@ -46,7 +50,7 @@ RECOVERING = (
         " and acknowledged <= readable)",
         ")",
         "The bytes of an accepted file are swept, because its row is lost.",
-        tests_in(OUTBOX, "salvage/test_salvage.py::test_a_last_commit_that_was_answered_and_cannot_be_read_is_damage"),
+        tests_in(OUTBOX, "recovery/test_salvage.py::test_a_last_commit_that_was_answered_and_cannot_be_read_is_damage"),
     ),
     Mutant(
         "an older database is taken for the latest",
@@ -65,7 +69,7 @@ RECOVERING = (
         "        if store.state(item_id) == State.DEAD.value:\n",
         "        if False:\n",
         "What was given up can never be sent again, whatever the operator mends.",
-        tests_in(OUTBOX, "test_recovery.py::test_bytes_of_a_dead_item_are_kept_so_that_it_can_be_sent_again"),
+        tests_in(OUTBOX, "recovery/test_recovery.py::test_bytes_of_a_dead_item_are_kept_so_that_it_can_be_sent_again"),
     ),
     Mutant(
         "spool files of nobody stay",
@@ -73,7 +77,7 @@ RECOVERING = (
         "            _sweep(spool, item_id)\n",
         "            pass\n",
         "Each crash leaves files that no row knows, until the disk is full.",
-        tests_in(OUTBOX, "test_recovery.py::test_bytes_without_a_row_were_never_accepted_and_are_removed"),
+        tests_in(OUTBOX, "recovery/test_recovery.py::test_bytes_without_a_row_were_never_accepted_and_are_removed"),
     ),
     Mutant(
         "a torn spool file is believed",
@@ -81,7 +85,7 @@ RECOVERING = (
         "        if held != fingerprint.size_bytes:\n",
         "        if held is None:\n",
         "The source of a file whose copy is cut short is unlinked: the whole one is gone, the half one is sent.",
-        tests_in(OUTBOX, "test_recovery.py::test_an_item_whose_bytes_are_cut_short_is_dead"),
+        tests_in(OUTBOX, "recovery/test_recovery.py::test_an_item_whose_bytes_are_cut_short_is_dead"),
     ),
     Mutant(
         "recovery unlinks whatever has the source's name now",
@@ -89,7 +93,7 @@ RECOVERING = (
         "        if item.take is Take.MOVE and still_is(item.source_path, fingerprint):\n",
         "        if item.take is Take.MOVE:\n",
         "The next file of that name, not accepted yet, is thrown away.",
-        tests_in(OUTBOX, "test_recovery.py::test_another_file_that_took_the_sources_name_since_is_left_alone"),
+        tests_in(OUTBOX, "recovery/test_recovery.py::test_another_file_that_took_the_sources_name_since_is_left_alone"),
     ),
     Mutant(
         "a file is known by its size alone",
@@ -99,8 +103,8 @@ RECOVERING = (
         "As above, for a next file of the same size.",
         tests_in(
             OUTBOX,
-            "test_spool.py::test_a_source_that_was_replaced_is_not_what_was_accepted",
-            "test_recovery.py::test_another_file_of_the_same_size_that_took_the_sources_name_is_left_alone",
+            "files/test_spool.py::test_a_source_that_was_replaced_is_not_what_was_accepted",
+            "recovery/test_recovery.py::test_another_file_of_the_same_size_that_took_the_sources_name_is_left_alone",
         ),
     ),
     Mutant(
@@ -109,7 +113,7 @@ RECOVERING = (
         "        if item.take is Take.MOVE and still_is(item.source_path, fingerprint):\n",
         "        if still_is(item.source_path, fingerprint):\n",
         "The caller's own files disappear after a crash.",
-        tests_in(OUTBOX, "test_recovery.py::test_a_source_that_was_only_copied_is_left_alone"),
+        tests_in(OUTBOX, "recovery/test_recovery.py::test_a_source_that_was_only_copied_is_left_alone"),
     ),
     Mutant(
         "a time of another boot is believed",
@@ -117,7 +121,7 @@ RECOVERING = (
         '        self._db.execute(QUERIES["forget_due_of_other_boots"], (boot_id, boot_id))\n',
         "",
         "After a reboot a retry waits as long as the machine had been running before, perhaps for months.",
-        tests_in(OUTBOX, "test_sqlite.py::test_after_a_reboot_a_retry_is_due_at_once"),
+        tests_in(OUTBOX, "store/test_sqlite.py::test_a_retry_is_due_at_once_after_a_reboot"),
     ),
     Mutant(
         "a record file is named before it is closed",

@@ -16,7 +16,10 @@ TRAVELLING = (
         "                if self._digest.hexdigest() != self._content.fingerprint.sha256:\n",
         "                if False:\n",
         "Bytes that nobody accepted arrive under a manifest that contradicts them, and the whole archive is refused.",
-        tests_in(DELIVERY, "test_archive.py::test_a_member_whose_bytes_changed_is_named_and_no_archive_is_left"),
+        tests_in(
+            "unit/iris_communication/archive",
+            "test_writing.py::test_a_member_whose_bytes_changed_is_named_and_no_archive_is_left",
+        ),
     ),
     Mutant(
         "an archive that may have arrived is formed anew of whatever waits",
@@ -26,8 +29,8 @@ TRAVELLING = (
         "What arrived already arrives a second time, in another archive, and nobody notices.",
         tests_in(
             OUTBOX,
-            "test_batching.py::test_an_archive_that_may_have_arrived_is_formed_again_of_exactly_its_members",
-            "test_batching.py::test_after_a_kill_an_archive_is_formed_again_of_exactly_its_members",
+            "writer/test_batching.py::test_an_archive_that_may_have_arrived_is_formed_again_of_exactly_its_members",
+            "writer/test_batching.py::test_an_archive_is_formed_again_of_exactly_its_members_after_a_kill",
         ),
     ),
     Mutant(
@@ -38,7 +41,7 @@ TRAVELLING = (
         "Other bytes under the old name and token: the rename that once took it counts for files it never held.",
         tests_in(
             OUTBOX,
-            "test_batching.py::test_without_one_of_its_members_the_others_go_by_themselves_and_clear_away_what_it_left",
+            "writer/test_batching.py::test_members_of_an_archive_that_lost_one_go_by_themselves_and_clear_away_what_it_left",
         ),
     ),
     Mutant(
@@ -49,8 +52,8 @@ TRAVELLING = (
         "The archive's temp file is gone, so each of its members counts as delivered by itself: it never was.",
         tests_in(
             OUTBOX,
-            "test_batching.py::"
-            "test_where_none_can_be_sent_any_more_members_never_take_the_archives_rename_for_their_own",
+            "writer/test_batching.py::"
+            "test_members_never_take_the_archives_rename_for_their_own_where_none_can_be_sent_any_more",
         ),
     ),
     Mutant(
@@ -59,7 +62,9 @@ TRAVELLING = (
         "        for settle in together.settles:\n",
         "        for settle in together.settles[:1]:\n",
         "A crash finds some of them delivered and the others owed, and sends those again.",
-        tests_in(OUTBOX, "test_batching.py::test_each_member_of_a_delivered_archive_has_its_own_line_in_one_commit"),
+        tests_in(
+            OUTBOX, "writer/test_batching.py::test_each_member_of_a_delivered_archive_has_its_own_line_in_one_commit"
+        ),
     ),
     Mutant(
         "a refused archive is refused for each of its members",
@@ -78,7 +83,7 @@ TRAVELLING = (
         "        if digest.hexdigest() != member.sha256:\n",
         "        if False:\n",
         "A damaged archive leaves damaged files under good names.",
-        tests_in(LIBRARY, "test_unpack.py::test_each_byte_of_a_member_counts"),
+        tests_in(LIBRARY, "archive/test_unpack.py::test_each_byte_of_a_member_counts"),
     ),
     Mutant(
         "what is unpacked takes a name from somebody",
@@ -86,6 +91,8 @@ TRAVELLING = (
         "        os.link(source, target)\n",
         "        os.replace(source, target)\n",
         "The second archive of a day overwrites what the first one brought.",
-        tests_in(LIBRARY, "test_unpack.py::test_a_file_that_has_the_name_is_left_alone_and_ours_takes_the_one_beside"),
+        tests_in(
+            LIBRARY, "archive/test_unpack.py::test_a_file_that_has_the_name_is_left_alone_and_ours_takes_the_one_beside"
+        ),
     ),
 )
