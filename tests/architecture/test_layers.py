@@ -66,5 +66,5 @@ def test_others_import_only_what_a_package_says_is_public(package):
 
 
 @pytest.mark.parametrize("package", SAYING)
-def test_what_a_package_says_is_public_is_there(package):
+def test_every_module_that_a_package_calls_public_is_there(package):
     assert [part for part in SAYING[package] if f"{package}.{part}" not in MODULES] == []

@@ -93,7 +93,7 @@ def test_an_expression_that_goes_by_the_square_is_found():
 
 
 @pytest.mark.parametrize("search", [without_secrets, clean], ids=["secrets", "clean"])
-def test_what_every_line_passes_through_takes_time_in_proportion_to_it(search):
+def test_an_expression_that_every_line_passes_through_takes_time_in_proportion_to_it(search):
     assert {text: growth for text, growth in growths(search, ALONE) if growth > GROWTH_MAX} == {}
 
 

@@ -78,7 +78,7 @@ def test_each_locked_requirement_has_one_version_and_a_hash(path):
 @pytest.mark.parametrize("machine", MACHINES)
 @pytest.mark.parametrize("python", SUPPORTED_PYTHONS)
 @pytest.mark.parametrize("path", LOCK_FILES, ids=str)
-def test_what_pyproject_asks_for_is_locked_at_a_version_it_allows(path, python, machine):
+def test_every_requirement_of_pyproject_is_locked_at_a_version_it_allows(path, python, machine):
     found = versions(path, python, machine)
     asked_for = map(Requirement, declared(path.stem))
     for requirement in (each for each in asked_for if is_meant(each, python, machine)):

@@ -65,7 +65,7 @@ def test_the_library_never_prints():
     assert [f"{path}:{call.lineno}" for path in library for call, name in calls(path) if name == "print"] == []
 
 
-def test_nothing_in_src_is_left_for_later():
+def test_no_file_in_src_leaves_work_for_later():
     unfinished = ["TO" + "DO", "FIX" + "ME", "NotImplemented" + "Error"]
     assert [path for path in SRC if any(word in text_of(path) for word in unfinished)] == []
 

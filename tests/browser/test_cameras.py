@@ -228,7 +228,7 @@ def test_names_and_reasons_with_markup_in_them_stay_text(page, line):
     assert "owned" not in page.evaluate("document.title")
 
 
-def test_what_is_kept_and_removed_is_said_only_where_something_is(page, line):
+def test_kept_and_removed_files_are_said_only_where_there_are_some(page, line):
     assert page.evaluate("document.querySelector('#records').hidden")
     at_s = time.time() - 300
     line.records |= {
@@ -245,7 +245,7 @@ def test_what_is_kept_and_removed_is_said_only_where_something_is(page, line):
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080), (3840, 2160)])
 @pytest.mark.parametrize("number", [2, 4, 8, 12])
-def test_nothing_has_to_be_scrolled_to_on_a_screen_however_many_cameras(browser, serve, number, width, height):
+def test_no_part_has_to_be_scrolled_to_on_a_screen_however_many_cameras(browser, serve, number, width, height):
     line = FakeLine(*(f"line-{place}" for place in range(number)), period_s=0.05, wall=time.time)
     line.cameras[0].turn("offline", "the camera refuses the password", at_s=time.time())
     browser.size(width, height)
@@ -269,7 +269,7 @@ def test_figures_that_grow_move_nothing(page, line):
     assert page.evaluate(boxes) == before
 
 
-def test_on_a_phone_the_cameras_stand_below_each_other_and_nothing_is_cut_off_at_the_side(page, line):
+def test_the_cameras_stand_below_each_other_on_a_phone_and_none_is_cut_off_at_the_side(page, line):
     line.cameras[1].turn("offline", "the camera refuses the password", at_s=time.time())
     page.size(390, 844, phone=True)
     page.until("document.documentElement.scrollWidth <= 390")
@@ -324,7 +324,7 @@ def test_the_page_is_walked_through_by_keyboard(page):
     page.until(f"{is_open} !== {str(before).lower()}")
 
 
-def test_who_listens_to_the_page_finds_its_parts_by_name(page, line):
+def test_a_listener_finds_the_parts_of_the_page_by_name(page, line):
     line.cameras[1].turn("offline", "no route to it", at_s=time.time())
     page.until_text(inside("line-2", "trouble"), "Offline")
     page.call("Accessibility.enable")

@@ -66,7 +66,7 @@ def test_one_glance_shows_picture_rate_parts_defects_waiting_delivered_failed_an
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080)])
-def test_nothing_has_to_be_scrolled_to_on_a_screen(page, line, width, height):
+def test_no_part_has_to_be_scrolled_to_on_a_screen(page, line, width, height):
     line.uploader.link(
         "down",
         since_s=time.time() - 5,
@@ -81,7 +81,7 @@ def test_nothing_has_to_be_scrolled_to_on_a_screen(page, line, width, height):
     page.until(f"document.documentElement.scrollWidth <= {width}")
 
 
-def test_on_a_phone_nothing_is_cut_off_at_the_side(page, line):
+def test_no_part_is_cut_off_at_the_side_on_a_phone(page, line):
     line.camera.seen |= {"parts": 12_345_678, "defects": 1_234_567}
     line.uploader.stats |= {"total_uploaded": 12_345_678, "queue_size": 100_000}
     page.size(390, 844, phone=True)
@@ -114,7 +114,7 @@ def test_a_server_that_was_checked_is_said_to_be_with_its_latency_and_its_free_s
     assert page.text(".link .server").endswith("checked 12 s ago")
 
 
-def test_what_a_check_has_found_is_said_with_what_to_do_though_the_link_is_up(page, line):
+def test_the_finding_of_a_check_is_said_with_what_to_do_though_the_link_is_up(page, line):
     refused = "cannot create a file in '/in' on the server: PERMISSION_DENIED"
     line.uploader.link("up", since_s=time.time(), health=checked(ok=False, words=refused, hint="check the permissions"))
     page.until_text(".link .reason", "annot create a file in '/in'")
@@ -183,7 +183,7 @@ def test_an_uploader_that_does_not_run_is_said_at_its_links(page, line):
     page.until_text(".link h3", "Delivery stopped")
 
 
-def test_before_a_server_was_needed_the_page_says_so(page, line):
+def test_the_page_says_so_before_a_server_was_needed(page, line):
     line.uploader.servers.clear()
     page.until("document.querySelectorAll('.link').length === 0")
     words = page.evaluate("getComputedStyle(document.querySelector('.links'), '::before').content")
@@ -211,7 +211,7 @@ def test_a_new_frame_is_a_new_picture(page, line):
     assert page.evaluate("document.querySelectorAll('.picture img').length") == 1
 
 
-def test_without_a_new_frame_no_picture_is_asked_for(page, line):
+def test_no_picture_is_asked_for_without_a_new_frame(page, line):
     asked = line.camera.pictures_asked
     for delivered in range(146, 166):  # twenty states later
         line.uploader.stats["total_uploaded"] = delivered

@@ -173,7 +173,7 @@ def test_the_outbox_folder_of_nobody_does_not_depend_on_the_working_folder(monke
 
 
 @pytest.mark.usefixtures("fresh_process_uploader")
-def test_there_is_one_uploader_per_process_with_the_options_of_the_first_call(tmp_path):
+def test_a_process_has_one_uploader_with_the_options_of_the_first_call(tmp_path):
     first = get_sftp_uploader(outbox_dir=tmp_path / "outbox", max_queue_size=5)
     assert get_sftp_uploader() is first
     assert get_sftp_uploader(outbox_dir=tmp_path / "outbox", max_queue_size=5) is first
@@ -198,7 +198,7 @@ def test_start_makes_a_daemon_thread_that_runs_upload_worker_and_starting_twice_
     assert uploader.running
 
 
-def test_nothing_can_be_queued_before_start_and_the_error_says_what_to_do(make_uploader, file):
+def test_no_file_can_be_queued_before_start_and_the_error_says_what_to_do(make_uploader, file):
     with pytest.raises(NotStarted) as raised:
         queue(make_uploader(), file())
     assert "start()" in raised.value.hint
@@ -373,7 +373,7 @@ def test_the_counts_balance_while_dead_files_are_queued_again(make_uploader, fil
     assert uploader.get_stats() == {"total_queued": 3, "total_uploaded": 3, "total_failed": 0, "queue_size": 0}
 
 
-def test_what_is_found_at_the_start_counts_as_queued(make_uploader, file):
+def test_files_found_at_the_start_count_as_queued(make_uploader, file):
     uploader = make_uploader(Gated())
     uploader.start()
     for number in range(3):
@@ -450,7 +450,7 @@ def test_stop_finishes_the_current_upload_and_drains_the_rest(make_uploader, fil
     assert uploader.get_stats() == {"total_queued": 5, "total_uploaded": 5, "total_failed": 0, "queue_size": 0}
 
 
-def test_with_the_link_down_stop_returns_promptly_and_what_waits_is_kept(make_uploader, file):
+def test_stop_returns_promptly_with_the_link_down_and_waiting_files_are_kept(make_uploader, file):
     with socket.socket() as refusing:  # bound, not listening
         refusing.bind(("127.0.0.1", 0))
         server = SERVER | {"port": refusing.getsockname()[1]}

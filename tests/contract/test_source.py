@@ -36,7 +36,7 @@ class SourceContract:
         yield source
         source.close()
 
-    def test_it_says_who_and_what_it_is(self, source):
+    def test_the_source_says_who_and_what_it_is(self, source):
         assert source.name == "line-1"
         assert source.live is self.live
         assert source.frame_rate is None or source.frame_rate > 0
@@ -79,13 +79,13 @@ class SourceContract:
         assert last == [None]
         assert time.monotonic() - began_s < PROMPT_S
 
-    def test_closed_it_gives_no_frame_and_may_be_closed_again(self, source):
+    def test_a_closed_source_gives_no_frame_and_may_be_closed_again(self, source):
         source.read()
         source.close()
         source.close()
         assert source.read() is None
 
-    def test_closed_it_can_be_opened_again(self, source):
+    def test_a_closed_source_can_be_opened_again(self, source):
         source.read()
         source.close()
         source.open()
@@ -95,11 +95,11 @@ class SourceContract:
         if self.begins_anew:
             assert again.number <= 1
 
-    def test_read_before_it_is_opened_is_a_mistake_in_the_program(self):
+    def test_a_read_before_the_source_is_opened_is_a_mistake_in_the_program(self):
         with pytest.raises(RuntimeError, match="before it was opened"):
             self.make().read()
 
-    def test_closed_before_it_is_opened_nothing_happens(self):
+    def test_a_source_may_be_closed_before_it_is_opened(self):
         self.make().close()
 
     def test_a_camera_that_is_not_there_is_an_error_in_words(self):

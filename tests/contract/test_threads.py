@@ -135,7 +135,7 @@ def test_an_outbox_whose_thread_failed_balances_and_delivers_what_was_accepted_b
     assert {f"{number}.csv" for number in range(5)} <= set(line.processor.names)
 
 
-def test_what_was_counted_before_a_failure_of_the_outbox_is_not_forgotten(line):
+def test_counts_of_before_a_failure_of_the_outbox_are_not_forgotten(line):
     assert line.submit("before.csv").wait_delivered(WAIT_S)
     line.end(WRITER)
     until(lambda: line.uploader.running)

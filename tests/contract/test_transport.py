@@ -278,7 +278,7 @@ def test_many_megabytes_go_there_and_come_back_as_they_were(transport, openssh, 
     (tmp_path / "large").unlink()
 
 
-def test_what_a_silent_server_does_not_take_holds_nobody_up_and_is_dropped_at_the_end(transport, openssh):
+def test_bytes_that_a_silent_server_does_not_take_hold_nobody_up_and_are_dropped_at_the_end(transport, openssh):
     """The server stands still: what is written waits with us, the loop goes on, and closing needs nobody's consent."""
 
     async def test():
@@ -322,7 +322,7 @@ def test_what_a_silent_server_does_not_take_holds_nobody_up_and_is_dropped_at_th
         ),
     ],
 )
-def test_whoever_proves_to_be_the_user_is_let_in(transport, secret):
+def test_a_client_that_proves_to_be_the_user_is_let_in(transport, secret):
     async def test():
         async with listening() as address:
             receiver = Receiver()
@@ -442,7 +442,7 @@ def test_a_certificate_that_is_none_is_told(tmp_path):
     assert "id-cert.pub" in said
 
 
-def test_without_a_secret_the_users_agent_is_asked(transport, openssh, tmp_path, need_program, monkeypatch):
+def test_the_users_agent_is_asked_without_a_secret(transport, openssh, tmp_path, need_program, monkeypatch):
     add = need_program("ssh-add", hint=HINT)
     monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
     with agent_at(tmp_path / "agent", need_program):
@@ -481,7 +481,7 @@ def home(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("agent", [False, True], ids=["no agent", "an agent"])
-def test_with_a_secret_no_other_is_tried(transport, home, agent, tmp_path, need_program, monkeypatch):
+def test_no_other_secret_is_tried_beside_a_given_one(transport, home, agent, tmp_path, need_program, monkeypatch):
     monkeypatch.setenv("SSH_AUTH_SOCK", str(tmp_path / "agent"))
     offered, other = [], Secret(private_key=HOST_KEY.export_private_key().decode())
 
@@ -580,7 +580,7 @@ def test_one_hidden_prompt_is_taken_for_the_passwords_whatever_language_it_is_in
     assert given == [[PASSWORD]]
 
 
-def test_what_the_server_has_to_say_first_is_no_question(transport):
+def test_a_greeting_of_the_server_is_no_question(transport):
     given, greeting = [], ("", "Willkommen im Werk", "", [])
 
     async def test():
@@ -652,7 +652,7 @@ def test_a_password_that_has_expired_is_told_and_no_new_one_is_made_up(transport
     ],
     ids=["two at once", "a token"],
 )
-def test_what_is_not_for_the_password_alone_is_told_with_what_was_asked(transport, prompts):
+def test_a_question_not_for_the_password_alone_is_told_with_what_was_asked(transport, prompts):
     given = []
 
     async def test():
@@ -701,7 +701,7 @@ def test_a_server_that_says_our_password_back_has_it_written_nowhere(transport, 
     assert PASSWORD not in repr(said)
 
 
-def test_what_the_server_says_before_it_refuses_us_is_told(transport):
+def test_the_words_of_a_server_before_it_refuses_us_are_told(transport):
     class Says(OneUser):
         def begin_auth(self, username):
             self.conn.send_auth_banner("Your account is locked.\r\nCall \x1b[1m4711\x1b[0m.\r\n")
@@ -907,7 +907,7 @@ IN_PLACE_OF_A_KEY = {
 
 @pytest.mark.parametrize("as_file", [False, True], ids=["as text", "as a file"])
 @pytest.mark.parametrize("what", IN_PLACE_OF_A_KEY)
-def test_what_is_given_in_place_of_a_private_key_is_told_for_what_it_is(transport, tmp_path, what, as_file):
+def test_a_text_given_in_place_of_a_private_key_is_told_for_what_it_is(transport, tmp_path, what, as_file):
     text, words = IN_PLACE_OF_A_KEY[what]
     (tmp_path / "id").touch(mode=0o600)
     (tmp_path / "id").write_text(text)
@@ -967,7 +967,7 @@ def test_another_host_key_is_refused_with_both_named_before_any_credential_is_gi
 
 
 @pytest.mark.parametrize("key", [HOST_KEY, ECDSA_HOST_KEY, RSA_HOST_KEY], ids=lambda key: key.get_algorithm())
-def test_of_a_server_with_several_keys_the_pinned_one_is_asked_for(transport, key):
+def test_the_pinned_key_is_asked_for_of_a_server_with_several(transport, key):
     async def test():
         async with listening(server_host_keys=[RSA_HOST_KEY, ECDSA_HOST_KEY, HOST_KEY]) as address:
             receiver = Receiver()
@@ -1072,7 +1072,7 @@ def test_a_host_key_that_nobody_can_read_is_the_servers_fault_and_no_changed_key
     asyncio.run(test())
 
 
-def test_off_trusts_whoever_answers_and_says_so_once(transport, caplog):
+def test_the_policy_off_trusts_whoever_answers_and_says_so_once(transport, caplog):
     async def test():
         async with listening() as address:
             server = Server(**address | {"host_key": "", "host_key_policy": "off"})
@@ -1102,7 +1102,7 @@ def test_a_home_that_cannot_be_looked_into_trusts_nobody_and_blames_no_file(tran
     asyncio.run(test())
 
 
-def test_who_has_no_home_trusts_only_what_was_pinned_or_accepted(transport, monkeypatch):
+def test_a_user_without_a_home_trusts_only_keys_that_were_pinned_or_accepted(transport, monkeypatch):
     monkeypatch.setattr(host_keys, "KNOWN_HOSTS", NO_HOME / "known_hosts")
 
     async def test():
@@ -1117,7 +1117,7 @@ def test_who_has_no_home_trusts_only_what_was_pinned_or_accepted(transport, monk
     asyncio.run(test())
 
 
-def test_where_accepted_keys_would_be_is_asked_only_by_who_accepts_some(transport, monkeypatch):
+def test_the_place_of_accepted_keys_is_asked_for_only_where_some_are_accepted(transport, monkeypatch):
     monkeypatch.setattr(host_keys, "STATE", NO_HOME / "state")
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
     monkeypatch.setattr(transport, "_accepted", None)
@@ -1135,7 +1135,7 @@ def test_where_accepted_keys_would_be_is_asked_only_by_who_accepts_some(transpor
 @pytest.mark.parametrize(
     "error", [ValueError("odd"), OSError(24, "Too many open files"), RuntimeError("no threads")], ids=type
 )
-def test_what_nobody_expected_is_a_link_error_and_no_files_fault(transport, error, monkeypatch):
+def test_an_error_that_nobody_expected_is_a_link_error_and_no_files_fault(transport, error, monkeypatch):
     def fail(*_):
         raise error
 
@@ -1355,7 +1355,7 @@ async def told(transport, server, secret):
 
 @pytest.mark.filterwarnings("ignore:Diffie-Hellman over finite fields")  # which is why it is old
 @pytest.mark.parametrize("kind", OLD_SERVERS)
-def test_what_an_old_server_lacks_is_told_with_the_setting_that_reaches_it(transport, old, kind):
+def test_a_lack_of_an_old_server_is_told_with_the_setting_that_reaches_it(transport, old, kind):
     async def test(address, secret):
         error = await told(transport, Server(**address), secret)
         assert f"no {kind} in common" in str(error)
@@ -1379,7 +1379,7 @@ def test_what_an_old_server_lacks_is_told_with_the_setting_that_reaches_it(trans
         ("MAC", {"encryption_algs": ["aes128-ctr"], "mac_algs": ["hmac-md5"]}),
     ],
 )
-def test_what_no_setting_of_ours_helps_is_told_with_what_to_enable_there(transport, kind, facts):
+def test_a_lack_that_no_setting_of_ours_helps_is_told_with_what_to_enable_there(transport, kind, facts):
     async def test():
         async with listening(**facts) as address:
             error = await told(transport, Server(**address), Secret(password=PASSWORD))
@@ -1441,7 +1441,7 @@ def test_a_server_that_insists_on_compression_gets_it(transport, compression):
     asyncio.run(test())
 
 
-def test_nothing_old_is_offered_and_what_is_used_is_known(transport):
+def test_no_old_algorithm_is_offered_and_the_ones_in_use_are_known(transport):
     offers = []
 
     class NotesOffer(OneUser):
@@ -1592,7 +1592,7 @@ def test_a_session_that_the_server_ends_is_a_lost_link(transport):
     asyncio.run(test())
 
 
-def test_what_the_server_prints_to_stderr_is_no_protocol(transport):
+def test_text_that_the_server_prints_to_stderr_is_no_protocol(transport):
     class Talks(asyncssh.SSHServerSession):
         def connection_made(self, chan):
             self.chan = chan
@@ -1657,7 +1657,7 @@ def saying_and_ending(*words, end):
     ],
     ids=["a line", "without an end", "in pieces", "after much", "with escapes"],
 )
-def test_what_the_server_says_as_it_ends_the_session_is_told_with_how_it_ended(transport, words, expected):
+def test_the_last_words_of_a_server_are_told_with_how_the_session_ended(transport, words, expected):
     async def test():
         error = await ends_with(transport, saying_and_ending(*words, end=lambda chan: chan.exit(1)))
         assert expected in str(error)

@@ -27,7 +27,7 @@ def test_every_error_of_connecting_is_there():
 
 
 @pytest.mark.parametrize(("name", "told"), NAMED)
-def test_what_iris_does_is_what_the_error_says(name, told):
+def test_the_page_says_of_an_error_what_iris_does_with_it(name, told):
     assert ("waits for a person" in told) == (getattr(errors, name).retry is Retry.AFTER_OPERATOR)
 
 

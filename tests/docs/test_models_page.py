@@ -37,7 +37,7 @@ def test_each_example_is_accepted_and_changes_something(example, tmp_path):
     assert config.inspection_of(name) != config_of("[cameras.belt]\n", tmp_path).inspection_of("belt")
 
 
-def test_there_is_one_example_for_each_way_to_bring_a_model(tmp_path):
+def test_each_way_to_bring_a_model_has_an_example(tmp_path):
     configs = [config_of(each, tmp_path) for each in EXAMPLES]
     detectors = [config.inspection_of(next(iter(config.cameras))).detector for config in configs]
     assert {"yolov8", "ssd"} <= {detector.output.style for detector in detectors}
@@ -55,7 +55,7 @@ def test_the_table_of_classifiers_is_whole():
     assert set(kinds) == set(re.findall(r"^\| `(auto|onnx|none)` \|", PAGE, re.MULTILINE))
 
 
-def test_what_the_command_is_said_to_print_is_what_it_prints(tmp_path):
+def test_the_command_prints_what_the_page_says_it_prints(tmp_path):
     """All but the time. The model is made anew: it is shown the driver's face as Haar finds it in the sixth frame."""
     command, told = re.search(r"^    iris (model check .*)\n\n```\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL).groups()
     shutil.copy(footage("carphone_pristine.mp4"), tmp_path)

@@ -97,7 +97,7 @@ def test_each_file_has_its_own_line_in_the_ledger_and_names_its_archive(received
         assert {line["archive_size_bytes"] for line in mine} == {archive.stat().st_size}
 
 
-def test_what_no_rule_batches_and_what_is_too_large_goes_by_itself(received, sources, tmp_path):
+def test_a_file_that_no_rule_batches_or_that_is_too_large_goes_by_itself(received, sources, tmp_path):
     info, folder = received
     files = small_files(4) | {"large.csv": b"x" * 100_000}
     with running(tmp_path / "outbox", together(batch_bytes_max=20_000, batch_wait_s=0.3)) as uploader:
@@ -117,7 +117,7 @@ def test_a_file_that_finds_no_company_arrives_as_itself(received, sources, tmp_p
     assert contents_of(folder) == {"a.csv": b"1"}
 
 
-def test_while_some_wait_for_company_others_are_not_held_up(received, sources, tmp_path):
+def test_other_files_are_not_held_up_while_a_batch_waits_for_more(received, sources, tmp_path):
     info, folder = received
     with running(tmp_path / "outbox", together(batch_wait_s=3600.0)) as uploader:
         waiting = submit_all(uploader, info, small_files(3), sources)
@@ -219,7 +219,7 @@ def _filter(folder, fault):
     return f"{sys.executable} {script} {fault} {folder / 'mark'} {program}"
 
 
-def test_cut_between_the_rename_and_its_answer_the_archive_is_recognised_and_nothing_arrives_twice(
+def test_an_archive_cut_between_its_rename_and_the_answer_is_recognised_and_no_file_arrives_twice(
     sources, tmp_path, need_program, kind
 ):
     sshd = need_program("sshd", hint="make system-packages")
@@ -260,7 +260,7 @@ def _process(outbox, info, kind, paths):
     )
 
 
-def test_killed_while_archives_are_under_way_every_file_arrives_complete(openssh, sources, tmp_path, kind):
+def test_every_file_arrives_complete_after_a_kill_while_archives_are_under_way(openssh, sources, tmp_path, kind):
     files = small_files(200, size_bytes=20_000)
     for name, content in files.items():
         (sources / name).write_bytes(content)

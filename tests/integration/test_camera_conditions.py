@@ -28,7 +28,7 @@ def of(network_camera, **settings):
     return CameraSettings(source=network_camera.url("/line"), stalled_after_s=0.3, **settings)
 
 
-def test_before_its_start_iris_is_starting(tmp_path):
+def test_iris_is_starting_before_its_start(tmp_path):
     site = Site(tmp_path)
     app = site.app
     page = create_app(snapshot=app.snapshot, health=app.health.snapshot, pictures=dict, live=app.sockets)

@@ -114,7 +114,7 @@ def test_overwrite_does_not_replace_a_folder(line, sources):
 
 
 @pytest.mark.parametrize(("conflict", "kind"), [("fail", RemoteNameTaken), ("keep", RemoteNameKept)])
-def test_what_is_there_stays(line, sources, conflict, kind):
+def test_a_file_that_is_there_stays(line, sources, conflict, kind):
     (line.folder / "a.csv").write_bytes(OLD)
     new, same = line.send(sources, NEW, OLD, conflict=conflict)
     assert isinstance(new, kind)

@@ -75,7 +75,7 @@ def test_evidence_goes_before_what_was_queued_long_before_it(tmp_path, request_o
     assert in_order_of_delivery(outbox) == ["urgent.csv", "0.jpg", "1.jpg", "2.jpg", *names]
 
 
-def test_what_is_new_shares_the_link_with_what_the_time_before_has_left(tmp_path, openssh, request_of):
+def test_new_files_share_the_link_with_those_that_the_time_before_has_left(tmp_path, openssh, request_of):
     settings = DeliverySettings(**ONE_BY_ONE | {"new_share": 0.5})
     outbox = tmp_path / "outbox"
     key = f"{openssh.username}@{openssh.host}:{openssh.port}"
@@ -114,7 +114,7 @@ def test_a_paused_server_gets_nothing_over_a_restart_and_all_once_it_is_resumed(
         assert len(contents_of(received)) == 6
 
 
-def test_what_is_dropped_cancelled_or_expired_never_arrives_and_is_counted(tmp_path, request_of, received):
+def test_a_file_that_is_dropped_cancelled_or_expired_never_arrives_and_is_counted(tmp_path, request_of, received):
     outbox = tmp_path / "outbox"
     with closing(SftpUploaderThread(outbox, None, 1000, settings=IN_A_HURRY)) as uploader:
         uploader.open()
@@ -178,7 +178,7 @@ def test_a_delivered_source_is_moved_where_it_was_asked_to(tmp_path, request_of,
     assert (sent / "a.csv").read_text() == "a.csv"
 
 
-def test_when_it_is_full_the_lowest_gives_way(tmp_path, request_of):
+def test_the_lowest_priority_gives_way_when_the_outbox_is_full(tmp_path, request_of):
     limits = Limits(when_full="drop_lowest")
     with closing(SftpUploaderThread(tmp_path / "outbox", None, 3, settings=IN_A_HURRY, limits=limits)) as uploader:
         uploader.open()

@@ -79,7 +79,7 @@ def test_a_server_outside_its_window_is_a_remark_with_what_waits(server, tmp_pat
     assert "10:00" in remark
 
 
-def test_what_a_check_of_a_server_finds_is_said_before_any_file_is_refused(tmp_path):
+def test_the_finding_of_a_servers_check_is_said_before_any_file_is_refused(tmp_path):
     often = {"health_interval_s": 0.2, "health_round_trip": True}
     opened = AsyncSshServer(tmp_path / "server", sftp_server=ReadOnly)
     with opened as server, made(server, tmp_path, camera=OFF, **often) as site:
@@ -198,7 +198,9 @@ def without_its_folder(path):
 
 @pytest.mark.parametrize("spoil", [replaced_by_a_link, spoiled, without_its_folder])
 @pytest.mark.parametrize("camera", [OFF, SLOW_LINE], ids=["camera off", "camera on"])
-def test_what_an_earlier_run_left_and_cannot_be_read_is_never_called_delivered(server, tmp_path, caplog, spoil, camera):
+def test_a_file_of_an_earlier_run_that_cannot_be_read_is_never_called_delivered(
+    server, tmp_path, caplog, spoil, camera
+):
     caplog.set_level(logging.INFO)
     spoil(left_by_an_earlier_run(tmp_path))
     with made(server, tmp_path, camera=camera) as site:

@@ -60,7 +60,7 @@ class Line(Site):
         self.until(lambda sentence: len(self.finished) >= wanted)
 
 
-def test_it_is_said_while_no_file_waits_is_unqueued_or_was_dropped(tmp_path):
+def test_the_sentence_is_said_only_while_no_file_waits_is_unqueued_or_was_dropped(tmp_path):
     gate = threading.Event()
     gate.set()
     opened = AsyncSshServer(tmp_path / "server", sftp_server=opens_when(gate))

@@ -87,7 +87,7 @@ def test_each_defect_s_row_and_pictures_arrive_and_lead_to_each_other(handing_ov
     assert contents_of(tmp_path / "records" / "ready") == {}
 
 
-def test_with_the_link_down_pictures_wait_and_arrive_once_it_is_back(openssh, handing_over, uploader, tmp_path):
+def test_pictures_wait_with_the_link_down_and_arrive_once_it_is_back(openssh, handing_over, uploader, tmp_path):
     openssh.stop()
     try:
         part = Part(part_id=1, box=Box(200.0, 100.0, 60.0, 40.0), score=0.9)
@@ -115,7 +115,7 @@ for number in itertools.count(1):
 """
 
 
-def test_whatever_a_killed_process_leaves_only_whole_pictures_are_recovered(tmp_path):
+def test_whole_pictures_alone_are_recovered_whatever_a_killed_process_leaves(tmp_path):
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     for kill in range(3):
         folder = tmp_path / f"records-{kill}"

@@ -228,7 +228,7 @@ def test_a_port_that_refuses_is_told_and_everything_arrives_once_the_server_runs
     assert destination_of(uploader)["link"] == "up"
 
 
-def test_with_the_port_refusing_stop_is_prompt_and_nothing_is_lost(tmp_path, server, sources):
+def test_stop_is_prompt_with_the_port_refusing_and_no_file_is_lost(tmp_path, server, sources):
     server.outage()
     files = small_files(20)
     with running(tmp_path / "outbox") as uploader:
@@ -268,7 +268,7 @@ def test_a_server_that_falls_silent_is_told_and_everything_arrives_once_when_it_
     assert watch.partial == []
 
 
-def test_with_a_silent_server_stop_ends_in_its_time_and_nothing_is_lost(tmp_path, server, sources):
+def test_stop_ends_in_its_time_with_a_silent_server_and_no_file_is_lost(tmp_path, server, sources):
     files = small_files(20)
     with running(tmp_path / "outbox") as uploader:
         wait_for(submit_all(uploader, server.info("/in"), {"first.csv": b"1"}, sources).values())
@@ -440,7 +440,7 @@ def test_a_port_that_is_no_ssh_server_is_told_and_costs_the_file_nothing(uploade
         assert uploader.get_stats() == {"total_queued": 1, "total_uploaded": 0, "total_failed": 0, "queue_size": 1}
 
 
-def test_without_a_pinned_key_a_server_that_known_hosts_does_not_know_is_refused(
+def test_a_server_without_a_pinned_key_that_known_hosts_does_not_know_is_refused(
     uploader, server, sources, monkeypatch, tmp_path
 ):
     monkeypatch.setenv("HOME", str(tmp_path))

@@ -182,13 +182,13 @@ def lives(*arguments):
     return json.loads(done.stdout)
 
 
-def test_killed_before_any_step_of_accepting_and_delivering_every_file_arrives_once(place):
+def test_every_file_arrives_once_after_a_kill_before_any_step_of_accepting_and_delivering(place):
     facts = lives(place, json.dumps(CALLS), "once")
     assert facts["killed"] == facts["steps"] > 50
 
 
 @pytest.mark.long
-def test_killed_again_and_again_while_putting_right_the_last_kill_every_file_arrives_once(place):
+def test_every_file_arrives_once_after_kills_while_the_last_kill_is_put_right(place):
     seed = int(os.environ.get("IRIS_SEED", "3"))
     facts = lives(place, json.dumps(CALLS), "again", seed)
     assert facts["killed"] > 100, f"seed {seed}"

@@ -46,7 +46,7 @@ def openssh(tmp_path_factory, need_program):
 
 @pytest.mark.parametrize("transport", ["asyncssh", pytest.param("ssh", marks=pytest.mark.long)])
 @pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
-def test_whatever_becomes_of_the_link_every_file_arrives_whole_and_once(openssh, tmp_path, sources, transport, faults):
+def test_every_file_arrives_whole_and_once_whatever_becomes_of_the_link(openssh, tmp_path, sources, transport, faults):
     settings = HURRIED if isinstance(faults[0], SilentAfter) else PATIENT
     folder = tmp_path / "received"
     folder.mkdir()

@@ -113,7 +113,7 @@ def test_checks_beside_a_stream_of_files_disturb_none_of_them(uploader, server, 
     assert uploader.get_stats()["total_failed"] == 0
 
 
-def test_outside_its_window_a_server_is_sent_nothing_over_a_restart_too(tmp_path, server, folder, sources):
+def test_a_server_outside_its_window_is_sent_nothing_over_a_restart_too(tmp_path, server, folder, sources):
     tomorrow = time.strftime("%a", time.localtime(time.time() + 2 * 86_400))
     for _ in range(2):
         with running(tmp_path / "outbox", settings=IN_A_HURRY) as uploader:

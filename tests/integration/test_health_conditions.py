@@ -161,7 +161,7 @@ def test_an_outbox_that_is_full_is_said_with_what_waits_beside_it(server, tmp_pa
     assert answer["severity"] == "degraded"
 
 
-def test_without_a_server_files_are_counted_and_nothing_is_called_delivered(tmp_path):
+def test_files_without_a_server_are_counted_and_none_is_called_delivered(tmp_path):
     with Site(tmp_path) as site:
         answer = site.is_in("no server", "no server is configured", f"wait in {tmp_path / 'records'}")
     assert "delivered" not in answer["sentence"]

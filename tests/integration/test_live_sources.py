@@ -283,7 +283,7 @@ def test_two_cameras_are_read_side_by_side_and_one_that_is_stalled_does_not_hold
     assert stalled.status().state == "disabled"
 
 
-def test_what_opencv_writes_to_standard_error_holds_no_password(rtsp):
+def test_no_password_stands_in_what_opencv_writes_to_standard_error(rtsp):
     """In a process of its own, whose standard error is all there is; with each way an opening can fail."""
     rtsp.close()
     with RtspServer(footage("bikes.mp4"), username="admin", password="right") as locked:
@@ -353,7 +353,7 @@ def test_motion_jpeg_that_ffmpeg_sends_is_understood(need_program, options):
 
 
 @pytest.mark.parametrize("authentication", ["both", "stale"])
-def test_where_digest_is_offered_the_password_never_travels(authentication):
+def test_the_password_never_travels_where_digest_is_offered(authentication):
     with (
         MjpegServer(username="admin", password="s3cr3t", authentication=authentication) as camera,
         capturing(camera.url("/line"), username="admin", password="s3cr3t") as (_, told),
@@ -465,7 +465,7 @@ def test_a_picture_that_changes_its_size_in_the_middle_comes_in_its_new_size_and
     assert "from 160x120 to 320x240 pixels" in caplog.text
 
 
-def test_of_a_fast_camera_only_so_many_frames_a_second_are_taken_as_are_wanted(mjpeg):
+def test_as_many_frames_a_second_of_a_fast_camera_are_taken_as_are_wanted(mjpeg):
     with capturing(mjpeg.url("/line"), frame_rate=5.0) as (capture, told):
         told.wait_for("online")
         wait_until(lambda: capture.status().frames >= 8)

@@ -77,7 +77,7 @@ def test_a_user_nobody_knows_has_an_outbox_where_the_environment_says(server, tm
     assert (tmp_path / "state" / "iris" / "outbox").is_dir()
 
 
-def test_over_the_ssh_program_which_refuses_such_a_user_it_is_told_what_helps(server, tmp_path, need_program):
+def test_the_ssh_programs_refusal_of_such_a_user_is_told_with_what_helps(server, tmp_path, need_program):
     need_program("ssh", hint="make system-packages")
     info = server.info("/in") | {"transport": "ssh"}
     facts = run_as_nobody(DELIVER, tmp_path / "mine", json.dumps(info), environment={"PATH": "/usr/bin:/bin"})
@@ -94,7 +94,7 @@ def test_over_the_ssh_program_which_refuses_such_a_user_it_is_told_what_helps(se
     ],
     ids=["a key below the home", "known_hosts below the home"],
 )
-def test_what_would_lie_in_a_home_is_told_with_the_setting_it_belongs_to(server, tmp_path, changed, setting):
+def test_a_file_that_would_lie_in_a_home_is_told_with_the_setting_it_belongs_to(server, tmp_path, changed, setting):
     facts = run_as_nobody(DELIVER, tmp_path / "mine", json.dumps(server.info("/in") | changed))
     assert setting in facts["trouble"][0]
 

@@ -55,7 +55,7 @@ def test_haar_finds_the_drivers_face_in_two_frames_of_three(driver):
     assert 0.5 <= share <= 0.75  # measured: 0.617
 
 
-def test_what_it_finds_is_his_face(driver):
+def test_the_found_face_is_the_drivers(driver):
     boxes = [part.box for result in driver for part in result.parts]
     right = [box for box in boxes if box.iou(FACE) > 0.3]
     assert len(right) / len(boxes) >= 0.95
@@ -81,7 +81,7 @@ def test_each_part_has_at_most_one_verdict_the_detectors_own(driver):
     assert len(dict(verdicts)) == len(verdicts)
 
 
-def test_what_inspecting_takes_is_measured(driver):
+def test_the_time_of_inspecting_is_measured(driver):
     assert all(result.detect_s > 0 for result in driver)
 
 
@@ -103,7 +103,7 @@ def test_haar_finds_no_face_in_the_street_that_it_is_sure_of():
 
 
 @pytest.mark.long
-def test_to_haar_a_drawn_rabbits_face_is_just_about_one():
+def test_a_drawn_rabbits_face_is_just_about_one_to_haar():
     found = found_in(DetectorSettings("haar"), "bigbuckbunny.mp4", every=20)
     (rabbit,) = found[40]
     assert rabbit.box.iou(RABBIT_FACE) > 0.5
@@ -112,7 +112,7 @@ def test_to_haar_a_drawn_rabbits_face_is_just_about_one():
 
 
 @pytest.mark.long
-def test_ones_own_model_follows_the_face_haar_showed_it_through_the_whole_film(tmp_path, driver):
+def test_a_model_of_ones_own_follows_the_face_haar_showed_it_through_the_whole_film(tmp_path, driver):
     """YOLO-style, 128x128 letterboxed from 176x144: two detectors that share no code have to mean the same place."""
     shown = driver[5].parts[0].box
     model = patch_finder(tmp_path / "driver.onnx", carphone_patch(5, shown, side=128), 128, "driver")

@@ -49,7 +49,7 @@ def test_all_is_there_by_size_and_by_content(outbox, delivered):
     assert counted(outbox) == counted(outbox, hashes=True) == {RemoteVerdict.THERE: FILES}
 
 
-def test_what_was_collected_is_gone_and_what_was_written_over_is_changed(outbox, delivered):
+def test_a_collected_file_is_gone_and_one_that_was_written_over_is_changed(outbox, delivered):
     delivered["0001.csv"].unlink()
     delivered["0002.csv"].write_bytes(b"short")
     content = delivered["0003.csv"].read_bytes()
@@ -71,14 +71,14 @@ def test_a_folder_under_a_files_name_is_a_change(outbox, delivered):
     assert counted(outbox)[RemoteVerdict.CHANGED] == 1
 
 
-def test_only_the_latest_or_only_since_a_time(outbox, delivered):
+def test_a_check_may_look_at_the_latest_alone_or_since_a_time(outbox, delivered):
     assert delivered
     assert [looked.delivery for looked in RemoteCheck(outbox).look(latest=3)] == [FILES - 2, FILES - 1, FILES]
     times = [line["delivered_s"] for line in Audit(outbox).deliveries()]
     assert len(list(RemoteCheck(outbox).look(since_s=times[50]))) == sum(at_s >= times[50] for at_s in times)
 
 
-def test_of_a_name_delivered_twice_the_latest_counts(outbox, info, received, tmp_path):
+def test_the_latest_of_two_deliveries_under_one_name_counts(outbox, info, received, tmp_path):
     path = tmp_path / "a.csv"
     with running(outbox) as uploader:
         for content in (b"first", b"second, longer"):
@@ -90,7 +90,7 @@ def test_of_a_name_delivered_twice_the_latest_counts(outbox, info, received, tmp
     ]
 
 
-def test_it_works_beside_a_running_uploader_and_leaves_no_trace(outbox, info, delivered):
+def test_the_check_works_beside_a_running_uploader_and_leaves_no_trace(outbox, info, delivered):
     with running(outbox):
         assert counted(outbox) == {RemoteVerdict.THERE: len(delivered)}
     before = {path.name: path.read_bytes() for path in outbox.rglob("*") if path.is_file()}

@@ -68,7 +68,7 @@ def test_kept_files_are_removed_only_once_they_are_delivered(openssh, handing_ov
     assert contents_of(tmp_path / "received" / "line-1" / "classifier") == before
 
 
-def test_what_was_given_up_is_kept(openssh, tmp_path):
+def test_a_file_that_was_given_up_is_kept(openssh, tmp_path):
     """A dead file can be queued again by its operator; until then its copy here may be the only one."""
     with running(tmp_path / "outbox") as uploader:
         path = tmp_path / "records" / "line-1" / "ready" / "a.csv"
@@ -79,7 +79,7 @@ def test_what_was_given_up_is_kept(openssh, tmp_path):
         assert uploader.owed_names() == frozenset({"a.csv"})
 
 
-def test_after_a_restart_what_was_owed_before_still_is(openssh, tmp_path):
+def test_owed_files_are_still_owed_after_a_restart(openssh, tmp_path):
     openssh.stop()
     try:
         with running(tmp_path / "outbox") as uploader:

@@ -128,7 +128,7 @@ every = pytest.mark.parametrize("row", parameters(ROWS), indirect=True)
 
 
 @every
-def test_it_is_what_the_table_says(line):
+def test_each_server_is_what_the_table_says(line):
     found = asyncio.run(measure(line.info, line.base))
     assert found.software.startswith(line.row.software)
     assert found.host_key == line.row.host_key
@@ -137,7 +137,7 @@ def test_it_is_what_the_table_says(line):
 
 
 @every
-def test_we_learn_from_it_what_the_table_says(line):
+def test_each_server_tells_us_what_the_table_says(line):
     learned, announced = asyncio.run(asked(line.info))
     useful = {f"{name}@openssh.com" for name in ALL}
     assert announced & useful == {f"{name}@openssh.com" for name in line.row.extensions}
@@ -248,7 +248,7 @@ def test_overwrite_replaces_what_is_there(line, uploader, sources):
 
 @delivering
 @pytest.mark.parametrize("conflict", ["fail", "keep"])
-def test_what_is_there_stays(line, uploader, sources, conflict):
+def test_a_file_that_is_there_stays(line, uploader, sources, conflict):
     receipts = submitted_over(line, uploader, sources, conflict=conflict)
     words = "other content" if line.row.looks else "cannot rename the finished file"
     with pytest.raises(IrisError, match=words):
@@ -384,7 +384,7 @@ def test_files_are_written_in_place_by_choice(line, uploader, sources):
 
 
 @in_place_after_a_look
-def test_in_place_the_part_that_a_cut_left_is_made_whole(line, uploader, sources):
+def test_the_part_that_a_cut_left_in_place_is_made_whole(line, uploader, sources):
     content = os.urandom(8 * MIB)
     info = {**line.info, "in_place": True, "bandwidth_bytes_per_s": 12e6}
     receipts = submit_all(uploader, info, {"large.bin": content}, sources)

@@ -85,7 +85,7 @@ def test_an_address_that_swallows_everything_leaves_the_next_one_its_share_of_th
 
 
 @pytest.mark.parametrize("transport", ["asyncssh", "ssh"])
-def test_where_every_address_swallows_everything_the_time_is_kept(transport, tmp_path, need_program):
+def test_the_time_is_kept_where_every_address_swallows_everything(transport, tmp_path, need_program):
     need_program("ssh", hint="make system-packages")
     facts = connected(tmp_path, transport, "127.0.0.1")
     assert facts["failed"] == "LinkTimeout"

@@ -55,7 +55,8 @@ DELIVERING = (
         "    return WRITE | CREATE\n",
         "Two sessions write into one file, and a longer one that was there keeps its end.",
         tests_in(
-            SFTP, "conversations/test_put.py::test_it_is_written_under_a_hidden_name_that_is_asked_for_exclusively"
+            SFTP,
+            "conversations/test_put.py::test_the_file_is_written_under_a_hidden_name_that_is_asked_for_exclusively",
         ),
     ),
     Mutant(
@@ -136,7 +137,7 @@ DELIVERING = (
         "    if upload.earlier_temp is not None:\n",
         "    if False:\n",
         "Temp files of killed processes pile up on the server, and one's late rename shows a part of a file.",
-        tests_in(SFTP, "conversations/test_put.py::test_what_a_killed_process_had_begun_is_cleared_away"),
+        tests_in(SFTP, "conversations/test_put.py::test_a_file_that_a_killed_process_had_begun_is_cleared_away"),
     ),
     Mutant(
         "a missing temp file always counts as delivered",
@@ -156,7 +157,7 @@ DELIVERING = (
         "A server comes back with an empty disk, gets the folder anew for another file, and is believed: it is lost.",
         tests_in(
             SFTP,
-            "conversations/test_put.py::test_it_is_sent_anew_too_when_a_neighbour_has_made_the_folder_again_before_it_is_looked_for",
+            "conversations/test_put.py::test_a_file_is_sent_anew_too_when_a_neighbour_has_made_the_folder_again_first",
         ),
     ),
     Mutant(
@@ -228,7 +229,7 @@ DELIVERING = (
         "            pass\n        raise\n",
         "The new file is refused its name, and there is no file under it any more.",
         tests_in(
-            SFTP, "test_conflicts.py::test_what_was_put_aside_is_put_back_when_the_new_file_cannot_take_its_place"
+            SFTP, "test_conflicts.py::test_a_file_that_was_put_aside_is_put_back_when_the_new_one_cannot_take_its_place"
         ),
     ),
     Mutant(
@@ -246,7 +247,7 @@ DELIVERING = (
         "        return self.marker_path(path)\n",
         "The pick-up job is told of a file that is not there yet.",
         tests_in(
-            SFTP, "conversations/test_marker.py::test_whoever_looks_sees_nothing_then_the_file_then_both_and_each_whole"
+            SFTP, "conversations/test_marker.py::test_the_server_shows_no_file_then_the_file_then_both_and_each_whole"
         ),
     ),
     Mutant(

@@ -153,7 +153,7 @@ RECOVERING = (
         "        if file.path.name in owed:\n",
         "        if False:\n",
         "The operator counts on the copy of a file that waits, and it is gone first.",
-        tests_in(RECORDS, "test_kept_files.py::test_what_the_outbox_owes_stays"),
+        tests_in(RECORDS, "test_kept_files.py::test_a_file_that_the_outbox_owes_stays"),
     ),
     Mutant(
         "half a row stays behind the rows",

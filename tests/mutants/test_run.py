@@ -50,7 +50,7 @@ def test_a_test_that_hangs_has_failed(hanging):
     assert judged(["test_hangs.py::test_for_ever"], hanging) == ("test_hangs.py::test_for_ever",)
 
 
-def test_of_several_tests_it_is_not_known_which_one_hung(hanging):
+def test_the_one_of_several_tests_that_hung_is_not_known(hanging):
     with pytest.raises(Trouble, match="a test hangs"):
         judged(["test_hangs.py::test_for_ever", "test_hangs.py::test_later"], hanging)
 

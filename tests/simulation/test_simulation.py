@@ -23,7 +23,7 @@ def simulated(*arguments):
 
 
 @pytest.mark.parametrize("first", some(range(1, 81, LIVES)))
-def test_nothing_is_lost_whatever_happens_and_all_is_delivered_once_it_is_healed(first):
+def test_no_file_is_lost_whatever_happens_and_all_are_delivered_once_it_is_healed(first):
     ran = simulated("--first", str(first), "--seeds", str(LIVES))
     last = re.fullmatch(LAST_LINE, ran.stdout.splitlines()[-1] if ran.stdout else "")
     assert last, ran.stderr

@@ -23,7 +23,7 @@ def test_every_client_carries_a_few_files_and_what_arrived_is_compared(need_prog
     assert all(row.times.seconds > 0.0 for row in section.rows)
 
 
-def test_what_is_asked_for_by_another_name_is_refused_before_anything_runs():
+def test_a_client_of_an_unknown_name_is_refused_before_any_runs():
     command = [sys.executable, "-m", "benchmarks.sftp", "--clients", "winscp"]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 2

@@ -49,7 +49,7 @@ def test_every_mistake_is_told_with_file_and_line_and_the_exit_status_is_2(iris,
         assert "Traceback" not in ended.stderr
 
 
-def test_what_is_found_by_trying_is_told_beside_mistakes_elsewhere_and_not_of_what_is_mistaken(iris, tmp_path):
+def test_findings_by_trying_are_told_beside_mistakes_and_not_of_what_is_mistaken(iris, tmp_path):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "iris.toml").write_text(
         '[cameras.a]\nsource = "file:empty.mp4"\nserver = "plant"\n'
@@ -91,7 +91,7 @@ def test_films_none_of_which_can_be_read_end_the_run_and_each_is_named(iris, tmp
     assert "iris.toml:4: error: cameras.b.source: " in ended.stderr
 
 
-def test_what_is_only_found_by_trying_has_its_line_too(iris, tmp_path):
+def test_a_mistake_only_found_by_trying_has_its_line_too(iris, tmp_path):
     (tmp_path / "settings").mkdir()
     (tmp_path / "settings" / "own.toml").write_text('[cameras.belt]\n\nsource = "file:belt.mp4"\n')
     ended = iris("check", "--config", "settings/own.toml")
@@ -99,7 +99,7 @@ def test_what_is_only_found_by_trying_has_its_line_too(iris, tmp_path):
     assert "settings/own.toml:3: error: cameras.belt.source: there is no film settings/belt.mp4" in ended.stderr
 
 
-def test_ones_own_film_and_a_detector_need_no_file_at_all(iris, tmp_path):
+def test_a_film_of_ones_own_and_a_detector_need_no_file_at_all(iris, tmp_path):
     server = tmp_path / "server.json"
     server.write_text(
         json.dumps({"host": "h", "username": "u", "password": "open-sesame", "host_key": f"SHA256:{'x' * 43}"})
@@ -113,7 +113,7 @@ def test_ones_own_film_and_a_detector_need_no_file_at_all(iris, tmp_path):
     assert ended.stderr == ""
 
 
-def test_how_files_are_delivered_is_said_with_what_is_worth_a_word(iris, tmp_path):
+def test_the_way_files_are_delivered_is_said_with_what_is_worth_a_word(iris, tmp_path):
     pin = "x" * 43
     account = f'host_key = "SHA256:{pin}"\nusername = "u"\npassword = {{ environment = "WORD" }}\n'
     (tmp_path / "iris.toml").write_text(

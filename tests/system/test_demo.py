@@ -32,7 +32,7 @@ def run(*arguments, **environment):
     )
 
 
-def test_nothing_is_lost_nothing_partial_and_the_rate_holds_during_the_outage():
+def test_no_file_is_lost_or_partial_and_the_rate_holds_during_the_outage():
     ended = run("--seconds", "9", "--port", "0", "--json")
     summary = json.loads(ended.stdout.splitlines()[-1])
     assert ended.returncode == 0, ended.stderr
@@ -57,7 +57,7 @@ def test_the_help_says_that_a_demo_of_so_many_seconds_ends_by_itself():
 
 
 @pytest.mark.long
-def test_what_the_server_refused_is_tried_again_evidence_comes_first_and_records_travel_together():
+def test_refused_files_are_tried_again_evidence_comes_first_and_records_travel_together():
     ended = run("--seconds", "14", "--port", "0", "--json")
     summary = json.loads(ended.stdout.splitlines()[-1])
     assert ended.returncode == 0, ended.stderr
@@ -131,7 +131,7 @@ def terminal():
         each.close()
 
 
-def test_on_a_terminal_it_tells_its_story_and_ends_by_itself_when_a_time_was_given(terminal):
+def test_the_demo_on_a_terminal_tells_its_story_and_ends_by_itself_when_a_time_was_given(terminal):
     shown = terminal("--seconds", "6")
     assert shown.read("no such words") == 0
     for words in ("1 of 3: a calm line", "2 of 3: staged outage", "3 of 3: recovery", "staged outage: for 2 s"):
@@ -141,7 +141,7 @@ def test_on_a_terminal_it_tells_its_story_and_ends_by_itself_when_a_time_was_giv
     assert HOW_TO_END not in shown.text
 
 
-def test_on_a_terminal_the_final_figures_stay_on_the_page_too_until_q_is_pressed(terminal):
+def test_the_final_figures_on_a_terminal_stay_on_the_page_too_until_q_is_pressed(terminal):
     """Its plan is cut short to what a test has time for."""
     shown = terminal("--seconds", "4", "--stay")
     shown.read(HOW_TO_END)
@@ -170,7 +170,7 @@ def test_ctrl_c_ends_it_gracefully_with_everything_delivered():
     assert (summary["lost"], summary["queue_size"]) == (0, 0)
 
 
-def test_its_server_does_not_outlive_it_however_it_dies():
+def test_the_demos_server_does_not_outlive_it_however_it_dies():
     command = [*IRIS, "demo", "--seconds", "0", "--port", "0", "--json"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         assert any(line.startswith("The page is at") for line in process.stderr)

@@ -85,7 +85,7 @@ def written(path, content=b"frame;part\n1;1\n"):
     return path
 
 
-def test_beside_an_uploader_that_delivers_it_always_balances(iris, outbox, server, received, tmp_path):
+def test_an_outbox_always_balances_beside_an_uploader_that_delivers(iris, outbox, server, received, tmp_path):
     with running(outbox) as uploader:
         requests = [
             SftpUploadRequest(
@@ -128,7 +128,7 @@ while True:
 """
 
 
-def test_after_a_kill_nothing_is_missing_and_looking_leaves_no_trace(iris, outbox, server, received, tmp_path):
+def test_no_file_is_missing_after_a_kill_and_looking_leaves_no_trace(iris, outbox, server, received, tmp_path):
     info = {key: str(value) for key, value in server.info(received).items()}
     command = [sys.executable, "-c", PRODUCER, str(tmp_path), json.dumps(info | {"port": server.port})]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
@@ -275,7 +275,7 @@ def test_a_repair_brings_a_damaged_database_over(iris, ended):
     assert iris.told("queue", "balance").endswith("balances\n")
 
 
-def test_what_was_delivered_is_asked_for_at_the_server(iris, ended, received, server):
+def test_delivered_files_are_asked_for_at_the_server(iris, ended, received, server):
     assert "there 3, gone (collected) 0, changed 0" in iris.told("ledger", "verify", "--remote", "--hash")
     (one, other, _) = received.rglob("*.csv")
     one.unlink()
@@ -302,7 +302,7 @@ def test_what_was_delivered_is_asked_for_at_the_server(iris, ended, received, se
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_what_cannot_be_looked_at_is_one_line_and_status_2(iris, outbox, spoil, verb, says):
+def test_an_outbox_that_cannot_be_looked_at_is_one_line_and_status_2(iris, outbox, spoil, verb, says):
     with running(outbox):
         pass
     spoil(outbox)

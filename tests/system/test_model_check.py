@@ -89,7 +89,7 @@ def test_everything_may_be_declared(check, tmp_path, rectangle):
     assert re.search(r"found       1\n  bolt +0\.900  x 32\.0 y 16\.0 width 32\.0 height 32\.0\n", said)
 
 
-def test_without_a_picture_a_model_is_checked_all_the_same(check, tmp_path):
+def test_a_model_is_checked_without_a_picture_too(check, tmp_path):
     rectangle_finder(tmp_path / "nuts.onnx", "yolov5")
     said = fits(check("nuts.onnx"))
     assert "an empty grey one of 1280x720: give --picture to see what it finds" in said
@@ -132,7 +132,7 @@ def test_a_model_that_does_not_fit_is_told_with_expected_and_found(check, tmp_pa
         (("hog", "--score-min", "50"), "score_min is 50.0: give 0 to 1"),
     ],
 )
-def test_what_cannot_be_is_a_sentence_and_status_2(check, arguments, words):
+def test_a_check_that_cannot_be_is_a_sentence_and_status_2(check, arguments, words):
     assert words in does_not_fit(check(*arguments))
 
 

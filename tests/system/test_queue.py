@@ -109,7 +109,7 @@ def openssh(tmp_path_factory, need_program):
 # -- with no uploader
 
 
-def test_with_no_uploader_the_command_does_it_and_the_next_start_knows(iris, outbox, left):
+def test_the_command_carries_orders_out_with_no_uploader_and_the_next_start_knows(iris, outbox, left):
     first, second, dead = left
     assert iris.told("queue", "priority", "-9", first) == "1 file has priority -9\n"
     assert iris.told("queue", "drop", "--dead", "--yes") == "1 file is dropped\n"
@@ -133,7 +133,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_after_a_kill_the_file_is_there_and_orders_are_carried_out(iris, outbox, tmp_path):
+def test_the_file_is_there_after_a_kill_and_orders_are_carried_out(iris, outbox, tmp_path):
     command = [sys.executable, "-c", KILLED, str(tmp_path), json.dumps(NOWHERE)]
     subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT / "src")}, timeout=170, check=False)
     assert (outbox / "control.sock").is_socket()

@@ -96,7 +96,7 @@ kind = "none"
     assert list((tmp_path / "records").rglob("ready/*")) == []
 
 
-def test_without_a_server_a_film_is_inspected_and_what_was_seen_waits(tmp_path):
+def test_a_film_is_inspected_without_a_server_and_its_records_wait(tmp_path):
     film = f"file:{footage('carphone_pristine.mp4')}"
     folders = ["--records", tmp_path / "records", "--outbox", tmp_path / "outbox"]
     with IrisProcess(["--config", "/dev/null", "--source", film, "--detector", "haar", *folders]) as running:

@@ -82,7 +82,7 @@ def test_files_arrive_whole_and_the_status_says_so(line):
     assert f"delivered as {line.received}/p/model/a.csv" in done.stderr
 
 
-def test_for_programs_there_is_one_object_a_file_and_nothing_else(line):
+def test_the_output_for_programs_is_one_object_a_file_and_nothing_else(line):
     line.write("a.csv")
     line.write("b.csv")
     done = line.send("a.csv", "b.csv", "--json")
@@ -126,7 +126,7 @@ def test_several_servers_each_get_every_file(line, server, tmp_path):
         (("a.csv", "--host", "h", "--server", "plant"), "give one of them"),
     ],
 )
-def test_what_cannot_be_begun_queues_nothing_and_is_status_2(line, arguments, says):
+def test_a_command_that_cannot_begin_queues_no_file_and_is_status_2(line, arguments, says):
     line.write("a.csv")
     (line.folder / "tree").mkdir()
     (line.folder / "hollow").mkdir()
@@ -185,7 +185,7 @@ def test_a_server_that_is_there_and_takes_nothing_is_not_called_a_link_that_is_d
         assert "the link is down" not in done.stderr
 
 
-def test_on_a_terminal_there_is_a_bar_of_files_and_bytes_and_it_says_what_holds_them_up(line, server):
+def test_the_bar_on_a_terminal_counts_files_and_bytes_and_says_what_holds_them_up(line, server):
     line.write("a.csv", b"x" * 5000)
     server.stop()
     ours, theirs = pty.openpty()
@@ -235,7 +235,7 @@ def test_no_longer_than_the_timeout_is_waited_and_the_rest_is_told(line, server)
     assert f"safely queued in {line.outbox}" in done.stdout
 
 
-def test_without_waiting_everything_is_queued_durably_and_nothing_sent(line, server):
+def test_all_files_are_queued_durably_and_none_is_sent_without_waiting(line, server):
     for number in range(50):
         line.write(f"{number:02}.csv")
     server.stop()
@@ -260,7 +260,7 @@ def test_another_process_that_owns_the_outbox_is_handed_the_files_and_delivers_t
     assert sorted(line.arrived.values()) == sorted([name.encode() for name in names] + [b"00.csv"])
 
 
-def test_when_the_owner_of_the_outbox_ends_the_command_delivers_itself(line, server):
+def test_the_command_delivers_itself_when_the_owner_of_the_outbox_ends(line, server):
     line.write("a.csv")
     server.stop()
     with running(line.outbox) as owner, line.start(line.folder / "a.csv") as sending:

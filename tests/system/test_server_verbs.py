@@ -69,7 +69,7 @@ def test_a_trial_says_what_works_and_leaves_nothing(plant, verb, tmp_path):
     assert list(received.iterdir()) == []
 
 
-def test_what_will_not_work_is_said_and_is_the_exit_status(plant, verb, tmp_path):
+def test_a_trouble_that_will_stop_deliveries_is_said_and_is_the_exit_status(plant, verb, tmp_path):
     _, received = plant("rename,posix-rename")
     status, said, _ = verb("server", "test", "plant", "--json")
     told = json.loads(said)
@@ -94,7 +94,7 @@ def test_a_name_nobody_knows_is_told(plant, verb, tmp_path):
     assert "plant" in error
 
 
-def test_what_a_delivery_learned_is_shown_without_asking_the_server(plant, verb, tmp_path):
+def test_facts_that_a_delivery_learned_are_shown_without_asking_the_server(plant, verb, tmp_path):
     server, _ = plant()
     (tmp_path / "a.csv").write_text("a,b\n")
     status, _, error = verb("send", tmp_path / "a.csv")
@@ -110,7 +110,7 @@ def test_what_a_delivery_learned_is_shown_without_asking_the_server(plant, verb,
     assert "not tried out" in listed
 
 
-def test_of_servers_nobody_has_met_nothing_is_known(plant, verb, tmp_path):
+def test_a_server_that_nobody_has_met_is_not_known(plant, verb, tmp_path):
     server, _ = plant()
     (tmp_path / "a.csv").write_text("a,b\n")
     verb("send", tmp_path / "a.csv", "--no-wait")
@@ -120,7 +120,7 @@ def test_of_servers_nobody_has_met_nothing_is_known(plant, verb, tmp_path):
     assert (status, said) == (1, f"nothing is known of {key_of(server)} yet: iris server test plant\n")
 
 
-def test_what_is_no_server_anywhere_is_told_by_show_as_well(plant, verb):
+def test_a_name_that_is_no_server_anywhere_is_told_by_show_as_well(plant, verb):
     plant()
     status, said, error = verb("server", "show", "plnt")
     assert (status, said) == (2, "")

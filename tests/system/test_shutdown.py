@@ -11,7 +11,7 @@ LIMIT_S = {"up": 25.0, "cut": 8.0, "silent": 25.0}
 
 
 @pytest.mark.parametrize("link", ["silent", *(pytest.param(link, marks=pytest.mark.long) for link in ("up", "cut"))])
-def test_with_a_hundred_waiting_it_ends_in_time_says_how_and_loses_nothing(link, tmp_path, need_program):
+def test_a_run_with_a_hundred_waiting_ends_in_time_says_how_and_loses_no_file(link, tmp_path, need_program):
     sshd: Path = need_program("sshd", "/usr/sbin/sshd", hint="make system-packages")
     ending = measure(link, tmp_path, sshd)
     assert ending.waiting >= WAITING_MIN

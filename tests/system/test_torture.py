@@ -16,7 +16,7 @@ LAST_LINE = r"accepted=(\d+) delivered=(\d+) lost=(\d+) partial=(\d+) duplicates
 
 
 @pytest.mark.long
-def test_after_kills_all_that_was_accepted_is_there_whole_and_once(tmp_path, need_program):
+def test_every_accepted_file_is_there_whole_and_once_after_kills(tmp_path, need_program):
     need_program("sshd", "/usr/sbin/sshd", hint="make system-packages")
     run = subprocess.run(
         [sys.executable, "-m", "tests.torture", "--kills", str(KILLS), "--seed", SEED, "--folder", tmp_path / "run"],

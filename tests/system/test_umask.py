@@ -13,7 +13,7 @@ from tests.system.iris_command import ROOT
 LONGEST_S = 25
 
 
-def test_nothing_that_a_run_makes_may_be_written_by_everybody_whatever_the_umask(tmp_path):
+def test_no_file_that_a_run_makes_may_be_written_by_everybody_whatever_the_umask(tmp_path):
     film = cv2.VideoWriter(str(tmp_path / "film.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 25.0, (64, 48))
     for brightness in range(3):
         film.write(np.full((48, 64, 3), brightness, np.uint8))

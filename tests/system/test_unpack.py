@@ -35,12 +35,12 @@ def test_archives_are_unpacked_into_the_folder_that_is_named(tmp_path, iris, arc
     assert {path.name: path.read_bytes() for path in out.iterdir()} == dict(FILES)
 
 
-def test_without_a_folder_they_are_unpacked_where_it_is_run(tmp_path, iris, archive):
+def test_archives_are_unpacked_where_the_command_is_run_without_a_folder(tmp_path, iris, archive):
     iris(archive)
     assert (tmp_path / "a.csv").read_bytes() == FILES[0][1]
 
 
-def test_it_says_what_was_there_and_what_has_another_name(tmp_path, iris, archive):
+def test_the_command_says_which_files_were_there_and_which_have_another_name(tmp_path, iris, archive):
     out = tmp_path / "out"
     out.mkdir()
     (out / "a.csv").write_bytes(b"somebody else's")
@@ -66,7 +66,7 @@ def test_a_damaged_archive_is_told_and_the_others_are_unpacked(tmp_path, iris, a
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.csv", "b.csv"]
 
 
-def test_what_cannot_be_read_is_told(tmp_path, iris, archive):
+def test_an_archive_that_cannot_be_read_is_told(tmp_path, iris, archive):
     done = iris(tmp_path / "none.zip", archive, status=2)
     assert "none.zip cannot be read: No such file or directory" in done.stderr.decode()
     assert (tmp_path / "a.csv").exists()
@@ -77,7 +77,7 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path, iris, archive):
     assert "cannot write out" in iris(archive, "--into", "out", status=2).stderr.decode()
 
 
-def test_for_programs_each_archive_is_one_line_of_json(tmp_path, iris, archive):
+def test_each_archive_is_one_line_of_json_for_programs(tmp_path, iris, archive):
     damaged = tmp_path / "damaged"
     damaged.write_bytes(b"PK\x03\x04")
     lines = [

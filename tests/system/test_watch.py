@@ -59,7 +59,7 @@ class Watched(Line):
         wait_until(lambda: set(names) <= self.names)
 
 
-def test_what_cp_mv_ln_tar_and_a_shell_make_arrives_and_temporary_names_do_not(line):
+def test_files_that_cp_mv_ln_tar_and_a_shell_make_arrive_and_temporary_names_do_not(line):
     line.write("source.csv", b"frame;part\n" * 1000)
     line.write("moved.csv", b"moved")
     line.write("tree/tarred.csv", b"tarred")
@@ -114,7 +114,7 @@ def test_patterns_and_folders_below_and_what_becomes_of_the_source(line):
     assert (line.watched / "c.txt").exists()
 
 
-def test_what_lies_there_is_left_or_delivered_as_it_is_wished_and_told(line):
+def test_files_that_lie_there_are_left_or_delivered_as_is_wished_and_that_is_told(line):
     (line.watched / "old.csv").write_text("1")
     with line.watch() as watching:
         assert watching.wait_until(lambda: watching.logged(r"(1) file already in .* --existing delivers"))
@@ -141,7 +141,7 @@ def test_files_wait_out_an_outage_and_a_full_outbox(line, server):
 
 
 @pytest.mark.long
-def test_killed_again_and_again_it_delivers_everything_that_was_completed_and_nothing_twice_under_another_name(line):
+def test_a_watch_killed_again_and_again_delivers_each_completed_file_and_none_under_two_names(line):
     generator = random.Random(5)
     expected = {}
     for round_number in range(6):
@@ -168,7 +168,7 @@ def hashes(contents):
     return {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
 
 
-def test_after_an_orderly_end_nothing_is_handed_in_again(line):
+def test_no_file_is_handed_in_again_after_an_orderly_end(line):
     with line.watch() as watching:
         for number in range(20):
             (line.watched / f"{number}.csv").write_text("1")
@@ -210,7 +210,7 @@ def test_a_second_watcher_of_the_folder_and_a_folder_that_is_none_are_status_2(l
         assert "/none is no folder" in wrong.text
 
 
-def test_with_another_process_that_owns_the_outbox_it_hands_the_files_over(line, server):
+def test_the_command_hands_the_files_over_to_another_process_that_owns_the_outbox(line, server):
     names = [f"{number:02}.csv" for number in range(40)]
     with running(line.outbox) as owner, line.watch() as watching:
         for name in names:

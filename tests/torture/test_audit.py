@@ -69,7 +69,7 @@ def scene(tmp_path):
     return Scene(tmp_path)
 
 
-def test_what_is_there_whole_and_once_holds(scene):
+def test_an_account_of_files_there_whole_and_once_holds(scene):
     found = scene.audit()
     assert found.line(3) == "accepted=2 delivered=2 lost=0 partial=0 duplicates=0 kills=3"
     assert found.holds, found
@@ -87,7 +87,7 @@ def test_half_a_file_under_a_final_name_is_partial_and_not_delivered(scene):
     assert (found.partial, found.lost, found.holds) == ([scene.paths["a"]], ["a"], False)
 
 
-def test_what_was_partial_only_while_it_ran_counts(scene):
+def test_a_file_that_was_partial_only_while_it_ran_counts(scene):
     scene.seen_partial.add(scene.paths["b"])
     found = scene.audit()
     assert (found.partial, found.delivered, found.holds) == ([scene.paths["b"]], 2, False)
@@ -111,7 +111,7 @@ def test_one_content_under_both_names_is_a_duplicate(scene):
     assert found.holds, "duplicates are told; at least once is what is promised"
 
 
-def test_what_was_collected_is_delivered_and_twice_is_a_duplicate(scene, tmp_path):
+def test_a_collected_file_is_delivered_and_twice_is_a_duplicate(scene, tmp_path):
     account = open_account(tmp_path / "offered")
     append(account, scene.offers["a"])
     append(account, scene.offers["b"])
@@ -174,7 +174,7 @@ def test_a_tally_that_counts_wrong_is_a_fault(scene):
 
 
 @pytest.mark.parametrize("state", ["waiting", "in_flight", "dead"])
-def test_what_is_still_owed_in_the_end_is_a_fault(scene, state):
+def test_a_file_still_owed_in_the_end_is_a_fault(scene, state):
     scene.owed.append(Owed("c", state, "/c.csv", None))
     scene.spooled.add("c")
     assert scene.audit().faults == [f"/c.csv is still {state}"]
@@ -185,7 +185,7 @@ def test_bytes_that_are_owed_to_nobody_are_a_fault(scene):
     assert scene.audit().faults == ["c is in the spool and owed to nobody"]
 
 
-def test_what_waits_without_its_bytes_is_a_fault(scene):
+def test_an_item_that_waits_without_its_bytes_is_a_fault(scene):
     scene.owed.append(Owed("c", "waiting", "/c.csv", None))
     assert "item c has no bytes in the spool" in scene.outbox().faults()
 

@@ -23,7 +23,7 @@ def test_a_percentile_is_the_smallest_value_that_so_many_do_not_exceed(share, va
     assert percentile(list(range(100, 0, -1)), share) == value
 
 
-def test_of_nothing_a_percentile_is_nothing():
+def test_a_percentile_of_no_figures_is_zero():
     assert percentile([], 0.99) == 0.0
 
 
@@ -52,7 +52,7 @@ def test_a_peer_that_is_missing_is_a_line_that_says_so():
     )
 
 
-def test_what_a_run_prints_becomes_its_figures():
+def test_the_output_of_a_run_becomes_its_figures():
     run = {"late_ms": [4.0, 5.0, 9.0], "skipped": 1, "files_per_s": 99.5, "cpu": 0.5, "turns_ms": []}
     assert camera.figures(json.loads(json.dumps(run))) == Figures(5.0, 9.0, 9.0, 3, 1, 99.5, 0.5, 0.0, 0.0)
 
@@ -94,7 +94,7 @@ def fed(taker, files, files_per_s):
     return feeder
 
 
-def test_what_is_not_taken_is_offered_again_in_order():
+def test_files_that_are_not_taken_are_offered_again_in_order():
     files = [Path(f"{number}.csv") for number in range(200)]
     taker = Taker(at_once=7, enough=50)
     fed(taker, files, FULL)

@@ -38,7 +38,7 @@ def test_a_peer_that_is_not_there_is_told_with_the_reason_in_place_of_a_figure()
     ]
 
 
-def test_nothing_is_said_of_what_this_run_did_not_measure():
+def test_no_verdict_is_given_on_what_this_run_did_not_measure():
     assert verdicts([row("asyncssh", 1.0), row("iris-engine", 1.0, name="elsewhere")]) == []
 
 

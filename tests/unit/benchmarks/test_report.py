@@ -37,7 +37,7 @@ def test_a_work_that_was_measured_again_replaces_itself_alone(tmp_path):
     assert text.count("| 2.00 |") == 2
 
 
-def test_what_was_reached_stands_below_the_table():
+def test_the_reached_goals_stand_below_the_table():
     text = on_terminal([section("small-20", 2.0)])
     table, link, judged = text.split("\n\n")
     assert "iris-engine" in table

@@ -54,13 +54,13 @@ def test_a_client_that_is_missing_is_a_line_that_says_so_and_no_figure():
     assert [row["client"] for row in json.loads(as_json([REFERENCE, ABSENT]))] == ["reference"]
 
 
-def test_on_a_page_every_line_of_the_table_has_as_many_cells():
+def test_every_line_of_the_table_on_a_page_has_as_many_cells():
     lines = as_markdown([REFERENCE, TWICE_AS_FAST, ABSENT], "reference").splitlines()
     assert {line.count("|") for line in lines} == {10}
     assert lines[-1].startswith("| absent | missing: absent |")
 
 
-def test_of_one_file_the_rate_in_bytes_is_told_and_no_rate_of_files():
+def test_the_rate_of_one_file_is_told_in_bytes_and_not_in_files():
     one = Row("one file", 0, "fast", 1, 10_000_000, times=Times(2.0, 0.1, own_us=9.0), runs=1)
     assert as_text([one], "fast").splitlines()[-1].split()[4:] == ["1", "-", "5.0", "2.00", "0.10", "-", "-", "1.00x"]
 
@@ -84,7 +84,7 @@ def test_repeated_runs_are_one_row_with_their_medians():
     assert median([Times(3.0, 0.1), Times(1.0, 0.3), Times(2.0, 0.2)]) == Times(2.0, 0.2)
 
 
-def test_what_a_client_did_not_measure_of_itself_has_no_median():
+def test_a_figure_that_a_client_did_not_measure_of_itself_has_no_median():
     assert median([Times(1.0, 0.1, own_us=4.0), Times(1.0, 0.1)]).own_us is None
 
 

@@ -161,7 +161,7 @@ def test_a_taken_port_costs_the_page_and_nothing_else(made, calls, monkeypatch, 
     assert made.web_address == ""
 
 
-def test_where_the_page_is_required_a_taken_port_starts_nothing(made, calls, config, monkeypatch):
+def test_a_taken_port_starts_no_part_where_the_page_is_required(made, calls, config, monkeypatch):
     monkeypatch.setattr(application, "bind", refusing_port)
     made._config = dataclasses.replace(config, web=WebSettings(port=0, page_required=True))
     with pytest.raises(CannotServe):
@@ -232,7 +232,7 @@ def test_settings_that_cannot_be_used_change_nothing_and_everything_wrong_is_sai
     assert not any(name == "lineup.exchange" for name, *_ in calls)
 
 
-def test_when_every_source_has_ended_and_all_is_delivered_it_is_done(made, calls):
+def test_the_application_is_done_when_every_source_has_ended_and_all_is_delivered(made, calls):
     made.lineup.ended = True
     made.uploader = Told(
         "uploader",
@@ -242,7 +242,7 @@ def test_when_every_source_has_ended_and_all_is_delivered_it_is_done(made, calls
     made.wait_until_done()  # returns
 
 
-def test_when_every_source_has_ended_a_link_that_is_down_is_not_waited_for(made, calls):
+def test_a_link_that_is_down_is_not_waited_for_when_every_source_has_ended(made, calls):
     made.lineup.ended = True
     servers = {"u@h:22": {"link": "down"}}
     details = {"state": "running", "running": True, "stats": STATS, "servers": servers}
@@ -250,7 +250,7 @@ def test_when_every_source_has_ended_a_link_that_is_down_is_not_waited_for(made,
     made.wait_until_done()  # returns
 
 
-def test_what_a_camera_left_that_is_configured_no_more_is_delivered(made, calls, config):
+def test_a_file_of_a_camera_that_is_configured_no_more_is_delivered(made, calls, config):
     ready = config.records_dir / "old-line" / "ready"
     ready.mkdir(parents=True)
     left = ready / "old-line_model_20260101T000000.000Z_deadbeef_000003.csv"
@@ -274,7 +274,7 @@ def test_an_uploader_that_could_not_start_is_tried_again_however_short_the_waits
     assert ("uploader.start",) in calls
 
 
-def test_what_a_stray_camera_left_is_waited_for_too(made, calls):
+def test_files_that_a_stray_camera_left_are_waited_for_too(made, calls):
     class Stray:
         def counts(self):
             return Counts(waiting=4, evidence_files=0, evidence_skipped=0)
@@ -283,7 +283,7 @@ def test_what_a_stray_camera_left_is_waited_for_too(made, calls):
     assert made._waiting_records() == 4
 
 
-def test_when_a_camera_is_switched_on_its_folder_is_handed_over_by_it_alone(made, calls, config):
+def test_the_folder_of_a_camera_that_is_switched_on_is_handed_over_by_it_alone(made, calls, config):
     made._strays["line-2"] = Told("stray", calls, join=True)
     switched_on = {**config.cameras, "line-2": CameraSettings(project="hall")}
     made.apply(dataclasses.replace(config, cameras=switched_on))

@@ -122,7 +122,7 @@ def test_stopping_twice_or_without_a_start_does_nothing(written):
     assert not any(isinstance(handler, HandOver) for handler in handlers)
 
 
-def test_it_can_be_started_again(written):
+def test_logging_can_be_started_again(written):
     stop_logging()
     second = io.StringIO()
     start_logging("INFO", stream=second)
@@ -165,7 +165,7 @@ def test_a_level_without_meaning_is_refused():
         "-----BEGIN RSA PRIVATE KEY-----\nhunter2 and the rest was cut off",
     ],
 )
-def test_what_looks_like_a_secret_is_removed(text):
+def test_a_text_that_looks_like_a_secret_is_removed(text):
     assert "hunter2" not in without_secrets(text)
     assert "***" in without_secrets(text)
 
@@ -181,7 +181,7 @@ def test_what_looks_like_a_secret_is_removed(text):
         "2026-11-23T21:16:27.123Z [::1]:22 max_tokens=5",
     ],
 )
-def test_what_is_no_secret_stays(text):
+def test_a_text_that_is_no_secret_stays(text):
     assert without_secrets(text) == text
 
 

@@ -59,7 +59,7 @@ def test_no_step_gets_more_than_what_is_left_of_the_whole():
     assert given == [15.0, 11.0 - LAST_MOMENT_S, 2.0 - LAST_MOMENT_S]
 
 
-def test_when_the_time_is_used_up_the_last_steps_are_begun_and_not_waited_for(released):
+def test_the_last_steps_are_begun_and_not_waited_for_when_the_time_is_used_up(released):
     begun, slow = threading.Event(), []
 
     def last(limit_s):
@@ -84,7 +84,7 @@ def test_a_step_that_returns_when_its_time_is_over_has_ended(caplog):
     assert "left behind" not in caplog.text
 
 
-def test_what_is_waited_for_is_said_while_it_is_waited_for(released, caplog, monkeypatch):
+def test_the_step_that_is_waited_for_is_said_meanwhile(released, caplog, monkeypatch):
     monkeypatch.setattr("iris_camera.shutdown.TELL_EVERY_S", 0.01)
     asked = []
 

@@ -22,7 +22,7 @@ def test_ctrl_c_and_sigterm_ask_to_stop_and_sighup_to_reload():
 
 
 @in_a_process_of_its_own
-def test_what_the_signals_did_before_is_put_back():
+def test_the_earlier_signal_handlers_are_put_back():
     before = [signal.getsignal(number) for number in LISTENED_TO]
     with listening_to_signals(lambda: None, lambda: None):
         assert signal.getsignal(signal.SIGHUP) not in before
@@ -30,7 +30,7 @@ def test_what_the_signals_did_before_is_put_back():
 
 
 @in_a_process_of_its_own
-def test_without_a_reload_sighup_is_left_as_it_was():
+def test_sighup_is_left_as_it_was_without_a_reload():
     before = signal.getsignal(signal.SIGHUP)
     with listening_to_signals(lambda: None):
         assert signal.getsignal(signal.SIGHUP) == before

@@ -20,7 +20,7 @@ def test_a_boot_has_one_id():
     assert SystemClock().boot_id == SystemClock().boot_id != ""
 
 
-def test_where_the_boot_has_no_id_each_process_counts_as_a_boot_of_its_own(monkeypatch):
+def test_each_process_counts_as_a_boot_of_its_own_where_the_boot_has_no_id(monkeypatch):
     def missing(*_, **__):
         raise FileNotFoundError
 

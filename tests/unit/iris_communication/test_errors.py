@@ -29,7 +29,7 @@ def test_an_error_has_had_no_effect_unless_it_says_so(kind):
 
 
 @pytest.mark.parametrize("kind", RAISED)
-def test_what_a_kind_descends_from_has_the_same_scope(kind):
+def test_each_error_has_the_scope_of_the_class_it_descends_from(kind):
     for base, scope in [(LinkError, Scope.LINK), (OutboxStorageError, Scope.OUTBOX), (ValueError, Scope.CALLER)]:
         assert not issubclass(kind, base) or kind.scope is scope
 

@@ -34,7 +34,7 @@ def test_every_other_event_is_refused_in_words(state, event):
 
 
 @pytest.mark.parametrize("end", [State.DELIVERED, *ENDED])
-def test_nothing_leaves_an_end(end):
+def test_no_event_leads_out_of_an_end(end):
     assert [event for state, event in TRANSITIONS if state is end] == []
 
 
@@ -46,6 +46,6 @@ def test_every_state_that_is_no_end_has_a_way_to_each(end):
     assert reached == set(State) - {State.DELIVERED, *ENDED} | {end}
 
 
-def test_what_is_under_way_cannot_be_taken_back_nor_expire_for_it_may_have_arrived():
+def test_an_item_in_flight_is_neither_cancelled_nor_expires_for_it_may_have_arrived():
     assert (State.IN_FLIGHT, Event.CANCEL) not in TRANSITIONS
     assert (State.IN_FLIGHT, Event.EXPIRE) not in TRANSITIONS

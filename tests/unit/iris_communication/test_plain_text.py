@@ -20,7 +20,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("text", "shown"), HOSTILE.values(), ids=HOSTILE)
-def test_what_a_terminal_obeys_is_written_as_an_escape_and_cleaning_twice_changes_nothing(text, shown):
+def test_a_sign_that_a_terminal_obeys_is_escaped_and_cleaning_twice_changes_no_more(text, shown):
     assert clean(text) == shown
     assert clean(shown) == shown
     shown.encode("utf-8")

@@ -20,7 +20,7 @@ def path(
     return remote_path(server, file_path, project_settings or {"project": "line-1"}, folder_type)
 
 
-def test_it_is_made_of_folder_project_kind_and_name():
+def test_the_path_is_made_of_folder_project_kind_and_name():
     assert path() == "/srv/in/line-1/model/a.csv"
 
 

@@ -69,7 +69,7 @@ def test_a_path_may_be_given_where_a_text_is_expected():
 
 @pytest.mark.parametrize("key", ["host", "username"])
 @pytest.mark.parametrize("value", [None, "", "left out"])
-def test_what_is_missing_is_named(key, value):
+def test_a_missing_host_or_username_is_named(key, value):
     info = {name: text for name, text in INFO.items() if name != key or value != "left out"}
     if value != "left out":
         info[key] = value
@@ -122,7 +122,7 @@ def test_the_host_key_policy_is_part_of_the_address(policy):
     assert parse_server({**INFO, "host_key_policy": policy})[0].host_key_policy == policy
 
 
-def test_without_a_policy_host_keys_are_strictly_checked():
+def test_host_keys_are_strictly_checked_without_a_policy():
     assert parse_server(INFO)[0].host_key_policy == "strict"
     assert parse_server({**INFO, "host_key_policy": None})[0].host_key_policy == "strict"
 
@@ -160,7 +160,7 @@ def test_a_setting_that_is_no_number_above_zero_is_refused_by_name(name, value):
 
 
 @pytest.mark.parametrize("name", ABOVE_ZERO)
-def test_only_a_time_to_live_may_be_left_open(name):
+def test_the_time_to_live_alone_may_be_left_open(name):
     if name == "ttl_s":
         assert DeliverySettings(ttl_s=None).ttl_s is None
         return

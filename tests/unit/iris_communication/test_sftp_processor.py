@@ -105,7 +105,7 @@ def test_a_value_that_would_climb_out_of_its_folder_is_refused(processor, source
         processor.transferData(INFO, source, {"project": "line-1"}, "../../etc")
 
 
-def test_it_may_be_called_from_a_thread_while_another_loop_runs(processor, source):
+def test_the_processor_may_be_called_from_a_thread_while_another_loop_runs(processor, source):
     async def story():
         return await asyncio.to_thread(send, processor, source)
 
@@ -122,7 +122,7 @@ def test_no_descriptor_is_left_open(processor, transport, source):
     assert open_descriptors() <= before
 
 
-def test_only_a_subclass_with_its_own_transfer_data_overrides_it():
+def test_a_subclass_overrides_transfer_data_only_with_a_method_of_its_own():
     class Same(SftpProcessor):
         pass
 

@@ -283,7 +283,7 @@ def test_stop_does_not_wait_for_a_loop_that_is_to_be_restarted_later(make, falli
     assert uploader.stop(LONG_S)
 
 
-def test_what_is_accepted_while_the_loop_is_down_is_sent_after_the_next_start(make, source, falling, monkeypatch):
+def test_a_file_accepted_while_the_loop_is_down_is_sent_after_the_next_start(make, source, falling, monkeypatch):
     monkeypatch.setattr(uploader_module, "pause_after", lambda *_: 3600.0)
     falling.times = 1
     uploader = make()
@@ -429,7 +429,7 @@ def test_the_state_says_where_in_its_life_the_uploader_is(make, tmp_path):
     assert uploader.get_details()["state"] == "closed"
 
 
-def test_how_long_the_oldest_file_waits_does_not_depend_on_a_clock_that_is_set_later(tmp_path, source):
+def test_the_wait_of_the_oldest_file_does_not_depend_on_a_clock_that_is_set_later(tmp_path, source):
     clock = FakeClock()
     server = {"host": "127.0.0.1", "username": "iris", "password": "secret"}
     uploader = SftpUploaderThread(tmp_path / "outbox", clock=clock)
@@ -452,7 +452,7 @@ def test_how_long_the_oldest_file_waits_does_not_depend_on_a_clock_that_is_set_l
         again.close()
 
 
-def test_after_a_stop_no_link_is_shown_as_up(make, source):
+def test_no_link_is_shown_as_up_after_a_stop(make, source):
     uploader = make()
     submit(uploader, source).wait_delivered(LONG_S)
     uploader.stop()

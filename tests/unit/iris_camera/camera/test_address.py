@@ -43,7 +43,7 @@ def test_an_address_with_a_credential_is_refused_and_the_sentence_does_not_hold_
 
 
 @pytest.mark.parametrize("text", ["rtsp://", "http:///x", "rtsp:camera/x", "http://camera:port/x", "rtsp://cam era/"])
-def test_what_is_no_address_is_refused(text):
+def test_a_text_that_is_no_address_is_refused(text):
     with pytest.raises(ValueError, match="address"):
         parse_address(text)
 
@@ -65,5 +65,5 @@ def test_credentials_that_stand_in_the_address_are_not_put_in_front_as_well():
     assert address.with_credentials("a", "b") == "rtsp://camera/user=a&password=b"
 
 
-def test_what_is_asked_for_of_an_address_without_a_path():
+def test_the_root_is_asked_for_of_an_address_without_a_path():
     assert parse_address("http://camera").target("", "") == "/"

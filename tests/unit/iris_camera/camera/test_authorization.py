@@ -138,7 +138,7 @@ def test_no_challenge_takes_long(piece):
     answer([piece * 1_000_000], Login("u", "p"), "GET", "/", "c")
 
 
-def test_what_is_asked_in_an_unknown_way_is_not_answered():
+def test_a_challenge_of_an_unknown_scheme_is_not_answered():
     assert answer(["Bearer"], Login("a", "b"), "GET", "/", "") is None
     assert answer(['Digest realm="x", nonce="n", algorithm=SHA-512'], Login("a", "b"), "GET", "/", "") is None
 

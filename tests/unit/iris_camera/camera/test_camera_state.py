@@ -30,7 +30,7 @@ def looked(first_s, last_s):
     return [(float(at_s), Looked()) for at_s in range(first_s, last_s + 1)]
 
 
-def test_before_anything_happens_it_is_offline_and_nobody_is_told():
+def test_a_camera_is_offline_before_anything_happens_and_nobody_is_told():
     assert first_state(0.0).state == "offline"
     assert told([(0.1, Looked())]) == []
 
@@ -105,6 +105,6 @@ def test_a_film_that_ended_too_soon_is_offline_at_once():
 
 
 @pytest.mark.parametrize("before", [Pictures(1.0), CameraLost("gone"), Ended("over"), Looked()])
-def test_closed_is_disabled_whatever_it_was_and_stays_so(before):
+def test_a_closed_camera_is_disabled_whatever_it_was_and_stays_so(before):
     later = [(2.0, Closed()), (3.0, Pictures(3.0)), (9.0, CameraLost("late")), (10.0, Closed())]
     assert told([(1.0, before), *later])[-1] == (2.0, "disabled", None)

@@ -141,7 +141,7 @@ def test_a_damaged_film_gives_what_it_has_and_says_so_and_is_not_read_again(capt
     assert film.opened == 1
 
 
-def test_closed_is_not_ended(capturing, told, caplog):
+def test_a_closed_capture_has_not_ended(capturing, told, caplog):
     caplog.set_level(logging.INFO)
     capture = capturing(Steady())
     told.wait_for("online")
@@ -440,7 +440,7 @@ def test_twenty_cameras_do_not_ask_at_the_same_instant():
 
 
 @pytest.mark.parametrize("seconds", [365 * 86400.0, -3600.0])
-def test_how_long_a_camera_is_in_its_state_does_not_depend_on_how_the_clock_is_set(capturing, seconds):
+def test_the_time_a_camera_is_in_its_state_does_not_depend_on_how_the_clock_is_set(capturing, seconds):
     wall_s = [1_700_000_000.0]
     clock = CameraClock(wall=lambda: wall_s[0] + time.monotonic())
     capture = capturing(Unreachable(), clock=clock)

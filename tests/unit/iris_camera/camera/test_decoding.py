@@ -247,7 +247,7 @@ def test_a_file_larger_than_any_picture_may_be_is_refused():
         PictureDecoder("line-1", pixels_max=4096).decoded(encoded(".bmp", COLOUR).ljust(32769, b"\0"))
 
 
-def test_of_a_file_of_several_pictures_the_first_is_looked_at_and_that_is_said_once(caplog):
+def test_the_first_of_several_pictures_in_a_file_is_looked_at_and_that_is_said_once(caplog):
     pages = [COLOUR, np.zeros_like(COLOUR), np.zeros_like(COLOUR)]
     data = bytes(cv2.imencodemulti(".tiff", pages)[1])
     decoder = PictureDecoder("line-1")
@@ -290,7 +290,7 @@ def test_pictures_in_colour_are_scaled_alike(suffix):
     assert close(image[:, :, 2:], GREY // 2)
 
 
-def test_what_a_picture_says_of_its_brightest_value_counts_when_it_is_a_dark_one():
+def test_the_brightest_value_that_a_dark_picture_declares_counts():
     dark = np.full((64, 64), 500, np.uint16)  # 10 bits would do
     png = encoded(".png", dark)
     end = 8 + 25

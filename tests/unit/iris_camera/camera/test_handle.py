@@ -17,20 +17,20 @@ def handle(released):
     return ResourceHandle("capture", released.append)
 
 
-def test_it_is_used_until_it_is_closed(handle):
+def test_the_handle_is_used_until_it_is_closed(handle):
     assert handle.use(str.upper) == "CAPTURE"
     handle.close()
     assert handle.use(str.upper) is None
 
 
-def test_it_is_released_once(handle, released):
+def test_the_handle_is_released_once(handle, released):
     handle.close()
     handle.close()
     handle.use(str.upper)
     assert released == ["capture"]
 
 
-def test_closed_during_a_call_it_is_released_by_the_thread_that_comes_out_of_the_call(handle, released):
+def test_a_handle_closed_during_a_call_is_released_by_the_thread_that_comes_out_of_it(handle, released):
     inside, go_on, answers = threading.Event(), threading.Event(), []
 
     def work(resource):

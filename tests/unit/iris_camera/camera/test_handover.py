@@ -136,7 +136,7 @@ def test_a_file_handover_without_room_is_refused():
 
 
 @BOTH
-def test_nothing_comes_when_nothing_was_put_in_time(handover_class):
+def test_no_frame_comes_when_none_was_put_in_time(handover_class):
     assert handover_class().get(0.0) is None
 
 
@@ -157,7 +157,7 @@ def test_closing_wakes_every_waiting_reader(handover_class):
 
 
 @BOTH
-def test_what_was_put_before_the_close_can_still_be_taken(handover_class):
+def test_a_frame_put_before_the_close_can_still_be_taken(handover_class):
     handover = handover_class()
     handover.put(frame(3))
     handover.close()
@@ -168,7 +168,7 @@ def test_what_was_put_before_the_close_can_still_be_taken(handover_class):
 
 
 @BOTH
-def test_what_is_put_after_the_close_is_ignored(handover_class):
+def test_a_frame_put_after_the_close_is_ignored(handover_class):
     handover = handover_class()
     handover.close()
     handover.put(frame(3))

@@ -45,7 +45,7 @@ def test_a_bitmap_says_its_size():
     assert not knows_its_end(BMP)
 
 
-def test_of_what_is_not_known_nothing_is_said():
+def test_a_file_whose_end_cannot_be_known_counts_as_complete():
     assert not knows_its_end(b"")
     assert not knows_its_end(b"II*\x00")
     assert is_complete(b"II*\x00")

@@ -79,7 +79,7 @@ def test_new_images_come_as_they_appear(tmp_path):
     assert watched.read_all() == [20, 30, 10]
 
 
-def test_it_waits_for_ever(tmp_path):
+def test_the_folder_waits_for_ever(tmp_path):
     watched = Watched(tmp_path, give_up_s=1_000_000.0)
     watched.later(500_000.0, lambda: (tmp_path / "a.jpg").write_bytes(image(10)))
     watched.now_s += 499_000.0
@@ -101,7 +101,7 @@ def test_everything_that_is_an_image_is_read_and_nothing_else(tmp_path):
     [((48, 64), np.uint8, 77), ((48, 64), np.uint16, 77 << 8), ((48, 64, 4), np.uint8, 77)],
     ids=["grey", "16 bits", "transparent"],
 )
-def test_whatever_its_depth_an_image_becomes_three_channels_of_8_bits(tmp_path, shape, dtype, brightness):
+def test_an_image_of_any_depth_becomes_three_channels_of_8_bits(tmp_path, shape, dtype, brightness):
     (tmp_path / "a.png").write_bytes(image(brightness, ".png", shape, dtype))
     folder = ImageFolder(tmp_path, name="line-1")
     folder.open()
@@ -244,7 +244,7 @@ def make_socket(path):
     ids=["fifo", "socket", "device"],
 )
 @pytest.mark.parametrize("name", ["b.jpg", "b.tif"])
-def test_what_is_no_regular_file_is_passed_over_at_once_and_said(tmp_path, caplog, make, words, name):
+def test_a_name_that_is_no_regular_file_is_passed_over_at_once_and_said(tmp_path, caplog, make, words, name):
     for other, brightness in (("a.jpg", 10), ("c.jpg", 30)):
         (tmp_path / other).write_bytes(image(brightness))
     make(tmp_path / name)
@@ -339,7 +339,7 @@ def test_a_half_written_image_is_waited_for_and_never_read_torn(tmp_path, suffix
     assert watched.now_s - 1000.0 >= 12.0
 
 
-def test_nothing_waits_for_a_half_written_image(tmp_path):
+def test_other_images_do_not_wait_for_a_half_written_one(tmp_path):
     (tmp_path / "a.jpg").write_bytes(image(10)[:-50])
     (tmp_path / "b.jpg").write_bytes(image(20))
     watched = Watched(tmp_path)
@@ -388,7 +388,7 @@ def test_an_image_that_vanishes_before_it_is_read_is_nothing_to_talk_about(tmp_p
 # Remembering
 
 
-def test_opened_again_it_goes_on_where_it_was(tmp_path):
+def test_a_folder_opened_again_goes_on_where_it_was(tmp_path):
     for number in (1, 2, 3):
         (tmp_path / f"{number}.jpg").write_bytes(image(number * 10))
     folder = ImageFolder(tmp_path, name="line-1")

@@ -55,12 +55,12 @@ def test_a_refusal_in_words(status, with_credentials, reason):
     assert answered.reason == reason
 
 
-def test_what_a_camera_says_is_cut_to_a_length_one_can_read():
+def test_the_words_of_a_camera_are_cut_to_a_length_one_can_read():
     assert len(status_in_words(500, "x" * 100_000, with_credentials=False).reason) < 100
 
 
 @pytest.mark.parametrize("before", [0, 45, 52, 58])
-def test_what_a_camera_says_back_of_our_login_is_not_shown_nor_half_of_it(before):
+def test_the_login_that_a_camera_says_back_is_not_shown_nor_half_of_it(before):
     make_source("line-1", SourceSettings(source="http://camera.plant/x", username="iris", password="swordfish-22"))
     for ours in ("swordfish-22", basic_word(Login("iris", "swordfish-22"))):
         assert ours[:4] not in status_in_words(500, "x" * before + ours, with_credentials=True).reason

@@ -61,7 +61,7 @@ def test_pictures_that_have_piled_up_come_at_once_oldest_first():
     assert Multipart(b"frame").feed(MEASURED) == PICTURES
 
 
-def test_what_stands_before_the_first_boundary_is_skipped():
+def test_text_before_the_first_boundary_is_skipped():
     assert Multipart(b"frame").feed(b"\r\nThis is a stream.\r\n" + MEASURED) == PICTURES
 
 
@@ -78,7 +78,7 @@ def test_an_empty_part_is_no_picture():
 @pytest.mark.parametrize(
     "endless", [b"x", b"--frame\r\nX: ", b"--frame\r\n\r\nx"], ids=["no boundary", "no end of head", "no end of part"]
 )
-def test_what_never_becomes_a_picture_is_not_kept_for_ever(endless):
+def test_bytes_that_never_become_a_picture_are_not_kept_for_ever(endless):
     parts = Multipart(b"frame")
     parts.feed(endless)
     filling = b"x" * (LONGEST_PICTURE_BYTES // 4)
@@ -111,7 +111,7 @@ def test_the_boundary_is_found_however_it_is_announced(content_type):
 @pytest.mark.parametrize(
     "content_type", ["", "multipart/x-mixed-replace", "application/octet-stream", "video/x-motion-jpeg", "boundary="]
 )
-def test_where_no_boundary_is_announced_the_stream_is_looked_at(content_type):
+def test_the_stream_is_looked_at_where_no_boundary_is_announced(content_type):
     assert boundary_of(content_type) == b""
 
 

@@ -33,6 +33,6 @@ def test_every_kind_of_pixels_becomes_three_channels_of_8_bits_read_only(pixels)
         np.zeros(7),
     ],
 )
-def test_what_is_no_picture_is_refused(pixels):
+def test_an_array_that_is_no_picture_is_refused(pixels):
     with pytest.raises(NoPicture):
         as_picture(pixels)

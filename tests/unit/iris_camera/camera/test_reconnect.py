@@ -22,7 +22,7 @@ def test_another_ladder_may_be_given():
     assert [pause_s(failures, MIDDLE, (0.1, 0.2)) for failures in (1, 2, 3)] == pytest.approx([0.1, 0.2, 0.2])
 
 
-def test_after_a_connection_that_held_the_ladder_begins_again():
+def test_the_ladder_begins_again_after_a_connection_that_held():
     assert failures_after(17, STEADY_AFTER_S) == 1
 
 

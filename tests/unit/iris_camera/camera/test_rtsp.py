@@ -119,13 +119,13 @@ def test_a_camera_that_wants_credentials_gets_them_on_the_same_connection(peer):
     assert "Authorization: Basic YWRtaW46d3Jvbmc=" in camera.asked[1]
 
 
-def test_what_stands_behind_a_refusal_is_not_taken_for_the_next_answer(peer):
+def test_the_body_of_a_refusal_is_not_taken_for_the_next_answer(peer):
     refusal = UNAUTHORIZED + b"Content-Length: 20000\r\n\r\n"
     camera = peer([refusal, b"<html>refused</html>" * 1000], b"RTSP/1.0 503 Service Unavailable\r\n\r\n")
     assert why(camera, username="admin", password="right") == "the camera is busy (503)"
 
 
-def test_without_credentials_of_ours_the_camera_is_not_asked_twice(peer):
+def test_the_camera_is_not_asked_twice_without_credentials_of_ours(peer):
     camera = peer(UNAUTHORIZED + b"\r\n")
     assert why(camera) == "the camera wants a username and a password"
 

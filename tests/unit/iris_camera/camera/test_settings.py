@@ -54,7 +54,7 @@ def test_a_usb_camera_has_an_index_or_a_name():
         ({"open_timeout_s": 20.0}, "hung_after_s is 15: expected more than open_timeout_s"),
     ],
 )
-def test_what_cannot_be_used_is_refused_with_what_was_expected(settings, sentence):
+def test_settings_that_cannot_be_used_are_refused_with_what_was_expected(settings, sentence):
     with pytest.raises(ValueError, match=sentence):
         SourceSettings(**settings)
 

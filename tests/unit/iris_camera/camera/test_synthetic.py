@@ -226,7 +226,7 @@ def test_a_part_moves_with_the_belt_and_keeps_its_id_and_label():
         assert (new.label, new.flaw) == (old.label, old.flaw)
 
 
-def test_about_three_parts_a_second_come_and_about_a_seventh_is_defect():
+def test_three_parts_or_so_come_each_second_and_a_seventh_or_so_is_defect():
     line = SyntheticLine(5)
     labels = {part.part_id: part.label for number in range(0, 10_000, 40) for part in line.truth(number)}
     assert len(labels) / (10_000 / 25) == pytest.approx(3.0, rel=0.1)

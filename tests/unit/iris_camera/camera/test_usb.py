@@ -200,7 +200,7 @@ def capturing(bus, told):
     assert capture.join(SOON_S)
 
 
-def test_unplugged_it_goes_offline_and_replugged_under_another_index_it_is_back(bus, told, capturing):
+def test_an_unplugged_camera_goes_offline_and_is_back_when_replugged_under_another_index(bus, told, capturing):
     told.wait_for("online")
     bus.unplug(0)
     assert "there is no camera" in told.wait_for("offline").reason

@@ -96,7 +96,7 @@ def test_every_frame_of_real_footage_comes_with_its_time(opened, name, count, si
         assert frame.wall_s == pytest.approx(UNIX_S + START_S + frame.number / film.frame_rate, abs=0.002)
 
 
-def test_at_its_own_rate_a_frame_is_read_when_it_is_due(opened, clock):
+def test_a_frame_at_the_films_own_rate_is_read_when_it_is_due(opened, clock):
     film = opened(footage("bikes.mp4"))
     for number in range(50):
         frame = film.read()
@@ -113,7 +113,7 @@ def test_a_late_reader_loses_nothing_and_the_time_stays_the_films(opened, clock)
     assert [frame.monotonic_s for frame in frames] == pytest.approx([START_S + n / 25 for n in range(1, 6)])
 
 
-def test_as_fast_as_it_can_be_read_nobody_waits_and_the_wall_time_is_the_films(opened, clock):
+def test_a_film_read_at_full_speed_waits_for_nobody_and_its_wall_time_is_the_films(opened, clock):
     film = opened(footage("bikes.mp4"), pace="fast")
     frames = [film.read() for _ in range(50)]
     assert clock.now_s == START_S
@@ -286,7 +286,7 @@ def test_a_damaged_film_that_is_repeated_says_so_once_and_goes_on(opened, tmp_pa
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no film" * 1000, b"\x00\x00\x00\x20ftypisom"])
-def test_what_is_no_film_is_refused_in_words(tmp_path, content):
+def test_a_file_that_is_no_film_is_refused_in_words(tmp_path, content):
     path = tmp_path / "film.mp4"
     path.write_bytes(content)
     film = VideoFile(path, name="line-1")

@@ -8,7 +8,7 @@ from iris_camera.config import Config
     "name",
     ["iris:hunter22@h", "sftp://iris:hunter22@h/in", '{"host": "h", "password": "hunter22"}', "'password=hunter22'"],
 )
-def test_what_is_given_in_place_of_a_servers_name_has_its_password_shown_nowhere(name):
+def test_a_password_given_in_place_of_a_servers_name_is_shown_nowhere(name):
     assert "hunter22" not in no_such_server(Config(), name)
 
 

@@ -23,7 +23,7 @@ def test_files_keep_the_order_they_were_named_in_and_are_meant_once(tree):
     ]
 
 
-def test_below_a_folder_each_file_keeps_the_folders_it_lies_in(tree):
+def test_each_file_below_a_folder_keeps_the_folders_it_lies_in(tree):
     found = files_to_send([tree / "tree"], recursive=True)
     assert [(file.path.name, file.project, file.folder) for file in found] == [
         ("a.csv", "tree", ""),

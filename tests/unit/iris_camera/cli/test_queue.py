@@ -63,7 +63,7 @@ def states(iris):
     return {item["id"]: item["state"] for item in items}
 
 
-def test_with_no_uploader_every_order_is_carried_out(iris, left):
+def test_every_order_is_carried_out_with_no_uploader(iris, left):
     first, second, dead = left
     assert iris.told("priority", "9", first, second) == "2 files have priority 9\n"
     iris.told("pause", NOWHERE_KEY)
@@ -77,7 +77,7 @@ def test_with_no_uploader_every_order_is_carried_out(iris, left):
     assert "balances" in iris.told("balance")
 
 
-def test_what_is_left_as_it_is_is_told_with_status_1(iris, left):
+def test_an_item_that_is_left_as_it_is_is_told_with_status_1(iris, left):
     first, _, dead = left
     told = iris.told("retry", first, dead, "nonsense", status=1).splitlines()
     assert [line.partition(":")[0] for line in told] == [first, dead, "nonsense", "0 files wait again"]
@@ -112,7 +112,7 @@ def test_one_dead_file_is_not_in_the_way_of_the_others(iris, left):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_what_cannot_be_done_is_said_and_nothing_is_changed(iris, left, arguments, status, says):
+def test_an_order_that_cannot_be_done_is_said_and_changes_no_item(iris, left, arguments, status, says):
     before = states(iris)
     done = iris(*arguments)
     assert (done.exit_code, done.stdout) == (status, "")
@@ -121,7 +121,7 @@ def test_what_cannot_be_done_is_said_and_nothing_is_changed(iris, left, argument
 
 
 @pytest.mark.parametrize("verb", [("list",), ("show", "a"), ("retry", "a"), ("drop", "--all"), ("pause", "a")], ids=str)
-def test_where_there_is_no_outbox_none_is_made(iris, outbox, verb):
+def test_no_outbox_is_made_where_there_is_none(iris, outbox, verb):
     done = iris(*verb)
     assert done.exit_code == 2
     assert re.fullmatch(rf"iris queue {verb[0]}: .* does not exist or is no folder: .*\n", done.stderr)

@@ -35,7 +35,7 @@ def lines(*items, width=80):
     return list(table(items, NOW, width))
 
 
-def test_at_80_columns_every_line_fits_and_the_file_name_is_seen():
+def test_every_line_fits_into_80_columns_and_the_file_name_is_seen():
     heading, first, second = lines(item())
     assert heading == "ID                  STATE      AGE   SIZE PRI TRIES REMOTE PATH"
     assert (
@@ -46,7 +46,7 @@ def test_at_80_columns_every_line_fits_and_the_file_name_is_seen():
     assert second == "    line@sftp.example.org:22"
 
 
-def test_at_120_columns_the_whole_id_and_the_server_stand_in_one_line():
+def test_the_whole_id_and_the_server_stand_in_one_line_of_120_columns():
     heading, first = lines(item(), width=120)
     assert heading.split() == ["ID", "STATE", "AGE", "SIZE", "PRI", "TRIES", "SERVER", "REMOTE", "PATH"]
     assert first.startswith("019ab3c4d5e6-0123456789abcdef waiting ")
@@ -55,7 +55,7 @@ def test_at_120_columns_the_whole_id_and_the_server_stand_in_one_line():
     assert len(first) == 120
 
 
-def test_without_a_width_nothing_is_cut_off():
+def test_no_text_is_cut_off_without_a_width():
     long = item(remote_path="/in/" + "deep/" * 100 + "1.csv", server="a-user-of-some-length@" + "host" * 20 + ":22")
     _, first = lines(long, width=None)
     assert long["remote_path"] in first
@@ -83,7 +83,7 @@ def test_the_last_error_stands_below(width):
     assert "RemoteRefused: permission denied" in last
 
 
-def test_why_it_ended_and_whether_it_may_have_arrived_stand_below():
+def test_the_reason_of_an_end_and_whether_the_file_may_have_arrived_stand_below():
     *_, last = lines(item(state="dropped", reason="the operator's word", may_have_arrived=True), width=120)
     assert last == "    the operator's word  it may have arrived all the same"
 
@@ -142,7 +142,7 @@ def test_a_size_is_short(size_bytes, told):
         ("\udcff.csv", "\udcff.csv"),  # a byte that is no UTF-8 goes out as it is
     ],
 )
-def test_what_a_terminal_may_obey_is_spelt_out(text, told):
+def test_a_sign_that_a_terminal_may_obey_is_spelt_out(text, told):
     assert printable(text) == told
 
 
@@ -179,7 +179,7 @@ def test_a_story_tells_each_event_with_its_hint_and_what_was_said_last():
         assert part in told
 
 
-def test_what_happened_again_and_again_is_told_once_with_how_often():
+def test_an_event_that_happened_again_and_again_is_told_once_with_how_often():
     down = {"event": "release", "attempt": 0, "error": ERROR}
     history = [{"at": f"2026-11-24T01:{minute}:00.000000Z", **down} for minute in range(10, 55)]
     history.append({"at": "2026-11-24T01:58:00.000000Z", "event": "fail", "attempt": 1, "error": ERROR})

@@ -62,7 +62,7 @@ def test_a_file_is_over_when_every_server_has_it():
     assert [(each["id"], each["state"]) for each in ended.told()] == [("a@plant", "delivered"), ("a@office", "failed")]
 
 
-def test_what_a_full_outbox_refuses_is_offered_again_in_its_order():
+def test_files_that_a_full_outbox_refuses_are_offered_again_in_their_order():
     intake = Intake(room=2)
     under_way = sending(intake, "a", "b", "c", "d")
     under_way.hand_in()
@@ -73,7 +73,7 @@ def test_what_a_full_outbox_refuses_is_offered_again_in_its_order():
     assert (intake.taken, under_way.full) == (["a", "b", "c", "d"], None)
 
 
-def test_what_can_never_be_delivered_is_over_at_once_and_holds_up_nothing():
+def test_a_file_that_can_never_be_delivered_is_over_at_once_and_holds_up_no_other():
     intake = Intake()
     under_way = sending(intake, "bad", "good")
     under_way.hand_in()
@@ -94,7 +94,7 @@ def test_what_can_never_be_delivered_is_over_at_once_and_holds_up_nothing():
 
 
 @pytest.mark.parametrize(("held", "waits"), [(["plant"], False), (["plant", "office"], True), (["elsewhere"], False)])
-def test_it_waits_for_a_person_when_every_server_that_owes_it_something_does(held, waits):
+def test_the_command_waits_for_a_person_when_every_server_with_files_left_does(held, waits):
     intake = Intake()
     intake.down = [Link(f"iris@{name}:22", f"{name} is paused", waits_for_a_person=True) for name in held]
     under_way = sending(intake, "a", servers=(PLANT, OFFICE))
@@ -102,7 +102,7 @@ def test_it_waits_for_a_person_when_every_server_that_owes_it_something_does(hel
     assert under_way.waits_for_a_person(under_way.held_up_by()) is waits
 
 
-def test_once_one_server_has_everything_only_the_other_is_waited_for():
+def test_the_other_server_alone_is_waited_for_once_one_has_everything():
     intake = Intake()
     intake.down = [Link("iris@office:22", "office is paused", waits_for_a_person=True)]
     under_way = sending(intake, "a", servers=(PLANT, OFFICE))

@@ -3,7 +3,7 @@ import threading
 from iris_camera.cli.stopping import Stopping
 
 
-def test_whoever_waits_is_woken_and_whoever_comes_later_does_not_wait():
+def test_a_waiting_thread_is_woken_and_a_later_one_does_not_wait():
     stopping = Stopping()
     assert not stopping.wait(0.0)
     asker = threading.Thread(target=stopping.ask)

@@ -104,7 +104,7 @@ def documents(draw):
 
 @settings(max_examples=300, deadline=None)
 @given(document=documents())
-def test_in_any_document_each_key_is_found_on_its_line(document):
+def test_each_key_of_any_document_is_found_on_its_line(document):
     text, expected = document
     tomllib.loads(text)
     found = lines_of_keys(text)

@@ -29,7 +29,7 @@ def test_a_misspelt_key_is_told_with_what_was_meant(told):
 
 
 @pytest.mark.parametrize("value", ["[" * 100_000, "9" * 5_000, "{a=" * 10_000], ids=["lists", "digits", "tables"])
-def test_what_is_beyond_every_reader_is_told_in_words(told, value):
+def test_a_value_beyond_every_reader_is_told_in_words(told, value):
     (only,) = told(f"a = {value}")
     assert only.startswith("1 this is no TOML")
 
@@ -359,7 +359,7 @@ host = 5
     ]
 
 
-def test_what_follows_from_a_mistake_is_not_told_besides(told):
+def test_the_consequence_of_a_mistake_is_not_told_besides(told):
     """keep_age_s_max alone would be a mistake of its own: here it only looks so, because its companion is wrong."""
     text = '[records]\nkeep_bytes_max = "1 GB"\nkeep_age_s_max = 5.0\n'
     assert told(text) == ['2 records.keep_bytes_max is "1 GB": expected a whole number']
@@ -378,7 +378,7 @@ def test_what_follows_from_a_mistake_is_not_told_besides(told):
         ('[web]\nhost = """\n', 2, "this is no TOML"),
     ],
 )
-def test_what_is_no_toml_is_told_with_its_line_and_what_to_do(told, text, line, words):
+def test_a_file_that_is_no_toml_is_told_with_its_line_and_what_to_do(told, text, line, words):
     (only,) = told(text)
     assert only.startswith(f"{line} this is no TOML")
     assert words in only

@@ -119,7 +119,7 @@ CSV_TO_ZIP = "[delivery.rules.t]\npattern = '*.csv'\nbatch = 'zip'\n"
         (CSV_TO_ZIP, None),
     ],
 )
-def test_what_is_given_up_dropped_or_sent_later_than_one_might_think_is_said(reading_of, text, words):
+def test_a_setting_that_gives_up_drops_or_delays_files_is_said(reading_of, text, words):
     found = cautions_of(reading_of(server() + text))
     assert len(found) == (words is not None)
     assert not found or found[0].startswith(words)

@@ -48,7 +48,7 @@ def test_a_servers_new_password_counts_now_and_is_not_shown():
         ({"delivery": DeliverySettings(retry_cap_s=9.0)}, "delivery.retry_cap_s"),
     ],
 )
-def test_what_needs_a_restart_is_told_and_touches_no_camera(sections, key):
+def test_a_change_that_needs_a_restart_is_told_and_touches_no_camera(sections, key):
     found = changed(**sections)
     assert [".".join(change.path) for change in found.restart] == [key]
     assert (found.now, found.cameras, found.cameras_altered) == ((), (), ())
@@ -83,7 +83,7 @@ def test_rules_in_another_order_are_a_change():
     assert [str(change) for change in changes(old, new).restart] == ["delivery.rules are in another order"]
 
 
-def test_how_a_server_is_treated_counts_now():
+def test_a_changed_treatment_of_a_server_counts_now():
     treated = dataclasses.replace(PLANT, windows=("22:00-06:00",), conflict="keep")
     found = changed(servers={"plant": treated})
     assert [str(change) for change in found.now] == [
@@ -135,7 +135,7 @@ def test_records_and_evidence_concern_every_camera(sections):
     assert changed(**sections).cameras_altered == ("a", "b")
 
 
-def test_what_can_run_is_the_new_settings_but_for_what_waits_for_a_restart():
+def test_the_settings_that_can_run_are_the_new_ones_but_for_those_that_wait_for_a_restart():
     new = dataclasses.replace(
         OLD,
         web=WebSettings(port=1),

@@ -71,7 +71,7 @@ def test_the_settings_of_a_run_name_the_same_outbox(place, monkeypatch, way):
     assert read(find_file(config), flags=Flags(outbox=outbox)).outbox_dir == outbox_folder(outbox, config)
 
 
-def test_without_any_settings_it_is_the_users_own(place, monkeypatch):
+def test_the_outbox_folder_without_any_settings_is_the_users_own(place, monkeypatch):
     (place / "here" / "iris.toml").unlink()
     assert outbox_folder(None) == place / "state" / "iris" / "outbox"
     (place / "here" / "iris.toml").write_text("[web]\nport = 0\n")

@@ -24,7 +24,7 @@ def written(tmp_path):
     return write
 
 
-def test_without_any_setting_the_made_up_line_runs_and_folders_lie_in_the_users_state_directory():
+def test_the_made_up_line_runs_without_any_setting_with_folders_in_the_users_state_directory():
     config = read(None, {"XDG_STATE_HOME": "/state"})
     assert config.cameras == {"line-1": CameraSettings()}
     assert config.outbox_dir == Path("/state/iris/outbox")
@@ -331,7 +331,7 @@ def test_a_server_takes_all_that_the_library_takes_with_its_defaults_and_its_wor
         assert not found.metadata or own[found.name].metadata == found.metadata
 
 
-def test_how_a_server_is_treated_is_handed_on(written):
+def test_the_treatment_of_a_server_is_handed_on(written):
     text = """[servers.plant]
 host = "h"
 username = "u"

@@ -4,7 +4,7 @@ from iris_camera.config.summary import summary
 from tests.unit.iris_camera.config.server_text import server
 
 
-def test_what_would_run_is_said_in_plain_words_without_secrets(reading_of, tmp_path):
+def test_the_summary_says_what_would_run_in_plain_words_without_secrets(reading_of, tmp_path):
     reading = reading_of(
         server(remote_directory="/in")
         + """
@@ -38,7 +38,7 @@ keep_bytes_max = 2_000_000_000
     assert "hunter2" not in said
 
 
-def test_whether_pictures_stand_alone_is_said(reading_of):
+def test_the_summary_says_whether_pictures_stand_alone(reading_of):
     text = """
 [cameras.a]
 source = "dir:/shots/**"
@@ -55,7 +55,7 @@ stills = true
     assert "Camera c: http://gate/shots, each picture by itself; found" in said
 
 
-def test_how_files_are_delivered_is_said(reading_of):
+def test_the_summary_says_how_files_are_delivered(reading_of):
     text = (
         server(conflict="keep", marker=".sha256")
         + """bandwidth_bytes_per_s = 1_500_000

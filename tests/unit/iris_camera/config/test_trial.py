@@ -165,7 +165,7 @@ def test_a_private_key_that_is_none_is_told_without_its_text(lines, tmp_path):
         ("", "is empty"),
     ],
 )
-def test_what_is_given_in_place_of_a_private_key_is_told_for_what_it_is(lines, tmp_path, content, words):
+def test_a_file_given_in_place_of_a_private_key_is_told_for_what_it_is(lines, tmp_path, content, words):
     (tmp_path / "key").write_text(content)
     (only,) = lines(server(private_key="key"))
     assert words in only
@@ -249,7 +249,7 @@ def test_a_folder_that_cannot_be_written_to_is_told(reading_of, tmp_path, monkey
     assert problem.words.endswith("may not be written to by this user")
 
 
-def test_nothing_is_made_by_trying(reading_of, tmp_path):
+def test_a_trial_makes_no_file(reading_of, tmp_path):
     try_out(reading_of('[records]\nfolder = "records"\n'))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["iris.toml"]
 

@@ -85,7 +85,7 @@ def test_files_rotate_while_the_line_runs_and_the_open_one_is_queued_at_the_end(
     assert names == sorted(names)
 
 
-def test_what_earlier_runs_left_is_queued(camera_on, uploader, tmp_path):
+def test_a_file_that_an_earlier_run_left_is_queued(camera_on, uploader, tmp_path):
     ready = tmp_path / "records" / "line-1" / "ready"
     ready.mkdir(parents=True)
     left = "line-1_model_20260101T000000.000Z_deadbeef_000003.csv"

@@ -197,7 +197,7 @@ def test_a_refused_file_is_offered_again_before_later_ones_after_a_pause(make, t
     assert uploader.names == [file.path.name for file in (first, first, first, second)]
 
 
-def test_while_the_pause_lasts_nothing_is_offered_whatever_comes(make, tmp_path):
+def test_no_file_is_offered_while_the_pause_lasts_whatever_comes(make, tmp_path):
     uploader = ScriptedUploader(False)
     handing_over = make(uploader, machine=Machine(standing_clock))
     handing_over.start()
@@ -222,7 +222,7 @@ def test_a_file_that_the_outbox_took_before_a_crash_is_not_offered(make, tmp_pat
 
 
 @pytest.mark.parametrize("error", [NotStarted("not open"), RuntimeError("broken")], ids=["refusal", "surprise"])
-def test_whatever_the_uploader_raises_the_file_stays_and_that_is_told_once(make, tmp_path, caplog, error):
+def test_the_file_stays_whatever_the_uploader_raises_and_that_is_told_once(make, tmp_path, caplog, error):
     uploader = ScriptedUploader(error, error, error)
     handing_over = make(uploader, machine=Machine(LeapingClock()))
     handing_over.start()
@@ -238,7 +238,7 @@ def test_whatever_the_uploader_raises_the_file_stays_and_that_is_told_once(make,
     assert bool(told.exc_info) == (type(error) is RuntimeError)
 
 
-def test_without_a_server_files_stay_and_that_is_told_once(make, tmp_path, caplog):
+def test_files_stay_without_a_server_and_that_is_told_once(make, tmp_path, caplog):
     error = ServerNotConfigured("no server is configured under the name 'plant'; known: none yet")
     uploader = ScriptedUploader(*[error] * 9)
     handing_over = make(uploader, machine=Machine(standing_clock))
@@ -253,7 +253,7 @@ def test_without_a_server_files_stay_and_that_is_told_once(make, tmp_path, caplo
     assert "3 files of camera line-1 stay in" in caplog.text
 
 
-def test_at_the_end_everything_is_offered_once_more_without_a_pause(make, tmp_path):
+def test_every_file_is_offered_once_more_at_the_end_without_a_pause(make, tmp_path):
     uploader = ScriptedUploader(False)
     handing_over = make(uploader, machine=Machine(standing_clock))
     handing_over.start()
@@ -281,7 +281,7 @@ def test_a_backlog_is_offered_some_files_at_a_time_in_order(make, tmp_path):
     assert handing_over.counts().waiting == 0
 
 
-def test_of_files_offered_together_only_those_that_were_refused_are_offered_again(make, tmp_path):
+def test_the_refused_ones_of_files_offered_together_are_offered_again_and_no_others(make, tmp_path):
     uploader = HangingUploader()
     uploader.answers = [True, True, False, True]
     handing_over = make(uploader, machine=Machine(LeapingClock()))
@@ -325,7 +325,7 @@ def test_files_that_are_refused_with_an_error_together_all_stay(make, tmp_path, 
 # Inspection never waits.
 
 
-def test_when_the_outbox_hangs_nobody_waits_and_what_is_left_is_there_at_the_next_start(make, tmp_path):
+def test_an_outbox_that_hangs_holds_nobody_up_and_files_left_are_there_at_the_next_start(make, tmp_path):
     uploader = HangingUploader(after=1)
     handing_over = make(uploader)
     handing_over.start()
@@ -516,7 +516,7 @@ def test_a_clock_that_jumps_neither_repeats_nor_reorders_the_names_of_pictures(m
 # The disk.
 
 
-def test_below_the_disk_s_reserve_rows_go_on_and_pictures_do_not_until_there_is_room(make, tmp_path, caplog):
+def test_rows_go_on_below_the_disks_reserve_and_pictures_do_not_until_there_is_room(make, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     free = [999]
     uploader = ScriptedUploader()
@@ -559,7 +559,7 @@ def test_a_disk_that_refuses_a_picture_costs_that_picture_and_is_told(make, tmp_
 # What is kept on this machine.
 
 
-def test_where_files_are_kept_each_is_put_aside_before_it_is_handed_over(make, tmp_path):
+def test_each_file_that_is_to_be_kept_is_put_aside_before_it_is_handed_over(make, tmp_path):
     class Looking(ScriptedUploader):
         """Looks whether the file is kept when it is offered."""
 
@@ -581,7 +581,7 @@ def test_where_files_are_kept_each_is_put_aside_before_it_is_handed_over(make, t
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == sorted(uploader.names)
 
 
-def test_what_cannot_be_kept_is_handed_over_all_the_same_and_that_is_told_once(make, tmp_path, caplog):
+def test_a_file_that_cannot_be_kept_is_handed_over_all_the_same_and_that_is_told_once(make, tmp_path, caplog):
     (tmp_path / "kept").write_text("in the way")
     uploader = ScriptedUploader()
     handing_over = make(uploader, records={**NO_RESERVE, "keep_bytes_max": 10**6})
@@ -593,7 +593,7 @@ def test_what_cannot_be_kept_is_handed_over_all_the_same_and_that_is_told_once(m
     assert caplog.text.count("files are not kept in") == 1
 
 
-def test_nothing_is_kept_unless_it_is_asked_for(make, tmp_path):
+def test_no_file_is_kept_unless_that_is_asked_for(make, tmp_path):
     handing_over = make(ScriptedUploader())
     handing_over.start()
     handing_over.add(finished(tmp_path))
@@ -604,7 +604,7 @@ def test_nothing_is_kept_unless_it_is_asked_for(make, tmp_path):
 # What earlier runs left.
 
 
-def test_what_earlier_runs_left_is_handed_over_pictures_first(make, tmp_path):
+def test_files_that_earlier_runs_left_are_handed_over_pictures_first(make, tmp_path):
     rows = finished(tmp_path, run=EARLIER)
     left = Recorder(tmp_path, "line-1", "model", EARLIER, RotationLimits())  # nothing of it was finished
     uploader = ScriptedUploader(*[False] * 9)
@@ -624,7 +624,7 @@ def test_what_earlier_runs_left_is_handed_over_pictures_first(make, tmp_path):
     assert handing_over.counts().waiting == 0
 
 
-def test_until_it_is_known_what_earlier_runs_left_something_waits(make, tmp_path, monkeypatch):
+def test_a_file_counts_as_waiting_until_it_is_known_what_earlier_runs_left(make, tmp_path, monkeypatch):
     looking, let = threading.Event(), threading.Event()
 
     def slow_recover(folder, *running):

@@ -149,7 +149,7 @@ def test_a_model_that_cannot_be_made_again_is_tried_until_it_can(tmp_path, caplo
     assert "belt.onnx is gone" in caplog.text
 
 
-def test_while_it_waits_to_start_anew_it_says_so_and_why(line, monkeypatch):
+def test_the_inspection_says_that_and_why_it_waits_to_start_anew(line, monkeypatch):
     monkeypatch.setattr(inspecting, "RESTART_FIRST_S", 60.0)
     failed = threading.Event()
 
@@ -169,7 +169,7 @@ def test_while_it_waits_to_start_anew_it_says_so_and_why(line, monkeypatch):
     running.end()
 
 
-def test_at_the_end_a_broken_model_is_not_waited_for_and_what_it_left_is_said(line, monkeypatch, caplog):
+def test_a_broken_model_is_not_waited_for_at_the_end_and_the_frames_it_left_are_said(line, monkeypatch, caplog):
     monkeypatch.setattr(inspecting, "RESTART_FIRST_S", 60.0)
     running = line(OnePart(failing_calls=(1,)))
     running.inspecting.close()
@@ -202,7 +202,7 @@ def test_an_observer_that_raises_costs_nothing_else(line, caplog):
     assert "observer failed" in caplog.text
 
 
-def test_what_inference_costs_is_counted(line):
+def test_the_cost_of_inference_is_counted(line):
     running = line(OnePart())
     running.run([frame(number) for number in range(5)])
     figures = running.inspecting.snapshot()["inference_ms"]

@@ -31,7 +31,7 @@ def taken(waiting):
     return names
 
 
-def test_nothing_waits_at_first(waiting):
+def test_no_file_waits_at_first(waiting):
     assert len(waiting) == 0
     assert waiting.first() == []
     assert waiting.pause_s(0.0) is None
@@ -101,7 +101,7 @@ def test_the_more_are_taken_the_more_are_offered_together_and_one_after_a_refusa
     assert len(waiting.first()) == 1
 
 
-def test_those_that_were_taken_leave_and_the_others_keep_their_order(waiting):
+def test_accepted_files_leave_and_the_others_keep_their_order(waiting):
     for file in (record("a"), picture("p"), record("b"), picture("q")):
         waiting.add(file)
     waiting.accepted([picture("q"), record("a")])

@@ -34,17 +34,17 @@ def test_evidence_that_came_last_is_no_share():
     assert order("a.csv", "1.jpg", "2.jpg") == 0.0
 
 
-def test_of_a_mixed_order_the_pairs_are_counted():
+def test_the_pairs_of_a_mixed_order_are_counted():
     assert order("1.jpg", "a.csv", "2.jpg", "b.csv") == 0.75
 
 
-def test_without_both_kinds_there_is_no_order():
+def test_no_order_is_told_without_both_kinds():
     assert order("1.jpg", "2.jpg") is None
     assert order("a.csv") is None
     assert order() is None
 
 
-def test_only_what_was_accepted_in_an_outage_and_arrived_after_it_is_its_backlog():
+def test_the_backlog_of_an_outage_was_accepted_in_it_and_arrived_after_it():
     before, within, after = line("1.jpg", 99.0), line("2.jpg", 150.0, 199.0), line("3.jpg", 201.0)
     told = told_by([before, within, after, line("4.jpg"), line("a.csv")], RECORDS, [OUTAGE])
     assert (told.backlog_evidence, told.backlog_csv, told.backlog_evidence_first) == (1, 1, 1.0)
@@ -67,7 +67,7 @@ def test_attempts_and_archives_are_counted():
     assert (told.attempts_repeated, told.archives, told.files_in_archives) == (3, 1, 2)
 
 
-def test_what_other_runs_left_in_the_ledger_is_theirs():
+def test_deliveries_that_other_runs_left_in_the_ledger_are_theirs():
     assert told_by([line("1.jpg", attempts=5, folder=Path("/old/records"))], RECORDS, [OUTAGE]) == Deliveries(
         0, 0, 0, 0, 0, None
     )

@@ -60,7 +60,7 @@ def test_a_verdict_on_nothing_is_wrong():
     assert scored(Inspected([], [News(part(700), Verdict("good", 0.9))])).classifier_accuracy == 0.0
 
 
-def test_nothing_seen_is_no_figure():
+def test_a_score_of_no_parts_has_no_figures():
     score = scored()
     assert score.detector_recall is None
     assert score.classifier_accuracy is None

@@ -33,7 +33,7 @@ def test_an_outage_is_announced_once_and_so_is_its_end():
     assert "is over" in told[5]
 
 
-def test_what_an_outage_makes_the_log_say_is_one_plain_line():
+def test_the_log_lines_of_an_outage_are_one_plain_line():
     story = Story()
     story.enter(Phase(2, 9.0))
     told = [story.line(DOWN) for _ in range(3)]
@@ -63,7 +63,7 @@ def test_log_lines_are_told_whole_however_they_are_written():
     assert told == ["one line", "two", "three"]
 
 
-def test_where_there_is_no_terminal_an_announcement_is_a_line(capsys):
+def test_an_announcement_is_a_line_where_there_is_no_terminal(capsys):
     import sys
 
     Display(sys.stdout, Story()).say("staged outage: for 3 s [not markup]")

@@ -104,7 +104,7 @@ def test_a_folder_that_gets_pictures_when_it_gets_them_is_not_judged_by_their_ag
     )
 
 
-def test_of_several_cameras_the_one_in_trouble_is_named_and_how_many_work_is_said():
+def test_the_camera_in_trouble_is_named_and_how_many_of_several_work_is_said():
     judgement = with_cameras(*working("line-1", "line-3", "line-4"), OFFLINE)
     assert not judgement.ready
     assert judgement.sentence == (
@@ -121,7 +121,7 @@ def test_of_several_cameras_the_one_in_trouble_is_named_and_how_many_work_is_sai
         ((*working("line-1"), OFFLINE, CameraFacts("line-3", "disabled")), "1 of 2 cameras works"),
     ],
 )
-def test_how_many_cameras_work_is_counted_among_those_that_should(cameras, words):
+def test_working_cameras_are_counted_among_those_that_should_work(cameras, words):
     assert words in with_cameras(*cameras).sentence
 
 
@@ -143,7 +143,7 @@ def test_a_camera_switched_off_or_a_file_that_has_ended_is_a_remark_and_no_warni
     assert judgement.sentence == f"Iris works: every file is delivered; {words}."
 
 
-def test_when_all_cameras_are_disabled_iris_is_ready_and_says_that_nothing_is_inspected():
+def test_iris_with_all_cameras_disabled_is_ready_and_says_that_nothing_is_inspected():
     ended = CameraFacts("line-1", "disabled", "the file has ended")
     judgement = with_cameras(ended)
     assert judgement.ready
@@ -157,7 +157,7 @@ def test_when_all_cameras_are_disabled_iris_is_ready_and_says_that_nothing_is_in
     )
 
 
-def test_without_any_camera_iris_says_so():
+def test_iris_without_any_camera_says_so():
     assert with_cameras().sentence == "Iris works, but there is no camera to inspect."
 
 
@@ -201,7 +201,7 @@ def test_an_uploader_that_drains_is_ready_and_says_so():
     assert "finishing" in judgement.sentence
 
 
-def test_what_makes_unready_is_said_before_what_does_not():
+def test_a_cause_that_makes_iris_unready_is_said_before_one_that_does_not():
     facts = replace(WELL, links=(DOWN,), cameras=(CameraFacts("line-1", "offline"),))
     sentence = judge(facts, NOW_S).sentence
     assert sentence.startswith("Iris is not ready: camera line-1 is offline; the link to")
@@ -345,7 +345,7 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_what_was_lost_is_judged_and_keeps_all_well_from_being_said(loss):
+def test_a_loss_is_judged_and_keeps_all_well_from_being_said(loss):
     facts, severity, words = LOSSES[loss]
     judgement = with_cameras(replace(WELL.cameras[0], **facts))
     assert (judgement.severity, judgement.ready) == (severity, severity is not Severity.FAILED)
@@ -401,7 +401,7 @@ def test_a_server_that_refuses_each_new_file_needs_somebody():
     assert f"Iris needs you: {SERVER} refuses everything, 135 files so far" in judgement.sentence
 
 
-def test_what_an_earlier_run_was_refused_is_said_as_such():
+def test_refusals_of_an_earlier_run_are_said_as_such():
     assert "refuses 2 files so far of an earlier run" in refusing(refused=2, refusal=None, refusal_hint=None).sentence
 
 
@@ -413,7 +413,7 @@ def test_a_paused_server_is_said_with_the_command_that_goes_on():
     )
 
 
-def test_what_failed_is_said_before_what_needs_somebody_and_that_is_marked():
+def test_a_failure_is_said_before_what_needs_somebody_and_that_is_marked():
     facts = replace(WELL, links=(HELD,), cameras=(CameraFacts("line-1", "offline"),))
     assert judge(facts, NOW_S).sentence.startswith(
         f"Iris is not ready: camera line-1 is offline; needs you: {SERVER} is not tried again"
@@ -496,7 +496,7 @@ def test_an_outbox_that_accepts_nothing_is_said_with_why(is_full, severity):
     assert "accepts no file (the outbox holds 100 items); 5 files wait in /var/records" in judgement.sentence
 
 
-def test_without_a_server_what_waits_is_counted():
+def test_waiting_files_are_counted_without_a_server():
     judgement = judge(around(servers_known=False, to_accept=12), NOW_S)
     assert (judgement.severity, judgement.ready) == (Severity.DEGRADED, True)
     assert "no server is configured; 12 files wait in /var/records" in judgement.sentence
@@ -519,7 +519,7 @@ def test_a_server_outside_its_window_is_a_remark():
     )
 
 
-def test_what_a_check_of_a_server_has_found_is_said():
+def test_the_finding_of_a_servers_check_is_said():
     link = LinkFacts(SERVER, "idle", NOW_S, None, 0, check="its disk is nearly full", check_hint="free space there")
     judgement = judge(replace(WELL, links=(link,)), NOW_S)
     assert judgement.severity is Severity.DEGRADED

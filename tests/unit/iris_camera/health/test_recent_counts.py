@@ -39,5 +39,5 @@ def test_a_camera_that_is_gone_is_forgotten_and_the_others_are_not():
     assert (seen.lately("line-1"), seen.lately("line-2")) == (0, 2)
 
 
-def test_what_is_remembered_stays_small_while_nothing_happens():
+def test_the_memory_stays_small_while_no_count_changes():
     assert len(after(*((second, 7) for second in range(1000))).samples["line-1"]) <= 2

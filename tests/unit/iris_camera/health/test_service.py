@@ -94,12 +94,12 @@ def test_facts_are_read_from_camera_and_uploader():
     assert facts.disk == disk
 
 
-def test_what_a_camera_leaves_out_is_taken_as_well():
+def test_facts_that_a_camera_leaves_out_are_taken_as_well():
     facts = gather([Camera().snapshot()], Line().get_details(), DiskFacts(), Around(), lambda name: 0)
     assert facts.cameras == (CameraFacts("line-1", frame_age_s=0.04),)
 
 
-def test_before_the_first_look_iris_is_not_ready():
+def test_iris_is_not_ready_before_the_first_look():
     health, _clock = service(Line())
     assert health.snapshot()["ready"] is False
     assert "starting" in health.snapshot()["sentence"]
@@ -241,7 +241,7 @@ def test_a_health_service_that_no_longer_looks_says_so_itself():
     assert health.snapshot()["sentence"] == "Iris is not ready: health has not looked for 40 s."
 
 
-def test_it_looks_again_and_again_until_it_is_stopped():
+def test_the_service_looks_again_and_again_until_it_is_stopped():
     looked = threading.Semaphore(0)
 
     class WatchedCamera(Camera):

@@ -143,14 +143,14 @@ def test_a_lower_threshold_lets_more_through_and_overlap_decides_within_a_label(
     ]
 
 
-def test_what_is_beyond_the_count_is_no_detection(path):
+def test_a_row_beyond_the_count_is_no_detection(path):
     rectangle_finder(path, "ssd-tensorflow")
     everything = DetectorSettings(score_min=0.05, iou_max=1.0)
     found = OnnxDetector(path, everything).detect(picture(*EXACT[1:], EXACT[0]))
     assert [round(each.score, 2) for each in found] == [0.9, 0.8, 0.7]
 
 
-def test_without_labels_a_class_is_called_by_the_models_own_number(path):
+def test_a_class_without_labels_is_called_by_the_models_own_number(path):
     image = picture(*EXACT[1:], EXACT[0])
     assert OnnxDetector(rectangle_finder(path, "yolov5")).detect(image)[0].label == "class 1"
     assert OnnxDetector(rectangle_finder(path, "ssd")).detect(image)[0].label == "class 2"

@@ -62,7 +62,7 @@ def test_the_score_of_a_yolov8_is_its_best_class():
     assert (score, index) == (pytest.approx(0.7), 1)
 
 
-def test_of_thousands_the_thousand_likeliest_are_kept():
+def test_the_thousand_likeliest_of_thousands_are_kept():
     scores = np.linspace(0.6, 0.9, 5000, dtype=np.float32)
     found = read([np.tile([0, 0, 1, 1], (5000, 1)), scores], style("boxes"))
     assert len(found) == 1000
@@ -114,7 +114,7 @@ def test_a_table_of_another_shape_than_declared_is_told(name, shape, wanted):
 
 
 @pytest.mark.parametrize(("count", "found"), [(0, 0), (1, 1), (2, 2), (9, 2), (-1, 0), (np.nan, 0)])
-def test_only_as_many_as_the_count_says_are_there(count, found):
+def test_as_many_candidates_are_there_as_the_count_says(count, found):
     outputs = [[[1, 1, 2, 2], [3, 3, 4, 4]], [0.9, 0.9], [1, 1], [count]]
     assert len(read(outputs, style("ssd-tensorflow"))) == found
 

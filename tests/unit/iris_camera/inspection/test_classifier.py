@@ -124,7 +124,7 @@ def mean_brightness(path):
 
 
 @pytest.mark.parametrize(("context", "share"), [(None, 1.0), (1.0, 0.25)])
-def test_it_sees_the_part_and_as_much_about_it_as_is_declared(path, context, share):
+def test_the_classifier_sees_the_part_and_as_much_about_it_as_is_declared(path, context, share):
     image = PICTURE.copy()
     image[10:30, 20:40] = 255
     settings = ClassifierSettings(context=context)

@@ -62,7 +62,7 @@ def test_a_crop_outside_the_picture_is_refused_and_names_both(box):
         crop(PICTURE, box)
 
 
-def test_of_overlapping_detections_the_best_one_stays():
+def test_the_best_of_overlapping_detections_stays():
     best, worse, apart = (
         Detection(Box(0, 0, 10, 10), 0.9),
         Detection(Box(2, 0, 10, 10), 0.8),
@@ -76,7 +76,7 @@ def test_detections_that_overlap_a_little_both_stay():
     assert without_overlaps(near, 0.3) == near
 
 
-def test_of_different_labels_both_stay_where_they_overlap():
+def test_overlapping_detections_of_different_labels_both_stay():
     rider, bicycle = Detection(Box(0, 0, 10, 10), 0.9, "person"), Detection(Box(0, 0, 10, 10), 0.8, "bicycle")
     other = Detection(Box(1, 0, 10, 10), 0.7, "bicycle")
     assert without_overlaps([other, bicycle, rider], 0.3) == [rider, bicycle]

@@ -34,7 +34,7 @@ def test_cascades_whose_sums_have_scales_of_their_own_give_scores_of_0_to_1(face
     assert found.box.y < 65 < found.box.bottom
 
 
-def test_what_it_finds_may_be_called_otherwise(face):
+def test_a_found_face_may_be_called_otherwise(face):
     assert [each.label for each in haar(label="driver").detect(face)] == ["driver"]
 
 
@@ -51,7 +51,7 @@ def test_noise_and_an_empty_picture_score_less_than_the_face(face):
     assert everything.detect(np.full((240, 320, 3), 128, np.uint8)) == []
 
 
-def test_what_is_smaller_than_asked_for_is_not_looked_for(face):
+def test_a_face_smaller_than_asked_for_is_not_looked_for(face):
     assert haar(smallest=90).detect(face) == []
 
 
@@ -133,7 +133,7 @@ def test_a_file_that_is_no_cascade_is_named(tmp_path, content):
     ],
     ids=["empty", "a page", "a pointer", "text", "cut off"],
 )
-def test_what_a_file_is_that_is_no_cascade_is_told_without_opencvs_own_words(tmp_path, content, words):
+def test_a_file_that_is_no_cascade_is_told_for_what_it_is_without_opencvs_own_words(tmp_path, content, words):
     file = tmp_path / "mine.xml"
     file.write_bytes(content)
     with pytest.raises(ModelError, match=rf"{file} is not a cascade that OpenCV can load: {words}") as raised:

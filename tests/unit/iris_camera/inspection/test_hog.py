@@ -53,11 +53,11 @@ def test_boxes_stay_within_the_picture(figure):
 
 
 @pytest.mark.parametrize("shape", [(127, 400, 3), (400, 63, 3), (1, 1, 3)])
-def test_in_a_picture_smaller_than_its_window_there_is_nobody(shape):
+def test_a_picture_smaller_than_the_window_holds_nobody(shape):
     assert hog().detect(np.zeros(shape, np.uint8)) == []
 
 
-def test_it_says_what_it_is():
+def test_the_detector_says_what_it_is():
     assert (hog().name, hog().provider) == ("hog", "OpenCV")
 
 

@@ -73,7 +73,7 @@ def test_a_part_is_judged_once_by_the_classifier():
     assert classifier.judged == [PLACE]
 
 
-def test_without_a_classifier_the_verdict_is_the_detectors_own_label_and_score():
+def test_the_verdict_without_a_classifier_is_the_detectors_own_label_and_score():
     inspector = Inspector(FoundInAdvance(seen()), None)
     verdicts = [pair for number in range(10) for pair in inspector.inspect(PICTURE, number).verdicts]
     assert [verdict for _, verdict in verdicts] == [Verdict("nut", 0.9)]
@@ -87,7 +87,7 @@ def test_a_part_that_fills_the_picture_is_judged_without_a_classifier_and_never_
         assert len(verdicts) == times
 
 
-def test_after_a_reset_the_same_place_shows_a_new_part_with_a_new_verdict():
+def test_the_same_place_shows_a_new_part_with_a_new_verdict_after_a_reset():
     inspector = Inspector(FoundInAdvance(seen()), None)
     before = [inspector.inspect(PICTURE, number) for number in range(5)]
     inspector.reset()
@@ -113,7 +113,7 @@ def test_a_picture_of_another_size_forgets_what_was_in_view_and_gives_no_id_twic
     assert [result.parts[0].part_id for result in (first, other, back)] == [1, 2, 3]
 
 
-def test_what_detecting_and_judging_took_is_told_apart():
+def test_the_times_of_detecting_and_of_judging_are_told_apart():
     clock = Clock()
     detector = FoundInAdvance(seen(), seen(Box(400, 100, 50, 60)), clock=clock, takes_s=0.25)
     inspector = Inspector(detector, JudgedInAdvance(clock, 0.125), clock=clock)
@@ -123,7 +123,7 @@ def test_what_detecting_and_judging_took_is_told_apart():
     assert (second.detect_s, second.classify_s) == (0.25, 0.25)
 
 
-def test_it_tells_what_detects_and_on_what():
+def test_the_inspector_tells_what_detects_and_on_what():
     inspector = Inspector(FoundInAdvance(), None)
     assert (inspector.detector, inspector.provider) == ("found in advance", "nothing")
 
@@ -213,7 +213,7 @@ def test_a_detectors_own_label_is_looked_at_again_too():
     assert [(each.part.part_id, each.verdict.label, each.turned_bad) for each in news] == [(1, "broken nut", True)]
 
 
-def test_what_was_known_of_a_part_goes_with_it():
+def test_knowledge_of_a_part_goes_with_it():
     classifier = JudgedByTurns(x200=["defect"])
     detector = FoundInAdvance(seen())
     inspector = Inspector(detector, classifier)

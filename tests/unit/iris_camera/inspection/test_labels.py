@@ -134,14 +134,14 @@ def test_a_label_longer_than_any_word_is_refused(metadata):
         labels_of(None, metadata, MODEL)
 
 
-def test_what_cannot_be_shown_in_a_label_is_written_out(file):
+def test_a_sign_in_a_label_that_cannot_be_shown_is_written_out(file):
     file.write_text("\x1b[31mnut\nbo\tlt\n", encoding="utf-8")
     assert labels_of(file, {}, MODEL)[0] == ("\\x1b[31mnut", "bo\\tlt")
     assert labels_of(None, {"labels": "a\x07b,c\ud800"}, MODEL)[0] == ("a\\x07b", "c\\ud800")
     assert labels_of(None, {"names": r"{0: 'two\nlines'}"}, MODEL)[0] == (r"two\nlines",)
 
 
-def test_nobody_told_is_no_names():
+def test_a_model_that_nobody_labelled_has_no_names():
     assert labels_of(None, {}, MODEL) == ((), "nowhere")
 
 

@@ -51,12 +51,12 @@ def test_the_inspector_tells_its_detector_and_what_that_runs_on(own):
     assert make_inspector(InspectionSettings(DetectorSettings("hog"))).provider == "OpenCV"
 
 
-def test_unasked_ones_own_detector_is_not_judged_by_the_demos_classifier(own):
+def test_a_detector_of_ones_own_is_not_judged_by_the_demos_classifier_unasked(own):
     found = verdicts(InspectionSettings(DetectorSettings(model=own)), bright_square())
     assert {verdict.label for verdict in found} == {"nut", "bolt"}
 
 
-def test_ones_own_classifier_judges_what_ones_own_detector_finds(own, own_classifier):
+def test_a_classifier_of_ones_own_judges_what_a_detector_of_ones_own_finds(own, own_classifier):
     for kind in ("auto", "onnx"):
         settings = InspectionSettings(DetectorSettings(model=own), ClassifierSettings(kind, own_classifier))
         assert {verdict.label for verdict in verdicts(settings, bright_square())} == {"broken"}
@@ -99,7 +99,7 @@ def test_a_classifier_whose_label_is_a_defect_is_not(own, own_classifier, caplog
     assert caplog.text == ""
 
 
-def test_what_does_not_load_is_told_whichever_it_is(own, tmp_path):
+def test_a_model_that_does_not_load_is_told_whichever_it_is(own, tmp_path):
     missing = tmp_path / "missing.onnx"
     for settings in (
         InspectionSettings(DetectorSettings(model=missing)),

@@ -85,7 +85,7 @@ class PretendsToHaveCuda:
         return ["CUDAExecutionProvider", CPU]
 
 
-def test_what_really_runs_is_told_when_the_wanted_provider_cannot_be_had(path, monkeypatch):
+def test_the_provider_that_really_runs_is_told_when_the_wanted_one_cannot_be_had(path, monkeypatch):
     answering(path, PICTURE, {"a": [1.0]})
     monkeypatch.setattr(onnxruntime, "get_available_providers", PretendsToHaveCuda.get_available_providers)
     with pytest.warns(UserWarning, match="CUDAExecutionProvider"):
@@ -139,7 +139,7 @@ def test_a_model_gets_no_more_threads_than_it_is_given(path, threads):
     assert threads_of_this_process() - before == threads - 1  # the caller's own is the first
 
 
-def test_its_threads_sleep_when_there_is_nothing_to_do():
+def test_the_threads_of_a_model_sleep_when_there_is_nothing_to_do():
     options = session_options(3)
     assert (options.intra_op_num_threads, options.inter_op_num_threads) == (3, 1)
     assert options.get_session_config_entry("session.intra_op.allow_spinning") == "0"

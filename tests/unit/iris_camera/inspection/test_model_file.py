@@ -63,7 +63,7 @@ def test_files_that_are_no_models_are_told_for_what_they_are(path, content, word
     assert refused(path).startswith(words)
 
 
-def test_what_pytorch_saves_is_told(path):
+def test_a_file_that_pytorch_saved_is_told(path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps({}))
     assert refused(path).startswith("it is a zip archive, as PyTorch and Keras save models: export it to ONNX")

@@ -44,12 +44,12 @@ def test_a_box_that_is_no_number_is_no_detection(path):
     assert [each.box for each in detector.detect(PICTURE)] == [Box(1, 2, 3, 4)]
 
 
-def test_nothing_found_is_no_detection(path):
+def test_an_empty_answer_is_no_detection(path):
     assert OnnxDetector(detector_that_answers(path, np.zeros((0, 4)), np.zeros(0))).detect(PICTURE) == []
 
 
 @pytest.mark.parametrize("kept", [1, 2])
-def test_how_much_two_may_overlap_is_a_setting(path, kept):
+def test_the_overlap_that_two_may_have_is_a_setting(path, kept):
     boxes = [[0, 0, 10, 10], [2, 0, 10, 10]]  # intersection over union 0.67
     settings = DetectorSettings(iou_max=0.66 if kept == 1 else 0.67)
     detector = OnnxDetector(detector_that_answers(path, boxes, [0.9, 0.8]), settings)
@@ -63,7 +63,7 @@ def test_the_picture_is_not_changed(path):
     OnnxDetector(rectangle_finder(path, "yolov8")).detect(image)
 
 
-def test_it_tells_its_file_and_what_it_runs_on(path):
+def test_the_detector_tells_its_file_and_what_it_runs_on(path):
     detector = OnnxDetector(detector_that_answers(path, [[0, 0, 1, 1]], [0.9]))
     assert (detector.name, detector.provider) == ("onnx model.onnx", CPU)
 

@@ -48,14 +48,14 @@ TENSORFLOW = outputs(
         (outputs(boxes=(32, 4), scores=(32,)), (1280, 720), "boxes", 1),
     ],
 )
-def test_what_only_one_style_answers_is_told(found, size, style, classes):
+def test_a_style_is_told_where_no_other_answers_so(found, size, style, classes):
     made = told(found, size)
     assert (made.style, made.classes) == (style, classes)
     assert made.guessed_from
     assert f"{style} (guessed from " in str(made)
 
 
-def test_of_tensorflows_outputs_the_four_that_matter_are_asked_for():
+def test_the_four_of_tensorflows_outputs_that_matter_are_asked_for():
     names = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
     made = told(TENSORFLOW, None)
     assert made.names == names
@@ -76,7 +76,7 @@ def test_of_tensorflows_outputs_the_four_that_matter_are_asked_for():
         (outputs(dets=(1, 100, 5), labels=(1, 100)), (640, 640)),
     ],
 )
-def test_what_several_styles_could_answer_is_not_guessed(found, size):
+def test_a_style_is_not_guessed_where_several_could_answer_so(found, size):
     with pytest.raises(ModelError, match=f"style can be told, or a declared one: .*; found {found[0].name} "):
         told(found, size)
 
@@ -88,7 +88,7 @@ def test_the_refusal_says_what_each_yolo_answers_for_an_input_of_that_size():
         told(outputs(output0=(1, 1000, 85)))
 
 
-def test_what_is_declared_is_not_guessed_at():
+def test_a_declared_style_is_not_guessed_at():
     made = told(outputs(output0=(1, 25200, 6)), style="end-to-end")
     assert (made.style, made.guessed_from) == ("end-to-end", "")
     assert "(declared)" in str(made)
@@ -109,7 +109,7 @@ def test_a_declared_style_of_another_shape_is_told_with_both_sides(style, shape,
         told(outputs(output0=shape), style=style)
 
 
-def test_of_several_tables_the_declared_one_is_taken():
+def test_the_declared_one_of_several_tables_is_taken():
     both = outputs(first=(1, 84, 8400), second=(1, 10, 8400))
     assert told(both, names=("second",)).classes == 6
     assert told(both, names=("first",), style="yolov8").names == ("first",)

@@ -57,7 +57,7 @@ def test_mean_and_std_are_of_pixel_values_in_the_models_order():
     assert tensor[0, :, 0, :] == pytest.approx(np.array([[20, 50], [0, 15], [-5, 2.5]]))
 
 
-def test_what_it_takes_is_told_in_a_line():
+def test_an_input_tells_in_a_line_what_it_takes():
     assert str(made((1, 3, 640, 640))) == "NCHW float32, 640x640 (letterbox), rgb, values 0-1"
     assert str(made((None, None, 3), "uint8")) == "HWC uint8, any size, bgr, values 0-255"
 
@@ -65,7 +65,7 @@ def test_what_it_takes_is_told_in_a_line():
 @pytest.mark.parametrize("size", [(64, 64), (96, 32), (31, 97)])
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (333, 77), (17, 901), (1, 1), (5000, 3)])
 @pytest.mark.parametrize("fit", ["letterbox", "stretch"])
-def test_what_is_fitted_in_is_found_again_in_the_picture(size, width, height, fit):
+def test_a_box_in_the_fitted_picture_is_found_again_in_the_original(size, width, height, fit):
     image = np.zeros((height, width, 3), np.uint8)
     fitted, placement = fitted_in(image, size, fit)
     assert fitted.shape == (size[1], size[0], 3)

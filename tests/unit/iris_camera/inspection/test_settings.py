@@ -42,7 +42,7 @@ def test_every_setting_has_a_default_and_says_what_it_is(settings):
         ),
     ],
 )
-def test_how_a_picture_is_wanted(given, words):
+def test_picture_input_settings_that_contradict_themselves_are_refused(given, words):
     with pytest.raises(ValueError, match=words):
         PictureInputSettings(**given)
 
@@ -56,7 +56,7 @@ def test_how_a_picture_is_wanted(given, words):
         ({"names": tuple("abcde")}, "give those of boxes, scores, classes and count"),
     ],
 )
-def test_what_a_models_numbers_mean(given, words):
+def test_output_settings_that_contradict_themselves_are_refused(given, words):
     with pytest.raises(ValueError, match=words):
         ModelOutputSettings(**given)
 
@@ -74,7 +74,7 @@ def test_what_a_models_numbers_mean(given, words):
         ({"smallest": -1}, "smallest is -1: give 0 or more pixels"),
     ],
 )
-def test_what_finds_things(given, words):
+def test_detector_settings_that_contradict_themselves_are_refused(given, words):
     with pytest.raises(ValueError, match=words):
         DetectorSettings(**given)
 
@@ -88,7 +88,7 @@ def test_what_finds_things(given, words):
         ({"context": 11.0}, "context is 11.0: give 0 to 10"),
     ],
 )
-def test_what_judges_parts(given, words):
+def test_classifier_settings_that_contradict_themselves_are_refused(given, words):
     with pytest.raises(ValueError, match=words):
         ClassifierSettings(**given)
 
@@ -110,6 +110,6 @@ def test_what_judges_parts(given, words):
         ),
     ],
 )
-def test_what_looks_at_pictures(given, words):
+def test_inspection_settings_that_contradict_themselves_are_refused(given, words):
     with pytest.raises(ValueError, match=words):
         InspectionSettings(**given)

@@ -145,7 +145,7 @@ def test_a_finished_part_is_reported_as_it_was_last_seen():
     assert part.box == Box(502, 300, 100, 90)
 
 
-def test_without_a_number_a_call_is_the_next_frame():
+def test_a_call_without_a_number_is_the_next_frame():
     with_numbers = run(Tracker(WIDTH, HEIGHT), range(60), lambda n: [on_the_belt(-120, n)])
     tracker = Tracker(WIDTH, HEIGHT)
     without = [tracker.update(seen(*filter(None, [on_the_belt(-120, n)]))) for n in range(60)]

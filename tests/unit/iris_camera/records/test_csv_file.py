@@ -186,7 +186,7 @@ def test_a_file_cut_anywhere_is_believed_to_its_last_whole_row():
         "endless",
     ],
 )
-def test_what_a_power_cut_left_behind_the_rows_is_not_believed(tail):
+def test_bytes_that_a_power_cut_left_behind_the_rows_are_not_believed(tail):
     data = good_file()
     assert whole_rows(io.BytesIO(data + tail)) == whole_rows(io.BytesIO(data))
 

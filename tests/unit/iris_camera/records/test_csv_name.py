@@ -83,7 +83,7 @@ def test_two_runs_have_different_numbers():
     assert all(check_run(run) for run in runs)
 
 
-def test_within_a_run_the_sequence_decides_and_not_the_clock():
+def test_the_sequence_decides_within_a_run_and_not_the_clock():
     before = name(sequence=1, started_at=START)
     after_the_clock_went_back = name(sequence=2, started_at=START.replace(year=1999))
     assert in_order([after_the_clock_went_back, before]) == [before, after_the_clock_went_back]

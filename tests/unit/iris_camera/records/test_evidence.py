@@ -146,7 +146,7 @@ def test_a_picture_that_cannot_be_encoded_is_no_picture():
         encode_jpeg(np.zeros((10, 0, 3), np.uint8), 90, "")
 
 
-def test_nothing_is_left_of_a_picture_that_does_not_fit(tmp_path, monkeypatch):
+def test_a_picture_that_does_not_fit_leaves_no_file(tmp_path, monkeypatch):
     def full(_path, _target):
         raise OSError(28, "No space left on device")
 

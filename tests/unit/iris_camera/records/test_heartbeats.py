@@ -8,7 +8,7 @@ def frames_with_heartbeats(heartbeats, times_s):
     return [frame for frame, at_s in enumerate(times_s) if heartbeats.rows([], frame, at_s) == [HeartbeatRow(frame)]]
 
 
-def test_without_an_interval_there_are_none():
+def test_no_heartbeats_are_written_without_an_interval():
     heartbeats = Heartbeats(None)
     assert frames_with_heartbeats(heartbeats, range(1000)) == []
     assert heartbeats.rows(SEEN, 1, 5.0) == SEEN
@@ -18,7 +18,7 @@ def test_the_first_frame_on_which_nothing_is_seen_shows_that_the_camera_runs():
     assert frames_with_heartbeats(Heartbeats(10.0), [100.0]) == [0]
 
 
-def test_there_is_at_most_one_in_each_interval():
+def test_each_interval_has_at_most_one_heartbeat():
     assert frames_with_heartbeats(Heartbeats(10.0), [0.5 * n for n in range(60)]) == [0, 20, 40]
 
 

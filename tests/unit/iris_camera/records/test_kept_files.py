@@ -69,7 +69,7 @@ def test_keeping_twice_is_keeping_once(tmp_path):
 
 
 @pytest.mark.parametrize("reason", [errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP])
-def test_where_the_file_system_knows_no_second_names_it_is_copied(tmp_path, monkeypatch, reason):
+def test_a_kept_file_is_copied_where_the_file_system_knows_no_second_names(tmp_path, monkeypatch, reason):
     def no_links(*_paths):
         raise OSError(reason, os.strerror(reason))
 
@@ -125,7 +125,7 @@ def test_the_oldest_delivered_files_of_all_cameras_go_beyond_the_bytes(tmp_path)
     assert numbers(tmp_path / "no-longer-configured" / "kept") == [4]
 
 
-def test_what_was_removed_is_counted_and_told_in_one_line_a_sweep(tmp_path, caplog):
+def test_removed_files_are_counted_and_told_in_one_line_a_sweep(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     for number in range(5):
         put(tmp_path / "line-1" / "kept", number)
@@ -143,7 +143,7 @@ def test_what_was_removed_is_counted_and_told_in_one_line_a_sweep(tmp_path, capl
     assert len(caplog.messages) == 2
 
 
-def test_what_the_outbox_owes_stays(tmp_path):
+def test_a_file_that_the_outbox_owes_stays(tmp_path):
     for number in range(4):
         put(tmp_path / "line-1" / "kept", number)
     kept_files(tmp_path, Outbox(csv_name(0), csv_name(2))).sweep()
@@ -151,7 +151,7 @@ def test_what_the_outbox_owes_stays(tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["line-1/ready", "line-1/open", "ready", "line-2/ready"])
-def test_what_was_not_even_handed_over_stays(tmp_path, folder):
+def test_a_file_that_was_not_even_handed_over_stays(tmp_path, folder):
     for number in range(4):
         put(tmp_path / "line-1" / "kept", number)
     put(tmp_path / folder, 0)
@@ -176,7 +176,7 @@ def test_a_file_that_is_handed_over_between_the_looks_is_seen_by_one_of_them(tmp
     assert 0 in numbers(path.parent)
 
 
-def test_when_only_what_is_owed_is_left_that_is_said_once(tmp_path, caplog):
+def test_a_limit_passed_by_owed_files_alone_is_said_once(tmp_path, caplog):
     for number in range(4):
         put(tmp_path / "line-1" / "kept", number)
     outbox = Outbox(*map(csv_name, range(4)))
@@ -192,7 +192,7 @@ def test_when_only_what_is_owed_is_left_that_is_said_once(tmp_path, caplog):
     assert numbers(tmp_path / "line-1" / "kept") == [2, 3]
 
 
-def test_when_the_outbox_cannot_be_asked_nothing_is_removed_and_that_is_said_once(tmp_path, caplog):
+def test_no_file_is_removed_when_the_outbox_cannot_be_asked_and_that_is_said_once(tmp_path, caplog):
     for number in range(4):
         put(tmp_path / "line-1" / "kept", number)
     outbox = Outbox()
@@ -260,7 +260,7 @@ def test_a_file_that_cannot_be_removed_is_told_once_and_still_counted_as_kept(tm
     assert caplog.messages == [f"{path} cannot be removed: Permission denied"]
 
 
-def test_before_there_is_a_records_folder_there_is_nothing_to_sweep(tmp_path):
+def test_a_sweep_before_there_is_a_records_folder_finds_no_files(tmp_path):
     sweeper = kept_files(tmp_path / "records", Outbox())
     sweeper.sweep()
     assert sweeper.status() == KeptStatus()

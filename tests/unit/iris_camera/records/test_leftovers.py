@@ -71,7 +71,7 @@ def test_a_file_without_a_row_is_removed(tmp_path, folder, data):
     assert not path.exists()
 
 
-def test_what_is_ready_is_listed_by_run_and_sequence_with_what_was_open(tmp_path):
+def test_ready_files_are_listed_by_run_and_sequence_with_those_that_were_open(tmp_path):
     put(tmp_path / "ready", whole(), sequence=2, run="0000000b", hour=1)
     put(tmp_path / "ready", whole(), sequence=10, run="0000000b", hour=0)
     put(tmp_path / "open", whole(), sequence=11, run="0000000b", hour=0)
@@ -273,20 +273,20 @@ def test_a_picture_of_a_running_run_is_not_touched(tmp_path):
 # What is kept on this machine.
 
 
-def test_what_is_kept_is_not_queued_again(tmp_path):
+def test_a_kept_file_is_not_queued_again(tmp_path):
     path = put(tmp_path / "kept", whole())
     assert recover(tmp_path, NOW) == ((), (), (), ())
     assert path.exists()
 
 
-def test_what_is_cut_is_cut_in_kept_as_well_since_it_is_the_same_file(tmp_path):
+def test_a_file_that_is_cut_is_cut_in_kept_as_well_since_it_is_the_same_file(tmp_path):
     path = put(tmp_path / "ready", whole() + b"torn")
     keep(path, tmp_path / "kept")
     recover(tmp_path, NOW)
     assert (tmp_path / "kept" / path.name).read_bytes() == whole()
 
 
-def test_what_is_worth_nothing_is_not_kept_either(tmp_path):
+def test_a_picture_that_is_worth_nothing_is_not_kept_either(tmp_path):
     path = put_picture(tmp_path / "ready", jpeg()[:-9])
     keep(path, tmp_path / "kept")
     recover(tmp_path, NOW)
@@ -336,7 +336,7 @@ def test_a_records_folder_that_was_never_made_has_no_cameras(tmp_path):
     assert cameras_with_leftovers(tmp_path / "records", NOW) == ()
 
 
-def test_what_earlier_versions_kept_in_one_folder_is_moved_to_its_camera_and_recovered_there(tmp_path):
+def test_files_of_earlier_versions_in_one_folder_are_moved_to_their_camera_and_recovered_there(tmp_path):
     put(tmp_path / "ready", whole(), sequence=1)
     put(tmp_path / "open", whole() + b"torn", sequence=2)
     put(tmp_path / "line-1" / "ready", whole(), sequence=3)
@@ -373,7 +373,7 @@ def test_an_old_file_of_a_camera_that_may_not_be_called_so_is_left_alone(tmp_pat
     assert "choose another" in caplog.text
 
 
-def test_what_was_found_is_told_file_by_file(tmp_path, caplog):
+def test_the_findings_are_told_file_by_file(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     put(tmp_path / "ready", whole(), sequence=1)
     put(tmp_path / "ready", whole() + b"torn", sequence=2)

@@ -45,7 +45,7 @@ def test_a_records_folder_that_everybody_may_write_into_is_refused_with_the_mend
     assert f"chmod -R o-w '{folder}'" in raised.value.hint
 
 
-def test_what_lies_in_a_folder_that_nobody_else_may_enter_is_not_looked_at(tmp_path):
+def test_a_folder_in_one_that_nobody_else_may_enter_is_not_looked_at(tmp_path):
     (tmp_path / "records" / "door").mkdir(parents=True)
     (tmp_path / "records" / "door").chmod(0o777)
     (tmp_path / "records").chmod(0o700)

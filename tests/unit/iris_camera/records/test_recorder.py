@@ -45,7 +45,7 @@ def rows_in(path):
     return whole.rows
 
 
-def test_there_is_no_file_before_the_first_row(tmp_path):
+def test_no_file_is_there_before_the_first_row(tmp_path):
     records = recorder(tmp_path / "records")
     assert records.append([], WALL_S, 0.0, now_s=0.0) is None
     assert records.rotate_if_due(1_000.0) is None
@@ -234,7 +234,7 @@ def test_a_frame_is_a_single_write(tmp_path, monkeypatch):
     assert len(sizes) == 2
 
 
-def test_what_was_recorded_survives_a_sigkill(tmp_path):
+def test_recorded_rows_survive_a_sigkill(tmp_path):
     program = (
         "import os, pathlib, signal, sys\n"
         "from iris_camera.records.csv_file import ModelRow\n"

@@ -32,36 +32,36 @@ def numbers(files, limits, **facts):
     return [number for number, _ in removed(files, limits, **facts)]
 
 
-def test_within_all_limits_nothing_is_removed():
+def test_no_file_is_removed_within_all_limits():
     files = hourly(24)
     assert decide(files, (), NOW_S, KeepLimits(2400, WEEK_S, FREE), FREE) == ((), ())
     assert not passed(files, NOW_S, KeepLimits(2400, WEEK_S, FREE), FREE)
 
 
-def test_beyond_the_bytes_the_oldest_go_first_and_no_more_than_must():
+def test_the_oldest_files_beyond_the_bytes_go_first_and_no_more_than_must():
     files = [kept(3), kept(1), kept(4), kept(2)]
     assert removed(files, KeepLimits(250, None, 0)) == [(1, "bytes"), (2, "bytes")]
     assert passed(files, NOW_S, KeepLimits(250, None, 0), FREE)
 
 
-def test_nothing_is_kept_when_no_bytes_may_be():
+def test_no_file_is_kept_when_no_bytes_may_be():
     assert numbers([kept(1), kept(2)], KeepLimits(0, None, 0)) == [1, 2]
 
 
-def test_beyond_the_age_files_go():
+def test_files_beyond_the_age_go():
     assert removed(hourly(24 * 7 + 5), A_WEEK) == [(1, "age"), (2, "age"), (3, "age"), (4, "age")]
 
 
-def test_without_an_age_limit_no_file_is_too_old():
+def test_no_file_is_too_old_without_an_age_limit():
     assert numbers([kept(1, 0.0)], KeepLimits(AMPLE, None, 0)) == []
 
 
-def test_on_a_disk_that_is_short_of_space_as_much_goes_as_is_missing():
+def test_a_disk_that_is_short_of_space_loses_as_many_files_as_it_lacks_bytes():
     files = [kept(1), kept(2), kept(3)]
     assert removed(files, KeepLimits(AMPLE, None, 1_000), free_bytes=850) == [(1, "disk"), (2, "disk")]
 
 
-def test_what_is_owed_stays_and_the_next_oldest_goes_in_its_place():
+def test_an_owed_file_stays_and_the_next_oldest_goes_in_its_place():
     files = [kept(1), kept(2), kept(3)]
     decision = decide(files, {files[0].path.name}, NOW_S, KeepLimits(150, None, 0), FREE)
     assert [file.sequence for file, _ in decision.remove] == [2, 3]
@@ -72,7 +72,7 @@ def test_what_is_owed_stays_and_the_next_oldest_goes_in_its_place():
     ("limits", "free_bytes", "why"),
     [(KeepLimits(150, None, 0), FREE, "bytes"), (A_WEEK, FREE, "age"), (KeepLimits(AMPLE, None, 1000), 10, "disk")],
 )
-def test_when_only_what_is_owed_is_left_the_limit_stays_passed_and_that_is_said(limits, free_bytes, why):
+def test_a_limit_stays_passed_when_only_owed_files_are_left_and_that_is_said(limits, free_bytes, why):
     files = hourly(24 * 8)
     decision = decide(files, {file.path.name for file in files}, NOW_S, limits, free_bytes)
     assert decision == ((), (why,))
@@ -84,7 +84,7 @@ def test_when_only_what_is_owed_is_left_the_limit_stays_passed_and_that_is_said(
     st.builds(KeepLimits, st.integers(0, 5000), st.none() | st.floats(1, 1e9), st.integers(0, 5000)),
     st.integers(0, 5000),
 )
-def test_whatever_the_clock_says_what_is_owed_is_never_removed_and_the_bytes_are_kept_to(files, now_s, limits, free):
+def test_an_owed_file_is_never_removed_and_the_bytes_are_kept_to_whatever_the_clock_says(files, now_s, limits, free):
     made = [kept(n, at_s, size, f"series-{n % 3}") for n, (at_s, size, _) in enumerate(files)]
     owed = {file.path.name for file, (_, _, is_owed) in zip(made, files, strict=True) if is_owed}
     decision = decide(made, owed, now_s, limits, free)
@@ -135,7 +135,7 @@ def test_a_silence_counts_for_a_quarter_of_the_limit_at_most():
     assert numbers(files, A_WEEK) == list(range(1, 18))  # those beyond a week once a quarter of one is added
 
 
-def test_what_is_old_enough_goes_in_the_end_whatever_happened():
+def test_a_file_that_is_old_enough_goes_in_the_end_whatever_happened():
     files = hourly(24 * 3)
     now_s, gone = NOW_S + 2 * WEEK_S, []
     for day in range(8):

@@ -13,7 +13,7 @@ def test_the_limits_are_the_settings_own():
     assert settings.keep_limits == KeepLimits(8, 9.0, 10)
 
 
-def test_nothing_is_kept_and_no_heartbeat_is_written_unless_it_is_asked_for():
+def test_no_file_is_kept_and_no_heartbeat_is_written_unless_that_is_asked_for():
     assert (RecordSettings().keep_bytes_max, RecordSettings().heartbeat_s) == (0, None)
 
 

@@ -33,7 +33,7 @@ def test_a_file_written_a_million_times_has_one_place_in_the_order():
     assert all_due(candidates, 6.0) == ["log"]
 
 
-def test_what_has_to_be_looked_at_sooner_than_was_planned_is_looked_at_once():
+def test_a_file_that_is_due_sooner_than_was_planned_is_looked_at_once():
     candidates = Candidates(QUIET_S)
     candidates.hear("a", Notice.WRITTEN, 0.0)
     candidates.hear("a", Notice.CLOSED, 1.0)
@@ -47,7 +47,7 @@ def test_a_file_that_is_gone_is_not_looked_at():
     assert (all_due(candidates, 100.0), len(candidates)) == ([], 0)
 
 
-def test_what_is_left_is_a_candidate_no_longer_and_what_is_offered_is_until_it_was_accepted():
+def test_a_file_that_is_left_is_no_candidate_and_an_offered_one_is_until_it_was_accepted():
     candidates = Candidates(QUIET_S)
     for name in ("left", "offered"):
         candidates.hear(name, Notice.CLOSED, 0.0)
@@ -67,7 +67,7 @@ def test_a_refused_file_is_looked_at_again_when_it_was_asked_for():
     assert all_due(candidates, 7.0) == ["a"]
 
 
-def test_after_lost_events_a_file_whose_close_may_be_among_them_goes_by_quiet():
+def test_a_file_whose_close_may_be_among_lost_events_goes_by_quiet():
     candidates = Candidates(QUIET_S)
     candidates.hear("a", Notice.WRITTEN, 0.0)
     candidates.events_were_lost()

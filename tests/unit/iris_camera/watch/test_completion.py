@@ -37,7 +37,7 @@ def test_a_file_that_somebody_has_open_for_writing_is_never_offered(notice):
         assert verdict is Completion.WAIT
 
 
-def test_where_nobody_knows_who_writes_a_file_seen_being_written_waits_for_its_close_however_long():
+def test_a_file_seen_being_written_waits_for_its_close_where_nobody_knows_who_writes():
     verdict, candidate = judge(heard(Notice.CREATED, Notice.WRITTEN), Look(V1, is_open=None), 1000.0)
     assert verdict is Completion.WAIT
     candidate = noticed(candidate, Notice.CLOSED, 1000.0, QUIET_S)
@@ -84,7 +84,7 @@ def test_a_version_that_was_accepted_is_left_when_it_is_closed_or_listed_again()
     assert found(None, V1, V1, 0.0, QUIET_S) is None
 
 
-def test_what_was_written_within_one_tick_of_the_clock_is_offered_though_the_facts_are_those_remembered():
+def test_a_file_written_within_one_tick_is_offered_though_its_facts_are_those_remembered():
     candidate = heard(Notice.WRITTEN, Notice.CLOSED)
     assert judge(candidate, Look(V1, is_open=False), 0.0, remembered=V1)[0] is Completion.OFFER
 

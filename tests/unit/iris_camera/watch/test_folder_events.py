@@ -88,7 +88,7 @@ def test_a_new_folder_is_told_with_all_that_came_in_it_and_watched_from_then_on(
         assert Notice.CLOSED in notices(events, "tree/deep/a.csv")
 
 
-def test_of_a_folder_that_was_moved_away_nothing_more_is_told(folder, tmp_path):
+def test_a_folder_that_was_moved_away_tells_no_more_events(folder, tmp_path):
     (folder / "inner").mkdir()
     with FolderEvents(folder, recursive=True) as events:
         (folder / "inner").rename(tmp_path / "inner")
@@ -120,7 +120,7 @@ def test_a_folder_that_is_not_there_cannot_be_watched(tmp_path):
         FolderEvents(tmp_path / "file", recursive=True)
 
 
-def test_where_there_are_no_events_the_time_is_waited():
+def test_the_time_is_waited_where_there_are_no_events():
     waited = []
     with NoEvents(waited.append) as events:
         assert events.read(0.25) == []

@@ -24,7 +24,7 @@ def opened(tmp_path, folder):
     return Memory(tmp_path, folder)
 
 
-def test_what_was_accepted_is_known_after_a_restart(tmp_path, folder):
+def test_accepted_files_are_known_after_a_restart(tmp_path, folder):
     memory = opened(tmp_path, folder)
     memory.change({"a": V1, "b": V2, "\udcff/ü": HUGE})
     memory.change({"b": None, "a": V2})
@@ -111,7 +111,7 @@ class FullDisk(sqlite3.Connection):
         return super().executemany(*arguments)
 
 
-def test_what_a_full_disk_did_not_take_is_known_until_the_end_and_noted_once_there_is_room(
+def test_a_change_that_a_full_disk_refused_is_known_until_the_end_and_noted_once_there_is_room(
     tmp_path, folder, monkeypatch, caplog
 ):
     connect = sqlite3.connect

@@ -14,16 +14,16 @@ def mounts(folder, kind):
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "9p", "virtiofs"])
-def test_of_a_file_system_that_others_write_to_the_kernel_does_not_hear_everything(tmp_path, kind):
+def test_the_kernel_does_not_hear_everything_of_a_file_system_that_others_write_to(tmp_path, kind):
     assert not hears_everything(tmp_path, mounts(tmp_path, kind))
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "vfat"])
-def test_of_a_file_system_of_this_machine_it_does(tmp_path, kind):
+def test_the_kernel_hears_everything_of_a_file_system_of_this_machine(tmp_path, kind):
     assert hears_everything(tmp_path, mounts(tmp_path, kind))
 
 
-def test_where_nothing_is_known_nothing_is_held_against_it(tmp_path):
+def test_an_unknown_file_system_counts_as_one_of_this_machine(tmp_path):
     assert hears_everything(tmp_path / "missing", "nonsense\n\n- x")
     assert hears_everything(tmp_path, "nonsense\n\n- x")
     assert hears_everything(tmp_path)

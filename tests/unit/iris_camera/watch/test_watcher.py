@@ -152,7 +152,7 @@ def test_each_completed_version_is_handed_in_once(folder):
     assert [content for path, content in desk.taken if path == "a.csv"] == [b"1", b"2", b"3"]
 
 
-def test_what_lay_there_at_the_first_start_is_left_unless_it_is_wished(folder):
+def test_files_that_lay_there_at_the_first_start_are_left_unless_they_are_wished(folder):
     (folder / "old").write_bytes(b"1")
     desk = Desk()
     with watching(folder, desk):
@@ -161,7 +161,7 @@ def test_what_lay_there_at_the_first_start_is_left_unless_it_is_wished(folder):
     assert desk.names == ["new"]
 
 
-def test_with_existing_what_lies_there_is_delivered_too(folder):
+def test_files_that_lie_there_are_delivered_too_where_that_is_wished(folder):
     (folder / "old").write_bytes(b"1")
     desk = Desk()
     with watching(folder, desk, existing=True):
@@ -177,7 +177,7 @@ def test_a_file_that_was_open_at_the_first_start_is_handed_in_once_it_is_closed(
             desk.wait_for("a")
 
 
-def test_after_a_restart_only_what_came_meanwhile_is_handed_in(folder):
+def test_files_that_came_meanwhile_are_handed_in_after_a_restart_and_no_others(folder):
     first, second = Desk(), Desk()
     with watching(folder, first):
         for name in ("same", "changed", "gone"):
@@ -225,7 +225,7 @@ def test_a_file_that_changes_while_the_outbox_is_full_is_handed_in_as_it_is_then
     assert ("a", b"12") in desk.taken
 
 
-def test_what_can_never_be_delivered_is_told_once_and_holds_up_nothing(folder, caplog):
+def test_a_file_that_can_never_be_delivered_is_told_once_and_holds_up_no_other(folder, caplog):
     desk = Desk(lambda path: InvalidRequest("no such name", hint="rename it") if path == "bad" else None)
     with watching(folder, desk) as watcher:
         (folder / "bad").write_bytes(b"1")
@@ -279,7 +279,7 @@ def test_an_empty_folder_does_not_make_it_forget_what_was_delivered(folder):
     assert second.names == ["b", "last"]
 
 
-def test_below_the_folder_where_that_is_wished_and_in_folders_that_are_new(folder, elsewhere):
+def test_files_below_the_folder_are_handed_in_where_that_is_wished_also_from_new_folders(folder, elsewhere):
     (folder / "inner").mkdir()
     (elsewhere / "deep").mkdir()
     (elsewhere / "deep" / "moved").write_bytes(b"1")
@@ -295,7 +295,7 @@ def test_below_the_folder_where_that_is_wished_and_in_folders_that_are_new(folde
 
 
 @pytest.mark.parametrize("how", ["no inotify", "a network disk"])
-def test_where_the_kernel_does_not_tell_everything_the_folder_is_listed_again_and_again(folder, monkeypatch, how):
+def test_the_folder_is_listed_again_and_again_where_the_kernel_does_not_tell_everything(folder, monkeypatch, how):
     if how == "no inotify":
 
         def refuse(*_, **__):

@@ -72,5 +72,5 @@ def test_every_answer_forbids_foreign_scripts_and_caching(path):
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc", "/openapi.json"])
-def test_there_are_no_pages_that_load_scripts_from_elsewhere(path):
+def test_no_page_loads_scripts_from_elsewhere(path):
     assert get(FakeLine().app, path).status_code == 404

@@ -49,6 +49,6 @@ def test_an_address_that_cannot_be_had_says_why(host, port, words):
     assert words in str(raised.value)
 
 
-def test_only_an_address_in_use_is_a_reason_to_fall_back():
+def test_an_address_that_is_not_ours_is_no_reason_to_fall_back():
     with pytest.raises(CannotServe):
         bind("192.0.2.1", 0, fall_back=True)

@@ -177,7 +177,7 @@ def test_stop_closes_the_sockets_with_going_away(serve):
     assert served.live.connected == 0
 
 
-def test_after_stop_no_page_is_taken_any_more(serve):
+def test_no_page_is_taken_after_the_stop(serve):
     served = serve(dict)
     served.live.stop()
     with served.page() as page, pytest.raises(ConnectionClosed) as closed:
@@ -240,7 +240,7 @@ def test_the_own_page_may_read_along(serve):
         assert receive(page) == {}
 
 
-def test_what_a_page_says_is_ignored(serve):
+def test_messages_of_a_page_are_ignored(serve):
     served = serve(dict)
     with served.page() as page:
         page.send("hello")

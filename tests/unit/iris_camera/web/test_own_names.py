@@ -71,7 +71,7 @@ def test_a_name_that_was_configured_is_own_in_any_case():
         "localhost:port",
     ],
 )
-def test_what_only_looks_like_an_own_name_is_none(host):
+def test_a_name_that_only_looks_like_an_own_one_is_none(host):
     assert not is_own(host, frozenset({"plant-pc"}))
 
 

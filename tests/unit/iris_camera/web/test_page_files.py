@@ -47,7 +47,7 @@ def test_no_script_turns_data_into_markup(word):
         assert word not in get(FakeLine().app, f"/{path}").text, path
 
 
-def test_nothing_is_loaded_from_another_host():
+def test_no_file_is_loaded_from_another_host():
     for path in ["", *files_of_the_page()]:
         text = get(FakeLine().app, f"/{path}").text.replace("http://www.w3.org/", "")
         assert not re.search(r"https?://", text), path

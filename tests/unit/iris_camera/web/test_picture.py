@@ -105,7 +105,7 @@ def test_the_next_frame_is_encoded_anew(encoded_numbers):
     assert [number for number, _thread in encoded_numbers] == [7, 8]
 
 
-def test_nothing_is_encoded_before_somebody_asks_and_then_on_a_thread_of_its_own(encoded_numbers):
+def test_no_picture_is_encoded_before_somebody_asks_and_then_on_a_thread_of_its_own(encoded_numbers):
     desk = desk_of({"line-1": Picture(7, belt())})
     assert encoded_numbers == []
     ask(desk, "line-1")
@@ -242,7 +242,7 @@ def test_encoding_takes_at_most_a_quarter_of_a_core(monkeypatch):
     assert effort.rests == [0.03, 0.03, 0.03]
 
 
-def test_who_asks_seldom_never_waits_for_a_rest(monkeypatch):
+def test_a_page_that_asks_seldom_never_waits_for_a_rest(monkeypatch):
     effort = Effort(monkeypatch, takes_s=0.01)
     pictures = {"line-1": Picture(1, belt())}
     desk = desk_of(pictures, **effort.options())

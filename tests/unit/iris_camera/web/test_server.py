@@ -76,7 +76,7 @@ class EndlessAnswers(FastAPI):
         self.let_go.wait(WAIT_S)
 
 
-def test_it_answers_on_loopback_once_started(serve):
+def test_the_server_answers_on_loopback_once_started(serve):
     server = serve(FakeLine().app)
     status, headers, body = fetch(server, "sftp-uploader-stats")
     assert status == 200
@@ -85,7 +85,7 @@ def test_it_answers_on_loopback_once_started(serve):
     assert "server" not in {name.lower() for name in headers}
 
 
-def test_it_takes_a_socket_claimed_before(serve):
+def test_the_server_takes_a_socket_claimed_before(serve):
     claimed = bind("127.0.0.1", 0)
     port = claimed.getsockname()[1]
     server = serve(FakeLine().app, bound=claimed)
@@ -101,7 +101,7 @@ def test_a_taken_port_is_an_error_of_start_and_starts_no_thread():
     assert web_threads() == []
 
 
-def test_it_leaves_the_process_its_signal_handlers(serve):
+def test_the_server_leaves_the_process_its_signal_handlers(serve):
     handlers = [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)]
     serve(FakeLine().app)
     assert [signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)] == handlers

@@ -5,7 +5,7 @@ import pytest
 from iris_camera.web.settings import WebSettings
 
 
-def test_by_default_the_page_is_for_this_machine_alone():
+def test_the_page_is_for_this_machine_alone_by_default():
     assert (WebSettings().host, WebSettings().port, WebSettings().names) == ("127.0.0.1", 5000, ())
 
 
@@ -25,7 +25,7 @@ def test_the_page_may_be_opened_by_its_host_and_by_the_names_given():
         ({"names": ("plant-pc:5000",)}, 'names has "plant-pc:5000": expected a host name'),
     ],
 )
-def test_what_cannot_be_is_refused_with_what_was_expected(wrong, words):
+def test_a_setting_that_cannot_be_is_refused_with_what_was_expected(wrong, words):
     with pytest.raises(ValueError, match="expected") as refused:
         WebSettings(**wrong)
     assert words in str(refused.value)

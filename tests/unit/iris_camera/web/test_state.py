@@ -31,7 +31,7 @@ def test_the_whole_snapshot_holds_time_version_cameras_uploader_health_and_recor
     }
 
 
-def test_without_records_the_snapshot_says_nothing_of_them():
+def test_the_snapshot_without_records_says_nothing_of_them():
     line = FakeLine()
     snapshot = whole_snapshot(
         cameras=lambda: line.cameras, uploader=line.uploader, health=lambda: line.health, version="0.1.0"

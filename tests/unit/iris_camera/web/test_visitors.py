@@ -90,7 +90,7 @@ def test_the_answer_to_one_too_many_has_the_length_it_says():
     assert f"Content-Length: {len(body)}".encode() in head
 
 
-def test_who_is_let_go_makes_room(served, monkeypatch):
+def test_a_visitor_that_is_let_go_makes_room(served, monkeypatch):
     monkeypatch.setattr(visitors, "CONNECTIONS_MAX", 8)
     for _ in range(5):
         with ExitStack() as stack:
@@ -107,7 +107,7 @@ def test_live_sockets_count_as_connections(served, monkeypatch):
 
 
 @pytest.mark.parametrize("words", [b"", b"GET / HT", HEAD], ids=["nothing", "half a line", "a head without an end"])
-def test_who_asks_for_nothing_in_time_is_let_go(impatient, words):
+def test_a_visitor_that_asks_for_nothing_in_time_is_let_go(impatient, words):
     with ExitStack() as stack:
         assert received(visit(impatient, stack, words)) == b""
 
@@ -119,7 +119,7 @@ def test_bytes_that_drip_in_give_no_more_time(impatient):
         assert is_let_go_while_it_drips(there)
 
 
-def test_who_was_answered_and_drips_on_is_let_go(impatient):
+def test_a_visitor_that_was_answered_and_drips_on_is_let_go(impatient):
     with ExitStack() as stack:
         there = visit(impatient, stack, HEAD + b"\r\n" + b"GET / HTTP/1.1\r\nHo")
         assert received(there).startswith(b"HTTP/1.1 200 ")

@@ -64,7 +64,7 @@ def killed(outbox, folder):
 # -- balance
 
 
-def test_what_is_accepted_is_in_exactly_one_state(filled):
+def test_an_accepted_item_is_in_exactly_one_state(filled):
     balance = Audit(filled.folder).balance()
     ended = {"dropped": 1, "expired": 0, "cancelled": 0}
     assert balance.counted == {"waiting": 2, "in_flight": 1, "delivered": 3, "dead": 1} | ended
@@ -86,7 +86,7 @@ def test_what_is_accepted_is_in_exactly_one_state(filled):
         ("UPDATE counter SET last_sequence = 9", "9 numbers were given, but 8 items are there"),
     ],
 )
-def test_what_does_not_balance_is_told(filled, spoil, says):
+def test_an_outbox_that_does_not_balance_is_told(filled, spoil, says):
     filled.change(spoil)
     assert says in [problem.what for problem in Audit(filled.folder).balance().problems]
     assert says in looked(filled)
@@ -162,7 +162,7 @@ def test_pages_are_one_ledger(outbox, monkeypatch):
     assert Audit(outbox.folder).verify().lines == 5
 
 
-def test_what_is_delivered_while_the_ledger_is_verified_breaks_nothing(outbox, monkeypatch):
+def test_a_delivery_while_the_ledger_is_verified_breaks_nothing(outbox, monkeypatch):
     monkeypatch.setattr(audit, "AT_ONCE", 1)
     outbox.deliver(outbox.accept())
     follows, head = outbox.accept(), outbox.store.ledger_head()
@@ -230,14 +230,14 @@ def test_the_bytes_of_a_dead_item_are_no_stray(filled):
     assert looked(filled) == []
 
 
-def test_what_may_be_on_its_way_in_is_counted_and_not_judged(filled):
+def test_a_file_that_may_be_on_its_way_in_is_counted_and_not_judged(filled):
     (filled.folder / "spool" / "coming").write_bytes(b"")
     inspection = audit_of(filled.folder, 0.0).inspection()
     assert list(inspection.problems()) == []
     assert inspection.looked_at["unsettled"] == 1
 
 
-def test_what_was_delivered_just_now_may_lie_there_a_moment_longer(filled):
+def test_a_file_delivered_just_now_may_lie_there_a_moment_longer(filled):
     item = filled.accept()
     filled.deliver(item, at_s=time.time() + LATER_S - 1.0)
     filled.bytes_of(item).write_bytes(CONTENT)
@@ -246,7 +246,7 @@ def test_what_was_delivered_just_now_may_lie_there_a_moment_longer(filled):
     assert inspection.looked_at["unsettled"] == 1
 
 
-def test_what_is_delivered_just_while_it_is_looked_at_is_no_problem(filled, monkeypatch):
+def test_a_file_delivered_just_while_it_is_looked_at_is_no_problem(filled, monkeypatch):
     item = make_item(1, fingerprint=MARK)
     look = Inventory._wrong_bytes
 
@@ -323,7 +323,7 @@ def test_looking_at_a_closed_outbox_changes_nothing(filled):
     assert filled.files() == before
 
 
-def test_after_a_kill_what_is_only_in_the_log_is_seen_and_nothing_changes(filled, tmp_path):
+def test_rows_only_in_the_log_are_seen_after_a_kill_and_no_file_changes(filled, tmp_path):
     folder = killed(filled, tmp_path / "killed")
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     assert Audit(folder).balance().accepted == 8
@@ -337,7 +337,7 @@ def test_an_empty_log_that_was_left_is_no_obstacle(filled):
     assert Audit(filled.folder).balance().accepted == 8
 
 
-def test_what_was_read_at_rest_counts_only_if_nobody_started_meanwhile(filled):
+def test_facts_read_at_rest_count_only_if_nobody_started_meanwhile(filled):
     filled.end()
     seen = []
 
@@ -352,7 +352,7 @@ def test_what_was_read_at_rest_counts_only_if_nobody_started_meanwhile(filled):
     assert seen == [8, 9]
 
 
-def test_nothing_can_be_written_through_a_snapshot(filled):
+def test_a_snapshot_cannot_be_written_through(filled):
     with pytest.raises(OutboxStorageError, match="readonly"):
         Reader(filled.folder).read(lambda snapshot: snapshot._database.execute("DELETE FROM items"))
     assert Audit(filled.folder).balance().accepted == 8

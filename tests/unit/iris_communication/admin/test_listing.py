@@ -74,7 +74,7 @@ def name(*sequences):
     return [f"item-{sequence:06}" for sequence in sequences]
 
 
-def test_what_is_owed_or_dead_is_told_in_order_of_acceptance(filled):
+def test_items_owed_or_dead_are_told_in_order_of_acceptance(filled):
     assert filled.ids() == name(1, 2, 3, 8)
 
 
@@ -133,7 +133,7 @@ def test_the_facts_of_a_dead_one_have_its_last_error(filled):
     assert dead["may_have_arrived"] is False
 
 
-def test_what_ended_says_why_and_whether_it_may_have_arrived(filled):
+def test_an_item_that_ended_says_why_and_whether_it_may_have_arrived(filled):
     (expired,) = filled.look.items("expired")
     assert (expired["reason"], expired["may_have_arrived"]) == ("its time was over", True)
     assert expired["ended"] == "2023-11-14T22:15:00.250000Z"
@@ -184,7 +184,7 @@ def test_an_id_nobody_has_is_told(filled):
 
 
 @pytest.mark.parametrize("beginning", ["", "\x00", "ä", "\ud800"])
-def test_what_can_be_no_beginning_of_an_id_matches_nothing(filled, beginning):
+def test_a_text_that_begins_no_id_matches_no_item(filled, beginning):
     with pytest.raises(NoSuchItem):
         filled.look.matching(beginning)
 

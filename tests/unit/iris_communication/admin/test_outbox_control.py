@@ -82,7 +82,7 @@ def test_the_owner_is_asked_where_one_runs(owned):
     assert states_of(owned) == ["waiting", "dead", "dropped"]
 
 
-def test_with_no_owner_it_is_done_here_and_the_outbox_is_given_back(outbox, tmp_path):
+def test_an_order_without_an_owner_is_done_here_and_the_outbox_is_given_back(outbox, tmp_path):
     uploader = uploader_of(outbox)
     accept(uploader, tmp_path, "1.csv")
     uploader.close()
@@ -130,13 +130,13 @@ def test_a_pause_is_kept_over_a_restart_and_resumed(outbox, tmp_path):
     assert paused(outbox) == []
 
 
-def test_outside_of_its_block_nothing_can_be_asked(outbox):
+def test_no_order_can_be_given_outside_of_the_block(outbox):
     with pytest.raises(NotStarted):
         OutboxControl(outbox).execute(RetryItems(["a"]))
 
 
 @pytest.mark.parametrize("make", [lambda folder: None, Path.mkdir, Path.touch], ids=["nothing", "empty", "a file"])
-def test_where_there_is_no_outbox_none_is_made(outbox, make):
+def test_no_outbox_is_made_where_there_is_none(outbox, make):
     make(outbox)
     before = sorted(outbox.parent.rglob("*"))
     with pytest.raises(NoOutbox), OutboxControl(outbox):
@@ -252,7 +252,7 @@ sys.stdin.read()
 """
 
 
-def test_beside_another_process_and_after_it_was_killed(outbox, tmp_path):
+def test_orders_are_carried_out_beside_another_process_and_after_it_was_killed(outbox, tmp_path):
     command = [sys.executable, "-c", KILLED, str(outbox), str(tmp_path / "1.csv")]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as owner:

@@ -111,7 +111,7 @@ def test_something_else_in_the_place_of_bytes_is_put_aside(folder):
     assert (folder / "quarantine" / "item-000001").is_dir()
 
 
-def test_what_is_delivered_and_lies_there_still_is_removed(folder):
+def test_a_delivered_file_that_lies_there_still_is_removed(folder):
     (folder / "spool" / "item-000004").write_bytes(CONTENT)
     assert "was delivered and lay there still; it is removed" in repaired(folder)[0]
     assert not (folder / "quarantine").exists()
@@ -139,7 +139,7 @@ def test_a_spool_that_is_gone_is_made_anew(folder):
         ("INSERT INTO traces VALUES ('nobody', 'x')", "1 protocol trace belonged to no item"),
     ],
 )
-def test_what_does_not_balance_does_afterwards(folder, spoil, says):
+def test_an_outbox_that_does_not_balance_does_afterwards(folder, spoil, says):
     change(folder, spoil)
     assert any(says in told for told in repaired(folder))
     kept = {path.name for place in ("spool", "quarantine") for path in (folder / place).glob("*")}
@@ -196,7 +196,7 @@ def test_a_ledger_somebody_changed_is_left_alone_and_told(folder, spoil):
 # -- not now, not here
 
 
-def test_while_an_uploader_runs_nothing_is_touched(folder):
+def test_no_file_is_touched_while_an_uploader_runs(folder):
     (folder / "spool" / "stray").write_bytes(b"")
     owner = Owner(folder, 0.0)
     try:

@@ -87,7 +87,7 @@ def test_old_algorithms_are_told(trying, monkeypatch, used, legacy_algorithms, w
 # -- what is taken away again -------------------------------------------------------------------------------------
 
 
-def test_of_a_sound_server_nothing_is_left(trying):
+def test_a_trial_of_a_sound_server_leaves_no_file(trying):
     server = MemoryServer()
     report = trying(server)
     assert report.works
@@ -108,7 +108,7 @@ class KeepsOneOfMany(MemoryServer):
 
 
 @pytest.mark.parametrize("ending", [b"-b", b"-7", b"-r"], ids=["of the steps", "of many", "of the rate"])
-def test_what_could_not_be_removed_is_told_by_name_whatever_it_was_for(trying, ending):
+def test_a_file_that_could_not_be_removed_is_told_by_name_whatever_it_was_for(trying, ending):
     server = KeepsOneOfMany(ending)
     report = trying(server)
     (left,) = server.names()
@@ -260,14 +260,14 @@ def test_ctrl_c_ends_connecting_at_once():
     assert trying.seconds == 0
 
 
-def test_whoever_stops_a_trial_stops_the_program_too():
+def test_a_stop_of_a_trial_stops_the_program_too():
     assert issubclass(TrialStopped, KeyboardInterrupt)
 
 
 # -- how fast it is -----------------------------------------------------------------------------------------------
 
 
-def test_on_a_long_way_the_rate_is_not_that_of_one_mib_at_a_time(trying):
+def test_the_rate_with_a_high_round_trip_time_is_not_that_of_one_mib_at_a_time(trying):
     round_trip_s = 0.1
     report = trying(MemoryServer(), round_trip_s=round_trip_s)
     opened_and_written_s = 2 * round_trip_s

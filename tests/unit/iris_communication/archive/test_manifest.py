@@ -22,7 +22,7 @@ MEMBER = Member("a.csv", "a.csv", 3, SHA256, 1_800_000_000_000_000_000, 1_800_00
 FILE_NAMES = st.binary(min_size=1, max_size=255).filter(lambda name: not {0, 0x2F} & set(name)).map(os.fsdecode)
 
 
-def test_what_is_written_is_read_again():
+def test_a_written_manifest_is_read_again():
     manifest = Manifest("b-1", (MEMBER,))
     assert from_json(as_json(manifest)) == manifest
 
@@ -57,7 +57,7 @@ def test_an_ordinary_name_is_its_entry(name):
         ("manifest.JSON", "manifest.abababab.JSON"),
     ],
 )
-def test_what_some_program_could_not_write_is_spelt_out(name, entry):
+def test_a_name_that_some_program_could_not_write_is_spelt_out(name, entry):
     assert entry_names([(name, SHA256, "id-1")]) == [entry]
 
 

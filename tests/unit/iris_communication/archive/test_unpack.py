@@ -138,7 +138,7 @@ def test_two_files_of_one_name_are_both_there(tmp_path, out, kind):
 
 
 @each_kind
-def test_where_both_names_are_taken_it_says_so_and_overwrites_neither(tmp_path, out, kind):
+def test_a_file_whose_names_are_both_taken_is_refused_and_overwrites_neither(tmp_path, out, kind):
     out.mkdir()
     taken = [out / "a.csv", out / f"a.{fingerprint(FILES[0][1]).sha256[:8]}.csv"]
     for path in taken:
@@ -149,7 +149,7 @@ def test_where_both_names_are_taken_it_says_so_and_overwrites_neither(tmp_path, 
 
 
 @each_kind
-def test_without_links_a_name_that_is_taken_is_still_left_alone(tmp_path, out, kind, monkeypatch):
+def test_a_name_that_is_taken_is_left_alone_without_links_too(tmp_path, out, kind, monkeypatch):
     def refuse(*_):
         raise OSError(errno.EPERM, "Operation not permitted")
 
@@ -166,7 +166,7 @@ def test_without_links_a_name_that_is_taken_is_still_left_alone(tmp_path, out, k
 @each_kind
 @FUZZ
 @given(st.data())
-def test_of_a_damaged_archive_nothing_is_unpacked_that_was_not_in_it(tmp_path_factory, kind, data):
+def test_a_damaged_archive_unpacks_no_byte_that_was_not_in_it(tmp_path_factory, kind, data):
     folder = tmp_path_factory.mktemp("fuzz")
     path, out = batch(folder, FILES, kind), folder / "out"
     archive = bytearray(path.read_bytes())
@@ -190,7 +190,7 @@ def test_each_byte_of_a_member_counts(tmp_path, kind):
         verify(forged)
 
 
-def test_what_no_manifest_begins_is_no_batch(forge):
+def test_an_archive_that_no_manifest_begins_is_no_batch(forge):
     with pytest.raises(ArchiveBroken, match="is no JSON"):
         verify(forge([], FILES, first=b"not json"))
 
@@ -203,7 +203,7 @@ def test_an_archive_without_a_manifest_is_no_batch(tmp_path):
 
 
 @pytest.mark.parametrize("data", [b"", b"P", b"PK\x03\x04", b"\x1f\x8b", b"frame,x\n1,2\n", b"\x1f\x8b" + bytes(1000)])
-def test_what_is_no_archive_is_told(tmp_path, data):
+def test_a_file_that_is_no_archive_is_refused(tmp_path, data):
     (tmp_path / "a").write_bytes(data)
     with pytest.raises(ArchiveBroken):
         verify(tmp_path / "a")
@@ -312,7 +312,7 @@ def test_a_tar_header_that_would_fill_the_memory_is_not_read(tmp_path, out, kind
     assert "header of 67108864 bytes" in what
 
 
-def test_what_the_disk_has_no_room_for_is_not_begun(forge, out):
+def test_an_archive_that_the_disk_has_no_room_for_is_not_begun(forge, out):
     forged = forge([member("a", b"", size_bytes=2**60)], [("a", b"")])
     with pytest.raises(FolderRefused, match="does not fit"):
         unpack(forged, out)

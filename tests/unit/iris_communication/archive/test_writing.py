@@ -86,7 +86,7 @@ write_archive(folder / "there", {kind!r}, "b-1", contents(folder, files))
 
 @PROPERTY
 @given(st.lists(st.tuples(NAMES, st.binary(max_size=2000)), max_size=8), MTIMES_NS, st.sampled_from(KINDS))
-def test_whatever_the_files_are_they_come_out_as_they_went_in(tmp_path_factory, files, mtime_ns, kind):
+def test_files_come_out_of_an_archive_as_they_went_in(tmp_path_factory, files, mtime_ns, kind):
     folder = tmp_path_factory.mktemp("batch")
     path, again = folder / "archive", folder / "again"
     made = contents(folder, files, mtime_ns)
@@ -160,7 +160,7 @@ def test_a_full_disk_is_nobodys_fault_and_leaves_no_half_an_archive(tmp_path, ki
 
 
 @each_kind
-def test_what_a_crash_left_is_written_over(tmp_path, kind):
+def test_an_archive_that_a_crash_left_is_written_over(tmp_path, kind):
     (tmp_path / "archive").write_bytes(os.urandom(1_000_000))
     write_archive(tmp_path / "archive", kind, "b-1", contents(tmp_path, FILES))
     assert (tmp_path / "archive").read_bytes() == batch(tmp_path, FILES, kind).read_bytes()

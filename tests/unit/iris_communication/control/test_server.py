@@ -256,7 +256,7 @@ def test_two_clients_are_answered_each_with_its_own(tmp_path, outbox):
 # -- who may ask
 
 
-def test_nobody_but_the_owners_user_may_connect(tmp_path, outbox):
+def test_the_owners_user_alone_may_connect(tmp_path, outbox):
     assert stat.S_IMODE(os.lstat(tmp_path / "control.sock").st_mode) == 0o600
 
 
@@ -309,7 +309,7 @@ def test_rubbish_is_answered_and_the_client_may_try_again(tmp_path, outbox):
         assert json.loads(talker.recv(LINE_BYTES_MAX))["pid"] == os.getpid()
 
 
-def test_when_all_places_are_taken_the_one_silent_longest_leaves(tmp_path, outbox):
+def test_the_client_silent_longest_leaves_when_all_places_are_taken(tmp_path, outbox):
     with contextlib.ExitStack() as stack:
         crowd = [stack.enter_context(connected(tmp_path)) for _ in range(CONNECTIONS_MAX)]
         for each in crowd:  # an answer shows that it is in
@@ -337,7 +337,7 @@ def test_a_client_that_leaves_at_once_harms_nobody(tmp_path, outbox):
     assert ControlClient(tmp_path).execute(RetryItems(["a"])) == {"a": ""}
 
 
-def test_without_a_free_descriptor_no_client_is_accepted_and_the_server_goes_on(tmp_path, monkeypatch):
+def test_no_client_is_accepted_without_a_free_descriptor_and_the_server_goes_on(tmp_path, monkeypatch):
     class Full(socket.socket):
         """A process that has no descriptor left, for a while."""
 
@@ -367,7 +367,7 @@ def test_a_socket_that_a_killed_owner_left_is_replaced(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_where_nobody_listens_connecting_is_refused(tmp_path):
+def test_connecting_is_refused_where_nobody_listens(tmp_path):
     with pytest.raises(FileNotFoundError):
         ControlClient(tmp_path)
     listening(tmp_path).close()

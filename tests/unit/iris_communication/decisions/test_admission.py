@@ -19,12 +19,12 @@ def room(items=0, size_bytes=0):
 
 
 @pytest.mark.parametrize(("items", "items_max"), [(0, 1), (99, 100)])
-def test_there_is_room_below_the_limit(items, items_max):
+def test_a_newcomer_below_the_limit_comes_in(items, items_max):
     assert admission(Usage(items, 0, None), 10, items_max, Limits()) == Admit()
 
 
 @pytest.mark.parametrize(("items", "items_max"), [(1, 1), (100, 100), (101, 100)])
-def test_at_the_limit_it_is_full_and_says_how_full(items, items_max):
+def test_an_outbox_at_the_limit_is_full_and_says_how_full(items, items_max):
     with pytest.raises(OutboxFull, match=f"{items} of at most {items_max} file") as caught:
         admission(Usage(items, 0, None), 10, items_max, Limits())
     assert "offer the file again" in caught.value.hint
@@ -40,7 +40,7 @@ def test_bytes_are_counted_with_the_newcomer_up_to_the_limit_itself():
     assert "dead" in caught.value.hint
 
 
-def test_what_must_stay_free_on_the_disk_stays_free_after_the_newcomer():
+def test_the_reserve_of_the_disk_stays_free_after_the_newcomer():
     limits = Limits(disk_reserve_bytes=100)
     assert admission(Usage(1, 0, 110), 10, 9, limits) == Admit()
     with pytest.raises(OutboxFull, match="109 bytes free and a reserve of 100 bytes; the file has 10") as caught:
@@ -52,7 +52,7 @@ def test_a_disk_that_does_not_tell_its_free_space_refuses_nothing():
     assert admission(Usage(1, 0, None), 10, 9, Limits(disk_reserve_bytes=100)) == Admit()
 
 
-def test_without_a_reserve_the_disk_itself_says_when_it_is_full():
+def test_the_disk_itself_says_when_it_is_full_without_a_reserve():
     assert admission(Usage(1, 0, 0), 10, 9, Limits()) == Admit()
 
 
@@ -68,7 +68,7 @@ def test_the_operator_may_choose_that_something_makes_room(when_full):
 @pytest.mark.parametrize(
     ("usage", "size_bytes"), [(Usage(1, 90, None), 101), (Usage(0, 0, 120), 21), (Usage(3, 20, 30), 10)]
 )
-def test_nothing_is_dropped_where_dropping_everything_would_not_make_the_room(when_full, usage, size_bytes):
+def test_no_item_is_dropped_where_dropping_all_would_not_make_the_room(when_full, usage, size_bytes):
     limits = Limits(bytes_max=100, disk_reserve_bytes=100, when_full=when_full)
     with pytest.raises(OutboxFull):
         admission(usage, size_bytes, 9, limits)
@@ -78,17 +78,17 @@ def test_the_first_candidate_goes_and_no_more_than_needed():
     assert [item.sequence for item in victims(map(a_waiting_item, (1, 2, 3)), room(items=1), 0)] == [1]
 
 
-def test_as_many_go_as_the_bytes_need():
+def test_as_many_items_go_as_the_bytes_need():
     held = [a_waiting_item(number, size_bytes=4) for number in range(1, 9)]
     assert [item.sequence for item in victims(held, room(size_bytes=9), 0)] == [1, 2, 3]
 
 
-def test_what_holds_no_bytes_does_not_go_for_bytes():
+def test_an_item_that_holds_no_bytes_does_not_go_for_bytes():
     held = [a_waiting_item(1, size_bytes=0), a_waiting_item(2, size_bytes=5)]
     assert [item.sequence for item in victims(held, room(size_bytes=5), 0)] == [2]
 
 
-def test_what_is_more_urgent_than_the_newcomer_stays_and_its_equals_go():
+def test_an_item_more_urgent_than_the_newcomer_stays_and_its_equals_go():
     held = [a_waiting_item(1, priority=5), a_waiting_item(2, priority=0), a_waiting_item(3, priority=-1)]
     assert [item.sequence for item in victims(held, room(items=1), 0)] == [2]
 
@@ -99,7 +99,7 @@ def test_the_newcomer_is_refused_when_all_that_waits_is_more_urgent():
     assert caught.value.hint == "wait"
 
 
-def test_what_is_under_way_is_never_dropped():
+def test_an_item_under_way_is_never_dropped():
     with pytest.raises(OutboxFull):
         victims([a_waiting_item(1, state=State.IN_FLIGHT)], room(items=1), 0)
 
@@ -127,7 +127,7 @@ HELD = st.lists(
     st.integers(0, 300),
     st.sampled_from(DROPPING),
 )
-def test_whoever_comes_in_the_limits_hold_and_nothing_urgent_goes(
+def test_the_limits_hold_whoever_comes_in_and_no_urgent_item_goes(
     held, size_bytes, priority, items_max, bytes_max, reserve, disk, when_full
 ):
     items = [a_waiting_item(number, size, level, state) for number, (size, level, state) in enumerate(held, 1)]

@@ -34,16 +34,16 @@ def test_files_of_one_format_and_one_folder_may_travel_together(kind, path, queu
     assert lane_name(kind, path) == queue
 
 
-def test_what_goes_into_a_folder_whose_name_is_no_text_goes_by_itself():
+def test_a_file_for_a_folder_whose_name_is_no_text_goes_by_itself():
     assert lane_name("zip", "/in/\udcff/a.csv") == ""
     assert lane_name("zip", "/in/\udcff.csv") == "zip:/in"
 
 
-def test_where_nothing_waits_nothing_goes():
+def test_an_empty_queue_sends_no_archive():
     assert departure([], 0.0, RULE) == Depart(0)
 
 
-def test_what_does_not_fill_an_archive_waits_for_company():
+def test_files_that_do_not_fill_an_archive_wait_for_more():
     assert departure([10, 10], 4.0, RULE) == Wait(6.0)
 
 
@@ -65,7 +65,7 @@ def test_a_file_larger_than_an_archive_goes_alone_and_at_once():
     assert departure([101, 1, 1], 0.0, RULE) == Depart(1)
 
 
-def test_what_waits_before_a_large_file_does_not_wait_for_it():
+def test_a_file_before_a_large_one_does_not_wait_for_it():
     assert departure([10, 101], 0.0, RULE) == Depart(1)
 
 

@@ -39,7 +39,7 @@ def opened(failures=1, now_s=NOW_S):
     return breaker
 
 
-def test_closed_it_lets_everything_through():
+def test_a_closed_breaker_lets_everything_through():
     assert allowance(Breaker(), 64, NOW_S) == 64
 
 
@@ -56,7 +56,7 @@ def test_items_that_fail_in_one_collapse_count_as_one_failure():
         assert failed(breaker, luck=0.9, now_s=NOW_S + 0.1) is breaker
 
 
-def test_when_its_time_has_come_one_probe_goes_out_and_no_second():
+def test_one_probe_goes_out_when_its_time_has_come_and_no_second():
     breaker = opened()
     assert allowance(breaker, 64, breaker.until_s - 0.001) == 0
     assert allowance(breaker, 64, breaker.until_s) == 1
@@ -89,7 +89,7 @@ def test_each_failed_probe_doubles_the_wait_up_to_the_cap_with_jitter_over_the_u
 
 
 @pytest.mark.parametrize("error", [REFUSED, HostKeyRejected("changed")])
-def test_what_only_a_person_can_mend_holds_it_without_an_end(error):
+def test_an_error_that_only_a_person_can_mend_holds_the_breaker_without_an_end(error):
     breaker = failed(Breaker(), error)
     assert (breaker.state, breaker.failure) == (HELD, Failure(type(error).__name__, str(error), error.hint))
     assert allowance(breaker, 64, NOW_S + 1e9) == 0
@@ -123,7 +123,7 @@ def test_the_knock_at_a_closed_one_is_noted_until_something_answers():
     assert not failed(knocking).knocking
 
 
-def test_over_a_connection_that_stands_nothing_knocks():
+def test_a_start_over_a_connection_that_stands_is_no_probe():
     breaker = Breaker()
     assert on_start(breaker, NOW_S) is breaker
 

@@ -43,7 +43,7 @@ def after_restart(facts, passed_s=0.0, boot_id="boot", luck=0.5):
     return breaker
 
 
-def test_of_a_closed_breaker_nothing_is_stored_and_nothing_comes_back_closed():
+def test_a_closed_breaker_is_not_stored_and_no_facts_come_back_closed():
     assert kept(Breaker(), NOW_S, ("boot", BOOT_S)) == {}
     assert after_restart({}) == after_restart(None) == Breaker()
 
@@ -58,14 +58,14 @@ def test_an_open_one_whose_time_came_meanwhile_may_probe_at_once():
     assert allowance(breaker, 64, 7.0) == 1
 
 
-def test_after_a_reboot_it_waits_once_more_for_as_long_as_its_failures_ask():
+def test_a_breaker_waits_once_more_after_a_reboot_for_as_long_as_its_failures_ask():
     facts = stored(Breaker(OPEN, 4, NOW_S + 1, WHY))
     assert after_restart(facts, boot_id="other", luck=0.0) == Breaker(OPEN, 4, 7.0 + 4, WHY)
     assert after_restart(facts, passed_s=1e6, boot_id="other", luck=0.0).until_s == 7.0 + 4
 
 
 @pytest.mark.parametrize("boot_id", ["boot", "other"])
-def test_what_only_a_person_can_mend_is_still_held(boot_id):
+def test_a_server_that_only_a_person_can_mend_is_still_held(boot_id):
     refused = on_failure(Breaker(), AuthenticationFailed("wrong password"), SETTINGS, 0.5, NOW_S)
     breaker = after_restart(stored(refused), passed_s=1e6, boot_id=boot_id)
     assert breaker == refused
@@ -86,7 +86,7 @@ def test_a_probe_that_went_out_long_after_its_time_had_come_counts_from_when_it_
 
 
 @pytest.mark.parametrize("breaker", [Breaker(OPEN, 6, NOW_S + 9e9, WHY), Breaker(HALF_OPEN, 6, NOW_S + 9e9, WHY)])
-def test_whatever_time_was_stored_nothing_waits_longer_than_the_cap(breaker):
+def test_a_restored_breaker_never_waits_longer_than_the_cap(breaker):
     assert after_restart(stored(breaker)).until_s == 7.0 + SETTINGS.breaker_cap_s
 
 
@@ -156,7 +156,7 @@ JSON = st.recursive(
     ),
     LUCK,
 )
-def test_whatever_the_disk_holds_a_breaker_comes_back_that_opens_within_its_cap(facts, luck):
+def test_a_breaker_comes_back_whatever_the_disk_holds_and_opens_within_its_cap(facts, luck):
     breaker, _ = restored(facts, 7.0, ("boot", BOOT_S), SETTINGS, luck)
     assert breaker.state in (CLOSED, OPEN, HELD)
     assert breaker.state is HELD or allowance(breaker, 64, 7.0 + SETTINGS.breaker_cap_s) >= 1
@@ -251,7 +251,7 @@ def test_a_crash_loop_knocks_no_more_often_than_a_process_that_lives(life_s, tim
     assert max(gaps) <= SETTINGS.breaker_cap_s + timeout_s + life_s + 0.1  # and it does not give up either
 
 
-def test_once_the_server_answers_a_crash_loop_is_nobody_to_wait_for():
+def test_a_server_that_answers_again_ends_the_waits_of_a_crash_loop():
     plant = Plant(DeadServer())
     while plant.boot_s < BOOT_S + HOUR_S:
         plant.live(0.5)
@@ -271,7 +271,7 @@ EVENTS = st.lists(
 
 @settings(PROPERTY, max_examples=300)
 @given(EVENTS)
-def test_in_any_order_of_events_between_two_knocks_lies_a_wait_unless_an_answer_or_our_own_stop_does(events):
+def test_a_wait_lies_between_two_probes_unless_an_answer_or_our_own_stop_does(events):
     breaker, now_s, boot_s = Breaker(), NOW_S, BOOT_S
     knock_s, failures, free = None, 0, True  # of the latest knock; in a row; whether the next one may go at once
     for event, luck in events:

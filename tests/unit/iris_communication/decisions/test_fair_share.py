@@ -53,11 +53,11 @@ class Backlog:
         return sum(map(len, self.lists.values()))
 
 
-def test_nothing_waits_so_nothing_goes():
+def test_no_item_goes_where_none_waits():
     assert pick(FairShare(), [], 10, 0.1, 0.25) == ([], FairShare())
 
 
-def test_of_one_kind_they_go_in_their_order_up_to_the_limit():
+def test_items_of_one_kind_go_in_their_order_up_to_the_limit():
     items = [a_waiting_item(number) for number in range(1, 9)]
     assert pick(FairShare(), [PriorityBacklog(0, old=items)], 5, 0.1, 0.25)[0] == items[:5]
 
@@ -66,7 +66,7 @@ def test_the_higher_priority_goes_first():
     assert Backlog().add(5, "old", 2).add(0, "old", 2).pick(3) == [(5, "old"), (5, "old"), (0, "old")]
 
 
-def test_with_nothing_higher_left_the_lower_ones_fill_the_rest():
+def test_lower_priorities_fill_the_rest_once_no_higher_one_is_left():
     assert len(Backlog().add(5, "old").add(0, "old", 2).add(-5, "due", 2).pick(10)) == 5
 
 
@@ -120,7 +120,7 @@ SHARES = st.floats(0, 0.5)
 
 @PROPERTY
 @given(ARRIVALS, st.integers(0, 64), SHARES, SHARES)
-def test_as_many_go_as_were_asked_for_and_wait(arrivals, limit, lower_share, new_share):
+def test_as_many_items_go_as_were_asked_for_and_wait(arrivals, limit, lower_share, new_share):
     backlog = Backlog()
     for priority, name, items in arrivals:
         backlog.add(priority, name, items)
@@ -174,7 +174,7 @@ def test_no_retry_follows_a_retry_while_something_fresh_of_its_priority_waits(st
 
 @settings(PROPERTY, max_examples=40)
 @given(SHARES, SHARES, st.lists(st.integers(1, 64), max_size=10))
-def test_over_any_stretch_the_shares_are_kept_within_one_pick(lower_share, new_share, limits):
+def test_the_shares_are_kept_within_one_pick_over_any_stretch(lower_share, new_share, limits):
     backlog = Backlog().add(1, "old", 640).add(1, "new", 640).add(0, "old", 640).add(-1, "old", 640)
     picks = [each for limit in limits for each in backlog.pick(limit, lower_share, new_share)]
     higher = [name for priority, name in picks if priority == 1]
@@ -182,7 +182,7 @@ def test_over_any_stretch_the_shares_are_kept_within_one_pick(lower_share, new_s
     assert abs(higher.count("new") - new_share * len(higher)) < 1 + 1e-6
 
 
-def test_what_is_remembered_stays_small():
+def test_the_memory_of_past_picks_stays_small():
     backlog = Backlog()
     for priority in range(-9, 10):
         backlog.add(priority, "old", 3)

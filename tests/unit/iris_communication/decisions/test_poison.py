@@ -32,13 +32,13 @@ def test_a_file_under_which_the_link_broke_lets_others_go_first():
     assert next_up(suspected(), ["bad", "good"], []) == 1
 
 
-def test_it_goes_alone():
+def test_a_suspected_file_goes_alone():
     assert next_up(suspected(), ["bad"], ["good"]) is None
     assert next_up(suspected(), ["good"], ["bad"]) is None
     assert next_up(suspected(), ["bad"], []) == 0
 
 
-def test_of_several_suspects_each_has_its_turn():
+def test_each_of_several_suspects_has_its_turn():
     suspicion = suspected("second", suspicion=suspected("first"))
     assert next_up(suspicion, ["second", "first"], []) == 1
     suspicion = suspected("first", suspicion=suspicion)
@@ -53,7 +53,7 @@ def suspected_often():
     return suspicion
 
 
-def test_suspected_again_and_again_though_others_arrived_it_is_to_blame_and_what_it_may_have_left_is_told():
+def test_a_file_suspected_again_and_again_is_to_blame_and_what_it_may_have_left_is_told():
     _, blame = after_trouble(suspected_often(), "bad", lost(effect=Effect.UNKNOWN), alone=True)
     assert isinstance(blame, RemoteFailure)
     assert (blame.scope, blame.effect) == (Scope.ITEM, Effect.UNKNOWN)
@@ -75,7 +75,7 @@ def test_a_file_that_arrives_is_suspected_no_more():
     assert next_up(after_arrival(suspected(), "bad"), ["bad", "good"], []) == 0
 
 
-def test_in_company_nobody_is_suspected():
+def test_no_file_is_suspected_that_was_not_alone():
     suspicion, _ = after_trouble(PoisonWatch(), "bad", lost(), alone=False)
     assert suspicion == PoisonWatch()
 

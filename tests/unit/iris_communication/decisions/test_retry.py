@@ -17,7 +17,7 @@ PROPERTY = settings(derandomize=True, deadline=None, database=None)
 
 @pytest.mark.parametrize("attempts", [0, 6, 7, 8, 1000])
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.scope in (Scope.LINK, Scope.SERVER)])
-def test_what_the_link_or_the_server_did_costs_the_item_nothing(kind, attempts):
+def test_a_failure_of_the_link_or_the_server_costs_the_item_no_attempt(kind, attempts):
     assert after_failure(kind("no"), attempts, RETRYING, 0.5) == Decision(Event.RELEASE)
 
 
@@ -33,7 +33,7 @@ def test_an_items_own_error_is_tried_again_until_no_attempt_is_left(kind):
     assert events == [Event.FAIL] * 7 + [Event.GIVE_UP]
 
 
-def test_with_one_attempt_the_first_failure_is_the_last():
+def test_the_first_failure_is_the_last_of_a_single_attempt():
     assert after_failure(RemoteFailure("no"), 0, Retrying(1, 2.0, 300.0), 0.5).event is Event.GIVE_UP
 
 

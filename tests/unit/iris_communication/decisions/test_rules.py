@@ -11,7 +11,7 @@ ALONE = ["priority", "ttl_s", "attempts_max", "retry_base_s", "retry_cap_s", "af
 BATCH = ["batch", "batch_files_max", "batch_bytes_max", "batch_wait_s"]
 
 
-def test_without_rules_nothing_is_stated():
+def test_no_rules_state_no_facts():
     assert facts([], "model", "a.csv") == Rule()
 
 
@@ -39,7 +39,7 @@ def test_the_first_rule_that_matches_counts():
     assert facts([Rule(priority=1), Rule(priority=2)], "model", "a").priority == 1
 
 
-def test_what_the_first_leaves_open_a_later_one_fills():
+def test_a_later_rule_fills_the_facts_that_the_first_leaves_open():
     told = facts([Rule(pattern="*.csv", priority=3), Rule(ttl_s=60.0, priority=-1)], "model", "a.csv")
     assert (told.priority, told.ttl_s) == (3, 60.0)
 

@@ -58,7 +58,7 @@ def test_a_window_is_read_as_it_is_written(text, window):
         ("24:00-06:00", "a day begins at 00:00"),
     ],
 )
-def test_what_is_no_window_is_refused_with_an_example(text, why):
+def test_a_text_that_is_no_window_is_refused_with_an_example(text, why):
     with pytest.raises(InvalidRequest) as caught:
         parse(["Sat", text])
     assert why in str(caught.value)
@@ -82,7 +82,7 @@ def test_what_is_no_window_is_refused_with_an_example(text, why):
         (["Mon-Fri 18:00-24:00", "Sat,Sun"], at("Mon", "00:00"), False),
     ],
 )
-def test_it_is_open_within_its_windows_alone(texts, moment, opened):
+def test_a_server_is_open_within_its_windows_alone(texts, moment, opened):
     assert is_open(parse(texts), moment) is opened
 
 
@@ -101,7 +101,7 @@ def test_it_is_open_within_its_windows_alone(texts, moment, opened):
         (["08:00-10:00", "09:00-12:00"], at("Mon", "08:00"), 4),
     ],
 )
-def test_how_long_until_it_opens_or_closes(texts, moment, hours):
+def test_the_time_until_it_opens_or_closes_is_known(texts, moment, hours):
     assert seconds_until_change(parse(texts), moment) == (hours and hours * 3600)
 
 
@@ -115,7 +115,7 @@ def test_how_long_until_it_opens_or_closes(texts, moment, hours):
         ([], at("Mon", "12:00"), ""),
     ],
 )
-def test_why_nothing_is_sent_is_said_with_the_time_it_ends(texts, moment, words):
+def test_the_reason_for_sending_nothing_is_said_with_the_time_it_ends(texts, moment, words):
     assert closed_words(parse(texts), moment) == words
 
 
@@ -131,7 +131,7 @@ windows = st.lists(
 
 
 @given(windows, st.integers(0, WEEK_S - 1))
-def test_nothing_changes_until_the_change_and_then_it_does(some, second):
+def test_a_server_stays_open_or_closed_until_the_change_and_then_changes(some, second):
     def opened(second):
         day, of_day = divmod(second % WEEK_S, DAY_S)
         return is_open(some, Local(day, of_day))

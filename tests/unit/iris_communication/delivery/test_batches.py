@@ -75,12 +75,12 @@ def test_an_archive_goes_into_the_folder_of_its_members_under_its_own_name():
     assert an_archive(batch="tar.gz:").remote_path == f"{NAME}.tar.gz"
 
 
-def test_what_is_known_of_an_earlier_attempt_is_known_of_the_archive():
+def test_facts_of_an_earlier_attempt_are_known_of_the_archive():
     upload = an_archive(effect=Effect.UNKNOWN, token="now", earlier_tokens=("a", "b"))
     assert (upload.effect, upload.token, upload.earlier_tokens) == (Effect.UNKNOWN, "now", ("a", "b"))
 
 
-def test_what_is_sent_is_the_archive_of_the_members_and_it_is_gone_afterwards(spool, spooled, tmp_path):
+def test_the_archive_of_the_members_is_sent_and_gone_afterwards(spool, spooled, tmp_path):
     class Keeping(Carrying):
         async def carry(self, item):
             path = spool.held(item)
@@ -154,7 +154,7 @@ def test_each_member_is_delivered_with_its_own_size_and_hash_and_the_archives_be
 
 
 @pytest.mark.parametrize("error", [LinkLost("cut"), DeliveryStopped("we stop"), OutboxStorageError("no")])
-def test_what_the_link_did_lets_them_wait_together(error):
+def test_a_failure_that_is_not_the_members_own_lets_them_wait_together(error):
     told = settled(Event.RELEASE, error=error, effect=Effect.UNKNOWN)
     assert events(told) == [(f"item-{number}", Event.RELEASE, False) for number in (1, 2, 3)]
     assert {(each.error, each.effect) for each in told} == {(error, Effect.UNKNOWN)}
@@ -184,7 +184,7 @@ def test_a_broken_member_dies_alone_and_the_others_wait_for_another_archive():
     assert isinstance(told[1].error, SpoolMissing)
 
 
-def test_where_the_archive_may_have_arrived_it_cannot_be_made_again_without_the_broken_one():
+def test_an_archive_that_may_have_arrived_is_not_made_again_without_the_broken_member():
     told = settled(Event.RELEASE, error=not_made("item-2", SpoolMissing("gone")), prior=Effect.UNKNOWN)
     assert [each.alone for each in told] == [True, False, True]
     assert told[1].effect is Effect.UNSEEN
@@ -195,6 +195,6 @@ def test_a_member_that_cannot_be_read_for_now_goes_by_itself():
     assert events(told)[1] == ("item-2", Event.RELEASE, True)
 
 
-def test_without_room_for_an_archive_all_go_by_themselves():
+def test_all_members_go_by_themselves_without_room_for_an_archive():
     told = settled(Event.RELEASE, error=not_made(None, OutboxStorageError("no space left on device")))
     assert events(told) == [(f"item-{number}", Event.RELEASE, True) for number in (1, 2, 3)]

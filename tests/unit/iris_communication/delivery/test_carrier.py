@@ -83,7 +83,7 @@ def test_a_processor_is_called_with_what_was_queued():
     assert processor.asked == [(INFO, "/handed-out/item-7/a.csv", {"project": "line-1"}, "classifier")]
 
 
-def test_it_is_called_for_one_request_at_a_time_in_order_and_in_one_thread_of_its_own():
+def test_the_processor_is_called_for_one_request_at_a_time_in_order_in_a_thread_of_its_own():
     processor = Processor()
     carry(processor, *(an_item(number) for number in range(20)))
     assert processor.most_at_once == 1
@@ -237,7 +237,7 @@ def test_one_failure_harms_no_other_item():
     assert [isinstance(outcome, IrisError) for outcome in outcomes] == [True, False, True, False]
 
 
-def test_it_has_one_slot_and_connects_when_it_likes():
+def test_the_carrier_of_a_processor_has_one_slot_and_always_counts_as_connected():
     async def story():
         carrier = carrier_of(Processor())
         assert (carrier.slots("any"), carrier.connected("any")) == (1, True)
@@ -270,7 +270,7 @@ def test_closing_breaks_off_at_once_and_calls_nothing_more():
     assert len(processor.asked) == 1
 
 
-def test_after_closing_it_carries_nothing():
+def test_a_closed_carrier_carries_no_item():
     async def story():
         carrier = carrier_of(Processor())
         await carrier.close()

@@ -102,7 +102,7 @@ def test_a_configured_server_is_looked_at_soon_though_nothing_was_ever_sent_to_i
     run(story)
 
 
-def test_what_a_look_found_is_shown_with_its_age():
+def test_the_result_of_a_check_is_shown_with_its_age():
     async def story(line):
         await line.first_look()
         await line.found()
@@ -148,7 +148,7 @@ def test_looks_follow_each_other_at_the_interval():
     run(story)
 
 
-def test_there_is_one_look_at_a_time():
+def test_one_check_runs_at_a_time():
     async def story(line):
         await line.first_look()
         await line.pass_time(10 * INTERVAL_S)
@@ -229,7 +229,7 @@ def test_an_item_is_not_delayed_by_a_look():
     run(story)
 
 
-def test_while_an_item_connects_the_look_waits():
+def test_the_check_waits_while_an_item_connects():
     async def story(line):
         line.carrier.unconnected.add(ONE)
         line.writer.accept(1)
@@ -244,7 +244,7 @@ def test_while_an_item_connects_the_look_waits():
     run(story)
 
 
-def test_without_a_free_slot_there_is_no_round_trip():
+def test_no_round_trip_is_made_without_a_free_slot():
     async def story(line):
         line.writer.accept(3)
         await turns()
@@ -325,7 +325,7 @@ def test_a_look_that_fails_opens_the_breaker_and_says_why():
     run(story)
 
 
-def test_what_is_refused_to_a_look_is_said_and_opens_no_breaker(caplog):
+def test_a_refusal_of_a_check_is_said_and_opens_no_breaker(caplog):
     async def story(line):
         for _ in range(2):
             await line.pass_time(INTERVAL_S)
@@ -410,7 +410,7 @@ def test_looks_at_a_dead_server_come_once_an_interval_and_keep_to_the_breakers_p
     run(story)
 
 
-def test_while_files_wait_behind_an_open_breaker_a_file_is_the_probe_and_no_look():
+def test_a_file_is_the_probe_and_no_check_is_while_files_wait_behind_an_open_breaker():
     async def story(line):
         await line.first_look()
         await line.failed(LinkLost("cut"))
@@ -512,7 +512,7 @@ def test_each_look_that_connects_is_kept_as_a_knock_until_it_is_answered():
 # -- the end ---------------------------------------------------------------------------------------------------------
 
 
-def test_while_it_drains_nobody_is_looked_at():
+def test_no_server_is_checked_while_the_worker_drains():
     async def story(line):
         line.writer.accept(1)
         await turns()
@@ -586,7 +586,7 @@ def seconds_until_the_hour(clock):
     return 3600 - then.tm_min * 60 - then.tm_sec
 
 
-def test_outside_its_window_a_server_is_sent_nothing_and_says_until_when():
+def test_a_server_outside_its_window_is_sent_nothing_and_says_until_when():
     async def story(line):
         line.writer.accept(3)
         await line.pass_time(600.0)
@@ -599,7 +599,7 @@ def test_outside_its_window_a_server_is_sent_nothing_and_says_until_when():
     run(story, server(windows=(CLOSED_FOR_NOW,)))
 
 
-def test_when_its_window_opens_a_server_is_sent_what_waits():
+def test_a_server_is_sent_the_waiting_files_when_its_window_opens():
     async def story(line):
         line.writer.accept(3)
         await turns()
@@ -610,7 +610,7 @@ def test_when_its_window_opens_a_server_is_sent_what_waits():
     run(story, server(windows=(CLOSED_FOR_NOW,)))
 
 
-def test_when_its_window_closes_what_is_under_way_is_finished_and_nothing_more_begun():
+def test_files_under_way_are_finished_when_the_window_closes_and_no_more_are_begun():
     async def story(line):
         items = line.writer.accept(10)
         await turns()
@@ -628,7 +628,7 @@ def test_when_its_window_closes_what_is_under_way_is_finished_and_nothing_more_b
 
 
 @pytest.mark.parametrize("hours", [CLOSED_FOR_NOW, OPEN_FOR_NOW])
-def test_at_a_window_the_clock_is_looked_at_each_minute_and_when_it_opens_or_closes(hours):
+def test_the_clock_is_looked_at_each_minute_and_when_a_window_opens_or_closes(hours):
     async def story(line):
         await line.first_look()
         assert line.worker._turn() <= 60.0

@@ -100,7 +100,7 @@ async def outcome(awaitable):
 # -- opening
 
 
-def test_what_comes_in_place_of_sftp_is_told_without_our_password():
+def test_text_that_comes_in_place_of_sftp_is_told_without_our_password():
     class SaysItBack(MemoryServer):
         """Its login script prints its variables before the server speaks."""
 
@@ -116,7 +116,7 @@ def test_what_comes_in_place_of_sftp_is_told_without_our_password():
 
 
 @pytest.mark.parametrize("announces_limits", [True, False])
-def test_it_opens_and_knows_what_the_server_can_do(announces_limits):
+def test_the_connection_opens_and_knows_what_the_server_can_do(announces_limits):
     async def test(line):
         await line.open()
         assert line.connection.host_key == "SHA256:memory"
@@ -161,7 +161,7 @@ def test_limits_that_are_none_end_the_connection():
 
 
 @pytest.mark.parametrize("error", [ConnectionRefused, AuthenticationFailed])
-def test_what_connecting_raises_is_passed_on(error):
+def test_an_error_of_connecting_is_passed_on(error):
     async def test(line):
         line.transport.refusal = lambda: error("no")
         with pytest.raises(error):
@@ -676,7 +676,7 @@ def test_a_server_that_falls_silent_is_noticed_under_a_limit_too():
     run(test)
 
 
-def test_what_holds_no_file_data_never_waits_for_bandwidth():
+def test_a_request_without_file_data_never_waits_for_bandwidth():
     """Looking, opening, closing and renaming go on while the bandwidth is used up."""
 
     async def test(line):
@@ -740,7 +740,7 @@ def test_a_limited_connection_that_ends_leaves_no_timer_behind():
 # -- what it tells afterwards
 
 
-def test_it_tells_what_was_asked_and_answered_and_when():
+def test_the_trace_tells_what_was_asked_and_answered_and_when():
     async def test(line):
         await line.open()
         await line.begin()[0]
@@ -755,7 +755,7 @@ def test_it_tells_what_was_asked_and_answered_and_when():
     run(test)
 
 
-def test_after_the_end_it_tells_how_it_ended():
+def test_the_trace_tells_how_the_connection_ended():
     async def test(line):
         await line.open()
         line.begin()

@@ -22,7 +22,7 @@ def test_a_call_is_made_in_a_daemon_thread_of_its_own_and_its_result_is_returned
     assert all(thread.daemon for thread in threads)
 
 
-def test_what_a_call_raises_is_raised_to_whoever_waits_for_it():
+def test_an_error_of_a_call_is_raised_to_whoever_waits_for_it():
     with pytest.raises(ZeroDivisionError):
         DaemonThreads().submit(lambda: 1 / 0).result(LONG_S)
 

@@ -22,7 +22,7 @@ def test_a_link_is_in_its_state_since_it_changed_and_not_since_it_was_last_seen(
     assert destination.since_s == 6.0
 
 
-def test_what_is_claimed_and_not_begun_still_waits():
+def test_claimed_items_that_are_not_begun_still_wait():
     destination = DestinationState(since_s=0.0)
     destination.claimed.extend(an_item(number) for number in range(3))
     assert destination.details(Backlog(fresh=10, retrying=2), OPEN, 0.0)["waiting"] == 15
@@ -45,7 +45,7 @@ def test_a_pause_is_shown(paused):
     assert DestinationState(0.0).details(Backlog(), ServerState(paused=paused), 0.0)["paused"] is paused
 
 
-def test_what_is_claimed_is_counted_while_more_is_claimed():
+def test_claimed_items_are_counted_while_more_are_claimed():
     destination = DestinationState(since_s=0.0)
 
     class Joined(Archive):

@@ -141,7 +141,7 @@ class DiesAndClosesFirst(ClosesBeforeItHasWritten, DiesAfterBytes):
 
 
 @pytest.mark.parametrize("kind", [DiesAfterBytes, DiesAndClosesFirst])
-def test_after_a_cut_the_file_goes_on_from_what_was_acknowledged(kind, tmp_path):
+def test_the_file_goes_on_from_what_was_acknowledged_after_a_cut(kind, tmp_path):
     line = at(server := kind(3 * MIB), tmp_path)
 
     async def story():
@@ -205,7 +205,7 @@ def test_a_server_that_lost_its_memory_is_sent_the_file_anew(tmp_path):
 
 
 @pytest.mark.parametrize("kind", [ReadsNothingBack, RefusesToGoOn, WritesAtTheEndOnly, EmptiesWhatIsOpened])
-def test_where_going_on_is_refused_or_cannot_be_trusted_the_file_is_sent_whole_within_the_same_attempt(kind, tmp_path):
+def test_the_file_is_sent_whole_in_the_same_attempt_where_going_on_is_refused_or_not_trusted(kind, tmp_path):
     line = at(server := kind(3 * MIB), tmp_path)
 
     async def story():
@@ -313,7 +313,7 @@ def test_a_second_cut_at_any_moment_costs_nothing_that_was_acknowledged_before_t
     tell(line, story)
 
 
-def test_after_a_cut_when_all_was_written_nothing_is_sent_again(tmp_path):
+def test_no_byte_is_sent_again_after_a_cut_when_all_was_written(tmp_path):
     line = at(server := DiesAt(3 * MIB), tmp_path)
 
     async def story():
@@ -346,7 +346,7 @@ def test_a_seam_that_a_cut_left_is_looked_at_by_the_next_attempt(moment, tmp_pat
     tell(line, story)
 
 
-def test_what_an_attempt_had_prepared_for_the_marker_is_gone_in_the_end(tmp_path):
+def test_files_that_an_attempt_prepared_for_the_marker_are_gone_in_the_end(tmp_path):
     line = at(server := DiesAt(3 * MIB), tmp_path, marker=".done")
 
     async def story():
@@ -452,7 +452,7 @@ def test_a_write_refused_for_a_reason_is_told_as_that_of_a_whole_file_and_nothin
     tell(line, story)
 
 
-def test_what_could_not_be_removed_after_a_refused_write_is_told_to_the_next_attempt(tmp_path):
+def test_a_part_that_could_not_be_removed_after_a_refused_write_is_told_to_the_next_attempt(tmp_path):
     line = at(server := LosesAllRights(3 * MIB), tmp_path)
 
     async def story():
@@ -496,7 +496,7 @@ def spoil(path, how):
 
 
 @pytest.mark.parametrize(("how", "kind"), [("gone", SpoolMissing), ("shorter", SourceChanged)])
-def test_of_a_source_that_is_gone_or_shorter_nothing_is_left_on_the_server(how, kind, tmp_path):
+def test_a_source_that_is_gone_or_shorter_leaves_no_file_on_the_server(how, kind, tmp_path):
     line = at(server := DiesAfterBytes(3 * MIB), tmp_path)
 
     async def story():
@@ -571,7 +571,7 @@ def test_little_that_was_acknowledged_is_sent_again_without_asking(tmp_path):
     tell(line, story)
 
 
-def test_what_is_remembered_of_cut_off_files_is_bounded(tmp_path, monkeypatch):
+def test_the_memory_of_cut_off_files_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr(in_parts, "CUTS_MAX", 2)
     line = at(server := DiesAfterBytes(None), tmp_path)
 
@@ -614,7 +614,7 @@ def test_the_streams_together_keep_to_the_bandwidth(tmp_path):
     tell(line, story)
 
 
-def test_there_are_no_more_streams_than_the_server_is_to_have_connections(tmp_path):
+def test_no_more_streams_are_used_than_the_server_is_to_have_connections(tmp_path):
     line = at(server := DiesAfterBytes(None), tmp_path, streams=4, connections_max=2)
 
     async def story():
@@ -637,7 +637,7 @@ def test_a_smaller_file_is_not_shared_out(tmp_path):
     tell(line, story)
 
 
-def test_after_a_cut_each_stream_goes_on_from_its_own_end(tmp_path):
+def test_each_stream_goes_on_from_its_own_end_after_a_cut(tmp_path):
     line = at(server := DiesAfterBytes(10 * MIB), tmp_path, streams=4)
 
     async def story():

@@ -82,7 +82,7 @@ def test_files_all_arrive_though_the_process_ended_in_between(tmp_path, paths):
 
 @pytest.mark.parametrize(("conflict", "kind"), [("fail", RemoteNameTaken), ("keep", RemoteNameKept)])
 @each_pair
-def test_what_does_not_arrive_is_told_so(tmp_path, paths, conflict, kind):
+def test_a_file_that_does_not_arrive_is_told_so(tmp_path, paths, conflict, kind):
     line = Line(tmp_path, FoldsNames(), conflict=conflict)
 
     async def story():

@@ -98,7 +98,7 @@ def test_connections_that_stay_full_on_a_long_way_get_company_up_to_the_most_the
     tell(pool, story)
 
 
-def test_on_a_short_way_one_connection_does(tell):
+def test_one_connection_suffices_for_a_low_round_trip_time(tell):
     pool = Pool(round_trip_s=0.0)
 
     async def story():

@@ -69,7 +69,7 @@ def test_many_items_share_one_connection(line):
     tell(line, story)
 
 
-def test_until_it_is_connected_a_server_has_one_slot_and_then_what_its_limits_allow(line):
+def test_a_server_has_one_slot_until_it_is_connected_and_then_what_its_limits_allow(line):
     async def story():
         assert (line.carrier.slots(SERVER.key), line.carrier.connected(SERVER.key)) == (1, False)
         slots = []
@@ -126,7 +126,7 @@ def test_many_items_that_wait_for_one_connection_fail_with_it_untouched(line):
     tell(line, story)
 
 
-def test_after_a_refusal_the_next_item_tries_again(line):
+def test_the_next_item_tries_again_after_a_refusal(line):
     async def story():
         line.transport.refusal = lambda: AuthenticationFailed("wrong password")
         assert isinstance((await line.carry(line.item()))[0], AuthenticationFailed)
@@ -258,7 +258,7 @@ def test_closing_breaks_off_a_connection_that_is_being_made(line):
     tell(line, story)
 
 
-def test_after_closing_no_connection_is_opened(line):
+def test_no_connection_is_opened_after_closing(line):
     async def story():
         await line.carrier.close()
         assert isinstance((await line.carry(line.item()))[0], DeliveryStopped)
@@ -317,7 +317,7 @@ def test_the_latest_word_on_conflicts_and_markers_counts_on_a_connection_that_is
     tell(line, story)
 
 
-def test_what_earlier_attempts_left_of_their_markers_is_cleared_away_too(line):
+def test_files_that_earlier_attempts_left_of_their_markers_are_cleared_away_too(line):
     line.resolve = server_with(marker=".sha256")
 
     async def story():
@@ -347,7 +347,7 @@ class KeepsTheFirstFileNot(MemoryServer):
         return reply
 
 
-def test_in_place_what_counts_as_delivered_is_not_taken_away_by_another_file_of_that_name(line):
+def test_a_file_delivered_in_place_is_not_removed_for_another_file_of_that_name(line):
     line.server = KeepsTheFirstFileNot()
     line.transport = MemoryTransport(line.server)
     line.resolve = server_with(in_place=True)
@@ -530,7 +530,7 @@ def test_a_check_of_a_server_that_refuses_us_fails_as_an_item_would(line):
     tell(line, story)
 
 
-def test_what_a_check_left_because_the_link_broke_is_removed_by_the_next(line):
+def test_a_file_that_a_check_left_because_the_link_broke_is_removed_by_the_next(line):
     class DiesAtTheRename(MemoryServer):
         """Dies at the first RENAME, before it does it."""
 

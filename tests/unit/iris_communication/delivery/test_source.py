@@ -30,7 +30,7 @@ def open_descriptors():
 
 
 @pytest.mark.parametrize("size_bytes", SIZES)
-def test_what_is_read_piece_by_piece_is_the_file_and_is_confirmed(tmp_path, size_bytes):
+def test_pieces_that_are_read_are_the_file_and_are_confirmed(tmp_path, size_bytes):
     _, content, source = spooled(tmp_path, size_bytes)
     assert read_all(source, size_bytes) == content
     source.confirm()
@@ -65,7 +65,7 @@ def test_a_file_that_became_shorter_is_told(tmp_path, size_bytes):
 
 
 @pytest.mark.parametrize("size_bytes", SIZES)
-def test_what_was_appended_since_is_left_out(tmp_path, size_bytes):
+def test_bytes_appended_since_are_left_out(tmp_path, size_bytes):
     path, content, source = spooled(tmp_path, size_bytes)
     path.write_bytes(content + b"more")
     assert read_all(source, size_bytes) == content

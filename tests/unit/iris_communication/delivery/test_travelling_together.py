@@ -167,7 +167,7 @@ def test_a_carrier_that_takes_none_is_given_none(tell):
     tell(story)
 
 
-def test_what_waits_for_company_is_asked_for_again_soon_and_not_all_the_time(tell):
+def test_a_batch_that_is_not_full_is_asked_for_again_soon_and_not_all_the_time(tell):
     async def story(line):
         line.writer.batched = 2
         line.worker.wake()
@@ -189,7 +189,7 @@ def test_a_file_that_goes_by_itself_does_not_wait_for_others_to_find_company(tel
     tell(story)
 
 
-def test_while_draining_nobody_waits_for_company(tell):
+def test_no_batch_waits_for_more_files_while_draining(tell):
     async def story(line):
         line.writer.batched = 2
         line.worker.wake()

@@ -91,7 +91,7 @@ def test_items_are_started_in_order_of_acceptance_and_as_many_as_there_are_slots
     run(story)
 
 
-def test_what_is_delivered_is_settled_with_its_proof():
+def test_a_delivered_item_is_settled_with_its_proof():
     async def story(line, writer, carrier):
         (item,) = writer.accept()
         await turns()
@@ -115,7 +115,7 @@ def test_the_next_item_starts_as_soon_as_one_ends_without_waiting_for_its_record
     run(story, slots=1)
 
 
-def test_while_items_are_under_way_a_window_more_is_claimed_and_no_more():
+def test_a_window_more_is_claimed_while_items_are_under_way_and_no_more():
     async def story(line, writer, carrier):
         writer.accept(50)
         await turns()
@@ -156,7 +156,7 @@ def test_a_claim_ahead_of_a_full_link_is_not_hurried():
     run(story, slots=CLAIM_MAX)
 
 
-def test_there_is_one_claim_of_a_server_at_a_time():
+def test_each_server_has_one_claim_at_a_time():
     async def story(line, writer, carrier):
         writer.answers_claims = False
         writer.accept(20)
@@ -226,7 +226,7 @@ def test_a_link_error_costs_no_item_an_attempt_and_each_is_released_once():
     run(story)
 
 
-def test_while_a_link_is_down_nothing_is_tried_then_one_probe_then_everything():
+def test_a_link_that_is_down_is_not_tried_until_one_probe_and_then_all_items_go():
     async def story(line, writer, carrier):
         writer.accept(30)
         await turns()
@@ -441,7 +441,7 @@ def test_new_facts_that_come_while_the_old_ones_are_tried_are_tried_too():
 # -- draining --------------------------------------------------------------------------------------------------------
 
 
-def test_with_nothing_to_send_a_drain_ends_at_once():
+def test_a_drain_with_no_files_to_send_ends_at_once():
     async def story(line, writer, carrier):
         await line.drain()
         assert line.task.done()
@@ -573,7 +573,7 @@ def test_a_drain_that_may_not_connect_uses_the_connections_there_are():
     run(story)
 
 
-def test_what_is_accepted_while_draining_is_sent_too():
+def test_a_file_accepted_while_draining_is_sent_too():
     async def story(line, writer, carrier):
         writer.accept()
         await turns()
@@ -595,7 +595,7 @@ def all_released(writer, count):
     assert all(len(events) == 1 for events in writer.what_became().values())
 
 
-def test_what_was_claimed_and_never_begun_is_released_as_untouched():
+def test_claimed_items_that_were_never_begun_are_released_as_untouched():
     async def story(line, writer, carrier):
         writer.accept(6)
         await turns()
@@ -712,7 +712,7 @@ def test_a_claim_that_is_answered_in_the_worker_s_last_moment_is_released(monkey
     run(story)
 
 
-def test_whoever_wakes_it_after_its_end_is_not_harmed():
+def test_a_worker_that_has_ended_may_be_woken():
     clock = FakeClock()
     writer, carrier = FakeWriter(clock), FakeCarrier()
     kept = []
@@ -745,7 +745,7 @@ def count_turns(line):
     return counted
 
 
-def test_without_news_it_does_not_look_again():
+def test_the_worker_does_not_look_again_without_news():
     async def story(line, writer, carrier):
         counted = count_turns(line)
         await turns(200)
@@ -755,7 +755,7 @@ def test_without_news_it_does_not_look_again():
 
 
 @pytest.mark.parametrize("error", [LinkLost("gone"), AuthenticationFailed("refused")], ids=["down", "held"])
-def test_with_a_link_down_and_a_thousand_waiting_it_does_not_look_again(error):
+def test_the_worker_does_not_look_again_with_a_link_down_and_a_thousand_waiting(error):
     async def story(line, writer, carrier):
         writer.accept(1000)
         await turns()
@@ -804,7 +804,7 @@ def test_details_tell_link_reason_and_what_to_do():
 
 
 @pytest.mark.parametrize("seconds", [365 * 86400.0, -3600.0])
-def test_how_long_a_link_has_been_down_does_not_depend_on_how_the_clock_is_set(seconds):
+def test_the_time_a_link_has_been_down_does_not_depend_on_how_the_clock_is_set(seconds):
     async def story(line, writer, carrier):
         writer.accept(1)
         await turns()
@@ -1037,7 +1037,7 @@ def first(carrier):
     return SimpleNamespace(id=next(iter(carrier.carrying)))
 
 
-def test_what_a_server_refuses_now_is_told_with_what_and_how_many_and_whether_it_takes_any():
+def test_refusals_of_a_server_are_told_with_their_reason_and_number_and_whether_it_takes_any():
     async def story(line, writer, carrier):
         *bad, _good = writer.accept(4)
         await turns()

@@ -182,7 +182,7 @@ def test_a_paused_server_is_sent_nothing_until_it_is_resumed():
     run(story)
 
 
-def test_what_is_claimed_when_a_pause_begins_goes_back_and_what_is_under_way_is_finished():
+def test_claimed_items_go_back_when_a_pause_begins_and_items_under_way_are_finished():
     async def story(machine):
         machine.writer.accept(6)
         async with machine.process() as (_, carrier):
@@ -198,7 +198,7 @@ def test_what_is_claimed_when_a_pause_begins_goes_back_and_what_is_under_way_is_
     run(story)
 
 
-def test_what_was_there_at_the_start_and_what_an_outage_left_is_the_backlog():
+def test_items_there_at_the_start_and_those_an_outage_left_are_the_backlog():
     async def story(machine):
         machine.writer.accept(2)
         async with machine.process(slots=1) as (worker, carrier):
@@ -218,7 +218,7 @@ def test_what_was_there_at_the_start_and_what_an_outage_left_is_the_backlog():
     run(story)
 
 
-def test_how_often_a_file_is_tried_is_the_word_of_its_rule():
+def test_the_rule_of_a_file_says_how_often_it_is_tried():
     async def story(machine):
         machine.writer.accept(folder_type="evidence")
         machine.writer.accept(2)

@@ -14,7 +14,7 @@ from tests.unit.iris_communication.faults.table import FAULTS, name_of
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=name_of)
-def test_after_a_fault_nothing_is_partial_or_lost_and_the_right_one_pays(tmp_path, fault):
+def test_a_fault_leaves_no_file_partial_or_lost_and_the_right_one_pays(tmp_path, fault):
     ending = deliver(tmp_path, fault.make)
     assert ending.partial == set()
     errors = ending.errors[0]

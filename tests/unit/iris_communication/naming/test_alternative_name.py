@@ -27,7 +27,7 @@ def test_no_character_is_cut_in_half():
 
 @PROPERTY
 @given(st.binary(min_size=1, max_size=255).filter(lambda name: b"/" not in name))
-def test_it_fits_where_the_name_fits_and_is_another_one(name):
+def test_the_alternative_name_fits_where_the_name_fits_and_is_another_one(name):
     alternative = alternative_name(name, b"1f2e3d4c")
     assert len(alternative) <= NAME_MAX_BYTES
     assert alternative != name

@@ -72,7 +72,7 @@ def test_the_dot_of_a_whole_name_is_kept_for_the_look_up():
         ("ü" * 70 + ".example", "no name that can be looked up"),
     ],
 )
-def test_what_is_no_host_is_refused_at_once_with_what_to_give(host, words):
+def test_a_text_that_is_no_host_is_refused_at_once_with_what_to_give(host, words):
     with pytest.raises(InvalidRequest) as caught:
         parsed(host)
     assert words in str(caught.value)

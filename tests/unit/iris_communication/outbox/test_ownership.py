@@ -189,7 +189,7 @@ def test_an_end_without_another_commit_puts_back_as_well(tmp_path):
         assert again.recorded() == {first: "waiting"}
 
 
-def test_what_cannot_be_put_back_is_refused_and_put_back_once_it_can_be(opened, tmp_path, monkeypatch):
+def test_a_file_is_refused_while_the_log_cannot_be_put_back_and_taken_once_it_can(opened, tmp_path, monkeypatch):
     first = accept(opened, tmp_path, 1)
     unlink("outbox.db-wal")(opened.folder)
 
@@ -228,7 +228,7 @@ def other_owner(opened):
     process.communicate()
 
 
-def test_nothing_is_accepted_or_handed_out_once_another_process_has_the_outbox(opened, tmp_path, other_owner, caplog):
+def test_no_file_is_accepted_or_handed_out_once_another_process_has_the_outbox(opened, tmp_path, other_owner, caplog):
     for number in (1, 2):
         with pytest.raises(OutboxInUse, match=f"in use by process {other_owner.pid}"):
             accept(opened, tmp_path, number)

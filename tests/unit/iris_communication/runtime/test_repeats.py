@@ -56,14 +56,14 @@ def test_the_end_of_a_cause_is_logged_with_the_rest_of_its_count(repeats, clock,
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
 
 
-def test_what_never_began_does_not_end(repeats, caplog):
+def test_a_state_that_never_began_does_not_end(repeats, caplog):
     repeats.over(["refused"], "files are taken again")
     repeats.log("another", logging.ERROR, "refused")
     repeats.over(["refused"], "files are taken again")
     assert caplog.messages == ["refused"]
 
 
-def test_what_comes_and_goes_is_logged_no_more_often_than_what_lasts(repeats, clock, caplog):
+def test_a_state_that_comes_and_goes_is_logged_no_more_often_than_one_that_lasts(repeats, clock, caplog):
     for _ in range(240):
         repeats.log("full", logging.WARNING, "full")
         repeats.over(["full"], "room again")

@@ -57,7 +57,7 @@ def test_a_cause_is_logged_with_its_traceback_once_and_counted_then(caplog):
     assert "KeyError: 'y'), 4 since the start" in caplog.text
 
 
-def test_while_it_waits_to_begin_again_it_does_not_run_and_says_why():
+def test_a_thread_that_waits_for_its_restart_does_not_run_and_says_why():
     failed = threading.Event()
     work = Work(KeyError("x"))
     thread = started(work, on_failure=lambda error: failed.set(), pause_s=lambda failures: WAIT_S)
@@ -68,7 +68,7 @@ def test_while_it_waits_to_begin_again_it_does_not_run_and_says_why():
     assert not thread.is_restarting
 
 
-def test_what_fails_after_it_was_told_to_end_has_ended():
+def test_a_thread_that_fails_after_it_was_told_to_end_has_ended():
     ends, end_comes = [], threading.Event()
 
     def work():

@@ -40,7 +40,7 @@ def test_a_breaker_outlives_the_process_and_a_pause_changes_nothing_about_it(fol
         assert outbox.writer.snapshot.servers[KEY].paused
 
 
-def test_of_several_words_in_one_group_the_last_counts(outbox):
+def test_the_last_of_several_facts_in_one_group_counts(outbox):
     for facts in (OPEN, None, HELD):
         outbox.writer.keep_breaker(KEY, facts)
     assert breaker(outbox) == HELD
@@ -89,7 +89,7 @@ def test_resuming_releases_what_waits_for_a_person_also_while_nothing_delivers(o
     assert breaker(outbox) is None
 
 
-def test_how_an_account_is_treated_is_the_latest_word_whatever_the_folder(outbox):
+def test_the_latest_settings_of_an_account_count_for_all_its_folders(outbox):
     servers = outbox.writer.servers
     outbox.writer.remember(dataclasses.replace(SERVER, remote_directory="/a"), SECRET, None)
     outbox.writer.remember(dataclasses.replace(SERVER, remote_directory="/b", conflict="fail"), SECRET, None)

@@ -44,7 +44,7 @@ def test_a_fingerprint_that_was_filled_up_is_the_same():
         "|1|F1E1/+k=|aZ0=|",
     ],
 )
-def test_what_ssh_keyscan_prints_is_pinned_as_the_key_in_it(host):
+def test_a_line_of_ssh_keyscan_pins_the_key_in_it(host):
     scanned = f"# plant:22 SSH-2.0-OpenSSH_9.2p1\n{host} {ED25519}\n# plant:22 SSH-2.0-OpenSSH_9.2p1\n"
     assert pinned(f"{host} {ED25519}") == ED25519
     assert pinned(scanned) == ED25519
@@ -79,7 +79,7 @@ def test_what_ssh_keyscan_prints_is_pinned_as_the_key_in_it(host):
     ],
     ids=itertools.count(),
 )
-def test_what_pins_nothing_is_refused_with_what_to_give(host_key, words):
+def test_a_text_that_pins_no_key_is_refused_with_what_to_give(host_key, words):
     with pytest.raises(InvalidRequest, match="host_key") as caught:
         pinned(host_key)
     assert words in str(caught.value)

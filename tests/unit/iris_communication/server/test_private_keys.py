@@ -18,7 +18,7 @@ from iris_communication.server.private_keys import is_text, shown
         "not base64, but long: " + "x" * 200,
     ],
 )
-def test_what_could_be_a_key_is_never_shown(text):
+def test_a_text_that_could_be_a_key_is_never_shown(text):
     assert is_text(text)
     assert shown(text) == "given as text"
 

@@ -64,7 +64,7 @@ def test_our_own_limit_of_files_in_flight_counts():
     assert learned_at_once(files_in_flight_max=10).files_in_flight == 10
 
 
-def test_without_announced_limits_nothing_is_asked_and_what_is_safe_everywhere_is_used():
+def test_limits_that_are_safe_everywhere_are_used_where_none_are_announced():
     assert learned_at_once() == Capabilities(SAFE_WRITE_SIZE, SAFE_FILES_IN_FLIGHT)
 
 
@@ -89,7 +89,7 @@ def test_limits_that_are_announced_and_refused_stay_at_what_is_safe():
     ],
     ids=["of no name", "another program behind OpenSSH's sshd", "OpenSSH's own"],
 )
-def test_before_a_server_has_told_its_limits_what_is_safe_there_is_used(software, extensions, files):
+def test_limits_that_are_safe_there_are_used_before_a_server_has_told_its_own(software, extensions, files):
     extensions = OPENSSH_9_2 if extensions is None else extensions
     before = greeted(software, extensions, 512)
     assert (before.files_in_flight, before.write_size_bytes) == (files, SAFE_WRITE_SIZE)
@@ -116,7 +116,7 @@ OPENSSH_9_2 = OPENSSH | dict.fromkeys((b"lsetstat@openssh.com", b"expand-path@op
         ("AsyncSSH_2.24.1", OPENSSH_9_2, False),
     ],
 )
-def test_only_opensshs_own_server_is_taken_at_its_word_of_what_it_kept(software, extensions, says):
+def test_opensshs_own_server_alone_is_taken_at_its_word_of_what_it_kept(software, extensions, says):
     found = learned(software=software, extensions=extensions)
     assert found.says_what_it_kept is says
 
@@ -133,7 +133,7 @@ def test_only_opensshs_own_server_is_taken_at_its_word_of_what_it_kept(software,
         ("OpenSSH_9.2p1", {b"posix-rename@openssh.com": b"1", b"statvfs@openssh.com": b"2"}, False),
     ],
 )
-def test_only_servers_known_for_it_are_trusted_to_refuse_a_name_that_is_taken(software, extensions, refuses):
+def test_servers_known_for_it_alone_are_trusted_to_refuse_a_name_that_is_taken(software, extensions, refuses):
     without_limits = {name: data for name, data in extensions.items() if name != b"limits@openssh.com"}
     assert learned_at_once(software, without_limits).rename_refuses_existing is refuses
 

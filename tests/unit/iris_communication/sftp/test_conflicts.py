@@ -86,7 +86,7 @@ def test_a_folder_is_never_replaced(manners):
     assert server.files == {}
 
 
-def test_what_was_put_aside_is_put_back_when_the_new_file_cannot_take_its_place():
+def test_a_file_that_was_put_aside_is_put_back_when_the_new_one_cannot_take_its_place():
     class Forbids(MemoryServer):
         """Lets nobody give the final name to a new file, once it is free."""
 
@@ -156,7 +156,7 @@ def test_a_late_request_to_put_the_old_file_aside_never_takes_the_new_one_away(n
 @MANNERS
 @pytest.mark.parametrize(("conflict", "error"), [("fail", RemoteNameTaken), ("keep", RemoteNameKept)])
 class TestWhatIsThereStays:
-    def test_and_nothing_of_ours_is_left(self, manners, conflict, error):
+    def test_the_attempt_fails_for_good_and_leaves_no_file_of_ours(self, manners, conflict, error):
         server, owed = taken(**manners), Owed(CONTENT, conflict=conflict)
         assert not attempt(server, owed)
         assert type(owed.error) is error
@@ -171,7 +171,7 @@ class TestWhatIsThereStays:
         assert owed.landed == NAME
         assert server.files == {NAME: CONTENT}
 
-    def test_nothing_is_sent_that_would_be_refused_in_the_end(self, manners, conflict, error):
+    def test_no_file_is_sent_that_would_be_refused_in_the_end(self, manners, conflict, error):
         server, owed = taken(content=b"longer than ours is by far", **manners), Owed(CONTENT, conflict=conflict)
         assert not attempt(server, owed)
         assert [type(request) for request in server.asked[1:]] == [wire.Stat, wire.Stat]
@@ -322,7 +322,7 @@ ACTIONS = ["do"] * 6 + ["die before", "die after", "silence", "failure"]
     manners=st.sampled_from([IN_ONE_STEP, IN_TWO, SILENTLY]),
     kills=st.sets(st.integers(0, 6)),
 )
-def test_whatever_goes_wrong_a_file_that_replaces_another_arrives_whole(script, manners, kills):
+def test_a_file_that_replaces_another_arrives_whole_whatever_goes_wrong(script, manners, kills):
     server, owed = taken(lambda **m: Chaos(script, **m), **manners), Owed(CONTENT, conflict="overwrite")
     done, between = False, [None] if manners is IN_TWO else []
     for number in range(len(script) + len(kills) + 4):

@@ -52,7 +52,7 @@ def test_files_arrive_and_what_was_learned_is_used_for_the_next(code, marker, ki
 
 
 @each_code
-def test_in_place_what_is_there_is_not_touched(code):
+def test_a_file_that_is_there_is_not_touched_in_place(code):
     server, quirks = KnowsNoExclusive(code), Quirks()
     server.files[b"/in/a.csv"] = bytearray(b"of somebody else, and longer than ours")
     for _ in range(2):
@@ -61,7 +61,7 @@ def test_in_place_what_is_there_is_not_touched(code):
     assert len(server.names()) == 2
 
 
-def test_in_place_what_is_there_is_not_touched_though_the_flag_is_overlooked():
+def test_a_file_that_is_there_is_not_touched_in_place_though_the_flag_is_overlooked():
     server = OverlooksExclusive()
     server.files[b"/in/a.csv"] = bytearray(b"of somebody else, and longer than ours")
     assert attempt(server, Owed(), Quirks(), "in place").error is None

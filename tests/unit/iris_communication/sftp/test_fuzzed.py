@@ -12,7 +12,7 @@ CORPUS = sorted((Path(__file__).parents[3] / "fuzz" / "corpus").iterdir())
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: path.name)
-def test_what_was_ever_found_stays_mended(path):
+def test_every_fault_that_was_ever_found_stays_mended(path):
     check(path.read_bytes())
 
 
@@ -24,5 +24,5 @@ def test_answers_that_are_spoiled_anywhere_end_every_conversation_and_show_no_pa
 
 @settings(deadline=None, derandomize=True, max_examples=300, database=None)
 @given(st.binary(max_size=300))
-def test_whatever_a_server_says_is_understood_or_a_violation(said):
+def test_any_bytes_of_a_server_are_understood_or_a_violation(said):
     check(bytes([RAW]) + said)

@@ -128,7 +128,7 @@ def test_a_missing_file_is_known_to_be_gone(code):
 
 
 @pytest.mark.parametrize("reply", [FAILURE, DENIED])
-def test_nothing_is_known_to_be_gone_where_nobody_may_look(reply):
+def test_no_file_is_known_to_be_gone_where_nobody_may_look(reply):
     class NobodyMayLook(MemoryServer):
         """Refuses every STAT."""
 

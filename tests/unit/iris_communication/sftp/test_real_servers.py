@@ -93,7 +93,7 @@ def test_a_handle_that_is_lent_twice_is_the_servers_fault_and_leaves_nothing_of_
     assert "lent one handle to two files" in str(failed[0].error)
 
 
-def test_of_a_server_that_is_known_to_lend_handles_twice_no_third_file_is_asked_for():
+def test_no_third_file_is_asked_of_a_server_that_is_known_to_lend_handles_twice():
     server, owed = LendsHandlesTwice("Erlang/4.15.2"), files(20)
     link = MemoryLink(server).open()
     link.session.handles.most = link.capabilities.open_files_max
@@ -148,14 +148,14 @@ def alternative(content):
     return b"/in/a." + hashlib.sha256(content).hexdigest()[:8].encode() + b".csv"
 
 
-def test_in_a_drop_box_a_name_that_seems_taken_is_left_for_the_alternative_one():
+def test_a_name_that_seems_taken_in_a_drop_box_is_left_for_the_alternative_one():
     server, owed = DropBox(), Owed(NEW)
     server.files[b"/in/a.csv"] = bytearray(OLD)
     assert owed.attempt(MemoryLink(server))
     assert server.files == {b"/in/a.csv": OLD, alternative(NEW): NEW}
 
 
-def test_in_a_drop_box_two_refusals_are_not_taken_for_two_names_that_are_taken():
+def test_two_refusals_in_a_drop_box_are_not_taken_for_two_names_that_are_taken():
     class RefusesEveryRename(DropBox):
         """For a reason it does not tell."""
 
@@ -169,7 +169,7 @@ def test_in_a_drop_box_two_refusals_are_not_taken_for_two_names_that_are_taken()
 
 
 @pytest.mark.parametrize("conflict", ["fail", "keep"])
-def test_in_a_drop_box_what_has_the_name_is_not_said_to_be_something_else(conflict):
+def test_a_file_in_a_drop_box_that_has_the_name_is_not_said_to_be_something_else(conflict):
     server, owed = DropBox(), Owed(NEW, conflict=conflict)
     server.files[b"/in/a.csv"] = bytearray(OLD)
     assert not owed.attempt(MemoryLink(server))
@@ -189,7 +189,7 @@ def test_in_a_drop_box_what_has_the_name_is_not_said_to_be_something_else(confli
         pytest.param(3, "", "permissions", id="neither here"),
     ],
 )
-def test_what_is_forbidden_or_missing_is_known_by_its_words_too(code, message, hint):
+def test_a_refusal_or_a_missing_folder_is_known_by_its_words_too(code, message, hint):
     error = blame(StatusError(code, message), "create", b"/in/a.csv")
     assert type(error) is RemoteRefused
     assert hint in error.hint

@@ -80,7 +80,7 @@ def idle(session):
 # -- greeting
 
 
-def test_nothing_is_asked_before_the_server_has_greeted():
+def test_no_request_is_sent_before_the_server_has_greeted():
     hand = ByHand(greeted=False)
     hand.session.begin(asks(wire.Stat(b"/a")))
     assert hand.session.output(1000) == [wire.init()]
@@ -102,7 +102,7 @@ def test_an_older_version_is_a_violation():
         ByHand(greeted=False).session.receive(encode_version(2, {}))
 
 
-def test_what_a_login_script_prints_is_a_violation():
+def test_text_that_a_login_script_prints_is_a_violation():
     with pytest.raises(ProtocolViolation, match="Welcome"):
         ByHand(greeted=False).session.receive(b"Welcome to the plant!\n")
 
@@ -235,7 +235,7 @@ def test_a_file_of_no_bytes_is_closed_without_a_write():
     assert idle(hand.session)
 
 
-def test_after_the_first_refused_write_no_further_one_is_sent_but_the_close_is():
+def test_no_further_write_is_sent_after_the_first_refused_one_but_the_close_is():
     hand = ByHand(credit=Credit(bytes_max=200), write_size_bytes=100)
     conversation = begin_upload(hand, size_bytes=1000)
     (first, _), (second, _) = hand.sent()
@@ -286,7 +286,7 @@ def test_a_lone_write_that_is_refused_ends_its_conversation():
     assert idle(hand.session)
 
 
-def test_what_a_conversation_asks_after_its_skipped_write_goes_out_at_once():
+def test_a_request_after_a_skipped_write_goes_out_at_once():
     hand = ByHand()
     hand.session.begin(asks((wire.Write(b"h", 0, 0),), wire.Stat(b"/a")), BytesSource(b""))
     assert [request for _, request in hand.sent()] == [wire.Stat(b"/a")]
@@ -358,7 +358,7 @@ def test_a_budget_ends_a_turn_after_the_packet_that_used_it_up():
     assert [request.offset for _, request in hand.sent(150)] == [200, 300]
 
 
-def test_where_a_server_may_mix_requests_up_the_close_waits_for_the_writes():
+def test_the_close_waits_for_the_writes_where_a_server_may_mix_requests_up():
     hand = ByHand(write_size_bytes=100)
     hand.session.keeps_order = False
     begin_upload(hand, size_bytes=200)
@@ -370,7 +370,7 @@ def test_where_a_server_may_mix_requests_up_the_close_waits_for_the_writes():
     assert [type(request) for _, request in hand.sent()] == [wire.Close]
 
 
-def test_while_one_file_waits_for_its_answers_others_go_on():
+def test_other_files_go_on_while_one_waits_for_its_answers():
     hand = ByHand(write_size_bytes=100)
     hand.session.keeps_order = False
     begin_upload(hand, size_bytes=100)
@@ -429,7 +429,7 @@ ACTIONS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 1 << 16)), max_si
 
 @settings(derandomize=True, deadline=None, max_examples=200, database=None)
 @given(ACTIONS, st.integers(1, 400), st.integers(1, 8))
-def test_whatever_is_answered_in_whatever_order_all_ends_and_all_credit_comes_back(actions, bytes_max, requests_max):
+def test_all_conversations_end_and_all_credit_comes_back_whatever_is_answered(actions, bytes_max, requests_max):
     hand = ByHand(credit=Credit(bytes_max=bytes_max, requests_max=requests_max), write_size_bytes=100)
     session, owed, conversations = hand.session, [], []
 
@@ -624,7 +624,7 @@ def test_a_conversation_that_wants_to_go_on_after_the_end_is_ended_all_the_same(
     assert hand.session.live == 0
 
 
-def test_what_a_conversation_makes_of_the_end_is_its_outcome():
+def test_the_outcome_of_a_conversation_is_what_it_makes_of_the_end():
     def translating():
         try:
             yield wire.Stat(b"/a")

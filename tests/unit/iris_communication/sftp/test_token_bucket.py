@@ -20,7 +20,7 @@ def sent_within(bucket, seconds, piece_bytes, start_s=START_S):
 
 
 @pytest.mark.parametrize("bytes_per_s", [10.0, 1_000.0, 125_000.0, 12_500_000.0])
-def test_in_a_minute_as_much_goes_as_the_rate_allows(bytes_per_s):
+def test_as_many_bytes_go_in_a_minute_as_the_rate_allows(bytes_per_s):
     bucket = TokenBucket(bytes_per_s, START_S)
     sent = sum(size for _, size in sent_within(bucket, 60.0, bucket.grain_bytes))
     assert 0.97 * 60 * bytes_per_s <= sent <= 60 * bytes_per_s + SAVED_S * bytes_per_s + bucket.grain_bytes

@@ -57,7 +57,7 @@ def test_a_refusal_is_told_in_the_servers_words():
     assert "< 6 PERMISSION_DENIED (Permission denied)" in without_time(told(faulty.RenamingForbidden()))
 
 
-def test_what_the_server_already_held_is_told_by_size_alone():
+def test_content_that_the_server_already_held_is_told_by_size_alone():
     server = MemoryServer()
     server.files[b"/in/a.csv"] = bytearray(SECRET)
     found = without_time(told(server))
@@ -74,7 +74,7 @@ def test_every_kind_of_request_has_its_line():
     assert words >= {"OPEN", "WRITE", "CLOSE", "STAT", "RENAME", "REMOVE", "MKDIR", "posix-rename@openssh.com"}
 
 
-def test_nothing_of_a_files_content_is_told_or_kept():
+def test_no_content_of_a_file_is_told_or_kept():
     server = MemoryServer()
     server.files[b"/in/a.csv"] = bytearray(SECRET)
     link = MemoryLink(server)
@@ -83,7 +83,7 @@ def test_nothing_of_a_files_content_is_told_or_kept():
     assert b"secret" not in repr(link.session.events).encode()
 
 
-def test_only_the_latest_events_are_kept():
+def test_the_latest_events_alone_are_kept():
     link = MemoryLink(MemoryServer()).open()
     for number in range(100):
         Owed(SECRET, final_path=b"/in/%d.csv" % number).begin(link)

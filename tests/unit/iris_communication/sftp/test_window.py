@@ -62,11 +62,11 @@ def test_trouble_after_trouble_is_no_throttle_for_ever_though_nothing_ever_fills
     assert window == replace(RequestWindow(), settled_until_s=window.settled_until_s)
 
 
-def test_what_was_never_taken_does_not_come_back():
+def test_a_window_that_had_no_trouble_stays_as_it_is():
     assert after_quiet(RequestWindow(), 1e9) == RequestWindow()
 
 
-def test_after_a_file_that_was_cut_short_each_write_waits_for_the_one_before_also_in_later_trouble():
+def test_each_write_waits_for_the_one_before_after_a_file_was_cut_short_also_in_later_trouble():
     assert after_trouble(after_cut_short(RequestWindow()), 8, now_s=1.0).one_write
 
 
@@ -82,7 +82,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS)
-def test_whatever_happens_it_is_never_closed_and_never_boundless(events):
+def test_the_window_is_never_closed_and_never_boundless(events):
     window = RequestWindow()
     for second, (rate, was_full, event, files) in enumerate(events):
         if event == "epoch":
@@ -98,7 +98,7 @@ def test_whatever_happens_it_is_never_closed_and_never_boundless(events):
 
 
 @given(EVENTS)
-def test_after_the_last_trouble_a_link_that_profits_has_the_whole_window_again(events):
+def test_a_link_that_profits_has_the_whole_window_again_after_the_last_trouble(events):
     window = RequestWindow()
     for second, (_, _, _, files) in enumerate(events):
         window = after_trouble(window, files, now_s=float(second))

@@ -233,7 +233,7 @@ def test_packets_that_come_byte_by_byte_are_given_once_they_are_whole():
 
 
 @pytest.mark.parametrize("trailing", [b"\0", b"\0\0\0\x09", b"\0\0\0\x09\x65\0\0\0\x01\0\0\0"])
-def test_what_follows_the_last_whole_packet_stays_in_the_buffer(trailing):
+def test_bytes_after_the_last_whole_packet_stay_in_the_buffer(trailing):
     buffer = bytearray(STREAM[1] + trailing)
     assert list(wire.packets(buffer)) == [STREAM[1][4:]]
     assert buffer == trailing

@@ -6,7 +6,7 @@ def times(clock: Clock):
     return clock.wall_s(), clock.monotonic_s(), clock.boot_s()
 
 
-def test_it_stands_still_until_it_is_moved():
+def test_the_clock_stands_still_until_it_is_moved():
     clock = FakeClock()
     assert times(clock) == times(clock)
 
@@ -25,7 +25,7 @@ def test_setting_the_wall_clock_moves_nothing_else():
     assert times(clock) == (wall_s - 3600, *others)
 
 
-def test_its_times_are_too_far_apart_to_be_taken_for_one_another():
+def test_the_three_times_are_too_far_apart_to_be_taken_for_one_another():
     wall_s, monotonic_s, boot_s = sorted(times(FakeClock()), reverse=True)
     day_s = 24 * 3600
     assert wall_s - monotonic_s > day_s

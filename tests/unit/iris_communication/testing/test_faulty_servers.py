@@ -98,7 +98,7 @@ def test_a_fault_is_felt_by_the_first_upload_unless_it_is_harmless(kind):
         faulty.PicksUpAndLosesTheRenameAnswer,
     ],
 )
-def test_what_dies_dies_once(kind):
+def test_a_server_that_dies_dies_once(kind):
     server, owed = made(kind), Owed()
     attempts = 0
     while not owed.attempt(MemoryLink(server)):
@@ -117,7 +117,7 @@ def test_a_silent_server_leaves_conversations_waiting():
 
 
 @pytest.mark.parametrize("kind", [silent.SilentFrom, silent.NeverAnswersOneRequest])
-def test_what_is_not_answered_is_not_answered_once(kind):
+def test_a_server_that_leaves_a_request_unanswered_does_so_once(kind):
     server, owed = made(kind), Owed()
     assert not owed.attempt(MemoryLink(server, gives_up=True))
     assert isinstance(owed.error, LinkTimeout)

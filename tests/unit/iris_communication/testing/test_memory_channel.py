@@ -42,7 +42,7 @@ async def turns(count=5):
         await asyncio.sleep(0)
 
 
-def test_what_is_written_is_answered_but_never_within_the_call():
+def test_a_written_packet_is_answered_but_never_within_the_call():
     async def test(transport, receiver):
         channel = await connected(transport, receiver)
         channel.write(wire.init())

@@ -7,7 +7,7 @@ from iris_communication.testing.memory_server import MemoryServer
 from tests.unit.iris_communication.sftp.owed import Owed
 
 
-def test_it_counts_what_goes_through_in_each_direction():
+def test_the_link_counts_the_bytes_in_each_direction():
     link = MemoryLink(MemoryServer())
     assert Owed().attempt(link)
     assert link.sent > 100
@@ -15,7 +15,7 @@ def test_it_counts_what_goes_through_in_each_direction():
 
 
 @pytest.mark.parametrize("limit", ["sent_max", "received_max"])
-def test_it_breaks_after_exactly_so_many_bytes(limit):
+def test_the_link_breaks_after_exactly_so_many_bytes(limit):
     whole = MemoryLink(MemoryServer())
     Owed().attempt(whole)
     needed = whole.sent if limit == "sent_max" else whole.received

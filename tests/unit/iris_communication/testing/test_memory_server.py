@@ -43,13 +43,13 @@ def created(ask, path=b"/in/a"):
     return ask(wire.Open(path, WRITE | CREATE | EXCLUSIVE)).handle
 
 
-def test_it_greets_with_version_3_and_what_it_can(ask):
+def test_the_server_greets_with_version_3_and_its_extensions(ask):
     version, extensions = ask.greeting
     assert version == 3
     assert extensions[b"limits@openssh.com"] == b"1"
 
 
-def test_what_is_written_can_be_read_back(ask, server):
+def test_written_bytes_can_be_read_back(ask, server):
     handle = created(ask)
     assert ask(WriteData(handle, 0, b"abc")) == wire.OK
     assert ask(WriteData(handle, 5, b"f")) == wire.OK
@@ -82,7 +82,7 @@ def test_what_is_written_can_be_read_back(ask, server):
         (wire.Extended(b"unknown@nowhere"), wire.Status(wire.FX_OP_UNSUPPORTED, "Operation unsupported")),
     ],
 )
-def test_what_cannot_be_done_is_refused_as_openssh_refuses_it(ask, server, request_, reply):
+def test_an_impossible_request_is_refused_as_openssh_refuses_it(ask, server, request_, reply):
     server.files |= {b"/in/there": bytearray(b"x"), b"/in/also": bytearray(b"y")}
     assert ask(request_) == reply
     assert server.files == {b"/in/there": b"x", b"/in/also": b"y"}
@@ -157,7 +157,7 @@ def test_a_cap_on_handles_counts_what_is_open_on_the_connection():
         pytest.param(struct.pack(">IB", wire.PACKET_MAX + 1, wire.FXP_WRITE) + bytes(wire.PACKET_MAX), id="too long"),
     ],
 )
-def test_what_no_client_may_send_ends_the_connection(ask, sent):
+def test_a_packet_that_no_client_may_send_ends_the_connection(ask, sent):
     assert ask.session.receive(sent) == b""
     assert ask.session.ended
 

@@ -8,7 +8,7 @@ from iris_communication.testing.memory_store import MemoryStore
 from iris_communication.testing.store_contract import make_item
 
 
-def test_while_it_fails_nothing_is_committed():
+def test_a_failing_store_commits_nothing():
     store = MemoryStore()
     store.failing = OutboxStorageError("the disk is full")
     with pytest.raises(OutboxStorageError, match="full"):

@@ -47,7 +47,7 @@ def test_a_way_without_a_fault_carries_everything(echo_port):
         assert link.met == 0
 
 
-def test_in_pieces_everything_comes_through(echo_port):
+def test_every_byte_comes_through_a_link_that_sends_in_pieces(echo_port):
     with FaultyTcpLink(echo_port, [InPieces(1)]) as link:
         assert said_back(link, b"to and fro") == b"to and fro"
 

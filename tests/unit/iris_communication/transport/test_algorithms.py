@@ -20,7 +20,7 @@ def kexinit(offer):
     return b"\x14" + b"c" * 16 + b"".join(struct.pack(">I", len(each)) + each for each in names) + bytes(13)
 
 
-def test_nothing_is_old_that_is_offered_to_everybody():
+def test_no_old_algorithm_is_offered_to_everybody():
     for today, old in zip(algorithms.offered(PLANT), LEGACY, strict=True):
         assert not set(today) & set(old)
     for both, today, old in zip(algorithms.offered(OLD_PLANT), TODAY, LEGACY, strict=True):
@@ -36,7 +36,7 @@ def test_a_kexinit_that_is_cut_short_tells_nothing(size):
     assert algorithms.of_kexinit(kexinit(THEIRS)[:size]) is None
 
 
-def test_of_each_kind_the_first_of_ours_is_used():
+def test_the_first_of_ours_of_each_kind_is_used():
     used = algorithms.negotiated(TODAY, THEIRS)
     assert used == ("curve25519-sha256", "ssh-ed25519", "aes256-gcm@openssh.com", "implicit")
     assert used.legacy == []
@@ -69,7 +69,7 @@ def test_a_mac_that_no_cipher_needs_is_no_lack():
     assert algorithms.lacking(TODAY, THEIRS._replace(macs=("hmac-md5",))) is None
 
 
-def test_what_a_stranger_offers_is_cut_and_shown_only_as_far_as_it_is_text():
+def test_the_offer_of_a_stranger_is_cut_and_shown_only_as_far_as_it_is_text():
     error = algorithms.nothing_in_common(PLANT, "cipher", ["\x1b[1m", "x" * 100_000])
     assert str(error).isprintable()
     assert len(str(error)) < 400

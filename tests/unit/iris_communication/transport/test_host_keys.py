@@ -57,7 +57,7 @@ def test_a_pinned_key_is_trusted_and_no_other(pin):
     assert judge(OTHER_ED25519) is not None
 
 
-def test_of_several_pinned_keys_any_is_trusted_and_no_other():
+def test_any_of_several_pinned_keys_is_trusted_and_no_other():
     judge = host_keys.pinned(server(host_key=f"{line(ED25519)}\n{ECDSA.get_fingerprint()}")).judge
     assert judge(ED25519) is None
     assert judge(ECDSA) is None
@@ -90,7 +90,7 @@ def test_the_server_is_asked_for_the_key_that_is_pinned():
     assert host_keys.pinned(server(host_key=line(ED25519))).algorithms[0] == "ssh-ed25519"
 
 
-def test_for_a_fingerprint_the_server_is_asked_as_the_ssh_program_asks():
+def test_the_server_is_asked_for_a_fingerprint_as_the_ssh_program_asks():
     algorithms = host_keys.pinned(server(host_key=ED25519.get_fingerprint())).algorithms
     assert algorithms[0] == "ssh-ed25519"
     assert {"ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256"} <= set(algorithms)
@@ -131,7 +131,7 @@ def test_a_host_that_is_not_listed_is_told_with_its_key(known_hosts):
     assert str(known_hosts) in reason
 
 
-def test_without_a_file_nothing_is_trusted(known_hosts):
+def test_no_key_is_trusted_without_a_file(known_hosts):
     assert f"no {known_hosts}" in host_keys.known(server()).judge(ED25519)
 
 
@@ -266,7 +266,7 @@ def test_the_first_key_counts_although_a_second_connection_was_under_way(accepte
     assert "another key for it" in second.judge(OTHER_ED25519)
 
 
-def test_of_many_connections_at_once_one_writes_the_key_down(accepted):
+def test_one_of_many_connections_at_once_writes_the_key_down(accepted):
     new = server(policy="accept-new")
     said = []
     threads = [
@@ -287,7 +287,7 @@ def test_another_server_is_another_line(accepted):
     assert accepted.read_text().count("\n") == 2
 
 
-def test_what_the_users_known_hosts_says_counts_too(accepted, known_hosts):
+def test_the_users_known_hosts_counts_too(accepted, known_hosts):
     known_hosts.write_text(f"sftp.example {line(ED25519)}\n")
     trust = host_keys.trust(server(policy="accept-new"), accepted)
     assert trust.judge(ED25519) is None
@@ -301,7 +301,7 @@ def test_a_key_that_the_user_revoked_is_not_accepted(accepted, known_hosts):
     assert not accepted.exists()
 
 
-def test_what_was_accepted_is_its_owners_alone_and_said_once_with_its_place(accepted, caplog):
+def test_an_accepted_key_is_its_owners_alone_and_said_once_with_its_place(accepted, caplog):
     with caplog.at_level(logging.WARNING):
         host_keys.trust(server(policy="accept-new"), accepted).judge(ED25519)
         host_keys.trust(server(policy="accept-new"), accepted).judge(ED25519)
@@ -326,7 +326,7 @@ def test_a_damaged_file_of_accepted_keys_accepts_nobody(accepted):
     assert f"{accepted} cannot be read" in reason
 
 
-def test_what_was_written_is_the_format_of_known_hosts(accepted):
+def test_an_accepted_key_has_the_format_of_known_hosts(accepted):
     host_keys.trust(server("::1", 2222, policy="accept-new"), accepted).judge(ED25519)
     trusted, *_ = asyncssh.match_known_hosts(str(accepted), "::1", "", 2222)
     assert list(trusted) == [ED25519]
@@ -437,7 +437,7 @@ def test_two_processes_that_meet_a_server_at_once_trust_one_key(accepted):
     assert accepted.read_text() == f"sftp.example {keys[said.index('trusted')]}\n"
 
 
-def test_what_another_process_wrote_while_this_one_waited_counts(accepted):
+def test_a_key_that_another_process_wrote_while_this_one_waited_counts(accepted):
     trust = host_keys.trust(server(policy="accept-new"), accepted)
     said = []
     with accepted_keys.locked(accepted):
@@ -484,7 +484,7 @@ def test_strict_asks_known_hosts_and_not_what_was_once_accepted(accepted):
     assert host_keys.trust(server(), accepted).judge(ED25519) is not None
 
 
-def test_off_trusts_anybody_and_says_so_each_time(accepted, caplog):
+def test_the_policy_off_trusts_anybody_and_says_so_each_time(accepted, caplog):
     with caplog.at_level(logging.WARNING):
         for key in (ED25519, OTHER_ED25519):
             assert host_keys.trust(server(policy="off"), accepted).judge(key) is None
@@ -493,6 +493,6 @@ def test_off_trusts_anybody_and_says_so_each_time(accepted, caplog):
     assert "anybody on the way can pose as it" in caplog.text
 
 
-def test_without_an_outbox_what_was_accepted_is_in_the_users_state_folder(monkeypatch):
+def test_accepted_keys_without_an_outbox_are_in_the_users_state_folder(monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", "/state")
     assert str(host_keys.default_accepted()) == "/state/iris/known_hosts"

@@ -28,7 +28,7 @@ def cache(tmp_path):
     return path
 
 
-def test_what_the_linker_does_not_know_is_not_searched_for(searched, cache):
+def test_a_library_that_the_linker_does_not_know_is_not_searched_for(searched, cache):
     before = ctypes.util.find_library
     with without_a_search(cache):
         assert ctypes.util.find_library("oqs") is None
@@ -38,7 +38,7 @@ def test_what_the_linker_does_not_know_is_not_searched_for(searched, cache):
     assert ctypes.util.find_library is before
 
 
-def test_what_may_be_there_is_searched_for(searched, cache, tmp_path, monkeypatch):
+def test_a_library_that_may_be_there_is_searched_for(searched, cache, tmp_path, monkeypatch):
     cache.write_bytes(b"libcrypto.so.3\0liboqs.so.5\0")
     with without_a_search(cache):
         ctypes.util.find_library("oqs")
@@ -50,7 +50,7 @@ def test_what_may_be_there_is_searched_for(searched, cache, tmp_path, monkeypatc
     assert searched == ["oqs"] * 3
 
 
-def test_nothing_else_of_the_library_imports_asyncssh():
+def test_no_other_file_of_the_library_imports_asyncssh():
     """Whoever does so first decides."""
     found = [path for path in (ROOT / "src/iris_communication").rglob("*.py") if DIRECT.search(path.read_text())]
     assert [path.name for path in found] == ["quick_import.py"]

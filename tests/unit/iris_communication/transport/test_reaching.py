@@ -72,7 +72,7 @@ def test_the_next_address_is_taken_at_once_where_the_first_refuses(addresses, li
     assert reached() == listener.getsockname()
 
 
-def test_where_all_refuse_that_is_told(addresses, refusing):
+def test_a_refusal_by_all_addresses_is_told(addresses, refusing):
     addresses(refusing, ("127.0.0.2", refusing[1]))
     with pytest.raises(ConnectionRefusedError):
         reached()

@@ -56,7 +56,7 @@ def test_a_server_that_says_its_name_at_once_has_said_nothing_and_is_not_listene
     assert "data_received" not in vars(connection)
 
 
-def test_what_is_kept_is_bounded(connection, greeting):
+def test_the_kept_words_are_bounded(connection, greeting):
     for _ in range(100):
         connection.data_received(b"x" * 1000)
     assert len(connection.came) == 100_000
@@ -68,9 +68,9 @@ def test_what_is_kept_is_bounded(connection, greeting):
     "said",
     ["Too many authentication failures", "too many authentication failures", "Too many authentication attempts"],
 )
-def test_what_servers_say_when_they_take_no_more_tries_is_known(said):
+def test_words_of_servers_that_take_no_more_tries_are_known(said):
     assert REFUSES_US.search(said)
 
 
-def test_what_is_shown_of_a_line_can_be_shown():
+def test_the_shown_part_of_a_line_is_printable():
     assert readable(b" a\tb\x00\xc3\xbc \r") == r"a b\x00ü"

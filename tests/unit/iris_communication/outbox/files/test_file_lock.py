@@ -47,7 +47,7 @@ def test_a_lock_outlives_other_descriptors_of_its_file(path):
     second.close()
 
 
-def test_where_such_locks_are_unknown_the_file_is_locked_all_the_same(tmp_path, monkeypatch):
+def test_the_file_is_locked_where_such_locks_are_unknown_too(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "fcntl", refuse)
     first, second = opened(tmp_path / "lock"), opened(tmp_path / "lock")
     first.take_all()

@@ -15,7 +15,7 @@ from iris_communication.outbox.files.known_servers import FILE_NAME, KnownServer
 KEY = "iris@one:22"
 
 
-def test_what_was_learned_is_known_to_the_next_process(tmp_path):
+def test_the_next_process_knows_what_was_learned(tmp_path):
     KnownServers(tmp_path).remember(KEY, software="OpenSSH_9.2", learned_s=1.0)
     KnownServers(tmp_path).remember(KEY, one_write=True)
     assert KnownServers(tmp_path).of(KEY) == {"software": "OpenSSH_9.2", "learned_s": 1.0, "one_write": True}
@@ -62,7 +62,7 @@ def test_a_word_that_another_process_says_while_we_wait_for_our_turn_is_kept(tmp
     assert ours.all() == {KEY: {"trial": "theirs", "software": "one"}, "iris@two:22": {"software": "two"}}
 
 
-def test_while_another_process_writes_nothing_is_written_and_that_is_said(tmp_path, monkeypatch, caplog):
+def test_facts_are_not_written_while_another_process_writes_and_that_is_said(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(known_servers, "PATIENCE_S", 0.0)
     known = KnownServers(tmp_path)
     folder = os.open(tmp_path, os.O_RDONLY)
@@ -80,7 +80,7 @@ def test_remembering_leaves_nothing_beside_the_file_that_others_could_trip_over(
     assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
 
 
-def test_what_cannot_be_read_just_now_is_not_written_over(tmp_path, monkeypatch, caplog):
+def test_a_file_that_cannot_be_read_just_now_is_not_written_over(tmp_path, monkeypatch, caplog):
     known = KnownServers(tmp_path)
     known.remember(KEY, software="x")
     reading = Path.read_text
@@ -98,7 +98,7 @@ def test_what_cannot_be_read_just_now_is_not_written_over(tmp_path, monkeypatch,
     assert known.of(KEY) == {"software": "x"}
 
 
-def test_nothing_is_remembered_in_the_folder_of_another_user(tmp_path, monkeypatch, caplog):
+def test_facts_are_not_remembered_in_the_folder_of_another_user(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(os, "geteuid", lambda: 4711)
     KnownServers(tmp_path).remember(KEY, software="x")
     assert "belongs to user" in caplog.text

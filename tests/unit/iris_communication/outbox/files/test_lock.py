@@ -56,7 +56,7 @@ def test_an_owner_knows_whether_the_one_before_gave_it_back(tmp_path, other_proc
 
 
 @pytest.mark.parametrize("said", [b"", b"no json", b"[]", b'{"pid": 1, "since_s": 2.0}'])
-def test_what_an_older_program_or_nobody_left_counts_as_given_back(tmp_path, said):
+def test_a_lock_without_its_owners_full_note_counts_as_given_back(tmp_path, said):
     (tmp_path / "owner.lock").write_bytes(said)
     owner = Owner(tmp_path, NOW_S)
     assert owner.found_in_order
@@ -93,7 +93,7 @@ def test_a_released_outbox_can_be_held_again(tmp_path):
         Owner(tmp_path, NOW_S).release()
 
 
-def test_being_refused_costs_no_descriptor(tmp_path, other_process):
+def test_a_refused_lock_costs_no_descriptor(tmp_path, other_process):
     mine = tmp_path / "mine"
     mine.mkdir()
     owner = Owner(mine, NOW_S)

@@ -70,7 +70,7 @@ def test_a_folder_that_is_made_is_its_owners_alone_whatever_the_umask(tmp_path):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700, folder
 
 
-def test_what_others_could_read_before_is_closed_to_them(folder, tmp_path):
+def test_files_that_others_could_read_before_are_closed_to_them(folder, tmp_path):
     """As in a folder of 0755, or a backup that was put back with another umask."""
     use(folder, tmp_path)
     folder.chmod(0o755)

@@ -37,7 +37,7 @@ def test_room_is_really_taken_not_only_promised(tmp_path):
     assert facts.st_blocks * 512 >= RESERVE_BYTES
 
 
-def test_what_an_earlier_process_held_is_still_held(tmp_path, disk):
+def test_a_reserve_that_an_earlier_process_held_is_still_held(tmp_path, disk):
     Reserve(tmp_path)
     disk(0)
     assert Reserve(tmp_path).held
@@ -50,7 +50,7 @@ def test_giving_back_frees_the_room_once(tmp_path):
     assert not reserve.give_back()
 
 
-def test_it_is_taken_again_only_when_as_much_would_stay_free(tmp_path, disk):
+def test_the_reserve_is_taken_again_only_when_as_much_would_stay_free(tmp_path, disk):
     reserve = Reserve(tmp_path)
     reserve.give_back()
     full = disk(2 * RESERVE_BYTES - 1)
@@ -60,7 +60,7 @@ def test_it_is_taken_again_only_when_as_much_would_stay_free(tmp_path, disk):
     assert reserve.take()
 
 
-def test_of_a_small_disk_it_takes_a_part(tmp_path, disk):
+def test_the_reserve_takes_a_part_of_a_small_disk(tmp_path, disk):
     disk(1024 * 1024)
     assert Reserve(tmp_path).held
     assert (tmp_path / "reserve").stat().st_size == 256 * 1024

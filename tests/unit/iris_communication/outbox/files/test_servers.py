@@ -66,7 +66,7 @@ def test_a_record_is_synced_before_it_takes_its_name_and_its_folder_after(server
     ]
 
 
-def test_what_is_known_is_not_written_again(servers, tmp_path):
+def test_a_known_server_with_its_secret_is_not_written_again(servers, tmp_path):
     servers.remember(SERVER, PASSWORD)
     assert servers.knows(SERVER, PASSWORD)
     assert servers.knows(SERVER, Secret())

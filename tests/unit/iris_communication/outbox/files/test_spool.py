@@ -86,7 +86,7 @@ def test_a_copy_is_readable_by_its_owner_alone(spool, source):
 
 
 @pytest.mark.parametrize("error_number", CANNOT_LINK, ids=errno.errorcode.get)
-def test_where_the_file_system_cannot_link_the_file_is_copied(spool, source, monkeypatch, error_number):
+def test_the_file_is_copied_where_the_file_system_cannot_link(spool, source, monkeypatch, error_number):
     monkeypatch.setattr(os, "link", failing(error_number))
     mark = spool.take(str(source), "id", Take.MOVE)
     assert not is_linked(spool, source)
@@ -227,7 +227,7 @@ def test_a_source_that_cannot_be_looked_at_for_now_is_refused_and_closed(spool, 
 
 
 @pytest.mark.parametrize("error_number", [errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENXIO], ids=errno.errorcode.get)
-def test_what_is_the_files_own_is_held_against_it(spool, source, monkeypatch, error_number):
+def test_an_error_of_the_file_itself_is_held_against_it(spool, source, monkeypatch, error_number):
     monkeypatch.setattr(os, "open", failing_for(source, "open", error_number))
     with pytest.raises(SourceUnreadable) as caught:
         spool.take(str(source), "id", Take.COPY)
@@ -465,7 +465,7 @@ def test_bytes_are_handed_out_under_any_name_a_file_can_have(spool, source, name
         assert path.name == name
 
 
-def test_what_a_crash_left_handed_out_is_removed_and_the_bytes_stay(spool, source, tmp_path):
+def test_a_file_that_a_crash_left_handed_out_is_removed_and_the_bytes_stay(spool, source, tmp_path):
     spool.take(str(source), "id", Take.COPY)
     left = tmp_path / "outbox" / "handed-out" / "id"
     left.mkdir(parents=True)

@@ -63,14 +63,14 @@ def left(tmp_path):
     made.store.close()
 
 
-def test_what_waits_goes_on_waiting_untouched(left):
+def test_a_waiting_item_goes_on_waiting_untouched(left):
     item = left.item()
     left.recover()
     assert left.unfinished(item) == item
     assert left.spool.path(item.id).read_bytes() == CONTENT
 
 
-def test_what_was_in_flight_waits_again_and_its_next_attempt_looks_back(left):
+def test_an_item_in_flight_waits_again_and_its_next_attempt_looks_back(left):
     item = left.item(State.IN_FLIGHT, token="t1")
     left.recover()
     found = left.unfinished(item)
@@ -156,7 +156,7 @@ def test_bytes_of_a_dead_item_are_kept_so_that_it_can_be_sent_again(left):
     assert left.spool.path(item.id).read_bytes() == CONTENT
 
 
-def test_what_is_no_file_in_the_spool_is_left_to_the_operator_and_holds_nobody_up(left, caplog):
+def test_a_folder_in_the_spool_is_left_to_the_operator_and_holds_nobody_up(left, caplog):
     item = left.item()
     left.spool.path("a folder somebody made").mkdir()
     left.recover()

@@ -48,7 +48,7 @@ def test_every_kind_of_value_and_length_is_read_as_sqlite_reads_it(tmp_path, pag
         assert table_rows(tmp_path / "a.db") == expected(database)
 
 
-def test_what_is_only_in_the_log_is_read_and_what_was_never_committed_is_not(tmp_path):
+def test_rows_only_in_the_log_are_read_and_rows_never_committed_are_not(tmp_path):
     with contextlib.closing(filled(tmp_path / "a.db", wal=True)) as database:
         database.execute("PRAGMA wal_autocheckpoint = 0")
         database.execute("PRAGMA cache_size = 5")

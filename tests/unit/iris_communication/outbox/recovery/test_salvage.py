@@ -133,7 +133,7 @@ KINDS = {"ones": b"\xff" * PAGE_BYTES, "zeros": bytes(PAGE_BYTES), "noise": rand
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_whichever_page_is_overwritten_it_starts_and_goes_on_and_no_byte_is_lost(sound, tmp_path, kind):
+def test_the_outbox_starts_and_loses_no_byte_whichever_page_is_overwritten(sound, tmp_path, kind):
     before = ids(sound)
     # A page that ends a long text and is all zeros is a text that ends in zeros: nothing in the file is wrong with it.
     sound_as_zeros = {page for page in ends_of_long_texts(sound / "outbox.db") if kind == "zeros"}
@@ -155,7 +155,7 @@ def test_whichever_page_is_overwritten_it_starts_and_goes_on_and_no_byte_is_lost
     assert list(lost.values()).count(0) > len(lost) / 2
 
 
-def test_wherever_the_file_was_cut_off_it_starts_and_no_byte_is_lost(sound, tmp_path):
+def test_the_outbox_starts_and_loses_no_byte_wherever_the_file_was_cut_off(sound, tmp_path):
     before = ids(sound)
     size_bytes = (sound / "outbox.db").stat().st_size
     for cut in (*some(range(0, size_bytes, 3 * PAGE_BYTES)), 50, size_bytes - 1):
@@ -192,7 +192,7 @@ def test_a_database_that_is_gone_leaves_every_file_in_the_quarantine_and_listed_
     assert set(the_note(folder)["files"]) == lost
 
 
-def test_what_is_only_in_the_log_is_brought_over_as_well(tmp_path):
+def test_rows_only_in_the_log_are_brought_over_as_well(tmp_path):
     made = filled(tmp_path / "outbox", items=12)
     folder = shutil.copytree(made.folder, tmp_path / "killed")
     made.end()
@@ -214,7 +214,7 @@ def test_the_damaged_database_and_an_account_of_it_lie_in_the_quarantine(folder)
     assert database.read_bytes() == damaged
 
 
-def test_it_is_said_aloud_and_in_the_details(folder, caplog):
+def test_the_damage_is_logged_and_told_in_the_details(folder, caplog):
     overwrite(folder / "outbox.db", 3, b"\xff" * PAGE_BYTES)
     uploader = SftpUploaderThread(folder)
     uploader.open()
@@ -225,7 +225,7 @@ def test_it_is_said_aloud_and_in_the_details(folder, caplog):
     assert [record.levelname for record in caplog.records].count("ERROR") >= 2
 
 
-def test_what_is_accepted_while_the_file_is_damaged_under_its_owner_is_not_lost_either(folder, sound, tmp_path):
+def test_files_accepted_while_the_database_is_damaged_under_its_owner_are_not_lost(folder, sound, tmp_path):
     """The owner reads from memory, so it need not notice before its next start."""
     before = ids(sound)
     with started(folder) as writer:
@@ -241,7 +241,7 @@ def test_what_is_accepted_while_the_file_is_damaged_under_its_owner_is_not_lost_
     assert Audit(folder).balance().problems == ()
 
 
-def test_what_is_owed_asks_the_server_first_since_the_row_may_be_an_earlier_one(folder):
+def test_an_item_still_owed_asks_the_server_first_since_its_row_may_be_an_earlier_one(folder):
     with contextlib.closing(sqlite3.connect(folder / "outbox.db")) as database:
         database.execute("UPDATE items SET token = 'abc' WHERE state = 'waiting'")
         database.commit()
@@ -479,7 +479,7 @@ def test_the_logs_index_alone_is_made_anew(left):
         assert writer.notice == ""
 
 
-def test_after_an_orderly_end_a_file_of_no_item_is_removed_as_ever(folder):
+def test_a_file_of_no_item_is_removed_after_an_orderly_end(folder):
     with started(folder):
         pass
     write(folder / "spool" / "never-accepted", b"half")
@@ -497,7 +497,7 @@ class Killed(BaseException):
 
 
 @pytest.mark.parametrize("step", range(20))
-def test_cut_off_anywhere_it_is_carried_on_at_the_next_start(sound, folder, monkeypatch, step):
+def test_a_salvage_cut_off_anywhere_is_carried_on_at_the_next_start(sound, folder, monkeypatch, step):
     before = ids(sound)
     overwrite(folder / "outbox.db", 12, b"\xff" * PAGE_BYTES)
     steps = iter(range(10_000))

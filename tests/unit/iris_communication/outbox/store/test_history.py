@@ -28,7 +28,7 @@ def test_every_attempt_that_went_wrong_is_told_with_its_error(outbox, source):
     ]
 
 
-def test_what_went_well_writes_none(outbox, sources):
+def test_deliveries_that_went_well_write_no_history(outbox, sources):
     for path in sources:
         outbox.accept(path)
     for item in outbox.claim():

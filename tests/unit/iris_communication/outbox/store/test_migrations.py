@@ -75,7 +75,7 @@ def rows(path, table):
 # -- brought along
 
 
-def test_its_schema_is_that_of_a_new_outbox(store, path, tmp_path):
+def test_the_migrated_schema_is_that_of_a_new_outbox(store, path, tmp_path):
     new = tmp_path / "new.db"
     SqliteStore(new, BOOT_ID).close()
     store.close()
@@ -95,7 +95,7 @@ def test_every_row_is_as_it_was_and_what_is_new_has_its_default(path, version):
     assert {row[22:] for row in after} == {(0, "", None, None, None, None, "keep", b"", None)}
 
 
-def test_its_items_are_read_as_items(store):
+def test_the_migrated_rows_are_read_as_items(store):
     items = {item.sequence: item for item in store.unfinished()}
     assert sorted(items) == [1, 2, 3, 4, 5, 6, 12, 13]
     assert (items[2].source_path, items[2].remote_path) == (ODD, "/in/ü/" + os.fsdecode(b"\xe4.csv"))
@@ -110,7 +110,7 @@ def test_its_items_are_read_as_items(store):
     }
 
 
-def test_what_waited_is_found_by_the_new_questions(store):
+def test_items_that_waited_are_found_by_the_new_queries(store):
     assert store.queues_of(SERVER) == [QueueKey(0, "")]
     assert [item.sequence for item in store.fresh(SERVER, QueueKey(0, ""), 0, 10)] == [1, 2, 13]
     assert [item.sequence for item in store.due(SERVER, QueueKey(0, ""), NOW_S + 1000, 10)] == [12, 6]
@@ -172,7 +172,7 @@ def disk(monkeypatch):
 
 
 @pytest.mark.parametrize("steps", [1, 5, 20, 60, 100, 150, 200, 300])
-def test_broken_off_it_is_what_it_was(path, version, before, disk, steps):
+def test_an_outbox_whose_migration_broke_off_is_what_it_was(path, version, before, disk, steps):
     said = []
 
     def stop():
@@ -205,7 +205,7 @@ def test_a_disk_that_may_not_be_written_to_leaves_it_as_it_was(path, version, be
     untouched(path, version, before)
 
 
-def test_killed_anywhere_it_is_the_old_schema_or_the_new_one_and_never_between(path, version, tmp_path):
+def test_an_outbox_killed_anywhere_has_the_old_schema_or_the_new_one_and_never_one_between(path, version, tmp_path):
     old = shape(path)
     store = SqliteStore(path, BOOT_ID, NOW_S)
     log = path.with_name("outbox.db-wal").read_bytes()

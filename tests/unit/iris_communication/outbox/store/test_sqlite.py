@@ -61,7 +61,7 @@ def test_everything_is_there_after_opening_it_again(store):
     again.close()
 
 
-def test_what_was_committed_is_there_after_a_crash(store, path, tmp_path):
+def test_committed_changes_are_there_after_a_crash(store, path, tmp_path):
     hold(store, make_item(1))
     deliver(store, make_item(1))
     hold(store, make_item(2))
@@ -114,7 +114,7 @@ def test_a_due_time_holds_for_its_own_boot(store):
     again.close()
 
 
-def test_after_a_reboot_a_retry_is_due_at_once(store):
+def test_a_retry_is_due_at_once_after_a_reboot(store):
     hold(store, make_item(1, due=due(100)), make_item(2))
     again = reopened(store, "second boot")
     (retry,) = again.due(SERVER, QUEUE, 0.5, 5)
@@ -141,7 +141,7 @@ def test_after_a_reboot_a_retry_is_due_at_once(store):
         ("unfinished", (), "items_owed"),
     ],
 )
-def test_what_is_asked_often_is_found_by_an_index_and_never_sorted(store, query, values, index):
+def test_frequent_queries_use_an_index_and_never_sort(store, query, values, index):
     plan = [row[3] for row in store._db.execute(f"EXPLAIN QUERY PLAN {QUERIES[query]}", values)]
     assert any(index in step for step in plan), plan
     assert not any("TEMP B-TREE" in step or step == "SCAN items" for step in plan), plan
@@ -192,7 +192,7 @@ def steps(store, ask):
         "state",
     ],
 )
-def test_what_is_asked_often_costs_the_same_whatever_the_backlog(store, ask):
+def test_frequent_queries_cost_the_same_whatever_the_backlog(store, ask):
     hold(store, *(make_item(number) for number in range(1, 51)), *(make_item(n, due=due(-1)) for n in range(51, 101)))
     small = steps(store, lambda: ask(store))
     others = [make_item(n, server_key=OTHER_SERVER, state=State.IN_FLIGHT) for n in range(1101, 1601)]

@@ -65,14 +65,14 @@ def test_the_members_of_an_archive_are_handed_out_as_one_upload_and_others_as_th
     assert {item.token for item in archived.members} == {archived.token}
 
 
-def test_what_was_handed_out_together_is_on_the_disk_together(outbox, sources):
+def test_items_handed_out_together_are_on_the_disk_together(outbox, sources):
     accept(outbox, sources[:4])
     items = outbox.claim(archives=1)
     rows = outbox.asked("SELECT DISTINCT batch_id, token, state FROM items")
     assert rows == [(items[0].batch_id, items[0].token, "in_flight")]
 
 
-def test_what_fills_no_archive_waits_until_the_oldest_has_waited_long_enough(outbox, sources):
+def test_items_that_fill_no_archive_wait_until_the_oldest_has_waited_long_enough(outbox, sources):
     accept(outbox, sources[:3])
     assert outbox.claim(archives=4) == []
     outbox.clock.advance(9.9)
@@ -107,7 +107,7 @@ def test_no_more_archives_are_handed_out_than_were_asked_for(outbox, sources):
     assert outbox.claim(archives=0) == []
 
 
-def test_while_no_more_archives_may_go_what_goes_by_itself_goes_on(outbox, sources):
+def test_single_items_go_on_while_no_more_archives_may_go(outbox, sources):
     accept(outbox, sources[:8])
     accept(outbox, sources[8:9], batch="")
     assert names(outbox.claim(archives=0)) == ["08"]
@@ -130,7 +130,7 @@ def test_files_for_different_folders_never_meet(outbox, sources):
     }
 
 
-def test_where_none_can_be_sent_each_goes_by_itself(outbox, sources):
+def test_each_item_goes_by_itself_where_no_archive_can_be_sent(outbox, sources):
     accept(outbox, sources[:5])
     items = outbox.claim()
     assert names(items) == ["00", "01", "02", "03", "04"]
@@ -138,7 +138,7 @@ def test_where_none_can_be_sent_each_goes_by_itself(outbox, sources):
     assert {item.batch_id for item in items} == {None}
 
 
-def test_on_a_full_disk_each_goes_by_itself(folder, sources):
+def test_each_item_goes_by_itself_on_a_full_disk(folder, sources):
     """An archive would need room of its own."""
     with open_writer(folder, settings=SETTINGS) as outbox:
         accept(outbox, sources[:4])
@@ -192,7 +192,7 @@ def test_each_member_of_a_delivered_archive_has_its_own_line_in_one_commit(outbo
     assert outbox.spooled() == []
 
 
-def test_what_was_settled_while_the_disk_refused_is_recorded_together_later(outbox, sources):
+def test_members_settled_while_the_disk_refused_are_recorded_together_later(outbox, sources):
     items = archive(outbox, sources)
     outbox.store.refuse = True
     settles = tuple(Settle(item, Event.DELIVER, delivered=proof(item)) for item in items)
@@ -229,7 +229,7 @@ def test_an_archive_that_may_have_arrived_is_formed_again_of_exactly_its_members
         assert len({item.token for item in again} - {items[0].token}) == 1
 
 
-def test_after_a_kill_an_archive_is_formed_again_of_exactly_its_members(folder, sources):
+def test_an_archive_is_formed_again_of_exactly_its_members_after_a_kill(folder, sources):
     with open_writer(folder, settings=SETTINGS) as outbox:
         items = archive(outbox, sources)
     with open_writer(folder, settings=SETTINGS) as outbox:
@@ -254,7 +254,7 @@ def parted(outbox, sources):
     return items
 
 
-def test_without_one_of_its_members_the_others_go_by_themselves_and_clear_away_what_it_left(outbox, sources):
+def test_members_of_an_archive_that_lost_one_go_by_themselves_and_clear_away_what_it_left(outbox, sources):
     items = parted(outbox, sources)
     again = outbox.claim(archives=1)
     assert names(again) == ["00", "02", "03"]
@@ -263,7 +263,7 @@ def test_without_one_of_its_members_the_others_go_by_themselves_and_clear_away_w
     assert len({item.token for item in again} | {items[0].token}) == 4
 
 
-def test_where_none_can_be_sent_any_more_members_never_take_the_archives_rename_for_their_own(outbox, sources):
+def test_members_never_take_the_archives_rename_for_their_own_where_none_can_be_sent_any_more(outbox, sources):
     """Its temp file is gone because the archive was delivered: that says nothing of theirs."""
     items = archive(outbox, sources)
     together(outbox, items, Event.RELEASE, error=LinkLost("cut"), effect=Effect.UNKNOWN)

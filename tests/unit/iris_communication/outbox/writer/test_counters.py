@@ -97,7 +97,7 @@ def world():
     world.store.close()
 
 
-def test_what_was_found_at_the_start_counts_as_queued_and_what_was_delivered_before_does_not(world):
+def test_items_found_at_the_start_count_as_queued_and_items_delivered_before_do_not(world):
     waiting, delivered = world.accept(), world.accept()
     world.accept(dead=True)
     world.happen(Event.CLAIM, delivered)
@@ -106,7 +106,7 @@ def test_what_was_found_at_the_start_counts_as_queued_and_what_was_delivered_bef
     assert waiting.state is State.WAITING
 
 
-def test_what_ended_undelivered_failed_and_holds_no_bytes_any_more(world):
+def test_an_item_that_ended_undelivered_has_failed_and_holds_no_bytes_any_more(world):
     for event in (Event.DROP, Event.EXPIRE, Event.CANCEL):
         world.happen(event, world.accept())
     view = world.counters.snapshot()
@@ -114,7 +114,7 @@ def test_what_ended_undelivered_failed_and_holds_no_bytes_any_more(world):
     assert Counters(world.store).snapshot().stats == (0, 0, 0, 0)
 
 
-def test_what_expires_first_is_asked_for_again_once_it_has(world):
+def test_the_next_expiry_is_asked_for_again_once_the_first_has_expired(world):
     for number, boot_s in ((1, 50.0), (2, 20.0)):
         world.do(Insert(an_item(number, expires=Due("boot-1", boot_s))))
     assert world.counters.next_expiry_s == 20.0

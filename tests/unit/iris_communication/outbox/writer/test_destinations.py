@@ -47,7 +47,7 @@ def test_a_moved_source_is_moved_once_for_all(outbox, source):
     assert [(outbox.folder / "spool" / each.id).read_bytes() for each in receipts] == [content] * 3
 
 
-def test_it_is_accepted_for_all_of_them_or_for_none(folder, sources):
+def test_a_file_is_accepted_for_all_its_servers_or_for_none(folder, sources):
     with open_writer(folder, max_queue_size=3) as outbox:
         outbox.writer.accept(for_all(sources[0], OTHER))
         with pytest.raises(OutboxFull):
@@ -178,7 +178,7 @@ def test_a_source_that_is_gone_by_now_is_no_trouble(outbox, source, caplog):
     assert caplog.records == []
 
 
-def test_of_several_deliveries_the_last_one_deals_with_the_source(outbox, source):
+def test_the_last_of_several_deliveries_deals_with_the_source(outbox, source):
     outbox.writer.accept(for_all(source, OTHER, after=After.DELETE))
     deliver_all(outbox, OTHER)
     assert source.exists()

@@ -33,7 +33,7 @@ def is_balanced(outbox):
     ("kind", "error", "state"),
     [(DropItems, ItemDropped, "dropped"), (CancelItems, ItemCancelled, "cancelled")],
 )
-def test_what_waits_is_given_up_on_a_persons_word(outbox, source, kind, error, state):
+def test_a_waiting_item_is_given_up_on_a_persons_word(outbox, source, kind, error, state):
     receipt = outbox.accept(source)
     assert drop(outbox, receipt, kind=kind) == {receipt.id: ""}
     assert outbox.recorded() == {receipt.id: state}
@@ -65,7 +65,7 @@ def test_the_dead_may_be_dropped_and_make_room(outbox, source):
     assert is_balanced(outbox)
 
 
-def test_what_is_under_way_delivered_or_gone_is_left_alone_and_said_so(outbox, sources):
+def test_items_under_way_delivered_or_gone_are_left_alone_and_that_is_said(outbox, sources):
     flying, delivered, dropped, waiting = (outbox.accept(path) for path in sources[:4])
     outbox.deliver(next(item for item in outbox.claim(2) if item.id == delivered.id))
     drop(outbox, dropped)
@@ -79,14 +79,14 @@ def test_what_is_under_way_delivered_or_gone_is_left_alone_and_said_so(outbox, s
     assert is_balanced(outbox)
 
 
-def test_what_may_have_arrived_all_the_same_says_so_when_it_is_dropped(outbox, source):
+def test_a_dropped_item_that_may_have_arrived_says_so(outbox, source):
     receipt = outbox.accept(source)
     outbox.settle(outbox.claim()[0], Event.RELEASE, error=LinkLost("cut"), effect=Effect.UNKNOWN)
     drop(outbox, receipt)
     assert reasons(outbox) == {receipt.id: "not wanted; it may have arrived all the same"}
 
 
-def test_what_ended_stays_ended_over_a_restart(folder, sources):
+def test_an_item_that_ended_stays_ended_over_a_restart(folder, sources):
     with open_writer(folder) as opened:
         first, second = (opened.accept(path) for path in sources[:2])
         drop(opened, first)
@@ -109,7 +109,7 @@ def test_a_file_the_server_keeps_another_one_for_is_dropped_and_says_why(outbox,
 # -- time to live
 
 
-def test_what_waits_beyond_its_time_expires_and_is_never_handed_out(outbox, sources):
+def test_an_item_that_waits_beyond_its_time_expires_and_is_never_handed_out(outbox, sources):
     short, long = outbox.accept(sources[0], ttl_s=60.0), outbox.accept(sources[1])
     outbox.clock.advance(60.0)
     assert [item.id for item in outbox.claim()] == [long.id]
@@ -122,7 +122,7 @@ def test_what_waits_beyond_its_time_expires_and_is_never_handed_out(outbox, sour
     assert is_balanced(outbox)
 
 
-def test_it_expires_by_itself_when_nobody_asks(folder, source):
+def test_an_item_expires_by_itself_when_nobody_claims(folder, source):
     with open_writer(folder) as opened:
         receipt = opened.accept(source, ttl_s=0.05)
         opened.clock.advance(0.05)
@@ -130,7 +130,7 @@ def test_it_expires_by_itself_when_nobody_asks(folder, source):
             receipt.wait_delivered(LONG_S)
 
 
-def test_what_is_under_way_when_its_time_is_over_may_still_arrive(outbox, source):
+def test_an_item_under_way_when_its_time_is_over_may_still_arrive(outbox, source):
     receipt = outbox.accept(source, ttl_s=60.0)
     (item,) = outbox.claim()
     outbox.clock.advance(61.0)
@@ -138,7 +138,7 @@ def test_what_is_under_way_when_its_time_is_over_may_still_arrive(outbox, source
     assert outbox.recorded() == {receipt.id: "delivered"}
 
 
-def test_what_comes_back_after_its_time_expires(outbox, source):
+def test_an_item_that_comes_back_after_its_time_expires(outbox, source):
     receipt = outbox.accept(source, ttl_s=60.0)
     (item,) = outbox.claim()
     outbox.clock.advance(61.0)
@@ -168,7 +168,7 @@ def test_a_wall_clock_that_jumps_expires_nothing_and_keeps_nothing(outbox, sourc
 
 
 @pytest.mark.parametrize(("away_s", "state"), [(20.0, "in_flight"), (50.0, "expired")])
-def test_over_a_reboot_the_time_goes_on(folder, source, away_s, state):
+def test_the_time_to_live_goes_on_over_a_reboot(folder, source, away_s, state):
     with open_writer(folder) as opened:
         receipt = opened.accept(source, ttl_s=60.0)
         opened.clock.advance(10.0)

@@ -51,14 +51,14 @@ def test_many_accepted_together_count_each_other(folder, files):
         assert [isinstance(outcome, OutboxFull) for outcome in outcomes] == [False, False, True, True]
 
 
-def test_what_was_found_at_the_start_counts(folder, files):
+def test_bytes_found_at_the_start_count(folder, files):
     with open_writer(folder) as outbox:
         outbox.accept(files[0])
     with open_writer(folder, limits=Limits(bytes_max=150)) as outbox, pytest.raises(OutboxFull):
         outbox.accept(files[1])
 
 
-def test_nothing_is_accepted_that_would_go_below_the_reserve_of_the_disk(folder, files, monkeypatch):
+def test_a_file_that_would_go_below_the_reserve_of_the_disk_is_refused(folder, files, monkeypatch):
     free_bytes = 1_000_000
 
     class Facts:
@@ -102,7 +102,7 @@ def test_the_oldest_or_the_lowest_gives_way_where_that_is_chosen(folder, files, 
 
 
 @pytest.mark.parametrize("when_full", ["drop_oldest", "drop_lowest"])
-def test_nothing_more_urgent_gives_way(folder, files, when_full):
+def test_more_urgent_items_do_not_give_way(folder, files, when_full):
     with open_writer(folder, max_queue_size=2, limits=Limits(when_full=when_full)) as outbox:
         for path in files[:2]:
             outbox.accept(path, priority=5)
@@ -111,7 +111,7 @@ def test_nothing_more_urgent_gives_way(folder, files, when_full):
         assert waiting(outbox) == ["00.csv", "01.csv"]
 
 
-def test_what_is_under_way_gives_no_way(folder, files):
+def test_items_under_way_do_not_give_way(folder, files):
     with open_writer(folder, max_queue_size=2, limits=Limits(when_full="drop_oldest")) as outbox:
         for path in files[:2]:
             outbox.accept(path)

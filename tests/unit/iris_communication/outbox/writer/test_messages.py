@@ -36,7 +36,7 @@ def test_a_writer_that_has_ended_is_not_waited_for():
         Answer().wait(lambda: False)
 
 
-def test_what_a_writer_said_last_is_heard():
+def test_the_last_answer_of_a_writer_that_ended_is_heard():
     answer = Answer()
 
     def answers_and_ends():

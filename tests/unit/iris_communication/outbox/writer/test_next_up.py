@@ -21,7 +21,7 @@ def names(items):
     return [item.source_path.rpartition("/")[2].removesuffix(".csv") for item in items]
 
 
-def test_what_has_a_higher_priority_goes_first_and_within_one_the_order_is_that_of_acceptance(strict, sources):
+def test_a_higher_priority_goes_first_and_within_one_the_order_is_that_of_acceptance(strict, sources):
     for path, priority in zip(sources, (0, -9, 9, 0, 9), strict=False):
         strict.accept(path, priority=priority)
     assert names(strict.claim()) == ["02", "04", "00", "03", "01"]
@@ -60,7 +60,7 @@ def test_new_files_have_their_share_while_a_backlog_is_sent(folder, sources):
         assert names(opened.claim(4, backlog_until=3)) == ["02", "05"]
 
 
-def test_without_a_backlog_the_order_is_that_of_acceptance(folder, sources):
+def test_the_order_without_a_backlog_is_that_of_acceptance(folder, sources):
     with open_writer(folder, settings=DeliverySettings(new_share=0.5)) as opened:
         for path in sources[:6]:
             opened.accept(path)
@@ -90,7 +90,7 @@ def test_an_item_learns_with_its_first_claim_when_it_was_durable_at_the_latest(o
     assert outbox.claim()[0].durable_s == first.durable_s
 
 
-def test_what_was_found_at_the_start_was_durable_by_then(folder, sources):
+def test_an_item_found_at_the_start_was_durable_by_then(folder, sources):
     with open_writer(folder) as opened:
         opened.accept(sources[0])
     with open_writer(folder) as opened:

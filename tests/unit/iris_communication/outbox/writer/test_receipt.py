@@ -10,14 +10,14 @@ from tests.unit.iris_communication.outbox.fake_parts import LONG_S
 DELIVERED = Delivered("/in/a.csv", 8, "ab", None, 1.0)
 
 
-def test_what_is_still_owed_has_no_outcome_and_waiting_for_it_says_so():
+def test_an_item_still_owed_has_no_outcome_and_waiting_for_it_says_so():
     receipt = Receipt("item-1")
     assert receipt.outcome is None
     with pytest.raises(LinkTimeout, match=r"item-1 is not delivered after 0\.01 s; it stays owed"):
         receipt.wait_delivered(0.01)
 
 
-def test_whoever_waits_is_told_where_it_lies():
+def test_a_waiting_caller_is_told_where_the_file_lies():
     receipt = Receipt("item-1")
     telling = threading.Timer(0.01, receipt.settle, [DELIVERED])
     telling.start()
@@ -26,7 +26,7 @@ def test_whoever_waits_is_told_where_it_lies():
     telling.join()
 
 
-def test_whoever_waits_is_told_what_it_died_of():
+def test_a_waiting_caller_is_told_what_the_item_died_of():
     receipt = Receipt("item-1")
     receipt.settle(RemoteRefused("no permission"))
     with pytest.raises(RemoteRefused, match="no permission"):

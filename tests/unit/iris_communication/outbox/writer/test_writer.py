@@ -50,7 +50,7 @@ def _soon(monkeypatch):
 # -- a group is one commit -------------------------------------------------------------------------------------------
 
 
-def test_what_comes_in_during_a_commit_is_one_group_and_one_commit(outbox, source, sources):
+def test_messages_that_come_in_during_a_commit_are_one_group_and_one_commit(outbox, source, sources):
     with ThreadPoolExecutor(len(sources) + 1) as callers:
         outbox.store.gate.clear()
         first = callers.submit(outbox.accept, source)
@@ -63,20 +63,20 @@ def test_what_comes_in_during_a_commit_is_one_group_and_one_commit(outbox, sourc
     assert [len(changes) for changes in outbox.store.commits] == [1, len(sources)]
 
 
-def test_what_is_accepted_together_is_one_commit_and_each_is_answered(outbox, sources):
+def test_files_accepted_together_are_one_commit_and_each_is_answered(outbox, sources):
     receipts = outbox.writer.accept_all([accept_of(path) for path in sources])
     assert [len(changes) for changes in outbox.store.commits] == [len(sources)]
     assert outbox.recorded() == {receipt.id: "waiting" for (receipt,) in receipts}
 
 
-def test_of_what_is_accepted_together_only_what_there_is_no_room_for_is_refused(tmp_path, sources):
+def test_files_accepted_together_are_refused_only_where_there_is_no_room_for_them(tmp_path, sources):
     with open_writer(tmp_path / "outbox", max_queue_size=3) as outbox:
         outcomes = outbox.writer.accept_all([accept_of(path, Take.MOVE) for path in sources[:5]])
         assert [isinstance(outcome, OutboxFull) for outcome in outcomes] == [False] * 3 + [True] * 2
         assert [path.exists() for path in sources[:5]] == [False] * 3 + [True] * 2
 
 
-def test_what_nobody_waits_for_goes_along_with_what_somebody_waits_for(outbox, sources, monkeypatch):
+def test_messages_nobody_waits_for_go_along_with_one_that_somebody_waits_for(outbox, sources, monkeypatch):
     monkeypatch.setattr(writer_module, "LINGER_S", LONG_S)
     for path in sources[:3]:
         outbox.accept(path)
@@ -96,7 +96,7 @@ def test_a_hurried_claim_waits_for_no_company(outbox, source, monkeypatch):
     assert len(outbox.claim(hurried=True)) == 1
 
 
-def test_what_nobody_waits_for_waits_for_company_only_so_long(outbox, source):
+def test_a_message_nobody_waits_for_lingers_only_so_long(outbox, source):
     outbox.accept(source)
     (item,) = outbox.claim()
     outbox.writer.settle(Settle(item, Event.DELIVER, delivered=proof(item)))
@@ -131,7 +131,7 @@ def test_an_acceptance_is_bytes_then_row_then_unlink_then_answer(outbox, source,
     assert steps == ["sync the bytes", "sync the folder", "commit the row", "unlink the source", "answer"]
 
 
-def test_nobody_is_answered_before_the_row_is_on_the_disk(outbox, source):
+def test_a_caller_is_not_answered_before_the_row_is_on_the_disk(outbox, source):
     accept, unanswered = accept_of(source), []
     outbox.store.on_commit = lambda changes: unanswered.append(accept.answer._replies.empty())
     outbox.writer.accept(accept)
@@ -225,7 +225,7 @@ def test_a_full_outbox_still_takes_a_servers_new_password(tmp_path, sources):
         assert outbox.writer.servers.resolve(SERVER.key)[1].password == "the right one"
 
 
-def test_whoever_subscribed_is_told_which_server_has_new_facts(outbox, sources):
+def test_a_subscriber_is_told_which_server_has_new_facts(outbox, sources):
     told = []
     outbox.writer.subscribe(lambda: None, told.append)
     outbox.accept(sources[0])
@@ -358,7 +358,7 @@ def test_a_claimed_item_has_a_token_that_is_stored_before_anybody_gets_it(outbox
     assert len(item.token) == 16
 
 
-def test_nobody_gets_an_item_before_its_token_is_on_the_disk(outbox, source):
+def test_an_item_is_not_handed_out_before_its_token_is_on_the_disk(outbox, source):
     outbox.accept(source)
     told, told_before = threading.Event(), []
     outbox.store.on_commit = lambda changes: told_before.append(told.is_set())
@@ -408,7 +408,7 @@ def test_a_commit_that_fails_refuses_the_acceptance_and_nothing_changes(outbox, 
     assert (outbox.stats, outbox.spooled(), source.exists()) == (before, [], True)
 
 
-def test_after_a_failed_commit_the_store_is_opened_anew_and_acceptance_goes_on(outbox, sources):
+def test_the_store_is_opened_anew_after_a_failed_commit_and_acceptance_goes_on(outbox, sources):
     outbox.store.refuse = True
     with pytest.raises(OutboxStorageError):
         outbox.accept(sources[0])
@@ -418,7 +418,7 @@ def test_after_a_failed_commit_the_store_is_opened_anew_and_acceptance_goes_on(o
     assert outbox.stats.queue_size == 1
 
 
-def test_what_was_delivered_while_the_disk_refused_is_recorded_later(outbox, source):
+def test_a_delivery_while_the_disk_refused_is_recorded_later(outbox, source):
     outbox.accept(source)
     (item,) = outbox.claim()
     outbox.store.refuse = True
@@ -534,7 +534,7 @@ def test_a_store_that_cannot_be_read_hands_out_nothing_and_is_opened_anew(outbox
     assert outbox.store.opened == 2
 
 
-def test_while_the_store_is_shut_dead_items_stay_dead_and_the_caller_is_told(outbox, source, tmp_path):
+def test_dead_items_stay_dead_while_the_store_is_shut_and_the_caller_is_told(outbox, source, tmp_path):
     outbox.accept(tmp_path / "gone.csv")
     outbox.store.refuse = outbox.store.unopenable = True
     with pytest.raises(OutboxStorageError):
@@ -545,7 +545,7 @@ def test_while_the_store_is_shut_dead_items_stay_dead_and_the_caller_is_told(out
     assert outbox.stats == (1, 0, 1, 0)
 
 
-def test_while_the_store_is_shut_nothing_new_is_copied_into_the_spool(outbox, source, sources):
+def test_no_new_file_is_copied_into_the_spool_while_the_store_is_shut(outbox, source, sources):
     outbox.store.refuse = outbox.store.unopenable = True
     with pytest.raises(OutboxStorageError):
         outbox.accept(source)
@@ -669,7 +669,7 @@ def test_a_source_that_cannot_be_unlinked_is_accepted_all_the_same(outbox, sourc
     assert f"cannot remove '{source}'" in caplog.text
 
 
-def test_whoever_is_answered_finds_it_counted(outbox, sources):
+def test_an_answered_message_is_counted_already(outbox, sources):
     for number, path in enumerate(sources, 1):
         outbox.accept(path)
         assert outbox.stats.total_queued == number
@@ -730,7 +730,7 @@ def test_a_full_disk_is_not_made_busy_by_looking_for_room(outbox, source, source
     assert outbox.store.opened == opened + 1
 
 
-def test_on_a_full_disk_claims_are_small(outbox, sources, monkeypatch):
+def test_claims_are_small_on_a_full_disk(outbox, sources, monkeypatch):
     for path in sources:
         outbox.accept(path)
     monkeypatch.setattr(os, "posix_fallocate", no_room)
@@ -817,7 +817,7 @@ def test_a_newer_database_is_left_untouched_and_the_outbox_given_back(tmp_path):
     assert after == before
 
 
-def test_what_an_earlier_process_left_counts_as_queued(tmp_path, sources):
+def test_items_that_an_earlier_process_left_count_as_queued(tmp_path, sources):
     with open_writer(tmp_path / "outbox") as outbox:
         for path in (*sources[:3], tmp_path / "gone.csv"):
             outbox.accept(path)

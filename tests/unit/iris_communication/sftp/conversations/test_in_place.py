@@ -167,7 +167,7 @@ def test_a_size_that_is_known_late_is_waited_for():
     assert server.files == {NAME: CONTENT}
 
 
-def test_what_the_cut_off_attempt_had_finished_is_not_sent_again():
+def test_a_file_that_the_cut_off_attempt_had_finished_is_not_sent_again():
     server = CannotRename()
     server.files[NAME] = bytearray(CONTENT)
     assert Attempt(server).go(earlier=True).landed == NAME
@@ -175,7 +175,7 @@ def test_what_the_cut_off_attempt_had_finished_is_not_sent_again():
 
 
 @pytest.mark.parametrize("earlier", [False, True])
-def test_what_somebody_else_put_there_is_never_touched(earlier):
+def test_a_file_that_somebody_else_put_there_is_never_touched(earlier):
     server = CannotRename()
     server.files[NAME] = bytearray(OTHER)
     attempt = Attempt(server).go(earlier=earlier)

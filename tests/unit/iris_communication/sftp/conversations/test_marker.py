@@ -62,7 +62,7 @@ def test_a_marker_is_whole_where_a_close_overtakes_what_comes_with_it(marker):
 
 @MANNERS
 @MARKERS
-def test_whoever_looks_sees_nothing_then_the_file_then_both_and_each_whole(marker, manners):
+def test_the_server_shows_no_file_then_the_file_then_both_and_each_whole(marker, manners):
     class Watched(MemoryServer):
         """Remembers what was visible after each request."""
 
@@ -411,7 +411,7 @@ ACTIONS = ["do"] * 6 + ["die before", "die after", "silence", "failure"]
     taken=st.booleans(),
     kills=st.sets(st.integers(0, 6)),
 )
-def test_whatever_goes_wrong_file_and_marker_arrive_whole(script, manners, marker, conflict, taken, kills):
+def test_file_and_marker_arrive_whole_whatever_goes_wrong(script, manners, marker, conflict, taken, kills):
     server, owed = Chaos(script, **manners), Owed(CONTENT, marker=marker, conflict=conflict)
     if taken:
         server.files |= {NAME: bytearray(OTHER), NAME + marker.encode(): bytearray(text(marker))}

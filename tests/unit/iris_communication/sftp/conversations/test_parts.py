@@ -22,7 +22,7 @@ def test_shares_are_the_whole_file_once(size_bytes, count):
 
 
 @given(st.integers(0, 10**9), SIZES, st.data())
-def test_what_is_missing_of_a_part_ends_where_the_part_does(offset, size_bytes, data):
+def test_the_missing_rest_of_a_part_ends_where_the_part_does(offset, size_bytes, data):
     acknowledged_bytes = data.draw(st.integers(0, size_bytes))
     missing = missing_of(PartFile(offset, size_bytes), acknowledged_bytes)
     if acknowledged_bytes == size_bytes:
@@ -51,7 +51,7 @@ def test_a_file_of_which_nothing_is_missing_is_looked_at_where_it_ends():
 
 
 @given(st.integers(8, 10**8), st.integers(1, 4), st.data())
-def test_what_is_known_and_what_is_missing_are_the_whole_file(size_bytes, count, data):
+def test_known_and_missing_parts_are_the_whole_file(size_bytes, count, data):
     missing = tuple(part for part in shares(size_bytes, count) if data.draw(st.booleans()))
     assert PartCut(b"temp", size_bytes, missing).known_bytes + sum(part.size_bytes for part in missing) == size_bytes
 

@@ -91,13 +91,13 @@ def test_a_server_that_says_what_it_kept_is_not_asked_once_more():
     assert len(asked(server, wire.Stat)) == 1
 
 
-def test_what_it_says_it_did_not_keep_is_believed():
+def test_a_server_that_says_it_did_not_keep_the_bytes_is_believed():
     server = opensshs_own(capacity_bytes=10)
     failed(server, RemoteDiskFull)
     assert server.files == {}
 
 
-def test_its_permissions_are_set_all_the_same(monkeypatch):
+def test_the_permissions_are_set_all_the_same(monkeypatch):
     server, owed = opensshs_own(), Owed(CONTENT)
     claim = owed.claim
     monkeypatch.setattr(owed, "claim", lambda: replace(claim(), file_mode=0o640))
@@ -119,7 +119,7 @@ def test_a_file_costs_five_requests_on_a_server_that_refuses_taken_names():
     assert [type(request) for request in server.asked[1:]] == [wire.Open, WriteData, wire.Close, wire.Stat, wire.Rename]
 
 
-def test_it_is_written_under_a_hidden_name_that_is_asked_for_exclusively():
+def test_the_file_is_written_under_a_hidden_name_that_is_asked_for_exclusively():
     server = MemoryServer()
     owed = delivered(server)
     (opened,) = asked(server, wire.Open)
@@ -274,7 +274,7 @@ def test_a_refused_write_is_told_where_looking_at_the_size_is_forbidden():
     assert server.files == {}
 
 
-def test_after_a_refused_write_the_rest_is_not_sent_and_the_handle_is_closed():
+def test_the_rest_is_not_sent_after_a_refused_write_and_the_handle_is_closed():
     server, owed = faulty.RefusesAWrite(1), Owed(bytes(60 * 261_120))
     failed(server, RemoteFailure, owed)
     assert len(asked(server, WriteData)) < 20
@@ -357,7 +357,7 @@ def test_a_full_disk_is_known_by_its_later_code():
     failed(server, RemoteDiskFull)
 
 
-def test_where_free_space_is_not_told_a_failed_write_is_a_failure():
+def test_a_failed_write_is_a_failure_where_free_space_is_not_told():
     server = MemoryServer(capacity_bytes=10)
     del server.extensions[b"statvfs@openssh.com"]
     failed(server, RemoteFailure)
@@ -503,7 +503,7 @@ def test_a_name_that_is_taken_is_known_by_its_later_code():
     assert delivered(server).landed == ALTERNATIVE
 
 
-def test_where_reading_is_forbidden_the_same_size_proves_nothing():
+def test_the_same_size_proves_nothing_where_reading_is_forbidden():
     server = faulty.ReadingForbidden()
     server.files[b"/in/a.csv"] = bytearray(OTHER)
     assert delivered(server).landed == ALTERNATIVE
@@ -617,7 +617,7 @@ def test_other_content_of_the_same_size_is_not_taken_for_a_file_that_was_never_o
     assert server.files == {b"/in/a.csv": OTHER, ALTERNATIVE: CONTENT}
 
 
-def test_what_a_killed_process_had_delivered_is_recognised():
+def test_a_file_that_a_killed_process_had_delivered_is_recognised():
     server = MemoryServer()
     owed = delivered(server)
     owed.process_dies()
@@ -626,7 +626,7 @@ def test_what_a_killed_process_had_delivered_is_recognised():
     assert server.files == {b"/in/a.csv": CONTENT}
 
 
-def test_what_a_killed_process_had_delivered_under_the_alternative_name_is_recognised():
+def test_a_file_that_a_killed_process_had_delivered_under_the_alternative_name_is_recognised():
     server = MemoryServer()
     server.files[b"/in/a.csv"] = bytearray(OTHER)
     owed = delivered(server)
@@ -636,7 +636,7 @@ def test_what_a_killed_process_had_delivered_under_the_alternative_name_is_recog
     assert server.files == {b"/in/a.csv": OTHER, ALTERNATIVE: CONTENT}
 
 
-def test_what_a_killed_process_had_begun_is_cleared_away():
+def test_a_file_that_a_killed_process_had_begun_is_cleared_away():
     server, owed = faulty.SilentAfterOpen(), Owed(CONTENT)
     link = MemoryLink(server).open()
     owed.begin(link)
@@ -666,7 +666,7 @@ def test_a_server_that_comes_back_with_an_empty_disk_is_sent_the_file_anew():
     assert server.files == {b"/in/a.csv": CONTENT}
 
 
-def test_it_is_sent_anew_too_when_a_neighbour_has_made_the_folder_again_before_it_is_looked_for():
+def test_a_file_is_sent_anew_too_when_a_neighbour_has_made_the_folder_again_first():
     server, owed, neighbour = faulty.ComesBackEmpty(), Owed(CONTENT), Owed(OTHER, b"/in/b.csv")
     failed(server, LinkLost, owed)
     neighbour.missing_folders = owed.missing_folders  # their uploads share the new connection
@@ -726,7 +726,7 @@ def test_the_late_rename_of_a_dead_session_delivers_once_whenever_it_happens(ove
         assert [*collected, *server.files.values()] == [CONTENT], f"late at turn {turn}"
 
 
-def test_nothing_waits_for_a_server_that_answers_nonsense():
+def test_an_upload_does_not_wait_for_a_server_that_answers_nonsense():
     for fault in (
         faulty.AnswersOpenWithOk,
         faulty.AnswersWritesWithHandles,
@@ -888,7 +888,7 @@ ACTIONS = ["do"] * 6 + ["die before", "die after", "silence", *REFUSALS]
     taken=st.booleans(),
     picks_up=st.booleans(),
 )
-def test_whatever_goes_wrong_in_whatever_order_a_file_arrives_whole_and_once(script, overwrites, taken, picks_up):
+def test_a_file_arrives_whole_and_once_whatever_goes_wrong_in_whatever_order(script, overwrites, taken, picks_up):
     server = Chaos(script, picks_up=picks_up, taken=taken, rename_overwrites=overwrites)
     owed, done = Owed(CONTENT), False
     for _ in range(len(script) + 3):

@@ -166,7 +166,7 @@ def test_a_missing_folder_is_no_trouble_and_its_room_is_that_of_the_folder_above
     assert server.files == {}
 
 
-def test_what_is_no_folder_takes_no_files():
+def test_a_path_that_is_no_folder_takes_no_files():
     server = MemoryServer()
     server.files[b"/in/model"] = bytearray(b"x")
     found = health(server, round_trip(b"/in/model"))
@@ -253,7 +253,7 @@ def test_a_disk_that_fills_up_in_the_middle_is_the_servers_trouble_and_is_cleare
     assert check.leftovers == set()
 
 
-def test_where_nothing_may_be_removed_one_file_stays_and_no_second_is_made():
+def test_one_file_stays_where_none_may_be_removed_and_no_second_is_made():
     server, leftovers = RemovesNothing(), set()
     for token in (b"0123abcd", b"4567ef01", b"89ab2345"):
         found = health(server, Probe(FOLDER, token, leftovers))
@@ -261,14 +261,14 @@ def test_where_nothing_may_be_removed_one_file_stays_and_no_second_is_made():
         assert set(server.files) == leftovers == {SECOND}
 
 
-def test_what_was_never_made_is_not_looked_for_by_the_next_check():
+def test_a_file_that_was_never_made_is_not_looked_for_by_the_next_check():
     server, leftovers = ReadOnly(), set()
     for _ in range(2):
         assert "cannot create a file" in health(server, round_trip(leftovers=leftovers)).words
     assert wire.Remove not in asked(server)
 
 
-def test_what_could_not_be_removed_is_removed_once_it_may_be():
+def test_a_file_that_could_not_be_removed_is_removed_once_it_may_be():
     server, leftovers = RemovesNothing(), set()
     health(server, round_trip(leftovers=leftovers))
     server.permitted = True
@@ -283,7 +283,7 @@ def test_a_leftover_that_is_gone_already_is_forgotten():
     assert leftovers == set()
 
 
-def test_wherever_the_link_breaks_the_next_check_leaves_nothing():
+def test_the_next_check_leaves_no_file_wherever_the_link_broke():
     whole = MemoryLink(MemoryServer()).open()
     begun = whole.sent, whole.received
     whole.begin(probe(round_trip(), whole.capabilities), ProbeContent())

@@ -37,7 +37,7 @@ def says(found, weight, **settings):
     return " ".join(each.words for each in sentences(found, Server("one", "iris", **settings)) if each.weight is weight)
 
 
-def test_of_a_sound_server_all_is_well_and_nothing_is_left():
+def test_a_trial_of_a_sound_server_says_all_is_well_and_leaves_no_file():
     server = MemoryServer()
     found = tried(server)
     assert found.refused == {}
@@ -47,7 +47,7 @@ def test_of_a_sound_server_all_is_well_and_nothing_is_left():
     assert {sentence.weight for sentence in sentences(found, SERVER)} == {Weight.WELL}
 
 
-def test_of_a_server_that_works_at_several_requests_at_once_all_is_well():
+def test_a_server_that_works_at_several_requests_at_once_is_well():
     assert tried(ClosesBeforeItHasWritten(announces_limits=False)).refused == {}
 
 
@@ -69,7 +69,7 @@ def test_a_missing_folder_is_made_and_taken_away_again():
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, MemoryServer) else None,
 )
-def test_what_keeps_files_from_arriving_is_trouble(server, step, words):
+def test_a_step_that_keeps_files_from_arriving_is_trouble(server, step, words):
     found = tried(server)
     assert step in found.refused
     assert words in says(found, Weight.TROUBLE)
@@ -87,14 +87,14 @@ def test_what_keeps_files_from_arriving_is_trouble(server, step, words):
     ],
     ids=["reading", "removing", "folders", "overwriting"],
 )
-def test_what_is_missing_besides_is_noted_and_files_arrive(server, step, words):
+def test_any_other_lack_is_noted_and_files_arrive(server, step, words):
     found = tried(server)
     assert step is None or step in found.refused
     assert words in says(found, Weight.NOTE)
     assert says(found, Weight.TROUBLE) == ""
 
 
-def test_what_could_not_be_removed_is_told_by_name():
+def test_a_file_that_could_not_be_removed_is_told_by_name():
     server = faulty_servers.RemovingForbidden()
     found = tried(server)
     assert sorted(server.files) == sorted(found.files)
@@ -102,7 +102,7 @@ def test_what_could_not_be_removed_is_told_by_name():
     assert "/in/.iris-abc-b" in says(found, Weight.NOTE)
 
 
-def test_without_a_rename_files_arrive_in_place_if_that_is_set():
+def test_files_arrive_in_place_without_a_rename_if_that_is_set():
     found = tried(faulty_servers.RenamingForbidden())
     assert says(found, Weight.TROUBLE, in_place=True) == ""
     assert "in place" in says(found, Weight.NOTE, in_place=True)
@@ -111,7 +111,7 @@ def test_without_a_rename_files_arrive_in_place_if_that_is_set():
 @pytest.mark.parametrize(
     ("server", "most"), [(MemoryServer(), OPEN_FILES), (OneHandle(), 1), (MemoryServer(handles_max=5), 5)]
 )
-def test_how_many_files_a_server_holds_open_is_found_out_by_asking_for_many(server, most):
+def test_the_number_of_files_a_server_holds_open_is_found_by_asking_for_many(server, most):
     link, found = MemoryLink(server).open(), Findings(b"/in")
     for number in range(OPEN_FILES):
         link.begin(one_of_many(found, b"/in/.iris-%d" % number))
@@ -142,7 +142,7 @@ def test_attributes_that_are_granted_and_not_set_are_found_out():
     assert "no effect" in says(found, Weight.NOTE, file_mode="0640")
 
 
-def test_what_is_written_is_what_is_looked_for():
+def test_the_written_content_is_the_one_that_is_looked_for():
     assert TrialContent().read(0, len(CONTENT)) == CONTENT
     assert (MODE, MTIME_S) == (0o640, 1_000_000_000)
 
@@ -203,7 +203,7 @@ def test_a_name_that_never_came_to_be_is_no_leftover():
     assert "remove" not in found.refused
 
 
-def test_what_is_broken_off_asks_for_nothing_new_and_clears_away():
+def test_a_trial_that_is_broken_off_asks_for_nothing_new_and_clears_away():
     server = MemoryServer()
     link, found = MemoryLink(server).open(), Findings(b"/in")
     conversation = link.begin(trial(found, b"abc", link.capabilities), TrialContent())

@@ -62,7 +62,7 @@ def test_no_piece_is_larger_than_is_asked_for():
 
 
 @pytest.mark.parametrize("server", [faulty_servers.FolderClosedToUs(), faulty_servers.RefusesAWrite(2)])
-def test_what_is_refused_is_not_measured_and_leaves_nothing(server):
+def test_a_refused_write_is_not_measured_and_leaves_no_file(server):
     line = Line(server, exchange_s=0.01)
     assert line.rate() is None
     line.link.begin(clear_away(line.found))
@@ -79,7 +79,7 @@ def test_one_handle_carries_it_all():
     ]
 
 
-def test_what_is_broken_off_sends_no_further_piece():
+def test_a_measurement_that_is_broken_off_sends_no_further_piece():
     line = Line(MemoryServer(), exchange_s=0.01)
     line.found.broken_off = True
     line.rate()

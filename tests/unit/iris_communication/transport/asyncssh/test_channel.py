@@ -169,7 +169,7 @@ def test_another_host_key_is_refused_before_any_credential_is_given(pin):
 
 
 @pytest.mark.parametrize("key", [HOST_KEY, ECDSA_HOST_KEY, RSA_HOST_KEY], ids=lambda key: key.get_algorithm())
-def test_of_a_server_with_several_keys_the_pinned_one_is_asked_for(key):
+def test_the_pinned_key_is_asked_for_of_a_server_with_several(key):
     async def test(connect, receiver):
         channel = await connect(host_key=public(key))
         assert channel.host_key == key.get_fingerprint()
@@ -227,7 +227,7 @@ def test_a_port_where_nothing_listens_is_told():
 
 
 @pytest.mark.parametrize("last", ["127.0.0.2", "192.0.2.1"], ids=["refuses", "leads nowhere"])
-def test_of_a_name_with_several_addresses_the_last_ones_error_counts_as_with_ssh(last, monkeypatch):
+def test_the_error_of_the_last_of_several_addresses_counts_as_with_ssh(last, monkeypatch):
     addresses = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, 9)) for host in ("127.0.0.1", last)]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: addresses)
     reach = asyncio.SelectorEventLoop.sock_connect
@@ -287,7 +287,7 @@ def test_a_port_that_is_no_ssh_server_is_a_lost_link_that_names_it(says):
     asyncio.run(main())
 
 
-def test_without_a_secret_and_an_agent_no_key_of_the_users_is_tried(tmp_path, monkeypatch):
+def test_no_key_of_the_users_is_tried_without_a_secret_and_an_agent(tmp_path, monkeypatch):
     """Nor is an agent that is none."""
     (tmp_path / ".ssh").mkdir()
     CLIENT_KEY.write_private_key(tmp_path / ".ssh" / "id_ed25519")
@@ -379,7 +379,7 @@ def test_a_server_that_ends_the_session_is_a_lost_link_and_writing_meanwhile_is_
     run(test, EndsAtOnce)
 
 
-def test_what_the_server_prints_to_stderr_is_no_protocol():
+def test_text_that_the_server_prints_to_stderr_is_no_protocol():
     class Talks(RawSession):
         def data_received(self, data, datatype):
             self.chan.write(b"talk", asyncssh.EXTENDED_DATA_STDERR)

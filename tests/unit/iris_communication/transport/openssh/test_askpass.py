@@ -66,7 +66,7 @@ def test_a_question_nobody_knows_has_no_answer(words):
     assert answers().to(words or [""]) is None
 
 
-def test_what_has_more_than_one_line_cannot_be_an_answer():
+def test_a_secret_of_several_lines_is_no_answer():
     assert answers(Secret(password="a\nb")).to(["prompt", "iris@plant's password: "]) is None
 
 
@@ -86,7 +86,7 @@ def test_a_refused_host_key_has_no_line_and_the_reason_is_kept():
     assert (asked.refusal, asked.host_key) == ("it is another", "")
 
 
-def test_what_is_no_key_is_not_judged():
+def test_a_key_that_is_none_is_not_judged():
     asked = answers(judge=lambda key, searched: pytest.fail("judged"))
     assert asked.to(["key", "plant", "NONE", "NONE"]) == ""
     assert asked.refusal is None

@@ -36,11 +36,11 @@ def test_a_host_or_user_that_looks_like_an_option_is_none():
     assert asked[asked.index("-v") - 1] == "-l"
 
 
-def test_only_kinds_of_host_key_that_ssh_knows_are_asked_for():
+def test_no_kind_of_host_key_is_asked_for_that_ssh_does_not_know():
     assert "HostKeyAlgorithms=ssh-ed25519,rsa-sha2-512" in command()
 
 
-def test_what_is_given_is_what_is_tried():
+def test_the_given_secrets_are_those_that_are_tried():
     assert "PreferredAuthentications=publickey" in command("/x/id")
     assert "PreferredAuthentications=keyboard-interactive,password" in command(password=True)
     assert "PreferredAuthentications=publickey,keyboard-interactive,password" in command("/x/id", password=True)
@@ -49,7 +49,7 @@ def test_what_is_given_is_what_is_tried():
 
 
 @pytest.mark.parametrize("secret", [{"private_key": "/x/id"}, {"password": True}], ids=["key", "password"])
-def test_with_a_secret_neither_a_token_nor_an_agent_is_asked(secret):
+def test_neither_a_token_nor_an_agent_is_asked_beside_a_secret(secret):
     assert {"PKCS11Provider=none", "IdentityAgent=none"} <= set(command(**secret))
     assert not {"PKCS11Provider=none", "IdentityAgent=none"} & set(command())
 
@@ -64,7 +64,7 @@ def test_a_link_that_fell_silent_is_noticed_as_soon_as_with_the_other_transport(
     assert {"ServerAliveInterval=10", f"ServerAliveCountMax={KEEPALIVES_LOST}"} <= set(command())
 
 
-def test_without_a_secret_ssh_uses_what_the_user_has_and_asks_nobody():
+def test_ssh_without_a_secret_uses_what_the_user_has_and_asks_nobody():
     asked = command()
     assert "BatchMode=yes" in asked
     assert not any(word.startswith(("Preferred", "Identit")) for word in asked)

@@ -272,7 +272,7 @@ def contrary(ssh, tmp_path):
     return SshProgramTransport(program=ssh, configs=[config])
 
 
-def test_what_the_contract_promises_is_kept_whatever_the_users_configuration_says(contrary, tmp_path):
+def test_the_promises_of_the_contract_are_kept_whatever_the_users_configuration_says(contrary, tmp_path):
     async def test():
         async with listening() as port:
             receiver = Receiver()
@@ -419,7 +419,7 @@ def test_a_certificate_for_our_key_that_ssh_config_names_counts(two_keys, author
     two_keys.connect()
 
 
-def test_without_a_home_there_is_no_configuration_of_the_users(ssh, monkeypatch):
+def test_no_configuration_of_the_users_is_read_without_a_home(ssh, monkeypatch):
     monkeypatch.setattr(ssh_command, "USER_CONFIG", Path("~nobody-of-that-name/.ssh/config"))
 
     async def test():
@@ -756,7 +756,7 @@ def test_ssh_does_not_outlive_a_process_that_is_killed_even_if_its_server_is_sil
                 os.close(watched)
 
 
-def test_what_ssh_reads_once_is_no_ones_to_read_and_gone_when_it_is_connected(ssh, monkeypatch):
+def test_a_file_that_ssh_reads_once_is_private_and_gone_when_it_is_connected(ssh, monkeypatch):
     found, asked_for = [], Answers._asked_for
 
     def asked_and_looked(self, prompt):

@@ -97,7 +97,7 @@ def failed(*lines):
         ([*PROXIED, *GREETED[2:], *ENCRYPTED[3:]], "iris@plant: Permission denied (publickey).", AuthenticationFailed),
     ],
 )
-def test_what_ssh_says_is_an_error_of_ours_with_its_words(before, line, kind):
+def test_a_line_of_ssh_is_an_error_of_ours_with_its_words(before, line, kind):
     error = failed(*before, line)
     assert type(error) is kind
     assert line.strip("@ ") in str(error).replace("  ", " ") or kind is HostNotFound
@@ -132,14 +132,14 @@ def test_the_file_of_a_key_given_as_text_is_not_named():
     assert words.lines == ['Load key "given as text": invalid format']
 
 
-def test_what_a_server_says_in_place_of_its_banner_is_kept():
+def test_a_line_in_place_of_the_servers_banner_is_kept():
     line = "debug1: kex_exchange_identification: banner line 0: Not allowed at this time"
     ends = ["kex_exchange_identification: Connection closed by remote host", "Connection closed by 10.0.0.1 port 22"]
     assert "Not allowed at this time; " + "; ".join(ends) in str(failed(*REACHED, line, *ends))
     assert heard(line, *ends).text == "\n".join(["Not allowed at this time", *ends])
 
 
-def test_what_a_server_says_in_place_of_its_banner_decides_nothing():
+def test_a_line_in_place_of_the_servers_banner_decides_nothing():
     line = "debug1: kex_exchange_identification: banner line 0: Permission denied, please try again."
     assert type(failed(*REACHED, line, "kex_exchange_identification: Connection closed by remote host")) is LinkLost
 
@@ -187,7 +187,7 @@ def test_the_keys_that_let_us_in_are_known_by_their_files(lines, proofs):
     assert heard(*ENCRYPTED, *lines).proofs == proofs
 
 
-def test_what_a_jump_host_was_proved_to_by_is_no_proof_of_ours():
+def test_a_proof_to_a_jump_host_is_no_proof_of_ours():
     jump = ["debug1: SSH2_MSG_NEWKEYS received", "debug1: Trying private key: /x/jump", PROVED]
     assert heard(*jump, *ENCRYPTED).proofs == []
 
@@ -208,7 +208,7 @@ def test_the_servers_banner_before_authentication_decides_nothing_about_the_way_
     assert type(error) is SftpUnavailable
 
 
-def test_after_the_beginning_every_end_is_a_lost_link_with_the_last_words():
+def test_every_end_after_the_beginning_is_a_lost_link_with_the_last_words():
     words = heard(*ACCEPTED, "Timeout, server plant not responding.")
     error = what_ended(words, KEY, 255)
     assert type(error) is LinkLost
@@ -226,7 +226,7 @@ def test_words_come_in_pieces_and_the_last_line_may_lack_its_end():
     assert words.text == "bye"
 
 
-def test_what_is_kept_of_the_words_is_bounded_and_printable():
+def test_the_kept_words_are_bounded_and_printable():
     words = heard(*(f"line {number} \x1b[31m" for number in range(1000)), "x" * 100_000)
     assert len(words.lines) <= 40
     assert max(map(len, words.lines)) <= 300
