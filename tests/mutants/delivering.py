@@ -271,7 +271,7 @@ DELIVERING = (
     Mutant(
         "files in place do not take turns",
         "iris_communication/delivery/sftp_carrier.py",
-        "            async with self._turns.turn(*_names(upload, connection)):\n",
+        "            async with self._turns.turn(*_names(attempt, connection)):\n",
         "            if True:\n",
         "One that cannot finish takes away what another of that name was counted as delivered by.",
         tests_in(
