@@ -24,6 +24,8 @@ class State(Enum):
     CANCELLED = "cancelled"
 
 
+OWED = (State.WAITING, State.IN_FLIGHT)
+OWED_OR_DEAD = (*OWED, State.DEAD)  # it has a row in the outbox
 ENDED = (State.DROPPED, State.EXPIRED, State.CANCELLED)  # for good, and not delivered
 
 

@@ -15,6 +15,7 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,6 @@ from iris_communication.errors import (
 )
 from iris_communication.outbox.orders import Order, RetryAllDead, RetryItems, ServerOrder
 from iris_communication.outbox.recovery.salvage import open_store
-from iris_communication.outbox.store.sqlite import SqliteStore
 from iris_communication.outbox.writer.last_answer import LastAnswer
 from iris_communication.outbox.writer.messages import Accept
 from iris_communication.outbox.writer.receipt import Receipt
@@ -132,9 +132,8 @@ class SftpUploaderThread:
 
     def _open(self) -> None:
         if self._writer is None:
-            writer = Writer(
-                self._folder, self._open_store, self._clock, self._max_queue_size, self._limits, self._settings
-            )
+            store = partial(open_store, self._folder, self._clock)
+            writer = Writer(self._folder, store, self._clock, self._max_queue_size, self._limits, self._settings)
             self._opened = self._clock.wall_s(), self._clock.monotonic_s()
             writer.open()
             self._writer = writer
@@ -348,10 +347,6 @@ class SftpUploaderThread:
             await worker.run()
         finally:
             await carrier.close()  # the worker does so as well; a restart may leave no thread behind in any case
-
-    def _open_store(self) -> SqliteStore:
-        clock = self._clock
-        return open_store(self._folder, clock.boot_id, clock.boot_s(), clock.wall_s())
 
     def _open_writer(self) -> Writer:
         if self._writer is None or self._closed:

@@ -22,14 +22,13 @@ from iris_camera.health.gathering import link_facts
 from iris_communication.admin.audit import Audit
 from iris_communication.admin.outbox_control import OutboxControl
 from iris_communication.errors import IrisError, OutboxInUse, Scope, scope_of
-from iris_communication.item import Delivered
+from iris_communication.item import OWED, Delivered, State
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
 
 log = logging.getLogger(__name__)
 
 ASKED_MAX = 50  # items whose state is read at a time
 TAKE_OVER_S = 1.0  # between two looks whether the owner has ended
-OWED = ("waiting", "in_flight")
 NEED_SOMEBODY = ("server needs a person", "server paused")
 NO_HINDRANCE = ("server fails a check",)
 
@@ -176,7 +175,7 @@ def open_intake(config: Config, *, deliver: bool, take_over: bool = False) -> In
 
 def _outcome(story: dict[str, Any]) -> Delivered | IrisError | None:
     """None while it is owed."""
-    if story["state"] in OWED:
+    if State(story["state"]) in OWED:
         return None
     if (line := story["delivery"]) is not None:
         at_s = float(line["delivered_s"])

@@ -13,17 +13,16 @@ schema, OutboxStorageError when the disk refuses.
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from iris_communication.admin.inventory import AT_ONCE, BEFORE_THE_FIRST, Inventory, OutboxProblem, secrets_problems
-from iris_communication.admin.listing import QueueListing
+from iris_communication.admin.inventory import Inventory, OutboxProblem, secrets_problems
+from iris_communication.admin.listing import QueueListing, utc
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.errors import OutboxDamaged
 from iris_communication.item import State
 from iris_communication.outbox.store.ledger import GENESIS, Gap, Line, first_broken
-from iris_communication.outbox.store.reader import NoOutbox, Reader, ReadTransaction
+from iris_communication.outbox.store.reader import BEFORE_THE_FIRST, NoOutbox, Reader, ReadTransaction
 from iris_communication.runtime.amounts import counted
 
 __all__ = ["COLUMNS", "Audit", "Balance", "Chain", "Inspection", "LostLines", "NoOutbox", "OutboxProblem"]
@@ -206,14 +205,7 @@ class Audit:
         return Inspection(self, self._reader, Inventory(self._reader, self._clock.wall_s(), hashes=hashes))
 
     def _rows(self) -> Iterator[_Row]:
-        after = BEFORE_THE_FIRST
-        while rows := self._ledger_after(after):
-            for row in rows:
-                yield _Row(*row)
-            after = rows[-1][0]
-
-    def _ledger_after(self, after: int) -> list[Any]:
-        return self._reader.read(lambda snapshot: snapshot.all("ledger_after", after, AT_ONCE))
+        return (_Row(*row) for row in self._reader.rows("ledger_after"))
 
 
 class Inspection:
@@ -255,9 +247,7 @@ def _names(row: _Row) -> bool:
 
 def _utc(at_s: float | None) -> str | None:
     """None of lines that were written before this time was recorded."""
-    if at_s is None:
-        return None
-    return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return None if at_s is None else utc(at_s)
 
 
 def _are(items: int) -> str:

@@ -12,17 +12,18 @@ import os
 import stat
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import NamedTuple
 
-from iris_communication.errors import OutboxStorageError
-from iris_communication.item import State
+from iris_communication.errors import IrisError, OutboxStorageError, SourceChanged, SpoolMissing
+from iris_communication.item import OWED, State
+from iris_communication.outbox.files.ids import id_of_file
+from iris_communication.outbox.files.servers import SECRETS_FILES
 from iris_communication.outbox.store.reader import Reader
 
-AT_ONCE = 500  # rows or files of one snapshot: bounds memory and how long the owner's log is held
+FILES_AT_ONCE = 500
 SETTLED_S = 60.0
-OWED = (State.WAITING.value, State.IN_FLIGHT.value)
-BEFORE_THE_FIRST = -(2**63)
-_PIECE_BYTES = 1024 * 1024
+_OWED = tuple(state.value for state in OWED)
 
 
 class OutboxProblem(NamedTuple):
@@ -32,12 +33,20 @@ class OutboxProblem(NamedTuple):
     hint: str
 
 
+class WrongBytes(NamedTuple):
+    """Why an item's file in the spool is not what was accepted."""
+
+    error: type[IrisError]  # of the item, if it is given up for that
+    what: str
+    hint: str
+
+
 class Inventory:
     """`problems()` is gone through once; the counts are whole after that."""
 
     def __init__(self, reader: Reader, now_s: float, *, hashes: bool) -> None:
         self._reader = reader
-        self._spool = os.path.join(reader.folder, "spool")
+        self._spool = reader.folder / "spool"
         self._now_s = now_s  # wall time
         self._hashes = hashes
         self.items = 0  # waiting and in flight
@@ -50,41 +59,23 @@ class Inventory:
         yield from self._files()
 
     def _items(self) -> Iterator[OutboxProblem]:
-        after = BEFORE_THE_FIRST
-        while rows := self._owed_after(after):
-            for after, item_id, source_path, size_bytes, sha256 in rows:  # noqa: B007 - the next page begins there
-                self.items += 1
-                wrong = self._wrong_bytes(item_id, size_bytes, sha256)
-                if wrong and self._state(item_id)[0] in OWED:
-                    yield OutboxProblem(f"{os.fsdecode(source_path)!r} ({item_id}) {wrong.what}", wrong.hint)
+        for _, item_id, source_path, size_bytes, sha256 in self._reader.rows("owed_after"):
+            self.items += 1
+            wrong = self._wrong_bytes(item_id, size_bytes, sha256 if self._hashes else None)
+            if wrong and self._state(item_id) in _OWED:
+                yield OutboxProblem(f"{os.fsdecode(source_path)!r} ({item_id}) {wrong.what}", wrong.hint)
 
-    def _owed_after(self, after: int) -> list[Any]:
-        return self._reader.read(lambda snapshot: snapshot.all("owed_after", after, AT_ONCE))
-
-    def _wrong_bytes(self, item_id: str, size_bytes: int, sha256: str) -> OutboxProblem | None:
-        path = os.path.join(self._spool, item_id)
-        again = "queue the source again; the next start, or --repair, gives this one up"
+    def _wrong_bytes(self, item_id: str, size_bytes: int, sha256: str | None) -> WrongBytes | None:
         try:
-            facts = os.lstat(path)
-            if not stat.S_ISREG(facts.st_mode):
-                return OutboxProblem("has something else than a file in the spool", again)
-            if facts.st_size != size_bytes:
-                return OutboxProblem(f"has {facts.st_size} bytes in the spool, but {size_bytes} were accepted", again)
-            if self._hashes and _sha256(path) != sha256:
-                hint = "it is not sent as it is: queue the source again once nothing writes to it"
-                return OutboxProblem("has other bytes in the spool than were accepted", hint)
-        except FileNotFoundError:
-            return OutboxProblem("is gone from the spool", again)
+            return wrong_bytes(self._spool / item_id, size_bytes, sha256)
         except OSError as error:
-            return OutboxProblem(
-                f"cannot be read in the spool: {error.strerror}", "correct the permissions, check the disk"
-            )
-        return None
+            what, hint = f"cannot be read in the spool: {error.strerror}", "correct the permissions, check the disk"
+            return WrongBytes(OutboxStorageError, what, hint)
 
     def _files(self) -> Iterator[OutboxProblem]:
         try:
             with os.scandir(self._spool) as entries:
-                while names := [entry.name for entry in islice(entries, AT_ONCE)]:
+                while names := [entry.name for entry in islice(entries, FILES_AT_ONCE)]:
                     self.files += len(names)
                     yield from self._strays(names)
         except OSError as error:
@@ -93,33 +84,53 @@ class Inventory:
             )
 
     def _strays(self, names: list[str]) -> Iterator[OutboxProblem]:
-        states = self._reader.read(lambda snapshot: [snapshot.all("state", name) for name in map(_stored, names)])
+        states = self._reader.read(lambda snapshot: [snapshot.all("state", name) for name in map(id_of_file, names)])
         for name, found in zip(names, states, strict=True):
             state, line = found[0] if found else (None, None)
             if state not in (None, State.DELIVERED.value):
                 continue
-            path = os.path.join(self._spool, name)
+            path = self._spool / name
             try:
-                changed_s = os.lstat(path).st_ctime
+                changed_s = path.lstat().st_ctime
             except FileNotFoundError:
                 continue  # on its way out just now
             if self._now_s - max(changed_s, _delivered_s(line)) < SETTLED_S:
                 self.unsettled += 1
             elif state is None:
                 hint = "--repair puts it into the quarantine; the next start removes it"
-                yield OutboxProblem(f"{path!r} belongs to no item", hint)
+                yield OutboxProblem(f"{str(path)!r} belongs to no item", hint)
             else:
                 hint = "nothing: the next start, or --repair, removes it"
-                yield OutboxProblem(f"{path!r} is delivered and lies there still", hint)
+                yield OutboxProblem(f"{str(path)!r} is delivered and lies there still", hint)
 
-    def _state(self, item_id: str) -> tuple[str | None, str | None]:
-        found = self._reader.read(lambda snapshot: snapshot.all("state", item_id))
-        return found[0] if found else (None, None)
+    def _state(self, item_id: str) -> str | None:
+        state: str | None = self._reader.read(lambda snapshot: snapshot.one("state", item_id))
+        return state
+
+
+def wrong_bytes(path: Path, size_bytes: int, sha256: str | None) -> WrongBytes | None:
+    """`sha256` None: its content is not looked at. Raises OSError."""
+    again = "queue the source again; the next start, or --repair, gives this one up"
+    try:
+        facts = path.lstat()
+        if not stat.S_ISREG(facts.st_mode):
+            return WrongBytes(SpoolMissing, "has something else than a file in the spool", again)
+        if facts.st_size != size_bytes:
+            what = f"has {facts.st_size} bytes in the spool, but {size_bytes} were accepted"
+            return WrongBytes(SourceChanged, what, again)
+        if sha256 is not None:
+            with path.open("rb", buffering=0) as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+                    hint = "it is not sent as it is: queue the source again once nothing writes to it"
+                    return WrongBytes(SourceChanged, "has other bytes in the spool than were accepted", hint)
+    except FileNotFoundError:
+        return WrongBytes(SpoolMissing, "is gone from the spool", again)
+    return None
 
 
 def secrets_problems(reader: Reader) -> Iterator[OutboxProblem]:
     """Of every file that holds secrets, one being written or put aside included: who else may read it."""
-    for name in ("secrets.json", "secrets.new", "secrets.damaged"):
+    for name in SECRETS_FILES:
         path = reader.folder / name
         try:
             mode = stat.S_IMODE(os.stat(path).st_mode)
@@ -134,20 +145,7 @@ def secrets_problems(reader: Reader) -> Iterator[OutboxProblem]:
             )
 
 
-def _stored(name: str) -> str:
-    """A file name as an id: a name that is no UTF-8 is none, and must not stop the question."""
-    return os.fsencode(name).decode("utf-8", "replace")
-
-
 def _delivered_s(line: str | None) -> float:
     with contextlib.suppress(ValueError, KeyError, TypeError):
         return float(json.loads(line or "")["delivered_s"])
     return 0.0
-
-
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb", buffering=0) as file:
-        while piece := file.read(_PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()

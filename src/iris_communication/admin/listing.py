@@ -9,21 +9,20 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from iris_communication.clock import Clock
 from iris_communication.errors import InvalidRequest, OutboxDamaged
-from iris_communication.item import ENDED, State
+from iris_communication.item import ENDED, OWED_OR_DEAD, State
 from iris_communication.naming import host_names
 from iris_communication.outbox.store.reader import Reader, ReadTransaction
 
-AT_ONCE = 500  # rows of one snapshot
-BEFORE_THE_FIRST = -(2**63)
 ANY = "all"
-OWED = tuple(state.value for state in (State.WAITING, State.IN_FLIGHT, State.DEAD))
-OVER = tuple(state.value for state in ENDED)
+IN_ITEMS = tuple(state.value for state in OWED_OR_DEAD)
+IN_ENDED = tuple(state.value for state in ENDED)
 DELIVERED = State.DELIVERED.value
-STATES = (*OWED, *OVER, DELIVERED)
+STATES = (*IN_ITEMS, *IN_ENDED, DELIVERED)
 PREFIXES_SHOWN = 10
 _FAILURE = ("error", "message", "hint")  # as errors are stored
 
@@ -56,14 +55,7 @@ class QueueListing:
         "all": every item ever accepted. `server` is a key. Raises InvalidRequest for a state that there is not."""
         if state not in (None, ANY, *STATES):
             raise InvalidRequest(f"no state {state!r}", hint=f"there are {', '.join(STATES)} and {ANY}")
-        only = (None if state == ANY else state, server, folder_type)
-        left = limit
-        for page in self._pages(state, only):
-            for item in page if left is None else page[: max(0, left)]:
-                yield item
-                left = None if left is None else left - 1
-            if left is not None and left <= 0:
-                return
+        yield from islice(self._items(state, server, folder_type), None if limit is None else max(0, limit))
 
     def story(self, item_id: str) -> Told:
         """What is known of one item: its facts, each thing that happened to it, the proof of its delivery, the protocol
@@ -102,32 +94,18 @@ class QueueListing:
         rows = self._reader.read(lambda snapshot: snapshot.all("server_states"))
         return [told for row in rows if (told := _halted(*row))]
 
-    def _pages(self, state: str | None, only: tuple[str | None, ...]) -> Iterator[list[Told]]:
-        if state in (None, ANY, *OWED):
-            yield from self._rows("owed_rows", only)
-        if state in (ANY, *OVER):
-            yield from self._rows("ended_rows", only)
-        if state in (ANY, DELIVERED):
-            yield from self._deliveries(*only[1:])
-
-    def _rows(self, query: str, only: tuple[str | None, ...]) -> Iterator[list[Told]]:
-        after = BEFORE_THE_FIRST
+    def _items(self, state: str | None, server: str | None, folder_type: str | None) -> Iterator[Told]:
+        only = (None if state == ANY else state, server, folder_type)
         twice = [value for each in only for value in (each, each)]
-        while rows := self._page(query, after, *twice):
-            after = rows[-1][0]
-            yield [_told(row) for row in rows]
-
-    def _deliveries(self, server: str | None, folder_type: str | None) -> Iterator[list[Told]]:
-        after = BEFORE_THE_FIRST
-        while rows := self._page("ledger_after", after):
-            after = rows[-1][0]
-            told = [_delivered(line, item_id) for _, item_id, line, _ in rows]
-            yield [
-                each for each in told if server in (None, each["server"]) and folder_type in (None, each["folder_type"])
-            ]
-
-    def _page(self, query: str, *values: Any) -> list[Any]:
-        return self._reader.read(lambda snapshot: snapshot.all(query, *values, AT_ONCE))
+        if state in (None, ANY, *IN_ITEMS):
+            yield from map(_told, self._reader.rows("owed_rows", *twice))
+        if state in (ANY, *IN_ENDED):
+            yield from map(_told, self._reader.rows("ended_rows", *twice))
+        if state in (ANY, DELIVERED):
+            for _, item_id, line, _ in self._reader.rows("ledger_after"):
+                told = _delivered(line, item_id)
+                if server in (None, told["server"]) and folder_type in (None, told["folder_type"]):
+                    yield told
 
     def _story(self, snapshot: ReadTransaction, item_id: str) -> Told:
         facts = self._facts(snapshot, item_id)

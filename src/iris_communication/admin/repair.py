@@ -7,11 +7,9 @@ What cannot be kept where it is goes into the outbox's folder `quarantine`. What
 ledger that somebody changed) is told and left alone. Gone through once more, nothing is left to be done.
 """
 
-import hashlib
 import json
 import os
 import sqlite3
-import stat
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -19,28 +17,28 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iris_communication.admin.audit import Audit
+from iris_communication.admin.inventory import wrong_bytes
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.decisions.attempt import failure
-from iris_communication.errors import IrisError, OutboxDamaged, OutboxStorageError, SourceChanged, SpoolMissing
-from iris_communication.item import Event, Item, State, next_state
+from iris_communication.errors import OutboxDamaged, OutboxStorageError
+from iris_communication.item import OWED_OR_DEAD, Event, State, next_state
+from iris_communication.outbox.files.ids import id_of_file
 from iris_communication.outbox.files.lock import Owner
 from iris_communication.outbox.files.private import check_folder
 from iris_communication.outbox.files.quarantine import Quarantine
-from iris_communication.outbox.recovery.accounts import Loss, settle_accounts
-from iris_communication.outbox.recovery.rebuilding import FILE_NAME
+from iris_communication.outbox.files.servers import SECRETS_FILES
+from iris_communication.outbox.recovery.accounts import KNOWN_IDS, Loss, settle_accounts, strays
 from iris_communication.outbox.recovery.recovery import treat_source
-from iris_communication.outbox.recovery.salvage import DATABASE, Salvage, held, open_store
+from iris_communication.outbox.recovery.salvage import Salvage, held, open_store
 from iris_communication.outbox.store import item_row as row
 from iris_communication.outbox.store.contract import Note, Update
 from iris_communication.outbox.store.reader import NoOutbox
-from iris_communication.outbox.store.sqlite import NewerSchema, SqliteStore
+from iris_communication.outbox.store.sqlite import DATABASE, LOG, NewerSchema, SqliteStore
 from iris_communication.runtime.amounts import counted
 
 __all__ = ["Done", "Kept", "Repair", "empty_quarantine", "quarantined"]
 
-SECRETS = ("secrets.json", "secrets.new", "secrets.damaged")
-_OWED = (State.WAITING.value, State.IN_FLIGHT.value, State.DEAD.value)
-_PIECE_BYTES = 1024 * 1024
+_OWED_OR_DEAD = tuple(state.value for state in OWED_OR_DEAD)
 
 
 class Done(NamedTuple):
@@ -90,7 +88,7 @@ class Repair:
             yield from self._secrets(owner.found_open)
             yield from self._database(found_in_order=owner.found_in_order)
             yield from self._accounts()
-            with closing(self._opened()) as store:
+            with closing(open_store(self._folder, self._clock)) as store:
                 yield from self._owed(store, hashes=hashes)
                 yield from self._strays(store)
             yield from self._proof()
@@ -102,17 +100,11 @@ class Repair:
             owner.release()
 
     def _check_folder(self) -> None:
-        if not self._folder.is_dir():
-            raise NoOutbox(f"{self._folder} does not exist or is no folder")
-        if not any((self._folder / name).exists() for name in (DATABASE, f"{DATABASE}-wal", "spool")):
-            raise NoOutbox(f"{self._folder} holds no outbox")
-
-    def _opened(self) -> SqliteStore:
-        clock = self._clock
-        return open_store(self._folder, clock.boot_id, clock.boot_s(), clock.wall_s())
+        if not any((self._folder / name).exists() for name in (DATABASE, LOG, "spool")):
+            raise NoOutbox.in_folder(self._folder)
 
     def _secrets(self, found_open: dict[Path, int]) -> Iterator[Done]:
-        for name in SECRETS:
+        for name in SECRETS_FILES:
             path = self._folder / name
             if (mode := found_open.get(path)) is not None:
                 yield Done(f"{path} had the mode {mode:04o} and has 0600 now: change the passwords in it")
@@ -124,7 +116,7 @@ class Repair:
             yield Done(doubt, repaired=False)
         (self._folder / "spool").mkdir(mode=0o700, exist_ok=True)
         try:
-            with closing(self._opened()):
+            with closing(open_store(self._folder, self._clock)):
                 pass
             with closing(sqlite3.connect(self._folder / DATABASE)) as database:
                 self._check_rows(database)
@@ -152,24 +144,27 @@ class Repair:
     def _owed(self, store: SqliteStore, *, hashes: bool) -> Iterator[Done]:
         for item in list(store.unfinished()):
             path = self._folder / "spool" / item.id
-            wrong = _wrong_bytes(path, item, hashes=hashes)
+            mark = item.fingerprint
+            assert mark is not None, "the schema keeps items without bytes dead"
+            wrong = wrong_bytes(path, mark.size_bytes, mark.sha256 if hashes else None)
             if wrong is None:
                 continue
+            error = wrong.error(f"{item.source_path!r} ({item.id}) {wrong.what}")
             where = f"; its bytes are {self._quarantine.move(path)}" if os.path.lexists(path) else ""
-            dead = replace(item, state=next_state(item.state, Event.GIVE_UP), batch_id=None, last_error=failure(wrong))
+            dead = replace(item, state=next_state(item.state, Event.GIVE_UP), batch_id=None, last_error=failure(error))
             note = Note(self._clock.wall_s(), Event.GIVE_UP, item.attempts, dead.last_error)
             store.commit([Update(dead, item, note)])
-            yield Done(f"{wrong}; it is dead now{where}")
+            yield Done(f"{error}; it is dead now{where}")
 
     def _strays(self, store: SqliteStore) -> Iterator[Done]:
         for name, _ in sorted(held(self._folder)):
             path = self._folder / "spool" / name
-            state = store.state(_as_id(name))
+            state = store.state(id_of_file(name))
             if state == State.DELIVERED.value:
                 treat_source(store, name)
                 path.unlink()
                 yield Done(f"{str(path)!r} was delivered and lay there still; it is removed")
-            elif state not in _OWED:
+            elif state not in _OWED_OR_DEAD:
                 what = f"was {state} and lay there still; it" if state else "belonged to no item and"
                 yield Done(f"{str(path)!r} {what} is {str(self._quarantine.move(path))!r} now")
 
@@ -178,7 +173,7 @@ class Repair:
             database.execute("PRAGMA synchronous = FULL")
             database.execute("BEGIN IMMEDIATE")
             loss = Loss(self._clock.wall_s(), "its record was missing when the outbox was repaired")
-            lost, told = settle_accounts(database, self._unknown(database), loss, all_accepted=False)
+            lost, told = settle_accounts(database, strays(database, held(self._folder)), loss, all_accepted=False)
             forgotten = [
                 (what, database.execute(f"DELETE FROM {table} WHERE id NOT IN ({known})").rowcount)  # noqa: S608 - below
                 for table, what, known in _BELONGINGS
@@ -192,54 +187,12 @@ class Repair:
             if count:
                 yield Done(f"{counted(count, *what)} belonged to no item: removed")
 
-    def _unknown(self, database: sqlite3.Connection) -> dict[str, int]:
-        """Files that no row knows, with their sizes in bytes: of a number that has no item one of them may be the
-        bytes."""
-        rows = database.execute("SELECT id FROM items UNION SELECT id FROM ended UNION SELECT id FROM ledger")
-        known = {item_id for (item_id,) in rows}
-        return {name: size for name, size in held(self._folder) if FILE_NAME.fullmatch(name) and name not in known}
-
     def _proof(self) -> Iterator[Done]:
         if broken := Audit(self._folder, self._clock).verify().broken:
             yield Done(f"{broken.what}: a repair would cover that up, so it is left", repaired=False)
 
 
 _BELONGINGS = (
-    (
-        "history",
-        ("line of history", "lines of history"),
-        "SELECT id FROM items UNION SELECT id FROM ended UNION SELECT id FROM ledger",
-    ),
+    ("history", ("line of history", "lines of history"), KNOWN_IDS),
     ("traces", ("protocol trace", "protocol traces"), "SELECT id FROM items"),
 )
-
-
-def _as_id(name: str) -> str:
-    """A file name as an id: a name that is no UTF-8 is none, and must not stop the question."""
-    return os.fsencode(name).decode("utf-8", "replace")
-
-
-def _wrong_bytes(path: Path, item: Item, *, hashes: bool) -> IrisError | None:
-    """Why these are not the bytes that were accepted."""
-    what = f"{item.source_path!r} ({item.id})"
-    mark = item.fingerprint
-    assert mark is not None, "the schema keeps items without bytes dead"
-    try:
-        facts = path.lstat()
-    except FileNotFoundError:
-        return SpoolMissing(f"{what} is gone from the spool")
-    if not stat.S_ISREG(facts.st_mode):
-        return SpoolMissing(f"{what} has something else than a file in the spool")
-    if facts.st_size != mark.size_bytes:
-        return SourceChanged(f"{what} has {facts.st_size} bytes in the spool, but {mark.size_bytes} were accepted")
-    if hashes and _sha256(path) != mark.sha256:
-        return SourceChanged(f"{what} has other bytes in the spool than were accepted")
-    return None
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as file:
-        while piece := file.read(_PIECE_BYTES):
-            digest.update(piece)
-    return digest.hexdigest()

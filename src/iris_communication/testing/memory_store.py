@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from iris_communication.errors import OutboxStorageError
-from iris_communication.item import Item, State
+from iris_communication.item import OWED, Item, State
 from iris_communication.outbox.store.contract import (
     Backlog,
     Change,
@@ -124,7 +124,7 @@ class MemoryStore:
         return State.DELIVERED.value if self.line_of(item_id) is not None else None
 
     def unfinished(self) -> Iterator[Item]:
-        return iter([item for item in self._in_order() if item.state in (State.WAITING, State.IN_FLIGHT)])
+        return iter([item for item in self._in_order() if item.state in OWED])
 
     def dead(self, limit: int) -> list[Item]:
         return [item for item in reversed(self._in_order()) if item.state is State.DEAD][:limit]

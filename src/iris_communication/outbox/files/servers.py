@@ -21,6 +21,7 @@ from iris_communication.remote_path import remote_path
 from iris_communication.runtime.safe_files import open_no_follow
 from iris_communication.settings import PLACE_KEYS, Secret, Server
 
+SECRETS_FILES = ("secrets.json", "secrets.new", "secrets.damaged")  # the second is being written
 log = logging.getLogger(__name__)
 
 PLACES_MAX = 100  # of one account; a program may well make a folder a day

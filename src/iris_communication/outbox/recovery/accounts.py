@@ -10,14 +10,15 @@ import json
 import re
 import sqlite3
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import NamedTuple
 
+from iris_communication.item import ENDED, OWED_OR_DEAD
 from iris_communication.runtime.amounts import counted
 
-_OWED = ("waiting", "in_flight", "dead")
-_OVER = ("dropped", "expired", "cancelled")
+FILE_NAME = re.compile(r"[\w][\w.-]{0,200}", re.ASCII)
+KNOWN_IDS = "SELECT id FROM items UNION SELECT id FROM ended UNION SELECT id FROM ledger"
 _COUNTED = "SELECT count(*) FROM items UNION ALL SELECT count(*) FROM ended UNION ALL SELECT count(*) FROM ledger"
 _NAMED_BY_TIME = re.compile(r"([0-9a-f]{12})-")
 
@@ -29,15 +30,22 @@ class Loss(NamedTuple):
     reason: str
 
 
+def strays(database: sqlite3.Connection, held: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Of files with their sizes in bytes, those that no row knows."""
+    known = {item_id for (item_id,) in database.execute(KNOWN_IDS)}
+    return {name: size_bytes for name, size_bytes in held if name not in known}
+
+
 def settle_accounts(
-    database: sqlite3.Connection, strays: Mapping[str, int], loss: Loss, *, all_accepted: bool
+    database: sqlite3.Connection, unknown: Mapping[str, int], loss: Loss, *, all_accepted: bool
 ) -> tuple[int, list[str]]:
     """Within the caller's transaction: how many items had lost their rows, and what did not balance, in words.
-    `strays` are ids that no row knows, with the sizes of their bytes; `all_accepted`: every one of them was, also where
-    no number is missing for it."""
+    `unknown` are the `strays`: of a number that has no item one of them may be the bytes. `all_accepted`: every one of
+    them was accepted, also where no number is missing for it."""
+    named = {name: size_bytes for name, size_bytes in unknown.items() if FILE_NAME.fullmatch(name)}
     recounted = list(_recount(database))  # first, or the triggers of what follows stumble over it
     twice = _end_what_is_in_two_states(database)
-    last, lost = _fill(database, strays, loss, all_accepted=all_accepted)
+    last, lost = _fill(database, named, loss, all_accepted=all_accepted)
     list(_recount(database))
     return lost, [*recounted, *twice, *_correct_counter(database, last)]
 
@@ -50,22 +58,20 @@ def _end_what_is_in_two_states(database: sqlite3.Connection) -> list[str]:
     return [f"{counted(found, 'item was', 'items were')} in two states at once"] if found else []
 
 
-def _fill(
-    database: sqlite3.Connection, strays: Mapping[str, int], loss: Loss, *, all_accepted: bool
-) -> tuple[int, int]:
+def _fill(database: sqlite3.Connection, named: Mapping[str, int], loss: Loss, *, all_accepted: bool) -> tuple[int, int]:
     """The last number, and how many had no item."""
     known = sorted(set(_numbers(database)))
     (counted,) = database.execute("SELECT coalesce(max(last_sequence), 0) FROM counter").fetchone()
     held = sum(count for (count,) in database.execute(_COUNTED))
     last, lost = max([counted, held, *known[-1:]]), 0
-    waiting = deque(sorted(strays))  # ids are in order of acceptance as well
+    waiting = deque(sorted(named))  # ids are in order of acceptance as well
     for sequence in islice(_missing(known, last), last - held):
         item_id = waiting.popleft() if waiting else f"lost-{sequence}"
-        _insert_lost(database, sequence, item_id, strays.get(item_id), loss)
+        _insert_lost(database, sequence, item_id, named.get(item_id), loss)
         lost += 1
     for item_id in waiting if all_accepted else ():
         last, lost = last + 1, lost + 1
-        _insert_lost(database, last, item_id, strays[item_id], loss)
+        _insert_lost(database, last, item_id, named[item_id], loss)
     return last, lost
 
 
@@ -99,7 +105,7 @@ def _insert_lost(database: sqlite3.Connection, sequence: int, item_id: str, size
 
 
 def _recount(database: sqlite3.Connection) -> Iterator[str]:
-    there = dict.fromkeys((*_OWED, *_OVER), 0)
+    there = dict.fromkeys((state.value for state in (*OWED_OR_DEAD, *ENDED)), 0)
     for table in ("items", "ended"):
         there |= dict(database.execute(f"SELECT state, count(*) FROM {table} GROUP BY state"))  # noqa: S608 - two names
     there["delivered"] = database.execute("SELECT count(*) FROM ledger").fetchone()[0]

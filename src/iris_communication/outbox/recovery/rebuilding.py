@@ -10,7 +10,6 @@ lost: such a place is marked (table `gaps`), so that the chain is verified from 
 
 import json
 import os
-import re
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from iris_communication.outbox.recovery.accounts import Loss, settle_accounts
+from iris_communication.outbox.recovery.accounts import FILE_NAME, Loss, settle_accounts, strays
 from iris_communication.outbox.recovery.pages import Pages
 from iris_communication.outbox.recovery.rows import Row, rows
 from iris_communication.outbox.store import item_row as row
@@ -34,7 +33,6 @@ _THERE_ALREADY = (
     sqlite3.SQLITE_CONSTRAINT_ROWID,
     sqlite3.SQLITE_CONSTRAINT_UNIQUE,
 )
-FILE_NAME = re.compile(r"[\w][\w.-]{0,200}", re.ASCII)
 
 
 class Column(NamedTuple):
@@ -103,15 +101,8 @@ def _fill(
     # What was read may be an earlier state of the item, so its next attempt looks at the server first.
     database.execute("UPDATE items SET effect = 'unseen' WHERE effect = 'none' AND token IS NOT NULL")
     account.lines_lost = _mark_gaps(database, delivered_before, loss.at_s)
-    known = {
-        item_id
-        for (item_id,) in database.execute(
-            "SELECT id FROM items UNION SELECT id FROM ledger UNION SELECT id FROM ended"
-        )
-    }
-    account.strays = {name: size_bytes for name, size_bytes in held.items() if name not in known}
-    named = {name: size for name, size in account.strays.items() if FILE_NAME.fullmatch(name)}
-    account.lost, _ = settle_accounts(database, named, loss, all_accepted=True)
+    account.strays = strays(database, held.items())
+    account.lost, _ = settle_accounts(database, account.strays, loss, all_accepted=True)
     database.execute("DELETE FROM traces WHERE id NOT IN (SELECT id FROM items)")
 
 

@@ -19,28 +19,26 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from iris_communication.clock import Clock
 from iris_communication.errors import OutboxDamaged, OutboxStorageError
 from iris_communication.outbox.files.quarantine import Quarantine, stamp
 from iris_communication.outbox.recovery.accounts import Loss
 from iris_communication.outbox.recovery.log_frames import log_frames
 from iris_communication.outbox.recovery.rebuilding import SalvageAccount, rebuild
 from iris_communication.outbox.store.put_back import DECIDED
-from iris_communication.outbox.store.sqlite import SqliteStore
+from iris_communication.outbox.store.sqlite import DATABASE, LOG, SqliteStore
 from iris_communication.runtime.amounts import counted
 from iris_communication.runtime.safe_files import sync_folder
 
 log = logging.getLogger(__name__)
 
-DATABASE = "outbox.db"
-LOG = "outbox.db-wal"
 
-
-def open_store(folder: Path, boot_id: str, boot_s: float, wall_s: float) -> SqliteStore:
+def open_store(folder: Path, clock: Clock) -> SqliteStore:
     """Raises OutboxDamaged also where the database is gone and what it was about is not."""
     path = folder / DATABASE
     if not _size_bytes(path) and (_size_bytes(folder / LOG) or held(folder)):
         raise OutboxDamaged(f"the outbox database {path} is gone, but what was accepted lies in {folder / 'spool'}")
-    return SqliteStore(path, boot_id, boot_s, wall_s)
+    return SqliteStore(path, clock.boot_id, clock.boot_s(), clock.wall_s())
 
 
 class Salvage:

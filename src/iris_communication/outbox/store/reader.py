@@ -19,15 +19,17 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Callable
-from importlib import resources
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
 from iris_communication.errors import OutboxDamaged, OutboxStorageError
-from iris_communication.outbox.store.sqlite import SCHEMA_VERSION
+from iris_communication.outbox.store.sqlite import DATABASE, LOG, SCHEMA_VERSION, named_queries
 
+AT_ONCE = 500  # rows of one snapshot: bounds memory and how long the owner's log is held
+BEFORE_THE_FIRST = -(2**63)
+QUERIES = named_queries("audit.sql", "listing.sql")
 TRIES = 20  # an owner that is just starting or ending is in the way for some milliseconds
 PAUSE_S = 0.05
 BUSY_TIMEOUT_S = 5.0
@@ -47,6 +49,10 @@ class NoOutbox(OutboxStorageError):
     """There is nothing to look at."""
 
     default_hint = "give the folder of an outbox (outbox.db lies in it)"
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> "NoOutbox":
+        return cls(f"{folder} {'holds no outbox' if folder.is_dir() else 'does not exist or is no folder'}")
 
 
 class ReadTransaction:
@@ -69,8 +75,8 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._path = folder / "outbox.db"
-        self._log_path = folder / "outbox.db-wal"
+        self._path = folder / DATABASE
+        self._log_path = folder / LOG
 
     def read(self, ask: Callable[[ReadTransaction], Answer]) -> Answer:
         """What `ask` makes of one snapshot; it may be asked more than once, so it changes nothing. Raises NoOutbox,
@@ -92,6 +98,17 @@ class Reader:
             raise OutboxStorageError(f"the outbox {self.folder} changes hands all the time", hint="try again")
         raise self._told(failed) from failed
 
+    def rows(self, name: str, *values: Any) -> Iterator[Any]:
+        """Of a question that takes the first column of the row before, and at last how many. They are read in pages,
+        each a snapshot of its own."""
+        after = BEFORE_THE_FIRST
+        while page := self._page(name, after, *values, AT_ONCE):
+            yield from page
+            after = page[-1][0]
+
+    def _page(self, name: str, *values: Any) -> list[Any]:
+        return self.read(lambda snapshot: snapshot.all(name, *values))
+
     def _at_rest(self) -> Mark | None:
         """What the file is like that holds everything; None where a log belongs to it."""
         try:
@@ -104,8 +121,7 @@ class Reader:
         try:
             facts = os.stat(self._path)
         except (FileNotFoundError, NotADirectoryError):
-            what = "holds no outbox" if self.folder.is_dir() else "does not exist or is no folder"
-            raise NoOutbox(f"{self.folder} {what}") from None
+            raise NoOutbox.in_folder(self.folder) from None
         except OSError as error:
             raise OutboxStorageError(f"cannot look at {self._path}: {error.strerror}") from error
         return facts.st_ino, facts.st_size, facts.st_mtime_ns
@@ -142,14 +158,3 @@ class Reader:
 
 def _is_in_between(error: sqlite3.Error) -> bool:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in _IN_BETWEEN
-
-
-def _queries() -> dict[str, str]:
-    """The named statements of audit.sql and listing.sql: `-- name --`, then the statement."""
-    files = [resources.files(__package__) / "sql" / name for name in ("audit.sql", "listing.sql")]
-    text = "".join(file.read_text(encoding="utf-8") for file in files)
-    parts = re.split(r"^-- (\w+) --$", text, flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
-QUERIES = _queries()

@@ -44,6 +44,8 @@ from iris_communication.runtime.system_trouble import storage_trouble
 
 log = logging.getLogger(__name__)
 
+DATABASE = "outbox.db"
+LOG = "outbox.db-wal"
 SCHEMA_VERSION = 2
 HISTORY_OF_ONE = 50  # lines kept of one item
 HISTORY_MAX = 200_000  # lines kept of all
@@ -55,14 +57,13 @@ def script(name: str) -> str:
     return (resources.files(__package__) / "sql" / name).read_text(encoding="utf-8")
 
 
-def _queries() -> dict[str, str]:
-    """The named statements of queries.sql: `-- name --`, then the statement."""
-    text = script("queries.sql")
-    parts = re.split(r"^-- (\w+) --$", text, flags=re.MULTILINE)
+def named_queries(*names: str) -> dict[str, str]:
+    """The statements of these files: `-- name --`, then the statement."""
+    parts = re.split(r"^-- (\w+) --$", "".join(map(script, names)), flags=re.MULTILINE)
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
-QUERIES = _queries()
+QUERIES = named_queries("queries.sql")
 
 
 # What a disk or another process is to blame for: no damage, whatever was being done.

@@ -155,7 +155,7 @@ def test_a_line_that_cannot_be_read_ends_the_export_by_name(filled):
 
 
 def test_pages_are_one_ledger(outbox, monkeypatch):
-    monkeypatch.setattr(audit, "AT_ONCE", 2)
+    monkeypatch.setattr(reader, "AT_ONCE", 2)
     for _ in range(5):
         outbox.deliver(outbox.accept())
     assert [delivery["delivery"] for delivery in Audit(outbox.folder).ledger()] == [1, 2, 3, 4, 5]
@@ -163,7 +163,7 @@ def test_pages_are_one_ledger(outbox, monkeypatch):
 
 
 def test_a_delivery_while_the_ledger_is_verified_breaks_nothing(outbox, monkeypatch):
-    monkeypatch.setattr(audit, "AT_ONCE", 1)
+    monkeypatch.setattr(reader, "AT_ONCE", 1)
     outbox.deliver(outbox.accept())
     follows, head = outbox.accept(), outbox.store.ledger_head()
     check = audit.first_broken

@@ -5,11 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from iris_communication.admin import listing
 from iris_communication.admin.listing import NoSuchItem, NoSuchServer, QueueListing
 from iris_communication.errors import Effect, InvalidRequest, OutboxDamaged
 from iris_communication.item import Delivered, Due, Event, Failure, State
-from iris_communication.outbox.store import ledger
+from iris_communication.outbox.store import ledger, reader
 from iris_communication.outbox.store.contract import Deliver, End, Insert, Note, SetServer, Update
 from iris_communication.outbox.store.reader import Reader
 from iris_communication.outbox.store.sqlite import SqliteStore
@@ -114,7 +113,7 @@ def test_a_limit_is_how_many_are_told_at_most(filled, limit):
 
 def test_pages_join_without_a_gap_and_without_a_repeat(filled, monkeypatch):
     whole = filled.ids("all")
-    monkeypatch.setattr(listing, "AT_ONCE", 2)
+    monkeypatch.setattr(reader, "AT_ONCE", 2)
     assert filled.ids("all") == whole
     assert filled.ids("all", limit=5) == whole[:5]
 

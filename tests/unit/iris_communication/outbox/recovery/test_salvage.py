@@ -64,7 +64,7 @@ def started(folder):
     clock = FakeClock()
 
     def opened():
-        return open_store(folder, clock.boot_id, clock.boot_s(), clock.wall_s())
+        return open_store(folder, clock)
 
     writer = Writer(folder, opened, clock, 10_000)
     writer.open()
@@ -344,7 +344,7 @@ def test_lost_lines_are_marked_and_the_chain_goes_on_behind_them(folder, tmp_pat
     assert chain.broken is None
     assert (chain.lines, sum(gap.lines for gap in chain.lost)) == (27 - len(gone), len(gone))
     again = Outbox.__new__(Outbox)
-    again.folder, again.store, again.accepted = folder, open_store(folder, "boot", 0.0, 0.0), 80
+    again.folder, again.store, again.accepted = folder, open_store(folder, FakeClock()), 80
     again.deliver(again.accept())
     again.end()
     assert Audit(folder).verify() == chain._replace(lines=chain.lines + 1, head=Audit(folder).verify().head)
