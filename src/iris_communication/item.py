@@ -141,6 +141,11 @@ class Item:
     move_to: str = ""  # a folder; of MOVE
     durable_s: float | None = None  # wall time, at the latest; known from the first claim on
 
+    @property
+    def held_bytes(self) -> int:
+        """In the spool."""
+        return self.fingerprint.size_bytes if self.fingerprint else 0
+
 
 @dataclass(frozen=True, slots=True)
 class Archive:

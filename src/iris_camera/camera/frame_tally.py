@@ -4,10 +4,19 @@ import logging
 from collections import deque
 
 from iris_camera.camera.frame import Frame
+from iris_communication.runtime.repeats import is_one_to_log
 
 log = logging.getLogger(__name__)
 
 RATE_OVER_S = 3.0
+
+
+def rate_per_s(times_s: deque[float], now_s: float) -> float:
+    """How often in a second something happened over the last three; 0 where it did not."""
+    recent_s = [at_s for at_s in times_s.copy() if now_s - at_s <= RATE_OVER_S]
+    if len(recent_s) < 2:
+        return 0.0
+    return round((len(recent_s) - 1) / max(recent_s[-1] - recent_s[0], 1e-9), 2)
 
 
 class FrameTally:
@@ -39,18 +48,15 @@ class FrameTally:
 
     def rate(self, now_s: float) -> float:
         """Frames a second over the last seconds; 0 when there are none."""
-        times = [at_s for at_s in self._recent.copy() if now_s - at_s <= RATE_OVER_S]
-        if len(times) < 2:
-            return 0.0
-        return round((len(times) - 1) / max(times[-1] - times[0], 1e-9), 2)
+        return rate_per_s(self._recent, now_s)
 
     def _size_changed(self, shape: tuple[int, ...]) -> None:
-        """Say so the 1st, 2nd, 4th, 8th ... time: a folder may hold a different size in each picture."""
+        """It is said ever more seldom: a folder may hold a different size in each picture."""
         before, self._shape = self._shape, shape
         if before is None:
             return
         self._size_changes += 1
-        if self._size_changes.bit_count() == 1:
+        if is_one_to_log(self._size_changes):
             log.warning(
                 "camera %s changed its picture from %dx%d to %dx%d pixels (change %d)",
                 self._camera,

@@ -10,7 +10,7 @@ from typing import Any
 
 from iris_communication.errors import Scope, scope_of
 from iris_communication.plain_text import clean
-from iris_communication.runtime.amounts import counted
+from iris_communication.runtime.amounts import counted, scaled
 
 WIDE = 110  # columns from which on a whole id and a server fit beside a path
 SHORT_ID = 19  # characters: milliseconds, and enough of the token that it is alone
@@ -98,10 +98,8 @@ def age(accepted: str, now: datetime) -> str:
 def size(size_bytes: int | None) -> str:
     if size_bytes is None:
         return "-"
-    amount, units = float(size_bytes), "BkMGTPE"
-    while amount >= 999.5 and len(units) > 1:
-        amount, units = amount / 1000, units[1:]
-    return f"{amount:.0f}{units[0]}" if amount >= 99.95 or units[0] == "B" else f"{amount:.1f}{units[0]}"
+    amount, prefix = scaled(size_bytes)
+    return f"{amount:.1f}{prefix}" if prefix and amount < 99.95 else f"{amount:.0f}{prefix or 'B'}"
 
 
 def printable(text: str) -> str:

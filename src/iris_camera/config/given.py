@@ -10,8 +10,7 @@ from typing import Any
 
 from iris_camera.config.problem import NOWHERE, ConfigError, Problem, ValueOrigin
 from iris_camera.config.toml_lines import KeyPath
-
-MASK = "***"
+from iris_camera.logs import MASK
 
 
 class Given:

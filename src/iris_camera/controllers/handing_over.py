@@ -39,7 +39,7 @@ from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_camera.records.trouble import Trouble
 from iris_communication.errors import IrisError, NotStarted
 from iris_communication.runtime.amounts import counted, size
-from iris_communication.runtime.repeats import Repeats
+from iris_communication.runtime.repeats import Repeats, is_one_to_log
 from iris_communication.runtime.supervised_thread import SupervisedThread
 from iris_communication.sftp_uploader_thread import SftpUploadRequest
 
@@ -201,9 +201,7 @@ class HandingOver:
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the end, at most so long; whether it came. True when it never began."""
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return self._thread.has_ended(timeout_s)
 
     def counts(self) -> Counts:
         """Waits for nobody."""
@@ -434,9 +432,9 @@ class HandingOver:
         )
 
     def _tell_skipped(self, count: int, why: str) -> None:
-        """The 1st, 2nd, 4th, 8th ...: what keeps one picture from being written mostly keeps all."""
+        """Ever more seldom: what keeps one picture from being written mostly keeps all."""
         self._skipped_why = why
-        if count.bit_count() == 1:
+        if is_one_to_log(count):
             log.warning("camera %s: %d defects are without pictures: %s", self._camera, count, why)
 
 

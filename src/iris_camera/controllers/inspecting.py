@@ -104,9 +104,7 @@ class Inspecting:
         return self._recorded.wait(timeout_s)
 
     def join(self, timeout_s: float) -> bool:
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return self._thread.has_ended(timeout_s)
 
     def snapshot(self) -> dict[str, Any]:
         """`{"state": "running|restarting|stopped", "restarts": int, "reason", "inference_ms", "provider"}`."""

@@ -5,11 +5,12 @@ from collections import deque
 from statistics import quantiles
 from typing import Any
 
+from iris_camera.camera.frame_tally import rate_per_s
 from iris_camera.inspection.inspector import Inspected
+from iris_communication.runtime.repeats import is_one_to_log
 
 log = logging.getLogger(__name__)
 
-RATE_OVER_S = 3.0
 RECENT = 512  # frames that rates and percentiles are taken over at most
 
 
@@ -35,18 +36,15 @@ class Tallies:
         return label in self._defect_labels
 
     def trouble(self, what: str, *, traceback: bool = False) -> None:
-        """Count it, and log the 1st, 2nd, 4th, 8th ...: what is broken is mostly broken on every frame."""
+        """What is broken is mostly broken on every frame: it is counted, and logged ever more seldom."""
         self.errors += 1
         self.latest_error = what
-        if self.errors.bit_count() == 1:
+        if is_one_to_log(self.errors):
             log.error("camera %s, error %d: %s", self._camera, self.errors, what, exc_info=traceback)
 
     def frames_per_s(self, now_s: float) -> float:
         """Inspected frames a second over the last three."""
-        times = [at_s for at_s in self._taken_s.copy() if now_s - at_s <= RATE_OVER_S]
-        if len(times) < 2:
-            return 0.0
-        return round((len(times) - 1) / max(times[-1] - times[0], 1e-9), 2)
+        return rate_per_s(self._taken_s, now_s)
 
     def inference_ms(self) -> dict[str, float] | None:
         """Detecting and classifying one frame: `{"p50", "p99"}` over the last frames; None before there are two."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from iris_camera.health.conditions import Reason
 from iris_camera.health.facts import Facts, HealthLimits, LinkFacts, OutboxTrouble
 from iris_camera.health.words import age, because, given_up_words, in_words, removed_words, wait
-from iris_communication.runtime.amounts import files
+from iris_communication.runtime.amounts import counted, files
 
 
 def all_files(facts: Facts) -> str:
@@ -25,7 +25,7 @@ def all_files(facts: Facts) -> str:
     if lost or facts.undelivered or facts.around.removed or facts.around.left_behind:
         return "no file waits"
     if written := facts.around.being_written:
-        return f"every finished file is delivered, {written} {'is' if written == 1 else 'are'} being written"
+        return f"every finished file is delivered, {counted(written, 'is', 'are')} being written"
     return "every file is delivered"
 
 

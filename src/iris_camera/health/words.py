@@ -1,6 +1,6 @@
 """Ages as a person says them, and sentences of files that wait or are gone."""
 
-from iris_communication.runtime.amounts import counted, files
+from iris_communication.runtime.amounts import counted
 
 
 def in_words(age_s: float) -> str:
@@ -25,7 +25,7 @@ def because(reason: str | None) -> str:
 
 
 def wait(count: int) -> str:
-    return f"{files(count)} {'waits' if count == 1 else 'wait'}"
+    return counted(count, "file waits", "files wait")
 
 
 def given_up_words(count: int) -> str:

@@ -8,7 +8,6 @@ A file only ever moves on along this way, so whichever moment it is caught in, o
 When the outbox cannot be asked, nothing is removed. The decision itself is `retention.decide`.
 """
 
-import errno
 import logging
 import os
 import shutil
@@ -24,13 +23,13 @@ from iris_camera.records.evidence_name import parse_evidence_name
 from iris_camera.records.retention import KeepLimits, KeptFile, Removal, Why, decide, passed
 from iris_camera.records.trouble import Trouble
 from iris_communication.runtime.amounts import counted, size
+from iris_communication.runtime.safe_files import CANNOT_LINK
 from iris_communication.runtime.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 
 SWEEP_EVERY_S = 30.0
 PART = ".part"  # ends the name of a copy that is being made
-_CANNOT_LINK = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
 
 
 class LastRemoved(NamedTuple):
@@ -75,7 +74,7 @@ def keep(path: Path, kept: Path) -> None:
         if not target.samefile(path):
             _copy(path, target)
     except OSError as error:
-        if error.errno not in _CANNOT_LINK:
+        if error.errno not in CANNOT_LINK:
             raise
         _copy(path, target)
 
@@ -136,9 +135,7 @@ class KeptFiles:
 
     def join(self, timeout_s: float) -> bool:
         """Whether the thread has ended, or never began."""
-        if self._thread.ident is not None:
-            self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return self._thread.has_ended(timeout_s)
 
     def status(self) -> KeptStatus:
         """As of the latest sweep; waits for nobody."""

@@ -83,7 +83,7 @@ def victims(candidates: Iterable[Item], room: MakeRoom, priority: int) -> list[I
     for item in candidates:
         if items <= 0 and size_bytes <= 0:
             return going
-        held = item.fingerprint.size_bytes if item.fingerprint else 0
+        held = item.held_bytes
         if item.state is State.WAITING and item.priority <= priority and (items > 0 or held > 0):
             going.append(item)
             items, size_bytes = items - 1, size_bytes - held

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, NamedTuple
 
+from iris_communication.decisions.attempt import failure
 from iris_communication.decisions.retry import back_off_s
 from iris_communication.errors import IrisError, LinkLost, Retry
 from iris_communication.item import Failure
@@ -76,10 +77,10 @@ def on_failure(breaker: Breaker, error: IrisError, settings: DeliverySettings, l
     """The server or the link failed."""
     if breaker.state in (BreakerState.OPEN, BreakerState.HELD):
         return breaker
-    failures, failure = breaker.failures + 1, _described(error)
+    failures, failed = breaker.failures + 1, failure(error)
     if error.retry is Retry.AFTER_OPERATOR:
-        return Breaker(BreakerState.HELD, failures, failure=failure)
-    return Breaker(BreakerState.OPEN, failures, now_s + _wait_s(failures, settings, luck), failure)
+        return Breaker(BreakerState.HELD, failures, failure=failed)
+    return Breaker(BreakerState.OPEN, failures, now_s + _wait_s(failures, settings, luck), failed)
 
 
 def on_release(breaker: Breaker) -> Breaker:
@@ -136,14 +137,10 @@ def _read(facts: Mapping[str, Any]) -> tuple[BreakerState, int, float, Failure]:
     if state is BreakerState.CLOSED or (facts["failure"] is None and state is not BreakerState.HALF_OPEN):
         raise ValueError(f"{state.value} without a reason")
     if facts["failure"] is None:
-        return state, failures, until_boot_s, _described(LinkLost("the program ended before the server had answered"))
+        return state, failures, until_boot_s, failure(LinkLost("the program ended before the server had answered"))
     error, message, hint = facts["failure"]
     return state, failures, until_boot_s, Failure(str(error), str(message), str(hint))
 
 
 def _wait_s(failures: int, settings: DeliverySettings, luck: float) -> float:
     return back_off_s(failures, settings.breaker_base_s, settings.breaker_cap_s, 0.5 + luck / 2)
-
-
-def _described(error: IrisError) -> Failure:
-    return Failure(type(error).__name__, str(error), error.hint)

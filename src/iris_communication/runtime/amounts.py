@@ -4,7 +4,7 @@ Sizes have decimal units, as disks are sold and as the page shows them. Where tw
 was sent and what has arrived) they stand in bytes, and not in these words.
 """
 
-UNITS = ("kB", "MB", "GB", "TB", "PB")
+PREFIXES = ("", "k", "M", "G", "T", "P", "E")
 THOUSAND_SHOWN = 999.5  # from there on three digits would show 1000
 
 
@@ -19,9 +19,15 @@ def files(count: int) -> str:
 
 def size(size_bytes: float) -> str:
     """`1 byte`, `950 bytes`, `12.5 kB`, `1.2 GB`; about three digits, no more are of use to a person."""
-    if size_bytes < THOUSAND_SHOWN:
-        return counted(round(size_bytes), "byte")
-    amount, unit = size_bytes / 1000, 0
-    while amount >= THOUSAND_SHOWN and unit < len(UNITS) - 1:
-        amount, unit = amount / 1000, unit + 1
-    return f"{f'{amount:.1f}'.removesuffix('.0') if amount < 99.95 else f'{amount:.0f}'} {UNITS[unit]}"
+    amount, prefix = scaled(size_bytes)
+    if not prefix:
+        return counted(round(amount), "byte")
+    return f"{f'{amount:.1f}'.removesuffix('.0') if amount < 99.95 else f'{amount:.0f}'} {prefix}B"
+
+
+def scaled(amount: float) -> tuple[float, str]:
+    """In at most three digits before the point, and the prefix of its unit."""
+    power = 0
+    while amount >= THOUSAND_SHOWN and power < len(PREFIXES) - 1:
+        amount, power = amount / 1000, power + 1
+    return amount, PREFIXES[power]

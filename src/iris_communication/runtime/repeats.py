@@ -49,6 +49,11 @@ def over(spell: Spell) -> tuple[Spell, int | None]:
     return spell._replace(unlogged=0, over=True), spell.unlogged
 
 
+def is_one_to_log(count: int) -> bool:
+    """Of what is counted, and happens as often as the line turns: the 1st, 2nd, 4th, 8th ..."""
+    return count.bit_count() == 1
+
+
 class Repeats:
     """Of one place that logs; for any thread. `per_file`: "the same for 14 files in 60 s", not "14 times"."""
 

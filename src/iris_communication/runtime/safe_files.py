@@ -6,6 +6,7 @@ file's name is durable once its folder is synced.
 """
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -15,6 +16,8 @@ from typing import TypeAlias
 StrPath: TypeAlias = "str | os.PathLike[str]"
 
 FILE_MODE = 0o600  # of what is its owner's alone
+# A file has no second name on another disk, or where there are none; it may not be ours, or have too many.
+CANNOT_LINK = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
 _NO_FOLLOW = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 

@@ -68,6 +68,12 @@ class SupervisedThread(threading.Thread):
         """From any thread: a failure from now on is the end, and a pause after one is over."""
         self._ending.set()
 
+    def has_ended(self, within_s: float) -> bool:
+        """Wait for its end, at most so long; True for one that never began."""
+        if self.ident is not None:
+            self.join(within_s)
+        return not self.is_alive()
+
     def state(self) -> dict[str, Any]:
         """`{"name", "running", "reason", "restarts"}`. One that has not begun, or has ended in its own way, is not
         missed."""

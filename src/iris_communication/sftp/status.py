@@ -78,13 +78,15 @@ class StatusError(Exception):
         return self.code == FX_FAILURE and _MISSING.search(self.message) is not None
 
 
+def shown(path: bytes) -> str:
+    return repr(path.decode("utf-8", "backslashreplace"))
+
+
 def blame(error: StatusError, doing: str, path: bytes, of: bytes | None = None) -> IrisError:
     """The error of an item whose request (`doing` in words, on `path`) was refused; `of`: the file that `path` is a
     hidden name of."""
-    shown = repr(path.decode("utf-8", "backslashreplace"))
-    if of not in (None, path):
-        shown += f" (for {of.decode('utf-8', 'backslashreplace')!r})"
-    what = f"cannot {doing} {shown} on the server: {error}"
+    name = shown(path) if of is None or of == path else f"{shown(path)} (for {shown(of)})"
+    what = f"cannot {doing} {name} on the server: {error}"
     if error.says_disk_full:
         return RemoteDiskFull(what)
     if error.says_missing or (error.code == FX_FAILURE and _NO_FOLDER.search(error.message)):

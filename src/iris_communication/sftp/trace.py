@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from iris_communication.plain_text import PEER_NAME_MAX, PEER_TEXT_MAX, clean, of_bytes
 from iris_communication.sftp import wire
-from iris_communication.sftp.status import NAMES, StatusError
+from iris_communication.sftp.status import NAMES, StatusError, shown
 
 EVENTS_MAX = 300
 _FLAGS = ((wire.READ, "read"), (wire.WRITE, "write"), (wire.CREATE, "create"), (wire.EXCLUSIVE, "exclusive"))
@@ -79,7 +79,7 @@ def _event(request_id: int, what: Any, part: list[int]) -> str:
 def _request(request: Any) -> str:
     match request:
         case wire.Open(path, flags):
-            return f"OPEN {_path(path)} {' '.join(word for flag, word in _FLAGS if flags & flag)}"
+            return f"OPEN {shown(path)} {' '.join(word for flag, word in _FLAGS if flags & flag)}"
         case wire.Close(handle):
             return f"CLOSE {_handle(handle)}"
         case wire.Read(handle, offset, size_bytes):
@@ -88,18 +88,14 @@ def _request(request: Any) -> str:
             return f"WRITE {_handle(handle)} offset {offset} size {len(data)}"
         case wire.Rename(old, new) | wire.PosixRename(old, new):
             name = "RENAME" if isinstance(request, wire.Rename) else _text(wire.POSIX_RENAME)
-            return f"{name} {_path(old)} {_path(new)}"
+            return f"{name} {shown(old)} {shown(new)}"
         case wire.Remove(path):
-            return f"REMOVE {_path(path)}"
+            return f"REMOVE {shown(path)}"
         case wire.MakeDirectory(path):
-            return f"MKDIR {_path(path)}"
+            return f"MKDIR {shown(path)}"
         case wire.Stat(path):
-            return f"STAT {_path(path)}"
+            return f"STAT {shown(path)}"
     return _text(request.name)  # an extension; what is asked of it is not shown
-
-
-def _path(path: bytes) -> str:
-    return repr(path.decode("utf-8", "backslashreplace"))
 
 
 def _handle(handle: bytes) -> str:

@@ -78,7 +78,7 @@ class MemoryStore:
         return sorted(self._waiting(), key=lambda item: (item.priority, item.sequence))[:limit]
 
     def owed_bytes(self) -> int:
-        return sum(item.fingerprint.size_bytes for item in self._items.values() if item.fingerprint)
+        return sum(item.held_bytes for item in self._items.values())
 
     def backlogs(self) -> dict[str, Backlog]:
         backlogs: dict[str, Backlog] = {}

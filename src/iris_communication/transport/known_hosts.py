@@ -14,9 +14,8 @@ import re
 from typing import NamedTuple
 
 from iris_communication.naming import host_names
+from iris_communication.settings import DEFAULT_PORT
 from iris_communication.transport.quick_import import asyncssh
-
-DEFAULT_PORT = 22  # listed without its number
 
 REVOKED = b"@revoked"
 AUTHORITY = b"@cert-authority"  # certificates of hosts are not looked at

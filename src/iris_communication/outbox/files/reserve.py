@@ -31,7 +31,7 @@ class Reserve:
         self.held = self._size_bytes > 0 or self._take_at_first()
 
     def _take_at_first(self) -> bool:
-        self.held = self._hold(min(RESERVE_BYTES, self._free_bytes() // DISK_SHARE))
+        self.held = self._hold(min(RESERVE_BYTES, (self.free_bytes() or 0) // DISK_SHARE))
         return self.held
 
     def take(self) -> bool:
@@ -40,7 +40,7 @@ class Reserve:
             return True
         if self._size_bytes == 0:
             return self._take_at_first()
-        self.held = self._free_bytes() >= 2 * self._size_bytes and self._hold(self._size_bytes)
+        self.held = (self.free_bytes() or 0) >= 2 * self._size_bytes and self._hold(self._size_bytes)
         return self.held
 
     def give_back(self) -> bool:
@@ -69,11 +69,12 @@ class Reserve:
         self._size_bytes = size_bytes
         return True
 
-    def _free_bytes(self) -> int:
+    def free_bytes(self) -> int | None:
+        """Of its disk; None where that does not tell."""
         try:
             facts = os.statvfs(self._folder)
         except OSError:
-            return 0
+            return None
         return facts.f_bavail * facts.f_frsize
 
 

@@ -32,14 +32,13 @@ from iris_communication.errors import (
 )
 from iris_communication.item import Archive, Fingerprint, Take, Upload
 from iris_communication.outbox.files import private
-from iris_communication.runtime.safe_files import open_folder, open_private
+from iris_communication.runtime.safe_files import CANNOT_LINK, open_folder, open_private
 from iris_communication.runtime.system_trouble import hint_of, is_the_files_own, trouble
 
 COPY_MAX_BYTES = 1024 * 1024
 _PIECE = 1024 * 1024
 _PIECE_MIN = 64 * 1024
 GROWS_MAX_BYTES = 64 * 1024 * 1024  # while it is read: one that is written as fast as it is read has no end
-_CANNOT_LINK = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
 _GONE = (
     "the folder of the outbox was removed or is not mounted any more: put it back as it was, or end this program and "
     "start it anew, which makes another"
@@ -102,7 +101,7 @@ class Spool:
             try:
                 os.link(source, target)
             except OSError as error:
-                if error.errno not in _CANNOT_LINK:
+                if error.errno not in CANNOT_LINK:
                     raise
                 descriptor, facts = open_source(os.fspath(source))
                 try:
@@ -134,7 +133,7 @@ class Spool:
                 try:
                     os.link(self.path(item_id), path)
                 except OSError as error:
-                    if error.errno not in _CANNOT_LINK:
+                    if error.errno not in CANNOT_LINK:
                         raise
                     shutil.copyfile(self.path(item_id), path)
             yield path
@@ -158,7 +157,7 @@ class Spool:
             # Only with a folder to start from does Python call linkat(), which follows /proc's link to the open file.
             os.link(f"/proc/self/fd/{descriptor}", target, src_dir_fd=self._opened_folder(), follow_symlinks=True)
         except OSError as error:
-            if error.errno in _CANNOT_LINK or error.errno == errno.ENOENT:
+            if error.errno in CANNOT_LINK or error.errno == errno.ENOENT:
                 return False
             raise
         return True

@@ -94,9 +94,9 @@ class Accepting:
         usage = Usage(
             items=counters.queue_size + len(group.spooled) - len(group.ended) + count - 1,
             size_bytes=counters.spooled_bytes
-            + sum(map(_held_bytes, group.spooled))
-            - sum(map(_held_bytes, group.ended)),
-            free_bytes=self._free_bytes() if self._limits.disk_reserve_bytes else None,
+            + sum(item.held_bytes for item in group.spooled)
+            - sum(item.held_bytes for item in group.ended),
+            free_bytes=self._reserve.free_bytes() if self._limits.disk_reserve_bytes else None,
         )
         verdict = admission(usage, size_bytes, self._items_max, self._limits)
         if not isinstance(verdict, MakeRoom):
@@ -111,13 +111,6 @@ class Accepting:
     @property
     def _counts_bytes(self) -> bool:
         return self._limits.bytes_max is not None or self._limits.disk_reserve_bytes > 0
-
-    def _free_bytes(self) -> int | None:
-        try:
-            facts = os.statvfs(self._folder)
-        except OSError:
-            return None
-        return facts.f_bavail * facts.f_frsize
 
     def _has_room(self) -> bool:
         """Whether the reserve is held. A database that has just worked hard holds some megabytes in its log: on a
@@ -179,10 +172,6 @@ class Accepting:
             after=accept.after,
             move_to=accept.move_to,
         )
-
-
-def _held_bytes(item: Item) -> int:
-    return item.fingerprint.size_bytes if item.fingerprint else 0
 
 
 def _size_bytes(source: str) -> int:

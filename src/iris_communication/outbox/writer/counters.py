@@ -48,7 +48,7 @@ class Counters:
         item = change.item
         if isinstance(change, Insert):
             self._queued += 1
-            self.spooled_bytes += _size_bytes(item)
+            self.spooled_bytes += item.held_bytes
             self._last_sequence = max(self._last_sequence, item.sequence)
         else:
             assert change.before is not None, "who changes an item here says what it was"
@@ -80,7 +80,7 @@ class Counters:
             self.dead += 1
             self._dead_items = [_shown(item), *self._dead_items][:DEAD_SHOWN]
             return
-        self.spooled_bytes -= _size_bytes(item)
+        self.spooled_bytes -= item.held_bytes
         if item.state in ENDED:
             self._ended += 1
         else:
@@ -127,10 +127,6 @@ class Counters:
         else:
             backlog = backlog._replace(retrying=backlog.retrying + by)
         self._backlogs[item.server_key] = backlog
-
-
-def _size_bytes(item: Item) -> int:
-    return item.fingerprint.size_bytes if item.fingerprint else 0
 
 
 def _shown(item: Item) -> DeadItem:

@@ -38,7 +38,7 @@ from iris_communication.sftp.conversations.look import (
 )
 from iris_communication.sftp.conversations.replacing import rename_over, replace
 from iris_communication.sftp.conversations.upload import SftpUpload
-from iris_communication.sftp.status import StatusError, blame
+from iris_communication.sftp.status import StatusError, blame, shown
 from iris_communication.sftp.wire import (
     FX_FAILURE,
     FX_FILE_ALREADY_EXISTS,
@@ -206,12 +206,12 @@ def _give_up(upload: SftpUpload) -> Talk:
 
 
 def refusal(upload: SftpUpload) -> IrisError:
-    name = upload.final_path.decode("utf-8", "backslashreplace")
-    taken = f"{name!r} on the server holds other content"
+    name = shown(upload.final_path)
+    taken = f"{name} on the server holds other content"
     if upload.conflict == "keep":
         return RemoteNameKept(f"{taken}, which is kept")
     if upload.conflict == "rename":
         return RemoteNameTaken(f"{taken}, and so does its alternative name")
     if upload.conflict == "overwrite":
-        return RemoteNameTaken(f"{name!r} on the server is no file and cannot be replaced", hint="move it away")
+        return RemoteNameTaken(f"{name} on the server is no file and cannot be replaced", hint="move it away")
     return RemoteNameTaken(taken, hint="conflict is fail: move what is there away, then retry")

@@ -34,7 +34,7 @@ from iris_communication.sftp.conversations.look import (
 from iris_communication.sftp.conversations.publish import look_first, may_replace_unseen, publish
 from iris_communication.sftp.conversations.replacing import clear_aside, settle
 from iris_communication.sftp.conversations.upload import SftpUpload
-from iris_communication.sftp.status import StatusError, hint_at_hidden_names, not_made
+from iris_communication.sftp.status import StatusError, hint_at_hidden_names, not_made, shown
 from iris_communication.sftp.wire import FX_FAILURE
 
 
@@ -136,14 +136,13 @@ def check_name(upload: SftpUpload, capabilities: Capabilities) -> None:
     """Before anything is sent: a file whose marker has no room for its name would lie there for ever without one, and a
     name that ends the connection would do so for ever, and nothing else would be delivered."""
     if capabilities.ends_at_names_that_are_no_text and not _is_text(upload.final_path):
-        shown = upload.final_path.decode("utf-8", "backslashreplace")
-        raise RemoteNameRefused(f"{shown!r} is no UTF-8, and this server ends the connection at such a name")
+        path = shown(upload.final_path)
+        raise RemoteNameRefused(f"{path} is no UTF-8, and this server ends the connection at such a name")
     name = posixpath.basename(upload.final_path)
     room = NAME_MAX_BYTES - len(upload.marker)
     if upload.marker and len(name) > room:
-        shown = name.decode("utf-8", "backslashreplace")
         raise RemoteNameRefused(
-            f"{shown!r} has {len(name)} bytes, and with {upload.marker!r} behind them over {NAME_MAX_BYTES}"
+            f"{shown(name)} has {len(name)} bytes, and with {upload.marker!r} behind them over {NAME_MAX_BYTES}"
         )
 
 

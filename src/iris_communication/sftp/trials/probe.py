@@ -30,7 +30,7 @@ from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.conversations.conversation import Talk
 from iris_communication.sftp.conversations.look import READ_ONLY, means_missing, open_created, was_missing
 from iris_communication.sftp.conversations.upload import Quirks
-from iris_communication.sftp.status import StatusError, blame, hint_at_hidden_names
+from iris_communication.sftp.status import StatusError, blame, hint_at_hidden_names, shown
 
 CONTENT = b"iris: is this server well?\n"
 TEMP_PREFIX = b".iris-"
@@ -131,7 +131,7 @@ def _space(folder: bytes) -> Talk:
         return None
     _, fragment_bytes, fragments, _, free, files, _, free_files, _, flags, _ = reply.numbers(11)
     space = Space(free * fragment_bytes, fragments * fragment_bytes, bool(flags & READ_ONLY))
-    where = _shown(folder)
+    where = shown(folder)
     if not space.read_only and space.free_bytes == 0 < space.total_bytes:
         raise RemoteDiskFull(f"the server's disk is full: nothing of {size(space.total_bytes)} is free under {where}")
     if not space.read_only and free_files == 0 < files:
@@ -141,7 +141,7 @@ def _space(folder: bytes) -> Talk:
 
 def _judge(there: wire.Reply | StatusError, space: Space | None, folder: bytes, *, missing: bool) -> Finding:
     """What looking alone shows. A folder that may not be looked at may still take files."""
-    where = _shown(folder)
+    where = shown(folder)
     if space is not None and space.read_only:
         words = f"the disk under {where} is mounted read-only"
         return Finding(ok=False, words=words, hint="mount it for writing on the server")
@@ -200,7 +200,7 @@ def _rename(check: Probe) -> Talk:
     if isinstance(kept, StatusError):  # any other refusal: it may not be looked at
         return _taken_away(check) if (yield from means_missing(kept, check.second_path)) else None
     if kept.size_bytes not in (None, len(CONTENT)):
-        kept_words = f"the server kept {kept.size_bytes} of {len(CONTENT)} bytes of a file in {_shown(check.folder)}"
+        kept_words = f"the server kept {kept.size_bytes} of {len(CONTENT)} bytes of a file in {shown(check.folder)}"
         return RemoteFailure(f"{kept_words}, and acknowledged all of them")
     return None
 
@@ -215,20 +215,16 @@ def _clear_away(check: Probe) -> Talk:
 
 
 def _not_removed(check: Probe) -> IrisError:
-    left = _shown(min(check.leftovers))
+    left = shown(min(check.leftovers))
     return RemoteRefused(
         f"cannot remove {left}, which a health check made", hint="permit this user to remove files in that folder"
     )
 
 
 def _taken_away(check: Probe) -> IrisError:
-    words = f"somebody took a hidden file away from {_shown(check.folder)} while it was in use"
+    words = f"somebody took a hidden file away from {shown(check.folder)} while it was in use"
     return RemoteFailure(words, hint="let the pick-up job leave alone what begins with .iris-: it is not finished")
 
 
 def _finding(trouble: IrisError | None) -> Finding:
     return WELL if trouble is None else Finding(ok=False, words=str(trouble), hint=trouble.hint)
-
-
-def _shown(path: bytes) -> str:
-    return repr(path.decode("utf-8", "backslashreplace"))

@@ -29,7 +29,8 @@ def test_a_count_has_its_own_plural():
         (999_500, "1 MB"),
         (1_200_000_000, "1.2 GB"),
         (2 * 10**12, "2 TB"),
-        (5 * 10**19, "50000 PB"),
+        (5 * 10**19, "50 EB"),
+        (5 * 10**22, "50000 EB"),
     ],
 )
 def test_a_size_is_said_in_the_unit_that_fits(size_bytes, words):
