@@ -261,8 +261,8 @@ DELIVERING = (
     Mutant(
         "the temp file is not beside the final name",
         "iris_communication/delivery/sftp_carrier.py",
-        'os.fsencode(f"{folder}{slash}{TEMP_PREFIX}{token}")',
-        'os.fsencode(f"{TEMP_PREFIX}{token}")',
+        "os.fsencode(folder + slash) + TEMP_PREFIX + token.encode()",
+        "TEMP_PREFIX + token.encode()",
         "On a server with several disks the rename becomes a copy, and a reader sees a part of the file.",
         tests_in(
             DELIVERY, "test_sftp_carrier.py::test_the_temp_file_lies_hidden_beside_the_final_name_under_the_items_token"

@@ -81,7 +81,7 @@ class QueueListing:
         names, keys = self._servers()
         if word in names:
             return names[word]
-        keys |= {key for (key,) in self._reader.read(lambda snapshot: snapshot.all("servers_owed_to"))}
+        keys |= {key for (key,) in self._reader.read(lambda snapshot: snapshot.all("known_servers"))}
         for key in (word, host_names.canonical_key(word)):
             if key in keys:
                 return key
@@ -98,7 +98,7 @@ class QueueListing:
         only = (None if state == ANY else state, server, folder_type)
         twice = [value for each in only for value in (each, each)]
         if state in (None, ANY, *IN_ITEMS):
-            yield from map(_told, self._reader.rows("owed_rows", *twice))
+            yield from map(_told, self._reader.rows("item_rows", *twice))
         if state in (ANY, *IN_ENDED):
             yield from map(_told, self._reader.rows("ended_rows", *twice))
         if state in (ANY, DELIVERED):
@@ -118,7 +118,7 @@ class QueueListing:
         return {**facts, "history": history, "trace": snapshot.one("trace_of", item_id)}
 
     def _facts(self, snapshot: ReadTransaction, item_id: str) -> Told:
-        if rows := snapshot.all("owed_row", item_id):
+        if rows := snapshot.all("item_row", item_id):
             return _told(rows[0]) | self._more(rows[0]) | {"delivery": None}
         if rows := snapshot.all("ended_row", item_id):
             return _told(rows[0]) | {"delivery": None}

@@ -58,7 +58,7 @@ class RemoteLook(NamedTuple):
     why: str  # of UNKNOWN
 
 
-class _Owed(NamedTuple):
+class _Delivery(NamedTuple):
     """What the ledger says has to be there."""
 
     delivery: int
@@ -116,12 +116,12 @@ class RemoteCheck:
 
     def _newest(self) -> dict[int, str]:
         """What was delivered last under each name, by a hash of server and name: that is all that is kept."""
-        return {each.name: each.sha256 for each in map(_owed, Audit(self._folder).deliveries())}
+        return {each.name: each.sha256 for each in map(_delivery, Audit(self._folder).deliveries())}
 
-    def _deliveries(self, latest: int | None, since_s: float | None) -> Iterator[_Owed]:
+    def _deliveries(self, latest: int | None, since_s: float | None) -> Iterator[_Delivery]:
         lines = Audit(self._folder).deliveries()
         chosen = (line for line in lines if since_s is None or line["delivered_s"] >= since_s)
-        yield from map(_owed, chosen if latest is None else deque(chosen, maxlen=latest))
+        yield from map(_delivery, chosen if latest is None else deque(chosen, maxlen=latest))
 
 
 class _Visits:
@@ -134,33 +134,33 @@ class _Visits:
         self._clock = clock
         self._connections: dict[str, Connection | IrisError] = {}
 
-    async def ask(self, owed: Sequence[_Owed], newest: dict[int, str], *, hashes: bool) -> list[RemoteLook]:
+    async def ask(self, deliveries: Sequence[_Delivery], newest: dict[int, str], *, hashes: bool) -> list[RemoteLook]:
         """Answers in the order of the questions."""
         answers: dict[int, RemoteLook] = {}
-        by_server: defaultdict[str, list[_Owed]] = defaultdict(list)
-        for each in owed:
+        by_server: defaultdict[str, list[_Delivery]] = defaultdict(list)
+        for each in deliveries:
             if newest.get(each.name, each.sha256) != each.sha256:
                 answers[each.delivery] = each.looked(RemoteVerdict.REPLACED)
             else:
                 by_server[each.server].append(each)
         found = await asyncio.gather(*(self._ask_one(key, these, hashes=hashes) for key, these in by_server.items()))
         answers |= {looked.delivery: looked for these in found for looked in these}
-        return [answers[each.delivery] for each in owed]
+        return [answers[each.delivery] for each in deliveries]
 
     async def end(self) -> None:
         for connection in self._connections.values():
             if isinstance(connection, Connection):
                 connection.close()
 
-    async def _ask_one(self, server_key: str, owed: Sequence[_Owed], *, hashes: bool) -> list[RemoteLook]:
+    async def _ask_one(self, server_key: str, deliveries: Sequence[_Delivery], *, hashes: bool) -> list[RemoteLook]:
         connection = self._connections.get(server_key)
         if connection is None:
             connection = self._connections[server_key] = await self._opened(server_key)
         if isinstance(connection, IrisError):
-            return [each.looked(RemoteVerdict.UNKNOWN, str(connection)) for each in owed]
+            return [each.looked(RemoteVerdict.UNKNOWN, str(connection)) for each in deliveries]
         places = asyncio.Semaphore(connection.capabilities.files_in_flight)
 
-        async def ask(each: _Owed) -> tuple[RemoteVerdict, str]:
+        async def ask(each: _Delivery) -> tuple[RemoteVerdict, str]:
             question = compare(os.fsencode(each.final_path), each.size_bytes, each.sha256 if hashes else None)
             async with places:
                 try:
@@ -169,9 +169,9 @@ class _Visits:
                     return RemoteVerdict.UNKNOWN, str(error)
             return RemoteVerdict(found.value), why
 
-        files = {each.name: each for each in owed}  # those of one archive are one
+        files = {each.name: each for each in deliveries}  # those of one archive are one
         found = dict(zip(files, await asyncio.gather(*map(ask, files.values())), strict=True))
-        return [each.looked(*found[each.name]) for each in owed]
+        return [each.looked(*found[each.name]) for each in deliveries]
 
     async def _opened(self, server_key: str) -> Connection | IrisError:
         try:
@@ -184,9 +184,9 @@ class _Visits:
         return connection
 
 
-def _owed(line: dict[str, Any]) -> _Owed:
+def _delivery(line: dict[str, Any]) -> _Delivery:
     """Of a file that travelled in an archive, the archive is what lies there."""
     size_bytes, sha256 = line["size_bytes"], line["sha256"]
     if line.get("archive_sha256"):
         size_bytes, sha256 = line["archive_size_bytes"], line["archive_sha256"]
-    return _Owed(line["delivery"], line["id"], line["server"], line["final_path"], size_bytes, sha256)
+    return _Delivery(line["delivery"], line["id"], line["server"], line["final_path"], size_bytes, sha256)

@@ -27,6 +27,7 @@ from iris_communication.server.facts import parse_server
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp import wire
 from iris_communication.sftp.conversations.conversation import Talk
+from iris_communication.sftp.conversations.upload import TEMP_PREFIX
 from iris_communication.sftp.token_bucket import TokenBucket
 from iris_communication.sftp.trials.trial import OPEN_FILES, Findings, TrialContent, clear_away, one_of_many, trial
 from iris_communication.sftp.trials.trial_rate import PIECE_BYTES_MAX, rate
@@ -176,7 +177,7 @@ async def _tried(connection: Connection, found: Findings, connected_s: float, cl
     round_trip_s = await _round_trip_s(connection, found.folder, clock)
     try:
         await connection.run(trial(found, token, connection.capabilities), TrialContent())
-        measured = await _measured(connection, found, os.path.join(found.folder, b".iris-" + token), clock)
+        measured = await _measured(connection, found, os.path.join(found.folder, TEMP_PREFIX + token), clock)
     except asyncio.CancelledError:  # a second Ctrl+C: nothing is waited for any more
         connection.close()
         raise

@@ -30,13 +30,12 @@ from iris_communication.outbox.files.known_servers import KnownServers
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.conversations.in_place import put_in_place
 from iris_communication.sftp.conversations.put import after_clearing, put
-from iris_communication.sftp.conversations.upload import SftpUpload
+from iris_communication.sftp.conversations.upload import TEMP_PREFIX, SftpUpload
 from iris_communication.sftp.trials.probe import Health, Probe, ProbeContent, probe
 from iris_communication.transport.contract import Transport
 
 log = logging.getLogger(__name__)
 
-TEMP_PREFIX = ".iris-"
 TIME_MAX_S = 0xFFFFFFFF
 OVERDUE_MAX = 10_000  # items remembered, the latest
 
@@ -236,4 +235,4 @@ def _check_is_no_marker(upload: Upload, server: Server) -> None:
 def _temp_path(remote_path: str, token: str) -> bytes:
     """Beside the final name, so that the rename stays within one folder, and hidden from most listings."""
     folder, slash, _ = remote_path.rpartition("/")
-    return os.fsencode(f"{folder}{slash}{TEMP_PREFIX}{token}")
+    return os.fsencode(folder + slash) + TEMP_PREFIX + token.encode()

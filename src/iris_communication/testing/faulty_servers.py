@@ -17,9 +17,8 @@ from iris_communication.testing.memory_server import (
     MemorySession,
     ServerDies,
 )
-from iris_communication.testing.server_wire import Asked, WriteData
+from iris_communication.testing.server_wire import Asked, Reply, WriteData
 
-Reply = wire.Reply | None
 RENAMES = (wire.Rename, wire.PosixRename)
 
 

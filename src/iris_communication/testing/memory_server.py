@@ -12,7 +12,7 @@ import struct
 
 from iris_communication.errors import ProtocolViolation
 from iris_communication.sftp import wire
-from iris_communication.testing.server_wire import Asked, WriteData, decode_request, encode_reply, encode_version
+from iris_communication.testing.server_wire import Asked, Reply, WriteData, decode_request, encode_reply, encode_version
 
 HOME = b"/login"
 WRITE_MAX = 261_120
@@ -105,7 +105,7 @@ class MemoryServer:
     def greeting(self) -> bytes:
         return encode_version(self.version, self.extensions)
 
-    def answer(self, session: "MemorySession", request: Asked) -> wire.Reply | None:
+    def answer(self, session: "MemorySession", request: Asked) -> Reply:
         """Do it, and say what came of it; None: say nothing. Raises ServerDies."""
         match request:
             case wire.Open():

@@ -5,9 +5,7 @@ from typing import Any
 
 from iris_communication.sftp import wire
 from iris_communication.testing.memory_server import NO_SUCH_FILE, MemoryServer, MemorySession
-from iris_communication.testing.server_wire import Asked
-
-Reply = wire.Reply | None
+from iris_communication.testing.server_wire import Asked, Reply
 
 
 class MissingHasAnotherCode(MemoryServer):

@@ -6,9 +6,8 @@ from typing import Any
 
 from iris_communication.sftp import wire
 from iris_communication.testing.memory_server import DENIED, FAILURE, MemoryServer, MemorySession
-from iris_communication.testing.server_wire import Asked, WriteData
+from iris_communication.testing.server_wire import Asked, Reply, WriteData
 
-Reply = wire.Reply | None
 CHANGES = (wire.Open, WriteData, wire.Rename, wire.PosixRename, wire.Remove, wire.MakeDirectory)
 
 

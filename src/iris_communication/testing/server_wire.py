@@ -17,6 +17,7 @@ class WriteData(NamedTuple):
     data: bytes
 
 
+Reply = wire.Reply | None  # None: it says nothing
 Asked = (
     wire.Open
     | wire.Close

@@ -2,11 +2,8 @@
 
 from typing import Any
 
-from iris_communication.sftp import wire
 from iris_communication.testing.memory_server import MemoryServer, MemorySession
-from iris_communication.testing.server_wire import Asked
-
-Reply = wire.Reply | None
+from iris_communication.testing.server_wire import Asked, Reply
 
 
 class SilentFrom(MemoryServer):

@@ -5,9 +5,7 @@ from typing import Any
 
 from iris_communication.sftp import wire
 from iris_communication.testing.memory_server import MemoryServer, MemorySession, OpenFile, ServerDies
-from iris_communication.testing.server_wire import Asked, WriteData, decode_request
-
-Reply = wire.Reply | None
+from iris_communication.testing.server_wire import Asked, Reply, WriteData, decode_request
 
 
 class MixesUpPipelinedWrites(MemoryServer):

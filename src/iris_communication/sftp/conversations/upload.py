@@ -13,6 +13,7 @@ from iris_communication.errors import Effect
 from iris_communication.naming.alternative_name import NAME_MAX_BYTES, alternative_name
 from iris_communication.settings import Conflict, Marker
 
+TEMP_PREFIX = b".iris-"  # of hidden names
 _REPLACED = b"-replaced"
 
 

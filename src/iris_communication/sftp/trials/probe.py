@@ -29,11 +29,10 @@ from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import Capabilities
 from iris_communication.sftp.conversations.conversation import Talk
 from iris_communication.sftp.conversations.look import READ_ONLY, means_missing, open_created, was_missing
-from iris_communication.sftp.conversations.upload import Quirks
+from iris_communication.sftp.conversations.upload import TEMP_PREFIX, Quirks
 from iris_communication.sftp.status import StatusError, blame, hint_at_hidden_names, shown
 
 CONTENT = b"iris: is this server well?\n"
-TEMP_PREFIX = b".iris-"
 
 
 @dataclass(frozen=True, slots=True)

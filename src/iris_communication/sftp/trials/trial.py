@@ -24,7 +24,7 @@ from iris_communication.sftp.conversations.look import (
     without_exclusive,
 )
 from iris_communication.sftp.conversations.put import put
-from iris_communication.sftp.conversations.upload import Quirks, SftpUpload
+from iris_communication.sftp.conversations.upload import TEMP_PREFIX, Quirks, SftpUpload
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.wire import FX_EOF, READ, WRITE
 
@@ -77,7 +77,7 @@ class _Trial:
         self.files = found.files
         self.capabilities = capabilities
         self.token = token
-        self.named(b".iris-", b"")
+        self.named(TEMP_PREFIX, b"")
 
     def named(self, begin: bytes, end: bytes) -> None:
         """What its files are called from now on."""
@@ -275,7 +275,7 @@ def _delivery(this: _Trial, folder: bytes) -> Talk:
     content = TrialContent()
     upload = SftpUpload(
         final_path=posixpath.join(folder, b"a" + (this.end or USUAL_ENDS[0])),
-        temp_path=posixpath.join(folder, b".iris-a"),
+        temp_path=posixpath.join(folder, TEMP_PREFIX + b"a"),
         size_bytes=len(CONTENT),
         sha256=hashlib.sha256(CONTENT).hexdigest(),
         confirm_source=lambda: None,

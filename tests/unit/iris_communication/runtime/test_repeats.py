@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from iris_communication.runtime.repeats import CAUSES_MAX, NEW_CAUSES_MAX, Repeats, Spell, again, over
+from iris_communication.runtime.repeats import CAUSES_MAX, NEW_CAUSES_MAX, Repeats, Spell, again, is_one_to_log, over
 from iris_communication.testing import FakeClock
 
 log = logging.getLogger("iris_communication.test")
@@ -110,3 +110,7 @@ def test_threads_may_log_the_same_cause_at_once(repeats, clock, caplog):
     clock.advance(60.0)
     repeats.log("refused", logging.ERROR, "refused")
     assert caplog.messages == ["refused", "refused (the same for 1,999 files in 60 s)"]
+
+
+def test_what_is_counted_is_logged_ever_more_seldom():
+    assert [count for count in range(1, 40) if is_one_to_log(count)] == [1, 2, 4, 8, 16, 32]

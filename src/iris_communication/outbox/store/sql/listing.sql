@@ -1,4 +1,4 @@
--- owed_rows --
+-- item_rows --
 -- What is owed or dead, after an item and in order of acceptance.
 SELECT sequence, id, state, server_key, source_path, remote_path, folder_type, priority, size_bytes, accepted_s, attempts,
        effect, last_error, NULL, NULL
@@ -21,7 +21,7 @@ UNION SELECT id FROM ended WHERE id >= ? AND id < ?
 UNION SELECT id FROM ledger WHERE id >= ? AND id < ?
 LIMIT ?;
 
--- owed_row --
+-- item_row --
 SELECT sequence, id, state, server_key, source_path, remote_path, folder_type, priority, size_bytes, accepted_s, attempts,
        effect, last_error, NULL, NULL,
        project_settings, take, sha256, durable_s, batch_id, ttl_s, after_delivery, move_to, due_boot_id, due_boot_s
@@ -41,7 +41,7 @@ SELECT at_s, event, attempt, error FROM history WHERE id = ? ORDER BY number;
 -- trace_of --
 SELECT text FROM traces WHERE id = ?;
 
--- servers_owed_to --
+-- known_servers --
 SELECT server_key FROM items UNION SELECT server_key FROM ended UNION SELECT server_key FROM server_states;
 
 -- server_states --
