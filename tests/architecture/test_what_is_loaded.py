@@ -21,10 +21,11 @@ def loaded() -> set[str]:
 def test_checking_a_request_loads_nothing_of_what_delivers():
     from iris_communication.server.facts import parse_server
     from iris_communication.settings import DeliverySettings
-    from iris_communication.upload_request import SftpUploadRequest, accepted
+    from iris_communication.upload_request import SftpUploadRequest, accept_message
 
     server = {"host": "sftp.example", "username": "iris", "host_key": "SHA256:" + "n" * 43, "private_key": "/keys/id"}
-    accepted(SftpUploadRequest(server, "/records/a.csv", "line-1", "model"), DeliverySettings(), parse_server)
+    request = SftpUploadRequest(server, "/records/a.csv", "line-1", "model")
+    accept_message(request, DeliverySettings(), parse_server)
     assert loaded() == set()
 
 

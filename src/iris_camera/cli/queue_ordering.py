@@ -15,13 +15,12 @@ from iris_camera.cli.settings_flags import ConfigFile
 from iris_camera.cli.terminal import complain, say
 from iris_communication.admin.audit import Audit
 from iris_communication.admin.outbox_control import NoSuchItem, OutboxControl
+from iris_communication.item import OWED_OR_DEAD, State
 from iris_communication.outbox.orders import DropItems, Order, PauseServer, ResumeServer, RetryItems, SetPriority
 from iris_communication.runtime.amounts import files, size
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids, or enough of their beginnings.")]
 Server = Annotated[str, typer.Argument(metavar="SERVER", help="A server's name, or user@host:port.")]
-
-CAN_BE_LOST = ("waiting", "in_flight", "dead")
 
 
 def retry(
@@ -146,7 +145,7 @@ class _Chosen:
 
     def add(self, item: dict[str, Any]) -> None:
         self.ids.append(item["id"])
-        if item["state"] not in CAN_BE_LOST:
+        if State(item["state"]) not in OWED_OR_DEAD:
             return
         self.states[item["state"]] = self.states.get(item["state"], 0) + 1
         self.size_bytes += item["size_bytes"] or 0

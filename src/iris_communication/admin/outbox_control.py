@@ -122,8 +122,7 @@ class OutboxControl:
         try:
             os.stat(self.folder / "outbox.db")
         except (FileNotFoundError, NotADirectoryError):
-            what = "holds no outbox" if self.folder.is_dir() else "does not exist or is no folder"
-            raise NoOutbox(f"{self.folder} {what}") from None
+            raise NoOutbox.in_folder(self.folder) from None
         except OSError as error:
             raise OutboxStorageError(f"cannot look at {self.folder}: {error.strerror}") from error
         uploader = SftpUploaderThread(self.folder, clock=self._clock)
