@@ -112,5 +112,5 @@ def test_threads_may_log_the_same_cause_at_once(repeats, clock, caplog):
     assert caplog.messages == ["refused", "refused (the same for 1,999 files in 60 s)"]
 
 
-def test_what_is_counted_is_logged_ever_more_seldom():
+def test_a_count_is_logged_ever_more_seldom():
     assert [count for count in range(1, 40) if is_one_to_log(count)] == [1, 2, 4, 8, 16, 32]
