@@ -126,9 +126,9 @@ DECIDING = (
     Mutant(
         "a connection that is being made leaves no trace",
         WORKER,
-        "        self._judge.set_breaker("
+        "        self._outcomes.set_breaker("
         "key, destination, breaking.on_start(destination.breaker, now_s, connects=connects))\n",
-        "        self._judge.set_breaker(key, destination, breaking.on_start(destination.breaker, now_s))\n",
+        "        self._outcomes.set_breaker(key, destination, breaking.on_start(destination.breaker, now_s))\n",
         "A program that dies while it logs in does so again at once, as often as it is started.",
         tests_in(
             DELIVERY,

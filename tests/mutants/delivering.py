@@ -332,7 +332,7 @@ DELIVERING = (
     Mutant(
         "what was claimed and not begun is not given back",
         "iris_communication/delivery/worker.py",
-        "            self._judge.put_back(destination)\n            if destination",
+        "            self._outcomes.put_back(destination)\n            if destination",
         "            destination.claimed.clear()\n            if destination",
         "After a stop or a failure of the loop those files wait, in flight, until the program is started again.",
         tests_in(DELIVERY, "test_worker.py::test_claimed_items_that_were_never_begun_are_released_as_untouched"),

@@ -28,9 +28,6 @@ from iris_communication.settings import BatchFormat
 
 log = logging.getLogger(__name__)
 
-ARCHIVES_MAX = 8  # of one server, claimed or under way: bounds the disk they take, and fills a long link
-CLAIM_ARCHIVES_MAX = 2  # a commit of hundreds of rows makes whoever has a file accepted wait for as long
-
 
 class ArchiveNotMade(DeliveryStopped):
     """Nothing was sent. `broken`: the id of the member whose fault it is, if it is one's, and why."""

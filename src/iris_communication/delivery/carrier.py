@@ -165,7 +165,7 @@ class TransferDataCarrier:
                 done = self._processor.transferData(info, str(path), dict(item.project_settings), item.folder_type)
         except IrisError as error:
             return error
-        except BaseException as error:  # noqa: BLE001 - injected code, which may even exit; the judge logs it
+        except BaseException as error:  # noqa: BLE001 - injected code, which may even exit; `Outcomes` logs it
             return _failed(item, info, error)
         if done is False:
             return TransferFailed(f"transferData() answered False for {item.remote_path!r}")

@@ -39,13 +39,13 @@ class Checks:
         self,
         carrier: Carrier,
         known: Callable[[str], Server | None],
-        judge: Outcomes,
+        outcomes: Outcomes,
         clock: Clock,
         luck: Callable[[], float] = random.random,
     ) -> None:
         self._carrier = carrier
         self._known = known
-        self._judge = judge
+        self._outcomes = outcomes
         self._clock = clock
         self._repeats = Repeats(log, clock.monotonic_s)
         self._luck = luck
@@ -72,7 +72,7 @@ class Checks:
             return FAR_S  # its end is news
         round_trip = server.health_round_trip and len(destination.under_way) < slots
         connects = not self._carrier.connected(key)
-        self._judge.set_breaker(key, destination, breaking.on_start(destination.breaker, now_s, connects=connects))
+        self._outcomes.set_breaker(key, destination, breaking.on_start(destination.breaker, now_s, connects=connects))
         self._looks[key] = asyncio.get_running_loop().create_task(self._look(key, destination, round_trip))
         record.looking = True
         return FAR_S
@@ -106,7 +106,7 @@ class Checks:
         finally:
             destination.health.looking = False
             del self._looks[key]
-            self._judge.news()
+            self._outcomes.news()
 
     def _answered(self, key: str, destination: DestinationState) -> None:
         """The server did its part, whatever was found. That it is up is said of a link that was down; a connection that
@@ -114,17 +114,17 @@ class Checks:
         if destination.breaker.state in (BreakerState.OPEN, BreakerState.HELD):
             return
         if destination.link == "down":
-            self._judge.answered(key, destination)
+            self._outcomes.answered(key, destination)
         else:
-            self._judge.set_breaker(key, destination, breaking.on_answer(destination.breaker))
+            self._outcomes.set_breaker(key, destination, breaking.on_answer(destination.breaker))
 
     def _failed(self, key: str, destination: DestinationState, error: IrisError, revision: int) -> None:
         of_ours = isinstance(error, DeliveryStopped)
         self._note(destination, None if of_ours else Health(ok=False, done=(), words=str(error), hint=error.hint))
         if error.scope in (Scope.LINK, Scope.SERVER):
-            self._judge.trouble(key, destination, error, revision)
+            self._outcomes.trouble(key, destination, error, revision)
         else:
-            self._judge.set_breaker(key, destination, breaking.on_release(destination.breaker))
+            self._outcomes.set_breaker(key, destination, breaking.on_release(destination.breaker))
 
     def _note(self, destination: DestinationState, health: Health | None) -> None:
         destination.health.looked(health, self._clock.wall_s(), self._clock.monotonic_s(), self._luck())

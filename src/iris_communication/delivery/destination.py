@@ -21,13 +21,13 @@ class DestinationState:
     breaker: Breaker = field(default_factory=Breaker)
     claimed: deque[Upload] = field(default_factory=deque)  # ours, not begun
     under_way: dict[asyncio.Task[None], Upload] = field(default_factory=dict)
-    alone: str = ""  # the id of the one under way, while nothing else has been since it began
+    alone_id: str = ""  # of what is under way, while nothing else has been since it began
     suspicion: PoisonWatch = field(default_factory=PoisonWatch)
     claiming: bool = False  # a claim is with the writer
     asked: int = 0  # items, by that claim
     asked_archives: int = 0
     claim_after_s: float = 0.0  # monotonic; not before, after a claim that brought less than was asked for
-    together_after_s: float = 0.0  # monotonic; what waits for company is asked for again then
+    batch_after_s: float = 0.0  # monotonic; files whose batch is not full are asked for again then
     archives: set[str] = field(default_factory=set)  # of what is claimed and under way
     falls_back: bool = False  # the files of an archive are on their way back to the writer, to be claimed again
     link: str = "idle"  # "up" | "down" | "idle"
@@ -51,7 +51,7 @@ class DestinationState:
         return upload
 
     def begun(self, task: asyncio.Task[None], upload: Upload) -> None:
-        self.alone = "" if self.under_way else upload.id
+        self.alone_id = "" if self.under_way else upload.id
         self.under_way[task] = upload
 
     def ended(self, task: asyncio.Task[None]) -> None:
@@ -74,7 +74,7 @@ class DestinationState:
         *,
         to_wall_s: float = 0.0,
     ) -> dict[str, Any]:
-        """For people: see `SftpUploaderThread.get_details`. `why_not`: see `Permission`. `to_wall_s`: what makes wall
+        """For people: see `SftpUploaderThread.get_details`. `why_not`: see `Hold`. `to_wall_s`: what makes wall
         time of monotonic time, by the clock as it is set now, so that what it is set by is in no duration."""
         failure = self.breaker.failure
         opened = self.breaker.state is BreakerState.OPEN

@@ -20,7 +20,7 @@ class Hold(NamedTuple):
     ask_again_s: float = FAR_S
 
 
-def permission(server: Server | None, state: ServerState, wall_s: float) -> Hold:
+def hold_of(server: Server | None, state: ServerState, wall_s: float) -> Hold:
     """Windows are in the local time of this machine. Those that cannot be read, in an outbox written by hand, are
     never open: that is seen, and harms nobody."""
     if state.paused:

@@ -71,7 +71,7 @@ class Outcomes:
         elif decision.event is Event.RELEASE:
             self.trouble(key, destination, error, revision)
             destination.suspicion, blame = after_trouble(
-                destination.suspicion, upload.id, error, alone=destination.alone == upload.id
+                destination.suspicion, upload.id, error, alone=destination.alone_id == upload.id
             )
             if blame is not None:
                 error, decision = blame, self._decision(upload, blame)

@@ -8,8 +8,8 @@ from collections import defaultdict
 
 import pytest
 
-from iris_communication.delivery.batches import ARCHIVES_MAX, CLAIM_ARCHIVES_MAX
-from iris_communication.delivery.worker import COMPANY_LOOK_S, Drain, Worker
+from iris_communication.delivery.claims import ARCHIVES_MAX, BATCH_LOOK_S, CLAIM_ARCHIVES_MAX
+from iris_communication.delivery.worker import Drain, Worker
 from iris_communication.errors import Effect, LinkLost, RemoteRefused
 from iris_communication.item import Event, Fingerprint
 from iris_communication.outbox.files.spool import Spool
@@ -171,7 +171,7 @@ def test_a_batch_that_is_not_full_is_asked_for_again_soon_and_not_all_the_time(t
     async def story(line):
         line.writer.batched = 2
         line.worker.wake()
-        await line.pass_time(10 * COMPANY_LOOK_S + 0.01)
+        await line.pass_time(10 * BATCH_LOOK_S + 0.01)
         assert 9 <= len(line.writer.asked) <= 11
 
     tell(story)

@@ -7,17 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from iris_communication.delivery import worker as worker_module
-from iris_communication.delivery.worker import (
-    CLAIM_MAX,
-    CLAIM_PAUSE_S,
-    DENSE_FILES,
-    DENSE_PAUSE_S,
-    HURRIED_FILES,
-    START_MAX,
-    TRICKLE_PAUSE_S,
-    Drain,
-    Worker,
-)
+from iris_communication.delivery.claims import CLAIM_MAX, DENSE_FILES, DENSE_PAUSE_S, TRICKLE_PAUSE_S, URGENT_FILES
+from iris_communication.delivery.outcomes import CLAIM_PAUSE_S
+from iris_communication.delivery.worker import START_MAX, Drain, Worker
 from iris_communication.errors import (
     AuthenticationFailed,
     ConnectionRefused,
@@ -135,7 +127,7 @@ def test_a_claim_is_never_larger_than_one_commit_should_be():
 
 @pytest.mark.parametrize(
     ("ready", "slots", "hurried"),
-    [(HURRIED_FILES, 100, True), (HURRIED_FILES - 1, 100, False), (100, HURRIED_FILES - 1, False)],
+    [(URGENT_FILES, 100, True), (URGENT_FILES - 1, 100, False), (100, URGENT_FILES - 1, False)],
 )
 def test_a_claim_of_many_files_that_the_link_has_room_for_is_hurried(ready, slots, hurried):
     async def story(line, writer, carrier):
