@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from iris_communication.decisions import rules
-from iris_communication.decisions.batching import lane_name
+from iris_communication.decisions.batching import batch_queue
 from iris_communication.errors import InvalidRequest
 from iris_communication.item import After, Take
 from iris_communication.outbox.writer.messages import Accept, Destination
@@ -77,7 +77,7 @@ def accept_message(request: SftpUploadRequest, settings: DeliverySettings, resol
 def _destination(where: tuple[Server, Secret], source: str, request: SftpUploadRequest, rule: Rule) -> Destination:
     server, secret = where
     path = remote_path(server, source, request.project_settings, request.folder_type)
-    return Destination(server, secret, path, lane_name(rule.batch, path))
+    return Destination(server, secret, path, batch_queue(rule.batch, path))
 
 
 def _infos(info: ServerInfo | Sequence[ServerInfo]) -> Sequence[ServerInfo]:

@@ -110,7 +110,7 @@ def test_a_file_that_no_rule_batches_or_that_is_too_large_goes_by_itself(receive
     assert unpacked(folder, tmp_path / "out") == files
 
 
-def test_a_file_that_finds_no_company_arrives_as_itself(received, sources, tmp_path):
+def test_a_batch_of_one_file_arrives_as_that_file(received, sources, tmp_path):
     info, folder = received
     with running(tmp_path / "outbox", together(batch_wait_s=0.2)) as uploader:
         wait_for(submit_all(uploader, info, {"a.csv": b"1"}, sources).values())

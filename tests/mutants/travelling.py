@@ -59,8 +59,8 @@ TRAVELLING = (
     Mutant(
         "the members of an archive are settled one by one",
         "iris_communication/outbox/writer/handlers.py",
-        "        for settle in together.settles:\n",
-        "        for settle in together.settles[:1]:\n",
+        "        for settle in archive.settles:\n",
+        "        for settle in archive.settles[:1]:\n",
         "A crash finds some of them delivered and the others owed, and sends those again.",
         tests_in(
             OUTBOX, "writer/test_batching.py::test_each_member_of_a_delivered_archive_has_its_own_line_in_one_commit"

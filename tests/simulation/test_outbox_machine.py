@@ -23,7 +23,7 @@ from iris_communication.item import Delivered, Event, State, Take
 from iris_communication.outbox.orders import CancelItems, DropItems, RetryAllDead, SetPriority
 from iris_communication.outbox.recovery.recovery import recover
 from iris_communication.outbox.store import ledger
-from iris_communication.outbox.writer.messages import Accept, Destination, Settle, SettleTogether
+from iris_communication.outbox.writer.messages import Accept, Destination, Settle, SettleArchive
 from iris_communication.settings import Secret, Server
 from tests.simulation.machine import Disk, Killed, MachineClock, SteppedWriter
 from tests.thorough import examples
@@ -186,17 +186,17 @@ class OutboxMachine(RuleBasedStateMachine):
         data=st.data(),
         event=st.sampled_from([Event.DELIVER, Event.RELEASE, Event.RELEASE]),
         effect=st.sampled_from(Effect),
-        alone=st.booleans(),
+        unbatched=st.booleans(),
     )
     def settle_together(self, data, event, effect, alone):
         archive = data.draw(st.sampled_from(sorted({item.batch_id for item in self.claimed.values() if item.batch_id})))
         items = [item for item in self.claimed.values() if item.batch_id == archive]
-        settles = [Settle(item, Event.RELEASE, effect=effect, alone=alone) for item in items]
+        settles = [Settle(item, Event.RELEASE, effect=effect, unbatched=alone) for item in items]
         if event is Event.DELIVER:
             settles = [Settle(item, event, delivered=_proof(item)) for item in items]
             self.delivered += [item.id for item in items]
             self.uploaded += len(items)
-        self.on_loop(self.writer.settle, SettleTogether(tuple(settles)))
+        self.on_loop(self.writer.settle, SettleArchive(tuple(settles)))
         self.step()
         for item in items:
             del self.claimed[item.id]

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from iris_communication.decisions.batching import lane_name
+from iris_communication.decisions.batching import batch_queue
 from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.delivery.worker import Drain, Worker
 from iris_communication.errors import IrisError
@@ -182,7 +182,7 @@ class World:
             return True  # taken over by an acceptance that a crash left unanswered
         folder_type = FOLDER_TYPES.get(remote_path.split("/")[2], "alone")
         rule = SETTINGS.rules.get(folder_type, Rule())
-        batch = lane_name(rule.batch, remote_path)
+        batch = batch_queue(rule.batch, remote_path)
         destinations = [Destination(server, SECRET, remote_path) for server in servers]
         destinations[0] = dataclasses.replace(destinations[0], batch=batch)
         accept = Accept(tuple(destinations), str(path), {}, folder_type, take, **wishes)

@@ -1,7 +1,7 @@
-"""When the files that wait to travel together go, and how many of them.
+"""When a batch goes, and how many of the files that wait are in it.
 
 Rules. They go in order, as many as the archive may hold: full is full by count or by bytes, whichever comes first. A
-file that is larger than an archive may be goes alone. What does not fill an archive waits for company, counted from
+file that is larger than an archive may be goes by itself. A batch that does not fill an archive waits, counted from
 the acceptance of the oldest, so that nobody waits longer than `batch_wait_s`; while the uploader drains, nobody waits.
 
 What goes wrong. The clock by which ages are told may be set. Forward: an archive goes early. Back: an age below 0 is
@@ -16,7 +16,7 @@ from iris_communication.settings import BatchFormat, Rule
 
 
 class Depart(NamedTuple):
-    """So many of the first go now: together, or the one by itself."""
+    """So many of the first go now: in one archive, or the one by itself."""
 
     files: int
 
@@ -25,7 +25,7 @@ class Wait(NamedTuple):
     delay_s: float
 
 
-def lane_name(kind: BatchFormat | None, remote_path: str) -> str:
+def batch_queue(kind: BatchFormat | None, remote_path: str) -> str:
     """Of the files that may travel with this one: same format, same folder. Empty: it goes by itself, as does what
     goes into a folder whose name is no text, which no queue could be named after."""
     name = f"{kind}:{posixpath.dirname(remote_path)}"

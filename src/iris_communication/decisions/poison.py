@@ -6,7 +6,7 @@ ever, and whatever waits behind it would wait for ever, too.
 
 Rules.
 - A file is suspected when the link broke, or the server's disk was full, while it alone was under way.
-- Others go before a suspected file, and none goes together with it.
+- Others go before a suspected file, and none is under way beside it.
 - Suspected again and again, although others arrived each time in between, it is to blame for the link: from then on
   each time is an attempt of its own. Not sooner, because a link that breaks often breaks under large files most. For a
   full disk it never is: room may be made.

@@ -67,7 +67,7 @@ def settles(
         elif delivered is not None:
             yield Settle(member, event, _proof(member, delivered))
         else:
-            yield Settle(member, Event.RELEASE, error=error, effect=effect, alone=event is not Event.RELEASE)
+            yield Settle(member, Event.RELEASE, error=error, effect=effect, unbatched=event is not Event.RELEASE)
 
 
 def _made(archive: Archive, spool: Spool, path: Path) -> Archive:
@@ -94,8 +94,8 @@ def _without_archive(member: Item, archive: Archive, error: ArchiveNotMade) -> S
         effect = Effect.UNSEEN if was_sent else Effect.NONE  # whatever arrived was the archive, never this file
         return Settle(member, Event.GIVE_UP, error=error.reason, effect=effect)
     if member.id == error.broken or error.broken is None:
-        return Settle(member, Event.RELEASE, error=error.reason, alone=True)
-    return Settle(member, Event.RELEASE, alone=was_sent)
+        return Settle(member, Event.RELEASE, error=error.reason, unbatched=True)
+    return Settle(member, Event.RELEASE, unbatched=was_sent)
 
 
 def _proof(member: Item, arrived: Delivered) -> Delivered:

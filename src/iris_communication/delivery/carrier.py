@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 class Carrier(Protocol):
     on_change: Callable[[], None]  # set by the worker: called when slots or connections have changed
     checks_health: bool  # whether `check` can tell anything
-    takes_archives: bool  # whether files may travel together
+    takes_archives: bool  # whether it carries several files in one
 
     def slots(self, server_key: str) -> int:
         """How many uploads it carries to this server at once, for now."""

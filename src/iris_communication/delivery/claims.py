@@ -25,7 +25,7 @@ from iris_communication.outbox.writer.writer import Writer
 
 CLAIM_MAX = 64
 URGENT_FILES = 16  # ready, with room on the link for them: the writer does not let their claim linger
-TRICKLE_PAUSE_S = 0.01
+TRICKLE_PAUSE_S = 0.01  # after a claim that brought less than was asked for
 # Where files come thick and fast all the same, larger groups save more than the wait costs: see decision 0039.
 DENSE_FILES = 4
 DENSE_PAUSE_S = 0.05
@@ -77,7 +77,7 @@ class Claims:
                 destination.backlog_until,
                 archives=archives if self._carrier.takes_archives else None,
                 draining=draining,
-                hurried=min(waiting.fresh, room) >= URGENT_FILES,
+                urgent=min(waiting.fresh, room) >= URGENT_FILES,
             )
         busy = bool(destination.claimed or destination.under_way or destination.claiming or ready)
         if destination.breaker.state is BreakerState.OPEN:

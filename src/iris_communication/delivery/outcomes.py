@@ -20,7 +20,7 @@ from iris_communication.delivery.destination import DestinationState
 from iris_communication.errors import DeliveryStopped, Effect, IrisError, Retry, Scope
 from iris_communication.item import Archive, Delivered, Event, Item, Upload
 from iris_communication.outbox.store.contract import ServerState
-from iris_communication.outbox.writer.messages import Settle, SettleTogether
+from iris_communication.outbox.writer.messages import Settle, SettleArchive
 from iris_communication.outbox.writer.writer import Writer
 from iris_communication.plain_text import ERROR_TEXT_MAX, clean
 from iris_communication.runtime.repeats import Repeats
@@ -97,7 +97,7 @@ class Outcomes:
     ) -> None:
         if isinstance(upload, Archive):
             self._destinations[upload.server_key].archives.discard(upload.id)
-            self._writer.settle(SettleTogether(tuple(settles(upload, event, delivered, error, effect))))
+            self._writer.settle(SettleArchive(tuple(settles(upload, event, delivered, error, effect))))
         else:
             self._writer.settle(Settle(upload, event, delivered, error, effect, delay_s, trace))
 

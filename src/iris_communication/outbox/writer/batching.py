@@ -1,10 +1,10 @@
-"""Which waiting items travel together, in one archive.
+"""Which waiting items are a batch, and travel in one archive.
 
 An archive is an agreement among items that is written into their rows with the claim: one `batch_id`, one token. Its
 name says how many they are, so that nobody has to remember it elsewhere.
 
 Rules.
-- What is fresh goes together as the pure decision says (`decisions.batch`); one that goes by itself is no archive.
+- What is fresh is a batch as the pure decision says (`decisions.batching`); a batch of one file is no archive.
 - An archive whose fate is not known (a lost answer, a crash) is formed again of exactly its members: the same bytes
   under the same name, so that what arrived already is recognised.
 - Where that cannot be any more, because one of them was dropped, has expired or lost its bytes, the others go by
@@ -65,7 +65,7 @@ def unbatched(item: Item) -> Item:
 
 
 class Batching:
-    """One claim's look at the queues of what travels together. `now_s` is wall time."""
+    """One claim's look at the queues of batches. `now_s` is wall time."""
 
     def __init__(
         self, store: Store, claim: Claim, group: CommitGroup, settings: DeliverySettings, now_s: float

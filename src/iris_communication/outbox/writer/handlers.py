@@ -34,7 +34,7 @@ from iris_communication.outbox.writer.messages import (
     OwedNames,
     RememberServer,
     Settle,
-    SettleTogether,
+    SettleArchive,
 )
 from iris_communication.outbox.writer.receipt import Receipt
 from iris_communication.outbox.writer.settling import settled
@@ -84,7 +84,7 @@ class Handlers:
             OwedNames: self._prepare_owed_names,
             RememberServer: self._prepare_server,
             Settle: self._prepare_settle,
-            SettleTogether: self._prepare_settles,
+            SettleArchive: self._prepare_settles,
         }
 
     def begin(self) -> CommitGroup:
@@ -157,8 +157,8 @@ class Handlers:
         group.add(settled(settle, item, group.head or self._committer.head, self._clock))
         group.settles.append(settle)
 
-    def _prepare_settles(self, together: SettleTogether, group: CommitGroup) -> None:
-        for settle in together.settles:
+    def _prepare_settles(self, archive: SettleArchive, group: CommitGroup) -> None:
+        for settle in archive.settles:
             self._prepare_settle(settle, group)
 
     def _prepare_order(self, execute: Execute, group: CommitGroup) -> None:

@@ -105,8 +105,8 @@ class Claim(Message):
     reply: Callable[[list[Upload]], None]  # called on the writer's thread
     backlog_until: int = 0  # the last sequence of what an outage has left; 0: there is no such backlog
     archives: int | None = None  # how many may be among them; None: never any
-    draining: bool = False  # nothing waits for company
-    hurried: bool = False  # it is company enough: there are many, and the link has room for them
+    draining: bool = False  # no batch waits to be full
+    urgent: bool = False  # it does not linger: there are many, and the link has room for them
 
     def refused(self, error: IrisError) -> "Sequence[Settle]":
         self.reply([])
@@ -124,14 +124,14 @@ class Settle(Message):
     effect: Effect = Effect.NONE
     delay_s: float = 0.0
     trace: str = ""  # the latest protocol events; of GIVE_UP
-    alone: bool = False  # of RELEASE: its archive is given up, and it goes by itself from now on
+    unbatched: bool = False  # of RELEASE: its archive is given up, and it goes by itself from now on
 
     def refused(self, error: IrisError) -> "Sequence[Settle]":
         return (self,)
 
 
 @dataclass(frozen=True, slots=True)
-class SettleTogether(Message):
+class SettleArchive(Message):
     """What became of an archive's members: all of it in one commit, or none."""
 
     settles: tuple[Settle, ...]
@@ -185,4 +185,4 @@ class CloseOutbox(Awaited):
         return ()
 
 
-Unawaited = Claim | Settle | SettleTogether | KeepBreaker
+Unawaited = Claim | Settle | SettleArchive | KeepBreaker

@@ -23,7 +23,7 @@ def settled(settle: Settle, item: Item, head: str, clock: Clock) -> Update | Del
         return ended(item, Event.DROP, clock.wall_s(), str(settle.error or ""))
     if settle.event is Event.RELEASE:
         released = attempt.released(item, settle.error, settle.effect)
-        return Update(unbatched(released) if settle.alone else released, item, _note(settle, item, clock))
+        return Update(unbatched(released) if settle.unbatched else released, item, _note(settle, item, clock))
     due = None
     if settle.event is Event.FAIL:
         due = Due(clock.boot_id, clock.boot_s() + settle.delay_s)

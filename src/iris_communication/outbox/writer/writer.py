@@ -4,7 +4,7 @@ Idea. A commit that survives a power cut costs the same for one change or a hund
 in its inbox, carries it out as one group, commits once, and only then answers. Callers never touch the database, the
 spool or the ledger; they send messages and read the latest published snapshot.
 
-A caller waits for an acceptance; nobody waits for a settlement, or for a claim of few files. Those wait for company:
+A caller waits for an acceptance; nobody waits for a settlement, or for a claim of few files. Those linger:
 they go along with the next group that somebody does wait for, or after LINGER_S. So a file costs about one commit where
 it would cost three, and the thread that captures pictures finds the interpreter and the disk free more often.
 
@@ -55,7 +55,7 @@ from iris_communication.outbox.writer.messages import (
     OwedNames,
     RememberServer,
     Settle,
-    SettleTogether,
+    SettleArchive,
     Unawaited,
 )
 from iris_communication.outbox.writer.opening import opened
@@ -71,7 +71,7 @@ log = logging.getLogger(__name__)
 
 GROUP_MAX = 128  # messages in one commit: bounds what one failure refuses and how long an answer waits
 WAIT_MAX_S = 3600.0  # for a time to be over, however far that is: a lock cannot be waited for beyond what it can count
-LINGER_S = 0.02  # the longest that what nobody waits for waits for company
+LINGER_S = 0.02  # the longest that what nobody waits for lingers
 STORE_RETRY_S = 1.0  # between attempts to open a store that failed, and to record what could not be committed
 
 
@@ -169,11 +169,11 @@ class Writer:
         *,
         archives: int | None = None,
         draining: bool = False,
-        hurried: bool = False,
+        urgent: bool = False,
     ) -> None:
-        self._put_beside(Claim(server_key, limit, reply, backlog_until, archives, draining, hurried))
+        self._put_beside(Claim(server_key, limit, reply, backlog_until, archives, draining, urgent))
 
-    def settle(self, settle: Settle | SettleTogether) -> None:
+    def settle(self, settle: Settle | SettleArchive) -> None:
         self._put_beside(settle)
 
     def keep_breaker(self, server_key: str, facts: Mapping[str, Any] | None) -> None:
@@ -288,7 +288,7 @@ class Writer:
         self._nudged = False  # before it is emptied: what comes now nudges again
         self._in_hand += [*self._taken(0.0), *(self._unawaited.popleft() for _ in range(len(self._unawaited)))]
         while self._in_hand:
-            if not isinstance(message := self._in_hand[0], (Settle, SettleTogether)):
+            if not isinstance(message := self._in_hand[0], (Settle, SettleArchive)):
                 self._refuse(message, self._failure())  # those others' items wait again, once it is opened anew
             del self._in_hand[0]
         self._has_failed()
@@ -372,13 +372,13 @@ class Writer:
 
     def _due(self) -> list[Message]:
         """What is to be carried out now, waited for. What nobody waits for comes first: it was sent before."""
-        hurried = self._taken(STORE_RETRY_S if self._committer.unfinished else self._next_expiry_in_s())
-        if not hurried and self._unawaited:
+        asked = self._taken(STORE_RETRY_S if self._committer.unfinished else self._next_expiry_in_s())
+        if not asked and self._unawaited:
             # Of a copy, which nobody can come between: others append meanwhile, and Python code may not go through it.
-            is_urgent = any(isinstance(message, Claim) and message.hurried for message in self._unawaited.copy())
-            hurried = self._taken(0.0 if is_urgent else LINGER_S)
+            is_urgent = any(isinstance(message, Claim) and message.urgent for message in self._unawaited.copy())
+            asked = self._taken(0.0 if is_urgent else LINGER_S)
         self._nudged = False
-        return [*(self._unawaited.popleft() for _ in range(len(self._unawaited))), *hurried]
+        return [*(self._unawaited.popleft() for _ in range(len(self._unawaited))), *asked]
 
     def _next_expiry_in_s(self) -> float | None:
         try:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from iris_communication.decisions.batching import Depart, Wait, departure, lane_name
+from iris_communication.decisions.batching import Depart, Wait, batch_queue, departure
 from iris_communication.settings import Rule
 
 RULE = Rule(batch="zip", batch_files_max=4, batch_bytes_max=100, batch_wait_s=10.0)
@@ -31,12 +31,12 @@ RULES = st.builds(
     ],
 )
 def test_files_of_one_format_and_one_folder_may_travel_together(kind, path, queue):
-    assert lane_name(kind, path) == queue
+    assert batch_queue(kind, path) == queue
 
 
 def test_a_file_for_a_folder_whose_name_is_no_text_goes_by_itself():
-    assert lane_name("zip", "/in/\udcff/a.csv") == ""
-    assert lane_name("zip", "/in/\udcff.csv") == "zip:/in"
+    assert batch_queue("zip", "/in/\udcff/a.csv") == ""
+    assert batch_queue("zip", "/in/\udcff.csv") == "zip:/in"
 
 
 def test_an_empty_queue_sends_no_archive():
@@ -74,7 +74,7 @@ def test_the_oldest_waits_no_longer_than_the_rule_says():
     assert departure([10, 10], 10.0, RULE) == Depart(2)
 
 
-def test_a_draining_uploader_waits_for_no_company():
+def test_a_draining_uploader_waits_for_no_batch_to_fill():
     assert departure([10, 10], 0.0, RULE, draining=True) == Depart(2)
 
 

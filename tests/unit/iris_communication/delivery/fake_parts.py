@@ -30,7 +30,7 @@ class FakeWriter:
         self.settings = {}  # of servers, by key
         self.states = {}
         self.backlogs = []  # what each claim said of it
-        self.hurried = []  # and whether it waits for no company
+        self.urgent = []  # and whether it does not linger
         self._published = self._server_changed = lambda *_: None
         self.incarnation = 0
 
@@ -63,8 +63,8 @@ class FakeWriter:
     def subscribe(self, published, server_changed=lambda key: None, failed=lambda: None):
         self._published, self._server_changed = published, server_changed
 
-    def claim(self, server_key, limit, reply, backlog_until=0, *, archives=None, draining=False, hurried=False):
-        self.hurried.append(hurried)
+    def claim(self, server_key, limit, reply, backlog_until=0, *, archives=None, draining=False, urgent=False):
+        self.urgent.append(urgent)
         self.backlogs.append(backlog_until)
         self.claims.append((server_key, limit, reply))
         if self.answers_claims:

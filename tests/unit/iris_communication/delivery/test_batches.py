@@ -141,7 +141,7 @@ def settled(event, delivered=None, error=None, effect=Effect.NONE, *, prior=Effe
 
 
 def events(settled):
-    return [(each.item.id, each.event, each.alone) for each in settled]
+    return [(each.item.id, each.event, each.unbatched) for each in settled]
 
 
 def test_each_member_is_delivered_with_its_own_size_and_hash_and_the_archives_beside():
@@ -165,7 +165,7 @@ def test_an_archive_that_is_refused_costs_no_attempt_and_its_members_go_by_thems
     error = RemoteRefused("no")
     told = settled(event, error=error, effect=Effect.UNSEEN)
     assert told == [
-        Settle(an_item(number, **FACTS), Event.RELEASE, error=error, effect=Effect.UNSEEN, alone=True)
+        Settle(an_item(number, **FACTS), Event.RELEASE, error=error, effect=Effect.UNSEEN, unbatched=True)
         for number in (1, 2, 3)
     ]
 
@@ -186,7 +186,7 @@ def test_a_broken_member_dies_alone_and_the_others_wait_for_another_archive():
 
 def test_an_archive_that_may_have_arrived_is_not_made_again_without_the_broken_member():
     told = settled(Event.RELEASE, error=not_made("item-2", SpoolMissing("gone")), prior=Effect.UNKNOWN)
-    assert [each.alone for each in told] == [True, False, True]
+    assert [each.unbatched for each in told] == [True, False, True]
     assert told[1].effect is Effect.UNSEEN
 
 

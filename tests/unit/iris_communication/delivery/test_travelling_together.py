@@ -15,7 +15,7 @@ from iris_communication.item import Event, Fingerprint
 from iris_communication.outbox.files.spool import Spool
 from iris_communication.outbox.store.contract import Backlog
 from iris_communication.outbox.writer.batching import archive_of
-from iris_communication.outbox.writer.messages import SettleTogether
+from iris_communication.outbox.writer.messages import SettleArchive
 from iris_communication.outbox.writer.snapshot import Snapshot
 from iris_communication.settings import DeliverySettings, Server
 from iris_communication.testing.clock import FakeClock
@@ -46,7 +46,7 @@ class BatchingWriter(FakeWriter):
         backlogs = {ONE: Backlog(fresh=single + together, batched=together)} if single + together else {}
         return Snapshot(backlogs=backlogs, last_sequence=100)
 
-    def claim(self, server_key, limit, reply, backlog_until=0, *, archives=None, draining=False, hurried=False):
+    def claim(self, server_key, limit, reply, backlog_until=0, *, archives=None, draining=False, urgent=False):
         self.asked.append((archives, draining))
         found, kept = [], []
         for items in self.ready:
@@ -60,7 +60,7 @@ class BatchingWriter(FakeWriter):
         self._published()
 
     def settle(self, settle):
-        if isinstance(settle, SettleTogether):
+        if isinstance(settle, SettleArchive):
             self.together.append(settle)
             self.settled += settle.settles
         else:
@@ -103,7 +103,7 @@ class Line:
     def events(self):
         became = defaultdict(list)
         for settle in self.writer.settled:
-            became[settle.item.id].append((settle.event, settle.alone))
+            became[settle.item.id].append((settle.event, settle.unbatched))
         return dict(became)
 
 
@@ -177,7 +177,7 @@ def test_a_batch_that_is_not_full_is_asked_for_again_soon_and_not_all_the_time(t
     tell(story)
 
 
-def test_a_file_that_goes_by_itself_does_not_wait_for_others_to_find_company(tell):
+def test_a_file_that_goes_by_itself_does_not_wait_for_a_batch_to_fill(tell):
     async def story(line):
         line.writer.batched = 2
         line.worker.wake()

@@ -126,24 +126,24 @@ def test_a_claim_is_never_larger_than_one_commit_should_be():
 
 
 @pytest.mark.parametrize(
-    ("ready", "slots", "hurried"),
+    ("ready", "slots", "urgent"),
     [(URGENT_FILES, 100, True), (URGENT_FILES - 1, 100, False), (100, URGENT_FILES - 1, False)],
 )
-def test_a_claim_of_many_files_that_the_link_has_room_for_is_hurried(ready, slots, hurried):
+def test_a_claim_of_many_files_that_the_link_has_room_for_is_urgent(ready, slots, urgent):
     async def story(line, writer, carrier):
         writer.accept(ready)
         await turns()
-        assert writer.hurried[0] is hurried
+        assert writer.urgent[0] is urgent
 
     run(story, slots=slots)
 
 
-def test_a_claim_ahead_of_a_full_link_is_not_hurried():
+def test_a_claim_ahead_of_a_full_link_is_not_urgent():
     async def story(line, writer, carrier):
         writer.accept(5 * CLAIM_MAX)
         await turns()
         assert len(writer.claims) == 2
-        assert writer.hurried[-1] is False
+        assert writer.urgent[-1] is False
 
     run(story, slots=CLAIM_MAX)
 

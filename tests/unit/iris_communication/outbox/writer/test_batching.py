@@ -8,7 +8,7 @@ import pytest
 from iris_communication.errors import DeliveryStopped, Effect, LinkLost, RemoteRefused
 from iris_communication.item import Event
 from iris_communication.outbox.orders import CancelItems, RetryItems, SetPriority
-from iris_communication.outbox.writer.messages import Settle, SettleTogether
+from iris_communication.outbox.writer.messages import Settle, SettleArchive
 from iris_communication.settings import DeliverySettings, Rule
 from tests.unit.iris_communication.outbox.fake_parts import SERVER, open_writer, proof
 
@@ -33,7 +33,7 @@ def names(items):
 
 
 def together(outbox, items, event, **facts):
-    outbox.writer.settle(SettleTogether(tuple(Settle(item, event, **facts) for item in items)))
+    outbox.writer.settle(SettleArchive(tuple(Settle(item, event, **facts) for item in items)))
     outbox.writer.flush()
 
 
@@ -81,12 +81,12 @@ def test_items_that_fill_no_archive_wait_until_the_oldest_has_waited_long_enough
     assert names(outbox.claim(archives=4)) == ["00", "01", "02"]
 
 
-def test_a_draining_uploader_waits_for_no_company(outbox, sources):
+def test_a_draining_uploader_waits_for_no_batch_to_fill(outbox, sources):
     accept(outbox, sources[:3])
     assert names(outbox.claim(archives=4, draining=True)) == ["00", "01", "02"]
 
 
-def test_one_that_found_no_company_goes_as_itself(outbox, sources):
+def test_a_batch_of_one_file_goes_as_that_file(outbox, sources):
     accept(outbox, sources[:1])
     outbox.clock.advance(10.0)
     (item,) = outbox.claim(archives=4)
@@ -183,7 +183,7 @@ def test_each_member_of_a_delivered_archive_has_its_own_line_in_one_commit(outbo
     items = archive(outbox, sources)
     before = len(outbox.store.commits)
     outbox.writer.settle(
-        SettleTogether(tuple(Settle(item, Event.DELIVER, delivered=proof(item, "/in/a.zip")) for item in items))
+        SettleArchive(tuple(Settle(item, Event.DELIVER, delivered=proof(item, "/in/a.zip")) for item in items))
     )
     outbox.writer.flush()
     assert len(outbox.store.commits) == before + 1
@@ -196,7 +196,7 @@ def test_members_settled_while_the_disk_refused_are_recorded_together_later(outb
     items = archive(outbox, sources)
     outbox.store.refuse = True
     settles = tuple(Settle(item, Event.DELIVER, delivered=proof(item)) for item in items)
-    outbox.writer.settle(SettleTogether(settles))
+    outbox.writer.settle(SettleArchive(settles))
     outbox.writer.flush()
     assert set(outbox.recorded().values()) == {"in_flight"}
     outbox.store.refuse = False
@@ -272,7 +272,7 @@ def test_members_never_take_the_archives_rename_for_their_own_where_none_can_be_
 
 def test_an_archive_that_is_given_up_costs_no_attempt_and_its_members_go_by_themselves(outbox, sources):
     items = archive(outbox, sources)
-    together(outbox, items, Event.RELEASE, error=RemoteRefused("no archives"), effect=Effect.UNSEEN, alone=True)
+    together(outbox, items, Event.RELEASE, error=RemoteRefused("no archives"), effect=Effect.UNSEEN, unbatched=True)
     again = outbox.claim(archives=1)
     assert {(item.batch, item.batch_id, item.attempts) for item in again} == {("", None, 0)}
     assert again[0].last_error.message == "no archives"

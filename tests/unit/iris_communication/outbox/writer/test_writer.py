@@ -90,10 +90,10 @@ def test_messages_nobody_waits_for_go_along_with_one_that_somebody_waits_for(out
     assert [len(changes) for changes in outbox.store.commits[3:]] == [3 + 1, 3 + 1]
 
 
-def test_a_hurried_claim_waits_for_no_company(outbox, source, monkeypatch):
+def test_an_urgent_claim_does_not_linger(outbox, source, monkeypatch):
     outbox.accept(source)
     monkeypatch.setattr(writer_module, "LINGER_S", LONG_S)
-    assert len(outbox.claim(hurried=True)) == 1
+    assert len(outbox.claim(urgent=True)) == 1
 
 
 def test_a_message_nobody_waits_for_lingers_only_so_long(outbox, source):
@@ -909,7 +909,7 @@ def test_a_message_that_comes_while_the_writer_looks_at_what_waits_costs_it_noth
         lambda self: outbox.writer.keep_breaker(SERVER.key, None),
         lambda self, value: None,  # set when it is made
     )
-    monkeypatch.setattr(Claim, "hurried", overtaken)
+    monkeypatch.setattr(Claim, "urgent", overtaken)
     receipt = outbox.accept(source)
     assert [item.id for item in outbox.claim()] == [receipt.id]
     assert outbox.writer.thread()["restarts"] == 0
