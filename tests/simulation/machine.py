@@ -12,6 +12,7 @@ from collections.abc import Callable
 from unittest import mock
 
 from iris_communication.errors import NotStarted, OutboxStorageError
+from iris_communication.item import Archive
 from iris_communication.outbox.files.reserve import Reserve
 from iris_communication.outbox.files.spool import Spool
 from iris_communication.outbox.store.contract import Insert
@@ -147,9 +148,9 @@ class DiskSpool(Spool):
             return super().archive("no such folder") / batch_id
         return super().archive(batch_id)
 
-    def held(self, item):
+    def held(self, upload):
         """What is there may be read."""
-        return super().archive(item.id) if item.id == item.batch_id else self.path(item.id)
+        return super().archive(upload.id) if isinstance(upload, Archive) else self.path(upload.id)
 
     def discard(self, item_id):
         self._disk.step("unlink bytes")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from iris_communication.errors import Effect, OutboxFull, OutboxStorageError, RemoteFailure, SourceMissing
-from iris_communication.item import Delivered, Event, State, Take
+from iris_communication.item import Archive, Delivered, Event, State, Take
 from iris_communication.outbox.orders import CancelItems, DropItems, RetryAllDead, SetPriority
 from iris_communication.outbox.recovery.recovery import recover
 from iris_communication.outbox.store import ledger
@@ -188,10 +188,10 @@ class OutboxMachine(RuleBasedStateMachine):
         effect=st.sampled_from(Effect),
         unbatched=st.booleans(),
     )
-    def settle_together(self, data, event, effect, alone):
+    def settle_together(self, data, event, effect, unbatched):
         archive = data.draw(st.sampled_from(sorted({item.batch_id for item in self.claimed.values() if item.batch_id})))
         items = [item for item in self.claimed.values() if item.batch_id == archive]
-        settles = [Settle(item, Event.RELEASE, effect=effect, unbatched=alone) for item in items]
+        settles = [Settle(item, Event.RELEASE, effect=effect, unbatched=unbatched) for item in items]
         if event is Event.DELIVER:
             settles = [Settle(item, event, delivered=_proof(item)) for item in items]
             self.delivered += [item.id for item in items]
@@ -205,9 +205,10 @@ class OutboxMachine(RuleBasedStateMachine):
     def found_by_a_claim(self, server, limit, **facts):
         """What is handed out, which is under way then, and everything that might have been."""
         self.step()
-        found = []
-        self.on_loop(functools.partial(self.writer.claim, server.key, limit, found.extend, **facts))
+        uploads = []
+        self.on_loop(functools.partial(self.writer.claim, server.key, limit, uploads.extend, **facts))
         self.step()
+        found = [item for upload in uploads for item in (upload.members if isinstance(upload, Archive) else (upload,))]
         may_go = {
             item_id
             for item_id in self.in_state("waiting")
