@@ -101,7 +101,7 @@ class Chromium:
             raise AssertionError(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    def until(self, condition, timeout_s=15):
+    def until(self, condition, timeout_s=60):
         """Wait until the JavaScript condition holds in the page; fails with what the page then says."""
         for _navigation in range(5):
             try:
@@ -127,7 +127,7 @@ class Chromium:
         """What stands in an element, as it is seen: hidden parts left out."""
         return self.evaluate(f"document.querySelector({json.dumps(selector)})?.innerText")
 
-    def until_text(self, selector, expected, timeout_s=15):
+    def until_text(self, selector, expected, timeout_s=60):
         words = f"document.querySelector({json.dumps(selector)}).innerText"
         self.until(f"{words}.includes({json.dumps(expected)})", timeout_s)
 

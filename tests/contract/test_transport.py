@@ -52,7 +52,7 @@ from tests.servers.openssh import OpenSshServer, descendants
 from tests.thorough import examples
 
 HINT = "make system-packages"
-SETTINGS = DeliverySettings(connect_timeout_s=15.0)
+SETTINGS = DeliverySettings(connect_timeout_s=60.0)
 IMPATIENT = DeliverySettings(connect_timeout_s=1.0)
 ENCRYPTED_CLIENT_KEY = encrypted(CLIENT_KEY, "open %h")
 MEBIBYTE = 1 << 20
