@@ -266,7 +266,7 @@ def test_killed_while_archives_are_under_way_every_file_arrives_complete(openssh
         (sources / name).write_bytes(content)
     info = {name: str(value) for name, value in openssh.info(tmp_path / "received").items()} | {
         "port": openssh.info(tmp_path)["port"],
-        "bandwidth_bytes_per_s": 1_000_000,  # four seconds for all of them: none of the first processes comes to its end
+        "bandwidth_bytes_per_s": 1_000_000,  # four seconds for all: the first processes do not come to their end
     }
     folder = tmp_path / "received" / "line-1" / "model"
     paths = sorted(sources.iterdir())
