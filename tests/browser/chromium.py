@@ -41,10 +41,11 @@ OPTIONS = (
 
 
 class Chromium:
-    """One browser with one page; `with Chromium(program) as browser`."""
+    """One browser with one page, in a time zone; `with Chromium(program, "Etc/GMT") as browser`."""
 
-    def __init__(self, program: str) -> None:
+    def __init__(self, program: str, time_zone: str) -> None:
         self._program = program
+        self._environment = os.environ | {"TZ": time_zone}
 
     def __enter__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="iris-chromium-", ignore_cleanup_errors=True)
@@ -53,6 +54,7 @@ class Chromium:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            env=self._environment,
             start_new_session=True,
         )
         self._open = contextlib.ExitStack()
