@@ -23,22 +23,23 @@ class Looks:
 
 @pytest.fixture
 def keyboard(monkeypatch):
-    """Writes what a hand types; the process reads it from its standard input."""
+    """The side of a terminal that a hand types at; the process has the other one as its standard input."""
     ours, theirs = os.openpty()
     with os.fdopen(theirs) as terminal:
         monkeypatch.setattr(sys, "stdin", terminal)
-        yield lambda keys: os.write(ours, keys)
+        yield ours
     os.close(ours)
 
 
 def test_a_key_that_is_pressed_as_soon_as_it_is_asked_for_is_heard(keyboard):
     looks = Looks()
-    wait_for_the_user(looks.stop_asked, lambda: keyboard(b"q"))
+    wait_for_the_user(looks.stop_asked, lambda: os.write(keyboard, b"q"))
     assert looks.count <= LOOKS_MAX
 
 
 def test_a_key_that_was_pressed_before_it_was_asked_for_ends_nothing(keyboard):
-    keyboard(b"q")
+    os.write(keyboard, b"q")
+    assert os.read(keyboard, 1) == b"q", "the terminal shows it: it has arrived"
     looks = Looks()
     wait_for_the_user(looks.stop_asked, lambda: None)
     assert looks.count > LOOKS_MAX
