@@ -85,6 +85,7 @@ class SftpUploaderThread:
         self._keeper: Keeper | None = None
         self._door: Door | None = None
         self._worker: Worker | None = None
+        self._left = 0  # the last sequence of what waited when start() was called
         self._thread: SupervisedThread | None = None
         self._lifecycle = threading.RLock()  # a signal handler may stop what it interrupted in start()
         self._stopping: Drain | None = None
@@ -112,6 +113,7 @@ class SftpUploaderThread:
                 raise
             self._stopping = None
             self._stop_event.clear()
+            self._left = self._open_keeper().view.last_sequence
             self._thread = SupervisedThread(
                 self._upload_worker,
                 "iris-uploader",
@@ -371,7 +373,9 @@ class SftpUploaderThread:
         carrier = carrier_for(
             self._processor, keeper.servers, keeper.spool, self._folder, self._clock, self._one_at_a_time
         )
-        worker = Worker(keeper, carrier, self._settings, self._clock, configured=lambda: self._configured)
+        worker = Worker(
+            keeper, carrier, self._settings, self._clock, configured=lambda: self._configured, backlog_until=self._left
+        )
         self._worker = worker
         if self._stopping is not None:
             worker.drain(self._stopping)
