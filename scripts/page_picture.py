@@ -23,7 +23,7 @@ def main() -> int:
     ) as demo:
         assert demo.stdout is not None
         address = demo.stdout.readline().split()[-1]
-        with Chromium(program) as browser:
+        with Chromium(program, "Etc/GMT") as browser:
             browser.size(1280, 800)
             browser.open(address)
             time.sleep(INTO_THE_OUTAGE_S)

@@ -86,6 +86,7 @@ class SftpUploaderThread:
         self._writer: Writer | None = None
         self._control: ControlServer | None = None
         self._worker: Worker | None = None
+        self._left = 0  # the last sequence of what waited when start() was called
         self._thread: SupervisedThread | None = None
         self._lifecycle = threading.RLock()  # a signal handler may stop what it interrupted in start()
         self._stopping: Drain | None = None
@@ -113,6 +114,7 @@ class SftpUploaderThread:
                 raise
             self._stopping = None
             self._stop_event.clear()
+            self._left = self._open_writer().snapshot.last_sequence
             self._thread = SupervisedThread(
                 self._upload_worker,
                 "iris-uploader",
@@ -339,7 +341,9 @@ class SftpUploaderThread:
         carrier = carrier_for(
             self._processor, writer.servers, writer.spool, self._folder, self._clock, self._one_at_a_time
         )
-        worker = Worker(writer, carrier, self._settings, self._clock, configured=lambda: self._configured)
+        worker = Worker(
+            writer, carrier, self._settings, self._clock, configured=lambda: self._configured, backlog_until=self._left
+        )
         self._worker = worker
         if self._stopping is not None:
             worker.drain(self._stopping)

@@ -41,10 +41,11 @@ OPTIONS = (
 
 
 class Chromium:
-    """One browser with one page; `with Chromium(program) as browser`."""
+    """One browser with one page, in a time zone; `with Chromium(program, "Etc/GMT") as browser`."""
 
-    def __init__(self, program: str) -> None:
+    def __init__(self, program: str, time_zone: str) -> None:
         self._program = program
+        self._environment = os.environ | {"TZ": time_zone}
 
     def __enter__(self):
         self._folder = tempfile.TemporaryDirectory(prefix="iris-chromium-", ignore_cleanup_errors=True)
@@ -53,6 +54,7 @@ class Chromium:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
+            env=self._environment,
             start_new_session=True,
         )
         self._open = contextlib.ExitStack()
@@ -101,7 +103,7 @@ class Chromium:
             raise AssertionError(f"{expression}: {answer['exceptionDetails']}")
         return answer["result"].get("value")
 
-    def until(self, condition, timeout_s=15):
+    def until(self, condition, timeout_s=60):
         """Wait until the JavaScript condition holds in the page; fails with what the page then says."""
         for _navigation in range(5):
             try:
@@ -127,7 +129,7 @@ class Chromium:
         """What stands in an element, as it is seen: hidden parts left out."""
         return self.evaluate(f"document.querySelector({json.dumps(selector)})?.innerText")
 
-    def until_text(self, selector, expected, timeout_s=15):
+    def until_text(self, selector, expected, timeout_s=60):
         words = f"document.querySelector({json.dumps(selector)}).innerText"
         self.until(f"{words}.includes({json.dumps(expected)})", timeout_s)
 

@@ -9,11 +9,23 @@ from tests.browser.chromium import Chromium
 from tests.servers.held_port import held_port
 from tests.unit.iris_camera.web.fake_line import FakeLine
 
+# Where it is noon now: some minutes ago were the same day, at whatever hour the tests run. A GMT+1 lies west of GMT.
+NOON = f"Etc/GMT{time.gmtime().tm_hour - 12:+d}"
+
+
+@pytest.fixture(autouse=True)
+def noon(monkeypatch):
+    monkeypatch.setenv("TZ", NOON)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
 
 @pytest.fixture(scope="session")
 def one_browser(need_program):
     program = need_program("chromium", "chromium-browser", "google-chrome", hint="make system-packages")
-    with Chromium(str(program)) as browser:
+    with Chromium(str(program), NOON) as browser:
         yield browser
 
 

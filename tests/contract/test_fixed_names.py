@@ -262,6 +262,20 @@ def test_files_are_first_sent_in_the_order_they_were_queued(make_uploader, file)
     assert [call[0] for call in processor.calls] == [f"{number:02d}.csv" for number in range(40)]
 
 
+def test_files_that_come_while_the_first_ones_begin_do_not_overtake_them(make_uploader, file):
+    processor = Gated()
+    uploader = make_uploader(processor)
+    uploader.start()
+    names = [f"{number:02d}.csv" for number in range(20)]
+    requests = [SftpUploadRequest(SERVER, file(name), {"project": "line-1"}, "model") for name in names]
+    taken = uploader.submit_requests(requests[:10])  # all of them wait when the uploader's thread first sees their server
+    assert processor.entered.wait(WAIT_S)
+    taken += uploader.submit_requests(requests[10:])
+    processor.let.set()
+    settled(*(receipt for receipts in taken for receipt in receipts))
+    assert [call[0] for call in processor.calls] == names
+
+
 # The processor.
 
 

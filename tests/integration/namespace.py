@@ -31,7 +31,7 @@ folder = Path(sys.argv[1])
 """
 
 
-def run_with_disks_of_its_own(code, folder, *arguments, timeout_s=25.0):
+def run_with_disks_of_its_own(code, folder, *arguments, timeout_s=120.0):
     """What `code` tells (`told(...)`), and all that it logged. It may call `small_disk(folder, "1m")` and `mount`.
 
     Skips where the machine lets nobody make such a space: that is a policy of its kernel, no program that is missing.

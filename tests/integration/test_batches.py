@@ -248,7 +248,7 @@ with running(outbox, settings) as uploader:
     for path in sys.argv[4:]:
         assert uploader.queue_upload(info, path, "line-1", "model")
     print("queued", flush=True)
-    wait_until(lambda: uploader.get_stats()["queue_size"] == 0, 60.0)
+    wait_until(lambda: uploader.get_stats()["queue_size"] == 0, 110.0)
 """
 
 
@@ -261,11 +261,12 @@ def _process(outbox, info, kind, paths):
 
 
 def test_every_file_arrives_complete_after_a_kill_while_archives_are_under_way(openssh, sources, tmp_path, kind):
-    files = small_files(200, size_bytes=20_000)
+    files = {f"{number:04}.csv": os.urandom(20_000) for number in range(200)}
     for name, content in files.items():
         (sources / name).write_bytes(content)
     info = {name: str(value) for name, value in openssh.info(tmp_path / "received").items()} | {
-        "port": openssh.info(tmp_path)["port"]
+        "port": openssh.info(tmp_path)["port"],
+        "bandwidth_bytes_per_s": 1_000_000,  # four seconds for all: the first processes do not come to their end
     }
     folder = tmp_path / "received" / "line-1" / "model"
     paths = sorted(sources.iterdir())
@@ -282,7 +283,7 @@ def test_every_file_arrives_complete_after_a_kill_while_archives_are_under_way(o
             kills += process.poll() is None
             process.send_signal(signal.SIGKILL)
     with _process(tmp_path / "outbox", info, kind, ()) as process:
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
     assert kills > 0
     assert unpacked(folder, tmp_path / "out") == files
     held = [member.id for archive in archives_in(folder) for member in verify(archive).members]

@@ -282,7 +282,7 @@ with AsyncSshServer(folder / "server") as server:
 
 
 def test_disks_that_fill_up_are_said_by_the_page_the_api_and_the_log_of_a_line_at_work(tmp_path):
-    said, log = run_with_disks_of_its_own(FULL, tmp_path, timeout_s=50.0)
+    said, log = run_with_disks_of_its_own(FULL, tmp_path)
     assert list(said) == ["low", "nearly", "full", "few", "none", "refuses"]
     assert not any("delivered" in sentence for sentence in said.values()), said
     for words in ("is nearly full", "is full", "more files (inodes)", "the outbox accepts no file"):

@@ -53,7 +53,7 @@ class Line(Site):
         deadline_s = time.monotonic() + LONG_S
         while not true(self.look()):
             assert time.monotonic() < deadline_s
-            threading.Event().wait(0.05)
+            threading.Event().wait(0.2)
 
     def until_more_is_finished(self):
         wanted = len(self.finished) + MORE

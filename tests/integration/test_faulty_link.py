@@ -56,7 +56,7 @@ def test_every_file_arrives_whole_and_once_whatever_becomes_of_the_link(openssh,
         info = {**openssh.info(folder), "port": link.port, "transport": transport}
         info["remote_path"] = "{remote_directory}/{file_name}"
         with Watch(folder, files) as watch:
-            wait_for(submit_all(uploader, info, files, sources).values(), timeout_s=70.0)
+            wait_for(submit_all(uploader, info, files, sources).values(), timeout_s=120.0)
         assert uploader.get_stats()["total_failed"] == 0
         if not byte_by_byte:
             assert link.met >= len(faults) - 2, "they have to be met for this to show anything"

@@ -199,7 +199,7 @@ def test_a_folder_without_pictures_is_said(server, tmp_path):
     (tmp_path / "pictures").mkdir()
     folder = CameraSettings(source=f"dir:{tmp_path / 'pictures'}")
     with made(server, tmp_path, camera=folder, limits=HealthLimits(starting_s=0.5)) as site:
-        site.is_in("folder without picture", "camera line has given no picture yet")
+        site.is_in("folder without picture", "camera line has given no picture yet.")  # opened: no reason follows
 
 
 def test_cameras_that_are_switched_off_are_said(server, tmp_path):

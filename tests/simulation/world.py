@@ -468,7 +468,14 @@ class Process:
             SETTINGS,
             world.clock,
         )
-        self.worker = Worker(self.writer, carrier, SETTINGS, world.clock, self._luck.random)
+        self.worker = Worker(
+            self.writer,
+            carrier,
+            SETTINGS,
+            world.clock,
+            self._luck.random,
+            backlog_until=self.writer.snapshot.last_sequence,
+        )
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self):

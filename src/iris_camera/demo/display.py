@@ -111,11 +111,7 @@ def _told(summary: dict[str, Any]) -> list[tuple[str, str]]:
 def _backlog(summary: dict[str, Any]) -> str:
     pictures, records = summary["backlog_evidence"], summary["backlog_csv"]
     first = summary["backlog_evidence_first"]
-    order = (
-        ""
-        if first is None
-        else f"; of each two, the picture came first in {first:.0%} (a tenth of the link is the others')"
-    )
+    order = "" if first is None else f"; of each two, the picture came first in {first:.0%}"
     return f"{counted(pictures, 'picture')}, {_records(records)}{order}"
 
 

@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 LOOK_S = 0.1
 
 
-def wait_for_the_user(stop_asked: Callable[[float], bool]) -> None:
-    """Until q is pressed, or `stop_asked`, which waits for so many seconds, says that Ctrl+C was."""
+def wait_for_the_user(stop_asked: Callable[[float], bool], say_how: Callable[[], None]) -> None:
+    """Until q is pressed, or `stop_asked`, which waits for so many seconds, says that Ctrl+C was. `say_how` tells the
+    user of it once keys are heard: what was typed before is dropped, and so would be the key of a quick hand."""
     with _single_keys() as keyboard:
+        say_how()
         while not stop_asked(LOOK_S):
             if keyboard is not None and select.select([keyboard], [], [], 0)[0]:
                 pressed = os.read(keyboard, 64)

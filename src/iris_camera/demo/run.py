@@ -9,6 +9,7 @@ uploader says of itself; only the order of arrival and what was tried again are 
 
 import contextlib
 import dataclasses
+import functools
 import json
 import shutil
 import sys
@@ -104,8 +105,7 @@ def run_demo(options: DemoOptions, out: TextIO, display: Display, story: Story) 
                     story.sentence = _end_in_words(summary, good=good)
                     stays = options.stays and display.is_terminal and not run.was_stopped
                     if stays:
-                        display.stay(summary, good=good)
-                        wait_for_the_user(application.wait)
+                        wait_for_the_user(application.wait, functools.partial(display.stay, summary, good=good))
                     else:
                         time.sleep(PAGE_SHOWS_S)
                     app.cleanup_threads()

@@ -209,11 +209,11 @@ class Refusals:
 
     def refuses(self, path: bytes) -> bool:
         """Whether the upload that opens `path` is refused."""
-        if path in self._refused or not path.rpartition(b"/")[2].startswith(b".iris-"):
-            return path in self._refused
-        times, rest = divmod(next(self._openings), FIRST_REFUSED)
-        if rest == 0 and times.bit_count() == 1:
-            self._refused.add(path)
+        is_hidden = path.rpartition(b"/")[2].startswith(b".iris-")
+        if is_hidden and path not in self._refused:
+            times, rest = divmod(next(self._openings), FIRST_REFUSED)
+            if rest == 0 and times.bit_count() == 1:
+                self._refused.add(path)
         return path in self._refused
 
 

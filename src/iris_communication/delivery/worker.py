@@ -63,14 +63,19 @@ class Worker:
         clock: Clock,
         luck: Callable[[], float] = random.random,
         configured: Callable[[], Set[str]] = frozenset,
+        backlog_until: int = 0,
     ) -> None:
-        """`configured`: keys of servers that are looked after though nothing was ever sent to them."""
+        """`configured`: keys of servers that are looked after though nothing was ever sent to them. `backlog_until`:
+        the last sequence of what waited when the delivery was started. It is not asked for here: a worker that comes
+        late, or anew after a failure, would take what came in since for a backlog, and what came after it would go
+        first."""
         self._writer = writer
         self._carrier = carrier
         self._settings = settings
         self._clock = clock
         self._luck = luck
         self._configured = configured
+        self._backlog_until = backlog_until
         self._archiving = asyncio.Lock()
         self._destinations: dict[str, DestinationState] = {}
         self._drain: Drain | None = None
@@ -178,7 +183,7 @@ class Worker:
         return None if drain is not None and not busy else wait_s
 
     def _new_destination(self, key: str) -> DestinationState:
-        """Whose breaker is as the process before left it; what waits already is a backlog."""
+        """Whose breaker is as the process before left it."""
         snapshot, clock = self._writer.snapshot, self._clock
         kept = snapshot.servers.get(key, ServerState()).breaker
         boot = (clock.boot_id, clock.boot_s())
@@ -186,8 +191,8 @@ class Worker:
         if warning:
             log.warning("%s: %s", key, warning)
         if breaker.state is BreakerState.CLOSED:
-            return DestinationState(clock.monotonic_s(), breaker, backlog_until=snapshot.last_sequence)
-        return DestinationState(None, breaker, link="down", backlog_until=snapshot.last_sequence)
+            return DestinationState(clock.monotonic_s(), breaker, backlog_until=self._backlog_until)
+        return DestinationState(None, breaker, link="down", backlog_until=self._backlog_until)
 
     def _serve(self, key: str, destination: DestinationState, waiting: Backlog, now_s: float) -> tuple[bool, float]:
         """(whether draining has to wait for this destination, in how many seconds to look again)."""

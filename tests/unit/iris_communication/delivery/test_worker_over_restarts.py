@@ -32,11 +32,13 @@ class Machine:
         self.writer = FakeWriter(self.clock)
 
     @contextlib.asynccontextmanager
-    async def process(self, slots=3, *, connected=True):
+    async def process(self, slots=3, *, connected=True, started_at=None):
+        """`started_at`: the last sequence when the delivery was started; None: this is the moment."""
+        backlog_until = self.writer.snapshot.last_sequence if started_at is None else started_at
         carrier = FakeCarrier(slots)
         if not connected:
             carrier.unconnected.add(ONE)
-        worker = Worker(self.writer, carrier, SETTINGS, self.clock, luck=lambda: 0.5)
+        worker = Worker(self.writer, carrier, SETTINGS, self.clock, luck=lambda: 0.5, backlog_until=backlog_until)
         task = asyncio.get_running_loop().create_task(worker.run())
         await turns()
         try:
@@ -214,6 +216,17 @@ def test_items_there_at_the_start_and_those_an_outage_left_are_the_backlog():
             await turns()
             await machine.pass_time(worker, 1.0)
             assert machine.writer.backlogs[-1] == 10
+
+    run(story)
+
+
+def test_a_worker_that_comes_late_or_anew_takes_nothing_that_came_in_since_the_start_for_a_backlog():
+    async def story(machine):
+        machine.writer.accept(2)
+        for _ in range(2):
+            machine.writer.accept(5)
+            async with machine.process(slots=1, started_at=2):
+                assert machine.writer.backlogs[-1] == 2
 
     run(story)
 

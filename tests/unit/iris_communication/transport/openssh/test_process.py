@@ -37,7 +37,7 @@ from tests.servers.openssh import OpenSshServer, descendants, is_running
 from tests.servers.proxies import HttpConnect, Socks5, proxy
 
 HINT = "make system-packages"
-SETTINGS = DeliverySettings(connect_timeout_s=15.0)
+SETTINGS = DeliverySettings(connect_timeout_s=60.0)
 HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 JUMP_HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 CLIENT_KEY = asyncssh.generate_private_key("ssh-ed25519")
