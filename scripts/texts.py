@@ -9,6 +9,7 @@ import argparse
 import ast
 import re
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,7 +17,9 @@ ROOT = Path(__file__).resolve().parents[1]
 LOG_METHODS = {"debug", "info", "warning", "error", "exception", "critical", "log", "over"}
 HINTS = {"hint", "default_hint"}
 HELPS = {"help", "short_help", "epilog", "description"}
-PAGE_WORDS = re.compile(r">([^<>{}]*[A-Za-z]{3}[^<>{}]*)<|\"([^\"\n]* [^\"\n]*)\"|'([^'\n]* [^'\n]*)'|`([^`]* [^`]*)`")
+READ_ATTRIBUTES = {"alt", "title", "placeholder", "aria-label"}
+JAVASCRIPT_STRING = re.compile(r"""//.*|"([^"\n]*)"|'([^'\n]*)'|`([^`\n]*)`""")
+SELECTOR = re.compile(r"^[.#\[]|\[data-|^[a-z-]+$")
 
 
 class Text(NamedTuple):
@@ -34,11 +37,33 @@ def in_python(path: Path) -> Iterator[Text]:
                 yield Text(kind, f"{place}:{part.lineno}", text)
 
 
+class Markup(HTMLParser):
+    """The texts of a page, with their lines."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[int, str]] = []
+
+    def handle_data(self, data: str) -> None:
+        self.found.append((self.getpos()[0], " ".join(data.split())))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [(self.getpos()[0], value) for name, value in attrs if name in READ_ATTRIBUTES and value]
+
+
+def in_javascript(source: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(source.splitlines(), 1):
+        for found in JAVASCRIPT_STRING.finditer(line):
+            yield number, next(filter(None, found.groups()), "")
+
+
 def in_page(path: Path) -> Iterator[Text]:
-    place = path.relative_to(ROOT)
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        for found in PAGE_WORDS.finditer(line):
-            yield Text("page", f"{place}:{number}", next(filter(None, found.groups())).strip())
+    source, markup = path.read_text(encoding="utf-8"), Markup()
+    if path.suffix == ".html":
+        markup.feed(source)
+    for number, text in markup.found if path.suffix == ".html" else in_javascript(source):
+        if re.search(r"[A-Za-z]{2}", text) and not SELECTOR.search(text):
+            yield Text("page", f"{path.relative_to(ROOT)}:{number}", text)
 
 
 def _parts(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
