@@ -162,7 +162,7 @@ class Application:
             if not self.lineup.ended:
                 continue
             if not told:
-                log.info("every source has come to its end; what was seen is being delivered")
+                log.info("every source has ended; the remaining records are being delivered")
                 told = True
             if not self._still_delivering():
                 return not any(camera.ended_in_trouble for camera in self.lineup.cameras)
@@ -176,7 +176,7 @@ class Application:
         for change in (*found.now, *found.cameras):
             log.info("reload: %s", change)
         if not found:
-            log.info("reload: the settings are what they were")
+            log.info("reload: the settings have not changed")
         config = what_can_run(self._config, config)
         _hide_secrets(config)
         logs.start_logging(config.log.number)
@@ -184,7 +184,7 @@ class Application:
         try:
             self._configure_servers()
         except IrisError as error:
-            log.error("reload: the servers are told when the uploader runs: %s. %s", error, error.hint)
+            log.error("reload: the servers are updated once the uploader runs: %s. %s", error, error.hint)
         self.kept.limit(config.records.keep_limits)
         setups = camera_setups(config)
         self._end_strays({setup.name for setup in setups if setup.enabled})
@@ -339,7 +339,7 @@ class Application:
         except CannotServe as error:
             if web.page_required:
                 raise
-            log.error("%s; cameras and uploader go on without the page", error)
+            log.error("%s; cameras and uploader keep running without the page", error)
             return None
         page = create_app(
             snapshot=self.snapshot,
@@ -369,14 +369,14 @@ class Application:
 
     def _reload(self) -> None:
         if self._read_again is None:
-            log.warning("reload: these settings come from no file that could be read again")
+            log.warning("reload: there is no settings file to read again")
             return
         try:
             config = self._read_again()
         except ConfigError as error:
             for problem in error.problems:
                 log.error("reload: %s", problem)
-            log.error("reload: the settings cannot be used, and everything runs on as before")
+            log.error("reload: the new settings are invalid; everything keeps running with the old ones")
             return
         self.apply(config)
 
@@ -428,4 +428,4 @@ def _tell(exchanged: Exchanged) -> None:
         for name in names:
             log.info("reload: camera %s was %s", name, what)
     for name, why in exchanged.refused.items():
-        log.error("reload: camera %s cannot be made as it is set and goes on as before: %s", name, why)
+        log.error("reload: camera %s keeps its old settings, because the new ones do not work: %s", name, why)

@@ -63,7 +63,7 @@ def _within(step: Step, limit_s: float, monotonic: Callable[[], float]) -> bool:
             step.action(limit_s)
         except Exception:
             failed.set()
-            log.exception("stopping: %s failed; the other steps are taken all the same", step.words)
+            log.exception("stopping: %s failed; the other steps go on", step.words)
 
     thread = threading.Thread(target=act, name="iris-stopping", daemon=True)
     began_s = monotonic()
@@ -74,6 +74,6 @@ def _within(step: Step, limit_s: float, monotonic: Callable[[], float]) -> bool:
             log.info("stopping: %s; %s", step.words, step.progress())
     thread.join(LAST_MOMENT_S if limit_s else 0.0)
     if thread.is_alive():
-        log.warning("stopping: not done within %.1f s and left behind: %s", limit_s, step.words)
+        log.warning("stopping: not finished within %.1f s, and abandoned: %s", limit_s, step.words)
         return False
     return not failed.is_set()

@@ -40,14 +40,14 @@ def parse(texts: Iterable[str]) -> tuple[DeliveryWindow, ...]:
 def _window(text: str) -> DeliveryWindow:
     found = _FORM.fullmatch(text.strip())
     if found is None or not (found["days"] or found["start"]):
-        raise InvalidRequest(f"{text!r} is no delivery window", hint=HINT)
+        raise InvalidRequest(f"{text!r} is not a delivery window", hint=HINT)
     days = _days(found["days"], text) if found["days"] else tuple(range(7))
     if not found["start"]:
         return DeliveryWindow(days, 0, DAY_S)
     start_s, end_s = _time_s(found["start"], text), _time_s(found["end"], text)
     if start_s in (end_s, DAY_S):
         why = "it begins and ends at the same time" if start_s == end_s else "a day begins at 00:00"
-        raise InvalidRequest(f"{text!r} is no delivery window: {why}", hint=HINT)
+        raise InvalidRequest(f"{text!r} is not a delivery window: {why}", hint=HINT)
     return DeliveryWindow(days, start_s, end_s if end_s > start_s else end_s + DAY_S)
 
 
@@ -65,12 +65,12 @@ def _day(word: str, text: str) -> int:
     try:
         return DAYS.index(word.strip().capitalize())
     except ValueError:
-        what = f"{text!r} is no delivery window: {word.strip()!r} is not one of {', '.join(DAYS)}"
+        what = f"{text!r} is not a delivery window: {word.strip()!r} is not one of {', '.join(DAYS)}"
         raise InvalidRequest(what, hint=HINT) from None
 
 
 def _time_s(word: str, text: str) -> int:
     hours, minutes = map(int, word.split(":"))
     if minutes > 59 or hours * 60 + minutes > 24 * 60:
-        raise InvalidRequest(f"{text!r} is no delivery window: {word} is no time of day", hint=HINT)
+        raise InvalidRequest(f"{text!r} is not a delivery window: {word} is not a time of day", hint=HINT)
     return hours * 3600 + minutes * 60

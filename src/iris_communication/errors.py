@@ -78,7 +78,7 @@ class ServerNotConfigured(InvalidRequest):
 class SourceReplaced(InvalidRequest):
     """The path leads to another file than the one its caller has looked at, so it is not taken."""
 
-    default_hint = "look at it again, and queue what is there now"
+    default_hint = "check the file, and queue its current content"
 
 
 class NotStarted(IrisError, RuntimeError):
@@ -99,7 +99,7 @@ class ForkedProcess(IrisError, RuntimeError):
 
     scope = Scope.CALLER
     retry = Retry.NEVER
-    default_hint = "make a new uploader with an outbox folder of its own in the child, or start children with 'spawn'"
+    default_hint = "in the child, make a new uploader with its own outbox folder, or start children with 'spawn'"
 
 
 # -- the outbox's -------------------------------------------------------------------------------------------------
@@ -107,14 +107,14 @@ class ForkedProcess(IrisError, RuntimeError):
 
 class OutboxFull(IrisError):
     scope = Scope.OUTBOX
-    default_hint = "offer the file again when there is room, or raise max_queue_size"
+    default_hint = "queue the file again when there is room, or raise max_queue_size"
 
 
 class OutboxStorageError(IrisError):
     """The disk under the outbox refused; nothing was accepted by this call."""
 
     scope = Scope.OUTBOX
-    default_hint = "free space on the outbox's disk or correct its permissions, then offer the file again"
+    default_hint = "free space on the outbox's disk or correct its permissions, then queue the file again"
 
 
 class OutboxInUse(OutboxStorageError):
@@ -128,7 +128,7 @@ class OutboxInUse(OutboxStorageError):
 class OutboxDamaged(OutboxStorageError):
     retry = Retry.AFTER_OPERATOR
     default_hint = (
-        "the next start of the uploader, or `iris outbox check --repair`, brings over what can be read, and "
+        "the next start of the uploader, or `iris outbox check --repair`, saves what can be read into a new database, and "
         "keeps the rest"
     )
 
@@ -138,7 +138,7 @@ class OutboxDamaged(OutboxStorageError):
 
 class SourceMissing(IrisError):
     retry = Retry.NEVER
-    default_hint = "the file was gone before its bytes could be taken over: queue a file only once it is complete"
+    default_hint = "the file disappeared before Iris could read it: queue a file only once it is complete"
 
 
 class SourceUnreadable(IrisError):
@@ -172,12 +172,12 @@ class ItemExpired(IrisError):
 
 class ItemCancelled(IrisError):
     retry = Retry.NEVER
-    default_hint = "nothing to do: its caller took it back"
+    default_hint = "nothing to do: its caller cancelled it"
 
 
 class SpoolMissing(IrisError):
     retry = Retry.NEVER
-    default_hint = "a file was removed from the outbox's spool folder by hand: queue the source again"
+    default_hint = "somebody removed a file from the outbox's spool folder: queue the source again"
 
 
 class RemoteRefused(IrisError):
@@ -191,7 +191,7 @@ class RemoteNameRefused(IrisError):
 
 class RemoteNameTaken(IrisError):
     retry = Retry.NEVER
-    default_hint = "both the final name and its alternative hold other content: move those away, then retry"
+    default_hint = "the final name and its alternative both hold other content: move those files away, then retry"
 
 
 class RemoteNameKept(IrisError):
@@ -199,11 +199,11 @@ class RemoteNameKept(IrisError):
     one who asked for that expects no retry and no dead letter: the item is dropped, for this reason."""
 
     retry = Retry.NEVER
-    default_hint = "conflict is keep, so what is there stays; rename, overwrite or fail treat such a file otherwise"
+    default_hint = "conflict is keep, so the existing file stays; the alternatives are rename, overwrite and fail"
 
 
 class RemoteFailure(IrisError):
-    default_hint = "the server gave no reason: look at its log"
+    default_hint = "the server gave no reason: see its log"
 
 
 class TransferFailed(IrisError):
@@ -223,14 +223,14 @@ AND_READ_AGAIN = (
 
 class RemoteDiskFull(IrisError):
     scope = Scope.SERVER
-    default_hint = "free space or raise the quota on the server; delivery goes on by itself"
+    default_hint = "free space or raise the quota on the server; delivery resumes by itself"
 
 
 class AuthenticationFailed(IrisError):
     scope = Scope.SERVER
     retry = Retry.AFTER_OPERATOR
     default_hint = (
-        f"correct the user name, password or key {AND_READ_AGAIN}; mended on the server's side, resume it "
+        f"correct the user name, password or key {AND_READ_AGAIN}; after a fix on the server's side, resume it "
         "(iris queue resume SERVER). Nothing is tried until then"
     )
 
@@ -239,7 +239,7 @@ class HostKeyRejected(IrisError):
     scope = Scope.SERVER
     retry = Retry.AFTER_OPERATOR
     default_hint = (
-        "find out why the server shows another key, and if that is right, correct its host_key "
+        "find out why the server shows another key; if that is right, correct its host_key "
         f"{AND_READ_AGAIN}, or correct known_hosts and resume the server (iris queue resume SERVER)"
     )
 
@@ -256,7 +256,7 @@ class CredentialsUnusable(IrisError):
     scope = Scope.SERVER
     retry = Retry.AFTER_OPERATOR
     default_hint = (
-        f"correct the private key file, or its name or passphrase {AND_READ_AGAIN}; where the file alone was mended, "
+        f"correct the private key file, or its name or passphrase {AND_READ_AGAIN}; if only the file was corrected, "
         "resume the server (iris queue resume SERVER)"
     )
 
@@ -268,7 +268,7 @@ class SftpUnavailable(IrisError):
 
 class ProtocolViolation(IrisError):
     scope = Scope.SERVER
-    default_hint = "the other side does not speak SFTP version 3 as agreed: check that the port is an SFTP server's"
+    default_hint = "the other side does not speak SFTP version 3: check that the port belongs to an SFTP server"
 
 
 class SshProgramMissing(IrisError):
@@ -282,7 +282,7 @@ class SshProgramUnusable(IrisError):
     """The `ssh` program is there and does not begin: it is too old, or its configuration is wrong."""
 
     scope = Scope.SERVER
-    default_hint = 'correct what ssh complains of (it has to be OpenSSH 8.7 or later), or set transport = "asyncssh"'
+    default_hint = 'correct what ssh complains about (OpenSSH 8.7 or later is needed), or set transport = "asyncssh"'
 
 
 # -- the link's ---------------------------------------------------------------------------------------------------
@@ -290,7 +290,7 @@ class SshProgramUnusable(IrisError):
 
 class LinkError(IrisError):
     scope = Scope.LINK
-    default_hint = "check the network and that the server runs; delivery goes on by itself"
+    default_hint = "check the network and that the server runs; delivery resumes by itself"
     acknowledged_bytes = 0  # of the file that was being written: in one piece from where writing began
 
 
@@ -315,13 +315,13 @@ class LinkLost(LinkError):
 class JumpHostFailed(LinkError):
     """The server was not reached, because what ssh_config puts on the way to it (ProxyJump, ProxyCommand) failed."""
 
-    default_hint = "check the jump host or proxy that ssh_config names for this server; delivery goes on by itself"
+    default_hint = "check the jump host or proxy that ssh_config names for this server; delivery resumes by itself"
 
 
 class DeliveryStopped(LinkError):
     """The uploader was stopped before this attempt ended; the item waits for the next start."""
 
-    default_hint = "nothing to do: it is sent after the next start"
+    default_hint = "nothing to do: Iris sends it after the next start"
 
 
 def scope_of(name: str) -> Scope | None:

@@ -20,7 +20,7 @@ from iris_communication.settings import Server
 def remote_path(server: Server, file_path: str, project_settings: Any, folder_type: str) -> str:
     """The final path, e.g. `/srv/in/line-1/model/a.csv`. Raises InvalidRequest naming the value at fault."""
     if "\0" in file_path or not _has_bytes(file_path):
-        raise InvalidRequest(f"the file path {file_path!r} is none that a file can have")
+        raise InvalidRequest(f"the file path {file_path!r} cannot be the path of a file")
     values = {
         **_project_values(project_settings),
         "folder_type": _stored_text("folder_type", folder_type),

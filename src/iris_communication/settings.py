@@ -58,23 +58,23 @@ class Server:
         "fail (the file is given up, for a person to decide) or keep what is there and drop ours",
     )
     marker: Marker = _documented(
-        "", 'written last, beside each file, for pick-up jobs: ".done" (empty) or ".sha256" (as sha256sum -c reads it)'
+        "", 'a file written after each file, for pick-up jobs: ".done" (empty) or ".sha256" (as sha256sum -c reads it)'
     )
-    bandwidth_bytes_per_s: float = _documented(0.0, "at most so many bytes of files in a second; 0: no limit")
+    bandwidth_bytes_per_s: float = _documented(0.0, "limit in bytes per second; 0: no limit")
     windows: tuple[str, ...] = _documented(
         (),
         "when files may be sent, in local time; always if none is given",
         example=("Mon-Fri 18:00-06:00", "Sat,Sun"),
         separator=";",  # where several are one text: each may hold commas itself
     )
-    health_interval_s: float = _documented(60.0, "seconds between two looks at a server without traffic; 0: none")
+    health_interval_s: float = _documented(60.0, "seconds between health checks of a server without traffic; 0: none")
     health_round_trip: bool = _documented(
         default=False, doc="such a look also writes, renames and removes a small hidden file"
     )
     transport: TransportName = _documented(
         "asyncssh",
         'what carries the SSH connection: "asyncssh" (no program needed, faster for small files) or "ssh" (OpenSSH\'s '
-        "program: large files at full speed, jump hosts and whatever else ~/.ssh/config says)",
+        "program: large files at full speed, jump hosts and everything else in ~/.ssh/config)",
     )
     legacy_algorithms: bool = _documented(
         default=False,
@@ -82,22 +82,22 @@ class Server:
         "`iris server test` tells what is used",
     )
     streams: int = _documented(
-        1, "connections that share one file of 16 MiB and more, where the way is long; some servers forbid it"
+        1, "connections that share one file of 16 MiB or more at a high round-trip time; some servers forbid it"
     )
     connections_max: int = _documented(
-        4, "connections at once; a further one is opened when those there are full and the way is long"
+        4, "connections at once; Iris opens another when the open ones are full and the round-trip time is high"
     )
     in_place: bool = _documented(
         default=False,
         doc="write straight under the final name, for a server that cannot rename; whoever looks may see a part",
     )
     file_mode: str = _documented(
-        "", "permissions of delivered files, in octal, where the server lets us; its own if empty", example="0640"
+        "", "permissions of delivered files, in octal, if the server allows it; empty: the server's default", example="0640"
     )
     keep_times: bool = _documented(default=False, doc="delivered files bear the time their source was last written at")
-    attempts_max: int | None = _documented(None, "takes the place of that of [delivery]", example=8)
-    retry_base_s: float | None = _documented(None, "takes the place of that of [delivery]", example=2.0)
-    retry_cap_s: float | None = _documented(None, "takes the place of that of [delivery]", example=300.0)
+    attempts_max: int | None = _documented(None, "overrides [delivery]", example=8)
+    retry_base_s: float | None = _documented(None, "overrides [delivery]", example=2.0)
+    retry_cap_s: float | None = _documented(None, "overrides [delivery]", example=300.0)
 
     @property
     def key(self) -> str:
@@ -124,23 +124,23 @@ class Secret:
 class Rule:
     """How files of one kind are treated. Of each fact the first rule that matches a file and states it counts."""
 
-    folder_type: str = _documented("*", "of the files it is for, as a pattern: model, classifier, evidence")
-    pattern: str = _documented("*", "of their names", example="*.jpg")
-    priority: int | None = _documented(None, "-9 to 9; what has a higher one is sent first", example=5)
+    folder_type: str = _documented("*", "a pattern for the folder type of its files: model, classifier, evidence")
+    pattern: str = _documented("*", "a pattern for their names", example="*.jpg")
+    priority: int | None = _documented(None, "-9 to 9; higher priorities are sent first", example=5)
     ttl_s: float | None = _documented(
-        None, "seconds after which a file that is not delivered is given up as expired", example=86400.0
+        None, "seconds after which an undelivered file expires", example=86400.0
     )
-    attempts_max: int | None = _documented(None, "takes the place of that of the server", example=8)
-    retry_base_s: float | None = _documented(None, "takes the place of that of the server", example=2.0)
-    retry_cap_s: float | None = _documented(None, "takes the place of that of the server", example=300.0)
+    attempts_max: int | None = _documented(None, "overrides the server's setting", example=8)
+    retry_base_s: float | None = _documented(None, "overrides the server's setting", example=2.0)
+    retry_cap_s: float | None = _documented(None, "overrides the server's setting", example=300.0)
     after_delivery: AfterDelivery | None = _documented(
-        None, "what becomes of the source once it is delivered: keep, delete or move it", example="delete"
+        None, "what to do with the source after delivery: keep, delete or move it", example="delete"
     )
-    move_to: str | None = _documented(None, "the folder delivered sources are moved to", example="/var/lib/iris/sent")
+    move_to: str | None = _documented(None, "the folder for delivered sources", example="/var/lib/iris/sent")
     batch: BatchFormat | None = _documented(None, "small files travel together in archives of this kind", example="zip")
     batch_files_max: int = _documented(100, "files in one archive at most")
-    batch_bytes_max: int = _documented(8 * 1024 * 1024, "bytes in one archive at most; a larger file goes by itself")
-    batch_wait_s: float = _documented(10.0, "the longest that a file waits for others to travel with")
+    batch_bytes_max: int = _documented(8 * 1024 * 1024, "bytes in one archive at most; a larger file is sent alone")
+    batch_wait_s: float = _documented(10.0, "seconds that a file waits at most for others to share its archive")
 
     def __post_init__(self) -> None:
         if self.priority is not None:
@@ -164,12 +164,12 @@ class Limits:
 
     bytes_max: int | None = _documented(
         None,
-        "bytes of files that are not delivered, the dead among them; no limit if not given",
+        "bytes of undelivered files, dead ones included; unset: no limit",
         example=10_000_000_000,
     )
     disk_reserve_bytes: int = _documented(0, "free bytes on the outbox's disk below which nothing is accepted")
     when_full: WhenFull = _documented(
-        "reject", "what gives way then: reject the new file, drop_oldest or drop_lowest (priority) of those that wait"
+        "reject", "what to do at a limit: reject the new file, or drop waiting files: drop_oldest, drop_lowest (priority)"
     )
 
     def __post_init__(self) -> None:
@@ -184,37 +184,37 @@ class Limits:
 class DeliverySettings:
     """How delivery is paced. Back-off is `min(cap, base * 2**n)`, of which a random part is waited (full jitter)."""
 
-    attempts_max: int = _documented(8, "tries of one file, counting only failures that are the file's own")
-    retry_base_s: float = _documented(2.0, "longest wait before a file's second try, in seconds; doubles each time")
-    retry_cap_s: float = _documented(300.0, "up to this many seconds")
+    attempts_max: int = _documented(8, "attempts for one file; only failures of the file itself count")
+    retry_base_s: float = _documented(2.0, "longest wait before a file's second attempt, in seconds; doubles each time")
+    retry_cap_s: float = _documented(300.0, "upper limit of that wait, in seconds")
     breaker_base_s: float = _documented(
-        1.0, "longest wait before a server that failed is tried again, in seconds; doubles each time"
+        1.0, "longest wait before a failed server is tried again, in seconds; doubles each time"
     )
-    breaker_cap_s: float = _documented(60.0, "up to this many seconds")
+    breaker_cap_s: float = _documented(60.0, "upper limit of that wait, in seconds")
     connect_timeout_s: float = _documented(
-        15.0, "seconds for name look-up, TCP, key exchange and authentication together"
+        15.0, "seconds for name resolution, TCP, key exchange and authentication together"
     )
     progress_timeout_s: float = _documented(
         30.0,
-        "seconds of silence after which a connection counts as lost; a server that only is slow has ten times that",
+        "seconds of silence after which a connection counts as lost; a server that is only slow gets ten times that",
     )
     idle_close_s: float = _documented(60.0, "seconds without work after which a connection is closed")
     files_in_flight_max: int = _documented(
-        512, "files under way at once on one connection; the server's own limits lower it"
+        512, "files in flight on one connection; the server's own limits may lower it"
     )
 
     event_loop: EventLoop = _documented(
         "asyncio",
-        "uvloop (pip install iris-camera[uvloop]) delivers small files with less processor time, in longer turns",
+        "uvloop (pip install iris-camera[uvloop]) uses less processor time for small files, but holds the interpreter longer at a time",
     )
     lower_share: float = _documented(
-        0.1, "of the link, for files of lower priority while some of a higher one wait; 0 to 0.5"
+        0.1, "share of the link for lower priorities while higher ones wait; 0 to 0.5"
     )
     new_share: float = _documented(
-        0.25, "of the link, for new files while what an outage has left is sent; 0 (strictly in order) to 0.5"
+        0.25, "share of the link for new files while the backlog of an outage is sent; 0 (strictly in order) to 0.5"
     )
     ttl_s: float | None = _documented(
-        None, "seconds after which a file that is not delivered is given up as expired; never if not given", example=1e6
+        None, "seconds after which an undelivered file expires; never if not given", example=1e6
     )
     rules: Mapping[str, Rule] = field(
         default_factory=dict, metadata={"doc": "one table a kind of file; the first that matches and says so counts"}

@@ -306,7 +306,7 @@ class SftpUploaderThread:
             writer.flush(JOIN_GRACE_S)
         left = self._stats().queue_size
         if left:
-            log.info("the uploader stopped with %s waiting, for after the next start", files(left))
+            log.info("the uploader stopped with %s waiting; they are sent after the next start", files(left))
         return not thread.is_alive()
 
     def close(self, timeout: float = 10.0) -> None:

@@ -173,7 +173,7 @@ def test_a_camera_that_never_answers_the_opening_says_so(camera):
 
 
 def test_a_wrong_path_says_so(camera):
-    assert reason_of(camera.url("/nowhere")) == "the camera knows no such path"
+    assert reason_of(camera.url("/nowhere")) == "the camera does not know this path"
 
 
 @pytest.mark.parametrize("authentication", ["basic", "digest"])
@@ -419,7 +419,7 @@ def test_a_torn_picture_is_left_out_and_counted(mjpeg, caplog):
         wait_until(lambda: capture.status().frames >= 5)
         assert capture.status().skipped >= 4
         assert told.states == ["online"]
-    assert "is left out: torn" in caplog.text
+    assert "is skipped: torn" in caplog.text
 
 
 def peak_kib():
@@ -437,7 +437,7 @@ def take_pictures_that_announce_a_huge_size(url):
         told.wait_for("online")
         wait_until(lambda: capture.status().frames >= 5)
         assert told.states == ["online"]
-    assert "is left out: a picture of 20000 x 20000 pixels: more than 100,000,000" in log.getvalue()
+    assert "is skipped: a picture of 20000 x 20000 pixels: more than 100,000,000" in log.getvalue()
     assert peak_kib() - before_kib < 200_000  # decoded it is 1.2 GB
 
 
@@ -485,7 +485,7 @@ def test_a_redirection_is_not_followed_with_the_password(mjpeg):
     with MjpegServer() as trap:
         mjpeg.redirect_to = trap.url("/line")
         reason = reason_of(mjpeg.url("/moved"), username="admin", password="s3cr3t")
-        assert reason == "the camera sends us to another address (302)"
+        assert reason == "the camera redirects to another address (302)"
         assert trap.asked == []
 
 

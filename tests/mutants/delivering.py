@@ -340,8 +340,8 @@ DELIVERING = (
     Mutant(
         "what was broken off counts as untouched",
         "iris_communication/delivery/worker.py",
-        '            broken_off = DeliveryStopped(f"{upload.remote_path!r} was broken off", effect=unclear(upload))\n',
-        '            broken_off = DeliveryStopped(f"{upload.remote_path!r} was broken off", effect=Effect.NONE)\n',
+        '            broken_off = DeliveryStopped(f"{upload.remote_path!r} was cancelled", effect=unclear(upload))\n',
+        '            broken_off = DeliveryStopped(f"{upload.remote_path!r} was cancelled", effect=Effect.NONE)\n',
         "The next attempt does not look back: the file goes twice, the temp file stays.",
         tests_in(
             DELIVERY, "test_worker.py::test_a_carrier_that_does_not_end_is_broken_off_and_nobody_knows_how_far_it_got"

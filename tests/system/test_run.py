@@ -238,7 +238,7 @@ def test_a_film_that_is_none_beside_one_that_is_there_is_told_and_the_run_ends_w
     )
     with IrisProcess(["--config", config]) as running:
         assert running.wait(60) == 1, running.text
-        assert running.logged("(camera door: .*empty.mp4 cannot be read as a film: it is empty)"), running.text
+        assert running.logged("(camera door: .*empty.mp4 cannot be read as a video: it is empty)"), running.text
 
 
 def test_a_film_that_breaks_off_is_inspected_as_far_as_it_goes_and_is_no_success(settings, tmp_path):

@@ -199,7 +199,7 @@ class Capture:
             try:
                 self._look(self._clock.monotonic())
             except Exception:
-                log.exception("camera %s: watching it failed; it is looked at again", self.name)
+                log.exception("camera %s: watching it failed; the watch starts again", self.name)
             self._clock.wait(self._wake, LOOK_S)
 
     def _over(self) -> None:
@@ -296,11 +296,11 @@ class Capture:
         reason = without_secrets(reason)  # what a foreign exception says is shown too
         if not known and self.live:
             self._source = None
-        hint = error.hint if isinstance(error, SourceError) else "This is a mistake in a program."
+        hint = error.hint if isinstance(error, SourceError) else "This is a bug."
         self._repeats.log(
             reason,
             logging.WARNING,
-            "camera %s: %s. %s It is tried again for ever, next in %.1f s",
+            "camera %s: %s. %s Iris keeps trying, next in %.1f s",
             self.name,
             reason,
             hint,
@@ -329,4 +329,4 @@ class Capture:
         try:
             self._on_change(event)
         except Exception:
-            log.exception("camera %s: telling that it is %s failed; it goes on", self.name, event.state)
+            log.exception("camera %s: reporting that it is %s failed; it keeps running", self.name, event.state)

@@ -39,12 +39,12 @@ class PictureDecoder:
         self.check_bytes(len(data))
         about = announced(data)
         if about is None:
-            raise NoPicture(f"not a picture of a kind Iris reads: it begins with {data[:8]!r}" if data else "empty")
+            raise NoPicture(f"not an image format that Iris reads: it begins with {data[:8]!r}" if data else "empty")
         self.check_pixels(about.width, about.height, about.pixels)
         if about.pictures > 1 and not self._told_several:
             self._told_several = True
             log.warning(
-                "camera %s: a file holds %d pictures: of such files the first picture alone is looked at",
+                "camera %s: a file holds %d pictures: Iris reads only the first one of such a file",
                 self._camera,
                 about.pictures,
             )

@@ -106,7 +106,7 @@ def open_stream(
         raise in_words(error, address, open_timeout_s) from None
     except HTTPException as error:
         words = f"{address.place} answers, but not in HTTP ({type(error).__name__})"
-        raise SourceError(words, "Look at the port.") from None
+        raise SourceError(words, "Check the port.") from None
     if response.status != 200:
         _drop(link, response)
         raise status_in_words(response.status, response.reason, with_credentials=bool(login.username))

@@ -99,7 +99,7 @@ class ImageFolder:
             found = listing(self._folder, with_subfolders=self._with_subfolders)
         except OSError as error:
             raise SourceError(
-                f"the folder {self._folder} cannot be read: {error.strerror}", "Look whether it is mounted."
+                f"the folder {self._folder} cannot be read: {error.strerror}", "Check whether it is mounted."
             ) from None
         self._tell_what_is_not_read(found)
         hidden = {name for name in self._done if name.startswith(found.unreadable)} if found.unreadable else set()
@@ -163,7 +163,7 @@ class ImageFolder:
         return self._clock.wall()
 
     def _leave_out(self, name: str, kind: str, why: str) -> None:
-        self._repeats.log(kind, logging.WARNING, "camera %s: %s is left out: %s", self.name, self._folder / name, why)
+        self._repeats.log(kind, logging.WARNING, "camera %s: %s is skipped: %s", self.name, self._folder / name, why)
         self._number += 1  # a gap: a picture that nobody sees
         self._forget(name)
 

@@ -10,7 +10,7 @@ from iris_camera.logs import without_secrets
 
 _WORDS = {
     errno.ECONNREFUSED: ("{place} refuses the connection", "The camera is there, its stream is not: see its settings."),
-    errno.EHOSTUNREACH: ("no route to the host {place}", "Look at the camera's power and cable."),
+    errno.EHOSTUNREACH: ("no route to the host {place}", "Check the camera's power and cable."),
     errno.ENETUNREACH: ("no route to the network of {place}", "Look at this machine's own network."),
     errno.ECONNRESET: ("{place} broke the connection off", "Look whether the camera restarts."),
     errno.EPIPE: ("{place} broke the connection off", "Look whether the camera restarts."),
@@ -28,12 +28,12 @@ def in_words(error: OSError, address: Address, waited_s: float) -> SourceError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return SourceError(f"the certificate of {place} is not trusted: {error.verify_message}")
     if isinstance(error, ssl.SSLError):
-        return SourceError(f"{place} speaks no TLS that works here: {error.strerror}", "Try http in place of https.")
+        return SourceError(f"{place} offers no TLS version that works here: {error.strerror}", "Try http instead of https.")
     if isinstance(error, TimeoutError):
-        return SourceError(f"no answer from {place} for {waited_s:g} s", "Look at the camera's power and cable.")
+        return SourceError(f"no answer from {place} for {waited_s:g} s", "Check the camera's power and cable.")
     if isinstance(error, socket.gaierror):
         return SourceError(
-            f"the host name {address.host} is not known", "Look at its spelling, and at the name server."
+            f"the host name {address.host} is not known", "Check its spelling, and the DNS server."
         )
     words, hint = _WORDS.get(error.errno or 0, ("{place} cannot be reached: " + (error.strerror or "no reason"), ""))
     return SourceError(words.format(place=place), hint)
@@ -45,13 +45,13 @@ def status_in_words(status: int, phrase: str, *, with_credentials: bool) -> Sour
         reason = REFUSED_CREDENTIALS if with_credentials else WANTS_CREDENTIALS
         return SourceError(reason, CHECK_CREDENTIALS)
     if status == 403:
-        return SourceError("the camera does not let this user see this stream", "See the user's rights in the camera.")
+        return SourceError("the camera denies this user this stream", "Check the user's permissions in the camera.")
     if status == 404:
-        return SourceError("the camera knows no such path", "Look the path up in the camera's manual.")
+        return SourceError("the camera does not know this path", "The camera's manual lists its paths.")
     if status in (453, 503):
-        return SourceError(f"the camera is busy ({status})", "It may allow only so many viewers; close others.")
+        return SourceError(f"the camera is busy ({status})", "It may limit the number of viewers; close others.")
     if 300 <= status < 400:
-        return SourceError(f"the camera sends us to another address ({status})", "Give the address it leads to.")
+        return SourceError(f"the camera redirects to another address ({status})", "Set that address as the source.")
     # Secrets first: half of one would not be known for what it is.
     shown = "".join(letter for letter in without_secrets(phrase)[:60] if letter.isprintable())
     return SourceError(f"the camera answers {status} {shown}".rstrip())

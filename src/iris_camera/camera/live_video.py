@@ -65,7 +65,7 @@ class LiveVideo:
             self._decoder.check_capture(device)
         except TooLarge as error:
             _release(device)
-            raise SourceError(f"its frames are too large: {error}", "Have it send smaller ones.") from None
+            raise SourceError(f"its frames are too large: {error}", "Set a smaller resolution in the camera.") from None
         handle = ResourceHandle[Any](device, _release)
         self._handle = handle
         if self._closed.is_set():
@@ -115,8 +115,8 @@ class LiveVideo:
     def _lost(self, waited_s: float) -> SourceError:
         if waited_s >= 0.9 * self._read_timeout_s:
             seconds = max(self._read_timeout_s, round(waited_s))
-            return SourceError(f"no picture for {seconds:g} s", "Look at the camera and its network.")
-        return SourceError("it has stopped sending pictures", "Look whether it restarts, or was unplugged.")
+            return SourceError(f"no picture for {seconds:g} s", "Check the camera and its network.")
+        return SourceError("it has stopped sending pictures", "Check whether it restarts or was unplugged.")
 
     def _left_out(self, number: int, what: str, since_s: float) -> None:
         words = "camera %s: picture %d is left out, it is %s"

@@ -72,7 +72,7 @@ class MjpegCamera:
             self._stream.close()
             raise SourceError(
                 f"{self._address.place} sends no Motion JPEG: {error}",
-                "Look the address of its MJPEG stream up in the camera's manual.",
+                "The camera's manual gives the address of its MJPEG stream.",
             ) from None
         self._since_s = self._clock.monotonic()
         if self._closed.is_set():
@@ -133,7 +133,7 @@ class MjpegCamera:
         raise error
 
     def _silent(self) -> SourceError:
-        return SourceError(f"no picture for {self._read_timeout_s:g} s", "Look at the camera and its network.")
+        return SourceError(f"no picture for {self._read_timeout_s:g} s", "Check the camera and its network.")
 
     def _decoded(self, picture: bytes, wall_s: float, monotonic_s: float) -> Frame | None:
         """The frame; None when the picture is no good."""
@@ -144,6 +144,6 @@ class MjpegCamera:
                 return Frame(self._decoder.decoded(picture), number, wall_s, monotonic_s)
         except NoPicture as error:
             what = str(error)
-        words = "camera %s: picture %d is left out: %s"
+        words = "camera %s: picture %d is skipped: %s"
         self._repeats.log("left out", logging.WARNING, words, self.name, number, what)
         return None

@@ -55,12 +55,12 @@ def why_not(address: Address, login: Login, timeout_s: float) -> SourceError:
     except OSError as error:
         return in_words(error, address, timeout_s)
     if status is None:
-        return SourceError(f"{address.place} answers, but not in RTSP", "Look at the port.")
+        return SourceError(f"{address.place} answers, but does not speak RTSP", "Check the port.")
     if status != 200:
         return status_in_words(status, phrase, with_credentials=bool(login.username))
     return SourceError(
-        f"the camera describes its stream and sends no picture within {timeout_s:g} s",
-        "Look whether it sends video that OpenCV knows (H.264, H.265, MJPEG), or raise open_timeout_s.",
+        f"the camera describes its stream but sends no picture within {timeout_s:g} s",
+        "Check that it sends H.264, H.265 or MJPEG, or raise open_timeout_s.",
     )
 
 

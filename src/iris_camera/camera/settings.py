@@ -162,9 +162,9 @@ def _check_source(source: str) -> None:
         parse_address(source)
     elif kind == "synthetic":
         if source != "synthetic":
-            raise ValueError(f"source is {source!r}: expected synthetic, with nothing behind it")
+            raise ValueError(f"source is {source!r}: expected synthetic, with nothing after it")
     elif not place or "\x00" in place:
-        raise ValueError(f"source is {source!r}: expected {kind}: and where, without a blank in between")
+        raise ValueError(f"source is {source!r}: expected {kind}: and the place, without a space in between")
     elif kind == "usb" and not (place.isascii() and place.isdigit()) and not place.startswith("/"):
         raise ValueError(f"source is {source!r}: expected usb:0, usb:1 ... or usb:/dev/v4l/by-id/NAME")
 

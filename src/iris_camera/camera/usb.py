@@ -34,7 +34,7 @@ def open_usb(
         raise SourceError(f"{device} cannot be opened (OpenCV's code {error.code})") from None
     if not capture.isOpened():
         raise SourceError(
-            f"{device} gives no pictures", "Look whether another program uses it, and whether it is a camera at all."
+            f"{device} gives no pictures", "Check whether another program uses it, and whether it is a camera."
         )
     wanted = {
         cv2.CAP_PROP_FRAME_WIDTH: settings.width,
@@ -53,7 +53,7 @@ def device_of(settings: SourceSettings, devices: Path) -> Path:
     named = settings.path if index is None else devices / f"video{index}"
     device = Path(os.path.realpath(named))  # raises nothing, and so does the next: links may go round in a circle
     if not os.path.exists(device):  # noqa: PTH110  # raises nothing
-        raise SourceError(f"there is no camera {named}", "Look whether it is plugged in; ls /dev/v4l/by-id names them.")
+        raise SourceError(f"there is no camera {named}", "Check whether it is plugged in; ls /dev/v4l/by-id lists the cameras.")
     if not os.access(device, os.R_OK | os.W_OK):
-        raise SourceError(f"no permission to use {device}", "Add the user Iris runs as to the group video.")
+        raise SourceError(f"no permission to use {device}", "Add the user that runs Iris to the group video.")
     return device

@@ -124,8 +124,8 @@ class VideoFile:
         if not capture.isOpened() or _draws_text(capture):
             capture.release()
             raise SourceError(
-                f"{self._path} cannot be read as a film: it {_why_it_is_no_film(self._path)}",
-                "Look at it with another player, or convert it to MP4 with H.264.",
+                f"{self._path} cannot be read as a video: it {_why_it_is_no_film(self._path)}",
+                "Try another player, or convert it to MP4 with H.264.",
                 final=True,
             )
         try:
@@ -170,7 +170,7 @@ class VideoFile:
             return False
         if damage is not None and not self._told_damage:
             self._told_damage = True
-            log.warning("camera %s: %s; it begins again", self.name, damage)
+            log.warning("camera %s: %s; it starts again from the beginning", self.name, damage)
         self._begins_s += self._latest_s + 1 / (self._wanted_rate or self._rate or RATE_IF_UNKNOWN)
         self._opening += 1
         self._begin()
@@ -227,17 +227,17 @@ def _must_be_a_file(path: Path) -> None:
         mode = path.stat().st_mode
     except OSError as error:
         if isinstance(error, FileNotFoundError):
-            hint = "Check the path; a relative one begins where Iris runs."
+            hint = "Check the path; a relative path starts in the folder where Iris runs."
             raise SourceError(f"there is no file {path}", hint) from None
-        raise SourceError(f"{path} cannot be looked at: {error.strerror}", "Check the path and its rights.") from None
+        raise SourceError(f"{path} cannot be examined: {error.strerror}", "Check the path and its permissions.") from None
     if stat.S_ISDIR(mode):
         raise SourceError(
-            f"{path} is a folder, no film", f"The pictures in a folder are read with dir:{path}", final=True
+            f"{path} is a folder, not a video", f"To read the pictures in a folder, use dir:{path}", final=True
         )
     if not stat.S_ISREG(mode):
-        raise SourceError(f"{path} is no file that a film could be read from", final=True)
+        raise SourceError(f"{path} is not a regular file", final=True)
     if not os.access(path, os.R_OK):
-        raise SourceError(f"{path} may not be read by this user", f"Give the right: chmod a+r {path}", final=True)
+        raise SourceError(f"{path} is not readable by this user", f"Permit it: chmod a+r {path}", final=True)
 
 
 def _why_it_is_no_film(path: Path) -> str:

@@ -22,12 +22,12 @@ def demo(
         float | None,
         typer.Option(
             min=0.0,
-            help="How long. With it the demo ends by itself when that is over; without it, it stays on a terminal "
+            help="How long to run. The demo then ends by itself; without this option it stays on a terminal "
             "until q or Ctrl+C. 0 runs until Ctrl+C.",
             show_default="45",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Which line is made up.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of the made-up line.")] = 1,
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="The page's port [5000, or a free one when it is in use].")
     ] = None,
@@ -36,12 +36,12 @@ def demo(
         bool | None,
         typer.Option(
             "--stay/--leave",
-            help="On a terminal, with the final figures, until q or Ctrl+C: so it is unless --seconds is given.",
+            help="Stay on the terminal with the final figures until q or Ctrl+C; the default unless --seconds is given.",
             hidden=True,
         ),
     ] = None,
     json: Annotated[
-        bool, typer.Option("--json", help="The summary as one line of JSON, and nothing else on standard output.")
+        bool, typer.Option("--json", help="Print only the summary, as one line of JSON.")
     ] = False,
 ) -> None:
     """A made-up line, inspected and delivered to a real SFTP server on this machine: a calm line, a staged outage,

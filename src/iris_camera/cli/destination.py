@@ -34,32 +34,32 @@ Servers = Annotated[
     typer.Option(
         "--server",
         metavar="NAME",
-        help="The name of a server in the settings, or a JSON file of one; several times for several.",
+        help="A server's name in the settings, or a JSON file with one server; repeat it for several.",
         show_default="the one called default, or the only one",
     ),
 ]
-Host = Annotated[str | None, typer.Option(help="In place of --server: the server's name or address.")]
+Host = Annotated[str | None, typer.Option(help="The server's host name or address, instead of --server.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="With --host.")]
 Username = Annotated[str, typer.Option(help="With --host.", show_default="your own")]
 PrivateKey = Annotated[
-    Path | None, typer.Option(metavar="FILE", help="With --host; a password belongs in the settings or a JSON file.")
+    Path | None, typer.Option(metavar="FILE", help="With --host; put a password in the settings or a JSON file.")
 ]
 HostKey = Annotated[
-    str, typer.Option(help="With --host: the key it has to show.", show_default="what ~/.ssh/known_hosts says")
+    str, typer.Option(help="With --host: the host key that the server must show.", show_default="what ~/.ssh/known_hosts says")
 ]
 RemoteDirectory = Annotated[
-    str | None, typer.Option(metavar="FOLDER", help="The folder on the server, in place of what its settings say.")
+    str | None, typer.Option(metavar="FOLDER", help="The folder on the server; overrides the server's settings.")
 ]
 Project = Annotated[
     str | None, typer.Option(help="The project in the remote path.", show_default="the name of the files' folder")
 ]
-FolderType = Annotated[str, typer.Option(help="The folder type in the remote path, and for the rules of delivery.")]
-Priority = Annotated[int | None, typer.Option(min=-9, max=9, help="What has a higher one is sent first.")]
+FolderType = Annotated[str, typer.Option(help="The folder type, for the remote path and the delivery rules.")]
+Priority = Annotated[int | None, typer.Option(min=-9, max=9, help="Higher priorities are sent first.")]
 TtlS = Annotated[
-    float | None, typer.Option("--ttl-s", min=0.001, help="Seconds after which it is given up if not delivered.")
+    float | None, typer.Option("--ttl-s", min=0.001, help="Give a file up if it is not delivered after so many seconds.")
 ]
-After = Annotated[AfterDelivery | None, typer.Option(help="What becomes of each file once it is delivered.")]
-MoveTo = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Where --after move puts it.")]
+After = Annotated[AfterDelivery | None, typer.Option(help="What to do with each source file after delivery.")]
+MoveTo = Annotated[Path | None, typer.Option(metavar="FOLDER", help="The folder that --after move moves files to.")]
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ def _meant(path: Path, *, recursive: bool) -> Iterator[FileToSend]:
     elif not path.is_file():
         raise NotToSend([f"{path}: is no regular file"])
     elif not os.access(path, os.R_OK):
-        raise NotToSend([f"{path}: may not be read by this user"])
+        raise NotToSend([f"{path}: is not readable by this user"])
     else:
         # The name stays as it was given, also where it is a link to another.
         whole = path.parent.resolve() / path.name

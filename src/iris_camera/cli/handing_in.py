@@ -127,7 +127,7 @@ class OwnersIntake:
             with OutboxControl(self._folder) as control:
                 if control.owner_pid is None and not self._is_ownerless:
                     log.warning(
-                        "no process delivers from %s just now: files are queued for its next owner", self._folder
+                        "no process is delivering from %s: the files wait until an uploader starts there", self._folder
                     )
                 self._is_ownerless = control.owner_pid is None
                 return control.accept(requests)
@@ -192,7 +192,7 @@ def _halted(facts: dict[str, Any]) -> Link:
     )
     if not known.held and not known.paused:
         what = not_sent_to(key, takes_nothing=scope_of(error.get("error", "")) is Scope.SERVER)
-        return Link(key, f"{what}: {error['message']}; it is tried again by itself", waits_for_a_person=False)
+        return Link(key, f"{what}: {error['message']}; Iris tries again by itself", waits_for_a_person=False)
     return _judged(known) or Link(key, error["message"], waits_for_a_person=True)
 
 

@@ -17,19 +17,19 @@ from iris_communication.admin.audit import COLUMNS, Chain
 from iris_communication.admin.remote_check import RemoteCheck, RemoteLook, RemoteVerdict
 from iris_communication.runtime.amounts import counted
 
-application = typer.Typer(help="The proof of what was delivered.", no_args_is_help=True)
+application = typer.Typer(help="The record of every delivery.", no_args_is_help=True)
 
 
 @application.callback()
 def ledger() -> None:
-    """The proof of what was delivered."""
+    """The record of every delivery."""
 
 
 @application.command()
 def export(
     config: ConfigFile = None,
     outbox: OutboxFolder = None,
-    as_csv: Annotated[bool, typer.Option("--csv/--json", help="CSV with a heading, or a JSON object a line.")] = True,
+    as_csv: Annotated[bool, typer.Option("--csv/--json", help="CSV with a header line, or one JSON object per line.")] = True,
 ) -> None:
     """Every delivery, in order: file, server, host key, size, SHA-256, times (UTC).
 
@@ -49,12 +49,12 @@ def verify(
     config: ConfigFile = None,
     outbox: OutboxFolder = None,
     remote: Annotated[
-        bool, typer.Option("--remote", help="Also ask the servers whether the files are still there.")
+        bool, typer.Option("--remote", help="Also check on the servers that the files are still there.")
     ] = False,
-    hashes: Annotated[bool, typer.Option("--hash", help="With --remote: read every file back.")] = False,
-    latest: Annotated[int | None, typer.Option(min=1, help="With --remote: only so many of the latest.")] = None,
+    hashes: Annotated[bool, typer.Option("--hash", help="With --remote: read every file back and compare.")] = False,
+    latest: Annotated[int | None, typer.Option(min=1, help="With --remote: check only the latest N.")] = None,
     since: Annotated[
-        datetime | None, typer.Option(metavar="DATE", help="With --remote: only those since then (UTC).")
+        datetime | None, typer.Option(metavar="DATE", help="With --remote: check only deliveries since this time (UTC).")
     ] = None,
     json: AsJson = False,
 ) -> None:

@@ -38,7 +38,7 @@ def application(names: Iterable[str]) -> typer.Typer:
     """The command with these verbs and groups."""
     command = typer.Typer(
         name="iris",
-        help="Inspect a production line with a camera, and deliver what was seen to an SFTP server.",
+        help="Inspect a production line with a camera, and deliver the results to an SFTP server.",
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,

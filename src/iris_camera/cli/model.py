@@ -38,12 +38,12 @@ EXIT_DOES_NOT_FIT = 2
 GREY_SIZE = (720, 1280)
 TINY_PIXELS = 2.0
 
-application = typer.Typer(help="Look at models.", no_args_is_help=True)
+application = typer.Typer(help="Inspect models.", no_args_is_help=True)
 
 
 @application.callback()
 def model() -> None:
-    """Look at models."""
+    """Inspect models."""
 
 
 def _three(text: str) -> tuple[float, float, float]:
@@ -56,29 +56,29 @@ def _three(text: str) -> tuple[float, float, float]:
 
 Option = typer.Option
 File = Annotated[str, typer.Argument(help="An .onnx file, haar:NAME (haar:frontalface_default, haar:my.xml), or hog.")]
-PictureFile = Annotated[Path | None, Option("--picture", help="A picture or a video; without, an empty grey one.")]
+PictureFile = Annotated[Path | None, Option("--picture", help="A picture or a video; without one, an empty grey picture.")]
 Frame = Annotated[int, Option(min=0, help="Which frame of a video, from 0.")]
-Output = Annotated[Path | None, Option(help="Where to write the picture with the boxes, a JPEG.")]
-Runs = Annotated[int, Option(min=1, max=1000, help="How often to run for the time.")]
-LabelsFile = Annotated[Path | None, Option("--labels", help="A text file, one label a line.")]
-LabelOption = Annotated[str, Option("--label", help="What to call what a detector without classes finds.")]
-ScoreMin = Annotated[float, Option(help="What is less likely is left out, 0 to 1.")]
-IouMax = Annotated[float | None, Option(help="Of two of a label that overlap more, the better stays, 0 to 1.")]
-StyleOption = Annotated[Style, Option("--style", help="The family of its outputs.")]
-Names = Annotated[str, Option("--outputs", help="Names of its outputs: boxes,scores,classes,count.")]
-BoxOrderOption = Annotated[BoxOrder, Option("--box-order", help="What a box's four numbers are.")]
-BoxUnitsOption = Annotated[BoxUnits, Option("--box-units", help="Pixels of its input, or 0 to 1 of it.")]
-FirstClass = Annotated[int | None, Option(help="Number of the class the labels begin with, 0 or 1.")]
-Width = Annotated[int | None, Option(help="Pixels, where the model leaves its input's width open.")]
-Height = Annotated[int | None, Option(help="Pixels, where the model leaves its input's height open.")]
+Output = Annotated[Path | None, Option(help="Write the picture with its boxes here, as a JPEG.")]
+Runs = Annotated[int, Option(min=1, max=1000, help="How many runs to time.")]
+LabelsFile = Annotated[Path | None, Option("--labels", help="A text file with one label per line.")]
+LabelOption = Annotated[str, Option("--label", help="The label for what a detector without classes finds.")]
+ScoreMin = Annotated[float, Option(help="Ignore findings with a lower score, 0 to 1.")]
+IouMax = Annotated[float | None, Option(help="Of two findings of one label that overlap more than this, keep the better one, 0 to 1.")]
+StyleOption = Annotated[Style, Option("--style", help="The layout of the model's outputs.")]
+Names = Annotated[str, Option("--outputs", help="Names of the model's outputs: boxes,scores,classes,count.")]
+BoxOrderOption = Annotated[BoxOrder, Option("--box-order", help="The meaning of a box's four numbers.")]
+BoxUnitsOption = Annotated[BoxUnits, Option("--box-units", help="The unit of a box: pixels of the input, or 0 to 1.")]
+FirstClass = Annotated[int | None, Option(help="The number of the first label's class, 0 or 1.")]
+Width = Annotated[int | None, Option(help="Width in pixels, for a model whose input has no fixed width.")]
+Height = Annotated[int | None, Option(help="Height in pixels, for a model whose input has no fixed height.")]
 LayoutOption = Annotated[Layout, Option("--layout", help="Order of batch, channels, rows, columns.")]
 ColourOption = Annotated[Colour, Option("--colour", help="Order of the channels.")]
-ScalingOption = Annotated[Scaling, Option("--scaling", help="The values it takes.")]
-Mean = Annotated[str, Option(help="Of --scaling mean-std: three pixel values, 0 to 255.")]
-Std = Annotated[str, Option(help="Of --scaling mean-std: three pixel values, 0 to 255.")]
-FitOption = Annotated[Fit, Option("--fit", help="How a picture of another size is fitted in.")]
-Provider = Annotated[str, Option(help="What onnxruntime runs it on.")]
-Threads = Annotated[int, Option(min=1, help="That the model may use.")]
+ScalingOption = Annotated[Scaling, Option("--scaling", help="How pixel values are scaled for the model.")]
+Mean = Annotated[str, Option(help="With --scaling mean-std: three pixel values, 0 to 255.")]
+Std = Annotated[str, Option(help="With --scaling mean-std: three pixel values, 0 to 255.")]
+FitOption = Annotated[Fit, Option("--fit", help="How a picture of another size is fitted to the input.")]
+Provider = Annotated[str, Option(help="The execution provider of onnxruntime.")]
+Threads = Annotated[int, Option(min=1, help="How many threads the model may use.")]
 
 
 @application.command()
@@ -163,7 +163,7 @@ def _image(path: Path | None, frame: int) -> Image:
     if image is None:
         image = _frame_of(path, frame)
     if image is None:
-        raise OSError(f"{path} is no picture or video that OpenCV can read, or has no frame {frame}")
+        raise OSError(f"{path} is not a picture or video that OpenCV can read, or has no frame {frame}")
     say(f"picture     {path}, {image.shape[1]}x{image.shape[0]}")
     return image
 

@@ -28,23 +28,23 @@ OutboxFolder = Annotated[
         help="The outbox's folder [$IRIS_OUTBOX, else that of the settings file, else the user's own].",
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs: JSON.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
-application = typer.Typer(help="Look after an outbox.", no_args_is_help=True)
+application = typer.Typer(help="Check and maintain an outbox.", no_args_is_help=True)
 
 
 @application.callback()
 def outbox() -> None:
-    """Look after an outbox."""
+    """Check and maintain an outbox."""
 
 
 @application.command()
 def check(
     config: ConfigFile = None,
     outbox: OutboxFolder = None,
-    hashes: Annotated[bool, typer.Option("--hashes", help="Read every file that is owed, and compare.")] = False,
+    hashes: Annotated[bool, typer.Option("--hashes", help="Read every undelivered file, and compare its SHA-256.")] = False,
     repair: Annotated[
-        bool, typer.Option("--repair", help="First put right what can be, while no uploader runs on it.")
+        bool, typer.Option("--repair", help="First repair what can be repaired; no uploader may be running on it.")
     ] = False,
     json: AsJson = False,
 ) -> None:
@@ -74,8 +74,8 @@ def check(
 def quarantine(
     config: ConfigFile = None,
     outbox: OutboxFolder = None,
-    empty: Annotated[bool, typer.Option("--empty", help="Remove what is listed, for good.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    empty: Annotated[bool, typer.Option("--empty", help="Delete everything that is listed, for good.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     json: AsJson = False,
 ) -> None:
     """What the uploader and --repair have put aside because nobody could be sure of it: files without a record, damaged

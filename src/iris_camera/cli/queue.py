@@ -9,12 +9,12 @@ from iris_camera.cli.settings_flags import ConfigFile
 from iris_camera.cli.terminal import say
 from iris_communication.admin.audit import Balance
 
-application = typer.Typer(help="What is owed.", no_args_is_help=True)
+application = typer.Typer(help="Undelivered files: list them, and act on them.", no_args_is_help=True)
 
 
 @application.callback()
 def queue() -> None:
-    """What is owed."""
+    """Undelivered files: list them, and act on them."""
 
 
 @application.command()

@@ -22,7 +22,7 @@ from iris_communication.runtime.amounts import files
 SHOWN = 100  # lines of a table, unless another limit is given
 
 ServerWord = Annotated[
-    str | None, typer.Option("--server", metavar="SERVER", help="Only of this server: its name, or user@host:port.")
+    str | None, typer.Option("--server", metavar="SERVER", help="Only this server: its name, or user@host:port.")
 ]
 
 
@@ -37,9 +37,9 @@ def list_(
         ),
     ] = None,
     server: ServerWord = None,
-    folder_type: Annotated[str | None, typer.Option("--folder-type", help="Only of this folder type.")] = None,
+    folder_type: Annotated[str | None, typer.Option("--folder-type", help="Only this folder type.")] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, help="At most so many.", show_default=f"{SHOWN}; with --json all of them")
+        int | None, typer.Option(min=1, help="At most N.", show_default=f"{SHOWN}; with --json all of them")
     ] = None,
     json: AsJson = False,
 ) -> None:
@@ -78,7 +78,7 @@ def _beside(outbox: Path, config: Path | None) -> str:
 
 
 def show(
-    item: Annotated[str, typer.Argument(metavar="ID", help="An id, or enough of its beginning.")],
+    item: Annotated[str, typer.Argument(metavar="ID", help="An id, or the beginning of one.")],
     config: ConfigFile = None,
     outbox: OutboxFolder = None,
     json: AsJson = False,

@@ -19,13 +19,13 @@ from iris_communication.item import OWED_OR_DEAD, State
 from iris_communication.outbox.orders import DropItems, Order, PauseServer, ResumeServer, RetryItems, SetPriority
 from iris_communication.runtime.amounts import files, size
 
-Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids, or enough of their beginnings.")]
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID", help="Ids, or the beginnings of ids.")]
 Server = Annotated[str, typer.Argument(metavar="SERVER", help="A server's name, or user@host:port.")]
 
 
 def retry(
     ids: Ids = None,
-    every: Annotated[bool, typer.Option("--all", help="Every dead file.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All dead files.")] = False,
     server: ServerWord = None,
     config: ConfigFile = None,
     outbox: OutboxFolder = None,
@@ -44,10 +44,10 @@ def retry(
 
 def drop(
     ids: Ids = None,
-    dead: Annotated[bool, typer.Option("--dead", help="Every dead file.")] = False,
+    dead: Annotated[bool, typer.Option("--dead", help="All dead files.")] = False,
     server: ServerWord = None,
-    every: Annotated[bool, typer.Option("--all", help="Everything that is owed or dead.")] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="All undelivered files, dead ones included.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
     config: ConfigFile = None,
     outbox: OutboxFolder = None,
     json: AsJson = False,
@@ -68,8 +68,8 @@ def drop(
 
 
 def priority(
-    level: Annotated[int, typer.Argument(metavar="N", min=-9, max=9, help="From -9 to 9; higher goes first.")],
-    ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids, or enough of their beginnings.")],
+    level: Annotated[int, typer.Argument(metavar="N", min=-9, max=9, help="From -9 to 9; higher priorities are sent first.")],
+    ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids, or the beginnings of ids.")],
     config: ConfigFile = None,
     outbox: OutboxFolder = None,
     json: AsJson = False,

@@ -57,7 +57,7 @@ class Waiting(NamedTuple):
 
 
 def send(  # noqa: PLR0913  # a flag each
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="What to send.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="The files or folders to send.")],
     *,
     server: Servers = None,
     host: Host = None,
@@ -74,12 +74,12 @@ def send(  # noqa: PLR0913  # a flag each
     ttl_s: TtlS = None,
     after: After = None,
     move_to: MoveTo = None,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Of a folder, all files below it.")] = False,
-    wait: Annotated[bool, typer.Option(help="Wait until everything is delivered; or only queue it.")] = True,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Send all files below a folder.")] = False,
+    wait: Annotated[bool, typer.Option(help="Wait until everything is delivered, or only queue it.")] = True,
     timeout_s: Annotated[
-        float | None, typer.Option("--timeout-s", min=0.0, help="Wait no longer; the rest stays queued.")
+        float | None, typer.Option("--timeout-s", min=0.0, help="Wait at most so many seconds; the rest stays queued.")
     ] = None,
-    json: Annotated[bool, typer.Option("--json", help="For programs: a JSON object for each file.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per file, for programs.")] = False,
 ) -> None:
     """Queue files durably and deliver them. What is queued survives Ctrl+C, a crash and a power cut.
 

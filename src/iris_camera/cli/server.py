@@ -21,17 +21,17 @@ from iris_communication.errors import InvalidRequest
 
 EXIT_STOPPED = 128 + signal.SIGINT  # as a shell tells it
 
-application = typer.Typer(help="What the servers that files go to can do.", no_args_is_help=True)
+application = typer.Typer(help="The SFTP servers that files go to.", no_args_is_help=True)
 
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="Its name in the settings, user@host:port, or a JSON file of one server.")
+    str, typer.Argument(metavar="NAME", help="A server's name in the settings, user@host:port, or a JSON file with one server.")
 ]
 MARKS = {Weight.WELL: "ok  ", Weight.NOTE: "note", Weight.TROUBLE: "BAD "}
 
 
 @application.callback()
 def server() -> None:
-    """What the servers that files go to can do."""
+    """The SFTP servers that files go to."""
 
 
 @application.command("list")

@@ -28,11 +28,11 @@ Source = Annotated[
     typer.Option(metavar="SOURCE", help="Where the pictures come from: file:VIDEO, dir:FOLDER, usb:0, rtsp://HOST/..."),
 ]
 Detector = Annotated[
-    str | None, typer.Option(metavar="DETECTOR", help="What finds things: haar (faces), hog (people), or FILE.onnx.")
+    str | None, typer.Option(metavar="DETECTOR", help="The detector: haar (faces), hog (people), or FILE.onnx.")
 ]
 Server = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="A JSON file of one SFTP server, for cameras that name no other [$IRIS_SERVER]."),
+    typer.Option(metavar="FILE", help="A JSON file with one SFTP server, for cameras that name no other [$IRIS_SERVER]."),
 ]
 Records = Annotated[Path | None, typer.Option(metavar="FOLDER", help="The record files' folder [$IRIS_RECORDS].")]
 Outbox = Annotated[Path | None, typer.Option(metavar="FOLDER", help="The outbox's folder [$IRIS_OUTBOX].")]

@@ -86,16 +86,16 @@ def watch(  # noqa: PLR0913  # a flag each
     after: After = None,
     move_to: MoveTo = None,
     pattern: Annotated[
-        list[str] | None, typer.Option(help='Only names like this, such as "*.csv"; several times for several.')
+        list[str] | None, typer.Option(help='Only names that match, such as "*.csv"; repeat it for several.')
     ] = None,
-    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Folders below it as well.")] = False,
-    existing: Annotated[bool, typer.Option("--existing", help="What lies there at the first start too.")] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Also watch the folders below it.")] = False,
+    existing: Annotated[bool, typer.Option("--existing", help="Also deliver files that are there at the first start.")] = False,
     quiet_s: Annotated[
         float,
         typer.Option(
             "--quiet-s",
             min=0.1,
-            help="Seconds without a change after which a file counts as complete, where "
+            help="Seconds without a change after which a file counts as complete, if "
             "nobody closed it or renamed it into the folder.",
         ),
     ] = 5.0,

@@ -102,7 +102,7 @@ def _of_servers(reading: SettingsRead) -> Iterator[Problem]:
             yield Problem(
                 reading.origin("servers", name, "host_key_policy"),
                 f'servers.{name}.host_key_policy is "off": the server\'s key is not checked, so anybody on the way '
-                "can pose as it and keep the files; give its host_key",
+                "can impersonate it and keep the files; give its host_key",
             )
     first: dict[str, str] = {}
     for name, server in servers.items():

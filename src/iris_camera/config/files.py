@@ -54,7 +54,7 @@ def read_server_json(path: Path, key: KeyPath, given: Given, named_by: ValueOrig
     try:
         info = json.loads(text)
     except json.JSONDecodeError as error:
-        given.wrong(key, f"the server file is no JSON: {error.msg}", ValueOrigin(str(path), error.lineno))
+        given.wrong(key, f"the server file is not JSON: {error.msg}", ValueOrigin(str(path), error.lineno))
         return
     except (ValueError, RecursionError):
         given.wrong(key, f"the server file is no JSON that can be read: {_BEYOND}", ValueOrigin(str(path), 1))

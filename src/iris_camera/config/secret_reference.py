@@ -40,7 +40,7 @@ def fetched(reference: Mapping[str, Any], folder: Path, environment: Mapping[str
     if kind == "command":
         secret = _of_command(value, folder)
     elif not isinstance(value, str) or not value:
-        raise SecretUnavailable(f"names no {kind}: expected a text in quotes")
+        raise SecretUnavailable(f"names no {kind}: expected a string in quotes")
     elif kind == "file":
         secret = _of_file(folder / with_home(value))
     else:
@@ -57,11 +57,11 @@ def _of_file(path: Path) -> str:
             os.close(descriptor)
     except TimeoutError:
         raise SecretUnavailable(
-            f"is to come from the file {path}, which did not come to its end within {TIMEOUT_S:g} s"
+            f"should come from the file {path}, which did not end within {TIMEOUT_S:g} s"
         ) from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "its name cannot be one"
-        raise SecretUnavailable(f"is to come from the file {path}, which cannot be read: {reason}") from None
+        raise SecretUnavailable(f"should come from the file {path}, which cannot be read: {reason}") from None
     return _as_text(content, f"the file {path}")
 
 
@@ -74,7 +74,7 @@ def _of_environment(name: str, environment: Mapping[str, str]) -> str:
 
 def _of_command(command: Any, folder: Path) -> str:
     if not _is_command(command):
-        raise SecretUnavailable('names no command: expected a list of texts such as ["pass", "show", "plant"]')
+        raise SecretUnavailable('names no command: expected a list of strings such as ["pass", "show", "plant"]')
     where = f'the command "{command[0]}"'  # its arguments may hold a secret themselves
     try:
         process = subprocess.Popen(  # noqa: S603 - the operator's own command; no shell reads it
@@ -87,7 +87,7 @@ def _of_command(command: Any, folder: Path) -> str:
         )
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it cannot be started"
-        raise SecretUnavailable(f"is to come from {where}, which does not run: {reason}") from None
+        raise SecretUnavailable(f"should come from {where}, which does not run: {reason}") from None
     with process:
         try:
             content = _what_it_writes(process)
@@ -95,10 +95,10 @@ def _of_command(command: Any, folder: Path) -> str:
             _end(process)
             if not isinstance(error, (TimeoutError, subprocess.TimeoutExpired)):
                 raise
-            raise SecretUnavailable(f"is to come from {where}, which did not end within {TIMEOUT_S:g} s") from None
+            raise SecretUnavailable(f"should come from {where}, which did not end within {TIMEOUT_S:g} s") from None
     if process.returncode and len(content) <= SIZE_BYTES_MAX:
         raise SecretUnavailable(
-            f"is to come from {where}, which failed with exit status {process.returncode}; run it by hand to see why"
+            f"should come from {where}, which failed with exit status {process.returncode}; run it by hand to see why"
         )
     return _as_text(content, where)
 
@@ -144,11 +144,11 @@ def _end(process: "subprocess.Popen[bytes]") -> None:
 
 def _as_text(content: bytes, where: str) -> str:
     if len(content) > SIZE_BYTES_MAX:
-        raise SecretUnavailable(f"is to come from {where}, which gave more than {SIZE_BYTES_MAX} bytes")
+        raise SecretUnavailable(f"should come from {where}, which gave more than {SIZE_BYTES_MAX} bytes")
     try:
         secret = content.decode().rstrip("\r\n")
     except UnicodeDecodeError:
-        raise SecretUnavailable(f"is to come from {where}, which gave no text in UTF-8") from None
+        raise SecretUnavailable(f"should come from {where}, which gave no UTF-8 text") from None
     if not secret:
-        raise SecretUnavailable(f"is to come from {where}, which gave nothing")
+        raise SecretUnavailable(f"should come from {where}, which gave nothing")
     return secret

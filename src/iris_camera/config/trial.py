@@ -107,7 +107,7 @@ def _stat_error(path: Path) -> OSError | None:
 
 
 def _cannot_be_looked_at(path: Path, error: OSError) -> str:
-    return f"{path} cannot be looked at: {error.strerror}"
+    return f"{path} cannot be examined: {error.strerror}"
 
 
 def _servers(reading: SettingsRead) -> Iterator[Problem]:

@@ -234,7 +234,7 @@ class HandingOver:
             tell(found)
         except Exception as error:
             found = not_read(self._folder, error)
-            log.exception("what earlier runs left in %s is not handed over; the next start tries again", self._folder)
+            log.exception("files that earlier runs left in %s could not be queued; the next start tries again", self._folder)
         finally:
             self._inbox.put(found)
 
@@ -257,7 +257,7 @@ class HandingOver:
         if len(self._waiting):
             count, of = len(self._waiting), f"of camera {self._camera}"
             left = counted(count, f"file {of} stays", f"files {of} stay")
-            log.warning("%s in %s: the next start hands over what is there", left, self._folder / READY_FOLDER)
+            log.warning("%s in %s: the next start queues the files there", left, self._folder / READY_FOLDER)
 
     def _guarded(self, step: Callable[[], None]) -> None:
         try:

@@ -85,7 +85,7 @@ def server_reasons(link: LinkFacts, now_s: float, limits: HealthLimits) -> Itera
     elif link.held_back:
         yield Reason("server outside its window", link.server, f"{link.server}: {link.held_back}{waits}")
     elif link.link == "down" and link.takes_nothing:
-        hint = (link.hint or "").removesuffix("; delivery goes on by itself")  # said below
+        hint = (link.hint or "").removesuffix("; delivery resumes by itself")  # said below
         took = (
             "took nothing before this start"
             if link.since_s is None

@@ -126,7 +126,7 @@ class HealthService:
             # The uploader is other people's code: one that fails here is itself news, told once.
             judgement = failed("health silent", f"Iris could not be looked at ({type(error).__name__}: {error})")
             if ("health silent", "") not in self._last.keys:
-                log.exception("health: Iris could not be looked at")
+                log.exception("health: the check of Iris itself failed")
         self._remember(judgement, free_bytes)
 
     def snapshot(self) -> dict[str, Any]:
@@ -167,7 +167,7 @@ class HealthService:
         except Exception as error:
             if camera.name not in self._mute:
                 self._mute.add(camera.name)
-                log.exception("health: camera %s could not be asked for its state", camera.name)
+                log.exception("health: camera %s did not report its state", camera.name)
             return cannot_be_asked(camera.name, error)
         self._mute.discard(camera.name)
         return seen

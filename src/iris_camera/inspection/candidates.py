@@ -40,7 +40,7 @@ def candidates(
         classes = None if classes is None else classes[likeliest]
     numbers: list[Any] = [style.first_class] * len(scores) if classes is None else classes.tolist()
     if classes is not None and not np.isfinite(classes).all():
-        raise misfit(path, "a class for each box", "one that is no number")
+        raise misfit(path, "a class for each box", "one that is not a number")
     corners_of = _CORNERS[style.box_order]
     width, height = size if style.box_units == "normalised" else (1, 1)
     for box, score, number in zip(boxes.tolist(), scores.tolist(), numbers, strict=True):

@@ -81,18 +81,18 @@ def _checked(names: Iterable[str], origin: str) -> tuple[str, ...]:
 def _from_file(path: Path) -> tuple[str, ...]:
     try:
         if path.stat().st_size > SIZE_BYTES_MAX:
-            raise ModelError(f"{path} is no labels file: expected at most {SIZE_BYTES_MAX} bytes, one label a line")
+            raise ModelError(f"{path} is not a labels file: expected at most {SIZE_BYTES_MAX} bytes, one label a line")
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     except OSError as error:
         raise ModelError(f"the labels file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ModelError(f"{path} is no labels file: expected UTF-8 text, one label a line") from error
+        raise ModelError(f"{path} is not a labels file: expected UTF-8 text, one label a line") from error
     names = [line.strip() for line in lines]
     while names and not names[-1]:
         names.pop()
     if not names or not all(names):
         found = f"line {names.index('') + 1} is empty" if names else "no line"
-        raise ModelError(f"{path} is no labels file: expected one label a line; found that {found}")
+        raise ModelError(f"{path} is not a labels file: expected one label a line; found that {found}")
     return tuple(names)
 
 

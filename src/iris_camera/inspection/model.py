@@ -68,9 +68,9 @@ class Model:
         try:
             is_there = path.is_file()
         except OSError as error:  # a folder above it that this user may not enter
-            raise ModelError(f"{path} cannot be looked at: {error.strerror}") from error
+            raise ModelError(f"{path} cannot be examined: {error.strerror}") from error
         if not is_there:
-            raise ModelError(f"there is no model at {path}: name the .onnx file that belongs here")
+            raise ModelError(f"there is no model at {path}: give the path of an .onnx file")
         provider = available_provider(running.provider)
         providers = [provider] if provider == CPU else [provider, CPU]  # the CPU for what the other cannot do
         try:

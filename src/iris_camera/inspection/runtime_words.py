@@ -72,7 +72,7 @@ def why_failed(error: Exception) -> str:
 
 def _in_words(error: Exception, known: tuple[_Known, ...]) -> str | None:
     text = str(error)
-    log.debug("onnxruntime's own words: %s", text)
+    log.debug("onnxruntime says: %s", text)
     for pattern, words in known:
         if found := pattern.search(text):
             return clean(words(found), PEER_TEXT_MAX)

@@ -245,7 +245,7 @@ class InspectionSettings:
         if self.classifier.labels is not None and not self.has_classifier:
             finder = self.detector.kind if self.detector.model is None else self.detector.model
             raise ValueError(
-                f'labels of a classifier are given, but none judges what "{finder}" finds: give its model too'
+                f'labels of a classifier are given, but no model classifies what "{finder}" finds: give its model too'
             )
 
     @property

@@ -22,8 +22,8 @@ def make_records_folder(folder: Path) -> None:
         _check_owner(folder)
         if (opened := _open_to_everybody(folder)) is not None:
             raise IrisError(
-                f"everybody may write into the records' folder {opened}",
-                hint=f"look whether everything in it is yours, then: chmod -R o-w '{folder}'",
+                f"any user may write into the records' folder {opened}",
+                hint=f"check that every file in it is yours, then: chmod -R o-w '{folder}'",
             )
         return
     with contextlib.suppress(OSError):

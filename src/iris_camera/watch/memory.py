@@ -84,7 +84,7 @@ class Memory:
                 gone = [(os.fsencode(path),) for path, version in self._unwritten.items() if version is None]
                 self._database.executemany("DELETE FROM accepted WHERE path = ?", gone)
         except sqlite3.Error as error:
-            log.error("%s refuses: %s; what was delivered may be delivered again after a restart", self.path, error)
+            log.error("cannot write %s: %s; files may be delivered again after a restart", self.path, error)
         else:
             self._unwritten.clear()
 
@@ -111,7 +111,7 @@ class Memory:
             database.close()
             if "locked" in str(error):
                 raise CannotRemember(
-                    f"{folder} is watched by another process already; give this one an outbox of its own (--outbox)"
+                    f"{folder} is watched by another process already; give this one its own outbox (--outbox)"
                 ) from None
             raise
         except sqlite3.DatabaseError:
@@ -125,7 +125,7 @@ class Memory:
 
     def _put_aside(self, error: sqlite3.Error) -> None:
         aside = self.path.with_suffix(".damaged")
-        log.error("%s is damaged (%s) and lies in %s now: what is in the folder is sent again", self.path, error, aside)
+        log.error("%s is damaged (%s) and was moved to %s: the files in the folder are sent again", self.path, error, aside)
         self.path.replace(aside)
         for suffix in ("-wal", "-shm"):
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)
@@ -138,7 +138,7 @@ def _make(path: Path) -> None:
         if user != os.geteuid():
             raise CannotRemember(
                 f"{path.parent} belongs to user {user}: watch as that user (sudo -u '#{user}' iris watch ...), or give "
-                "this one an outbox of its own (--outbox)"
+                "this one its own outbox (--outbox)"
             )
         os.close(open_private(path, os.O_RDWR | os.O_EXCL))
     except FileExistsError:

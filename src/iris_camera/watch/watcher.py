@@ -141,7 +141,7 @@ class Watcher:
                 raise
             self._hears_everything = False
             log.warning(
-                "the kernel tells nothing of %s (%s; %s): it is listed again and again instead",
+                "the kernel does not watch %s (%s; %s): Iris lists it at intervals instead",
                 self._root,
                 error.strerror,
                 LIMITS[error.errno],
@@ -202,7 +202,7 @@ class Watcher:
             with suppress(OSError):  # gone again, or not ours to look into
                 self._list(event.path, recursive=False)
         elif isinstance(event, EventsLost):
-            log.warning("more happened in %s than the kernel could tell; it is listed anew", self._root)
+            log.warning("the kernel dropped events of %s; Iris lists it again", self._root)
             self._candidates.events_were_lost()
             self._complete.clear()
             self._list_at_s = self._now_s()
@@ -222,7 +222,7 @@ class Watcher:
         there = [] if self._settings.existing else [each for each in self._files("") if not self._is_written(each[0])]
         self._memory.begin(there)
         if there:
-            log.info("%s already in %s and left there; --existing delivers that too", files(len(there)), self._root)
+            log.info("%s already in %s and not queued; --existing delivers them too", files(len(there)), self._root)
 
     def _is_written(self, path: str) -> bool:
         with suppress(OSError):
@@ -313,12 +313,12 @@ class Watcher:
     def _back_off(self, refusals: "list[IrisError]") -> None:
         if not refusals:
             if self._refusals:
-                log.info("files are taken in again")
+                log.info("the outbox takes files again")
             self._refusals = 0
             return
         if not self._refusals:
             why = refusals[0]
-            log.warning("files wait in %s and are offered again: %s. %s", self._root, why, why.hint)
+            log.warning("files wait in %s until the outbox takes them: %s. %s", self._root, why, why.hint)
         self._offer_at_s = self._now_s() + min(RETRY_CAP_S, RETRY_BASE_S * 2 ** min(self._refusals, 10))
         self._refusals += 1
 

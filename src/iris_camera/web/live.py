@@ -132,7 +132,7 @@ class SocketManager:
         except Exception:
             # Cameras, uploader and health are injected: what fails there must not end the socket of every page.
             if not self._snapshot_failed:
-                log.exception("live: the state could not be taken; pages get none until it can")
+                log.exception("live: reading the state failed; pages get no news until it works again")
             self._snapshot_failed = True
             return None
         self._snapshot_failed = False
@@ -165,7 +165,7 @@ class _Page:
         except WebSocketDisconnect:
             pass
         except TimeoutError:
-            log.info("live: a page that took nothing for %.0f s was let go", self._send_timeout_s)
+            log.info("live: closed a page that read nothing for %.0f s", self._send_timeout_s)
         finally:
             listening.cancel()
 

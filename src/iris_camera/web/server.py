@@ -153,7 +153,7 @@ class WebServer:
             self._server.cut(left_s / 2)
             self._thread.join(left_s)
         if self._thread.is_alive():
-            log.error("the web server on %s did not end in %.1f s; going on without it", self.address, timeout_s)
+            log.error("the web server on %s did not end within %.1f s and was abandoned", self.address, timeout_s)
 
     def threads(self) -> list[dict[str, Any]]:
         """See `SupervisedThread.state`."""
@@ -180,7 +180,7 @@ class WebServer:
             listening.close()
             server.decided.set()
         if server.started and not server.should_exit:
-            raise RuntimeError("the web server ended by itself")
+            raise RuntimeError("the web server ended unexpectedly")
 
 
 class _Server(uvicorn.Server):

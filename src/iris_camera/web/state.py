@@ -50,7 +50,7 @@ def whole_snapshot(
         except Exception as error:
             if camera.name not in mute:
                 mute.add(camera.name)
-                log.exception("the page: camera %s could not be asked for its state", camera.name)
+                log.exception("the page: camera %s did not report its state", camera.name)
             return cannot_be_asked(camera.name, error)
         mute.discard(camera.name)
         return seen

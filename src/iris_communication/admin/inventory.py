@@ -97,10 +97,10 @@ class Inventory:
             if self._now_s - max(changed_s, _delivered_s(line)) < SETTLED_S:
                 self.unsettled += 1
             elif state is None:
-                hint = "--repair puts it into the quarantine; the next start removes it"
+                hint = "--repair moves it to the quarantine; the next start removes it"
                 yield OutboxProblem(f"{str(path)!r} belongs to no item", hint)
             else:
-                hint = "nothing: the next start, or --repair, removes it"
+                hint = "nothing to do: the next start, or --repair, removes it"
                 yield OutboxProblem(f"{str(path)!r} is delivered and lies there still", hint)
 
     def _state(self, item_id: str) -> str | None:
@@ -114,15 +114,15 @@ def wrong_bytes(path: Path, size_bytes: int, sha256: str | None) -> WrongBytes |
     try:
         facts = path.lstat()
         if not stat.S_ISREG(facts.st_mode):
-            return WrongBytes(SpoolMissing, "has something else than a file in the spool", again)
+            return WrongBytes(SpoolMissing, "is not a regular file in the spool", again)
         if facts.st_size != size_bytes:
             what = f"has {facts.st_size} bytes in the spool, but {size_bytes} were accepted"
             return WrongBytes(SourceChanged, what, again)
         if sha256 is not None:
             with path.open("rb", buffering=0) as file:
                 if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
-                    hint = "it is not sent as it is: queue the source again once nothing writes to it"
-                    return WrongBytes(SourceChanged, "has other bytes in the spool than were accepted", hint)
+                    hint = "Iris does not send it: queue the source again once nothing writes to it"
+                    return WrongBytes(SourceChanged, "differs in the spool from what was accepted", hint)
     except FileNotFoundError:
         return WrongBytes(SpoolMissing, "is gone from the spool", again)
     return None
@@ -137,7 +137,7 @@ def secrets_problems(reader: Reader) -> Iterator[OutboxProblem]:
         except FileNotFoundError:
             continue
         except OSError as error:
-            raise OutboxStorageError(f"cannot look at {path}: {error.strerror}") from error
+            raise OutboxStorageError(f"cannot examine {path}: {error.strerror}") from error
         if mode & 0o077:
             yield OutboxProblem(
                 f"{path} has the mode {mode:04o}: others than its owner may have read the passwords in it",

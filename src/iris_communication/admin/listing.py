@@ -2,7 +2,7 @@
 
 It only reads, as everything beside the owner does. A long list is gone through in pages, each a snapshot of its own,
 so an item that moves on meanwhile is told as it was when its page was read; one that changes tables between
-two pages may be told twice, and none is left out: what is owed comes first, then what ended, then what was delivered.
+two pages may be told twice, and none is skipped: what is owed comes first, then what ended, then what was delivered.
 """
 
 import json
@@ -32,7 +32,7 @@ Told = dict[str, Any]
 class NoSuchItem(InvalidRequest):
     """An id, or the beginning of one, that no item has."""
 
-    default_hint = "`iris queue list --state all` has every id"
+    default_hint = "`iris queue list --state all` lists every id"
 
 
 class NoSuchServer(InvalidRequest):
@@ -73,7 +73,7 @@ class QueueListing:
 
         found = sorted(self._reader.read(ask)) if beginning else []
         if not found:
-            raise NoSuchItem(f"no item has the id {beginning!r}, or one that begins so")
+            raise NoSuchItem(f"no item has an id that begins with {beginning!r}")
         return [beginning] if beginning in found else found
 
     def server_key(self, word: str) -> str:
@@ -86,7 +86,7 @@ class QueueListing:
             if key in keys:
                 return key
         known = ", ".join([*sorted(names), *sorted(keys)]) or "none yet"
-        raise NoSuchServer(f"this outbox knows no server {word!r}; it knows {known}")
+        raise NoSuchServer(f"this outbox has no server {word!r}; it has {known}")
 
     def halted(self) -> list[Told]:
         """The servers that are sent nothing just now, each with why: `paused` by a person, `held` until a person has

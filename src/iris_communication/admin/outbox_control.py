@@ -114,8 +114,8 @@ class OutboxControl:
         except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
             return None
         except OSError as error:
-            hint = "ask as the user who runs the uploader"
-            raise OutboxStorageError(f"cannot ask the owner of {self.folder}: {error.strerror}", hint=hint) from error
+            hint = "run the command as the user who runs the uploader"
+            raise OutboxStorageError(f"cannot reach the owner of {self.folder}: {error.strerror}", hint=hint) from error
 
     def _taken(self) -> SftpUploaderThread:
         """The outbox itself, for as long as the block lasts."""
@@ -124,7 +124,7 @@ class OutboxControl:
         except (FileNotFoundError, NotADirectoryError):
             raise NoOutbox.in_folder(self.folder) from None
         except OSError as error:
-            raise OutboxStorageError(f"cannot look at {self.folder}: {error.strerror}") from error
+            raise OutboxStorageError(f"cannot examine {self.folder}: {error.strerror}") from error
         uploader = SftpUploaderThread(self.folder, clock=self._clock)
         uploader.open()
         return uploader
@@ -133,4 +133,4 @@ class OutboxControl:
 def _final(error: OutboxInUse | OwnerSilent) -> OutboxInUse | OwnerSilent:
     if isinstance(error, OwnerSilent):
         return error
-    return OutboxInUse(str(error), hint="that process has no control socket: stop it, then ask again")
+    return OutboxInUse(str(error), hint="that process has no control socket: stop it, then run the command again")

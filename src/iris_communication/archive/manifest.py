@@ -63,10 +63,10 @@ def from_json(data: bytes) -> Manifest:
     try:
         told = json.loads(data.decode("ascii"))
     except (ValueError, RecursionError) as error:
-        raise ManifestBroken(f"{MANIFEST_NAME} is no JSON: {error}") from None
+        raise ManifestBroken(f"{MANIFEST_NAME} is not JSON: {error}") from None
     if not isinstance(told, dict) or told.get("format") != FORMAT:
         found = told.get("format") if isinstance(told, dict) else None
-        raise ManifestBroken(f"{MANIFEST_NAME} has the format {found!r}, and {FORMAT!r} is the one known here")
+        raise ManifestBroken(f"{MANIFEST_NAME} has the format {found!r}, but this version reads {FORMAT!r}")
     batch, members = told.get("batch"), told.get("members")
     if not isinstance(batch, str) or not isinstance(members, list):
         raise ManifestBroken(f"{MANIFEST_NAME} names no batch or no members")
@@ -128,7 +128,7 @@ def _member(told: Any) -> Member:
         and isinstance(member.accepted_s, (int, float))
     )
     if not sound:
-        raise ManifestBroken(f"{MANIFEST_NAME} has a member that cannot be: {told.get('entry')!r}")
+        raise ManifestBroken(f"{MANIFEST_NAME} has an invalid member: {told.get('entry')!r}")
     return member
 
 

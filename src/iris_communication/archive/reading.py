@@ -41,7 +41,7 @@ class ArchiveBroken(IrisError):
 
     scope = Scope.CALLER
     retry = Retry.NEVER
-    default_hint = "fetch it again from the server; the ledger of the sender says what its SHA-256 has to be"
+    default_hint = "fetch it again from the server; the sender's ledger has its SHA-256"
 
 
 class _Entries(Protocol):
@@ -69,9 +69,9 @@ class Archive:
         for name, size_bytes, stream in self._read_entries():
             member = owed.pop(name, None)
             if member is None:
-                raise ArchiveBroken(f"{self._path} holds {name!r}, which its manifest does not name, or holds it twice")
+                raise ArchiveBroken(f"{self._path} contains {name!r} twice, or its manifest does not list it")
             if size_bytes != member.size_bytes:
-                raise self._changed(member, f"is said to have {size_bytes} bytes in place of {member.size_bytes}")
+                raise self._changed(member, f"is listed with {size_bytes} bytes instead of {member.size_bytes}")
             yield member, self._pieces(member, stream)
         if owed:
             names = ", ".join(repr(name) for name in list(owed)[:3])
@@ -83,7 +83,7 @@ class Archive:
                 break
             with _judged(self._path):
                 return from_json(_whole(stream))
-        raise ArchiveBroken(f"{self._path} is no batch of Iris: it does not begin with {MANIFEST_NAME}")
+        raise ArchiveBroken(f"{self._path} is not a batch of Iris: it does not begin with {MANIFEST_NAME}")
 
     def _read_entries(self) -> Iterator[tuple[str, int, IO[bytes]]]:
         while True:
@@ -108,7 +108,7 @@ class Archive:
         if left_bytes:
             raise self._changed(member, f"ends {left_bytes} bytes early")
         if digest.hexdigest() != member.sha256:
-            raise self._changed(member, "has another SHA-256 than the manifest says")
+            raise self._changed(member, "has a different SHA-256 than its manifest says")
 
     def _changed(self, member: Member, how: str) -> ArchiveBroken:
         return ArchiveBroken(f"{self._path}: {member.entry!r} {how}")
@@ -139,7 +139,7 @@ class _Zip:
     def __iter__(self) -> Iterator[tuple[str, int, IO[bytes]]]:
         for info in self._archive.infolist():
             if info.is_dir() or info.flag_bits & _ENCRYPTED or info.compress_type not in _COMPRESSED:
-                raise zipfile.BadZipFile(f"{info.filename!r} is no plain file")
+                raise zipfile.BadZipFile(f"{info.filename!r} is not a regular file")
             with self._archive.open(info) as stream:
                 yield info.filename, info.file_size, stream
 
@@ -156,7 +156,7 @@ class _Tar:
         with tarfile.open(fileobj=stream, mode="r:") as archive:
             for info in archive:
                 if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or info.issparse():
-                    raise tarfile.ReadError(f"{info.name!r} is no plain file")
+                    raise tarfile.ReadError(f"{info.name!r} is not a regular file")
                 content = archive.extractfile(info)
                 assert content is not None, "it is a plain file"
                 with content:

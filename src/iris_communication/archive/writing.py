@@ -196,7 +196,7 @@ class _Checked:
                 if longer or self._left_bytes:
                     raise self._changed("it is longer" if longer else "it was not read to its end")
                 if self._digest.hexdigest() != self._content.fingerprint.sha256:
-                    raise self._changed("its SHA-256 is another one")
+                    raise self._changed("its SHA-256 differs")
 
     @contextlib.contextmanager
     def _blamed(self) -> Iterator[None]:

@@ -42,7 +42,7 @@ class OwnerSilent(IrisError):
     """The process that owns the outbox listens, but did not answer this time."""
 
     scope = Scope.OUTBOX
-    default_hint = "look at what became of it with `iris queue list`, and at the uploader's log; then ask once more"
+    default_hint = "check the outcome with `iris queue list` and in the uploader's log, then try again"
 
 
 class ControlClient:
@@ -127,7 +127,7 @@ def _pieces(requests: Sequence[SftpUploadRequest]) -> Iterator[list[dict[str, An
         try:
             facts, size_bytes = json.loads(text := json.dumps(facts, default=os.fspath)), len(text)
         except (TypeError, ValueError) as error:
-            raise InvalidRequest(f"{facts['file_path']!r} cannot be handed over: {error}") from None
+            raise InvalidRequest(f"{facts['file_path']!r} cannot be queued: {error}") from None
         if files and (len(files) == FILES_MAX or piece_bytes + size_bytes > FILES_BYTES_MAX):
             yield files
             files, piece_bytes = [], 0
@@ -169,6 +169,6 @@ def _line(connection: socket.socket) -> bytes:
     while not line.endswith(b"\n"):
         piece = connection.recv(LINE_BYTES_MAX)
         if not piece or len(line) > LINE_BYTES_MAX:
-            raise ConnectionError("its answer has no end" if piece else "it broke the connection off")
+            raise ConnectionError("its answer is incomplete" if piece else "it closed the connection")
         line += piece
     return bytes(line)

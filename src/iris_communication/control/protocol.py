@@ -54,7 +54,7 @@ class ControlledOutbox(Protocol):
 class ControlRequestRefused(InvalidRequest):
     """A line that is no request of this protocol."""
 
-    default_hint = "use the program `iris` of the same version as the one that runs the uploader"
+    default_hint = "use the `iris` of the version that runs the uploader"
 
 
 def answer_to(line: bytes, outbox: ControlledOutbox) -> bytes:
@@ -82,7 +82,7 @@ def answered(line: bytes) -> dict[str, Any]:
     """What an answer says. Raises the error in it, and ValueError or TypeError for a line that is no answer."""
     answer = json.loads(line)
     if not isinstance(answer, dict):
-        raise TypeError("its answer is no JSON object")
+        raise TypeError("its answer is not a JSON object")
     if "error" in answer:
         raise error_of(answer)
     return answer
@@ -136,13 +136,13 @@ def _upload_request(facts: Any) -> SftpUploadRequest:
     try:
         return SftpUploadRequest(**facts)
     except TypeError as error:
-        raise ControlRequestRefused(f"files: not the facts of an upload: {error}") from None
+        raise ControlRequestRefused(f"files: not an upload request: {error}") from None
 
 
 def _order(verb: Any, facts: Mapping[str, Any]) -> Order:
     kind = ORDERS.get(verb) if isinstance(verb, str) else None
     if kind is None:
-        raise ControlRequestRefused(f"no request {_shown(verb)}: there are hello, accept, {', '.join(ORDERS)}")
+        raise ControlRequestRefused(f"unknown request {_shown(verb)}: expected hello, accept, {', '.join(ORDERS)}")
     given: dict[str, Any] = {each.name: facts[each.name] for each in fields(kind) if each.name in facts}
     for each in fields(kind):
         is_fit, expected = _EXPECTED[each.type]

@@ -63,7 +63,7 @@ def _refusal(
     """What is full and what to do: of several limits the one that dropping and delivering mend the least."""
     if disk_over:
         reserve = f"{size(usage.free_bytes or 0)} free and a reserve of {size(limits.disk_reserve_bytes)}"
-        hint = "free space on the outbox's disk or lower disk_reserve_bytes, then offer the file again"
+        hint = "free space on the outbox's disk or lower disk_reserve_bytes, then queue the file again"
         return f"the outbox's disk has {reserve}; the file has {size(size_bytes)}", hint
     if spool_over:
         held = f"{size(usage.size_bytes)} of at most {size(limits.bytes_max or 0)}"
@@ -89,4 +89,4 @@ def victims(candidates: Iterable[Item], room: MakeRoom, priority: int) -> list[I
             items, size_bytes = items - 1, size_bytes - held
     if items <= 0 and size_bytes <= 0:
         return going
-    raise OutboxFull(f"{room.why}; too little that waits may be dropped for it", hint=room.hint)
+    raise OutboxFull(f"{room.why}; dropping waiting files would not make enough room", hint=room.hint)

@@ -115,7 +115,7 @@ def restored(
     try:
         state, failures, until_boot_s, failure = _read(facts)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        return Restored(Breaker(), f"what was stored of its breaker cannot be read ({error!r}), so it begins closed")
+        return Restored(Breaker(), f"the stored state of its breaker is unreadable ({error!r}), so the breaker starts closed")
     if state is BreakerState.HELD:
         return Restored(Breaker(state, failures, failure=failure))
     boot_id, boot_s = boot

@@ -62,7 +62,7 @@ def after_trouble(
     return suspicion, RemoteFailure(
         f"the link breaks whenever this file is sent, while others arrive: {error}",
         effect=error.effect,
-        hint="look what the server says of its name or content; then send it under another name, or drop it",
+        hint="check why the server rejects its name or content; then send it under another name, or drop it",
     )
 
 

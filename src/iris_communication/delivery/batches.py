@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 class ArchiveNotMade(DeliveryStopped):
     """Nothing was sent. `broken`: the id of the member whose fault it is, if it is one's, and why."""
 
-    default_hint = "nothing to do: its files go without it"
+    default_hint = "nothing to do: its files are sent one by one"
 
     def __init__(self, message: str, reason: IrisError, broken: str | None = None) -> None:
         super().__init__(message)
@@ -50,7 +50,7 @@ async def carried(upload: Upload, carrier: Carrier, spool: Spool, one_at_a_time:
             made = await asyncio.get_running_loop().run_in_executor(None, _made, upload, spool, path)
         return await carrier.carry(made)
     except ArchiveNotMade as error:
-        log.error("%s; its files go without it", error)
+        log.error("%s; its files are sent one by one", error)
         raise
     finally:
         with contextlib.suppress(OSError):  # swept at the next start

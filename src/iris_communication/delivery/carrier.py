@@ -134,7 +134,7 @@ class TransferDataCarrier:
         for outcome, item in self._open.items():
             # A call that is under way goes on, and nobody will hear how it ended.
             effect = Effect.UNSEEN if outcome is self._begun else Effect.NONE
-            _tell(outcome, DeliveryStopped(f"{item.remote_path!r} was broken off: the uploader stopped", effect=effect))
+            _tell(outcome, DeliveryStopped(f"{item.remote_path!r} was cancelled: the uploader stopped", effect=effect))
 
     def _serve(self) -> None:
         """Called again after a failure; whoever waits for the call that it failed at is told."""

@@ -89,7 +89,7 @@ class Checks:
         except IrisError as error:
             self._failed(key, destination, error, revision)
         except asyncio.CancelledError:
-            self._failed(key, destination, DeliveryStopped(f"the look at {key} was broken off"), revision)
+            self._failed(key, destination, DeliveryStopped(f"the health check of {key} was cancelled"), revision)
             raise
         except Exception as raised:  # noqa: BLE001 - nobody foresaw it: logged with its traceback
             words = "the health check of %s failed in an unforeseen way"

@@ -101,7 +101,7 @@ class ConnectionPool:
             return await asyncio.shield(task)  # its other users go on when this one is cancelled
         except asyncio.CancelledError:
             if task.cancelled():
-                raise DeliveryStopped(f"connecting to {server_key} was broken off") from None
+                raise DeliveryStopped(f"connecting to {server_key} was cancelled") from None
             raise
 
     async def several(self, server_key: str, count: int) -> list[Connection]:

@@ -54,7 +54,7 @@ class SpoolFile:
     def confirm(self) -> None:
         """Raises SourceChanged when what was read, which has to be all of it and in order, is not what was accepted."""
         if self._digest.hexdigest() != self._fingerprint.sha256:
-            raise SourceChanged(f"{self._path} was changed after it was accepted: its SHA-256 is another one")
+            raise SourceChanged(f"{self._path} changed after it was accepted: its SHA-256 differs")
 
     def confirm_anew(self) -> None:
         """The same after it was read in parts: from the file, all of it, and raising what `read` does. May be called by

@@ -258,7 +258,7 @@ class Worker:
         except IrisError as error:
             self._outcomes.failed(key, destination, upload, error, revision)
         except asyncio.CancelledError:
-            broken_off = DeliveryStopped(f"{upload.remote_path!r} was broken off", effect=unclear(upload))
+            broken_off = DeliveryStopped(f"{upload.remote_path!r} was cancelled", effect=unclear(upload))
             self._outcomes.failed(key, destination, upload, broken_off, revision)
             raise
         except Exception as raised:  # noqa: BLE001 - an injected carrier may raise anything; `Outcomes` logs it
@@ -282,7 +282,7 @@ class Worker:
         try:
             await self._carrier.close()
         except Exception:
-            log.exception("the carrier failed to close; what it carries is broken off")
+            log.exception("the carrier failed to close; its uploads are cancelled")
         tasks = [task for destination in self._destinations.values() for task in destination.under_way]
         tasks += self._checks.under_way
         if tasks:

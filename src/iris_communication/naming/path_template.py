@@ -19,11 +19,11 @@ def check_template(template: str, names: tuple[str, ...] | None = None) -> None:
     try:
         parts = [(name, form or "") for _, name, form, _ in string.Formatter().parse(template) if name is not None]
     except ValueError as error:
-        raise InvalidRequest(f"remote_path is {template!r}, which is no template: {error}") from None
+        raise InvalidRequest(f"remote_path is {template!r}, which is not a template: {error}") from None
     known = (*ALWAYS_KNOWN, *(names or ()))
     for field, form in parts:
         if "{" in form or re.search(r"\d{4}", form):  # filled in, it would be of any length
-            raise InvalidRequest(f"remote_path is {template!r}, where {{{field}}} is made wider than a name can be")
+            raise InvalidRequest(f"remote_path is {template!r}, where {{{field}}} is padded to more than a name can hold")
         if not field or field.isdigit():
             raise InvalidRequest(f"remote_path is {template!r}, where {{{field}}} has no name", hint=_known(known))
         if names is not None and field not in known:

@@ -71,7 +71,7 @@ class CancelItems(ItemOrder):
 
 @dataclass(frozen=True, slots=True)
 class SetPriority(ItemOrder):
-    """From -9 to 9; higher goes first. Making one raises InvalidRequest."""
+    """From -9 to 9; higher priorities are sent first. Making one raises InvalidRequest."""
 
     verb = "priority"
     priority: int

@@ -19,7 +19,7 @@ def default_outbox_dir(environment: Mapping[str, str] = os.environ) -> Path:
     if not state.is_absolute():
         raise InvalidRequest(
             "this process's user has no home directory, so there is no folder for the outbox",
-            hint="give outbox_dir, or set IRIS_OUTBOX, XDG_STATE_HOME or HOME (whole paths)",
+            hint="give outbox_dir, or set IRIS_OUTBOX, XDG_STATE_HOME or HOME (absolute paths)",
         )
     return state / "iris" / "outbox"
 
@@ -31,6 +31,6 @@ def absolute(path: "str | os.PathLike[str]") -> str:
         return os.path.abspath(path)
     except FileNotFoundError:
         raise InvalidRequest(
-            f"{os.fspath(path)!r} is relative to this process's working folder, which was removed",
-            hint="give a whole path, or start from a folder that is there",
+            f"{os.fspath(path)!r} is relative to this process's working directory, which was removed",
+            hint="give an absolute path, or start in a directory that exists",
         ) from None

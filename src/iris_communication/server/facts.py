@@ -78,7 +78,7 @@ def _check_secret(secret: Secret) -> None:
         text = getattr(secret, name)
         if text is not None and text.endswith(("\n", "\r")):
             raise InvalidRequest(
-                f"sftp_server_info: {name} ends with a line break, which is hardly part of it: give it without"
+                f"sftp_server_info: {name} ends with a line break, probably by mistake: remove it"
             )
 
 
@@ -181,8 +181,8 @@ def _remote_directory(key: str, value: Any) -> str:
         return text
     if first != "~":
         raise InvalidRequest(
-            f"sftp_server_info: {key} is {text!r}, and SFTP knows no folder of {first[1:]!r}: give the whole path",
-            hint=f"a folder that really begins with ~ is './{text}'",
+            f"sftp_server_info: {key} is {text!r}, and SFTP does not know the home of {first[1:]!r}: give the absolute path",
+            hint=f"for a folder whose name begins with ~, write './{text}'",
         )
     return rest.lstrip("/") or "."
 
@@ -191,7 +191,7 @@ def _remote_path(key: str, value: Any) -> str:
     text = value if isinstance(value, str) else _as_text(key, value)
     if text.startswith("~"):
         raise InvalidRequest(
-            f"sftp_server_info: {key} is {text!r}, and SFTP does not know what ~ is: leave it out, for a relative path "
+            f"sftp_server_info: {key} is {text!r}, and SFTP does not expand ~: leave it out, because a relative path "
             "begins where the login does"
         )
     return text

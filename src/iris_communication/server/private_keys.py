@@ -50,7 +50,7 @@ def read(path: Path) -> bytes:
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError("it is no file, but a named pipe, a socket or a device")
+            raise ValueError("it is a named pipe, a socket or a device, not a file")
         return file.read(SIZE_BYTES_MAX)
 
 

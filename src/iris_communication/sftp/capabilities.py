@@ -82,7 +82,7 @@ def learn(software: str, extensions: Mapping[bytes, bytes], files_in_flight_max:
     except StatusError:
         return replace(found, files_in_flight=min(SAFE_FILES_IN_FLIGHT, files_in_flight_max))  # announced, then refused
     if not isinstance(reply, wire.ExtendedReply):
-        raise ProtocolViolation("limits@openssh.com was answered by another kind of reply")
+        raise ProtocolViolation("limits@openssh.com was answered by the wrong kind of reply")
     packet_max, _, write_max, handles_max = reply.numbers(4)
     packet = min(packet_max or wire.PACKET_MAX, wire.PACKET_MAX)
     return replace(

@@ -66,6 +66,6 @@ def lent_twice() -> StatusError:
     refused = StatusError(wire.FX_FAILURE, "its handle was lent to another file as well")
     refused.__cause__ = ProtocolViolation(
         "the server lent one handle to two files at once, so what was sent may be in either",
-        hint="both are sent again, and it is asked for one file at a time from now on: update the server",
+        hint="Iris sends both again, and from now on one file at a time: update the server",
     )
     return refused

@@ -269,7 +269,7 @@ def packets(buffer: bytearray) -> Iterator[bytes]:
                 text = data[start : start + 60].decode("ascii", "replace")
                 raise ProtocolViolation(
                     f"not an SFTP packet: {text!r}",
-                    hint="the account's shell start-up must print nothing in a session without a terminal",
+                    hint="the account's shell start-up files must print nothing in a session without a terminal",
                 )
             end = start + 4 + length
             if end > size:

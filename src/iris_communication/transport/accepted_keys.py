@@ -30,7 +30,7 @@ def locked(path: Path) -> Iterator[None]:
         until_s = time.monotonic() + LOCK_WAIT_S
         while not _is_taken(descriptor):
             if time.monotonic() > until_s:
-                raise TimeoutError(None, f"another process holds {place}")
+                raise TimeoutError(None, f"another process has locked {place}")
             time.sleep(LOCK_LOOK_S)
         yield
     finally:

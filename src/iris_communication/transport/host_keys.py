@@ -206,7 +206,7 @@ def anybody(server: Server) -> Trust:
 
     def judge(key: asyncssh.SSHKey, searched: str = "") -> Refusal | None:
         log.warning(
-            "the host key of %s is not checked (host_key_policy is off): anybody on the way can pose as it; "
+            "the host key of %s is not checked (host_key_policy is off): anybody on the network can impersonate it; "
             "it shows %s, pin that as host_key to be safe",
             server.key,
             _shown(key),
@@ -285,7 +285,7 @@ def _read(path: Path, *, ours: bool = False) -> _KnownHostsFile | None:
         raise _KnownHostsUnreadable(f"{path} cannot be read: {odd[0]}")
     if odd != _said.get(path, []):
         _said[path] = odd
-        log.warning("%s: %d of its lines are passed over, first %s", path, len(odd), odd[0] if odd else "none now")
+        log.warning("%s: %d of its lines are ignored, first %s", path, len(odd), odd[0] if odd else "none now")
     return _KnownHostsFile(path, known)
 
 
@@ -304,7 +304,7 @@ def _against(files: Sequence[_KnownHostsFile], key: asyncssh.SSHKey, server: Ser
             name = listed_name(server.host, server.port) if by_its_own_name else searched
             return Refusal(
                 f"{path} has another key for it; it shows {_shown(key)}, known is {was}. If the server was given a new "
-                f"key, take the old one out: ssh-keygen -R '{name}' -f {path}"
+                f"key, remove the old one: ssh-keygen -R '{name}' -f {path}"
             )
     return None if any(key in listed.alone for _, listed in said) else _UNKNOWN
 
@@ -319,7 +319,7 @@ def _accept(key: asyncssh.SSHKey, server: Server, accepted: Path) -> None:
     public = key.export_public_key().decode().strip()
     accepted_keys.add(accepted, f"{listed_name(server.host, server.port)} {public}\n")
     log.warning(
-        "%s was never seen before and is accepted with the host key %s; remembered in %s",
+        "%s is new; its host key %s is accepted and saved in %s",
         server.key,
         _shown(key),
         accepted,

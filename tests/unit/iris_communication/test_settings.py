@@ -321,7 +321,7 @@ def test_a_tilde_at_the_beginning_of_the_remote_directory_is_the_login_folder(gi
 
 @pytest.mark.parametrize("given", ["~ann/in", "~ann", "~~/in"])
 def test_a_remote_directory_of_another_user_is_refused(given):
-    with pytest.raises(InvalidRequest, match="give the whole path") as caught:
+    with pytest.raises(InvalidRequest, match="give the absolute path") as caught:
         parse_server({"host": "one", "username": "iris", "remote_directory": given})
     assert given in str(caught.value)
 

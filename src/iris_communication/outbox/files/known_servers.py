@@ -67,7 +67,7 @@ class KnownServers:
         except (OutboxStorageError, OSError) as error:
             if not self._said:
                 self._said = True
-                log.warning("what is learned of servers is not remembered: %s", error)
+                log.warning("facts about servers are not saved: %s", error)
 
 
 def _facts(stored: dict[str, Any], server_key: str) -> dict[str, Any]:
@@ -96,9 +96,9 @@ def _take(descriptor: int, folder: Path) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() >= until_s:
-                raise OutboxStorageError(f"another process holds {folder}") from error
+                raise OutboxStorageError(f"another process has locked {folder}") from error
             time.sleep(PAUSE_S)
         except OSError as error:
-            raise storage_trouble(f"cannot hold {folder}", error) from error
+            raise storage_trouble(f"cannot lock {folder}", error) from error
         else:
             return

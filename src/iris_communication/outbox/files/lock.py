@@ -74,7 +74,7 @@ class Owner:
         self._write(held=True)
         between = bool(found) and any(found.get(name) != fact for name, fact in self._facts.items())
         log.warning(
-            "%s was removed or replaced while this process held it%s; it holds it again",
+            "%s was removed or replaced while this process had it locked%s; it is locked again",
             self._path,
             f", and process {found.get('pid')} had the outbox meanwhile" if between else "",
         )
@@ -92,7 +92,7 @@ class Owner:
                 lock.close()
                 raise
             lock.close()
-        raise OutboxInUse(f"{self._path} is replaced all the time")
+        raise OutboxInUse(f"{self._path} keeps being replaced")
 
     def _take(self, lock: FileLock) -> None:
         try:
@@ -110,7 +110,7 @@ class Owner:
         try:
             yield
         except OSError as error:
-            raise storage_trouble(f"cannot hold {self._path}", error) from error
+            raise storage_trouble(f"cannot lock {self._path}", error) from error
 
 
 def holder_of(folder: Path) -> str | None:

@@ -40,8 +40,8 @@ def check_folder(folder: Path) -> None:
         raise _of_another_user("the outbox", folder, facts.st_uid)
     if facts.st_mode & _OTHERS_WRITE:
         raise OutboxStorageError(
-            f"others than its owner may write into the outbox {folder} (mode {stat.S_IMODE(facts.st_mode):04o})",
-            hint=f"look whether everything in it is yours, then: chmod 700 '{folder}'",
+            f"other users may write into the outbox {folder} (mode {stat.S_IMODE(facts.st_mode):04o})",
+            hint=f"check that every file in it is yours, then: chmod 700 '{folder}'",
         )
 
 
@@ -58,7 +58,7 @@ def close_to_others(folder: Path) -> dict[Path, int]:
                     if _close_to_others(path, facts):
                         found[path] = stat.S_IMODE(facts.st_mode)
     except OSError as error:
-        raise storage_trouble(f"cannot look through {folder}", error) from error
+        raise storage_trouble(f"cannot read the folder {folder}", error) from error
     return found
 
 
@@ -66,14 +66,14 @@ def _close_to_others(path: Path, facts: os.stat_result) -> bool:
     """Whether it was open to them."""
     if stat.S_ISLNK(facts.st_mode):
         raise OutboxStorageError(
-            f"{path} is a link: what is written there would end up elsewhere",
-            hint="put what it leads to in its place, or remove it",
+            f"{path} is a symbolic link: writes would go somewhere else",
+            hint="replace it by what it points to, or remove it",
         )
     if facts.st_uid != os.geteuid():
         raise _of_another_user("the file of state", path, facts.st_uid)
     if stat.S_ISFIFO(facts.st_mode) or stat.S_ISCHR(facts.st_mode) or stat.S_ISBLK(facts.st_mode):
         raise OutboxStorageError(
-            f"{path} is a named pipe or a device, and no file", hint="put what belongs there in its place, or remove it"
+            f"{path} is a named pipe or a device, not a file", hint="replace it by the right file, or remove it"
         )
     mode = {stat.S_IFREG: FILE_MODE, stat.S_IFDIR: FOLDER_MODE}.get(stat.S_IFMT(facts.st_mode))
     if mode is None or not stat.S_IMODE(facts.st_mode) & 0o077:
@@ -88,9 +88,9 @@ def _close_to_others(path: Path, facts: os.stat_result) -> bool:
 
 def _of_another_user(what: str, path: Path, user: int) -> OutboxStorageError:
     if what == "the outbox":
-        hint = f"ask as that user: sudo -u {_named(user)} iris ...; or give this user an outbox of its own (--outbox)"
+        hint = f"run as that user: sudo -u {_named(user)} iris ...; or give this user its own outbox (--outbox)"
     else:
-        hint = f"give it back: chown {os.geteuid()} '{path}'"
+        hint = f"correct its owner: chown {os.geteuid()} '{path}'"
     return OutboxStorageError(f"{what} {path} belongs to user {user}", hint=hint)
 
 

@@ -127,14 +127,14 @@ def _read(path: Path, parse: Callable[[dict[str, Any]], Parsed], *, look_only: b
     except FileNotFoundError:
         return None
     except OSError as error:
-        hint = f"look why: ls -l '{path}'; it has to be readable for the user who runs the uploader"
+        hint = f"check with ls -l '{path}': the user who runs the uploader must be able to read it"
         raise OutboxStorageError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         what = type(error).__name__
         if look_only:
-            hint = "look as the user whose outbox it is; the uploader puts a damaged one aside at its next start"
+            hint = "run the command as the outbox's user; the uploader moves a damaged one aside at its next start"
             raise OutboxStorageError(f"{path} is damaged ({what})", hint=hint) from None
-        log.error("%s is damaged (%s); it is put aside, pass the servers' addresses and secrets again", path, what)
+        log.error("%s is damaged (%s); it was moved aside: give the servers' addresses and secrets again", path, what)
         with contextlib.suppress(OSError):
             path.replace(path.with_suffix(".damaged"))
         return None

@@ -84,7 +84,7 @@ class Spool:
         descriptor, facts = open_source(source)
         try:
             if identity is not None and (facts.st_dev, facts.st_ino) != identity:
-                raise SourceReplaced(f"{source!r} is another file than the one that was looked at")
+                raise SourceReplaced(f"{source!r} is not the file that was examined")
             target = os.fspath(self.path(item_id))
             with self._errors(f"take {source!r} into the spool {self._folder}"):
                 to_link = take is Take.MOVE or facts.st_size > COPY_MAX_BYTES
@@ -243,7 +243,7 @@ def _unreadable(source: str, error: OSError) -> IrisError:
     if not is_the_files_own(error):
         return trouble(what, error)
     hint = (
-        None if error.errno in (errno.EACCES, errno.EPERM) else "queue regular files only, and those that can be read"
+        None if error.errno in (errno.EACCES, errno.EPERM) else "queue only regular files that can be read"
     )
     return SourceUnreadable(f"{what}: {error.strerror}", hint=hint)
 
@@ -319,6 +319,6 @@ def _piece(source: _Source, asked_bytes: int) -> bytes:
     try:
         return os.read(source.descriptor, asked_bytes)
     except BlockingIOError as error:  # of a file: a log of the kernel's, that waits for more
-        raise SourceNotAFile(f"{source.path!r} makes its readers wait, as no file does") from error
+        raise SourceNotAFile(f"{source.path!r} blocks its readers, which no regular file does") from error
     except OSError as error:
         raise _unreadable(source.path, error) from error

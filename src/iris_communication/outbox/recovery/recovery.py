@@ -61,7 +61,7 @@ def treat_source(store: Store, item_id: str) -> None:
         if line is not None:
             after_delivery(store, line)
     except (ValueError, TypeError, KeyError) as error:
-        log.error("the ledger's line of %s cannot be read (%r): its source stays where it is", item_id, error)
+        log.error("the ledger's line of %s cannot be read (%r): its source stays in place", item_id, error)
 
 
 def _sweep(spool: Spool, item_id: str) -> None:

@@ -96,9 +96,9 @@ class Salvage:
         """A file that no row knows. What cannot be moved stays where it is."""
         path = self._folder / "spool" / item_id
         try:
-            log.error("%s belongs to no item; it is %s now", path, self._quarantine.move(path))
+            log.error("%s belongs to no item; it was moved to %s", path, self._quarantine.move(path))
         except OSError as error:
-            log.error("%s belongs to no item, and cannot be put aside: %s", path, error.strerror)
+            log.error("%s belongs to no item, and cannot be moved aside: %s", path, error.strerror)
 
     def _change_places(self, decided: Path) -> None:
         mark = decided.stem.removeprefix(DECIDED)
@@ -113,7 +113,7 @@ class Salvage:
 
     def _refused(self, error: Exception) -> OutboxStorageError:
         what = f"the damaged outbox {self._folder} cannot be brought over: {error}"
-        return OutboxStorageError(what, hint="make room on its disk for a second database, then start again")
+        return OutboxStorageError(what, hint="free space on its disk for a second database, then start again")
 
 
 def _without_an_item(database: Path, files: list[tuple[str, int]]) -> list[str]:

@@ -36,7 +36,7 @@ def after_delivery(store: Store, line: Line, unchanged: Callable[[str], bool] | 
         with _opened(source) as (folder, opened):
             is_still = unchanged(opened) if unchanged else _holds(opened, recorded["size_bytes"], recorded["sha256"])
             if not is_still:
-                log.warning("%r was changed after it was accepted: it stays where it is", source)
+                log.warning("%r changed after it was accepted: it stays in place", source)
                 return
             if action is After.MOVE:
                 _show(opened, os.path.basename(source), recorded["move_to"])

@@ -95,7 +95,7 @@ class Reader:
                     return answer
             time.sleep(PAUSE_S)
         if failed is None:
-            raise OutboxStorageError(f"the outbox {self.folder} changes hands all the time", hint="try again")
+            raise OutboxStorageError(f"the owner of the outbox {self.folder} keeps changing", hint="try again")
         raise self._told(failed) from failed
 
     def rows(self, name: str, *values: Any) -> Iterator[Any]:
@@ -117,13 +117,13 @@ class Reader:
         except FileNotFoundError:
             pass  # as after every orderly end
         except OSError as error:
-            raise OutboxStorageError(f"cannot look at {self._log_path}: {error.strerror}") from error
+            raise OutboxStorageError(f"cannot examine {self._log_path}: {error.strerror}") from error
         try:
             facts = os.stat(self._path)
         except (FileNotFoundError, NotADirectoryError):
             raise NoOutbox.in_folder(self.folder) from None
         except OSError as error:
-            raise OutboxStorageError(f"cannot look at {self._path}: {error.strerror}") from error
+            raise OutboxStorageError(f"cannot examine {self._path}: {error.strerror}") from error
         return facts.st_ino, facts.st_size, facts.st_mtime_ns
 
     def _ask(self, ask: Callable[[ReadTransaction], Answer], *, at_rest: bool) -> Answer:
@@ -139,20 +139,20 @@ class Reader:
 
     def _check_version(self, found: int) -> None:
         if found == 0:
-            raise NoOutbox(f"{self._path} holds no outbox: it was never written to")
+            raise NoOutbox(f"{self._path} is not an outbox: nothing was ever written to it")
         if found != SCHEMA_VERSION:
             newer = found > SCHEMA_VERSION
             raise OutboxDamaged(
                 f"the outbox database {self._path} has schema version {found}, but this program reads {SCHEMA_VERSION}",
-                hint="look with the program that wrote it" if newer else "start the uploader on it once, then look",
+                hint="use the program that wrote it" if newer else "start the uploader on it once, then try again",
             )
 
     def _told(self, error: sqlite3.Error) -> OutboxStorageError:
         if isinstance(error, sqlite3.DatabaseError) and _DAMAGE.search(str(error)):
             return OutboxDamaged(f"the outbox database {self._path} is damaged: {error}")
-        hint = "correct the permissions of the folder, or look as the user whose outbox it is"
+        hint = "correct the permissions of the folder, or run the command as the outbox's user"
         if self._log_path.exists() and not self.folder.joinpath("outbox.db-shm").exists():
-            hint = "outbox.db-wal lies there without outbox.db-shm: copy the folder whole, or start the uploader on it"
+            hint = "outbox.db-wal lies there without outbox.db-shm: copy the whole folder, or start the uploader on it"
         return OutboxStorageError(f"cannot read the outbox database {self._path}: {error}", hint=hint)
 
 

@@ -178,7 +178,7 @@ class SqliteStore:
             self._db.close()  # still guarded, so that it does nothing to what has the names now
             self._guard.close()
             self._is_open = False
-        log.error("files of the database %s were removed or replaced while it was open; it is put back", self._path)
+        log.error("files of the database %s were removed or replaced while it was open; Iris restores them", self._path)
         self._open()
 
     def _commit(self, changes: Sequence[Change]) -> None:

@@ -93,7 +93,7 @@ class Committer:
         try:
             yield self._store
         except OutboxStorageError as error:
-            self._repeats.log("reading", logging.ERROR, "%s; it is opened anew", error)
+            self._repeats.log("reading", logging.ERROR, "%s; Iris opens it again", error)
             self._broken = True
             raise
 
@@ -128,7 +128,7 @@ class Committer:
                 log.error("%s", self.lost)
             raise
         self._broken, self._stale, self.lost = True, True, ""
-        raise OutboxStorageError("another process had the outbox meanwhile: it is read anew", hint="try again")
+        raise OutboxStorageError("another process used the outbox meanwhile: Iris reads it again", hint="try again")
 
     def mend(self) -> GroupOutcome | None:
         """Open a store that failed anew: what became of the doubtful group, if there is one, by what the store says.
@@ -228,7 +228,7 @@ def _unlink_source(item: Item) -> None:
     try:
         if not still_is(item.source_path, item.fingerprint):
             if os.path.lexists(item.source_path):
-                log.warning("%r was replaced or changed while it was taken: what is there now stays", item.source_path)
+                log.warning("%r was replaced or changed while Iris took it: the new content stays", item.source_path)
             return
         os.unlink(item.source_path)
     except FileNotFoundError:

@@ -30,19 +30,19 @@ def opened(
     OutboxStorageError, OutboxDamaged."""
     for path, mode in owner.found_open.items():
         if path.name.startswith("secrets."):
-            log.warning("%s had the mode %04o: others may have read the passwords in it, change them", path, mode)
+            log.warning("%s had the mode %04o: other users may have read its passwords; change them", path, mode)
     salvage = Salvage(folder, wall_s)
     salvage.finish()
     notice = salvage.doubt(ended_orderly=owner.found_in_order)
     if notice:
-        log.error("%s; files that belong to no item are put into the quarantine", notice)
+        log.error("%s; files that belong to no item are moved to the quarantine", notice)
 
     def put_aside(store: Store) -> Callable[[str], None] | None:
         nonlocal notice
         known = store.last_sequence()
         if not notice and owner.last_sequence > known:
             notice = f"the database of {folder} is an older one: it knows {known} of {owner.last_sequence} items"
-            log.error("%s; files that belong to no item are put into the quarantine", notice)
+            log.error("%s; files that belong to no item are moved to the quarantine", notice)
         return salvage.put_aside if notice or not owner.found_facts else None
 
     try:
@@ -51,7 +51,7 @@ def opened(
         raise
     except OutboxDamaged as damage:
         reserve.give_back()
-        log.error("%s; what can be read of it is brought over into a new one", damage)
+        log.error("%s; Iris saves what can be read into a new database", damage)
         notice = salvage.begin(damage)
         log.error("%s", notice)
     return make(put_aside), notice

@@ -33,7 +33,7 @@ class Receipt:
             return outcome
         if outcome is None:  # not yet, or dead and asked to wait again just now
             after = "" if timeout_s is None else f" after {timeout_s:g} s"
-            raise LinkTimeout(f"{self.id} is not delivered{after}; it stays owed")
+            raise LinkTimeout(f"{self.id} is not delivered{after}; it stays in the queue")
         raise outcome
 
     def settle(self, outcome: Delivered | IrisError) -> None:

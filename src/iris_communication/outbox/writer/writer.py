@@ -255,7 +255,7 @@ class Writer:
 
     def _failure(self) -> OutboxStorageError:
         words = f"the outbox's thread failed ({self._thread.reason}) and is being started again"
-        return OutboxStorageError(words, hint="offer it again in a moment; the log has the traceback")
+        return OutboxStorageError(words, hint="queue it again in a moment; the log has the traceback")
 
     # All below runs on the writer's thread.
 

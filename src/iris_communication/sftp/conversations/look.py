@@ -174,14 +174,14 @@ def _takes_nothing(space: Sequence[int], needed_bytes: int, where: str) -> Remot
     """By what a server tells of the disk behind a folder."""
     _, fragment_bytes, _, _, free_fragments, files, _, free_files, _, flags, _ = space
     if flags & READ_ONLY:
-        hint = "mount it for writing on the server; delivery goes on by itself"
+        hint = "remount it for writing on the server; delivery resumes by itself"
         return RemoteDiskFull(f"the server's disk is mounted read-only under {where!r}", hint=hint)
     free_bytes = fragment_bytes * free_fragments
     if free_bytes < max(1, needed_bytes):
         needed = f"{size(free_bytes)} free under {where!r}, {size(needed_bytes)} needed"
         return RemoteDiskFull(f"the server's disk is full: {needed}")
     if free_files == 0 < files:
-        hint = "remove files on the server; delivery goes on by itself"
+        hint = "remove files on the server; delivery resumes by itself"
         return RemoteDiskFull(f"the server's disk takes no more files: 0 of {files} left under {where!r}", hint=hint)
     return None
 

@@ -213,5 +213,5 @@ def refusal(upload: SftpUpload) -> IrisError:
     if upload.conflict == "rename":
         return RemoteNameTaken(f"{taken}, and so does its alternative name")
     if upload.conflict == "overwrite":
-        return RemoteNameTaken(f"{name} on the server is no file and cannot be replaced", hint="move it away")
-    return RemoteNameTaken(taken, hint="conflict is fail: move what is there away, then retry")
+        return RemoteNameTaken(f"{name} on the server is not a file and cannot be replaced", hint="move it away")
+    return RemoteNameTaken(taken, hint="conflict is fail: move the existing file away, then retry")

@@ -137,7 +137,7 @@ def check_name(upload: SftpUpload, capabilities: Capabilities) -> None:
     name that ends the connection would do so for ever, and nothing else would be delivered."""
     if capabilities.ends_at_names_that_are_no_text and not _is_text(upload.final_path):
         path = shown(upload.final_path)
-        raise RemoteNameRefused(f"{path} is no UTF-8, and this server ends the connection at such a name")
+        raise RemoteNameRefused(f"{path} is not UTF-8, and this server closes the connection at such a name")
     name = posixpath.basename(upload.final_path)
     room = NAME_MAX_BYTES - len(upload.marker)
     if upload.marker and len(name) > room:

@@ -143,10 +143,10 @@ def _judge(there: wire.Reply | StatusError, space: Space | None, folder: bytes, 
     where = shown(folder)
     if space is not None and space.read_only:
         words = f"the disk under {where} is mounted read-only"
-        return Finding(ok=False, words=words, hint="mount it for writing on the server")
+        return Finding(ok=False, words=words, hint="remount it for writing on the server")
     if missing:
         words = f"the folder {where} does not exist yet"
-        return Finding(ok=True, words=words, hint="the first file makes it, where that is permitted")
+        return Finding(ok=True, words=words, hint="the first file creates it, if the server permits that")
     if isinstance(there, wire.Attributes) and stat.S_IFMT(there.permissions or 0) not in (0, stat.S_IFDIR):
         return Finding(ok=False, words=f"{where} is not a folder", hint="correct remote_directory")
     return WELL
@@ -164,7 +164,7 @@ def _round_trip(check: Probe) -> Talk:
         raise trouble
     if trouble is not None and check.in_place and check.hidden_refused:
         words = f"{trouble}, under a hidden name; whether it could be under another is not looked at"
-        return Finding(ok=True, words=words, hint="nothing to do while files arrive: they are written in place")
+        return Finding(ok=True, words=words, hint="nothing to do while files arrive: Iris writes them in place")
     if trouble is None and check.leftovers:
         trouble = _not_removed(check)
     return _finding(trouble)
@@ -222,7 +222,7 @@ def _not_removed(check: Probe) -> IrisError:
 
 def _taken_away(check: Probe) -> IrisError:
     words = f"somebody took a hidden file away from {shown(check.folder)} while it was in use"
-    return RemoteFailure(words, hint="let the pick-up job leave alone what begins with .iris-: it is not finished")
+    return RemoteFailure(words, hint="make the pick-up job ignore names that begin with .iris-: those files are unfinished")
 
 
 def _finding(trouble: IrisError | None) -> Finding:

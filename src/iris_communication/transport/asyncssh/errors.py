@@ -81,7 +81,7 @@ def _refused(server: Server, reason: str, facts: ConnectionFacts) -> Authenticat
     words = "; ".join([*facts.heard, reason])
     asked = f" (it asked {without(facts.hidden, facts.asked)!r})" if facts.asked else ""
     hint = SHA1_HINT if facts.signs_with_sha1 and not server.legacy_algorithms else None
-    return AuthenticationFailed(f"{server.key} refused our credentials: {words}{asked}", hint=hint)
+    return AuthenticationFailed(f"{server.key} refused the credentials: {words}{asked}", hint=hint)
 
 
 def of_the_system(error: Exception, server: Server, timeout_s: float, facts: ConnectionFacts) -> IrisError:
@@ -89,7 +89,7 @@ def of_the_system(error: Exception, server: Server, timeout_s: float, facts: Con
     if isinstance(error, TimeoutError):
         return LinkTimeout(f"{where} did not finish connecting within {timeout_s:g} s")
     if isinstance(error, SASLPrepError) or (facts.reached and isinstance(error, UnicodeError)):
-        return CredentialsUnusable(f"the user name or the password for {where} holds what cannot be sent")
+        return CredentialsUnusable(f"the user name or the password for {where} contains characters that cannot be sent")
     if (lack := _lacking(server, facts)) is not None:
         return lack
     if facts.reached:

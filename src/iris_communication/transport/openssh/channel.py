@@ -182,7 +182,7 @@ class SshProgramChannel:
     def _error(self) -> IrisError:
         server, words = self._server, self._words
         if self._closed:
-            return LinkLost(f"the connection to {server.key} ended: it was closed by us")
+            return LinkLost(f"the connection to {server.key} ended: Iris closed it")
         if words.stage < ssh_words.ACCEPTED and not self._answered:
             error = ssh_words.what_failed(words, server.key, server.host, server.port)
         else:

@@ -124,7 +124,7 @@ class SshProgramTransport:
     ) -> "subprocess.Popen[bytes]":
         program = shutil.which(self._program)
         if program is None:
-            raise SshProgramMissing(f"the program {self._program!r} is not installed, so {server.key} is not reached")
+            raise SshProgramMissing(f"the program {self._program!r} is not installed, so {server.key} cannot be reached")
         ask = [sys.executable, "-I", "-S", str(COMPANION), "ask", desk]
         try:
             configs = ssh_command.default_configs() if self._configs is None else self._configs
@@ -199,7 +199,7 @@ def _unwanted(
     if not others:
         return None
     return AuthenticationFailed(
-        f"{server.key} let us in by another private key than the one given for it: {others[0]}, which ssh_config names",
+        f"{server.key} accepted another private key than the configured one: {others[0]}, from ssh_config",
         hint="give the right private_key, or take the other (IdentityFile, CertificateFile) out of ssh_config for this "
         "server, or give none here, and ssh_config's count",
     )

@@ -266,7 +266,7 @@ ALGORITHMS = _said(
 DENIED = _said(
     r"Permission denied \(|Permission denied, |^Received disconnect from .* port \d+:1[45]: |" + REFUSES_US.pattern,
     AuthenticationFailed,
-    "{server} refused our credentials: {line}",
+    "{server} refused the credentials: {line}",
 )
 NO_SESSION = _said(
     r"subsystem request failed|open failed|no more sessions|[Ss]ession open refused",
@@ -319,7 +319,7 @@ def _on_the_way(words: Words, server: str, where: str) -> IrisError:
             return said.kind(f"a jump host on the way to {server} was not passed: {found[1]}")
     if (found := _first((_REFUSED_BEHIND,), words)) is not None:
         return _error(*found, server, where, where)
-    return JumpHostFailed(f"the way to {where} that ssh_config gives failed: {words.last(3) or 'it says nothing'}")
+    return JumpHostFailed(f"the jump host or proxy to {where} from ssh_config failed: {words.last(3) or 'it says nothing'}")
 
 
 _REFUSED_BEHIND = _said(r"open failed: connect failed: Connection refused", ConnectionRefused, REFUSED.text)

@@ -254,7 +254,7 @@ def test_the_first_of_several_pictures_in_a_file_is_looked_at_and_that_is_said_o
     assert close(decoder.decoded(data), COLOUR, by=0)
     decoder.decoded(data)
     assert [record.getMessage() for record in caplog.records] == [
-        "camera line-1: a file holds 3 pictures: of such files the first picture alone is looked at"
+        "camera line-1: a file holds 3 pictures: Iris reads only the first one of such a file"
     ]
 
 
@@ -414,7 +414,7 @@ def test_the_pictures_of_a_file_that_moves_are_counted(kind, count, caplog):
     data = bytes(cv2.imencodeanimation(kind, moving)[1])
     assert PictureDecoder("line-1").decoded(data).max() < 10
     assert [record.getMessage() for record in caplog.records] == [
-        f"camera line-1: a file holds {count} pictures: of such files the first picture alone is looked at"
+        f"camera line-1: a file holds {count} pictures: Iris reads only the first one of such a file"
     ] * (count > 1)
 
 

@@ -250,7 +250,7 @@ def test_a_name_that_is_no_regular_file_is_passed_over_at_once_and_said(tmp_path
     make(tmp_path / name)
     assert Watched(tmp_path).read_all() == [10, 30]
     assert [record.getMessage() for record in caplog.records] == [
-        f"camera line-1: {tmp_path / name} is left out: it is {words}"
+        f"camera line-1: {tmp_path / name} is skipped: it is {words}"
     ]
 
 
@@ -295,7 +295,7 @@ def test_a_picture_that_announces_too_many_pixels_is_left_out_at_once(tmp_path, 
     assert Watched(tmp_path, decoder=PictureDecoder("line-1", pixels_max=10_000)).read_all() == [20]
     assert [record.getMessage() for record in caplog.records] == [
         (
-            f"camera line-1: {tmp_path / 'a.jpg'} is left out: a picture of 100 x 101 pixels: "
+            f"camera line-1: {tmp_path / 'a.jpg'} is skipped: a picture of 100 x 101 pixels: "
             "more than 10,000 (pixels_max) are not read"
         )
     ]
@@ -320,7 +320,7 @@ def test_a_file_larger_than_any_picture_is_not_even_opened(tmp_path, caplog):
     with (tmp_path / "a.jpg").open("wb") as file:
         file.truncate(1 << 40)
     assert Watched(tmp_path).read_all() == []
-    assert "a.jpg is left out: 1,099,511,627,776 bytes: more than 800,000,000" in caplog.text
+    assert "a.jpg is skipped: 1,099,511,627,776 bytes: more than 800,000,000" in caplog.text
 
 
 # Half-written
@@ -364,7 +364,7 @@ def test_an_image_that_stays_half_is_reported_and_left_out(tmp_path, caplog):
     watched.later(UNFINISHED_AFTER_S + 5, lambda: (tmp_path / "b.jpg").write_bytes(image(20)))
     assert watched.read_all() == [20]
     assert [record.getMessage() for record in caplog.records] == [
-        f"camera line-1: {tmp_path / 'a.jpg'} is left out: it is cut off"
+        f"camera line-1: {tmp_path / 'a.jpg'} is skipped: it is cut off"
     ]
 
 
@@ -373,7 +373,7 @@ def test_an_image_that_cannot_be_decoded_is_reported_once_and_left_out(tmp_path,
     (tmp_path / "b.png").write_bytes(image(20, ".png"))
     assert Watched(tmp_path).read_all() == [20]
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
-    assert "a.png is left out: not a picture of a kind Iris reads: it begins with b'no image'" in caplog.text
+    assert "a.png is skipped: not an image format that Iris reads: it begins with b'no image'" in caplog.text
 
 
 def test_an_image_that_vanishes_before_it_is_read_is_nothing_to_talk_about(tmp_path, caplog):

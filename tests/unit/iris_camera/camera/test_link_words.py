@@ -42,11 +42,11 @@ def test_an_error_of_the_network_in_words(error, reason):
     [
         (401, True, "the camera refuses the username or the password"),
         (401, False, "the camera wants a username and a password"),
-        (403, True, "the camera does not let this user see this stream"),
-        (404, True, "the camera knows no such path"),
+        (403, True, "the camera denies this user this stream"),
+        (404, True, "the camera does not know this path"),
         (453, True, "the camera is busy (453)"),
         (503, True, "the camera is busy (503)"),
-        (302, True, "the camera sends us to another address (302)"),
+        (302, True, "the camera redirects to another address (302)"),
         (500, True, "the camera answers 500 Out of \x1b[31mhamsters".replace("\x1b", "")),
     ],
 )

@@ -132,17 +132,17 @@ def test_the_camera_is_not_asked_twice_without_credentials_of_ours(peer):
 
 def test_an_answer_in_pieces_is_an_answer(peer):
     camera = peer([b"RTSP/1.0 4", b"04 Not Fo", b"und\r\nCSeq: 1\r", b"\n\r\n"])
-    assert why(camera) == "the camera knows no such path"
+    assert why(camera) == "the camera does not know this path"
 
 
 def test_a_stream_that_is_described_and_does_not_come(peer):
     camera = peer(b"RTSP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n")
-    assert why(camera) == "the camera describes its stream and sends no picture within 0.5 s"
+    assert why(camera) == "the camera describes its stream but sends no picture within 0.5 s"
 
 
 def test_a_web_server_does_not_speak_rtsp(peer):
     camera = peer(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-    assert why(camera) == f"127.0.0.1:{camera.port} answers, but not in RTSP"
+    assert why(camera) == f"127.0.0.1:{camera.port} answers, but does not speak RTSP"
 
 
 def test_a_camera_that_says_nothing(peer):

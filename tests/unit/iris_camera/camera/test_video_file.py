@@ -305,7 +305,7 @@ def test_a_folder_given_as_a_film_is_told_how_folders_are_read(tmp_path):
     with pytest.raises(SourceError, match="is a folder") as refused:
         VideoFile(tmp_path, name="line-1").open()
     assert refused.value.final
-    assert refused.value.hint == f"The pictures in a folder are read with dir:{tmp_path}"
+    assert refused.value.hint == f"To read the pictures in a folder, use dir:{tmp_path}"
 
 
 def test_a_name_that_is_not_utf_8_is_refused_and_ends_no_process(tmp_path, monkeypatch):

@@ -167,8 +167,8 @@ username = "u"
     ("server", "words"),
     [
         ('["plant", "ofice"]', 'holds "ofice": expected "plant" or "office"; did you mean "office"?'),
-        ('["plant", 5]', "holds 5: expected a text in quotes or a list of texts"),
-        ("5", "is 5: expected a text in quotes or a list of texts"),
+        ('["plant", 5]', "holds 5: expected a string in quotes or a list of texts"),
+        ("5", "is 5: expected a string in quotes or a list of texts"),
         ('["plant", "plant"]', 'names "plant" twice: a file goes to each server once'),
         ("[]", 'is not given, and there are several: expected "plant" or "office"'),
     ],
@@ -195,7 +195,7 @@ ACCOUNT = '[servers.plant]\nhost = "h"\nusername = "u"\n'
         (
             "windows = ['Sat', '25:00-26:00']",
             (
-                "windows cannot be used: '25:00-26:00' is no delivery window: 25:00 is no time of day; "
+                "windows cannot be used: '25:00-26:00' is not a delivery window: 25:00 is not a time of day; "
                 'write "22:00-06:00", "Mon-Fri 18:00-06:00" or "Sat,Sun", in local time'
             ),
         ),
@@ -229,7 +229,7 @@ other = 7
         "6 delivery.rules.pictures.priority is 11: expected a whole number from -9 (last) to 9 (first)",
         '7 delivery.rules.pictures.prio is no setting; did you mean "priority"?',
         '8 delivery.rules.pictures.after_delivery is "move", so move_to has to name a folder',
-        "10 delivery.rules.tables.pattern is 5: expected a text in quotes",
+        "10 delivery.rules.tables.pattern is 5: expected a string in quotes",
         "11 delivery.rules.tables.priority is 12: expected a whole number from -9 (last) to 9 (first)",
         '12 delivery.rules.tables.batch is "rar": expected "zip" or "tar.gz"',
         "14 delivery.rules.other is 7: expected a table, [delivery.rules.NAME]",
@@ -490,7 +490,7 @@ def test_a_server_file_that_is_missing_is_told_by_who_named_it(tmp_path):
     [
         ("{remote_dir}/{file}", "but there is no {remote_dir}; did you mean {remote_directory}?"),
         ("{remote_directory}/{camera}/{file_name}", "but there is no {camera}; known are {remote_directory}"),
-        ("{remote_directory}/{file_name", "which is no template: expected '}' before end of string"),
+        ("{remote_directory}/{file_name", "which is not a template: expected '}' before end of string"),
         ("{remote_directory}/{project}/", "which names no file"),
     ],
 )

@@ -112,6 +112,6 @@ prot = 1
     with pytest.raises(ConfigError) as raised:
         read(file, {})
     assert [problem.origin.line for problem in raised.value.problems] == [4, 6]
-    assert "servers.plant.password is to come from the environment variable PLANT, which is not set" in str(
+    assert "servers.plant.password should come from the environment variable PLANT, which is not set" in str(
         raised.value
     )

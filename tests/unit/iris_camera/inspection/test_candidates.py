@@ -120,7 +120,7 @@ def test_as_many_candidates_are_there_as_the_count_says(count, found):
 
 
 def test_a_class_that_is_no_number_is_told():
-    with pytest.raises(ModelError, match="expected a class for each box; found one that is no number"):
+    with pytest.raises(ModelError, match="expected a class for each box; found one that is not a number"):
         read([[[[1, 1, 2, 2, 0.9, np.nan]]]], style("end-to-end"))
 
 

@@ -51,7 +51,7 @@ def test_labels_may_be_in_any_language(file):
 )
 def test_a_file_that_is_none_is_named_with_what_is_wrong(file, content, words):
     file.write_bytes(content)
-    with pytest.raises(ModelError, match=rf"{file} is no labels file: .*{words}"):
+    with pytest.raises(ModelError, match=rf"{file} is not a labels file: .*{words}"):
         labels_of(file, {}, MODEL)
 
 

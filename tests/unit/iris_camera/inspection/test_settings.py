@@ -102,11 +102,11 @@ def test_classifier_settings_that_contradict_themselves_are_refused(given, words
         ({"defect_labels": ("defect", "")}, "one is empty"),
         (
             {"detector": DetectorSettings("haar"), "classifier": ClassifierSettings(labels=FILE)},
-            'labels of a classifier are given, but none judges what "haar" finds: give its model',
+            'labels of a classifier are given, but no model classifies what "haar" finds: give its model',
         ),
         (
             {"detector": DetectorSettings(model=FILE), "classifier": ClassifierSettings(labels=FILE)},
-            'labels of a classifier are given, but none judges what "x" finds: give its model',
+            'labels of a classifier are given, but no model classifies what "x" finds: give its model',
         ),
     ],
 )

@@ -202,7 +202,7 @@ def test_other_bytes_of_the_same_size_are_told_when_hashes_are_asked_for(filled)
     (filled.folder / "spool" / "item-000001").write_bytes(CONTENT[::-1])
     assert looked(filled) == []
     assert looked(filled, hashes=True) == [
-        "'/records/1.csv' (item-000001) has other bytes in the spool than were accepted"
+        "'/records/1.csv' (item-000001) differs in the spool from what was accepted"
     ]
 
 
@@ -210,7 +210,7 @@ def test_a_folder_in_the_place_of_owed_bytes_is_told(filled):
     path = filled.folder / "spool" / "item-000001"
     path.unlink()
     path.mkdir()
-    assert looked(filled, hashes=True) == ["'/records/1.csv' (item-000001) has something else than a file in the spool"]
+    assert looked(filled, hashes=True) == ["'/records/1.csv' (item-000001) is not a regular file in the spool"]
 
 
 @pytest.mark.parametrize("name", ["stray", os.fsdecode(b"\xff\xfe"), "a\nb"], ids=repr)

@@ -485,7 +485,7 @@ def test_a_request_without_an_answer_may_have_been_run(tmp_path, answer):
 
 def test_an_answer_without_an_end_is_not_read_for_ever(tmp_path):
     owner = SameAnswers(tmp_path, HELLO, b" " * (3 * LINE_BYTES_MAX))
-    with pytest.raises(OwnerSilent, match="its answer has no end"), contextlib.suppress(ConnectionResetError):
+    with pytest.raises(OwnerSilent, match="its answer is incomplete"), contextlib.suppress(ConnectionResetError):
         ControlClient(tmp_path).execute(RetryItems(["a"]))
     owner.socket.close()
 

@@ -666,7 +666,7 @@ def test_windows_that_cannot_be_read_are_never_open_and_said_so():
         line.writer.accept(1)
         await line.pass_time(86_400.0)
         assert line.carrier.started == []
-        assert line.destination["held_back"].startswith("nothing is sent: 'at night' is no delivery window")
+        assert line.destination["held_back"].startswith("nothing is sent: 'at night' is not a delivery window")
 
     run(story, server(windows=("at night",)))
 

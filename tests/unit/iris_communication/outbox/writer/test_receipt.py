@@ -13,7 +13,7 @@ DELIVERED = Delivered("/in/a.csv", 8, "ab", None, 1.0)
 def test_an_item_still_owed_has_no_outcome_and_waiting_for_it_says_so():
     receipt = Receipt("item-1")
     assert receipt.outcome is None
-    with pytest.raises(LinkTimeout, match=r"item-1 is not delivered after 0\.01 s; it stays owed"):
+    with pytest.raises(LinkTimeout, match=r"item-1 is not delivered after 0\.01 s; it stays in the queue"):
         receipt.wait_delivered(0.01)
 
 
