@@ -128,8 +128,8 @@ class OutboxInUse(OutboxStorageError):
 class OutboxDamaged(OutboxStorageError):
     retry = Retry.AFTER_OPERATOR
     default_hint = (
-        "the next start of the uploader, or `iris outbox check --repair`, saves what can be read into a new database, and "
-        "keeps the rest"
+        "the next start of the uploader, or `iris outbox check --repair`, saves what can be read into a new database "
+        "and keeps the rest"
     )
 
 

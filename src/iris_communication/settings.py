@@ -92,7 +92,9 @@ class Server:
         doc="write straight under the final name, for a server that cannot rename; whoever looks may see a part",
     )
     file_mode: str = _documented(
-        "", "permissions of delivered files, in octal, if the server allows it; empty: the server's default", example="0640"
+        "",
+        "permissions of delivered files, in octal, if the server allows it; empty: the server's default",
+        example="0640",
     )
     keep_times: bool = _documented(default=False, doc="delivered files bear the time their source was last written at")
     attempts_max: int | None = _documented(None, "overrides [delivery]", example=8)
@@ -127,9 +129,7 @@ class Rule:
     folder_type: str = _documented("*", "a pattern for the folder type of its files: model, classifier, evidence")
     pattern: str = _documented("*", "a pattern for their names", example="*.jpg")
     priority: int | None = _documented(None, "-9 to 9; higher priorities are sent first", example=5)
-    ttl_s: float | None = _documented(
-        None, "seconds after which an undelivered file expires", example=86400.0
-    )
+    ttl_s: float | None = _documented(None, "seconds after which an undelivered file expires", example=86400.0)
     attempts_max: int | None = _documented(None, "overrides the server's setting", example=8)
     retry_base_s: float | None = _documented(None, "overrides the server's setting", example=2.0)
     retry_cap_s: float | None = _documented(None, "overrides the server's setting", example=300.0)
@@ -169,7 +169,8 @@ class Limits:
     )
     disk_reserve_bytes: int = _documented(0, "free bytes on the outbox's disk below which nothing is accepted")
     when_full: WhenFull = _documented(
-        "reject", "what to do at a limit: reject the new file, or drop waiting files: drop_oldest, drop_lowest (priority)"
+        "reject",
+        "what to do at a limit: reject the new file, or drop waiting files: drop_oldest, drop_lowest (priority)",
     )
 
     def __post_init__(self) -> None:
@@ -205,11 +206,9 @@ class DeliverySettings:
 
     event_loop: EventLoop = _documented(
         "asyncio",
-        "uvloop (pip install iris-camera[uvloop]) uses less processor time for small files, but holds the interpreter longer at a time",
+        "uvloop (pip install iris-camera[uvloop]): less processor time for small files, but other threads wait longer",
     )
-    lower_share: float = _documented(
-        0.1, "share of the link for lower priorities while higher ones wait; 0 to 0.5"
-    )
+    lower_share: float = _documented(0.1, "share of the link for lower priorities while higher ones wait; 0 to 0.5")
     new_share: float = _documented(
         0.25, "share of the link for new files while the backlog of an outage is sent; 0 (strictly in order) to 0.5"
     )

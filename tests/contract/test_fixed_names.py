@@ -268,7 +268,9 @@ def test_files_that_come_while_the_first_ones_begin_do_not_overtake_them(make_up
     uploader.start()
     names = [f"{number:02d}.csv" for number in range(20)]
     requests = [SftpUploadRequest(SERVER, file(name), {"project": "line-1"}, "model") for name in names]
-    taken = uploader.submit_requests(requests[:10])  # all of them wait when the uploader's thread first sees their server
+    taken = uploader.submit_requests(
+        requests[:10]
+    )  # all of them wait when the uploader's thread first sees their server
     assert processor.entered.wait(WAIT_S)
     taken += uploader.submit_requests(requests[10:])
     processor.let.set()

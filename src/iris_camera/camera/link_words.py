@@ -28,13 +28,13 @@ def in_words(error: OSError, address: Address, waited_s: float) -> SourceError:
     if isinstance(error, ssl.SSLCertVerificationError):
         return SourceError(f"the certificate of {place} is not trusted: {error.verify_message}")
     if isinstance(error, ssl.SSLError):
-        return SourceError(f"{place} offers no TLS version that works here: {error.strerror}", "Try http instead of https.")
+        return SourceError(
+            f"{place} offers no TLS version that works here: {error.strerror}", "Try http instead of https."
+        )
     if isinstance(error, TimeoutError):
         return SourceError(f"no answer from {place} for {waited_s:g} s", "Check the camera's power and cable.")
     if isinstance(error, socket.gaierror):
-        return SourceError(
-            f"the host name {address.host} is not known", "Check its spelling, and the DNS server."
-        )
+        return SourceError(f"the host name {address.host} is not known", "Check its spelling, and the DNS server.")
     words, hint = _WORDS.get(error.errno or 0, ("{place} cannot be reached: " + (error.strerror or "no reason"), ""))
     return SourceError(words.format(place=place), hint)
 

@@ -53,7 +53,9 @@ def device_of(settings: SourceSettings, devices: Path) -> Path:
     named = settings.path if index is None else devices / f"video{index}"
     device = Path(os.path.realpath(named))  # raises nothing, and so does the next: links may go round in a circle
     if not os.path.exists(device):  # noqa: PTH110  # raises nothing
-        raise SourceError(f"there is no camera {named}", "Check whether it is plugged in; ls /dev/v4l/by-id lists the cameras.")
+        raise SourceError(
+            f"there is no camera {named}", "Check whether it is plugged in; ls /dev/v4l/by-id lists the cameras."
+        )
     if not os.access(device, os.R_OK | os.W_OK):
         raise SourceError(f"no permission to use {device}", "Add the user that runs Iris to the group video.")
     return device

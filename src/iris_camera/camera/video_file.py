@@ -229,7 +229,9 @@ def _must_be_a_file(path: Path) -> None:
         if isinstance(error, FileNotFoundError):
             hint = "Check the path; a relative path starts in the folder where Iris runs."
             raise SourceError(f"there is no file {path}", hint) from None
-        raise SourceError(f"{path} cannot be examined: {error.strerror}", "Check the path and its permissions.") from None
+        raise SourceError(
+            f"{path} cannot be examined: {error.strerror}", "Check the path and its permissions."
+        ) from None
     if stat.S_ISDIR(mode):
         raise SourceError(
             f"{path} is a folder, not a video", f"To read the pictures in a folder, use dir:{path}", final=True

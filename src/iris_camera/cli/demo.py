@@ -36,13 +36,11 @@ def demo(
         bool | None,
         typer.Option(
             "--stay/--leave",
-            help="Stay on the terminal with the final figures until q or Ctrl+C; the default unless --seconds is given.",
+            help="Show the final figures until q or Ctrl+C; the default unless --seconds is given.",
             hidden=True,
         ),
     ] = None,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print only the summary, as one line of JSON.")
-    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print only the summary, as one line of JSON.")] = False,
 ) -> None:
     """A made-up line, inspected and delivered to a real SFTP server on this machine: a calm line, a staged outage,
     recovery, and the proof that everything arrived.

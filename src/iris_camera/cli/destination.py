@@ -45,7 +45,10 @@ PrivateKey = Annotated[
     Path | None, typer.Option(metavar="FILE", help="With --host; put a password in the settings or a JSON file.")
 ]
 HostKey = Annotated[
-    str, typer.Option(help="With --host: the host key that the server must show.", show_default="what ~/.ssh/known_hosts says")
+    str,
+    typer.Option(
+        help="With --host: the host key that the server must show.", show_default="what ~/.ssh/known_hosts says"
+    ),
 ]
 RemoteDirectory = Annotated[
     str | None, typer.Option(metavar="FOLDER", help="The folder on the server; overrides the server's settings.")
@@ -56,7 +59,8 @@ Project = Annotated[
 FolderType = Annotated[str, typer.Option(help="The folder type, for the remote path and the delivery rules.")]
 Priority = Annotated[int | None, typer.Option(min=-9, max=9, help="Higher priorities are sent first.")]
 TtlS = Annotated[
-    float | None, typer.Option("--ttl-s", min=0.001, help="Give a file up if it is not delivered after so many seconds.")
+    float | None,
+    typer.Option("--ttl-s", min=0.001, help="Give a file up if it is not delivered after so many seconds."),
 ]
 After = Annotated[AfterDelivery | None, typer.Option(help="What to do with each source file after delivery.")]
 MoveTo = Annotated[Path | None, typer.Option(metavar="FOLDER", help="The folder that --after move moves files to.")]

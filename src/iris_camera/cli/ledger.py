@@ -29,7 +29,9 @@ def ledger() -> None:
 def export(
     config: ConfigFile = None,
     outbox: OutboxFolder = None,
-    as_csv: Annotated[bool, typer.Option("--csv/--json", help="CSV with a header line, or one JSON object per line.")] = True,
+    as_csv: Annotated[
+        bool, typer.Option("--csv/--json", help="CSV with a header line, or one JSON object per line.")
+    ] = True,
 ) -> None:
     """Every delivery, in order: file, server, host key, size, SHA-256, times (UTC).
 
@@ -54,7 +56,8 @@ def verify(
     hashes: Annotated[bool, typer.Option("--hash", help="With --remote: read every file back and compare.")] = False,
     latest: Annotated[int | None, typer.Option(min=1, help="With --remote: check only the latest N.")] = None,
     since: Annotated[
-        datetime | None, typer.Option(metavar="DATE", help="With --remote: check only deliveries since this time (UTC).")
+        datetime | None,
+        typer.Option(metavar="DATE", help="With --remote: check only deliveries since this time (UTC)."),
     ] = None,
     json: AsJson = False,
 ) -> None:

@@ -56,14 +56,18 @@ def _three(text: str) -> tuple[float, float, float]:
 
 Option = typer.Option
 File = Annotated[str, typer.Argument(help="An .onnx file, haar:NAME (haar:frontalface_default, haar:my.xml), or hog.")]
-PictureFile = Annotated[Path | None, Option("--picture", help="A picture or a video; without one, an empty grey picture.")]
+PictureFile = Annotated[
+    Path | None, Option("--picture", help="A picture or a video; without one, an empty grey picture.")
+]
 Frame = Annotated[int, Option(min=0, help="Which frame of a video, from 0.")]
 Output = Annotated[Path | None, Option(help="Write the picture with its boxes here, as a JPEG.")]
 Runs = Annotated[int, Option(min=1, max=1000, help="How many runs to time.")]
 LabelsFile = Annotated[Path | None, Option("--labels", help="A text file with one label per line.")]
 LabelOption = Annotated[str, Option("--label", help="The label for what a detector without classes finds.")]
 ScoreMin = Annotated[float, Option(help="Ignore findings with a lower score, 0 to 1.")]
-IouMax = Annotated[float | None, Option(help="Of two findings of one label that overlap more than this, keep the better one, 0 to 1.")]
+IouMax = Annotated[
+    float | None, Option(help="Of two findings of one label that overlap more than this, keep the better one, 0 to 1.")
+]
 StyleOption = Annotated[Style, Option("--style", help="The layout of the model's outputs.")]
 Names = Annotated[str, Option("--outputs", help="Names of the model's outputs: boxes,scores,classes,count.")]
 BoxOrderOption = Annotated[BoxOrder, Option("--box-order", help="The meaning of a box's four numbers.")]

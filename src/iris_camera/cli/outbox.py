@@ -42,7 +42,9 @@ def outbox() -> None:
 def check(
     config: ConfigFile = None,
     outbox: OutboxFolder = None,
-    hashes: Annotated[bool, typer.Option("--hashes", help="Read every undelivered file, and compare its SHA-256.")] = False,
+    hashes: Annotated[
+        bool, typer.Option("--hashes", help="Read every undelivered file, and compare its SHA-256.")
+    ] = False,
     repair: Annotated[
         bool, typer.Option("--repair", help="First repair what can be repaired; no uploader may be running on it.")
     ] = False,

@@ -68,7 +68,9 @@ def drop(
 
 
 def priority(
-    level: Annotated[int, typer.Argument(metavar="N", min=-9, max=9, help="From -9 to 9; higher priorities are sent first.")],
+    level: Annotated[
+        int, typer.Argument(metavar="N", min=-9, max=9, help="From -9 to 9; higher priorities are sent first.")
+    ],
     ids: Annotated[list[str], typer.Argument(metavar="ID", help="Ids, or the beginnings of ids.")],
     config: ConfigFile = None,
     outbox: OutboxFolder = None,

@@ -24,7 +24,10 @@ EXIT_STOPPED = 128 + signal.SIGINT  # as a shell tells it
 application = typer.Typer(help="The SFTP servers that files go to.", no_args_is_help=True)
 
 Name = Annotated[
-    str, typer.Argument(metavar="NAME", help="A server's name in the settings, user@host:port, or a JSON file with one server.")
+    str,
+    typer.Argument(
+        metavar="NAME", help="A server's name in the settings, user@host:port, or a JSON file with one server."
+    ),
 ]
 MARKS = {Weight.WELL: "ok  ", Weight.NOTE: "note", Weight.TROUBLE: "BAD "}
 

@@ -32,7 +32,9 @@ Detector = Annotated[
 ]
 Server = Annotated[
     Path | None,
-    typer.Option(metavar="FILE", help="A JSON file with one SFTP server, for cameras that name no other [$IRIS_SERVER]."),
+    typer.Option(
+        metavar="FILE", help="A JSON file with one SFTP server, for cameras that name no other [$IRIS_SERVER]."
+    ),
 ]
 Records = Annotated[Path | None, typer.Option(metavar="FOLDER", help="The record files' folder [$IRIS_RECORDS].")]
 Outbox = Annotated[Path | None, typer.Option(metavar="FOLDER", help="The outbox's folder [$IRIS_OUTBOX].")]

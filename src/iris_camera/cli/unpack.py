@@ -15,8 +15,12 @@ from iris_communication.runtime.amounts import counted, size
 
 
 def unpack(
-    archives: Annotated[list[Path], typer.Argument(metavar="ARCHIVE...", help="ZIP or tar.gz archives, as they arrived.")],
-    into: Annotated[Path, typer.Option("--into", metavar="DIR", help="The folder for the files; created if missing.")] = Path(),
+    archives: Annotated[
+        list[Path], typer.Argument(metavar="ARCHIVE...", help="ZIP or tar.gz archives, as they arrived.")
+    ],
+    into: Annotated[
+        Path, typer.Option("--into", metavar="DIR", help="The folder for the files; created if missing.")
+    ] = Path(),
     verify_only: Annotated[bool, typer.Option("--verify-only", help="Write nothing.")] = False,
     json: AsJson = False,
 ) -> None:

@@ -89,7 +89,9 @@ def watch(  # noqa: PLR0913  # a flag each
         list[str] | None, typer.Option(help='Only names that match, such as "*.csv"; repeat it for several.')
     ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", "-r", help="Also watch the folders below it.")] = False,
-    existing: Annotated[bool, typer.Option("--existing", help="Also deliver files that are there at the first start.")] = False,
+    existing: Annotated[
+        bool, typer.Option("--existing", help="Also deliver files that are there at the first start.")
+    ] = False,
     quiet_s: Annotated[
         float,
         typer.Option(

@@ -56,9 +56,7 @@ def _of_file(path: Path) -> str:
         finally:
             os.close(descriptor)
     except TimeoutError:
-        raise SecretUnavailable(
-            f"should come from the file {path}, which did not end within {TIMEOUT_S:g} s"
-        ) from None
+        raise SecretUnavailable(f"should come from the file {path}, which did not end within {TIMEOUT_S:g} s") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "its name cannot be one"
         raise SecretUnavailable(f"should come from the file {path}, which cannot be read: {reason}") from None

@@ -234,7 +234,9 @@ class HandingOver:
             tell(found)
         except Exception as error:
             found = not_read(self._folder, error)
-            log.exception("files that earlier runs left in %s could not be queued; the next start tries again", self._folder)
+            log.exception(
+                "files that earlier runs left in %s could not be queued; the next start tries again", self._folder
+            )
         finally:
             self._inbox.put(found)
 

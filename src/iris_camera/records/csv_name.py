@@ -67,7 +67,9 @@ def check_camera(camera: str) -> str:
             "digits, - and _, beginning with a letter or a digit"
         )
     if camera in OWN_FOLDERS:
-        raise ValueError(f"the camera name {camera!r} is the name of a folder that Iris uses for its records: choose another")
+        raise ValueError(
+            f"the camera name {camera!r} is the name of a folder that Iris uses for its records: choose another"
+        )
     return camera
 
 

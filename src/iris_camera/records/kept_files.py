@@ -146,7 +146,9 @@ class KeptFiles:
             try:
                 self.sweep()
             except Exception:
-                log.exception("the kept files in %s could not be cleaned up; the next clean-up tries again", self._folder)
+                log.exception(
+                    "the kept files in %s could not be cleaned up; the next clean-up tries again", self._folder
+                )
             self._closing.wait(SWEEP_EVERY_S)
 
     def sweep(self) -> None:

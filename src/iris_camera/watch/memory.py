@@ -125,7 +125,9 @@ class Memory:
 
     def _put_aside(self, error: sqlite3.Error) -> None:
         aside = self.path.with_suffix(".damaged")
-        log.error("%s is damaged (%s) and was moved to %s: the files in the folder are sent again", self.path, error, aside)
+        log.error(
+            "%s is damaged (%s) and was moved to %s: the files in the folder are sent again", self.path, error, aside
+        )
         self.path.replace(aside)
         for suffix in ("-wal", "-shm"):
             Path(f"{self.path}{suffix}").unlink(missing_ok=True)

@@ -115,7 +115,9 @@ def restored(
     try:
         state, failures, until_boot_s, failure = _read(facts)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        return Restored(Breaker(), f"the stored state of its breaker is unreadable ({error!r}), so the breaker starts closed")
+        return Restored(
+            Breaker(), f"the stored state of its breaker is unreadable ({error!r}), so the breaker starts closed"
+        )
     if state is BreakerState.HELD:
         return Restored(Breaker(state, failures, failure=failure))
     boot_id, boot_s = boot

@@ -229,7 +229,9 @@ def _check_is_no_marker(upload: Upload, server: Server) -> None:
     name = upload.remote_path
     if server.marker and upload.effect is not Effect.UNKNOWN and folded(name).endswith(server.marker):
         hint = f"deliver it under another name, or set a marker other than {server.marker!r}"
-        raise RemoteNameRefused(f"{name!r} has the ending of this server's markers: a marker may overwrite it", hint=hint)
+        raise RemoteNameRefused(
+            f"{name!r} has the ending of this server's markers: a marker may overwrite it", hint=hint
+        )
 
 
 def _temp_path(remote_path: str, token: str) -> bytes:

@@ -23,7 +23,9 @@ def check_template(template: str, names: tuple[str, ...] | None = None) -> None:
     known = (*ALWAYS_KNOWN, *(names or ()))
     for field, form in parts:
         if "{" in form or re.search(r"\d{4}", form):  # filled in, it would be of any length
-            raise InvalidRequest(f"remote_path is {template!r}, where {{{field}}} is padded to more than a name can hold")
+            raise InvalidRequest(
+                f"remote_path is {template!r}, where {{{field}}} is padded to more than a name can hold"
+            )
         if not field or field.isdigit():
             raise InvalidRequest(f"remote_path is {template!r}, where {{{field}}} has no name", hint=_known(known))
         if names is not None and field not in known:

@@ -77,9 +77,7 @@ def _check_secret(secret: Secret) -> None:
     for name in ("password", "passphrase"):
         text = getattr(secret, name)
         if text is not None and text.endswith(("\n", "\r")):
-            raise InvalidRequest(
-                f"sftp_server_info: {name} ends with a line break, probably by mistake: remove it"
-            )
+            raise InvalidRequest(f"sftp_server_info: {name} ends with a line break, probably by mistake: remove it")
 
 
 def _did_you_mean(key: str) -> str:
@@ -181,7 +179,7 @@ def _remote_directory(key: str, value: Any) -> str:
         return text
     if first != "~":
         raise InvalidRequest(
-            f"sftp_server_info: {key} is {text!r}, and SFTP does not know the home of {first[1:]!r}: give the absolute path",
+            f"sftp_server_info: {key} is {text!r}, but SFTP knows no home of {first[1:]!r}: give an absolute path",
             hint=f"for a folder whose name begins with ~, write './{text}'",
         )
     return rest.lstrip("/") or "."

@@ -242,9 +242,7 @@ def _unreadable(source: str, error: OSError) -> IrisError:
     what = f"{source!r} cannot be read"
     if not is_the_files_own(error):
         return trouble(what, error)
-    hint = (
-        None if error.errno in (errno.EACCES, errno.EPERM) else "queue only regular files that can be read"
-    )
+    hint = None if error.errno in (errno.EACCES, errno.EPERM) else "queue only regular files that can be read"
     return SourceUnreadable(f"{what}: {error.strerror}", hint=hint)
 
 

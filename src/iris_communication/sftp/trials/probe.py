@@ -222,7 +222,9 @@ def _not_removed(check: Probe) -> IrisError:
 
 def _taken_away(check: Probe) -> IrisError:
     words = f"somebody took a hidden file away from {shown(check.folder)} while it was in use"
-    return RemoteFailure(words, hint="make the pick-up job ignore names that begin with .iris-: those files are unfinished")
+    return RemoteFailure(
+        words, hint="make the pick-up job ignore names that begin with .iris-: those files are unfinished"
+    )
 
 
 def _finding(trouble: IrisError | None) -> Finding:

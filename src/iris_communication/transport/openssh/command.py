@@ -135,7 +135,9 @@ def configuration(included: Sequence[Path], *, legacy: bool = False) -> str:
         except OSError:
             continue  # ssh goes without one, too; one it may not read it complains of
         if facts.st_uid not in (0, os.getuid()) or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise SshProgramUnusable(f"{path} belongs to another user, or another user may write to it: ssh does not trust it")
+            raise SshProgramUnusable(
+                f"{path} belongs to another user, or another user may write to it: ssh does not trust it"
+            )
         lines.append(f"Include {quoted(str(path))}")
     lines += [f"{name} {value}" for name, value in (FOR_AN_OLD_SERVER if legacy else DEFAULTS).items()]
     return "\n".join(lines) + "\n"

@@ -124,7 +124,9 @@ class SshProgramTransport:
     ) -> "subprocess.Popen[bytes]":
         program = shutil.which(self._program)
         if program is None:
-            raise SshProgramMissing(f"the program {self._program!r} is not installed, so {server.key} cannot be reached")
+            raise SshProgramMissing(
+                f"the program {self._program!r} is not installed, so {server.key} cannot be reached"
+            )
         ask = [sys.executable, "-I", "-S", str(COMPANION), "ask", desk]
         try:
             configs = ssh_command.default_configs() if self._configs is None else self._configs

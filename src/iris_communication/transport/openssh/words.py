@@ -319,7 +319,9 @@ def _on_the_way(words: Words, server: str, where: str) -> IrisError:
             return said.kind(f"a jump host on the way to {server} was not passed: {found[1]}")
     if (found := _first((_REFUSED_BEHIND,), words)) is not None:
         return _error(*found, server, where, where)
-    return JumpHostFailed(f"the jump host or proxy to {where} from ssh_config failed: {words.last(3) or 'it says nothing'}")
+    return JumpHostFailed(
+        f"the jump host or proxy to {where} from ssh_config failed: {words.last(3) or 'it says nothing'}"
+    )
 
 
 _REFUSED_BEHIND = _said(r"open failed: connect failed: Connection refused", ConnectionRefused, REFUSED.text)

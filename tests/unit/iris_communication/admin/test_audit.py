@@ -201,9 +201,7 @@ def test_owed_bytes_of_another_size_are_told(filled):
 def test_other_bytes_of_the_same_size_are_told_when_hashes_are_asked_for(filled):
     (filled.folder / "spool" / "item-000001").write_bytes(CONTENT[::-1])
     assert looked(filled) == []
-    assert looked(filled, hashes=True) == [
-        "'/records/1.csv' (item-000001) differs in the spool from what was accepted"
-    ]
+    assert looked(filled, hashes=True) == ["'/records/1.csv' (item-000001) differs in the spool from what was accepted"]
 
 
 def test_a_folder_in_the_place_of_owed_bytes_is_told(filled):
