@@ -291,11 +291,11 @@ def test_what_a_silent_server_does_not_take_holds_nobody_up_and_is_dropped_at_th
                 begun_s = time.monotonic()
                 channel.write(bytes(MEBIBYTE))
                 await asyncio.sleep(0)
-                assert time.monotonic() - begun_s < 20.0
+                assert time.monotonic() - begun_s < 5.0
             begun_s = time.monotonic()
             channel.close()
             await receiver.end()
-            assert time.monotonic() - begun_s < 20.0
+            assert time.monotonic() - begun_s < 5.0
         finally:
             openssh.thaw()
 
@@ -1207,7 +1207,7 @@ def test_a_server_that_falls_silent_is_given_up_in_time(transport, says):
             begun_s = time.monotonic()
             said = await fails(transport, Server(**address), Secret(password="x"), LinkTimeout, IMPATIENT)
             assert "within 1 s" in said
-            assert time.monotonic() - begun_s < 20.0
+            assert time.monotonic() - begun_s < 10.0
 
     asyncio.run(test())
 
@@ -1230,7 +1230,7 @@ def test_a_server_that_cannot_be_reached_and_says_nothing_is_given_up_in_time(tr
     begun_s = time.monotonic()
     said = asyncio.run(fails(transport, server, Secret(password="x"), LinkTimeout, IMPATIENT))
     assert f"127.0.0.1:{black_hole} did not finish connecting" in said
-    assert time.monotonic() - begun_s < 20.0
+    assert time.monotonic() - begun_s < 10.0
 
 
 class NeverDecides(OneUser):
@@ -1556,13 +1556,13 @@ def test_a_server_that_falls_silent_while_nothing_is_asked_is_noticed(transport,
 
     async def test(server):
         receiver = Receiver()
-        heard_s = time.monotonic()  # or later: the server spoke last while the connection was made
+        heard_s = time.monotonic()  # or later: the server speaks last while the connection is made
         await transport.connect(address_of(server), key_of(server), settings, receiver)
         server.freeze()
         frozen_s = time.monotonic()
         assert type(await receiver.end()) is LinkLost
-        assert time.monotonic() - heard_s >= 2.0
-        assert time.monotonic() - frozen_s < 20.0
+        assert time.monotonic() - heard_s > 2.0  # of three intervals: ssh counts whole seconds
+        assert time.monotonic() - frozen_s < 10.0
 
     with OpenSshServer(tmp_path / "sshd", sshd=need_program("sshd", hint=HINT)) as server:
         try:

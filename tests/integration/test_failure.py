@@ -338,7 +338,7 @@ def test_a_server_that_is_restarted_in_the_middle_gets_everything_once(tmp_path,
 
 # -- a disk that is full ---------------------------------------------------------------------------------------------
 
-PROMPT_S = 15.0  # what is not waited for
+PROMPT_S = 5.0  # what is not waited for
 FULL_SERVER = """
 import asyncio, threading
 import asyncssh

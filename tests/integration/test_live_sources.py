@@ -24,7 +24,7 @@ from tests.servers.rtsp_server import RtspServer, need_rtsp_server
 from tests.unit.iris_camera.camera.watching import Told, wait_until
 
 SOON_S = 60.0
-PROMPT_S = 20.0  # what is not waited for
+PROMPT_S = 8.0  # what is not waited for
 QUICK = {"open_timeout_s": 3.0, "read_timeout_s": 0.8, "stalled_after_s": 0.5, "offline_after_s": 0.3}
 NAME, PASSWORD = "us er", "p@ss:w%rd/ü?#"
 
@@ -478,7 +478,7 @@ def test_a_read_that_waits_ends_at_once_when_it_is_closed(mjpeg):
         began_s = time.monotonic()
         capture.close()
         assert capture.join(SOON_S)
-        assert time.monotonic() - began_s < 11.0
+        assert time.monotonic() - began_s < 6.0
 
 
 def test_a_redirection_is_not_followed_with_the_password(mjpeg):

@@ -185,7 +185,7 @@ def test_ctrl_c_ends_a_trial_with_a_word_and_leaves_nothing(plant, tmp_path):
         process.wait_until(lambda: list(received.glob(".iris-*-r")))
         status, seconds = process.end(signal.SIGINT)
     assert (status, list(received.iterdir())) == (130, [])
-    assert seconds < 20
+    assert seconds < 10
     assert process.text == f"iris server test: the trial of {key_of(server)} was stopped. Nothing of it is there.\n"
 
 
@@ -198,7 +198,7 @@ def test_ctrl_c_ends_a_trial_of_a_silent_server_soon_and_names_what_may_be_left(
             status, seconds = process.end(signal.SIGINT)
     (left,) = received.iterdir()
     assert status == 130
-    assert seconds < 20
+    assert seconds < 10
     assert process.text == (
         f"iris server test: the trial of {server.username}@{server.host}:{link.port} was stopped. "
         f"The trial may have left there: {left}.\n"

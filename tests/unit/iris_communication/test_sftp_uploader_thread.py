@@ -24,7 +24,7 @@ from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUplo
 from iris_communication.testing.clock import FakeClock
 from tests.unit.iris_communication.outbox.fake_parts import LONG_S, open_descriptors, wait_until, write
 
-PROMPT_S = 15.0  # what is not waited for
+PROMPT_S = 5.0  # what is not waited for
 SERVER = {"host": "sftp.example.org", "username": "iris", "password": "open sesame"}
 
 

@@ -158,7 +158,7 @@ def test_stop_with_a_client_that_is_being_streamed_to_returns_in_time(serve, cap
         assert app.streaming.wait(WAIT_S)
         began = time.monotonic()
         server.stop(timeout_s=1.0)
-        assert time.monotonic() - began < 20.0
+        assert time.monotonic() - began < 6.0
         assert web_threads() == []
     assert [record.getMessage() for record in caplog.records] == []
 
@@ -183,7 +183,7 @@ def test_stop_returns_in_time_even_when_the_web_loop_hangs_and_says_so(serve, ca
     assert app.streaming.wait(WAIT_S)
     began = time.monotonic()
     server.stop(timeout_s=0.2)
-    assert time.monotonic() - began < 20.0
+    assert time.monotonic() - began < 6.0
     assert "did not end in 0.2 s" in caplog.text
     app.let_go.set()
     client.close()
