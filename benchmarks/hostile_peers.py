@@ -100,9 +100,9 @@ class HostileBrowser:
                 visit()
             time.sleep(0.01)
 
-    def _visit(self, words: bytes = b"") -> socket.socket:
+    def _visit(self, text: bytes = b"") -> socket.socket:
         there = socket.create_connection((HOST, self._port), timeout=5)
-        there.sendall(words)
+        there.sendall(text)
         return there
 
     def _hold(self) -> None:

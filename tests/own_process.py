@@ -37,7 +37,7 @@ def in_a_process_of_its_own(function: Callable[..., None]) -> Callable[..., None
         )
         told = ended.stdout.decode(errors="replace") + ended.stderr.decode(errors="replace")
         assert ended.returncode == 0, f"status {ended.returncode} of its process:\n{told}"
-        assert not any(words in ended.stderr for words in UNNOTICED), told
+        assert not any(text in ended.stderr for text in UNNOTICED), told
 
     return there
 

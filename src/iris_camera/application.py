@@ -282,7 +282,7 @@ class Application:
     def _left_behind(self) -> tuple[str, ...]:
         of_cameras = [camera.left_behind for camera in self.lineup.cameras]
         of_strays = [stray.left_behind for stray in self._strays.values()]
-        return tuple(words for words in (self._not_looked_at, *of_cameras, *of_strays) if words)
+        return tuple(text for text in (self._not_looked_at, *of_cameras, *of_strays) if text)
 
     def _camera(self, setup: CameraSetup) -> Camera:
         return Camera(setup, self._uploader_for(setup.destination), observers=self._observers)
@@ -296,8 +296,8 @@ class Application:
         try:
             found = cameras_with_leftovers(self._config.records_dir, *running.values())
         except OSError as error:
-            words = f"what earlier runs left in {self._config.records_dir} cannot be looked at"
-            self._not_looked_at = f"{words}: {error}; mend that, then start Iris anew"
+            text = f"what earlier runs left in {self._config.records_dir} cannot be looked at"
+            self._not_looked_at = f"{text}: {error}; mend that, then start Iris anew"
             log.error("%s", self._not_looked_at)
             return
         for name in found:

@@ -292,10 +292,10 @@ def _without_password(word: re.Match[str]) -> str:
 
 
 def _unreadable(record: logging.LogRecord, error: Exception) -> logging.LogRecord:
-    words = f"a message of {record.name} (line {record.lineno}) could not be rendered: {type(error).__name__}"
-    return logging.LogRecord(record.name, record.levelno, record.pathname, record.lineno, words, None, None)
+    text = f"a message of {record.name} (line {record.lineno}) could not be rendered: {type(error).__name__}"
+    return logging.LogRecord(record.name, record.levelno, record.pathname, record.lineno, text, None, None)
 
 
 def _lost_lines(count: int) -> logging.LogRecord:
-    words = f"{count} log lines were dropped: standard error was not read fast enough"
-    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, words, None, None)
+    text = f"{count} log lines were dropped: standard error was not read fast enough"
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, None, None)

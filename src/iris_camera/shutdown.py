@@ -26,7 +26,7 @@ TELL_EVERY_S = 2.0
 class Step(NamedTuple):
     """One thing to end. `action` is given the seconds it may take; `progress` says what it still waits for."""
 
-    words: str
+    text: str
     limit_s: float
     action: Callable[[float], object]
     progress: Callable[[], str] | None = None
@@ -35,7 +35,7 @@ class Step(NamedTuple):
 class Taken(NamedTuple):
     """How a step went: `ended` is false when it was left behind or failed."""
 
-    words: str
+    text: str
     seconds: float
     ended: bool
 
@@ -49,9 +49,9 @@ def carry_out(
     for number, step in enumerate(steps, 1):
         began_s = monotonic()
         limit_s = max(0.0, min(step.limit_s, deadline_s - began_s - LAST_MOMENT_S))
-        log.info("stopping, %d of %d: %s (%.1f s at most)", number, len(steps), step.words, limit_s)
+        log.info("stopping, %d of %d: %s (%.1f s at most)", number, len(steps), step.text, limit_s)
         ended = _within(step, limit_s, monotonic)
-        taken.append(Taken(step.words, monotonic() - began_s, ended))
+        taken.append(Taken(step.text, monotonic() - began_s, ended))
     return taken
 
 
@@ -63,7 +63,7 @@ def _within(step: Step, limit_s: float, monotonic: Callable[[], float]) -> bool:
             step.action(limit_s)
         except Exception:
             failed.set()
-            log.exception("stopping: %s failed; the other steps go on", step.words)
+            log.exception("stopping: %s failed; the other steps go on", step.text)
 
     thread = threading.Thread(target=act, name="iris-stopping", daemon=True)
     began_s = monotonic()
@@ -71,9 +71,9 @@ def _within(step: Step, limit_s: float, monotonic: Callable[[], float]) -> bool:
     while thread.is_alive() and (left_s := began_s + limit_s - monotonic()) > 0:
         thread.join(min(left_s, TELL_EVERY_S))
         if thread.is_alive() and step.progress is not None and monotonic() - began_s < limit_s:
-            log.info("stopping: %s; %s", step.words, step.progress())
+            log.info("stopping: %s; %s", step.text, step.progress())
     thread.join(LAST_MOMENT_S if limit_s else 0.0)
     if thread.is_alive():
-        log.warning("stopping: not finished within %.1f s, and abandoned: %s", limit_s, step.words)
+        log.warning("stopping: not finished within %.1f s, and abandoned: %s", limit_s, step.text)
         return False
     return not failed.is_set()

@@ -35,7 +35,7 @@ def cut(text: str, limit: int | None) -> str:
     return text if limit is None or len(text) <= limit else text[: limit - len(ELLIPSIS)] + ELLIPSIS
 
 
-def words_of(error: BaseException) -> str:
+def text_of(error: BaseException) -> str:
     """What somebody else's exception says of itself, which may fail in turn."""
     try:
         return str(error)

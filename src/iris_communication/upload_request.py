@@ -115,9 +115,9 @@ def _identity(given: Sequence[int] | None) -> tuple[int, int] | None:
     return device, inode
 
 
-def _ttl_s(*words: float | None) -> float | None:
+def _ttl_s(*text: float | None) -> float | None:
     """The first that says anything."""
-    said = next((word for word in words if word is not None), None)
+    said = next((word for word in text if word is not None), None)
     if said is not None and not is_amount(said):
         raise InvalidRequest(f"ttl_s is {said!r}: expected a number above 0")
     return said

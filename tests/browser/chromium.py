@@ -130,8 +130,8 @@ class Chromium:
         return self.evaluate(f"document.querySelector({json.dumps(selector)})?.innerText")
 
     def until_text(self, selector, expected, timeout_s=60):
-        words = f"document.querySelector({json.dumps(selector)}).innerText"
-        self.until(f"{words}.includes({json.dumps(expected)})", timeout_s)
+        text = f"document.querySelector({json.dumps(selector)}).innerText"
+        self.until(f"{text}.includes({json.dumps(expected)})", timeout_s)
 
     def screenshot(self, path: Path):
         picture = self.call("Page.captureScreenshot", format="png")["data"]
@@ -140,9 +140,9 @@ class Chromium:
     def _devtools_address(self):
         ends = time.monotonic() + START_TIMEOUT_S
         for line in self._process.stderr:
-            words = line.decode(errors="replace")
-            if "DevTools listening on " in words:
-                return words.partition("listening on ")[2].strip()
+            text = line.decode(errors="replace")
+            if "DevTools listening on " in text:
+                return text.partition("listening on ")[2].strip()
             if time.monotonic() > ends:
                 break
         raise AssertionError(f"{self._program} did not offer its DevTools within {START_TIMEOUT_S} s")

@@ -106,24 +106,24 @@ def test_pictures_that_were_meant_to_be_far_apart_are_not_called_old(page, line)
 
 
 def test_each_state_has_a_word_and_a_shape_besides_its_colour(page, line):
-    shapes, words = set(), set()
+    shapes, text = set(), set()
     for state in ("online", "stalled", "disabled"):
         line.cameras[0].turn(state, at_s=time.time())
         page.until(
             f"document.querySelector(\"{inside('line-1', 'camera-state')}\").textContent.toLowerCase() === '{state}'"
         )
         shapes.add(shape_of(page, f"{tile('line-1')} .caption"))
-        words.add(page.text(inside("line-1", "camera-state")))
-    assert (len(shapes), len(words)) == (3, 3)
+        text.add(page.text(inside("line-1", "camera-state")))
+    assert (len(shapes), len(text)) == (3, 3)
 
 
 @pytest.mark.parametrize(
-    ("state", "words", "shape"),
+    ("state", "text", "shape"),
     [("restarting", "Inspection restarting", "#shape-notice"), ("stopped", "Inspection stopped", "#shape-bad")],
 )
-def test_an_inspection_that_does_not_run_is_said_with_its_reason(page, line, state, words, shape):
+def test_an_inspection_that_does_not_run_is_said_with_its_reason(page, line, state, text, shape):
     line.cameras[0].seen["inspection"] |= {"state": state, "restarts": 2, "reason": "the model ran out of memory"}
-    page.until_text(inside("line-1", "trouble"), words)
+    page.until_text(inside("line-1", "trouble"), text)
     assert page.text(inside("line-1", "trouble-reason")).lower() == "the model ran out of memory"
     assert shape_of(page, f"{tile('line-1')} .caption") == shape
     assert "2 restarts" in page.text(inside("line-1", "notable"))

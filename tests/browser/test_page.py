@@ -116,7 +116,7 @@ def test_a_server_that_was_checked_is_said_to_be_with_its_latency_and_its_free_s
 
 def test_the_finding_of_a_check_is_said_with_what_to_do_though_the_link_is_up(page, line):
     refused = "cannot create a file in '/in' on the server: PERMISSION_DENIED"
-    line.uploader.link("up", since_s=time.time(), health=checked(ok=False, words=refused, hint="check the permissions"))
+    line.uploader.link("up", since_s=time.time(), health=checked(ok=False, text=refused, hint="check the permissions"))
     page.until_text(".link .reason", "annot create a file in '/in'")
     assert page.text(".link h3") == "Link up"
     assert "heck the permissions" in page.text(".link .hint")
@@ -125,7 +125,7 @@ def test_the_finding_of_a_check_is_said_with_what_to_do_though_the_link_is_up(pa
 
 def test_a_server_that_is_sent_nothing_says_until_when(page, line):
     resting = "outside its delivery window until 22:00"
-    line.uploader.link("idle", since_s=time.time(), held_back=resting, health=checked(words="no folder yet"))
+    line.uploader.link("idle", since_s=time.time(), held_back=resting, health=checked(text="no folder yet"))
     page.until_text(".link .reason", "utside its delivery window until 22:00")
     assert page.evaluate("document.querySelector('.link').dataset.look") == "idle"
     assert not page.evaluate("document.querySelector('.link .hint').checkVisibility()")
@@ -171,9 +171,9 @@ def test_a_link_that_is_down_is_said_in_words_with_since_when_why_and_what_to_do
 def test_a_state_is_told_by_word_and_shape_not_by_colour_alone(page, line):
     shape = "document.querySelector('.link .shape use').getAttribute('href')"
     shapes = {page.evaluate(shape)}
-    for link, words in [("down", "Link down"), ("idle", "Link idle")]:
+    for link, text in [("down", "Link down"), ("idle", "Link idle")]:
         line.uploader.link(link, since_s=time.time())
-        page.until_text(".link h3", words)
+        page.until_text(".link h3", text)
         shapes.add(page.evaluate(shape))
     assert len(shapes) == 3
 
@@ -186,8 +186,8 @@ def test_an_uploader_that_does_not_run_is_said_at_its_links(page, line):
 def test_the_page_says_so_before_a_server_was_needed(page, line):
     line.uploader.servers.clear()
     page.until("document.querySelectorAll('.link').length === 0")
-    words = page.evaluate("getComputedStyle(document.querySelector('.links'), '::before').content")
-    assert "No server was needed yet" in words
+    text = page.evaluate("getComputedStyle(document.querySelector('.links'), '::before').content")
+    assert "No server was needed yet" in text
 
 
 def test_the_backlog_of_the_last_minutes_is_drawn_and_told(page, line):

@@ -16,7 +16,7 @@ def test_every_column_is_told_with_its_type_in_the_order_of_the_file(kind):
     table = PAGE.partition(f"**`{kind}`**")[2].partition("| column |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|[^|]*\| [^|]+ \|$", table, re.MULTILINE)
     assert tuple(column for column, _ in rows) == COLUMNS[kind]
-    assert all(words.strip() for _, words in rows)
+    assert all(text.strip() for _, text in rows)
 
 
 def test_the_version_and_the_words_without_a_part_are_told():

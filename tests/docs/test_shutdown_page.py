@@ -19,8 +19,8 @@ class NoUploader:
 def test_the_page_has_each_step_with_its_limit(tmp_path):
     application = Application(Config(outbox=OutboxSettings(folder=tmp_path)), uploader=NoUploader())
     told = re.findall(r"^\| ([^|(;]+?)(?:[(;][^|]*)? \| ([\d.]+) s \|$", PAGE.read_text(), re.MULTILINE)
-    assert [(words.strip(), float(limit)) for words, limit in told] == [
-        (step.words, step.limit_s) for step in application._steps()
+    assert [(text.strip(), float(limit)) for text, limit in told] == [
+        (step.text, step.limit_s) for step in application._steps()
     ]
 
 

@@ -139,13 +139,13 @@ class Site:
             assert time.monotonic() < deadline_s
             threading.Event().wait(LOOK_S)
 
-    def until_said(self, *words, look=True):
+    def until_said(self, *text, look=True):
         """`look`: and does not leave looking to health's own thread."""
         deadline_s = time.monotonic() + LONG_S
         while True:
             status, answer = self.asked(look=look)
-            is_opened = BEING_OPENED in words or BEING_OPENED not in answer["sentence"]
-            if is_opened and all(each in answer["sentence"] for each in words):
+            is_opened = BEING_OPENED in text or BEING_OPENED not in answer["sentence"]
+            if is_opened and all(each in answer["sentence"] for each in text):
                 return status, answer
             assert time.monotonic() < deadline_s, answer
             threading.Event().wait(LOOK_S)
@@ -165,9 +165,9 @@ class Site:
             and not thread.name.startswith(SHORT_LIVED)
         }
 
-    def is_in(self, kind, *words, look=True):
+    def is_in(self, kind, *text, look=True):
         """The condition comes, and severity, readiness and HTTP status are those of the table."""
-        status, answer = self.until_said(*words, look=look)
+        status, answer = self.until_said(*text, look=look)
         condition = CONDITIONS[kind]
         assert answer["severity"] == condition.severity, answer
         assert answer["ready"] is condition.ready, answer

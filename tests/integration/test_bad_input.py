@@ -70,7 +70,7 @@ def make_bad_source(kind, folder):
 
 
 @pytest.mark.parametrize(
-    ("bad", "error", "words"),
+    ("bad", "error", "text"),
     [
         ("missing", SourceMissing, "missing' does not exist"),
         ("below a missing folder", SourceMissing, r"a\.csv' does not exist"),
@@ -83,15 +83,15 @@ def make_bad_source(kind, folder):
     ],
 )
 def test_a_source_that_cannot_be_taken_is_dead_at_once_by_name_with_what_to_do(
-    bad, error, words, tmp_path, uploader, server, good, caplog
+    bad, error, text, tmp_path, uploader, server, good, caplog
 ):
     path = make_bad_source(bad, tmp_path)
     assert uploader.queue_upload(server.info("/in"), path, "line-1", "model") is True
     (dead,) = uploader.get_details()["dead"]
-    assert re.search(words, dead["error"])
+    assert re.search(text, dead["error"])
     assert dead["hint"]
-    assert any(record.levelno == logging.ERROR and re.search(words, record.message) for record in caplog.records)
-    with pytest.raises(error, match=words):
+    assert any(record.levelno == logging.ERROR and re.search(text, record.message) for record in caplog.records)
+    with pytest.raises(error, match=text):
         submit(uploader, server.info("/in"), path).wait_delivered(LONG_S)
     assert uploader.get_stats() == {"total_queued": 2, "total_uploaded": 0, "total_failed": 2, "queue_size": 0}
     good()
@@ -131,7 +131,7 @@ def test_a_value_that_is_more_than_one_component_is_refused_and_counts_nowhere(
 
 
 @pytest.mark.parametrize(
-    ("changed", "words"),
+    ("changed", "text"),
     [
         ({"host": ""}, "needs 'host'"),
         ({"host": "two words"}, "holds a space"),
@@ -145,10 +145,10 @@ def test_a_value_that_is_more_than_one_component_is_refused_and_counts_nowhere(
     ],
     ids=str,
 )
-def test_a_server_that_makes_no_sense_is_refused_and_counts_nowhere(changed, words, uploader, server, tmp_path, good):
+def test_a_server_that_makes_no_sense_is_refused_and_counts_nowhere(changed, text, uploader, server, tmp_path, good):
     path = tmp_path / "a.csv"
     path.write_bytes(b"1")
-    with pytest.raises(InvalidRequest, match=words) as raised:
+    with pytest.raises(InvalidRequest, match=text) as raised:
         submit(uploader, server.info("/in", by="password") | changed, path)
     assert server.password not in str(raised.value)
     assert uploader.get_stats()["total_queued"] == 0
@@ -156,7 +156,7 @@ def test_a_server_that_makes_no_sense_is_refused_and_counts_nowhere(changed, wor
 
 
 @pytest.mark.parametrize(
-    ("changed", "words"),
+    ("changed", "text"),
     [
         ({"private_key": "/nowhere/key"}, "'/nowhere/key' cannot be used"),
         ({"private_key": "-----BEGIN OPENSSH PRIVATE KEY-----\nnonsense\n"}, "given as text cannot be used"),
@@ -165,7 +165,7 @@ def test_a_server_that_makes_no_sense_is_refused_and_counts_nowhere(changed, wor
     ids=["no key file", "a damaged key", "an unknown host"],
 )
 def test_a_server_that_cannot_be_used_keeps_its_files_waiting_and_says_why(
-    changed, words, uploader, server, tmp_path, good
+    changed, text, uploader, server, tmp_path, good
 ):
     path = tmp_path / "a.csv"
     path.write_bytes(b"1")
@@ -177,7 +177,7 @@ def test_a_server_that_cannot_be_used_keeps_its_files_waiting_and_says_why(
         return uploader.get_details()["servers"].get(key, {}).get("reason")
 
     wait_until(reason)
-    assert re.search(words, reason())
+    assert re.search(text, reason())
     assert uploader.get_details()["servers"][key]["hint"]
     assert receipt.outcome is None
     good()

@@ -75,7 +75,7 @@ def test_one_of_two_cameras_that_is_not_there_is_named_beside_how_many_work(netw
 def test_one_of_two_cameras_that_is_switched_off_is_a_remark(tmp_path):
     with Site(tmp_path, cameras={"line": SLOW_LINE, "second": OFF}) as site:
         _, answer = site.until_said("no server is configured")
-    (remark,) = [words for words in answer["reasons"] if "second" in words]
+    (remark,) = [text for text in answer["reasons"] if "second" in text]
     assert remark == "camera second is disabled (it is switched off in the settings)"
 
 

@@ -75,7 +75,7 @@ def test_a_server_outside_its_window_is_a_remark_with_what_waits(server, tmp_pat
         queued(site, tmp_path)
         _, answer = site.until_said("1 file waits")
     assert answer["severity"] == "degraded", "for the cameras"
-    (remark,) = [words for words in answer["reasons"] if site.key in words]
+    (remark,) = [text for text in answer["reasons"] if site.key in text]
     assert "10:00" in remark
 
 
@@ -149,7 +149,7 @@ def no_kex_in_common(server):
 
 
 @pytest.mark.parametrize(
-    ("kind", "spoil", "words"),
+    ("kind", "spoil", "text"),
     [
         (Full, lambda server: None, ("quota exceeded", "free space or raise the quota on the server")),
         (asyncssh.SFTPServer, no_kex_in_common, ("no key exchange in common", "legacy_algorithms = true")),
@@ -157,12 +157,12 @@ def no_kex_in_common(server):
     ids=["quota", "key exchange"],
 )
 def test_a_server_that_is_there_and_takes_nothing_needs_somebody_and_its_link_is_not_called_down(
-    tmp_path, kind, spoil, words
+    tmp_path, kind, spoil, text
 ):
     with AsyncSshServer(tmp_path / "server", sftp_server=kind) as server:
         spoil(server)
         with made(server, tmp_path) as site:
-            answer = site.is_in("server takes nothing", f"needs you: {site.key} has taken nothing for", *words)
+            answer = site.is_in("server takes nothing", f"needs you: {site.key} has taken nothing for", *text)
     assert "link" not in answer["sentence"]
 
 
@@ -285,8 +285,8 @@ def test_disks_that_fill_up_are_said_by_the_page_the_api_and_the_log_of_a_line_a
     said, log = run_with_disks_of_its_own(FULL, tmp_path)
     assert list(said) == ["low", "nearly", "full", "few", "none", "refuses"]
     assert not any("delivered" in sentence for sentence in said.values()), said
-    for words in ("is nearly full", "is full", "more files (inodes)", "the outbox accepts no file"):
-        assert words in log
+    for text in ("is nearly full", "is full", "more files (inodes)", "the outbox accepts no file"):
+        assert text in log
 
 
 READ_ONLY = """
@@ -342,6 +342,6 @@ said_of("read_only", "size=300m")
 
 def test_iris_check_calls_a_disk_that_takes_nothing_a_mistake_and_says_what_is_wrong_with_it(tmp_path):
     said, _ = run_with_disks_of_its_own(CHECK, tmp_path)
-    for name, words in (("full", "is full"), ("inodes", "more files"), ("read_only", "mounted read-only")):
+    for name, text in (("full", "is full"), ("inodes", "more files"), ("read_only", "mounted read-only")):
         status, errors = said[name]
-        assert (status, words in errors) == (2, True), errors
+        assert (status, text in errors) == (2, True), errors

@@ -21,7 +21,7 @@ from tests.footage import footage
 from tests.own_process import in_a_process_of_its_own
 from tests.servers.mjpeg_server import MjpegServer
 from tests.servers.rtsp_server import RtspServer, need_rtsp_server
-from tests.unit.iris_camera.camera.watching import Told, wait_until
+from tests.unit.iris_camera.camera.watching import Story, wait_until
 
 SOON_S = 60.0
 PROMPT_S = 8.0  # what is not waited for
@@ -32,7 +32,7 @@ NAME, PASSWORD = "us er", "p@ss:w%rd/ü?#"
 @contextmanager
 def capturing(url, **settings):
     """A capture of the camera at an address, and what it tells."""
-    asked, told = SourceSettings(url, **{**QUICK, **settings}), Told()
+    asked, told = SourceSettings(url, **{**QUICK, **settings}), Story()
     capture = Capture(
         "line-1", lambda: make_source("line-1", asked), asked, on_change=told, pause_s=lambda failures: 0.05
     )
@@ -375,7 +375,7 @@ def test_a_user_and_an_address_may_be_written_in_any_letters(authentication, use
 
 
 @pytest.mark.parametrize(
-    ("path", "words"),
+    ("path", "text"),
     [
         ("/continues", "answers, but not in HTTP"),
         ("/endless_head", "answers, but not in HTTP"),
@@ -383,11 +383,11 @@ def test_a_user_and_an_address_may_be_written_in_any_letters(authentication, use
         ("/endless_trailer", "no picture for"),
     ],
 )
-def test_a_peer_that_answers_for_ever_and_sends_no_picture_is_given_up_in_time(mjpeg, path, words):
+def test_a_peer_that_answers_for_ever_and_sends_no_picture_is_given_up_in_time(mjpeg, path, text):
     settings = SourceSettings(mjpeg.url(path), open_timeout_s=0.5, read_timeout_s=0.5)
     source = make_source("line-1", settings)
     began_s, used_s = time.monotonic(), time.thread_time()
-    with pytest.raises(SourceError, match=words):
+    with pytest.raises(SourceError, match=text):
         _open_and_read(source)
     assert time.monotonic() - began_s < PROMPT_S
     assert time.thread_time() - used_s < 0.5

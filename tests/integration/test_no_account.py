@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from iris_communication.transport.openssh.words import NO_ACCOUNT
+from iris_communication.transport.openssh.ssh_output import NO_ACCOUNT
 from tests.integration.nobody import run_as_nobody, said_by_nobody
 from tests.servers.asyncssh_server import AsyncSshServer
 
@@ -101,13 +101,13 @@ def test_a_file_that_would_lie_in_a_home_is_told_with_the_setting_it_belongs_to(
 
 def test_an_outbox_without_a_place_is_told_with_what_to_give():
     facts = run_as_nobody(WITHOUT_A_FOLDER)
-    for words in (facts["SftpUploaderThread"], facts["get_sftp_uploader"]):
-        assert "no home directory" in words
-        assert "give outbox_dir, or set IRIS_OUTBOX" in words
+    for text in (facts["SftpUploaderThread"], facts["get_sftp_uploader"]):
+        assert "no home directory" in text
+        assert "give outbox_dir, or set IRIS_OUTBOX" in text
 
 
 @pytest.mark.parametrize(
-    ("command", "words"),
+    ("command", "text"),
     [
         (["check"], "IRIS_OUTBOX"),
         (["queue", "list"], "IRIS_OUTBOX"),
@@ -115,7 +115,7 @@ def test_an_outbox_without_a_place_is_told_with_what_to_give():
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )
-def test_a_command_of_a_user_nobody_knows_says_what_to_give(command, words):
+def test_a_command_of_a_user_nobody_knows_says_what_to_give(command, text):
     said = said_by_nobody(COMMAND, *command)
-    assert words in said
+    assert text in said
     assert "Traceback" not in said

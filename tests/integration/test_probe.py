@@ -47,7 +47,7 @@ def round_trip(folder):
 def test_a_round_trip_on_a_sound_server_tells_its_free_space_and_leaves_nothing(openssh, folder):
     check = round_trip(folder)
     found = health(openssh, check)
-    assert (found.ok, found.words) == (True, "")
+    assert (found.ok, found.text) == (True, "")
     assert found.done == ("answers", "free space", "round trip")
     disk = shutil.disk_usage(folder)
     assert found.total_bytes == disk.total
@@ -59,7 +59,7 @@ def test_a_round_trip_on_a_sound_server_tells_its_free_space_and_leaves_nothing(
 def test_a_missing_folder_is_told_and_not_made(openssh, folder):
     found = health(openssh, round_trip(folder / "line-1" / "model"))
     assert found.ok
-    assert found.words == f"the folder '{folder}/line-1/model' does not exist yet"
+    assert found.text == f"the folder '{folder}/line-1/model' does not exist yet"
     assert found.total_bytes == shutil.disk_usage(folder).total
     assert list(folder.iterdir()) == []
 
@@ -70,19 +70,19 @@ def test_a_read_only_server_is_found_out_by_the_round_trip(tmp_path, folder, nee
         assert health(server, Probe(os.fsencode(folder))).ok, "looking shows nothing of it"
         found = health(server, round_trip(folder))
     assert not found.ok
-    assert f"cannot create a file in '{folder}' on the server: PERMISSION_DENIED" in found.words
+    assert f"cannot create a file in '{folder}' on the server: PERMISSION_DENIED" in found.text
     assert "check the user's permissions on the remote folder" in found.hint
     assert list(folder.iterdir()) == []
 
 
-@pytest.mark.parametrize(("refused", "words"), [("rename", "cannot rename a file in"), ("remove", "cannot remove")])
-def test_a_step_that_the_server_refuses_is_found_out(tmp_path, folder, need_program, refused, words):
+@pytest.mark.parametrize(("refused", "text"), [("rename", "cannot rename a file in"), ("remove", "cannot remove")])
+def test_a_step_that_the_server_refuses_is_found_out(tmp_path, folder, need_program, refused, text):
     sshd = need_program("sshd", hint="make system-packages")
     with OpenSshServer(tmp_path / "sshd", sshd=sshd, subsystem_arguments=["-P", refused]) as server:
         check = round_trip(folder)
         found = health(server, check)
     assert not found.ok
-    assert words in found.words
+    assert text in found.text
     assert {os.fsencode(path) for path in folder.iterdir()} == check.leftovers
     assert len(check.leftovers) == (refused == "remove")
 

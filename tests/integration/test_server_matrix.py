@@ -250,8 +250,8 @@ def test_overwrite_replaces_what_is_there(line, uploader, sources):
 @pytest.mark.parametrize("conflict", ["fail", "keep"])
 def test_a_file_that_is_there_stays(line, uploader, sources, conflict):
     receipts = submitted_over(line, uploader, sources, conflict=conflict)
-    words = "other content" if line.row.looks else "cannot rename the finished file"
-    with pytest.raises(IrisError, match=words):
+    text = "other content" if line.row.looks else "cannot rename the finished file"
+    with pytest.raises(IrisError, match=text):
         receipts["taken.csv"].wait_delivered(LONG_S)
     if line.row.looks:
         wait_for([receipts["same.csv"]])
@@ -427,7 +427,7 @@ def test_a_server_that_takes_no_file_says_so_and_keeps_nothing(line, uploader, s
 def test_a_trial_says_in_words_what_will_work_and_leaves_nothing(line):
     before = set(line.base.rglob("*"))
     report = try_server(line.info)
-    said = " ".join(sentence.words for sentence in report.sentences)
+    said = " ".join(sentence.text for sentence in report.sentences)
     assert report.works == (not line.row.delivers), said
     assert report.software.startswith(line.row.software)
     assert ("replaces what is there without a word" in said) == (line.row.rename == "replaces")
@@ -444,7 +444,7 @@ def test_a_health_check_tells_before_a_file_has_to(line):
     check = Probe(os.fsencode(str(line.info["remote_directory"])), b"0123456789abcdef")
     found = asyncio.run(asked(line.info, lambda learned: probe(check, learned)))
     assert found.ok == (not line.row.health), found
-    assert line.row.health in found.words
+    assert line.row.health in found.text
     assert ("free space" in found.done) == line.row.free_space
     left = {os.fsencode(path.name) for path in line.base.iterdir() if path.is_file()}
     assert left == {posixpath.basename(path) for path in check.leftovers}

@@ -132,7 +132,7 @@ DECIDING = (
         "A program that dies while it logs in does so again at once, as often as it is started.",
         tests_in(
             DELIVERY,
-            "test_worker_over_restarts.py::test_a_process_that_dies_while_it_connects_is_remembered_to_have_knocked",
+            "test_worker_over_restarts.py::test_a_process_that_dies_while_it_connects_is_remembered_to_have_connected",
         ),
     ),
     Mutant(

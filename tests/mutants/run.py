@@ -42,10 +42,10 @@ class Outcome(NamedTuple):
     passed: tuple[str, ...]
 
 
-def main(words: Sequence[str]) -> int:
-    chosen = [mutant for mutant in MUTANTS if not words or any(word in mutant.name for word in words)]
+def main(text: Sequence[str]) -> int:
+    chosen = [mutant for mutant in MUTANTS if not text or any(word in mutant.name for word in text)]
     if not chosen:
-        say(f"no mutant has any of these words in its name: {' '.join(words)}")
+        say(f"no mutant has any of these words in its name: {' '.join(text)}")
         return 2
     began_s = time.monotonic()
     if failed := failing(None, sorted({test for mutant in chosen for test in mutant.tests}), ALL_S):

@@ -455,7 +455,7 @@ class Process:
             stepped=lambda: world.audit.look(self.writer),
             settings=SETTINGS,
         )
-        self._luck = Random(random.getrandbits(64))
+        self._jitter = Random(random.getrandbits(64))
 
     def open(self):
         world = self._world
@@ -473,7 +473,7 @@ class Process:
             carrier,
             SETTINGS,
             world.clock,
-            self._luck.random,
+            self._jitter.random,
             backlog_until=self.writer.snapshot.last_sequence,
         )
         self._task = asyncio.get_running_loop().create_task(self._run())

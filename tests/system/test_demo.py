@@ -52,8 +52,8 @@ def test_no_file_is_lost_or_partial_and_the_rate_holds_during_the_outage():
 
 def test_the_help_says_that_a_demo_of_so_many_seconds_ends_by_itself():
     helped = run("--help", COLUMNS="200", TERM="dumb")
-    words = " ".join(re.sub(r"[^\w\s.,;+-]", " ", helped.stdout).split())
-    assert "With it the demo ends by itself when that is over; without it, it stays on a terminal until q" in words
+    text = " ".join(re.sub(r"[^\w\s.,;+-]", " ", helped.stdout).split())
+    assert "With it the demo ends by itself when that is over; without it, it stays on a terminal until q" in text
 
 
 @pytest.mark.long
@@ -68,8 +68,8 @@ def test_refused_files_are_tried_again_evidence_comes_first_and_records_travel_t
     assert summary["backlog_evidence"] >= 2
     assert summary["backlog_csv"] >= 2
     assert summary["backlog_evidence_first"] > 0.6, "0.5 is what chance would make of it"
-    for words in ("tried again", "together", "of the outage"):
-        assert words in ended.stderr
+    for text in ("tried again", "together", "of the outage"):
+        assert text in ended.stderr
 
 
 class Terminal:
@@ -134,8 +134,8 @@ def terminal():
 def test_the_demo_on_a_terminal_tells_its_story_and_ends_by_itself_when_a_time_was_given(terminal):
     shown = terminal("--seconds", "6")
     assert shown.read("no such words") == 0
-    for words in ("1 of 3: a calm line", "2 of 3: staged outage", "3 of 3: recovery", "staged outage: for 2 s"):
-        assert words in shown.text
+    for text in ("1 of 3: a calm line", "2 of 3: staged outage", "3 of 3: recovery", "staged outage: for 2 s"):
+        assert text in shown.text
     assert "Traceback" not in shown.text
     assert shown.text.index("2 of 3") < shown.text.index("3 of 3") < shown.text.index("has arrived, whole")
     assert HOW_TO_END not in shown.text

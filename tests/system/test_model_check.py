@@ -122,7 +122,7 @@ def test_a_model_that_does_not_fit_is_told_with_expected_and_found(check, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "text"),
     [
         (("missing.onnx",), "there is no model at missing.onnx"),
         (("haar:frontalfaces",), "OpenCV has no cascade frontalfaces: did you mean frontal"),
@@ -132,8 +132,8 @@ def test_a_model_that_does_not_fit_is_told_with_expected_and_found(check, tmp_pa
         (("hog", "--score-min", "50"), "score_min is 50.0: give 0 to 1"),
     ],
 )
-def test_a_check_that_cannot_be_is_a_sentence_and_status_2(check, arguments, words):
-    assert words in does_not_fit(check(*arguments))
+def test_a_check_that_cannot_be_is_a_sentence_and_status_2(check, arguments, text):
+    assert text in does_not_fit(check(*arguments))
 
 
 def test_a_film_whose_name_is_not_utf_8_is_refused_and_ends_no_process(check, tmp_path):

@@ -50,9 +50,9 @@ def plant(tmp_path, need_program):
 def verb(tmp_path):
     command = Iris(tmp_path / "outbox")
 
-    def called(*words):
+    def called(*text):
         """(status, standard output, standard error)"""
-        done = command(*words, "--config", tmp_path / "iris.toml")
+        done = command(*text, "--config", tmp_path / "iris.toml")
         return done.returncode, done.stdout.decode(), done.stderr.decode()
 
     return called
@@ -158,9 +158,9 @@ def test_the_outbox_of_the_settings_is_the_one_that_every_verb_means(plant, tmp_
     outbox = tmp_path / "elsewhere"
     write_settings(tmp_path, server.info(received), f"[outbox]\nfolder = {json.dumps(str(outbox))}\n")
     environment = {name: value for name, value in os.environ.items() if name != "IRIS_OUTBOX"}
-    for words in (["test", "plant"], ["show", "plant"], ["list"]):
+    for text in (["test", "plant"], ["show", "plant"], ["list"]):
         done = subprocess.run(
-            [*IRIS, "server", *words, "--config", tmp_path / "iris.toml"],
+            [*IRIS, "server", *text, "--config", tmp_path / "iris.toml"],
             env=environment | {"PYTHONPATH": str(ROOT / "src")},
             capture_output=True,
             timeout=170,
@@ -173,8 +173,8 @@ def test_the_outbox_of_the_settings_is_the_one_that_every_verb_means(plant, tmp_
 @contextmanager
 def trying(folder):
     """`iris server test plant`, under way."""
-    words = ("server", "test", "plant", "--config", folder / "iris.toml", "--outbox", folder / "outbox")
-    with closing(IrisProcess(words, command=IRIS)) as process:
+    text = ("server", "test", "plant", "--config", folder / "iris.toml", "--outbox", folder / "outbox")
+    with closing(IrisProcess(text, command=IRIS)) as process:
         yield process
 
 

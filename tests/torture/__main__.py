@@ -21,7 +21,7 @@ from typing import NamedTuple
 from tests.servers.openssh import OpenSshServer
 from tests.torture.account import ACCEPTED, OFFERED, REFUSED, Account
 from tests.torture.aftermath import Aftermath
-from tests.torture.audit import Sum, Told, audit
+from tests.torture.audit import Sum, Story, audit
 from tests.torture.link import TroubledLink
 from tests.torture.moments import moments, troubles
 from tests.torture.outbox import read_outbox
@@ -53,7 +53,7 @@ def torture(kills: int, seed: str, folder: Path, *, pick_up: bool) -> Run:
         with Victim(folder, "the last run", "drain") as last:
             last.wait_ready()
             stats = json.loads(last.wait_done(DRAIN_MAX_S + 30.0))
-    told = Told(*(Account(folder / name).read() for name in (OFFERED, ACCEPTED, REFUSED)))
+    told = Story(*(Account(folder / name).read() for name in (OFFERED, ACCEPTED, REFUSED)))
     outbox = read_outbox(folder / "outbox")
     result = audit(told, received, collected, watch.partial, outbox)
     if stats["total_queued"] != stats["total_uploaded"] + stats["total_failed"] + stats["queue_size"]:

@@ -39,7 +39,7 @@ class Sum(NamedTuple):
         )
 
 
-class Told(NamedTuple):
+class Story(NamedTuple):
     """The accounts, whole."""
 
     offered: list[Offer]
@@ -50,7 +50,7 @@ class Told(NamedTuple):
 Found = dict[str, list[str]]  # SHA-256 of what has lain under each final name, by its path below `received`
 
 
-def audit(told: Told, received: Path, collected: Path, seen_partial: set[str], outbox: Outbox) -> Sum:
+def audit(told: Story, received: Path, collected: Path, seen_partial: set[str], outbox: Outbox) -> Sum:
     """`received` and `outbox` are those of a server and an uploader that have come to rest; `collected` is what a
     pick-up job has taken from there (see watch.py), and need not exist."""
     offered, accepted, refused = told

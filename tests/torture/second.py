@@ -45,11 +45,11 @@ class SecondInstance:
     def __exit__(self, *_error: object) -> None:
         out, _ = self._process.communicate(timeout=ANSWER_S)
         for line in out.decode().splitlines():
-            kind, _, words = line.partition(" ")
+            kind, _, text = line.partition(" ")
             if kind == "fault":
-                self.faults.append(words)
+                self.faults.append(text)
             elif kind == "count":
-                name, _, count = words.rpartition(" ")
+                name, _, count = text.rpartition(" ")
                 self.counts[name] += int(count)
 
     def go(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 from iris_communication.outbox.store import ledger
 from tests.torture.account import Account, Offer, append, open_account
 from tests.torture.aftermath import PRODUCER, UNRECORDED, UPLOADER, WRITER, Aftermath
-from tests.torture.audit import Told, audit
+from tests.torture.audit import Story, audit
 from tests.torture.moments import moments, troubles
 from tests.torture.outbox import Outbox, Owed, read_outbox
 from tests.torture.watch import Watch
@@ -60,7 +60,7 @@ class Scene:
         return Outbox(self.owed, [entry["id"] for entry in recorded], lines, tally, self.spooled)
 
     def audit(self, outbox=None):
-        told = Told(list(self.offers.values()), self.accepted, self.refused)
+        told = Story(list(self.offers.values()), self.accepted, self.refused)
         return audit(told, self.received, self.collected, self.seen_partial, outbox or self.outbox())
 
 

@@ -320,12 +320,12 @@ class Capture:
         self._tell(CameraEvent(at_s, self.name, shown.state, shown.reason))
 
     def _tell(self, event: CameraEvent) -> None:
-        words = f"is {event.state}: {event.reason}" if event.reason else f"is {event.state}"
+        text = f"is {event.state}: {event.reason}" if event.reason else f"is {event.state}"
         if event.reason == THE_END:
-            words = "has come to its end"
+            text = "has come to its end"
         elif self._closing.is_set():
-            words = "is closed"  # by Iris: nobody has switched it off
-        self._repeats.log(("is", event.state), logging.INFO, "camera %s %s", self.name, words)
+            text = "is closed"  # by Iris: nobody has switched it off
+        self._repeats.log(("is", event.state), logging.INFO, "camera %s %s", self.name, text)
         try:
             self._on_change(event)
         except Exception:

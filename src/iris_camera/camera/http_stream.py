@@ -18,7 +18,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, LineTooLong
 from iris_camera.camera.address import DEFAULT_PORTS, Address
 from iris_camera.camera.authorization import Login, answer, is_stale
 from iris_camera.camera.connecting import connected, left_s, with_tls
-from iris_camera.camera.link_words import UNKNOWN_WAY, UNKNOWN_WAY_HINT, in_words, status_in_words
+from iris_camera.camera.link_errors import UNKNOWN_WAY, UNKNOWN_WAY_HINT, link_error, status_error
 from iris_camera.camera.source import SourceError
 
 LONGEST_HEADS_BYTES = 65_536  # of one answer, those that come before it included
@@ -103,13 +103,13 @@ def open_stream(
     try:
         link, response = _answered(address, login, deadline_s, on_connected)
     except OSError as error:
-        raise in_words(error, address, open_timeout_s) from None
+        raise link_error(error, address, open_timeout_s) from None
     except HTTPException as error:
-        words = f"{address.place} answers, but not in HTTP ({type(error).__name__})"
-        raise SourceError(words, "Check the port.") from None
+        text = f"{address.place} answers, but not in HTTP ({type(error).__name__})"
+        raise SourceError(text, "Check the port.") from None
     if response.status != 200:
         _drop(link, response)
-        raise status_in_words(response.status, response.reason, with_credentials=bool(login.username))
+        raise status_error(response.status, response.reason, with_credentials=bool(login.username))
     return HttpStream(link, response, read_timeout_s)
 
 

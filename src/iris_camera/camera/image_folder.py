@@ -122,10 +122,10 @@ class ImageFolder:
             if nothing is None:
                 self._tell(ending, f"files ending in {ending} are passed over: Iris cannot read pictures of that kind")
 
-    def _tell(self, about: str, words: str) -> None:
+    def _tell(self, about: str, text: str) -> None:
         if about not in self._told:
             self._told.add(about)
-            log.warning("camera %s: %s", self.name, words)
+            log.warning("camera %s: %s", self.name, text)
 
     def _read(self, name: str) -> Frame | None:
         """The image, unless it is not whole yet, gone, or no image."""
@@ -158,8 +158,8 @@ class ImageFolder:
         """A file may bear any date that its disk can hold, and still shows a part that has to be judged."""
         if DATES_S[0] <= date_s <= DATES_S[1]:
             return date_s
-        words = "camera %s: the date of %s is in no year from 1000 to 9999: the time at which it was read counts"
-        self._repeats.log("date", logging.WARNING, words, self.name, path)
+        text = "camera %s: the date of %s is in no year from 1000 to 9999: the time at which it was read counts"
+        self._repeats.log("date", logging.WARNING, text, self.name, path)
         return self._clock.wall()
 
     def _leave_out(self, name: str, kind: str, why: str) -> None:
@@ -174,8 +174,8 @@ class ImageFolder:
         if now_s - since_s >= UNFINISHED_AFTER_S:
             if again_s == since_s:
                 why = "it is a link to nothing" if isinstance(error, FileNotFoundError) else error.strerror
-                words = "camera %s: %s cannot be read: %s"
-                self._repeats.log(error.errno, logging.WARNING, words, self.name, self._folder / name, why)
+                text = "camera %s: %s cannot be read: %s"
+                self._repeats.log(error.errno, logging.WARNING, text, self.name, self._folder / name, why)
             again_s = now_s + UNFINISHED_AFTER_S
         self._unreadable[name] = since_s, again_s
 

@@ -119,8 +119,8 @@ class LiveVideo:
         return SourceError("it has stopped sending pictures", "Check whether it restarts or was unplugged.")
 
     def _left_out(self, number: int, what: str, since_s: float) -> None:
-        words = "camera %s: picture %d is left out, it is %s"
-        self._repeats.log("left out", logging.WARNING, words, self.name, number, what)
+        text = "camera %s: picture %d is left out, it is %s"
+        self._repeats.log("left out", logging.WARNING, text, self.name, number, what)
         if since_s > self._read_timeout_s:
             raise SourceError(f"its pictures cannot be decoded: {what}")
 

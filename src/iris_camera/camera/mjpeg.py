@@ -22,7 +22,7 @@ from iris_camera.camera.frame import Frame
 from iris_camera.camera.handle import ResourceHandle
 from iris_camera.camera.http_stream import HttpStream, open_stream
 from iris_camera.camera.image_completeness import is_complete
-from iris_camera.camera.link_words import in_words
+from iris_camera.camera.link_errors import link_error
 from iris_camera.camera.multipart import Multipart, NotMultipart, boundary_of
 from iris_camera.camera.picture import NoPicture
 from iris_camera.camera.settings import SourceSettings
@@ -121,7 +121,7 @@ class MjpegCamera:
         except NotMultipart as why:
             error = SourceError(f"{place} sends what is no Motion JPEG: {why}")
         except OSError as why:
-            error = in_words(why, self._address, self._read_timeout_s)
+            error = link_error(why, self._address, self._read_timeout_s)
         except HTTPException:
             error = SourceError(f"{place} broke its stream off", "Look whether the camera restarts.")
         else:
@@ -144,6 +144,6 @@ class MjpegCamera:
                 return Frame(self._decoder.decoded(picture), number, wall_s, monotonic_s)
         except NoPicture as error:
             what = str(error)
-        words = "camera %s: picture %d is skipped: %s"
-        self._repeats.log("left out", logging.WARNING, words, self.name, number, what)
+        text = "camera %s: picture %d is skipped: %s"
+        self._repeats.log("left out", logging.WARNING, text, self.name, number, what)
         return None

@@ -21,7 +21,7 @@ import cv2
 from iris_camera.camera.address import Address
 from iris_camera.camera.authorization import Login, answer
 from iris_camera.camera.connecting import connected
-from iris_camera.camera.link_words import in_words, status_in_words
+from iris_camera.camera.link_errors import link_error, status_error
 from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import SourceError
 
@@ -53,11 +53,11 @@ def why_not(address: Address, login: Login, timeout_s: float) -> SourceError:
     try:
         status, phrase = _describe(address, login, timeout_s)
     except OSError as error:
-        return in_words(error, address, timeout_s)
+        return link_error(error, address, timeout_s)
     if status is None:
         return SourceError(f"{address.place} answers, but does not speak RTSP", "Check the port.")
     if status != 200:
-        return status_in_words(status, phrase, with_credentials=bool(login.username))
+        return status_error(status, phrase, with_credentials=bool(login.username))
     return SourceError(
         f"the camera describes its stream but sends no picture within {timeout_s:g} s",
         "Check that it sends H.264, H.265 or MJPEG, or raise open_timeout_s.",

@@ -38,7 +38,7 @@ class Link:
     """A server that is not delivered to just now."""
 
     server: str  # its key
-    words: str
+    text: str
     waits_for_a_person: bool  # nothing will happen until somebody has changed something
 
 
@@ -217,4 +217,4 @@ def _judged(known: LinkFacts) -> Link | None:
     if reason is None or reason.kind in NO_HINDRANCE:
         return None
     needs_somebody = reason.kind in NEED_SOMEBODY
-    return Link(known.server, reason.words, waits_for_a_person=needs_somebody)
+    return Link(known.server, reason.text, waits_for_a_person=needs_somebody)

@@ -113,13 +113,13 @@ def _tell_remote(looked: Iterable[RemoteLook], *, json: bool) -> int:
 
 
 def _counted(counts: dict[str, int]) -> str:
-    words = {
+    text = {
         "there": "there",
         "gone": "gone (collected)",
         "changed": "changed",
         "replaced": "replaced by a later delivery",
     }
-    told = ", ".join(f"{word} {counts[verdict]}" for verdict, word in words.items())
+    told = ", ".join(f"{word} {counts[verdict]}" for verdict, word in text.items())
     return f"{told}, unknown {counts['unknown']}"
 
 

@@ -3,7 +3,7 @@
 import typer
 
 from iris_camera.cli.outbox import EXIT_WRONG, AsJson, OutboxFolder, json_text, looking
-from iris_camera.cli.queue_looking import list_, show
+from iris_camera.cli.queue_listing import list_, show
 from iris_camera.cli.queue_ordering import drop, pause, priority, resume, retry
 from iris_camera.cli.settings_flags import ConfigFile
 from iris_camera.cli.terminal import say

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxFolder, json_text, looking
-from iris_camera.cli.queue_looking import ServerWord, the_one
+from iris_camera.cli.queue_listing import ServerWord, the_one
 from iris_camera.cli.queue_table import printable
 from iris_camera.cli.settings_flags import ConfigFile
 from iris_camera.cli.terminal import complain, say

@@ -63,8 +63,8 @@ def run(
         # of what runs.
         file = first.file or find_file(config)
         if held_something and not _holds_something(file):
-            words = "the settings file is empty; if it is just being written, have it read again afterwards"
-            raise ConfigError([Problem(ValueOrigin(str(file)), words)])
+            text = "the settings file is empty; if it is just being written, have it read again afterwards"
+            raise ConfigError([Problem(ValueOrigin(str(file)), text)])
         return read(file).config
 
     sys.exit(app.main(read_config))

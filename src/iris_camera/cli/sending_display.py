@@ -48,19 +48,19 @@ class SendingDisplay:
 
     def update(self, links: Sequence[Link]) -> None:
         """What holds the rest up: on the bar each second anew, elsewhere when it is something new."""
-        held_up = [link.words for link in links]
+        held_up = [link.text for link in links]
         if self._sending.full is not None:
             held_up.append(f"nothing more is taken in: {self._sending.full}")
-        words = "; ".join(held_up)
+        text = "; ".join(held_up)
         if self._bar is not None and self._task is not None:
             done = self._sending.done
             arrived = sum(each.file.size_bytes for each in done)
             files = f"{len(done)} of {counted(self._sending.files, 'file')}"
-            self._bar.update(self._task, completed=arrived, description=files, state=escape(clean(words)))
+            self._bar.update(self._task, completed=arrived, description=files, state=escape(clean(text)))
             return
-        event = words.partition(";")[0]  # the seconds until the next try are no news
+        event = text.partition(";")[0]  # the seconds until the next try are no news
         if event and event != self._said:
-            self._say(words)
+            self._say(text)
         self._said = event
 
     def _say(self, line: str) -> None:

@@ -69,4 +69,4 @@ def tell_errors(problems: Sequence[Problem], verb: str) -> None:
 
 def tell(what: str, problem: Problem) -> None:
     """`iris.toml:12: error: ...`, as compilers do, so that editors find the line."""
-    complain(f"{problem.origin}: {what}: {problem.words}")
+    complain(f"{problem.origin}: {what}: {problem.text}")

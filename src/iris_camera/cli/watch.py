@@ -48,7 +48,7 @@ log = logging.getLogger(__name__)
 END_S = 10.0  # for what is under way at the end
 
 
-class RequestDesk:
+class RequestTaker:
     """The watcher's way to an intake: paths become requests."""
 
     def __init__(self, intake: Intake, destination: ChosenServers, project: str) -> None:
@@ -117,10 +117,10 @@ def watch(  # noqa: PLR0913  # a flag each
     logs.start_logging(settings.log.number)
     intake, memory = _opened(settings, folder)
     stopping = Stopping()
-    desk = RequestDesk(intake, ChosenServers(servers, handling), folder.name)
+    taker = RequestTaker(intake, ChosenServers(servers, handling), folder.name)
     wanted = WatchSettings(folder, Names(tuple(pattern or ())), recursive, existing, quiet_s)
     with listening_to_signals(stopping.ask):
-        _watch(Watcher(wanted, desk, memory, stopping, time.monotonic))
+        _watch(Watcher(wanted, taker, memory, stopping, time.monotonic))
         memory.close()
         intake.close(END_S)
     logs.stop_logging()

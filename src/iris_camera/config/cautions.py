@@ -58,7 +58,7 @@ def _of_the_disks(reading: SettingsRead) -> Iterator[Problem]:
         if os.path.isdir(folder):  # noqa: PTH112  # `Path.is_dir` raises where this user may not look
             for reason in room_reasons(name, folder, config.records.disk_reserve_bytes):
                 if reason.severity is not Severity.FAILED:
-                    yield Problem(reading.origin(name, "folder"), reason.words)
+                    yield Problem(reading.origin(name, "folder"), reason.text)
 
 
 def _of_the_outbox(reading: SettingsRead) -> Iterator[Problem]:
@@ -80,8 +80,8 @@ def _of_cameras(reading: SettingsRead) -> Iterator[Problem]:
                 f"cameras.{name} is looked at by the demo's own detector, which knows the parts of the made-up line "
                 "only: choose one in [inspection.detector], or with --detector haar, hog or FILE.onnx",
             )
-        if camera.kind == "dir" and camera.enabled and (words := _of_a_folder(camera)):
-            yield Problem(reading.origin("cameras", name, "source"), f"cameras.{name}: {words}")
+        if camera.kind == "dir" and camera.enabled and (text := _of_a_folder(camera)):
+            yield Problem(reading.origin("cameras", name, "source"), f"cameras.{name}: {text}")
 
 
 def _of_a_folder(camera: CameraSettings) -> str | None:

@@ -47,11 +47,11 @@ class Change:
     """One key that differs. `words` say from what to what, never a secret."""
 
     path: tuple[str, ...]
-    words: str
+    text: str
     when: When
 
     def __str__(self) -> str:
-        return f"{'.'.join(self.path)} {self.words}"
+        return f"{'.'.join(self.path)} {self.text}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -149,10 +149,10 @@ def _is_wrong(detail: ErrorDetails, key: Key | None, *, is_element: bool) -> str
     if isinstance(value, list) and detail["type"] in {"missing", "too_long"}:
         return f"is a list of {len(value)}: expected {expected(key.type)}"
     holds = "holds" if is_element else "is"
-    words = f"{holds} {found(value)}: expected {expected(key.type)}"
+    text = f"{holds} {found(value)}: expected {expected(key.type)}"
     if detail["type"] == "literal_error" and isinstance(value, str):
-        words += did_you_mean(value, _choices(key))
-    return words
+        text += did_you_mean(value, _choices(key))
+    return text
 
 
 def _tell_of_table(given: Given, table_path: KeyPath, message: str, told: set[KeyPath]) -> bool:

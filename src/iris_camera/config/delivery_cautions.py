@@ -24,15 +24,15 @@ def of_delivery(reading: SettingsRead) -> Iterator[Problem]:
 
 
 def _of_names_that_are_taken(reading: SettingsRead) -> Iterator[Problem]:
-    words = {
+    text = {
         "overwrite": "a file on the server that has the name of one of ours is lost",
         "keep": "a file of ours whose name is taken on the server is dropped",
     }
     for name, server in reading.config.servers.items():
-        if server.conflict in words:
+        if server.conflict in text:
             yield Problem(
                 reading.origin("servers", name, "conflict"),
-                f'servers.{name}.conflict is "{server.conflict}": {words[server.conflict]}',
+                f'servers.{name}.conflict is "{server.conflict}": {text[server.conflict]}',
             )
 
 
@@ -59,10 +59,10 @@ def _of_what_expires(reading: SettingsRead) -> Iterator[Problem]:
     for path, ttl_s in given:
         if ttl_s is None:
             continue
-        words = f"{'.'.join(path)}.ttl_s is {ttl_s:g}: a file that is not delivered by then is given up"
+        text = f"{'.'.join(path)}.ttl_s is {ttl_s:g}: a file that is not delivered by then is given up"
         if closed and ttl_s < WEEK_S:
-            words += f", also while {' and '.join(closed)} may not be sent anything (windows)"
-        yield Problem(reading.origin(*path, "ttl_s"), words)
+            text += f", also while {' and '.join(closed)} may not be sent anything (windows)"
+        yield Problem(reading.origin(*path, "ttl_s"), text)
 
 
 def _of_evidence(reading: SettingsRead) -> Iterator[Problem]:

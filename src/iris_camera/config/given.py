@@ -73,10 +73,10 @@ class Given:
         """Have it taken out of every problem's words."""
         self._secrets.add(secret)
 
-    def wrong(self, path: KeyPath, words: str, origin: ValueOrigin | None = None) -> None:
+    def wrong(self, path: KeyPath, text: str, origin: ValueOrigin | None = None) -> None:
         for secret in self._secrets:
-            words = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, words)
-        self.problems.append(Problem(origin or self.origin(path), words))
+            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
+        self.problems.append(Problem(origin or self.origin(path), text))
         self._wrong.add(path)
 
     def is_wrong(self, path: KeyPath) -> bool:

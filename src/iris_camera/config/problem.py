@@ -27,15 +27,15 @@ class Problem:
     secret."""
 
     origin: ValueOrigin = field(compare=False)
-    words: str = field(compare=False)
+    text: str = field(compare=False)
     rank: tuple[str, int, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "words", clean(self.words, ERROR_TEXT_MAX))  # they quote a file
-        object.__setattr__(self, "rank", (self.origin.place, self.origin.line or 0, self.words))
+        object.__setattr__(self, "text", clean(self.text, ERROR_TEXT_MAX))  # they quote a file
+        object.__setattr__(self, "rank", (self.origin.place, self.origin.line or 0, self.text))
 
     def __str__(self) -> str:
-        return f"{self.origin}: {self.words}"
+        return f"{self.origin}: {self.text}"
 
 
 class ConfigError(ValueError):

@@ -157,8 +157,8 @@ def _check_names(given: Given) -> None:
             given.wrong(here, f"[{dotted(here)}]: {error}")
         named = facts.get("server", "")
         is_list = isinstance(named, list) and all(isinstance(name, str) for name in named)
-        if (isinstance(named, str) or is_list) and (words := wrong_server(names_given(named), servers)):
-            given.wrong((*here, "server"), f"{dotted((*here, 'server'))} {words}")
+        if (isinstance(named, str) or is_list) and (text := wrong_server(names_given(named), servers)):
+            given.wrong((*here, "server"), f"{dotted((*here, 'server'))} {text}")
 
 
 def _fetch_secrets(given: Given, folder: Path, environment: Mapping[str, str], table: type, path: KeyPath) -> None:

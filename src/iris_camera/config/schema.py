@@ -138,14 +138,14 @@ def expected(kind: Any) -> str:
         return f"a list of {len(inner)} numbers"
     if table_of(kind) or named_tables_of(kind):
         return "a table"
-    words = {
+    text = {
         bool: "true or false",
         int: "a whole number",
         float: "a number",
         str: "a text in quotes",
         Path: "a path in quotes",
     }
-    return words.get(kind, "another value")
+    return text.get(kind, "another value")
 
 
 def _default(found: "dataclasses.Field[Any]") -> Any:

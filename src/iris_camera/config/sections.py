@@ -140,8 +140,8 @@ class Config:
     def __post_init__(self) -> None:
         for name, camera in self.cameras.items():
             check_camera(name)
-            if words := wrong_server(camera.servers, list(self.servers)):
-                raise ValueError(f"cameras.{name}.server {words}")
+            if text := wrong_server(camera.servers, list(self.servers)):
+                raise ValueError(f"cameras.{name}.server {text}")
         rules = {**self.delivery.rules, **{k: v for k, v in BUILT_IN_RULES.items() if k not in self.delivery.rules}}
         object.__setattr__(self, "delivery", replace(self.delivery, rules=rules))
 

@@ -120,10 +120,10 @@ def _servers(reading: SettingsRead) -> Iterator[Problem]:
                 f"servers.{name} has neither private_key nor password, and there is no agent (SSH_AUTH_SOCK), so "
                 "nobody can log in",
             )
-        if server.private_key and (words := _wrong_key(server)):
-            yield Problem(reading.origin("servers", name, "private_key"), f"servers.{name}.private_key {words}")
-        if words := _unknown_host(server):
-            yield Problem(reading.origin("servers", name), f"servers.{name}: {words}")
+        if server.private_key and (text := _wrong_key(server)):
+            yield Problem(reading.origin("servers", name, "private_key"), f"servers.{name}.private_key {text}")
+        if text := _unknown_host(server):
+            yield Problem(reading.origin("servers", name), f"servers.{name}: {text}")
 
 
 def _nobody_can_log_in(server: ServerSettings) -> bool:
@@ -194,13 +194,13 @@ def _folders(reading: SettingsRead) -> Iterator[Problem]:
             yield Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}, which {what} by this user")
         elif there == folder and there.stat().st_uid != os.geteuid():
             user = there.stat().st_uid
-            words = f"{'.'.join(key)} is {folder}, which belongs to user {user}: run as that user, or name another"
-            yield Problem(reading.origin(*key), words)
+            text = f"{'.'.join(key)} is {folder}, which belongs to user {user}: run as that user, or name another"
+            yield Problem(reading.origin(*key), text)
         elif there == folder and (why := _refused_for_who_may_write(folder, is_outbox=key == outbox)):
             yield Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}: {why}")
         else:
             yield from (
-                Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}: {reason.words}")
+                Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}: {reason.text}")
                 for reason in room_reasons(key[0], there, config.records.disk_reserve_bytes)
                 if reason.severity is Severity.FAILED
             )

@@ -229,6 +229,6 @@ class Camera:
         for part in latest.inspected.parts:
             label = latest.labels.get(part.part_id, "")
             box = part.box
-            words = f"{part.part_id} {label}".strip()
-            marks.append(DrawnMark(box.x, box.y, box.width, box.height, words, alarm=self._tallies.is_defect(label)))
+            text = f"{part.part_id} {label}".strip()
+            marks.append(DrawnMark(box.x, box.y, box.width, box.height, text, alarm=self._tallies.is_defect(label)))
         return Picture(latest.frame.number, latest.frame.image, tuple(marks))

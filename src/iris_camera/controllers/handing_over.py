@@ -34,7 +34,7 @@ from iris_camera.records.csv_file import KEPT_FOLDER, READY_FOLDER
 from iris_camera.records.evidence import Area, Defect, Evidence, FinishedPicture, NoPictureError
 from iris_camera.records.evidence_name import View
 from iris_camera.records.kept_files import free_bytes, keep
-from iris_camera.records.leftovers import FinishedFile, LeftAlone, Leftovers, left_behind_words, not_read, recover, tell
+from iris_camera.records.leftovers import FinishedFile, LeftAlone, Leftovers, left_behind_text, not_read, recover, tell
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_camera.records.trouble import Trouble
 from iris_communication.errors import IrisError, NotStarted
@@ -216,7 +216,7 @@ class HandingOver:
     @property
     def left_behind(self) -> str | None:
         """What earlier runs left and is not offered before the next start, in words."""
-        return left_behind_words(self._camera, self._left_behind)
+        return left_behind_text(self._camera, self._left_behind)
 
     @property
     def skipped_why(self) -> str | None:
@@ -265,8 +265,8 @@ class HandingOver:
         try:
             step()
         except Exception as error:  # noqa: BLE001 - nobody foresaw it: logged with its traceback
-            words = "handing over failed at a step of camera %s; it goes on"
-            self._repeats.log(("step", type(error)), logging.ERROR, words, self._camera, exc_info=error)
+            text = "handing over failed at a step of camera %s; it goes on"
+            self._repeats.log(("step", type(error)), logging.ERROR, text, self._camera, exc_info=error)
             self._waiting.refused(self._machine.monotonic())
 
     def _take(self, timeout_s: float | None) -> None:
@@ -342,16 +342,16 @@ class HandingOver:
         try:
             finished = self._evidence.write(defect, view)
         except (NoPictureError, OSError) as error:
-            words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            self._tell_skipped(self._skipped + 1, words)
+            text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            self._tell_skipped(self._skipped + 1, text)
             return False
         self._made += 1
         self._pictures += 1
         try:
             self._on_evidence(finished)
         except Exception as error:  # noqa: BLE001 - injected code; logged with its traceback
-            words = "an observer of camera %s failed at a picture; it is handed over all the same"
-            self._repeats.log(("observer", type(error)), logging.ERROR, words, self._camera, exc_info=error)
+            text = "an observer of camera %s failed at a picture; it is handed over all the same"
+            self._repeats.log(("observer", type(error)), logging.ERROR, text, self._camera, exc_info=error)
         self._add(finished)
         return True
 
@@ -412,8 +412,8 @@ class HandingOver:
         if path not in self._unsure:
             self._removed += 1
         self._unsure.discard(path)
-        words = "%s is gone from %s before the outbox had it: it is not offered any more"
-        self._repeats.log(("gone", str(path.parent)), logging.WARNING, words, path.name, path.parent)
+        text = "%s is gone from %s before the outbox had it: it is not offered any more"
+        self._repeats.log(("gone", str(path.parent)), logging.WARNING, text, path.name, path.parent)
 
     def _asked(self, files: list[FinishedFile]) -> Sequence[bool]:
         """The outbox's answers."""

@@ -165,12 +165,12 @@ class Inspecting:
         self._failures += 1
         self._restarts += 1
         pause_s = restart_pause_s(self._failures)
-        words = f"{type(error).__name__}: {error}"
+        text = f"{type(error).__name__}: {error}"
         if self._inspector is not None:
             self._next_id = self._inspector.next_id
         self._inspector = None  # with the memory it holds
-        self._state, self._reason = "restarting", words
-        self._tallies.trouble(f"inspection failed and starts anew in {pause_s:.0f} s: {words}", traceback=True)
+        self._state, self._reason = "restarting", text
+        self._tallies.trouble(f"inspection failed and starts anew in {pause_s:.0f} s: {text}", traceback=True)
         return pause_s
 
     def _pause(self, pause_s: float) -> None:

@@ -33,7 +33,9 @@ class Deliveries:
     backlog_evidence_first: float | None
 
 
-def told_by(ledger: Iterable[Mapping[str, Any]], records_dir: PurePath, outages: Sequence[Outage]) -> Deliveries:
+def deliveries_from(
+    ledger: Iterable[Mapping[str, Any]], records_dir: PurePath, outages: Sequence[Outage]
+) -> Deliveries:
     """Of the lines (`Audit.ledger()`) of files below `records_dir`: an outbox that is kept holds other runs' too."""
     lines = [line for line in ledger if PurePath(line["source"]).is_relative_to(records_dir)]
     batches = [line["batch"] for line in lines if line["batch"] is not None]

@@ -135,15 +135,15 @@ def _link(uploader: dict[str, Any], *, staged: bool = False) -> Text:
         if server["link"] == "down":
             retry = server["retry_in_s"]
             again = f", next try in {retry:.1f} s" if retry is not None else ""
-            words = _short(f"DOWN{', as staged' if staged else ''}: {server['reason']}")
-            return Text(f"{words}{again}", style="yellow" if staged else "bold red")
+            text = _short(f"DOWN{', as staged' if staged else ''}: {server['reason']}")
+            return Text(f"{text}{again}", style="yellow" if staged else "bold red")
         return Text(f"{server['link']}: {name}", style="green" if server["link"] == "up" else "")
     return Text("not used yet")
 
 
-def _short(words: str) -> str:
+def _short(text: str) -> str:
     """Cut between words, never within one."""
-    return words if len(words) <= REASON_MAX else f"{words[: REASON_MAX + 1].rpartition(' ')[0].rstrip(',;:')} ..."
+    return text if len(text) <= REASON_MAX else f"{text[: REASON_MAX + 1].rpartition(' ')[0].rstrip(',;:')} ..."
 
 
 def _line(snapshot: dict[str, Any]) -> str:

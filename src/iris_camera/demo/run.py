@@ -26,7 +26,7 @@ from iris_camera.camera.synthetic import SyntheticLine
 from iris_camera.config import CameraSettings, Config, OutboxSettings, ServerSettings, WebSettings
 from iris_camera.controllers.observers import Observers
 from iris_camera.demo.audit import DemoAudit
-from iris_camera.demo.deliveries import Deliveries, Outage, told_by
+from iris_camera.demo.deliveries import Deliveries, Outage, deliveries_from
 from iris_camera.demo.display import Display
 from iris_camera.demo.keys import wait_for_the_user
 from iris_camera.demo.score import Rates, Score
@@ -100,7 +100,7 @@ def run_demo(options: DemoOptions, out: TextIO, display: Display, story: Story) 
                     summary |= {"csv_files": audit.csv_files, "evidence_files": audit.evidence_files}
                     summary |= {"delivered_verified": verified, "lost": lost, "partial_visible": partial}
                     ledger = OutboxAudit(outbox_dir).ledger()
-                    summary |= dataclasses.asdict(told_by(ledger, config.records_dir, run.outages))
+                    summary |= dataclasses.asdict(deliveries_from(ledger, config.records_dir, run.outages))
                     good = not (lost or partial or summary["queue_size"] or summary["total_failed"])
                     story.sentence = _end_in_words(summary, good=good)
                     stays = options.stays and display.is_terminal and not run.was_stopped

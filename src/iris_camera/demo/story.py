@@ -67,13 +67,13 @@ class Story:
         """What a terminal shows of a line of log; None: nothing, for it was announced or said before."""
         if REFUSED_FOR_ONCE in logged:
             return self._once("refusal", "staged refusal: the server refuses a file now and then; it is tried again")
-        if self.is_outage and any(words in logged for words in _OF_THE_LINK):
+        if self.is_outage and any(text in logged for text in _OF_THE_LINK):
             return self._once("outage", "as staged: connections are refused, and tried again ever more seldom")
         found = _LINE.fullmatch(logged)
         return logged if found is None else f"{found['time']} {found['level']} {found['words']}"
 
-    def _once(self, what: str, words: str) -> str | None:
+    def _once(self, what: str, text: str) -> str | None:
         if what in self._told:
             return None
         self._told.add(what)
-        return words
+        return text

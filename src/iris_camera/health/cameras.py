@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from iris_camera.health.conditions import Reason, Severity
 from iris_camera.health.facts import CameraFacts, HealthLimits
-from iris_camera.health.words import age, because, in_words
+from iris_camera.health.sentences import age, because, age_text
 from iris_communication.runtime.amounts import counted
 
 GRAVE = (Severity.FAILED,)
@@ -28,8 +28,8 @@ def camera_reasons(cameras: Sequence[CameraFacts], now_s: float, limits: HealthL
     troubles = {camera: list(_troubles(camera, now_s, limits)) for camera in cameras if camera not in off}
     at_work = sum(not any(found.severity in GRAVE for found in troubles[camera]) for camera in troubles)
     if at_work < len(troubles) > 1:
-        words = f"{at_work or 'none'} of {len(troubles)} cameras {'works' if at_work <= 1 else 'work'}"
-        reasons.insert(0, Reason("cameras at work", "", words))
+        text = f"{at_work or 'none'} of {len(troubles)} cameras {'works' if at_work <= 1 else 'work'}"
+        reasons.insert(0, Reason("cameras at work", "", text))
     reasons += [reason for found in troubles.values() for reason in found]
     return reasons + [Reason("camera disabled", camera.name, _is_off(camera)) for camera in off]
 
@@ -55,8 +55,8 @@ def _is_off(camera: CameraFacts) -> str:
 
 def _troubles(camera: CameraFacts, now_s: float, limits: HealthLimits) -> Iterator[Reason]:
     found = (_no_picture(camera, now_s, limits), _no_inspection(camera, now_s, limits), _skipped(camera, now_s, limits))
-    for kind, words in filter(None, found):
-        yield Reason(kind, camera.name, f"camera {camera.name} {words}")
+    for kind, text in filter(None, found):
+        yield Reason(kind, camera.name, f"camera {camera.name} {text}")
 
 
 def _no_picture(camera: CameraFacts, now_s: float, limits: HealthLimits) -> tuple[str, str] | None:
@@ -69,14 +69,14 @@ def _no_picture(camera: CameraFacts, now_s: float, limits: HealthLimits) -> tupl
         since = "is offline" if camera.since_s is None else f"has been offline for {age(now_s, camera.since_s)}"
         return "camera offline", f"{since}{why}"
     if camera.state == "stalled":
-        return "camera stalled", f"has given no new picture for {in_words(state_s if age_s is None else age_s)}{why}"
+        return "camera stalled", f"has given no new picture for {age_text(state_s if age_s is None else age_s)}{why}"
     if age_s is None:
         kind = "camera without picture" if camera.live or camera.opening else "folder without picture"
         return kind, f"has given no picture yet{why}"
     # The camera's own word is not enough: its threads may hang with the state still "online".
     limit_s = _stalled_after_s(camera, limits)
     if limit_s is not None and age_s > limit_s:
-        return "camera stalled", f"has given no new picture for {in_words(age_s)}{why}"
+        return "camera stalled", f"has given no new picture for {age_text(age_s)}{why}"
     return None
 
 
@@ -96,13 +96,13 @@ def _no_inspection(camera: CameraFacts, now_s: float, limits: HealthLimits) -> t
     if camera.inspection == "stopped":
         return "inspection stopped", f"is not inspected: its inspection has stopped{why}"
     if camera.restarts_lately >= limits.restarts_lately:
-        restarts = f"{counted(camera.restarts_lately, 'time')} in {in_words(limits.lately_s)}"
-        words = f"is not inspected reliably: its inspection restarted {restarts}"
-        return "inspection failing", f"{words}{why}"
+        restarts = f"{counted(camera.restarts_lately, 'time')} in {age_text(limits.lately_s)}"
+        text = f"is not inspected reliably: its inspection restarted {restarts}"
+        return "inspection failing", f"{text}{why}"
     if (behind_s := _behind_s(camera, now_s)) > limits.starting_s:
         return (
             "inspection failing",
-            f"is not inspected: no picture of it has been looked at for {in_words(behind_s)}{why}",
+            f"is not inspected: no picture of it has been looked at for {age_text(behind_s)}{why}",
         )
     if camera.inspection == "restarting":
         return "inspection restarting", f"restarts its inspection{why}"
@@ -126,7 +126,7 @@ def _skipped(camera: CameraFacts, now_s: float, limits: HealthLimits) -> tuple[s
         return None
     were = "was" if camera.skipped_lately == 1 else "were"
     of_all = f"{camera.skipped_lately} of its {counted(seen, 'frame')} {were} not inspected"
-    return "frames skipped", f"is faster than its inspection: {of_all} in {in_words(limits.lately_s)}"
+    return "frames skipped", f"is faster than its inspection: {of_all} in {age_text(limits.lately_s)}"
 
 
 def _written(camera: CameraFacts, limits: HealthLimits) -> Iterator[Reason]:
@@ -136,16 +136,16 @@ def _written(camera: CameraFacts, limits: HealthLimits) -> Iterator[Reason]:
         yield Reason("records not kept", camera.name, f"camera {camera.name}: {camera.not_kept}")
     if camera.errors_lately:
         errors = counted(camera.errors_lately, "error")
-        words = f"camera {camera.name} had {errors} in {in_words(limits.lately_s)}{because(camera.error)}"
-        yield Reason("errors", camera.name, words)
+        text = f"camera {camera.name} had {errors} in {age_text(limits.lately_s)}{because(camera.error)}"
+        yield Reason("errors", camera.name, text)
 
 
 def lost(camera: CameraFacts) -> Iterator[Reason]:
     """What it saw and could not write down."""
     rows = counted(camera.rows_lost, "row")
     if camera.records_trouble and camera.losing_rows:
-        words = f"camera {camera.name} loses what it sees, {rows} so far: {camera.records_trouble}"
-        yield Reason("rows lost now", camera.name, words)
+        text = f"camera {camera.name} loses what it sees, {rows} so far: {camera.records_trouble}"
+        yield Reason("rows lost now", camera.name, text)
     else:
         if camera.records_trouble:
             yield Reason("records not finished", camera.name, camera.records_trouble)
@@ -153,5 +153,5 @@ def lost(camera: CameraFacts) -> Iterator[Reason]:
             yield Reason("rows lost", camera.name, f"camera {camera.name} has lost {rows} since the start")
     if camera.evidence_skipped:
         defects = counted(camera.evidence_skipped, "defect has", "defects have")
-        words = f"camera {camera.name}: {defects} no pictures since the start{because(camera.evidence_trouble)}"
-        yield Reason("evidence skipped", camera.name, words)
+        text = f"camera {camera.name}: {defects} no pictures since the start{because(camera.evidence_trouble)}"
+        yield Reason("evidence skipped", camera.name, text)

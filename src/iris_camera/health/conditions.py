@@ -101,7 +101,7 @@ class Reason(NamedTuple):
 
     kind: str
     about: str
-    words: str
+    text: str
 
     @property
     def key(self) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from iris_camera.health.conditions import Reason
 from iris_camera.health.facts import Facts, HealthLimits, LinkFacts, OutboxTrouble
-from iris_camera.health.words import age, because, given_up_words, in_words, removed_words, wait
+from iris_camera.health.sentences import age, because, given_up_text, age_text, removed_text, wait
 from iris_communication.runtime.amounts import counted, files
 
 
@@ -53,13 +53,13 @@ def _uploader(facts: Facts) -> Iterator[Reason]:
         yield _not_opened(trouble, waits)
     elif not facts.uploader_running:
         why = f": {facts.uploader_error}" if facts.uploader_error else ""
-        words = f"the uploader is not running ({facts.uploader_state}{why}), nothing is delivered until it runs{waits}"
-        yield Reason("uploader not running", "", words)
+        text = f"the uploader is not running ({facts.uploader_state}{why}), nothing is delivered until it runs{waits}"
+        yield Reason("uploader not running", "", text)
     elif facts.uploader_state == "draining":
         yield Reason("uploader draining", "", "the uploader is finishing what waits and will stop")
     elif (trouble := facts.refusing) is not None:
         kind = "outbox full" if trouble.is_full else "outbox refuses"
-        yield Reason(kind, "", f"the outbox accepts no file ({trouble.words}){waits}; {trouble.hint}")
+        yield Reason(kind, "", f"the outbox accepts no file ({trouble.text}){waits}; {trouble.hint}")
     if not around.servers_known:
         yield Reason("no server", "", f"no server is configured{waits}; give one in [servers.NAME]")
 
@@ -67,9 +67,9 @@ def _uploader(facts: Facts) -> Iterator[Reason]:
 def _not_opened(trouble: OutboxTrouble, waits: str) -> Reason:
     if trouble.in_use:
         return Reason(
-            "outbox in use", "", f"{trouble.words}, so nothing is delivered by this one{waits}; {trouble.hint}"
+            "outbox in use", "", f"{trouble.text}, so nothing is delivered by this one{waits}; {trouble.hint}"
         )
-    return Reason("outbox not open", "", f"the outbox cannot be opened ({trouble.words}){waits}; {trouble.hint}")
+    return Reason("outbox not open", "", f"the outbox cannot be opened ({trouble.text}){waits}; {trouble.hint}")
 
 
 def server_reasons(link: LinkFacts, now_s: float, limits: HealthLimits) -> Iterator[Reason]:
@@ -79,9 +79,9 @@ def server_reasons(link: LinkFacts, now_s: float, limits: HealthLimits) -> Itera
     if link.paused:
         yield Reason("server paused", link.server, f"{link.server} is paused{waits}; {again}")
     elif link.held:
-        words = f"{link.server} is not tried again until somebody acts{because(link.reason)}{waits}"
+        text = f"{link.server} is not tried again until somebody acts{because(link.reason)}{waits}"
         first = (link.hint or "").partition(";")[0]  # what follows is said by the command
-        yield Reason("server needs a person", link.server, f"{words}; {_hint(first)}when that is mended, {again}")
+        yield Reason("server needs a person", link.server, f"{text}; {_hint(first)}when that is mended, {again}")
     elif link.held_back:
         yield Reason("server outside its window", link.server, f"{link.server}: {link.held_back}{waits}")
     elif link.link == "down" and link.takes_nothing:
@@ -91,13 +91,13 @@ def server_reasons(link: LinkFacts, now_s: float, limits: HealthLimits) -> Itera
             if link.since_s is None
             else f"has taken nothing for {age(now_s, link.since_s)}"
         )
-        words = f"{link.server} {took}{because(link.reason)}{waits}"
-        yield Reason("server takes nothing", link.server, f"{words}; {_hint(hint)}it is tried again by itself")
+        text = f"{link.server} {took}{because(link.reason)}{waits}"
+        yield Reason("server takes nothing", link.server, f"{text}; {_hint(hint)}it is tried again by itself")
     elif link.link == "down":
         until = f", {files(link.waiting)} waiting until it is back" if link.waiting else ""
         was = "was down before this start" if link.since_s is None else f"has been down for {age(now_s, link.since_s)}"
-        words = f"the link to {link.server} {was}{because(link.reason)}{until}"
-        yield Reason("link down", link.server, words)
+        text = f"the link to {link.server} {was}{because(link.reason)}{until}"
+        yield Reason("link down", link.server, text)
     elif link.refused:
         yield _refuses(link, limits)
     elif link.check:
@@ -123,19 +123,19 @@ def _backlog(facts: Facts, limits: HealthLimits) -> Iterator[Reason]:
     )
     oldest_s = facts.oldest_waiting_s
     if not explained and oldest_s is not None and oldest_s > limits.waiting_long_s:
-        words = f"the oldest of {files(facts.waiting)} has waited {in_words(oldest_s)} although no link is down"
-        yield Reason("backlog old", "", words)
+        text = f"the oldest of {files(facts.waiting)} has waited {age_text(oldest_s)} although no link is down"
+        yield Reason("backlog old", "", text)
 
 
 def _given_up(facts: Facts) -> Iterator[Reason]:
     if removed := facts.around.removed:
-        yield Reason("files removed", "", f"{removed_words(removed, facts.around.records_folder)}, and are lost")
-    for words in facts.around.left_behind:
-        yield Reason("files left behind", words, words)
+        yield Reason("files removed", "", f"{removed_text(removed, facts.around.records_folder)}, and are lost")
+    for text in facts.around.left_behind:
+        yield Reason("files left behind", text, text)
     if facts.dead:
-        words = (
+        text = (
             f"{files(facts.dead)} could not be delivered and {'needs' if facts.dead == 1 else 'need'} somebody to look"
         )
-        yield Reason("dead files", "", f"{words}; `iris queue list` says why, `iris queue retry --all` tries again")
+        yield Reason("dead files", "", f"{text}; `iris queue list` says why, `iris queue retry --all` tries again")
     if (ended := facts.undelivered - facts.dead) > 0:
-        yield Reason("files given up", "", given_up_words(ended))
+        yield Reason("files given up", "", given_up_text(ended))

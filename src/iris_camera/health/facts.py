@@ -112,7 +112,7 @@ class ThreadFacts:
 class OutboxTrouble:
     """Why the outbox cannot be opened, or takes nothing more."""
 
-    words: str
+    text: str
     hint: str = ""
     in_use: bool = False  # by another process
     is_full: bool = False  # it takes files again once others are delivered

@@ -18,7 +18,7 @@ from iris_camera.health.conditions import CONDITIONS, WORST_FIRST, Reason, Sever
 from iris_camera.health.delivery import all_files, delivery_reasons
 from iris_camera.health.facts import USUAL, Facts, HealthLimits, ThreadFacts
 from iris_camera.health.storage import storage_reasons
-from iris_camera.health.words import because, in_words
+from iris_camera.health.sentences import because, age_text
 from iris_communication.runtime.amounts import counted
 
 # With twelve cameras behind one dead switch the sentence would fill the page; all reasons stand in the list.
@@ -70,28 +70,28 @@ def judge(facts: Facts, now_s: float, limits: HealthLimits = USUAL) -> Judgement
     return _judgement(reasons, f"Iris works: {all_files(facts)}")
 
 
-def failed(kind: str, words: str) -> Judgement:
+def failed(kind: str, text: str) -> Judgement:
     """For what keeps health itself from looking."""
-    return _judgement([Reason(kind, "", words)], "")
+    return _judgement([Reason(kind, "", text)], "")
 
 
 def _judgement(reasons: Sequence[Reason], well: str) -> Judgement:
     """`well` is said where nothing is wrong."""
     severity = reasons[0].severity if reasons else Severity.WORKING
     ready = all(reason.ready for reason in reasons)
-    said = [reason for reason in reasons[:SAID_AT_MOST] if reason.words]
-    words = [_marked(reason, said) for reason in said]
+    said = [reason for reason in reasons[:SAID_AT_MOST] if reason.text]
+    text = [_marked(reason, said) for reason in said]
     if len(reasons) > SAID_AT_MOST:
-        words.append(f"and {len(reasons) - SAID_AT_MOST} more")
-    if severity is Severity.WORKING and (ready or not words):
-        return Judgement(severity, ready, f"{'; '.join([well, *words])}.", tuple(reasons))
-    return Judgement(severity, ready, f"{HEADS[severity]}{'; '.join(words)}.", tuple(reasons))
+        text.append(f"and {len(reasons) - SAID_AT_MOST} more")
+    if severity is Severity.WORKING and (ready or not text):
+        return Judgement(severity, ready, f"{'; '.join([well, *text])}.", tuple(reasons))
+    return Judgement(severity, ready, f"{HEADS[severity]}{'; '.join(text)}.", tuple(reasons))
 
 
 def _marked(reason: Reason, said: Sequence[Reason]) -> str:
     """The first of those that wait for a person is marked: graver ones may stand before it."""
     first = next((each for each in said if each.severity is Severity.NEEDS_YOU), None)
-    return f"needs you: {reason.words}" if reason is first else reason.words
+    return f"needs you: {reason.text}" if reason is first else reason.text
 
 
 def _thread_reasons(facts: Facts, limits: HealthLimits) -> list[Reason]:
@@ -100,10 +100,10 @@ def _thread_reasons(facts: Facts, limits: HealthLimits) -> list[Reason]:
 
 def _thread(thread: ThreadFacts, limits: HealthLimits) -> Reason | None:
     if not thread.running:
-        words = f"the thread {thread.name} has ended{because(thread.reason)} and is to be started again"
-        return Reason("thread ended", thread.name, words)
+        text = f"the thread {thread.name} has ended{because(thread.reason)} and is to be started again"
+        return Reason("thread ended", thread.name, text)
     if thread.restarts_lately:
         times = "once" if thread.restarts_lately == 1 else counted(thread.restarts_lately, "time")
-        words = f"the thread {thread.name} had to be started again {times} in {in_words(limits.lately_s)}"
-        return Reason("thread restarted", thread.name, words + because(thread.reason))
+        text = f"the thread {thread.name} had to be started again {times} in {age_text(limits.lately_s)}"
+        return Reason("thread restarted", thread.name, text + because(thread.reason))
     return None

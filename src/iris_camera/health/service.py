@@ -25,7 +25,7 @@ from iris_camera.health.gathering import counts_in, gather, thread_facts
 from iris_camera.health.judging import NOT_LOOKED_YET, Judgement, failed, judge
 from iris_camera.health.recent_counts import RecentCounts
 from iris_camera.health.storage import look_at
-from iris_camera.health.words import in_words
+from iris_camera.health.sentences import age_text
 from iris_communication.runtime.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
@@ -140,13 +140,13 @@ class HealthService:
         looked_age_s = max(0.0, self._monotonic() - last.at_monotonic_s)
         judgement = last.judgement
         if last.since_s is not None and looked_age_s > self._limits.silent_after_s:
-            judgement = failed("health silent", f"health has not looked for {in_words(looked_age_s)}")
+            judgement = failed("health silent", f"health has not looked for {age_text(looked_age_s)}")
         return {
             "ready": judgement.ready,
             "state": judgement.state.value,
             "severity": judgement.severity.value,
             "sentence": judgement.sentence,
-            "reasons": [reason.words for reason in judgement.reasons if reason.words],
+            "reasons": [reason.text for reason in judgement.reasons if reason.text],
             "since_s": last.since_s,
             "looked_age_s": round(looked_age_s, 3),
             "disk_free_bytes": last.disk_free_bytes,

@@ -61,8 +61,8 @@ def storage_reasons(disk: DiskFacts, limits: HealthLimits, *, outbox_is_open: bo
 
 def _folder(name: str, folder: FolderFacts, limits: HealthLimits, reserve_bytes: int) -> Iterator[Reason]:
     if folder.not_writable:
-        words = f"nothing can be written into the folder of the {name}: {folder.not_writable}"
-        yield Reason("folder not writable", name, words)
+        text = f"nothing can be written into the folder of the {name}: {folder.not_writable}"
+        yield Reason("folder not writable", name, text)
     if folder.free_inodes is not None and folder.free_inodes < limits.inodes_low:
         yield _inodes(name, folder.free_inodes, limits)
     if folder.free_bytes is not None and (reason := _room(name, folder.free_bytes, limits, reserve_bytes)):
@@ -83,8 +83,8 @@ def _room(name: str, free_bytes: int, limits: HealthLimits, reserve_bytes: int) 
     if free_bytes <= limits.disk_full_bytes:
         return Reason("disk nearly full", name, f"{disk} is nearly full ({left}): free some space there")
     if free_bytes < reserve_bytes:
-        words = f"{disk} has {left}, less than the reserve of {size(reserve_bytes)}"
-        return Reason("disk reserve reached", name, f"{words}: no evidence pictures are written until there is room")
+        text = f"{disk} has {left}, less than the reserve of {size(reserve_bytes)}"
+        return Reason("disk reserve reached", name, f"{text}: no evidence pictures are written until there is room")
     if free_bytes <= limits.disk_low_bytes:
         return Reason("disk low", name, f"{disk} has only {left}")
     return None

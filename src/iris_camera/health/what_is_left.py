@@ -9,7 +9,7 @@ from iris_camera.health.delivery import why_files_wait
 from iris_camera.health.facts import USUAL, Around, DiskFacts
 from iris_camera.health.gathering import gather, losses
 from iris_camera.health.storage import look_at
-from iris_camera.health.words import given_up_words, removed_words, wait
+from iris_camera.health.sentences import given_up_text, removed_text, wait
 from iris_communication.runtime.amounts import files
 
 
@@ -21,16 +21,16 @@ def what_is_left(details: Mapping[str, Any], outbox: Path, around: Around, camer
     if dead:
         left.append(f"{files(dead)} could not be delivered; `iris queue list` says why")
     if (given_up := stats["total_failed"] - dead) > 0:
-        left.append(given_up_words(given_up))
+        left.append(given_up_text(given_up))
     if around.to_accept:
         left.append(f"{wait(around.to_accept)} in {around.records_folder}")
     if waiting or around.to_accept:
         facts = gather((), details, DiskFacts(), around, lambda counter: 0)
-        left += [reason.words for reason in why_files_wait(facts, time.time(), USUAL)]
+        left += [reason.text for reason in why_files_wait(facts, time.time(), USUAL)]
     if around.removed:
-        left.append(removed_words(around.removed, around.records_folder))
+        left.append(removed_text(around.removed, around.records_folder))
     left += around.left_behind
-    left += [reason.words for camera in cameras for reason in losses(camera)]
+    left += [reason.text for camera in cameras for reason in losses(camera)]
     return "; ".join(left) or "every accepted file is delivered"
 
 

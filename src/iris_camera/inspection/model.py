@@ -18,7 +18,7 @@ import numpy.typing as npt
 import onnxruntime
 
 from iris_camera.inspection.model_file import what_it_is
-from iris_camera.inspection.runtime_words import why_failed, why_not_loaded
+from iris_camera.inspection.runtime_errors import why_failed, why_not_loaded
 from iris_communication.plain_text import ERROR_TEXT_MAX, PEER_NAME_MAX, clean
 
 WEIGHTS = Path(__file__).with_name("weights")
@@ -31,8 +31,8 @@ _SUFFIX = "ExecutionProvider"
 class ModelError(Exception):
     """A model cannot be used or failed; the text names it, what is wrong, and what was expected."""
 
-    def __init__(self, words: str) -> None:
-        super().__init__(clean(words, ERROR_TEXT_MAX))  # the runtime quotes what the file holds
+    def __init__(self, text: str) -> None:
+        super().__init__(clean(text, ERROR_TEXT_MAX))  # the runtime quotes what the file holds
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,9 +58,9 @@ def no_model(path: Path) -> str | None:
 
 def _known(beginning: bytes) -> str | None:
     lowered = beginning.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    for signs, words in _BEGINNINGS:
+    for signs, text in _BEGINNINGS:
         if lowered.startswith(signs):
-            return words
+            return text
     if beginning[8:10] == b'{"' and beginning[3:8] == bytes(5):
         return f"weights without a model (safetensors): {_EXPORT}"
     return _AT_4.get(beginning[4:8])

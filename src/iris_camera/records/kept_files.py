@@ -163,7 +163,7 @@ class KeptFiles:
                 removal = decide(files, owed, now_s, self._limits, free)
         self._remove(files, removal, now_s)
         if removal.owed_in_the_way:
-            passed_limits = self._words(removal.owed_in_the_way)
+            passed_limits = self._text(removal.owed_in_the_way)
             self._trouble.begins("owed", f"no kept file is removed that is not delivered yet, though {passed_limits}")
         else:
             self._trouble.is_over("owed")
@@ -190,8 +190,8 @@ class KeptFiles:
         try:
             names.update(self._owed_names())
         except Exception as error:  # noqa: BLE001 - injected; whatever it is, nothing may be removed now
-            words = f"no kept file is removed, since it is not known which are delivered: {error!r}"
-            self._trouble.begins("unknown", words)
+            text = f"no kept file is removed, since it is not known which are delivered: {error!r}"
+            self._trouble.begins("unknown", text)
             return None
         self._trouble.is_over("unknown")
         return names
@@ -222,7 +222,7 @@ class KeptFiles:
         before = self._status
         last = before.last_removed
         if removed_files:
-            why = self._words({why for _, why in removal.remove})
+            why = self._text({why for _, why in removal.remove})
             last = LastRemoved(now_s, removed_files, removed_bytes, why)
             log.info("removed %s, %s: %s", counted(removed_files, "kept file"), size(removed_bytes), why)
         self._status = KeptStatus(
@@ -233,14 +233,14 @@ class KeptFiles:
             last,
         )
 
-    def _words(self, whys: Collection[Why]) -> str:
+    def _text(self, whys: Collection[Why]) -> str:
         limits = self._limits
-        words = {
+        texts = {
             "bytes": f"more than {size(limits.bytes_max)} were kept",
             "age": f"some were older than {limits.age_s_max} s",
             "disk": f"less than {size(limits.disk_reserve_bytes)} were free on the disk",
         }
-        return ", ".join(text for why, text in words.items() if why in whys)
+        return ", ".join(text for why, text in texts.items() if why in whys)
 
 
 def _kept_file(entry: os.DirEntry[str]) -> KeptFile | None:

@@ -125,7 +125,7 @@ def tell(found: Leftovers) -> None:
         log.warning("%s is left alone: %s", left.path, left.reason)
 
 
-def left_behind_words(camera: str, alone: Sequence[LeftAlone]) -> str | None:
+def left_behind_text(camera: str, alone: Sequence[LeftAlone]) -> str | None:
     if not alone:
         return None
     first, *others = alone

@@ -14,15 +14,15 @@ class Trouble:
 
     def __init__(self, log: logging.Logger, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._repeats = Repeats(log, monotonic_s, every_s=LOGGED_EVERY_S)
-        self._words: dict[str, set[str]] = {}  # that describe each kind since it began
+        self._text: dict[str, set[str]] = {}  # that describe each kind since it began
 
-    def begins(self, what: str, words: str, *, traceback: bool = False) -> None:
+    def begins(self, what: str, text: str, *, traceback: bool = False) -> None:
         """`words` describe it."""
-        self._words.setdefault(what, set()).add(words)
-        self._repeats.log((what, words), logging.ERROR, "%s", words, exc_info=traceback)
+        self._text.setdefault(what, set()).add(text)
+        self._repeats.log((what, text), logging.ERROR, "%s", text, exc_info=traceback)
 
-    def is_over(self, what: str, words: str = "") -> None:
+    def is_over(self, what: str, text: str = "") -> None:
         """`words`, if any, are logged when there was such trouble."""
-        since = self._words.pop(what, set())
-        if words:
-            self._repeats.over([(what, each) for each in since], "%s", words)
+        since = self._text.pop(what, set())
+        if text:
+            self._repeats.over([(what, each) for each in since], "%s", text)

@@ -91,11 +91,11 @@ class WatchSettings:
 
 class Watcher:
     def __init__(
-        self, settings: WatchSettings, desk: FileTaker, memory: Memory, stop: Stop, monotonic: Callable[[], float]
+        self, settings: WatchSettings, taker: FileTaker, memory: Memory, stop: Stop, monotonic: Callable[[], float]
     ) -> None:
         self._settings = settings
         self._root = os.fspath(settings.folder)
-        self._desk = desk
+        self._desk = taker
         self._memory = memory
         self._stop = stop
         self._now_s = monotonic
@@ -231,8 +231,8 @@ class Watcher:
         return False
 
     def _is_closed(self, inner: str, error: OSError) -> None:
-        words = "%s cannot be looked into: %s; what is in it is not delivered, and it is tried again"
-        self._repeats.log(("closed", error.errno), logging.ERROR, words, inner, error.strerror)
+        text = "%s cannot be looked into: %s; what is in it is not delivered, and it is tried again"
+        self._repeats.log(("closed", error.errno), logging.ERROR, text, inner, error.strerror)
 
     def _files(self, path: str, *, recursive: bool | None = None) -> "list[tuple[str, Version]]":
         if recursive is None:
@@ -269,8 +269,8 @@ class Watcher:
             look: Look | None = look_at(path, root=self._root, leases=self._leases)
         except OSError as error:
             if path not in self._unreadable:
-                words = "%s cannot be read: %s; it is looked at again"
-                self._repeats.log(("unreadable", error.errno), logging.ERROR, words, path, error.strerror)
+                text = "%s cannot be read: %s; it is looked at again"
+                self._repeats.log(("unreadable", error.errno), logging.ERROR, text, path, error.strerror)
                 self._unreadable.add(path)
             self._candidates.later(path, now_s + UNREADABLE_S)
             return
@@ -289,8 +289,8 @@ class Watcher:
                 self._changes[path] = look.version
                 accepted.append(path)
             elif isinstance(answer, SourceReplaced):
-                words = "%s is another file than a moment ago; it is looked at anew"
-                self._repeats.log("replaced", logging.WARNING, words, path)
+                text = "%s is another file than a moment ago; it is looked at anew"
+                self._repeats.log("replaced", logging.WARNING, text, path)
                 self._candidates.later(path, self._now_s() + REPLACED_S)
                 continue
             elif isinstance(answer, InvalidRequest):

@@ -9,11 +9,11 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
-from iris_camera.web.picture import LARGEST_WIDTH, PictureDesk, UnknownCamera
+from iris_camera.web.picture import LARGEST_WIDTH, PictureEncoder, UnknownCamera
 from iris_camera.web.state import Snapshot, cleaned
 
 
-def api_router(*, snapshot: Snapshot, health: Callable[[], Mapping[str, Any]], pictures: PictureDesk) -> APIRouter:
+def api_router(*, snapshot: Snapshot, health: Callable[[], Mapping[str, Any]], pictures: PictureEncoder) -> APIRouter:
     """`GET /api/state`, `GET /api/health` (200 when ready, else 503), `GET /api/camera/{name}.jpg?width=480`."""
     router = APIRouter(prefix="/api")
 

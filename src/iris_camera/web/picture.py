@@ -45,7 +45,7 @@ class DrawnMark:
     y: float
     width: float
     height: float
-    words: str
+    text: str
     alarm: bool = False
 
 
@@ -65,7 +65,7 @@ class UnknownCamera(LookupError):
     """No camera of that name."""
 
 
-class PictureDesk:
+class PictureEncoder:
     """Hands out JPEGs of the cameras' latest pictures; `pictures()` maps each camera's name to its source now."""
 
     def __init__(
@@ -169,10 +169,10 @@ def _draw(canvas: MatLike, mark: DrawnMark, scale: float) -> None:
     right, bottom = round((mark.x + mark.width) * scale), round((mark.y + mark.height) * scale)
     cv2.rectangle(canvas, (left, top), (right, bottom), colour, thickness, cv2.LINE_AA)
     # The font knows ASCII only and draws "??" for the rest, two for each letter; one "?" reads better.
-    words = mark.words.encode("ascii", "replace").decode("ascii")
-    if not words:
+    text = mark.text.encode("ascii", "replace").decode("ascii")
+    if not text:
         return
-    (text_width, text_height), baseline = cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, 0.6, 2)
+    (text_width, text_height), baseline = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.6, 2)
     label_height = text_height + baseline + 6
     # Above the box; inside it where there is no room above. Pushed left where it would leave the picture.
     label_top = top - label_height if top >= label_height else top
@@ -180,4 +180,4 @@ def _draw(canvas: MatLike, mark: DrawnMark, scale: float) -> None:
     label_end = (label_left + text_width + 10, label_top + label_height)
     cv2.rectangle(canvas, (label_left, label_top), label_end, colour, cv2.FILLED)
     at = (label_left + 5, label_top + text_height + 4)
-    cv2.putText(canvas, words, at, cv2.FONT_HERSHEY_SIMPLEX, 0.6, TEXT_COLOUR, 2, cv2.LINE_AA)
+    cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.6, TEXT_COLOUR, 2, cv2.LINE_AA)

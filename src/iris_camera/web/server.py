@@ -32,10 +32,10 @@ from iris_camera.web.listening import CannotServe, bind
 from iris_camera.web.live import SocketManager
 from iris_camera.web.own_names import OnlyOwnNames
 from iris_camera.web.page_files import page_router
-from iris_camera.web.picture import PictureDesk, PictureSource
+from iris_camera.web.picture import PictureEncoder, PictureSource
 from iris_camera.web.settings import HOST, PORT
 from iris_camera.web.state import Snapshot
-from iris_camera.web.visitors import BACKLOG, Visitor, count_what_is_logged, note_trouble_of_the_loop
+from iris_camera.web.connection_limits import BACKLOG, LimitedConnection, count_what_is_logged, note_trouble_of_the_loop
 from iris_communication.runtime.supervised_thread import SupervisedThread
 
 __all__ = ["CannotServe", "WebServer", "bind", "create_app"]
@@ -79,7 +79,7 @@ def create_app(
     app.add_middleware(_WithHeaders)
     for router in routers:
         app.include_router(router)
-    app.include_router(api_router(snapshot=snapshot, health=health, pictures=PictureDesk(pictures)))
+    app.include_router(api_router(snapshot=snapshot, health=health, pictures=PictureEncoder(pictures)))
     app.include_router(live.router)
     app.include_router(page_router())
     return app
@@ -99,7 +99,7 @@ class WebServer:
         self._config = uvicorn.Config(
             app,
             loop="asyncio",
-            http=Visitor,
+            http=LimitedConnection,
             backlog=BACKLOG,
             lifespan="off",
             log_config=None,

@@ -26,7 +26,7 @@ STATES = (*IN_ITEMS, *IN_ENDED, DELIVERED)
 PREFIXES_SHOWN = 10
 _FAILURE = ("error", "message", "hint")  # as errors are stored
 
-Told = dict[str, Any]
+Story = dict[str, Any]
 
 
 class NoSuchItem(InvalidRequest):
@@ -50,14 +50,14 @@ class QueueListing:
         server: str | None = None,
         folder_type: str | None = None,
         limit: int | None = None,
-    ) -> Iterator[Told]:
+    ) -> Iterator[Story]:
         """Items in order of acceptance, the delivered ones in order of delivery; `state` None: what is owed or dead,
         "all": every item ever accepted. `server` is a key. Raises InvalidRequest for a state that there is not."""
         if state not in (None, ANY, *STATES):
             raise InvalidRequest(f"no state {state!r}", hint=f"there are {', '.join(STATES)} and {ANY}")
         yield from islice(self._items(state, server, folder_type), None if limit is None else max(0, limit))
 
-    def story(self, item_id: str) -> Told:
+    def story(self, item_id: str) -> Story:
         """What is known of one item: its facts, each thing that happened to it, the proof of its delivery, the protocol
         events of a dead one. Raises NoSuchItem."""
         return self._reader.read(lambda snapshot: self._story(snapshot, item_id))
@@ -88,13 +88,13 @@ class QueueListing:
         known = ", ".join([*sorted(names), *sorted(keys)]) or "none yet"
         raise NoSuchServer(f"this outbox has no server {word!r}; it has {known}")
 
-    def halted(self) -> list[Told]:
+    def halted(self) -> list[Story]:
         """The servers that are sent nothing just now, each with why: `paused` by a person, `held` until a person has
         put right what `error` says, or neither: it did not answer, and is tried again by itself."""
         rows = self._reader.read(lambda snapshot: snapshot.all("server_states"))
         return [told for row in rows if (told := _halted(*row))]
 
-    def _items(self, state: str | None, server: str | None, folder_type: str | None) -> Iterator[Told]:
+    def _items(self, state: str | None, server: str | None, folder_type: str | None) -> Iterator[Story]:
         only = (None if state == ANY else state, server, folder_type)
         twice = [value for each in only for value in (each, each)]
         if state in (None, ANY, *IN_ITEMS):
@@ -107,7 +107,7 @@ class QueueListing:
                 if server in (None, told["server"]) and folder_type in (None, told["folder_type"]):
                     yield told
 
-    def _story(self, snapshot: ReadTransaction, item_id: str) -> Told:
+    def _story(self, snapshot: ReadTransaction, item_id: str) -> Story:
         facts = self._facts(snapshot, item_id)
         history = [{"at": facts["accepted"], "event": "accept", "attempt": 0, "error": None}]
         for at_s, event, attempt, error in snapshot.all("history_of", item_id):
@@ -117,7 +117,7 @@ class QueueListing:
             history.append(done)
         return {**facts, "history": history, "trace": snapshot.one("trace_of", item_id)}
 
-    def _facts(self, snapshot: ReadTransaction, item_id: str) -> Told:
+    def _facts(self, snapshot: ReadTransaction, item_id: str) -> Story:
         if rows := snapshot.all("item_row", item_id):
             return _told(rows[0]) | self._more(rows[0]) | {"delivery": None}
         if rows := snapshot.all("ended_row", item_id):
@@ -127,7 +127,7 @@ class QueueListing:
             raise NoSuchItem(f"no item has the id {item_id!r}")
         return _delivered(line, item_id) | {"delivery": _line(line, item_id)}
 
-    def _more(self, row: tuple[Any, ...]) -> Told:
+    def _more(self, row: tuple[Any, ...]) -> Story:
         """What is known of an item only as long as it is owed or dead."""
         settings, take, sha256, durable_s, batch_id, ttl_s, after, move_to, due_boot_id, due_boot_s = row[15:]
         due_in_s = None
@@ -160,7 +160,7 @@ def utc(at_s: float) -> str:
     return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _told(row: tuple[Any, ...]) -> Told:
+def _told(row: tuple[Any, ...]) -> Story:
     sequence, item_id, state, server, source, remote_path, folder_type, priority, size_bytes, accepted_s = row[:10]
     attempts, effect, error, ended_s, reason = row[10:15]
     return {
@@ -182,7 +182,7 @@ def _told(row: tuple[Any, ...]) -> Told:
     }
 
 
-def _delivered(line: str, item_id: str) -> Told:
+def _delivered(line: str, item_id: str) -> Story:
     """The same facts of a delivered item. A line of an older program lacks some."""
     told = _line(line, item_id)
     return _readable(item_id, lambda: {
@@ -204,19 +204,19 @@ def _delivered(line: str, item_id: str) -> Told:
     })  # fmt: skip
 
 
-def _line(line: str, item_id: str) -> Told:
-    told: Told = _readable(item_id, lambda: dict(json.loads(line)))
+def _line(line: str, item_id: str) -> Story:
+    told: Story = _readable(item_id, lambda: dict(json.loads(line)))
     return told
 
 
-def _readable(item_id: str, read: Callable[[], Told]) -> Told:
+def _readable(item_id: str, read: Callable[[], Story]) -> Story:
     try:
         return read()
     except (ValueError, TypeError, KeyError, OverflowError, OSError) as error:
         raise OutboxDamaged(f"the ledger's line of {item_id} cannot be read: {type(error).__name__}") from error
 
 
-def _halted(server_key: str, paused: int, breaker: str | None) -> Told | None:
+def _halted(server_key: str, paused: int, breaker: str | None) -> Story | None:
     facts = json.loads(breaker or "{}")
     failure = facts.get("failure")
     if not paused and not failure:
@@ -229,7 +229,7 @@ def _halted(server_key: str, paused: int, breaker: str | None) -> Told | None:
     }
 
 
-def _failure(stored: str | None) -> Told | None:
+def _failure(stored: str | None) -> Story | None:
     return dict(zip(_FAILURE, json.loads(stored), strict=True)) if stored else None
 
 

@@ -31,7 +31,7 @@ from iris_communication.sftp.conversations.upload import TEMP_PREFIX
 from iris_communication.sftp.token_bucket import TokenBucket
 from iris_communication.sftp.trials.trial import OPEN_FILES, Findings, TrialContent, clear_away, one_of_many, trial
 from iris_communication.sftp.trials.trial_rate import PIECE_BYTES_MAX, rate
-from iris_communication.sftp.trials.trial_words import Sentence, Weight, sentences
+from iris_communication.sftp.trials.trial_report import Sentence, Weight, sentences
 from iris_communication.transport import host_keys
 from iris_communication.transport.algorithms import Negotiated
 from iris_communication.transport.chosen import ChosenTransport
@@ -84,7 +84,7 @@ class Report:
             "open_files": found.open_files,
             "refused": found.refused,
             "left": [os.fsdecode(path) for path in found.left],
-            "says": [{"weight": sentence.weight.value, "words": sentence.words} for sentence in self.sentences],
+            "says": [{"weight": sentence.weight.value, "words": sentence.text} for sentence in self.sentences],
             "at_s": round(self.at_s, 3),
         }
 
@@ -107,8 +107,8 @@ def try_server(
     try:
         report = run(connecting)
     except KeyboardInterrupt:
-        words = _left(found) or "Nothing of it is there"
-        raise TrialStopped(f"the trial of {server.key} was stopped. {words}") from None
+        text = _left(found) or "Nothing of it is there"
+        raise TrialStopped(f"the trial of {server.key} was stopped. {text}") from None
     except IrisError as error:
         if not found.left:
             raise
@@ -203,8 +203,8 @@ def _spoken(server: Server, algorithms: Negotiated | None) -> list[Sentence]:
     if algorithms is None:
         return []
     if old := algorithms.legacy:
-        words = f"Its SSH is old, it is spoken with {' and '.join(old)}, which others may break: have it updated."
-        return [Sentence(Weight.NOTE, words)]
+        text = f"Its SSH is old, it is spoken with {' and '.join(old)}, which others may break: have it updated."
+        return [Sentence(Weight.NOTE, text)]
     if server.legacy_algorithms:
         return [Sentence(Weight.NOTE, "It needs nothing old: take legacy_algorithms out of its settings.")]
     return []

@@ -86,8 +86,8 @@ class ControlServer:
         except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started any more
             self._thread = None
             self._close_sockets()
-            words = "control socket unavailable in %s: `iris queue` cannot reach this process: %s"
-            log.warning(words, self._folder, error)
+            text = "control socket unavailable in %s: `iris queue` cannot reach this process: %s"
+            log.warning(text, self._folder, error)
 
     def close(self) -> None:
         """Listen no more; the request under way is finished first."""

@@ -3,15 +3,15 @@
 The rules:
 - Any number of items that fail in one collapse count as one failure: only a closed or half-open breaker can fail.
 - Open, it lets nothing through until `until_s`; each failed probe doubles the wait up to the cap, with full jitter
-  over the upper half so that a whole plant coming back does not knock at once, and a wait is never nearly nothing.
+  over the upper half so that a whole plant coming back does not connect at once, and a wait is never nearly zero.
 - HELD is open without an end: an error that only a person can mend (a wrong password, a changed host key) is never
   tried again by itself, because trying is what gets an address banned. New facts about the server release it.
 - A health check goes through it like an item: `allowance` says whether it may, `on_start` when it does; its answer
   closes the breaker, its failure opens it.
 
-It outlives the process, because a process that crashes and is started again every half second would otherwise knock
-as often. So what `kept` says is stored whenever the breaker changes, when a knock goes out too. A knock whose outcome
-was never stored counts as failed, and what is to be waited then is reckoned from the knock, not from the start, so
+It outlives the process, because a process that crashes and is started again every half second would otherwise connect
+as often. So what `kept` says is stored whenever the breaker changes, before a connection is made too. A connection
+whose outcome was never stored counts as failed, and the wait then begins at that connection and not at the start, so
 that starting often neither brings the next one nearer nor puts it off.
 """
 
@@ -39,9 +39,9 @@ class BreakerState(Enum):
 class Breaker:
     state: BreakerState = BreakerState.CLOSED
     failures: int = 0  # in a row
-    until_s: float = 0.0  # monotonic; of OPEN: not before; while a knock is out: when it went
+    until_s: float = 0.0  # monotonic; of OPEN: not before; while it connects: since when
     failure: Failure | None = None  # what opened it
-    knocking: bool = False  # of CLOSED: a connection is being made and nothing has answered yet
+    connecting: bool = False  # of CLOSED: a connection is being made and nothing has answered yet
 
 
 class Restored(NamedTuple):
@@ -60,34 +60,34 @@ def allowance(breaker: Breaker, slots: int, now_s: float) -> int:
 
 def on_start(breaker: Breaker, now_s: float, *, connects: bool = False) -> Breaker:
     """An item goes out: through an open breaker whose time has come it goes as the probe. `connects`: it has to make
-    the connection first, which is a knock even at a server nobody has anything against."""
+    the connection first, which is noted even of a server that has never failed."""
     if breaker.state is BreakerState.OPEN and now_s >= breaker.until_s:
         return replace(breaker, state=BreakerState.HALF_OPEN, until_s=now_s)
-    if breaker.state is BreakerState.CLOSED and connects and not breaker.knocking:
-        return replace(breaker, knocking=True, until_s=now_s)
+    if breaker.state is BreakerState.CLOSED and connects and not breaker.connecting:
+        return replace(breaker, connecting=True, until_s=now_s)
     return breaker
 
 
 def on_answer(breaker: Breaker) -> Breaker:
-    """The server did its part, whether or not the item had luck."""
+    """The server did its part, whether or not the item arrived."""
     return breaker if breaker == Breaker() else Breaker()
 
 
-def on_failure(breaker: Breaker, error: IrisError, settings: DeliverySettings, luck: float, now_s: float) -> Breaker:
+def on_failure(breaker: Breaker, error: IrisError, settings: DeliverySettings, jitter: float, now_s: float) -> Breaker:
     """The server or the link failed."""
     if breaker.state in (BreakerState.OPEN, BreakerState.HELD):
         return breaker
     failures, failed = breaker.failures + 1, failure(error)
     if error.retry is Retry.AFTER_OPERATOR:
         return Breaker(BreakerState.HELD, failures, failure=failed)
-    return Breaker(BreakerState.OPEN, failures, now_s + _wait_s(failures, settings, luck), failed)
+    return Breaker(BreakerState.OPEN, failures, now_s + _wait_s(failures, settings, jitter), failed)
 
 
 def on_release(breaker: Breaker) -> Breaker:
-    """A knock ended without an answer for a reason of ours (stop): the next one may go at once."""
+    """Connecting ended without an answer for a reason of ours (stop): the next attempt may begin at once."""
     if breaker.state is BreakerState.HALF_OPEN:
         return replace(breaker, state=BreakerState.OPEN)
-    return Breaker() if breaker.knocking else breaker
+    return Breaker() if breaker.connecting else breaker
 
 
 def kept(breaker: Breaker, now_s: float, boot: tuple[str, float]) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def kept(breaker: Breaker, now_s: float, boot: tuple[str, float]) -> dict[str, A
         return {}
     boot_id, boot_s = boot
     return {
-        "state": (BreakerState.HALF_OPEN if breaker.knocking else breaker.state).value,
+        "state": (BreakerState.HALF_OPEN if breaker.connecting else breaker.state).value,
         "failures": breaker.failures,
         "boot_id": boot_id,
         "until_boot_s": boot_s + (breaker.until_s - now_s),
@@ -106,10 +106,10 @@ def kept(breaker: Breaker, now_s: float, boot: tuple[str, float]) -> dict[str, A
 
 
 def restored(
-    facts: Mapping[str, Any] | None, now_s: float, boot: tuple[str, float], settings: DeliverySettings, luck: float
+    facts: Mapping[str, Any] | None, now_s: float, boot: tuple[str, float], settings: DeliverySettings, jitter: float
 ) -> Restored:
     """The breaker after a restart, from what `kept` stored. OPEN waits for what was left; after a reboot, which ends
-    the clock it was stored by, once more for as long as its failures ask. An unanswered knock counts as a failure."""
+    the clock it was stored by, once more for as long as its failures ask. An unanswered connection counts as a failure."""
     if not facts:
         return Restored(Breaker())
     try:
@@ -124,9 +124,9 @@ def restored(
     left_s = until_boot_s - boot_s
     if state is BreakerState.HALF_OPEN:
         failures += 1
-        left_s += _wait_s(failures, settings, luck)
+        left_s += _wait_s(failures, settings, jitter)
     if facts.get("boot_id") != boot_id:
-        left_s = _wait_s(failures, settings, luck)
+        left_s = _wait_s(failures, settings, jitter)
     left_s = min(max(0.0, left_s), settings.breaker_cap_s)
     return Restored(Breaker(BreakerState.OPEN, failures, now_s + left_s, failure))
 
@@ -144,5 +144,5 @@ def _read(facts: Mapping[str, Any]) -> tuple[BreakerState, int, float, Failure]:
     return state, failures, until_boot_s, Failure(str(error), str(message), str(hint))
 
 
-def _wait_s(failures: int, settings: DeliverySettings, luck: float) -> float:
-    return back_off_s(failures, settings.breaker_base_s, settings.breaker_cap_s, 0.5 + luck / 2)
+def _wait_s(failures: int, settings: DeliverySettings, jitter: float) -> float:
+    return back_off_s(failures, settings.breaker_base_s, settings.breaker_cap_s, 0.5 + jitter / 2)

@@ -23,7 +23,7 @@ class HealthSchedule:
     """What the schedule of one server hangs on; all times monotonic."""
 
     known_s: float  # since when
-    luck: float  # in [0, 1), drawn anew for each look, so that the time of the next one stands still
+    jitter: float  # in [0, 1), drawn anew for each look, so that the time of the next one stands still
     checked_s: float | None = None  # the last look ended
     answered_s: float | None = None  # work last had an answer
 
@@ -34,9 +34,9 @@ def next_check_s(checkup: HealthSchedule, interval_s: float, breaker: Breaker) -
     if interval_s <= 0 or breaker.state in (BreakerState.HELD, BreakerState.HALF_OPEN):
         return None
     if checkup.checked_s is None:
-        due_s = checkup.known_s + checkup.luck * min(FIRST_WITHIN_S, interval_s)
+        due_s = checkup.known_s + checkup.jitter * min(FIRST_WITHIN_S, interval_s)
     else:
-        wait_s = interval_s * (1 - JITTER + 2 * JITTER * checkup.luck)
+        wait_s = interval_s * (1 - JITTER + 2 * JITTER * checkup.jitter)
         fresh_s = checkup.checked_s
         if checkup.answered_s is not None:
             latest_s = fresh_s + (PUT_OFF_MAX - 1) * interval_s

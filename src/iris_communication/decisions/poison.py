@@ -37,29 +37,29 @@ class PoisonWatch:
     suspects: Mapping[str, Suspect] = field(default_factory=dict)  # by item id, the latest last
 
 
-def after_arrival(suspicion: PoisonWatch, item_id: str) -> PoisonWatch:
-    suspects = suspicion.suspects
+def after_arrival(poison_watch: PoisonWatch, item_id: str) -> PoisonWatch:
+    suspects = poison_watch.suspects
     if item_id in suspects:
         suspects = {suspect_id: suspect for suspect_id, suspect in suspects.items() if suspect_id != item_id}
-    return PoisonWatch(suspicion.arrived + 1, suspects)
+    return PoisonWatch(poison_watch.arrived + 1, suspects)
 
 
 def after_trouble(
-    suspicion: PoisonWatch, item_id: str, error: IrisError, *, alone: bool
+    poison_watch: PoisonWatch, item_id: str, error: IrisError, *, alone: bool
 ) -> tuple[PoisonWatch, RemoteFailure | None]:
     """`alone`: nothing else was under way from its beginning on. Besides: the error that is its own fault, or None."""
     if not alone or not _is_suspicious(error):
-        return suspicion, None
-    suspects = dict(suspicion.suspects)
+        return poison_watch, None
+    suspects = dict(poison_watch.suspects)
     before = suspects.pop(item_id, Suspect(0, -1))
-    has_news = suspicion.arrived > before.arrived
-    suspects[item_id] = Suspect(before.times + has_news, suspicion.arrived)
+    has_news = poison_watch.arrived > before.arrived
+    suspects[item_id] = Suspect(before.times + has_news, poison_watch.arrived)
     if len(suspects) > SUSPECTS_MAX:
         del suspects[next(iter(suspects))]
-    suspicion = replace(suspicion, suspects=suspects)
+    poison_watch = replace(poison_watch, suspects=suspects)
     if not has_news or before.times < TIMES_MAX or isinstance(error, RemoteDiskFull):
-        return suspicion, None
-    return suspicion, RemoteFailure(
+        return poison_watch, None
+    return poison_watch, RemoteFailure(
         f"the link breaks whenever this file is sent, while others arrive: {error}",
         effect=error.effect,
         hint="check why the server rejects its name or content; then send it under another name, or drop it",
@@ -72,9 +72,9 @@ def _is_suspicious(error: IrisError) -> bool:
     return isinstance(error, RemoteDiskFull)
 
 
-def next_up(suspicion: PoisonWatch, waiting: Sequence[str], under_way: Collection[str]) -> int | None:
+def next_up(poison_watch: PoisonWatch, waiting: Sequence[str], under_way: Collection[str]) -> int | None:
     """Which of `waiting` (item ids, in order) may begin beside those under way; None: none for now."""
-    suspects = suspicion.suspects
+    suspects = poison_watch.suspects
     if any(item_id in suspects for item_id in under_way):
         return None
     free = next((place for place, item_id in enumerate(waiting) if item_id not in suspects), None)

@@ -25,13 +25,13 @@ class Decision:
     delay_s: float = 0.0  # of FAIL: how long the item waits before its next attempt
 
 
-def back_off_s(failures: int, base_s: float, cap_s: float, luck: float) -> float:
-    """Full jitter over a capped exponential (`failures` from 1, `luck` in [0, 1)), so that what failed together does
+def back_off_s(failures: int, base_s: float, cap_s: float, jitter: float) -> float:
+    """Full jitter over a capped exponential (`failures` from 1, `jitter` in [0, 1)), so that what failed together does
     not come back together. Source: "Exponential Backoff And Jitter", AWS Architecture Blog, 2015."""
-    return luck * min(cap_s, base_s * 2.0 ** min(failures - 1, 32))
+    return jitter * min(cap_s, base_s * 2.0 ** min(failures - 1, 32))
 
 
-def after_failure(error: IrisError, attempts: int, retrying: Retrying, luck: float) -> Decision:
+def after_failure(error: IrisError, attempts: int, retrying: Retrying, jitter: float) -> Decision:
     """`attempts` counts the failures before this one."""
     if isinstance(error, RemoteNameKept):
         return Decision(Event.DROP)
@@ -39,4 +39,4 @@ def after_failure(error: IrisError, attempts: int, retrying: Retrying, luck: flo
         return Decision(Event.RELEASE)
     if error.retry is not Retry.LATER or attempts + 1 >= retrying.attempts_max:
         return Decision(Event.GIVE_UP)
-    return Decision(Event.FAIL, back_off_s(attempts + 1, retrying.base_s, retrying.cap_s, luck))
+    return Decision(Event.FAIL, back_off_s(attempts + 1, retrying.base_s, retrying.cap_s, jitter))

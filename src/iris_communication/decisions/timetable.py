@@ -19,7 +19,7 @@ __all__ = [
     "WEEK_S",
     "DeliveryWindow",
     "Local",
-    "closed_words",
+    "closed_text",
     "is_open",
     "parse",
     "seconds_until_change",
@@ -57,7 +57,7 @@ def seconds_until_change(windows: Iterable[DeliveryWindow], now: Local) -> float
     return None
 
 
-def closed_words(windows: Iterable[DeliveryWindow], now: Local) -> str:
+def closed_text(windows: Iterable[DeliveryWindow], now: Local) -> str:
     """Why nothing is sent, for people; empty while it may be."""
     windows = tuple(windows)
     wait_s = seconds_until_change(windows, now)

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 from iris_communication.clock import Clock
 from iris_communication.errors import DeliveryStopped, Effect, IrisError, TransferFailed
 from iris_communication.item import Delivered, Item, Upload
-from iris_communication.plain_text import words_of
+from iris_communication.plain_text import text_of
 from iris_communication.runtime.supervised_thread import SupervisedThread
 from iris_communication.server import private_keys
 from iris_communication.settings import SECRET_KEYS
@@ -180,7 +180,7 @@ def _tell(outcome: asyncio.Future[None], error: IrisError | None) -> None:
 
 def _failed(item: Item, info: Mapping[str, Any], error: BaseException) -> TransferFailed:
     """Its words and its traceback as text, without the secrets that they may hold: both are stored and logged."""
-    what = f"transferData() raised {type(error).__name__} for {item.remote_path!r}: {words_of(error)}"
+    what = f"transferData() raised {type(error).__name__} for {item.remote_path!r}: {text_of(error)}"
     failed = TransferFailed(_without_secrets(what, info))
     failed.unforeseen = type(error)
     failed.add_note(_without_secrets("".join(traceback.format_exception(error)), info))

@@ -41,14 +41,14 @@ class Checks:
         known: Callable[[str], Server | None],
         outcomes: Outcomes,
         clock: Clock,
-        luck: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self._carrier = carrier
         self._known = known
         self._outcomes = outcomes
         self._clock = clock
         self._repeats = Repeats(log, clock.monotonic_s)
-        self._luck = luck
+        self._jitter = jitter
         self._looks: dict[str, asyncio.Task[None]] = {}  # under way, by server
 
     @property
@@ -62,7 +62,7 @@ class Checks:
         if record.looking or server is None or not self._carrier.checks_health:
             return FAR_S
         if record.checkup is None:
-            record.checkup = HealthSchedule(now_s, self._luck())
+            record.checkup = HealthSchedule(now_s, self._jitter())
         due_s = next_check_s(record.checkup, server.health_interval_s, destination.breaker)
         if due_s is None:
             return FAR_S
@@ -92,8 +92,8 @@ class Checks:
             self._failed(key, destination, DeliveryStopped(f"the health check of {key} was cancelled"), revision)
             raise
         except Exception as raised:  # noqa: BLE001 - nobody foresaw it: logged with its traceback
-            words = "the health check of %s failed in an unforeseen way"
-            self._repeats.log((key, type(raised)), logging.ERROR, words, key, exc_info=raised)
+            text = "the health check of %s failed in an unforeseen way"
+            self._repeats.log((key, type(raised)), logging.ERROR, text, key, exc_info=raised)
             self._failed(
                 key, destination, RemoteFailure(f"the health check failed in an unforeseen way: {raised!r}"), revision
             )
@@ -101,8 +101,8 @@ class Checks:
             before = destination.health.latest
             self._note(destination, health)
             self._answered(key, destination)
-            if not health.ok and (before is None or before.words != health.words):
-                log.warning("%s answers, but %s. %s", key, health.words, health.hint)
+            if not health.ok and (before is None or before.text != health.text):
+                log.warning("%s answers, but %s. %s", key, health.text, health.hint)
         finally:
             destination.health.looking = False
             del self._looks[key]
@@ -120,11 +120,11 @@ class Checks:
 
     def _failed(self, key: str, destination: DestinationState, error: IrisError, revision: int) -> None:
         of_ours = isinstance(error, DeliveryStopped)
-        self._note(destination, None if of_ours else Health(ok=False, done=(), words=str(error), hint=error.hint))
+        self._note(destination, None if of_ours else Health(ok=False, done=(), text=str(error), hint=error.hint))
         if error.scope in (Scope.LINK, Scope.SERVER):
             self._outcomes.trouble(key, destination, error, revision)
         else:
             self._outcomes.set_breaker(key, destination, breaking.on_release(destination.breaker))
 
     def _note(self, destination: DestinationState, health: Health | None) -> None:
-        destination.health.looked(health, self._clock.wall_s(), self._clock.monotonic_s(), self._luck())
+        destination.health.looked(health, self._clock.wall_s(), self._clock.monotonic_s(), self._jitter())

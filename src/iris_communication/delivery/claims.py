@@ -64,7 +64,7 @@ class Claims:
         ready, due_in_s = self._ready(destination, waiting, archives, now_s, draining=draining)
         if ready and now_s < destination.claim_after_s:
             return True, destination.claim_after_s - now_s
-        ahead = allowed + len(destination.suspicion.suspects) if allowed else 0  # suspects do not fill the window
+        ahead = allowed + len(destination.poison_watch.suspects) if allowed else 0  # suspects do not fill the window
         room = allowed - len(destination.claimed) - len(destination.under_way)
         wanted = min(CLAIM_MAX, room + ahead)
         if ready and not destination.claiming and wanted > 0 and len(destination.claimed) <= ahead - (allowed + 1) // 2:

@@ -32,7 +32,7 @@ from iris_communication.sftp.trace import lines
 from iris_communication.sftp.window import RequestWindow, after_epoch, after_quiet, after_trouble, is_epoch_over
 from iris_communication.transport.algorithms import Negotiated
 from iris_communication.transport.contract import Channel, Transport
-from iris_communication.transport.server_words import hidden_of, without
+from iris_communication.transport.server_text import hidden_of, without
 
 log = logging.getLogger(__name__)
 
@@ -237,8 +237,8 @@ class Connection:
         try:
             self._session.receive(data)
         except ProtocolViolation as error:
-            words = self._session.without_secrets(str(error))
-            self._end(ProtocolViolation(f"{self.server.key}: {words}", hint=error.hint))
+            text = self._session.without_secrets(str(error))
+            self._end(ProtocolViolation(f"{self.server.key}: {text}", hint=error.hint))
             return
         self._note_progress(now_s, quiet_s, whole=self._session.answers > answers)
         if self._session.extensions is not None and not self._greeted.done():
@@ -357,8 +357,8 @@ class Connection:
         """Look again when a deadline could have passed at the earliest."""
         now_s = self._clock.monotonic_s()
         patience_s = self._patience_s
-        if (words := self._overdue(now_s, patience_s)) is not None:
-            self._end(LinkTimeout(f"{self.server.key} {words}"))
+        if (text := self._overdue(now_s, patience_s)) is not None:
+            self._end(LinkTimeout(f"{self.server.key} {text}"))
             return
         timeout_s = self._settings.progress_timeout_s
         wait_s = timeout_s
@@ -382,14 +382,14 @@ class Connection:
         owed, quiet_s = self._session.unanswered, now_s - self._answered_s
         if owed and quiet_s >= patience_s:
             requests = counted(owed, "request is", "requests are")
-            return f"has not answered for {quiet_s:.0f} s, {requests} open{self._oldest_words()}"
+            return f"has not answered for {quiet_s:.0f} s, {requests} open{self._oldest_text()}"
         if self._begun_s is not None and now_s - self._begun_s >= self._settings.progress_timeout_s:
             return f"began an answer {now_s - self._begun_s:.0f} s ago, and has not sent the rest"
         if (overtaken := self._overtaken(now_s, patience_s)) is not None:
             return f"answers others, but not {overtaken}"
         return None
 
-    def _oldest_words(self) -> str:
+    def _oldest_text(self) -> str:
         oldest = self._session.oldest
         return "" if oldest is None else f", the oldest a {type(oldest).__name__}"
 
@@ -397,8 +397,8 @@ class Connection:
         """Once: a server may be as slow with each file."""
         if not self._said_slow:
             self._said_slow = True
-            words = "%s answers keep-alive, and nothing else for %.0f s%s: it is slow, and waited for up to %.0f s"
-            log.warning(words, self.server.key, quiet_s, self._oldest_words(), patience_s)
+            text = "%s answers keep-alive, and nothing else for %.0f s%s: it is slow, and waited for up to %.0f s"
+            log.warning(text, self.server.key, quiet_s, self._oldest_text(), patience_s)
 
     def _overtaken(self, now_s: float, patience_s: float) -> str | None:
         """The name of a request that has had no answer for the whole time, while later ones had: a look at a mark that

@@ -22,7 +22,7 @@ class DestinationState:
     claimed: deque[Upload] = field(default_factory=deque)  # ours, not begun
     under_way: dict[asyncio.Task[None], Upload] = field(default_factory=dict)
     alone_id: str = ""  # of what is under way, while nothing else has been since it began
-    suspicion: PoisonWatch = field(default_factory=PoisonWatch)
+    poison_watch: PoisonWatch = field(default_factory=PoisonWatch)
     claiming: bool = False  # a claim is with the writer
     asked: int = 0  # items, by that claim
     asked_archives: int = 0
@@ -39,10 +39,10 @@ class DestinationState:
 
     def next_up(self) -> Upload | None:
         """The claimed upload that may begin now, which is not claimed any more then."""
-        if not self.suspicion.suspects:
+        if not self.poison_watch.suspects:
             return self.claimed.popleft() if self.claimed else None
         place = next_up(
-            self.suspicion, [upload.id for upload in self.claimed], [upload.id for upload in self.under_way.values()]
+            self.poison_watch, [upload.id for upload in self.claimed], [upload.id for upload in self.under_way.values()]
         )
         if place is None:
             return None

@@ -15,11 +15,11 @@ class HealthRecord:
     found_s: float = 0.0  # monotonic, of the same moment
     looking: bool = False
 
-    def looked(self, health: Health | None, wall_s: float, now_s: float, luck: float) -> None:
+    def looked(self, health: Health | None, wall_s: float, now_s: float, jitter: float) -> None:
         """A look has ended; None: for a reason of ours, so it tells nothing. The next one comes in its time either
         way."""
         if self.checkup is not None:
-            self.checkup = replace(self.checkup, checked_s=now_s, luck=luck)
+            self.checkup = replace(self.checkup, checked_s=now_s, jitter=jitter)
         if health is not None:
             self.latest, self.at_s, self.found_s = health, wall_s, now_s
 
@@ -28,8 +28,8 @@ class HealthRecord:
         files, whatever was found before."""
         if self.checkup is not None:
             self.checkup = replace(self.checkup, answered_s=now_s)
-        if self.latest is not None and self.latest.words and (delivered or not self.latest.done):
-            self.latest = replace(self.latest, ok=True, words="", hint="")
+        if self.latest is not None and self.latest.text and (delivered or not self.latest.done):
+            self.latest = replace(self.latest, ok=True, text="", hint="")
 
     def details(self, now_s: float) -> dict[str, Any] | None:
         health = self.latest
@@ -38,7 +38,7 @@ class HealthRecord:
         return {
             "ok": health.ok,
             "done": list(health.done),
-            "words": health.words,
+            "words": health.text,
             "hint": health.hint,
             "latency_s": health.latency_s,
             "free_bytes": health.free_bytes,

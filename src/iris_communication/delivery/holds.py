@@ -40,4 +40,4 @@ def _at(windows: tuple[str, ...], wall_s: int) -> Hold:
     except InvalidRequest as error:
         return Hold(f"nothing is sent: {error}")
     change_s = timetable.seconds_until_change(parsed, local)
-    return Hold(timetable.closed_words(parsed, local), min(CLOCK_LOOK_S, change_s or CLOCK_LOOK_S))
+    return Hold(timetable.closed_text(parsed, local), min(CLOCK_LOOK_S, change_s or CLOCK_LOOK_S))

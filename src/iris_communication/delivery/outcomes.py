@@ -41,7 +41,7 @@ class Outcomes:
         destinations: dict[str, DestinationState],
         settings: DeliverySettings,
         clock: Clock,
-        luck: Callable[[], float],
+        jitter: Callable[[], float],
         news: Callable[[], None],
     ) -> None:
         self._writer = writer
@@ -49,14 +49,14 @@ class Outcomes:
         self._destinations = destinations
         self._settings = settings
         self._clock = clock
-        self._luck = luck
+        self._jitter = jitter
         self.news = news
         self._repeats = Repeats(log, clock.monotonic_s, per_file=True)
         self._refusing: dict[str, set[Hashable]] = {}  # causes that were logged, by server
 
     def delivered(self, key: str, destination: DestinationState, upload: Upload, delivered: Delivered) -> None:
         self.answered(key, destination, delivered=True)
-        destination.suspicion = after_arrival(destination.suspicion, upload.id)
+        destination.poison_watch = after_arrival(destination.poison_watch, upload.id)
         if refusing := self._refusing.pop(key, None):
             self._repeats.over(refusing, "%s takes files", key)
         self._settle(upload, Event.DELIVER, delivered)
@@ -70,8 +70,8 @@ class Outcomes:
             self._pause(key, destination, error)
         elif decision.event is Event.RELEASE:
             self.trouble(key, destination, error, revision)
-            destination.suspicion, blame = after_trouble(
-                destination.suspicion, upload.id, error, alone=destination.alone_id == upload.id
+            destination.poison_watch, blame = after_trouble(
+                destination.poison_watch, upload.id, error, alone=destination.alone_id == upload.id
             )
             if blame is not None:
                 error, decision = blame, self._decision(upload, blame)
@@ -103,7 +103,7 @@ class Outcomes:
 
     def _decision(self, upload: Upload, error: IrisError) -> Decision:
         item = upload.members[0] if isinstance(upload, Archive) else upload
-        return after_failure(error, item.attempts, self._retrying(item), self._luck())
+        return after_failure(error, item.attempts, self._retrying(item), self._jitter())
 
     def _retrying(self, item: Item) -> Retrying:
         rule = rules.facts(self._settings.rules.values(), item.folder_type, posixpath.basename(item.source_path))
@@ -142,7 +142,7 @@ class Outcomes:
             self.set_breaker(key, destination, breaking.on_release(destination.breaker))
             return
         now_s, before = self._clock.monotonic_s(), destination.breaker
-        self.set_breaker(key, destination, breaking.on_failure(before, error, self._settings, self._luck(), now_s))
+        self.set_breaker(key, destination, breaking.on_failure(before, error, self._settings, self._jitter(), now_s))
         if destination.breaker is before:
             return
         destination.found_dead = True
@@ -153,11 +153,11 @@ class Outcomes:
             if held
             else f"next try in {destination.breaker.until_s - now_s:.1f} s"
         )
-        words = f"{'%s takes nothing' if error.scope is Scope.SERVER else 'the link to %s is down'}: %s; %s (%s)"
+        text = f"{'%s takes nothing' if error.scope is Scope.SERVER else 'the link to %s is down'}: %s; %s (%s)"
         if changed or held:
-            log.warning(words, key, error, then, error.hint, exc_info=error if error.unforeseen else None)
+            log.warning(text, key, error, then, error.hint, exc_info=error if error.unforeseen else None)
         else:
-            self._repeats.log((key, "down", *error.cause), logging.INFO, words, key, error, then, error.hint)
+            self._repeats.log((key, "down", *error.cause), logging.INFO, text, key, error, then, error.hint)
 
     def release_breaker(self, key: str) -> None:
         destination = self._destinations.get(key)

@@ -128,8 +128,8 @@ class SftpCarrier:
                 self._pool.had_trouble_writing(upload.server_key, cut_short=attempt.cut_short)
         if attempt.attributes_refused:
             refusal = attempt.attributes_refused
-            words = f"the server does not let us set the permissions or times of files ({refusal}); they arrive without"
-            self._warn_once(upload.server_key, refusal, words)
+            text = f"the server does not let us set the permissions or times of files ({refusal}); they arrive without"
+            self._warn_once(upload.server_key, refusal, text)
         return Delivered(
             final_path=os.fsdecode(landed),
             size_bytes=fingerprint.size_bytes,
@@ -178,14 +178,14 @@ class SftpCarrier:
         if 0 <= mtime_s <= TIME_MAX_S:
             return mtime_s
         path = upload.source_path if isinstance(upload, Item) else upload.remote_path
-        words = f"SFTP keeps no times before 1970 or after 2106: left out, for {path!r} first"
-        self._warn_once(upload.server_key, "a time out of range", words)
+        text = f"SFTP keeps no times before 1970 or after 2106: left out, for {path!r} first"
+        self._warn_once(upload.server_key, "a time out of range", text)
         return None
 
-    def _warn_once(self, server_key: str, cause: str, words: str) -> None:
+    def _warn_once(self, server_key: str, cause: str, text: str) -> None:
         if (server_key, cause) not in self._said:
             self._said.add((server_key, cause))
-            log.warning("%s: %s", server_key, words)
+            log.warning("%s: %s", server_key, text)
 
     async def check(self, server_key: str, *, round_trip: bool) -> Health:
         made_for_it = self._pool.idle(server_key)

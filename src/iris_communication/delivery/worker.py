@@ -61,7 +61,7 @@ class Worker:
         carrier: Carrier,
         settings: DeliverySettings,
         clock: Clock,
-        luck: Callable[[], float] = random.random,
+        jitter: Callable[[], float] = random.random,
         configured: Callable[[], Set[str]] = frozenset,
         backlog_until: int = 0,
     ) -> None:
@@ -73,7 +73,7 @@ class Worker:
         self._carrier = carrier
         self._settings = settings
         self._clock = clock
-        self._luck = luck
+        self._jitter = jitter
         self._configured = configured
         self._backlog_until = backlog_until
         self._archiving = asyncio.Lock()
@@ -83,9 +83,9 @@ class Worker:
         self._woken = False  # a wake is on its way to the loop
         self._loop: asyncio.AbstractEventLoop | None = None
         self._news = asyncio.Event()
-        self._outcomes = Outcomes(writer, carrier, self._destinations, settings, clock, luck, self._news.set)
+        self._outcomes = Outcomes(writer, carrier, self._destinations, settings, clock, jitter, self._news.set)
         self._claims = Claims(writer, carrier, self._outcomes, clock, self.wake)
-        self._checks = Checks(carrier, self._known, self._outcomes, clock, luck)
+        self._checks = Checks(carrier, self._known, self._outcomes, clock, jitter)
         self._incarnation = writer.incarnation
         self._failure: BaseException | None = None  # of a task, in a way nobody foresaw
 
@@ -187,7 +187,7 @@ class Worker:
         snapshot, clock = self._writer.snapshot, self._clock
         kept = snapshot.servers.get(key, ServerState()).breaker
         boot = (clock.boot_id, clock.boot_s())
-        breaker, warning = breaking.restored(kept, clock.monotonic_s(), boot, self._settings, self._luck())
+        breaker, warning = breaking.restored(kept, clock.monotonic_s(), boot, self._settings, self._jitter())
         if warning:
             log.warning("%s: %s", key, warning)
         if breaker.state is BreakerState.CLOSED:

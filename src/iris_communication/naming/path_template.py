@@ -31,8 +31,8 @@ def check_template(template: str, names: tuple[str, ...] | None = None) -> None:
         if names is not None and field not in known:
             close = difflib.get_close_matches(field, known, n=1)
             meant = f"; did you mean {{{close[0]}}}?" if close else ""
-            words = f"remote_path is {template!r}, but there is no {{{field}}}{meant or '; ' + _known(known)}"
-            raise InvalidRequest(words, hint=_known(known))
+            text = f"remote_path is {template!r}, but there is no {{{field}}}{meant or '; ' + _known(known)}"
+            raise InvalidRequest(text, hint=_known(known))
     if posixpath.basename(template) in ("", ".", ".."):
         raise InvalidRequest(f"remote_path is {template!r}, which names no file", hint="end it with {file_name}")
     if names is not None:

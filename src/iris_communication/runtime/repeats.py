@@ -72,7 +72,7 @@ class Repeats:
         self._lock = threading.Lock()
         self._spells: dict[Hashable, Spell] = {}
 
-    def log(self, cause: Hashable, level: int, words: str, *values: Any, exc_info: Any = None) -> None:
+    def log(self, cause: Hashable, level: int, text: str, *values: Any, exc_info: Any = None) -> None:
         """Log it, or count it."""
         now_s = self._monotonic_s()
         with self._lock:
@@ -84,9 +84,9 @@ class Repeats:
                 del self._spells[next(iter(self._spells))]
         if unlogged is not None:
             repeated = self._counted(unlogged, now_s, before)
-            self._log.log(level, f"{words}%s", *values, repeated, exc_info=exc_info)
+            self._log.log(level, f"{text}%s", *values, repeated, exc_info=exc_info)
 
-    def over(self, causes: Iterable[Hashable], words: str, *values: Any, level: int = logging.INFO) -> None:
+    def over(self, causes: Iterable[Hashable], text: str, *values: Any, level: int = logging.INFO) -> None:
         """Log that they are over, once, where it was logged that one began; costs nothing where none did."""
         if not self._spells:
             return
@@ -101,7 +101,7 @@ class Repeats:
         if ended:
             first = min((before for _, before in ended), key=lambda before: before.logged_s)
             repeated = self._counted(sum(unlogged for unlogged, _ in ended), self._monotonic_s(), first)
-            self._log.log(level, f"{words}%s", *values, repeated)
+            self._log.log(level, f"{text}%s", *values, repeated)
 
     def _are_many(self, now_s: float) -> bool:
         return sum(now_s - spell.logged_s < self._every_s for spell in self._spells.values()) >= NEW_CAUSES_MAX

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from iris_communication.plain_text import words_of
+from iris_communication.plain_text import text_of
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ class SupervisedThread(threading.Thread):
     def _failed(self, error: BaseException, pause_s: float) -> None:
         self._is_down = True
         self.failures += 1
-        self.reason = f"{type(error).__name__}: {words_of(error)}"
+        self.reason = f"{type(error).__name__}: {text_of(error)}"
         is_new = self.reason != self._logged
         self._logged = self.reason
         log.error(

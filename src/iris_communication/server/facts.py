@@ -119,8 +119,8 @@ def _host_keys(key: str, value: Any) -> str:
 def _choice(choices: Any) -> Callable[[str, Any], Any]:
     def checked(key: str, value: Any) -> Any:
         if value not in get_args(choices):
-            words = ", ".join(choice or repr(choice) for choice in get_args(choices))
-            raise InvalidRequest(f"sftp_server_info: {key} is {value!r}: expected one of {words}")
+            text = ", ".join(choice or repr(choice) for choice in get_args(choices))
+            raise InvalidRequest(f"sftp_server_info: {key} is {value!r}: expected one of {text}")
         return value
 
     return checked

@@ -66,8 +66,8 @@ class StatusError(Exception):
 
     @property
     def says_forbidden(self) -> bool:
-        by_its_words = self.code == FX_FAILURE and _FORBIDDEN.search(self.message) is not None
-        return self.code == FX_PERMISSION_DENIED or by_its_words
+        by_its_text = self.code == FX_FAILURE and _FORBIDDEN.search(self.message) is not None
+        return self.code == FX_PERMISSION_DENIED or by_its_text
 
     @property
     def says_missing(self) -> bool:

@@ -62,8 +62,8 @@ def _event(request_id: int, what: Any, part: list[int]) -> str:
             return f"< {request_id} OK"
         case wire.Status(code, message):
             return f"< {request_id} {NAMES.get(code, f'status {code}')}{f' ({message})' if message else ''}"
-        case str(words):
-            return f"! {request_id} {clean(words, PEER_TEXT_MAX)}"
+        case str(text):
+            return f"! {request_id} {clean(text, PEER_TEXT_MAX)}"
         case wire.Handle(handle):
             return f"< {request_id} HANDLE {_handle(handle)}"
         case int(size_bytes):

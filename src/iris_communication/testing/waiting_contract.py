@@ -37,7 +37,7 @@ class WaitingContract(StoreUnderTest):
         assert self.fresh(2, after=3) == [4, 5]
         assert self.fresh(after=5) == []
 
-    def test_a_lane_shows_no_item_of_another_server_priority_or_batch(self) -> None:
+    def test_a_queue_key_shows_no_item_of_another_server_priority_or_batch(self) -> None:
         self.hold(
             make_item(1, server_key=OTHER_SERVER),
             make_item(2),
@@ -52,7 +52,7 @@ class WaitingContract(StoreUnderTest):
         assert (self.fresh(queue=QueueKey(1, "")), self.due(queue=QueueKey(1, ""))) == ([4], [6])
         assert (self.fresh(queue=QueueKey(0, "zip:/in")), self.due(queue=QueueKey(0, "zip:/in"))) == ([5], [7])
 
-    def test_the_lanes_of_a_server_are_those_that_have_waiting_items_highest_first(self) -> None:
+    def test_the_queue_keys_of_a_server_are_those_that_have_waiting_items_highest_first(self) -> None:
         self.hold(
             make_item(1, priority=-1),
             make_item(2, priority=-1),
@@ -69,14 +69,14 @@ class WaitingContract(StoreUnderTest):
         assert self.store.queues_of(SERVER) == [QueueKey(*queue) for queue in expected]
         assert self.store.queues_of(OTHER_SERVER) == [QueueKey(7, "")]
 
-    def test_an_item_of_another_priority_is_in_another_lane(self) -> None:
+    def test_an_item_of_another_priority_has_another_queue_key(self) -> None:
         item = make_item(1)
         self.hold(item)
         self.store.commit([Update(replace(item, priority=4))])
         assert self.store.queues_of(SERVER) == [QueueKey(4, "")]
         assert self.fresh(queue=QueueKey(4, "")) == [1]
 
-    def test_a_lane_shows_only_what_waits(self) -> None:
+    def test_a_queue_key_shows_only_what_waits(self) -> None:
         self.hold(make_item(1, state=State.IN_FLIGHT), make_item(2, state=State.DEAD), make_item(3))
         assert self.fresh() == [3]
 

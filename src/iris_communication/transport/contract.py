@@ -68,9 +68,9 @@ def unforeseen(server: Server, error: Exception) -> LinkError:
 
 
 def new_password_wanted(server: Server, said: Sequence[str]) -> AuthenticationFailed:
-    words = f": {'; '.join(said)}" if said else ""
+    text = f": {'; '.join(said)}" if said else ""
     what = "took the password and wants a new one in its place"
-    return AuthenticationFailed(f"{server.key} {what}{words}", hint=EXPIRED_HINT)
+    return AuthenticationFailed(f"{server.key} {what}{text}", hint=EXPIRED_HINT)
 
 
 def unusable(what: str, error: Exception) -> IrisError:

@@ -19,7 +19,7 @@ from iris_communication.errors import OutboxInUse
 from iris_communication.settings import Limits
 
 
-class Told:
+class Story:
     """Stands for a part: writes down each call with its arguments."""
 
     def __init__(self, name, calls, **answers):
@@ -36,7 +36,7 @@ class Told:
         return call
 
 
-class ToldLineup(Told):
+class ToldLineup(Story):
     cameras = ()
     ended = False
 
@@ -63,15 +63,15 @@ def config(tmp_path):
 
 @pytest.fixture
 def made(config, calls, monkeypatch):
-    made = Application(config, uploader=Told("uploader", calls, get_details=NEW | {"stats": STATS}, get_stats=STATS))
+    made = Application(config, uploader=Story("uploader", calls, get_details=NEW | {"stats": STATS}, get_stats=STATS))
     made.lineup = ToldLineup("lineup", calls, quiesce=True, stop=True, exchange=Exchanged((), (), (), {}))
-    made.health = Told("health", calls, snapshot={})
-    made.sockets = Told("sockets", calls)
-    made.kept = Told("kept", calls)
-    made.web = Told("web", calls)
+    made.health = Story("health", calls, snapshot={})
+    made.sockets = Story("sockets", calls)
+    made.kept = Story("kept", calls)
+    made.web = Story("web", calls)
     monkeypatch.setattr(logs, "stop_logging", lambda: calls.append(("logging.stop",)))
     monkeypatch.setattr(logs, "start_logging", lambda level: calls.append(("logging.level", level)))
-    monkeypatch.setattr(application, "WebServer", lambda *_, **__: Told("web", calls))
+    monkeypatch.setattr(application, "WebServer", lambda *_, **__: Story("web", calls))
     monkeypatch.setattr(application, "bind", lambda **_: None)
     monkeypatch.setattr(application, "create_app", lambda **_: None)
     return made
@@ -139,7 +139,7 @@ def test_the_uploader_starts_before_the_cameras_and_knows_the_servers(made, call
 
 
 def test_an_outbox_that_is_in_use_stops_no_camera(made, calls, caplog):
-    made.uploader = Told("uploader", calls, start=OutboxInUse("the outbox /o is in use by process 7"))
+    made.uploader = Story("uploader", calls, start=OutboxInUse("the outbox /o is in use by process 7"))
     with caplog.at_level(logging.ERROR):
         made.start()
     assert ("lineup.start",) in calls
@@ -187,7 +187,7 @@ def test_a_camera_of_several_servers_has_a_destination_of_several(config):
 
 def test_the_uploader_is_made_with_the_outboxs_limits_and_the_rules(config, monkeypatch):
     given = {}
-    monkeypatch.setattr(application, "get_sftp_uploader", lambda **options: given.update(options) or Told("u", []))
+    monkeypatch.setattr(application, "get_sftp_uploader", lambda **options: given.update(options) or Story("u", []))
     outbox = dataclasses.replace(config.outbox, bytes_max=5000, when_full="drop_lowest", max_queue_size=7)
     Application(dataclasses.replace(config, outbox=outbox))
     assert given["limits"] == Limits(5000, OUTBOX_RESERVE_BYTES, "drop_lowest")
@@ -234,7 +234,7 @@ def test_settings_that_cannot_be_used_change_nothing_and_everything_wrong_is_sai
 
 def test_the_application_is_done_when_every_source_has_ended_and_all_is_delivered(made, calls):
     made.lineup.ended = True
-    made.uploader = Told(
+    made.uploader = Story(
         "uploader",
         calls,
         get_details={"state": "running", "running": True, "stats": STATS | {"queue_size": 0}, "servers": {}},
@@ -246,7 +246,7 @@ def test_a_link_that_is_down_is_not_waited_for_when_every_source_has_ended(made,
     made.lineup.ended = True
     servers = {"u@h:22": {"link": "down"}}
     details = {"state": "running", "running": True, "stats": STATS, "servers": servers}
-    made.uploader = Told("uploader", calls, get_details=details)
+    made.uploader = Story("uploader", calls, get_details=details)
     made.wait_until_done()  # returns
 
 
@@ -258,7 +258,7 @@ def test_a_file_of_a_camera_that_is_configured_no_more_is_delivered(made, calls,
         "schema_version,frame,utc,monotonic_s,part_id,x_px,y_px,width_px,height_px,score\n"
         "1,0,2026-01-01T00:00:00.000Z,1.000000,1,1.0,1.0,2.0,2.0,0.9000\n"
     )
-    made.uploader = Told("uploader", calls, queue_upload=True, get_details={"state": "new"}, get_stats=STATS)
+    made.uploader = Story("uploader", calls, queue_upload=True, get_details={"state": "new"}, get_stats=STATS)
     made.start()
     stray = made._strays["old-line"]
     stray.close()
@@ -284,7 +284,7 @@ def test_files_that_a_stray_camera_left_are_waited_for_too(made, calls):
 
 
 def test_the_folder_of_a_camera_that_is_switched_on_is_handed_over_by_it_alone(made, calls, config):
-    made._strays["line-2"] = Told("stray", calls, join=True)
+    made._strays["line-2"] = Story("stray", calls, join=True)
     switched_on = {**config.cameras, "line-2": CameraSettings(project="hall")}
     made.apply(dataclasses.replace(config, cameras=switched_on))
     told = [name for name, *_ in calls if name in {"stray.close", "stray.join", "lineup.exchange"}]

@@ -57,8 +57,8 @@ class StuckStream(io.StringIO):
         return super().write(text)
 
 
-def fail(words):
-    raise OSError(words)
+def fail(text):
+    raise OSError(text)
 
 
 def test_a_line_has_utc_time_level_thread_and_message(written):
@@ -234,8 +234,8 @@ def test_an_empty_secret_hides_nothing(nothing):
 def test_a_message_that_cannot_be_rendered_is_said_so_without_its_text(arguments, error, capsys):
     handler = HandOver(limit=2)
     handler.handle(logging.LogRecord("iris", logging.INFO, __file__, 1, "%s %s", arguments, None))
-    words = handler.queue.get_nowait().getMessage()
-    assert words == f"a message of iris (line 1) could not be rendered: {error}"
+    text = handler.queue.get_nowait().getMessage()
+    assert text == f"a message of iris (line 1) could not be rendered: {error}"
     assert capsys.readouterr().err == ""
     handler.close()
 

@@ -20,7 +20,7 @@ def test_steps_are_taken_in_order_and_each_is_given_its_limit():
     given = []
     taken = carry_out([Step("first", 2.0, lambda s: given.append(("first", s))), Step("second", 3.0, given.append)])
     assert given == [("first", 2.0), 3.0]
-    assert [(step.words, step.ended) for step in taken] == [("first", True), ("second", True)]
+    assert [(step.text, step.ended) for step in taken] == [("first", True), ("second", True)]
 
 
 def test_a_step_that_fails_is_told_with_its_traceback_and_costs_the_others_nothing(caplog):

@@ -78,7 +78,7 @@ def test_a_missing_host_or_username_is_named(key, value):
 
 
 @pytest.mark.parametrize(
-    ("key", "words"),
+    ("key", "text"),
     [
         ("hostname", "did you mean 'host'"),
         ("user_name", "did you mean 'username'"),
@@ -88,8 +88,8 @@ def test_a_missing_host_or_username_is_named(key, value):
         (5, "known are"),
     ],
 )
-def test_an_unknown_key_is_named_with_what_was_probably_meant(key, words):
-    with pytest.raises(InvalidRequest, match=words) as caught:
+def test_an_unknown_key_is_named_with_what_was_probably_meant(key, text):
+    with pytest.raises(InvalidRequest, match=text) as caught:
         parse_server({**INFO, key: "hunter2"})
     assert "hunter2" not in str(caught.value)
 
@@ -202,7 +202,7 @@ def test_a_rules_number_that_is_none_above_zero_is_refused_by_name(name, value):
 
 
 @pytest.mark.parametrize(
-    ("facts", "words"),
+    ("facts", "text"),
     [
         ({"priority": 10}, "priority is 10"),
         ({"priority": True}, "priority is True"),
@@ -211,13 +211,13 @@ def test_a_rules_number_that_is_none_above_zero_is_refused_by_name(name, value):
         ({"after_delivery": "move"}, "move_to has to name a folder"),
     ],
 )
-def test_a_rule_that_cannot_be_is_refused_in_words(facts, words):
-    with pytest.raises(InvalidRequest, match=words):
+def test_a_rule_that_cannot_be_is_refused_in_words(facts, text):
+    with pytest.raises(InvalidRequest, match=text):
         Rule(**facts)
 
 
 @pytest.mark.parametrize(
-    ("facts", "words"),
+    ("facts", "text"),
     [
         ({"bytes_max": 0}, "bytes_max is 0"),
         ({"disk_reserve_bytes": -1}, "disk_reserve_bytes is -1"),
@@ -225,8 +225,8 @@ def test_a_rule_that_cannot_be_is_refused_in_words(facts, words):
         ({"when_full": "drop"}, "expected one of 'reject', 'drop_oldest', 'drop_lowest'"),
     ],
 )
-def test_limits_that_cannot_be_are_refused_in_words(facts, words):
-    with pytest.raises(InvalidRequest, match=words):
+def test_limits_that_cannot_be_are_refused_in_words(facts, text):
+    with pytest.raises(InvalidRequest, match=text):
         Limits(**facts)
 
 

@@ -5,7 +5,7 @@
 
 import { field, figure, keep, look, tell } from "./elements.js";
 import { hidePictures, isVisible, showPictures } from "./picture.js";
-import { clock, count, milliseconds, rate, some, span } from "./words.js";
+import { clock, count, milliseconds, rate, some, span } from "./texts.js";
 
 const STATE_WORDS = { online: "Online", stalled: "Stalled", offline: "Offline", disabled: "Disabled" };
 const STALLED_AFTER_S = 5;

@@ -2,7 +2,7 @@
 
 import { backlogIn } from "./backlog.js";
 import { field, figure, keep, look, tell } from "./elements.js";
-import { clock, count, milliseconds, size, some, span } from "./words.js";
+import { clock, count, milliseconds, size, some, span } from "./texts.js";
 
 const LINK_LOOKS = { up: "good", down: "bad", idle: "idle" };
 

@@ -1,7 +1,7 @@
 // What happened lately: the cameras' changes of state in one list, newest first.
 
 import { field, look, made, tell } from "./elements.js";
-import { clock } from "./words.js";
+import { clock } from "./texts.js";
 
 const SHOWN = 20;
 const LOOKS = { online: "good", stalled: "notice", offline: "bad", disabled: "idle" };

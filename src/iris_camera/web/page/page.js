@@ -8,7 +8,7 @@ import { follow } from "./connection.js";
 import { showDelivery, showRecords } from "./delivery.js";
 import { field, look, tell } from "./elements.js";
 import { showEvents } from "./events.js";
-import { clock, count } from "./words.js";
+import { clock, count } from "./texts.js";
 
 const HEALTH_LOOKS = { working: "good", degraded: "notice", "needs you": "bad", failed: "bad" };
 

@@ -111,8 +111,8 @@ def _commits(file: BinaryIO, size_bytes: int, salts: bytes) -> int:
 
 def _sums(order: str, data: bytes, before: Sums) -> Sums:
     first, second = before
-    words = iter(struct.unpack(f"{order}{len(data) // 4}I", data))
-    for one, other in zip(words, words, strict=True):
+    text = iter(struct.unpack(f"{order}{len(data) // 4}I", data))
+    for one, other in zip(text, text, strict=True):
         first = (first + one + second) & 0xFFFFFFFF
         second = (second + other + first) & 0xFFFFFFFF
     return first, second

@@ -76,8 +76,8 @@ class Accepting:
         item_id = f"{int(self._clock.wall_s() * 1000):012x}-{token}"
         fingerprint, wrong = self._spooled(accept, item_id, count)
         for item in leaving:
-            words = "the outbox is full: %s (%s) is dropped for a newer file"
-            self._repeats.log("full", logging.WARNING, words, clean(item.remote_path, ERROR_TEXT_MAX), item.id)
+            text = "the outbox is full: %s (%s) is dropped for a newer file"
+            self._repeats.log("full", logging.WARNING, text, clean(item.remote_path, ERROR_TEXT_MAX), item.id)
             group.add(ended(item, Event.DROP, self._clock.wall_s(), "it gave way in a full outbox"))
         accepted = [
             AcceptedItem(self._item(accept, number, item_id, sequence, fingerprint, wrong), wrong)

@@ -177,20 +177,20 @@ class Committer:
         """Believe what the store says once it is open again: a commit may have failed after it had happened."""
         if isinstance(failed, IrisError):
             error = failed
-            words = "%s; what was being accepted is refused, what was delivered stays to be recorded"
-            self._repeats.log(("commit", *error.cause), logging.ERROR, words, error)
+            text = "%s; what was being accepted is refused, what was delivered stays to be recorded"
+            self._repeats.log(("commit", *error.cause), logging.ERROR, text, error)
         else:
             error = unforeseen(failed)
-            words = "the commit of a group failed in an unforeseen way"
-            self._repeats.log(("commit", type(failed)), logging.ERROR, words, exc_info=failed)
+            text = "the commit of a group failed in an unforeseen way"
+            self._repeats.log(("commit", type(failed)), logging.ERROR, text, exc_info=failed)
         refused = GroupOutcome(group, error)
         self._broken, self._doubtful = True, (group, error)
         self._reserve.give_back()
         try:
             return self.mend() or refused
         except IrisError as reason:
-            words = "%s; nothing is accepted until it can be opened again, which is tried by itself"
-            self._repeats.log("closed", logging.ERROR, words, reason)
+            text = "%s; nothing is accepted until it can be opened again, which is tried by itself"
+            self._repeats.log("closed", logging.ERROR, text, reason)
             return refused
 
     def _undone(self, group: CommitGroup, error: IrisError) -> GroupOutcome:
@@ -214,8 +214,8 @@ class Committer:
         try:
             self._spool.discard(item_id)
         except OSError as error:
-            words = "cannot remove %s from the spool: %s"
-            self._repeats.log(("spool", error.errno), logging.ERROR, words, item_id, error.strerror)
+            text = "cannot remove %s from the spool: %s"
+            self._repeats.log(("spool", error.errno), logging.ERROR, text, item_id, error.strerror)
 
 
 def unforeseen(error: Exception) -> OutboxStorageError:

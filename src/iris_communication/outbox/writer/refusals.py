@@ -24,8 +24,8 @@ class QueueRefusals:
                 continue
             name = clean(str(path), ERROR_TEXT_MAX)
             if isinstance(outcome, OutboxFull):
-                words = "Upload queue is full, dropping request: %s stays where it is; %s"
-                self._repeats.log(OutboxFull, logging.WARNING, words, name, outcome)
+                text = "Upload queue is full, dropping request: %s stays where it is; %s"
+                self._repeats.log(OutboxFull, logging.WARNING, text, name, outcome)
             else:
-                words = "%s is not accepted: %s. %s"
-                self._repeats.log(outcome.cause, logging.ERROR, words, name, outcome, outcome.hint)
+                text = "%s is not accepted: %s. %s"
+                self._repeats.log(outcome.cause, logging.ERROR, text, name, outcome, outcome.hint)

@@ -254,8 +254,8 @@ class Writer:
             raise NotStarted("the outbox is not open")
 
     def _failure(self) -> OutboxStorageError:
-        words = f"the outbox's thread failed ({self._thread.reason}) and is being started again"
-        return OutboxStorageError(words, hint="queue it again in a moment; the log has the traceback")
+        text = f"the outbox's thread failed ({self._thread.reason}) and is being started again"
+        return OutboxStorageError(text, hint="queue it again in a moment; the log has the traceback")
 
     # All below runs on the writer's thread.
 
@@ -413,8 +413,8 @@ class Writer:
             except IrisError as error:
                 self._refuse(message, error)
             except Exception as error:  # noqa: BLE001 - nobody foresaw it: logged with its traceback
-                cause, words = (type(message), type(error)), "the writer failed on one %s; it goes on"
-                self._repeats.log(cause, logging.ERROR, words, type(message).__name__, exc_info=error)
+                cause, text = (type(message), type(error)), "the writer failed on one %s; it goes on"
+                self._repeats.log(cause, logging.ERROR, text, type(message).__name__, exc_info=error)
                 self._refuse(message, unforeseen(error))
         self._tell(self._committer.commit(group))
         self._claims.committed(self._committer.last_sequence)

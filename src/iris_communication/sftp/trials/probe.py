@@ -45,7 +45,7 @@ class Health:
     done: tuple[str, ...]
     free_bytes: int | None = None
     total_bytes: int | None = None
-    words: str = ""
+    text: str = ""
     hint: str = ""
     latency_s: float | None = None
 
@@ -74,11 +74,11 @@ class Probe:
 
 class Finding(NamedTuple):
     ok: bool
-    words: str
+    text: str
     hint: str
 
 
-WELL = Finding(ok=True, words="", hint="")
+WELL = Finding(ok=True, text="", hint="")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ def probe(check: Probe, capabilities: Capabilities) -> Talk:
         done.append("round trip")
         finding = yield from _round_trip(check)
     free_bytes, total_bytes = (space.free_bytes, space.total_bytes) if space else (None, None)
-    return Health(finding.ok, tuple(done), free_bytes, total_bytes, finding.words, finding.hint)
+    return Health(finding.ok, tuple(done), free_bytes, total_bytes, finding.text, finding.hint)
 
 
 def _nearest_folder(folder: bytes) -> Talk:
@@ -142,13 +142,13 @@ def _judge(there: wire.Reply | StatusError, space: Space | None, folder: bytes, 
     """What looking alone shows. A folder that may not be looked at may still take files."""
     where = shown(folder)
     if space is not None and space.read_only:
-        words = f"the disk under {where} is mounted read-only"
-        return Finding(ok=False, words=words, hint="remount it for writing on the server")
+        text = f"the disk under {where} is mounted read-only"
+        return Finding(ok=False, text=text, hint="remount it for writing on the server")
     if missing:
-        words = f"the folder {where} does not exist yet"
-        return Finding(ok=True, words=words, hint="the first file creates it, if the server permits that")
+        text = f"the folder {where} does not exist yet"
+        return Finding(ok=True, text=text, hint="the first file creates it, if the server permits that")
     if isinstance(there, wire.Attributes) and stat.S_IFMT(there.permissions or 0) not in (0, stat.S_IFDIR):
-        return Finding(ok=False, words=f"{where} is not a folder", hint="correct remote_directory")
+        return Finding(ok=False, text=f"{where} is not a folder", hint="correct remote_directory")
     return WELL
 
 
@@ -163,8 +163,8 @@ def _round_trip(check: Probe) -> Talk:
     if isinstance(trouble, RemoteDiskFull):
         raise trouble
     if trouble is not None and check.in_place and check.hidden_refused:
-        words = f"{trouble}, under a hidden name; whether it could be under another is not looked at"
-        return Finding(ok=True, words=words, hint="nothing to do while files arrive: Iris writes them in place")
+        text = f"{trouble}, under a hidden name; whether it could be under another is not looked at"
+        return Finding(ok=True, text=text, hint="nothing to do while files arrive: Iris writes them in place")
     if trouble is None and check.leftovers:
         trouble = _not_removed(check)
     return _finding(trouble)
@@ -199,8 +199,8 @@ def _rename(check: Probe) -> Talk:
     if isinstance(kept, StatusError):  # any other refusal: it may not be looked at
         return _taken_away(check) if (yield from means_missing(kept, check.second_path)) else None
     if kept.size_bytes not in (None, len(CONTENT)):
-        kept_words = f"the server kept {kept.size_bytes} of {len(CONTENT)} bytes of a file in {shown(check.folder)}"
-        return RemoteFailure(f"{kept_words}, and acknowledged all of them")
+        kept_text = f"the server kept {kept.size_bytes} of {len(CONTENT)} bytes of a file in {shown(check.folder)}"
+        return RemoteFailure(f"{kept_text}, and acknowledged all of them")
     return None
 
 
@@ -221,11 +221,11 @@ def _not_removed(check: Probe) -> IrisError:
 
 
 def _taken_away(check: Probe) -> IrisError:
-    words = f"somebody took a hidden file away from {shown(check.folder)} while it was in use"
+    text = f"somebody took a hidden file away from {shown(check.folder)} while it was in use"
     return RemoteFailure(
-        words, hint="make the pick-up job ignore names that begin with .iris-: those files are unfinished"
+        text, hint="make the pick-up job ignore names that begin with .iris-: those files are unfinished"
     )
 
 
 def _finding(trouble: IrisError | None) -> Finding:
-    return WELL if trouble is None else Finding(ok=False, words=str(trouble), hint=trouble.hint)
+    return WELL if trouble is None else Finding(ok=False, text=str(trouble), hint=trouble.hint)

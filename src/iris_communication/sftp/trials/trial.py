@@ -100,8 +100,8 @@ class _Trial:
                 return False
         return True
 
-    def finding(self, step: str, words: str) -> None:
-        self.found.refused.setdefault(step, words)
+    def finding(self, step: str, text: str) -> None:
+        self.found.refused.setdefault(step, text)
 
 
 def trial(found: Findings, token: bytes, capabilities: Capabilities) -> Talk:
@@ -183,12 +183,12 @@ def _first_file(this: _Trial) -> Talk:
         return True
     if "create" not in this.found.refused:
         return False
-    words = this.found.refused["create"]
+    text = this.found.refused["create"]
     for end in USUAL_ENDS:
         this.named(b"iris-", end)
         if (yield from _file(this, "create", "write", this.first)):
             del this.found.refused["create"]
-            this.finding("hidden names", words)
+            this.finding("hidden names", text)
             this.found.usual_name = this.first
             return True
     return False

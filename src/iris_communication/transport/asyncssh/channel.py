@@ -20,7 +20,7 @@ from iris_communication.transport.asyncssh import errors as asyncssh_errors
 from iris_communication.transport.contract import KEEPALIVES_LOST, Receiver, keepalive_s, unusable
 from iris_communication.transport.prompts import is_for_the_password
 from iris_communication.transport.quick_import import KEY_EXCHANGES, MACS, asyncssh
-from iris_communication.transport.server_words import Greeting, Sayings, ended, hidden_of, without
+from iris_communication.transport.server_text import Greeting, ServerText, ended, hidden_of, without
 
 Keys = Sequence[asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate] | asyncssh.SSHKeyPair]
 
@@ -143,7 +143,7 @@ class _Client(asyncssh.SSHClient):
         self._may_ask = secret.password is not None
         self._has_answered = self._wants_new_password = False
         self._greeting = Greeting()
-        self._said = Sayings(self._hidden)
+        self._said = ServerText(self._hidden)
         self._asked: list[str] = []
         self._connection: asyncssh.SSHClientConnection | None = None
         self.refusal: host_keys.Refusal | None = None
@@ -190,7 +190,7 @@ class _Client(asyncssh.SSHClient):
 
     def facts(self) -> asyncssh_errors.ConnectionFacts:
         return asyncssh_errors.ConnectionFacts(
-            heard=[*self._greeting.words, *self._said.words],
+            heard=[*self._greeting.lines, *self._said.lines],
             asked=self._asked[-1] if self._asked else "",
             hidden=self._hidden,
             reached=self.reached,
@@ -214,7 +214,7 @@ class _Session(asyncssh.SSHClientSession[bytes]):
         self._server = server
         self._receiver = receiver
         self._hidden = hidden_of(secret)
-        self._said = Sayings(self._hidden)
+        self._said = ServerText(self._hidden)
         self._end = ""
         self.lost = False
 
@@ -234,7 +234,7 @@ class _Session(asyncssh.SSHClientSession[bytes]):
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = True
         reason = clean(f"{type(exc).__name__}: {exc}", PEER_TEXT_MAX) if exc else ""
-        error = ended(self._server.key, self._said.words, without(self._hidden, reason), self._end)
+        error = ended(self._server.key, self._said.lines, without(self._hidden, reason), self._end)
         self._receiver.channel_lost(error)
 
 

@@ -26,7 +26,7 @@ from iris_communication.transport import algorithms
 from iris_communication.transport.algorithms import SHA1_HINT, Offer
 from iris_communication.transport.contract import new_password_wanted, unforeseen
 from iris_communication.transport.quick_import import SASLPrepError, asyncssh
-from iris_communication.transport.server_words import REFUSES_US, without
+from iris_communication.transport.server_text import REFUSES_US, without
 
 KEY_EXCHANGE_HINT = "see the server's log; another program may answer there in its place"
 
@@ -78,10 +78,10 @@ def _lacking(server: Server, facts: ConnectionFacts) -> IrisError | None:
 def _refused(server: Server, reason: str, facts: ConnectionFacts) -> AuthenticationFailed:
     if facts.wants_new_password:
         return new_password_wanted(server, facts.heard)
-    words = "; ".join([*facts.heard, reason])
+    text = "; ".join([*facts.heard, reason])
     asked = f" (it asked {without(facts.hidden, facts.asked)!r})" if facts.asked else ""
     hint = SHA1_HINT if facts.signs_with_sha1 and not server.legacy_algorithms else None
-    return AuthenticationFailed(f"{server.key} refused the credentials: {words}{asked}", hint=hint)
+    return AuthenticationFailed(f"{server.key} refused the credentials: {text}{asked}", hint=hint)
 
 
 def of_the_system(error: Exception, server: Server, timeout_s: float, facts: ConnectionFacts) -> IrisError:

@@ -27,7 +27,7 @@ from iris_communication.settings import Secret
 from iris_communication.transport import host_keys
 from iris_communication.transport.known_hosts import public_key
 from iris_communication.transport.prompts import is_for_the_password
-from iris_communication.transport.server_words import hidden_of, without
+from iris_communication.transport.server_text import hidden_of, without
 
 QUESTION_MAX = 65536
 PROMPT = "prompt"  # the first word of a question: what it is about

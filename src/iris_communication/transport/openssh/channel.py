@@ -18,8 +18,8 @@ from iris_communication.errors import IrisError, LinkLost
 from iris_communication.settings import Server
 from iris_communication.transport.algorithms import Negotiated
 from iris_communication.transport.contract import Receiver
-from iris_communication.transport.openssh import words as ssh_words
-from iris_communication.transport.openssh.words import SshFailed, Words
+from iris_communication.transport.openssh import ssh_output
+from iris_communication.transport.openssh.ssh_output import SshFailed, SshOutput
 
 RECEIVE_MAX = 1024  # bytes in one turn of the loop: some forty answers
 PIPE_SIZE_BYTES = 1 << 20  # of what ssh has still to read: fewer turns of both processes
@@ -37,13 +37,15 @@ class SshProgramChannel:
 
     keeps_alive = True
 
-    def __init__(self, server: Server, process: "subprocess.Popen[bytes]", words: Words, receiver: Receiver) -> None:
+    def __init__(
+        self, server: Server, process: "subprocess.Popen[bytes]", output: SshOutput, receiver: Receiver
+    ) -> None:
         self.software = self.host_key = ""
         self.algorithms: Negotiated | None = None
         self.connected = False
         self._server = server
         self._process = process
-        self._words = words
+        self._output = output
         self._receiver = receiver
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[bytes | memoryview] = deque()
@@ -69,14 +71,14 @@ class SshProgramChannel:
 
     async def opened(self) -> None:
         """Until there is an SFTP session, or never will be."""
-        while self._words.stage < ssh_words.ASKED_FOR_SFTP and not self._over:
+        while self._output.stage < ssh_output.ASKED_FOR_SFTP and not self._over:
             await self._next_news()
         # An ssh of another make may not say that it was accepted; one that was not ends at once.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLED_S):
-                while self._words.stage < ssh_words.ACCEPTED and not self._over:
+                while self._output.stage < ssh_output.ACCEPTED and not self._over:
                     await self._next_news()
-        self.connected, self.software = not self._over, self._words.software
+        self.connected, self.software = not self._over, self._output.software
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if self._over or self._closed:
@@ -130,7 +132,7 @@ class SshProgramChannel:
         if data == b"":
             self._loop.remove_reader(self._talk)
         elif data is not None:
-            self._words.feed(data)
+            self._output.feed(data)
             self._news.set()
 
     async def _next_news(self) -> None:
@@ -167,8 +169,8 @@ class SshProgramChannel:
 
     def _end(self) -> None:
         while data := _read(self._talk, STDERR_MAX):
-            self._words.feed(data)
-        self._words.end()
+            self._output.feed(data)
+        self._output.end()
         self._over = True
         for end in (self._output, self._talk):
             self._loop.remove_reader(end)
@@ -180,14 +182,14 @@ class SshProgramChannel:
             self._receiver.channel_lost(self._error())
 
     def _error(self) -> IrisError:
-        server, words = self._server, self._words
+        server, output = self._server, self._output
         if self._closed:
             return LinkLost(f"the connection to {server.key} ended: Iris closed it")
-        if words.stage < ssh_words.ACCEPTED and not self._answered:
-            error = ssh_words.what_failed(words, server.key, server.host, server.port)
+        if output.stage < ssh_output.ACCEPTED and not self._answered:
+            error = ssh_output.what_failed(output, server.key, server.host, server.port)
         else:
-            error = ssh_words.what_ended(words, server.key, self._process.returncode)
-        error.__cause__ = SshFailed(words.text)
+            error = ssh_output.what_ended(output, server.key, self._process.returncode)
+        error.__cause__ = SshFailed(output.text)
         return error
 
 

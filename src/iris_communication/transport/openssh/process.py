@@ -43,10 +43,10 @@ from iris_communication.transport.algorithms import SHA1_HINT
 from iris_communication.transport.contract import Receiver, new_password_wanted, unforeseen, unusable
 from iris_communication.transport.openssh import askpass as ssh_answers
 from iris_communication.transport.openssh import command as ssh_command
-from iris_communication.transport.openssh import words as ssh_words
+from iris_communication.transport.openssh import ssh_output
 from iris_communication.transport.openssh.channel import SshProgramChannel
-from iris_communication.transport.openssh.words import SshFailed, Words
-from iris_communication.transport.server_words import hidden_of
+from iris_communication.transport.openssh.ssh_output import SshFailed, SshOutput
+from iris_communication.transport.server_text import hidden_of
 
 COMPANION = Path(__file__).with_name("ssh_companion.py")
 MFD_EXEC = 0x10  # Linux 6.3 wants to be told
@@ -82,13 +82,15 @@ class SshProgramTransport:
         trust = host_keys.trust(server, self._accepted)
         addresses = await _addresses_of(server, settings.connect_timeout_s)
         answers = ssh_answers.Answers(secret, trust.judge)
-        words = Words(hidden_of(secret))
+        output = SshOutput(hidden_of(secret))
         with contextlib.ExitStack() as meanwhile:
-            desk = meanwhile.enter_context(contextlib.closing(ssh_answers.AskpassServer(answers)))
+            askpass = meanwhile.enter_context(contextlib.closing(ssh_answers.AskpassServer(answers)))
             identity = _identity(secret, meanwhile)
-            process = self._start(server, secret, identity, settings, addresses, trust.algorithms, desk.name, meanwhile)
-            desk.serve(process.pid)
-            channel = SshProgramChannel(server, process, words, receiver)
+            process = self._start(
+                server, secret, identity, settings, addresses, trust.algorithms, askpass.name, meanwhile
+            )
+            askpass.serve(process.pid)
+            channel = SshProgramChannel(server, process, output, receiver)
             answers.give_up = channel.close
             try:
                 async with asyncio.timeout(settings.connect_timeout_s):
@@ -97,18 +99,18 @@ class SshProgramTransport:
                 channel.close()
                 late = LinkTimeout(
                     f"{server.host}:{server.port} did not finish connecting within {settings.connect_timeout_s:g} s: "
-                    f"it was {words.doing}"
+                    f"it was {output.doing}"
                 )
-                raise late from SshFailed(words.text)
+                raise late from SshFailed(output.text)
             except BaseException:
                 channel.close()
                 raise
         if not channel.connected:
-            raise _failure(server, answers, words) from SshFailed(words.text)
-        if (unwanted := _unwanted(server, answers, words, identity)) is not None:
+            raise _failure(server, answers, output) from SshFailed(output.text)
+        if (unwanted := _unwanted(server, answers, output, identity)) is not None:
             channel.close()
-            raise unwanted from SshFailed(words.text)
-        channel.host_key, channel.algorithms = answers.host_key, words.algorithms
+            raise unwanted from SshFailed(output.text)
+        channel.host_key, channel.algorithms = answers.host_key, output.algorithms
         return channel
 
     def _start(
@@ -119,7 +121,7 @@ class SshProgramTransport:
         settings: DeliverySettings,
         addresses: int,
         host_key_algorithms: Sequence[str],
-        desk: str,
+        askpass_name: str,
         meanwhile: contextlib.ExitStack,
     ) -> "subprocess.Popen[bytes]":
         program = shutil.which(self._program)
@@ -127,7 +129,7 @@ class SshProgramTransport:
             raise SshProgramMissing(
                 f"the program {self._program!r} is not installed, so {server.key} cannot be reached"
             )
-        ask = [sys.executable, "-I", "-S", str(COMPANION), "ask", desk]
+        ask = [sys.executable, "-I", "-S", str(COMPANION), "ask", askpass_name]
         try:
             configs = ssh_command.default_configs() if self._configs is None else self._configs
             config = meanwhile.enter_context(
@@ -170,24 +172,24 @@ async def _addresses_of(server: Server, timeout_s: float) -> int:
     return 1
 
 
-def _failure(server: Server, answers: ssh_answers.Answers, words: Words) -> IrisError:
+def _failure(server: Server, answers: ssh_answers.Answers, output: SshOutput) -> IrisError:
     if answers.refusal is not None:
         return host_keys.rejected(server, answers.refusal)
     if answers.wants_new_password:
-        return new_password_wanted(server, words.besides)
-    failure = ssh_words.what_failed(words, server.key, server.host, server.port)
-    if type(failure) is SftpUnavailable and (lacking := words.lacking) is not None:
+        return new_password_wanted(server, output.besides)
+    failure = ssh_output.what_failed(output, server.key, server.host, server.port)
+    if type(failure) is SftpUnavailable and (lacking := output.lacking) is not None:
         return algorithms.nothing_in_common(server, *lacking)
-    if type(failure) is AuthenticationFailed and words.stage >= ssh_words.AUTHENTICATION:
+    if type(failure) is AuthenticationFailed and output.stage >= ssh_output.AUTHENTICATION:
         asked = f" (it asked {answers.asked[-1]!r})" if answers.asked else ""
-        said = [line for line in words.besides if line not in str(failure)]
-        hint = SHA1_HINT if words.signs_with_sha1_alone and not server.legacy_algorithms else None
+        said = [line for line in output.besides if line not in str(failure)]
+        hint = SHA1_HINT if output.signs_with_sha1_alone and not server.legacy_algorithms else None
         return AuthenticationFailed(f"{'; '.join([str(failure), *said])}{asked}", hint=hint)
     return failure
 
 
 def _unwanted(
-    server: Server, answers: ssh_answers.Answers, words: Words, identity: ssh_command.Identity | None
+    server: Server, answers: ssh_answers.Answers, output: SshOutput, identity: ssh_command.Identity | None
 ) -> IrisError | None:
     """Why a connection that was made is none of ours: ssh went by what ssh_config says and not by what we said."""
     if not answers.host_key:  # there are ways to know a server without its key, none of which was chosen here
@@ -196,8 +198,8 @@ def _unwanted(
         )
     if identity is None:
         return None
-    ours = [ssh_words.as_written(path) for path in identity if path is not None]
-    others = [name for name in words.proofs if name not in ours]
+    ours = [ssh_output.as_written(path) for path in identity if path is not None]
+    others = [name for name in output.proofs if name not in ours]
     if not others:
         return None
     return AuthenticationFailed(

@@ -21,7 +21,7 @@ from tests.unit.iris_camera.camera.watching import (
     Steady,
     Stubborn,
     Stuttering,
-    Told,
+    Story,
     Unreachable,
     wait_until,
 )
@@ -36,7 +36,7 @@ PROMPT_S = 10.0  # what is not waited for
 
 @pytest.fixture
 def told():
-    return Told()
+    return Story()
 
 
 @pytest.fixture
@@ -407,7 +407,7 @@ def test_a_mistake_in_watching_does_not_end_the_watching(capturing, told, monkey
 
 
 def test_one_cameras_death_touches_no_other():
-    tellings = [Told(), Told(), Told()]
+    tellings = [Story(), Story(), Story()]
     sources = [Hanging(), Steady("b"), Unreachable()]
     captures = [
         Capture(f"line-{number}", lambda source=source: source, SourceSettings(), on_change=told)

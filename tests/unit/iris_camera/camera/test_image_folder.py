@@ -235,7 +235,7 @@ def make_socket(path):
 
 
 @pytest.mark.parametrize(
-    ("make", "words"),
+    ("make", "text"),
     [
         (make_fifo, "a FIFO"),
         (make_socket, "a socket"),
@@ -244,13 +244,13 @@ def make_socket(path):
     ids=["fifo", "socket", "device"],
 )
 @pytest.mark.parametrize("name", ["b.jpg", "b.tif"])
-def test_a_name_that_is_no_regular_file_is_passed_over_at_once_and_said(tmp_path, caplog, make, words, name):
+def test_a_name_that_is_no_regular_file_is_passed_over_at_once_and_said(tmp_path, caplog, make, text, name):
     for other, brightness in (("a.jpg", 10), ("c.jpg", 30)):
         (tmp_path / other).write_bytes(image(brightness))
     make(tmp_path / name)
     assert Watched(tmp_path).read_all() == [10, 30]
     assert [record.getMessage() for record in caplog.records] == [
-        f"camera line-1: {tmp_path / name} is skipped: it is {words}"
+        f"camera line-1: {tmp_path / name} is skipped: it is {text}"
     ]
 
 

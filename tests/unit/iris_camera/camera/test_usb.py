@@ -13,7 +13,7 @@ from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import SourceError
 from iris_camera.camera.usb import open_usb
 from tests.servers.capture_device import UsbBus
-from tests.unit.iris_camera.camera.watching import Told, wait_until
+from tests.unit.iris_camera.camera.watching import Story, wait_until
 
 SOON_S = 20.0
 FRONT, REAR = 60, 180
@@ -175,7 +175,7 @@ def test_a_mistake_inside_opencv_is_a_lost_camera(bus):
 
 @pytest.fixture
 def told():
-    return Told()
+    return Story()
 
 
 @pytest.fixture

@@ -390,7 +390,7 @@ def test_a_film_whose_frames_are_larger_than_allowed_is_refused_before_one_is_re
     width, height = (int(captured.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
     captured.release()
     assert opened(path, decoder=PictureDecoder("line-1", pixels_max=width * height)).read() is not None
-    words = rf"the frames of {path} are too large: a picture of {width} x {height} pixels: more than"
-    with pytest.raises(SourceError, match=words) as caught:
+    text = rf"the frames of {path} are too large: a picture of {width} x {height} pixels: more than"
+    with pytest.raises(SourceError, match=text) as caught:
         opened(path, decoder=PictureDecoder("line-1", pixels_max=width * height - 1))
     assert caught.value.final

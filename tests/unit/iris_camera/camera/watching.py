@@ -16,7 +16,7 @@ def frame(number, shape=(4, 4, 3)):
     return Frame(read_only(np.zeros(shape, np.uint8)), number, 1000.0 + number, float(number))
 
 
-class Told:
+class Story:
     """Collects the events a capture tells, and waits for one."""
 
     def __init__(self):

@@ -61,7 +61,7 @@ def test_any_file_is_read_or_refused_in_words_with_a_line(text, tmp_path_factory
         for problem in error.problems:
             assert problem.origin.place == str(file), problem
             assert 1 <= problem.origin.line <= last_line, problem
-            assert "sesame-street" not in problem.words
+            assert "sesame-street" not in problem.text
 
 
 TEXTS = st.sampled_from(

@@ -19,7 +19,7 @@ def told(tmp_path, monkeypatch):
             read(file, environment or {}, flags)
         for problem in raised.value.problems:
             assert problem.origin.place == str(file), problem
-        return [f"{problem.origin.line} {problem.words}" for problem in raised.value.problems]
+        return [f"{problem.origin.line} {problem.text}" for problem in raised.value.problems]
 
     return read_it
 
@@ -102,7 +102,7 @@ def test_a_text_with_a_zero_byte_is_told_by_its_key_alone(told, text, key):
 def test_a_flag_that_is_not_utf_8_is_told_in_words(tmp_path):
     with pytest.raises(ConfigError) as raised:
         read(None, {}, Flags(source="file:\udcff.mp4"))
-    assert [problem.words for problem in raised.value.problems] == [
+    assert [problem.text for problem in raised.value.problems] == [
         "cameras.line-1.source holds a zero byte, or bytes that are not UTF-8"
     ]
 
@@ -255,7 +255,7 @@ def test_a_variable_of_a_server_is_told_like_its_key(tmp_path):
     }
     with pytest.raises(ConfigError) as raised:
         read(file, environment)
-    said = {problem.origin.place: problem.words for problem in raised.value.problems}
+    said = {problem.origin.place: problem.text for problem in raised.value.problems}
     assert said.keys() == environment.keys()
     assert 'did you mean "keep"?' in said["IRIS_SERVERS__PLANT__CONFLICT"]
     assert 'did you mean "IRIS_SERVERS__PLANT__CONFLICT"?' in said["IRIS_SERVERS__PLANT__CONFLCT"]
@@ -474,7 +474,7 @@ def test_a_server_file_that_cannot_be_used_is_told_with_its_line(tmp_path, conte
         read(None, {"IRIS_SERVER": str(file)})
     (problem,) = raised.value.problems
     assert str(problem).startswith(f"{file}:{line}: ")
-    assert words in problem.words
+    assert words in problem.text
     assert "sesame" not in str(problem)
 
 

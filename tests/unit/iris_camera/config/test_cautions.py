@@ -12,7 +12,7 @@ from tests.unit.iris_camera.config.server_text import server
 
 
 def cautions_of(reading):
-    return [f"{problem.origin.line} {problem.words}" for problem in cautions(reading)]
+    return [f"{problem.origin.line} {problem.text}" for problem in cautions(reading)]
 
 
 def test_a_password_in_a_file_that_others_may_read_is_cautioned_against_and_not_shown(reading_of):

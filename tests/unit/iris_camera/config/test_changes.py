@@ -67,7 +67,7 @@ def test_rules_wait_for_a_restart_and_are_told_key_by_key():
     old = dataclasses.replace(OLD, delivery=DeliverySettings(rules={"a": first, "b": second}))
     new = DeliverySettings(rules={"c": second, "a": dataclasses.replace(first, priority=2)})
     found = changes(old, dataclasses.replace(old, delivery=new))
-    assert {".".join(change.path): change.words for change in found.restart} == {
+    assert {".".join(change.path): change.text for change in found.restart} == {
         "delivery.rules.a.priority": "was 1, is 2",
         "delivery.rules.b": "is gone",
         "delivery.rules.c": "is new",
@@ -106,8 +106,8 @@ def test_another_destination_concerns_its_camera_alone():
 def test_a_camera_that_came_went_or_changed_is_named_and_no_other():
     found = changed(cameras={"b": dataclasses.replace(OLD.cameras["b"], repeat=True), "c": CameraSettings()})
     assert (found.cameras_added, found.cameras_removed, found.cameras_altered) == (("c",), ("a",), ("b",))
-    words = {".".join(change.path): change.words for change in found.cameras}
-    assert words == {"cameras.a": "is gone", "cameras.b.repeat": "was false, is true", "cameras.c": "is new"}
+    text = {".".join(change.path): change.text for change in found.cameras}
+    assert text == {"cameras.a": "is gone", "cameras.b.repeat": "was false, is true", "cameras.c": "is new"}
 
 
 def test_the_common_inspection_concerns_the_cameras_without_one_of_their_own():

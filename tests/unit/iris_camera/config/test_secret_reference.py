@@ -33,7 +33,7 @@ def test_a_secret_comes_from_a_command_that_runs_beside_the_settings_without_a_s
 
 
 @pytest.mark.parametrize(
-    ("reference", "words"),
+    ("reference", "text"),
     [
         ({"file": "missing"}, "missing, which cannot be read: No such file"),
         ({"file": "."}, "cannot be read: Is a directory"),
@@ -56,12 +56,12 @@ def test_a_secret_comes_from_a_command_that_runs_beside_the_settings_without_a_s
         ({}, "a table with 0 keys"),
     ],
 )
-def test_a_secret_that_cannot_be_fetched_is_told_without_it(tmp_path, reference, words):
+def test_a_secret_that_cannot_be_fetched_is_told_without_it(tmp_path, reference, text):
     (tmp_path / "empty").touch()
     (tmp_path / "binary").write_bytes(b"\xff\xfeopen-sesame")
     with pytest.raises(SecretUnavailable) as raised:
         fetched(reference, tmp_path, {"EMPTY": ""})
-    assert words in str(raised.value)
+    assert text in str(raised.value)
     assert SECRET not in str(raised.value)
 
 

@@ -22,7 +22,7 @@ def lines(reading_of):
     """What is wrong with the text of a file, each as `LINE words`."""
 
     def of(text):
-        return [f"{problem.origin.line} {problem.words}" for problem in try_out(reading_of(text))]
+        return [f"{problem.origin.line} {problem.text}" for problem in try_out(reading_of(text))]
 
     return of
 
@@ -73,7 +73,7 @@ def sound_alone():
 
 
 @pytest.mark.parametrize(
-    ("source", "words"),
+    ("source", "text"),
     [
         ("file:without_index.mp4", "cannot be read as a film"),
         ("file:empty.mp4", "it is empty"),
@@ -88,7 +88,7 @@ def sound_alone():
         ("dir:notes.txt", "is no folder that can be read"),
     ],
 )
-def test_a_source_that_can_never_give_a_picture_is_told_in_words(lines, tmp_path, source, words):
+def test_a_source_that_can_never_give_a_picture_is_told_in_words(lines, tmp_path, source, text):
     (tmp_path / "without_index.mp4").write_bytes(film_without_its_index())
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "sound.mp4").write_bytes(sound_alone())
@@ -98,7 +98,7 @@ def test_a_source_that_can_never_give_a_picture_is_told_in_words(lines, tmp_path
     os.mkfifo(tmp_path / "pipe.mp4")
     (only,) = lines(f'[cameras.a]\nsource = "{source}"\n')
     assert only.startswith("2 cameras.a.source: ")
-    assert words in only
+    assert text in only
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_a_private_key_that_is_none_is_told_without_its_text(lines, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "text"),
     [
         ("PuTTY-User-Key-File-3: ssh-ed25519\nhunter23\n", "is PuTTY's (.ppk)"),
         ("ssh-ed25519 AAAAhunter23 ann@plant\n", "is a public key"),
@@ -165,10 +165,10 @@ def test_a_private_key_that_is_none_is_told_without_its_text(lines, tmp_path):
         ("", "is empty"),
     ],
 )
-def test_a_file_given_in_place_of_a_private_key_is_told_for_what_it_is(lines, tmp_path, content, words):
+def test_a_file_given_in_place_of_a_private_key_is_told_for_what_it_is(lines, tmp_path, content, text):
     (tmp_path / "key").write_text(content)
     (only,) = lines(server(private_key="key"))
-    assert words in only
+    assert text in only
     assert "hunter23" not in only
 
 
@@ -191,8 +191,8 @@ def test_a_private_key_given_as_text_is_tried_as_well(reading_of, key_file):
     assert try_out(reading_of(text)) == []
     key_file.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\nhunter23\n-----END OPENSSH PRIVATE KEY-----\n")
     (problem,) = try_out(reading_of(text))
-    assert problem.words.startswith("servers.plant.private_key is a text that cannot be used")
-    assert "hunter23" not in problem.words
+    assert problem.text.startswith("servers.plant.private_key is a text that cannot be used")
+    assert "hunter23" not in problem.text
 
 
 def test_a_server_nobody_can_log_in_to_is_told(lines, monkeypatch):
@@ -231,9 +231,9 @@ def test_a_folder_that_the_start_refuses_for_who_may_write_into_it_is_told(readi
     settings = {"IRIS_OUTBOX": str(folder)} if section == "outbox" else {}
     text = f'[records]\nfolder = "{folder}"\n' if section == "records" else ""
     (problem,) = try_out(reading_of(text, settings))
-    assert problem.words.startswith(f"{section}.folder is {folder}: ")
-    assert "may write into" in problem.words
-    assert "chmod" in problem.words
+    assert problem.text.startswith(f"{section}.folder is {folder}: ")
+    assert "may write into" in problem.text
+    assert "chmod" in problem.text
     folder.chmod(0o755)
     assert try_out(reading_of(text, settings)) == []
 
@@ -241,12 +241,12 @@ def test_a_folder_that_the_start_refuses_for_who_may_write_into_it_is_told(readi
 def test_a_folder_that_cannot_be_written_to_is_told(reading_of, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     (problem,) = try_out(reading_of(f'\n[records]\nfolder = "{tmp_path}/file/records"\n'))
-    assert (problem.origin.line, problem.words.endswith("is no folder")) == (3, True)
+    assert (problem.origin.line, problem.text.endswith("is no folder")) == (3, True)
     (tmp_path / "closed").mkdir()
     real = os.access
     monkeypatch.setattr("os.access", lambda path, mode: real(path, mode) and "closed" not in str(path))
     (problem,) = try_out(reading_of(f'\n[records]\nfolder = "{tmp_path}/closed/records"\n'))
-    assert problem.words.endswith("may not be written to by this user")
+    assert problem.text.endswith("may not be written to by this user")
 
 
 def test_a_trial_makes_no_file(reading_of, tmp_path):

@@ -207,7 +207,7 @@ def test_the_page_gets_the_latest_frame_with_its_parts_and_verdicts_marked(camer
     run_to_the_end(camera)
     picture = camera.picture()
     assert picture.number == 4
-    assert [(mark.words, mark.alarm) for mark in picture.marks] == [("1 defect", True)]
+    assert [(mark.text, mark.alarm) for mark in picture.marks] == [("1 defect", True)]
 
 
 def test_the_controller_holds_the_process_uploader_and_fixes_none_of_its_options(monkeypatch, tmp_path):

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
-from iris_camera.demo.deliveries import Deliveries, Outage, told_by
+from iris_camera.demo.deliveries import Deliveries, Outage, deliveries_from
 
 RECORDS = Path("/line/records")
 OUTAGE = Outage(100.0, 200.0)
@@ -23,7 +23,7 @@ def line(name, accepted_s=150.0, delivered_s=210.0, *, attempts=0, batch=None, f
 
 
 def order(*names):
-    return told_by([line(name) for name in names], RECORDS, [OUTAGE]).backlog_evidence_first
+    return deliveries_from([line(name) for name in names], RECORDS, [OUTAGE]).backlog_evidence_first
 
 
 def test_evidence_that_all_came_first_is_the_whole_share():
@@ -46,13 +46,13 @@ def test_no_order_is_told_without_both_kinds():
 
 def test_the_backlog_of_an_outage_was_accepted_in_it_and_arrived_after_it():
     before, within, after = line("1.jpg", 99.0), line("2.jpg", 150.0, 199.0), line("3.jpg", 201.0)
-    told = told_by([before, within, after, line("4.jpg"), line("a.csv")], RECORDS, [OUTAGE])
+    told = deliveries_from([before, within, after, line("4.jpg"), line("a.csv")], RECORDS, [OUTAGE])
     assert (told.backlog_evidence, told.backlog_csv, told.backlog_evidence_first) == (1, 1, 1.0)
 
 
 def test_each_outage_has_a_backlog_of_its_own():
     lines = [line("a.csv"), line("1.jpg", 350.0, 410.0), line("b.csv", 350.0, 411.0)]
-    told = told_by(lines, RECORDS, [OUTAGE, Outage(300.0, 400.0)])
+    told = deliveries_from(lines, RECORDS, [OUTAGE, Outage(300.0, 400.0)])
     assert (told.backlog_evidence, told.backlog_csv, told.backlog_evidence_first) == (1, 2, 1.0)
 
 
@@ -63,11 +63,11 @@ def test_attempts_and_archives_are_counted():
         line("b.csv", batch="x-2"),
         line("c.csv", attempts=1),
     ]
-    told = told_by(lines, RECORDS, [])
+    told = deliveries_from(lines, RECORDS, [])
     assert (told.attempts_repeated, told.archives, told.files_in_archives) == (3, 1, 2)
 
 
 def test_deliveries_that_other_runs_left_in_the_ledger_are_theirs():
-    assert told_by([line("1.jpg", attempts=5, folder=Path("/old/records"))], RECORDS, [OUTAGE]) == Deliveries(
+    assert deliveries_from([line("1.jpg", attempts=5, folder=Path("/old/records"))], RECORDS, [OUTAGE]) == Deliveries(
         0, 0, 0, 0, 0, None
     )

@@ -11,7 +11,7 @@ DOWN = "2026-11-30T13:21:34.940Z WARNING iris-uploader  the link to iris@127.0.0
 
 
 @pytest.mark.parametrize(
-    ("elapsed_s", "words"),
+    ("elapsed_s", "text"),
     [
         (0.0, "1 of 3: a calm line, 10 s left"),
         (10.0, "2 of 3: staged outage, 10 s left"),
@@ -21,8 +21,8 @@ DOWN = "2026-11-30T13:21:34.940Z WARNING iris-uploader  the link to iris@127.0.0
         (41.0, "2 of 3: staged outage, 9 s left"),
     ],
 )
-def test_each_third_of_a_round_has_its_words_and_the_time_that_is_left(elapsed_s, words):
-    assert str(phase_at(elapsed_s, 30.0)) == words
+def test_each_third_of_a_round_has_its_words_and_the_time_that_is_left(elapsed_s, text):
+    assert str(phase_at(elapsed_s, 30.0)) == text
 
 
 def test_an_outage_is_announced_once_and_so_is_its_end():
@@ -79,17 +79,17 @@ class Terminal(io.StringIO):
 def test_a_long_sentence_of_health_is_cut_between_words(monkeypatch, letters):
     for name, value in (("COLUMNS", "80"), ("LINES", "24"), ("TERM", "xterm")):
         monkeypatch.setenv(name, value)
-    words = [f"{chr(0x4E00 + number)}{'a' * letters}" for number in range(60)]
-    down = {"link": "down", "reason": " ".join(words), "retry_in_s": 1.0}
+    text = [f"{chr(0x4E00 + number)}{'a' * letters}" for number in range(60)]
+    down = {"link": "down", "reason": " ".join(text), "retry_in_s": 1.0}
     snapshot = {
         "cameras": [{"frames": 1, "frames_per_s": 1.0, "parts": 1, "defects": 0}],
         "uploader": {"stats": {"queue_size": 0, "total_uploaded": 1, "total_failed": 0}, "servers": {"u@h:22": down}},
-        "health": {"sentence": " ".join(words)},
+        "health": {"sentence": " ".join(text)},
     }
     with Display(out := Terminal(), Story()) as display:
         display.update(snapshot)
         shown = out.getvalue()
     found = re.findall(r"[\u4e00-\u4eff]a*", shown)
     assert found
-    assert set(found) <= set(words), "no part of a word"
+    assert set(found) <= set(text), "no part of a word"
     assert len(shown.splitlines()) <= 24

@@ -15,7 +15,7 @@ from iris_camera.health.facts import (
     ThreadFacts,
 )
 from iris_camera.health.judging import Readiness, judge
-from iris_camera.health.words import in_words
+from iris_camera.health.sentences import age_text
 
 NOW_S = 1_700_000_000.0
 MIB = 1024**2
@@ -68,7 +68,7 @@ def test_a_link_that_is_down_leaves_iris_ready_and_the_sentence_says_so():
 
 
 @pytest.mark.parametrize(
-    ("camera", "words"),
+    ("camera", "text"),
     [
         (
             replace(OFFLINE, name="line-1"),
@@ -84,10 +84,10 @@ def test_a_link_that_is_down_leaves_iris_ready_and_the_sentence_says_so():
         (CameraFacts("line-1", frame_age_s=None), "camera line-1 has given no picture yet"),
     ],
 )
-def test_a_camera_without_fresh_pictures_makes_iris_unready_and_says_why(camera, words):
+def test_a_camera_without_fresh_pictures_makes_iris_unready_and_says_why(camera, text):
     judgement = with_cameras(camera)
     assert not judgement.ready
-    assert judgement.sentence == f"Iris is not ready: {words}."
+    assert judgement.sentence == f"Iris is not ready: {text}."
 
 
 def test_frames_that_are_meant_to_be_far_apart_are_not_taken_for_a_camera_that_stands_still():
@@ -114,15 +114,15 @@ def test_the_camera_in_trouble_is_named_and_how_many_of_several_work_is_said():
 
 
 @pytest.mark.parametrize(
-    ("cameras", "words"),
+    ("cameras", "text"),
     [
         ((*working("line-1"), OFFLINE), "1 of 2 cameras works"),
         ((OFFLINE, replace(OFFLINE, name="line-3")), "none of 2 cameras works"),
         ((*working("line-1"), OFFLINE, CameraFacts("line-3", "disabled")), "1 of 2 cameras works"),
     ],
 )
-def test_working_cameras_are_counted_among_those_that_should_work(cameras, words):
-    assert words in with_cameras(*cameras).sentence
+def test_working_cameras_are_counted_among_those_that_should_work(cameras, text):
+    assert text in with_cameras(*cameras).sentence
 
 
 def test_twelve_dead_cameras_do_not_fill_the_page_but_all_stand_in_the_reasons():
@@ -134,13 +134,13 @@ def test_twelve_dead_cameras_do_not_fill_the_page_but_all_stand_in_the_reasons()
 
 
 @pytest.mark.parametrize(
-    ("reason", "words"),
+    ("reason", "text"),
     [(None, "camera line-2 is disabled"), ("the file has ended", "camera line-2 is disabled (the file has ended)")],
 )
-def test_a_camera_switched_off_or_a_file_that_has_ended_is_a_remark_and_no_warning(reason, words):
+def test_a_camera_switched_off_or_a_file_that_has_ended_is_a_remark_and_no_warning(reason, text):
     judgement = with_cameras(*working("line-1"), CameraFacts("line-2", "disabled", reason))
     assert judgement.state is Readiness.READY
-    assert judgement.sentence == f"Iris works: every file is delivered; {words}."
+    assert judgement.sentence == f"Iris works: every file is delivered; {text}."
 
 
 def test_iris_with_all_cameras_disabled_is_ready_and_says_that_nothing_is_inspected():
@@ -213,16 +213,16 @@ def test_an_old_backlog_is_said_only_when_no_link_explains_it():
     assert "oldest" not in judge(replace(old, links=(DOWN,)), NOW_S).sentence
 
 
-@pytest.mark.parametrize(("count", "words"), [(1, "1 file could not be delivered and needs"), (2, "need ")])
-def test_files_given_up_need_somebody(count, words):
+@pytest.mark.parametrize(("count", "text"), [(1, "1 file could not be delivered and needs"), (2, "need ")])
+def test_files_given_up_need_somebody(count, text):
     judgement = judge(replace(WELL, dead=count, undelivered=count), NOW_S)
     assert judgement.state is Readiness.ATTENTION
-    assert words in judgement.sentence
+    assert text in judgement.sentence
 
 
 @pytest.mark.parametrize("name", ["outbox", "records"])
 @pytest.mark.parametrize(
-    ("folder", "severity", "ready", "words"),
+    ("folder", "severity", "ready", "text"),
     [
         (FolderFacts(), Severity.WORKING, True, ""),
         (FolderFacts(201 * MIB), Severity.WORKING, True, ""),
@@ -247,11 +247,11 @@ def test_files_given_up_need_somebody(count, words):
         ),
     ],
 )
-def test_the_room_of_both_folders_is_judged_in_bytes_and_in_files(name, folder, severity, ready, words):
+def test_the_room_of_both_folders_is_judged_in_bytes_and_in_files(name, folder, severity, ready, text):
     judgement = judge(replace(WELL, disk=replace(WELL.disk, **{name: folder})), NOW_S)
     assert (judgement.severity, judgement.ready) == (severity, ready)
-    assert words.format(name) in judgement.sentence
-    assert bool(judgement.reasons) is bool(words)
+    assert text.format(name) in judgement.sentence
+    assert bool(judgement.reasons) is bool(text)
 
 
 def test_a_records_disk_down_to_its_reserve_is_said_with_what_it_costs():
@@ -277,7 +277,7 @@ def test_a_server_that_only_the_run_before_found_down_is_said_without_a_time_tha
 
 
 @pytest.mark.parametrize(
-    ("age_s", "words"),
+    ("age_s", "text"),
     [
         (0.0, "less than 1 s"),
         (0.9, "less than 1 s"),
@@ -288,8 +288,8 @@ def test_a_server_that_only_the_run_before_found_down_is_said_without_a_time_tha
         (345600, "4 days"),
     ],
 )
-def test_an_age_is_said_as_a_person_says_it(age_s, words):
-    assert in_words(age_s) == words
+def test_an_age_is_said_as_a_person_says_it(age_s, text):
+    assert age_text(age_s) == text
 
 
 # -- every file is delivered, or it is not said -----------------------------------------------------------------------
@@ -346,10 +346,10 @@ LOSSES = {
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_loss_is_judged_and_keeps_all_well_from_being_said(loss):
-    facts, severity, words = LOSSES[loss]
+    facts, severity, text = LOSSES[loss]
     judgement = with_cameras(replace(WELL.cameras[0], **facts))
     assert (judgement.severity, judgement.ready) == (severity, severity is not Severity.FAILED)
-    assert judgement.sentence.endswith(f"{words}.")
+    assert judgement.sentence.endswith(f"{text}.")
     assert "delivered" not in judgement.sentence
 
 

@@ -190,7 +190,7 @@ def test_a_camera_without_a_picture_at_the_first_look_is_no_warning(caplog):
     line.cameras[0].seen |= {"frame_age_s": None, "since_s": NOW_S}
     health, _clock = service(line)
     health.look()
-    assert [level for level, _words in said(caplog)] == [logging.INFO]
+    assert [level for level, _text in said(caplog)] == [logging.INFO]
 
 
 def test_an_inspection_that_fails_again_and_again_is_seen_between_two_restarts_and_forgotten_when_it_holds():

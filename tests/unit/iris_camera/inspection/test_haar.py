@@ -123,7 +123,7 @@ def test_a_file_that_is_no_cascade_is_named(tmp_path, content):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "text"),
     [
         (b"", "it is empty"),
         (b"<!DOCTYPE html><html>", "it is an HTML page"),
@@ -133,10 +133,10 @@ def test_a_file_that_is_no_cascade_is_named(tmp_path, content):
     ],
     ids=["empty", "a page", "a pointer", "text", "cut off"],
 )
-def test_a_file_that_is_no_cascade_is_told_for_what_it_is_without_opencvs_own_words(tmp_path, content, words):
+def test_a_file_that_is_no_cascade_is_told_for_what_it_is_without_opencvs_own_words(tmp_path, content, text):
     file = tmp_path / "mine.xml"
     file.write_bytes(content)
-    with pytest.raises(ModelError, match=rf"{file} is not a cascade that OpenCV can load: {words}") as raised:
+    with pytest.raises(ModelError, match=rf"{file} is not a cascade that OpenCV can load: {text}") as raised:
         haar(cascade=str(file))
     assert "error:" not in str(raised.value)
 

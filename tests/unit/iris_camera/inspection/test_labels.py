@@ -39,7 +39,7 @@ def test_labels_may_be_in_any_language(file):
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "text"),
     [
         (b"", "expected one label a line; found that no line"),
         (b"\n\n", "expected one label a line; found that no line"),
@@ -49,9 +49,9 @@ def test_labels_may_be_in_any_language(file):
     ],
     ids=["empty", "empty lines", "a gap", "another encoding", "another file"],
 )
-def test_a_file_that_is_none_is_named_with_what_is_wrong(file, content, words):
+def test_a_file_that_is_none_is_named_with_what_is_wrong(file, content, text):
     file.write_bytes(content)
-    with pytest.raises(ModelError, match=rf"{file} is not a labels file: .*{words}"):
+    with pytest.raises(ModelError, match=rf"{file} is not a labels file: .*{text}"):
         labels_of(file, {}, MODEL)
 
 

@@ -27,16 +27,16 @@ def refused(path):
     with pytest.raises(ModelError) as raised:
         Model(path)
     assert raised.value.__cause__ is not None
-    words = str(raised.value).removeprefix(f"{path} is not a model that onnxruntime can load: ")
-    assert words != str(raised.value)
-    assert not CPP.search(words), words
-    assert words.isprintable()
-    assert len(words) < 400
-    return words
+    text = str(raised.value).removeprefix(f"{path} is not a model that onnxruntime can load: ")
+    assert text != str(raised.value)
+    assert not CPP.search(text), text
+    assert text.isprintable()
+    assert len(text) < 400
+    return text
 
 
 @pytest.mark.parametrize(
-    ("content", "words"),
+    ("content", "text"),
     [
         (b"", "it is empty"),
         (bytes(1000), "it is zeros: its bytes were never written"),
@@ -58,9 +58,9 @@ def refused(path):
         (b"\xff" * 1000, "it is no ONNX file"),
     ],
 )
-def test_files_that_are_no_models_are_told_for_what_they_are(path, content, words):
+def test_files_that_are_no_models_are_told_for_what_they_are(path, content, text):
     path.write_bytes(content)
-    assert refused(path).startswith(words)
+    assert refused(path).startswith(text)
 
 
 def test_a_file_that_pytorch_saved_is_told(path):
@@ -95,15 +95,15 @@ def model_of(path, *, operator="Identity", domain="", opset=17, ir_version=8):
 
 def test_a_model_of_a_newer_format_is_told_with_what_can_be_read(path):
     model_of(path, ir_version=99)
-    words = r"it is of ONNX IR version 99, and the installed onnxruntime [\d.]+ reads up to \d+: install a newer"
-    assert re.match(words, refused(path))
+    text = r"it is of ONNX IR version 99, and the installed onnxruntime [\d.]+ reads up to \d+: install a newer"
+    assert re.match(text, refused(path))
 
 
 @pytest.mark.parametrize("opset", [99, 1000])
 def test_a_model_of_a_newer_opset_is_told_with_what_can_be_read(path, opset):
     model_of(path, opset=opset)
-    words = rf"it is of ONNX opset {opset}, and the installed onnxruntime [\d.]+ reads up to \d+: install a newer"
-    assert re.match(words, refused(path))
+    text = rf"it is of ONNX opset {opset}, and the installed onnxruntime [\d.]+ reads up to \d+: install a newer"
+    assert re.match(text, refused(path))
 
 
 @pytest.mark.parametrize(("domain", "operator"), [("", "Frobnicate"), ("com.example", "Turn")])

@@ -42,14 +42,14 @@ KINDS = {
 @pytest.mark.parametrize("task", KINDS)
 @pytest.mark.parametrize("names", [{}, {"names": TWO}], ids=["nameless", "with names"])
 def test_a_model_whose_notes_say_that_it_is_no_detector_is_told_for_what_it_is(path, task, names):
-    words, shapes = KINDS[task]
+    text, shapes = KINDS[task]
     made(path, *shapes, task=task, **names)
-    with pytest.raises(ModelError, match=rf"model.onnx is {words}, as its entry task says: "):
+    with pytest.raises(ModelError, match=rf"model.onnx is {text}, as its entry task says: "):
         OnnxDetector(path)
 
 
 @pytest.mark.parametrize(
-    ("words", "shapes"),
+    ("text", "shapes"),
     [
         ("a segmentation model", [yolo(32), MASKS]),
         ("a segmentation model", [(1, 3 * CELLS, 5 + 2 + 32), MASKS]),
@@ -58,9 +58,9 @@ def test_a_model_whose_notes_say_that_it_is_no_detector_is_told_for_what_it_is(p
         ("a classification model", [(3,)]),
     ],
 )
-def test_a_model_without_notes_is_told_by_the_shapes_of_its_outputs(path, words, shapes):
+def test_a_model_without_notes_is_told_by_the_shapes_of_its_outputs(path, text, shapes):
     made(path, *shapes)
-    with pytest.raises(ModelError, match=rf"model.onnx is {words}, by the shapes of its outputs: "):
+    with pytest.raises(ModelError, match=rf"model.onnx is {text}, by the shapes of its outputs: "):
         OnnxDetector(path)
 
 
@@ -71,7 +71,7 @@ def test_a_map_of_the_picture_may_be_a_segmentation(path):
 
 
 @pytest.mark.parametrize(
-    ("words", "more"),
+    ("text", "more"),
     [
         ("a pose model, which finds keypoints", 51),
         ("a pose model, which finds keypoints", 15),
@@ -80,10 +80,10 @@ def test_a_map_of_the_picture_may_be_a_segmentation(path):
         ("a segmentation model", 32),
     ],
 )
-def test_more_numbers_than_labels_say_what_it_may_be(path, words, more):
+def test_more_numbers_than_labels_say_what_it_may_be(path, text, more):
     made(path, yolo(more), names=TWO)
     expected = (
-        f"expected 2 classes, .*; found {2 + more} classes; it may be {words}: a detector has to find upright boxes"
+        f"expected 2 classes, .*; found {2 + more} classes; it may be {text}: a detector has to find upright boxes"
     )
     with pytest.raises(ModelError, match=expected):
         OnnxDetector(path)
@@ -110,12 +110,10 @@ def test_another_kind_given_as_classifier_is_told_where_it_belongs(path, task):
         OnnxClassifier(path)
 
 
-@pytest.mark.parametrize(("words", "shape"), [("a detection model", yolo(0)), ("a segmentation model", (1, 2, 64, 64))])
-def test_another_kind_given_as_classifier_is_known_by_its_shape_too(path, words, shape):
+@pytest.mark.parametrize(("text", "shape"), [("a detection model", yolo(0)), ("a segmentation model", (1, 2, 64, 64))])
+def test_another_kind_given_as_classifier_is_known_by_its_shape_too(path, text, shape):
     made(path, shape)
-    with pytest.raises(
-        ModelError, match=rf"expected one output of \(classes\) .*; found output0 .*; it may be {words}"
-    ):
+    with pytest.raises(ModelError, match=rf"expected one output of \(classes\) .*; found output0 .*; it may be {text}"):
         OnnxClassifier(path)
 
 

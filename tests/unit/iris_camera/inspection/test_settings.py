@@ -26,7 +26,7 @@ def test_every_setting_has_a_default_and_says_what_it_is(settings):
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "text"),
     [
         ({"width": 0, "height": 5}, "input width is 0: give 1 to 16384 pixels"),
         ({"width": 5, "height": SIDE_MAX + 1}, "input height is 16385"),
@@ -42,13 +42,13 @@ def test_every_setting_has_a_default_and_says_what_it_is(settings):
         ),
     ],
 )
-def test_picture_input_settings_that_contradict_themselves_are_refused(given, words):
-    with pytest.raises(ValueError, match=words):
+def test_picture_input_settings_that_contradict_themselves_are_refused(given, text):
+    with pytest.raises(ValueError, match=text):
         PictureInputSettings(**given)
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "text"),
     [
         ({"first_class": 2}, "first_class is 2: give 0, or 1 when class 0 is the background"),
         ({"first_class": -1}, "first_class is -1"),
@@ -56,13 +56,13 @@ def test_picture_input_settings_that_contradict_themselves_are_refused(given, wo
         ({"names": tuple("abcde")}, "give those of boxes, scores, classes and count"),
     ],
 )
-def test_output_settings_that_contradict_themselves_are_refused(given, words):
-    with pytest.raises(ValueError, match=words):
+def test_output_settings_that_contradict_themselves_are_refused(given, text):
+    with pytest.raises(ValueError, match=text):
         ModelOutputSettings(**given)
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "text"),
     [
         ({"score_min": 1.5}, "score_min is 1.5: give 0 to 1"),
         ({"iou_max": -0.1}, "iou_max is -0.1: give 0 to 1"),
@@ -74,13 +74,13 @@ def test_output_settings_that_contradict_themselves_are_refused(given, words):
         ({"smallest": -1}, "smallest is -1: give 0 or more pixels"),
     ],
 )
-def test_detector_settings_that_contradict_themselves_are_refused(given, words):
-    with pytest.raises(ValueError, match=words):
+def test_detector_settings_that_contradict_themselves_are_refused(given, text):
+    with pytest.raises(ValueError, match=text):
         DetectorSettings(**given)
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "text"),
     [
         ({"kind": "none", "model": FILE}, 'belong to kind "onnx", but kind is "none"'),
         ({"kind": "none", "labels": FILE}, 'belong to kind "onnx", but kind is "none"'),
@@ -88,13 +88,13 @@ def test_detector_settings_that_contradict_themselves_are_refused(given, words):
         ({"context": 11.0}, "context is 11.0: give 0 to 10"),
     ],
 )
-def test_classifier_settings_that_contradict_themselves_are_refused(given, words):
-    with pytest.raises(ValueError, match=words):
+def test_classifier_settings_that_contradict_themselves_are_refused(given, text):
+    with pytest.raises(ValueError, match=text):
         ClassifierSettings(**given)
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("given", "text"),
     [
         ({"threads": 0}, f"threads is 0: give 1 to {THREADS_MAX}"),
         ({"threads": THREADS_MAX + 1}, "threads is 65"),
@@ -110,6 +110,6 @@ def test_classifier_settings_that_contradict_themselves_are_refused(given, words
         ),
     ],
 )
-def test_inspection_settings_that_contradict_themselves_are_refused(given, words):
-    with pytest.raises(ValueError, match=words):
+def test_inspection_settings_that_contradict_themselves_are_refused(given, text):
+    with pytest.raises(ValueError, match=text):
         InspectionSettings(**given)

@@ -18,7 +18,7 @@ def test_no_file_is_kept_and_no_heartbeat_is_written_unless_that_is_asked_for():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("wrong", "text"),
     [
         ({"rows_max": 0}, "rows_max"),
         ({"size_bytes_max": -1}, "size_bytes_max"),
@@ -31,13 +31,13 @@ def test_no_file_is_kept_and_no_heartbeat_is_written_unless_that_is_asked_for():
         ({"disk_reserve_bytes": -1}, "disk_reserve_bytes"),
     ],
 )
-def test_records_cannot_be_set_to_what_makes_no_sense(wrong, words):
-    with pytest.raises(ValueError, match=words):
+def test_records_cannot_be_set_to_what_makes_no_sense(wrong, text):
+    with pytest.raises(ValueError, match=text):
         RecordSettings(**wrong)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("wrong", "text"),
     [
         ({"jpeg_quality": 0}, "jpeg_quality is 0: expected a whole number from 1 to 100"),
         ({"jpeg_quality": 101}, "jpeg_quality"),
@@ -46,8 +46,8 @@ def test_records_cannot_be_set_to_what_makes_no_sense(wrong, words):
         ({"crop": False, "whole_frame": False}, "neither crop nor whole_frame"),
     ],
 )
-def test_evidence_cannot_be_set_to_what_makes_no_sense(wrong, words):
-    with pytest.raises(ValueError, match=words):
+def test_evidence_cannot_be_set_to_what_makes_no_sense(wrong, text):
+    with pytest.raises(ValueError, match=text):
         EvidenceSettings(**wrong)
 
 

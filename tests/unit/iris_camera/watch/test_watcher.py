@@ -1,4 +1,4 @@
-"""A real folder, the kernel's events, and a desk that says yes or no: what is handed in, and what is remembered."""
+"""A real folder, the kernel's events, and a taker that says yes or no: what is handed in, and what is remembered."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ QUIET_S = 0.3
 LONG_S = 60.0  # of quiet, where what is tested must not be quiet
 
 
-class Desk:
+class Taker:
     """Takes files in, and keeps the bytes that lay there then. `answer` may refuse."""
 
     def __init__(self, answer=lambda path: None):
@@ -46,7 +46,7 @@ class Desk:
             assert self._changed.wait_for(lambda: happened(self), WAIT_S), (self.taken, self.asked)
 
     def wait_for(self, *names):
-        self.wait_until(lambda desk: set(names) <= {path for path, _ in desk.taken})
+        self.wait_until(lambda taker: set(names) <= {path for path, _ in taker.taken})
 
     @property
     def names(self):
@@ -69,11 +69,11 @@ def elsewhere(tmp_path):
 
 
 @contextmanager
-def watching(folder, desk, quiet_s=QUIET_S, **settings):
+def watching(folder, taker, quiet_s=QUIET_S, **settings):
     """A watcher on a thread; ready to be told things when it is entered."""
     stop = threading.Event()
     memory = Memory(folder.parent, folder)
-    watcher = Watcher(WatchSettings(folder, Names(), quiet_s=quiet_s, **settings), desk, memory, stop, time.monotonic)
+    watcher = Watcher(WatchSettings(folder, Names(), quiet_s=quiet_s, **settings), taker, memory, stop, time.monotonic)
     listed = threading.Event()
     list_all = watcher._list_all
 
@@ -95,90 +95,90 @@ def watching(folder, desk, quiet_s=QUIET_S, **settings):
 
 
 def test_a_file_written_and_closed_and_one_renamed_in_are_handed_in_whole(folder, elsewhere):
-    desk = Desk()
+    taker = Taker()
     (elsewhere / "b.csv").write_bytes(b"moved")
-    with watching(folder, desk, LONG_S):
+    with watching(folder, taker, LONG_S):
         (folder / "a.csv").write_bytes(b"written")
         (elsewhere / "b.csv").rename(folder / "b.csv")
-        desk.wait_for("a.csv", "b.csv")
-    assert sorted(desk.taken) == [("a.csv", b"written"), ("b.csv", b"moved")]
+        taker.wait_for("a.csv", "b.csv")
+    assert sorted(taker.taken) == [("a.csv", b"written"), ("b.csv", b"moved")]
 
 
 def test_a_slow_writers_file_is_handed_in_when_it_is_closed_and_not_before(folder):
-    desk = Desk()
-    with watching(folder, desk, QUIET_S), (folder / "slow.csv").open("wb", buffering=0) as slow:
+    taker = Taker()
+    with watching(folder, taker, QUIET_S), (folder / "slow.csv").open("wb", buffering=0) as slow:
         slow.write(b"1")
         for number in range(3):  # others come and go meanwhile, each after the quiet time
             (folder / f"{number}.csv").write_bytes(b"x")
             os.link(folder / f"{number}.csv", folder / f"link-{number}")
-            desk.wait_for(f"{number}.csv", f"link-{number}")
-        assert "slow.csv" not in desk.asked
+            taker.wait_for(f"{number}.csv", f"link-{number}")
+        assert "slow.csv" not in taker.asked
         slow.write(b"2")
         slow.close()
-        desk.wait_for("slow.csv")
-    assert ("slow.csv", b"12") in desk.taken
+        taker.wait_for("slow.csv")
+    assert ("slow.csv", b"12") in taker.taken
 
 
 def test_a_hard_link_and_an_empty_file_are_handed_in_after_quiet(folder, elsewhere):
-    desk = Desk()
+    taker = Taker()
     (elsewhere / "x").write_bytes(b"1")
-    with watching(folder, desk):
+    with watching(folder, taker):
         os.link(elsewhere / "x", folder / "link")
         (folder / "empty").touch()
-        desk.wait_for("link", "empty")
-    assert desk.names == ["empty", "link"]
+        taker.wait_for("link", "empty")
+    assert taker.names == ["empty", "link"]
 
 
 def test_temporary_names_are_left_alone_until_they_are_renamed(folder):
-    desk = Desk()
-    with watching(folder, desk):
+    taker = Taker()
+    with watching(folder, taker):
         for name in (".a.csv", "b.csv.tmp", "c.part"):
             (folder / name).write_bytes(b"1")
         (folder / "b.csv.tmp").rename(folder / "b.csv")
         (folder / "last").write_bytes(b"1")
-        desk.wait_for("b.csv", "last")
-    assert desk.names == ["b.csv", "last"]
+        taker.wait_for("b.csv", "last")
+    assert taker.names == ["b.csv", "last"]
 
 
 def test_each_completed_version_is_handed_in_once(folder):
-    desk = Desk()
-    with watching(folder, desk, LONG_S):
+    taker = Taker()
+    with watching(folder, taker, LONG_S):
         for content in (b"1", b"2", b"3"):
             (folder / "a.csv").write_bytes(content)
-            desk.wait_until(lambda desk, content=content: ("a.csv", content) in desk.taken)
+            taker.wait_until(lambda taker, content=content: ("a.csv", content) in taker.taken)
         (folder / "a.csv").open("ab").close()  # opened for writing, and nothing written
         (folder / "last").write_bytes(b"1")
-        desk.wait_for("last")
-    assert [content for path, content in desk.taken if path == "a.csv"] == [b"1", b"2", b"3"]
+        taker.wait_for("last")
+    assert [content for path, content in taker.taken if path == "a.csv"] == [b"1", b"2", b"3"]
 
 
 def test_files_that_lay_there_at_the_first_start_are_left_unless_they_are_wished(folder):
     (folder / "old").write_bytes(b"1")
-    desk = Desk()
-    with watching(folder, desk):
+    taker = Taker()
+    with watching(folder, taker):
         (folder / "new").write_bytes(b"1")
-        desk.wait_for("new")
-    assert desk.names == ["new"]
+        taker.wait_for("new")
+    assert taker.names == ["new"]
 
 
 def test_files_that_lie_there_are_delivered_too_where_that_is_wished(folder):
     (folder / "old").write_bytes(b"1")
-    desk = Desk()
-    with watching(folder, desk, existing=True):
-        desk.wait_for("old")
+    taker = Taker()
+    with watching(folder, taker, existing=True):
+        taker.wait_for("old")
 
 
 def test_a_file_that_was_open_at_the_first_start_is_handed_in_once_it_is_closed(folder):
-    desk = Desk()
+    taker = Taker()
     with (folder / "a").open("wb", buffering=0) as half_written:
         half_written.write(b"1")
-        with watching(folder, desk):
+        with watching(folder, taker):
             half_written.close()
-            desk.wait_for("a")
+            taker.wait_for("a")
 
 
 def test_files_that_came_meanwhile_are_handed_in_after_a_restart_and_no_others(folder):
-    first, second = Desk(), Desk()
+    first, second = Taker(), Taker()
     with watching(folder, first):
         for name in ("same", "changed", "gone"):
             (folder / name).write_bytes(b"1")
@@ -195,15 +195,15 @@ def test_a_full_outbox_loses_nothing_and_is_asked_again(folder, monkeypatch, cap
     monkeypatch.setattr(watcher_module, "RETRY_BASE_S", 0.02)
     full = threading.Event()
     full.set()
-    desk = Desk(lambda path: OutboxFull("the outbox holds 1 of 1 files") if full.is_set() else None)
+    taker = Taker(lambda path: OutboxFull("the outbox holds 1 of 1 files") if full.is_set() else None)
     names = [f"{number:03}" for number in range(150)]
-    with watching(folder, desk, LONG_S):
+    with watching(folder, taker, LONG_S):
         for name in names:
             (folder / name).write_bytes(name.encode())
-        desk.wait_until(lambda desk: len(desk.asked) > len(names))
+        taker.wait_until(lambda taker: len(taker.asked) > len(names))
         full.clear()
-        desk.wait_for(*names)
-    assert sorted(desk.taken) == [(name, name.encode()) for name in names]
+        taker.wait_for(*names)
+    assert sorted(taker.taken) == [(name, name.encode()) for name in names]
     assert caplog.text.count("offered again") == 1
 
 
@@ -211,41 +211,41 @@ def test_a_file_that_changes_while_the_outbox_is_full_is_handed_in_as_it_is_then
     monkeypatch.setattr(watcher_module, "RETRY_BASE_S", 0.02)
     full = threading.Event()
     full.set()
-    desk = Desk(lambda path: OutboxFull("full") if full.is_set() else None)
-    with watching(folder, desk, LONG_S):
+    taker = Taker(lambda path: OutboxFull("full") if full.is_set() else None)
+    with watching(folder, taker, LONG_S):
         (folder / "a").write_bytes(b"1")
-        desk.wait_until(lambda desk: desk.asked)
+        taker.wait_until(lambda taker: taker.asked)
         with (folder / "a").open("ab", buffering=0) as writer:
             writer.write(b"2")
             full.clear()
             (folder / "b").write_bytes(b"1")
-            desk.wait_for("b")
-            assert "a" not in desk.names
-        desk.wait_for("a")
-    assert ("a", b"12") in desk.taken
+            taker.wait_for("b")
+            assert "a" not in taker.names
+        taker.wait_for("a")
+    assert ("a", b"12") in taker.taken
 
 
 def test_a_file_that_can_never_be_delivered_is_told_once_and_holds_up_no_other(folder, caplog):
-    desk = Desk(lambda path: InvalidRequest("no such name", hint="rename it") if path == "bad" else None)
-    with watching(folder, desk) as watcher:
+    taker = Taker(lambda path: InvalidRequest("no such name", hint="rename it") if path == "bad" else None)
+    with watching(folder, taker) as watcher:
         (folder / "bad").write_bytes(b"1")
         (folder / "good").write_bytes(b"1")
-        desk.wait_for("good")
+        taker.wait_for("good")
         watcher._list_at_s = 0.0
         (folder / "better").write_bytes(b"1")
-        desk.wait_for("better")
+        taker.wait_for("better")
         os.link(folder / "good", folder / "last")
-        desk.wait_for("last")
-    assert desk.asked.count("bad") == 1
+        taker.wait_for("last")
+    assert taker.asked.count("bad") == 1
     assert caplog.text.count("rename it") == 1
 
 
 @pytest.mark.parametrize("how", ["removed", "renamed", "parent renamed"])
 def test_a_folder_that_goes_and_comes_back_is_watched_again(folder, how, caplog):
-    desk = Desk()
-    with watching(folder, desk):
+    taker = Taker()
+    with watching(folder, taker):
         (folder / "before").write_bytes(b"1")
-        desk.wait_for("before")
+        taker.wait_for("before")
         if how == "removed":
             shutil.rmtree(folder)
         else:
@@ -253,16 +253,16 @@ def test_a_folder_that_goes_and_comes_back_is_watched_again(folder, how, caplog)
         wait_for_log(caplog, "waiting for it")
         folder.mkdir()
         (folder / "meanwhile").write_bytes(b"1")
-        desk.wait_for("meanwhile")
+        taker.wait_for("meanwhile")
         (folder / "after").write_bytes(b"1")
-        desk.wait_for("after")
+        taker.wait_for("after")
     assert caplog.text.count("was removed, replaced or unmounted") == 1
     assert caplog.text.count("waiting for it") == 1
 
 
 def test_an_empty_folder_does_not_make_it_forget_what_was_delivered(folder):
     """As when a disk is not mounted yet."""
-    first, second = Desk(), Desk()
+    first, second = Taker(), Taker()
     with watching(folder, first):
         (folder / "a").write_bytes(b"1")
         first.wait_for("a")
@@ -283,15 +283,15 @@ def test_files_below_the_folder_are_handed_in_where_that_is_wished_also_from_new
     (folder / "inner").mkdir()
     (elsewhere / "deep").mkdir()
     (elsewhere / "deep" / "moved").write_bytes(b"1")
-    desk = Desk()
-    with watching(folder, desk, recursive=True):
+    taker = Taker()
+    with watching(folder, taker, recursive=True):
         (folder / "inner" / "a").write_bytes(b"1")
         elsewhere.rename(folder / "tree")
         (folder / "tree" / "deep" / "new").write_bytes(b"1")
         (folder / ".hidden").mkdir()
         (folder / ".hidden" / "x").write_bytes(b"1")
-        desk.wait_for("inner/a", "tree/deep/moved", "tree/deep/new")
-    assert desk.names == ["inner/a", "tree/deep/moved", "tree/deep/new"]
+        taker.wait_for("inner/a", "tree/deep/moved", "tree/deep/new")
+    assert taker.names == ["inner/a", "tree/deep/moved", "tree/deep/new"]
 
 
 @pytest.mark.parametrize("how", ["no inotify", "a network disk"])
@@ -304,13 +304,13 @@ def test_the_folder_is_listed_again_and_again_where_the_kernel_does_not_tell_eve
         monkeypatch.setattr(watcher_module, "FolderEvents", refuse)
     else:
         monkeypatch.setattr(watcher_module, "hears_everything", lambda folder: False)
-    desk = Desk()
-    with watching(folder, desk):
+    taker = Taker()
+    with watching(folder, taker):
         (folder / "a").write_bytes(b"1")
-        desk.wait_for("a")
+        taker.wait_for("a")
         (folder / "a").write_bytes(b"22")
-        desk.wait_until(lambda desk: ("a", b"22") in desk.taken)
-    assert [content for _, content in desk.taken] == [b"1", b"22"]
+        taker.wait_until(lambda taker: ("a", b"22") in taker.taken)
+    assert [content for _, content in taker.taken] == [b"1", b"22"]
 
 
 def test_lost_events_are_made_good_by_listing(folder, monkeypatch):
@@ -324,17 +324,17 @@ def test_lost_events_are_made_good_by_listing(folder, monkeypatch):
             return [EventsLost()] if super().read(timeout_s) else []
 
     monkeypatch.setattr(watcher_module, "FolderEvents", Overflowing)
-    desk = Desk()
-    with watching(folder, desk):
+    taker = Taker()
+    with watching(folder, taker):
         (folder / "a").write_bytes(b"1")
-        desk.wait_for("a")
+        taker.wait_for("a")
 
 
 def test_a_file_that_was_replaced_while_it_was_offered_is_looked_at_anew(folder, elsewhere, monkeypatch, caplog):
     monkeypatch.setattr(watcher_module, "REPLACED_S", 0.05)
     (elsewhere / "ours").write_bytes(b"ours")
 
-    class Swapping(Desk):
+    class Swapping(Taker):
         """Somebody puts a link in the place of the first file, in the moment it is handed in."""
 
         def hand_in(self, folder, paths):
@@ -348,13 +348,13 @@ def test_a_file_that_was_replaced_while_it_was_offered_is_looked_at_anew(folder,
                     return [SourceReplaced("another file")] * len(paths)
             return super().hand_in(folder, paths)
 
-    desk = Swapping()
-    with watching(folder, desk):
+    taker = Swapping()
+    with watching(folder, taker):
         (folder / "a").write_bytes(b"1")
         wait_for_log(caplog, "a is another file than a moment ago")
         (folder / "b").write_bytes(b"2")
-        desk.wait_for("b")
-    assert desk.taken == [("b", b"2")]
+        taker.wait_for("b")
+    assert taker.taken == [("b", b"2")]
 
 
 def test_an_unreadable_file_is_told_once_and_handed_in_when_it_can_be_read(folder, monkeypatch, caplog):
@@ -367,14 +367,14 @@ def test_an_unreadable_file_is_told_once_and_handed_in_when_it_can_be_read(folde
         return look_at(path, **more)
 
     monkeypatch.setattr(watcher_module, "look_at", guarded)
-    desk = Desk()
-    with watching(folder, desk):
+    taker = Taker()
+    with watching(folder, taker):
         (folder / "secret").write_bytes(b"1")
         wait_for_log(caplog, "cannot be read")
         (folder / "good").write_bytes(b"1")
-        desk.wait_for("good")
+        taker.wait_for("good")
         allowed.set()
-        desk.wait_for("secret")
+        taker.wait_for("secret")
     assert caplog.text.count("cannot be read") == 1
 
 
@@ -391,13 +391,13 @@ def test_an_inner_folder_that_may_not_be_looked_into_is_told_once_and_taken_when
     monkeypatch.setattr(listing, "opened_folder", guarded)
     (folder / "closed").mkdir()
     (folder / "closed" / "a").write_bytes(b"1")
-    desk = Desk()
-    with watching(folder, desk, recursive=True, existing=True):
+    taker = Taker()
+    with watching(folder, taker, recursive=True, existing=True):
         wait_for_log(caplog, "closed cannot be looked into: Permission denied; what is in it is not delivered")
         (folder / "good").write_bytes(b"1")
-        desk.wait_for("good")
+        taker.wait_for("good")
         allowed.set()
-        desk.wait_for("closed/a")
+        taker.wait_for("closed/a")
     assert caplog.text.count("cannot be looked into") == 1
 
 

@@ -36,17 +36,17 @@ def test_two_that_claim_a_port_at_the_same_moment_do_not_both_get_it():
 
 
 @pytest.mark.parametrize(
-    ("host", "port", "words"),
+    ("host", "port", "text"),
     [
         ("127.0.0.1", 70000, "from 0 (any free one) to 65535"),
         ("192.0.2.1", 0, "this machine has no such address"),
     ],
 )
-def test_an_address_that_cannot_be_had_says_why(host, port, words):
+def test_an_address_that_cannot_be_had_says_why(host, port, text):
     with pytest.raises(CannotServe) as raised:
         bind(host, port)
     assert f"{host} port {port}" in str(raised.value)
-    assert words in str(raised.value)
+    assert text in str(raised.value)
 
 
 def test_an_address_that_is_not_ours_is_no_reason_to_fall_back():

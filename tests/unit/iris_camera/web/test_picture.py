@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from iris_camera.web import picture as picture_module
-from iris_camera.web.picture import LARGEST_WIDTH, DrawnMark, Picture, PictureDesk, UnknownCamera, encode
+from iris_camera.web.picture import LARGEST_WIDTH, DrawnMark, Picture, PictureEncoder, UnknownCamera, encode
 from tests.unit.iris_camera.web.fake_line import belt
 
 
@@ -17,14 +17,14 @@ def decoded(jpeg):
     return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
 
 
-def desk_of(pictures, **options):
-    """A desk over a mapping from names to pictures, which the test may change."""
-    return PictureDesk(lambda: {name: partial(pictures.get, name) for name in pictures}, **options)
+def encoder_of(pictures, **options):
+    """An encoder over a mapping from names to pictures, which the test may change."""
+    return PictureEncoder(lambda: {name: partial(pictures.get, name) for name in pictures}, **options)
 
 
-def ask(desk, name, times=1, width=LARGEST_WIDTH):
+def ask(encoder, name, times=1, width=LARGEST_WIDTH):
     async def together():
-        return await asyncio.gather(*(desk.jpeg(name, width) for _ in range(times)))
+        return await asyncio.gather(*(encoder.jpeg(name, width) for _ in range(times)))
 
     return asyncio.run(together())
 
@@ -90,41 +90,41 @@ def test_a_large_picture_is_made_smaller_with_its_boxes():
 
 
 def test_one_frame_is_encoded_once_however_many_ask(encoded_numbers):
-    desk = desk_of({"line-1": Picture(7, belt())})
-    jpegs = ask(desk, "line-1", times=5)
+    encoder = encoder_of({"line-1": Picture(7, belt())})
+    jpegs = ask(encoder, "line-1", times=5)
     assert len(set(jpegs)) == 1
     assert [number for number, _thread in encoded_numbers] == [7]
 
 
 def test_the_next_frame_is_encoded_anew(encoded_numbers):
     pictures = {"line-1": Picture(7, belt())}
-    desk = desk_of(pictures)
-    ask(desk, "line-1")
+    encoder = encoder_of(pictures)
+    ask(encoder, "line-1")
     pictures["line-1"] = Picture(8, belt())
-    ask(desk, "line-1")
+    ask(encoder, "line-1")
     assert [number for number, _thread in encoded_numbers] == [7, 8]
 
 
 def test_no_picture_is_encoded_before_somebody_asks_and_then_on_a_thread_of_its_own(encoded_numbers):
-    desk = desk_of({"line-1": Picture(7, belt())})
+    encoder = encoder_of({"line-1": Picture(7, belt())})
     assert encoded_numbers == []
-    ask(desk, "line-1")
+    ask(encoder, "line-1")
     assert encoded_numbers[0][1].startswith("iris-pictures")
 
 
 def test_two_cameras_do_not_share_a_picture():
-    desk = desk_of({"wide": Picture(7, belt()), "tall": Picture(7, belt(100, 200))})
-    assert decoded(ask(desk, "wide")[0]).shape == (360, 640, 3)
-    assert decoded(ask(desk, "tall")[0]).shape == (200, 100, 3)
+    encoder = encoder_of({"wide": Picture(7, belt()), "tall": Picture(7, belt(100, 200))})
+    assert decoded(ask(encoder, "wide")[0]).shape == (360, 640, 3)
+    assert decoded(ask(encoder, "tall")[0]).shape == (200, 100, 3)
 
 
 def test_no_picture_yet_is_none():
-    assert ask(desk_of({"line-1": None}), "line-1") == [None]
+    assert ask(encoder_of({"line-1": None}), "line-1") == [None]
 
 
 def test_an_unknown_camera_is_an_error_of_its_own():
     with pytest.raises(UnknownCamera, match="line-9"):
-        ask(desk_of({}), "line-9")
+        ask(encoder_of({}), "line-9")
 
 
 class SlowPictures(dict):
@@ -166,38 +166,38 @@ class Effort:
     ("wanted", "given"), [(1, 480), (480, 480), (481, 960), (1000, LARGEST_WIDTH), (100_000, LARGEST_WIDTH)]
 )
 def test_a_page_gets_the_size_it_shows_rounded_up_to_one_of_three(wanted, given):
-    desk = desk_of({"line-1": Picture(7, belt(3200, 1800))})
-    assert decoded(ask(desk, "line-1", width=wanted)[0]).shape[1] == given
+    encoder = encoder_of({"line-1": Picture(7, belt(3200, 1800))})
+    assert decoded(ask(encoder, "line-1", width=wanted)[0]).shape[1] == given
 
 
 def test_a_picture_is_never_made_larger_than_it_is():
-    desk = desk_of({"line-1": Picture(7, belt(320, 180))})
-    assert decoded(ask(desk, "line-1", width=480)[0]).shape == (180, 320, 3)
+    encoder = encoder_of({"line-1": Picture(7, belt(320, 180))})
+    assert decoded(ask(encoder, "line-1", width=480)[0]).shape == (180, 320, 3)
 
 
 def test_a_camera_made_anew_does_not_get_the_picture_of_the_old_one_of_the_same_number():
     pictures = {"line-1": Picture(7, belt(640, 360))}
-    desk = desk_of(pictures)
-    assert decoded(ask(desk, "line-1")[0]).shape == (360, 640, 3)
+    encoder = encoder_of(pictures)
+    assert decoded(ask(encoder, "line-1")[0]).shape == (360, 640, 3)
     pictures["line-1"] = Picture(7, belt(320, 180))
-    assert decoded(ask(desk, "line-1")[0]).shape == (180, 320, 3)
+    assert decoded(ask(encoder, "line-1")[0]).shape == (180, 320, 3)
 
 
 def test_a_camera_that_came_is_served_and_one_that_went_is_unknown():
     pictures = {"line-1": Picture(7, belt())}
-    desk = desk_of(pictures)
-    ask(desk, "line-1")
+    encoder = encoder_of(pictures)
+    ask(encoder, "line-1")
     pictures["line-2"] = pictures.pop("line-1")
-    assert desk.names == ["line-2"]
-    assert ask(desk, "line-2")[0]
+    assert encoder.names == ["line-2"]
+    assert ask(encoder, "line-2")[0]
     with pytest.raises(UnknownCamera):
-        ask(desk, "line-1")
+        ask(encoder, "line-1")
 
 
-def test_the_desk_keeps_no_image_of_a_camera_alive():
+def test_the_encoder_keeps_no_image_of_a_camera_alive():
     pictures = {"line-1": Picture(7, belt())}
-    desk = desk_of(pictures)
-    ask(desk, "line-1")
+    encoder = encoder_of(pictures)
+    ask(encoder, "line-1")
     image = weakref.ref(pictures["line-1"].image)
     pictures["line-1"] = None
     gc.collect()
@@ -206,11 +206,11 @@ def test_the_desk_keeps_no_image_of_a_camera_alive():
 
 def test_a_camera_waits_in_line_once_however_many_ask_so_that_the_others_get_their_turn():
     pictures = SlowPictures("line-1", "line-2")
-    desk = desk_of(pictures)
+    encoder = encoder_of(pictures)
 
     async def many_ask_for_the_first():
-        asked = [asyncio.create_task(desk.jpeg("line-1")) for _ in range(20)]
-        asked.append(asyncio.create_task(desk.jpeg("line-2")))
+        asked = [asyncio.create_task(encoder.jpeg("line-1")) for _ in range(20)]
+        asked.append(asyncio.create_task(encoder.jpeg("line-2")))
         await asyncio.to_thread(pictures.begun.wait, 10)
         pictures.let_go.set()
         return await asyncio.gather(*asked)
@@ -221,10 +221,10 @@ def test_a_camera_waits_in_line_once_however_many_ask_so_that_the_others_get_the
 
 def test_one_who_leaves_takes_the_picture_from_nobody():
     pictures = SlowPictures("line-1")
-    desk = desk_of(pictures)
+    encoder = encoder_of(pictures)
 
     async def the_first_leaves():
-        first, second = (asyncio.create_task(desk.jpeg("line-1")) for _ in range(2))
+        first, second = (asyncio.create_task(encoder.jpeg("line-1")) for _ in range(2))
         await asyncio.to_thread(pictures.begun.wait, 10)
         first.cancel()
         pictures.let_go.set()
@@ -236,19 +236,19 @@ def test_one_who_leaves_takes_the_picture_from_nobody():
 def test_encoding_takes_at_most_a_quarter_of_a_core(monkeypatch):
     effort = Effort(monkeypatch, takes_s=0.01)
     pictures = {f"line-{number}": Picture(number, belt()) for number in range(4)}
-    desk = desk_of(pictures, **effort.options())
+    encoder = encoder_of(pictures, **effort.options())
     for name in pictures:
-        ask(desk, name)
+        ask(encoder, name)
     assert effort.rests == [0.03, 0.03, 0.03]
 
 
 def test_a_page_that_asks_seldom_never_waits_for_a_rest(monkeypatch):
     effort = Effort(monkeypatch, takes_s=0.01)
     pictures = {"line-1": Picture(1, belt())}
-    desk = desk_of(pictures, **effort.options())
+    encoder = encoder_of(pictures, **effort.options())
     for number in (2, 3):
-        ask(desk, "line-1")
+        ask(encoder, "line-1")
         effort.now_s += 0.2
         pictures["line-1"] = Picture(number, belt())
-    ask(desk, "line-1")
+    ask(encoder, "line-1")
     assert effort.rests == []

@@ -202,7 +202,7 @@ for path in ["", "api/state", "api/camera/line-1.jpg", "sftp-uploader-stats"]:
 """
 
 
-def test_a_loop_that_fails_lets_its_visitors_go_and_answers_again(serve):
+def test_a_loop_that_fails_lets_its_clients_go_and_answers_again(serve):
     async def app(scope, receive, send):
         if scope["path"] == "/fail":
             asyncio.get_running_loop().call_soon(fail)

@@ -15,7 +15,7 @@ def test_the_page_may_be_opened_by_its_host_and_by_the_names_given():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "words"),
+    ("wrong", "text"),
     [
         ({"port": 70_000}, "port is 70000: expected 0"),
         ({"port": -1}, "port is -1: expected 0"),
@@ -25,10 +25,10 @@ def test_the_page_may_be_opened_by_its_host_and_by_the_names_given():
         ({"names": ("plant-pc:5000",)}, 'names has "plant-pc:5000": expected a host name'),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused_with_what_was_expected(wrong, words):
+def test_a_setting_that_cannot_be_is_refused_with_what_was_expected(wrong, text):
     with pytest.raises(ValueError, match="expected") as refused:
         WebSettings(**wrong)
-    assert words in str(refused.value)
+    assert text in str(refused.value)
 
 
 def test_every_setting_says_what_it_means():

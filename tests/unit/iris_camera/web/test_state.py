@@ -40,16 +40,16 @@ def test_the_snapshot_without_records_says_nothing_of_them():
 
 
 def test_a_notice_stands_in_the_snapshot_where_there_is_one():
-    line, words = FakeLine(), ["the calm line"]
+    line, text = FakeLine(), ["the calm line"]
     snapshot = whole_snapshot(
         cameras=lambda: line.cameras,
         uploader=line.uploader,
         health=lambda: line.health,
         version="0.1.0",
-        notice=lambda: words[-1],
+        notice=lambda: text[-1],
     )
     assert snapshot()["notice"] == "the calm line"
-    words.append("the end")
+    text.append("the end")
     assert snapshot()["notice"] == "the end"
     assert "notice" not in line.snapshot()
 

@@ -56,7 +56,7 @@ def trying(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("used", "legacy_algorithms", "words"),
+    ("used", "legacy_algorithms", "text"),
     [
         (
             ("diffie-hellman-group14-sha1", "ssh-rsa", "aes128-ctr", "hmac-sha1"),
@@ -72,16 +72,14 @@ def trying(monkeypatch):
     ],
     ids=["old", "not needed", "of today"],
 )
-def test_old_algorithms_are_told(trying, monkeypatch, used, legacy_algorithms, words):
+def test_old_algorithms_are_told(trying, monkeypatch, used, legacy_algorithms, text):
     monkeypatch.setattr(MemoryChannel, "algorithms", Negotiated(*used))
     report = trying(MemoryServer(), legacy_algorithms=legacy_algorithms)
     assert report.works
     assert report.facts()["algorithms"]["key_exchange"] == used[0]
-    told = [
-        sentence.words for sentence in report.sentences if "algorithms" in sentence.words or "SSH" in sentence.words
-    ]
-    assert len(told) == bool(words)
-    assert not words or words in told[0]
+    told = [sentence.text for sentence in report.sentences if "algorithms" in sentence.text or "SSH" in sentence.text]
+    assert len(told) == bool(text)
+    assert not text or text in told[0]
 
 
 # -- what is taken away again -------------------------------------------------------------------------------------
@@ -113,7 +111,7 @@ def test_a_file_that_could_not_be_removed_is_told_by_name_whatever_it_was_for(tr
     report = trying(server)
     (left,) = server.names()
     assert report.findings.left == [b"/in/" + left]
-    assert left.decode() in " ".join(sentence.words for sentence in report.sentences)
+    assert left.decode() in " ".join(sentence.text for sentence in report.sentences)
     assert "remove" in report.findings.refused
 
 

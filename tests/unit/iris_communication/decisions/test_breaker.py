@@ -27,8 +27,8 @@ LOST = LinkLost("cut")
 REFUSED = AuthenticationFailed("wrong password")
 
 
-def failed(breaker, error=LOST, luck=0.0, now_s=NOW_S):
-    return on_failure(breaker, error, SETTINGS, luck, now_s)
+def failed(breaker, error=LOST, jitter=0.0, now_s=NOW_S):
+    return on_failure(breaker, error, SETTINGS, jitter, now_s)
 
 
 def opened(failures=1, now_s=NOW_S):
@@ -53,7 +53,7 @@ def test_a_failure_opens_it_and_is_remembered():
 def test_items_that_fail_in_one_collapse_count_as_one_failure():
     breaker = failed(Breaker())
     for _ in range(63):
-        assert failed(breaker, luck=0.9, now_s=NOW_S + 0.1) is breaker
+        assert failed(breaker, jitter=0.9, now_s=NOW_S + 0.1) is breaker
 
 
 def test_one_probe_goes_out_when_its_time_has_come_and_no_second():
@@ -84,8 +84,8 @@ def test_an_answer_leaves_a_closed_breaker_as_it_is():
 def test_each_failed_probe_doubles_the_wait_up_to_the_cap_with_jitter_over_the_upper_half(failures, full_s):
     before = opened(failures - 1) if failures > 1 else Breaker()
     probing = on_start(before, before.until_s)
-    assert failed(probing, luck=0.0).until_s == NOW_S + full_s / 2
-    assert failed(probing, luck=1.0).until_s == NOW_S + full_s
+    assert failed(probing, jitter=0.0).until_s == NOW_S + full_s / 2
+    assert failed(probing, jitter=1.0).until_s == NOW_S + full_s
 
 
 @pytest.mark.parametrize("error", [REFUSED, HostKeyRejected("changed")])
@@ -113,14 +113,14 @@ def test_stopping_changes_nothing_else(breaker):
     assert on_release(breaker) is breaker
 
 
-def test_the_knock_at_a_closed_one_is_noted_until_something_answers():
-    knocking = on_start(Breaker(), NOW_S, connects=True)
-    assert (knocking.state, knocking.knocking, knocking.until_s) == (CLOSED, True, NOW_S)
-    assert allowance(knocking, 64, NOW_S) == 64
-    assert on_start(knocking, NOW_S + 1, connects=True) is knocking  # 64 items, one connection
-    assert on_answer(knocking) == Breaker()
-    assert on_release(knocking) == Breaker()
-    assert not failed(knocking).knocking
+def test_a_closed_breaker_notes_a_connection_until_something_answers():
+    connecting = on_start(Breaker(), NOW_S, connects=True)
+    assert (connecting.state, connecting.connecting, connecting.until_s) == (CLOSED, True, NOW_S)
+    assert allowance(connecting, 64, NOW_S) == 64
+    assert on_start(connecting, NOW_S + 1, connects=True) is connecting  # 64 items, one connection
+    assert on_answer(connecting) == Breaker()
+    assert on_release(connecting) == Breaker()
+    assert not failed(connecting).connecting
 
 
 def test_a_start_over_a_connection_that_stands_is_no_probe():
@@ -147,10 +147,10 @@ class AnyOrder(RuleBasedStateMachine):
             self.breaker = on_start(before, self.now_s, connects=connects)
             assert self.breaker.state is (HALF_OPEN if before.state is OPEN else before.state)
 
-    @rule(luck=st.floats(0, 1, exclude_max=True), error=st.sampled_from([LOST, REFUSED]))
-    def something_fails(self, luck, error):
+    @rule(jitter=st.floats(0, 1, exclude_max=True), error=st.sampled_from([LOST, REFUSED]))
+    def something_fails(self, jitter, error):
         before = self.breaker
-        self.breaker = failed(before, error, luck, self.now_s)
+        self.breaker = failed(before, error, jitter, self.now_s)
         if before.state in (CLOSED, HALF_OPEN):
             assert self.breaker.state is (HELD if error is REFUSED else OPEN)
             assert self.breaker.failures == before.failures + 1
@@ -162,13 +162,13 @@ class AnyOrder(RuleBasedStateMachine):
         self.breaker = on_answer(self.breaker)
         assert self.breaker == Breaker()
 
-    @rule(luck=st.floats(0, 1, exclude_max=True), reboot=st.booleans())
-    def the_process_dies_and_starts_again(self, luck, reboot):
+    @rule(jitter=st.floats(0, 1, exclude_max=True), reboot=st.booleans())
+    def the_process_dies_and_starts_again(self, jitter, reboot):
         before, self.now_s = self.breaker, 7.0
         facts = kept(before, 5.0 if before.state is CLOSED else before.until_s - 3.0, ("boot", 100.0))
-        self.breaker, warning = restored(facts, 7.0, ("other" if reboot else "boot", 100.0), SETTINGS, luck)
+        self.breaker, warning = restored(facts, 7.0, ("other" if reboot else "boot", 100.0), SETTINGS, jitter)
         assert warning == ""
-        tried = before.knocking or before.state is HALF_OPEN
+        tried = before.connecting or before.state is HALF_OPEN
         assert self.breaker.failures == before.failures + tried
         if before.state is HELD or before == Breaker():
             assert self.breaker.state is before.state
@@ -193,8 +193,8 @@ class AnyOrder(RuleBasedStateMachine):
         assert self.breaker.state is HELD or allowance(self.breaker, 64, later_s) >= 1
 
     @invariant()
-    def only_a_closed_one_knocks_without_being_a_probe(self):
-        assert not self.breaker.knocking or self.breaker.state is CLOSED
+    def only_a_closed_breaker_connects_without_being_a_probe(self):
+        assert not self.breaker.connecting or self.breaker.state is CLOSED
 
     @invariant()
     def it_knows_why_it_is_not_closed(self):

@@ -36,9 +36,9 @@ def stored(breaker, now_s=NOW_S, boot_s=BOOT_S):
     return json.loads(json.dumps(kept(breaker, now_s, ("boot", boot_s))))
 
 
-def after_restart(facts, passed_s=0.0, boot_id="boot", luck=0.5):
+def after_restart(facts, passed_s=0.0, boot_id="boot", jitter=0.5):
     """In a new process, whose monotonic clock begins anywhere."""
-    breaker, warning = restored(facts, 7.0, (boot_id, BOOT_S + passed_s), SETTINGS, luck)
+    breaker, warning = restored(facts, 7.0, (boot_id, BOOT_S + passed_s), SETTINGS, jitter)
     assert warning == ""
     return breaker
 
@@ -60,8 +60,8 @@ def test_an_open_one_whose_time_came_meanwhile_may_probe_at_once():
 
 def test_a_breaker_waits_once_more_after_a_reboot_for_as_long_as_its_failures_ask():
     facts = stored(Breaker(OPEN, 4, NOW_S + 1, WHY))
-    assert after_restart(facts, boot_id="other", luck=0.0) == Breaker(OPEN, 4, 7.0 + 4, WHY)
-    assert after_restart(facts, passed_s=1e6, boot_id="other", luck=0.0).until_s == 7.0 + 4
+    assert after_restart(facts, boot_id="other", jitter=0.0) == Breaker(OPEN, 4, 7.0 + 4, WHY)
+    assert after_restart(facts, passed_s=1e6, boot_id="other", jitter=0.0).until_s == 7.0 + 4
 
 
 @pytest.mark.parametrize("boot_id", ["boot", "other"])
@@ -75,14 +75,14 @@ def test_a_server_that_only_a_person_can_mend_is_still_held(boot_id):
 def test_a_probe_whose_outcome_nobody_knows_has_failed_and_the_wait_counts_from_it():
     probing = on_start(Breaker(OPEN, 3, NOW_S, WHY), NOW_S)
     facts = stored(probing)
-    assert after_restart(facts, passed_s=0.5, luck=0.0) == Breaker(OPEN, 4, 7.0 + 3.5, WHY)
-    assert after_restart(facts, passed_s=3.9, luck=0.0).until_s == pytest.approx(7.0 + 0.1)
-    assert after_restart(facts, passed_s=3.9, boot_id="other", luck=0.0).until_s == 7.0 + 4
+    assert after_restart(facts, passed_s=0.5, jitter=0.0) == Breaker(OPEN, 4, 7.0 + 3.5, WHY)
+    assert after_restart(facts, passed_s=3.9, jitter=0.0).until_s == pytest.approx(7.0 + 0.1)
+    assert after_restart(facts, passed_s=3.9, boot_id="other", jitter=0.0).until_s == 7.0 + 4
 
 
 def test_a_probe_that_went_out_long_after_its_time_had_come_counts_from_when_it_went():
     probing = on_start(Breaker(OPEN, 3, NOW_S - 3600, WHY), NOW_S)
-    assert after_restart(stored(probing), luck=0.0).until_s == 7.0 + 4
+    assert after_restart(stored(probing), jitter=0.0).until_s == 7.0 + 4
 
 
 @pytest.mark.parametrize("breaker", [Breaker(OPEN, 6, NOW_S + 9e9, WHY), Breaker(HALF_OPEN, 6, NOW_S + 9e9, WHY)])
@@ -90,9 +90,9 @@ def test_a_restored_breaker_never_waits_longer_than_the_cap(breaker):
     assert after_restart(stored(breaker)).until_s == 7.0 + SETTINGS.breaker_cap_s
 
 
-def test_the_first_knock_of_all_is_one_too():
-    knocking = on_start(Breaker(), NOW_S, connects=True)
-    breaker = after_restart(stored(knocking, now_s=NOW_S + 0.2), passed_s=0.3, luck=0.0)
+def test_the_first_connection_of_all_counts_too():
+    connecting = on_start(Breaker(), NOW_S, connects=True)
+    breaker = after_restart(stored(connecting, now_s=NOW_S + 0.2), passed_s=0.3, jitter=0.0)
     assert (breaker.state, breaker.failures) == (OPEN, 1)
     assert breaker.until_s == pytest.approx(7.0 + 0.5 - 0.1 - 0.4)
     assert breaker.failure.message == "the program ended before the server had answered"
@@ -156,8 +156,8 @@ JSON = st.recursive(
     ),
     LUCK,
 )
-def test_a_breaker_comes_back_whatever_the_disk_holds_and_opens_within_its_cap(facts, luck):
-    breaker, _ = restored(facts, 7.0, ("boot", BOOT_S), SETTINGS, luck)
+def test_a_breaker_comes_back_whatever_the_disk_holds_and_opens_within_its_cap(facts, jitter):
+    breaker, _ = restored(facts, 7.0, ("boot", BOOT_S), SETTINGS, jitter)
     assert breaker.state in (CLOSED, OPEN, HELD)
     assert breaker.state is HELD or allowance(breaker, 64, 7.0 + SETTINGS.breaker_cap_s) >= 1
     assert breaker == Breaker() or isinstance(breaker.failure, Failure)
@@ -174,9 +174,9 @@ def test_no_number_of_restarts_makes_it_probe_earlier_or_wait_longer(failures, w
         full_s = min(60.0, 2.0**failures)
         earliest_s, latest_s = BOOT_S + full_s / 2, BOOT_S + full_s
     facts, boot_s = stored(breaker), BOOT_S
-    for passed_s, luck in restarts:
+    for passed_s, jitter in restarts:
         boot_s += passed_s
-        found = after_restart(facts, boot_s - BOOT_S, luck=luck)
+        found = after_restart(facts, boot_s - BOOT_S, jitter=jitter)
         probe_s = boot_s + found.until_s - 7.0
         assert max(earliest_s, boot_s) - 1e-6 <= probe_s <= max(latest_s, boot_s) + 1e-6
         if int(passed_s) % 2:
@@ -198,28 +198,28 @@ class Plant:
     server: DeadServer
     facts: dict = field(default_factory=dict)
     boot_s: float = BOOT_S
-    luck: random.Random = field(default_factory=lambda: random.Random(1))
-    knocks: list[float] = field(default_factory=list)
+    jitter: random.Random = field(default_factory=lambda: random.Random(1))
+    connections: list[float] = field(default_factory=list)
 
     def live(self, life_s, step_s=0.05):
         """One process, that crashes after `life_s`."""
-        offset_s = self.luck.uniform(0, 1000)  # each process has a monotonic clock of its own
+        offset_s = self.jitter.uniform(0, 1000)  # each process has a monotonic clock of its own
         breaker, warning = restored(
-            self.facts, self.boot_s - offset_s, ("boot", self.boot_s), SETTINGS, self.luck.random()
+            self.facts, self.boot_s - offset_s, ("boot", self.boot_s), SETTINGS, self.jitter.random()
         )
         assert warning == ""
-        under_way, knock_s = 0, None
+        under_way, connection_s = 0, None
         ends_s = self.boot_s + life_s
         while self.boot_s < ends_s:
             now_s = self.boot_s - offset_s
-            if knock_s is not None and self.boot_s >= knock_s + self.server.timeout_s:
+            if connection_s is not None and self.boot_s >= connection_s + self.server.timeout_s:
                 for _ in range(under_way):  # they all fail in one collapse
-                    breaker = on_failure(breaker, LinkLost("no answer"), SETTINGS, self.luck.random(), now_s)
-                under_way, knock_s = 0, None
+                    breaker = on_failure(breaker, LinkLost("no answer"), SETTINGS, self.jitter.random(), now_s)
+                under_way, connection_s = 0, None
             for _ in range(allowance(breaker, 64, now_s) - under_way):
-                if knock_s is None:
-                    knock_s = self.boot_s
-                    self.knocks.append(knock_s)
+                if connection_s is None:
+                    connection_s = self.boot_s
+                    self.connections.append(connection_s)
                 breaker = on_start(breaker, now_s, connects=True)
                 under_way += 1
                 if breaker.state is not CLOSED:
@@ -229,24 +229,24 @@ class Plant:
 
 
 HOUR_S = 3600.0
-# Six waits below the cap, then at most one knock in half the cap.
-KNOCKS_AN_HOUR_MAX = 7 + HOUR_S / (SETTINGS.breaker_cap_s / 2)
+# Six waits below the cap, then at most one connection in half the cap.
+CONNECTIONS_AN_HOUR_MAX = 7 + HOUR_S / (SETTINGS.breaker_cap_s / 2)
 
 
 def test_a_hundred_thousand_items_behind_a_dead_server_cost_one_probe_an_interval():
     plant = Plant(DeadServer(timeout_s=0.1))
     plant.live(HOUR_S)
-    assert 60 <= len(plant.knocks) <= KNOCKS_AN_HOUR_MAX
+    assert 60 <= len(plant.connections) <= CONNECTIONS_AN_HOUR_MAX
 
 
 @pytest.mark.parametrize("life_s", [0.05, 0.5, 3.0, 20.0, 70.0])
 @pytest.mark.parametrize("timeout_s", [0.1, 15.0])
-def test_a_crash_loop_knocks_no_more_often_than_a_process_that_lives(life_s, timeout_s):
+def test_a_crash_loop_connects_no_more_often_than_a_process_that_lives(life_s, timeout_s):
     plant = Plant(DeadServer(timeout_s))
     while plant.boot_s < BOOT_S + HOUR_S:
         plant.live(life_s)
-    gaps = [later - earlier for earlier, later in zip(plant.knocks, plant.knocks[1:], strict=False)]
-    assert len(plant.knocks) <= KNOCKS_AN_HOUR_MAX
+    gaps = [later - earlier for earlier, later in zip(plant.connections, plant.connections[1:], strict=False)]
+    assert len(plant.connections) <= CONNECTIONS_AN_HOUR_MAX
     assert min(gaps[6:]) >= SETTINGS.breaker_cap_s / 2 - 0.1
     assert max(gaps) <= SETTINGS.breaker_cap_s + timeout_s + life_s + 0.1  # and it does not give up either
 
@@ -273,26 +273,30 @@ EVENTS = st.lists(
 @given(EVENTS)
 def test_a_wait_lies_between_two_probes_unless_an_answer_or_our_own_stop_does(events):
     breaker, now_s, boot_s = Breaker(), NOW_S, BOOT_S
-    knock_s, failures, free = None, 0, True  # of the latest knock; in a row; whether the next one may go at once
-    for event, luck in events:
-        if event == "start" and allowance(breaker, 1, now_s) and not (breaker.knocking or breaker.state is HALF_OPEN):
+    connection_s, failures, free = (
+        None,
+        0,
+        True,
+    )  # of the latest connection; in a row; whether the next one may go at once
+    for event, jitter in events:
+        if event == "start" and allowance(breaker, 1, now_s) and not (breaker.connecting or breaker.state is HALF_OPEN):
             if not free:
                 least_s = min(SETTINGS.breaker_cap_s, 2.0 ** (failures - 1)) / 2
-                assert boot_s - knock_s >= least_s - 1e-6
-            breaker, knock_s, free = on_start(breaker, now_s, connects=True), boot_s, False
+                assert boot_s - connection_s >= least_s - 1e-6
+            breaker, connection_s, free = on_start(breaker, now_s, connects=True), boot_s, False
             failures += 1
-        elif event == "fail" and knock_s is not None:
-            breaker = on_failure(breaker, LinkLost("cut"), SETTINGS, luck, now_s)
-        elif event == "answer" and knock_s is not None:
+        elif event == "fail" and connection_s is not None:
+            breaker = on_failure(breaker, LinkLost("cut"), SETTINGS, jitter, now_s)
+        elif event == "answer" and connection_s is not None:
             breaker, failures, free = on_answer(breaker), 0, True
         elif event == "stop":
-            free = free or breaker.knocking or breaker.state is HALF_OPEN
-            failures -= breaker.knocking or breaker.state is HALF_OPEN
+            free = free or breaker.connecting or breaker.state is HALF_OPEN
+            failures -= breaker.connecting or breaker.state is HALF_OPEN
             breaker = on_release(breaker)
         elif event == "crash":
             facts = stored(breaker, now_s, boot_s)
-            now_s = luck * 1000
-            breaker, _ = restored(facts, now_s, ("boot", boot_s), SETTINGS, luck)
+            now_s = jitter * 1000
+            breaker, _ = restored(facts, now_s, ("boot", boot_s), SETTINGS, jitter)
         else:
-            passed_s = luck * (100 if event == "pass long" else 3)
+            passed_s = jitter * (100 if event == "pass long" else 3)
             now_s, boot_s = now_s + passed_s, boot_s + passed_s

@@ -9,25 +9,25 @@ from iris_communication.decisions.breaker import Breaker, BreakerState
 from iris_communication.decisions.health_schedule import FIRST_WITHIN_S, HealthSchedule, next_check_s
 
 NOW_S = 40_001.5
-CHECKED = HealthSchedule(known_s=NOW_S - 1000, luck=0.5, checked_s=NOW_S)
+CHECKED = HealthSchedule(known_s=NOW_S - 1000, jitter=0.5, checked_s=NOW_S)
 
 
 def opened(until_s):
     return Breaker(BreakerState.OPEN, failures=3, until_s=until_s)
 
 
-@pytest.mark.parametrize(("luck", "wait_s"), [(0.0, 0.0), (0.5, FIRST_WITHIN_S / 2)])
-def test_the_first_look_comes_soon(luck, wait_s):
-    assert next_check_s(HealthSchedule(NOW_S, luck), 60.0, Breaker()) == NOW_S + wait_s
+@pytest.mark.parametrize(("jitter", "wait_s"), [(0.0, 0.0), (0.5, FIRST_WITHIN_S / 2)])
+def test_the_first_look_comes_soon(jitter, wait_s):
+    assert next_check_s(HealthSchedule(NOW_S, jitter), 60.0, Breaker()) == NOW_S + wait_s
 
 
 def test_the_first_look_comes_within_a_short_interval():
     assert next_check_s(HealthSchedule(NOW_S, 0.5), 1.0, Breaker()) == NOW_S + 0.5
 
 
-@pytest.mark.parametrize(("luck", "wait_s"), [(0.0, 54.0), (0.5, 60.0), (1.0, 66.0)])
-def test_the_next_look_comes_after_the_interval_stretched_or_shortened_by_chance(luck, wait_s):
-    assert next_check_s(replace(CHECKED, luck=luck), 60.0, Breaker()) == pytest.approx(NOW_S + wait_s)
+@pytest.mark.parametrize(("jitter", "wait_s"), [(0.0, 54.0), (0.5, 60.0), (1.0, 66.0)])
+def test_the_next_look_comes_after_the_interval_stretched_or_shortened_by_chance(jitter, wait_s):
+    assert next_check_s(replace(CHECKED, jitter=jitter), 60.0, Breaker()) == pytest.approx(NOW_S + wait_s)
 
 
 @pytest.mark.parametrize("checkup", [CHECKED, HealthSchedule(NOW_S, 0.5)])
@@ -36,8 +36,8 @@ def test_an_interval_of_0_means_never(checkup):
 
 
 def test_a_thousand_plants_that_start_together_do_not_look_together():
-    luck = random.Random(1)
-    looks = sorted(next_check_s(HealthSchedule(NOW_S, luck.random()), 60.0, Breaker()) for _ in range(1000))
+    jitter = random.Random(1)
+    looks = sorted(next_check_s(HealthSchedule(NOW_S, jitter.random()), 60.0, Breaker()) for _ in range(1000))
     busiest = max(sum(1 for look in looks if begin <= look < begin + 1.0) for begin in looks)
     assert busiest < 150, "in the busiest second of ten"
 

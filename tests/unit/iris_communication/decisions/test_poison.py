@@ -21,10 +21,10 @@ def lost(acknowledged_bytes=0, effect=Effect.UNSEEN):
     return error
 
 
-def suspected(item_id="bad", error=None, suspicion=None):
-    suspicion, blame = after_trouble(suspicion or PoisonWatch(), item_id, error or lost(), alone=True)
+def suspected(item_id="bad", error=None, poison_watch=None):
+    poison_watch, blame = after_trouble(poison_watch or PoisonWatch(), item_id, error or lost(), alone=True)
     assert blame is None
-    return suspicion
+    return poison_watch
 
 
 def test_a_file_under_which_the_link_broke_lets_others_go_first():
@@ -39,18 +39,18 @@ def test_a_suspected_file_goes_alone():
 
 
 def test_each_of_several_suspects_has_its_turn():
-    suspicion = suspected("second", suspicion=suspected("first"))
-    assert next_up(suspicion, ["second", "first"], []) == 1
-    suspicion = suspected("first", suspicion=suspicion)
-    assert next_up(suspicion, ["second", "first"], []) == 0
+    poison_watch = suspected("second", poison_watch=suspected("first"))
+    assert next_up(poison_watch, ["second", "first"], []) == 1
+    poison_watch = suspected("first", poison_watch=poison_watch)
+    assert next_up(poison_watch, ["second", "first"], []) == 0
 
 
 def suspected_often():
     """As often as it may be without being to blame."""
-    suspicion = PoisonWatch()
+    poison_watch = PoisonWatch()
     for _ in range(TIMES_MAX):
-        suspicion = after_arrival(suspected(suspicion=suspicion), "good")
-    return suspicion
+        poison_watch = after_arrival(suspected(poison_watch=poison_watch), "good")
+    return poison_watch
 
 
 def test_a_file_suspected_again_and_again_is_to_blame_and_what_it_may_have_left_is_told():
@@ -60,15 +60,15 @@ def test_a_file_suspected_again_and_again_is_to_blame_and_what_it_may_have_left_
 
 
 def test_a_link_that_carries_nothing_blames_nobody():
-    suspicion = suspected()
+    poison_watch = suspected()
     for _ in range(3 * TIMES_MAX):
-        suspicion = suspected(suspicion=suspicion)
+        poison_watch = suspected(poison_watch=poison_watch)
 
 
 def test_each_blame_needs_an_arrival_of_its_own():
-    suspicion, blame = after_trouble(suspected_often(), "bad", lost(), alone=True)
+    poison_watch, blame = after_trouble(suspected_often(), "bad", lost(), alone=True)
     assert blame is not None
-    suspected(suspicion=suspicion)
+    suspected(poison_watch=poison_watch)
 
 
 def test_a_file_that_arrives_is_suspected_no_more():
@@ -76,28 +76,28 @@ def test_a_file_that_arrives_is_suspected_no_more():
 
 
 def test_no_file_is_suspected_that_was_not_alone():
-    suspicion, _ = after_trouble(PoisonWatch(), "bad", lost(), alone=False)
-    assert suspicion == PoisonWatch()
+    poison_watch, _ = after_trouble(PoisonWatch(), "bad", lost(), alone=False)
+    assert poison_watch == PoisonWatch()
 
 
 def test_a_connection_that_could_not_be_made_and_a_large_file_that_got_on_are_no_grounds():
     for error in (lost(effect=Effect.NONE), lost(PROGRESS_BYTES)):
-        suspicion, _ = after_trouble(PoisonWatch(), "bad", error, alone=True)
-        assert suspicion == PoisonWatch()
+        poison_watch, _ = after_trouble(PoisonWatch(), "bad", error, alone=True)
+        assert poison_watch == PoisonWatch()
 
 
 def test_a_file_that_has_no_room_lets_others_go_first_and_is_never_to_blame():
     full = RemoteDiskFull("no space")
-    suspicion = suspected("large", full)
-    assert next_up(suspicion, ["large", "small"], []) == 1
+    poison_watch = suspected("large", full)
+    assert next_up(poison_watch, ["large", "small"], []) == 1
     for _ in range(3 * TIMES_MAX):
-        suspicion = suspected("large", full, after_arrival(suspicion, "small"))
+        poison_watch = suspected("large", full, after_arrival(poison_watch, "small"))
 
 
 @given(st.lists(st.integers(0, 200)))
 def test_no_more_than_so_many_are_remembered_the_latest_of_them(numbers):
-    suspicion = PoisonWatch()
+    poison_watch = PoisonWatch()
     for number in numbers:
-        suspicion = suspected(str(number), suspicion=suspicion)
-        assert len(suspicion.suspects) <= SUSPECTS_MAX
-        assert list(suspicion.suspects)[-1] == str(number)
+        poison_watch = suspected(str(number), poison_watch=poison_watch)
+        assert len(poison_watch.suspects) <= SUSPECTS_MAX
+        assert list(poison_watch.suspects)[-1] == str(number)

@@ -45,13 +45,13 @@ def test_the_wait_doubles_up_to_the_cap():
 
 @PROPERTY
 @given(st.integers(1, 10_000), st.floats(0.001, 1e4), st.floats(0.001, 1e6), LUCK)
-def test_a_wait_is_a_part_of_the_capped_exponential_and_never_overflows(failures, base_s, cap_s, luck):
-    wait_s = back_off_s(failures, base_s, cap_s, luck)
+def test_a_wait_is_a_part_of_the_capped_exponential_and_never_overflows(failures, base_s, cap_s, jitter):
+    wait_s = back_off_s(failures, base_s, cap_s, jitter)
     assert 0.0 <= wait_s <= min(cap_s, base_s * 2.0 ** min(failures - 1, 64))
 
 
 @PROPERTY
 @given(st.integers(1, 10_000), LUCK, LUCK)
-def test_more_luck_never_waits_less(failures, luck, more):
-    luck, more = sorted((luck, more))
-    assert back_off_s(failures, 2.0, 300.0, luck) <= back_off_s(failures, 2.0, 300.0, more)
+def test_more_jitter_never_waits_less(failures, jitter, more):
+    jitter, more = sorted((jitter, more))
+    assert back_off_s(failures, 2.0, 300.0, jitter) <= back_off_s(failures, 2.0, 300.0, more)

@@ -10,7 +10,7 @@ from iris_communication.decisions.timetable import (
     WEEK_S,
     DeliveryWindow,
     Local,
-    closed_words,
+    closed_text,
     is_open,
     parse,
     seconds_until_change,
@@ -106,7 +106,7 @@ def test_the_time_until_it_opens_or_closes_is_known(texts, moment, hours):
 
 
 @pytest.mark.parametrize(
-    ("texts", "moment", "words"),
+    ("texts", "moment", "text"),
     [
         (["22:00-06:00"], at("Mon", "21:00"), "outside its delivery window until 22:00"),
         (["22:00-06:00"], at("Mon", "23:00"), ""),
@@ -115,8 +115,8 @@ def test_the_time_until_it_opens_or_closes_is_known(texts, moment, hours):
         ([], at("Mon", "12:00"), ""),
     ],
 )
-def test_the_reason_for_sending_nothing_is_said_with_the_time_it_ends(texts, moment, words):
-    assert closed_words(parse(texts), moment) == words
+def test_the_reason_for_sending_nothing_is_said_with_the_time_it_ends(texts, moment, text):
+    assert closed_text(parse(texts), moment) == text
 
 
 windows = st.lists(
@@ -143,7 +143,7 @@ def test_a_server_stays_open_or_closed_until_the_change_and_then_changes(some, s
     if wait_s is not None:
         assert opened(second + wait_s - 1) is opened(second)
         assert opened(second + wait_s) is not opened(second)
-    assert bool(closed_words(some, now)) is not opened(second)
+    assert bool(closed_text(some, now)) is not opened(second)
 
 
 @given(st.text(alphabet="MonTueSat-, 0123456789:\n", max_size=25))

@@ -193,10 +193,10 @@ def test_an_error_of_ours_keeps_its_blame():
     assert isinstance(error, AuthenticationFailed)
 
 
-@pytest.mark.parametrize("words", ["login failed with {'password': 'open sesame'}", "passphrase and one more is wrong"])
-def test_a_secret_in_the_words_of_an_injected_processor_goes_no_further(words):
+@pytest.mark.parametrize("text", ["login failed with {'password': 'open sesame'}", "passphrase and one more is wrong"])
+def test_a_secret_in_the_words_of_an_injected_processor_goes_no_further(text):
     def talk():
-        raise ValueError(words)
+        raise ValueError(text)
 
     (error,) = carry(Processor(talk), an_item(1))
     everything = str(error) + "".join(error.__notes__) + repr(error.__cause__) + repr(error.__context__)

@@ -29,7 +29,7 @@ from tests.unit.iris_communication.outbox.fake_parts import LONG_S
 INTERVAL_S = 60.0
 SETTINGS = DeliverySettings(attempts_max=3, breaker_base_s=10.0, breaker_cap_s=600.0, retry_base_s=4.0)
 WELL = Health(ok=True, done=("answers", "free space"), free_bytes=41_000, total_bytes=50_000, latency_s=0.003)
-UNWELL = Health(ok=False, done=("answers", "round trip"), words="cannot create a file in '/in'", hint="ask for it")
+UNWELL = Health(ok=False, done=("answers", "round trip"), text="cannot create a file in '/in'", hint="ask for it")
 
 
 class Watched:
@@ -41,7 +41,7 @@ class Watched:
         self.configured = frozenset(server.key for server in servers)
         self.writer.settings = {server.key: server for server in servers}
         self.worker = Worker(
-            self.writer, self.carrier, SETTINGS, self.clock, luck=lambda: 0.5, configured=lambda: self.configured
+            self.writer, self.carrier, SETTINGS, self.clock, jitter=lambda: 0.5, configured=lambda: self.configured
         )
 
     async def pass_time(self, seconds):
@@ -273,12 +273,12 @@ def test_a_delivery_disproves_what_a_look_found_before():
     async def story(line):
         await line.first_look()
         await line.found(UNWELL)
-        assert line.destination["health"]["words"] == UNWELL.words
+        assert line.destination["health"]["words"] == UNWELL.text
         line.writer.accept(1)
         await turns()
         line.carrier.fail(RemoteRefused("this file is refused"))
         await turns()
-        assert line.destination["health"]["words"] == UNWELL.words
+        assert line.destination["health"]["words"] == UNWELL.text
         await line.pass_time(60.0)
         line.carrier.deliver()
         await turns()
@@ -498,7 +498,7 @@ def test_a_look_that_we_broke_off_tells_nothing_and_is_not_repeated_at_once():
     run(story)
 
 
-def test_each_look_that_connects_is_kept_as_a_knock_until_it_is_answered():
+def test_each_health_check_that_connects_is_kept_until_it_is_answered():
     async def story(line):
         line.carrier.unconnected.add(ONE)
         await line.first_look()

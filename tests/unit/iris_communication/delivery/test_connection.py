@@ -171,16 +171,16 @@ def test_an_error_of_connecting_is_passed_on(error):
 
 
 @pytest.mark.parametrize(
-    ("server", "error", "words"),
+    ("server", "error", "text"),
     [
         (faulty.ShellNoise(), ProtocolViolation, "Welcome to the plant!"),
         (faulty.OldVersion(), ProtocolViolation, "version 2"),
         (faulty.AnswersWhatNobodyAsked(), ProtocolViolation, "request 1001"),
     ],
 )
-def test_a_server_that_does_not_speak_sftp_is_told_by_name_and_left(server, error, words):
+def test_a_server_that_does_not_speak_sftp_is_told_by_name_and_left(server, error, text):
     async def test(line):
-        with pytest.raises(error, match=words) as caught:
+        with pytest.raises(error, match=text) as caught:
             await line.open()
         assert "iris@sftp.example:22" in str(caught.value)
         assert line.channel.closed

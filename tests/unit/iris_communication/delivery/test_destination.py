@@ -10,7 +10,7 @@ REFUSED = Failure("ConnectionRefused", "nothing listens there", "start it")
 OPEN = ServerState()
 
 
-def test_a_new_lane_is_idle_since_it_was_made():
+def test_a_new_destination_is_idle_since_it_was_made():
     details = DestinationState(since_s=5.0).details(Backlog(), OPEN, now_monotonic_s=0.0)
     assert (details["link"], details["since_s"], details["reason"], details["hint"]) == ("idle", 5.0, None, None)
 

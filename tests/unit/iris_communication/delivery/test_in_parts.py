@@ -408,11 +408,11 @@ def test_a_link_that_breaks_while_the_file_is_hashed_costs_none_of_it(tmp_path, 
 class RefusesWritesFrom(DiesAfterBytes):
     """Refuses each WRITE from this offset on, with these words; None: none."""
 
-    offset, words = None, DENIED
+    offset, text = None, DENIED
 
     def answer(self, session, request):
         if self.offset is not None and isinstance(request, WriteData) and request.offset >= self.offset:
-            return self.words
+            return self.text
         return super().answer(session, request)
 
 
@@ -432,16 +432,16 @@ class LosesAllRights(RefusesWritesFrom):
 DISK_FULL = wire.Status(wire.FX_NO_SPACE, "")
 
 
-@pytest.mark.parametrize(("words", "kind"), [(DENIED, RemoteRefused), (DISK_FULL, RemoteDiskFull)])
+@pytest.mark.parametrize(("text", "kind"), [(DENIED, RemoteRefused), (DISK_FULL, RemoteDiskFull)])
 @pytest.mark.parametrize("streams", [1, 2])
 def test_a_write_refused_for_a_reason_is_told_as_that_of_a_whole_file_and_nothing_is_sent_again(
-    words, kind, streams, tmp_path
+    text, kind, streams, tmp_path
 ):
     line = at(server := RefusesWritesFrom(3 * MIB), tmp_path, streams=streams)
 
     async def story():
         await line.carry(line.item(content=STREAMED))
-        server.offset, server.words, before = 5 * MIB, words, len(server.asked)
+        server.offset, server.text, before = 5 * MIB, text, len(server.asked)
         (error,) = await line.carry(next_attempt(line, 2, STREAMED))
         assert type(error) is kind
         assert error.effect is Effect.NONE

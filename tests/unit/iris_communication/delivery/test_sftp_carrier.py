@@ -457,7 +457,7 @@ def test_a_check_tells_what_was_found_in_the_folder_of_the_account_and_how_long_
 
     async def story():
         found = await line.carrier.check(SERVER.key, round_trip=False)
-        assert (found.ok, found.done, found.words) == (True, ("answers", "free space"), "")
+        assert (found.ok, found.done, found.text) == (True, ("answers", "free space"), "")
         assert found.latency_s == pytest.approx(0.003)
         assert wire.Stat(b"/in") in server.asked
         assert wire.Open not in map(type, server.asked)

@@ -113,7 +113,7 @@ def tell(tmp_path):
         line = Line(tmp_path)
 
         async def telling():
-            line.worker = Worker(line.writer, line.carrier, DeliverySettings(), line.clock, luck=lambda: 0.5)
+            line.worker = Worker(line.writer, line.carrier, DeliverySettings(), line.clock, jitter=lambda: 0.5)
             line.task = asyncio.get_running_loop().create_task(line.worker.run())
             await turns()
             try:

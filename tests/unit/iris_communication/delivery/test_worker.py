@@ -35,7 +35,7 @@ class Running:
 
     def __init__(self, writer, carrier, clock):
         self.writer, self.carrier, self.clock = writer, carrier, clock
-        self.worker = Worker(writer, carrier, SETTINGS, clock, luck=lambda: 0.5)
+        self.worker = Worker(writer, carrier, SETTINGS, clock, jitter=lambda: 0.5)
         self.task = asyncio.get_running_loop().create_task(self.worker.run())
 
     async def pass_time(self, seconds):
@@ -338,7 +338,7 @@ def test_an_attempt_that_ends_nobody_knows_how_never_makes_a_sent_rename_forgott
         run(story)
 
 
-def test_a_full_server_pauses_its_lane_and_costs_nobody_anything():
+def test_a_full_server_pauses_its_destination_and_costs_nobody_anything():
     async def story(line, writer, carrier):
         writer.accept(10)
         await turns()
@@ -915,7 +915,7 @@ def test_files_that_come_thick_and_fast_are_claimed_by_larger_handfuls():
     run(story, slots=40)
 
 
-def test_a_picture_that_a_lane_can_make_nothing_of_does_not_wake_the_loop():
+def test_a_snapshot_that_changes_nothing_for_a_destination_does_not_wake_the_loop():
     async def story(line, writer, carrier):
         writer.accept()
         await turns()

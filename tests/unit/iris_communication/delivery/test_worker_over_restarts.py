@@ -38,7 +38,7 @@ class Machine:
         carrier = FakeCarrier(slots)
         if not connected:
             carrier.unconnected.add(ONE)
-        worker = Worker(self.writer, carrier, SETTINGS, self.clock, luck=lambda: 0.5, backlog_until=backlog_until)
+        worker = Worker(self.writer, carrier, SETTINGS, self.clock, jitter=lambda: 0.5, backlog_until=backlog_until)
         task = asyncio.get_running_loop().create_task(worker.run())
         await turns()
         try:
@@ -153,7 +153,7 @@ def test_a_refused_login_waits_for_a_person_over_any_number_of_restarts():
     run(story)
 
 
-def test_a_process_that_dies_while_it_connects_is_remembered_to_have_knocked():
+def test_a_process_that_dies_while_it_connects_is_remembered_to_have_connected():
     async def story(machine):
         machine.writer.accept()
         async with machine.process(connected=False) as (_, carrier):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from iris_communication.item import Event
-from tests.unit.iris_communication.faults.table import FAULTS, Fault, name_of, words_of
+from tests.unit.iris_communication.faults.table import FAULTS, Fault, name_of, text_of
 
 PAGE = Path(__file__).parents[4] / "docs" / "faults.md"
 HEAD = """## What servers do wrong
@@ -39,4 +39,4 @@ def _line(fault: Fault) -> str:
     counts = {end: fault.ends.count(end) for end in sorted(set(fault.ends))}
     ends = ", ".join(f"all {end}" if count == len(fault.ends) else f"{count} {end}" for end, count in counts.items())
     ends = ends.replace("all waits", "all wait")
-    return f"| {words_of(fault)} | `{name_of(fault)}` | {noticed} | {decision} | {ends} |\n"
+    return f"| {text_of(fault)} | `{name_of(fault)}` | {noticed} | {decision} | {ends} |\n"

@@ -47,7 +47,7 @@ class Fault:
     `ends` are how it ends for them, sorted."""
 
     make: Callable[[Now], MemoryServer]
-    words: str
+    text: str
     error: type[IrisError] | None = None
     says: str = ""  # words of the error
     event: Event | None = None
@@ -64,12 +64,12 @@ def waits(kind: type[MemoryServer], says: str) -> Fault:
     return Fault(of(kind), "", ProtocolViolation, says, Event.RELEASE, 5, ("waits",) * 5)
 
 
-def silent(kind: type, words: str, files: int = 5) -> Fault:
-    return Fault(of(SilentFrom, kind), words, LinkTimeout, "has not answered for 30 s", Event.RELEASE, files)
+def silent(kind: type, text: str, files: int = 5) -> Fault:
+    return Fault(of(SilentFrom, kind), text, LinkTimeout, "has not answered for 30 s", Event.RELEASE, files)
 
 
-def forgets(kind: type, words: str) -> Fault:
-    return Fault(of(NeverAnswersOneRequest, kind), words, LinkTimeout, "has not answered for 30 s", Event.RELEASE, 1)
+def forgets(kind: type, text: str) -> Fault:
+    return Fault(of(NeverAnswersOneRequest, kind), text, LinkTimeout, "has not answered for 30 s", Event.RELEASE, 1)
 
 
 def dies(kind: type[MemoryServer]) -> Fault:
@@ -174,5 +174,5 @@ def name_of(fault: Fault) -> str:
     return kind.__name__ if which is None else f"{kind.__name__}({which.__name__})"
 
 
-def words_of(fault: Fault) -> str:
-    return fault.words or " ".join((type(fault.make(lambda: 0.0)).__doc__ or "").partition("\n\n")[0].split())
+def text_of(fault: Fault) -> str:
+    return fault.text or " ".join((type(fault.make(lambda: 0.0)).__doc__ or "").partition("\n\n")[0].split())

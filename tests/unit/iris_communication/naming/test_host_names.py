@@ -49,7 +49,7 @@ def test_the_dot_of_a_whole_name_is_kept_for_the_look_up():
 
 
 @pytest.mark.parametrize(
-    ("host", "words"),
+    ("host", "text"),
     [
         ("h:22", "give 'h' and port = 22"),
         ("plant.example:2222", "give 'plant.example' and port = 2222"),
@@ -72,10 +72,10 @@ def test_the_dot_of_a_whole_name_is_kept_for_the_look_up():
         ("ü" * 70 + ".example", "no name that can be looked up"),
     ],
 )
-def test_a_text_that_is_no_host_is_refused_at_once_with_what_to_give(host, words):
+def test_a_text_that_is_no_host_is_refused_at_once_with_what_to_give(host, text):
     with pytest.raises(InvalidRequest) as caught:
         parsed(host)
-    assert words in str(caught.value)
+    assert text in str(caught.value)
     assert str(caught.value).startswith("sftp_server_info: host is ")
 
 

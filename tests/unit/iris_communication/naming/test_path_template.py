@@ -20,7 +20,7 @@ def test_a_template_that_can_be_filled_is_taken(template):
 
 
 @pytest.mark.parametrize(
-    ("template", "words"),
+    ("template", "text"),
     [
         ("{remote_dir}/{file_name}", "there is no {remote_dir}; did you mean {remote_directory}?"),
         ("{remote_directory}/{file}", "there is no {file}; did you mean {file_name}?"),
@@ -40,10 +40,10 @@ def test_a_template_that_can_be_filled_is_taken(template):
         ("", "names no file"),
     ],
 )
-def test_a_template_that_cannot_be_filled_is_refused_with_what_is_wrong(template, words):
+def test_a_template_that_cannot_be_filled_is_refused_with_what_is_wrong(template, text):
     with pytest.raises(InvalidRequest) as refused:
         check_template(template, ("project",))
-    assert any(each in str(refused.value) for each in words.split("|"))
+    assert any(each in str(refused.value) for each in text.split("|"))
 
 
 def test_a_callers_project_settings_may_hold_any_name():

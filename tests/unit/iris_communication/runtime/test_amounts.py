@@ -3,9 +3,9 @@ import pytest
 from iris_communication.runtime.amounts import counted, files, size
 
 
-@pytest.mark.parametrize(("count", "words"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (1000, "1,000 files")])
-def test_one_file_is_no_files(count, words):
-    assert files(count) == words
+@pytest.mark.parametrize(("count", "text"), [(0, "0 files"), (1, "1 file"), (2, "2 files"), (1000, "1,000 files")])
+def test_one_file_is_no_files(count, text):
+    assert files(count) == text
 
 
 def test_a_count_has_its_own_plural():
@@ -15,7 +15,7 @@ def test_a_count_has_its_own_plural():
 
 
 @pytest.mark.parametrize(
-    ("size_bytes", "words"),
+    ("size_bytes", "text"),
     [
         (0, "0 bytes"),
         (1, "1 byte"),
@@ -33,5 +33,5 @@ def test_a_count_has_its_own_plural():
         (5 * 10**22, "50000 EB"),
     ],
 )
-def test_a_size_is_said_in_the_unit_that_fits(size_bytes, words):
-    assert size(size_bytes) == words
+def test_a_size_is_said_in_the_unit_that_fits(size_bytes, text):
+    assert size(size_bytes) == text

@@ -52,7 +52,7 @@ def test_a_line_of_ssh_keyscan_pins_the_key_in_it(host):
 
 
 @pytest.mark.parametrize(
-    ("host_key", "words"),
+    ("host_key", "text"),
     [
         ("SHA256:abc", "cut short"),
         (FINGERPRINT[:-1], "cut short"),
@@ -79,10 +79,10 @@ def test_a_line_of_ssh_keyscan_pins_the_key_in_it(host):
     ],
     ids=itertools.count(),
 )
-def test_a_text_that_pins_no_key_is_refused_with_what_to_give(host_key, words):
+def test_a_text_that_pins_no_key_is_refused_with_what_to_give(host_key, text):
     with pytest.raises(InvalidRequest, match="host_key") as caught:
         pinned(host_key)
-    assert words in str(caught.value)
+    assert text in str(caught.value)
     if not host_key.startswith("#"):
         with pytest.raises(InvalidRequest, match="host_key"):
             pinned([FINGERPRINT, host_key])

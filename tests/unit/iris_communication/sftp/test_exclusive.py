@@ -8,7 +8,7 @@ from iris_communication.sftp.conversations.in_place import put_in_place
 from iris_communication.sftp.conversations.upload import Quirks
 from iris_communication.sftp.trials.probe import Probe, ProbeContent, probe
 from iris_communication.sftp.trials.trial import Findings, TrialContent, trial
-from iris_communication.sftp.trials.trial_words import Weight, sentences
+from iris_communication.sftp.trials.trial_report import Weight, sentences
 from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import MemoryServer
 from iris_communication.testing.refusing_servers import KnowsNoExclusive, OverlooksExclusive
@@ -100,5 +100,5 @@ def test_a_trial_and_a_health_check_do_without_it_too(code):
     assert (found.refused, found.left, server.files) == ({}, [], {})
     assert checking.result.ok
     told = sentences(found, Server("one", "iris"))
-    assert [each.weight for each in told if "EXCL" in each.words] == [Weight.NOTE]
+    assert [each.weight for each in told if "EXCL" in each.text] == [Weight.NOTE]
     assert not [each for each in told if each.weight is Weight.TROUBLE]

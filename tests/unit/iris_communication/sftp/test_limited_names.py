@@ -7,7 +7,7 @@ from iris_communication.sftp import wire
 from iris_communication.sftp.conversations.in_place import put_in_place
 from iris_communication.sftp.trials.probe import Probe, ProbeContent, probe
 from iris_communication.sftp.trials.trial import Findings, TrialContent, trial
-from iris_communication.sftp.trials.trial_words import Weight, sentences
+from iris_communication.sftp.trials.trial_report import Weight, sentences
 from iris_communication.testing.faulty_servers import FolderClosedToUs
 from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import DENIED, FAILURE, MemoryServer
@@ -40,7 +40,7 @@ def tried(server):
 
 
 def says(found, weight, **settings):
-    return " ".join(each.words for each in sentences(found, Server("one", "iris", **settings)) if each.weight is weight)
+    return " ".join(each.text for each in sentences(found, Server("one", "iris", **settings)) if each.weight is weight)
 
 
 @each_refusal
@@ -97,7 +97,7 @@ def test_a_health_check_tells_of_the_setting_and_is_no_trouble_once_that_is_set(
     assert "in_place = true" in found.hint
     found = checked(server, in_place=True)
     assert found.ok
-    assert "under a hidden name" in found.words
+    assert "under a hidden name" in found.text
 
 
 def test_a_health_check_of_a_server_written_to_in_place_renames_nothing():

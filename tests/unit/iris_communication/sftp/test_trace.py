@@ -70,8 +70,8 @@ def test_every_kind_of_request_has_its_line():
     server.files |= {b"/in/new/a.csv": bytearray(b"old"), b"/in/new/a.csv.sha256": bytearray(b"old")}
     found = told(server, Owed(SECRET, final_path=b"/in/new/a.csv", conflict="overwrite", marker=".sha256"))
     found += told(MemoryServer(), Owed(SECRET, conflict="overwrite", marker=".sha256"))
-    words = {line.split()[3] for line in found if line.split()[1] == ">"}
-    assert words >= {"OPEN", "WRITE", "CLOSE", "STAT", "RENAME", "REMOVE", "MKDIR", "posix-rename@openssh.com"}
+    text = {line.split()[3] for line in found if line.split()[1] == ">"}
+    assert text >= {"OPEN", "WRITE", "CLOSE", "STAT", "RENAME", "REMOVE", "MKDIR", "posix-rename@openssh.com"}
 
 
 def test_no_content_of_a_file_is_told_or_kept():

@@ -29,12 +29,12 @@ def echo_port():
         thread.join()
 
 
-def said_back(link, words):
+def said_back(link, text):
     with socket.create_connection((HOST, link.port), timeout=LONG_S) as client:
         heard = b""
         try:
-            client.sendall(words)
-            while len(heard) < len(words) and (data := client.recv(65536)):
+            client.sendall(text)
+            while len(heard) < len(text) and (data := client.recv(65536)):
                 heard += data
         except ConnectionError:
             pass

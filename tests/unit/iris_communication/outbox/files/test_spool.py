@@ -235,13 +235,13 @@ def test_an_error_of_the_file_itself_is_held_against_it(spool, source, monkeypat
 
 
 @pytest.mark.parametrize(
-    ("error_number", "words"), [(errno.EMFILE, "LimitNOFILE"), (errno.ENFILE, "fs.file-max"), (errno.ENOSPC, "free")]
+    ("error_number", "text"), [(errno.EMFILE, "LimitNOFILE"), (errno.ENFILE, "fs.file-max"), (errno.ENOSPC, "free")]
 )
-def test_the_hint_of_our_own_trouble_names_the_setting(spool, source, monkeypatch, error_number, words):
+def test_the_hint_of_our_own_trouble_names_the_setting(spool, source, monkeypatch, error_number, text):
     monkeypatch.setattr(os, "open", failing(error_number))
     with pytest.raises(OutboxStorageError) as caught:
         spool.take(str(source), "id", Take.COPY)
-    assert words in caught.value.hint
+    assert text in caught.value.hint
 
 
 @pytest.mark.parametrize("error_number", [errno.EMFILE, errno.ENOSPC], ids=errno.errorcode.get)

@@ -167,7 +167,7 @@ def test_a_store_that_cannot_be_read_leaves_what_was_known(world):
     assert world.counters.snapshot() == before
 
 
-def test_a_server_without_waiting_items_has_no_lane(world):
+def test_a_server_without_waiting_items_has_no_backlog(world):
     item = world.accept()
     world.happen(Event.CLAIM, item)
     assert world.counters.snapshot().backlogs == {}

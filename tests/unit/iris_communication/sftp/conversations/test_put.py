@@ -332,7 +332,7 @@ class TellsOfItsDisk(MemoryServer):
 
 @pytest.mark.parametrize("refused", [wire.Open, WriteData, wire.Rename])
 @pytest.mark.parametrize(
-    ("disk", "words", "hint"),
+    ("disk", "text", "hint"),
     [
         ({"free_files": 0}, "takes no more files: 0 of 100 left under '/in'", "remove files on the server"),
         ({"flags": 1}, "is mounted read-only under '/in'", "mount it for writing"),
@@ -340,9 +340,9 @@ class TellsOfItsDisk(MemoryServer):
     ],
     ids=["files", "read-only", "bytes"],
 )
-def test_a_disk_that_takes_nothing_is_the_servers_fault_at_whatever_step_it_refuses(refused, disk, words, hint):
+def test_a_disk_that_takes_nothing_is_the_servers_fault_at_whatever_step_it_refuses(refused, disk, text, hint):
     owed = failed(TellsOfItsDisk(refused, **disk), RemoteDiskFull)
-    assert words in str(owed.error)
+    assert text in str(owed.error)
     assert hint in owed.error.hint
 
 

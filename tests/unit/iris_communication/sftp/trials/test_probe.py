@@ -160,7 +160,7 @@ def test_a_missing_folder_is_no_trouble_and_its_room_is_that_of_the_folder_above
     server = MemoryServer()
     found = health(server, Probe(folder, b"0123abcd"))
     assert (found.ok, found.done) == (True, ("answers", "free space"))
-    assert found.words == f"the folder {folder.decode()!r} does not exist yet"
+    assert found.text == f"the folder {folder.decode()!r} does not exist yet"
     assert "the first file makes it" in found.hint
     assert server.asked[-1] == wire.free_space(above)
     assert server.files == {}
@@ -170,7 +170,7 @@ def test_a_path_that_is_no_folder_takes_no_files():
     server = MemoryServer()
     server.files[b"/in/model"] = bytearray(b"x")
     found = health(server, round_trip(b"/in/model"))
-    assert (found.ok, found.words, found.hint) == (False, "'/in/model' is not a folder", "correct remote_directory")
+    assert (found.ok, found.text, found.hint) == (False, "'/in/model' is not a folder", "correct remote_directory")
     assert wire.Open not in asked(server)
 
 
@@ -204,7 +204,7 @@ def test_a_disk_that_says_nothing_of_its_size_is_not_full():
 def test_a_disk_that_is_mounted_read_only_is_found_without_writing():
     server = TellsSpace(flags=0x1, free=0)
     found = health(server, round_trip())
-    assert (found.ok, found.words) == (False, "the disk under '/in' is mounted read-only")
+    assert (found.ok, found.text) == (False, "the disk under '/in' is mounted read-only")
     assert wire.Open not in asked(server)
 
 
@@ -224,7 +224,7 @@ def test_the_round_trip_does_what_a_delivery_does_under_hidden_names_and_leaves_
 
 
 @pytest.mark.parametrize(
-    ("server", "words"),
+    ("server", "text"),
     [
         (faulty.FolderClosedToUs(), "cannot create a file in '/in' on the server: PERMISSION_DENIED"),
         (faulty.RefusesAWrite(1), "cannot write to a file in '/in' on the server: FAILURE"),
@@ -236,11 +236,11 @@ def test_the_round_trip_does_what_a_delivery_does_under_hidden_names_and_leaves_
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_step_that_fails_is_told_with_a_hint_and_leaves_nothing(server, words):
+def test_a_step_that_fails_is_told_with_a_hint_and_leaves_nothing(server, text):
     check = round_trip()
     found = health(server, check)
     assert not found.ok
-    assert words in found.words
+    assert text in found.text
     assert found.hint
     assert server.files == {}
     assert check.leftovers == set()
@@ -257,14 +257,14 @@ def test_one_file_stays_where_none_may_be_removed_and_no_second_is_made():
     server, leftovers = RemovesNothing(), set()
     for token in (b"0123abcd", b"4567ef01", b"89ab2345"):
         found = health(server, Probe(FOLDER, token, leftovers))
-        assert (found.ok, found.words) == (False, f"cannot remove {SECOND.decode()!r}, which a health check made")
+        assert (found.ok, found.text) == (False, f"cannot remove {SECOND.decode()!r}, which a health check made")
         assert set(server.files) == leftovers == {SECOND}
 
 
 def test_a_file_that_was_never_made_is_not_looked_for_by_the_next_check():
     server, leftovers = ReadOnly(), set()
     for _ in range(2):
-        assert "cannot create a file" in health(server, round_trip(leftovers=leftovers)).words
+        assert "cannot create a file" in health(server, round_trip(leftovers=leftovers)).text
     assert wire.Remove not in asked(server)
 
 
@@ -352,14 +352,14 @@ def test_a_check_beside_uploads_waits_for_none_of_them():
 
 def test_a_folder_of_any_bytes_is_shown():
     found = health(MemoryServer(), looked(b"/in/\xff"))
-    assert found.words == r"the folder '/in/\\xff' does not exist yet"
+    assert found.text == r"the folder '/in/\\xff' does not exist yet"
 
 
 @pytest.mark.parametrize("code", [wire.FX_NO_SUCH_FILE, wire.FX_FAILURE, wire.FX_NO_SUCH_PATH])
 def test_a_missing_folder_is_no_trouble_whatever_code_the_server_has_for_it(code):
     found = health(MissingHasAnotherCode(code), round_trip(b"/nowhere"))
     assert found.ok
-    assert found.words == "the folder '/nowhere' does not exist yet"
+    assert found.text == "the folder '/nowhere' does not exist yet"
 
 
 def test_a_failure_of_a_server_that_lets_nobody_look_is_not_taken_for_a_missing_folder():
@@ -369,7 +369,7 @@ def test_a_failure_of_a_server_that_lets_nobody_look_is_not_taken_for_a_missing_
         def answer(self, session, request):
             return FAILURE if isinstance(request, wire.Stat) else super().answer(session, request)
 
-    assert health(NobodyMayLook(), looked(b"/nowhere")).words == ""
+    assert health(NobodyMayLook(), looked(b"/nowhere")).text == ""
 
 
 def test_a_failure_of_one_name_alone_is_not_taken_for_a_missing_folder():
@@ -379,7 +379,7 @@ def test_a_failure_of_one_name_alone_is_not_taken_for_a_missing_folder():
         def answer(self, session, request):
             return FAILURE if request == wire.Stat(b"/broken") else super().answer(session, request)
 
-    assert health(CannotTellOfOneFolder(), looked(b"/broken")).words == ""
+    assert health(CannotTellOfOneFolder(), looked(b"/broken")).text == ""
 
 
 @pytest.mark.parametrize("code", [wire.FX_FAILURE, wire.FX_NO_SUCH_PATH])

@@ -15,7 +15,7 @@ from iris_communication.sftp.trials.trial import (
     one_of_many,
     trial,
 )
-from iris_communication.sftp.trials.trial_words import Weight, sentences
+from iris_communication.sftp.trials.trial_report import Weight, sentences
 from iris_communication.testing import MemoryLink, MemoryServer, faulty_servers
 from iris_communication.testing.memory_server import DENIED, FAILURE, NO_SUCH_FILE
 from iris_communication.testing.refusing_servers import OneHandle
@@ -34,7 +34,7 @@ def tried(server, folder=b"/in"):
 
 
 def says(found, weight, **settings):
-    return " ".join(each.words for each in sentences(found, Server("one", "iris", **settings)) if each.weight is weight)
+    return " ".join(each.text for each in sentences(found, Server("one", "iris", **settings)) if each.weight is weight)
 
 
 def test_a_trial_of_a_sound_server_says_all_is_well_and_leaves_no_file():
@@ -60,7 +60,7 @@ def test_a_missing_folder_is_made_and_taken_away_again():
 
 
 @pytest.mark.parametrize(
-    ("server", "step", "words"),
+    ("server", "step", "text"),
     [
         (faulty_servers.FolderClosedToUs(), "create", "nothing can be delivered"),
         (faulty_servers.RefusesClose(), "write", "nothing can be delivered"),
@@ -69,16 +69,16 @@ def test_a_missing_folder_is_made_and_taken_away_again():
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, MemoryServer) else None,
 )
-def test_a_step_that_keeps_files_from_arriving_is_trouble(server, step, words):
+def test_a_step_that_keeps_files_from_arriving_is_trouble(server, step, text):
     found = tried(server)
     assert step in found.refused
-    assert words in says(found, Weight.TROUBLE)
+    assert text in says(found, Weight.TROUBLE)
     assert found.left == []
     assert server.names() == []
 
 
 @pytest.mark.parametrize(
-    ("server", "step", "words"),
+    ("server", "step", "text"),
     [
         (faulty_servers.ReadingForbidden(), "read", "Nobody may read"),
         (faulty_servers.RemovingForbidden(), "remove", "hidden files of attempts"),
@@ -87,10 +87,10 @@ def test_a_step_that_keeps_files_from_arriving_is_trouble(server, step, words):
     ],
     ids=["reading", "removing", "folders", "overwriting"],
 )
-def test_any_other_lack_is_noted_and_files_arrive(server, step, words):
+def test_any_other_lack_is_noted_and_files_arrive(server, step, text):
     found = tried(server)
     assert step is None or step in found.refused
-    assert words in says(found, Weight.NOTE)
+    assert text in says(found, Weight.NOTE)
     assert says(found, Weight.TROUBLE) == ""
 
 

@@ -61,9 +61,9 @@ def test_a_prompt_that_comes_again_had_the_wrong_answer_and_gets_none():
     assert asked.to(["prompt", "iris@plant's password: "]) is None
 
 
-@pytest.mark.parametrize("words", [[], [""], ["prompt"], ["prompt", "a", "b"], ["key", "plant"], ["other", "x"]])
-def test_a_question_nobody_knows_has_no_answer(words):
-    assert answers().to(words or [""]) is None
+@pytest.mark.parametrize("text", [[], [""], ["prompt"], ["prompt", "a", "b"], ["key", "plant"], ["other", "x"]])
+def test_a_question_nobody_knows_has_no_answer(text):
+    assert answers().to(text or [""]) is None
 
 
 def test_a_secret_of_several_lines_is_no_answer():
@@ -92,17 +92,17 @@ def test_a_key_that_is_none_is_not_judged():
     assert asked.refusal is None
 
 
-def test_a_stranger_who_knows_the_desks_name_gets_no_answer():
-    """This process is no child of the ssh the desk serves; it is the same user's, though."""
+def test_a_stranger_who_knows_the_name_of_askpass_gets_no_answer():
+    """This process is no child of the ssh the askpass serves; it is the same user's, though."""
 
     async def test():
         loop = asyncio.get_running_loop()
-        with contextlib.closing(AskpassServer(answers())) as desk:
-            desk.serve(os.getpid())
+        with contextlib.closing(AskpassServer(answers())) as askpass:
+            askpass.serve(os.getpid())
             stranger = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             with stranger:
                 stranger.setblocking(False)
-                stranger.connect("\0" + desk.name)
+                stranger.connect("\0" + askpass.name)
                 with contextlib.suppress(BrokenPipeError):
                     stranger.send(b"prompt\0iris@plant's password: ")
                 try:
@@ -115,9 +115,9 @@ def test_a_stranger_who_knows_the_desks_name_gets_no_answer():
 
 def test_a_child_of_the_ssh_it_serves_gets_its_answer():
     async def test():
-        with contextlib.closing(AskpassServer(answers())) as desk:
-            desk.serve(os.getpid())
-            ask = [sys.executable, "-I", "-S", str(COMPANION), "ask", desk.name, "prompt"]
+        with contextlib.closing(AskpassServer(answers())) as askpass:
+            askpass.serve(os.getpid())
+            ask = [sys.executable, "-I", "-S", str(COMPANION), "ask", askpass.name, "prompt"]
             told = await asyncio.create_subprocess_exec(*ask, "iris@plant's password: ", stdout=subprocess.PIPE)
             refused = await asyncio.create_subprocess_exec(*ask, "what else?", stdout=subprocess.PIPE)
             return (await told.communicate())[0], told.returncode, (await refused.communicate())[0], refused.returncode

@@ -44,7 +44,7 @@ def connections_max() -> int:
     return CONNECTIONS_MAX if soft == resource.RLIM_INFINITY else min(CONNECTIONS_MAX, soft // SHARE_OF_DESCRIPTORS)
 
 
-class Visitor(H11Protocol):
+class LimitedConnection(H11Protocol):
     """One connection, as long as it speaks HTTP; the live socket takes it over."""
 
     def __init__(
@@ -106,10 +106,10 @@ class Counted(logging.Filter):
         cause = ("server", record.msg, type(error))
         foreseen = isinstance(error, (OSError, EOFError, WebSocketException, ProtocolError, UnicodeError))
         why = f": {clean(str(error), PEER_TEXT_MAX)}" if foreseen else ""
-        words = clean(record.getMessage().strip(), PEER_TEXT_MAX)
+        text = clean(record.getMessage().strip(), PEER_TEXT_MAX)
         exc_info = None if foreseen else record.exc_info
         level = min(record.levelno, logging.WARNING) if foreseen else record.levelno
-        _repeats.log(cause, level, "the page: %s%s", words, why, exc_info=exc_info)
+        _repeats.log(cause, level, "the page: %s%s", text, why, exc_info=exc_info)
         return False
 
 
@@ -126,8 +126,8 @@ def note_trouble_of_the_loop(_: asyncio.AbstractEventLoop, context: dict[str, An
         why = error.strerror or str(error)
         _repeats.log(("loop", error.errno), logging.ERROR, "the page: %s: %s", context.get("message"), why)
     else:
-        words = "the page: %s"
-        _repeats.log(("loop", type(error)), logging.ERROR, words, context.get("message"), exc_info=error)
+        text = "the page: %s"
+        _repeats.log(("loop", type(error)), logging.ERROR, text, context.get("message"), exc_info=error)
 
 
 _repeats = Repeats(log)

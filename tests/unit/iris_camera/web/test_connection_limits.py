@@ -10,7 +10,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 
-from iris_camera.web import visitors
+from iris_camera.web import connection_limits
 from iris_camera.web.server import WebServer
 from iris_communication.runtime.repeats import Repeats
 from tests.unit.iris_camera.web.fake_line import FakeLine
@@ -21,7 +21,7 @@ HEAD = b"GET /api/state HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 @pytest.fixture
 def served(monkeypatch):
-    monkeypatch.setattr(visitors, "_repeats", Repeats(visitors.log))
+    monkeypatch.setattr(connection_limits, "_repeats", Repeats(connection_limits.log))
     line = FakeLine()
     server = WebServer(line.app, port=0)
     server.start()
@@ -33,13 +33,13 @@ def served(monkeypatch):
 @pytest.fixture
 def impatient(served, monkeypatch):
     """As served, to those who are late: for the tests of nothing else, since on a busy machine everybody is late."""
-    monkeypatch.setattr(visitors, "HEAD_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(connection_limits, "HEAD_TIMEOUT_S", 0.3)
     return served
 
 
-def visit(server, stack, words=b""):
+def visit(server, stack, text=b""):
     there = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=WAIT_S))
-    there.sendall(words)
+    there.sendall(text)
     return there
 
 
@@ -74,7 +74,7 @@ def is_let_go_while_it_drips(there):
 
 
 def test_one_too_many_from_an_address_is_told_so_and_let_go_and_the_others_stay(served, caplog, monkeypatch):
-    monkeypatch.setattr(visitors, "CONNECTIONS_MAX", 8)
+    monkeypatch.setattr(connection_limits, "CONNECTIONS_MAX", 8)
     with ExitStack() as stack:
         kept = [visit(served, stack) for _ in range(4)]
         refused = [received(visit(served, stack)) for _ in range(20)]
@@ -86,12 +86,12 @@ def test_one_too_many_from_an_address_is_told_so_and_let_go_and_the_others_stay(
 
 
 def test_the_answer_to_one_too_many_has_the_length_it_says():
-    head, body = visitors.BUSY.split(b"\r\n\r\n")
+    head, body = connection_limits.BUSY.split(b"\r\n\r\n")
     assert f"Content-Length: {len(body)}".encode() in head
 
 
-def test_a_visitor_that_is_let_go_makes_room(served, monkeypatch):
-    monkeypatch.setattr(visitors, "CONNECTIONS_MAX", 8)
+def test_a_client_that_is_let_go_makes_room(served, monkeypatch):
+    monkeypatch.setattr(connection_limits, "CONNECTIONS_MAX", 8)
     for _ in range(5):
         with ExitStack() as stack:
             asked = [visit(served, stack, HEAD + b"Connection: close\r\n\r\n") for _ in range(4)]
@@ -99,17 +99,17 @@ def test_a_visitor_that_is_let_go_makes_room(served, monkeypatch):
 
 
 def test_live_sockets_count_as_connections(served, monkeypatch):
-    monkeypatch.setattr(visitors, "CONNECTIONS_MAX", 8)
+    monkeypatch.setattr(connection_limits, "CONNECTIONS_MAX", 8)
     with ExitStack() as stack:
         for _ in range(4):
             stack.enter_context(connect(served.address.replace("http", "ws") + "live", open_timeout=WAIT_S))
         assert received(visit(served, stack)).startswith(b"HTTP/1.1 503 ")
 
 
-@pytest.mark.parametrize("words", [b"", b"GET / HT", HEAD], ids=["nothing", "half a line", "a head without an end"])
-def test_a_visitor_that_asks_for_nothing_in_time_is_let_go(impatient, words):
+@pytest.mark.parametrize("text", [b"", b"GET / HT", HEAD], ids=["nothing", "half a line", "a head without an end"])
+def test_a_client_that_asks_for_nothing_in_time_is_let_go(impatient, text):
     with ExitStack() as stack:
-        assert received(visit(impatient, stack, words)) == b""
+        assert received(visit(impatient, stack, text)) == b""
 
 
 def test_bytes_that_drip_in_give_no_more_time(impatient):
@@ -119,7 +119,7 @@ def test_bytes_that_drip_in_give_no_more_time(impatient):
         assert is_let_go_while_it_drips(there)
 
 
-def test_a_visitor_that_was_answered_and_drips_on_is_let_go(impatient):
+def test_a_client_that_was_answered_and_drips_on_is_let_go(impatient):
     with ExitStack() as stack:
         there = visit(impatient, stack, HEAD + b"\r\n" + b"GET / HTTP/1.1\r\nHo")
         assert received(there).startswith(b"HTTP/1.1 200 ")
@@ -158,9 +158,9 @@ def test_a_lack_of_descriptors_while_accepting_is_logged_once(caplog):
         loop = asyncio.get_running_loop()
         for _ in range(2048):
             error = OSError(24, "Too many open files")
-            visitors.note_trouble_of_the_loop(loop, {"message": "accept() failed", "exception": error})
+            connection_limits.note_trouble_of_the_loop(loop, {"message": "accept() failed", "exception": error})
 
-    visitors._repeats = Repeats(visitors.log)
+    connection_limits._repeats = Repeats(connection_limits.log)
     asyncio.run(story())
     assert [record.getMessage() for record in caplog.records] == ["the page: accept() failed: Too many open files"]
     assert caplog.records[0].exc_info is None
@@ -169,4 +169,4 @@ def test_a_lack_of_descriptors_while_accepting_is_logged_once(caplog):
 @pytest.mark.parametrize(("soft", "most"), [(256, 32), (1024, 128), (65536, 200), (resource.RLIM_INFINITY, 200)])
 def test_the_page_may_have_a_small_part_of_what_the_process_may_open(monkeypatch, soft, most):
     monkeypatch.setattr(resource, "getrlimit", lambda which: (soft, soft))
-    assert visitors.connections_max() == most
+    assert connection_limits.connections_max() == most

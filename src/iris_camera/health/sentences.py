@@ -3,7 +3,7 @@
 from iris_communication.runtime.amounts import counted
 
 
-def in_words(age_s: float) -> str:
+def age_text(age_s: float) -> str:
     """An age as a person says it: `8 s`, `3 min`, `2 h`, `4 days`."""
     if age_s < 1:
         return "less than 1 s"
@@ -17,7 +17,7 @@ def in_words(age_s: float) -> str:
 
 
 def age(now_s: float, since_s: float) -> str:
-    return in_words(max(0.0, now_s - since_s))
+    return age_text(max(0.0, now_s - since_s))
 
 
 def because(reason: str | None) -> str:
@@ -28,10 +28,10 @@ def wait(count: int) -> str:
     return counted(count, "file waits", "files wait")
 
 
-def given_up_words(count: int) -> str:
+def given_up_text(count: int) -> str:
     given_up = counted(count, "file was", "files were")
     return f"{given_up} dropped, cancelled or too late, as it was asked for"
 
 
-def removed_words(count: int, folder: str) -> str:
+def removed_text(count: int, folder: str) -> str:
     return f"{counted(count, 'finished file was', 'finished files were')} removed from {folder} before delivery"

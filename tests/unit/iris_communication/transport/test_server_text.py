@@ -2,7 +2,7 @@
 
 import pytest
 
-from iris_communication.transport.server_words import GREETING_MAX, HIDDEN_MIN, REFUSES_US, Greeting, readable, without
+from iris_communication.transport.server_text import GREETING_MAX, HIDDEN_MIN, REFUSES_US, Greeting, readable, without
 
 
 class Connection:
@@ -41,18 +41,18 @@ def test_the_last_lines_before_its_name_are_kept_and_everything_is_passed_on(con
     said = b"Welcome\r\n\r\nto our\x1b[31m\nplant \xff\r\nSSH-2.0-Plant\r\nSSH-2.0 is no word"
     for at in range(0, len(said), piece_bytes):
         connection.data_received(said[at : at + piece_bytes])
-    assert greeting.words == [r"to our\x1b[31m", "plant \ufffd"]
+    assert greeting.lines == [r"to our\x1b[31m", "plant \ufffd"]
     assert connection.came == said
 
 
 def test_a_line_without_its_end_is_kept_too(connection, greeting):
     connection.data_received(b"Not allowed at this time")
-    assert greeting.words == ["Not allowed at this time"]
+    assert greeting.lines == ["Not allowed at this time"]
 
 
 def test_a_server_that_says_its_name_at_once_has_said_nothing_and_is_not_listened_to_any_more(connection, greeting):
     connection.data_received(b"SSH-2.0-Plant\r\n")
-    assert greeting.words == []
+    assert greeting.lines == []
     assert "data_received" not in vars(connection)
 
 
@@ -60,7 +60,7 @@ def test_the_kept_words_are_bounded(connection, greeting):
     for _ in range(100):
         connection.data_received(b"x" * 1000)
     assert len(connection.came) == 100_000
-    assert len("".join(greeting.words)) <= 300
+    assert len("".join(greeting.lines)) <= 300
     assert len(greeting._heard) <= GREETING_MAX + 1000
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from iris_camera.camera.address import parse_address
 from iris_camera.camera.authorization import Login, basic_word
-from iris_camera.camera.link_words import in_words, status_in_words
+from iris_camera.camera.link_errors import link_error, status_error
 from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.sources import make_source
 
@@ -34,7 +34,7 @@ def failed(number):
     ids=lambda value: type(value).__name__,
 )
 def test_an_error_of_the_network_in_words(error, reason):
-    assert in_words(error, CAMERA, 5.0).reason.startswith(reason)
+    assert link_error(error, CAMERA, 5.0).reason.startswith(reason)
 
 
 @pytest.mark.parametrize(
@@ -51,16 +51,16 @@ def test_an_error_of_the_network_in_words(error, reason):
     ],
 )
 def test_a_refusal_in_words(status, with_credentials, reason):
-    answered = status_in_words(status, "Out of \x1b[31mhamsters", with_credentials=with_credentials)
+    answered = status_error(status, "Out of \x1b[31mhamsters", with_credentials=with_credentials)
     assert answered.reason == reason
 
 
 def test_the_words_of_a_camera_are_cut_to_a_length_one_can_read():
-    assert len(status_in_words(500, "x" * 100_000, with_credentials=False).reason) < 100
+    assert len(status_error(500, "x" * 100_000, with_credentials=False).reason) < 100
 
 
 @pytest.mark.parametrize("before", [0, 45, 52, 58])
 def test_the_login_that_a_camera_says_back_is_not_shown_nor_half_of_it(before):
     make_source("line-1", SourceSettings(source="http://camera.plant/x", username="iris", password="swordfish-22"))
     for ours in ("swordfish-22", basic_word(Login("iris", "swordfish-22"))):
-        assert ours[:4] not in status_in_words(500, "x" * before + ours, with_credentials=True).reason
+        assert ours[:4] not in status_error(500, "x" * before + ours, with_credentials=True).reason

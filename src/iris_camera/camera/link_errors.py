@@ -8,7 +8,7 @@ from iris_camera.camera.address import Address
 from iris_camera.camera.source import SourceError
 from iris_camera.logs import without_secrets
 
-_WORDS = {
+_TEXTS = {
     errno.ECONNREFUSED: ("{place} refuses the connection", "The camera is there, its stream is not: see its settings."),
     errno.EHOSTUNREACH: ("no route to the host {place}", "Check the camera's power and cable."),
     errno.ENETUNREACH: ("no route to the network of {place}", "Look at this machine's own network."),
@@ -22,7 +22,7 @@ UNKNOWN_WAY_HINT = "Set it to Digest (MD5 or SHA-256) or Basic authentication."
 CHECK_CREDENTIALS = "Set username and password of this camera."
 
 
-def in_words(error: OSError, address: Address, waited_s: float) -> SourceError:
+def link_error(error: OSError, address: Address, waited_s: float) -> SourceError:
     """What an error of connecting or receiving means; `waited_s` is the time-out it was given."""
     place = address.place
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -35,11 +35,11 @@ def in_words(error: OSError, address: Address, waited_s: float) -> SourceError:
         return SourceError(f"no answer from {place} for {waited_s:g} s", "Check the camera's power and cable.")
     if isinstance(error, socket.gaierror):
         return SourceError(f"the host name {address.host} is not known", "Check its spelling, and the DNS server.")
-    words, hint = _WORDS.get(error.errno or 0, ("{place} cannot be reached: " + (error.strerror or "no reason"), ""))
-    return SourceError(words.format(place=place), hint)
+    text, hint = _TEXTS.get(error.errno or 0, ("{place} cannot be reached: " + (error.strerror or "no reason"), ""))
+    return SourceError(text.format(place=place), hint)
 
 
-def status_in_words(status: int, phrase: str, *, with_credentials: bool) -> SourceError:
+def status_error(status: int, phrase: str, *, with_credentials: bool) -> SourceError:
     """What an answer other than success means, of HTTP and RTSP alike."""
     if status == 401:
         reason = REFUSED_CREDENTIALS if with_credentials else WANTS_CREDENTIALS

@@ -16,7 +16,7 @@ class Weight(Enum):
 
 class Sentence(NamedTuple):
     weight: Weight
-    words: str
+    text: str
 
 
 def sentences(found: Findings, server: Server) -> list[Sentence]:
@@ -30,21 +30,19 @@ def _arriving(found: Findings, server: Server) -> list[Sentence]:
     where = found.folder.decode("utf-8", "backslashreplace")
     refused = found.refused
     for step, doing in (("create", "create a file in"), ("write", "write to a file in")):
-        if words := refused.get(step):
-            return [
-                Sentence(Weight.TROUBLE, f"It does not let us {doing} {where} ({words}): nothing can be delivered.")
-            ]
-    if (words := refused.get("hidden names")) and not server.in_place:
+        if text := refused.get(step):
+            return [Sentence(Weight.TROUBLE, f"It does not let us {doing} {where} ({text}): nothing can be delivered.")]
+    if (text := refused.get("hidden names")) and not server.in_place:
         usual = found.usual_name.decode("utf-8", "backslashreplace")
-        told = f"It lets us create {usual}, and no hidden name that begins with .iris- ({words})"
+        told = f"It lets us create {usual}, and no hidden name that begins with .iris- ({text})"
         return [Sentence(Weight.TROUBLE, f"{told}: set in_place = true, or nothing is delivered.")]
-    if words := refused.get("new folder"):
-        return [Sentence(Weight.TROUBLE, f"A file for a folder that has yet to be made does not arrive: {words}.")]
-    if not (words := refused.get("rename") or refused.get("hidden names")):
+    if text := refused.get("new folder"):
+        return [Sentence(Weight.TROUBLE, f"A file for a folder that has yet to be made does not arrive: {text}.")]
+    if not (text := refused.get("rename") or refused.get("hidden names")):
         return [Sentence(Weight.WELL, "Files are written under a hidden name and appear whole, by a rename.")]
     if server.in_place:
         return [Sentence(Weight.NOTE, "Files are written in place (in_place = true): who looks may see a part.")]
-    return [Sentence(Weight.TROUBLE, f"It cannot rename ({words}): set in_place = true, or nothing is delivered.")]
+    return [Sentence(Weight.TROUBLE, f"It cannot rename ({text}): set in_place = true, or nothing is delivered.")]
 
 
 def _names(found: Findings, server: Server) -> list[Sentence]:
@@ -74,15 +72,13 @@ _MISSING = (
 
 def _besides(found: Findings, server: Server) -> list[Sentence]:
     told = [
-        Sentence(weight, f"{words} ({found.refused[step]})")
-        for step, weight, words in _MISSING
-        if step in found.refused
+        Sentence(weight, f"{text} ({found.refused[step]})") for step, weight, text in _MISSING if step in found.refused
     ]
     if "attributes" in found.refused:
-        words = f"Permissions and times cannot be set ({found.refused['attributes']})"
+        text = f"Permissions and times cannot be set ({found.refused['attributes']})"
         wanted = bool(server.file_mode or server.keep_times)
         told.append(
-            Sentence(Weight.NOTE, f"{words}: file_mode and keep_times have no effect." if wanted else f"{words}.")
+            Sentence(Weight.NOTE, f"{text}: file_mode and keep_times have no effect." if wanted else f"{text}.")
         )
     if found.quirks.refuses_exclusive:
         told.append(

@@ -63,17 +63,17 @@ _RUNNING: tuple[_Known, ...] = (
 
 def why_not_loaded(error: Exception) -> str:
     """The reason, as a sentence without its end."""
-    return _in_words(error, _LOADING) or f"it refuses the model ({type(error).__name__})"
+    return _explained(error, _LOADING) or f"it refuses the model ({type(error).__name__})"
 
 
 def why_failed(error: Exception) -> str:
-    return _in_words(error, _RUNNING) or f"onnxruntime failed ({type(error).__name__})"
+    return _explained(error, _RUNNING) or f"onnxruntime failed ({type(error).__name__})"
 
 
-def _in_words(error: Exception, known: tuple[_Known, ...]) -> str | None:
+def _explained(error: Exception, known: tuple[_Known, ...]) -> str | None:
     text = str(error)
     log.debug("onnxruntime says: %s", text)
-    for pattern, words in known:
+    for pattern, explanation in known:
         if found := pattern.search(text):
-            return clean(words(found), PEER_TEXT_MAX)
+            return clean(explanation(found), PEER_TEXT_MAX)
     return None

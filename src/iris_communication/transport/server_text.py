@@ -45,7 +45,7 @@ class Greeting:
         connection.data_received = hear
 
     @property
-    def words(self) -> list[str]:
+    def lines(self) -> list[str]:
         before = NAME.split(self._heard[:GREETING_MAX])[0]
         lines = [readable(line) for line in before.splitlines()]
         return [line for line in lines if line][-GREETING_LINES_MAX:]
@@ -73,7 +73,7 @@ def without(hidden: Sequence[str], text: str) -> str:
     return text
 
 
-class Sayings:
+class ServerText:
     """The last lines of what is said beside the protocol, however much that is and wherever it is cut, without what is
     `hidden`."""
 
@@ -89,7 +89,7 @@ class Sayings:
         self._lines = [*self._lines, *filter(None, lines)][-SAID_LINES_MAX:]
 
     @property
-    def words(self) -> list[str]:
+    def lines(self) -> list[str]:
         rest = readable(self._rest)
         lines = [*self._lines, *([rest] if rest else [])][-SAID_LINES_MAX:]
         return [without(self._hidden, line) for line in lines]
@@ -98,6 +98,6 @@ class Sayings:
 def ended(server_key: str, said: Sequence[str], reason: str, end: str) -> LinkLost:
     """The error of a session that is over: `said` are the server's own words, `reason` is the connection's end, if that
     brought it about, `end` how what the server ran for us came to its own."""
-    words = "; ".join([*said, *filter(None, [reason])]) or "the server closed it"
+    lines = "; ".join([*said, *filter(None, [reason])]) or "the server closed it"
     hint = ENDED_HINT if end and not reason else None
-    return LinkLost(f"the connection to {server_key} ended: {words}{f' ({end})' if end else ''}", hint=hint)
+    return LinkLost(f"the connection to {server_key} ended: {lines}{f' ({end})' if end else ''}", hint=hint)

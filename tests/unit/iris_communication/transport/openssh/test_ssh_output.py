@@ -16,7 +16,7 @@ from iris_communication.errors import (
     SshProgramMissing,
     SshProgramUnusable,
 )
-from iris_communication.transport.openssh.words import Words, as_written, what_ended, what_failed
+from iris_communication.transport.openssh.ssh_output import SshOutput, as_written, what_ended, what_failed
 
 KEY = "iris@plant:22"
 
@@ -30,9 +30,9 @@ PROXIED = ["debug1: Executing proxy command: exec ssh -W '[plant]:22' jump"]
 
 
 def heard(*lines):
-    words = Words()
-    words.feed("".join(f"{line}\r\n" for line in lines).encode())
-    return words
+    output = SshOutput()
+    output.feed("".join(f"{line}\r\n" for line in lines).encode())
+    return output
 
 
 def failed(*lines):
@@ -128,8 +128,8 @@ def test_a_key_that_is_no_use_is_nothing_where_another_reason_was_given():
 
 
 def test_the_file_of_a_key_given_as_text_is_not_named():
-    words = heard('sshconnect2.c:load_identity_file():1752 (pid=7): Load key "/proc/12/fd/9": invalid format')
-    assert words.lines == ['Load key "given as text": invalid format']
+    output = heard('sshconnect2.c:load_identity_file():1752 (pid=7): Load key "/proc/12/fd/9": invalid format')
+    assert output.lines == ['Load key "given as text": invalid format']
 
 
 def test_a_line_in_place_of_the_servers_banner_is_kept():
@@ -209,31 +209,31 @@ def test_the_servers_banner_before_authentication_decides_nothing_about_the_way_
 
 
 def test_every_end_after_the_beginning_is_a_lost_link_with_the_last_words():
-    words = heard(*ACCEPTED, "Timeout, server plant not responding.")
-    error = what_ended(words, KEY, 255)
+    output = heard(*ACCEPTED, "Timeout, server plant not responding.")
+    error = what_ended(output, KEY, 255)
     assert type(error) is LinkLost
     assert "Timeout, server plant not responding." in str(error)
     assert "status 11" in str(what_ended(heard(*ACCEPTED), KEY, 11))
 
 
 def test_words_come_in_pieces_and_the_last_line_may_lack_its_end():
-    words, text = Words(), "\r\n".join([*ACCEPTED, "bye"]).encode()
+    output, text = SshOutput(), "\r\n".join([*ACCEPTED, "bye"]).encode()
     for at in range(len(text)):
-        words.feed(text[at : at + 1])
-    words.end()
-    assert words.software == "OpenSSH_9.2p1 Debian-2"
-    assert words.doing == "speaking SFTP"
-    assert words.text == "bye"
+        output.feed(text[at : at + 1])
+    output.end()
+    assert output.software == "OpenSSH_9.2p1 Debian-2"
+    assert output.doing == "speaking SFTP"
+    assert output.text == "bye"
 
 
 def test_the_kept_words_are_bounded_and_printable():
-    words = heard(*(f"line {number} \x1b[31m" for number in range(1000)), "x" * 100_000)
-    assert len(words.lines) <= 40
-    assert max(map(len, words.lines)) <= 300
-    assert "\x1b" not in words.text
-    words.feed(b"y" * 1_000_000)
-    words.end()
-    assert len(words.text) < 20_000
+    output = heard(*(f"line {number} \x1b[31m" for number in range(1000)), "x" * 100_000)
+    assert len(output.lines) <= 40
+    assert max(map(len, output.lines)) <= 300
+    assert "\x1b" not in output.text
+    output.feed(b"y" * 1_000_000)
+    output.end()
+    assert len(output.text) < 20_000
 
 
 @pytest.mark.parametrize("end", ["", "\r\n"])
@@ -248,38 +248,38 @@ def test_the_kept_words_are_bounded_and_printable():
 def test_the_servers_words_are_put_together_however_the_lines_of_ssh_come_between(pieces, end):
     own = ["debug1: client_input_channel_req: channel 0 rtype exit-status reply 0", "debug1: channel 0: free"]
     said = "".join(f"{piece}{own[place % 2]}\r\n" for place, piece in enumerate(pieces[:-1]))
-    words = heard(*ACCEPTED)
-    words.feed(
+    output = heard(*ACCEPTED)
+    output.feed(
         f"{said}{pieces[-1]}{end}debug1: Exit status 1\r\nTransferred: sent 1528, received 3032 bytes\r\n".encode()
     )
-    words.end()
-    assert words.lines == ["This account is not available."]
-    assert words.exit_status == 1
+    output.end()
+    assert output.lines == ["This account is not available."]
+    assert output.exit_status == 1
 
 
 def test_a_secret_that_comes_back_in_pieces_with_lines_of_ssh_in_between_is_not_told():
-    words = Words(hidden=["open sesame"])
-    words.feed("".join(f"{line}\r\n" for line in ACCEPTED).encode())
-    words.feed(b"who is open debug1: channel 0: free\r\nsesame?")
-    words.end()
-    assert "open" not in words.text
-    assert "sesame" not in words.text
+    output = SshOutput(hidden=["open sesame"])
+    output.feed("".join(f"{line}\r\n" for line in ACCEPTED).encode())
+    output.feed(b"who is open debug1: channel 0: free\r\nsesame?")
+    output.end()
+    assert "open" not in output.text
+    assert "sesame" not in output.text
 
 
 def test_a_character_whose_bytes_a_line_of_ssh_stands_between_is_whole():
-    words = heard(*ACCEPTED)
-    words.feed(b"abgelaufen: \xc3debug1: channel 0: free\r\n\xa4ndere es\r\n")
-    assert words.lines == ["abgelaufen: \u00e4ndere es"]
+    output = heard(*ACCEPTED)
+    output.feed(b"abgelaufen: \xc3debug1: channel 0: free\r\n\xa4ndere es\r\n")
+    assert output.lines == ["abgelaufen: \u00e4ndere es"]
 
 
 def test_words_without_an_end_for_ever_are_bounded():
-    words = heard(*ACCEPTED)
+    output = heard(*ACCEPTED)
     for _ in range(1000):
-        words.feed(b"x" * 1000 + b"debug1: channel 0: free\r\n")
-    words.end()
-    assert sum(map(len, words.lines)) < 10_000
+        output.feed(b"x" * 1000 + b"debug1: channel 0: free\r\n")
+    output.end()
+    assert sum(map(len, output.lines)) < 10_000
 
 
 def test_the_servers_words_are_not_put_together_with_what_ssh_says_of_its_end():
-    words = heard(*ACCEPTED, "going down debug1: channel 0: free", "Connection to 10.0.0.1 closed by remote host.")
-    assert words.lines == ["going down", "Connection to 10.0.0.1 closed by remote host."]
+    output = heard(*ACCEPTED, "going down debug1: channel 0: free", "Connection to 10.0.0.1 closed by remote host.")
+    assert output.lines == ["going down", "Connection to 10.0.0.1 closed by remote host."]

@@ -32,7 +32,7 @@ from iris_communication.errors import (
 )
 from iris_communication.plain_text import PEER_NAME_MAX, PEER_TEXT_MAX, cut
 from iris_communication.transport.algorithms import Negotiated
-from iris_communication.transport.server_words import (
+from iris_communication.transport.server_text import (
     GREETING_LINES_MAX,
     REFUSES_US,
     SAID_LINES_MAX,
@@ -89,7 +89,7 @@ class SshFailed(Exception):
     """The whole of what ssh said, as the cause of the error it means."""
 
 
-class Words:
+class SshOutput:
     """Fed with ssh's standard error as it comes."""
 
     def __init__(self, hidden: Sequence[str] = ()) -> None:
@@ -117,7 +117,7 @@ class Words:
     def end(self) -> None:
         """Nothing more comes; a last line may lack its end."""
         self.feed(b"\n")
-        self._keep_words(b"")
+        self._keep(b"")
 
     @property
     def doing(self) -> str:
@@ -158,7 +158,7 @@ class Words:
         if self._offer and PROVED.match(said):
             self.proofs.append(self._offer)
         if not DEBUG.match(line):
-            self._keep_words(line, said)
+            self._keep(line, said)
             return
         for stage, (_, begins) in enumerate(STAGES):
             if begins and said.startswith(begins):
@@ -186,13 +186,13 @@ class Words:
         elif "no mutual signature" in said:
             self.signs_with_sha1_alone = True
 
-    def _keep_words(self, words: bytes, said: str = "") -> None:
+    def _keep(self, output: bytes, said: str = "") -> None:
         if BY_THE_WAY.match(said):
             return
         if self._unended and OF_ITS_END.match(said):
-            self._keep_words(b"")
-        words, self._unended = self._unended + words, b""
-        if line := IN_MEMORY.sub("given as text", _without_marks(words)):
+            self._keep(b"")
+        output, self._unended = self._unended + output, b""
+        if line := IN_MEMORY.sub("given as text", _without_marks(output)):
             self.lines = [*self.lines, cut(without(self._hidden, line), PEER_TEXT_MAX)][-LINES_MAX:]
 
 
@@ -282,57 +282,57 @@ DIRECTLY = (NAME, REFUSED, TIMED_OUT, UNREACHABLE)
 WITH_THE_SERVER = (ALGORITHMS, HOST_KEY, DENIED, NO_SESSION, TIMED_OUT)
 
 
-def what_failed(words: Words, server: str, host: str, port: int) -> IrisError:
+def what_failed(output: SshOutput, server: str, host: str, port: int) -> IrisError:
     """The error of an `ssh` that ended before its SFTP session began. `server` is the server's key."""
     where = f"{host}:{port}"
-    if (said := _first((*OURSELVES, NO_ACCOUNT, INVALID_USER), words)) is not None:
+    if (said := _first((*OURSELVES, NO_ACCOUNT, INVALID_USER), output)) is not None:
         return _error(*said, server, host, where)
-    if words.by_proxy and words.stage < BANNER:
-        return _on_the_way(words, server, where)
-    if words.stage < BANNER:
-        said = _first(DIRECTLY, words)
-    elif words.stage >= ASKED_FOR_SFTP:
-        said = _first((NO_SESSION, TIMED_OUT), words)
-        if said is None and words.stage >= ACCEPTED:
-            return what_ended(words, server, None)
+    if output.by_proxy and output.stage < BANNER:
+        return _on_the_way(output, server, where)
+    if output.stage < BANNER:
+        said = _first(DIRECTLY, output)
+    elif output.stage >= ASKED_FOR_SFTP:
+        said = _first((NO_SESSION, TIMED_OUT), output)
+        if said is None and output.stage >= ACCEPTED:
+            return what_ended(output, server, None)
     else:
-        said = _first(WITH_THE_SERVER, words)
-    if said is not None and said[0] is DENIED and (trouble := _key_trouble(words)):
+        said = _first(WITH_THE_SERVER, output)
+    if said is not None and said[0] is DENIED and (trouble := _key_trouble(output)):
         return CredentialsUnusable(f"the private key for {server} cannot be used: {trouble}")
     if said is not None:
         return _error(*said, server, host, where)
-    reason = "; ".join([*words.greeting, *words.lines[-2:]]) or f"ssh says nothing (it was {words.doing})"
+    reason = "; ".join([*output.greeting, *output.lines[-2:]]) or f"ssh says nothing (it was {output.doing})"
     return LinkLost(f"{where} ended the connection while it was being made: {reason}")
 
 
-def what_ended(words: Words, server: str, status: int | None) -> IrisError:
+def what_ended(output: SshOutput, server: str, status: int | None) -> IrisError:
     """The error of an `ssh` that ended after that."""
-    if words.exit_status is not None:
-        return ended(server, words.lines[-SAID_LINES_MAX:], "", f"exit status {words.exit_status}")
-    return ended(server, [], words.last() or f"ssh ended with status {status}", "")
+    if output.exit_status is not None:
+        return ended(server, output.lines[-SAID_LINES_MAX:], "", f"exit status {output.exit_status}")
+    return ended(server, [], output.last() or f"ssh ended with status {status}", "")
 
 
-def _on_the_way(words: Words, server: str, where: str) -> IrisError:
+def _on_the_way(output: SshOutput, server: str, where: str) -> IrisError:
     """A jump host's `ssh` writes the same lines. Refused there, we do not go on knocking."""
     for said in (HOST_KEY, DENIED):
-        if (found := _first((said,), words)) is not None:
+        if (found := _first((said,), output)) is not None:
             return said.kind(f"a jump host on the way to {server} was not passed: {found[1]}")
-    if (found := _first((_REFUSED_BEHIND,), words)) is not None:
+    if (found := _first((_REFUSED_BEHIND,), output)) is not None:
         return _error(*found, server, where, where)
     return JumpHostFailed(
-        f"the jump host or proxy to {where} from ssh_config failed: {words.last(3) or 'it says nothing'}"
+        f"the jump host or proxy to {where} from ssh_config failed: {output.last(3) or 'it says nothing'}"
     )
 
 
 _REFUSED_BEHIND = _said(r"open failed: connect failed: Connection refused", ConnectionRefused, REFUSED.text)
 
 
-def _key_trouble(words: Words) -> str:
-    return next((line for line in words.lines if BAD_KEY.search(line)), words.key_trouble)
+def _key_trouble(output: SshOutput) -> str:
+    return next((line for line in output.lines if BAD_KEY.search(line)), output.key_trouble)
 
 
-def _first(kinds: tuple[Said, ...], words: Words) -> tuple[Said, str] | None:
-    return next(((kind, line) for kind in kinds for line in words.lines if kind.pattern.search(line)), None)
+def _first(kinds: tuple[Said, ...], output: SshOutput) -> tuple[Said, str] | None:
+    return next(((kind, line) for kind in kinds for line in output.lines if kind.pattern.search(line)), None)
 
 
 def _error(said: Said, line: str, server: str, host: str, where: str) -> IrisError:
