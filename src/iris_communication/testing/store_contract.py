@@ -193,7 +193,7 @@ class StoreContract(WaitingContract):
         self.store.commit([SetServer(SERVER, paused=False, breaker=None)])
         assert self.store.server_states() == {SERVER: ServerState(), OTHER_SERVER: ServerState()}
 
-    def test_each_server_has_its_lane(self) -> None:
+    def test_each_server_has_its_backlog(self) -> None:
         self.hold(
             make_item(1),
             make_item(2),
