@@ -2,7 +2,7 @@
 
 Files of 10 KB, one after the other from one thread, beside nothing, and beside one busy Python thread (what a camera
 application is). The server is a port that refuses, so that nothing is delivered meanwhile. The figures are of this
-machine's disk; what compares is the ratio between the rows.
+machine's disk; only the ratio between the rows can be compared.
 """
 
 import argparse

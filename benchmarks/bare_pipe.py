@@ -4,10 +4,10 @@
 
 `prepared`: each file's requests (OPEN, WRITE, CLOSE, posix-rename) are made before the clock starts, and sent a few
 files ahead of the answers: the server gives the first file the first handle, and each later one the handle just closed.
-It is what the server can do. `session`: our own protocol session carries the same files, as in the engine, with
-nothing around it: what of that the protocol in Python leaves.
+It is the most that the server can do. `session`: our own protocol session carries the same files, as in the engine,
+with nothing around it: how much of that the protocol in Python leaves.
 
-Every answer is awaited and looked at. Figures go to `figures.json` in --scratch, as those of benchmarks/ours.py.
+Every answer is awaited and checked. Figures go to `figures.json` in --scratch, as those of benchmarks/ours.py.
 """
 
 import argparse

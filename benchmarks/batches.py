@@ -5,8 +5,9 @@
 
 A backlog is in the outbox already, of a server that was paused; what is measured is from its resumption to the last
 file recorded as delivered, on a connection that is open (one file went before), building the archives included. A real
-OpenSSH server, a folder in memory; a longer way is the project's own delay proxy, a narrow one the uploader's own
-limit. Each run is a process of its own, and counts only if what arrived, archives unpacked, is exactly what was sent.
+OpenSSH server, a folder in memory; the project's delay proxy makes a high round-trip time, and the uploader's own limit
+a narrow link. Each run is a process of its own, and counts only if what arrived, archives unpacked, is exactly what was
+sent.
 """
 
 import argparse
@@ -76,7 +77,7 @@ def _measure(rtt_ms: int, bytes_per_s: float, count: int, repeat: int) -> None:
         if rtt_ms:
             port = stack.enter_context(DelayProxy(port, rtt_ms / 2)).port
         source = memory / "source"
-        sent = make_csvs(source, count + 1, seed=count)  # one goes before
+        sent = make_csvs(source, count + 1, seed=count)  # one opens the connection
         runs: dict[str, list[Run]] = {way: [] for way in WAYS}
         for number in range(repeat + 1):
             for way in WAYS:
@@ -88,7 +89,7 @@ def _measure(rtt_ms: int, bytes_per_s: float, count: int, repeat: int) -> None:
                     info |= {"port": port, "bandwidth_bytes_per_s": bytes_per_s}
                     run = _once({"way": way, "source": str(source), "outbox": outbox, "info": info})
                     _check(Path(received), sent)
-                    if number:  # the first is not counted: nobody pays for cold files
+                    if number:  # the first is not counted: its files are not yet cached
                         runs[way].append(run)
     alone_s = statistics.median(run.seconds for run in runs["alone"])
     for way, measured in runs.items():
@@ -108,7 +109,7 @@ def _once(job: dict[str, object]) -> Run:
 
 
 def _deliver(job: dict[str, Any]) -> None:
-    """In a process of its own: connect, fill an outbox, then deliver it, and tell what that took."""
+    """In a process of its own: connect, fill an outbox, then deliver it, and print what that took."""
     rules = {} if job["way"] == "alone" else {"small": Rule(batch=job["way"], batch_wait_s=0.5)}
     first, *files = sorted(Path(job["source"]).iterdir())
     uploader = SftpUploaderThread(job["outbox"], max_queue_size=len(files) + 1, settings=DeliverySettings(rules=rules))
@@ -147,8 +148,8 @@ def _check(received: Path, sent: Files) -> None:
 
 
 def _sshd_version() -> str:
-    said = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False)
-    return said.stderr.split(",")[0].strip()
+    done = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False)
+    return done.stderr.split(",")[0].strip()
 
 
 if __name__ == "__main__":

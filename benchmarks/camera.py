@@ -107,9 +107,9 @@ class Bench:
             )
         except subprocess.TimeoutExpired:
             return f"failed: not done after {self._seconds + START_LIMIT_S:.0f} s"
-        said = (ended.stderr.strip().splitlines() or ["said nothing"])[-1]
+        last_line = (ended.stderr.strip().splitlines() or ["said nothing"])[-1]
         if ended.returncode:
-            return said if ended.returncode == MISSING else f"failed: {said}"
+            return last_line if ended.returncode == MISSING else f"failed: {last_line}"
         return figures(json.loads(ended.stdout))
 
 
@@ -132,7 +132,7 @@ def figures(run: dict[str, Any]) -> Figures:
 def measure(
     cases: Sequence[Case], repeat: int, seconds: float, extra: Sequence[str]
 ) -> tuple[list[Row], dict[Case, list[Figures]]]:
-    """The rows, and what each run said. Raises FileNotFoundError if there is no sshd or no film."""
+    """The rows, and the figures of each run. Raises FileNotFoundError if there is no sshd or no film."""
     memory_parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     runs: dict[Case, list[Figures]] = {case: [] for case in cases}
     notes: dict[Case, str] = {}

@@ -1,4 +1,4 @@
-"""What a run says, and the table made of many: pure.
+"""The figures of a run, and the table of many runs: pure functions.
 
 The figure is how long after its due time a frame was inspected. Due times come from the frame rate alone, so a frame
 that waited for anything (the interpreter, a core, the frame before it) is late by all of that.
@@ -29,7 +29,7 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """Of one run. Lateness and turns in ms; a turn is the processor time between two looks at the sockets, 0 where
+    """Of one run. Lateness and turns in ms; a turn is the processor time between two polls of the sockets, 0 where
     nothing has such turns; `cpu` is processor seconds a second of the whole process."""
 
     p50_ms: float

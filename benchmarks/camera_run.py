@@ -1,7 +1,7 @@
 """One run: a camera, its inspection, and perhaps an uploader, in one process. Prints one JSON object.
 
 The camera is a real file, decoded frame by frame at each frame's due time and inspected by the shipped models; a frame
-that is not taken before the next one comes is skipped, as from a live camera. The files lie there beforehand, and a
+that is not taken before the next one comes is skipped, as from a live camera. The files are written beforehand, and a
 thread of its own queues them, as in the application: neither capturing nor inspecting ever waits for the uploader. So
 what is left is what they share with it: the interpreter's lock, the cores, the disk.
 
@@ -34,13 +34,13 @@ WARM_UP_S = 0.8  # files are carried for so long before the first frame is due
 WARM_UP_FRAMES = 5
 OFFERED_MAX = 64  # files at once
 FEED_EVERY_S = 0.005
-FULL_FILES_PER_S = 2_000  # more than any of them takes: so many lie there
-MISSING = 3  # exit status: this client is not here
+FULL_FILES_PER_S = 2_000  # more than any of them takes: so many are written
+MISSING = 3  # exit status: this client is not installed
 
 
 class Footage:
-    """A file's frames, over and over. It is opened as often as that takes beforehand, its first frame decoded: to go
-    back to its beginning takes 10 ms and the first frame as long again, which no uploader is to blame for."""
+    """A file's frames, over and over. It is opened beforehand as often as needed, its first frame decoded: a seek to
+    its beginning takes 10 ms and the first frame as long again, which no uploader is to blame for."""
 
     def __init__(self, path: Path, frames: int) -> None:
         first = _Opened(path)
@@ -163,8 +163,8 @@ def watch_turns() -> list[float]:
 
 def measure(camera: Camera, uploader: Deliverer | None, turns_ms: list[float]) -> dict[str, Any]:
     delivered = uploader.delivered if uploader is not None else lambda: 0
-    # What is there by now stays: without this the interpreter's collector walks through every object of the libraries
-    # again and again, 30 ms at a time, and all threads stand still.
+    # Freeze the objects there are: without this the garbage collector scans every object of the libraries again and
+    # again, 30 ms at a time, and all threads stand still.
     gc.collect()
     gc.freeze()
     turns_ms.clear()

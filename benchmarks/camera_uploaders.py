@@ -1,4 +1,4 @@
-"""Who carries the files while the camera runs: ours and two peers behind one contract, all in the camera's process.
+"""The uploaders that run beside the camera: ours and two peers behind one contract, all in the camera's process.
 
 Each is used as its documentation shows it. The peers keep nothing on disk and write straight to the final name; ours
 holds every file durably before it counts as queued. What is compared is what each costs the camera beside it.
@@ -22,7 +22,7 @@ CLOSE_S = 5.0
 
 class Deliverer(Protocol):
     def start(self) -> None:
-        """Connected when it returns, or about to."""
+        """It is connected on return, or about to be."""
 
     def queue(self, paths: list[Path]) -> int:
         """How many were taken, the first ones: there may be no room for the others."""

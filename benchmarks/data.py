@@ -66,7 +66,7 @@ def files_in(folder: Path) -> Files:
 
 
 def difference(sent: Files, arrived: Files) -> str | None:
-    """What is wrong with what arrived, in a few words; None if it is exactly what was sent."""
+    """What is wrong with what arrived, as a short text; None if it is exactly what was sent."""
     missing = sent.keys() - arrived.keys()
     extra = arrived.keys() - sent.keys()
     changed = [name for name in sent.keys() & arrived.keys() if sent[name] != arrived[name]]

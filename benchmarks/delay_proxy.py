@@ -1,9 +1,9 @@
-"""A longer way to a server: a loopback TCP proxy that holds every byte for a time in each direction.
+"""A high round-trip time to a server: a loopback TCP proxy that holds every byte for a time in each direction.
 
     python -m benchmarks.delay_proxy --target 22 --one-way-ms 10      prints the port it listens on
 
-A way is long, not narrow: every byte waits its own time from the moment it came, whatever waits beside it, so delay
-costs no throughput. Order is kept; the end of a stream and a reset travel the same time as bytes. What it does not
+The link is long, not narrow: every byte waits the same time from its arrival, whatever else waits, so delay costs no
+throughput. Order is kept; the end of a stream and a reset travel the same time as bytes. What it does not
 imitate: TCP's own handshake (a connection is one round trip faster than in the world), loss, and a limited rate.
 
 One thread and one select() loop, because of two details of Python. asyncio waits on epoll, which counts whole
@@ -83,7 +83,7 @@ class Direction:
         self.sink = sink
         self.waiting: deque[tuple[float, memoryview]] = deque()
         self.ended = False  # the source has sent its last byte
-        self.finished = False  # and the sink was told
+        self.finished = False  # and the sink was shut down for writing
         self._one_way_s = one_way_s
         self._held_bytes = 0
         self._block = memoryview(bytearray(BLOCK_BYTES))
@@ -146,7 +146,7 @@ class Connection:
                 self._reset(direction, now_s)
             try:
                 direction.send_due(now_s)
-            except OSError:  # nobody is there any more to take the rest
+            except OSError:  # the other end is gone and takes no more
                 direction.waiting.clear()
                 self._reset(direction, now_s)
         if now_s >= self.reset_at_s:

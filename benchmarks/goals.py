@@ -1,6 +1,6 @@
 """What has to be reached, and whether it was: ratios between rows of one run, and a few figures of our own.
 
-Whatever was not measured in this run is left out; whatever could not be measured is said to be so.
+A goal whose rows are not of this run is left out; one that could not be measured is marked so.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,8 +1,8 @@
-"""What peers that mean harm cost the line beside them: how late frames are and how many files arrive, alone and beside.
+"""What hostile peers cost the line beside them: how late frames are and how many files arrive, alone and beside.
 
     python -m benchmarks.hostile --seconds 20
 
-A made-up camera is inspected at its 25 frames a second while files go to a real OpenSSH server; the line, the server
+A synthetic camera is inspected at its 25 frames a second while files go to a real OpenSSH server; the line, the server
 and the peer are processes of their own. Beside it, in turn: an SFTP server that refuses with megabytes, four cameras
 that flood, drip, send bombs and say "100 Continue" for ever, and a browser that takes every connection it gets. Not a
 row and not a file may be lost; the figures are for comparing within one run.
@@ -29,7 +29,7 @@ START_LIMIT_S = 60.0
 def measure(
     case: str, folder: Path, server: OpenSshServer, seconds: float, *, descriptors: int | None = None
 ) -> dict[str, Any]:
-    """One case in an empty folder: what the line tells, and `rows_lost` and `log_bytes`. `descriptors`: how many
+    """One case in an empty folder: the line's report, with `rows_lost` and `log_bytes`. `descriptors`: how many
     files the line's process may open, where that is to be few."""
     received = folder / "received"
     received.mkdir(parents=True)
@@ -64,9 +64,9 @@ def measure(
             _peer(stack, "browser", address.rstrip("/").rpartition(":")[2])
         line.stdin.write("go\n")
         line.stdin.flush()
-        told: dict[str, Any] = json.loads(line.stdout.readline())
+        report: dict[str, Any] = json.loads(line.stdout.readline())
         line.wait(START_LIMIT_S)
-    return told | {"rows_lost": _rows_lost(folder, received), "log_bytes": (folder / "log").stat().st_size}
+    return report | {"rows_lost": _rows_lost(folder, received), "log_bytes": (folder / "log").stat().st_size}
 
 
 def _peer(stack: ExitStack, kind: str, *arguments: str) -> Any:
@@ -93,14 +93,14 @@ def _rows_lost(folder: Path, received: Path) -> int:
     return len(account - kept)
 
 
-def as_text(case: str, told: dict[str, Any], alone: dict[str, Any]) -> str:
-    later_ms = told["late_p99_ms"] - alone["late_p99_ms"]
-    rate = told["delivered_per_s"] / max(alone["delivered_per_s"], 1e-9)
+def as_text(case: str, report: dict[str, Any], alone: dict[str, Any]) -> str:
+    later_ms = report["late_p99_ms"] - alone["late_p99_ms"]
+    rate = report["delivered_per_s"] / max(alone["delivered_per_s"], 1e-9)
     return (
-        f"{case:8} {told['frames']:6} {told['cores']:6.2f} {told['late_p50_ms']:8.2f} "
-        f"{told['late_p99_ms']:8.2f} {later_ms:+8.2f} "
-        f"{told['delivered_per_s']:8.1f} {rate:6.2f} {len(told['missing']):6} {told['rows_lost']:5} "
-        f"{told['log_bytes']:9}"
+        f"{case:8} {report['frames']:6} {report['cores']:6.2f} {report['late_p50_ms']:8.2f} "
+        f"{report['late_p99_ms']:8.2f} {later_ms:+8.2f} "
+        f"{report['delivered_per_s']:8.1f} {rate:6.2f} {len(report['missing']):6} {report['rows_lost']:5} "
+        f"{report['log_bytes']:9}"
     )
 
 
@@ -114,10 +114,10 @@ def main() -> int:
     lost, alone = 0, None
     for case in options.cases:
         with tempfile.TemporaryDirectory() as folder, OpenSshServer(Path(folder) / "sshd") as server:
-            told = measure(case, Path(folder) / "line", server, options.seconds)
-        alone = alone or told
-        print(as_text(case, told, alone), flush=True)
-        lost += len(told["missing"]) + told["rows_lost"]
+            report = measure(case, Path(folder) / "line", server, options.seconds)
+        alone = alone or report
+        print(as_text(case, report, alone), flush=True)
+        lost += len(report["missing"]) + report["rows_lost"]
     print(f"aimed at: at most {LATER_MAX_MS:g} ms later at p99, {RATE_MIN:g} of the rate, nothing lost")
     return 1 if lost else 0
 

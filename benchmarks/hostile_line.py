@@ -1,6 +1,7 @@
 """A line whose frames and files are counted: `python -m benchmarks.hostile_line JOB`, a process of its own.
 
-It says where its page is, waits for a line on its standard input, measures, delivers what is left, and tells.
+It prints its page's address, waits for a line on its standard input, measures, delivers what is left, and prints its
+report.
 """
 
 import json
@@ -134,5 +135,5 @@ def _all_there(job: dict[str, Any], queued: list[str]) -> bool:
 
 
 if __name__ == "__main__":
-    told = main(json.loads(sys.argv[1]))
-    print(json.dumps(told), flush=True)
+    report = main(json.loads(sys.argv[1]))
+    print(json.dumps(report), flush=True)

@@ -1,6 +1,6 @@
-"""Peers that mean harm, one kind a process: `python -m benchmarks.hostile_peers server|camera|browser [ARGUMENT]`.
+"""Hostile peers, one kind a process: `python -m benchmarks.hostile_peers server|camera|browser [ARGUMENT]`.
 
-It writes one line of JSON, where it can be found, and goes on until its standard input ends.
+It prints its address as one line of JSON (a browser: {}), and goes on until its standard input ends.
 """
 
 import json
@@ -91,36 +91,36 @@ class HostileBrowser:
     def __init__(self, port: int) -> None:
         self._port = port
         self.idle: list[socket.socket] = []
-        for visit in (self._hold, self._drip, self._shout, self._wrong_name):
-            threading.Thread(target=self._again, args=(visit,), daemon=True).start()
+        for attack in (self._hold, self._drip, self._shout, self._wrong_name):
+            threading.Thread(target=self._again, args=(attack,), daemon=True).start()
 
-    def _again(self, visit: Callable[[], None]) -> None:
+    def _again(self, attack: Callable[[], None]) -> None:
         while True:
             with suppress(OSError):
-                visit()
+                attack()
             time.sleep(0.01)
 
-    def _visit(self, text: bytes = b"") -> socket.socket:
+    def _connect(self, text: bytes = b"") -> socket.socket:
         there = socket.create_connection((HOST, self._port), timeout=5)
         there.sendall(text)
         return there
 
     def _hold(self) -> None:
-        self.idle.append(self._visit())
+        self.idle.append(self._connect())
         del self.idle[:-1100]
 
     def _drip(self) -> None:
-        with self._visit(b"GET / HTTP/1.1\r\nHost: x") as there:
+        with self._connect(b"GET / HTTP/1.1\r\nHost: x") as there:
             while True:
                 there.sendall(b"x")
                 time.sleep(0.1)
 
     def _shout(self) -> None:
-        with self._visit(b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: " + b"://a:" * 2_800 + UPGRADE) as there:
+        with self._connect(b"GET /live HTTP/1.1\r\nHost: 127.0.0.1\r\nOrigin: " + b"://a:" * 2_800 + UPGRADE) as there:
             there.recv(65536)
 
     def _wrong_name(self) -> None:
-        with self._visit(b"GET /live HTTP/1.1\r\nHost: evil.example" + UPGRADE) as there:
+        with self._connect(b"GET /live HTTP/1.1\r\nHost: evil.example" + UPGRADE) as there:
             there.recv(65536)
 
 
@@ -131,18 +131,18 @@ UPGRADE = (
 
 
 def main(kind: str, *arguments: str) -> None:
-    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it tells of each answer that the line did not wait for
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it logs each answer that the line did not wait for
     with tempfile.TemporaryDirectory() as folder:
-        told: Any = {}
+        address: Any = {}
         if kind == "server":
             server = AsyncSshServer(Path(folder), sftp_server=ShoutingServer)
             server.start()
-            told = server.info("/")
+            address = server.info("/")
         elif kind == "camera":
-            told = {"port": HostileCamera().port}
+            address = {"port": HostileCamera().port}
         else:
             HostileBrowser(int(arguments[0]))
-        print(json.dumps(told), flush=True)
+        print(json.dumps(address), flush=True)
         sys.stdin.read()
         os._exit(0)  # none of the threads is waited for
 

@@ -1,7 +1,7 @@
-"""Where clients are measured: one OpenSSH server, folders in memory, a longer way to the server where that is wanted.
+"""Where clients are measured: one OpenSSH server, folders in memory, and a delay proxy for a high round-trip time.
 
 The processor time of the other end is what sshd's listener knows of its sessions once they have ended, so each run
-waits until they have; a client that leaves one behind is helped.
+waits until they have; a session that a client leaves behind is cut.
 """
 
 import json
@@ -76,7 +76,7 @@ def _listener(server: OpenSshServer) -> int:
 
 
 def _with_own(times: Times, figures: Path, files: int, *, from_first: bool, steady: bool) -> Times:
-    """With what a client of ours has measured of itself; that is the time which counts where so it was agreed."""
+    """The times with what a client of ours measured of itself, which replaces `seconds` if `from_first` or `steady`."""
     if not figures.exists():
         return times
     own = json.loads(figures.read_text())

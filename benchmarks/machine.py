@@ -1,4 +1,4 @@
-"""On what a table was measured: its figures mean nothing without."""
+"""The machine and the versions that a table was measured on: its figures mean nothing without them."""
 
 import os
 import platform

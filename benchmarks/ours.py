@@ -1,9 +1,9 @@
 """Our rows of the table, each a whole process: see `peers.py` for the arguments.
 
 `engine`: the SFTP carrier alone, every file given to it at once; what the protocol engine can do.
-`uploader`: the public door, durable outbox included, from the first `queue_upload` to the last delivery recorded.
+`uploader`: the public interface, durable outbox included, from the first `queue_upload` to the last delivery recorded.
 
-Either measures itself besides, and leaves `figures.json`:
+Each also measures itself, and writes `figures.json`:
 
     span_s            from the first file given to the last one delivered, connecting included
     steady_s          from when it is connected, and all have their fingerprints, to the last one delivered
@@ -32,7 +32,7 @@ from iris_communication.transport.asyncssh.channel import AsyncsshTransport
 from iris_communication.transport.contract import Transport
 
 LIMIT_S = 600.0
-LOOK_S = 0.002  # between two looks at the uploader's statistics
+POLL_S = 0.002  # between two queries of the uploader's statistics
 
 
 @dataclass
@@ -114,7 +114,7 @@ def _transport(name: str) -> Transport:
 async def _engine(files: list[Path], server: Server, secret: Secret, transport: Transport, scratch: Path) -> None:
     clock, paths, meter = SystemClock(), {file.name: file for file in files}, Meter()
     carrier = SftpCarrier(transport, lambda _: (server, secret), lambda item: paths[item.id], DeliverySettings(), clock)
-    lanes: list[asyncio.Task[None]] = []
+    tasks: list[asyncio.Task[None]] = []
     meter.begin()
     first = asyncio.create_task(carrier.carry(_item(files[0], server)))  # the slots are known once connected
     items = []
@@ -123,21 +123,21 @@ async def _engine(files: list[Path], server: Server, secret: Secret, transport: 
         await asyncio.sleep(0)
     waiting = iter(items)
 
-    async def lane() -> None:
+    async def carry_waiting() -> None:
         for item in waiting:
             await carrier.carry(item)
 
     def fill() -> None:
-        """More once the server has told its limits."""
-        if not lanes:
+        """Start more tasks once the server has stated its limits."""
+        if not tasks:
             meter.warm()
-        lanes.extend(asyncio.create_task(lane()) for _ in range(carrier.slots(server.key) - len(lanes)))
+        tasks.extend(asyncio.create_task(carry_waiting()) for _ in range(carrier.slots(server.key) - len(tasks)))
 
     carrier.on_change = fill
     if carrier.connected(server.key):
         fill()
     await first
-    await asyncio.gather(*lanes)
+    await asyncio.gather(*tasks)
     meter.end(scratch)
     await carrier.close()
 
@@ -172,7 +172,7 @@ def _uploader(files: list[Path], info: dict[str, object], scratch: Path) -> int:
             return 1
     deadline_s = time.monotonic() + LIMIT_S
     while uploader.get_stats()["queue_size"] and time.monotonic() < deadline_s:
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)
     meter.end(scratch)
     stats = uploader.get_stats()
     uploader.close()

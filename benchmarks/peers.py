@@ -1,10 +1,10 @@
-"""Who carries the files: each client as a command line, so that a whole process is measured, from start to exit.
+"""The clients that carry the files, each as a command line, so that a whole process is measured, from start to exit.
 
 `openssh-sftp`     OpenSSH's own client, a batch file that puts the whole folder
 `openssh-sftp-aes-gcm`  the same, asked for the cipher that ours prefer
-`rclone-4`, `-16`  rclone copy with so many transfers; it neither looks at the other side nor sets times, nor hashes
+`rclone-4`, `-16`  rclone copy with so many transfers; it neither lists the other side nor sets times, nor hashes
 `lftp-4`, `-16`    lftp mirror -R with so many files at once, each over an `ssh` of its own
-`paramiko`         paramiko's SFTP client, one put after the other, not looked at afterwards
+`paramiko`         paramiko's SFTP client, one put after the other, not checked afterwards
 `asyncssh`         asyncssh's own SFTP client, one connection, 64 puts at once
 `iris-engine`      our engine alone, over asyncssh's channel
 `iris-engine-ssh`  the same over the program ssh
@@ -14,9 +14,9 @@
 `bare-pipe`        no client: OpenSSH's sftp-server, fed through a pipe with requests prepared beforehand
 `bare-pipe-session`  our protocol session on that pipe, without SSH and without a connection's care
 
-Each is told what spares it needless work (a hash of each file, times, a look afterwards), and has its own defaults in
-all else, the cipher too: ours prefer AES-GCM, which is quicker on machines with AES in hardware than OpenSSH's
-ChaCha20, and only large files show it. None reads its user's settings or known hosts.
+Each gets the options that spare it needless work (a hash of each file, times, a check afterwards), and has its own
+defaults in all else, the cipher too: ours prefer AES-GCM, which is quicker on machines with AES in hardware than
+OpenSSH's ChaCha20, and only large files show it. None reads its user's settings or known hosts.
 
 The clients in Python take the same options:
 
@@ -46,7 +46,7 @@ UVLOOP_CLIENT = "iris-engine-uvloop"
 
 
 class MissingError(Exception):
-    """This client is not here; the text says what is missing."""
+    """This client is not installed; the text says what is missing."""
 
 
 @dataclass(frozen=True, slots=True)

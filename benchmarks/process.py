@@ -1,4 +1,4 @@
-"""One process from its start to its end: how long it took, and what it cost of the processor."""
+"""One process from its start to its end: how long it took, and how much processor time."""
 
 import contextlib
 import os
@@ -14,7 +14,8 @@ from benchmarks.peers import CHECKOUT
 
 
 class Outcome(NamedTuple):
-    """Wall time and CPU time (user and system, with the children it waited for), and its last words if it failed."""
+    """Wall time and CPU time (user and system, with the children it waited for), and on failure its last line of
+    output."""
 
     seconds: float
     cpu_s: float
@@ -24,7 +25,7 @@ class Outcome(NamedTuple):
 def run(command: Sequence[str], said: Path, timeout_s: float) -> Outcome:
     """Run it in the checkout; its output goes to the file `said`. It is killed after `timeout_s`."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CHECKOUT / "src"), str(CHECKOUT)])}
-    # Whoever starts Iris every day has its bytecode on disk; so do the peers, which were installed.
+    # A program that is started every day has its bytecode on disk, as the installed peers have.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with said.open("wb") as output:
         started_s = time.perf_counter()
@@ -60,6 +61,6 @@ def run(command: Sequence[str], said: Path, timeout_s: float) -> Outcome:
     if timed_out.is_set():
         failure = f"not done after {timeout_s:.0f} s"
     elif process.returncode != 0:
-        last_words = said.read_text(errors="replace").strip().splitlines() or ["said nothing"]
-        failure = f"ended with {process.returncode}: {last_words[-1]}"
+        lines = said.read_text(errors="replace").strip().splitlines() or ["said nothing"]
+        failure = f"ended with {process.returncode}: {lines[-1]}"
     return Outcome(seconds, usage.ru_utime + usage.ru_stime, failure)

@@ -54,7 +54,7 @@ def measure(rtt_ms: float) -> Capacity:
 
 
 def _answer(listening: socket.socket) -> None:
-    """Each question with one byte; all that follows with one when the last has come."""
+    """Answer each question with one byte, and all that follows with one byte when the last has come."""
     connection, _ = listening.accept()
     with connection:
         connection.settimeout(TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""What one run says: on the terminal, and as the part of a page that belongs to each of its works.
+"""The report of one run: on the terminal, and as one part of a page for each of its works.
 
 A page keeps the text around the parts, and parts of works that were not measured this time: each is a run of its own,
 and only the ratios within it mean something.
@@ -15,7 +15,7 @@ from benchmarks.table import Row, aligned, as_markdown, as_text
 
 
 class Circumstances(NamedTuple):
-    """`link`: what carried one work's bytes, in words; "" without a proxy."""
+    """`link`: what carried one work's bytes, as text; "" without a proxy."""
 
     hardware: str
     versions: str
@@ -56,14 +56,14 @@ def into_page(page: Path, sections: Sequence[Section]) -> None:
 
 def _markdown(section: Section) -> str:
     first, about = section.rows[0], section.circumstances
-    said = [f"## {first.work[:1].upper()}{first.work[1:]}, RTT {first.rtt_ms:g} ms", ""]
-    said += [f"{about.when}. {about.hardware}; {about.versions}.", ""]
-    said += [f"{about.link[:1].upper()}{about.link[1:]}.", ""] if about.link else []
-    said += [as_markdown(section.rows, REFERENCE)]
+    lines = [f"## {first.work[:1].upper()}{first.work[1:]}, RTT {first.rtt_ms:g} ms", ""]
+    lines += [f"{about.when}. {about.hardware}; {about.versions}.", ""]
+    lines += [f"{about.link[:1].upper()}{about.link[1:]}.", ""] if about.link else []
+    lines += [as_markdown(section.rows, REFERENCE)]
     judged = verdicts(section.rows)
     if judged:
-        said += ["", "| goal | wanted | found | |", "|---|---|---|---|", *map(_line, judged)]
-    return "\n".join(said)
+        lines += ["", "| goal | wanted | found | |", "|---|---|---|---|", *map(_line, judged)]
+    return "\n".join(lines)
 
 
 def _line(verdict: Verdict) -> str:

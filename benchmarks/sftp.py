@@ -6,9 +6,9 @@
 
 Machines differ and drift, so only the ratios of one run mean something. Every client is a whole process, measured
 from start to exit (interpreter, imports, key exchange and all), with the same files, to the same sshd, into a folder
-in memory: what is compared are clients, not disks. A longer way is the project's own delay proxy. What arrived is
-compared with what was sent, by count, size and SHA-256, before a row has figures. A short run of each client comes
-first and is not counted, so that nobody pays for cold files.
+in memory: what is compared are clients, not disks. The project's delay proxy makes a high round-trip time. What
+arrived is compared with what was sent, by count, size and SHA-256, before a row has figures. A short run of each client
+comes first and is not counted, so that no client is measured with cold file caches.
 
 Two rows are timed by themselves: `iris` from its first `queue_upload` to the last delivery recorded, and whatever is
 measured with its set-up aside. A client that needs long is repeated less often: it has waited for the link, not for
@@ -43,7 +43,7 @@ WARM_UP_FILES = 5
 
 
 class Bench:
-    """One run: the lab, the folder in which the files to be sent are made, and who turned out not to be there."""
+    """One run: the lab, the folder in which the files to be sent are made, and the clients that are not installed."""
 
     def __init__(self, lab: Lab, memory: Path) -> None:
         self._lab = lab

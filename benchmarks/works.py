@@ -9,7 +9,7 @@ MIB = 1 << 20
 
 
 class Work(NamedTuple):
-    """`name` is how it is asked for. One file of `large_bytes`, or as many CSVs as `files` says. `steady`: what ours do
+    """`name` is what --only takes. One file of `large_bytes`, or as many CSVs as `files` says. `steady`: what ours do
     once connected is measured, without starting and connecting."""
 
     name: str

@@ -2,7 +2,7 @@
 
     python scripts/texts.py [--kind log] | less
 
-One text a line: kind, place, text; `{}` stands for what is put in. For reading all of it in one go.
+One text a line: kind, place, text; `{}` stands for a value. For reading all of it in one go.
 """
 
 import argparse

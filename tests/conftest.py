@@ -1,7 +1,7 @@
 """What every test may ask for, and what a run says about itself before it begins.
 
 A test that needs a program the machine may lack asks `need_program` for it. Where it is missing the test is
-skipped, by name and reason; with CI=true it fails, because there a skipped test is a promise nobody looked at.
+skipped, by name and reason; with CI=true it fails, because there a skipped test is an unchecked promise.
 """
 
 import importlib.metadata
@@ -92,7 +92,7 @@ def openssh_version() -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """A test that hangs must end as a failure: nobody may switch the timeout off where it counts. And Ctrl+C counts: a
+    """A test that hangs must end as a failure: the timeout may not be switched off where CI=true. And Ctrl+C counts: a
     shell that starts us in the background has us, and every process that a test sends one, ignore it."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)

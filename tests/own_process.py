@@ -1,5 +1,5 @@
-"""A test in a process of its own: for what changes that which all of a process shares, as its limits, its umask and its
-signals. Other tests of a run, and pytest itself, have the process that runs them in common."""
+"""A test in a process of its own: for changes of state that a whole process shares, as its limits, its umask and its
+signals. The other tests of a run, and pytest itself, share the process that runs them."""
 
 import contextlib
 import functools
@@ -18,11 +18,11 @@ from importlib import import_module
 module, name, arguments = pickle.load(sys.stdin.buffer)
 getattr(import_module(module), name).__wrapped__(**arguments)
 """
-UNNOTICED = (b"Exception in thread", b"Exception ignored")  # what pytest would call a failure, and Python only tells
+UNNOTICED = (b"Exception in thread", b"Exception ignored")  # what pytest would call a failure, and Python only prints
 
 
 def in_a_process_of_its_own(function: Callable[..., None]) -> Callable[..., None]:
-    """A function of a module, carried out there, where pytest is not: what it raises fails the test. Its arguments are
+    """Run a function of a module in a child process without pytest: what it raises fails the test. Its arguments are
     plain values, such as `tmp_path`."""
 
     @functools.wraps(function)
@@ -35,9 +35,9 @@ def in_a_process_of_its_own(function: Callable[..., None]) -> Callable[..., None
             timeout=TIMEOUT_S,
             check=False,
         )
-        told = ended.stdout.decode(errors="replace") + ended.stderr.decode(errors="replace")
-        assert ended.returncode == 0, f"status {ended.returncode} of its process:\n{told}"
-        assert not any(text in ended.stderr for text in UNNOTICED), told
+        output = ended.stdout.decode(errors="replace") + ended.stderr.decode(errors="replace")
+        assert ended.returncode == 0, f"status {ended.returncode} of its process:\n{output}"
+        assert not any(text in ended.stderr for text in UNNOTICED), output
 
     return there
 

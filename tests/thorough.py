@@ -1,4 +1,4 @@
-"""How far a search goes: `make test` looks at a part of the cases, `make test-all` and the mutants at all of them.
+"""How far a search goes: `make test` tries a part of the cases, `make test-all` and the mutants at all of them.
 
 The part is spread over the whole. What a search is for (a cut at every byte, every page of a file) does not change.
 """

@@ -35,7 +35,7 @@ class Crops(NamedTuple):
     """What the classifier sees of parts: (n, 85, 85) brightness, what is true of them, and where it shows.
 
     `signs` is (n, 16, 16, 3), a cell for every fourth pixel: 1 where there is a screw hole, a chip, a scratch; 0 where
-    there is none; -1 where it is a matter of taste.
+    there is none; -1 where either would be right.
     """
 
     pictures: npt.NDArray[np.uint8]
@@ -119,8 +119,8 @@ def train_signs(random: np.random.Generator, inputs: Floats, signs: npt.NDArray[
         ]
     )
     for chosen, rate in batches(random, len(spots), 256, 9, 5e-3):
-        said = network.forward(varied(spots[chosen], random)).reshape(-1, 3)
-        slope = (sigmoid(said) - (wanted[chosen] == 1)) * (wanted[chosen] >= 0) / len(chosen)
+        output = network.forward(varied(spots[chosen], random)).reshape(-1, 3)
+        slope = (sigmoid(output) - (wanted[chosen] == 1)) * (wanted[chosen] >= 0) / len(chosen)
         network.learn(slope.astype(np.float32).reshape(-1, 1, 1, 3), rate, 0.02)
     return network
 
@@ -130,8 +130,8 @@ def train_judgement(random: np.random.Generator, seen: Floats, labels: Floats) -
     network = Network([Layer(random, 3, 48, SIGN_CELLS), Layer(random, 48, 24, 1), Layer(random, 24, 1, 1, ramp=False)])
     emphasis = np.where(labels == 1, 0.5, 1.0).astype(np.float32)  # half of these are defects, but one in seven later
     for chosen, rate in batches(random, len(seen), 64, 70, 4e-3):
-        said = network.forward(varied(seen[chosen], random)).reshape(-1)
-        slope = (sigmoid(said) - labels[chosen]) * emphasis[chosen] / len(chosen)
+        output = network.forward(varied(seen[chosen], random)).reshape(-1)
+        slope = (sigmoid(output) - labels[chosen]) * emphasis[chosen] / len(chosen)
         network.learn(slope.reshape(-1, 1, 1, 1), rate, 0.3)
     return network
 

@@ -7,7 +7,7 @@ from demo_models.network import Floats, Layer, Network, batches, exported, sigmo
 from demo_models.scenes import PICTURE, TRAINING_SEEDS, Scene, scenes, share_visible
 from onnx import TensorProto, helper
 
-STRIDE = 4  # every fourth row and column is looked at ...
+STRIDE = 4  # every fourth row and column is read ...
 POOL = 4  # ... and 4x4 of them are averaged to one cell
 CELL = STRIDE * POOL
 FIELD = 13  # cells on a side that decide about the one in their middle: 208 pixels
@@ -75,10 +75,10 @@ def train_detector(random: np.random.Generator) -> Network:
         network = Network([Layer(random, 4, 40, FIELD), Layer(random, 40, 40, 1), Layer(random, 40, 5, 1, ramp=False)])
         for chosen, rate in batches(random, len(inputs), 256, epochs, 3e-3):
             wanted = targets[chosen]
-            said = network.forward(inputs[chosen]).reshape(-1, 5)
-            slope = np.empty_like(said)
-            slope[:, 0] = sigmoid(said[:, 0]) - wanted[:, 0]
-            slope[:, 1:] = 2.0 * np.clip(said[:, 1:] - wanted[:, 1:], -0.5, 0.5) * wanted[:, :1]
+            output = network.forward(inputs[chosen]).reshape(-1, 5)
+            slope = np.empty_like(output)
+            slope[:, 0] = sigmoid(output[:, 0]) - wanted[:, 0]
+            slope[:, 1:] = 2.0 * np.clip(output[:, 1:] - wanted[:, 1:], -0.5, 0.5) * wanted[:, :1]
             network.learn(slope.reshape(-1, 1, 1, 5) / len(chosen), rate)
     assert network is not None
     return network

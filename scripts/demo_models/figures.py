@@ -45,17 +45,17 @@ def measure_pictures(detector: OnnxDetector, classifier: OnnxClassifier) -> None
 
 def print_verdicts(verdicts: Counter[tuple[str, str, str]]) -> None:
     """Accuracy, confusion, and how each flaw fares, from counts of (true label, flaw, label given)."""
-    said: Counter[tuple[str, str]] = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     flaws: Counter[tuple[str, bool]] = Counter()
     for (truth, flaw, label), count in verdicts.items():
-        said[truth, label] += count
+        counts[truth, label] += count
         flaws[flaw, truth == label] += count
-    right = sum(said[label, label] for label in LABELS)
-    good = sum(said["good", label] for label in LABELS)
-    print(f"classifier, of {said.total()} whole parts: accuracy {right / said.total():.4f}")
-    print(f"  saying good of each: {good / said.total():.4f}")
+    right = sum(counts[label, label] for label in LABELS)
+    good = sum(counts["good", label] for label in LABELS)
+    print(f"classifier, of {counts.total()} whole parts: accuracy {right / counts.total():.4f}")
+    print(f"  saying good of each: {good / counts.total():.4f}")
     for truth in LABELS:
-        print(f"  truly {truth}:", ", ".join(f"{said[truth, label]} called {label}" for label in LABELS))
+        print(f"  truly {truth}:", ", ".join(f"{counts[truth, label]} called {label}" for label in LABELS))
     for flaw in sorted({flaw for flaw, _ in flaws}):
         print(f"  flaw {flaw}: right in {flaws[flaw, True] / (flaws[flaw, True] + flaws[flaw, False]):.4f}")
 

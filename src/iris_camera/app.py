@@ -1,6 +1,6 @@
-"""The process's one application: started by `main`, ended by the two clean-up functions other programs know.
+"""The process's one application: started by `main`, ended by the two clean-up functions that other programs call.
 
-`cleanup_threads` is the orderly end, `cleanup_on_exit` the end in a hurry at interpreter exit.
+`cleanup_threads` is the orderly end, `cleanup_on_exit` the fast end at interpreter exit.
 """
 
 import atexit
@@ -31,14 +31,14 @@ _current: Application | None = None
 
 
 def start(application: Application) -> Application:
-    """Start it as the process's application, the one `cleanup_threads` and `cleanup_on_exit` end."""
-    global _current  # noqa: PLW0603  # the two clean-up functions are module-level by their users' wish
+    """Start it as the process's application, the one that `cleanup_threads` and `cleanup_on_exit` end."""
+    global _current  # noqa: PLW0603  # its users require the two clean-up functions at module level
     _current = application
     atexit.register(application.cleanup_on_exit)
     descriptors.raise_limit()
     application.start()
-    # What is there now stays: without this the collector goes through all of it again and again, 30 ms at a time, and
-    # every thread waits.
+    # The objects made so far live as long as the process: without this the collector scans all of them again and again,
+    # 30 ms at a time, and every thread waits.
     gc.collect()
     gc.freeze()
     return application
@@ -51,13 +51,13 @@ def cleanup_threads() -> None:
 
 
 def cleanup_on_exit() -> None:
-    """End the process's application in a hurry; does nothing after `cleanup_threads`."""
+    """End the process's application fast; does nothing after `cleanup_threads`."""
     if _current is not None:
         _current.cleanup_on_exit()
 
 
 def from_the_usual_places() -> Config:
-    """The settings file that is found, and the environment over it. Raises ConfigError."""
+    """The settings file from the usual places, overridden by the environment. Raises ConfigError."""
     return read(find_file())
 
 
@@ -73,7 +73,7 @@ def main(read_config: Callable[[], Config] = from_the_usual_places) -> int:
         config = read_config()
         logs.start_logging(config.log.number)
         check_folder(config.outbox_dir)
-        os.umask(os.umask(0o077) | stat.S_IWOTH)  # nothing that is made from now on may be written by everybody
+        os.umask(os.umask(0o077) | stat.S_IWOTH)  # no file made from now on is writable by everybody
         make_records_folder(config.records_dir)
         application = Application(config, read_again=read_config)
         for line in summary(config):

@@ -1,13 +1,13 @@
-"""The application: the one place that picks the parts, and the order they start, change and end in.
+"""The application: the one place that picks the parts, and the order in which they start, change and end.
 
-Start: logging, uploader, cameras, health, page. The uploader comes first, so that what a crash left half accepted is
-settled before anybody looks for left-over records. An outbox that cannot be opened does not stop the cameras: their
-records wait in `ready/`, and opening it is tried again.
+Start: logging, uploader, cameras, health, page. The uploader comes first: its recovery settles what a crash left half
+accepted before the cameras look for left-over records. An outbox that cannot be opened does not stop the cameras: their
+records wait in `ready/`, and the application tries again to open it.
 
-Change: settings that were read again are held against those that run. What can take effect does, a camera at a time;
-what cannot is said, and waits for the next start.
+Change: settings that were read again are compared with those that run. A change that can take effect does, one camera
+at a time; any other is logged, and waits for the next start.
 
-End: first quiesce (recorders close, name and queue what is open), then the uploader drains while the page still
+End: first quiesce (recorders close, name and queue the open files), then the uploader drains while the page still
 answers, then camera threads, page and sockets, health, the outbox, logging. See shutdown.py for the bounds.
 """
 
@@ -49,13 +49,13 @@ UPLOADER_STOP_S = 15.0
 EXIT_STOP_S = 5.0
 UPLOADER_RETRY_S = 10.0
 STRAY_END_S = 2.0
-LOOK_S = 0.5  # how often it is looked whether every source has ended
+LOOK_S = 0.5  # between two checks whether every source has ended
 NO_SERVER = ""  # of a camera whose records wait until a server is configured
 
 
 class Application:
-    """Made of a config; nothing is opened before `start()`. `limits` say from where on health has a word. Raises
-    ModelError when a camera's detector or classifier cannot be used."""
+    """Made of a config; nothing is opened before `start()`. `limits` are the thresholds from which health reports a
+    condition. Raises ModelError when a camera's detector or classifier cannot be used."""
 
     def __init__(
         self,
@@ -99,7 +99,7 @@ class Application:
         self.kept = KeptFiles(config.records_dir, config.records.keep_limits, self.uploader.owed_names)
         self._strays: dict[str, HandingOver] = {}  # by camera; replaced, never changed: other threads read it
         self._not_opened: OutboxTrouble | None = None
-        self._not_looked_at: str | None = None  # the folder that may hold what earlier runs left
+        self._unlisted: str | None = None  # why the folder with the leftovers of earlier runs could not be listed
         self.sockets = SocketManager(self.snapshot)
         self.web: WebServer | None = None
         self._orders: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -130,12 +130,12 @@ class Application:
         self._orders.put("stop")
 
     def request_reload(self) -> None:
-        """As `request_stop`; the thread that is in `wait` carries it out."""
+        """As `request_stop`; the thread inside `wait` carries it out."""
         self._orders.put("reload")
 
     def wait(self, timeout_s: float | None = None) -> bool:
-        """Sleep until `request_stop`, at most `timeout_s`; whether it was called. Meanwhile settings are read again
-        when that was asked for, and an uploader that could not start is tried again."""
+        """Sleep until `request_stop`, at most `timeout_s`; whether it was called. Meanwhile carry out `request_reload`,
+        and try again to start an uploader that could not start."""
         deadline_s = None if timeout_s is None else time.monotonic() + timeout_s
         while not self._stop_requested:
             left_s = UPLOADER_RETRY_S if deadline_s is None else deadline_s - time.monotonic()
@@ -155,21 +155,21 @@ class Application:
             self._reload()
 
     def wait_until_done(self) -> bool:
-        """Sleep until `request_stop`, or until every source has ended and what was seen is delivered, or cannot be
+        """Sleep until `request_stop`, or until every source has ended and its records are delivered, or cannot be
         for now. Whether all is well: false when a source ended before its time."""
-        told = False
+        logged = False
         while not self.wait(LOOK_S):
             if not self.lineup.ended:
                 continue
-            if not told:
+            if not logged:
                 log.info("every source has ended; the remaining records are being delivered")
-                told = True
+                logged = True
             if not self._still_delivering():
                 return not any(camera.ended_in_trouble for camera in self.lineup.cameras)
         return True
 
     def apply(self, config: Config) -> None:
-        """Have the running parts follow `config`, as far as they can without a restart; what was done is logged."""
+        """Have the running parts follow `config`, as far as they can without a restart; log each change."""
         found = changes(self._config, config)
         for change in found.restart:
             log.warning("reload: %s; that takes effect at the next start", change)
@@ -188,7 +188,7 @@ class Application:
         self.kept.limit(config.records.keep_limits)
         setups = camera_setups(config)
         self._end_strays({setup.name for setup in setups if setup.enabled})
-        _tell(self.lineup.exchange(setups))
+        _log_exchange(self.lineup.exchange(setups))
 
     def cleanup_threads(self) -> None:
         """The orderly end, bounded as a whole; harmless when it was done before."""
@@ -202,7 +202,7 @@ class Application:
             logs.stop_logging()
 
     def cleanup_on_exit(self) -> None:
-        """The end in a hurry, at interpreter exit: what is under way for five seconds at most, no new connection."""
+        """The fast end, at interpreter exit: five seconds for uploads under way, no new connection."""
         if not self._ended:
             self._ended = True
             self._quiesce(1.0)
@@ -242,7 +242,7 @@ class Application:
         return f"{files(self.uploader.get_stats()['queue_size'])} to go"
 
     def _left(self) -> str:
-        """What is left for the next start, in words."""
+        """What is left for the next start, as a sentence."""
         cameras = [camera.snapshot() for camera in self.lineup.cameras]
         return what_is_left(self.uploader.get_details(), self._config.outbox_dir, self._around(), cameras)
 
@@ -267,7 +267,7 @@ class Application:
         )
 
     def health_threads(self) -> list[dict[str, Any]]:
-        """Of every thread of the application that lives long; the uploader names its own."""
+        """The states of the application's long-lived threads; the uploader reports its own."""
         parts = [*self.lineup.cameras, *self._strays.values(), self.kept, self.health, self.web]
         return [*logs.threads(), *(state for part in parts if part is not None for state in part.threads())]
 
@@ -282,7 +282,7 @@ class Application:
     def _left_behind(self) -> tuple[str, ...]:
         of_cameras = [camera.left_behind for camera in self.lineup.cameras]
         of_strays = [stray.left_behind for stray in self._strays.values()]
-        return tuple(text for text in (self._not_looked_at, *of_cameras, *of_strays) if text)
+        return tuple(text for text in (self._unlisted, *of_cameras, *of_strays) if text)
 
     def _camera(self, setup: CameraSetup) -> Camera:
         return Camera(setup, self._uploader_for(setup.destination), observers=self._observers)
@@ -291,14 +291,14 @@ class Application:
         return NobodyToAsk() if destination.sftp_server_info == NO_SERVER else self.uploader
 
     def _hand_over_strays(self) -> None:
-        """What lies in the folders of cameras that do not run (any more) is delivered as theirs."""
+        """Deliver the records in the folders of cameras that do not run (any more), as records of those cameras."""
         running = {camera.name: camera.run for camera in self.lineup.cameras if camera.setup.enabled}
         try:
             found = cameras_with_leftovers(self._config.records_dir, *running.values())
         except OSError as error:
             text = f"what earlier runs left in {self._config.records_dir} cannot be looked at"
-            self._not_looked_at = f"{text}: {error}; mend that, then start Iris anew"
-            log.error("%s", self._not_looked_at)
+            self._unlisted = f"{text}: {error}; mend that, then start Iris anew"
+            log.error("%s", self._unlisted)
             return
         for name in found:
             if name in running:
@@ -317,7 +317,7 @@ class Application:
             self._strays = {**self._strays, name: stray}
 
     def _end_strays(self, cameras: set[str]) -> None:
-        """Of cameras that are to run: one folder is handed over by one."""
+        """End those of cameras that are to run: a folder has one `HandingOver` at a time."""
         ending = [stray for name, stray in self._strays.items() if name in cameras]
         self._strays = {name: stray for name, stray in self._strays.items() if name not in cameras}
         for stray in ending:
@@ -326,13 +326,13 @@ class Application:
             stray.join(STRAY_END_S)
 
     def _records_snapshot(self) -> dict[str, Any]:
-        """What is kept of delivered files, and what was removed of them."""
+        """How many delivered files are kept, and how many were removed."""
         status = self.kept.status()
         last = status.last_removed
         return {**status._asdict(), "last_removed": None if last is None else last._asdict()}
 
     def _web_server(self) -> WebServer | None:
-        """Holding its port already, so that a port that is taken is known before anything else starts."""
+        """Already bound to its port, so that a port in use shows before anything else starts."""
         web = self._config.web
         try:
             bound = bind(host=web.host, port=web.port, fall_back=web.port_falls_back)
@@ -382,7 +382,7 @@ class Application:
 
 
 class NobodyToAsk:
-    """In place of the uploader while no server is configured, which was said at the start: files stay in `ready/`."""
+    """In place of the uploader while no server is configured (logged at the start): files stay in `ready/`."""
 
     def queue_upload(self, *_: object, **__: object) -> bool:
         return False
@@ -419,7 +419,7 @@ def _hide_secrets(config: Config) -> None:
         logs.hide(secret)
 
 
-def _tell(exchanged: Exchanged) -> None:
+def _log_exchange(exchanged: Exchanged) -> None:
     for names, what in (
         (exchanged.added, "added"),
         (exchanged.removed, "removed"),

@@ -1,7 +1,7 @@
-"""How many files the process may have open. Many systems begin with 1,024, since older programs bear no more, and let
-each program ask for more itself. Cameras, connections to servers, files on their way and pages all need theirs.
+"""How many files the process may have open. Many systems set 1,024, because older programs fail with more, and let
+each program raise that itself. Cameras, connections to servers, files being sent and pages all need descriptors.
 
-Only the application asks: a library leaves the limits of the process it is used in alone.
+Only the application raises the limit: a library must not change the limits of the process that uses it.
 """
 
 import logging
@@ -14,7 +14,7 @@ FEW = 512
 
 
 def raise_limit() -> int:
-    """As many as are wanted and allowed; how many the process may open now."""
+    """Raise the limit to `WANTED`, or as far as allowed; returns how many files the process may open now."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return WANTED

@@ -1,14 +1,14 @@
-"""Logging: threads hand a line over and go on; one thread writes it, without secrets.
+"""Logging: threads put a line into a queue and go on; one thread writes it, without secrets.
 
 A camera thread must never wait for a terminal, a pipe or a disk. So the root logger has one handler, which
 renders the message where it was logged (its arguments may change a moment later) and puts it into a queue; a
-listener's thread writes to standard error. When standard error stands still, lines beyond a limit are dropped
-and counted, not waited for.
+listener's thread writes to standard error. While nobody reads standard error, lines beyond a limit are dropped
+and counted; no thread waits for room.
 
-Secrets are taken out at the last step, from the finished text: message, arguments, thread name and traceback
-pass through one function, so no path leads around it. Two nets: what `hide()` was told, to the letter, and
-what looks like a secret (a password in a URL, `password=...`, a private key). The second net guesses and may
-take too much; a configured secret belongs into the first.
+Secrets are masked at the last step, in the finished text: message, arguments, thread name and traceback all
+pass through one function. It masks in two ways: the exact texts given to `hide()`, and what looks like a secret (a
+password in a URL, `password=...`, a private key). The second way guesses and may mask too much; give a configured
+secret to `hide()`.
 
 What goes wrong: an argument whose `str()` raises, a full queue, a closed standard error. None of them reaches
 the caller. Text from a peer may hold line breaks or terminal commands; they are written as escapes, so that
@@ -33,18 +33,18 @@ from iris_communication.plain_text import ELLIPSIS, clean, cut
 from iris_communication.runtime.supervised_thread import SupervisedThread
 
 MASK = "***"
-# Libraries that tell at INFO, line by line, what Iris says in one sentence; with DEBUG they may.
+# Libraries that log at INFO, line by line, what Iris logs in one sentence; at DEBUG their lines are written too.
 TALKATIVE = ("asyncssh",)
 WAITING_LINES_LIMIT = 10_000
 THREAD = "iris-logs"
 STOP_TIMEOUT_S = 2.0
-# Shorter secrets are masked as whole words only: "cam" taken out of every "camera" would make the log
-# unreadable and would tell the secret to whoever compares two lines.
+# Shorter secrets are masked as whole words only: "cam" masked in every "camera" would make the log unreadable,
+# and would show the secret to a reader who compares two lines.
 WHOLE_WORD_BELOW_CHARACTERS = 6
 KEY_LINE_CHARACTERS = 16
 LINE_CHARACTERS_MAX = 4_000
 SEARCHED_CHARACTERS_MAX = 64_000  # of a text that may hold secrets; the rest is not written at all
-# Where a text was cut a secret may have lost its second half, and is not known for what it is.
+# Where a text was cut a secret may have lost its second half, and no pattern finds it.
 UNSURE_CHARACTERS = 8_000
 
 _PRIVATE_KEY = re.compile(
@@ -52,8 +52,8 @@ _PRIVATE_KEY = re.compile(
     r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
     re.DOTALL,
 )
-# What every URL parser takes for a password: up to the last "@" before a slash. The next URL begins with one, so no
-# character is looked at for two of them.
+# What every URL parser takes for a password: up to the last "@" before a slash. The next URL begins with a slash, so no
+# character is searched twice.
 _URL_PASSWORD = re.compile(r'(://[^\s/?#:@"]*):[^\s/?#"]*@')
 # A password with an unescaped slash in it: everything to the last "@" of the word, unless what follows the colon reads
 # as a port. The last "@" is found once a word, not once a URL.
@@ -72,7 +72,7 @@ _NAMED_SECRET = re.compile(
 
 
 class _Secrets:
-    """What `hide()` was told, as one pattern; replaced as a whole, so that readers need no lock."""
+    """The texts given to `hide()`, as one pattern; replaced as a whole, so that readers need no lock."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -90,7 +90,7 @@ _secrets = _Secrets()
 
 
 def hide(secret: str) -> None:
-    """Never write this text again: plain, escaped for a URL, JSON or Python; a key also line by line."""
+    """Mask this text in every line from now on: plain, escaped for a URL, JSON or Python; a key also line by line."""
     _secrets.add(secret)
 
 
@@ -107,7 +107,7 @@ def without_secrets(text: str) -> str:
         text = _WORD_TO_LAST_AT.sub(_without_password, text)
         text = _NAMED_SECRET.sub(rf"\1{MASK}", text)
         return f"{text[: max(0, len(text) - UNSURE_CHARACTERS)]}{ELLIPSIS}" if beyond else text
-    except Exception as error:  # noqa: BLE001 - a secret could slip through here: say less rather than more
+    except Exception as error:  # noqa: BLE001 - the text may hold a secret: withhold it
         return f"(text withheld: its secrets could not be removed, {type(error).__name__})"
 
 
@@ -126,7 +126,7 @@ def start_logging(level: int | str = logging.INFO, stream: TextIO | None = None)
         lines = _Lines(stream or sys.stderr)
         lines.setFormatter(LineFormatter())
         if logging.lastResort is not None:
-            # Writes what is logged after stop_logging(): no less clean than the rest.
+            # Writes what is logged after stop_logging(), with the same masking.
             logging.lastResort.setFormatter(LineFormatter())
         handler = HandOver(WAITING_LINES_LIMIT)
         listener = _Listener(handler.queue, lines)
@@ -195,12 +195,12 @@ class HandOver(QueueHandler):
                 return
             self.tell_what_was_lost()
             self.queue.put(self.prepare(record))
-        except Exception as error:  # noqa: BLE001 - an argument's str() is the caller's code; nothing may reach back
-            # The inherited way is to write the record's own arguments to standard error, secrets included.
+        except Exception as error:  # noqa: BLE001 - an argument's str() may raise anything; the caller must not see it
+            # The inherited method would write the record's own arguments to standard error, secrets included.
             self.queue.put(_unreadable(record, error))
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """A copy that no longer depends on anything the caller may change: text only."""
+        """A copy that depends on nothing the caller may change: text only."""
         finished = copy.copy(record)
         finished.msg, finished.args = record.getMessage(), None
         if record.exc_info and not record.exc_text:
@@ -209,22 +209,22 @@ class HandOver(QueueHandler):
         return finished
 
     def tell_what_was_lost(self) -> None:
-        """Put one line in place of those that were dropped, as soon as there is room again."""
+        """Put one line in place of the dropped ones, as soon as there is room again."""
         if self.lost:
             lost, self.lost = self.lost, 0
             self.queue.put(_lost_lines(lost))
 
 
 class _Lines(logging.StreamHandler[TextIO]):
-    """Writes lines; when that fails (closed, the disk behind it full) there is nowhere left to say so."""
+    """Writes lines; when that fails (closed, the disk behind it full) there is nowhere left to report it."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name logging calls
-        """The inherited way writes the raw record, secrets included, and may raise."""
+        """Does nothing: the inherited method writes the raw record, secrets included, and may raise."""
 
 
 class _Listener(QueueListener):
-    """Its stop() has a deadline: a standard error nobody reads must not keep the application from ending. A record that
-    cannot be written costs itself, not the thread."""
+    """Its stop() has a deadline: a standard error that nobody reads must not keep the application from ending. A record
+    that cannot be written is lost; the thread goes on."""
 
     _thread: SupervisedThread | None
     failures = 0
@@ -241,7 +241,7 @@ class _Listener(QueueListener):
     def handle(self, record: logging.LogRecord) -> None:
         try:
             super().handle(record)
-        except Exception as error:  # noqa: BLE001 - there is nowhere left to say so, but to whoever asks for its state
+        except Exception as error:  # noqa: BLE001 - logging is what failed: `state()` reports it
             self.failures += 1
             self.reason = f"{type(error).__name__}: {error}"
 

@@ -1,10 +1,10 @@
-"""A file's name as OpenCV may be given it: one that is not UTF-8 ends the whole process within it, without a word."""
+"""A file's name as OpenCV may be given it: OpenCV ends the whole process, silently, at one that is not UTF-8."""
 
 from pathlib import Path
 
 
 class NotUtf8(OSError):
-    """OpenCV cannot open a file of this name; names it, and says what to do."""
+    """OpenCV cannot open a file of this name; the text names it, and says what to do."""
 
 
 def opencv_path(path: Path) -> str:

@@ -1,13 +1,12 @@
-"""Ending in order, in bounded time, in words.
+"""Shutdown in order, in bounded time, each step logged.
 
-A process that is asked to stop has a supervisor behind it that kills it after some time (container runtimes wait ten
-seconds, systemd ninety), so the end has a budget as a whole, and what cannot be done within it is left for the next
-start. The rules:
-- The steps are taken one after another in a fixed order; one that fails costs the others nothing.
+A supervisor kills a process that does not stop in time (container runtimes wait ten seconds, systemd ninety), so the
+shutdown has one budget as a whole, and what cannot be done within it is left for the next start. The rules:
+- The steps run one after another in a fixed order; one that fails does not stop the others.
 - A step has its own limit, and never more than what is left of the whole. It runs in a thread of its own: a call that
-  hangs in the operating system (an fsync on a dead disk) is left behind, the next step begins, and the process ends.
-- A step that keeps to its limit returns just when it is over, so a moment longer is waited before it is left behind.
-- Whoever watches the terminal is told what is being waited for, and for how long at most.
+  hangs in the operating system (an fsync on a dead disk) is abandoned, the next step begins, and the process ends.
+- A step that keeps to its limit may return just as it runs out, so it gets a moment more before it is abandoned.
+- The log says what a step still waits for, and for how long at most.
 """
 
 import logging
@@ -33,7 +32,7 @@ class Step(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """How a step went: `ended` is false when it was left behind or failed."""
+    """How a step went: `ended` is false when it was abandoned or failed."""
 
     text: str
     seconds: float
@@ -43,7 +42,7 @@ class Taken(NamedTuple):
 def carry_out(
     steps: Sequence[Step], *, total_s: float = TOTAL_S, monotonic: Callable[[], float] = time.monotonic
 ) -> list[Taken]:
-    """Take the steps in order; returns after `total_s` at the latest, however they behave."""
+    """Run the steps in order; returns after `total_s` at the latest, however they behave."""
     deadline_s = monotonic() + total_s
     taken = []
     for number, step in enumerate(steps, 1):

@@ -1,4 +1,4 @@
-"""What the process is told from outside: Ctrl+C and SIGTERM stop it, SIGHUP has it read its settings again."""
+"""The signals the process obeys: Ctrl+C and SIGTERM stop it, SIGHUP makes it read its settings again."""
 
 import contextlib
 import os
@@ -13,10 +13,10 @@ Handler = Callable[[int, FrameType | None], None]
 def listening_to_signals(
     request_stop: Callable[[], None], request_reload: Callable[[], None] | None = None
 ) -> Iterator[None]:
-    """A second Ctrl+C leaves at once. Without `request_reload` SIGHUP does what it did before.
+    """A second Ctrl+C ends the process at once. Without `request_reload` SIGHUP keeps its handler.
 
-    Both functions run inside a signal handler, between two instructions of the main thread, whatever lock that holds
-    just then: they may touch nothing that takes a lock (a threading.Event does; queue.SimpleQueue.put does not).
+    Both functions run inside a signal handler, between two instructions of the main thread, which may hold any lock
+    then: they may touch nothing that takes a lock (a threading.Event does; queue.SimpleQueue.put does not).
     """
     asked = False
 

@@ -1,8 +1,8 @@
 """Three clocks, because one cannot do: wall time for people, monotonic for durations, boot time for what is stored.
 
 Wall time jumps (NTP, operators, flat batteries), so nothing is ever scheduled by it. A due time that is stored in the
-outbox is boot time: it goes on during suspend, survives a restart of the process, and is worthless after a reboot,
-which the boot's id tells.
+outbox is boot time: it goes on during suspend, survives a restart of the process, and is worthless after a reboot; the
+boot id stored beside it shows that.
 """
 
 import time

@@ -1,7 +1,7 @@
-"""What people write of when a server may be sent files: "22:00-06:00", "Mon-Fri 18:00-06:00", "Sat,Sun".
+"""When a server may be sent files, as people write it: "22:00-06:00", "Mon-Fri 18:00-06:00", "Sat,Sun".
 
-It is read where settings are, so that a word nobody understands is told when they are given and not at night, when
-nothing is sent.
+Windows are parsed together with the settings, so that a wrong one is refused then and not found at night, when nothing
+is sent.
 
 - A window belongs to the day on which it begins: "Fri 22:00-06:00" ends on Saturday morning.
 - A window whose end is its beginning could be nothing or a whole day, so it is refused.
@@ -25,7 +25,7 @@ _FORM = re.compile(
 
 
 class DeliveryWindow(NamedTuple):
-    """The same hours on each of some days; `end_s` is beyond midnight where the window is."""
+    """The same hours on each of some days; `end_s` exceeds DAY_S where the window passes midnight."""
 
     days: tuple[int, ...]
     start_s: int
@@ -51,10 +51,10 @@ def _window(text: str) -> DeliveryWindow:
     return DeliveryWindow(days, start_s, end_s if end_s > start_s else end_s + DAY_S)
 
 
-def _days(words: str, text: str) -> tuple[int, ...]:
+def _days(days_text: str, text: str) -> tuple[int, ...]:
     """ "Fri-Mon,Wed": the week has no end, so a range may go over Sunday."""
     days: set[int] = set()
-    for part in words.split(","):
+    for part in days_text.split(","):
         first, *rest = (_day(word, text) for word in part.split("-", 1))
         last = rest[0] if rest else first
         days.update((first + step) % 7 for step in range((last - first) % 7 + 1))

@@ -9,7 +9,7 @@ Every error of this package answers four questions, because every decision downs
 - `effect`: whether the attempt may have delivered the file all the same. A lost answer is not a failure.
 - `hint`: one line of what to do.
 
-The message names the thing (which file, which server) and carries the other side's own words, never a secret. It is
+The message names the thing (which file, which server) and carries the other side's own text, never a secret. It is
 one line of limited length that may be stored, logged and shown as it stands, whoever wrote parts of it.
 """
 
@@ -57,7 +57,7 @@ class IrisError(Exception):
 
     @property
     def cause(self) -> tuple[object, ...]:
-        """What it has in common with all that have the same reason: not whom or which file it happened to."""
+        """Equal for all errors with the same reason, whatever server or file they concern."""
         return type(self), self.hint, self.unforeseen
 
 
@@ -76,7 +76,7 @@ class ServerNotConfigured(InvalidRequest):
 
 
 class SourceReplaced(InvalidRequest):
-    """The path leads to another file than the one its caller has looked at, so it is not taken."""
+    """The path leads to another file than the one that its caller examined, so it is not taken."""
 
     default_hint = "check the file, and queue its current content"
 
@@ -195,8 +195,8 @@ class RemoteNameTaken(IrisError):
 
 
 class RemoteNameKept(IrisError):
-    """The final name holds other content, which by the server's setting stays; nothing of the file was delivered. The
-    one who asked for that expects no retry and no dead letter: the item is dropped, for this reason."""
+    """The final name holds other content, which by the server's setting stays; nothing of the file was delivered. That
+    was chosen, so there is no retry and no dead item: the item is dropped, with this reason."""
 
     retry = Retry.NEVER
     default_hint = "conflict is keep, so the existing file stays; the alternatives are rename, overwrite and fail"
@@ -214,7 +214,7 @@ class TransferFailed(IrisError):
 
 # -- a server's ---------------------------------------------------------------------------------------------------
 
-# A running uploader does not look at the settings file by itself, and a resumed server keeps what it was given.
+# A running uploader does not read the settings file again by itself, and a resumed server keeps what it was given.
 AND_READ_AGAIN = (
     "in the settings and have them read again (kill -HUP, or a restart), or pass the server again with "
     "configure_server()"
@@ -325,6 +325,6 @@ class DeliveryStopped(LinkError):
 
 
 def scope_of(name: str) -> Scope | None:
-    """Of an error that was stored by its name; None: nothing here is called so."""
+    """The scope of an error that was stored by its name; None: no error has this name."""
     kind = globals().get(name)
     return kind.scope if isinstance(kind, type) and issubclass(kind, IrisError) else None

@@ -1,9 +1,9 @@
 """What is owed: one file, to one server, under one name, and the states it can be in.
 
 An item's id, server key and remote path are fixed when it is accepted. Every accepted id is in exactly one state;
-`TRANSITIONS` is the whole life of an item, and whoever changes a state asks it first. Four states have no way out: of
-what is delivered the row becomes a line of the ledger, of what was dropped, has expired or was cancelled a line of its
-own that says why.
+`TRANSITIONS` is the whole life of an item, and code that changes a state consults it first. Four states are final: the
+row of a delivered item becomes a line of the ledger; the row of a dropped, expired or cancelled item becomes a row
+that says why.
 """
 
 from collections.abc import Mapping
@@ -35,8 +35,8 @@ class Event(Enum):
     FAIL = "fail"  # the item's own fault: an attempt is spent, it is due later
     RELEASE = "release"  # not its fault (link, server, stop, crash): it waits again, no attempt is spent
     GIVE_UP = "give_up"  # no attempt left, or none would help
-    RETRY = "retry"  # the operator's word: a dead one waits again with all its attempts
-    DROP = "drop"  # the operator's word, or it gave way in a full outbox
+    RETRY = "retry"  # an operator's order: a dead item waits again with all its attempts
+    DROP = "drop"  # an operator's order, or it gave way in a full outbox
     EXPIRE = "expire"  # its time is over: it would come too late
     CANCEL = "cancel"  # its caller takes it back
 
@@ -59,7 +59,7 @@ TRANSITIONS: Mapping[tuple[State, Event], State] = {
 
 
 class TransitionRefused(ValueError):
-    """An event that its state does not know: the caller's picture of the item is out of date."""
+    """The item's state does not allow this event: what the caller knows of the item is out of date."""
 
 
 def next_state(state: State, event: Event) -> State:
@@ -106,7 +106,7 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """The last error of an item, in words that can be stored and shown."""
+    """The last error of an item, as text that can be stored and shown."""
 
     error: str
     message: str
@@ -133,8 +133,8 @@ class Item:
     effect: Effect = Effect.NONE  # what the attempt before the next one may have left behind
     last_error: Failure | None = None
     priority: int = 0  # higher goes first
-    batch: str = ""  # the queue of what may travel together: format and remote folder; empty: it goes by itself
-    batch_id: str | None = None  # the archive it is in, from the claim until that archive's fate is known
+    batch: str = ""  # the queue of what may travel together: format and remote folder; empty: it is sent alone
+    batch_id: str | None = None  # the archive it is in, from the claim until that archive is settled
     ttl_s: float | None = None
     expires: Due | None = None  # while it waits
     after: After = After.KEEP
@@ -167,12 +167,12 @@ Upload = Item | Archive  # what is claimed, and travels as one file
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """Proof of one delivery: where it lies now, what it is, and whose host key took it."""
+    """Proof of one delivery: where the file lies, what it is, and the host key of the server that took it."""
 
     final_path: str
     size_bytes: int
     sha256: str
     host_key: str | None  # SHA256:... fingerprint; None where an injected transferData() delivered
     at_s: float  # wall time
-    archive_size_bytes: int | None = None  # where it travelled with others: of the file that lies at `final_path`
+    archive_size_bytes: int | None = None  # if it travelled in an archive: of that archive, at `final_path`
     archive_sha256: str | None = None

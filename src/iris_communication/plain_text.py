@@ -1,8 +1,8 @@
-"""Text of strangers, made fit to be stored, logged and shown: cut, on one line, nothing in it that a terminal obeys.
+"""Text of strangers, made fit to be stored, logged and shown: cut, on one line, without terminal control characters.
 
-A server, a camera, a browser, a file's name and what stands in a file say what they like, as long as they like. Each
-such text passes through here where it comes in, with the limit stated below, and everything written for people passes
-through here again on its way out. What is written as an escape stays as it is, so passing twice changes nothing.
+Servers, cameras, browsers, file names and file contents may hold any text of any length. Each such text passes through
+here where it comes in, with the limit stated below, and everything written for people passes through here again on its
+way out. An escape stays as it is, so passing twice changes nothing.
 
 Escaped are control characters (the 32 of ASCII, DEL, the 32 beyond), line and paragraph separators, marks that turn
 the direction of what follows them, invisible tags, and halves of surrogate pairs: a path's byte that is no UTF-8 is
@@ -24,8 +24,8 @@ _UNFIT_BUT_BYTES = re.compile(rf"[{_CONTROLS}\ud800-\udc9f\udd00-\udfff]")
 
 
 def clean(text: str, limit: int | None = None, *, lines_stay: bool = False, bytes_stay: bool = False) -> str:
-    """The text with escapes for what is unfit, cut to `limit` characters. `bytes_stay` is for who writes a path byte
-    for byte, `lines_stay` for who writes a text of several lines."""
+    """The text with escapes for unfit characters, cut to `limit` characters. `bytes_stay` is for writing a path byte
+    for byte, `lines_stay` for a text of several lines."""
     beginning = text if limit is None else text[: limit + 1]
     unfit = _UNFIT_BUT_LINES if lines_stay else _UNFIT_BUT_BYTES if bytes_stay else _UNFIT
     return cut(unfit.sub(_escaped, beginning), limit)
@@ -36,7 +36,7 @@ def cut(text: str, limit: int | None) -> str:
 
 
 def text_of(error: BaseException) -> str:
-    """What somebody else's exception says of itself, which may fail in turn."""
+    """The text of an exception that is not ours; making it may fail in turn."""
     try:
         return str(error)
     except BaseException as failed:  # noqa: BLE001 - code that is not ours
@@ -44,7 +44,7 @@ def text_of(error: BaseException) -> str:
 
 
 def of_bytes(text: bytes, limit: int) -> str:
-    """What a peer sent as text, in whatever charset: clean."""
+    """A peer's text in whatever charset, cleaned."""
     return clean(text[: 4 * limit + 4].decode("utf-8", "replace"), limit)
 
 

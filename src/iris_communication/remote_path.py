@@ -1,8 +1,8 @@
 """Which file is meant, and where it goes on the server: the template filled with values that are one path component
 each.
 
-A value that could climb out of its folder is refused, not cleaned: a cleaned name might be another file's. Only what
-the template uses is looked at, so project settings may hold anything else as well.
+A value that could climb out of its folder is refused, not cleaned: a cleaned name might be another file's. Only
+values that the template uses are checked, so project settings may hold anything else as well.
 """
 
 import os
@@ -61,7 +61,7 @@ class _Template(string.Formatter):
 
     def get_value(self, key: int | str, args: Sequence[Any], values: Mapping[str, Any]) -> Any:
         if key == "remote_directory":
-            # Empty is where the login begins, as SFTP has it; "/" is the root.
+            # Empty is the login folder, as in SFTP; "/" is the root.
             return values[key].rstrip("/") if values[key] else "."
         if key == "file_name":
             return values["file name"]

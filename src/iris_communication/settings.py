@@ -40,10 +40,10 @@ def _documented(default: Any, doc: str, **facts: Any) -> Any:
 @dataclass(frozen=True, slots=True)
 class Server:
     """One SFTP account. `host_key` pins the server: a public key line or a SHA256:... fingerprint, or several, one a
-    line (parse_server() also takes a list), of which it has to show any. Without one `host_key_policy` decides:
-    "strict" trusts whom the user's known_hosts names, "accept-new" also a server never seen before (whose key is
-    remembered), "off" everybody. `remote_path` is the template of where a file goes. The rest is the account's,
-    whatever the folder: the latest word counts."""
+    line (parse_server() also takes a list), of which it has to show one. Without any `host_key_policy` decides:
+    "strict" trusts servers in the user's known_hosts, "accept-new" also a server never seen before (its key is
+    remembered), "off" every server. `remote_path` is the template of where a file goes. All other fields belong to the
+    account, whatever the folder: the latest value counts."""
 
     host: str
     username: str
@@ -124,7 +124,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How files of one kind are treated. Of each fact the first rule that matches a file and states it counts."""
+    """How files of one kind are treated. For each field, the first rule that matches a file and sets it counts."""
 
     folder_type: str = _documented("*", "a pattern for the folder type of its files: model, classifier, evidence")
     pattern: str = _documented("*", "a pattern for their names", example="*.jpg")
@@ -236,14 +236,14 @@ class DeliverySettings:
 
 
 def check_priority(value: Any) -> int:
-    """Raises InvalidRequest for what is none."""
+    """Raises InvalidRequest for a value that is no priority."""
     if isinstance(value, bool) or not isinstance(value, int) or value not in PRIORITIES:
         raise InvalidRequest(f"priority is {value!r}: expected a whole number from -9 (last) to 9 (first)")
     return value
 
 
 def is_amount(value: Any) -> bool:
-    """A number above 0 that can be reckoned with: neither without an end nor longer than a float."""
+    """A finite number above 0 that fits into a float."""
     return not isinstance(value, bool) and isinstance(value, (int, float)) and 0 < value <= sys.float_info.max
 
 

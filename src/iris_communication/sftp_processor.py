@@ -83,7 +83,7 @@ class SftpProcessor:
 def carrier_for(
     processor: TransferData, servers: Servers, spool: Spool, folder: Path, clock: Clock, one_at_a_time: threading.Lock
 ) -> Carrier:
-    """What carries the items of the outbox in `folder`: many at once, or, by an injected transferData, one."""
+    """The carrier for the outbox in `folder`: many items at once, or one at a time by an injected transferData."""
     if isinstance(processor, SftpProcessor) and not processor.overrides_transfer_data:
         carrier = processor.carrier(servers.resolve, spool.held)
         carrier.remember_in(KnownServers(folder))

@@ -55,7 +55,7 @@ __all__ = ["SftpUploadRequest", "SftpUploaderThread", "default_outbox_dir", "get
 log = logging.getLogger(__name__)
 
 DEFAULT_QUEUE_SIZE = 100
-WRITER_LOOK_S = 0.1  # how often it is seen whether a writer that failed is open again
+WRITER_POLL_S = 0.1  # between two checks whether a failed writer is open again
 JOIN_GRACE_S = 3.0  # beyond stop's timeout, for settling what was broken off
 
 
@@ -92,7 +92,7 @@ class SftpUploaderThread:
         self._stopping: Drain | None = None
         self._stop_event = threading.Event()
         self._closed = False
-        self._opened = 0.0, 0.0  # when the outbox was: wall time, monotonic time
+        self._opened = 0.0, 0.0  # when the outbox was opened: wall time, monotonic time
         self._last_error: str | None = None
         self._last_answer = LastAnswer()
         self._configured: frozenset[str] = frozenset()  # keys; replaced, never changed
@@ -158,9 +158,9 @@ class SftpUploaderThread:
     ) -> bool:
         """True: accepted, durably. False: refused, because the outbox is full or its disk refuses; nothing changed.
 
-        After True the source may be removed or replaced (a new file under its name). Written into in place it may be
-        only up to 1 MiB: a larger file, or one that is moved, is held by a second name and not copied, so what is
-        written into it is written into the outbox, and it is dead as changed instead of being delivered.
+        After True the source may be removed or replaced (a new file under its name). It may be written into in place
+        only up to 1 MiB: a larger file, or one that is moved, is held by a hard link and not copied, so such a write
+        changes the outbox's bytes too, and the item is dead as changed instead of being delivered.
 
         A file that is missing or unreadable is accepted and dead at once: logged, listed, counted as failed. Raises
         InvalidRequest for what could never be delivered as it stands, and NotStarted. The arguments are those of
@@ -230,9 +230,9 @@ class SftpUploaderThread:
             self._worker.wake()
 
     def execute(self, order: Order | RetryAllDead) -> dict[str, str]:
-        """Carry out an order of `outbox.orders`, durably. What became of each of its items: empty when it was done,
-        else why it was not, in words. Raises ServerNotConfigured, NotStarted, OutboxStorageError; then nothing was
-        done."""
+        """Carry out an order of `outbox.orders`, durably. Returns what became of each of its items: empty when it was
+        done, else a sentence why it was not. Raises ServerNotConfigured, NotStarted, OutboxStorageError; then nothing
+        was done."""
         self._check_process()
         writer = self._open_writer()
         if isinstance(order, ServerOrder):
@@ -240,7 +240,7 @@ class SftpUploaderThread:
         return writer.execute(order)
 
     def retry_dead(self, item_id: str | None = None) -> int:
-        """Let one dead item, or all, wait again with all their attempts; how many do."""
+        """Let one dead item, or all, wait again with all their attempts; returns how many do."""
         outcomes = self.execute(RetryAllDead() if item_id is None else RetryItems([item_id]))
         return sum(not why for why in outcomes.values())
 
@@ -272,12 +272,12 @@ class SftpUploaderThread:
     def get_details(self) -> dict[str, Any]:
         """Everything else: state, each server's link and backlog, the latest dead items, the oldest waiting age."""
         self._check_process()
-        worker, view = self._worker, self._writer.snapshot if self._writer else Snapshot()
+        worker, snapshot = self._worker, self._writer.snapshot if self._writer else Snapshot()
         return {
             "running": self.running,
             "state": self._state(),
             "stats": self.get_stats(),
-            **view.details(self._clock.wall_s(), self._opened[0], self._clock.monotonic_s() - self._opened[1]),
+            **snapshot.details(self._clock.wall_s(), self._opened[0], self._clock.monotonic_s() - self._opened[1]),
             "servers": worker.details() if worker else {},
             "refusing": self._last_answer.refusal,
             "threads": self._threads(),
@@ -287,9 +287,9 @@ class SftpUploaderThread:
         }
 
     def stop(self, timeout: float = 10.0, *, connect: bool = True) -> bool:
-        """End delivery: finish what is under way, drain what can be delivered, at most `timeout` seconds; whether the
-        thread has ended. Promptly when the link is down. What is left waits for the next start, and acceptance goes
-        on until close(). `connect=False` opens no new connection (at interpreter exit that fails)."""
+        """End delivery: finish what is under way and drain what can be delivered, at most `timeout` seconds; promptly
+        with the link down. Returns whether the thread has ended. What is left waits for the next start, and acceptance
+        goes on until close(). `connect=False` opens no new connection (at interpreter exit that fails)."""
         self._check_process()
         with self._lifecycle:
             thread, writer = self._thread, self._writer
@@ -313,7 +313,7 @@ class SftpUploaderThread:
         """stop(), then end acceptance and give the outbox back. May be called twice."""
         self.stop(timeout)
         if self._control is not None:
-            self._control.close()  # a request under way may want the lock below
+            self._control.close()  # a request under way may need the lock below
         with self._lifecycle:
             self._closed = True
             if self._writer is not None:
@@ -321,7 +321,7 @@ class SftpUploaderThread:
 
     def _upload_worker(self) -> None:
         """The uploader thread; called again after a failure of the worker loop itself, whose items were released on the
-        way out. A worker ends as well when the writer had failed: another one begins once that is open again."""
+        way out. A worker also ends when the writer has failed; the next one begins once the writer is open again."""
         writer = self._open_writer()
         while True:
             incarnation = writer.incarnation
@@ -330,7 +330,7 @@ class SftpUploaderThread:
             if writer.incarnation == incarnation:
                 return
             while not writer.is_open:
-                if self._stop_event.wait(WRITER_LOOK_S):
+                if self._stop_event.wait(WRITER_POLL_S):
                     return
 
     def _note_failure(self, error: BaseException) -> None:
@@ -350,7 +350,7 @@ class SftpUploaderThread:
         try:
             await worker.run()
         finally:
-            await carrier.close()  # the worker does so as well; a restart may leave no thread behind in any case
+            await carrier.close()  # the worker does so as well; a restart must never leave a thread behind
 
     def _open_writer(self) -> Writer:
         if self._writer is None or self._closed:

@@ -1,7 +1,7 @@
-"""What a caller asks for, checked whole and turned into what the writer is asked.
+"""A caller's request for an upload, checked whole and turned into a message for the writer.
 
-What could never be delivered as it stands is refused here, before anything is stored; what the request leaves open, the
-rules of the settings fill.
+A request that could never be delivered as it stands is refused here, before anything is stored; the rules of the
+settings fill in what it leaves open.
 """
 
 import json
@@ -27,10 +27,10 @@ class SftpUploadRequest:
     """One file to deliver. `take="move"` hands the file over: it is unlinked once the outbox holds it.
 
     Once it is accepted the file may be removed or replaced. Up to 1 MiB its bytes are copied; a larger file, and one
-    that is moved, is held by a second name of the same bytes: whoever writes *into* it before it is delivered changes
-    what the outbox holds, and it is given up as changed. To write anew, write another file and rename it.
+    that is moved, is held by a hard link to the same bytes: a program that writes *into* it before it is delivered
+    changes what the outbox holds, and it is given up as changed. To write anew, write another file and rename it.
 
-    `sftp_server_info` may be a list: the file then goes to each of them, and each has a fate of its own. `priority` (-9
+    `sftp_server_info` may be a list: the file then goes to each of them, as an item of its own. `priority` (-9
     to 9, higher first), `ttl_s` (seconds after which it is given up as expired), `after_delivery` ("keep", "delete" or
     "move" of the source, to the folder `move_to`): None leaves it to the rules of DeliverySettings.
 
@@ -51,7 +51,7 @@ class SftpUploadRequest:
 
 
 def accept_message(request: SftpUploadRequest, settings: DeliverySettings, resolve: Resolve) -> Accept:
-    """What the writer is asked. `resolve` gives the address and the secret of one `sftp_server_info`. Raises
+    """The message for the writer. `resolve` gives the address and the secret of one `sftp_server_info`. Raises
     InvalidRequest, and what `resolve` raises."""
     source = source_path(request.file_path)
     check_text("folder_type", request.folder_type)
@@ -92,11 +92,11 @@ def _infos(info: ServerInfo | Sequence[ServerInfo]) -> Sequence[ServerInfo]:
 
 def _after(request: SftpUploadRequest, rule: Rule) -> tuple[After, str]:
     """What becomes of the source, and the folder it is moved to."""
-    said = request.after_delivery if request.after_delivery is not None else rule.after_delivery
+    chosen = request.after_delivery if request.after_delivery is not None else rule.after_delivery
     try:
-        after = After(said or "keep")
+        after = After(chosen or "keep")
     except ValueError:
-        raise InvalidRequest(f"after_delivery is {said!r}: expected 'keep', 'delete' or 'move'") from None
+        raise InvalidRequest(f"after_delivery is {chosen!r}: expected 'keep', 'delete' or 'move'") from None
     folder = request.move_to if request.move_to is not None else rule.move_to
     if after is not After.MOVE:
         return after, ""
@@ -115,12 +115,12 @@ def _identity(given: Sequence[int] | None) -> tuple[int, int] | None:
     return device, inode
 
 
-def _ttl_s(*text: float | None) -> float | None:
-    """The first that says anything."""
-    said = next((word for word in text if word is not None), None)
-    if said is not None and not is_amount(said):
-        raise InvalidRequest(f"ttl_s is {said!r}: expected a number above 0")
-    return said
+def _ttl_s(*candidates: float | None) -> float | None:
+    """The first that is given."""
+    ttl_s = next((each for each in candidates if each is not None), None)
+    if ttl_s is not None and not is_amount(ttl_s):
+        raise InvalidRequest(f"ttl_s is {ttl_s!r}: expected a number above 0")
+    return ttl_s
 
 
 def check_text(name: str, value: Any) -> None:

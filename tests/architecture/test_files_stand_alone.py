@@ -1,4 +1,4 @@
-"""No file may depend on the machine it was written on, nor on one place to fetch packages from."""
+"""No file may depend on the machine it was written on, nor on one package registry."""
 
 import re
 from pathlib import Path
@@ -46,7 +46,7 @@ def test_no_file_holds_a_path_of_a_home_or_of_this_checkout():
     assert lines_with(absolute_paths_of_this_machine()) == []
 
 
-def test_the_patterns_find_what_they_look_for():
+def test_the_patterns_find_their_examples():
     assert REGISTRY_ADDRESSES.search("https://" + "pypi" + ".org/simple")
     assert REGISTRY_ADDRESSES.search("pip install --index" + "-url=x")
     assert absolute_paths_of_this_machine().search("cd /ho" + "me/ann/iris")

@@ -1,5 +1,5 @@
 """The layers of imports are contracts in pyproject.toml, held by `make check`. Here: no module is without a layer, and
-of a package that says what is public others import nothing else."""
+other packages import only what a package says is public."""
 
 import ast
 import tomllib

@@ -24,19 +24,19 @@ def test_the_first_candidate_that_is_there_is_taken(need_program):
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "message"),
     [
         ("echo 'Privilege separation user sshd does not exist' >&2; exit 255", "user sshd does not exist"),
         ("exit 127", "it ends with 127"),
         ("kill -9 $$", "it ends with -9"),
     ],
 )
-def test_an_sshd_that_cannot_run_skips_the_test_with_its_words(script, told, need_program, monkeypatch, tmp_path):
+def test_an_sshd_that_cannot_run_skips_the_test_with_its_message(script, message, need_program, monkeypatch, tmp_path):
     monkeypatch.delenv("CI", raising=False)
     broken = tmp_path / "sshd"
     broken.write_text(f"#!/bin/sh\n{script}\n")
     broken.chmod(0o700)
-    with pytest.raises(pytest.skip.Exception, match=f"sshd, which cannot run here: .*{told}"):
+    with pytest.raises(pytest.skip.Exception, match=f"sshd, which cannot run here: .*{message}"):
         need_program(str(broken), hint="")
 
 

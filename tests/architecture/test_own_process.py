@@ -1,4 +1,4 @@
-"""What all of a process shares is changed in a process of its own, and what fails there fails the test."""
+"""State that a whole process shares is changed in a child process, and a failure there fails the test."""
 
 import ast
 import os
@@ -50,16 +50,16 @@ def exits(status):
     sys.exit(status)
 
 
-def test_a_function_is_carried_out_elsewhere_with_its_arguments():
+def test_a_function_runs_in_the_child_process_with_its_arguments():
     is_another_process(mine=os.getpid())
 
 
-def test_a_failure_elsewhere_is_the_tests_with_its_words_and_its_place():
+def test_a_failure_in_the_child_process_is_the_tests_with_its_message_and_its_place():
     with pytest.raises(AssertionError, match=r"in raises\n(.*\n)*ValueError: out of paper"):
         raises(text="out of paper")
 
 
-def test_a_failure_in_a_thread_elsewhere_is_the_tests():
+def test_a_failure_in_a_thread_of_the_child_process_is_the_tests():
     with pytest.raises(AssertionError, match="unheard"):
         fails_in_a_thread()
 
@@ -70,7 +70,7 @@ def test_a_process_that_ends_early_is_a_failure():
 
 
 def changes_in(node, *, apart=False):
-    """Lines where a process would be changed outside a function that is carried out in another one."""
+    """Lines that change the process outside a function that runs in a child process."""
     if isinstance(node, ast.FunctionDef):
         apart = apart or any(ast.unparse(each) == in_a_process_of_its_own.__name__ for each in node.decorator_list)
     if isinstance(node, ast.Call) and not apart:

@@ -1,6 +1,6 @@
-"""A regular expression that comes back to the same characters again and again stands still for seconds at a text that
-a stranger made for it, and holds the interpreter meanwhile: every thread of the line waits. So each takes time in
-proportion to what it is fed. That is shown by growth within one run, not by seconds."""
+"""A regular expression that backtracks takes seconds for a hostile text, and holds the interpreter meanwhile: every
+thread of the line waits. So each takes time in proportion to its text. That is shown by growth within one run, not by
+seconds."""
 
 import ast
 import importlib
@@ -27,7 +27,7 @@ BEGINNINGS = ["", "content-length:", 'realm="', "Offering public key: ", "Mon"]
 ALONE, WITH_BEGINNINGS = tuple(product([""], UNITS)), tuple(product(BEGINNINGS, UNITS))
 ENDING = "~"  # makes a match of the whole fail, which takes longest
 SHORT, LONG = 1_000, 4_000  # characters
-GROWTH_MAX = (LONG / SHORT) ** 1.5  # half way between in proportion and by the square
+GROWTH_MAX = (LONG / SHORT) ** 1.5  # half way between linear and quadratic
 TOO_SHORT_TO_JUDGE_S = 0.002
 MEGABYTE = 1_000_000
 IN_A_CALL = re.compile(r"\bre\.(?!compile|escape)[a-z]+\(")
@@ -87,7 +87,7 @@ def test_an_expression_takes_time_in_proportion_to_its_text(pattern):
     assert {text: growth for text, growth in growths(search, some(WITH_BEGINNINGS)) if growth > GROWTH_MAX} == {}
 
 
-def test_an_expression_that_goes_by_the_square_is_found():
+def test_an_expression_of_quadratic_time_is_found():
     pattern = re.compile(r"exceeded .*quota")
     assert any(growth > GROWTH_MAX for _, growth in growths(lambda text: pattern.search(text * 4), ALONE))
 
@@ -98,6 +98,6 @@ def test_an_expression_that_every_line_passes_through_takes_time_in_proportion_t
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_secrets_are_looked_for_in_a_megabyte_without_looking_at_all_of_it(unit):
+def test_secrets_are_searched_in_a_megabyte_without_reading_all_of_it(unit):
     megabyte = unit * (MEGABYTE // len(unit))
     assert timed(without_secrets, megabyte) < 100 * max(timed(without_secrets, megabyte[:64_000]), 0.01)

@@ -1,4 +1,4 @@
-"""What keeps the house readable: rooms named after an idea, pieces a reader can hold, no error swallowed."""
+"""What keeps the code readable: modules named after an idea, functions of limited length, no error swallowed."""
 
 import ast
 from pathlib import Path
@@ -19,7 +19,7 @@ def calls(path: Path) -> list[tuple[ast.Call, str]]:
     return [(call, ast.unparse(call.func)) for call in nodes(path, ast.Call)]
 
 
-def test_no_module_is_named_after_nothing():
+def test_no_module_has_a_name_that_says_nothing():
     assert [path for path in python_files() if {path.stem, *path.parent.parts} & NAMES_THAT_SAY_NOTHING] == []
 
 
@@ -65,7 +65,7 @@ def test_the_library_never_prints():
     assert [f"{path}:{call.lineno}" for path in library for call, name in calls(path) if name == "print"] == []
 
 
-def test_no_file_in_src_leaves_work_for_later():
+def test_no_file_in_src_holds_a_todo():
     unfinished = ["TO" + "DO", "FIX" + "ME", "NotImplemented" + "Error"]
     assert [path for path in SRC if any(word in text_of(path) for word in unfinished)] == []
 

@@ -1,6 +1,6 @@
 """A test's name is a sentence that begins with its subject: `test_unknown_files_in_the_folder_are_left_alone`.
 
-A name that begins with what, it or where tells nothing until its body is read.
+A name that begins with what, it or where says nothing until its body is read.
 """
 
 import re

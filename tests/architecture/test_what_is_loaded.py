@@ -1,4 +1,4 @@
-"""What a module takes with it: whoever only asks loads nothing of what delivers."""
+"""What an import loads: checking a request loads nothing of the delivery."""
 
 import sys
 

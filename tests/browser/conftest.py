@@ -47,7 +47,7 @@ def line():
 
 
 class Serving:
-    """Serves lines until it is told to end: one after another on one port, several at a time on free ones."""
+    """Serves lines until it is stopped: one after another on one port, several at a time on free ones."""
 
     def __init__(self, port):
         self._port = port

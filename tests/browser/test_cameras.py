@@ -121,7 +121,7 @@ def test_each_state_has_a_word_and_a_shape_besides_its_colour(page, line):
     ("state", "text", "shape"),
     [("restarting", "Inspection restarting", "#shape-notice"), ("stopped", "Inspection stopped", "#shape-bad")],
 )
-def test_an_inspection_that_does_not_run_is_said_with_its_reason(page, line, state, text, shape):
+def test_an_inspection_that_does_not_run_is_shown_with_its_reason(page, line, state, text, shape):
     line.cameras[0].seen["inspection"] |= {"state": state, "restarts": 2, "reason": "the model ran out of memory"}
     page.until_text(inside("line-1", "trouble"), text)
     assert page.text(inside("line-1", "trouble-reason")).lower() == "the model ran out of memory"
@@ -129,7 +129,7 @@ def test_an_inspection_that_does_not_run_is_said_with_its_reason(page, line, sta
     assert "2 restarts" in page.text(inside("line-1", "notable"))
 
 
-def test_the_details_tell_inference_detector_skipped_reconnects_evidence_and_errors(page, line):
+def test_the_details_show_inference_detector_skipped_reconnects_evidence_and_errors(page, line):
     line.cameras[0].seen |= {"frames": 5000, "skipped": 7, "reconnects": 3, "errors": 4, "evidence_skipped": 5}
     page.until_text(inside("line-1", "errors"), "4")
     fields = ("inference", "detector", "frame", "skipped", "reconnects", "restarts", "evidence", "source")
@@ -148,14 +148,14 @@ def test_the_details_tell_inference_detector_skipped_reconnects_evidence_and_err
     assert page.text(inside("line-1", "state-since")) == time.strftime("%H:%M:%S", time.localtime(since_s))
 
 
-def test_a_rate_below_the_one_aimed_at_is_said(page, line):
+def test_a_rate_below_the_one_aimed_at_is_shown(page, line):
     line.cameras[0].seen |= {"frames_per_s": 12.0}
     page.until_text(inside("line-1", "frames-remark"), "of 25, slow")
     line.cameras[0].seen |= {"frame_rate": None}
     page.until(f"document.querySelector(\"{inside('line-1', 'frames-remark')}\").textContent === ''")
 
 
-def test_a_camera_that_tells_little_is_shown_with_what_it_tells(page, line):
+def test_a_camera_that_reports_little_is_shown_with_what_it_reports(page, line):
     line.cameras[0].seen = {"name": "line-1", "state": "online", "frame_age_s": 0.1, "frames": 9, "frames_per_s": 5.0}
     page.until_text(inside("line-1", "frame"), "9")
     assert page.text(inside("line-1", "inference")) == UNKNOWN
@@ -174,7 +174,7 @@ def test_a_camera_appears_and_disappears_without_a_reload(page, line):
     assert [page.text("#events li:first-child strong"), page.console] == ["line-3", []]
 
 
-def test_a_camera_made_anew_shows_its_new_pictures(page, line):
+def test_a_camera_made_again_shows_its_new_pictures(page, line):
     page.evaluate("window.first = document.querySelector('.picture img')")
     anew = FakeCamera("line-1", since_s=time.time())
     anew.seen["frames"] = 1
@@ -228,7 +228,7 @@ def test_names_and_reasons_with_markup_in_them_stay_text(page, line):
     assert "owned" not in page.evaluate("document.title")
 
 
-def test_kept_and_removed_files_are_said_only_where_there_are_some(page, line):
+def test_kept_and_removed_files_are_shown_only_where_there_are_some(page, line):
     assert page.evaluate("document.querySelector('#records').hidden")
     at_s = time.time() - 300
     line.records |= {
@@ -308,7 +308,7 @@ def test_no_camera_starves_another_of_its_pictures(browser, serve):
     assert max(more) - min(more) <= 2
 
 
-def test_the_page_is_walked_through_by_keyboard(page):
+def test_the_page_can_be_used_by_keyboard(page):
     def focused():
         page.call("Input.dispatchKeyEvent", type="keyDown", key="Tab", code="Tab", windowsVirtualKeyCode=9)
         return page.evaluate(
@@ -324,13 +324,15 @@ def test_the_page_is_walked_through_by_keyboard(page):
     page.until(f"{is_open} !== {str(before).lower()}")
 
 
-def test_a_listener_finds_the_parts_of_the_page_by_name(page, line):
+def test_a_screen_reader_finds_the_parts_of_the_page_by_name(page, line):
     line.cameras[1].turn("offline", "no route to it", at_s=time.time())
     page.until_text(inside("line-2", "trouble"), "Offline")
     page.call("Accessibility.enable")
     nodes = page.call("Accessibility.getFullAXTree")["nodes"]
     page.call("Accessibility.disable")
-    told = {(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node.get("ignored")}
+    parts = {
+        (node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes if not node.get("ignored")
+    }
     for role, name in [
         ("region", "Cameras"),
         ("article", "Camera line-1: Online"),
@@ -341,13 +343,13 @@ def test_a_listener_finds_the_parts_of_the_page_by_name(page, line):
         ("heading", "Recent events"),
         ("image", "Old picture of camera line-2, with a box around each part"),
     ]:
-        assert (role, name) in told, (role, name)
-    assert any(role == "article" and name.startswith("Camera line-2: Offline") for role, name in told)
-    assert any(role == "DisclosureTriangle" and "Details of camera line-1" in name for role, name in told), told
+        assert (role, name) in parts, (role, name)
+    assert any(role == "article" and name.startswith("Camera line-2: Offline") for role, name in parts)
+    assert any(role == "DisclosureTriangle" and "Details of camera line-1" in name for role, name in parts), parts
     assert page.evaluate("document.querySelectorAll('main, h1, [role=status]').length") == 3
 
 
-def test_a_camera_that_changes_is_announced_once_to_those_who_listen(page, line):
+def test_a_camera_that_changes_is_announced_once_to_a_screen_reader(page, line):
     announced = "document.querySelector('[role=status]').textContent"
     line.cameras[1].turn("offline", "no route to it", at_s=time.time())
     line.health |= {

@@ -105,7 +105,7 @@ def test_the_figures_follow_the_line(page, line):
     assert "4 more files not yet accepted" in page.text(field("waiting-remark"))
 
 
-def test_a_server_that_was_checked_is_said_to_be_with_its_latency_and_its_free_space(page, line):
+def test_a_server_that_was_checked_is_shown_with_its_latency_and_its_free_space(page, line):
     line.uploader.link("idle", since_s=time.time() - 600, health=checked())
     page.until_text(".link .server", "checked 12 s ago, 3.2 ms, 41.2 GB free")
     assert page.text(".link h3") == "Link idle"
@@ -114,7 +114,7 @@ def test_a_server_that_was_checked_is_said_to_be_with_its_latency_and_its_free_s
     assert page.text(".link .server").endswith("checked 12 s ago")
 
 
-def test_the_finding_of_a_check_is_said_with_what_to_do_though_the_link_is_up(page, line):
+def test_the_finding_of_a_check_is_shown_with_what_to_do_though_the_link_is_up(page, line):
     refused = "cannot create a file in '/in' on the server: PERMISSION_DENIED"
     line.uploader.link("up", since_s=time.time(), health=checked(ok=False, text=refused, hint="check the permissions"))
     page.until_text(".link .reason", "annot create a file in '/in'")
@@ -131,7 +131,7 @@ def test_a_server_that_is_sent_nothing_says_until_when(page, line):
     assert not page.evaluate("document.querySelector('.link .hint').checkVisibility()")
 
 
-def test_a_link_that_is_down_is_said_in_words_with_since_when_why_and_what_to_do_and_so_is_its_recovery(page, line):
+def test_a_link_that_is_down_is_described_with_since_when_why_and_what_to_do_and_so_is_its_recovery(page, line):
     since = time.time() - 42
     line.uploader.link(
         "down",
@@ -168,7 +168,7 @@ def test_a_link_that_is_down_is_said_in_words_with_since_when_why_and_what_to_do
     page.until_text(field("waiting"), "0")
 
 
-def test_a_state_is_told_by_word_and_shape_not_by_colour_alone(page, line):
+def test_a_state_is_shown_by_word_and_shape_not_by_colour_alone(page, line):
     shape = "document.querySelector('.link .shape use').getAttribute('href')"
     shapes = {page.evaluate(shape)}
     for link, text in [("down", "Link down"), ("idle", "Link idle")]:
@@ -178,19 +178,19 @@ def test_a_state_is_told_by_word_and_shape_not_by_colour_alone(page, line):
     assert len(shapes) == 3
 
 
-def test_an_uploader_that_does_not_run_is_said_at_its_links(page, line):
+def test_an_uploader_that_does_not_run_is_shown_at_its_links(page, line):
     line.uploader.running = False
     page.until_text(".link h3", "Delivery stopped")
 
 
-def test_the_page_says_so_before_a_server_was_needed(page, line):
+def test_the_page_says_when_no_server_was_needed_yet(page, line):
     line.uploader.servers.clear()
     page.until("document.querySelectorAll('.link').length === 0")
     text = page.evaluate("getComputedStyle(document.querySelector('.links'), '::before').content")
     assert "No server was needed yet" in text
 
 
-def test_the_backlog_of_the_last_minutes_is_drawn_and_told(page, line):
+def test_the_backlog_of_the_last_minutes_is_drawn_and_described(page, line):
     line.uploader.link("down", since_s=time.time())
     line.uploader.stats["queue_size"] = 40
     page.until_text(field("backlog-remark"), "most 40, shaded: link down")
@@ -239,7 +239,7 @@ def test_pictures_that_take_long_do_not_pile_up(browser, serve):
     browser.until("document.querySelector('.picture img').naturalWidth > 0")
 
 
-def test_no_picture_yet_is_said_until_there_is_one(browser, line, serve):
+def test_a_missing_picture_is_stated_until_there_is_one(browser, line, serve):
     line.camera.picture = None
     browser.open(serve(line).address)
     browser.until_text(field("parts"), "61")
@@ -249,7 +249,7 @@ def test_no_picture_yet_is_said_until_there_is_one(browser, line, serve):
     browser.until("document.querySelector('.no-picture').hidden")
 
 
-def test_iris_not_ready_is_said_in_its_sentence(page, line):
+def test_iris_not_ready_is_shown_with_its_sentence(page, line):
     line.health |= {
         "ready": False,
         "state": "unready",
@@ -304,7 +304,7 @@ def test_names_and_errors_from_elsewhere_never_become_markup(page, line):
     assert "owned" not in page.evaluate("document.title")
 
 
-def test_changes_are_announced_once_to_those_who_listen_to_the_page(page, line):
+def test_changes_are_announced_once_to_a_screen_reader(page, line):
     announced = "document.querySelector('[role=status]').textContent"
     assert page.evaluate(announced) == "Iris works: 3 files on the way."
     line.health["sentence"] = "Iris works: 4 files on the way."

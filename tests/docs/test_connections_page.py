@@ -26,9 +26,9 @@ def test_every_error_of_connecting_is_there():
     assert {name for name, _ in NAMED} == OF_CONNECTING - not_of_connecting
 
 
-@pytest.mark.parametrize(("name", "told"), NAMED)
-def test_the_page_says_of_an_error_what_iris_does_with_it(name, told):
-    assert ("waits for a person" in told) == (getattr(errors, name).retry is Retry.AFTER_OPERATOR)
+@pytest.mark.parametrize(("name", "reaction"), NAMED)
+def test_the_page_says_of_an_error_what_iris_does_with_it(name, reaction):
+    assert ("waits for a person" in reaction) == (getattr(errors, name).retry is Retry.AFTER_OPERATOR)
 
 
 def test_the_figures_are_those_of_the_settings():

@@ -64,7 +64,7 @@ def test_the_example_can_be_used_and_is_the_defaults():
 
 
 @pytest.mark.parametrize("table", TABLES, ids=lambda table: table.__name__)
-def test_every_key_there_is_stands_in_the_example_and_on_the_page(table):
+def test_every_key_is_in_the_example_and_on_the_page(table):
     text, page = example(), reference()
     for key in fields_of(table).values():
         if table_of(key.type) is None and named_tables_of(key.type) is None:

@@ -1,4 +1,4 @@
-"""docs/models.md: its examples are settings Iris takes, and its words are the code's."""
+"""docs/models.md: its examples are settings that Iris accepts, and its names are the code's."""
 
 import re
 import shutil
@@ -46,8 +46,8 @@ def test_each_way_to_bring_a_model_has_an_example(tmp_path):
 
 
 def test_the_table_of_styles_is_whole():
-    told = re.findall(r"^\| `([a-z0-9-]+)` \| [^|]*\([1n], ", PAGE, re.MULTILINE)
-    assert {"auto", *told} == set(get_args(Style))
+    printed = re.findall(r"^\| `([a-z0-9-]+)` \| [^|]*\([1n], ", PAGE, re.MULTILINE)
+    assert {"auto", *printed} == set(get_args(Style))
 
 
 def test_the_table_of_classifiers_is_whole():
@@ -56,13 +56,15 @@ def test_the_table_of_classifiers_is_whole():
 
 
 def test_the_command_prints_what_the_page_says_it_prints(tmp_path):
-    """All but the time. The model is made anew: it is shown the driver's face as Haar finds it in the sixth frame."""
-    command, told = re.search(r"^    iris (model check .*)\n\n```\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL).groups()
+    """All but the time. The model is made again: it is shown the driver's face as Haar finds it in the sixth frame."""
+    command, printed = re.search(
+        r"^    iris (model check .*)\n\n```\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL
+    ).groups()
     shutil.copy(footage("carphone_pristine.mp4"), tmp_path)
     patch_finder(tmp_path / "driver.onnx", carphone_patch(5, Box(58, 34, 60, 60), side=128), 128, "driver")
     whole = [sys.executable, "-m", "iris_camera.cli.main", *command.split()]
     ended = subprocess.run(whole, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
-    assert without_time(ended.stdout) == without_time(told)
+    assert without_time(ended.stdout) == without_time(printed)
     assert (tmp_path / "boxes.jpg").is_file()
 
 

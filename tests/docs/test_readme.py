@@ -29,11 +29,11 @@ def test_the_uploader_embedded_in_five_lines_accepts_a_file(tmp_path, monkeypatc
         names["uploader"].close(0.0)
 
 
-def test_every_make_target_it_names_exists():
+def test_every_make_target_that_the_page_names_exists():
     for target in re.findall(r"(?:^ {4}|`)(?:sudo )?make ([a-z-]+)", README, re.MULTILINE):
         assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), target
 
 
-def test_every_file_it_links_to_exists():
+def test_every_file_that_the_page_links_to_exists():
     for link in re.findall(r"\]\(([\w./-]+)\)", README):
         assert (ROOT / link).exists(), link

@@ -1,4 +1,4 @@
-"""docs/records.md tells every column, in the order of the files."""
+"""docs/records.md describes every column, in the order of the files."""
 
 import re
 
@@ -12,14 +12,14 @@ PAGE = (ROOT / "docs" / "records.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("kind", COLUMNS)
-def test_every_column_is_told_with_its_type_in_the_order_of_the_file(kind):
+def test_every_column_is_described_with_its_type_in_the_order_of_the_file(kind):
     table = PAGE.partition(f"**`{kind}`**")[2].partition("| column |")[2].partition("\n\n")[0]
     rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|[^|]*\| [^|]+ \|$", table, re.MULTILINE)
     assert tuple(column for column, _ in rows) == COLUMNS[kind]
     assert all(text.strip() for _, text in rows)
 
 
-def test_the_version_and_the_words_without_a_part_are_told():
+def test_the_version_and_the_labels_without_a_part_are_described():
     assert PAGE.count(f"of these columns, now {SCHEMA_VERSION} |") == len(COLUMNS)
     assert all(f"| {version} | " in PAGE for version in range(1, SCHEMA_VERSION))
     assert f"`{HEARTBEAT}` on a heartbeat" in PAGE

@@ -1,4 +1,4 @@
-"""The table of promises names what shows each of them: all of it has to be there."""
+"""The table of promises names the test of each: all of these tests have to exist."""
 
 import re
 

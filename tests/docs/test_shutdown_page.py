@@ -1,4 +1,4 @@
-"""docs/shutdown.md tells the steps of the end as the application takes them."""
+"""docs/shutdown.md lists the steps of the shutdown as the application takes them."""
 
 import re
 from pathlib import Path
@@ -11,15 +11,15 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "shutdown.md"
 
 
 class NoUploader:
-    """Is never asked: the steps are only looked at."""
+    """Is never called: the test only reads the steps."""
 
     owed_names = close = None
 
 
 def test_the_page_has_each_step_with_its_limit(tmp_path):
     application = Application(Config(outbox=OutboxSettings(folder=tmp_path)), uploader=NoUploader())
-    told = re.findall(r"^\| ([^|(;]+?)(?:[(;][^|]*)? \| ([\d.]+) s \|$", PAGE.read_text(), re.MULTILINE)
-    assert [(text.strip(), float(limit)) for text, limit in told] == [
+    steps = re.findall(r"^\| ([^|(;]+?)(?:[(;][^|]*)? \| ([\d.]+) s \|$", PAGE.read_text(), re.MULTILINE)
+    assert [(text.strip(), float(limit)) for text, limit in steps] == [
         (step.text, step.limit_s) for step in application._steps()
     ]
 

@@ -2,8 +2,8 @@
 
     python -m tests.fuzz --seconds 60
 
-New inputs that reach new code are kept in a folder of the system's temporary ones; what fails is written down there,
-and its path is told: put it into tests/fuzz/corpus, where `make test` runs it for ever.
+New inputs that reach new code are kept in a folder of the system's temporary ones; a failing input is written there,
+and its path is printed: put it into tests/fuzz/corpus, where `make test` runs it for ever.
 """
 
 import argparse

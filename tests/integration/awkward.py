@@ -1,4 +1,4 @@
-"""Names that one server or another may stumble over, by what is awkward about them."""
+"""File names that some servers fail on, by what is awkward about them."""
 
 import os
 

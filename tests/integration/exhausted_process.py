@@ -45,7 +45,7 @@ def give_back(held):
         os.close(descriptor)
 
 
-def story(uploader, info, folder, refusals):
+def facts_of(uploader, info, folder, refusals):
     def queue(name):
         return uploader.submit(SftpUploadRequest(info, str(folder / name), {"project": "p"}, "model"))
 
@@ -84,7 +84,7 @@ def main():
     refusals = Refusals()
     logging.getLogger().addHandler(refusals)
     with running(folder / "outbox") as uploader:
-        json.dump(story(uploader, info, folder, refusals), sys.stdout)
+        json.dump(facts_of(uploader, info, folder, refusals), sys.stdout)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A whole application in this process, in some condition, and what every place says of it: page, API, log."""
+"""A whole application in this process, in some condition, and how page, API and log report it."""
 
 import asyncio
 import http.client
@@ -22,20 +22,20 @@ from iris_communication.sftp_uploader_thread import SftpUploaderThread
 LONG_S = 60.0
 LOOK_S = 0.05
 BEING_OPENED = "line is being opened"
-# One task each; a reading is watched by iris-watch-NAME and made anew with its source.
+# One task each; a reading is watched by iris-watch-NAME and made again with its source.
 SHORT_LIVED = ("iris-capture-", "iris-lookup", "iris-recover-", "iris-stopping")
 FAST = DeliverySettings(retry_base_s=0.2, retry_cap_s=0.5, breaker_base_s=0.05, breaker_cap_s=0.2)
 
 
 class ReadOnly(asyncssh.SFTPServer):
-    """Shows its folders, and lets nobody write into them."""
+    """Shows its folders, and refuses every write."""
 
     def open(self, path, pflags, attrs):
         raise asyncssh.SFTPPermissionDenied("Permission denied")
 
 
 def refuses_one():
-    """A server that takes every file but the first that it was offered, whenever that comes."""
+    """A server that takes every file but the first that it was offered, however often that is offered again."""
     refused = []
 
     class RefusesOne(asyncssh.SFTPServer):
@@ -52,7 +52,7 @@ def refuses_one():
 
 
 class TakesItsTime(asyncssh.SFTPServer):
-    """Never says that a file is open."""
+    """Never answers the opening of a file."""
 
     async def open(self, path, pflags, attrs):
         await asyncio.Event().wait()
@@ -122,7 +122,7 @@ class Site:
         self.app.cleanup_threads()
 
     def asked(self, *, look=True):
-        """Status and answer of /api/health, after a look."""
+        """Status and answer of /api/health, after a check."""
         if look:
             self.app.health.look()
         connection = http.client.HTTPConnection("127.0.0.1", self.app.web.port, timeout=LONG_S)
@@ -140,7 +140,7 @@ class Site:
             threading.Event().wait(LOOK_S)
 
     def until_said(self, *text, look=True):
-        """`look`: and does not leave looking to health's own thread."""
+        """`look`: the test makes the check, not health's own thread."""
         deadline_s = time.monotonic() + LONG_S
         while True:
             status, answer = self.asked(look=look)
@@ -151,12 +151,12 @@ class Site:
             threading.Event().wait(LOOK_S)
 
     def threads(self):
-        """Those that health is told of."""
+        """The threads that are reported to health."""
         app = self.app
         return [*self.uploader.get_details()["threads"], *app.health_threads()]
 
     def long_lived(self):
-        """Names of this site's threads that are alive, but for those that end by themselves after their one task."""
+        """Names of this site's threads that are alive, but for those that end after their one task."""
         return {
             thread.name
             for thread in threading.enumerate()
@@ -172,5 +172,5 @@ class Site:
         assert answer["severity"] == condition.severity, answer
         assert answer["ready"] is condition.ready, answer
         assert status == (200 if condition.ready else 503)
-        assert self.app.snapshot()["health"]["severity"] == condition.severity, "the page is told the same"
+        assert self.app.snapshot()["health"]["severity"] == condition.severity, "the page shows the same"
         return answer

@@ -24,17 +24,17 @@ def small_disk(folder, size):
     Path(folder).mkdir(parents=True, exist_ok=True)
     mount(folder, "-t", "tmpfs", "-o", f"size={{size}}", "tmpfs")
 
-def told(**facts):
-    print("TOLD " + json.dumps(facts), flush=True)
+def report(**facts):
+    print("FACTS " + json.dumps(facts), flush=True)
 
 folder = Path(sys.argv[1])
 """
 
 
 def run_with_disks_of_its_own(code, folder, *arguments, timeout_s=120.0):
-    """What `code` tells (`told(...)`), and all that it logged. It may call `small_disk(folder, "1m")` and `mount`.
+    """What `code` reports (`report(...)`), and all that it logged. It may call `small_disk(folder, "1m")` and `mount`.
 
-    Skips where the machine lets nobody make such a space: that is a policy of its kernel, no program that is missing.
+    Skips where the machine forbids such a name space: that is a policy of its kernel, not a missing program.
     """
     for program in NEEDED:
         if shutil.which(program) is None:
@@ -50,6 +50,6 @@ def run_with_disks_of_its_own(code, folder, *arguments, timeout_s=120.0):
     assert done.returncode == 0, done.stderr
     facts = {}
     for line in done.stdout.splitlines():
-        if line.startswith("TOLD "):
-            facts |= json.loads(line.removeprefix("TOLD "))
+        if line.startswith("FACTS "):
+            facts |= json.loads(line.removeprefix("FACTS "))
     return facts, done.stderr

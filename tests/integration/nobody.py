@@ -1,6 +1,6 @@
-"""A program run by a user that nobody has entered anywhere, with nothing in its environment: as in many containers.
+"""A program run by a user without an account, with an empty environment, as in many containers.
 
-In a name space of users of its own its number is one that /etc/passwd does not have; to the files it is who it was.
+In a user name space of its own its number is one that /etc/passwd does not have; for the files it is the same user.
 """
 
 import json
@@ -18,21 +18,21 @@ import json, os, sys
 sys.path[:0] = [{root!r}]
 assert os.getuid() == {uid}
 
-def told(**facts):
-    print("TOLD " + json.dumps(facts), flush=True)
+def report(**facts):
+    print("FACTS " + json.dumps(facts), flush=True)
 
 arguments = sys.argv[1:]
 """
 
 
 def run_as_nobody(code, *arguments, environment=None):
-    """What `code` tells (`told(...)`). Its `arguments` are the list of that name."""
+    """What `code` reports (`report(...)`). Its `arguments` are the list of that name."""
     done = _done(code, arguments, environment)
     assert done.returncode == 0, done.stderr
     facts = {}
     for line in done.stdout.splitlines():
-        if line.startswith("TOLD "):
-            facts |= json.loads(line.removeprefix("TOLD "))
+        if line.startswith("FACTS "):
+            facts |= json.loads(line.removeprefix("FACTS "))
     return facts
 
 

@@ -1,4 +1,4 @@
-"""A detector as a user might have exported it: YOLO-style, and it really looks.
+"""A detector as a user might have exported it: YOLO-style, and it really searches the picture.
 
 It answers with the place that looks most like one patch of a picture, by normalised correlation, in YOLOv8's table:
 centre, width and height in the pixels of its input, and one class, whose score is the correlation.

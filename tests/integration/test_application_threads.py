@@ -1,4 +1,4 @@
-"""Every long-lived thread of the application is ended by something nobody foresaw: it is told, and works again."""
+"""Every long-lived thread of the application is ended by an unforeseen error: that is reported, and it works again."""
 
 import asyncio
 import http.client
@@ -30,7 +30,7 @@ WAIT_S = 60.0
 
 
 class Once:
-    """Calls what it is given; exits once, as a script would, on the thread that is named."""
+    """Calls its function; raises SystemExit once, as a script would, on the named thread."""
 
     def __init__(self, call, thread):
         self._call, self._thread = call, thread
@@ -44,7 +44,7 @@ class Once:
 
 
 class NoCameras:
-    """An uploader without anything to tell."""
+    """An uploader that has nothing to report."""
 
     def get_details(self):
         stats = {"total_queued": 0, "total_uploaded": 0, "total_failed": 0, "queue_size": 0}
@@ -84,7 +84,7 @@ def inspection(folder):
 
 
 class Unwritten:
-    """Records and defects that nobody wants."""
+    """Takes records and defects, and drops them."""
 
     def record(self, frame, inspected, now_s):
         return []
@@ -133,7 +133,7 @@ def health(folder):
 
 
 class Stream:
-    """A standard error; `write` exits once, on the thread that writes the log."""
+    """A standard error; `write` raises SystemExit once, on the thread that writes the log."""
 
     def __init__(self):
         self.text = ""
@@ -200,7 +200,7 @@ def until(true):
 
 
 @pytest.mark.parametrize("begin", [capture, inspection, handing_over, kept_files, health, web, logging_lines])
-def test_a_thread_that_is_ended_is_told_by_health_and_works_again(begin, tmp_path, caplog):
+def test_a_thread_that_is_ended_is_reported_by_health_and_works_again(begin, tmp_path, caplog):
     part, works, end = begin(tmp_path)
     try:
         until(lambda: part.threads()[0]["restarts"] == 1)

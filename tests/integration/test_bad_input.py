@@ -1,7 +1,7 @@
-"""What a user may get wrong: each thing is told by name, with what to do, and nothing accepted is lost by it.
+"""Mistakes of a user: each is reported by name, with what to do, and no accepted file is lost by it.
 
-A file that cannot be read is one of the system's own (/proc/self/mem refuses everybody), because modes hold back
-nobody who runs these tests as root. Read-only and full disks are real ones, in a name space of their own.
+A file that cannot be read is one of the system's own (/proc/self/mem refuses every reader), because file modes do not
+restrict root, who may run these tests. Read-only and full disks are real ones, in a name space of their own.
 """
 
 import logging
@@ -214,12 +214,12 @@ def test_an_outbox_held_by_another_process_names_it_and_is_free_once_it_ends(tmp
         assert uploader.running
 
 
-def test_an_outbox_held_by_another_uploader_of_this_process_is_told(tmp_path):
+def test_an_outbox_held_by_another_uploader_of_this_process_is_reported(tmp_path):
     with running(tmp_path / "outbox"), pytest.raises(OutboxInUse, match="another uploader of this process"):
         running(tmp_path / "outbox").__enter__()
 
 
-def test_an_outbox_folder_that_is_a_file_is_told(tmp_path):
+def test_an_outbox_folder_that_is_a_file_is_reported(tmp_path):
     (tmp_path / "outbox").write_bytes(b"")
     with pytest.raises(OutboxStorageError, match=rf"{tmp_path / 'outbox'}.*File exists"):
         running(tmp_path / "outbox").__enter__()
@@ -242,7 +242,7 @@ def start():
 
 small_disk(disk, "8m")
 mount(disk, "-o", "remount,ro")
-told(new=start())
+report(new=start())
 mount(disk, "-o", "remount,rw")
 with AsyncSshServer(folder / "server") as server:
     server.outage()
@@ -250,16 +250,16 @@ with AsyncSshServer(folder / "server") as server:
         for number in range(5):
             submit(uploader, server.info("/in"), source, folder_type=f"t{number}")
     mount(disk, "-o", "remount,ro")
-    told(existing=start())
+    report(existing=start())
     mount(disk, "-o", "remount,rw")
     server.recover()
     with running(disk / "outbox") as uploader:
         uploader.stop(10.0)
-        told(end=uploader.get_stats())
+        report(end=uploader.get_stats())
 """
 
 
-def test_a_read_only_outbox_folder_is_told_by_name_and_what_is_in_it_waits_until_it_can_be_written(tmp_path):
+def test_a_read_only_outbox_folder_is_reported_by_name_and_what_is_in_it_waits_until_it_can_be_written(tmp_path):
     facts, _ = run_with_disks_of_its_own(READ_ONLY, tmp_path)
     for refused in (facts["new"], facts["existing"]):
         assert f"{tmp_path}/disk/outbox" in refused["error"]
@@ -284,17 +284,17 @@ with AsyncSshServer(folder / "server") as server:
             (sources / name).write_bytes(content)
             took = uploader.queue_upload(server.info("/in"), sources / name, "line-1", "model", take="move")
             (accepted if took else refused).append(name)
-        told(accepted=len(accepted), refused=len(refused), stats=uploader.get_stats())
-        told(kept=sorted(path.name for path in sources.iterdir()) == sorted(refused))
+        report(accepted=len(accepted), refused=len(refused), stats=uploader.get_stats())
+        report(kept=sorted(path.name for path in sources.iterdir()) == sorted(refused))
         server.recover()
         target = folder / "server" / "in" / "line-1" / "model"
         wait_until(lambda: uploader.get_stats()["total_uploaded"] == len(accepted))
-        told(arrived={name: files[name] for name in accepted} == contents_of(target))
+        report(arrived={name: files[name] for name in accepted} == contents_of(target))
         for name in refused:
             while not uploader.queue_upload(server.info("/in"), sources / name, "line-1", "model", take="move"):
                 time.sleep(0.02)
         wait_until(lambda: uploader.get_stats()["queue_size"] == 0)
-        told(end=uploader.get_stats(), all=contents_of(target) == files)
+        report(end=uploader.get_stats(), all=contents_of(target) == files)
 """
 
 

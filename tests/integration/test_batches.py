@@ -1,5 +1,5 @@
 """Many small files in one archive, on a real OpenSSH server: the same bytes at the other end, each file with its own
-fate, whatever is cut or killed on the way."""
+outcome, whatever is cut or killed on the way."""
 
 import json
 import os
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def together(kind="zip", **facts):
-    """In a hurry, and with files of the type "model" in archives."""
+    """Short timeouts, and files of the type "model" in archives."""
     return replace(IN_A_HURRY, rules={"small": Rule(**({"folder_type": "model", "batch": kind} | facts))})
 
 
@@ -52,7 +52,7 @@ def archives_in(folder):
 
 
 def unpacked(folder, into):
-    """What comes out of everything that arrived; what arrived by itself as it is."""
+    """The files of every archive that arrived, and the files that arrived without an archive."""
     for archive in archives_in(folder):
         unpack(archive, into)
     alone = {path.name: path.read_bytes() for path in folder.iterdir() if path not in archives_in(folder)}
@@ -97,7 +97,7 @@ def test_each_file_has_its_own_line_in_the_ledger_and_names_its_archive(received
         assert {line["archive_size_bytes"] for line in mine} == {archive.stat().st_size}
 
 
-def test_a_file_that_no_rule_batches_or_that_is_too_large_goes_by_itself(received, sources, tmp_path):
+def test_a_file_that_no_rule_batches_or_that_is_too_large_travels_alone(received, sources, tmp_path):
     info, folder = received
     files = small_files(4) | {"large.csv": b"x" * 100_000}
     with running(tmp_path / "outbox", together(batch_bytes_max=20_000, batch_wait_s=0.3)) as uploader:
@@ -147,7 +147,7 @@ def test_a_member_that_was_spoiled_dies_alone(received, sources, tmp_path):
 def test_a_folder_that_refuses_archives_gets_the_files_one_by_one_and_none_loses_an_attempt(
     sources, tmp_path, need_program
 ):
-    """The server's program is told to refuse whatever is called .zip."""
+    """The server refuses every name that ends with .zip."""
     sshd = need_program("sshd", hint="make system-packages")
     refusing = _filter(tmp_path, "RENAME_REFUSED")
     with (

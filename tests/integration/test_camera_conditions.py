@@ -1,4 +1,4 @@
-"""What may be wrong with cameras, their inspection and Iris as a whole, made for real; what is said of each."""
+"""Faults of cameras, their inspection and Iris as a whole, made for real, and how each is reported."""
 
 import threading
 
@@ -79,7 +79,7 @@ def test_one_of_two_cameras_that_is_switched_off_is_a_remark(tmp_path):
     assert remark == "camera second is disabled (it is switched off in the settings)"
 
 
-def test_no_camera_at_all_is_said(tmp_path):
+def test_no_camera_at_all_is_reported(tmp_path):
     with Site(tmp_path, cameras={}) as site:
         site.is_in("no camera", "there is no camera to inspect")
 
@@ -92,7 +92,7 @@ def test_the_inspection_of_a_film_that_cannot_be_read_has_stopped_while_another_
 
 
 def fails_on_pictures(path):
-    """A detector that runs at its trial on nothing, and on a picture reaches for a row that it has not."""
+    """A detector that passes its trial on an empty picture, and on a real one indexes a row that it does not have."""
     nodes = [
         helper.make_node("ReduceMax", ["picture"], ["brightest"], keepdims=0),
         constant("many", 1e6),
@@ -157,7 +157,7 @@ def test_a_thread_that_ends_is_a_failure_until_it_is_started_again_and_remembere
         site.is_in("thread restarted", "the thread iris-inspect-line had to be started again")
 
 
-def test_a_disk_down_to_its_reserve_costs_the_pictures_of_defects_which_is_said(tmp_path):
+def test_a_disk_down_to_its_reserve_costs_the_pictures_of_defects_which_is_reported(tmp_path):
     with Site(tmp_path, reserve_bytes=MORE_THAN_ANY_DISK, evidence=True) as site:
         site.is_in("disk reserve reached", "less than the reserve of")
         site.is_in("evidence skipped", "camera line: ", "no pictures since the start")
@@ -174,7 +174,7 @@ class DetailsHang(SftpUploaderThread):
         return super().get_details()
 
 
-def test_health_that_no_longer_looks_is_a_failure(tmp_path):
+def test_health_that_no_longer_checks_is_a_failure(tmp_path):
     with Site(tmp_path, uploader=DetailsHang, limits=HealthLimits(silent_after_s=0.5)) as site:
         try:
             site.is_in("health silent", "health has not looked for", look=False)

@@ -146,14 +146,14 @@ def test_sha256sum_finds_every_file_as_its_marker_says(line, sources, need_progr
     assert checked.returncode == 0, checked.stderr
 
 
-def test_the_trace_tells_in_which_way_a_file_was_replaced(line, sources):
+def test_the_trace_shows_how_a_file_was_replaced(line, sources):
     (line.folder / "a.csv").write_bytes(OLD)
     line.send(sources, NEW, conflict="overwrite")
-    told = "\n".join(line.trace)
-    in_one_step = "< VERSION 3" in told and "posix-rename@openssh.com '" in told
+    trace = "\n".join(line.trace)
+    in_one_step = "< VERSION 3" in trace and "posix-rename@openssh.com '" in trace
     assert in_one_step == ("posix-rename@openssh.com" in line.trace[0])
-    assert ("-replaced'" in told) is not in_one_step
-    assert NEW.decode() not in told
+    assert ("-replaced'" in trace) is not in_one_step
+    assert NEW.decode() not in trace
 
 
 def test_the_uploader_gives_a_file_up_at_once_where_it_may_not_replace_another(openssh, tmp_path, sources, uploader):

@@ -1,5 +1,5 @@
 """Priorities, times to live, pauses, limits and several destinations, chosen through the public uploader, against a
-real OpenSSH server. Order is told by the ledger: it has a line for each delivery, in the order they were confirmed."""
+real OpenSSH server. The ledger shows the order: it has a line for each delivery, in the order they were confirmed."""
 
 import json
 import sqlite3
@@ -28,7 +28,7 @@ from tests.servers.openssh import OpenSshServer
 ONE_BY_ONE = {
     name: getattr(IN_A_HURRY, name) for name in IN_A_HURRY.__slots__ if name not in ("files_in_flight_max", "rules")
 } | {"files_in_flight_max": 1}
-REFUSED = "authenticating user"  # sshd's words for a login that came to nothing
+REFUSED = "authenticating user"  # sshd's text for a login that failed
 
 
 @pytest.fixture
@@ -75,7 +75,7 @@ def test_evidence_goes_before_what_was_queued_long_before_it(tmp_path, request_o
     assert in_order_of_delivery(outbox) == ["urgent.csv", "0.jpg", "1.jpg", "2.jpg", *names]
 
 
-def test_new_files_share_the_link_with_those_that_the_time_before_has_left(tmp_path, openssh, request_of):
+def test_new_files_share_the_link_with_those_that_an_earlier_run_left(tmp_path, openssh, request_of):
     settings = DeliverySettings(**ONE_BY_ONE | {"new_share": 0.5})
     outbox = tmp_path / "outbox"
     key = f"{openssh.username}@{openssh.host}:{openssh.port}"
@@ -204,10 +204,10 @@ def test_bytes_are_limited(tmp_path, request_of):
         assert uploader.get_details()["spooled_bytes"] == 8
 
 
-def test_a_refused_login_is_not_tried_again_by_any_number_of_starts_and_is_once_a_person_says_so(
+def test_a_refused_login_is_tried_again_by_no_restart_but_once_a_person_orders_it(
     tmp_path, openssh, request_of, received
 ):
-    """The server lets nobody in; over there that is mended, and here nothing changes."""
+    """The server refuses every login until its administrator repairs that; nothing changes on this side."""
     outbox, keys = tmp_path / "outbox", openssh.folder / "authorized_keys"
     authorized = keys.read_bytes()
     keys.write_bytes(b"")

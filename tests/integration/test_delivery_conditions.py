@@ -1,5 +1,5 @@
-"""What may be wrong with outbox, uploader and servers, made for real; what is said of each. And that "every file is
-delivered" is said of nothing less."""
+"""Faults of outbox, uploader and servers, made for real, and the sentence for each. "Every file is delivered" is
+stated only when it is true."""
 
 import contextlib
 import logging
@@ -40,7 +40,7 @@ def queued(site, tmp_path, name="a.csv"):
     assert site.uploader.queue_upload("plant", tmp_path / name, "line", "model")
 
 
-def test_an_outbox_that_cannot_be_opened_is_said_with_what_waits_beside_it(server, tmp_path):
+def test_an_outbox_that_cannot_be_opened_is_reported_with_what_waits_beside_it(server, tmp_path):
     (tmp_path / "outbox").write_text("a file where a folder has to be")
     with made(server, tmp_path) as site:
         site.is_in("outbox not open", "the outbox cannot be opened", f"in {tmp_path / 'records'}")
@@ -62,7 +62,7 @@ def test_an_outbox_without_the_reserve_of_its_disk_is_full_and_files_wait_beside
         site.is_in("outbox full", "the outbox accepts no file", "lower disk_reserve_bytes")
 
 
-def test_one_file_that_a_server_refuses_is_said_while_the_others_are_taken(tmp_path):
+def test_one_file_that_a_server_refuses_is_reported_while_the_others_are_taken(tmp_path):
     patient = replace(FAST, attempts_max=1000)
     opened = AsyncSshServer(tmp_path / "server", sftp_server=refuses_one())
     with opened as server, made(server, tmp_path, delivery=patient) as site:
@@ -79,14 +79,14 @@ def test_a_server_outside_its_window_is_a_remark_with_what_waits(server, tmp_pat
     assert "10:00" in remark
 
 
-def test_the_finding_of_a_servers_check_is_said_before_any_file_is_refused(tmp_path):
+def test_the_finding_of_a_servers_check_is_reported_before_any_file_is_refused(tmp_path):
     often = {"health_interval_s": 0.2, "health_round_trip": True}
     opened = AsyncSshServer(tmp_path / "server", sftp_server=ReadOnly)
     with opened as server, made(server, tmp_path, camera=OFF, **often) as site:
         site.is_in("server fails a check", f"{site.key}: ", "Permission denied")
 
 
-def test_a_file_that_waits_long_though_no_link_is_down_is_said(server, tmp_path):
+def test_a_file_that_waits_long_though_no_link_is_down_is_reported(server, tmp_path):
     patient = replace(FAST, rules={"all": Rule(batch="zip", batch_wait_s=600.0)})
     with made(server, tmp_path, camera=OFF, delivery=patient, limits=HealthLimits(waiting_long_s=0.5)) as site:
         queued(site, tmp_path)
@@ -136,7 +136,7 @@ def test_an_outbox_whose_folder_is_removed_takes_nothing_and_says_what_to_do(ser
 
 
 class Full(asyncssh.SFTPServer):
-    """Has no room for anything, in the words of a quota."""
+    """Has no room for any file, and answers with the text of a quota."""
 
     def open(self, path, pflags, attrs):
         if pflags & asyncssh.FXF_WRITE:
@@ -156,7 +156,7 @@ def no_kex_in_common(server):
     ],
     ids=["quota", "key exchange"],
 )
-def test_a_server_that_is_there_and_takes_nothing_needs_somebody_and_its_link_is_not_called_down(
+def test_a_server_that_answers_and_takes_nothing_needs_somebody_and_its_link_is_not_called_down(
     tmp_path, kind, spoil, text
 ):
     with AsyncSshServer(tmp_path / "server", sftp_server=kind) as server:
@@ -212,7 +212,7 @@ def test_a_file_of_an_earlier_run_that_cannot_be_read_is_never_called_delivered(
     assert "Traceback" not in caplog.text
 
 
-def test_files_of_others_beside_the_records_are_no_trouble(server, tmp_path):
+def test_foreign_files_beside_the_records_do_no_harm(server, tmp_path):
     path = left_by_an_earlier_run(tmp_path)
     path.with_name("notes.txt").write_text("mine")
     with made(server, tmp_path) as site:
@@ -220,7 +220,7 @@ def test_files_of_others_beside_the_records_are_no_trouble(server, tmp_path):
     assert not path.exists()
 
 
-def test_files_that_cannot_be_kept_are_said_and_keep_no_earlier_ones_from_delivery(server, tmp_path):
+def test_files_that_cannot_be_kept_are_reported_and_keep_no_earlier_ones_from_delivery(server, tmp_path):
     path = left_by_an_earlier_run(tmp_path)
     (tmp_path / "records" / "line" / "kept").write_text("in the way")
     with made(server, tmp_path, keep_bytes_max=10**6) as site:
@@ -248,7 +248,7 @@ def fill(place):
 
 def made(kind, name, *words):
     found = site.is_in(kind, *words)
-    told(**{name: found["sentence"]})
+    report(**{name: found["sentence"]})
 
 with AsyncSshServer(folder / "server") as server:
     roomy = "size=300m,nr_inodes=4000,mode=700"
@@ -281,7 +281,7 @@ with AsyncSshServer(folder / "server") as server:
 """
 
 
-def test_disks_that_fill_up_are_said_by_the_page_the_api_and_the_log_of_a_line_at_work(tmp_path):
+def test_disks_that_fill_up_are_reported_by_the_page_the_api_and_the_log_of_a_running_line(tmp_path):
     said, log = run_with_disks_of_its_own(FULL, tmp_path)
     assert list(said) == ["low", "nearly", "full", "few", "none", "refuses"]
     assert not any("delivered" in sentence for sentence in said.values()), said
@@ -297,7 +297,7 @@ mount(folder / "records", "-t", "tmpfs", "tmpfs")
 with Site(folder, camera=OFF) as site:
     mount(folder / "records", "-o", "remount,ro")
     found = site.is_in("folder not writable", "nothing can be written into the folder of the records")
-    told(sentence=found["sentence"])
+    report(sentence=found["sentence"])
 """
 
 
@@ -332,7 +332,7 @@ def said_of(name, options, fills=False):
         finally:
             os.dup2(own, 2)
         errors.seek(0)
-        told(**{name: [status, errors.read()]})
+        report(**{name: [status, errors.read()]})
 
 said_of("full", "size=5m", fills=True)
 said_of("inodes", "size=300m,nr_inodes=20")

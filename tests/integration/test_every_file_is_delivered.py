@@ -1,4 +1,4 @@
-"""That every file is delivered is held against the disk: each file finished before it was said is in the ledger."""
+""" "Every file is delivered" is compared with the disk: each file finished before that sentence is in the ledger."""
 
 import asyncio
 import threading
@@ -18,7 +18,7 @@ MORE = 4  # files that are finished in each part of the test
 
 
 def opens_when(gate):
-    """A server that says that a file is open once `gate` is set."""
+    """A server that answers the opening of a file once `gate` is set."""
 
     class Gated(asyncssh.SFTPServer):
         async def open(self, path, pflags, attrs):
@@ -29,12 +29,12 @@ def opens_when(gate):
 
 
 class Line(Site):
-    """Remembers the names of all files that it finished, and holds each sentence against the ledger."""
+    """Remembers the names of all files that it finished, and compares each sentence with the ledger."""
 
     def __init__(self, folder, **facts):
         self.finished, self.audit = [], Audit(folder / "outbox")
-        told = Observers(on_finished=lambda finished: self.finished.append(finished.path.name))
-        super().__init__(folder, observers=told, **facts)
+        observers = Observers(on_finished=lambda finished: self.finished.append(finished.path.name))
+        super().__init__(folder, observers=observers, **facts)
         self.claims = 0
 
     def look(self):
@@ -60,7 +60,7 @@ class Line(Site):
         self.until(lambda sentence: len(self.finished) >= wanted)
 
 
-def test_the_sentence_is_said_only_while_no_file_waits_is_unqueued_or_was_dropped(tmp_path):
+def test_the_sentence_is_stated_only_while_no_file_waits_is_unqueued_or_was_dropped(tmp_path):
     gate = threading.Event()
     gate.set()
     opened = AsyncSshServer(tmp_path / "server", sftp_server=opens_when(gate))
@@ -79,5 +79,5 @@ def test_the_sentence_is_said_only_while_no_file_waits_is_unqueued_or_was_droppe
         line.until_more_is_finished()
         claims = line.claims
         line.until_more_is_finished()
-    assert claims == line.claims, "of a file that was dropped nobody says that it is delivered"
+    assert claims == line.claims, "no claim says that a dropped file is delivered"
     assert claims

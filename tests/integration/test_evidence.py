@@ -1,4 +1,4 @@
-"""A defect on a real server: its row, its pictures, and the way from the one to the other."""
+"""A defect on a real server: its row, its pictures, and how the one leads to the other."""
 
 import csv
 import os

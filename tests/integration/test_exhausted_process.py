@@ -1,4 +1,4 @@
-"""A process without a descriptor left refuses files in its own name, and delivers those it has afterwards."""
+"""A process without a free descriptor refuses files with that reason, and delivers those that it has afterwards."""
 
 import json
 import subprocess
@@ -12,15 +12,15 @@ def test_a_process_that_has_used_up_its_descriptors_refuses_a_file_and_gives_non
     folder = tmp_path / "received"
     folder.mkdir()
     info = {**openssh.info(folder), "remote_path": "{remote_directory}/{file_name}", "transport": transport}
-    told = subprocess.run(
+    ended = subprocess.run(
         [sys.executable, "-m", "tests.integration.exhausted_process", json.dumps(info), str(tmp_path)],
         capture_output=True,
         check=False,
         text=True,
         timeout=170,
     )
-    assert told.returncode == 0, told.stderr
-    found = json.loads(told.stdout)
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(ended.stdout)
     assert found["accepted"] is False
     assert any("LimitNOFILE" in line for line in found["at_acceptance"])
     assert found["seen"]

@@ -1,7 +1,7 @@
-"""The uploader against servers and networks that fail: nothing is lost, nothing arrives twice, and it is said why.
+"""The uploader against servers and networks that fail: no file is lost, none arrives twice, and the reason is reported.
 
-Refused permission is shown with a real server that is told to be read-only (OpenSSH's `-R`), because modes hold back
-nobody who runs these tests as root. A full disk is a real one, in a name space of its own.
+Refused permission is shown with a real server that is read-only (OpenSSH's `-R`), because file modes do not
+restrict root, who may run these tests. A full disk is a real one, in a name space of its own.
 """
 
 import socket
@@ -73,14 +73,14 @@ def held(uploader):
 
 @pytest.fixture
 def locked_out(server, uploader, sources, logins):
-    """Twenty files for a server that refuses our password: it is told, and nothing is tried again."""
+    """Twenty files for a server that refuses our password: that is reported, and no login is tried again."""
     info = server.info("/in", by="password") | {"password": "wrong"}
     receipts = submit_all(uploader, info, small_files(20), sources)
     wait_until(lambda: held(uploader))
     return receipts.values()
 
 
-def test_a_wrong_password_is_told_and_the_server_is_not_hammered(uploader, locked_out, server, logins):
+def test_a_wrong_password_is_reported_and_the_server_is_not_asked_again_and_again(uploader, locked_out, server, logins):
     destination = destination_of(uploader)
     assert f"{server.username}@{server.host}:{server.port} refused our credentials" in destination["reason"]
     assert "pass the server again" in destination["hint"]
@@ -89,19 +89,19 @@ def test_a_wrong_password_is_told_and_the_server_is_not_hammered(uploader, locke
     assert uploader.get_stats()["queue_size"] == 20
 
 
-def test_a_wrong_password_is_mended_by_configuring_the_server(uploader, locked_out, server):
+def test_a_wrong_password_is_corrected_by_configuring_the_server(uploader, locked_out, server):
     uploader.configure_server("plant", server.info("/in", by="password"))
     wait_for(locked_out)
     assert len(received_in(server)) == 20
 
 
-def test_a_wrong_password_is_mended_by_the_next_file_that_brings_the_right_one(uploader, locked_out, server, sources):
+def test_a_wrong_password_is_corrected_by_the_next_file_with_the_right_one(uploader, locked_out, server, sources):
     receipt = submit(uploader, server.info("/in", by="password"), sources / "0000.csv", folder_type="other")
     wait_for([*locked_out, receipt])
     assert len(received_in(server)) == 20
 
 
-def test_a_wrong_password_in_a_full_outbox_is_mended_by_a_file_that_is_refused(tmp_path, server, sources):
+def test_a_wrong_password_in_a_full_outbox_is_corrected_by_a_file_that_is_refused(tmp_path, server, sources):
     """Or nothing would ever make room."""
     with running(tmp_path / "outbox", max_queue_size=5) as uploader:
         wrong = server.info("/in", by="password") | {"password": "wrong"}
@@ -112,7 +112,7 @@ def test_a_wrong_password_in_a_full_outbox_is_mended_by_a_file_that_is_refused(t
         wait_for(receipts.values())
 
 
-def test_a_wrong_password_survives_a_restart_without_a_word_in_the_log(tmp_path, server, sources, caplog):
+def test_a_wrong_password_survives_a_restart_and_is_not_in_the_log(tmp_path, server, sources, caplog):
     wrong = server.info("/in", by="password") | {"password": "a wrong and secret one"}
     with running(tmp_path / "outbox") as uploader:
         (receipt,) = submit_all(uploader, wrong, {"a.csv": b"1"}, sources).values()
@@ -124,7 +124,7 @@ def test_a_wrong_password_survives_a_restart_without_a_word_in_the_log(tmp_path,
     assert "a wrong and secret one" not in caplog.text
 
 
-def test_a_changed_host_key_holds_the_server_until_somebody_says_it_is_right(uploader, server, sources, logins):
+def test_a_changed_host_key_holds_the_server_until_a_person_accepts_it(uploader, server, sources, logins):
     wait_for(submit_all(uploader, server.info("/in"), {"a.csv": b"1"}, sources).values())
     pinned = server.info("/in")
     server.change_host_key()
@@ -158,7 +158,7 @@ def test_a_server_that_may_not_be_written_to_refuses_by_name_and_the_file_is_lis
 
 
 @pytest.mark.parametrize("transport", ["asyncssh", "ssh"])
-def test_a_login_script_that_prints_is_told_in_its_own_words_and_costs_no_file_an_attempt(
+def test_a_login_script_that_prints_is_quoted_and_costs_no_file_an_attempt(
     tmp_path, need_program, uploader, sources, transport
 ):
     sshd = need_program("sshd", hint="make system-packages")
@@ -178,7 +178,7 @@ def test_a_login_script_that_prints_is_told_in_its_own_words_and_costs_no_file_a
 
 
 class OneFolderIsClosed(asyncssh.SFTPServer):
-    """Lets nobody write below a folder named closed, and says so."""
+    """Refuses every write below a folder named closed."""
 
     closed = True
 
@@ -213,7 +213,7 @@ def owed(uploader):
     return destination["waiting"] + destination["in_flight"]
 
 
-def test_a_port_that_refuses_is_told_and_everything_arrives_once_the_server_runs(uploader, server, sources):
+def test_a_port_that_refuses_is_reported_and_everything_arrives_once_the_server_runs(uploader, server, sources):
     server.outage()
     files = small_files(50)
     receipts = submit_all(uploader, server.info("/in"), files, sources)
@@ -245,7 +245,7 @@ def test_stop_is_prompt_with_the_port_refusing_and_no_file_is_lost(tmp_path, ser
 
 
 @pytest.mark.parametrize("kind", ["OpenSSH", "asyncssh"])
-def test_a_server_that_falls_silent_is_told_and_everything_arrives_once_when_it_answers_again(
+def test_a_server_that_falls_silent_is_reported_and_everything_arrives_once_when_it_answers_again(
     kind, request, tmp_path, uploader, sources
 ):
     server = request.getfixturevalue("openssh" if kind == "OpenSSH" else "server")
@@ -284,7 +284,7 @@ def test_stop_ends_in_its_time_with_a_silent_server_and_no_file_is_lost(tmp_path
     assert received_in(server) == files | {"first.csv": b"1"}
 
 
-def test_a_server_that_accepts_and_never_greets_is_told(tmp_path, uploader, sources):
+def test_a_server_that_accepts_and_never_greets_is_reported(tmp_path, uploader, sources):
     with socket.create_server(("127.0.0.1", 0)) as mute:
         info = {
             "host": "127.0.0.1",
@@ -293,10 +293,10 @@ def test_a_server_that_accepts_and_never_greets_is_told(tmp_path, uploader, sour
             "password": "b",
             "host_key": "SHA256:" + "x" * 43,
         }
-        with running(tmp_path / "other", uploader._settings.__class__(connect_timeout_s=0.3)) as hurried:
-            submit_all(hurried, info, {"a.csv": b"1"}, sources)
-            wait_until(lambda: is_down(hurried))
-            assert "did not finish connecting within 0.3 s" in destination_of(hurried)["reason"]
+        with running(tmp_path / "other", uploader._settings.__class__(connect_timeout_s=0.3)) as impatient:
+            submit_all(impatient, info, {"a.csv": b"1"}, sources)
+            wait_until(lambda: is_down(impatient))
+            assert "did not finish connecting within 0.3 s" in destination_of(impatient)["reason"]
 
 
 @pytest.mark.parametrize("kind", ["OpenSSH", "asyncssh"])
@@ -338,7 +338,7 @@ def test_a_server_that_is_restarted_in_the_middle_gets_everything_once(tmp_path,
 
 # -- a disk that is full ---------------------------------------------------------------------------------------------
 
-PROMPT_S = 5.0  # what is not waited for
+PROMPT_S = 5.0  # for events that the test does not wait for
 FULL_SERVER = """
 import asyncio, threading
 import asyncssh
@@ -407,13 +407,13 @@ def collect():
 with running(folder / "outbox") as uploader:
     receipts = submit_all(uploader, info, files, sources)
     wait_until(lambda: destination_of(uploader)["link"] == "down")
-    told(destination=destination_of(uploader), stats=uploader.get_stats())
+    report(destination=destination_of(uploader), stats=uploader.get_stats())
     while uploader.get_stats()["queue_size"]:
         time.sleep(0.05)
         collect()
     wait_for(receipts.values())
     collect()
-    told(end=uploader.get_stats(), whole=collected == files, left=[path.name for path in target.iterdir()])
+    report(end=uploader.get_stats(), whole=collected == files, left=[path.name for path in target.iterdir()])
 """
 
 
@@ -430,7 +430,7 @@ def test_a_full_disk_on_the_server_pauses_delivery_until_there_is_room(tmp_path,
     assert "takes nothing: the server's disk is full" in logged
 
 
-def test_a_port_that_is_no_ssh_server_is_told_and_costs_the_file_nothing(uploader, server, sources):
+def test_a_port_that_is_no_ssh_server_is_reported_and_costs_the_file_nothing(uploader, server, sources):
     with socket.create_server(("127.0.0.1", 0)) as web:
         submit_all(uploader, server.info("/in") | {"port": web.getsockname()[1]}, {"a.csv": b"1"}, sources)
         peer, _ = web.accept()
@@ -452,7 +452,7 @@ def test_a_server_without_a_pinned_key_that_known_hosts_does_not_know_is_refused
 
 
 class CutsShort(asyncssh.SFTPServer):
-    """Its disk takes half, and it says that all is there."""
+    """Its disk takes half, and it answers that all is there."""
 
     def write(self, file_obj, offset, data):
         return super().write(file_obj, offset, data[: len(data) // 2])

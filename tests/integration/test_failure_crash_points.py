@@ -85,9 +85,9 @@ def run(place):
     for source in sorted((place / "sources").iterdir()):
         destination = Destination(SERVER, Secret(password="x"), f"/in/{source.name}")
         writer.accept(Accept((destination,), str(source), {}, "model", Take.MOVE))
-    told, found = threading.Event(), []
-    writer.claim(SERVER.key, 100, lambda items: (found.extend(items), told.set()))
-    assert told.wait(10)
+    answered, found = threading.Event(), []
+    writer.claim(SERVER.key, 100, lambda items: (found.extend(items), answered.set()))
+    assert answered.wait(10)
     for item in found:
         final = put(item, writer.spool.path(item.id).read_bytes(), place / "server")
         proof = Delivered(str(final), item.fingerprint.size_bytes, item.fingerprint.sha256, None, 1.0)
@@ -105,14 +105,14 @@ def live(place, last=0):
         disk, status = Disk(last), 1
         try:
             run(place)
-            with open(write, "w") as told:
-                told.write(str(disk.steps))
+            with open(write, "w") as counted:
+                counted.write(str(disk.steps))
             status = 0
         finally:
             os._exit(status)
     os.close(write)
-    with open(read) as told:
-        steps = told.read()
+    with open(read) as counted:
+        steps = counted.read()
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
         return None
@@ -143,7 +143,7 @@ def verify(place):
     store.close()
 
 
-def story(name, *kills):
+def lives_of(name, *kills):
     place = prepare(root / name)
     killed = sum(live(place, last) is None for last in kills)
     live(place)
@@ -154,11 +154,11 @@ def story(name, *kills):
 steps = live(prepare(root / "whole"))
 verify(root / "whole")
 if sys.argv[3] == "once":
-    killed = sum(story(f"at-{last}", last) for last in range(1, steps + 1))
+    killed = sum(lives_of(f"at-{last}", last) for last in range(1, steps + 1))
 else:
-    luck = random.Random(int(sys.argv[4]))  # a life after a kill is a short one, and the next kill has to meet it
+    draw = random.Random(int(sys.argv[4])).randint  # a run after a kill is short, and the next kill has to hit it
     killed = sum(
-        story(f"at-{number}", luck.randint(1, steps), *(luck.randint(1, 40) for _ in range(luck.randint(1, 3))))
+        lives_of(f"at-{number}", draw(1, steps), *(draw(1, 40) for _ in range(draw(1, 3))))
         for number in range(100)
     )
 print(json.dumps({"steps": steps, "killed": killed}))

@@ -1,4 +1,4 @@
-"""Over a faulty way to a real OpenSSH server, with both transports: cut, silent, in single bytes, wherever it happens.
+"""A faulty network to a real OpenSSH server, with both transports: cut, silent, or in single bytes, at any point.
 
 Each connection has the next fault, from within the banner to behind the last byte: the files that are left after one
 meet the next. The exhaustive cut, after every single byte of a session, is in memory: test_put.py."""
@@ -22,7 +22,7 @@ from tests.servers.openssh import OpenSshServer
 FILES = 40
 LARGE = random.Random(6).randbytes(2 * 1024 * 1024)
 MEDIUM = LARGE[: 256 * 1024]  # byte by byte
-PATIENT = replace(IN_A_HURRY, connect_timeout_s=20.0, progress_timeout_s=10.0)  # what is cut is told at once
+PATIENT = replace(IN_A_HURRY, connect_timeout_s=20.0, progress_timeout_s=10.0)  # a cut is noticed at once
 HURRIED = replace(IN_A_HURRY, connect_timeout_s=2.0, progress_timeout_s=1.0)
 PLACES = {  # bytes: in the banner, the key exchange, the login, between and within the files
     TO_SERVER: (1, 20, 500, 1600, 2500, 3300, 4000, 8000, 20_000, 50_000, 500_000, 1_500_000),

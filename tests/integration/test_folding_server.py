@@ -15,7 +15,7 @@ NAMES = ["A.csv", "a.csv", "a.CSV", COMPOSED, unicodedata.normalize("NFD", COMPO
 
 
 class Folding(asyncssh.SFTPServer):
-    """Takes names for one that differ in case or composition alone; a rename replaces."""
+    """Treats names that differ in case or composition alone as one name; a rename replaces."""
 
     def map_path(self, path):
         return super().map_path(unicodedata.normalize("NFC", path.decode()).casefold().encode())

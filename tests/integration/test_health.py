@@ -93,7 +93,7 @@ def test_a_silent_server_is_found_out_while_nothing_waits(uploader, server, fold
     wait_until(lambda: health(uploader)["ok"])
 
 
-def test_a_read_only_server_is_told_of_before_a_file_comes(uploader, tmp_path, folder, need_program):
+def test_a_read_only_server_is_reported_before_a_file_comes(uploader, tmp_path, folder, need_program):
     sshd = need_program("sshd", hint="make system-packages")
     with OpenSshServer(tmp_path / "read-only", sshd=sshd, subsystem_arguments=["-R"]) as server:
         configure(uploader, server, folder, health_round_trip=True)

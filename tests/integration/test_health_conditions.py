@@ -1,4 +1,4 @@
-"""Conditions made for real, and what is said of each: sentence, severity, readiness and HTTP status."""
+"""Conditions made for real, and how each is reported: sentence, severity, readiness and HTTP status."""
 
 import logging
 import shutil
@@ -56,12 +56,12 @@ def test_a_server_that_refuses_to_be_written_to_needs_somebody_within_seconds(tm
     assert "then waits as dead for `iris queue retry --all`" in answer["sentence"]
 
 
-def test_a_refused_login_needs_somebody_and_the_command_is_said(server, tmp_path):
+def test_a_refused_login_needs_somebody_and_the_command_is_reported(server, tmp_path):
     with made(server, tmp_path, password="not-this-one") as site:
         site.is_in("server needs a person", "needs you", "not tried again", f"`iris queue resume {site.key}` goes on")
 
 
-def test_a_changed_host_key_needs_somebody_and_the_command_is_said(server, tmp_path):
+def test_a_changed_host_key_needs_somebody_and_the_command_is_reported(server, tmp_path):
     before = server.host_key
     server.change_host_key()
     with Site(tmp_path, server=server, host_key=before) as site:
@@ -131,7 +131,7 @@ def test_a_link_that_is_down_leaves_iris_ready(server, tmp_path):
         site.is_in("link down", f"the link to {site.key} has been down", "waiting until it is back")
 
 
-def test_a_paused_server_is_said_with_the_command(server, tmp_path):
+def test_a_paused_server_is_reported_with_the_command(server, tmp_path):
     with made(server, tmp_path) as site:
         site.uploader.execute(PauseServer("plant"))
         site.is_in("server paused", f"{site.key} is paused", f"`iris queue resume {site.key}` goes on")
@@ -154,7 +154,7 @@ def test_an_outbox_that_another_owner_holds_needs_somebody_and_what_waits_is_cou
         other.close()
 
 
-def test_an_outbox_that_is_full_is_said_with_what_waits_beside_it(server, tmp_path):
+def test_an_outbox_that_is_full_is_reported_with_what_waits_beside_it(server, tmp_path):
     with made(server, tmp_path, queue_size=1) as site:
         site.uploader.execute(PauseServer("plant"))
         _, answer = site.until_said("the outbox accepts no file", f"in {tmp_path / 'records'}")
@@ -178,7 +178,7 @@ def test_rows_that_cannot_be_written_fail_and_their_loss_is_not_forgotten(server
     assert "every" not in answer["sentence"]
 
 
-def test_files_that_cannot_be_finished_are_said_and_no_row_is_lost(server, tmp_path):
+def test_files_that_cannot_be_finished_are_reported_and_no_row_is_lost(server, tmp_path):
     with made(server, tmp_path) as site:
         site.until_writing()
         shutil.rmtree(site.records / "ready", ignore_errors=True)
@@ -195,14 +195,14 @@ def test_a_camera_that_is_not_there_fails_once_it_had_its_time(server, tmp_path)
             site.is_in("camera offline", "camera line")
 
 
-def test_a_folder_without_pictures_is_said(server, tmp_path):
+def test_a_folder_without_pictures_is_reported(server, tmp_path):
     (tmp_path / "pictures").mkdir()
     folder = CameraSettings(source=f"dir:{tmp_path / 'pictures'}")
     with made(server, tmp_path, camera=folder, limits=HealthLimits(starting_s=0.5)) as site:
         site.is_in("folder without picture", "camera line has given no picture yet.")  # opened: no reason follows
 
 
-def test_cameras_that_are_switched_off_are_said(server, tmp_path):
+def test_cameras_that_are_switched_off_are_reported(server, tmp_path):
     with made(server, tmp_path, camera=CameraSettings(enabled=False)) as site:
         site.is_in("cameras disabled", "camera line is disabled", "nothing is inspected")
 
@@ -214,7 +214,7 @@ def test_a_line_that_iris_itself_ended_has_come_to_its_end_and_is_no_warning(ser
         site.is_in("sources ended", "every file is delivered; the source came to its end.")
 
 
-def test_ending_is_said_and_is_no_failure(server, tmp_path):
+def test_ending_is_reported_and_is_no_failure(server, tmp_path):
     with made(server, tmp_path) as site:
         site.until_said("Iris works")
     site.app.health.look()

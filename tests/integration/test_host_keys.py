@@ -1,4 +1,4 @@
-"""A server nobody has seen before, against a real OpenSSH: refused, accepted once, or trusted aloud, as was chosen."""
+"""An unknown server, with a real OpenSSH: refused, accepted once, or trusted with a warning, as was chosen."""
 
 import contextlib
 import logging
@@ -71,7 +71,7 @@ def test_accept_new_delivers_to_an_unknown_server_and_refuses_it_with_another_ke
     assert second in reason
     assert f"ssh-keygen -R '[127.0.0.1]:{openssh.port}' -f {accepted}" in reason
     assert contents_of(tmp_path / "received" / "line-1" / "model") == {"a.csv": b"1"}
-    accepted.unlink()  # what the advice comes to: the old key is taken out
+    accepted.unlink()  # as the hint advises: the old key is removed
     uploader.execute(ResumeServer(f"{openssh.username}@{openssh.host}:{openssh.port}"))
     wait_for(receipts.values())
     assert contents_of(tmp_path / "received" / "line-1" / "model") == {"a.csv": b"1", "b.csv": b"2"}
@@ -88,7 +88,7 @@ def test_the_policy_survives_a_restart_of_the_uploader(openssh, sources, tmp_pat
     assert contents_of(tmp_path / "received" / "line-1" / "model") == {"a.csv": b"1"}
 
 
-def test_strict_refuses_an_unknown_server_and_off_lets_anybody_in_aloud(openssh, sources, tmp_path, caplog):
+def test_strict_refuses_an_unknown_server_and_off_accepts_any_with_a_warning(openssh, sources, tmp_path, caplog):
     (sources / "a.csv").write_bytes(b"1")
     processor = SftpProcessor(IN_A_HURRY, AsyncsshTransport(tmp_path / "none"))
     with pytest.raises(HostKeyRejected, match="no host_key is pinned"):

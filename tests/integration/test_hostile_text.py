@@ -1,4 +1,4 @@
-"""What a server says at length, or to keep a search busy, or to a terminal: on both transports, with a real server."""
+"""Long texts of a server, texts that slow a search down, and terminal sequences, on both transports."""
 
 import logging
 
@@ -17,7 +17,7 @@ LOG_MAX, DATABASE_MAX = 100_000, 2_000_000
 
 def refusing_with(text):
     class Refusing(asyncssh.SFTPServer):
-        """Refuses every file, in these words."""
+        """Refuses every file, with this text."""
 
         def open(self, path, pflags, attrs):
             raise asyncssh.SFTPFailure(text)
@@ -37,7 +37,7 @@ def transport(request, need_program):
     ["://a:" * 8_000, "\x1b[2J\u202e\n" * 4_000, "password=" * 4_000, "exceed " * 6_000],
     ids=["urls", "a terminal's commands", "secrets", "a quota"],
 )
-def test_long_words_of_a_refusal_are_cut_and_clean_in_the_log_and_in_the_outbox(tmp_path, transport, said, caplog):
+def test_a_long_text_of_a_refusal_is_cut_and_clean_in_the_log_and_in_the_outbox(tmp_path, transport, said, caplog):
     caplog.set_level(logging.INFO)
     server = AsyncSshServer(tmp_path / "server", sftp_server=refusing_with(said))
     with server, running(tmp_path / "outbox", IN_A_HURRY) as uploader:
@@ -55,7 +55,7 @@ def test_long_words_of_a_refusal_are_cut_and_clean_in_the_log_and_in_the_outbox(
     assert sum(path.stat().st_size for path in (tmp_path / "outbox").glob("outbox.db*")) < DATABASE_MAX
 
 
-def test_an_answer_of_megabytes_is_the_servers_fault_and_no_files(tmp_path, transport, caplog):
+def test_an_answer_of_megabytes_counts_as_the_servers_fault_and_not_the_files(tmp_path, transport, caplog):
     server = AsyncSshServer(tmp_path / "server", sftp_server=refusing_with("://a:" * 700_000))
     with server, running(tmp_path / "outbox", IN_A_HURRY) as uploader:
         info = {**server.info("/in"), "transport": transport}
@@ -66,16 +66,16 @@ def test_an_answer_of_megabytes_is_the_servers_fault_and_no_files(tmp_path, tran
     assert sum(len(record.getMessage()) for record in caplog.records) < LOG_MAX
 
 
-def test_a_refusal_that_says_our_password_back_has_it_stored_logged_and_shown_nowhere(tmp_path, transport, caplog):
+def test_a_refusal_that_repeats_our_password_has_it_stored_logged_and_shown_nowhere(tmp_path, transport, caplog):
     caplog.set_level(logging.INFO)
 
-    class SaysItBack(asyncssh.SFTPServer):
+    class RepeatsThePassword(asyncssh.SFTPServer):
         """Refuses every file, as a script might: with the login that was tried."""
 
         def open(self, path, pflags, attrs):
             raise asyncssh.SFTPFailure(f"login iris/{server.password} may not write")
 
-    server = AsyncSshServer(tmp_path / "server", sftp_server=SaysItBack)
+    server = AsyncSshServer(tmp_path / "server", sftp_server=RepeatsThePassword)
     with server, running(tmp_path / "outbox", IN_A_HURRY) as uploader:
         info = {**server.info("/in", by="password"), "transport": transport}
         submit_all(uploader, info, small_files(1), tmp_path)

@@ -79,7 +79,7 @@ def test_the_part_that_a_cut_left_is_made_whole_where_no_file_can_be_renamed(a_s
     assert contents_of(folder) == {"large.bin": LARGE}
 
 
-def test_a_server_that_cannot_rename_is_told_with_what_to_do(a_server, uploader, sources, tmp_path, caplog):
+def test_a_server_that_cannot_rename_is_reported_with_what_to_do(a_server, uploader, sources, tmp_path, caplog):
     info, folder = remote(a_server("rename,posix-rename"), tmp_path, attempts_max=1)
     submit_all(uploader, info, {"1.csv": b"1\n"}, sources)
     wait_until(lambda: uploader.get_stats()["total_failed"] == 1)

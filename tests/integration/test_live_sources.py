@@ -1,4 +1,4 @@
-"""Cameras in the network, the whole way: a real RTSP server (GStreamer's) and a real HTTP server that sends Motion
+"""Network cameras, end to end: a real RTSP server (GStreamer's) and a real HTTP server that sends Motion
 JPEG, each read by a capture; cut, stalled, restarted, slow, silent, and with a password."""
 
 import io
@@ -21,24 +21,24 @@ from tests.footage import footage
 from tests.own_process import in_a_process_of_its_own
 from tests.servers.mjpeg_server import MjpegServer
 from tests.servers.rtsp_server import RtspServer, need_rtsp_server
-from tests.unit.iris_camera.camera.watching import Story, wait_until
+from tests.unit.iris_camera.camera.watching import StateChanges, wait_until
 
 SOON_S = 60.0
-PROMPT_S = 8.0  # what is not waited for
+PROMPT_S = 8.0  # for events that the test does not wait for
 QUICK = {"open_timeout_s": 3.0, "read_timeout_s": 0.8, "stalled_after_s": 0.5, "offline_after_s": 0.3}
 NAME, PASSWORD = "us er", "p@ss:w%rd/ü?#"
 
 
 @contextmanager
 def capturing(url, **settings):
-    """A capture of the camera at an address, and what it tells."""
-    asked, told = SourceSettings(url, **{**QUICK, **settings}), Story()
+    """A capture of the camera at an address, and its changes of state."""
+    asked, changes = SourceSettings(url, **{**QUICK, **settings}), StateChanges()
     capture = Capture(
-        "line-1", lambda: make_source("line-1", asked), asked, on_change=told, pause_s=lambda failures: 0.05
+        "line-1", lambda: make_source("line-1", asked), asked, on_change=changes, pause_s=lambda failures: 0.05
     )
     capture.start()
     try:
-        yield capture, told
+        yield capture, changes
     finally:
         capture.close()
         assert capture.join(SOON_S)
@@ -46,8 +46,8 @@ def capturing(url, **settings):
 
 def reason_of(url, **settings):
     """Why the camera at an address is offline."""
-    with capturing(url, **settings) as (_, told):
-        return told.wait_for("offline").reason
+    with capturing(url, **settings) as (_, changes):
+        return changes.wait_for("offline").reason
 
 
 def newest(capture):
@@ -119,77 +119,77 @@ def camera(new_camera):
 
 
 def test_a_camera_is_online_and_gives_its_pictures_at_its_own_rate(camera):
-    with capturing(camera.url(camera.path)) as (capture, told):
-        told.wait_for("online")
+    with capturing(camera.url(camera.path)) as (capture, changes):
+        changes.wait_for("online")
         assert newest(capture).image.shape == (*camera.size, 3)
         wait_until(lambda: 15 < capture.status().frames_per_s < 35)
         assert capture.status().frame_age_s < PROMPT_S
 
 
 def test_a_reader_that_is_slow_gets_fresh_pictures_and_the_others_are_counted(camera):
-    with capturing(camera.url(camera.path)) as (capture, told):
-        told.wait_for("online")
+    with capturing(camera.url(camera.path)) as (capture, changes):
+        changes.wait_for("online")
         wait_until(lambda: capture.status().skipped > 40)
         frame = capture.handover.get(SOON_S)
         assert frame.number > 40
 
 
 def test_a_camera_that_is_cut_is_offline_and_back_when_it_is_restarted(camera):
-    with capturing(camera.url(camera.path)) as (capture, told):
-        told.wait_for("online")
+    with capturing(camera.url(camera.path)) as (capture, changes):
+        changes.wait_for("online")
         camera.cut()
-        assert told.wait_for("offline").reason.endswith("refuses the connection")
+        assert changes.wait_for("offline").reason.endswith("refuses the connection")
         camera.start()
-        told.wait_for("online", 2)
+        changes.wait_for("online", 2)
         before = capture.status()
         assert before.reconnects == 1
         assert newest(capture).number > 0
 
 
 def test_a_camera_that_stops_sending_is_stalled_then_offline_and_back_when_it_sends_again(camera):
-    with capturing(camera.url(camera.path)) as (capture, told):
-        told.wait_for("online")
+    with capturing(camera.url(camera.path)) as (capture, changes):
+        changes.wait_for("online")
         camera.stall()
-        assert told.wait_for("stalled").reason == "no picture for more than 0.5 s"
-        assert told.wait_for("offline").reason.startswith(("no picture for", "no answer from"))
+        assert changes.wait_for("stalled").reason == "no picture for more than 0.5 s"
+        assert changes.wait_for("offline").reason.startswith(("no picture for", "no answer from"))
         camera.go_on()
-        told.wait_for("online", 2)
+        changes.wait_for("online", 2)
         assert capture.status().hung == 0
 
 
 def test_a_camera_that_sends_a_picture_every_few_seconds_is_online_all_the_time(camera):
-    with capturing(camera.url("/slow"), read_timeout_s=12.0, stalled_after_s=12.0) as (capture, told):
-        told.wait_for("online")
+    with capturing(camera.url("/slow"), read_timeout_s=12.0, stalled_after_s=12.0) as (capture, changes):
+        changes.wait_for("online")
         wait_until(lambda: capture.status().frames >= 2)
-        assert told.states == ["online"]
+        assert changes.states == ["online"]
         assert capture.status().reconnects == 0
 
 
-def test_a_camera_that_never_answers_the_opening_says_so(camera):
+def test_a_camera_that_never_answers_the_opening_is_reported(camera):
     camera.mute()
     reason = reason_of(camera.url(camera.path), open_timeout_s=0.7)
     assert reason.startswith("no answer from 127.0.0.1:")
     assert reason.endswith("for 0.7 s")
 
 
-def test_a_wrong_path_says_so(camera):
+def test_a_wrong_path_is_reported(camera):
     assert reason_of(camera.url("/nowhere")) == "the camera does not know this path"
 
 
 @pytest.mark.parametrize("authentication", ["basic", "digest"])
-def test_the_password_opens_it_and_stands_nowhere(new_camera, authentication, caplog, capfd):
+def test_the_password_opens_the_camera_and_is_shown_nowhere(new_camera, authentication, caplog, capfd):
     camera = new_camera(username=NAME, password=PASSWORD, authentication=authentication)
-    with capturing(camera.url(camera.path), username=NAME, password=PASSWORD) as (capture, told):
-        told.wait_for("online")
+    with capturing(camera.url(camera.path), username=NAME, password=PASSWORD) as (capture, changes):
+        changes.wait_for("online")
         assert newest(capture).image.shape == (*camera.size, 3)
         camera.cut()
-        told.wait_for("offline")
-        shown = f"{capture.status()} {told.events} {caplog.text} {capfd.readouterr()}"
+        changes.wait_for("offline")
+        shown = f"{capture.status()} {changes.events} {caplog.text} {capfd.readouterr()}"
     assert not any(part in shown for part in ("p@ss", "p%40ss", "ass:w"))
 
 
 @pytest.mark.parametrize("authentication", ["basic", "digest"])
-def test_a_wrong_password_says_so_and_stands_nowhere(new_camera, authentication, caplog, capfd):
+def test_a_wrong_password_is_reported_and_is_shown_nowhere(new_camera, authentication, caplog, capfd):
     camera = new_camera(username=NAME, password="right", authentication=authentication)
     url = camera.url(camera.path)
     reason = reason_of(url, username=NAME, password=PASSWORD)
@@ -199,7 +199,7 @@ def test_a_wrong_password_says_so_and_stands_nowhere(new_camera, authentication,
     assert not any(part in shown for part in ("p@ss", "p%40ss", "ass:w"))
 
 
-def test_a_port_nobody_listens_on_says_so():
+def test_a_port_without_a_listener_is_reported():
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         place = f"127.0.0.1:{held.getsockname()[1]}"
@@ -207,7 +207,7 @@ def test_a_port_nobody_listens_on_says_so():
             assert reason_of(f"{scheme}://{place}/x") == f"{place} refuses the connection"
 
 
-def test_a_host_name_nobody_knows_says_so():
+def test_an_unknown_host_name_is_reported():
     for scheme in ("rtsp", "http"):
         for host in ("camera.invalid", "a..b", ".invalid", "b" * 70 + ".invalid"):
             assert reason_of(f"{scheme}://{host}/x") == f"the host name {host} is not known"
@@ -253,14 +253,14 @@ def rtsp(need_program):
 
 
 def test_a_film_of_real_h264_comes_over_rtsp_and_at_its_end_the_camera_is_opened_again(rtsp):
-    with capturing(rtsp.url("/film"), offline_after_s=30.0) as (capture, told):
-        told.wait_for("online")
+    with capturing(rtsp.url("/film"), offline_after_s=30.0) as (capture, changes):
+        changes.wait_for("online")
         assert newest(capture).image.shape == (144, 176, 3)
         deadline_s = time.monotonic() + 20
         while capture.status().reconnects == 0:
             assert time.monotonic() < deadline_s
             frame = capture.handover.get(1.0)
-        assert told.states == ["online"]
+        assert changes.states == ["online"]
         assert capture.status().frames > 100
         assert newest(capture).opening >= 1
         assert frame is None or frame.number < newest(capture).number
@@ -269,16 +269,16 @@ def test_a_film_of_real_h264_comes_over_rtsp_and_at_its_end_the_camera_is_opened
 def test_two_cameras_are_read_side_by_side_and_one_that_is_stalled_does_not_hold_the_other(rtsp):
     with (
         MjpegServer() as other,
-        capturing(rtsp.url("/line"), read_timeout_s=3.0) as (stalled, told),
-        capturing(other.url("/line")) as (steady, told_of_other),
+        capturing(rtsp.url("/line"), read_timeout_s=3.0) as (stalled, changes),
+        capturing(other.url("/line")) as (steady, changes_of_other),
     ):
-        told.wait_for("online")
-        told_of_other.wait_for("online")
+        changes.wait_for("online")
+        changes_of_other.wait_for("online")
         rtsp.stall()
-        told.wait_for("stalled")
+        changes.wait_for("stalled")
         ages = [time.monotonic() - steady.handover.get(SOON_S).monotonic_s for _ in range(50)]
         assert max(ages) < 2.0
-        assert told_of_other.states == ["online"]
+        assert changes_of_other.states == ["online"]
         rtsp.go_on()
     assert stalled.status().state == "disabled"
 
@@ -317,15 +317,15 @@ def mjpeg():
     ["/line", "/bare", "/chunked", "/untyped", "/detections", "/headless", "/unmeasured", "/bare_jpegs"],
 )
 def test_motion_jpeg_is_understood_however_it_is_sent(mjpeg, path):
-    with capturing(mjpeg.url(path)) as (capture, told):
-        told.wait_for("online")
+    with capturing(mjpeg.url(path)) as (capture, changes):
+        changes.wait_for("online")
         wait_until(lambda: capture.status().frames >= 10)
         assert newest(capture).image.shape == (120, 160, 3)
 
 
 @contextmanager
 def ffmpeg_as_camera(ffmpeg, *options):
-    """FFmpeg that waits for one viewer and sends a film: the address. Its port is held until it listens on it."""
+    """Starts an FFmpeg that sends one viewer a film; returns the address. Its port is held until it listens on it."""
     with socket.socket() as held:
         held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         held.bind(("127.0.0.1", 0))
@@ -345,9 +345,9 @@ def ffmpeg_as_camera(ffmpeg, *options):
 def test_motion_jpeg_that_ffmpeg_sends_is_understood(need_program, options):
     with (
         ffmpeg_as_camera(need_program("ffmpeg", hint="make system-packages"), *options) as url,
-        capturing(url, read_timeout_s=3.0, offline_after_s=SOON_S) as (capture, told),
+        capturing(url, read_timeout_s=3.0, offline_after_s=SOON_S) as (capture, changes),
     ):
-        told.wait_for("online")
+        changes.wait_for("online")
         wait_until(lambda: capture.status().frames >= 10)
         assert newest(capture).image.shape == (144, 176, 3)
 
@@ -356,9 +356,9 @@ def test_motion_jpeg_that_ffmpeg_sends_is_understood(need_program, options):
 def test_the_password_never_travels_where_digest_is_offered(authentication):
     with (
         MjpegServer(username="admin", password="s3cr3t", authentication=authentication) as camera,
-        capturing(camera.url("/line"), username="admin", password="s3cr3t") as (_, told),
+        capturing(camera.url("/line"), username="admin", password="s3cr3t") as (_, changes),
     ):
-        told.wait_for("online")
+        changes.wait_for("online")
     answered = [line for line in camera.asked if "username=" in line]
     assert answered
     assert not any(line.startswith("Basic") for line in camera.asked)
@@ -370,8 +370,8 @@ def test_a_user_and_an_address_may_be_written_in_any_letters(authentication, use
     facts = {"username": username, "password": "s3cr3t-ü"}
     with MjpegServer(**facts, authentication=authentication) as camera:
         camera.realm = "camera" if authentication == "stale" else "Halle Süd"
-        with capturing(camera.url("/line?hall=Süd検"), **facts) as (_, told):
-            told.wait_for("online")
+        with capturing(camera.url("/line?hall=Süd検"), **facts) as (_, changes):
+            changes.wait_for("online")
 
 
 @pytest.mark.parametrize(
@@ -394,10 +394,10 @@ def test_a_peer_that_answers_for_ever_and_sends_no_picture_is_given_up_in_time(m
     source.close()
 
 
-def test_an_address_of_a_host_that_swallows_packets_costs_its_share_of_the_time_only(mjpeg, monkeypatch):
+def test_an_address_of_a_host_that_drops_packets_costs_its_share_of_the_time_only(mjpeg, monkeypatch):
     with socket.create_server(("127.0.0.1", 0), backlog=0) as swallowing, suppress(OSError):
         full = []
-        for _ in range(4):  # its queue is full from the second on: it answers nobody
+        for _ in range(4):  # its queue is full from the second on: it answers no connection
             full.append(socket.socket())
             full[-1].setblocking(False)
             full[-1].connect_ex(swallowing.getsockname())
@@ -414,11 +414,11 @@ def test_an_address_of_a_host_that_swallows_packets_costs_its_share_of_the_time_
 
 
 def test_a_torn_picture_is_left_out_and_counted(mjpeg, caplog):
-    with capturing(mjpeg.url("/torn")) as (capture, told):
-        told.wait_for("online")
+    with capturing(mjpeg.url("/torn")) as (capture, changes):
+        changes.wait_for("online")
         wait_until(lambda: capture.status().frames >= 5)
         assert capture.status().skipped >= 4
-        assert told.states == ["online"]
+        assert changes.states == ["online"]
     assert "is skipped: torn" in caplog.text
 
 
@@ -433,10 +433,10 @@ def take_pictures_that_announce_a_huge_size(url):
     log = io.StringIO()
     logging.basicConfig(stream=log)
     before_kib = peak_kib()
-    with capturing(url) as (capture, told):
-        told.wait_for("online")
+    with capturing(url) as (capture, changes):
+        changes.wait_for("online")
         wait_until(lambda: capture.status().frames >= 5)
-        assert told.states == ["online"]
+        assert changes.states == ["online"]
     assert "is skipped: a picture of 20000 x 20000 pixels: more than 100,000,000" in log.getvalue()
     assert peak_kib() - before_kib < 200_000  # decoded it is 1.2 GB
 
@@ -446,35 +446,35 @@ def test_a_picture_that_announces_a_huge_size_is_left_out_and_takes_no_memory(mj
     take_pictures_that_announce_a_huge_size(url=mjpeg.url("/bomb"))
 
 
-def test_a_camera_that_sends_no_pictures_at_all_is_lost_in_words(mjpeg):
+def test_a_camera_that_sends_no_pictures_at_all_is_lost_with_a_sentence(mjpeg):
     assert reason_of(mjpeg.url("/rubbish")) == "no picture for 0.8 s"
     assert reason_of(mjpeg.url("/page")).endswith("sends no Motion JPEG: it is text/html")
 
 
-def test_single_bytes_that_drip_are_no_picture(mjpeg):
-    with capturing(mjpeg.url("/dripping")) as (_, told):
-        told.wait_for("online")
-        told.wait_for("stalled")
+def test_single_bytes_are_no_picture(mjpeg):
+    with capturing(mjpeg.url("/dripping")) as (_, changes):
+        changes.wait_for("online")
+        changes.wait_for("stalled")
 
 
-def test_a_picture_that_changes_its_size_in_the_middle_comes_in_its_new_size_and_is_said(mjpeg, caplog):
-    with capturing(mjpeg.url("/growing")) as (capture, told):
-        told.wait_for("online")
+def test_a_picture_that_changes_its_size_in_the_middle_comes_in_its_new_size_and_is_reported(mjpeg, caplog):
+    with capturing(mjpeg.url("/growing")) as (capture, changes):
+        changes.wait_for("online")
         wait_until(lambda: "changed its picture" in caplog.text)
         assert newest(capture).image.shape == (240, 320, 3)
     assert "from 160x120 to 320x240 pixels" in caplog.text
 
 
 def test_as_many_frames_a_second_of_a_fast_camera_are_taken_as_are_wanted(mjpeg):
-    with capturing(mjpeg.url("/line"), frame_rate=5.0) as (capture, told):
-        told.wait_for("online")
+    with capturing(mjpeg.url("/line"), frame_rate=5.0) as (capture, changes):
+        changes.wait_for("online")
         wait_until(lambda: capture.status().frames >= 8)
         assert capture.status().frames_per_s < 6
 
 
 def test_a_read_that_waits_ends_at_once_when_it_is_closed(mjpeg):
-    with capturing(mjpeg.url("/slow"), read_timeout_s=12.0, stalled_after_s=12.0) as (capture, told):
-        told.wait_for("online")
+    with capturing(mjpeg.url("/slow"), read_timeout_s=12.0, stalled_after_s=12.0) as (capture, changes):
+        changes.wait_for("online")
         began_s = time.monotonic()
         capture.close()
         assert capture.join(SOON_S)
@@ -490,16 +490,16 @@ def test_a_redirection_is_not_followed_with_the_password(mjpeg):
 
 
 def test_credentials_are_sent_only_to_a_camera_that_asks_for_them(mjpeg):
-    with capturing(mjpeg.url("/line"), username="admin", password="s3cr3t") as (_, told):
-        told.wait_for("online")
+    with capturing(mjpeg.url("/line"), username="admin", password="s3cr3t") as (_, changes):
+        changes.wait_for("online")
     assert mjpeg.asked == ["GET /line HTTP/1.1", ""]
 
 
 def test_a_camera_that_wants_the_password_in_its_address_gets_it_there_and_it_is_shown_nowhere(mjpeg, caplog):
     url = mjpeg.url("/line?user={username}&pwd={password}")
-    with capturing(url, username="admin", password="s3cr3t") as (_, told):
-        told.wait_for("online")
+    with capturing(url, username="admin", password="s3cr3t") as (_, changes):
+        changes.wait_for("online")
         mjpeg.cut()
-        told.wait_for("offline")
+        changes.wait_for("offline")
     assert mjpeg.asked[0] == "GET /line?user=admin&pwd=s3cr3t HTTP/1.1"
-    assert "s3cr3t" not in f"{told.events} {caplog.text}"
+    assert "s3cr3t" not in f"{changes.events} {caplog.text}"

@@ -31,7 +31,7 @@ for _ in range(200):
         if not trouble()[0]:
             continue
     break
-told(delivered=receipt.outcome is not None, trouble=trouble())
+report(delivered=receipt.outcome is not None, trouble=trouble())
 uploader.close(1.0)
 """
 WITHOUT_A_FOLDER = """
@@ -42,7 +42,7 @@ for make in (SftpUploaderThread, get_sftp_uploader):
     try:
         make()
     except InvalidRequest as error:
-        told(**{make.__name__: f"{error}: {error.hint}"})
+        report(**{make.__name__: f"{error}: {error.hint}"})
 """
 COMMAND = """
 from iris_camera.cli.main import main
@@ -60,7 +60,7 @@ def server(tmp_path):
 
 @pytest.mark.parametrize("policy", ["pinned", "accept-new", "off"])
 @pytest.mark.parametrize("by", ["password", "key"])
-def test_a_user_nobody_knows_delivers(server, tmp_path, policy, by):
+def test_a_user_without_an_account_delivers(server, tmp_path, policy, by):
     info = server.info("/in", by=by)
     if policy != "pinned":
         info = {key: value for key, value in info.items() if key != "host_key"} | {"host_key_policy": policy}
@@ -69,7 +69,7 @@ def test_a_user_nobody_knows_delivers(server, tmp_path, policy, by):
     assert (server.folder / "in" / "line" / "model" / "a.csv").read_text() == "1"
 
 
-def test_a_user_nobody_knows_has_an_outbox_where_the_environment_says(server, tmp_path):
+def test_a_user_without_an_account_has_an_outbox_where_the_environment_says(server, tmp_path):
     environment = {"XDG_STATE_HOME": str(tmp_path / "state")}
     info = json.dumps(server.info("/in"))
     facts = run_as_nobody(DELIVER, tmp_path / "mine", info, "default outbox", environment=environment)
@@ -77,7 +77,7 @@ def test_a_user_nobody_knows_has_an_outbox_where_the_environment_says(server, tm
     assert (tmp_path / "state" / "iris" / "outbox").is_dir()
 
 
-def test_the_ssh_programs_refusal_of_such_a_user_is_told_with_what_helps(server, tmp_path, need_program):
+def test_the_ssh_programs_refusal_of_such_a_user_is_reported_with_what_helps(server, tmp_path, need_program):
     need_program("ssh", hint="make system-packages")
     info = server.info("/in") | {"transport": "ssh"}
     facts = run_as_nobody(DELIVER, tmp_path / "mine", json.dumps(info), environment={"PATH": "/usr/bin:/bin"})
@@ -94,12 +94,12 @@ def test_the_ssh_programs_refusal_of_such_a_user_is_told_with_what_helps(server,
     ],
     ids=["a key below the home", "known_hosts below the home"],
 )
-def test_a_file_that_would_lie_in_a_home_is_told_with_the_setting_it_belongs_to(server, tmp_path, changed, setting):
+def test_a_file_that_would_lie_in_a_home_is_reported_with_the_setting_it_belongs_to(server, tmp_path, changed, setting):
     facts = run_as_nobody(DELIVER, tmp_path / "mine", json.dumps(server.info("/in") | changed))
     assert setting in facts["trouble"][0]
 
 
-def test_an_outbox_without_a_place_is_told_with_what_to_give():
+def test_an_outbox_without_a_place_is_reported_with_what_to_give():
     facts = run_as_nobody(WITHOUT_A_FOLDER)
     for text in (facts["SftpUploaderThread"], facts["get_sftp_uploader"]):
         assert "no home directory" in text
@@ -115,7 +115,7 @@ def test_an_outbox_without_a_place_is_told_with_what_to_give():
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )
-def test_a_command_of_a_user_nobody_knows_says_what_to_give(command, text):
+def test_a_command_of_a_user_without_an_account_says_what_to_give(command, text):
     said = said_by_nobody(COMMAND, *command)
     assert text in said
     assert "Traceback" not in said

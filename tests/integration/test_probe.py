@@ -1,4 +1,4 @@
-"""Health checks of a real OpenSSH server: what it lets us see and do, and that nothing is left of them."""
+"""Health checks of a real OpenSSH server: what it allows, and that the checks leave nothing behind."""
 
 import asyncio
 import os
@@ -44,7 +44,7 @@ def round_trip(folder):
     return Probe(os.fsencode(folder), b"0123456789abcdef")
 
 
-def test_a_round_trip_on_a_sound_server_tells_its_free_space_and_leaves_nothing(openssh, folder):
+def test_a_round_trip_on_a_sound_server_reports_its_free_space_and_leaves_nothing(openssh, folder):
     check = round_trip(folder)
     found = health(openssh, check)
     assert (found.ok, found.text) == (True, "")
@@ -56,7 +56,7 @@ def test_a_round_trip_on_a_sound_server_tells_its_free_space_and_leaves_nothing(
     assert check.leftovers == set()
 
 
-def test_a_missing_folder_is_told_and_not_made(openssh, folder):
+def test_a_missing_folder_is_reported_and_not_made(openssh, folder):
     found = health(openssh, round_trip(folder / "line-1" / "model"))
     assert found.ok
     assert found.text == f"the folder '{folder}/line-1/model' does not exist yet"

@@ -1,6 +1,6 @@
-"""What the detectors honestly say of films that nobody here drew: faces found and missed, cyclists, and a rabbit.
+"""What the detectors find in real films: faces found and missed, cyclists, and a rabbit.
 
-The ranges are about what was measured, wide enough for another build of OpenCV. They are no praise: a detector of
+The ranges are about what was measured, wide enough for another build of OpenCV. They are not good: a detector of
 faces finds two in three, one of standing people takes blurred lights for people.
 """
 

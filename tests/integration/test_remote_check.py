@@ -1,4 +1,4 @@
-"""What was delivered to a real OpenSSH server is looked for there: all of it there, some collected, some changed."""
+"""The remote check on a real OpenSSH server: all files there, some collected, some changed."""
 
 import json
 from collections import Counter
@@ -57,7 +57,7 @@ def test_a_collected_file_is_gone_and_one_that_was_written_over_is_changed(outbo
     verdicts = {Path(looked.final_path).name: looked.verdict for looked in RemoteCheck(outbox).look()}
     assert verdicts["0001.csv"] is RemoteVerdict.GONE
     assert verdicts["0002.csv"] is RemoteVerdict.CHANGED
-    assert verdicts["0003.csv"] is RemoteVerdict.THERE, "only reading it back tells"
+    assert verdicts["0003.csv"] is RemoteVerdict.THERE, "only reading it back shows the change"
     assert counted(outbox, hashes=True) == {
         RemoteVerdict.THERE: FILES - 3,
         RemoteVerdict.GONE: 1,
@@ -71,7 +71,7 @@ def test_a_folder_under_a_files_name_is_a_change(outbox, delivered):
     assert counted(outbox)[RemoteVerdict.CHANGED] == 1
 
 
-def test_a_check_may_look_at_the_latest_alone_or_since_a_time(outbox, delivered):
+def test_a_check_may_cover_the_latest_alone_or_those_since_a_time(outbox, delivered):
     assert delivered
     assert [looked.delivery for looked in RemoteCheck(outbox).look(latest=3)] == [FILES - 2, FILES - 1, FILES]
     times = [line["delivered_s"] for line in Audit(outbox).deliveries()]
@@ -109,7 +109,7 @@ def test_a_server_that_is_down_leaves_its_files_unknown_with_the_reason(outbox, 
     assert "refuses connections" in looked[0].why
 
 
-def test_a_password_that_is_gone_is_told_and_its_file_left_alone(outbox, delivered):
+def test_a_password_that_is_gone_is_reported_and_its_file_left_alone(outbox, delivered):
     secrets = outbox / "secrets.json"
     secrets.write_text("{}")
     looked = list(RemoteCheck(outbox).look())

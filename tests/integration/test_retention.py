@@ -1,4 +1,4 @@
-"""Copies kept on this machine go when the server has the files, and not before."""
+"""Copies kept on this machine are removed when the server has the files, and not before."""
 
 import pytest
 

@@ -1,5 +1,5 @@
-"""One suite of behaviour on every server that can be had: what is queued arrives whole, once, under its name, whatever
-the server is like; and what it cannot do is said, costs its own file and nothing else.
+"""One suite of behaviour on every available server: each queued file arrives whole, once, under its name, whatever
+the server is like. What a server cannot do is reported, and costs only the file that needs it.
 
 The servers and what each can do stand in tests/integration/servers/table.py. `make test` runs two of them,
 `make test-all` all.
@@ -49,7 +49,7 @@ NEW, OLD = b"id,label\n1,good\n", b"id,label\n0,old\n"
 
 
 def parameters(rows):
-    """Each in one group, so that its server is started once; the seldom ones behind their marker."""
+    """Each in one group, so that its server is started once; the rare ones behind their marker."""
     marks = {True: (), False: pytest.mark.every_server}
     return [pytest.param(row, id=re.sub(r"\W+", "-", row.name).lower(), marks=marks[row.every_run]) for row in rows]
 
@@ -137,7 +137,7 @@ def test_each_server_is_what_the_table_says(line):
 
 
 @every
-def test_each_server_tells_us_what_the_table_says(line):
+def test_each_server_reports_what_the_table_says(line):
     learned, announced = asyncio.run(asked(line.info))
     useful = {f"{name}@openssh.com" for name in ALL}
     assert announced & useful == {f"{name}@openssh.com" for name in line.row.extensions}
@@ -148,7 +148,7 @@ def test_each_server_tells_us_what_the_table_says(line):
 
 
 async def asked(info, talk_of=None):
-    """What we learn of it and what it announces; or what a conversation finds out, given what we learned."""
+    """What the session learns of it and what it announces; or the result of a conversation with that knowledge."""
     server, secret = parse_server(info)
     connection = Connection(server, DeliverySettings(), SystemClock())
     try:
@@ -235,7 +235,7 @@ def test_a_taken_name_is_left_alone_and_ours_gets_another(line, uploader, source
     wait_for(receipts.values())
     other = another_name("taken.csv", NEW)
     assert Path(delivered.final_path).name == other
-    unseen = {} if line.row.looks else {another_name("same.csv", OLD): OLD}  # who may not look sends it once more
+    unseen = {} if line.row.looks else {another_name("same.csv", OLD): OLD}  # without STAT it is sent once more
     assert line.contents() == {"taken.csv": OLD, "same.csv": OLD, "free.csv": NEW, other: NEW, **unseen}
 
 
@@ -350,7 +350,7 @@ def test_a_source_that_changes_while_it_is_sent_arrives_as_it_was_accepted_or_no
 def test_a_large_file_goes_on_after_a_cut_where_the_server_lets_us(line, uploader, sources):
     content = os.urandom(12 * MIB)
     receipts = submit_all(uploader, {**line.info, "bandwidth_bytes_per_s": 12e6}, {"large.bin": content}, sources)
-    # Up to 4 MiB of it may not be acknowledged yet, and less than an acknowledged MiB is sent anew.
+    # Up to 4 MiB of it may not be acknowledged yet, and less than an acknowledged MiB is sent again.
     wait_until(lambda: any(path.stat().st_size > 6 * MIB for path in line.folder.glob(".iris-*")))
     (begun,) = line.folder.glob(".iris-*")
     os.link(begun, line.base / "begun")  # so that it stays the one with this number
@@ -395,7 +395,7 @@ def test_the_part_that_a_cut_left_in_place_is_made_whole(line, uploader, sources
 
 
 @delivering
-def test_permissions_and_times_are_set_or_a_warning_is_said_once(line, uploader, sources, caplog):
+def test_permissions_and_times_are_set_or_a_warning_is_reported_once(line, uploader, sources, caplog):
     info = {**line.info, "file_mode": "0640", "keep_times": True}
     for name in ("a.csv", "b.csv"):
         (sources / name).write_bytes(NEW)
@@ -424,7 +424,7 @@ def test_a_server_that_takes_no_file_says_so_and_keeps_nothing(line, uploader, s
 
 
 @every
-def test_a_trial_says_in_words_what_will_work_and_leaves_nothing(line):
+def test_a_server_test_describes_what_will_work_and_leaves_nothing(line):
     before = set(line.base.rglob("*"))
     report = try_server(line.info)
     said = " ".join(sentence.text for sentence in report.sentences)
@@ -440,7 +440,7 @@ def test_a_trial_says_in_words_what_will_work_and_leaves_nothing(line):
 
 
 @every
-def test_a_health_check_tells_before_a_file_has_to(line):
+def test_a_health_check_reports_a_fault_before_a_file_meets_it(line):
     check = Probe(os.fsencode(str(line.info["remote_directory"])), b"0123456789abcdef")
     found = asyncio.run(asked(line.info, lambda learned: probe(check, learned)))
     assert found.ok == (not line.row.health), found

@@ -1,6 +1,6 @@
-"""The servers, and the longer way to them, that other tests and the demo stand on: they do what they say.
+"""The servers, and the proxy with a high round-trip time, that other tests and the demo use: they do what they say.
 
-Each is asked by asyncssh's own client, which is none of ours.
+Each is asked by asyncssh's own client, not by the project's.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from tests.servers.openssh import SFTP_SERVERS, OpenSshServer, descendants, is_r
 
 HINT = "make system-packages"
 DATA = bytes(range(256)) * 400
-SILENCE_S = 0.5  # how long we listen before we call a server silent
+SILENCE_S = 0.5  # how long the test waits before it calls a server silent
 CONNECTION_GONE = (
     ConnectionError,
     asyncssh.ConnectionLost,
@@ -225,7 +225,7 @@ class FullDisk(asyncssh.SFTPServer):
         raise asyncssh.SFTPFailure("No space left on device")
 
 
-def test_asyncssh_can_have_a_fault_of_our_making(tmp_path):
+def test_asyncssh_can_have_an_injected_fault(tmp_path):
     with (
         AsyncSshServer(tmp_path, sftp_server=FullDisk) as server,
         pytest.raises(asyncssh.SFTPFailure, match="No space left"),
@@ -292,7 +292,7 @@ def test_a_file_reaches_the_demo_server_and_only_into_its_folder(demo, tmp_path)
     assert sorted(path.name for path in (tmp_path / "received").iterdir()) == ["a.csv", "b.csv"]
 
 
-def test_the_demo_server_lets_nobody_else_in(demo):
+def test_the_demo_server_refuses_every_other_login(demo):
     access = demo.start()
     for wrong in ({"password": "guess"}, {"username": "root"}):
         with pytest.raises(asyncssh.PermissionDenied):
@@ -392,7 +392,7 @@ def _refuses(port, within_s):
     return False
 
 
-# -- the longer way ---------------------------------------------------------------------------------------------------
+# -- the proxy with a high round-trip time ----------------------------------------------------------------------------
 
 
 def connect(proxy):
@@ -428,7 +428,7 @@ class Echo:
                     sock.shutdown(socket.SHUT_WR)
 
     def reset(self):
-        """End the latest connection so; by the thread that reads it, which would say an orderly end first."""
+        """Reset the latest connection, by the thread that reads it: another thread would first see an orderly end."""
         self._resets.set()
         self.accepted[-1].shutdown(socket.SHUT_RD)
 
@@ -443,7 +443,7 @@ class Echo:
             sock.close()
 
 
-def test_every_byte_takes_the_longer_way_both_there_and_back():
+def test_every_byte_is_delayed_in_both_directions():
     trips_s = [1.0]
     with Echo() as echo, DelayProxy(echo.port, one_way_ms=30) as proxy, connect(proxy) as sock:
         while min(trips_s) >= 0.075:  # a busy machine may hold up some of them, not all
@@ -455,7 +455,7 @@ def test_every_byte_takes_the_longer_way_both_there_and_back():
     assert min(trips_s) >= 0.060
 
 
-def test_a_long_way_is_not_a_narrow_one():
+def test_a_high_round_trip_time_does_not_limit_the_bandwidth():
     sent, received = os.urandom(8_000_000), bytearray()
 
     def receive(sock):
@@ -493,7 +493,7 @@ def test_a_server_that_refuses_is_a_reset_behind_the_proxy():
         sock.recv(1)
 
 
-def test_a_file_reaches_openssh_by_the_longer_way(openssh, tmp_path):
+def test_a_file_reaches_openssh_over_a_high_round_trip_time(openssh, tmp_path):
     with DelayProxy(openssh.port, one_way_ms=5) as proxy:
         asyncio.run(put({**openssh.info(tmp_path), "port": proxy.port}, "a.csv"))
     assert (tmp_path / "a.csv").read_bytes() == DATA

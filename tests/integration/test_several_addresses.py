@@ -1,4 +1,4 @@
-"""A name of two addresses, of which the first swallows what is sent to it: in a name space with its own /etc/hosts."""
+"""A name of two addresses, of which the first drops every packet: in a name space with its own /etc/hosts."""
 
 import pytest
 
@@ -26,8 +26,8 @@ from tests.servers.one_user import HOST_KEY, PASSWORD, OneUser, public
 import asyncssh
 
 
-def told(**facts):
-    print("TOLD " + json.dumps(facts), flush=True)
+def report(**facts):
+    print("FACTS " + json.dumps(facts), flush=True)
 
 first, *others = sys.argv[2].split(",")
 transport = {"asyncssh": AsyncsshTransport, "ssh": lambda: SshProgramTransport(configs=[])}[sys.argv[1]]()
@@ -39,7 +39,7 @@ class Receiver:
 
 
 async def main():
-    # glibc tells 127.0.0.1 first, as the one that is most like our own.
+    # glibc returns 127.0.0.1 first, as the one that is most like our own.
     with contextlib.ExitStack() as held:
         hole = held.enter_context(socket.create_server((first, 0), backlog=0))
         for _ in range(4):
@@ -57,10 +57,10 @@ async def main():
         begun_s = time.monotonic()
         try:
             channel = await transport.connect(server, Secret(password=PASSWORD), settings, Receiver())
-            told(connected=channel.software, within_s=time.monotonic() - begun_s)
+            report(connected=channel.software, within_s=time.monotonic() - begun_s)
             channel.close()
         except IrisError as error:
-            told(failed=type(error).__name__, says=str(error), within_s=time.monotonic() - begun_s)
+            report(failed=type(error).__name__, says=str(error), within_s=time.monotonic() - begun_s)
         for acceptor in acceptors:
             acceptor.close()
         await asyncio.sleep(0)
@@ -75,7 +75,7 @@ def connected(folder, transport, addresses):
 
 
 @pytest.mark.parametrize("transport", ["asyncssh", "ssh"])
-def test_an_address_that_swallows_everything_leaves_the_next_one_its_share_of_the_time(
+def test_an_address_that_drops_every_packet_leaves_the_next_one_its_share_of_the_time(
     transport, tmp_path, need_program
 ):
     need_program("ssh", hint="make system-packages")
@@ -85,7 +85,7 @@ def test_an_address_that_swallows_everything_leaves_the_next_one_its_share_of_th
 
 
 @pytest.mark.parametrize("transport", ["asyncssh", "ssh"])
-def test_the_time_is_kept_where_every_address_swallows_everything(transport, tmp_path, need_program):
+def test_the_timeout_is_kept_where_every_address_drops_every_packet(transport, tmp_path, need_program):
     need_program("ssh", hint="make system-packages")
     facts = connected(tmp_path, transport, "127.0.0.1")
     assert facts["failed"] == "LinkTimeout"

@@ -180,7 +180,7 @@ def test_two_servers_are_delivered_to_at_the_same_time(tmp_path, asyncssh_server
         assert {destination["link"] for destination in uploader.get_details()["servers"].values()} == {"up"}
 
 
-def test_files_arrive_just_so_on_the_other_event_loop(openssh, sources, tmp_path):
+def test_files_arrive_the_same_on_the_other_event_loop(openssh, sources, tmp_path):
     folder, files = tmp_path / "received" / "line-1" / "model", small_files(100)
     files["large.bin"] = os.urandom(3_000_000)
     settings = replace(IN_A_HURRY, event_loop="uvloop")

@@ -1,4 +1,4 @@
-"""What the tests of the whole uploader share: an uploader in a hurry, many files, a watch on the server's folder."""
+"""Shared by the tests of the whole uploader: short timeouts, many files, a watch on the server's folder."""
 
 import contextlib
 import threading
@@ -74,7 +74,7 @@ def destination_of(uploader):
 
 
 class Watch:
-    """Looks at a folder again and again: every file under a final name has to be whole, whenever one looks."""
+    """Lists a folder again and again: every file under a final name has to be whole at every listing."""
 
     def __init__(self, folder, expected):
         self.folder, self.expected = Path(folder), expected

@@ -1,4 +1,4 @@
-"""Mutants of the way in: bytes durable -> row committed -> a moved source unlinked -> the caller answered."""
+"""Mutants of acceptance: bytes durable -> row committed -> a moved source unlinked -> the caller answered."""
 
 from tests.mutants.mutant import Mutant, tests_in
 
@@ -238,7 +238,7 @@ ACCEPTING = (
         "Passwords are written into a file of another user's choice, and files are read that this user alone may read.",
         (
             "tests/unit/iris_communication/runtime/test_safe_files.py::test_a_link_is_refused_and_what_it_leads_to_is_untouched",
-            "tests/unit/iris_camera/watch/test_opening.py::test_a_look_goes_through_no_link",
+            "tests/unit/iris_camera/watch/test_opening.py::test_an_examination_follows_no_link",
         ),
     ),
     Mutant(

@@ -1,4 +1,4 @@
-"""Mutants of what is decided: what goes first, what gives way or expires, what becomes of the source, what is kept of a
+"""Mutants of decisions: which item goes first, gives way or expires, what becomes of the source, what is kept of a
 server over a restart."""
 
 from tests.mutants.mutant import Mutant, tests_in

@@ -1,5 +1,5 @@
-"""Mutants of the way out: temp name -> bytes -> close -> looks -> rename -> row and ledger line in one commit -> spool
-file unlinked; and of the look back after a lost answer."""
+"""Mutants of delivery: temp name -> bytes -> close -> checks -> rename -> row and ledger line in one commit -> spool
+file unlinked; and of the check after a lost answer."""
 
 from tests.mutants.mutant import Mutant, tests_in
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class Mutant(NamedTuple):
-    """`old` stands exactly once in `file` (below `src/`) and becomes `new`. `harm`: what would then happen one night.
+    """`old` stands exactly once in `file` (below `src/`) and becomes `new`. `harm`: what would happen then.
     `tests`: each of them has to fail, by its path and name."""
 
     name: str

@@ -1,4 +1,4 @@
-"""Mutants of what puts a crash right, and of the records that a camera leaves on the disk."""
+"""Mutants of recovery, and of the records that a camera leaves on the disk."""
 
 from tests.mutants.mutant import Mutant, tests_in
 
@@ -172,7 +172,7 @@ RECOVERING = (
         "            file.truncate(finished.size_bytes)\n",
         "            pass\n",
         "A file with half a row, or with zero bytes, reaches the server as a whole one.",
-        tests_in(RECORDS, "test_leftovers.py::test_a_torn_end_is_cut_off_and_told"),
+        tests_in(RECORDS, "test_leftovers.py::test_a_torn_end_is_cut_off_and_reported"),
     ),
     Mutant(
         "a picture is written where finished ones lie",

@@ -26,9 +26,9 @@ AT_ONCE = 2
 ONE_S = 120
 ALL_S = 240
 TESTS_FAILED = 1  # pytest's exit status; every other one but 0 means that they were not run as they should be
-# The signal's way breaks off the test wherever it is: at a place without a line of its own pytest breaks as well.
+# The method `signal` raises in the test wherever it is: at a place without a source line pytest fails as well.
 TIMED = ("--timeout=60", "--timeout-method=thread")
-HUNG = re.compile(r"^\++ Timeout \++$", re.MULTILINE)  # pytest-timeout's last word before it ends the process
+HUNG = re.compile(r"^\++ Timeout \++$", re.MULTILINE)  # pytest-timeout's last line before it ends the process
 
 
 class Trouble(RuntimeError):
@@ -42,10 +42,10 @@ class Outcome(NamedTuple):
     passed: tuple[str, ...]
 
 
-def main(text: Sequence[str]) -> int:
-    chosen = [mutant for mutant in MUTANTS if not text or any(word in mutant.name for word in text)]
+def main(words: Sequence[str]) -> int:
+    chosen = [mutant for mutant in MUTANTS if not words or any(word in mutant.name for word in words)]
     if not chosen:
-        say(f"no mutant has any of these words in its name: {' '.join(text)}")
+        say(f"no mutant has any of these words in its name: {' '.join(words)}")
         return 2
     began_s = time.monotonic()
     if failed := failing(None, sorted({test for mutant in chosen for test in mutant.tests}), ALL_S):
@@ -72,7 +72,7 @@ def short(test: str) -> str:
 
 
 def fate(mutant: Mutant) -> Outcome:
-    """Each test has a process of its own: one that hangs ends it, and the next one is asked all the same."""
+    """Each test has a process of its own: one that hangs ends its own, and the next one runs all the same."""
     failed = tuple(test for test in mutant.tests if failing(mutant, [test], ONE_S))
     return Outcome(failed, tuple(test for test in mutant.tests if test not in failed))
 

@@ -1,4 +1,4 @@
-"""All mutants, in the order a file takes."""
+"""All mutants: acceptance, delivery, recovery, decisions, archives."""
 
 from tests.mutants.accepting import ACCEPTING
 from tests.mutants.deciding import DECIDING

@@ -1,4 +1,4 @@
-"""The runner itself: whether a mutant that nobody notices is told as one."""
+"""The runner itself: whether it reports a mutant that no test notices."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Mutants of what travels together: what an archive holds, whose fate it is, when it may be formed again."""
+"""Mutants of archives: what one holds, how its members are settled, when it may be formed again."""
 
 from tests.mutants.mutant import Mutant, tests_in
 

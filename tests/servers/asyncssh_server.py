@@ -90,7 +90,7 @@ class AsyncSshServer:
         self._call(self._listener.listen())
 
     def freeze(self) -> None:
-        """Fall silent: connections stay, the system even accepts new ones, but nobody answers."""
+        """Fall silent: connections stay, the system even accepts new ones, but the server does not answer."""
         frozen = threading.Event()
         self._thawed.clear()
 
@@ -106,7 +106,7 @@ class AsyncSshServer:
         self._thawed.set()
 
     def change_host_key(self) -> None:
-        """Come back as a server with another host key, as after a new installation or with somebody in between."""
+        """Come back as a server with another host key, as after a new installation or with a man in the middle."""
         self._new_host_key()
         self._listener.options["server_host_keys"] = [self._host_key]
         self.outage()
@@ -161,7 +161,7 @@ class AsyncSshServer:
 
 
 class _KeyOrPassword(LoneUser):
-    """The lone user, with a key as well."""
+    """The only user, with a key as well."""
 
     def __init__(self, connections: Connections, username: str, password: str, key: asyncssh.SSHKey) -> None:
         super().__init__(connections, username, password)

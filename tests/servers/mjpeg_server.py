@@ -48,7 +48,7 @@ def picture(number: int, zoom: int = 1) -> bytes:
 
 
 class MjpegServer:
-    """With `username` and `password` it lets nobody else in, by `authentication` (basic | digest | both: offered in
+    """With `username` and `password` it refuses all others, by `authentication` (basic | digest | both: offered in
     one line, Basic first | stale: Digest, whose first nonce is too old)."""
 
     def __init__(
@@ -158,7 +158,7 @@ def _handler_of(camera: MjpegServer) -> type[BaseHTTPRequestHandler]:
                 super().finish()
 
         def log_message(self, format: str, *arguments: Any) -> None:  # noqa: A002 - the name it is called by
-            """Nobody reads it."""
+            """No test reads it."""
 
         def do_GET(self) -> None:
             camera.asked += [self.requestline, self.headers.get("Authorization", "")]

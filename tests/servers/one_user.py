@@ -1,4 +1,4 @@
-"""asyncssh's server with one user, and the keys and words it knows."""
+"""asyncssh's server with one user, and the keys and passwords it accepts."""
 
 import asyncssh
 
@@ -19,7 +19,7 @@ def encrypted(key, passphrase):
 
 
 class OneUser(asyncssh.SSHServer):
-    """Lets one user in, by password or key. With a `session`, that is what SFTP leads to."""
+    """Accepts one user, by password or key. With a `session`, that is what SFTP leads to."""
 
     password, key = PASSWORD, CLIENT_KEY
 

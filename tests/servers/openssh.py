@@ -1,6 +1,6 @@
 """A real OpenSSH server for a test: Debian's sshd in the foreground, on a free loopback port, for the user who runs it.
 
-It needs no privilege and no other OpenSSH program: keys are made here, and a sshd that is not root lets in its own
+It needs no privilege and no other OpenSSH program: keys are made here, and a sshd that is not root accepts its own
 user. A socket that is bound and never listens holds the port from beginning to end, so that the server can be
 stopped and started again on the same port, and the port refuses connections in between.
 
@@ -70,7 +70,7 @@ class OpenSshServer:
         self._write_config(" ".join([program, *subsystem_arguments]), settings)
 
     def start(self) -> None:
-        """Start sshd, and return when it listens. Raises RuntimeError with what it said if it does not."""
+        """Start sshd, and return when it listens. Raises RuntimeError with its output if it does not."""
         make_run_folder()
         said_before = len(self.log())
         with self._log.open("ab") as log:
@@ -111,7 +111,7 @@ class OpenSshServer:
         _wait_until_ended(sessions)
 
     def freeze(self) -> None:
-        """Fall silent: connections stay, the system even accepts new ones, but nobody answers."""
+        """Fall silent: connections stay, the system even accepts new ones, but the server does not answer."""
         process = self._running()
         _signal([process.pid], signal.SIGSTOP)
         stopped: set[int] = set()
@@ -129,7 +129,7 @@ class OpenSshServer:
         return descendants(self._running().pid)
 
     def log(self) -> str:
-        """All that sshd has said since the first start."""
+        """The output of sshd since the first start."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def info(self, remote_directory: Path | str) -> dict[str, object]:
@@ -167,7 +167,7 @@ class OpenSshServer:
             f"Subsystem sftp {subsystem}",
             "AuthenticationMethods publickey",
             "PermitRootLogin prohibit-password",
-            "StrictModes no",  # the folders above a test's own belong to whom they like
+            "StrictModes no",  # the folders above a test's own may belong to any user
             "PidFile none",
             "UseDNS no",
             "AllowTcpForwarding no",
@@ -182,7 +182,7 @@ class OpenSshServer:
 
 
 def make_run_folder() -> None:
-    """Where root's sshd puts the process that talks to strangers; Debian's service makes it at boot. It stays: another
+    """Where root's sshd confines what serves clients before login; Debian's service makes it at boot. It stays: another
     test's sshd may use it by now."""
     if os.geteuid() == 0:
         RUN_FOLDER.mkdir(mode=0o755, exist_ok=True)

@@ -1,6 +1,6 @@
-"""Two small proxies, as stand between a plant and the outside: HTTP CONNECT and SOCKS5, each carrying bytes both ways.
+"""Two small proxies, as between a plant and the internet: HTTP CONNECT and SOCKS5, each carrying bytes both ways.
 
-`passed` are the (host, port) that were asked for. A proxy that is given `refuses` lets nobody through.
+`passed` are the (host, port) that were asked for. A proxy with `refuses` refuses every request.
 """
 
 import contextlib

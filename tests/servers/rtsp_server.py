@@ -8,7 +8,7 @@ It is Debian's GStreamer, which only Debian's Python sees: so this file is both.
     /slow   the same, one picture every 5 seconds
 
 A server that stalls, or that never answers, is this one stopped (SIGSTOP): the kernel keeps its connections and takes
-new ones, and nobody is there to send. One that is cut is this one killed.
+new ones, and no process sends. One that is cut is this one killed.
 """
 
 import argparse
@@ -42,7 +42,7 @@ def need_rtsp_server(need_program: Callable[..., Path]) -> None:
 
 
 class RtspServer:
-    """One server process. With `username` and `password` it lets nobody else in, by `authentication` (basic | digest).
+    """One server process. With `username` and `password` it refuses all others, by `authentication` (basic | digest).
 
     The port is held from beginning to end, so that it can be stopped and started again on it.
     """

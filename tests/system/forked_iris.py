@@ -31,10 +31,10 @@ def run(*arguments, cwd, env, said=b"", text=False, timeout_s=60):
         given.seek(0)
         request = {"arguments": [*map(str, arguments)], "cwd": str(cwd), "env": dict(env)}
         status = _status(request, (given, out, err), timeout_s)
-        told = [_read(file) for file in (out, err)]
+        streams = [_read(file) for file in (out, err)]
     if text:
-        told = [each.decode() for each in told]
-    return subprocess.CompletedProcess(["iris", *arguments], status, *told)
+        streams = [each.decode() for each in streams]
+    return subprocess.CompletedProcess(["iris", *arguments], status, *streams)
 
 
 def _read(file):
@@ -94,10 +94,10 @@ def serve():
 
 
 def _attend(asking):
-    """Fork once more: the child becomes `iris`, the parent tells its process id and its exit status."""
+    """Fork once more: the child becomes `iris`, the parent sends its process id and its exit status."""
     _, files, _, _ = socket.recv_fds(asking, 1, 3)
-    with asking.makefile("rb") as told:
-        request = json.loads(told.read())
+    with asking.makefile("rb") as incoming:
+        request = json.loads(incoming.read())
     pid = os.fork()
     if pid == 0:
         asking.close()

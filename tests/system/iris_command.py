@@ -19,8 +19,8 @@ class Iris:
         environment |= {"COLUMNS": str(columns)} if columns else {}
         return forked_iris.run(*arguments, cwd=self.outbox.parent, env=environment, said=said or b"")
 
-    def told(self, *arguments, status=0, **options):
-        """What it says when all is well with it."""
+    def output(self, *arguments, status=0, **options):
+        """Its standard output; it has to end with `status` and an empty standard error."""
         done = self(*arguments, **options)
         assert done.returncode == status, (done.stdout.decode(), done.stderr.decode())
         assert done.stderr == b""

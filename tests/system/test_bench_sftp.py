@@ -1,4 +1,4 @@
-"""The bench that compares us with other clients: each of them runs, and what it says of each is true."""
+"""The bench that compares us with other clients: each of them runs, and its figures for each are true."""
 
 import json
 import subprocess
@@ -54,7 +54,7 @@ def test_the_rows_are_written_as_json_for_programs(need_program, tmp_path):
         assert set(row) == {"work", "rtt_ms", "client", "files", "seconds", "files_per_s", "mb_per_s", "cpu_s"}
 
 
-def test_quick_is_two_thousand_files_at_once_and_three_hundred_on_a_longer_way():
+def test_quick_is_two_thousand_files_at_once_and_three_hundred_at_a_higher_round_trip_time():
     assert [(work.files, work.rtt_ms) for work in QUICK] == [(2000, 0), (300, 20)]
     for work in QUICK:
         assert set(work.clients) == {"openssh-sftp", "asyncssh", "iris-engine", "iris-engine-ssh", "iris"}

@@ -34,7 +34,7 @@ def test_the_example_is_a_file_that_can_be_used(iris, tmp_path):
     assert "no server is given" in ended.stderr
 
 
-def test_every_mistake_is_told_with_file_and_line_and_the_exit_status_is_2(iris, tmp_path):
+def test_every_mistake_is_reported_with_file_and_line_and_the_exit_status_is_2(iris, tmp_path):
     (tmp_path / "iris.toml").write_text(
         '[cameras.belt]\nsource = "flie:belt.mp4"\nserver = "plnt"\n[servers.plant]\nhost = "h"\nusername = "u"\n'
         'password = "open-sesame"\nport = "22"\n[web]\nprot = 1\n'
@@ -49,7 +49,7 @@ def test_every_mistake_is_told_with_file_and_line_and_the_exit_status_is_2(iris,
         assert "Traceback" not in ended.stderr
 
 
-def test_findings_by_trying_are_told_beside_mistakes_and_not_of_what_is_mistaken(iris, tmp_path):
+def test_findings_by_trying_are_reported_beside_mistakes_and_not_of_mistaken_settings(iris, tmp_path):
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "iris.toml").write_text(
         '[cameras.a]\nsource = "file:empty.mp4"\nserver = "plant"\n'
@@ -62,19 +62,19 @@ def test_findings_by_trying_are_told_beside_mistakes_and_not_of_what_is_mistaken
     )
     ended = iris("check", IRIS_NO__SUCH="1")
     assert ended.returncode == 2
-    told = [line for line in ended.stderr.splitlines() if ": error: " in line]
-    assert len(told) == 12
-    places = [int(line.split(":")[1]) for line in told if line.startswith("iris.toml:")]
-    assert places == [2, 5, 7, 9, 10, 12, 13, 16, 19, 21, 23], told
-    assert not any("servers.other has neither" in line for line in told), "what follows from a mistake is none"
+    errors = [line for line in ended.stderr.splitlines() if ": error: " in line]
+    assert len(errors) == 12
+    places = [int(line.split(":")[1]) for line in errors if line.startswith("iris.toml:")]
+    assert places == [2, 5, 7, 9, 10, 12, 13, 16, 19, 21, 23], errors
+    assert not any("servers.other has neither" in line for line in errors), "what follows from a mistake is none"
 
 
-def test_a_film_that_is_none_ends_the_run_as_it_ends_the_check(iris, tmp_path):
+def test_a_file_that_is_no_film_ends_the_run_as_it_ends_the_check(iris, tmp_path):
     (tmp_path / "notes.txt").write_text("What is to be done this week.\n" * 50)
     for verb in ("check", "run"):
         ended = iris(verb, "--source", "file:notes.txt")
         assert ended.returncode == 2, ended.stderr
-        assert "VIDEOIO" not in ended.stderr, "OpenCV's own lines are no words for a user"
+        assert "VIDEOIO" not in ended.stderr, "OpenCV's own lines are not for a user"
         assert "--source: error: cameras.line-1.source: " in ended.stderr
         assert "notes.txt cannot be read as a film" in ended.stderr
 
@@ -113,7 +113,7 @@ def test_a_film_of_ones_own_and_a_detector_need_no_file_at_all(iris, tmp_path):
     assert ended.stderr == ""
 
 
-def test_the_way_files_are_delivered_is_said_with_what_is_worth_a_word(iris, tmp_path):
+def test_the_delivery_of_files_is_described_with_its_cautions(iris, tmp_path):
     pin = "x" * 43
     account = f'host_key = "SHA256:{pin}"\nusername = "u"\npassword = {{ environment = "WORD" }}\n'
     (tmp_path / "iris.toml").write_text(

@@ -36,7 +36,7 @@ def environment(tmp_path):
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)
 @pytest.mark.parametrize("loaded", ["typer", "iris_camera.cli."])
 def test_ctrl_c_while_a_verb_is_loaded_ends_it_quietly(tmp_path, environment, verb, loaded):
-    """Python itself tells on standard error what it has just loaded: that is the moment."""
+    """Python prints on standard error which module it has just loaded: the signal is sent then."""
     command = [sys.executable, "-X", "importtime", "-m", "iris_camera.cli.main", *verb]
     with subprocess.Popen(
         command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -48,10 +48,10 @@ def test_ctrl_c_while_a_verb_is_loaded_ends_it_quietly(tmp_path, environment, ve
                 running.send_signal(signal.SIGINT)
                 break
         said += running.communicate()[1].splitlines(keepends=True)
-    told = [line for line in said if not line.startswith("import time:")]
-    assert running.returncode == 130, "".join(told)
-    assert "Traceback" not in "".join(told)
-    assert "Aborted" not in "".join(told)
+    lines = [line for line in said if not line.startswith("import time:")]
+    assert running.returncode == 130, "".join(lines)
+    assert "Traceback" not in "".join(lines)
+    assert "Aborted" not in "".join(lines)
 
 
 AT_ITS_FIRST_IMPORT = """
@@ -74,7 +74,7 @@ def test_ctrl_c_before_the_command_has_imported_anything_ends_it_quietly(tmp_pat
 
 @pytest.fixture
 def queued(environment):
-    """An outbox that there is something to tell of."""
+    """An outbox with content."""
     script = (
         "from iris_communication.sftp_uploader_thread import SftpUploaderThread\n"
         "up = SftpUploaderThread(); up.open()\n"
@@ -116,7 +116,7 @@ def test_a_standard_error_that_takes_nothing_changes_no_exit_status(tmp_path, en
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "circle"])
-def test_a_folder_at_which_nobody_can_look_is_told_in_a_line(tmp_path, environment, name):
+def test_a_folder_that_cannot_be_read_is_reported_in_a_line(tmp_path, environment, name):
     (tmp_path / "circle").symlink_to("circle")
     for verb in (("watch", name, "--host", "h"), ("run", "--source", f"dir:{name}")):
         assert iris(verb, environment, tmp_path, stdout=subprocess.DEVNULL).returncode == 2
@@ -124,7 +124,7 @@ def test_a_folder_at_which_nobody_can_look_is_told_in_a_line(tmp_path, environme
 
 @pytest.mark.usefixtures("queued")
 @pytest.mark.parametrize("verb", TELLING_VERBS, ids=" ".join)
-def test_a_standard_output_that_takes_nothing_is_told_in_a_line(tmp_path, environment, verb):
+def test_a_standard_output_that_takes_nothing_is_reported_in_a_line(tmp_path, environment, verb):
     with Path("/dev/full").open("wb") as full:
         ended = iris(verb, environment, tmp_path, stdout=full)
     assert ended.returncode == 1
@@ -140,7 +140,7 @@ def test_a_standard_output_that_takes_nothing_is_told_in_a_line(tmp_path, enviro
 
 
 @pytest.mark.usefixtures("queued")
-def test_a_standard_output_that_is_closed_is_told_and_its_number_goes_to_no_other_file(tmp_path, environment):
+def test_a_standard_output_that_is_closed_is_reported_and_its_number_goes_to_no_other_file(tmp_path, environment):
     ended = iris(("queue", "list"), environment, tmp_path, preexec_fn=lambda: os.close(1))
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1] == "iris: standard output cannot be written: Bad file descriptor"

@@ -131,7 +131,7 @@ def terminal():
         each.close()
 
 
-def test_the_demo_on_a_terminal_tells_its_story_and_ends_by_itself_when_a_time_was_given(terminal):
+def test_the_demo_on_a_terminal_prints_its_phases_and_ends_when_its_time_is_over(terminal):
     shown = terminal("--seconds", "6")
     assert shown.read("no such words") == 0
     for text in ("1 of 3: a calm line", "2 of 3: staged outage", "3 of 3: recovery", "staged outage: for 2 s"):

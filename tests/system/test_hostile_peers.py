@@ -1,4 +1,4 @@
-"""A line beside peers that mean harm, each in a process of its own: nothing is lost, and the log stays small.
+"""A line beside hostile peers, each in a process of its own: no file is lost, and the log stays small.
 
 How late frames are and how many files arrive is measured by `make bench-hostile`; it gates nothing here, where other
 tests run beside it.
@@ -25,8 +25,8 @@ DESCRIPTORS = 300  # of a process that may not have more; the browser holds conn
 def test_a_hostile_peer_beside_the_line_costs_no_row_and_no_file(tmp_path, need_program, kind, descriptors):
     sshd = need_program("sshd", "/usr/sbin/sshd", hint="make system-packages")
     with OpenSshServer(tmp_path / "sshd", sshd=sshd) as server:
-        told = measure(kind, tmp_path / "line", server, SECONDS, descriptors=descriptors)
-    assert told["frames"] > 0
-    assert told["queued"] > 0
-    assert (told["missing"], told["rows_lost"]) == ([], 0)
-    assert told["log_bytes"] < LOG_BYTES_MAX, (tmp_path / "line" / "log").read_text()
+        report = measure(kind, tmp_path / "line", server, SECONDS, descriptors=descriptors)
+    assert report["frames"] > 0
+    assert report["queued"] > 0
+    assert (report["missing"], report["rows_lost"]) == ([], 0)
+    assert report["log_bytes"] < LOG_BYTES_MAX, (tmp_path / "line" / "log").read_text()

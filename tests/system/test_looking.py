@@ -1,5 +1,5 @@
-"""The verbs that look at an outbox, as a user runs them: beside an uploader that delivers, after one was killed, and on
-an outbox that somebody spoiled. The terminal session of docs/looking.md is made here."""
+"""The verbs that read an outbox, as a user runs them: beside an uploader that delivers, after one was killed, and on
+a damaged outbox. The terminal session of docs/looking.md is made here."""
 
 import csv
 import io
@@ -30,7 +30,7 @@ SECRET = "open sesame"
 VERBS = (("queue", "balance"), ("outbox", "check", "--hashes"), ("ledger", "verify"), ("ledger", "export"))
 
 
-class Looker:
+class Iris:
     """`iris` on one outbox, in a process of its own."""
 
     def __init__(self, folder):
@@ -40,7 +40,7 @@ class Looker:
         found = os.environ | {"PYTHONPATH": str(ROOT / "src"), "IRIS_OUTBOX": str(self.folder)} | (environment or {})
         return forked_iris.run(*arguments, cwd=self.folder.parent, env=found)
 
-    def told(self, *arguments, status=0):
+    def output(self, *arguments, status=0):
         done = self(*arguments)
         assert done.returncode == status, (done.stdout.decode(), done.stderr.decode())
         assert done.stderr == b""
@@ -54,7 +54,7 @@ def outbox(tmp_path):
 
 @pytest.fixture
 def iris(outbox):
-    return Looker(outbox)
+    return Iris(outbox)
 
 
 @pytest.fixture
@@ -95,15 +95,15 @@ def test_an_outbox_always_balances_beside_an_uploader_that_delivers(iris, outbox
         ]
         for start in range(0, FILES, FILES // 2):
             assert all(uploader.queue_uploads(requests[start : start + FILES // 2]))
-            told = json.loads(iris.told("queue", "balance", "--json"))
-            assert told["accepted"] == told["last_sequence"] == start + FILES // 2
-            assert "no problem" in iris.told("outbox", "check", "--hashes")
+            printed = json.loads(iris.output("queue", "balance", "--json"))
+            assert printed["accepted"] == printed["last_sequence"] == start + FILES // 2
+            assert "no problem" in iris.output("outbox", "check", "--hashes")
         wait_until(lambda: uploader.get_stats()["total_uploaded"] == FILES)
-        assert iris.told("ledger", "verify").startswith(f"{FILES:,} lines are whole")
-        deliveries = [json.loads(line) for line in iris.told("ledger", "export", "--json").splitlines()]
+        assert iris.output("ledger", "verify").startswith(f"{FILES:,} lines are whole")
+        deliveries = [json.loads(line) for line in iris.output("ledger", "export", "--json").splitlines()]
     assert [delivery["delivery"] for delivery in deliveries] == list(range(1, FILES + 1))
     assert {delivery["source"] for delivery in deliveries} == {str(request.file_path) for request in requests}
-    assert json.loads(iris.told("queue", "balance", "--json"))["counted"] == {
+    assert json.loads(iris.output("queue", "balance", "--json"))["counted"] == {
         "waiting": 0,
         "in_flight": 0,
         "delivered": FILES,
@@ -128,7 +128,7 @@ while True:
 """
 
 
-def test_no_file_is_missing_after_a_kill_and_looking_leaves_no_trace(iris, outbox, server, received, tmp_path):
+def test_no_file_is_missing_after_a_kill_and_an_audit_leaves_no_trace(iris, outbox, server, received, tmp_path):
     info = {key: str(value) for key, value in server.info(received).items()}
     command = [sys.executable, "-c", PRODUCER, str(tmp_path), json.dumps(info | {"port": server.port})]
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
@@ -140,16 +140,16 @@ def test_no_file_is_missing_after_a_kill_and_looking_leaves_no_trace(iris, outbo
             assert producer.wait(10) == -signal.SIGKILL
     before = content_of(outbox)
     assert "outbox.db-wal" in before
-    counted = json.loads(iris.told("queue", "balance", "--json"))["counted"]
+    counted = json.loads(iris.output("queue", "balance", "--json"))["counted"]
     assert counted["delivered"] > 100
-    assert iris.told("outbox", "check", "--hashes").startswith("no problem")
-    assert iris.told("ledger", "verify").startswith(f"{counted['delivered']:,} lines are whole")
-    assert len(iris.told("ledger", "export").splitlines()) == counted["delivered"] + 1
+    assert iris.output("outbox", "check", "--hashes").startswith("no problem")
+    assert iris.output("ledger", "verify").startswith(f"{counted['delivered']:,} lines are whole")
+    assert len(iris.output("ledger", "export").splitlines()) == counted["delivered"] + 1
     assert content_of(outbox) == before
 
 
 CYCLES_SEEN = 13
-CYCLES_MAX = 400  # as many as it may take a slow machine to be looked at so often
+CYCLES_MAX = 400  # as many as a slow machine needs for so many audits
 OWNER = """
 import os, sys
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
@@ -170,7 +170,7 @@ print(cycle)
 """
 
 
-def test_an_owner_that_starts_and_ends_again_and_again_is_never_in_the_way(outbox, tmp_path):
+def test_an_owner_that_starts_and_ends_again_and_again_never_disturbs_an_audit(outbox, tmp_path):
     with running(outbox):
         pass
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
@@ -206,12 +206,12 @@ def test_the_ledger_as_csv_is_read_back_with_names_that_are_no_utf_8(iris, ended
     assert content_of(ended) == before, "looking at an outbox at rest leaves no trace"
 
 
-def test_a_ledger_somebody_changed_is_told_with_status_1(iris, ended):
+def test_a_changed_ledger_is_reported_with_status_1(iris, ended):
     with closing(sqlite3.connect(ended / "outbox.db")) as database, database:
         database.execute("DELETE FROM ledger WHERE sequence = 2")
-    assert "line 3 of the ledger" in iris.told("ledger", "verify", status=1)
-    assert "2 items are delivered, but the tally has 3" in iris.told("queue", "balance", status=1)
-    *problems, summary = map(json.loads, iris.told("outbox", "check", "--json", status=1).splitlines())
+    assert "line 3 of the ledger" in iris.output("ledger", "verify", status=1)
+    assert "2 items are delivered, but the tally has 3" in iris.output("queue", "balance", status=1)
+    *problems, summary = map(json.loads, iris.output("outbox", "check", "--json", status=1).splitlines())
     assert "3 numbers were given, but 2 items are there" in [problem["what"] for problem in problems]
     assert summary["problems"] == len(problems)
 
@@ -237,14 +237,14 @@ def cut_short(outbox):
     os.truncate(outbox / "outbox.db", 5000)
 
 
-def test_a_repair_is_told_line_by_line_and_leaves_no_problem(iris, ended):
+def test_a_repair_is_reported_line_by_line_and_leaves_no_problem(iris, ended):
     (ended / "spool" / "stray").write_bytes(b"somebody's")
     with closing(sqlite3.connect(ended / "outbox.db")) as database, database:
         database.execute("UPDATE tally SET count = 7 WHERE state = 'dead'")
-    *done, sums, summary = map(json.loads, iris.told("outbox", "check", "--repair", "--json").splitlines())
+    *done, sums, summary = map(json.loads, iris.output("outbox", "check", "--repair", "--json").splitlines())
     assert ["but the tally had 7" in done[0]["what"], "belonged to no item" in done[1]["what"]] == [True, True]
     assert (sums, summary["problems"]) == ({"repaired": 2, "left_alone": 0}, 0)
-    assert iris.told("outbox", "check", "--repair").startswith("nothing to repair\nno problem")
+    assert iris.output("outbox", "check", "--repair").startswith("nothing to repair\nno problem")
 
 
 def test_a_repair_beside_an_uploader_is_refused_with_one_line_and_status_2(iris, outbox):
@@ -255,39 +255,39 @@ def test_a_repair_beside_an_uploader_is_refused_with_one_line_and_status_2(iris,
 
 
 def test_a_quarantine_is_listed_and_emptied_by_a_person_alone(iris, ended):
-    assert iris.told("outbox", "quarantine") == "0 in quarantine, 0 bytes\n"
+    assert iris.output("outbox", "quarantine") == "0 in quarantine, 0 bytes\n"
     (ended / "spool" / "stray\x1b[2J").write_bytes(b"somebody's")
-    iris.told("outbox", "check", "--repair")
-    told = iris.told("outbox", "quarantine")
-    assert "\x1b" not in told
-    assert told.endswith("1 in quarantine, 10 bytes\n")
-    (file,) = map(json.loads, iris.told("outbox", "quarantine", "--json").splitlines())
+    iris.output("outbox", "check", "--repair")
+    printed = iris.output("outbox", "quarantine")
+    assert "\x1b" not in printed
+    assert printed.endswith("1 in quarantine, 10 bytes\n")
+    (file,) = map(json.loads, iris.output("outbox", "quarantine", "--json").splitlines())
     assert (file["name"], file["size_bytes"]) == ("stray\x1b[2J", 10)
-    assert iris.told("outbox", "quarantine", "--empty", "--yes").endswith("the quarantine is empty\n")
-    assert iris.told("outbox", "quarantine") == "0 in quarantine, 0 bytes\n"
+    assert iris.output("outbox", "quarantine", "--empty", "--yes").endswith("the quarantine is empty\n")
+    assert iris.output("outbox", "quarantine") == "0 in quarantine, 0 bytes\n"
 
 
 def test_a_repair_brings_a_damaged_database_over(iris, ended):
     cut_short(ended)
-    told = iris.told("outbox", "check", "--repair")
-    assert "repaired: " in told
-    assert "brought over" in told
-    assert iris.told("queue", "balance").endswith("balances\n")
+    printed = iris.output("outbox", "check", "--repair")
+    assert "repaired: " in printed
+    assert "brought over" in printed
+    assert iris.output("queue", "balance").endswith("balances\n")
 
 
 def test_delivered_files_are_asked_for_at_the_server(iris, ended, received, server):
-    assert "there 3, gone (collected) 0, changed 0" in iris.told("ledger", "verify", "--remote", "--hash")
+    assert "there 3, gone (collected) 0, changed 0" in iris.output("ledger", "verify", "--remote", "--hash")
     (one, other, _) = received.rglob("*.csv")
     one.unlink()
-    assert "there 2, gone (collected) 1" in iris.told("ledger", "verify", "--remote")
+    assert "there 2, gone (collected) 1" in iris.output("ledger", "verify", "--remote")
     other.write_bytes(b"other")
-    assert "changed: " in iris.told("ledger", "verify", "--remote", status=1)
-    *files, counts = map(json.loads, iris.told("ledger", "verify", "--remote", "--json", status=1).splitlines()[1:])
+    assert "changed: " in iris.output("ledger", "verify", "--remote", status=1)
+    *files, counts = map(json.loads, iris.output("ledger", "verify", "--remote", "--json", status=1).splitlines()[1:])
     assert sorted(each["verdict"] for each in files) == ["changed", "gone", "there"]
     assert counts == {"there": 1, "gone": 1, "changed": 1, "replaced": 0, "unknown": 0}
     server.stop()
-    assert "refuses connections" in iris.told("ledger", "verify", "--remote", "--latest", "1", status=2)
-    assert "unknown 0" in iris.told("ledger", "verify", "--remote", "--since", "2999-01-01")
+    assert "refuses connections" in iris.output("ledger", "verify", "--remote", "--latest", "1", status=2)
+    assert "unknown 0" in iris.output("ledger", "verify", "--remote", "--since", "2999-01-01")
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_delivered_files_are_asked_for_at_the_server(iris, ended, received, serv
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_an_outbox_that_cannot_be_looked_at_is_one_line_and_status_2(iris, outbox, spoil, verb, says):
+def test_an_outbox_that_cannot_be_read_is_one_line_and_status_2(iris, outbox, spoil, verb, says):
     with running(outbox):
         pass
     spoil(outbox)
@@ -312,21 +312,21 @@ def test_an_outbox_that_cannot_be_looked_at_is_one_line_and_status_2(iris, outbo
     assert re.fullmatch(rf"iris {verb[0]} {verb[1]}: .*{says}.*\n", said), said
 
 
-def test_the_flag_stands_over_the_variable(iris, outbox, tmp_path):
+def test_the_flag_overrides_the_variable(iris, outbox, tmp_path):
     with running(outbox):
         pass
     elsewhere = {"IRIS_OUTBOX": str(tmp_path / "none")}
     assert iris("queue", "balance", "--outbox", str(outbox), environment=elsewhere).returncode == 0
 
 
-def test_no_verb_tells_a_secret(iris, outbox, tmp_path):
+def test_no_verb_prints_a_secret(iris, outbox, tmp_path):
     refused = {"host": "127.0.0.1", "port": 9, "username": "line", "password": SECRET, "remote_directory": "/in"}
     with running(outbox) as uploader:
         submit(uploader, refused, written(tmp_path / "a.csv"))
     (outbox / "secrets.json").chmod(0o644)
     (outbox / "spool" / "stray").touch()
     assert SECRET in (outbox / "secrets.json").read_text()
-    assert "has the mode 0644" in iris.told("outbox", "check", "--hashes", status=1)
+    assert "has the mode 0644" in iris.output("outbox", "check", "--hashes", status=1)
     for verb in VERBS:
         done = iris(*verb)
         assert SECRET.encode() not in done.stdout + done.stderr
@@ -381,8 +381,8 @@ def is_owed(outbox, item_id):
 
 
 def smoothed(text, folder, server):
-    """What differs from run to run, made one."""
-    for pattern, word in (
+    """Replaces what differs from run to run."""
+    for pattern, replacement in (
         (re.escape(str(folder / "received")), "/in"),
         (re.escape(str(folder)), "/line"),
         (re.escape(f"{server.username}@{server.host}:{server.port}"), "iris@sftp.example.org:22"),
@@ -391,5 +391,5 @@ def smoothed(text, folder, server):
         (r"\b[0-9a-f]{64}\b", "HASH"),
         (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "2026-11-24T02:14:20.123456Z"),
     ):
-        text = re.sub(pattern, word, text)
+        text = re.sub(pattern, replacement, text)
     return text

@@ -64,7 +64,7 @@ def test_a_face_in_a_film_is_found_and_drawn(check, tmp_path):
     assert not changed[110:, :30].any()
 
 
-def test_a_yolo_is_told_what_it_takes_answers_and_finds(check, tmp_path, rectangle):
+def test_a_yolo_is_described_by_what_it_takes_answers_and_finds(check, tmp_path, rectangle):
     rectangle_finder(tmp_path / "nuts.onnx", "yolov8", metadata={"names": "{0: 'nut', 1: 'bolt'}"})
     said = fits(check("nuts.onnx", "--picture", rectangle, "--runs", 3))
     assert "input       picture tensor(float) (1, 3, 64, 64)" in said
@@ -95,7 +95,7 @@ def test_a_model_is_checked_without_a_picture_too(check, tmp_path):
     assert "an empty grey one of 1280x720: give --picture to see what it finds" in said
 
 
-def test_boxes_of_0_to_1_taken_for_pixels_are_told(check, tmp_path, rectangle):
+def test_boxes_of_0_to_1_taken_for_pixels_are_reported(check, tmp_path, rectangle):
     answer = np.zeros((1, 10, 6))
     answer[0, 0] = (0.25, 0.5, 0.5, 0.75, 0.9, 0)
     answering(tmp_path / "small.onnx", {"images": (TensorProto.FLOAT, [1, 3, 64, 64])}, {"output0": answer})
@@ -111,10 +111,10 @@ def test_a_file_that_is_no_model_ends_with_status_2_and_a_sentence(check, tmp_pa
     assert "garbage.onnx is not a model that onnxruntime can load: " in said
 
 
-def test_a_model_that_does_not_fit_is_told_with_expected_and_found(check, tmp_path):
+def test_a_model_that_does_not_fit_is_reported_with_expected_and_found(check, tmp_path):
     answering(tmp_path / "heat.onnx", {"images": (TensorProto.FLOAT, [1, 3, 64, 64])}, {"heat": np.zeros((1, 9, 9, 9))})
     ended = check("heat.onnx")
-    assert "output      heat tensor(float) (1, 9, 9, 9)" in ended.stdout  # what there is to declare
+    assert "output      heat tensor(float) (1, 9, 9, 9)" in ended.stdout  # the keys that can be declared
     said = does_not_fit(ended)
     assert "heat.onnx does not fit: expected outputs whose style can be told, or a declared one" in said
     assert "yolov8 (1, 4 + classes, 84)" in said
@@ -132,7 +132,7 @@ def test_a_model_that_does_not_fit_is_told_with_expected_and_found(check, tmp_pa
         (("hog", "--score-min", "50"), "score_min is 50.0: give 0 to 1"),
     ],
 )
-def test_a_check_that_cannot_be_is_a_sentence_and_status_2(check, arguments, text):
+def test_an_impossible_check_is_a_sentence_and_status_2(check, arguments, text):
     assert text in does_not_fit(check(*arguments))
 
 
@@ -142,7 +142,7 @@ def test_a_film_whose_name_is_not_utf_8_is_refused_and_ends_no_process(check, tm
     assert "is not UTF-8: rename it" in does_not_fit(check("hog", "--picture", name))
 
 
-def test_a_provider_that_is_not_there_is_told_with_those_that_are(check, tmp_path):
+def test_a_provider_that_is_not_there_is_reported_with_those_that_are(check, tmp_path):
     rectangle_finder(tmp_path / "nuts.onnx", "yolov5")
     said = does_not_fit(check("nuts.onnx", "--provider", "cuda"))
     assert "the installed onnxruntime has no provider cuda: it has " in said

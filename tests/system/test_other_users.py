@@ -70,14 +70,14 @@ LOOKING = [
 
 
 @pytest.mark.parametrize("verb", LOOKING, ids=" ".join)
-def test_a_verb_that_looks_leaves_nothing_behind_in_another_users_outbox(outbox, verb):
+def test_a_verb_that_only_reads_leaves_nothing_behind_in_another_users_outbox(outbox, verb):
     before = owners(outbox)
     done = Iris(outbox)(*verb)
     assert b"Traceback" not in done.stderr
     assert owners(outbox) == before
 
 
-def test_a_trial_as_another_user_leaves_no_file_that_its_owner_could_not_read(outbox, tmp_path):
+def test_a_server_test_as_another_user_leaves_no_file_that_its_owner_could_not_read(outbox, tmp_path):
     (tmp_path / "server.json").write_text(json.dumps({**SERVER, "host_key_policy": "accept-new"}))
     Iris(outbox)("server", "test", "server.json")
     assert {user for user, _ in owners(outbox).values()} == {USER}

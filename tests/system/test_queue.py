@@ -47,7 +47,7 @@ def received(tmp_path):
 
 @pytest.fixture
 def read_only_server(tmp_path, need_program):
-    """An OpenSSH server that lets everybody in and refuses every file; not started yet."""
+    """An OpenSSH server that accepts every login and refuses every file; not started yet."""
     sshd = need_program("sshd", hint="make system-packages")
     server = OpenSshServer(tmp_path / "sshd", sshd=sshd, subsystem_arguments=("-R",))
     yield server
@@ -89,12 +89,12 @@ def test_a_paused_server_is_sent_nothing_until_it_is_resumed(iris, outbox, opens
     with running(outbox) as uploader:
         uploader.configure_server("archive", openssh.info(received))
         key = f"{openssh.username}@{openssh.host}:{openssh.port}"
-        assert json.loads(iris.told("queue", "pause", "archive", "--json")) == {"server": key, "paused": True}
+        assert json.loads(iris.output("queue", "pause", "archive", "--json")) == {"server": key, "paused": True}
         receipt = queue(uploader, "archive", tmp_path / "1.csv")
         with pytest.raises(LinkTimeout):
             receipt.wait_delivered(0.2)
         assert states(outbox) == {receipt.id: "waiting"}
-        iris.told("queue", "resume", "archive")
+        iris.output("queue", "resume", "archive")
         wait_for([receipt])
     assert (received / "line-1" / "model" / "1.csv").read_bytes() == CONTENT
 
@@ -111,8 +111,8 @@ def openssh(tmp_path_factory, need_program):
 
 def test_the_command_carries_orders_out_with_no_uploader_and_the_next_start_knows(iris, outbox, left):
     first, second, dead = left
-    assert iris.told("queue", "priority", "-9", first) == "1 file has priority -9\n"
-    assert iris.told("queue", "drop", "--dead", "--yes") == "1 file is dropped\n"
+    assert iris.output("queue", "priority", "-9", first) == "1 file has priority -9\n"
+    assert iris.output("queue", "drop", "--dead", "--yes") == "1 file is dropped\n"
     with running(outbox) as uploader:
         assert uploader.get_stats()["queue_size"] == 2
     assert [item["priority"] for item in Audit(outbox).items()] == [-9, 0]
@@ -139,7 +139,7 @@ def test_the_file_is_there_after_a_kill_and_orders_are_carried_out(iris, outbox,
     assert (outbox / "control.sock").is_socket()
     ((item_id, state),) = states(outbox).items()
     assert state in ("waiting", "in_flight")
-    assert iris.told("queue", "drop", "--all", "--yes") == "1 file is dropped\n"
+    assert iris.output("queue", "drop", "--all", "--yes") == "1 file is dropped\n"
     assert states(outbox) == {item_id: "dropped"}
 
 
@@ -147,7 +147,7 @@ def test_the_file_is_there_after_a_kill_and_orders_are_carried_out(iris, outbox,
 
 
 def on_a_terminal(iris, *arguments, types):
-    """`iris` with a terminal for its input, on which somebody types."""
+    """`iris` with a terminal for its input, on which the test types."""
     ours, theirs = pty.openpty()
     try:
         os.write(ours, types)
@@ -221,7 +221,7 @@ def test_the_pages_terminal_session_is_what_the_commands_say(iris, outbox, read_
 
 
 class MovedClock(SystemClock):
-    """Of a minute that has passed in no time."""
+    """A minute that has passed at once."""
 
     ahead_s = 0.0
 
@@ -243,14 +243,14 @@ class Session:
 
     def run(self, *arguments):
         self.lines.append(f"$ iris {' '.join(arguments)}")
-        self.lines += self._iris.told(*arguments).splitlines()
+        self.lines += self._iris.output(*arguments).splitlines()
 
 
 TRACE = r"(?s)(the latest that was said to its server, and by it\n)(.*?)(?=\n[#$] |\Z)"
 
 
 def shortened_trace(found):
-    """Of what was said the last OPEN and its answer: all else differs from one server's version to another's."""
+    """The last OPEN of the trace and its answer: all else differs from one server's version to another's."""
     lines = found[2].splitlines()
     (last,) = [line for line in lines if " OPEN " in line][-1:]
     number = last.split()[2]
@@ -259,12 +259,12 @@ def shortened_trace(found):
 
 
 def smoothed(text, ids, folder, server):
-    """What differs from run to run, made one and as long as it was where it stands in a column."""
+    """Replaces what differs from run to run, with the same width where it stands in a column."""
     key = f"{server.username}@{server.host}:{server.port}"
     text = re.sub(TRACE, shortened_trace, text)
     for number, item_id in enumerate(ids):
         text = text.replace(item_id, f"01a20baad{number}7e-5f9c6e{number}2d4b8a310")
-    for pattern, word in (
+    for pattern, replacement in (
         (re.escape(str(folder / "received")), "/in"),
         (re.escape(str(folder)), "/line"),
         (re.escape(f"{key:24}"), "iris@sftp.example.org:22"),
@@ -276,5 +276,5 @@ def smoothed(text, ids, folder, server):
         (r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC", "2026-11-24 02:14:20 UTC"),
         (r"\d{4}-\d\d-\d\dT[\d:.]+Z", "2026-11-24T02:14:20.123456Z"),
     ):
-        text = re.sub(pattern, word, text)
+        text = re.sub(pattern, replacement, text)
     return text

@@ -1,4 +1,4 @@
-"""`iris run` as somebody runs it beside a line: films and folders, a real OpenSSH server, settings in a file."""
+"""`iris run` as a user runs it beside a line: films and folders, a real OpenSSH server, settings in a file."""
 
 import csv
 import hashlib
@@ -214,7 +214,7 @@ age_s_max = 0.5
     assert rows(tmp_path / "received" / "shelf", "model")
 
 
-def test_a_missing_film_beside_one_that_is_there_is_told_and_waited_for(settings, tmp_path):
+def test_a_missing_film_beside_one_that_is_there_is_reported_and_awaited(settings, tmp_path):
     config = settings(
         f'[cameras.door]\nsource = "file:{tmp_path / "late.mp4"}"\noffline_after_s = 0.1\n'
         f'[cameras.road]\nsource = "file:{footage("carphone_pristine.mp4")}"\npace = "fast"\n'
@@ -228,7 +228,7 @@ def test_a_missing_film_beside_one_that_is_there_is_told_and_waited_for(settings
         assert "Traceback" not in running.text
 
 
-def test_a_film_that_is_none_beside_one_that_is_there_is_told_and_the_run_ends_without_success(tmp_path):
+def test_a_file_that_is_no_film_beside_a_film_is_reported_and_the_run_ends_without_success(tmp_path):
     (tmp_path / "empty.mp4").touch()
     config = tmp_path / "iris.toml"
     config.write_text(
@@ -301,7 +301,7 @@ def delivered_files(received):
     return found
 
 
-def test_each_server_has_a_fate_of_its_own_and_after_an_outage_evidence_goes_first(settings, server, office, tmp_path):
+def test_each_server_is_delivered_to_alone_and_after_an_outage_evidence_goes_first(settings, server, office, tmp_path):
     """The one that was away gets the same files, in other archives."""
     second = server_table("office", office, tmp_path / "office")
     config = settings(f"""

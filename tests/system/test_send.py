@@ -1,4 +1,4 @@
-"""`iris send` as a user runs it, to a real OpenSSH server: what arrives, what is said, and what stays queued."""
+"""`iris send` as a user runs it, to a real OpenSSH server: what arrives, what is printed, and what stays queued."""
 
 import json
 import os
@@ -86,12 +86,12 @@ def test_the_output_for_programs_is_one_object_a_file_and_nothing_else(line):
     line.write("a.csv")
     line.write("b.csv")
     done = line.send("a.csv", "b.csv", "--json")
-    told = [json.loads(each) for each in done.stdout.splitlines()]
+    printed = [json.loads(each) for each in done.stdout.splitlines()]
     assert done.stderr == ""
-    assert sorted(Path(each["file"]).name for each in told) == ["a.csv", "b.csv"]
-    assert {each["state"] for each in told} == {"delivered"}
-    assert all(Path(each["final_path"]).read_bytes() == (line.folder / each["file"]).read_bytes() for each in told)
-    assert {each["id"] for each in told} == {delivery["id"] for delivery in Audit(line.outbox).ledger()}
+    assert sorted(Path(each["file"]).name for each in printed) == ["a.csv", "b.csv"]
+    assert {each["state"] for each in printed} == {"delivered"}
+    assert all(Path(each["final_path"]).read_bytes() == (line.folder / each["file"]).read_bytes() for each in printed)
+    assert {each["id"] for each in printed} == {delivery["id"] for delivery in Audit(line.outbox).ledger()}
 
 
 def test_a_folder_keeps_its_folders(line):
@@ -135,7 +135,7 @@ def test_a_command_that_cannot_begin_queues_no_file_and_is_status_2(line, argume
     assert not line.outbox.exists() or Audit(line.outbox).balance().accepted == 0
 
 
-def test_a_file_the_server_refuses_is_told_with_what_to_do_and_is_status_1(line):
+def test_a_file_the_server_refuses_is_reported_with_what_to_do_and_is_status_1(line):
     line.write("bad.csv")
     line.write("good.csv")
     (line.received / "p").mkdir()
@@ -146,7 +146,7 @@ def test_a_file_the_server_refuses_is_told_with_what_to_do_and_is_status_1(line)
     assert re.search(r"line/bad.csv: .*p/files", done.stderr)
 
 
-def test_a_file_that_can_never_be_accepted_is_told_with_its_reason_and_is_status_1(line):
+def test_a_file_that_can_never_be_accepted_is_reported_with_its_reason_and_is_status_1(line):
     line.write("a.csv")
     done = line.send("a.csv", "--project", "a/b", status=1)
     assert "1 file refused: project is 'a/b': expected one path component" in done.stdout
@@ -154,7 +154,7 @@ def test_a_file_that_can_never_be_accepted_is_told_with_its_reason_and_is_status
     assert "see above" not in done.stdout
 
 
-def test_the_link_that_is_down_is_told_and_the_file_arrives_once_it_is_up(line, server):
+def test_the_link_that_is_down_is_reported_and_the_file_arrives_once_it_is_up(line, server):
     line.write("a.csv")
     server.stop()
     with line.start(line.folder / "a.csv") as sending:
@@ -165,7 +165,7 @@ def test_the_link_that_is_down_is_told_and_the_file_arrives_once_it_is_up(line, 
 
 
 class Full(asyncssh.SFTPServer):
-    """Has no room for anything, in the words of a quota."""
+    """Has no room for any file, and answers with the text of a quota."""
 
     def open(self, path, pflags, attrs):
         if pflags & asyncssh.FXF_WRITE:
@@ -173,7 +173,7 @@ class Full(asyncssh.SFTPServer):
         return super().open(path, pflags, attrs)
 
 
-def test_a_server_that_is_there_and_takes_nothing_is_not_called_a_link_that_is_down(tmp_path):
+def test_a_server_that_answers_and_takes_nothing_is_not_called_a_link_that_is_down(tmp_path):
     with AsyncSshServer(tmp_path / "server", sftp_server=Full) as server:
         info = {**server.info("/", "password"), "host_key": server.host_key}
         line = Line(tmp_path, SimpleNamespace(info=lambda folder: info))
@@ -204,7 +204,7 @@ def test_the_bar_on_a_terminal_counts_files_and_bytes_and_says_what_holds_them_u
 
 def all_of(terminal):
     pieces = []
-    with suppress(OSError):  # how a terminal tells that nobody is there any more
+    with suppress(OSError):  # how a terminal reports that its other side is closed
         while piece := os.read(terminal, 65536):
             pieces.append(piece)
     os.close(terminal)
@@ -228,7 +228,7 @@ def test_ctrl_c_leaves_what_is_queued_and_the_next_command_delivers_it(line, ser
     wait_until(lambda: "line/files/a.csv" in line.arrived)
 
 
-def test_no_longer_than_the_timeout_is_waited_and_the_rest_is_told(line, server):
+def test_the_command_waits_no_longer_than_the_timeout_and_reports_the_rest(line, server):
     line.write("a.csv")
     server.stop()
     done = line.send("a.csv", "--timeout-s", "0.5", status=1)
@@ -289,7 +289,7 @@ def test_a_source_is_deleted_or_moved_once_it_is_delivered(line):
     assert len(line.arrived) == 2
 
 
-def test_no_secret_is_told(line, server, tmp_path):
+def test_no_secret_is_printed(line, server, tmp_path):
     line.write("a.csv")
     info = {key: value for key, value in server.info(line.received).items() if key != "private_key"}
     (tmp_path / "server.json").write_text(json.dumps(info | {"password": SECRET}))

@@ -58,7 +58,7 @@ def verb(tmp_path):
     return called
 
 
-def test_a_trial_says_what_works_and_leaves_nothing(plant, verb, tmp_path):
+def test_a_server_test_says_what_works_and_leaves_nothing(plant, verb, tmp_path):
     _, received = plant()
     (tmp_path / "outbox").mkdir()
     status, said, error = verb("server", "test", "plant")
@@ -69,16 +69,16 @@ def test_a_trial_says_what_works_and_leaves_nothing(plant, verb, tmp_path):
     assert list(received.iterdir()) == []
 
 
-def test_a_trouble_that_will_stop_deliveries_is_said_and_is_the_exit_status(plant, verb, tmp_path):
+def test_a_fault_that_will_stop_deliveries_is_reported_and_is_the_exit_status(plant, verb, tmp_path):
     _, received = plant("rename,posix-rename")
     status, said, _ = verb("server", "test", "plant", "--json")
-    told = json.loads(said)
-    assert (status, told["works"]) == (1, False)
-    assert "set in_place = true" in told["says"][0]["words"]
+    result = json.loads(said)
+    assert (status, result["works"]) == (1, False)
+    assert "set in_place = true" in result["says"][0]["words"]
     assert list(received.iterdir()) == []
 
 
-def test_a_server_that_is_not_reached_is_told_with_what_to_do(plant, verb, tmp_path):
+def test_a_server_that_is_not_reached_is_reported_with_what_to_do(plant, verb, tmp_path):
     server, _ = plant()
     server.stop()
     status, _, error = verb("server", "test", "plant")
@@ -87,7 +87,7 @@ def test_a_server_that_is_not_reached_is_told_with_what_to_do(plant, verb, tmp_p
     assert "check host and port" in error
 
 
-def test_a_name_nobody_knows_is_told(plant, verb, tmp_path):
+def test_an_unknown_name_is_reported_by_test(plant, verb, tmp_path):
     plant()
     status, _, error = verb("server", "test", "plnt")
     assert status == 2
@@ -110,7 +110,7 @@ def test_facts_that_a_delivery_learned_are_shown_without_asking_the_server(plant
     assert "not tried out" in listed
 
 
-def test_a_server_that_nobody_has_met_is_not_known(plant, verb, tmp_path):
+def test_a_server_without_a_delivery_has_no_facts(plant, verb, tmp_path):
     server, _ = plant()
     (tmp_path / "a.csv").write_text("a,b\n")
     verb("send", tmp_path / "a.csv", "--no-wait")
@@ -120,7 +120,7 @@ def test_a_server_that_nobody_has_met_is_not_known(plant, verb, tmp_path):
     assert (status, said) == (1, f"nothing is known of {key_of(server)} yet: iris server test plant\n")
 
 
-def test_a_name_that_is_no_server_anywhere_is_told_by_show_as_well(plant, verb):
+def test_a_name_that_is_no_server_is_reported_by_show_as_well(plant, verb):
     plant()
     status, said, error = verb("server", "show", "plnt")
     assert (status, said) == (2, "")
@@ -128,7 +128,7 @@ def test_a_name_that_is_no_server_anywhere_is_told_by_show_as_well(plant, verb):
     assert "plant" in error
 
 
-def test_a_trial_before_the_first_delivery_is_shown_by_the_same_name(plant, verb, tmp_path):
+def test_a_server_test_before_the_first_delivery_is_shown_by_the_same_name(plant, verb, tmp_path):
     server, _ = plant()
     assert verb("server", "test", "plant")[0] == 0
     server.stop()
@@ -178,7 +178,7 @@ def trying(folder):
         yield process
 
 
-def test_ctrl_c_ends_a_trial_with_a_word_and_leaves_nothing(plant, tmp_path):
+def test_ctrl_c_ends_a_server_test_with_a_line_and_leaves_nothing(plant, tmp_path):
     server, received = plant()
     write_settings(tmp_path, server.info(received) | {"bandwidth_bytes_per_s": 20_000})
     with trying(tmp_path) as process:
@@ -189,7 +189,7 @@ def test_ctrl_c_ends_a_trial_with_a_word_and_leaves_nothing(plant, tmp_path):
     assert process.text == f"iris server test: the trial of {key_of(server)} was stopped. Nothing of it is there.\n"
 
 
-def test_ctrl_c_ends_a_trial_of_a_silent_server_soon_and_names_what_may_be_left(plant, tmp_path):
+def test_ctrl_c_ends_a_test_of_a_silent_server_soon_and_names_what_may_be_left(plant, tmp_path):
     server, received = plant()
     with FaultyTcpLink(server.port, [SilentAfter(1_500_000, TO_SERVER)]) as link:
         write_settings(tmp_path, server.info(received) | {"port": link.port})

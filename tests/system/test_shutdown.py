@@ -1,4 +1,4 @@
-"""The end with a hundred files waiting: in its time, said in words, and nothing lost."""
+"""The shutdown with a hundred files waiting: in its time, logged, and no file lost."""
 
 import re
 from pathlib import Path

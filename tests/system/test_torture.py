@@ -27,11 +27,11 @@ def test_every_accepted_file_is_there_whole_and_once_after_kills(tmp_path, need_
         check=False,
     )
     assert run.returncode == 0, run.stdout + run.stderr
-    *told, last = run.stdout.splitlines()
+    *lines, last = run.stdout.splitlines()
     accepted, delivered, *wrong, kills = map(int, re.fullmatch(LAST_LINE, last).groups())
     assert kills == KILLS
     assert delivered == accepted > KILLS
     assert wrong == [0, 0, 0]
-    (hits,) = [line for line in told if line.startswith("hit in the middle")]
+    (hits,) = [line for line in lines if line.startswith("hit in the middle")]
     if THOROUGH:  # a few kills do not hit every part
         assert all(f"{part}: " in hits for part in ("producer", "writer", "uploader")), hits

@@ -1,4 +1,4 @@
-"""`iris unpack` as whoever receives the batches runs it."""
+"""`iris unpack` as the receiver of the batches runs it."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def test_verifying_writes_nothing(tmp_path, iris, archive):
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_damaged_archive_is_told_and_the_others_are_unpacked(tmp_path, iris, archive):
+def test_a_damaged_archive_is_reported_and_the_others_are_unpacked(tmp_path, iris, archive):
     damaged = tmp_path / "damaged"
     damaged.write_bytes(archive.read_bytes()[:200])
     done = iris(damaged, archive, "--into", "out", status=1)
@@ -66,13 +66,13 @@ def test_a_damaged_archive_is_told_and_the_others_are_unpacked(tmp_path, iris, a
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.csv", "b.csv"]
 
 
-def test_an_archive_that_cannot_be_read_is_told(tmp_path, iris, archive):
+def test_an_archive_that_cannot_be_read_is_reported(tmp_path, iris, archive):
     done = iris(tmp_path / "none.zip", archive, status=2)
     assert "none.zip cannot be read: No such file or directory" in done.stderr.decode()
     assert (tmp_path / "a.csv").exists()
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path, iris, archive):
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path, iris, archive):
     (tmp_path / "out").write_bytes(b"a file")
     assert "cannot write out" in iris(archive, "--into", "out", status=2).stderr.decode()
 
@@ -96,7 +96,7 @@ def test_each_archive_is_one_line_of_json_for_programs(tmp_path, iris, archive):
     assert "damaged" in lines[1]["error"]
 
 
-def test_a_name_that_is_no_text_is_no_obstacle(tmp_path, iris):
+def test_a_name_that_is_no_text_is_unpacked_too(tmp_path, iris):
     archive = batch(tmp_path, [(os.fsdecode(b"\xff.csv"), b"1")], "zip", name=os.fsdecode(b"odd\xfe"))
     iris(archive, "--into", "out")
     assert (tmp_path / "out" / os.fsdecode(b"\xff.csv")).read_bytes() == b"1"

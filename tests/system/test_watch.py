@@ -114,7 +114,7 @@ def test_patterns_and_folders_below_and_what_becomes_of_the_source(line):
     assert (line.watched / "c.txt").exists()
 
 
-def test_files_that_lie_there_are_left_or_delivered_as_is_wished_and_that_is_told(line):
+def test_files_that_lie_there_are_left_or_delivered_as_is_set_and_that_is_reported(line):
     (line.watched / "old.csv").write_text("1")
     with line.watch() as watching:
         assert watching.wait_until(lambda: watching.logged(r"(1) file already in .* --existing delivers"))

@@ -2,7 +2,7 @@
 
 An address is stored, logged and shown on the page, so a password in it would be in all of these. Username and
 password are settings of their own, and an address that carries one is refused. Some cameras want them inside the
-address nevertheless; there `{username}` and `{password}` stand for them, filled in at the moment of the call.
+address nevertheless; there `{username}` and `{password}` stand for them, and are filled in only for the call.
 """
 
 import re
@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 DEFAULT_PORTS = {"rtsp": 554, "http": 80, "https": 443}
 _WHERE_IT_BELONGS = "give them as the camera's settings username and password"
 _PLACEHOLDERS = "and write {username} and {password} in the address where the camera wants to see them"
-# What cameras that are asked by an address alone call it, as a parameter or in the path (rtsp://host/user=a&password=b).
+# How cameras name a password inside an address, as a parameter or in the path (rtsp://host/user=a&password=b).
 _NAMED_CREDENTIAL = re.compile(
     r"(?i)(?:^|[?&;/_])(?:password|passwd|pass|pwd|psw|token|secret|api_?key)=(?!\{password\})[^&;/]"
 )
@@ -28,7 +28,7 @@ class Address(NamedTuple):
 
     @property
     def place(self) -> str:
-        """Whom one connects to, for sentences."""
+        """`host:port`, for texts."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
@@ -56,7 +56,7 @@ def parse_address(text: str) -> Address:
     """The parts of an `rtsp://`, `http://` or `https://` address. Raises ValueError, never quoting a credential."""
     scheme = text.partition(":")[0].lower()
     if "@" in text:
-        # Also where the @ stands in a path: telling the two apart is what attackers and mistakes are good at.
+        # Also where the @ stands in a path: attacks and mistakes both rely on confusing the two.
         raise ValueError(
             f"the {scheme} address holds credentials (or an @, which an address writes as %40): {_WHERE_IT_BELONGS}"
         )

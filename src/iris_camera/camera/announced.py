@@ -1,4 +1,4 @@
-"""What a picture's header says of it, as a value; and reading numbers out of headers that may be cut off."""
+"""What a picture's header announces, as a value; and reading numbers out of headers that may be cut off."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,8 @@ _CHANNELS_MAX, _BITS_MAX = 4, 16
 
 
 class Announced(NamedTuple):
-    """`bits` are those of one sample; `brightest` is the highest value one may have, None where nothing is said;
-    `pictures` is how many the file holds, as far as is known."""
+    """`bits` are those of one sample; `brightest` is the highest value a sample may have, None where the file does not
+    say; `pictures` is how many the file holds, as far as is known."""
 
     width: int
     height: int
@@ -24,7 +24,7 @@ class Announced(NamedTuple):
 
 
 def brightest_of(said: float) -> float | None:
-    """What a file says, unless that is nothing but the size of its container, which every writer puts there."""
+    """The file's maximum sample value; None if it is only that of 16 bits, which every writer puts there."""
     return said if 0 < said < 0xFFFF else None
 
 

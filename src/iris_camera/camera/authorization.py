@@ -1,8 +1,8 @@
-"""Answering a camera that asks who we are: the Authorization header of HTTP and RTSP (RFC 7617, RFC 7616).
+"""Answering a camera's challenge: the Authorization header of HTTP and RTSP (RFC 7617, RFC 7616).
 
 Digest before Basic, because Basic sends the password; and where Digest was offered the password is never sent, also
-when that Digest is of a kind not known here. MD5 is what cameras ask for; where they offer something stronger, that is
-taken. Several ways may stand in one header line, so a line is taken apart word by word.
+when that Digest uses an algorithm not known here. Cameras mostly ask for MD5; the strongest algorithm offered is used.
+Several challenges may stand in one header line, so a line is parsed word by word.
 """
 
 import hashlib
@@ -13,14 +13,14 @@ from typing import NamedTuple
 
 _ALGORITHMS = {"SHA-512-256": "sha512_256", "SHA-256": "sha256", "MD5": "md5"}  # the strongest first
 _WORD = re.compile(r'[\s,]*([^\s,="]{1,200})(?:\s{0,8}=\s{0,8}(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?')
-# To the end where the mark has no other: a search that gave up there would begin anew at each mark.
+# An unpaired quotation mark matches to the end of the text: a search that failed there would start again at each mark.
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*+(?P<end>"|\\?\Z)', re.DOTALL)
 LONGEST_CHALLENGE = 4096
 _EMPTY = ""
 
 
 class Login(NamedTuple):
-    """Who we are; its text never shows the password."""
+    """Username and password; its repr never shows the password."""
 
     username: str
     password: str
@@ -30,14 +30,14 @@ class Login(NamedTuple):
 
 
 class _Challenge(NamedTuple):
-    """One way to log in that is offered."""
+    """One way to log in that the camera offers."""
 
     scheme: str
     values: dict[str, str]
 
 
 def basic_word(login: Login) -> str:
-    """As good as the password: who has it has both."""
+    """The word of Basic, as secret as the password: it decodes to username and password."""
     return b64encode(f"{login.username}:{login.password}".encode()).decode("ascii")
 
 
@@ -68,7 +68,7 @@ def is_stale(challenges: Sequence[str]) -> bool:
 
 
 def _may_offer_digest(text: str) -> bool:
-    """Also where it cannot be read: quotation marks that do not pair may hide it, and so may what is too long."""
+    """True also where the header cannot be parsed: unpaired quotation marks or a too long text may hide it."""
     rest = (
         _QUOTED.sub(lambda found: "" if found["end"] == '"' else found[0], text)
         if len(text) <= LONGEST_CHALLENGE
@@ -78,8 +78,7 @@ def _may_offer_digest(text: str) -> bool:
 
 
 def _offered(text: str) -> Iterator[_Challenge]:
-    """A word without a value begins the next challenge; a quotation mark or sign that belongs to none is passed
-    over."""
+    """A word without a value begins the next challenge; a stray quotation mark or sign is skipped."""
     challenge: _Challenge | None = None
     place = 0
     while place < len(text):

@@ -1,8 +1,8 @@
 """The conveyor the parts lie on: rubber, dirt, rails, the lamp over it and the noise of the sensor.
 
-Whatever moves with the belt is drawn once for a stretch of it and then only copied; whatever stands still (the rails,
-the lamp's falling-off) is made once. What is left to do for a picture is copying, one multiplication and one addition
-over its bytes: about two milliseconds, because the camera shares two cores with everything else.
+All that moves with the belt is drawn once for each stretch of it and then only copied; all that stands still (the
+rails, the lamp's fall-off) is made once. A picture then costs copying, one multiplication and one addition over its
+bytes: about two milliseconds, because the camera shares two cores with everything else.
 """
 
 import cv2
@@ -13,13 +13,13 @@ from iris_camera.camera.part_drawing import draw_part
 from iris_camera.camera.part_plan import BELT_BOTTOM, BELT_TOP, PLACE_LENGTH, PartPlan, plan_part
 
 REFERENCE_HEIGHT = 720
-_TEXTURE_PLACES = 8  # the rubber repeats after so many places: 1,600 pixels, more than one sees at once
-_NOISE_SPARE = 128  # rows and columns by which the noise is larger than the picture: as many ways to lay it
+_TEXTURE_PLACES = 8  # the rubber repeats after so many places: 1,600 pixels, more than a picture shows
+_NOISE_SPARE = 128  # rows and columns by which the noise is larger than the picture: as many offsets to choose from
 _NOISE_MEAN, _NOISE_DEVIATION = 14.0, 4.0
 
 
 class Belt:
-    """What one seed's line looks like in pictures of `width` by `height` pixels."""
+    """One seed's line, drawn for pictures of `width` by `height` pixels."""
 
     def __init__(self, seed: int, width: int, height: int, defect_share: float) -> None:
         self.scale = height / REFERENCE_HEIGHT
@@ -73,7 +73,7 @@ def _rubber(random: np.random.Generator, length: int, breadth: int, scale: float
 
 
 def _drop_dirt(random: np.random.Generator, stretch: Image, scale: float) -> None:
-    """Oil stains and swarf: much smaller than a part, and for a detector to leave alone."""
+    """Oil stains and swarf: much smaller than a part, and nothing a detector should report."""
     height, width = stretch.shape[:2]
     if random.random() < 0.3:
         radius = random.uniform(12, 34) * scale

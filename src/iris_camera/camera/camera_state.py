@@ -1,9 +1,9 @@
-"""Whether a camera is online, as people are told: decided from what happens to it, without a clock of its own.
+"""Whether a camera is online, as shown to people: a pure function of what happens to it, without a clock of its own.
 
-Up at once, down only when it lasts. A picture makes a camera online. A lost connection is `offline` when it stays lost
-for `offline_after_s`; a shorter one is a blip that nobody is told of (it is counted elsewhere). A connection without
-pictures is `stalled` after `stalled_after_s`. Having ended or been closed holds at once: `disabled` when all is well,
-for nothing is to be expected of it any more.
+A camera is online at once, and offline only when the loss lasts. A picture makes a camera online. A connection that
+stays lost for `offline_after_s` is `offline`; a shorter loss is no event (it is counted elsewhere). A connection
+without pictures is `stalled` after `stalled_after_s`. The end of a source, and closing it, take effect at once:
+`disabled` when all is well, because no more pictures are expected.
 
 All times are on one monotonic clock, in seconds.
 """
@@ -16,7 +16,7 @@ State = Literal["online", "stalled", "offline", "disabled"]
 
 @dataclass(frozen=True, slots=True)
 class CameraLimits:
-    """`stalled_after_s` is None for a source that owes nobody a picture: a file, a folder."""
+    """`stalled_after_s` is None for a source from which no picture is due: a file, a folder."""
 
     offline_after_s: float
     stalled_after_s: float | None
@@ -24,7 +24,7 @@ class CameraLimits:
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """The latest picture came at `at_s`; also said of a file or folder that was opened."""
+    """The latest picture came at `at_s`; also used when a file or folder was opened."""
 
     at_s: float
 
@@ -41,7 +41,7 @@ THE_END = "it has come to its end"
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A finite source came to its end; `trouble` in words when that was sooner than it announced."""
+    """A finite source came to its end; `trouble` is a sentence when it ended early or damaged."""
 
     trouble: str | None = None
 
@@ -53,7 +53,7 @@ class Closed:
 
 @dataclass(frozen=True, slots=True)
 class Looked:
-    """Nothing happened but time."""
+    """Only time has passed."""
 
 
 Happening = Pictures | CameraLost | Ended | Closed | Looked
@@ -61,13 +61,13 @@ Happening = Pictures | CameraLost | Ended | Closed | Looked
 
 @dataclass(frozen=True, slots=True)
 class CameraState:
-    """`state`, `reason` and `since_s` are shown; `told` is whether they were an event yet, which the state before the
-    first opening never is. `lost_since_s` is None while connected."""
+    """`state`, `reason` and `since_s` are shown; `reported` is whether the state was an event yet, which the one before
+    the first opening never is. `lost_since_s` is None while connected."""
 
     state: State
     reason: str | None
     since_s: float
-    told: bool
+    reported: bool
     lost_since_s: float | None
     lost_reason: str | None = None
     picture_s: float | None = None
@@ -75,20 +75,20 @@ class CameraState:
 
 def first_state(now_s: float) -> CameraState:
     """Of a camera that nobody has opened yet."""
-    return CameraState("offline", "it is being opened", now_s, told=False, lost_since_s=now_s)
+    return CameraState("offline", "it is being opened", now_s, reported=False, lost_since_s=now_s)
 
 
 def after(before: CameraState, happening: Happening, limits: CameraLimits, now_s: float) -> tuple[CameraState, bool]:
-    """The state after something happened, and whether that is an event to tell."""
+    """The state after something happened, and whether that is an event to report."""
     if before.state == "disabled":
         return before, False
     match happening:
         case Closed():
-            return _told(before, "disabled", None, now_s)
+            return _changed(before, "disabled", None, now_s)
         case Ended(None):
-            return _told(before, "disabled", THE_END, now_s)
+            return _changed(before, "disabled", THE_END, now_s)
         case Ended(trouble):
-            return _told(replace(before, lost_since_s=now_s, lost_reason=trouble), "offline", trouble, now_s)
+            return _changed(replace(before, lost_since_s=now_s, lost_reason=trouble), "offline", trouble, now_s)
         case Pictures(at_s):
             before = replace(before, lost_since_s=None, lost_reason=None, picture_s=at_s)
         case CameraLost(reason):
@@ -96,22 +96,22 @@ def after(before: CameraState, happening: Happening, limits: CameraLimits, now_s
             before = replace(before, lost_since_s=since_s, lost_reason=reason)
         case Looked():
             pass
-    return _judged(before, limits, now_s)
+    return _by_time(before, limits, now_s)
 
 
-def _judged(now: CameraState, limits: CameraLimits, now_s: float) -> tuple[CameraState, bool]:
+def _by_time(now: CameraState, limits: CameraLimits, now_s: float) -> tuple[CameraState, bool]:
     if now.lost_since_s is not None:
         if now.lost_reason is not None and now_s - now.lost_since_s >= limits.offline_after_s:
-            return _told(now, "offline", now.lost_reason, now_s)
+            return _changed(now, "offline", now.lost_reason, now_s)
         return now, False
     age_s = 0.0 if now.picture_s is None else now_s - now.picture_s
     if limits.stalled_after_s is not None and age_s > limits.stalled_after_s:
-        return _told(now, "stalled", f"no picture for more than {limits.stalled_after_s:g} s", now_s)
-    return _told(now, "online", None, now_s)
+        return _changed(now, "stalled", f"no picture for more than {limits.stalled_after_s:g} s", now_s)
+    return _changed(now, "online", None, now_s)
 
 
-def _told(before: CameraState, state: State, reason: str | None, now_s: float) -> tuple[CameraState, bool]:
-    """A new state is an event; a new reason for the same one is shown, and no event."""
-    if state == before.state and before.told:
+def _changed(before: CameraState, state: State, reason: str | None, now_s: float) -> tuple[CameraState, bool]:
+    """A new state is an event; a new reason for the same state is shown, and is no event."""
+    if state == before.state and before.reported:
         return replace(before, reason=reason), False
-    return replace(before, state=state, reason=reason, since_s=now_s, told=True), True
+    return replace(before, state=state, reason=reason, since_s=now_s, reported=True), True

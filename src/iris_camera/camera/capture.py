@@ -1,13 +1,13 @@
 """The capture of one camera: its source opened, read, watched, and opened again for ever.
 
 Two threads. One reads the source and hands its frames over (`reading.py`); the other watches it, so that a read which
-never comes back harms nobody but itself. The rules:
+never returns blocks only its own thread. The rules:
 
-- Whatever a source raises is a lost camera, no more: it is tried again on the ladder of `reconnect.py`, with the
-  reason in words. It ends only when it is closed, or when a file has ended.
+- Any exception of a source means a lost camera, no more: the watcher opens it again on the ladder of `reconnect.py`,
+  and logs the reason. Capture ends only when it is closed, or when a file has ended.
 - A call into a live source that hangs is given up, and a fresh source is read in a fresh thread. Threads left behind
-  cannot be ended; there are at most `HUNG_MAX` of them, and that is said.
-- A folder goes on where it was, so its source is kept over failures; only a live one is made afresh.
+  cannot be ended; there are at most `HUNG_MAX` of them, and the log and the status say so.
+- A folder goes on where it was, so its source is kept over failures; only a live one is made anew.
 - Frame numbers never go back: a source opened again goes on after the last number.
 - Nothing here is shared between cameras.
 """
@@ -46,7 +46,7 @@ from iris_communication.runtime.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 0.2  # how often the watching thread looks up by itself
+LOOK_S = 0.2  # between two checks of the watching thread
 HUNG_MAX = 4
 LOGGED_EVERY_S = 600.0  # the same trouble of a camera, which may be switched off over the weekend
 
@@ -63,8 +63,8 @@ class CameraEvent:
 
 @dataclass(frozen=True, slots=True)
 class CaptureStatus:
-    """`since_s` is Unix time; `opening`: for the first time, which has neither worked nor failed yet. `frames` were
-    taken from the source, `skipped` of its frames nobody will ever see; `reconnects` counts how often it was lost and
+    """`since_s` is Unix time; `opening`: the first opening, which has neither worked nor failed yet. `frames` were
+    taken from the source, `skipped` of its frames are never inspected; `reconnects` counts how often it was lost and
     came back, `hung` the threads left behind in a call that hangs."""
 
     state: State
@@ -80,14 +80,14 @@ class CaptureStatus:
 
 
 def shaken_pause_s(failures: int) -> float:
-    """The ladder's pause with a throw of the dice."""
-    return pause_s(failures, random.random())  # noqa: S311 - twenty cameras shall not ask at once; no secret
+    """The ladder's pause with jitter."""
+    return pause_s(failures, random.random())  # noqa: S311 - spreads the reconnections of many cameras; no secret
 
 
 class Capture:
-    """`make` gives a fresh source; it is called once here, and again after a live one hung or raised what it should
-    not. `on_change` is called on the watching thread and must not block; if it raises, that is logged. Raises what
-    `make` raises."""
+    """`make` gives a fresh source; it is called once here, and again after a live one hung or raised anything but
+    SourceError. `on_change` is called on the watching thread and must not block; if it raises, that is logged. Raises
+    what `make` raises."""
 
     def __init__(
         self,
@@ -111,7 +111,7 @@ class Capture:
         self._shown = first_state(clock.monotonic()), clock.monotonic()  # the state, and since when
         self._reading: CameraReading | None = None
         self._hung: list[CameraReading] = []
-        self._reported_s: float | None = None  # the latest frame the state knows of
+        self._reported_s: float | None = None  # of the latest frame that the state includes
         self._reading_came = False  # whether this reading gave anything
         self._failures = self._reconnects = 0
         self._came_before = False  # whether an earlier reading did
@@ -147,7 +147,7 @@ class Capture:
         return reading is None or reading.join(max(0.0, deadline_s - self._clock.monotonic()))
 
     def threads(self) -> list[dict[str, Any]]:
-        """See `SupervisedThread.state`. The one that reads is watched by this one, and made anew with its source."""
+        """See `SupervisedThread.state`. Only the watching thread: it replaces the reading one with its source."""
         return [self._thread.state()]
 
     @property
@@ -166,7 +166,7 @@ class Capture:
         return self._frame_rate
 
     def status(self) -> CaptureStatus:
-        """From any thread; blocks nobody."""
+        """From any thread; never blocks."""
         now_s = self._clock.monotonic()
         shown, since_s = self._shown
         tally = self._tally
@@ -174,7 +174,7 @@ class Capture:
             state=shown.state,
             reason=shown.reason,
             since_s=round(self._clock.wall() - (now_s - since_s), 3),  # by the clock as it is set now
-            opening=shown.state == "offline" and not shown.told,
+            opening=shown.state == "offline" and not shown.reported,
             frames=tally.frames,
             frames_per_s=tally.rate(now_s),
             frame_age_s=tally.age_s(now_s),
@@ -234,7 +234,7 @@ class Capture:
                 self.name, source, lambda frame: self._take(frame, base), self._wake.set, self._clock
             )
             reading.start()
-        except Exception as error:  # noqa: BLE001 - injected code, or no thread to be had; told with its traceback
+        except Exception as error:  # noqa: BLE001 - injected code, or no thread could start; logged with its traceback
             self._lost(error, 0.0)
             return
         self._reading = reading
@@ -242,7 +242,7 @@ class Capture:
             reading.stop()
 
     def _report(self, reading: CameraReading) -> None:
-        """What the reading has achieved since the last look: frames, or of a file or folder that it is open."""
+        """Take over what the reading did since the last check: frames, or, of a file or folder, that it is open."""
         at_s = reading.latest_frame_s
         if at_s is None and not self.live:
             at_s = reading.opened_s
@@ -287,13 +287,13 @@ class Capture:
         self._lost(SourceError(reason, f"It is left behind, {hung} of at most {HUNG_MAX}."), reading.gave_frames_s())
 
     def _lost(self, error: BaseException, gave_frames_s: float) -> None:
-        """Try again later, and say why."""
+        """Schedule the next try, and log why."""
         self._failures = failures_after(self._failures, gave_frames_s)
         wait_s = self._pause_s(self._failures)
         self._retry_at_s = self._clock.monotonic() + wait_s
         known = isinstance(error, SourceError)
         reason = error.reason if isinstance(error, SourceError) else f"{type(error).__name__}: {error}"
-        reason = without_secrets(reason)  # what a foreign exception says is shown too
+        reason = without_secrets(reason)  # the page shows the text of any exception
         if not known and self.live:
             self._source = None
         hint = error.hint if isinstance(error, SourceError) else "This is a bug."
@@ -317,9 +317,9 @@ class Capture:
             return
         at_s = self._clock.wall()
         self._shown = shown, self._clock.monotonic()
-        self._tell(CameraEvent(at_s, self.name, shown.state, shown.reason))
+        self._publish(CameraEvent(at_s, self.name, shown.state, shown.reason))
 
-    def _tell(self, event: CameraEvent) -> None:
+    def _publish(self, event: CameraEvent) -> None:
         text = f"is {event.state}: {event.reason}" if event.reason else f"is {event.state}"
         if event.reason == THE_END:
             text = "has come to its end"

@@ -1,6 +1,6 @@
-"""A connection to a camera in the network, with one deadline over all that it takes, on the clock of `time.monotonic`.
+"""A connection to a camera in the network, with one deadline for all its steps, on the clock of `time.monotonic`.
 
-A host may have several addresses, of which one swallows packets: each gets its share of the time that is left.
+A host may have several addresses, and one of them may drop packets: each gets its share of the time that is left.
 """
 
 import socket
@@ -16,8 +16,8 @@ NOW_S = 0.001  # a socket's time-out of 0 would mean something else
 def connected(
     address: Address, deadline_s: float, on_connecting: Callable[[socket.socket], None] = lambda connecting: None
 ) -> socket.socket:
-    """The first of the host's addresses that answers. `on_connecting` gets each socket before it is waited for: to
-    shut it down ends the waiting. Raises OSError."""
+    """A connection to the first of the host's addresses that answers. `on_connecting` gets each socket before it
+    connects: shutting it down ends the wait. Raises OSError."""
     try:
         places = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except UnicodeError:  # no name at all, such as one with an empty part
@@ -40,7 +40,7 @@ def connected(
 def with_tls(
     connection: socket.socket, address: Address, deadline_s: float, on_connecting: Callable[[socket.socket], None]
 ) -> socket.socket:
-    """The same connection, encrypted, to a host that shows it is the one. Raises OSError, and closes it then."""
+    """The same connection, encrypted, to a host with a valid certificate. Raises OSError, and closes it then."""
     context = ssl.create_default_context()
     secured = context.wrap_socket(connection, server_hostname=address.host, do_handshake_on_connect=False)
     on_connecting(secured)
@@ -54,5 +54,5 @@ def with_tls(
 
 
 def left_s(deadline_s: float) -> float:
-    """Until then, as a socket's time-out."""
+    """The time left until the deadline, as a socket's time-out."""
     return max(NOW_S, deadline_s - time.monotonic())

@@ -1,4 +1,4 @@
-"""From the bytes of an image file, or of a camera's still, to a picture: what is too large is refused before it is
+"""From the bytes of an image file, or of a camera's still, to a picture: one that is too large is refused before it is
 decoded, and samples of more than 8 bits are scaled by their real depth."""
 
 import logging
@@ -20,17 +20,17 @@ BYTES_A_PIXEL_MAX = 8  # a file has no more for each pixel, whatever its kind: t
 
 
 class TooLarge(NoPicture):
-    """It is, or announces, more than may be decoded: looking again will not help."""
+    """It is, or announces, more than may be decoded: reading it again will not help."""
 
 
 class PictureDecoder:
-    """Of one camera; belongs to one thread. `pixels_max` is the most a picture may have, and an eighth of the most
-    bytes of its file."""
+    """Of one camera; belongs to one thread. A picture may have at most `pixels_max` pixels, and its file at most eight
+    times as many bytes."""
 
     def __init__(self, camera: str, *, pixels_max: int = PIXELS_MAX, bit_depth: int | None = None) -> None:
         self.bytes_max = BYTES_A_PIXEL_MAX * pixels_max
         self._camera, self._pixels_max = camera, pixels_max
-        self._told_several = False
+        self._several_logged = False
         self._depth = SampleDepth(camera, bit_depth)
 
     def decoded(self, data: bytes) -> Image:
@@ -41,8 +41,8 @@ class PictureDecoder:
         if about is None:
             raise NoPicture(f"not an image format that Iris reads: it begins with {data[:8]!r}" if data else "empty")
         self.check_pixels(about.width, about.height, about.pixels)
-        if about.pictures > 1 and not self._told_several:
-            self._told_several = True
+        if about.pictures > 1 and not self._several_logged:
+            self._several_logged = True
             log.warning(
                 "camera %s: a file holds %d pictures: Iris reads only the first one of such a file",
                 self._camera,
@@ -58,7 +58,7 @@ class PictureDecoder:
         return self.picture(pixels, about.brightest)
 
     def picture(self, pixels: Pixels | None, brightest: float | None = None) -> Image:
-        """A device's or decoder's array as a picture; `brightest` is what is said of its samples. Raises NoPicture."""
+        """A device's or decoder's array as a picture; `brightest` is its announced maximum. Raises NoPicture."""
         if pixels is None or pixels.size == 0:
             raise NoPicture("an empty picture")
         return as_picture(self._depth.eight_bits(pixels, brightest))
@@ -78,9 +78,9 @@ class PictureDecoder:
             )
 
     def check_capture(self, capture: Any) -> None:
-        """Raises TooLarge when the frames of OpenCV's capture are; 0 is a size that it does not know.
+        """Raises TooLarge when the frames of OpenCV's capture are too large; 0 is a size that it does not know.
 
-        For before the first one: OpenCV learns of a size that changes from the frame that it has decoded.
+        Only useful before the first frame: OpenCV learns a changed size from a frame that it has decoded already.
         """
         sides = [capture.get(side) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
         width, height = (int(side) if math.isfinite(side) else 0 for side in sides)

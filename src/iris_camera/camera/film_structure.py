@@ -1,10 +1,9 @@
-"""Whether a film's file breaks off: what its container says of its own bytes, never of its length in time or frames.
+"""Whether a film's file is cut off, by its container's byte lengths, never by its duration or number of frames.
 
-A container is a row of pieces that each say how many bytes they have. A last piece that has fewer is a file that was
-cut off: a copy that was broken off, a recorder that lost its power. The number of frames and the duration that stand
-in a head prove nothing: they are estimates, or count frames that an edit list leaves out. What a recorder writes as
-"not known yet" is no length either. Of a raw stream (H.264 without a container) and of MPEG-1's program stream nobody
-can tell.
+A container is a row of pieces that each state their length in bytes. If the last piece has fewer, the file was cut
+off: an interrupted copy, a recorder that lost its power. The number of frames and the duration in a header prove
+nothing: they are estimates, or count frames that an edit list leaves out. What a recorder writes as "not known yet" is
+no length either. A raw stream (H.264 without a container) and MPEG-1's program stream do not show it.
 """
 
 import os
@@ -12,30 +11,30 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-PIECES_MAX = 1_000_000  # of one file; what comes behind is not looked at
+PIECES_MAX = 1_000_000  # of one file; the rest is not checked
 _BOXES = {b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"sidx", b"uuid", b"pdin", b"mfra"}
 _BOXES |= {b"meta", b"udta", b"pnot", b"emsg", b"prft", b"ssix", b"junk"}
 _EBML, _SEGMENT, _CLUSTER = 0x1A45DFA3, 0x18538067, 0x1F43B675
 _NOT_KNOWN_YET = (0, 0xFFFFFFFF)
 _PACKET_BYTES = 188
 _STAMPED_PACKET_BYTES = 192  # of M2TS: four bytes stand in front of each
-_FLV_KINDS = {8, 9, 18}  # sound, pictures, what is said of them
+_FLV_KINDS = {8, 9, 18}  # sound, pictures, metadata
 _ASF = bytes.fromhex("3026b2758e66cf11a6d900aa0062ce6c")
 
 
 def broken_off(path: Path) -> str | None:
-    """What the file breaks off in the middle of, in words; None where it is whole, of another kind, or unreadable."""
+    """The piece that is cut off, as a text; None when the file is whole, of another kind, or unreadable."""
     try:
         with path.open("rb") as file:
             size_bytes = os.fstat(file.fileno()).st_size
             head = file.read(4 * _PACKET_BYTES)
-            look = _way_to_look(head)
-            return look(file, size_bytes) if look is not None else None
+            check = _check_for(head)
+            return check(file, size_bytes) if check is not None else None
     except OSError:
         return None
 
 
-def _way_to_look(head: bytes) -> Callable[[BinaryIO, int], str | None] | None:
+def _check_for(head: bytes) -> Callable[[BinaryIO, int], str | None] | None:
     if head[4:8] in _BOXES:
         return _mp4
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
@@ -93,7 +92,7 @@ def _avi(file: BinaryIO, size_bytes: int) -> str | None:
 
 
 def _matroska(file: BinaryIO, size_bytes: int) -> str | None:
-    """EBML elements, of which the segment is entered, and a cluster whose length is not known."""
+    """EBML elements; a segment, and a cluster of unknown length, are entered."""
     place = 0
     for _ in range(PIECES_MAX):
         head = _at(file, place, 12)
@@ -128,12 +127,12 @@ def _number(head: bytes, *, keep_mark: bool) -> tuple[int, int]:
 
 
 def _packets(size_bytes: int, packet_bytes: int) -> str | None:
-    """A transport stream: packets of one size, and nothing that says how many."""
+    """A transport stream: packets of one size, whose number is stated nowhere."""
     return "a packet" if size_bytes % packet_bytes else None
 
 
 def _flv(file: BinaryIO, size_bytes: int) -> str | None:
-    """Tags: a kind, a length, nothing of interest here, and behind each the size it had, which may be missing last."""
+    """Tags: kind, length, fields of no interest here, and behind each its size again, which the last tag may lack."""
     place = int.from_bytes(_at(file, 5, 4), "big") + 4
     for _ in range(PIECES_MAX):
         head = _at(file, place, 11)

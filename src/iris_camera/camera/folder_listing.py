@@ -1,8 +1,8 @@
 """What lies in a folder of pictures: which names may be pictures, and why the others are not read.
 
-Only names are looked at here, and what the folder itself says of them; nothing is opened. Names that begin with a dot
-are somebody's temporary files. Folders within it count only where that is asked for; links to folders never do, for
-they may go round in a circle.
+Only names, and what the folder's entries say of them, are read here; no file is opened. Names that begin with a dot
+are another program's temporary files. Subfolders count only on request; links to folders never do, because they may
+lead in a circle.
 """
 
 import os
@@ -18,12 +18,12 @@ SUFFIXES = (
     *(".jp2", ".pbm", ".pgm", ".ppm", ".pnm", ".pam", ".pfm", ".hdr", ".pic", ".sr", ".ras"),
 )
 _OTHER_PICTURES = (".heic", ".heif", ".jxl", ".exr", ".svg", ".dng", ".raw", ".cr2", ".cr3", ".nef", ".arw", ".psd")
-_ENDINGS_TOLD_MAX = 5
+_ENDINGS_NAMED_MAX = 5
 
 
 class Listing(NamedTuple):
     """`names` may be pictures, relative to the folder; `others` counts the other files by their ending in lower case;
-    `folders` were not looked into, `unreadable` could not be."""
+    `folders` is how many were not listed, `unreadable` those that could not be."""
 
     names: set[str]
     others: Counter[str]
@@ -32,7 +32,7 @@ class Listing(NamedTuple):
 
     @property
     def pictures_of_other_kinds(self) -> set[str]:
-        """The endings of files that are pictures, but none that can be read here."""
+        """The endings of files that are pictures of kinds that cannot be read here."""
         return self.others.keys() & set(_OTHER_PICTURES)
 
 
@@ -67,9 +67,9 @@ def why_nothing(found: Listing, folder: Path) -> str | None:
         return None
     there = [
         f"{files(count)} {f'ending in {ending}' if ending else 'without an ending'}"
-        for ending, count in found.others.most_common(_ENDINGS_TOLD_MAX)
+        for ending, count in found.others.most_common(_ENDINGS_NAMED_MAX)
     ]
-    if len(found.others) > _ENDINGS_TOLD_MAX:
+    if len(found.others) > _ENDINGS_NAMED_MAX:
         there.append("others")
     if found.folders:
         there.append(counted(found.folders, "folder"))

@@ -1,4 +1,4 @@
-"""What came from one camera, counted: written by the thread that reads it, read by any."""
+"""Counters of one camera's frames: written by the thread that reads the camera, read by any."""
 
 import logging
 from collections import deque
@@ -12,7 +12,7 @@ RATE_OVER_S = 3.0
 
 
 def rate_per_s(times_s: deque[float], now_s: float) -> float:
-    """How often in a second something happened over the last three; 0 where it did not."""
+    """How often a second something happened, over the last three seconds; 0 if it did not."""
     recent_s = [at_s for at_s in times_s.copy() if now_s - at_s <= RATE_OVER_S]
     if len(recent_s) < 2:
         return 0.0
@@ -31,7 +31,7 @@ class FrameTally:
         self._recent: deque[float] = deque(maxlen=512)
 
     def count(self, frame: Frame, now_s: float) -> None:
-        """Take note of a frame that is handed over now."""
+        """Count a frame that is handed over now."""
         if self.frames and frame.opening == self.next_opening - 1:
             self.gaps += max(0, frame.number - self.next_number)
         self.frames += 1
@@ -51,7 +51,7 @@ class FrameTally:
         return rate_per_s(self._recent, now_s)
 
     def _size_changed(self, shape: tuple[int, ...]) -> None:
-        """It is said ever more seldom: a folder may hold a different size in each picture."""
+        """Logged ever more seldom: each picture of a folder may have another size."""
         before, self._shape = self._shape, shape
         if before is None:
             return

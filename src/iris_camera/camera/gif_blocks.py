@@ -1,11 +1,11 @@
-"""How many pictures a GIF holds, told from its blocks."""
+"""How many pictures a GIF holds, counted from its blocks."""
 
 _PICTURE, _EXTENSION = 0x2C, 0x21
-_STEPS_MAX = 1 << 16  # a block has 255 bytes at most; what would take longer is not looked at to its end
+_STEPS_MAX = 1 << 16  # blocks, of 255 bytes at most; the rest of a longer file is not read
 
 
 def gif_pictures(data: bytes) -> int:
-    """As far as the file goes, and as far as is looked."""
+    """Up to the end of the file, or up to `_STEPS_MAX` blocks."""
     place, found, steps = 13 + _table_bytes(data[10:11]), 0, _STEPS_MAX
     while steps and place < len(data) and data[place] in (_PICTURE, _EXTENSION):
         if data[place] == _PICTURE:

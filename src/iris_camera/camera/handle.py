@@ -1,8 +1,8 @@
 """A resource that one thread uses and any thread may close.
 
-Releasing an OpenCV capture while another thread is inside one of its calls crashes the process. So whoever closes it
-during a call only leaves word, and the thread that comes out of the call releases it; a call that never comes
-back keeps it for ever.
+Releasing an OpenCV capture while another thread is inside one of its calls crashes the process. So closing it during a
+call only sets a flag, and the thread that returns from the call releases it; a call that never returns keeps it for
+ever.
 """
 
 import threading
@@ -14,7 +14,7 @@ Result = TypeVar("Result")
 
 
 class ResourceHandle(Generic[Resource]):
-    """`release` is called once, by whichever thread it falls to."""
+    """`release` is called once: by the thread that closes, or by the one that returns from the call in progress."""
 
     def __init__(self, resource: Resource, release: Callable[[Resource], object]) -> None:
         self._resource: Resource | None = resource
@@ -23,7 +23,7 @@ class ResourceHandle(Generic[Resource]):
         self._closed = False
 
     def use(self, work: Callable[[Resource], Result]) -> Result | None:
-        """What `work` makes of the resource; None when it is closed."""
+        """The result of `work(resource)`; None when it is closed."""
         try:
             with self._using:
                 return None if self._closed or self._resource is None else work(self._resource)

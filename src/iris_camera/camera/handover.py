@@ -3,9 +3,9 @@
 A camera that is read late hands out stale pictures, so capture must never wait for inspection: `LatestFrame` holds
 one frame and a newer one replaces it, counted. A file loses nothing by waiting, so `EveryFrame` makes capture wait.
 
-Both end the same way. `close` may come from either side or a third; it wakes everybody. What was handed over before
-it can still be taken, what comes after it is ignored. `get` answers None both when time ran out and at the end; the
-reader is done when `drained` is true, not when `closed` is: a frame may have come between its time-out and the close.
+Both end the same way. Any thread may call `close`; it wakes every waiting thread. A frame put before it can still be
+taken, one put after it is ignored. `get` returns None both when time ran out and at the end; the reader is done when
+`drained` is true, not when `closed` is: a frame may have come between its time-out and the close.
 """
 
 import threading
@@ -37,7 +37,7 @@ class Handover(Protocol):
         """The next frame, waited for at most `timeout_s` seconds; None when there is none."""
 
     def close(self) -> None:
-        """End the handover and wake whoever waits."""
+        """End the handover and wake all waiting threads."""
 
 
 class LatestFrame:

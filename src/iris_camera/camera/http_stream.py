@@ -1,10 +1,10 @@
-"""One HTTP answer whose body has no end: asked for, received piece by piece, shut from any thread.
+"""One HTTP response whose body has no end: requested, received piece by piece, shut from any thread.
 
-Asked first without credentials, so that a camera gets them only in the way it asks for. Redirections are not followed:
-they could lead the credentials to another host.
+The first request has no credentials: a camera gets them only in the way its challenge names. Redirections are not
+followed: they could lead the credentials to another host.
 
-One deadline over all of opening: every address of the host, TLS, and each answer's head together. A peer that goes on
-answering (`100 Continue` for ever, a head that drips) is given up when it is reached, and heads are bounded.
+Opening has one deadline: every address of the host, TLS, and each response's head together. A peer that goes on
+answering (`100 Continue` for ever, a head byte by byte) is given up at the deadline, and heads are bounded.
 """
 
 import io
@@ -22,11 +22,11 @@ from iris_camera.camera.link_errors import UNKNOWN_WAY, UNKNOWN_WAY_HINT, link_e
 from iris_camera.camera.source import SourceError
 
 LONGEST_HEADS_BYTES = 65_536  # of one answer, those that come before it included
-ANSWERS_MAX = 3  # who are you; that is too old; welcome
+ANSWERS_MAX = 3  # a challenge (401), a stale nonce (401), the stream
 
 
 class _BoundedSocket(io.RawIOBase):
-    """What a socket receives until a deadline, and no more than so many bytes (None: as many as come)."""
+    """What a socket receives until a deadline, at most `left_bytes` (None: without a limit)."""
 
     def __init__(self, connected: socket.socket, deadline_s: float) -> None:
         self._connected = connected
@@ -49,7 +49,7 @@ class _BoundedSocket(io.RawIOBase):
 
 
 class _Link:
-    """A socket as `http.client` uses one, every wait of which ends at a deadline."""
+    """A socket for `http.client`; each of its waits ends at a deadline."""
 
     def __init__(self, connected: socket.socket, deadline_s: float) -> None:
         self._connected = connected
@@ -63,14 +63,14 @@ class _Link:
         self._connected.sendall(data)
 
     def close(self) -> None:
-        """Nothing: `http.client` closes it when it has read a head, and goes on reading."""
+        """Does nothing: `http.client` calls it after the head, and goes on reading."""
 
     def release(self) -> None:
         self._connected.close()
 
 
 class HttpStream:
-    """An answer with status 200. Its calls raise what a socket raises."""
+    """A response with status 200. Its calls raise what a socket raises."""
 
     def __init__(self, link: _Link, response: HTTPResponse, read_timeout_s: float) -> None:
         self._link, self._response, self._read_timeout_s = link, response, read_timeout_s
@@ -78,7 +78,7 @@ class HttpStream:
         self.content_type: str = response.getheader("Content-Type", "")
 
     def receive(self, size_bytes: int) -> bytes:
-        """What comes next, waited for; nothing at the end."""
+        """The next bytes, waited for; empty at the end."""
         self._link.incoming.deadline_s = time.monotonic() + self._read_timeout_s
         return self._response.read1(size_bytes)
 
@@ -95,9 +95,9 @@ def open_stream(
     read_timeout_s: float,
     on_connected: Callable[[socket.socket], None],
 ) -> HttpStream:
-    """The answer to a GET. `on_connected` gets each socket as soon as there is one: to shut it down ends the waiting.
+    """The response to a GET. `on_connected` gets each socket as soon as there is one: shutting it down ends the wait.
 
-    Raises SourceError in words when there is no connection or another answer than 200.
+    Raises SourceError when there is no connection or another status than 200.
     """
     deadline_s = time.monotonic() + open_timeout_s
     try:
@@ -116,7 +116,7 @@ def open_stream(
 def _answered(
     address: Address, login: Login, deadline_s: float, on_connected: Callable[[socket.socket], None]
 ) -> tuple[_Link, HTTPResponse]:
-    """The last answer, whatever its status, once the camera knows who we are."""
+    """The last response, whatever its status, after logging in if the camera asks for it."""
     link, response = _get(address, login, None, deadline_s, on_connected)
     for asked in range(2, ANSWERS_MAX + 1):
         challenges = [_in_utf8(text) for text in response.headers.get_all("WWW-Authenticate") or []]
@@ -144,7 +144,7 @@ def _get(
     link = _Link(connection, deadline_s)
     headers: dict[str, str | bytes] = {"User-Agent": "Iris", "Accept": "multipart/x-mixed-replace, */*"}
     if authorization is not None:
-        headers["Authorization"] = authorization.encode()  # a name may be in any letters
+        headers["Authorization"] = authorization.encode()  # a username may hold any letters
     asking = HTTPConnection(address.host, address.port)
     asking.default_port = DEFAULT_PORTS[address.scheme]  # which is not named in the request
     asking.sock = link
@@ -157,7 +157,7 @@ def _get(
 
 
 def _in_utf8(text: str) -> str:
-    """What `http.client` takes for Latin-1 is mostly UTF-8, in which it is answered."""
+    """`http.client` decodes headers as Latin-1; most are UTF-8, and the answer is sent in UTF-8."""
     try:
         return text.encode("latin-1").decode()
     except UnicodeError:

@@ -1,25 +1,24 @@
-"""Whether the bytes of an image file are all there, told from the bytes themselves.
+"""Whether the bytes of an image file are all there, decided from the bytes themselves.
 
-The decoder is no help. It complains to standard error at each try, it does not tell half a picture from a broken one,
-and a BMP or WebP whose second half is still zeros (a file that was given its size first) is a picture to it. JPEG and
-PNG have an end of their own, so for them it can be known; of the other kinds a file can only be seen to have stopped
-growing.
+The decoder cannot answer that. It writes to standard error at each try, it does not distinguish half a picture from a
+broken one, and it accepts a BMP or WebP whose second half is still zeros (a file that was given its size first). JPEG
+and PNG have an end marker, so for them it is certain; a file of another kind only shows that it has stopped growing.
 """
 
 from collections.abc import Iterator
 
 _JPEG, _PNG = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
-MARKERS_MAX = 10_000  # filling included; a stranger's picture may have no more
+MARKERS_MAX = 10_000  # filling included; a bound against hostile files
 _JPEG_ALONE = {0x01, *range(0xD0, 0xD9)}  # markers without a length behind them
 
 
 def knows_its_end(data: bytes) -> bool:
-    """Whether `is_complete` can tell; for what is too short to be told apart it cannot."""
+    """Whether `is_complete` is certain; it is not for data too short to show its format."""
     return data.startswith((_JPEG, _PNG))
 
 
 def is_complete(data: bytes) -> bool:
-    """Whether a JPEG, PNG or BMP is whole, as far as a BMP tells; of anything else True."""
+    """Whether a JPEG, a PNG or (by its stated size) a BMP is whole; True for anything else."""
     if data.startswith(_JPEG):
         return _jpeg_is_complete(data)
     if data.startswith(_PNG):
@@ -28,7 +27,8 @@ def is_complete(data: bytes) -> bool:
 
 
 def jpeg_segments(data: bytes | memoryview) -> Iterator[tuple[int, int]]:
-    """Each marker in front of the compressed data and the one that begins it, with its place; up to what is none."""
+    """Each marker in front of the compressed data and the one that begins it, with its place; up to the first
+    non-marker."""
     place = 2
     for _ in range(MARKERS_MAX):
         if place + 4 > len(data) or data[place] != 0xFF:
@@ -37,7 +37,7 @@ def jpeg_segments(data: bytes | memoryview) -> Iterator[tuple[int, int]]:
         if marker == 0xFF:  # filling
             place += 1
             continue
-        if marker == 0:  # none, and passed over without a length by decoders
+        if marker == 0:  # no marker; decoders skip it without a length
             return
         yield marker, place
         if marker == 0xDA:

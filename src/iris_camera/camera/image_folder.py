@@ -1,13 +1,13 @@
 """A folder of images as a source: each image once, in name order, and new ones as they appear, for ever.
 
-Nobody tells us when an image has been written to its end. JPEG and PNG show it themselves and are read as soon as they
-are whole; of the other kinds a file counts as whole when it has stood still for `SETTLED_S`. A half-written one is set
-aside and looked at again, and nothing waits for it. One that has stood still for `UNFINISHED_AFTER_S` and still is not
-whole, or cannot be decoded, is reported and left out; so is at once what is no regular file, or too large. One that
-cannot be opened or read is reported, and looked at again now and then: its permissions may be mended.
+No event says that an image has been written to its end. JPEG and PNG show it themselves and are read as soon as they
+are whole; a file of another kind counts as whole when its size has not changed for `SETTLED_S`. A half-written one is
+set aside and tried again, and nothing waits for it. One that has not changed for `UNFINISHED_AFTER_S` and still is not
+whole, or cannot be decoded, is logged and skipped; a file that is not regular, or too large, is logged and skipped at
+once. One that cannot be opened or read is logged, and tried again now and then: its permissions may be mended.
 
-What was read is remembered by name for as long as the file is there, also when the folder vanishes for a while (a
-network share). An image put in the place of another of the same name is therefore not read again.
+The names of images that were read are remembered as long as the file is there, also when the folder vanishes for a
+while (a network share). An image that replaces another of the same name is therefore not read again.
 """
 
 import logging
@@ -59,10 +59,10 @@ class ImageFolder:
         self._closed = threading.Event()
         self._done: set[str] = set()
         self._next: deque[str] = deque()
-        self._half: dict[str, tuple[int, float]] = {}  # of those set aside: size, and since when it is that
-        self._unreadable: dict[str, tuple[float, float]] = {}  # since when, and when to look again
+        self._half: dict[str, tuple[int, float]] = {}  # of those set aside: size, and since when it is unchanged
+        self._unreadable: dict[str, tuple[float, float]] = {}  # since when, and when to try again
         self._repeats = Repeats(log, clock.monotonic)
-        self._told: set[str] = set()  # why something in the folder is not read
+        self._logged: set[str] = set()  # what of the folder was logged as not read
         self._opened = False
         self._number = 0
         self._due_s = float("-inf")
@@ -101,7 +101,7 @@ class ImageFolder:
             raise SourceError(
                 f"the folder {self._folder} cannot be read: {error.strerror}", "Check whether it is mounted."
             ) from None
-        self._tell_what_is_not_read(found)
+        self._log_what_is_not_read(found)
         hidden = {name for name in self._done if name.startswith(found.unreadable)} if found.unreadable else set()
         self._done &= found.names | hidden
         for set_aside in (self._half, self._unreadable):
@@ -111,20 +111,21 @@ class ImageFolder:
         later = {name for name, (_, again_s) in self._unreadable.items() if again_s > now_s}
         self._next.extend(sorted(found.names - self._done - later))
 
-    def _tell_what_is_not_read(self, found: Listing) -> None:
-        """Once each; why nothing fits, as long as nothing did."""
+    def _log_what_is_not_read(self, found: Listing) -> None:
+        """Once each; why no file is a picture, as long as none was."""
         nothing = None if self._done else why_nothing(found, self._folder)
         if nothing is not None:
-            self._tell("nothing", nothing)
+            self._log_once("nothing", nothing)
         for within in found.unreadable:
-            self._tell(within, f"the folder {self._folder / within} cannot be read, the others are")
+            self._log_once(within, f"the folder {self._folder / within} cannot be read, the others are")
         for ending in sorted(found.pictures_of_other_kinds):
             if nothing is None:
-                self._tell(ending, f"files ending in {ending} are passed over: Iris cannot read pictures of that kind")
+                text = f"files ending in {ending} are passed over: Iris cannot read pictures of that kind"
+                self._log_once(ending, text)
 
-    def _tell(self, about: str, text: str) -> None:
-        if about not in self._told:
-            self._told.add(about)
+    def _log_once(self, about: str, text: str) -> None:
+        if about not in self._logged:
+            self._logged.add(about)
             log.warning("camera %s: %s", self.name, text)
 
     def _read(self, name: str) -> Frame | None:
@@ -155,7 +156,7 @@ class ImageFolder:
         return Frame(image, number, self._date_s(path, about.st_mtime), self._clock.monotonic(), file=name)
 
     def _date_s(self, path: Path, date_s: float) -> float:
-        """A file may bear any date that its disk can hold, and still shows a part that has to be judged."""
+        """The file's date, or now when it is out of range: its picture is inspected all the same."""
         if DATES_S[0] <= date_s <= DATES_S[1]:
             return date_s
         text = "camera %s: the date of %s is in no year from 1000 to 9999: the time at which it was read counts"
@@ -164,11 +165,11 @@ class ImageFolder:
 
     def _leave_out(self, name: str, kind: str, why: str) -> None:
         self._repeats.log(kind, logging.WARNING, "camera %s: %s is skipped: %s", self.name, self._folder / name, why)
-        self._number += 1  # a gap: a picture that nobody sees
+        self._number += 1  # a gap: a picture that is not inspected
         self._forget(name)
 
     def _cannot_read(self, name: str, error: OSError) -> None:
-        """It is not the picture's fault, so it is looked at again; said once, and only when it stays so."""
+        """The picture itself may be good, so it is tried again; logged once, and only when the error lasts."""
         now_s = self._clock.monotonic()
         since_s, again_s = self._unreadable.get(name, (now_s, now_s))
         if now_s - since_s >= UNFINISHED_AFTER_S:
@@ -180,7 +181,7 @@ class ImageFolder:
         self._unreadable[name] = since_s, again_s
 
     def _image(self, path: Path, *, settled: bool) -> Image | None:
-        """The picture in a file; None when it may still be written to. Raises NoPicture when there is none in it."""
+        """The picture in a file; None when a program may still be writing it. Raises NoPicture when it holds none."""
         if not settled and path.suffix.lower() not in SUFFIXES_WITH_AN_END:
             return None
         data = read_regular(path, self._decoder.bytes_max)
@@ -189,7 +190,7 @@ class ImageFolder:
         return self._decoder.decoded(data) if settled or knows_its_end(data) else None
 
     def _stood_still_s(self, name: str, size_bytes: int) -> float:
-        """How long it has had this size, as far as was seen here."""
+        """How long it has had this size, as far as observed here."""
         now_s = self._clock.monotonic()
         size_before, since_s = self._half.get(name, (-1, now_s))
         if size_bytes != size_before:
@@ -203,7 +204,7 @@ class ImageFolder:
         self._unreadable.pop(name, None)
 
     def _wait_until_due(self) -> bool:
-        """Whether it is still wanted then."""
+        """Wait; False when the source was closed meanwhile."""
         while (left_s := self._due_s - self._clock.monotonic()) > 0 and not self._closed.is_set():
             self._clock.wait(self._closed, left_s)
         now_s = self._clock.monotonic()

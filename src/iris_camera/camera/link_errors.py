@@ -1,4 +1,4 @@
-"""Why a camera in the network cannot be reached, in words a person at the line understands."""
+"""Why a camera in the network cannot be reached, as a sentence that a person at the line understands."""
 
 import errno
 import socket
@@ -23,7 +23,7 @@ CHECK_CREDENTIALS = "Set username and password of this camera."
 
 
 def link_error(error: OSError, address: Address, waited_s: float) -> SourceError:
-    """What an error of connecting or receiving means; `waited_s` is the time-out it was given."""
+    """What an error of connecting or receiving means; `waited_s` is the time-out of the call."""
     place = address.place
     if isinstance(error, ssl.SSLCertVerificationError):
         return SourceError(f"the certificate of {place} is not trusted: {error.verify_message}")
@@ -40,7 +40,7 @@ def link_error(error: OSError, address: Address, waited_s: float) -> SourceError
 
 
 def status_error(status: int, phrase: str, *, with_credentials: bool) -> SourceError:
-    """What an answer other than success means, of HTTP and RTSP alike."""
+    """What a status other than success means, of HTTP and RTSP alike."""
     if status == 401:
         reason = REFUSED_CREDENTIALS if with_credentials else WANTS_CREDENTIALS
         return SourceError(reason, CHECK_CREDENTIALS)
@@ -52,6 +52,6 @@ def status_error(status: int, phrase: str, *, with_credentials: bool) -> SourceE
         return SourceError(f"the camera is busy ({status})", "It may limit the number of viewers; close others.")
     if 300 <= status < 400:
         return SourceError(f"the camera redirects to another address ({status})", "Set that address as the source.")
-    # Secrets first: half of one would not be known for what it is.
+    # Secrets first: half of one would not be recognised.
     shown = "".join(letter for letter in without_secrets(phrase)[:60] if letter.isprintable())
     return SourceError(f"the camera answers {status} {shown}".rstrip())

@@ -1,8 +1,8 @@
 """A live camera read through OpenCV: what usb and rtsp have in common.
 
-Every picture is grabbed, so that the driver's queue never grows old; it is decoded only when it is wanted, which at a
-lower `frame_rate` than the camera's it mostly is not. OpenCV says little: a grab that fails is all it tells, whether
-the cable was pulled or a time-out passed, so the two tell apart by how long it took.
+Every picture is grabbed, so that the driver's queue never holds old ones; it is decoded only when it is wanted, which
+most are not at a lower `frame_rate` than the camera's. OpenCV only reports that a grab failed, not whether the cable
+was pulled or a time-out passed; the duration of the call distinguishes the two.
 
 A picture that cannot be decoded is left out and counted in the frame numbers. When nothing else has come for
 `read_timeout_s`, the camera is lost.
@@ -57,7 +57,7 @@ class LiveVideo:
         self._handle: ResourceHandle[Any] | None = None
 
     def open(self) -> None:
-        """Connect, and begin at frame 0. Raises SourceError in words."""
+        """Connect, and begin at frame 0. Raises SourceError."""
         self._closed.clear()
         self._number = 0
         device = self._open_device()

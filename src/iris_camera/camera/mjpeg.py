@@ -1,12 +1,12 @@
-"""A camera that sends Motion JPEG over HTTP, read by ourselves.
+"""A camera that sends Motion JPEG over HTTP, read without OpenCV.
 
-Through OpenCV it would work, but it would say nothing of why it does not, and a camera that sends a picture every few
-seconds would hardly be opened: FFmpeg looks at many pictures first. So the answer is read here: the reason for a
-refusal stands in its first line, the credentials stay out of the address, and closing ends a waiting read at once.
+OpenCV could read it, but it gives no reason when that fails, and it can hardly open a camera that sends a picture every
+few seconds, because FFmpeg analyses many pictures first. So the response is read here: the reason for a refusal stands
+in its first line, the credentials stay out of the address, and closing ends a waiting read at once.
 
-Every picture is taken off the line; when several have piled up only the newest is decoded, the others are gaps in the
-numbers. A picture that is torn or cannot be decoded is left out. No good picture for `read_timeout_s` is a lost camera,
-also when single bytes go on dripping.
+Every picture is received; when several have piled up only the newest is decoded, the others are gaps in the numbers. A
+picture that is torn or cannot be decoded is skipped. A camera without a good picture for `read_timeout_s` is lost, also
+when single bytes still come.
 """
 
 import logging
@@ -49,13 +49,13 @@ class MjpegCamera:
         self._clock = clock
         self._decoder = PictureDecoder(name, pixels_max=settings.pixels_max, bit_depth=settings.bit_depth)
         self._thinning = Thinning(settings.frame_rate)
-        self._repeats = Repeats(log, clock.monotonic)  # over all openings: each of a bad camera's begins anew
+        self._repeats = Repeats(log, clock.monotonic)  # over all openings: a bad camera is opened again and again
         self._closed = threading.Event()
         self._connected: socket.socket | None = None
         self._stream: ResourceHandle[HttpStream] | None = None
 
     def open(self) -> None:
-        """Connect and ask for the stream. Raises SourceError in words."""
+        """Connect and ask for the stream. Raises SourceError."""
         self._closed.clear()
         self._number = 0
         stream = open_stream(
@@ -111,7 +111,7 @@ class MjpegCamera:
         self._connected = connected
 
     def _receive(self, stream: ResourceHandle[HttpStream]) -> list[bytes]:
-        """The pictures completed by what comes next; none when that is half of one, or when it was closed."""
+        """The pictures that the next bytes complete; none when they hold only half of one, or when it was closed."""
         place = self._address.place
         try:
             received = stream.use(lambda opened: opened.receive(RECEIVE_BYTES))
@@ -136,7 +136,7 @@ class MjpegCamera:
         return SourceError(f"no picture for {self._read_timeout_s:g} s", "Check the camera and its network.")
 
     def _decoded(self, picture: bytes, wall_s: float, monotonic_s: float) -> Frame | None:
-        """The frame; None when the picture is no good."""
+        """The frame; None when the picture is torn or cannot be decoded."""
         number = self._number - 1
         what = "torn"
         try:

@@ -1,13 +1,13 @@
-"""Motion JPEG over HTTP, taken apart: multipart/x-mixed-replace, bytes in, pictures out.
+"""Motion JPEG over HTTP, parsed: multipart/x-mixed-replace, bytes in, pictures out.
 
-Cameras are careless with it. The boundary is announced with or without its dashes and quotation marks, with another
-word than the one that is sent, or not at all; so it is learned from the stream where the announced one does not come.
+Cameras deviate from the format. They announce the boundary with or without its dashes and quotation marks, with another
+word than the one they send, or not at all; so it is learned from the stream when the announced one does not come.
 Parts come without a head, without a length, with a length of 0, or with something else than pictures between them
-(detections as JSON); line ends may be bare. Where a length is given it is believed; where none is, the picture ends at
-the next boundary. What is in front of the first boundary is skipped. A stream of bare JPEGs has no parts at all: there
-each picture ends where it says so itself.
+(detections as JSON); line ends may be bare. A given length is believed; without one, the picture ends at the next
+boundary. Bytes in front of the first boundary are skipped. A stream of bare JPEGs has no parts at all: there each
+picture ends at its own end marker.
 
-What is kept is bounded: heads, pictures, and what comes before the first boundary.
+The buffer is bounded: heads, pictures, and the bytes before the first boundary.
 """
 
 import re
@@ -31,12 +31,12 @@ _OTHER_TYPES = ("text/html", "text/xml", "application/json", "application/xml", 
 
 
 class NotMultipart(ValueError):
-    """What comes is no Motion JPEG: says why."""
+    """The stream is no Motion JPEG; the text says why."""
 
 
 def boundary_of(content_type: str) -> bytes:
-    """The boundary a Content-Type announces, without dashes; nothing when it announces none, and the stream has to be
-    looked at. Raises NotMultipart when it is of a type that cannot be a stream of pictures."""
+    """The boundary a Content-Type announces, without dashes; empty when it announces none, and it has to be learned
+    from the stream. Raises NotMultipart when it is of a type that cannot be a stream of pictures."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind.startswith(_OTHER_TYPES):
         raise NotMultipart(f"it is {''.join(letter for letter in kind[:60] if letter.isprintable())}")
@@ -54,14 +54,14 @@ class _Head(NamedTuple):
 
 
 class Multipart:
-    """Keeps what is not yet a whole picture; belongs to one thread. `announced` is what `boundary_of` gave."""
+    """Buffers what is not yet a whole picture; belongs to one thread. `announced` comes from `boundary_of`."""
 
     def __init__(self, announced: bytes) -> None:
         self._announced = announced
         self._boundary = b""  # its word, once the first one has come
         self._bare = False  # JPEGs and nothing between them
         self._waiting = bytearray()
-        self._looked_at = 0  # nothing that ends a part stands before this place of what waits
+        self._looked_at = 0  # no end of a part stands before this place in `_waiting`
         self._compressed = self._worth_a_look_bytes = 0  # of a bare picture: see `_next_bare`
 
     def feed(self, received: bytes) -> list[bytes]:
@@ -98,7 +98,7 @@ class Multipart:
         return body if head.says_image else b""
 
     def _learned(self) -> bool:
-        """Whether it is known now what stands between the pictures: what was announced, else what comes."""
+        """Whether the separator of the pictures is known now: the announced boundary, else the one that comes."""
         if self._announced and _found(self._announced, self._waiting, 0):
             self._boundary = self._announced
             return True
@@ -116,7 +116,7 @@ class Multipart:
             return None
         if not self._compressed and len(self._waiting) >= self._worth_a_look_bytes:
             self._compressed = _compressed(self._waiting, begin)
-            self._worth_a_look_bytes = len(self._waiting) * 5 // 4  # each look walks through all markers anew
+            self._worth_a_look_bytes = len(self._waiting) * 5 // 4  # each search reads all markers again
         end = self._waiting.find(b"\xff\xd9", max(self._compressed, self._looked_at)) if self._compressed else -1
         if end < 0:
             self._looked_at = len(self._waiting) - 1 if self._compressed else 0
@@ -127,7 +127,7 @@ class Multipart:
         return picture
 
     def _head(self, place: int) -> _Head | None:
-        """The head that begins behind a boundary's words: the rest of that line, fields, and mostly an empty line."""
+        """The head behind a boundary's word: the rest of that line, fields, and mostly an empty line."""
         end_of_line = self._waiting.find(b"\n", place)
         if end_of_line < 0:
             return None

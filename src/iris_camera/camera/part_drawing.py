@@ -20,7 +20,7 @@ _SHADOW_STRENGTH = 0.5
 
 
 class _Canvas:
-    """The enlarged upright part: colours, outline, and the way from its measures to pixels."""
+    """The enlarged upright part: colours, outline, and the conversion from its measures to pixels."""
 
     def __init__(self, plan: PartPlan, scale: float) -> None:
         self.zoom = scale * _OVERSAMPLING

@@ -1,11 +1,11 @@
 """Which part lies in which place of the synthetic belt, and what is wrong with it: a pure function of seed and place.
 
 The belt is cut into places of equal length, numbered in the order in which they pass the camera; a place holds one
-part or none. Nothing is remembered from one place to the next, so the truth of any frame can be told without drawing
-it and without having seen the frames before. Lengths are in the pixels of a picture 720 high.
+part or none. No place depends on the one before, so the truth of any frame can be computed without drawing it and
+without the frames before. Lengths are in the pixels of a picture 720 high.
 
-The flaws are as hard as real ones: a scratch may be faint, and good parts carry lot marks and smudges that resemble
-one. A classifier that is always right here would have been given the answer.
+The flaws are as hard to see as real ones: a scratch may be faint, and good parts carry lot marks and smudges that
+resemble one. No classifier can be always right here.
 """
 
 import math

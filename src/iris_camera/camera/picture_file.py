@@ -1,4 +1,4 @@
-"""Reading a file that a stranger put there: only a regular one, only so many bytes, and without ever waiting."""
+"""Reading a file from an untrusted program: only a regular one, at most so many bytes, and without ever blocking."""
 
 import os
 import stat
@@ -15,7 +15,7 @@ _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
 class NoRegularFile(Exception):
-    """What it is instead, in words."""
+    """The file is not regular; the text says what it is."""
 
 
 def about_regular(path: Path) -> os.stat_result:
@@ -25,7 +25,7 @@ def about_regular(path: Path) -> os.stat_result:
 
 def read_regular(path: Path, bytes_max: int) -> bytes:
     """Its bytes, one more than `bytes_max` when it has more. Raises OSError, and NoRegularFile."""
-    about_regular(path)  # before it is opened: opening alone does something to a device, or to who writes into a FIFO
+    about_regular(path)  # before it is opened: opening alone affects a device, or the writer of a FIFO
     descriptor = os.open(path, _FLAGS)
     with os.fdopen(descriptor, "rb") as file:
         _checked(os.fstat(descriptor))

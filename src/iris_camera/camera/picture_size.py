@@ -1,9 +1,9 @@
-"""How large a picture says it is, told from its first bytes, so that nothing is decoded that memory cannot hold.
+"""How large a picture says it is, read from its header, so that nothing is decoded that memory cannot hold.
 
 A file of some hundred bytes may announce a billion pixels, and a decoder believes it. So the announced size is read
-here, of every kind of picture that is decoded at all; what is of another kind, or announces nothing, is not given to
-the decoder. Where a file may name its size more than once (pages, tiles, frames of a container) the largest counts:
-which one the decoder takes is not ours to guess.
+here for every kind of picture that is decoded at all; a file of another kind, or without a size, is not given to the
+decoder. Where a file may state its size more than once (pages, tiles, frames of a container) the largest counts:
+it is unknown which one the decoder takes.
 """
 
 import re
@@ -16,7 +16,7 @@ from iris_camera.camera.tiff_header import tiff_size
 _TEXT_HEADER_BYTES_MAX = 1 << 16
 _SCANS_A_LAYER = 64  # a progressive JPEG has about ten
 _WIDE = 32  # bits a sample takes while it is decoded
-_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # tables and an extension are no frames
+_JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # those three are tables and an extension
 
 _BLANK = rb"(?:\s|#[^\r\n]*+[\r\n])"
 _AVIF = {b"ftypavif", b"ftypavis"}
@@ -28,14 +28,14 @@ _HDR = re.compile(rb"-Y\s*+\+?(\d++)\s*+\+X\s*+\+?(\d++)")
 
 
 def is_still(beginning: bytes) -> bool:
-    """Whether a file that begins so is a single picture of a known kind, not a film."""
+    """Whether a file with this beginning is a single picture of a known kind, not a film."""
     if beginning.startswith(b"RIFF"):
         return beginning[8:12] == b"WEBP"
     return beginning[4:12] in _AVIF or any(beginning.startswith(kind) for kind, _ in _KINDS)
 
 
 def announced(data: bytes) -> Announced | None:
-    """None for what is no picture of a known kind, or does not tell its size."""
+    """None when it is no picture of a known kind, or does not state its size."""
     found = None
     try:
         for beginning, read in _KINDS:
@@ -56,10 +56,10 @@ def _jpeg(data: bytes) -> Announced | None:
         for marker, place in segments
         if marker in _JPEG_FRAMES
     ]
-    if not sizes or segments[-1][0] != 0xDA:  # a decoder finds a way on where this one ended
+    if not sizes or segments[-1][0] != 0xDA:  # a decoder may read on where this parser stopped
         return None
     width, height, channels = map(max, zip(*sizes, strict=True))
-    scans = data.count(b"\xff\xda")  # each goes over the whole picture, and takes some bytes only
+    scans = data.count(b"\xff\xda")  # each costs a pass over the whole picture, and only some bytes of the file
     return Announced(width, height, max(channels, 4 * scans // _SCANS_A_LAYER))
 
 
@@ -156,7 +156,7 @@ def _pam(data: bytes) -> Announced | None:
 
 
 def _hdr(data: bytes) -> Announced | None:
-    """The largest that stands anywhere, written as loosely as it is read: a comment may hold one too."""
+    """The largest size found anywhere, matched as loosely as decoders do: a comment may hold one too."""
     sizes = [(int(line[2]), int(line[1])) for line in _HDR.finditer(data)]
     return Announced(*max(sizes, key=lambda size: size[0] * size[1]), bits=_WIDE) if sizes else None
 

@@ -1,10 +1,10 @@
 """One opening of a source, in a thread of its own: opened, read to its end or failure, closed.
 
-It is a thread apart from the one that watches it because a call into a camera's driver may never come back. Then it is
-given up: from that instant nothing it reads is handed over, and should the call come back after all, it closes its
-source and ends. Nobody can end a thread that hangs in C; it can only be left behind.
+It is a thread apart from the one that watches it because a call into a camera's driver may never return. Then the
+watcher gives it up: from that instant none of its frames is handed over, and should the call return after all, it
+closes its source and ends. A thread that hangs in C cannot be ended, only left behind.
 
-What the thread found is written once, before `finished` is set, and read by the watcher afterwards.
+The thread writes its result once, before it sets `finished`; the watcher reads it afterwards.
 """
 
 import logging
@@ -32,7 +32,7 @@ class CameraReading:
     ) -> None:
         self.source = source
         self.finished = threading.Event()
-        self.error: BaseException | None = None  # why it finished; None: the source said it had ended
+        self.error: BaseException | None = None  # why it finished; None: the source came to its end
         self.opened_s: float | None = None
         self.first_frame_s: float | None = None
         self.latest_frame_s: float | None = None
@@ -55,7 +55,7 @@ class CameraReading:
         self._close_source()
 
     def give_up(self) -> None:
-        """From the return of this on, it hands nothing over. Only for a handover that never waits."""
+        """After this returns, it hands nothing over. Only for a handover that never waits."""
         with self._handing:
             self._over.set()
         self._close_source()
@@ -82,7 +82,7 @@ class CameraReading:
             self._read()
         except SourceError as error:
             self.error = error
-        except BaseException as error:  # noqa: BLE001 - a thread's end; whoever watches it logs the traceback
+        except BaseException as error:  # noqa: BLE001 - a thread's end; the watching thread logs the traceback
             self.error = error
         finally:
             self._called_s = None
@@ -114,5 +114,5 @@ class CameraReading:
     def _close_source(self) -> None:
         try:
             self.source.close()
-        except Exception:  # a source may raise anything; it is done with either way
+        except Exception:  # a source may raise anything; it is not used again either way
             log.exception("camera %s: its source could not be closed", self._camera)

@@ -1,12 +1,11 @@
 """A camera that speaks RTSP, opened through OpenCV's FFmpeg.
 
-FFmpeg wants username and password inside the address. That address is made for the one call and kept nowhere; what
-FFmpeg writes to standard error does not hold it, and no exception of ours does. Time-outs are given with the call:
-without them FFmpeg waits half a minute. It prefers TCP by itself, so no option of the whole process has to be set.
+FFmpeg wants username and password inside the address. That address is made for the one call and kept nowhere; neither
+FFmpeg's lines on standard error nor any exception of this module hold it. Time-outs are given with the call: without
+them FFmpeg waits half a minute. FFmpeg prefers TCP by default, so no option of the whole process has to be set.
 
-FFmpeg does not say why it could not open a stream. Only then the camera is asked once more, by one DESCRIBE of our own,
-for nothing but the reason: a working camera is never troubled with it, and what we think of an answer can never keep
-out a camera that FFmpeg gets along with.
+FFmpeg does not say why it could not open a stream. Only then does this module send one DESCRIBE of its own, to find the
+reason: a working camera never gets one, so no judgement of an answer here can reject a camera that FFmpeg can read.
 """
 
 import re
@@ -33,7 +32,7 @@ _CONTENT_LENGTH = re.compile(rb"(?im)^content-length:\s*(\d{1,9})\s*$")
 
 
 def open_rtsp(settings: SourceSettings, open_capture: OpenCapture = cv2.VideoCapture) -> Any:
-    """The opened capture. Raises SourceError with the reason in words."""
+    """The opened capture. Raises SourceError with the reason."""
     address = settings.address
     limits = [
         *(cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(settings.open_timeout_s * 1000)),
@@ -87,13 +86,13 @@ def _ask(
     received = _receive(connection, b"", lambda text: _HEAD_END.search(text) is not None, deadline_s)
     head, body = [*_HEAD_END.split(received, 1), b""][:2]
     length = _CONTENT_LENGTH.search(head)
-    if length is not None:  # what stays unread would be taken for the next answer
+    if length is not None:  # unread bytes would be taken for the next answer
         _receive(connection, body, lambda text: len(text) >= int(length[1]), deadline_s)
     return _status_of(head.decode("utf-8", "replace"))
 
 
 def _receive(connection: socket.socket, text: bytes, done: Callable[[bytes], bool], deadline_s: float) -> bytes:
-    """What has come when it is done, too long, or when nothing more comes. Raises TimeoutError at the deadline."""
+    """`text` and the bytes received until `done`, too long, or the end. Raises TimeoutError at the deadline."""
     while not done(text) and len(text) < LONGEST_ANSWER_BYTES:
         connection.settimeout(max(0.001, deadline_s - time.monotonic()))
         received = connection.recv(4096)

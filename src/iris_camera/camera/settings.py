@@ -1,7 +1,7 @@
-"""Where a camera's pictures come from, and how patiently: what may be configured of one source.
+"""Where a camera's pictures come from, and its time limits: what may be configured of one source.
 
 The one text `source` says what kind it is. Credentials are settings of their own, because that text is stored and
-shown. Times are in seconds and are given explicitly to whatever opens the camera: OpenCV's own default is 30.
+shown. Times are in seconds and are given explicitly to the library that opens the camera: OpenCV's own default is 30.
 """
 
 import math
@@ -26,7 +26,7 @@ PIXELS_LIMIT = 1 << 30  # what OpenCV decodes at most
 
 @dataclass(frozen=True, slots=True)
 class SourceSettings:
-    """One camera's source. Raises ValueError for what cannot be used: what was found, what was expected."""
+    """One camera's source. Raises ValueError for an unusable value, naming what was found and what was expected."""
 
     source: str = field(default="synthetic", metadata={"doc": f"where the pictures come from: {EXPECTED[9:]}"})
     username: str = field(default="", metadata={"doc": "of an rtsp or http camera; never in the address"})
@@ -113,7 +113,7 @@ class SourceSettings:
 
     @property
     def live(self) -> bool:
-        """Whether the pictures go on without us: only the latest matters then."""
+        """Whether the source does not wait for Iris: only the latest picture matters then."""
         return self.kind not in ("file", "dir")
 
     @property
@@ -156,7 +156,7 @@ def _kind_of(source: str) -> Kind:
 
 
 def _check_source(source: str) -> None:
-    """Raises ValueError for a text that names nothing to read from."""
+    """Raises ValueError for a text that names no source."""
     kind, place = _kind_of(source), source.partition(":")[2]
     if kind in ("rtsp", "http"):
         parse_address(source)

@@ -1,12 +1,12 @@
 """What a camera is to the rest of Iris: something that is opened, read frame by frame, and closed.
 
-One thread owns a source and calls `open` and `read`; only `close` may come from another one. A source says whether
-it is live, and with that which handover belongs behind it: a live line does not wait for us, so only its latest
-frame matters; a file does wait, so none of its frames may be lost.
+One thread owns a source and calls `open` and `read`; only `close` may come from another one. `live` decides which
+handover follows the source: a live line does not wait for Iris, so only its latest frame matters; a file does wait, so
+none of its frames may be lost.
 
-What a camera does (it is unplugged, refuses a password, sends nothing) is a `SourceError`, in words; anything else a
-source raises is a mistake in a program. A source that failed may be closed and opened again: a folder then goes on
-where it was, everything else begins anew.
+A fault of the camera (it is unplugged, refuses a password, sends nothing) is a `SourceError`; any other exception of a
+source is a bug. A source that failed may be closed and opened again: a folder then goes on where it was, any other
+source begins anew.
 """
 
 from typing import Protocol
@@ -18,18 +18,18 @@ from iris_communication.plain_text import ERROR_TEXT_MAX, clean
 class SourceError(Exception):
     """What happened to a camera, as a sentence without any credential in it, and what to do about it (`hint`).
 
-    `final`: opening it again would only give the same frames once more, so nobody tries.
+    `final`: opening it again would only give the same frames once more, so it is not tried.
     """
 
     def __init__(self, reason: str, hint: str = "", *, final: bool = False) -> None:
-        self.reason = clean(reason, ERROR_TEXT_MAX)  # parts of it are a camera's own words
+        self.reason = clean(reason, ERROR_TEXT_MAX)  # parts of it are a camera's own text
         super().__init__(self.reason)
         self.hint = hint
         self.final = final
 
 
 class Source(Protocol):
-    """A camera, a file, a folder or a made-up line.
+    """A camera, a file, a folder or the synthetic line.
 
     `name` is for people and file names, `live` chooses the handover, `frame_rate` is the frames a second aimed at
     (None: not known, or not before `open`).

@@ -22,8 +22,8 @@ OPENCV_SILENT = 0
 
 
 def silence_ffmpeg() -> None:
-    """FFmpeg, and OpenCV around it, write lines of their own to standard error, past the log; what matters of them is
-    said in words there. Whoever sets OPENCV_LOG_LEVEL wants to see them."""
+    """FFmpeg and OpenCV write lines of their own to standard error, past the log; Iris logs their faults itself.
+    A user who sets OPENCV_LOG_LEVEL wants to see them."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", FFMPEG_SILENT)
     if "OPENCV_LOG_LEVEL" not in os.environ:
         cv2.utils.logging.setLogLevel(OPENCV_SILENT)

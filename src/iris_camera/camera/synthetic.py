@@ -1,9 +1,8 @@
-"""A made-up inspection line with known truth: parts on a moving belt, some of them flawed, all from one seed.
+"""A synthetic inspection line with known truth: parts on a moving belt, some of them flawed, all from one seed.
 
 It behaves as a live camera does. The line does not wait: frame n is due at start + n / frame_rate on the monotonic
-clock, so the pace never drifts, and a reader that comes late finds the frames it missed gone (the number jumps)
-while the belt is where it would have been. What a frame shows and what is true of it are pure functions of the seed
-and the frame's number; only when it is taken depends on the clock.
+clock, so the pace never drifts, and a late reader misses frames (the number jumps) while the belt moves on. The content
+of a frame and its truth are pure functions of the seed and the frame's number; only its time depends on the clock.
 """
 
 import math
@@ -47,7 +46,7 @@ class TruePart(NamedTuple):
 class SyntheticLine:
     """A `Source` that is live; parts move from left to right, and `defect_share` of them are flawed.
 
-    Raises ValueError for a negative seed, or a frame rate, picture size or share nothing could be shown with.
+    Raises ValueError for a negative seed, or an impossible frame rate, picture size or share.
     """
 
     live = True
@@ -141,11 +140,11 @@ class SyntheticLine:
         return parts
 
     def plan(self, part_id: int) -> PartPlan | None:
-        """How a part is made, for who wants to know more than its box; None where the belt is empty."""
+        """How a part is made: more than its box; None where the belt is empty."""
         return self._belt.plan(part_id)
 
     def _number_at(self, now_s: float) -> int:
-        """The last frame that is due at `now_s`, forgiving the rounding of its due time."""
+        """The last frame that is due at `now_s`, tolerating the rounding of its due time."""
         return math.floor((now_s - self._start_s) * self.frame_rate + 1e-6)
 
     def _places(self, number: int) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Which pictures of a live camera are wanted when it gives more than that."""
+"""Which pictures of a live camera are kept when it gives more than are wanted."""
 
 
 class Thinning:
@@ -10,7 +10,7 @@ class Thinning:
 
     def wants(self, now_s: float) -> bool:
         """Whether the picture that came at `now_s` is one of them."""
-        if now_s < self._due_s - 0.05 * self._period_s:  # a camera's own pace trembles
+        if now_s < self._due_s - 0.05 * self._period_s:  # a camera's own pace has jitter
             return False
         behind_s = now_s - self._due_s
         self._due_s = (self._due_s if behind_s < self._period_s else now_s) + self._period_s

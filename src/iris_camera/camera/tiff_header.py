@@ -8,16 +8,16 @@ from iris_camera.camera.announced import Announced, brightest_of, number_at
 _PAGES_MAX = 1000
 _KIND, _WIDTH, _HEIGHT, _BITS, _CHANNELS, _TILE_WIDTH, _TILE_HEIGHT = 254, 256, 257, 258, 277, 322, 323
 _BRIGHTEST = (281, 341)  # MaxSampleValue, SMaxSampleValue
-_PACKED = {10, 12, 14}  # bits of samples that are stored without filling
+_PACKED = {10, 12, 14}  # bits of samples that are stored without padding
 _TAGS = {_KIND, _WIDTH, _HEIGHT, _BITS, _CHANNELS, _TILE_WIDTH, _TILE_HEIGHT, *_BRIGHTEST}
 _FORMATS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 11: "f", 12: "d", 16: "Q", 17: "q"}
 
 
 def tiff_size(data: bytes) -> Announced | None:
-    """The largest page, or tile of a page; `brightest` is the first page's. None where a page does not tell its size.
+    """The largest page, or tile of a page; `brightest` is the first page's. None if a page does not state its size.
     Raises IndexError for a torn header.
 
-    Pages that are another one made smaller are not counted as pictures.
+    Pages that are a reduced copy of another one are not counted as pictures.
     """
     little = data.startswith(b"II")
     word = 8 if number_at(data, 2, 2, little=little) == 43 else 4  # the size of a place in the file
@@ -26,7 +26,7 @@ def tiff_size(data: bytes) -> Announced | None:
     smaller = 0
     while place != 0:
         if len(pages) >= _PAGES_MAX:
-            return None  # or its pages go round in a circle
+            return None  # too many, or its pages form a circle
         tags, place = _page(data, place, word, little)
         pages.append(_size(tags))
         smaller += int(tags.get(_KIND, 0)) & 1
@@ -44,7 +44,7 @@ def _page(data: bytes, place: int, word: int, little: bool) -> tuple[dict[int, f
     behind = first + number_at(data, place, count_bytes, little=little) * entry_bytes
     tags: dict[int, float] = {}
     for tag, value in _tags(data, range(first, min(behind, len(data)), entry_bytes), word, little):
-        tags[tag] = max(value, tags.get(tag, value))  # where one stands twice, readers differ
+        tags[tag] = max(value, tags.get(tag, value))  # if a tag occurs twice, decoders differ in which one they use
     return tags, number_at(data, behind, word, little=little)
 
 
@@ -69,5 +69,5 @@ def _size(tags: dict[int, float]) -> Announced:
         width, height = tile_width, tile_height
     brightest = brightest_of(next((tags[tag] for tag in _BRIGHTEST if tag in tags), 0))
     if tags.get(_BITS) in _PACKED:
-        brightest = 0xFFFF  # OpenCV moves them up
+        brightest = 0xFFFF  # OpenCV shifts them up
     return Announced(width, height, int(tags.get(_CHANNELS, 1)), int(tags.get(_BITS, 1)), brightest)

@@ -1,13 +1,13 @@
 """A camera on this machine, through Video4Linux.
 
 `usb:0` is the first one found at boot, which after a replug may be another; a name under /dev/v4l/by-id belongs to one
-camera for ever. It is a link, so it is looked up at each opening: where it leads is different after each replug.
+camera for ever. It is a link, resolved again at each opening, because its target changes with each replug.
 
-OpenCV gives a read of such a camera ten seconds before it fails (its own limit, which only an environment variable of
-the whole process could change); `hung_after_s` has to be above that.
+OpenCV fails a read of such a camera after ten seconds (its own limit, which only an environment variable of the whole
+process could change); `hung_after_s` has to be above that.
 
-The tests put a fake capture device in the place of `cv2.VideoCapture`, for want of a camera in a test machine: they
-show how a device that is unplugged, replugged, busy or hung is treated, not that a driver behaves so.
+The tests replace `cv2.VideoCapture` by a fake capture device, because test machines have no camera: they show how Iris
+treats a device that is unplugged, replugged, busy or hung, not that a driver behaves so.
 """
 
 import os
@@ -26,7 +26,7 @@ OpenCapture = Callable[[str, int], Any]
 def open_usb(
     settings: SourceSettings, open_capture: OpenCapture = cv2.VideoCapture, devices: Path = Path("/dev")
 ) -> Any:
-    """The opened capture device. Raises SourceError in words when there is none."""
+    """The opened capture device. Raises SourceError when there is none."""
     device = device_of(settings, devices)
     try:
         capture = open_capture(str(device), cv2.CAP_V4L2)
@@ -43,15 +43,15 @@ def open_usb(
     }
     for what, value in wanted.items():
         if value is not None:
-            capture.set(what, value)  # the driver takes the nearest it can; what comes is looked at, not this answer
+            capture.set(what, value)  # the driver takes the nearest it can; the frames count, not this return value
     return capture
 
 
 def device_of(settings: SourceSettings, devices: Path) -> Path:
-    """The device node the camera has now. Raises SourceError when it is not there, or not for us."""
+    """The device node the camera has now. Raises SourceError when it is not there, or this user may not use it."""
     index = settings.usb_index
     named = settings.path if index is None else devices / f"video{index}"
-    device = Path(os.path.realpath(named))  # raises nothing, and so does the next: links may go round in a circle
+    device = Path(os.path.realpath(named))  # raises nothing, nor does the next: links may form a circle
     if not os.path.exists(device):  # noqa: PTH110  # raises nothing
         raise SourceError(
             f"there is no camera {named}", "Check whether it is plugged in; ls /dev/v4l/by-id lists the cameras."

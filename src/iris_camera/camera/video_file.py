@@ -2,15 +2,15 @@
 
 A file waits, so no frame is lost; a reader that is late at the file's own rate catches up. The time of a frame is the
 file's: the instant of opening plus the frame's place in the film. At its own rate that is also when it is due; as fast
-as it can be inspected, an hour may be over in ten minutes and its records still say when in it things happened.
+as it can be inspected, an hour may be over in ten minutes, and the records still state the times within the film.
 
-What goes wrong. OpenCV says nothing when a file is damaged or cut off: it reads as if the film were over. So it is
-asked some more times, which leads it over a damaged place to the frames behind it: a frame that comes after a read that
-failed shows that the decoder gave something up. That, and a file that breaks off (`film_structure.py`), is damage, and
-is said at the end. How many frames a container announces is not believed: with an edit list (`-ss -c copy`) or frames
-of different length (WebM) a whole film has fewer. What cannot be decoded in front of the first picture is no damage
-either: a stream may be cut where no picture begins. Files without time stamps get their frame rate's; files without a
-frame rate 25 a second.
+What goes wrong. OpenCV reports nothing when a file is damaged or cut off: it reads as if the film were over. So it is
+asked to read some more times, which may lead it past a damaged place to the frames behind it: a frame after a failed
+read shows that the decoder lost something. That, and a file that is cut off (`film_structure.py`), is damage, and is
+reported at the end. The number of frames that a container announces is not used: with an edit list (`-ss -c copy`) or
+frames of different length (WebM) a whole film has fewer. Undecodable data in front of the first picture is no damage
+either: a stream may be cut where no picture begins. Files without time stamps get those of their frame rate; files
+without a frame rate get 25 frames a second.
 """
 
 import logging
@@ -44,7 +44,7 @@ TEXT_DRAWERS = {b"ansi", b"bint", b"xbin", b"idf\0"}  # decoders of FFmpeg's tha
 
 class VideoFile:
     """A `Source` that is not live. `frame_rate` plays it at another rate than its own; `repeat` begins again at the
-    end, which is a new opening for whoever tracks."""
+    end, which is a new opening for the tracker."""
 
     live = False
 
@@ -67,11 +67,11 @@ class VideoFile:
         self._capture: ResourceHandle[Any] | None = None
         self._closed = threading.Event()
         self._rate: float | None = None
-        self._told_damage = False
+        self._damage_logged = False
 
     @property
     def frame_rate(self) -> float | None:
-        """Frames a second it is played at; None before the first opening when that is up to the file."""
+        """Frames a second it is played at; None before the first opening when the file decides."""
         return self._wanted_rate or self._rate
 
     def open(self) -> None:
@@ -150,7 +150,7 @@ class VideoFile:
         return None
 
     def _damage(self) -> str | None:
-        """What was wrong with the film that has just ended, in words."""
+        """What was wrong with the film that has just ended, as a text."""
         if self._in_film == 0:
             return f"no picture of {self._path} can be decoded: it is damaged or cut off"
         after = f"{self._path} ended after {counted(self._in_film, 'frame')}"
@@ -168,8 +168,8 @@ class VideoFile:
             if damage is not None:
                 raise SourceError(damage, final=True)
             return False
-        if damage is not None and not self._told_damage:
-            self._told_damage = True
+        if damage is not None and not self._damage_logged:
+            self._damage_logged = True
             log.warning("camera %s: %s; it starts again from the beginning", self.name, damage)
         self._begins_s += self._latest_s + 1 / (self._wanted_rate or self._rate or RATE_IF_UNKNOWN)
         self._opening += 1
@@ -191,7 +191,7 @@ class VideoFile:
         return self._begins_s + in_film_s
 
     def _wait_until(self, due_s: float) -> bool:
-        """Whether it is still wanted then."""
+        """Wait; False when the source was closed meanwhile."""
         while (left_s := due_s - self._clock.monotonic()) > 0 and not self._closed.is_set():
             self._clock.wait(self._closed, left_s)
         return not self._closed.is_set()
@@ -203,7 +203,7 @@ class VideoFile:
 
 
 def _next_frame(capture: Any) -> tuple[Any, float] | None:
-    """The next frame's pixels and its time stamp in seconds; None at the end, or where OpenCV can go no further."""
+    """The next frame's pixels and its time stamp in seconds; None at the end, or where OpenCV cannot read on."""
     try:
         got, pixels = capture.read()
     except cv2.error:
@@ -217,12 +217,12 @@ def _draws_text(capture: Any) -> bool:
 
 
 def _sane(value: float) -> float:
-    """What a file says of itself, 0 where that is nonsense."""
+    """A number from the file's header, 0 if it is not plausible."""
     return value if math.isfinite(value) and 0 < value < 1 << 32 else 0.0
 
 
 def _must_be_a_file(path: Path) -> None:
-    """Raises SourceError for what is none; only where nothing is, something may still come."""
+    """Raises SourceError when it is none; the error is not final only where nothing exists: a file may still come."""
     try:
         mode = path.stat().st_mode
     except OSError as error:

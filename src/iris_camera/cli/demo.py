@@ -52,7 +52,7 @@ def demo(
     stay = (seconds is None if stay is None else stay) and not json
     story = Story()
     display = Display(sys.stderr if json else sys.stdout, story)
-    watched = sys.stderr.isatty()  # then the panel shows most of what the log would tell
+    watched = sys.stderr.isatty()  # then the panel shows most of what the log would say
     logs.start_logging(
         "WARNING" if watched else "INFO", LogLines(display.log) if watched and display.is_terminal else None
     )

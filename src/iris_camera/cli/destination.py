@@ -103,8 +103,8 @@ class ChosenServers:
     def request(
         self, file: Path, *, project: str, folder: str = "", identity: tuple[int, int] | None = None
     ) -> SftpUploadRequest:
-        """`folder` is the file's own, below the one that is sent or watched: it is made on the server too. `identity`
-        is the file that was looked at, by device and inode."""
+        """`folder` is the file's own, relative to the one that is sent or watched: it is made on the server too.
+        `identity` is the device and inode of the file that was checked."""
         handling = self.handling
         return SftpUploadRequest(
             sftp_server_info=[_with_folder(server, folder) for server in self.servers],
@@ -122,7 +122,7 @@ class ChosenServers:
 def settings_and_servers(
     verb: str, config: Path | None, outbox: Path | None, named: Sequence[str] | None, account: Account
 ) -> tuple[Config, tuple[Mapping[str, Any], ...]]:
-    """The settings, and the servers that are meant; what is wrong ends the command."""
+    """The settings, and the chosen servers; a mistake ends the command."""
     named = named or ()
     files = [Path(name) for name in named if name.endswith(".json")]
     if len(files) > 1:
@@ -146,10 +146,10 @@ def settings_and_servers(
 
 
 def own_name() -> str:
-    """Empty: nobody knows it, as in a container whose user has no entry in /etc/passwd."""
+    """The user's name; empty if unknown, as in a container whose user has no entry in /etc/passwd."""
     try:
         return getpass.getuser()
-    except (KeyError, OSError, ImportError):  # as the version of Python has it
+    except (KeyError, OSError, ImportError):  # which one depends on the version of Python
         return ""
 
 

@@ -1,6 +1,6 @@
-"""Which files a command line means: each that was named, and with `recursive` all below a folder that was named.
+"""The files of a command line: each file that was named, and with `recursive` all below a folder that was named.
 
-Everything is looked at before anything is queued: a name that was mistyped is told, and nothing is sent then.
+All names are checked before anything is queued: if one is mistyped, it is reported and nothing is sent.
 """
 
 import os
@@ -23,7 +23,7 @@ class FileToSend:
     size_bytes: int
     project: str  # the name of the folder it lies in, or of the folder that was named
     folder: str = ""  # below that folder
-    identity: tuple[int, int] | None = None  # device and inode, when it was looked at
+    identity: tuple[int, int] | None = None  # device and inode when it was checked
 
 
 def files_to_send(named: Sequence[Path], *, recursive: bool) -> list[FileToSend]:
@@ -56,13 +56,13 @@ def _meant(path: Path, *, recursive: bool) -> Iterator[FileToSend]:
     elif not os.access(path, os.R_OK):
         raise NotToSend([f"{path}: is not readable by this user"])
     else:
-        # The name stays as it was given, also where it is a link to another.
+        # The file's own name stays as it was given, even if it is a link.
         whole = path.parent.resolve() / path.name
         yield FileToSend(whole, facts.st_size, whole.parent.name, identity=(facts.st_dev, facts.st_ino))
 
 
 def _below(folder: Path) -> Iterator[FileToSend]:
-    """Links to folders are not followed: they may lead back."""
+    """Links to folders are not followed: they may form a loop."""
     any_file = False
     for inner, folders, names in os.walk(folder, onerror=_raise):
         folders.sort()

@@ -1,9 +1,9 @@
-"""Who takes files in for `iris send` and `iris watch`: an uploader of our own, or the process that owns the outbox.
+"""The intake of `iris send` and `iris watch`: this process's own uploader, or the process that owns the outbox.
 
-One process owns an outbox. Where `iris run` does, files are handed to it through the control socket and it delivers
-them; where nobody does, this process opens the outbox and delivers itself. Whoever hands in sees no difference.
+One process owns an outbox. If that is `iris run`, files are handed to it through the control socket and it delivers
+them; if there is no owner, this process opens the outbox and delivers. The caller sees no difference.
 
-What goes wrong. The owner ends: what it had accepted is in the outbox. Files are taken in all the same, for its next
+What goes wrong. The owner ends: the files that it accepted are in the outbox. Files are still accepted, for its next
 start; `iris send`, which waits for delivery, takes the outbox over.
 """
 
@@ -28,18 +28,18 @@ from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUplo
 log = logging.getLogger(__name__)
 
 ASKED_MAX = 50  # items whose state is read at a time
-TAKE_OVER_S = 1.0  # between two looks whether the owner has ended
+TAKE_OVER_S = 1.0  # between two checks whether the owner has ended
 NEED_SOMEBODY = ("server needs a person", "server paused")
 NO_HINDRANCE = ("server fails a check",)
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A server that is not delivered to just now."""
+    """A server that cannot be delivered to at present."""
 
     server: str  # its key
     text: str
-    waits_for_a_person: bool  # nothing will happen until somebody has changed something
+    waits_for_a_person: bool  # nothing is delivered until a person has changed something
 
 
 class Followed(Protocol):
@@ -50,23 +50,23 @@ class Followed(Protocol):
 
 
 class Intake(Protocol):
-    """Where requests are handed in, and what is known of them afterwards."""
+    """Accepts requests, and reports what became of them."""
 
     def hand_in(self, requests: Sequence[SftpUploadRequest]) -> Sequence[list[str] | IrisError]:
-        """Of each request the ids of its items, one a destination, or why it was refused."""
+        """For each request the ids of its items, one per destination, or why it was refused."""
 
     def outcomes(self, ids: Iterable[str]) -> dict[str, Delivered | IrisError]:
-        """Of those that are settled."""
+        """The outcomes of those items that are settled."""
 
     def links(self) -> list[Link]:
-        """Every server that cannot be delivered to just now, whoever waits for it."""
+        """Every server that cannot be delivered to at present, whether or not these files wait for it."""
 
     def close(self, timeout_s: float) -> None:
-        """Finish what is under way for so long. What is left stays queued."""
+        """Finish uploads under way, at most so long. The rest stays queued."""
 
 
 class OwnIntake:
-    """An uploader of this process. With `deliver` False it only takes in."""
+    """An uploader of this process. With `deliver` False it only accepts files."""
 
     def __init__(self, config: Config, *, deliver: bool) -> None:
         self._uploader = SftpUploaderThread(
@@ -110,14 +110,14 @@ class OwnIntake:
 
 
 class OwnersIntake:
-    """The process that owns the outbox. With `take_over` this one delivers, once the other has ended."""
+    """The process that owns the outbox. With `take_over` this process delivers once the owner has ended."""
 
     def __init__(self, config: Config, *, take_over: bool) -> None:
         self._config = config
         self._folder = config.outbox_dir
         self._take_over = take_over
         self._own: OwnIntake | None = None
-        self._look_at_s = time.monotonic() + TAKE_OVER_S
+        self._take_over_at_s = time.monotonic() + TAKE_OVER_S
         self._is_ownerless = False
 
     def hand_in(self, requests: Sequence[SftpUploadRequest]) -> Sequence[list[str] | IrisError]:
@@ -135,12 +135,12 @@ class OwnersIntake:
             return [error] * len(requests)
 
     def outcomes(self, ids: Iterable[str]) -> dict[str, Delivered | IrisError]:
-        """Of a part of them: what is not settled yet is asked for the next time."""
+        """Reads at most ASKED_MAX items a call; the caller asks again for those that are not settled yet."""
         self._take_it_over()
         found: dict[str, Delivered | IrisError] = {}
         audit = Audit(self._folder)
         for each in islice(ids, ASKED_MAX):
-            with suppress(IrisError):  # another process takes the outbox just now
+            with suppress(IrisError):  # another process is taking the outbox over
                 if (outcome := _outcome(audit.story(each))) is not None:
                     found[each] = outcome
         return found
@@ -157,15 +157,15 @@ class OwnersIntake:
             self._own.close(timeout_s)
 
     def _take_it_over(self) -> None:
-        if not self._take_over or self._own is not None or time.monotonic() < self._look_at_s:
+        if not self._take_over or self._own is not None or time.monotonic() < self._take_over_at_s:
             return
-        self._look_at_s = time.monotonic() + TAKE_OVER_S
-        with suppress(IrisError):  # it is still there
+        self._take_over_at_s = time.monotonic() + TAKE_OVER_S
+        with suppress(IrisError):  # the owner is still there
             self._own = OwnIntake(self._config, deliver=True)
 
 
 def open_intake(config: Config, *, deliver: bool, take_over: bool = False) -> Intake:
-    """Ours where nobody has the outbox, else that of its owner. Raises IrisError where neither takes anything in."""
+    """This process's own if the outbox has no owner, else the owner's. Raises IrisError if neither accepts files."""
     try:
         return OwnIntake(config, deliver=deliver)
     except OutboxInUse:
@@ -185,7 +185,7 @@ def _outcome(story: dict[str, Any]) -> Delivered | IrisError | None:
 
 
 def _halted(facts: dict[str, Any]) -> Link:
-    """Of what the owner of an outbox wrote down."""
+    """From a server state that the outbox's owner stored."""
     key, error = facts["server"], facts["error"] or {"message": "it does not answer", "hint": ""}
     known = LinkFacts(
         key, "down", time.time(), error["message"], 0, error["hint"], held=facts["held"], paused=facts["paused"]
@@ -193,7 +193,7 @@ def _halted(facts: dict[str, Any]) -> Link:
     if not known.held and not known.paused:
         what = not_sent_to(key, takes_nothing=scope_of(error.get("error", "")) is Scope.SERVER)
         return Link(key, f"{what}: {error['message']}; Iris tries again by itself", waits_for_a_person=False)
-    return _judged(known) or Link(key, error["message"], waits_for_a_person=True)
+    return _from_health(known) or Link(key, error["message"], waits_for_a_person=True)
 
 
 def _link(key: str, facts: dict[str, Any]) -> Link | None:
@@ -204,15 +204,15 @@ def _link(key: str, facts: dict[str, Any]) -> Link | None:
         again = f"trying again in {again_s:.0f} s" if again_s >= 1 else "trying again"
         what = not_sent_to(key, takes_nothing=known.takes_nothing)
         return Link(key, f"{what}: {known.reason}; {again}", waits_for_a_person=False)
-    return _judged(known)
+    return _from_health(known)
 
 
 def not_sent_to(key: str, *, takes_nothing: bool) -> str:
     return f"{key} takes nothing" if takes_nothing else "the link is down"
 
 
-def _judged(known: LinkFacts) -> Link | None:
-    """As health says it, without how many wait: these are other files' too."""
+def _from_health(known: LinkFacts) -> Link | None:
+    """As health reports it, without the count of waiting files: it includes files of other commands."""
     reason = next(server_reasons(replace(known, waiting=0), time.time(), USUAL), None)
     if reason is None or reason.kind in NO_HINDRANCE:
         return None

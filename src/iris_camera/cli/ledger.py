@@ -39,7 +39,7 @@ def export(
     """
     with looking("ledger export", outbox, config) as audit:
         deliveries = audit.ledger()
-        first = list(islice(deliveries, 1))  # what keeps anybody from looking is said before any heading
+        first = list(islice(deliveries, 1))  # an outbox that cannot be read is an error before any heading
         if as_csv:
             write(csv_line(COLUMNS))
         for delivery in chain(first, deliveries):
@@ -69,23 +69,23 @@ def verify(
     with looking("ledger verify", outbox, config) as audit:
         found = audit.verify()
         if json:
-            say(json_text(_told(found)))
+            say(json_text(_chain_facts(found)))
         else:
-            _tell(found)
+            _show(found)
         status = EXIT_WRONG if found.broken or found.lost else 0
         if remote:
             since_s = None if since is None else since.replace(tzinfo=since.tzinfo or UTC).timestamp()
             looked = RemoteCheck(audit.folder).look(hashes=hashes, latest=latest, since_s=since_s)
-            status = status or _tell_remote(looked, json=json)
+            status = status or _show_remote(looked, json=json)
     raise typer.Exit(status)
 
 
-def _told(found: Chain) -> dict[str, Any]:
+def _chain_facts(found: Chain) -> dict[str, Any]:
     broken = found.broken.what if found.broken else None
     return {"lines": found.lines, "head": found.head, "broken": broken, "lost": [gap._asdict() for gap in found.lost]}
 
 
-def _tell(found: Chain) -> None:
+def _show(found: Chain) -> None:
     for gap in found.lost:
         lost = counted(gap.lines, "line was", "lines were")
         say(f"{lost} lost before line {gap.before} with a damaged database, found {gap.found}")
@@ -96,8 +96,8 @@ def _tell(found: Chain) -> None:
         say(f"{counted(found.lines, 'line is', 'lines are')} whole, up to {found.head}")
 
 
-def _tell_remote(looked: Iterable[RemoteLook], *, json: bool) -> int:
-    """A line for each file that is not as it was delivered, in JSON for every one; the exit status."""
+def _show_remote(looked: Iterable[RemoteLook], *, json: bool) -> int:
+    """Print a line for each file that is not as it was delivered, in JSON for every file; the exit status."""
     counts = dict.fromkeys((verdict.value for verdict in RemoteVerdict), 0)
     for each in looked:
         counts[each.verdict.value] += 1
@@ -119,12 +119,12 @@ def _counted(counts: dict[str, int]) -> str:
         "changed": "changed",
         "replaced": "replaced by a later delivery",
     }
-    told = ", ".join(f"{word} {counts[verdict]}" for verdict, word in text.items())
-    return f"{told}, unknown {counts['unknown']}"
+    known = ", ".join(f"{word} {counts[verdict]}" for verdict, word in text.items())
+    return f"{known}, unknown {counts['unknown']}"
 
 
 def csv_line(values: Iterable[Any]) -> str:
-    """One line of a table, without its end; texts are neutral to spreadsheets, as in the record files."""
+    """One line of CSV, without its end; a text is never a formula to a spreadsheet, as in the record files."""
     line = io.StringIO()
     cells = [text_cell(value) if isinstance(value, str) else value for value in values]
     csv.writer(line, lineterminator="\n").writerow(cells)  # a line break in a cell is quoted only if lines end in one

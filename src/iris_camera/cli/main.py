@@ -1,16 +1,16 @@
-"""The command `iris`: one file a verb.
+"""The command `iris`: one file per verb.
 
-Only the verb that is asked for is loaded: the application behind `run` takes most of a second, and whoever looks into
-an outbox in a hurry should not wait for it. Ctrl+C ends it quietly with status 130 also while it is loaded, so that is
-seen to before anything else is imported, with what the interpreter has loaded already: `signal` alone loads a dozen
-modules. A verb that has something to end in order listens to it itself.
+Only the requested verb is imported: the application behind `run` takes most of a second, and an operator who looks into
+an outbox should not wait for it. Ctrl+C exits quietly with status 130 also during the imports, so its handler is set
+before anything else is imported, with modules that the interpreter has loaded already: `signal` alone loads a dozen
+modules. A verb that needs an orderly end handles Ctrl+C itself.
 """
 
 import _signal  # type: ignore[import-not-found]  # known to the interpreter alone
 import os
 import sys
 
-EXIT_INTERRUPTED = 128 + _signal.SIGINT  # as a shell tells it
+EXIT_INTERRUPTED = 128 + _signal.SIGINT  # as a shell reports it
 
 
 def _leave(number: int, frame: object) -> None:
@@ -56,7 +56,7 @@ def application(names: Iterable[str]) -> typer.Typer:
 
 
 def _interruptible(verb: Callable[..., Any]) -> Callable[..., Any]:
-    """The verb, during which Ctrl+C is an exception as anywhere, so that what it has begun is ended; then 130."""
+    """The verb with Ctrl+C as KeyboardInterrupt, so that its clean-up runs; then exit status 130."""
 
     @wraps(verb)
     def carried_out(*arguments: Any, **options: Any) -> Any:

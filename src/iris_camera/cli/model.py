@@ -1,4 +1,4 @@
-"""`iris model`: what a model makes of a picture, before a line depends on it."""
+"""`iris model`: what a model finds in a picture, before a line depends on it."""
 
 import statistics
 import time
@@ -124,13 +124,13 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter an option, and typer calls 
         cv2.setNumThreads(threads)
         running = Running(provider, threads)
         say(f"model       {file}")
-        _tell_declared(settings, running)
+        _show_declared(settings, running)
         detector = make_detector(settings, running)
-        _tell_made(detector, threads)
+        _show_made(detector, threads)
         image = _image(picture, frame)
         found, times_s = _run(detector, image, runs)
-        _tell_found(found, times_s)
-        _tell_tiny(detector, image)
+        _show_found(found, times_s)
+        _show_tiny(detector, image)
         if output is not None:
             output.write_bytes(encode(Picture(frame, image, tuple(map(_mark, found)))))
             say(f"written     {output}")
@@ -157,7 +157,7 @@ def _settings(
 
 
 def _image(path: Path | None, frame: int) -> Image:
-    """Raises OSError when it is no picture and no video, or has no such frame."""
+    """Raises OSError when the file is no picture and no video, or has no such frame."""
     if path is None:
         say("picture     an empty grey one of 1280x720: give --picture to see what it finds")
         return np.full((*GREY_SIZE, 3), 128, np.uint8)
@@ -173,7 +173,7 @@ def _image(path: Path | None, frame: int) -> Image:
 
 
 def _still(path: Path) -> Image | None:
-    """None when it is no picture of one image. Raises TooLarge."""
+    """None when the file is not a picture of one image. Raises TooLarge."""
     with path.open("rb") as file:
         if not is_still(file.read(16)):
             return None
@@ -196,7 +196,7 @@ def _frame_of(path: Path, frame: int) -> Image | None:
 
 
 def _run(detector: Detector, image: Image, runs: int) -> tuple[list[Detection], list[float]]:
-    """What it found, and the seconds of each run; the first one, which allocates, is left out if there are more."""
+    """What the detector found, and the seconds of each run; an extra first run, which allocates, does not count."""
     times_s = []
     found: list[Detection] = []
     for _ in range(runs + 1):
@@ -206,8 +206,8 @@ def _run(detector: Detector, image: Image, runs: int) -> tuple[list[Detection], 
     return found, times_s[1:]
 
 
-def _tell_declared(settings: DetectorSettings, running: Running) -> None:
-    """What the file says of itself, told before it is held against anything: who has to declare needs it."""
+def _show_declared(settings: DetectorSettings, running: Running) -> None:
+    """The inputs and outputs that the file declares, printed before any check: the user needs them for the options."""
     if settings.model is None:
         return
     declared = Model(settings.model, running)
@@ -216,7 +216,7 @@ def _tell_declared(settings: DetectorSettings, running: Running) -> None:
         say(f"output      {each}")
 
 
-def _tell_made(detector: Detector, threads: int) -> None:
+def _show_made(detector: Detector, threads: int) -> None:
     if isinstance(detector, OnnxDetector):
         say(f"takes       {detector.input}")
         say(f"answers     {detector.style}")
@@ -226,7 +226,7 @@ def _tell_made(detector: Detector, threads: int) -> None:
     say(f"runs on     {detector.provider}, {counted(threads, 'thread')}")
 
 
-def _tell_found(found: list[Detection], times_s: list[float]) -> None:
+def _show_found(found: list[Detection], times_s: list[float]) -> None:
     say(f"found       {len(found) or 'nothing'}")
     for each in found:
         box = each.box
@@ -236,8 +236,8 @@ def _tell_found(found: list[Detection], times_s: list[float]) -> None:
     say(f"time        {median_ms:.2f} ms a picture, median of {len(times_s)}, preparing and decoding included")
 
 
-def _tell_tiny(detector: Detector, image: Image) -> None:
-    """Shares taken for pixels lie in the input's first corner, which a letterbox leaves grey: then nothing is found."""
+def _show_tiny(detector: Detector, image: Image) -> None:
+    """Boxes from 0 to 1 that are read as pixels lie in the input's corner, grey in a letterbox: nothing is found."""
     if not isinstance(detector, OnnxDetector):
         return
     corners = [corners for corners, _, _ in detector.candidates(image)[0]]

@@ -1,4 +1,4 @@
-"""`iris outbox`, and what every verb that looks at an outbox shares."""
+"""`iris outbox`, and what all verbs that inspect an outbox share."""
 
 import contextlib
 import json as json_format
@@ -62,7 +62,7 @@ def check(
         if repair:
             _repair(audit.folder, hashes=hashes, json=json)
         inspection = audit.inspection(hashes=hashes)
-        for problems, problem in enumerate(inspection.problems(), 1):  # noqa: B007 - how many is told at the end
+        for problems, problem in enumerate(inspection.problems(), 1):  # noqa: B007 - how many is printed at the end
             say(json_text(problem._asdict()) if json else f"{problem.what}: {problem.hint}")
         looked_at = inspection.looked_at
         if json:
@@ -124,8 +124,7 @@ def _summary(looked_at: dict[str, int], problems: int, *, hashes: bool) -> str:
 
 @contextlib.contextmanager
 def looking(verb: str, folder: Path | None, config: Path | None = None) -> Iterator[Audit]:
-    """The outbox that is meant, by --outbox and --config; what keeps anybody from looking ends the command with one
-    line."""
+    """The outbox that --outbox and --config name; if it cannot be read, the command ends with one line."""
     with mistakes_end(verb):
         found = outbox_folder(folder, config)
     try:
@@ -135,5 +134,5 @@ def looking(verb: str, folder: Path | None, config: Path | None = None) -> Itera
         raise typer.Exit(EXIT_CANNOT_LOOK) from None
 
 
-def json_text(told: Any) -> str:
-    return json_format.dumps(told)
+def json_text(value: Any) -> str:
+    return json_format.dumps(value)

@@ -27,9 +27,9 @@ def balance(config: ConfigFile = None, outbox: OutboxFolder = None, json: AsJson
     with looking("queue balance", outbox, config) as audit:
         found = audit.balance()
         if json:
-            told = {"counted": found.counted, "tallied": found.tallied, "accepted": found.accepted}
-            told |= {"last_sequence": found.last_sequence, "problems": [each._asdict() for each in found.problems]}
-            say(json_text(told))
+            report = {"counted": found.counted, "tallied": found.tallied, "accepted": found.accepted}
+            report |= {"last_sequence": found.last_sequence, "problems": [each._asdict() for each in found.problems]}
+            say(json_text(report))
         else:
             for line in _table(found):
                 say(line)

@@ -1,4 +1,4 @@
-"""`iris queue list` and `iris queue show`: they read only, beside an uploader that runs as well."""
+"""`iris queue list` and `iris queue show`: they only read, and an uploader may run meanwhile."""
 
 import shutil
 from datetime import UTC, datetime
@@ -68,11 +68,11 @@ def list_(
 
 
 def _beside(outbox: Path, config: Path | None) -> str:
-    """What the outbox does not know of: files that it has not accepted yet."""
+    """A text on the finished files that the outbox has not accepted yet; empty: there are none."""
     try:
         folder = records_folder(outbox, config)
     except ConfigError:
-        return ""  # said by whoever reads the settings
+        return ""  # the verbs that use the settings report their mistakes
     waiting = waiting_in(folder)
     return f"; {files(waiting)} not accepted yet in {folder}: `iris run` hands over what lies there" if waiting else ""
 
@@ -89,11 +89,11 @@ def show(
     """
     with looking("queue show", outbox, config) as audit:
         try:
-            told = audit.story(the_one(audit, item))
+            facts = audit.story(the_one(audit, item))
         except NoSuchItem as error:
             complain(f"iris queue show: {printable(str(error))}: {error.hint}")
             raise typer.Exit(EXIT_WRONG) from None
-        for line in [json_text(told)] if json else story(told):
+        for line in [json_text(facts)] if json else story(facts):
             say(line)
 
 

@@ -1,5 +1,5 @@
-"""`iris queue retry`, `drop`, `priority`, `pause`, `resume`: the owner of the outbox is asked where one runs; where
-none does, this process does it."""
+"""`iris queue retry`, `drop`, `priority`, `pause`, `resume`: the owner of the outbox carries the order out;
+without an owner, this process does."""
 
 import os
 import sys
@@ -39,7 +39,7 @@ def retry(
         _one_choice("retry", ids, "--all" if every else None, "--server" if server else None)
         chosen = _Chosen.named(audit, ids) if ids else _Chosen.listed(audit, "dead", server)
         done = _executed(audit, RetryItems(chosen.ids))
-    _tell(done | chosen.unknown, "waits again", "wait again", json=json)
+    _report(done | chosen.unknown, "waits again", "wait again", json=json)
 
 
 def drop(
@@ -64,7 +64,7 @@ def drop(
         if chosen.states and not yes:
             _ask(chosen)
         done = _executed(audit, DropItems(chosen.ids))
-    _tell(done | chosen.unknown, "is dropped", "are dropped", json=json)
+    _report(done | chosen.unknown, "is dropped", "are dropped", json=json)
 
 
 def priority(
@@ -83,7 +83,7 @@ def priority(
     with looking("queue priority", outbox, config) as audit:
         chosen = _Chosen.named(audit, ids)
         done = _executed(audit, SetPriority(chosen.ids, level))
-    _tell(done | chosen.unknown, f"has priority {level}", f"have priority {level}", json=json)
+    _report(done | chosen.unknown, f"has priority {level}", f"have priority {level}", json=json)
 
 
 def pause(server: Server, config: ConfigFile = None, outbox: OutboxFolder = None, json: AsJson = False) -> None:
@@ -117,7 +117,7 @@ def _executed(audit: Audit, order: Order) -> dict[str, str]:
 
 
 class _Chosen:
-    """Which items are meant: those that are there, and of the others why not; what would be lost with them."""
+    """The chosen items: the ids found, why each other one is not, and what would be lost with them."""
 
     def __init__(self) -> None:
         self.ids: list[str] = []
@@ -179,8 +179,8 @@ def _ask(chosen: _Chosen) -> None:
         raise typer.Exit(EXIT_WRONG)
 
 
-def _tell(done: dict[str, str], one: str, many: str, *, json: bool) -> None:
-    """What became of each; ends the command with 1 if one was left as it is."""
+def _report(done: dict[str, str], one: str, many: str, *, json: bool) -> None:
+    """Print what became of each; ends the command with status 1 if one was left as it is."""
     left = {item_id: why for item_id, why in done.items() if why}
     if json:
         for item_id, why in done.items():

@@ -1,6 +1,6 @@
-"""Items as people read them: a table as wide as their terminal, an item's story as lines. Pure: texts out.
+"""Formats items for people: a table as wide as the terminal, an item's history as lines. Pure: it returns texts.
 
-What came from a server or a file name is shown, never obeyed: a terminal takes some characters for commands.
+Control characters from servers and file names are escaped: a terminal would execute them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ from iris_communication.plain_text import clean
 from iris_communication.runtime.amounts import counted, scaled
 
 WIDE = 110  # columns from which on a whole id and a server fit beside a path
-SHORT_ID = 19  # characters: milliseconds, and enough of the token that it is alone
+SHORT_ID = 19  # characters: milliseconds, and enough of the random part to be unique
 WHOLE_ID = 29
 SERVER = 24
 INDENT = "    "
@@ -56,28 +56,28 @@ def table(items: Iterable[dict[str, Any]], now: datetime, width: int | None) -> 
             yield _cut(INDENT + printable(below), width)
 
 
-def story(told: dict[str, Any]) -> Iterator[str]:
+def story(item: dict[str, Any]) -> Iterator[str]:
     """Everything that is known of one item, the latest at the end."""
-    yield told["id"]
-    for name, value in told.items():
+    yield item["id"]
+    for name, value in item.items():
         if name not in NOT_SHOWN_AGAIN and value is not None and value is not False and value != "":
             yield f"  {name.replace('_', ' '):17} {printable(_fact(value))}"
     yield ""
-    for _, repeated in groupby(told["history"], lambda event: {**event, "at": None}):
-        yield from _event(list(repeated), told)
-    if told["trace"]:
+    for _, repeated in groupby(item["history"], lambda event: {**event, "at": None}):
+        yield from _event(list(repeated), item)
+    if item["trace"]:
         yield ""
         yield "the latest that was said to its server, and by it"
-        yield from (f"  {printable(line)}" for line in told["trace"].splitlines())
+        yield from (f"  {printable(line)}" for line in item["trace"].splitlines())
 
 
-def halted(told: dict[str, Any]) -> str:
+def halted(state: dict[str, Any]) -> str:
     """Why nothing is sent to a server just now, and what to do."""
-    key, error = told["server"], told["error"]
+    key, error = state["server"], state["error"]
     reason = f": {error['error']}: {error['message']}" if error else ""
-    if told["held"]:
+    if state["held"]:
         text = f"{key} waits for its operator{reason}: {error['hint']}; then: iris queue resume {key}"
-    elif told["paused"]:
+    elif state["paused"]:
         text = f"{key} is paused: iris queue resume {key}"
     elif error and scope_of(error["error"]) is Scope.SERVER:  # the link is up
         text = f"{key} takes nothing, and is tried again by itself{reason}: {error['hint']}"
@@ -103,7 +103,7 @@ def size(size_bytes: int | None) -> str:
 
 
 def printable(text: str) -> str:
-    """With every character spelt out that a terminal may obey; bytes that are no UTF-8 are left to whoever writes."""
+    """The text with control characters escaped; bytes that are not UTF-8 stay, for the function that writes them."""
     return clean(text, bytes_stay=True)
 
 
@@ -123,16 +123,16 @@ def _row(wide: bool, width: int | None, *cells: Any) -> str:
 
 def _trouble(item: dict[str, Any]) -> list[str]:
     error = item["error"]
-    told = [f"{error['error']}: {error['message']}"] if error else []
+    parts = [f"{error['error']}: {error['message']}"] if error else []
     if item["reason"]:
-        told.append(item["reason"])
+        parts.append(item["reason"])
     if item["may_have_arrived"]:
-        told.append("it may have arrived all the same")
-    return told
+        parts.append("it may have arrived all the same")
+    return parts
 
 
-def _event(repeated: list[dict[str, Any]], told: dict[str, Any]) -> Iterator[str]:
-    """One event, or the same again and again, as in an outage."""
+def _event(repeated: list[dict[str, Any]], item: dict[str, Any]) -> Iterator[str]:
+    """One event, or the same event repeated, as in an outage."""
     event, last = repeated[0], repeated[-1]
     what = EVENTS.get(event["event"], event["event"])
     if event["event"] in ("fail", "give_up") and event["attempt"]:
@@ -142,7 +142,7 @@ def _event(repeated: list[dict[str, Any]], told: dict[str, Any]) -> Iterator[str
             else f"{what} after attempt {event['attempt']}"
         )
     if event["event"] == "deliver":
-        proof = told["delivery"]
+        proof = item["delivery"]
         what = f"delivered as {proof['final_path']}, {proof['size_bytes']} bytes, SHA-256 {proof['sha256']}"
     error = event["error"]
     if error:

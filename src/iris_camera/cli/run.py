@@ -56,11 +56,11 @@ def run(
     unread, held_something = [first.config], _holds_something(first.file)
 
     def read_config() -> Config:
-        # Once at the start is enough: a secret's command may ask somebody for a PIN.
+        # The start uses the settings that were read above: a secret's command may ask the user for a PIN.
         if unread:
             return unread.pop()
-        # A file that is gone or emptied just then is a mistake to tell: no other file, and no defaults, take the place
-        # of what runs.
+        # A file that is gone or empty just then is a mistake: neither another file nor the defaults replace the
+        # running settings.
         file = first.file or find_file(config)
         if held_something and not _holds_something(file):
             text = "the settings file is empty; if it is just being written, have it read again afterwards"
@@ -71,7 +71,7 @@ def run(
 
 
 def _something_must_be_readable(reading: SettingsRead) -> None:
-    """Ends the command when no camera can ever give a picture, as `iris check` says it."""
+    """Ends the command, with the lines of `iris check`, when no camera can ever give a picture."""
     wrong = list(footage(reading))
     if wrong and len(wrong) == sum(camera.enabled for camera in reading.config.cameras.values()):
         tell_errors(wrong, "run")
@@ -81,4 +81,4 @@ def _something_must_be_readable(reading: SettingsRead) -> None:
 def _holds_something(file: Path | None) -> bool:
     with contextlib.suppress(OSError):
         return file is not None and file.stat().st_size > 0
-    return True  # reading it says what is wrong
+    return True  # reading it raises the error

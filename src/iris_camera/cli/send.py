@@ -45,12 +45,12 @@ from iris_communication.runtime.amounts import counted, size
 EXIT_NOT_ALL = 1
 LOOK_S = 0.05
 FULL_S = 0.5  # until a full outbox is asked again
-PATIENCE_S = 1.0  # with a server that waits for a person: a refusal may be of what was known before this command
-END_S = 1.0  # for what is under way when the rest is left queued
+PATIENCE_S = 1.0  # with a server that waits for a person: its refusal may be older than this command
+END_S = 1.0  # for uploads under way when the rest is left queued
 
 
 class Waiting(NamedTuple):
-    """How long the command goes on: not at all once everything is queued, or for so many seconds."""
+    """`wait` False: the command ends once everything is queued; else after `timeout_s` seconds at the latest."""
 
     wait: bool
     timeout_s: float | None
@@ -110,7 +110,7 @@ def send(  # noqa: PLR0913  # a flag each
         for sent in sending.follow():
             display.ended(sent)
     logs.stop_logging()
-    _tell(sending, settings.outbox_dir, as_json=json)
+    _report(sending, settings.outbox_dir, as_json=json)
     raise typer.Exit(_exit_status(sending, wait=wait))
 
 
@@ -143,11 +143,11 @@ def _exit_status(sending: Sending, *, wait: bool) -> int:
     return EXIT_NOT_ALL if failed or left else 0
 
 
-def _tell(sending: Sending, outbox: Path, *, as_json: bool) -> None:
+def _report(sending: Sending, outbox: Path, *, as_json: bool) -> None:
     if as_json:
         for sent in (*sending.done, *sending.owed):
-            for told in sent.told():
-                say(json_format.dumps(told))
+            for record in sent.told():
+                say(json_format.dumps(record))
         for file in sending.not_handed_in:
             why = str(sending.full) if sending.full else "the command was stopped"
             say(json_format.dumps({"file": str(file.path), "id": None, "state": "refused", "message": why}))

@@ -1,6 +1,6 @@
-"""A number of files on their way: handed in, and followed until each has found its end.
+"""Sends a number of files: hands them in, and follows each until it is settled.
 
-Values and steps; what is shown of them and how long anybody waits is the caller's.
+The caller decides what to show of them and how long to wait.
 """
 
 from collections import deque
@@ -34,7 +34,7 @@ class Sent:
         return self.refused is None and all(isinstance(outcome, Delivered) for outcome in self.outcomes.values())
 
     def told(self) -> list[dict[str, Any]]:
-        """For programs: one object an item, or one that says why there is none."""
+        """For programs: one object per item, or one that states why there is no item."""
         facts = {"file": str(self.file.path), "size_bytes": self.file.size_bytes}
         if self.refused is not None:
             return [{**facts, "id": None, "state": "refused", **_error(self.refused)}]
@@ -46,12 +46,12 @@ class Sending:
         self._destination = destination
         self._intake = intake
         self._to_hand_in = deque(files)
-        self._under_way: dict[str, Sent] = {}  # by item, of those that are owed
+        self._under_way: dict[str, Sent] = {}  # by item id; owed items only
         self._server_keys: dict[str, str] = {}  # of the same items
         self.files = len(files)
         self.size_bytes = sum(file.size_bytes for file in files)
         self.done: list[Sent] = []
-        self.full: IrisError | None = None  # why nothing more is taken in just now
+        self.full: IrisError | None = None  # why the outbox accepts nothing at present
 
     @property
     def not_handed_in(self) -> list[FileToSend]:
@@ -66,8 +66,8 @@ class Sending:
         return not self._to_hand_in and not self._under_way
 
     def hand_in(self) -> list[Sent]:
-        """The next files, in their order; what a full outbox refuses is offered again the next time. Those that can
-        never be accepted, each with its reason."""
+        """Hand in the next files, in order; those that a full outbox refuses are offered again at the next call.
+        Returns the files that can never be accepted, each with its reason."""
         batch = [self._to_hand_in.popleft() for _ in range(min(AT_ONCE, len(self._to_hand_in)))]
         requests = [
             self._destination.request(each.path, project=each.project, folder=each.folder, identity=each.identity)
@@ -91,17 +91,17 @@ class Sending:
         return never
 
     def held_up_by(self) -> list[Link]:
-        """The servers that these files wait for and that are not delivered to just now."""
+        """The servers that these files wait for and that cannot be delivered to at present."""
         awaited = set(self._server_keys.values())
         return [link for link in self._intake.links() if link.server in awaited] if awaited else []
 
     def waits_for_a_person(self, links: Sequence[Link]) -> bool:
-        """Whether nothing more will happen by itself, given what holds it up."""
+        """Whether no file will be delivered until a person acts, given the servers that hold them up."""
         held = {link.server for link in links if link.waits_for_a_person}
         return bool(held) and held >= set(self._server_keys.values())
 
     def follow(self) -> list[Sent]:
-        """What has found its end since the last time."""
+        """The files that were settled since the last call."""
         ended = []
         for item_id, outcome in self._intake.outcomes(list(self._under_way)).items():
             sent = self._under_way.pop(item_id)

@@ -1,4 +1,4 @@
-"""What `iris send` shows: a bar on a terminal, elsewhere a line for each thing that happens."""
+"""The display of `iris send`: a bar on a terminal, elsewhere a line for each event."""
 
 from collections.abc import Sequence
 from typing import Self, TextIO
@@ -16,7 +16,7 @@ from iris_communication.runtime.amounts import counted
 
 
 class SendingDisplay:
-    """On `out`, the standard error: the standard output is for what programs read."""
+    """Writes to `out`, the standard error: the standard output is for programs."""
 
     def __init__(self, sending: Sending, out: TextIO, *, quiet: bool) -> None:
         self._sending = sending
@@ -24,7 +24,7 @@ class SendingDisplay:
         self._console = Console(file=out, highlight=False)
         self._bar: Progress | None = None
         self._task: TaskID | None = None
-        self._said = ""
+        self._last_event = ""
 
     def __enter__(self) -> Self:
         if self._console.is_terminal and not self._quiet:
@@ -39,7 +39,7 @@ class SendingDisplay:
             self._bar.stop()
 
     def ended(self, sent: Sent) -> None:
-        """What failed is told at once; what arrived, where there is no bar to show it."""
+        """Print a failure at once; print a delivery where there is no bar to show it."""
         for line in failures(sent):
             self._say(line)
         if self._bar is None and sent.is_delivered:
@@ -47,7 +47,7 @@ class SendingDisplay:
             self._say(f"{sent.file.path}: delivered as {places}")
 
     def update(self, links: Sequence[Link]) -> None:
-        """What holds the rest up: on the bar each second anew, elsewhere when it is something new."""
+        """Show what holds the rest up: on the bar at each call, elsewhere when it changes."""
         held_up = [link.text for link in links]
         if self._sending.full is not None:
             held_up.append(f"nothing more is taken in: {self._sending.full}")
@@ -58,10 +58,10 @@ class SendingDisplay:
             files = f"{len(done)} of {counted(self._sending.files, 'file')}"
             self._bar.update(self._task, completed=arrived, description=files, state=escape(clean(text)))
             return
-        event = text.partition(";")[0]  # the seconds until the next try are no news
-        if event and event != self._said:
+        event = text.partition(";")[0]  # the seconds until the next try are left out
+        if event and event != self._last_event:
             self._say(text)
-        self._said = event
+        self._last_event = event
 
     def _say(self, line: str) -> None:
         if not self._quiet:

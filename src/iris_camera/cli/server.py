@@ -1,4 +1,4 @@
-"""`iris server`: what is known of the servers that files go to, and a trial of one of them, now."""
+"""`iris server`: what is known of the servers that files go to, and the server test."""
 
 import signal
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from iris_communication.admin.audit import Audit, NoOutbox
 from iris_communication.admin.server_trial import IrisError, TrialStopped, Weight, known, try_server
 from iris_communication.errors import InvalidRequest
 
-EXIT_STOPPED = 128 + signal.SIGINT  # as a shell tells it
+EXIT_STOPPED = 128 + signal.SIGINT  # as a shell reports it
 
 application = typer.Typer(help="The SFTP servers that files go to.", no_args_is_help=True)
 
@@ -88,10 +88,10 @@ def try_out(name: Name, config: ConfigFile = None, outbox: Outbox = None, json: 
     try:
         report = try_server(settings.servers[meant].info(), outbox=settings.outbox_dir)
     except IrisError as error:
-        _tell(error, error.hint, json=json)
+        _report(error, error.hint, json=json)
         raise typer.Exit(EXIT_CANNOT_LOOK) from None
     except TrialStopped as stopped:
-        _tell(stopped, "", json=json)
+        _report(stopped, "", json=json)
         raise typer.Exit(EXIT_STOPPED) from None
     facts = report.facts()
     if json:
@@ -103,12 +103,12 @@ def try_out(name: Name, config: ConfigFile = None, outbox: Outbox = None, json: 
 
 
 def _settings(verb: str, config: Path | None, outbox: Path | None, name: str = "") -> Config:
-    """With the server of the JSON file that `name` may be."""
+    """With the server of the JSON file, if `name` is one."""
     return read_settings(verb, config, Flags(server=Path(name) if name.endswith(".json") else None, outbox=outbox))
 
 
 def _name_in(settings: Config, word: str) -> str | None:
-    """The name in the settings of the server that is meant."""
+    """The server's name in the settings, for a name, a key or a JSON file."""
     if word.endswith(".json"):
         return DEFAULT_SERVER
     if word in settings.servers:
@@ -117,7 +117,7 @@ def _name_in(settings: Config, word: str) -> str | None:
 
 
 def _key(verb: str, settings: Config, word: str, met: Mapping[str, Any], audit: Audit) -> str:
-    """Of the server that is meant: one of the settings, or one that programs have queued files for."""
+    """The key of a server of the settings, or of one that programs have queued files for."""
     if (name := _name_in(settings, word)) is not None:
         return settings.servers[name].account
     if word in met:
@@ -128,7 +128,7 @@ def _key(verb: str, settings: Config, word: str, met: Mapping[str, Any], audit: 
         refuse(verb, f"{no_such_server(settings, word)}; nor does the outbox {audit.folder} know one")
 
 
-def _tell(error: BaseException, hint: str, *, json: bool) -> None:
+def _report(error: BaseException, hint: str, *, json: bool) -> None:
     if json:
         say(json_text({"works": False, "error": type(error).__name__, "says": str(error), "hint": hint}))
     else:
@@ -148,7 +148,7 @@ def _verdict(trial: dict[str, Any] | None) -> str:
 
 
 def _story(key: str, facts: dict[str, Any]) -> list[str]:
-    """All that is remembered."""
+    """Every stored fact of one server, as lines."""
     lines = [key]
     if "software" in facts:
         lines += _table(
@@ -157,8 +157,8 @@ def _story(key: str, facts: dict[str, Any]) -> list[str]:
                 "host key": facts["host_key"],
                 "met first like this": _time(facts["learned_s"]),
                 "round trip": f"{facts['round_trip_ms']:g} ms",
-                **{name.replace("_", " "): _told(value) for name, value in facts["capabilities"].items()},
-                "one write at a time": _told(facts["one_write"]),
+                **{name.replace("_", " "): _as_text(value) for name, value in facts["capabilities"].items()},
+                "one write at a time": _as_text(facts["one_write"]),
             }
         )
     if trial := facts.get("trial"):
@@ -188,7 +188,7 @@ def _table(rows: dict[str, str]) -> list[str]:
     return [f"  {name:21} {value}" for name, value in rows.items()]
 
 
-def _told(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return (
         {True: "yes", False: "no", None: "-"}.get(value, str(value)) if isinstance(value, bool | None) else str(value)
     )

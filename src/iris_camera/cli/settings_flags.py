@@ -1,4 +1,4 @@
-"""The flags that stand over the settings file, alike for every verb that reads the settings."""
+"""The flags that override the settings file, the same for every verb that reads the settings."""
 
 import contextlib
 import os
@@ -43,7 +43,7 @@ Port = Annotated[int | None, typer.Option(min=0, max=65535, help="The page's por
 
 @contextlib.contextmanager
 def mistakes_end(verb: str) -> Iterator[None]:
-    """The command, with a line for each."""
+    """A ConfigError ends the command, with a line for each mistake."""
     try:
         yield
     except ConfigError as error:
@@ -52,7 +52,7 @@ def mistakes_end(verb: str) -> Iterator[None]:
 
 
 def read_settings(verb: str, config: Path | None, flags: Flags) -> Config:
-    """Mistakes in them end the command; their secrets are shown in no log from now on."""
+    """Mistakes in the settings end the command; from then on the log masks their secrets."""
     with mistakes_end(verb):
         settings = read(find_file(config), os.environ, flags)
     for secret in settings.secrets:

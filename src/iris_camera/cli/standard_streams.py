@@ -1,9 +1,9 @@
-"""The command's three streams, as a shell may hand them over: closed, a pipe nobody reads, a full disk.
+"""The command's three standard streams, which may be closed, a pipe without a reader, or a file on a full disk.
 
-A stream that is closed gets /dev/null in its place before anything is opened: else the next file, an outbox's database
-perhaps, would get its number, and what a library writes to standard error would go into it. What cannot be written to
-standard output is one line and exit status 1, and silence where the reader has left, as `head` does. What cannot be
-written to standard error is lost, and nothing else: a full disk behind it is no reason to stop inspecting.
+A closed stream is replaced by /dev/null before any file is opened: else the next file, perhaps an outbox's database,
+would get its descriptor number, and a library would write its standard error into it. A failed write to standard output
+ends the command with one line and exit status 1; without the line if the reader has left, as `head` does. A failed
+write to standard error loses that text and nothing else: a full disk behind it is no reason to stop inspecting.
 """
 
 import contextlib
@@ -17,11 +17,11 @@ EXIT_CANNOT_TELL = 1
 
 
 class OutputLost(OSError):
-    """What a verb says cannot be written."""
+    """Standard output cannot be written."""
 
 
 class _Output(io.RawIOBase):
-    """Standard output. After the first failure nothing is tried any more, also not when the process ends."""
+    """Standard output. After the first failure no write is tried again, not even when the process ends."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -47,7 +47,7 @@ class _Output(io.RawIOBase):
 
 
 class _Complaints(_Output):
-    """Standard error. It is tried each time anew: a disk may have room again."""
+    """Standard error. Each write is tried: the disk may have room again."""
 
     def write(self, data: bytes) -> int:  # type: ignore[override]  # a BufferedWriter above hands over bytes
         try:
@@ -57,7 +57,7 @@ class _Complaints(_Output):
 
 
 def open_closed_streams() -> None:
-    """What reads gets nothing, what writes to standard output fails, and standard error is thrown away."""
+    """Reads then return nothing, writes to standard output fail, and standard error is discarded."""
     for descriptor, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         try:
             os.fstat(descriptor)
@@ -71,9 +71,9 @@ def open_closed_streams() -> None:
 
 @contextlib.contextmanager
 def telling() -> Iterator[None]:
-    """Standard output for a verb: what cannot be written ends the command without a traceback."""
-    told = sys.stdout
-    encoding, errors = (told.encoding, told.errors) if told is not None else ("utf-8", "strict")
+    """Standard output for a verb: a failed write ends the command without a traceback."""
+    original = sys.stdout
+    encoding, errors = (original.encoding, original.errors) if original is not None else ("utf-8", "strict")
     output = _Output(1)
     buffered = io.BufferedWriter(output)  # type: ignore[type-var]  # a RawIOBase is what it takes
     sys.stdout = io.TextIOWrapper(buffered, encoding, errors, line_buffering=output.isatty())

@@ -1,8 +1,8 @@
-"""What a verb writes: for people through `say` and `complain`, for programs through `write`.
+"""The output of the verbs: for people through `say` and `complain`, for programs through `write`.
 
-A terminal obeys what is written to it, and names of files, words of servers and texts of files come from strangers. So
-whatever is for people is one clean line. JSON is clean by itself; CSV, whose quotes hold line breaks, is written as
-it is.
+A terminal executes control characters, and file names, server messages and file contents are untrusted. So a text for
+people is one line without control characters. JSON escapes them itself; CSV, whose quoted cells hold line breaks, is
+written as it is.
 """
 
 import sys
@@ -23,9 +23,9 @@ def complain(line: str) -> None:
 
 
 def write(line: str) -> None:
-    """To the standard output, byte for byte: a path need not be UTF-8. What could be no path either is spelt out."""
+    """To the standard output, byte for byte: a path need not be UTF-8. Text that cannot be a path is escaped."""
     try:
-        told = line.encode("utf-8", "surrogateescape")
+        data = line.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        told = line.encode("utf-8", "backslashreplace")
-    sys.stdout.buffer.write(told + b"\n")
+        data = line.encode("utf-8", "backslashreplace")
+    sys.stdout.buffer.write(data + b"\n")

@@ -1,4 +1,4 @@
-"""`iris unpack`: what arrived as a batch, as the files it was made of."""
+"""`iris unpack`: takes an archive that arrived apart into its files."""
 
 from collections import Counter
 from pathlib import Path
@@ -36,12 +36,12 @@ def unpack(
 
 def _one(archive: Path, into: Path | None, *, json: bool) -> int:
     try:
-        told = _verified(archive) if into is None else _unpacked(archive, into)
+        facts = _verified(archive) if into is None else _unpacked(archive, into)
     except ArchiveBroken as error:
         return _failed(archive, error, EXIT_WRONG, json=json)
     except (IrisError, OSError) as error:
         return _failed(archive, error, EXIT_CANNOT_LOOK, json=json)
-    for line in [json_text(told)] if json else _sentences(told):
+    for line in [json_text(facts)] if json else _sentences(facts):
         say(line)
     return 0
 
@@ -70,14 +70,14 @@ def _is_renamed(unpacked: Unpacked) -> bool:
     return unpacked.path.name != unpacked.member.name
 
 
-def _sentences(told: dict[str, Any]) -> list[str]:
-    files = counted(told["files"], "file")
-    if "into" not in told:
-        return [f"{told['archive']}: {files} of {size(told['size_bytes'])}, every one as its manifest says"]
-    text = f"{told['archive']}: {files} in {told['into']}"
-    if told["already_there"]:
-        text += f", {told['already_there']} of them there already"
-    return [text, *(f"  {name} is {found}" for name, found in told["renamed"].items())]
+def _sentences(facts: dict[str, Any]) -> list[str]:
+    files = counted(facts["files"], "file")
+    if "into" not in facts:
+        return [f"{facts['archive']}: {files} of {size(facts['size_bytes'])}, every one as its manifest says"]
+    text = f"{facts['archive']}: {files} in {facts['into']}"
+    if facts["already_there"]:
+        text += f", {facts['already_there']} of them there already"
+    return [text, *(f"  {name} is {found}" for name, found in facts["renamed"].items())]
 
 
 def _failed(archive: Path, error: IrisError | OSError, status: int, *, json: bool) -> int:

@@ -45,11 +45,11 @@ from iris_communication.runtime.amounts import files
 
 log = logging.getLogger(__name__)
 
-END_S = 10.0  # for what is under way at the end
+END_S = 10.0  # for uploads under way at the end
 
 
 class RequestTaker:
-    """The watcher's way to an intake: paths become requests."""
+    """Hands the watcher's files to an intake: paths become requests."""
 
     def __init__(self, intake: Intake, destination: ChosenServers, project: str) -> None:
         self._intake = intake
@@ -127,7 +127,7 @@ def watch(  # noqa: PLR0913  # a flag each
 
 
 def _refuse_circles(settings: Config, folder: Path, move_to: Path | None, *, recursive: bool) -> None:
-    """What would be delivered again and again: files that delivery itself puts into the watched folder."""
+    """End the command if delivery puts files into the watched folder: they would be delivered again and again."""
     moved = [Path(rule.move_to) for rule in settings.delivery.rules.values() if rule.move_to]
     for what, place in (("the outbox", settings.outbox_dir), *(("what is delivered", each) for each in moved)):
         _refuse_circle(what, place, folder, recursive=recursive)

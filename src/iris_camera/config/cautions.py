@@ -1,4 +1,4 @@
-"""What can be used as it is, and is worth a word all the same: said by `iris check` and at each start of `iris run`."""
+"""Cautions about settings that can be used: printed by `iris check` and at each start of `iris run`."""
 
 import ipaddress
 import os
@@ -52,7 +52,7 @@ def _of_what_is_missing(reading: SettingsRead) -> Iterator[Problem]:
 
 
 def _of_the_disks(reading: SettingsRead) -> Iterator[Problem]:
-    """What health will say, short of what keeps Iris from running, which is an error."""
+    """What health will report, except what keeps Iris from running, which is an error."""
     config = reading.config
     for name, folder in (("outbox", config.outbox_dir), ("records", config.records_dir)):
         if os.path.isdir(folder):  # noqa: PTH112  # `Path.is_dir` raises where this user may not look
@@ -62,7 +62,7 @@ def _of_the_disks(reading: SettingsRead) -> Iterator[Problem]:
 
 
 def _of_the_outbox(reading: SettingsRead) -> Iterator[Problem]:
-    """No mistake: whoever checks the settings of a line at work sees that line."""
+    """Not a mistake: `iris check` may run beside the process that owns the outbox."""
     folder = reading.config.outbox_dir
     if (holder := holder_of(folder)) is not None:
         yield Problem(
@@ -87,7 +87,7 @@ def _of_cameras(reading: SettingsRead) -> Iterator[Problem]:
 def _of_a_folder(camera: CameraSettings) -> str | None:
     try:
         return why_nothing(listing(camera.path, with_subfolders=camera.with_subfolders), camera.path)
-    except OSError:  # told as a mistake, by whoever tries it out
+    except OSError:  # `trial` reports it as a mistake
         return None
 
 

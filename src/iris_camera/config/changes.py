@@ -1,7 +1,7 @@
 """What a changed settings file means for an application that is running: a value, carried out by the application.
 
-Each key has one answer to "when?", from the table below. A change that needs a restart is told, not half done; the
-rest of the file takes effect all the same.
+The table below says when a change of each key takes effect. A change that needs a restart is logged, not half done;
+the rest of the file takes effect all the same.
 """
 
 import dataclasses
@@ -24,9 +24,9 @@ class When(Enum):
     RESTART = "restart"
 
 
-# The longest path that a key begins with decides. Rules and limits are the outbox's for as long as it is open: a file
-# is given its priority and its time to live once, when it is accepted, so half of what waits would be by other rules
-# than the log says are in force.
+# The longest path that a key begins with decides. Rules and limits stay as they are while the outbox is open: a file
+# gets its priority and its time to live once, at acceptance, so half of the waiting files would follow other rules than
+# the log says are in force.
 TABLE: dict[tuple[str, ...], When] = {
     ("cameras", NAMED): When.CAMERA,
     ("inspection",): When.CAMERA,
@@ -39,12 +39,12 @@ TABLE: dict[tuple[str, ...], When] = {
     ("web",): When.RESTART,
     ("log",): When.NOW,
 }
-RULES = ("delivery", "rules")  # the one table of tables in which the order says something
+RULES = ("delivery", "rules")  # the one table of tables in which the order matters
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One key that differs. `words` say from what to what, never a secret."""
+    """One key that differs. `text` states the old and the new value, never a secret."""
 
     path: tuple[str, ...]
     text: str
@@ -56,8 +56,8 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """`keys` is every key that differs; the three lists of cameras are what has to be done about them: a camera
-    counts as altered when what it looks at, with what, or what becomes of its records has changed."""
+    """`keys` is every key that differs; the three lists say which cameras to start, end and restart. A camera is
+    altered when its source, its inspection or the handling of its records has changed."""
 
     keys: tuple[Change, ...] = ()
     cameras_added: tuple[str, ...] = ()
@@ -132,7 +132,7 @@ def _of_camera(config: Config, name: str) -> tuple[Any, ...]:
 
 
 def _between(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[Change]:
-    """Of two values of one dataclass, or of two mappings of such."""
+    """The changes between two values of one dataclass, or two mappings of such."""
     keys = {} if isinstance(old, Mapping) else fields_of(type(old))
     names = {**old, **new} if isinstance(old, Mapping) else keys
     if path == RULES and [name for name in old if name in new] != [name for name in new if name in old]:
@@ -144,7 +144,7 @@ def _between(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[Change]:
             yield from _between(before, after, here)
         elif before != after:
             is_secret = name in keys and keys[name].is_secret
-            yield Change(here, _in_words(before, after, is_secret=is_secret), when(here))
+            yield Change(here, _difference(before, after, is_secret=is_secret), when(here))
 
 
 def _are_tables(before: Any, after: Any) -> bool:
@@ -156,7 +156,7 @@ def _get(table: Any, name: str) -> Any:
     return table.get(name) if isinstance(table, Mapping) else getattr(table, name)
 
 
-def _in_words(before: Any, after: Any, *, is_secret: bool) -> str:
+def _difference(before: Any, after: Any, *, is_secret: bool) -> str:
     if dataclasses.is_dataclass(before) or dataclasses.is_dataclass(after):
         return "is new" if before is None else "is gone" if after is None else "is another"
     if is_secret:

@@ -1,8 +1,8 @@
-"""From what was given to the sections' own values, and everything that is wrong on the way.
+"""Makes the sections' values from the given tables, and reports every mistake in them.
 
-Each table is made by itself, and after a mistake once more without the value at fault, so that one look shows all
-mistakes: the type of one key and the range of another. What would only follow from a mistake that was already told
-(a key missing because its name is misspelt, a value that does not go with one that was wrong) is not told again.
+Each table is made by itself, and after a mistake once more without the value at fault, so that one run finds all
+mistakes: the type of one key and the range of another. A mistake that only follows from a reported one (a key missing
+because its name is misspelt, a value that does not go with one that was wrong) is not reported.
 """
 
 import dataclasses
@@ -41,7 +41,7 @@ _adapter = functools.cache(TypeAdapter)
 
 
 def remove_unknown(given: Given, table: type = Config, path: KeyPath = ()) -> None:
-    """Tell of each key that is none, each value that had to be a table, each text that is none; take them out."""
+    """Report and remove each unknown key, each value that has to be a table, each text that is no valid one."""
     keys = fields_of(table)
     for name, value in list(given.table(path).items()):
         here = (*path, name)
@@ -64,7 +64,7 @@ def remove_unknown(given: Given, table: type = Config, path: KeyPath = ()) -> No
 
 
 def _is_no_text(value: Any) -> bool:
-    """No file, host or label is called so, and what opens one would raise errors of its own."""
+    """No file, host or label has such a name, and opening one would raise other errors."""
     return isinstance(value, str) and ("\0" in value or any("\ud800" <= letter <= "\udfff" for letter in value))
 
 
@@ -80,7 +80,7 @@ def _remove_unknown_in_each(given: Given, named: type, path: KeyPath) -> None:
 
 
 def _meant(name: str, keys: dict[str, Key], path: KeyPath) -> str:
-    """What the key was probably to be: a name that is close, else the table where it would be at home."""
+    """What the key was probably meant to be: a name that is close, else the tables that have such a key."""
     if close := did_you_mean(name, keys):
         return close
     if homes := _homes(name, path):
@@ -99,8 +99,8 @@ def _homes(name: str, path: KeyPath) -> list[str]:
 
 
 def make(given: Given, table: type, path: KeyPath) -> Any:
-    """The table's value, or None when it cannot be made. Every mistake in it is told."""
-    told = {known for known in given.dropped if known[: len(path)] == path}  # of which it was said already
+    """The table's value, or None when it cannot be made. Every mistake in it is reported."""
+    reported = {known for known in given.dropped if known[: len(path)] == path}  # with their mistake
     while True:
         try:
             whole = with_defaults(given.table(path), table)
@@ -109,33 +109,33 @@ def make(given: Given, table: type, path: KeyPath) -> Any:
             details = error.errors(include_url=False)
         dropped = False
         for detail in details:
-            dropped |= _tell(given, table, path, detail, told)
+            dropped |= _report(given, table, path, detail, reported)
         if not dropped:
             return None
 
 
-def _tell(given: Given, table: type, path: KeyPath, detail: ErrorDetails, told: set[KeyPath]) -> bool:
-    """Whether a value was taken out, so that it is worth trying again."""
+def _report(given: Given, table: type, path: KeyPath, detail: ErrorDetails, reported: set[KeyPath]) -> bool:
+    """Report one mistake; whether its value was removed, so that making the table is worth another try."""
     wrong_key, location = _key_of(table, detail["loc"])
     place = (*path, *location)
     if detail["type"] == "value_error":
-        return _tell_of_table(given, place, str(detail["ctx"]["error"]), told)
+        return _report_of_table(given, place, str(detail["ctx"]["error"]), reported)
     if location != detail["loc"] and isinstance(detail["input"], list) and wrong_key and list_in(wrong_key.type):
-        return False  # no text, and that is no mistake: what is wrong with the list is told besides
+        return False  # that a list is no text is no mistake here: the error of the list itself comes too
     is_element = isinstance(place[-1], int)
     if detail["type"] == "missing" and not is_element and wrong_key is not None:
-        return _tell_of_missing(given, place, wrong_key, told)
+        return _report_missing(given, place, wrong_key, reported)
     at = place[:-1] if is_element else place
     given.wrong(place, f"{dotted(at)} {_is_wrong(detail, wrong_key, is_element=is_element)}")
-    told.add(at)
+    reported.add(at)
     return given.drop(at)
 
 
-def _tell_of_missing(given: Given, place: KeyPath, key: Key, told: set[KeyPath]) -> bool:
-    """And stand something in for it, so that the rest of the table is looked at too."""
+def _report_missing(given: Given, place: KeyPath, key: Key, reported: set[KeyPath]) -> bool:
+    """Report it, and put its example in its place, so that the rest of the table is checked too."""
     if not _is_misspelt(given, place):
         given.wrong(place, f"{dotted(place)} is missing: expected {key.doc}")
-    told.add(place)
+    reported.add(place)
     given.table(place[:-1])[key.name] = key.example
     return True
 
@@ -155,15 +155,15 @@ def _is_wrong(detail: ErrorDetails, key: Key | None, *, is_element: bool) -> str
     return text
 
 
-def _tell_of_table(given: Given, table_path: KeyPath, message: str, told: set[KeyPath]) -> bool:
-    """A room's own refusal: it names its keys in words, which says where to point."""
+def _report_of_table(given: Given, table_path: KeyPath, message: str, reported: set[KeyPath]) -> bool:
+    """Report an error that the settings class raised: the key that its message names is the one at fault."""
     words = re.findall(r"[A-Za-z_0-9]+", message)
-    if _named_in(told, table_path).intersection(words):
-        return False  # it follows from what was said already
+    if _named_in(reported, table_path).intersection(words):
+        return False  # it follows from a reported mistake
     here = given.table(table_path)
     at_fault = next((word for word in words if word in here), None)
     if at_fault is None and len(table_path) == 2 and table_path[0] == "cameras" and "source" in here:
-        at_fault = "source"  # what a camera's settings say without naming a key, they say of its source
+        at_fault = "source"  # an error of a camera that names no key concerns its source
     message = logs.without_secrets(message)
     if at_fault is None:
         given.wrong(table_path, f"{dotted(table_path)}: {message}")
@@ -175,14 +175,14 @@ def _tell_of_table(given: Given, table_path: KeyPath, message: str, told: set[Ke
     if at_fault == "source":
         message += _meant_source(here["source"])
     given.wrong((*table_path, at_fault), message)
-    told.add((*table_path, at_fault))
+    reported.add((*table_path, at_fault))
     return given.drop((*table_path, at_fault))
 
 
-def _named_in(told: set[KeyPath], table_path: KeyPath) -> set[str]:
-    """What the mistakes within a table that were told already are about."""
+def _named_in(reported: set[KeyPath], table_path: KeyPath) -> set[str]:
+    """The keys within a table whose mistakes were reported already."""
     depth = len(table_path)
-    return {str(name) for known in told if known[:depth] == table_path for name in known[depth:]}
+    return {str(name) for known in reported if known[:depth] == table_path for name in known[depth:]}
 
 
 def _meant_source(source: str) -> str:
@@ -191,8 +191,8 @@ def _meant_source(source: str) -> str:
 
 
 def _key_of(table: type, location: tuple[str | int, ...]) -> tuple[Key | None, KeyPath]:
-    """The key a mistake is in, and where that is in the file: where several types may be, the checker names the one
-    it tried as if that were a key."""
+    """The key a mistake is in, and its path in the file: for a value of several types, pydantic puts the type that it
+    tried into the path, as if that were a key."""
     key: Key | None = None
     current: type | None = table
     named: type | None = None
@@ -212,7 +212,7 @@ def _key_of(table: type, location: tuple[str | int, ...]) -> tuple[Key | None, K
 
 
 def _is_misspelt(given: Given, place: KeyPath) -> bool:
-    """Whether an unknown key of that table was taken for this one."""
+    """Whether an unknown key of that table is probably this one, misspelt."""
     beside = [known for known in given.dropped if known[:-1] == place[:-1]]
     return any(did_you_mean(str(known[-1]), [str(place[-1])]) for known in beside)
 

@@ -1,5 +1,4 @@
-"""What is worth a word about how files are delivered: where something is given up, overwritten or sent later than one
-might think. Nothing of it is wrong."""
+"""Cautions about delivery: where files are given up, overwritten or sent later than expected. None is a mistake."""
 
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
@@ -66,7 +65,7 @@ def _of_what_expires(reading: SettingsRead) -> Iterator[Problem]:
 
 
 def _of_evidence(reading: SettingsRead) -> Iterator[Problem]:
-    """It is to go first, so what holds it back is said."""
+    """Evidence is to go first, so a setting that holds it back is a caution."""
     rules = reading.config.delivery.rules
     evidence = _first(rules, EVIDENCE_TYPE, "priority")
     priority = rules[evidence].priority if evidence else None
@@ -91,7 +90,7 @@ def _of_evidence(reading: SettingsRead) -> Iterator[Problem]:
 
 
 def _first(rules: Mapping[str, Rule], folder_type: str, fact: str) -> str | None:
-    """The name of the rule whose word counts for all files of a kind."""
+    """The name of the first rule that states `fact` for all files of a kind."""
     for name, rule in rules.items():
         if fnmatchcase(folder_type, rule.folder_type) and rule.pattern == "*" and getattr(rule, fact) is not None:
             return name

@@ -1,4 +1,4 @@
-"""The commented example, written from the settings' own dataclasses: what they take is what it shows.
+"""The commented example, written from the settings' own dataclasses, so that it shows every key.
 
 Prose begins with "# ", a setting at its default with "#" and its key, so that every setting is one keystroke away and
 the file as it stands runs: the made-up line, whose records wait because no server is given.
@@ -45,7 +45,7 @@ A secret (password, passphrase, private_key) is a text, or is fetched when the s
 
 
 def _said(rule: Rule) -> str:
-    """What it says beyond the defaults."""
+    """What the rule states beyond the defaults."""
     said = {key.name: getattr(rule, key.name) for key in fields_of(Rule).values()}
     return ", ".join(f"{name} = {as_toml(value)}" for name, value in said.items() if value != getattr(Rule(), name))
 

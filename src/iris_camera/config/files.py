@@ -16,7 +16,7 @@ from iris_communication.runtime.amounts import size
 SIZE_BYTES_MAX = 1_000_000  # some ten thousand cameras
 _BEYOND = "it is nested too deep, or holds a number of thousands of digits"
 
-# What tomllib says, and what whoever wrote the line most likely meant.
+# The beginning of tomllib's message, and a hint for the likely cause.
 _SYNTAX_HINTS = {
     "Invalid value": 'a value is a text in quotes ("..."), a number, true, false or a list',
     "Unescaped '\\' in a string": "write \\\\ for one \\, or put the text in 'single quotes'",
@@ -31,7 +31,7 @@ _SYNTAX_HINTS = {
 
 
 def read_toml(path: Path, given: Given) -> None:
-    """Into `given`, with the line of each key. What cannot be read is a problem there."""
+    """Read it into `given`, with the line of each key. What cannot be read becomes a problem in `given`."""
     text = _text_of(path, given, "the settings file")
     if text is None:
         return
@@ -47,7 +47,7 @@ def read_toml(path: Path, given: Given) -> None:
 
 
 def read_server_json(path: Path, key: KeyPath, given: Given, named_by: ValueOrigin) -> None:
-    """Into `given` at `key`. `named_by` is what a file that is not there is blamed on."""
+    """Read it into `given` at `key`. `named_by` is the origin of the problem if the file cannot be read."""
     text = _text_of(path, given, "the server file", named_by)
     if text is None:
         return
@@ -67,7 +67,7 @@ def read_server_json(path: Path, key: KeyPath, given: Given, named_by: ValueOrig
 
 
 def shown(name: str) -> str:
-    """Of a server or its file. Who gives a whole address or the facts in its place may have given a password too."""
+    """The name of a server or its file, without secrets: an address or JSON in its place may hold a password."""
     if ":" in name.rpartition("@")[0]:
         return f"***@{name.rpartition('@')[2]}"
     return without_secrets(name)
@@ -94,7 +94,7 @@ def _text_of(path: Path, given: Given, what: str, named_by: ValueOrigin | None =
 
 
 def _syntax_error(path: Path, text: str, message: str) -> tuple[str, ValueOrigin]:
-    """The sentence and the place, of a message such as `Invalid value (at line 3, column 10)`."""
+    """The text and the place of the problem, from a message such as `Invalid value (at line 3, column 10)`."""
     found = re.search(r" \(at (?:line (\d+), column (\d+)|end of document)\)$", message)
     reason = message[: found.start()] if found else message
     line = int(found[1]) if found and found[1] else max(1, len(text.splitlines()))

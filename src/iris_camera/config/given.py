@@ -1,7 +1,7 @@
-"""What was given, by whom: the settings as plain nested tables, and for each value the place it came from.
+"""The given settings as plain nested tables, and for each value its origin.
 
-The file comes first, the environment is written over it, the flags over both; each write takes its place along, so
-that an error found much later still names the line, the variable or the flag.
+The file comes first, the environment is written over it, the flags over both; each write records its origin, so that an
+error found much later still names the line, the variable or the flag.
 """
 
 import re
@@ -38,7 +38,7 @@ class Given:
         return found if isinstance(found, dict) else {}
 
     def put(self, path: KeyPath, value: Any, origin: ValueOrigin) -> None:
-        """Over whatever was there; what was below it is forgotten with its places."""
+        """Replace whatever was there; the keys below it are forgotten with their origins."""
         table = self.tree
         for name in path[:-1]:
             table = table.setdefault(str(name), {})
@@ -47,14 +47,14 @@ class Given:
         self._origins[path] = origin
 
     def replace(self, path: KeyPath, value: Any) -> None:
-        """Another value for a key that was given, and whose place stays what it was."""
+        """Another value for a key that was given; its origin stays."""
         self.table(path[:-1])[str(path[-1])] = value
 
     def note(self, origins: Mapping[KeyPath, ValueOrigin]) -> None:
         self._origins.update(origins)
 
     def drop(self, path: KeyPath) -> bool:
-        """Whether there was anything to take out; its place stays known, for what is said of it later."""
+        """Remove a value; whether there was one. Its origin stays known, for later errors."""
         table = self.value(path[:-1])
         if not isinstance(table, dict) or path[-1] not in table:
             return False
@@ -63,14 +63,14 @@ class Given:
         return True
 
     def origin(self, path: KeyPath) -> ValueOrigin:
-        """Of the key, or of the nearest table around it that was given."""
+        """The origin of the key, or of the nearest table around it that was given."""
         for length in range(len(path), 0, -1):
             if path[:length] in self._origins:
                 return self._origins[path[:length]]
         return NOWHERE
 
     def hide(self, secret: str) -> None:
-        """Have it taken out of every problem's words."""
+        """Mask the secret in the text of every later problem."""
         self._secrets.add(secret)
 
     def wrong(self, path: KeyPath, text: str, origin: ValueOrigin | None = None) -> None:
@@ -80,7 +80,7 @@ class Given:
         self._wrong.add(path)
 
     def is_wrong(self, path: KeyPath) -> bool:
-        """Whether something was told of it, of what is in it, or of what it is in."""
+        """Whether a problem was reported of it, of a key in it, or of a table around it."""
         return any(known[: len(path)] == path or path[: len(known)] == known for known in self._wrong if known)
 
     def raise_problems(self) -> None:

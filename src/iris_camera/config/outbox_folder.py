@@ -1,9 +1,9 @@
-"""Which outbox is meant: the one answer, for every verb of the command line.
+"""Which outbox folder counts, for every verb of the command line.
 
     --outbox > $IRIS_OUTBOX > folder in [outbox] of the settings file > iris/outbox in the user's state directory
 
-Of the settings file nothing else is read: whoever looks after an outbox in a hurry is not kept from it by a mistake
-elsewhere in the file, and no secret's command is run for it.
+No other setting of the file is used: a mistake elsewhere in the file does not keep an operator from the outbox, and no
+secret's command is run.
 """
 
 import os
@@ -33,7 +33,7 @@ def outbox_folder(named: Path | None, config: Path | None = None, environment: M
 
 
 def records_folder(outbox: Path, config: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path:
-    """Where a line with this outbox keeps what the outbox has not accepted yet. Raises ConfigError."""
+    """The folder of the records that this outbox has not accepted yet. Raises ConfigError."""
     return _given(RECORDS, config, environment) or records_beside(outbox)
 
 

@@ -1,10 +1,10 @@
-"""What stands over the file: environment variables, then flags.
+"""What overrides the file: environment variables, then flags.
 
 A variable is named after its key: IRIS_WEB__PORT is `port` in `[web]`, IRIS_INSPECTION__DETECTOR__KIND is `kind` in
-`[inspection.detector]`, IRIS_SERVERS__PLANT_2__CONFLICT is `conflict` in `[servers.plant-2]`: what cameras, servers and
-rules there are, the file says. A few have a short name besides, as they always had. An empty variable counts as not
-set, for that is how a container leaves one out. A name with two underscores that is no key is an error, like a misspelt
-key in the file; without them it may belong to another program, and is left alone.
+`[inspection.detector]`, IRIS_SERVERS__PLANT_2__CONFLICT is `conflict` in `[servers.plant-2]`: the file says which
+cameras, servers and rules there are. A few keys have a short name too. An empty variable counts as not set, for that is
+how a container leaves one out. A name with two underscores that is no key is an error, like a misspelt key in the file;
+without them it may belong to another program, and is ignored.
 """
 
 import dataclasses
@@ -37,7 +37,7 @@ DETECTOR_KINDS = ("haar", "hog", "onnx")
 
 @dataclass(frozen=True, slots=True)
 class Flags:
-    """What the command line may say; None: nothing."""
+    """What the command line may set; None: not given."""
 
     source: str | None = None
     detector: str | None = None
@@ -48,8 +48,8 @@ class Flags:
 
 
 def variables(given: Given) -> dict[str, list[Key]]:
-    """Every variable with a regular name, and the keys it may be: more than one where names differ in what a variable
-    cannot tell. Secrets have none: the file says which variable holds one."""
+    """Every variable with a regular name, and its keys: several if names differ only in signs that a variable cannot
+    hold. Secrets have no variable: the file says which variable holds one."""
     found: dict[str, list[Key]] = {}
     for key in keys_below(Config):
         if not key.is_secret:
@@ -60,7 +60,7 @@ def variables(given: Given) -> dict[str, list[Key]]:
 
 
 def _paths(given: Given, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The key's, in each of the tables that were given."""
+    """The key's path in each of the given tables."""
     if NAMED not in path:
         yield path
         return
@@ -118,13 +118,13 @@ def _apply_source(given: Given, source: str) -> None:
         given.wrong((), f"--source says nothing of which camera, and there are {names}: change the file", origin)
         return
     (camera,) = cameras
-    for key in ("username", "password"):  # those of the address that is no longer asked
+    for key in ("username", "password"):  # they belong to the address that is replaced
         given.drop(("cameras", camera, key))
     given.put(("cameras", camera, "source"), source, origin)
 
 
 def _apply_detector(given: Given, detector: str) -> None:
-    """Of every camera. What the file says of a detector of the same kind stays."""
+    """For every camera. The file's settings of a detector of the same kind stay."""
     origin = ValueOrigin("--detector")
     is_file = detector.endswith(".onnx") or (detector not in DETECTOR_KINDS and os.path.isfile(detector))  # noqa: PTH113  # raises nothing
     if not is_file and detector not in DETECTOR_KINDS:
@@ -149,7 +149,7 @@ def _key_at(path: tuple[str, ...]) -> Key:
 
 
 def _value(text: str, key: Key) -> Any:
-    """What the text means for a key of that type; the text itself where it means nothing, for the error to show."""
+    """The text as a value of the key's type; the text itself if it is none, for the error to show."""
     kind = list_in(key.type)
     if kind is None or (key.separator not in text and kind != without_none(key.type)):
         return _scalar(text, without_none(key.type))

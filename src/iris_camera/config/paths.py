@@ -1,8 +1,8 @@
 """Which texts are paths, and what they are relative to.
 
 In the file a path is relative to the file's own folder, so that a settings file and its footage can be moved together
-and a service with `/` as its working folder finds what a person found who tried it out. In a variable or a flag it is
-relative to where the command was given.
+and a service with `/` as its working folder finds the same files as a person who tried it out. In a variable or a flag
+a path is relative to the working folder.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ SOURCES_WITH_PATHS = ("file:", "dir:")
 
 
 def with_paths_from(folder: Path, tree: dict[str, Any], table: type) -> dict[str, Any]:
-    """The same settings, each path in them joined to `folder` and its ~ filled in; whatever is odd is left as it is."""
+    """The same settings, each path in them joined to `folder` and its ~ filled in; values of a wrong type stay."""
     keys = fields_of(table)
     return {name: _joined(folder, value, keys[name]) if name in keys else value for name, value in tree.items()}
 
@@ -54,7 +54,7 @@ def path_from(folder: Path, text: str) -> str:
 
 
 def with_home(text: str) -> Path:
-    """Its ~ filled in; where nobody knows what that is, it stays, and whoever opens it says so."""
+    """Its ~ filled in; if the home is unknown, the ~ stays, and opening the path fails."""
     try:
         return Path(text).expanduser()
     except RuntimeError:

@@ -1,4 +1,4 @@
-"""What is wrong with the settings: all of it at once, each with its place, so that one look mends them all."""
+"""The mistakes in the settings: all at once, each with its place, so that one edit corrects them all."""
 
 import difflib
 from collections.abc import Iterable
@@ -18,20 +18,19 @@ class ValueOrigin:
         return self.place if self.line is None else f"{self.place}:{self.line}"
 
 
-NOWHERE = ValueOrigin("the settings")  # a default: nobody gave it
+NOWHERE = ValueOrigin("the settings")  # the origin of a default
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing that is wrong. `words` begin with the key and hold what was found and what was expected, never a
-    secret."""
+    """One mistake. `text` begins with the key and states what was found and what was expected, never a secret."""
 
     origin: ValueOrigin = field(compare=False)
     text: str = field(compare=False)
     rank: tuple[str, int, str] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", clean(self.text, ERROR_TEXT_MAX))  # they quote a file
+        object.__setattr__(self, "text", clean(self.text, ERROR_TEXT_MAX))  # it quotes a file
         object.__setattr__(self, "rank", (self.origin.place, self.origin.line or 0, self.text))
 
     def __str__(self) -> str:

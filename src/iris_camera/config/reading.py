@@ -1,9 +1,9 @@
-"""From file, environment and flags to one `Config`; the first wins over the second over the third, backwards.
+"""From file, environment and flags to one `Config`; a later one overrides an earlier one.
 
     flags > environment > file > defaults
 
-Everything that is wrong is collected and raised at once. Nothing is opened but the files the settings name for
-themselves: the settings file, a server's JSON, a secret's file or command.
+All mistakes are collected and raised at once. Only the sources of settings are opened: the settings file, a server's
+JSON, a secret's file or command.
 """
 
 import os
@@ -40,11 +40,11 @@ class SettingsRead:
     _given: Given
 
     def origin(self, *path: str) -> ValueOrigin:
-        """Of a key, or of the nearest table around it that was given."""
+        """The origin of a key, or of the nearest table around it that was given."""
         return self._given.origin(path)
 
     def is_wrong(self, *path: str) -> bool:
-        """Whether a mistake was told there, so that what can be tried of it would not be what was meant."""
+        """Whether a mistake was reported there; then its value is not the intended one, and is not tried out."""
         return self._given.is_wrong(path)
 
     def has(self, *path: str) -> bool:
@@ -67,7 +67,7 @@ def find_file(named: Path | None = None, environment: Mapping[str, str] = os.env
 
 
 def _may_be_there(path: Path) -> bool:
-    """Also where this user may not look: that is said, and no other settings are taken in its place."""
+    """Also True if this user may not look: reading it is then an error, and no other file takes its place."""
     try:
         return path.is_file()
     except OSError:
@@ -75,14 +75,14 @@ def _may_be_there(path: Path) -> bool:
 
 
 def read(path: Path | None, environment: Mapping[str, str] = os.environ, flags: Flags | None = None) -> Config:
-    """Raises ConfigError with everything that is wrong. `path` None: no file, only what is over it."""
+    """Raises ConfigError with everything that is wrong. `path` None: only environment and flags."""
     return read_with_origins(path, environment, flags).config
 
 
 def read_with_origins(
     path: Path | None, environment: Mapping[str, str] = os.environ, flags: Flags | None = None
 ) -> SettingsRead:
-    """The same, for who has to say later where a value came from."""
+    """The same, with the origin of each value."""
     reading, problems = read_what_can_be(path, environment, flags)
     if reading is None or problems:
         raise ConfigError(problems)
@@ -92,8 +92,8 @@ def read_with_origins(
 def read_what_can_be(
     path: Path | None, environment: Mapping[str, str] = os.environ, flags: Flags | None = None
 ) -> tuple[SettingsRead | None, list[Problem]]:
-    """Also of settings with mistakes, which are told: the tables without any are as they are given, in the place of the
-    others are defaults or nothing. None where not even that can be made."""
+    """The settings, and their mistakes. Tables without a mistake are as given; the others are defaults, or missing.
+    None if not even that can be made."""
     given = Given()
     folder, unread = Path(), False
     if path is not None:
@@ -129,7 +129,7 @@ def _without_mistakes(made: dict[str, Any], path: Path | None, given: Given) -> 
     }
     try:
         return SettingsRead(Config(**sound), path, given)
-    except ValueError:  # what one section says of another
+    except ValueError:  # one section contradicts another
         return None
 
 
@@ -147,7 +147,7 @@ def _sections(given: Given) -> dict[str, Any]:
 
 
 def _check_names(given: Given) -> None:
-    """Of cameras, and of the servers they name; told from what was given, so that another mistake hides none."""
+    """Of cameras, and of the servers they name; checked in the given tables, so that no other mistake hides one."""
     servers = list(given.table(("servers",)))
     for camera, facts in given.table(("cameras",)).items():
         here: KeyPath = ("cameras", camera)
@@ -162,7 +162,7 @@ def _check_names(given: Given) -> None:
 
 
 def _fetch_secrets(given: Given, folder: Path, environment: Mapping[str, str], table: type, path: KeyPath) -> None:
-    """Put in place of each reference the secret it stands for."""
+    """Replace each reference by the secret."""
     for name, key in fields_of(table).items():
         here = (*path, name)
         inner, named = table_of(key.type), named_tables_of(key.type)

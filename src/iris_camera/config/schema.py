@@ -1,7 +1,7 @@
-"""What keys there are, read off the dataclasses themselves: their names, types and one line of meaning.
+"""The keys of the settings, read off the dataclasses themselves: their names, types and one line of meaning.
 
-The check for unknown keys, the environment variables, the commented example and the reference all ask here, so a key
-that a room adds to its settings is in all of them at once.
+The check for unknown keys, the environment variables, the commented example and the reference all use this module, so a
+key that is added to a dataclass is in all of them at once.
 """
 
 import dataclasses
@@ -37,8 +37,8 @@ class Key:
 
 
 def fields_of(table: type, defaults: Any = None) -> dict[str, Key]:
-    """Of one dataclass, in the order they are written; paths hold the name alone. `defaults` is a value of it whose
-    keys count where none is given: a table within another may begin with other values than its class has."""
+    """The keys of one dataclass, in order; paths hold the name alone. `defaults` is a value of the dataclass that
+    replaces its defaults: an inner table may have other defaults than its class."""
     types_of = typing.get_type_hints(table)
     return {
         found.name: Key(
@@ -83,7 +83,7 @@ def without_names(path: Iterable[str | int], table: type) -> tuple[str, ...]:
 
 
 def with_defaults(given: Mapping[str, Any], table: type, defaults: Any = None) -> dict[str, Any]:
-    """The same settings; in each inner table that was given, what it leaves out is what its parent begins with."""
+    """The same settings; keys that a given inner table leaves out have the defaults of the parent table."""
     filled = dict(given)
     for name, key in fields_of(table, defaults).items():
         inner, value = table_of(key.type), given.get(name)
@@ -123,7 +123,7 @@ def list_in(kind: Any) -> Any:
 
 
 def expected(kind: Any) -> str:
-    """What a value may be, in words."""
+    """What a value may be, as a phrase for an error."""
     kind = without_none(kind)
     if len(several := alternatives(kind)) > 1:
         return " or ".join(map(expected, several))

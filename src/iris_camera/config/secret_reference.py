@@ -1,8 +1,8 @@
 """A secret that is kept elsewhere: `{ file = "..." }`, `{ command = [...] }`, `{ environment = "..." }`.
 
-It is fetched once, when the settings are read, so that whatever is wrong with it is told at start with all the rest
-and not in the night when a connection has to be made anew. An error says where the secret should have come from and
-what came instead, in numbers and names; never the text itself, nor what the command wrote.
+It is fetched once, when the settings are read, so that a mistake is reported at the start with all others, and not at
+night when a connection has to be made anew. An error states where the secret should have come from and what came
+instead, as numbers and names; never the text itself, nor what the command wrote.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from typing import Any
 from iris_camera.config.paths import with_home
 from iris_camera.config.problem import did_you_mean, listed
 
-TIMEOUT_S = 10.0  # a password store that asks for a PIN nobody can type would otherwise hang the start
+TIMEOUT_S = 10.0  # a password store that asks for a PIN, which no user can type, would otherwise hang the start
 SIZE_BYTES_MAX = 100_000
 KINDS = ("file", "command", "environment")
 FORMS = 'a text, or one of { file = "PATH" }, { command = ["PROGRAM", "ARGUMENT"] }, { environment = "NAME" }'
@@ -102,7 +102,7 @@ def _of_command(command: Any, folder: Path) -> str:
 
 
 def _what_it_writes(process: "subprocess.Popen[bytes]") -> bytes:
-    """Until it ends, or has written more than may be. Raises TimeoutError, subprocess.TimeoutExpired."""
+    """The output until the command ends, or has written too much. Raises TimeoutError, subprocess.TimeoutExpired."""
     deadline_s = time.monotonic() + TIMEOUT_S
     assert process.stdout is not None
     content = _received(process.stdout.fileno(), deadline_s)
@@ -114,8 +114,8 @@ def _what_it_writes(process: "subprocess.Popen[bytes]") -> bytes:
 
 
 def _received(descriptor: int, deadline_s: float) -> bytes:
-    """What comes until the end, and one byte at most beyond what may be: a pipe may have no end, and nobody at its
-    other one. Raises TimeoutError, OSError."""
+    """The bytes until the end, and at most one beyond SIZE_BYTES_MAX: a pipe may have no end, or no writer. Raises
+    TimeoutError, OSError."""
     content = b""
     ready = select.poll()
     ready.register(descriptor, select.POLLIN)
@@ -135,7 +135,7 @@ def _is_command(command: Any) -> bool:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """With all it started: a child of it may hold the pipe open when it has long ended itself."""
+    """Kill the command and its children: a child may hold the pipe open after the command has ended."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 

@@ -1,7 +1,7 @@
-"""The whole configuration, as one frozen value made of the rooms' own.
+"""The whole configuration, as one frozen value made of the packages' own settings.
 
-Every section has a default, so `Config()` is a line that runs: the made-up camera, records that wait in their folder
-because no server is known. It is as pleasant to make in code as in a file:
+Every section has a default, so `Config()` can run: the synthetic line, whose records wait in their folder because no
+server is known. In code it is made like this:
 
     Config(
         cameras={"line-1": CameraSettings(source="file:belt.mp4")},
@@ -28,8 +28,8 @@ from iris_communication.sftp_uploader_thread import default_outbox_dir
 DEFAULT_CAMERA = "line-1"
 DEFAULT_SERVER = "default"  # the name of the one that IRIS_SERVER or --server gives
 
-# Stands after all rules of the settings: what a defect looked like goes before the tables of everything, and whoever
-# wants it otherwise says so in a rule, or in one of this name, which takes the place of this one.
+# Comes after all rules of the settings: pictures of defects go before record files, unless a rule of the settings says
+# otherwise. A rule of this name takes the place of this one.
 EVIDENCE_FIRST = "evidence-first"
 BUILT_IN_RULES = {EVIDENCE_FIRST: Rule(folder_type="evidence", priority=5)}
 
@@ -41,7 +41,7 @@ _LIMITS = {found.name: found for found in fields(Limits)}
 
 @dataclass(frozen=True, slots=True)
 class CameraSettings(SourceSettings):
-    """One camera: where its pictures come from, who looks at them, where its records go."""
+    """One camera: where its pictures come from, what inspects them, where its records go."""
 
     enabled: bool = field(default=True, metadata={"doc": "false: it is left alone, and shown as disabled"})
     project: str = field(
@@ -67,7 +67,7 @@ class CameraSettings(SourceSettings):
 
     @property
     def servers(self) -> tuple[str, ...]:
-        """The names it gives."""
+        """The names in `server`."""
         return names_given(self.server)
 
 
@@ -99,7 +99,7 @@ class OutboxSettings:
 
     @property
     def limits(self) -> Limits:
-        """How much it takes, beside the number of files."""
+        """The limits besides the number of files."""
         return Limits(self.bytes_max, self.disk_reserve_bytes, self.when_full)
 
 
@@ -151,11 +151,11 @@ class Config:
 
     @property
     def records_dir(self) -> Path:
-        """Beside the outbox if nothing else is said: on the same disk a record is handed over without being copied."""
+        """Beside the outbox by default: on the same disk a record is handed over without being copied."""
         return self.records.folder or records_beside(self.outbox_dir)
 
     def project_of(self, camera: str) -> str:
-        """Of a camera that is not configured (any more) too: what it left is still to be delivered."""
+        """Also of a camera that is not configured (any more): its leftovers are still to be delivered."""
         return self.cameras[camera].project or camera if camera in self.cameras else camera
 
     def inspection_of(self, camera: str) -> InspectionSettings:
@@ -168,7 +168,7 @@ class Config:
         return (*of_servers, *(camera.password for camera in self.cameras.values() if camera.password))
 
     def servers_of(self, camera: str) -> tuple[str, ...]:
-        """The names of the camera's servers; none: no server is known, its records wait. As `project_of`."""
+        """The names of the camera's servers; none: its records wait. Also of a camera that is not configured."""
         named = self.cameras[camera].servers if camera in self.cameras else ()
         chosen = chosen_server(list(self.servers))
         return named or ((chosen,) if chosen else ())
@@ -186,7 +186,7 @@ def names_given(server: Any) -> tuple[str, ...]:
 
 
 def chosen_server(servers: list[str]) -> str | None:
-    """Of a camera that names none."""
+    """The server of a camera that names none."""
     if DEFAULT_SERVER in servers or not servers:
         return DEFAULT_SERVER if servers else None
     return servers[0] if len(servers) == 1 else None

@@ -1,6 +1,6 @@
 """An SFTP server as the settings name it: the delivery library's address and secret in one table.
 
-How an account is treated is the library's to say: its defaults and its words stand here as they stand there.
+The keys for the treatment of an account are the library's, with its defaults and its doc texts.
 """
 
 from dataclasses import dataclass, field, fields
@@ -20,7 +20,7 @@ from iris_communication.settings import (
     TransportName,
 )
 
-# Of each key of an account's treatment, a field for another dataclass: its default, its words and its example.
+# For each key of an account's treatment, a dataclass field with the same default, doc text and example.
 _TREATMENT: dict[str, Any] = {
     found.name: field(default=found.default, metadata=found.metadata) for found in fields(Server) if found.metadata
 }
@@ -107,16 +107,18 @@ class ServerSettings:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """Every text in it that may never be written anywhere; the path of a key is none."""
+        """Every text in it that may never be written anywhere; the path of a key is not one."""
         key = self.private_key if private_keys.is_text(self.private_key) else ""
         return tuple(text for text in (self.password, self.passphrase, key) if text)
 
     @property
     def account(self) -> str:
-        """What may be shown of it, and what tells one account from another."""
+        """The server's key, which identifies the account and holds no secret."""
         return parse_server(self.info(), ("project",))[0].key
 
     def differing(self, other: "ServerSettings") -> list[str]:
         """The keys in which two names of one account say different things about it; an account has one of each."""
-        keys = [name for name in self.__slots__ if name not in PLACE_KEYS and name != "host"]  # which may be spelled so
+        keys = [
+            name for name in self.__slots__ if name not in PLACE_KEYS and name != "host"
+        ]  # may be spelled in two ways
         return [name for name in keys if getattr(self, name) != getattr(other, name)]

@@ -1,4 +1,4 @@
-"""What would run, in plain words."""
+"""What would run, as sentences."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from iris_communication.settings import Rule
 
 
 def summary(config: Config) -> list[str]:
-    """A paragraph a line; nothing secret is in it."""
+    """One paragraph per line, without secrets."""
     return [
         *_cameras(config),
         *(f"Server {name}: {_server(server)}." for name, server in config.servers.items()),
@@ -93,12 +93,12 @@ def _server(server: ServerSettings) -> str:
             "accept-new": "its host key is accepted the first time and remembered",
             "off": "its host key is NOT CHECKED",
         }[server.host_key_policy]
-    told = [
+    parts = [
         f"{server.account}, logging in with {_proof(server)}, into {server.remote_directory}",
         trust,
         *_treatment(server),
     ]
-    return "; ".join(told)
+    return "; ".join(parts)
 
 
 def _proof(server: ServerSettings) -> str:
@@ -110,7 +110,7 @@ def _proof(server: ServerSettings) -> str:
 
 
 def _treatment(server: ServerSettings) -> Iterator[str]:
-    """How the account is treated, as far as it is not as everybody's."""
+    """How the account is treated, where that differs from the default."""
     taken = {
         "overwrite": "what holds a file's name there is overwritten",
         "fail": "a file whose name is taken there is given up",
@@ -129,7 +129,7 @@ def _treatment(server: ServerSettings) -> Iterator[str]:
 
 
 def _rule(rule: Rule) -> str:
-    """What it says, in its keys' own words."""
+    """What the rule states, by its keys."""
     named = {name: value for name in fields_of(Rule) if (value := getattr(rule, name)) != getattr(Rule(), name)}
     which = [f"{name} {named.pop(name)}" for name in ("folder_type", "pattern") if name in named]
     says = ", ".join(

@@ -34,7 +34,7 @@ FOOTAGE = {"file", "dir"}
 
 
 def try_out(reading: SettingsRead) -> list[Problem]:
-    """Everything that would not work, in the order of the file; of what a mistake was told of, nothing."""
+    """Everything that would not work, in the order of the file; values with a reported mistake are left out."""
     return sorted({*_inspections(reading), *footage(reading), *_servers(reading), *_folders(reading)})
 
 
@@ -55,7 +55,7 @@ def _inspections(reading: SettingsRead) -> Iterator[Problem]:
 
 
 def _named_in(message: str, settings: InspectionSettings) -> tuple[str, ...]:
-    """The key whose value a model's error speaks of, as far as it can be told."""
+    """The key whose value a model's error names; the detector if it names none."""
     keys: list[tuple[tuple[str, ...], Any]] = [
         (("detector", "labels"), settings.detector.labels),
         (("classifier", "labels"), settings.classifier.labels),
@@ -68,7 +68,7 @@ def _named_in(message: str, settings: InspectionSettings) -> tuple[str, ...]:
 
 
 def footage(reading: SettingsRead) -> Iterator[Problem]:
-    """One a camera: files are opened and one picture is read; cameras are left alone, for they may be in use."""
+    """One per camera: films are opened and one picture is read; live cameras are not tried: they may be in use."""
     silence_ffmpeg()
     for name, camera in reading.config.cameras.items():
         if not camera.enabled or camera.kind not in FOOTAGE or reading.is_wrong("cameras", name, "source"):
@@ -98,7 +98,7 @@ def footage(reading: SettingsRead) -> Iterator[Problem]:
 
 
 def _stat_error(path: Path) -> OSError | None:
-    """Whatever it is: `Path.exists` raises what it does not know, a folder above that this user may not enter."""
+    """Of any kind: `Path.exists` raises some of them, as for a folder above that this user may not enter."""
     try:
         path.stat()
     except OSError as error:
@@ -127,7 +127,7 @@ def _servers(reading: SettingsRead) -> Iterator[Problem]:
 
 
 def _nobody_can_log_in(server: ServerSettings) -> bool:
-    """With `ssh` its own keys and what ssh_config names count too, which only trying tells."""
+    """With `ssh`, its own keys and those of ssh_config count too, and only a connection shows whether they work."""
     is_given = server.password or server.private_key
     return not is_given and server.transport == "asyncssh" and not os.environ.get("SSH_AUTH_SOCK")
 
@@ -151,7 +151,7 @@ def _wrong_key(server: ServerSettings) -> str | None:
 
 
 def _unknown_host(server: ServerSettings) -> str | None:
-    """What would have the server refused at its first connection."""
+    """Why Iris would refuse the server's host key at the first connection."""
     if (why := unknown_host(server.info())) is None:
         return None
     return (
@@ -162,7 +162,7 @@ def _unknown_host(server: ServerSettings) -> str | None:
 
 
 def _refused_for_who_may_write(folder: Path, *, is_outbox: bool) -> str:
-    """As the start would; empty: it would not."""
+    """Why the start would refuse the folder; empty: it would not."""
     try:
         if is_outbox:
             check_folder(folder)

@@ -40,7 +40,7 @@ from iris_camera.web.picture import DrawnMark, Picture
 from iris_camera.web.stats import CountingUploader, stats_router
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, get_sftp_uploader
 
-sftp_uploader: SftpUploaderThread  # the process's one uploader; made at the first look, see __getattr__
+sftp_uploader: SftpUploaderThread  # the process's one uploader; made at the first access, see __getattr__
 
 EVENTS_KEPT = 20
 
@@ -122,7 +122,7 @@ class Camera:
 
     @property
     def ended_in_trouble(self) -> str | None:
-        """Why its source ended before its time, in words."""
+        """Why its source ended before its time; None: it did not."""
         captured = self._capture.status()
         return captured.reason if self._capture.ended and captured.state == "offline" else None
 
@@ -144,7 +144,7 @@ class Camera:
 
     @property
     def left_behind(self) -> str | None:
-        """What earlier runs left and is not offered before the next start, in words."""
+        """What earlier runs left and is not offered before the next start, as a sentence."""
         return self._handing_over.left_behind
 
     def start(self) -> None:
@@ -155,7 +155,7 @@ class Camera:
             self._capture.start()
 
     def close(self) -> None:
-        """Begin the end: no frame is taken any more."""
+        """Begin to end: no frame is captured any more."""
         self._capture.close()
         self._inspecting.close()
         self._handing_over.hurry()
@@ -184,7 +184,7 @@ class Camera:
         return all(ended)
 
     def snapshot(self) -> dict[str, Any]:
-        """What health, page and `/api/state` show of it; blocks nobody. Times are Unix time, ages in seconds."""
+        """What health, page and `/api/state` show of it; never blocks. Times are Unix time, ages in seconds."""
         captured, handed_over = self._capture.status(), self._handing_over.counts()
         return {
             "name": self.name,
@@ -221,7 +221,7 @@ class Camera:
         return {"state": captured.state, "reason": captured.reason, "since_s": captured.since_s}
 
     def picture(self) -> Picture | None:
-        """The latest inspected frame with its parts marked, for whoever draws it."""
+        """The latest inspected frame with its parts marked, to be drawn."""
         latest = self._inspecting.latest
         if latest is None:
             return None

@@ -1,7 +1,7 @@
-"""What one inspected frame becomes in the records: detections in the one file, verdicts in the other.
+"""Writes each inspected frame into the records: detections into one file, verdicts into the other.
 
-Records that cannot be written are told, not raised: one file's trouble must not cost the other its rows. What that
-cost is counted, and why it costs something just now is kept for whoever asks.
+An error in writing goes to `on_error` and is not raised: one file's trouble must not cost the other its rows. Lost rows
+are counted, and the present trouble is kept for `snapshot`.
 """
 
 from collections.abc import Callable
@@ -102,13 +102,13 @@ class FrameRecords:
         )
 
     def rotate(self, monotonic_s: float) -> list[FinishedCsv]:
-        """Age rotates too, without a new row."""
+        """Finish the files that are due by their age, without a new row."""
         return self._each(
             *(lambda file=file: file.finish(lambda: file.recorder.rotate_if_due(monotonic_s)) for file in self._files)
         )
 
     def close(self) -> list[FinishedCsv]:
-        """What cannot be finished lies whole in its folder, for the next start."""
+        """A file that cannot be finished lies whole in its folder, for the next start."""
         return self._each(*(lambda file=file: file.finish(file.recorder.close) for file in self._files))
 
     @property

@@ -1,21 +1,21 @@
-"""From what inspection finished to the outbox, on a thread of its own, so that inspection waits for nobody.
+"""Hands what inspection finished to the outbox, on a thread of its own, so that inspection never waits.
 
 Accepting a file durably takes an fsync: 20 to 70 ms beside a busy thread, and for ever on a disk that hangs. Encoding
-a picture takes 5 to 15 ms. So inspection only puts both into an inbox that nobody locks, and this thread does the
+a picture takes 5 to 15 ms. So inspection only puts both into an inbox, which never blocks it, and this thread does the
 rest: it writes the pictures, and offers the files in order, pictures first (`waiting_files`), those that earlier runs
 left included.
 
 A file is handed over for good (`take="move"`): once the outbox holds it durably it is unlinked from `ready/`, in that
 order, so after a crash it is in one place or the other and never in neither. One that is refused stays in `ready/` and
-is offered again. Where files are kept after delivery, each is put aside first. What waits is offered some files at a
-time, because they share the price of one commit.
+is offered again. Where files are kept after delivery, each is put aside first. Waiting files are offered some at a
+time, because they then share one commit.
 
 What goes wrong.
 - `queue_upload` never returns: `join` gives up after its time. What was not handed over lies in `ready/`, where the
   next start finds it; only the few defects whose frames are still held have no pictures then.
-- Defects come faster than pictures can be written, or nothing takes frames off: so many frames are held, and no more.
-  What is skipped is counted and told, and the row of the defect is written all the same.
-- The disk has less left than its reserve, or refuses: no pictures, told once, until there is room again.
+- Defects come faster than pictures can be written, or this thread is stuck: a limited number of frames is held.
+  Skipped evidence is counted and logged, and the row of the defect is written all the same.
+- The disk has less left than its reserve, or refuses: no pictures until there is room again; logged once.
 """
 
 import logging
@@ -82,7 +82,7 @@ class Counts(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """What of the machine is looked at; to be replaced in tests."""
+    """The clock and the free disk space; replaced in tests."""
 
     monotonic: Callable[[], float] = time.monotonic
     free_bytes: Callable[[Path], int] = free_bytes
@@ -92,14 +92,14 @@ _MACHINE = Machine()
 
 
 class HandingOver:
-    """One camera's. `folder` is the camera's own records folder, `run` the number its recorders carry.
+    """Hands over one camera's files. `folder` is the camera's own records folder, `run` the number its recorders carry.
 
     `add` returns at once, and `add_defect` too unless it is `patient`: then the camera can wait, so that a defect waits
     for its pictures rather than go without; both are called by one thread at a time, before `close`. `on_evidence` is
-    told of each picture before it is offered, on this thread.
+    called with each picture before it is offered, on this thread.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts it joins, and two looks at the machine for tests
+    def __init__(  # noqa: PLR0913 - the parts it joins, and the machine's facts for tests
         self,
         uploader: Uploader,
         destination: DeliveryTarget,
@@ -127,7 +127,7 @@ class HandingOver:
         self._machine = machine
         self._inbox: queue.SimpleQueue[FinishedFile | Leftovers | _Held | None] = queue.SimpleQueue()  # None: the end
         self._thread = SupervisedThread(self._work, f"iris-deliver-{camera}")
-        # Written by whoever adds, read by this thread and by counts().
+        # Written by the thread that adds, read by this thread and by counts().
         self._given = self._defects = self._frames_given = self._skipped_at_once = 0
         self._last_frame: tuple[int, float] | None = None
         # Written by this thread.
@@ -144,7 +144,7 @@ class HandingOver:
 
     def start(self) -> None:
         """Begin with what earlier runs left in the camera's folder; it is read on a thread of its own."""
-        self._given += 1  # what was left is not handed over before it is known
+        self._given += 1  # the leftovers count as one until they are known
         threading.Thread(target=self._recover, name=f"iris-recover-{self._camera}", daemon=True).start()
         self._thread.start()
 
@@ -162,7 +162,7 @@ class HandingOver:
         if is_new and not self._wait_for_room():
             self._skipped_at_once += 1
             wait = counted(self._frames_held_max, "frame waits", "frames wait")
-            self._tell_skipped(self._skipped_at_once, f"{wait} for theirs already")
+            self._log_skipped(self._skipped_at_once, f"{wait} for theirs already")
             return
         box = part.box
         area = Area(box.x, box.y, box.width, box.height)
@@ -184,14 +184,14 @@ class HandingOver:
         self._inbox.put(_Held(defect, is_new))
 
     def hurry(self) -> None:
-        """Wait for no room any more; from any thread."""
+        """Stop waiting for room; from any thread."""
         with self._frame_freed:
             self._patience_s = 0.0
             self._frame_freed.notify_all()
 
     def close(self) -> None:
-        """Offer everything once more, then end: what earlier runs left is looked at before. What comes later stays in
-        `ready/` for the next start."""
+        """Offer everything once more, leftovers included, then end. What comes later stays in `ready/` for the next
+        start."""
         self._thread.let_end()
         self._inbox.put(None)
 
@@ -204,8 +204,8 @@ class HandingOver:
         return self._thread.has_ended(timeout_s)
 
     def counts(self) -> Counts:
-        """Waits for nobody."""
-        done, pictures = self._done, self._pictures  # before what is given: rather one too many waiting than too few
+        """Never blocks."""
+        done, pictures = self._done, self._pictures  # read before `_given`: rather one too many waiting than too few
         return Counts(self._given + self._made - done, pictures, self._skipped_at_once + self._skipped)
 
     @property
@@ -215,7 +215,7 @@ class HandingOver:
 
     @property
     def left_behind(self) -> str | None:
-        """What earlier runs left and is not offered before the next start, in words."""
+        """What earlier runs left and is not offered before the next start, as a sentence."""
         return left_behind_text(self._camera, self._left_behind)
 
     @property
@@ -224,7 +224,7 @@ class HandingOver:
         return self._skipped_why
 
     def _recover(self) -> None:
-        """On a thread of its own, since it may take long, and what is seen now is not to wait for it."""
+        """On a thread of its own, since it may take long, and new files must not wait for it."""
         found = Leftovers((), (), (), ())
         try:
             found = recover(self._folder, self._run)
@@ -264,13 +264,13 @@ class HandingOver:
     def _guarded(self, step: Callable[[], None]) -> None:
         try:
             step()
-        except Exception as error:  # noqa: BLE001 - nobody foresaw it: logged with its traceback
+        except Exception as error:  # noqa: BLE001 - unforeseen: logged with its traceback
             text = "handing over failed at a step of camera %s; it goes on"
             self._repeats.log(("step", type(error)), logging.ERROR, text, self._camera, exc_info=error)
             self._waiting.refused(self._machine.monotonic())
 
     def _take(self, timeout_s: float | None) -> None:
-        """Wait for something to do, at most so long, and take all there is."""
+        """Wait for a message, at most so long, and take all that are there."""
         try:
             message = self._inbox.get(timeout=timeout_s) if timeout_s != 0.0 else self._inbox.get_nowait()
             while True:
@@ -311,7 +311,7 @@ class HandingOver:
             self._trouble.is_over("keeping")
 
     def _write_pictures(self) -> None:
-        """Of every defect that is held, so that its frame is let go."""
+        """Of every defect that is held, so that its frame is released."""
         while self._held:
             held = self._held.pop(0)
             try:
@@ -329,7 +329,7 @@ class HandingOver:
         try:
             free = self._machine.free_bytes(self._folder)
         except OSError:
-            return True  # writing will tell what is wrong
+            return True  # writing will raise the error
         if free >= reserve:
             self._trouble.is_over("room", f"pictures of defects are written into {self._folder} again")
             return True
@@ -343,7 +343,7 @@ class HandingOver:
             finished = self._evidence.write(defect, view)
         except (NoPictureError, OSError) as error:
             text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            self._tell_skipped(self._skipped + 1, text)
+            self._log_skipped(self._skipped + 1, text)
             return False
         self._made += 1
         self._pictures += 1
@@ -356,19 +356,19 @@ class HandingOver:
         return True
 
     def _step(self) -> None:
-        """Take what there is, offer some, so that a picture that comes meanwhile is offered before the others."""
+        """Take all messages, offer some files: a picture that comes meanwhile is then offered before the others."""
         self._take(self._waiting.pause_s(self._machine.monotonic()))
         self._write_pictures()
         if self._waiting.pause_s(self._machine.monotonic()) == 0.0:
             self._offer()
 
     def _offer_all(self) -> None:
-        """In order, until one is refused: what refuses one, refuses all."""
+        """In order, until one is refused: the others would be refused too."""
         while len(self._waiting) and self._offer():
             pass
 
     def _offer(self) -> bool:
-        """Whether everything that was offered is taken."""
+        """Offer the next files; whether all of them were accepted."""
         files = self._waiting.first()
         taken = self._taken(files)
         self._waiting.accepted(taken)
@@ -395,11 +395,11 @@ class HandingOver:
             accepted = [finished for finished, answer in zip(there, answers, strict=True) if answer]
         except IrisError as error:
             self._unsure.update(each.path for each in there)
-            # How an uploader is started is a program's matter; why ours does not run was told by whoever starts it.
+            # Its hint is for a program that starts an uploader; the application has logged why ours does not run.
             hint = "" if isinstance(error, NotStarted) else f". {error.hint}"
             self._trouble.begins("offer", f"{stay}: {error}{hint}")
             return gone
-        except Exception as error:  # noqa: BLE001 - injected code; told with its traceback
+        except Exception as error:  # noqa: BLE001 - injected code; logged with its traceback
             self._unsure.update(each.path for each in there)
             self._trouble.begins("offer", f"{stay}: {type(error).__name__}: {error}", traceback=True)
             return gone
@@ -433,8 +433,8 @@ class HandingOver:
             [SftpUploadRequest(info, each.path, project, each.kind, take="move") for each in files]
         )
 
-    def _tell_skipped(self, count: int, why: str) -> None:
-        """Ever more seldom: what keeps one picture from being written mostly keeps all."""
+    def _log_skipped(self, count: int, why: str) -> None:
+        """Ever more rarely: what prevents one picture mostly prevents all."""
         self._skipped_why = why
         if is_one_to_log(count):
             log.warning("camera %s: %d defects are without pictures: %s", self._camera, count, why)

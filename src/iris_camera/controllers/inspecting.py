@@ -1,13 +1,13 @@
 """The inspection thread of one camera: frames in, rows and evidence out.
 
 The rules.
-- It waits for frames and for nothing else: finished files and defects are handed to a thread of their own.
+- It waits for frames and for nothing else: another thread takes finished files and defects.
 - Anything that a model raises (its memory is gone, its runtime fails) costs the frame it was given. The inspector is
-  let go and made anew after a pause that grows while it fails again and again: counted, logged, and visible. The
+  released and made anew after a pause that grows while it fails again and again: counted, logged, and visible. The
   camera goes on capturing meanwhile; a file waits, a live line loses frames to newer ones.
 - Records that cannot be written are counted and logged, and the next rows are tried again: a full disk is no reason
-  to stop looking.
-- At the end what was captured is inspected, and the open records are closed and handed on.
+  to stop inspecting.
+- At the end the captured frames are inspected, and the open records are closed and handed on.
 """
 
 import gc
@@ -30,7 +30,7 @@ from iris_communication.runtime.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 0.2  # how often it looks up when no frame comes
+LOOK_S = 0.2  # how often it checks for an end, and for records that are due, when no frame comes
 RESTART_FIRST_S = 1.0
 RESTART_MAX_S = 60.0
 LABELS_KEPT = 50
@@ -91,7 +91,7 @@ class Inspecting:
         self._thread.start()
 
     def close(self) -> None:
-        """Wait for no inspector any more; what the handover still holds is inspected by the one that is there."""
+        """Stop waiting for a new inspector; the present one inspects the frames that the handover still holds."""
         self._closing.set()
         self._thread.let_end()
 
@@ -148,12 +148,12 @@ class Inspecting:
 
     def _inspect(self, frame: Frame, inspector: Inspector) -> None:
         if self.latest is not None and self.latest.frame.opening != frame.opening:
-            inspector.reset()  # the source was away: what is seen now are other parts, in a picture of another size
+            inspector.reset()  # the source was reopened: other parts, perhaps in a picture of another size
         inspected = inspector.inspect(frame.image, frame.number)
         self._state, self._reason, self._failures = "running", None, 0
         self._tallies.count(inspected, time.monotonic())
         self.latest = Seen(frame, inspected, self._labels(inspected))
-        # Evidence is offered before the row that it belongs to, so that it is on its way before anything else.
+        # Evidence is offered before the row that it belongs to, so that it is delivered first.
         for news in inspected.news:
             if news.turned_bad:
                 self._handing_over.add_defect(frame, news.part, news.verdict)
@@ -161,25 +161,25 @@ class Inspecting:
         self._observe(self._observers.on_inspected, frame, inspected)
 
     def _failed(self, error: Exception) -> float:
-        """Let the inspector go, so that the next frame makes another; how long to wait before that."""
+        """Release the inspector, so that another is made; how long to wait before that."""
         self._failures += 1
         self._restarts += 1
         pause_s = restart_pause_s(self._failures)
         text = f"{type(error).__name__}: {error}"
         if self._inspector is not None:
             self._next_id = self._inspector.next_id
-        self._inspector = None  # with the memory it holds
+        self._inspector = None  # frees its memory
         self._state, self._reason = "restarting", text
         self._tallies.trouble(f"inspection failed and starts anew in {pause_s:.0f} s: {text}", traceback=True)
         return pause_s
 
     def _pause(self, pause_s: float) -> None:
-        gc.collect()  # an error and what raised it may hold each other, and hundreds of megabytes
+        gc.collect()  # an error and its model may be a reference cycle of hundreds of megabytes
         if self._closing.wait(pause_s):
             self._give_up_frames()
 
     def _give_up_frames(self) -> None:
-        """At the end there is no time to make a new inspector: what is left uninspected is said, not tried."""
+        """At the end there is no time to make a new inspector: the frames left are counted and logged."""
         left = 0
         while not self._handover.drained:
             left += self._handover.get(LOOK_S) is not None

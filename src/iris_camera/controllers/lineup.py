@@ -1,7 +1,7 @@
-"""The cameras of this process: which run now, and how they come and go while the others run on.
+"""The cameras of this process: starts, replaces and ends each of them while the others run on.
 
-A camera is what its setup says; one whose setup changes is ended and made anew, and nothing else is touched. The
-lineup is replaced as a whole, so that the page, the health service and whoever else looks at it need no lock.
+A camera whose setup changes is ended and made anew; the others are not touched. The mapping of cameras is replaced as a
+whole, so that its readers (the page, the health service) need no lock.
 """
 
 import logging
@@ -18,12 +18,12 @@ log = logging.getLogger(__name__)
 
 
 class Exchanged(NamedTuple):
-    """What a change came to, by the cameras' names."""
+    """The result of a change, by the cameras' names."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
     restarted: tuple[str, ...]
-    refused: dict[str, str]  # why the old camera was left running, in words
+    refused: dict[str, str]  # why the old camera was left running
 
 
 class Lineup:
@@ -57,7 +57,7 @@ class Lineup:
             camera.start()
 
     def exchange(self, setups: Iterable[CameraSetup], timeout_s: float = 5.0) -> Exchanged:
-        """Have the cameras that `setups` name and no others; those that stay what they are run on undisturbed.
+        """Run the cameras of `setups` and no others; those whose setup is unchanged run on undisturbed.
 
         A camera whose new setup cannot be made (its model does not load) goes on with its old one.
         """
@@ -84,7 +84,7 @@ class Lineup:
             )
 
     def quiesce(self, timeout_s: float) -> bool:
-        """No camera takes a frame any more, and what was seen is recorded and queued; whether it all is."""
+        """End capturing, and wait until everything that was captured is recorded and queued; whether it is."""
         with self._changing:
             self._ending = True
             return self._quiesce(self.cameras, timeout_s)
@@ -111,7 +111,7 @@ class Lineup:
             log.warning("not all threads of %s ended within %.0f s", _listed(leaving), timeout_s)
 
     def _quiesce(self, cameras: Iterable[Camera], timeout_s: float) -> bool:
-        """All at once: first every source is closed, then each is waited for, within one time."""
+        """All at once: close every source, then wait for each camera, within one timeout."""
         cameras = list(cameras)
         deadline_s = time.monotonic() + timeout_s
         for camera in cameras:

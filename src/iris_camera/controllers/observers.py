@@ -1,4 +1,4 @@
-"""Who is told of what a camera does, besides the outbox."""
+"""Callbacks for what a camera does, besides the outbox."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,8 +10,8 @@ from iris_camera.records.evidence import FinishedPicture
 
 
 class Observers(NamedTuple):
-    """Told of each inspected frame and each finished record file on the inspection thread, of each picture of a defect
-    on the thread that wrote it; they must not block. One that raises is logged and costs nothing else."""
+    """Called with each inspected frame and each finished record file on the inspection thread, with each picture of a
+    defect on the thread that wrote it; they must not block. An exception in one is logged and has no other effect."""
 
     on_inspected: Callable[[Frame, Inspected], None] = lambda frame, inspected: None
     on_finished: Callable[[FinishedCsv], None] = lambda finished: None

@@ -36,7 +36,7 @@ class Tallies:
         return label in self._defect_labels
 
     def trouble(self, what: str, *, traceback: bool = False) -> None:
-        """What is broken is mostly broken on every frame: it is counted, and logged ever more seldom."""
+        """Most errors come back on every frame: each is counted, and they are logged ever more rarely."""
         self.errors += 1
         self.latest_error = what
         if is_one_to_log(self.errors):

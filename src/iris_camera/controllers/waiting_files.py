@@ -1,12 +1,12 @@
 """Which finished files are offered next, and when: a pure decision.
 
-Pictures of defects go before record files; within each, the first come is the first to go. A file that is refused
-stays at the head and is offered again after a pause. The pauses stay short, for what was full may be free the next
-moment, and nobody knows before a file is taken; the log counts refusals and does not grow by each.
+Pictures of defects go before record files; each of the two is first in, first out. A file that is refused stays at the
+head and is offered again after a pause. The pauses stay short, for a full outbox may have room the next moment, and
+only an offer shows it; the log counts refusals and does not grow by each.
 
-Files that are offered together share the price of one commit. But each that is refused is a line of the log, and a
-picture that comes meanwhile waits for all of them: so there are more while all are taken, up to a limit, and one after
-a refusal.
+Files that are offered together share one commit. But each that is refused is a line of the log, and a picture that
+comes meanwhile waits for all of them: so the number offered together grows while all are accepted, up to a limit, and
+is one after a refusal.
 """
 
 from collections import deque
@@ -17,7 +17,7 @@ from iris_camera.records.evidence import FinishedPicture
 from iris_camera.records.leftovers import FinishedFile
 
 PAUSE_FIRST_S = 1.0
-PAUSE_MAX_S = 2.0  # an offer costs little, and until one is taken health says that none is
+PAUSE_MAX_S = 2.0  # an offer is cheap, and health reports refusals until one is accepted
 TOGETHER_MAX = 64  # more make a commit no cheaper
 
 
@@ -46,14 +46,14 @@ class WaitingFiles:
         return max(0.0, self._offer_after_s - now_s) if len(self) else None
 
     def accepted(self, files: Iterable[FinishedFile]) -> None:
-        """They are the outbox's now."""
+        """The outbox has accepted them."""
         for finished in files:
             (self._pictures if isinstance(finished, FinishedPicture) else self._records).remove(finished)
             self._pause_s, self._offer_after_s = PAUSE_FIRST_S, 0.0
             self._together = min(TOGETHER_MAX, self._together + 1)
 
     def refused(self, now_s: float) -> None:
-        """What was offered last stays, or some of it."""
+        """The outbox has refused some or all of the latest offer."""
         self._offer_after_s = now_s + self._pause_s
         self._pause_s = min(PAUSE_MAX_S, 2 * self._pause_s)
         self._together = 1

@@ -1,8 +1,8 @@
 """What the server's folder really holds, compared with what the recorder wrote.
 
-A file is looked at the moment it first shows under a final name, and once more at the end: a file that is ever
-visible with other bytes than a finished record's is `partial`, even if it is whole later. An archive is as many files
-as it holds, each of which has to be one that was written.
+Each file is hashed when it first appears under a final name, and once more at the end: a file that is ever visible with
+other bytes than a finished record's is `partial`, even if it is complete later. An archive counts as its members, each
+of which has to be a file that was written.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ ARCHIVE_SUFFIX = ".zip"
 
 
 class DemoAudit:
-    """`written` is called by whoever records; the folder is watched from a thread of its own."""
+    """The recorder calls `written`; a thread of its own watches the folder."""
 
     def __init__(self, received: Path) -> None:
         self._received = received
@@ -41,7 +41,7 @@ class DemoAudit:
         return len(self._written) - self.csv_files
 
     def finish(self) -> tuple[int, int, int]:
-        """(delivered and verified, lost, partial): end watching and compare everything."""
+        """End watching and compare everything; returns (delivered and verified, lost, partial)."""
         self._stop.set()
         self._thread.join()
         verified: set[str] = set()
@@ -65,7 +65,7 @@ class DemoAudit:
         return [path for path in self._received.rglob("*") if path.is_file() and not path.name.startswith(".")]
 
     def _whole_files(self, path: Path) -> set[str]:
-        """The names of the files that are there with it, whole; none if anything of it is not as it was written."""
+        """The names of the written files that it holds; none if any byte differs from what was written."""
         found = {path.name: hashlib.sha256(path.read_bytes()).hexdigest()}
         if path.suffix == ARCHIVE_SUFFIX:
             try:

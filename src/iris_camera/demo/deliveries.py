@@ -1,9 +1,9 @@
-"""What the ledger tells of a run: what had to be tried again, what travelled together, and in which order the backlog
-of an outage arrived.
+"""What the ledger shows of a run: repeated attempts, files in archives, and the order in which the backlog of an outage
+arrived.
 
-Order is told by pairs: of each picture of a defect and each record file that waited for the same outage's end, which
-arrived first? The share of pairs in which the picture did is 1 where all evidence came first, and 0.5 where nobody
-cared.
+Order is measured in pairs: of each picture of a defect and each record file that waited for the same outage's end,
+which arrived first? The share of pairs with the picture first is 1 if all evidence came first, and 0.5 for a random
+order.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,8 +22,8 @@ class Outage(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Deliveries:
-    """`attempts_repeated`: of single files, refused by the server and tried again. The backlog is what was accepted
-    during an outage and arrived after it; `backlog_evidence_first` is None where one of the kinds is missing."""
+    """`attempts_repeated`: of single files, refused by the server and tried again. The backlog are the files accepted
+    during an outage and delivered after it; `backlog_evidence_first` is None if it lacks one of the two kinds."""
 
     attempts_repeated: int
     archives: int
@@ -36,7 +36,7 @@ class Deliveries:
 def deliveries_from(
     ledger: Iterable[Mapping[str, Any]], records_dir: PurePath, outages: Sequence[Outage]
 ) -> Deliveries:
-    """Of the lines (`Audit.ledger()`) of files below `records_dir`: an outbox that is kept holds other runs' too."""
+    """From the lines (`Audit.ledger()`) of files below `records_dir`: an outbox that is kept holds other runs' too."""
     lines = [line for line in ledger if PurePath(line["source"]).is_relative_to(records_dir)]
     batches = [line["batch"] for line in lines if line["batch"] is not None]
     pictures = records = pairs = right = 0

@@ -1,7 +1,7 @@
-"""The demo in the terminal: one live panel where there is a terminal, a line every few seconds where there is none.
+"""The demo's output: one live panel on a terminal, a line every few seconds elsewhere.
 
-Lines of log come from a thread of their own. On a terminal they are written through the panel's console, so that they
-stand above it and are not erased by it.
+Log lines come from a thread of their own. On a terminal they are written through the panel's console, so that they
+stand above the panel and are not erased by it.
 """
 
 import io
@@ -47,9 +47,9 @@ class Display:
         self._console.print(line, style="bold" if self.is_terminal else None, markup=False, soft_wrap=True)
 
     def log(self, line: str) -> None:
-        """A line of log, as a person watching needs it."""
-        if (told := self._story.line(line)) is not None:
-            self._console.print(Text(told), soft_wrap=True)
+        """A log line, shortened for a person who watches, or left out."""
+        if (shown := self._story.line(line)) is not None:
+            self._console.print(Text(shown), soft_wrap=True)
 
     def update(self, snapshot: dict[str, Any]) -> None:
         if self._live is not None:
@@ -59,7 +59,7 @@ class Display:
             self._console.print(f"{self._story.sentence}: {_line(snapshot)}", markup=False, soft_wrap=True)
 
     def stay(self, summary: dict[str, Any], *, good: bool) -> None:
-        """The final figures in the panel's place, until it is left."""
+        """The final figures in the panel's place, until the display ends."""
         if self._live is not None:
             self._live.update(Group(self._figures(summary, good=good), Text(HOW_TO_END, style="dim")), refresh=True)
 
@@ -68,7 +68,7 @@ class Display:
 
     def _figures(self, summary: dict[str, Any], *, good: bool) -> RenderableType:
         table = Table.grid(padding=(0, 2))
-        for label, text in _told(summary):
+        for label, text in _rows(summary):
             table.add_row(Text(label, style="dim"), text)
         verdict = Text("Everything written has arrived, whole.", style="bold green")
         if not good:
@@ -90,7 +90,7 @@ class Display:
         return Panel(table, title="Iris demo", width=min(WIDTH_MAX, self._console.width))
 
 
-def _told(summary: dict[str, Any]) -> list[tuple[str, str]]:
+def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     during = summary["camera_fps_during_outage"]
     rate = f"{summary['camera_fps']} a second" + (f", {during} during the outage" if during is not None else "")
     return [
@@ -157,14 +157,14 @@ def _line(snapshot: dict[str, Any]) -> str:
 
 
 class LogLines(io.StringIO):
-    """In place of standard error for the log: each line goes to `tell`."""
+    """In place of standard error for the log: each line is passed to `show`."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self._show = show
         self._begun = ""
 
     def write(self, text: str) -> int:
         *lines, self._begun = (self._begun + text).split("\n")
         for line in lines:
-            self._tell(line)
+            self._show(line)
         return len(text)

@@ -12,8 +12,8 @@ LOOK_S = 0.1
 
 
 def wait_for_the_user(stop_asked: Callable[[float], bool], say_how: Callable[[], None]) -> None:
-    """Until q is pressed, or `stop_asked`, which waits for so many seconds, says that Ctrl+C was. `say_how` tells the
-    user of it once keys are heard: what was typed before is dropped, and so would be the key of a quick hand."""
+    """Return when q is pressed, or when `stop_asked(seconds)`, which waits so long, returns True for Ctrl+C. `say_how`
+    is called only once keys are read, because keys typed before that are dropped."""
     with _single_keys() as keyboard:
         say_how()
         while not stop_asked(LOOK_S):
@@ -25,7 +25,7 @@ def wait_for_the_user(stop_asked: Callable[[float], bool], say_how: Callable[[],
 
 @contextlib.contextmanager
 def _single_keys() -> Iterator[int | None]:
-    """The keyboard, each key at once and not shown; None where there is none to read from."""
+    """The keyboard, unbuffered and without echo; None if there is none to read from."""
     try:
         keyboard = sys.stdin.fileno()
         before = termios.tcgetattr(keyboard)
@@ -33,7 +33,7 @@ def _single_keys() -> Iterator[int | None]:
         yield None
         return
     try:
-        tty.setcbreak(keyboard)  # Ctrl+C stays what it is
+        tty.setcbreak(keyboard)  # Ctrl+C still sends SIGINT
         yield keyboard
     finally:
         termios.tcsetattr(keyboard, termios.TCSADRAIN, before)

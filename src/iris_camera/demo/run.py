@@ -1,10 +1,10 @@
-"""`iris demo`: the whole way once, from a made-up line to a real SFTP server, with an outage in the middle.
+"""`iris demo`: everything once, from the synthetic line to a real SFTP server, with an outage in the middle.
 
 Everything but the line is real: models, record files, outbox, SSH and SFTP over loopback to another process. In the
 middle third of the run that process resets the connection and refuses new ones, and every few uploads it refuses one,
-which is then tried again. Record files travel together in archives; pictures of defects go by themselves and first.
-What the summary says is measured in this run, against the record files as they were written, not against what the
-uploader says of itself; only the order of arrival and what was tried again are read from its ledger.
+which is then tried again. Record files travel together in archives; pictures of defects travel alone, and first. The
+figures of the summary are measured in this run, against the record files as they were written, not against the
+uploader's own counters; only the order of arrival and the repeated attempts are read from its ledger.
 """
 
 import contextlib
@@ -39,15 +39,15 @@ from iris_communication.admin.audit import Audit as OutboxAudit
 from iris_communication.settings import DeliverySettings, Rule
 
 CAMERA = "line-1"
-ROTATE_AFTER_S = 1.5  # so that much is to be seen
-# Its classifier is right on 98 of 100 looks: the worst of twenty looks at a good part is too often a wrong one.
+ROTATE_AFTER_S = 1.5  # short, so that many files are delivered
+# The classifier is right for 98 of 100 pictures: the worst of twenty verdicts on a good part is too often a wrong one.
 JUDGED_ONCE = InspectionSettings(verdict="first")
 DELIVERY = DeliverySettings(  # all of it short, as a demo's outage is
     retry_base_s=0.5,
     breaker_base_s=0.5,
     breaker_cap_s=2.0,
     lower_share=0.0,  # its backlog is a dozen uploads: a tenth of them would be half of the tables
-    # Longer than a record file grows: so it has company also when nothing is wrong.
+    # Longer than a record file grows: so archives hold several files also without an outage.
     rules={"tables": Rule(pattern="*.csv", batch="zip", batch_wait_s=2.0)},
 )
 ROUND_S = 45.0  # an endless run has an outage in the middle third of each of these
@@ -55,7 +55,7 @@ LOOK_S = 0.1
 FIRST_FRAME_S = 10.0
 QUIESCE_S = 2.0
 DRAIN_S = 30.0  # for the backlog, after the last frame
-PAGE_SHOWS_S = 0.6  # the end, before it is gone: it is told four times a second
+PAGE_SHOWS_S = 0.6  # the final state, before the server stops: the page gets four states a second
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +90,9 @@ def run_demo(options: DemoOptions, out: TextIO, display: Display, story: Story) 
             observers = Observers(score.count, audit.written, audit.written)
             application = Application(config, observers=observers, notice=lambda: f"Demo, {story.sentence}.")
             with listening_to_signals(application.request_stop), _running(application):
-                # With --json standard output is for a program, and holds nothing else.
-                said = sys.stderr if options.as_json else out
-                print(f"The page is at {application.web_address}", file=said, flush=True)
+                # With --json standard output is for a program, and holds only the JSON.
+                stream = sys.stderr if options.as_json else out
+                print(f"The page is at {application.web_address}", file=stream, flush=True)
                 run = _Run(options.seconds, application, server, score, display, story)
                 with display:
                     summary = run.carry_out()
@@ -102,7 +102,7 @@ def run_demo(options: DemoOptions, out: TextIO, display: Display, story: Story) 
                     ledger = OutboxAudit(outbox_dir).ledger()
                     summary |= dataclasses.asdict(deliveries_from(ledger, config.records_dir, run.outages))
                     good = not (lost or partial or summary["queue_size"] or summary["total_failed"])
-                    story.sentence = _end_in_words(summary, good=good)
+                    story.sentence = _end_sentence(summary, good=good)
                     stays = options.stays and display.is_terminal and not run.was_stopped
                     if stays:
                         wait_for_the_user(application.wait, functools.partial(display.stay, summary, good=good))
@@ -126,7 +126,7 @@ SUMMARY_KEYS = (
 )
 
 
-def _end_in_words(summary: dict[str, Any], *, good: bool) -> str:
+def _end_sentence(summary: dict[str, Any], *, good: bool) -> str:
     written = summary["csv_files"] + summary["evidence_files"]
     proof = f"the end: {summary['delivered_verified']} of {written} files are on the server, whole, compared by SHA-256"
     return proof if good else f"{proof}; lost {summary['lost']}, partial {summary['partial_visible']}"
@@ -195,7 +195,7 @@ class _Run:
         }
 
     def _wait_for_first_frame(self) -> None:
-        """Rates are of a running line, not of loading models."""
+        """So that the rates exclude the loading of models."""
         deadline_s = time.monotonic() + FIRST_FRAME_S
         while not self._score.frames and time.monotonic() < deadline_s and not self._application.wait(0.01):
             pass
@@ -222,7 +222,7 @@ class _Run:
         self._score.in_outage = down
 
     def _end(self) -> None:
-        """Close the records, and let the backlog drain; the page goes on and shows it."""
+        """Close the records, and let the backlog drain; the page still shows it."""
         self._story.end()
         self._application.lineup.quiesce(QUIESCE_S)
         deadline_s = time.monotonic() + DRAIN_S
@@ -235,7 +235,7 @@ class _Run:
 
 @contextlib.contextmanager
 def _running(application: Application) -> Iterator[None]:
-    """It ends in order before its folders go, also where the demo fails: nobody may read what it says."""
+    """Stops the application in order before its folders are removed, also if the demo fails."""
     app.start(application)
     try:
         yield
@@ -245,7 +245,7 @@ def _running(application: Application) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _folders(outbox_dir: Path | None) -> Iterator[tuple[Path, Path]]:
-    """A fresh working folder, and the outbox's: within it unless one was named. A named one is kept."""
+    """A fresh working folder, and the outbox's: within it unless one was given. A given one is kept."""
     work = Path(tempfile.mkdtemp(prefix="iris-demo-"))
     try:
         yield work, outbox_dir or work / "outbox"

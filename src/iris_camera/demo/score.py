@@ -8,7 +8,7 @@ from iris_camera.camera.synthetic import SyntheticLine, TruePart
 from iris_camera.inspection.findings import Box, Part
 from iris_camera.inspection.inspector import Inspected
 
-IOU_MIN = 0.5  # from where on a box counts as found
+IOU_MIN = 0.5  # intersection over union from which a box counts as found
 
 
 class Score:
@@ -18,7 +18,7 @@ class Score:
         self.frames_in_outage = 0
         self.parts = 0
         self.defects = 0
-        self.in_outage = False  # set by whoever makes the outage
+        self.in_outage = False  # set by the demo's main thread
         self._true_boxes = 0
         self._found_boxes = 0
         self._right_verdicts = 0
@@ -36,7 +36,7 @@ class Score:
             self.defects += news.turned_bad
             overlaps = [(_overlap(real, news.part), real.label) for real in truth]
             overlap, label = max(overlaps, default=(0.0, ""))
-            # A part's truth does not change, so where a verdict takes another's place one of the two is right.
+            # A part's truth does not change, so if a verdict replaces another, one of the two is right.
             right = overlap > 0 and label == news.verdict.label
             self._right_verdicts += right - (news.revised and not right)
 

@@ -1,21 +1,21 @@
 """A real SFTP server for the demo: asyncssh's own, in a process of its own, on loopback, for one user and
 one folder.
 
-The demo must show a delivery, not a rehearsal: so the server is another process with a host key and a
-password that are made for this run, it answers OPEN, WRITE and RENAME as asyncssh does, and an outage is
-what the network would do: every connection is reset, and the port refuses new ones until `recover()`. If
-it is told to, it refuses a file now and then for a reason it does not tell, and takes it the next time.
+The demo must show a real delivery: so the server is another process with a host key and a password that are
+made for this run, it answers OPEN, WRITE and RENAME as asyncssh does, and an outage looks like one of the
+network: every connection is reset, and the port refuses new ones until `recover()`. With `refuses` it refuses
+a file now and then without a reason, and takes it the next time.
 
     parent: DemoServer --stdin, lines of JSON--> child: `python -m iris_camera.demo.sftp_server` --stdout-->
     parent
 
 The first line carries folder, user and password (never the command line, which every user of the machine
 can read), each further line is a command, and each command has one reply. The end of stdin ends the child,
-so it cannot outlive a parent that was killed. The child has a session of its own: Ctrl+C in the terminal is
-for the parent alone, which still wants to deliver.
+so it cannot outlive a parent that was killed. The child has a session of its own: Ctrl+C in the terminal
+reaches only the parent, which still has to deliver.
 
-The port is held by a socket that is bound and never listens. During an outage the system therefore refuses
-connections to it, and gives it to nobody else.
+A socket that is bound and never listens holds the port. During an outage the system therefore refuses
+connections to it, and gives it to no other program.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ import asyncssh
 HOST = "127.0.0.1"
 ANSWER_TIMEOUT_S = 20.0
 END_TIMEOUT_S = 5.0
-FIRST_REFUSED = 5  # of the uploads; then the 10th, 20th, 40th ...: to be seen, and no more
+FIRST_REFUSED = 5  # of the uploads; then the 10th, 20th, 40th ...: often enough to be seen
 
 
 class DemoServerError(Exception):
@@ -169,7 +169,7 @@ class DemoServer:
 
 
 Connections = set[asyncssh.SSHServerConnection]
-REFUSED_FOR_ONCE = "refused for once"  # what it says of a file that it refuses on purpose
+REFUSED_FOR_ONCE = "refused for once"  # the error text for a file that it refuses on purpose
 
 
 class LoneUser(asyncssh.SSHServer):
@@ -190,18 +190,18 @@ class LoneUser(asyncssh.SSHServer):
         self._connections.discard(self._connection)
 
     def password_auth_supported(self) -> bool:
-        """Passwords are what this server asks for."""
+        """The server offers password authentication."""
         return True
 
     def validate_password(self, username: str, password: str) -> bool:
-        """Right only if both are, in a time that does not tell which was wrong."""
+        """True only if both are right, in a time that does not show which was wrong."""
         given = f"{username}\0{password}".encode()
         return hmac.compare_digest(given, f"{self._username}\0{self._password}".encode())
 
 
 class Refusals:
-    """Which uploads are refused, told by their hidden names, which are new for each attempt. What was refused stays
-    refused under its name: a client asks again at once where it believes that it has too many files open."""
+    """Which uploads are refused, recognised by their hidden names, which are new for each attempt. A refused name stays
+    refused: a client that believes it has too many files open repeats the request at once."""
 
     def __init__(self) -> None:
         self._openings = itertools.count(1)
@@ -218,21 +218,21 @@ class Refusals:
 
 
 class RefusingNowAndThen(asyncssh.SFTPServer):
-    """Refuses to open a temporary file now and then, as a server whose virus scanner holds the folder."""
+    """Refuses to open a temporary file now and then, like a server whose virus scanner locks the folder."""
 
     def __init__(self, refusals: Refusals, channel: asyncssh.SSHServerChannel[bytes], chroot: bytes) -> None:
         super().__init__(channel, chroot=chroot)
         self._refusals = refusals  # of all connections
 
     def open(self, path: bytes, pflags: int, attrs: asyncssh.SFTPAttrs) -> asyncssh.misc.MaybeAwait[object]:
-        """As asyncssh does, but for those. Raises SFTPFailure."""
+        """As asyncssh does. Raises SFTPFailure for a file that is refused."""
         if self._refusals.refuses(path):
             raise asyncssh.SFTPFailure(REFUSED_FOR_ONCE)
         return super().open(path, pflags, attrs)
 
 
 class LoopbackListener:
-    """One loopback port on which an SSH server can be taken away and given back.
+    """One loopback port on which an SSH server can be stopped and started again.
 
     `server_factory` makes the asyncssh.SSHServer of a connection; it is handed the set in which that server
     has to keep its connection (as LoneUser does). `options` are those of `asyncssh.listen`. Belongs to the
@@ -262,8 +262,8 @@ class LoopbackListener:
         """Refuse new connections and reset the present ones."""
         acceptor, self._acceptor = self._acceptor, None
         if acceptor is not None:
-            # Whoever was let in just now becomes a connection some turns of the loop later; asyncio's server, once it
-            # is closed, would leave that one's socket open for good.
+            # A client accepted just now becomes a connection some turns of the loop later; asyncio's server, once it
+            # is closed, would leave that client's socket open for good.
             asyncio.get_running_loop().remove_reader(self._listening)
             for _ in range(10):
                 await asyncio.sleep(0)
@@ -301,7 +301,7 @@ def _bound_socket(port: int) -> socket.socket:
 
 
 async def _serve() -> None:
-    """The child's whole life: log in data from stdin, then one reply a command, until stdin ends."""
+    """The child process: reads the login from stdin, then sends one reply a command, until stdin ends."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(pass_over_lost_connections)
     questions = asyncio.StreamReader()
@@ -342,7 +342,7 @@ def _reply(answer: dict[str, object]) -> None:
 
 
 def pass_over_lost_connections(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """Connections that are reset are this server's purpose; anything else is told."""
+    """Ignores reset connections, which this server makes on purpose; any other error is reported."""
     if not isinstance(context.get("exception"), (OSError, asyncssh.Error)):
         loop.default_exception_handler(context)
 

@@ -1,7 +1,7 @@
-"""What the demo tells: in which phase it is, and which lines of log belong to what it stages.
+"""The demo's narration: in which phase it is, and which log lines belong to its staged faults.
 
-Three phases of a third each: a calm line, an outage that is staged, recovery; then the proof. Whoever watches has to be
-told that the outage is ours: a refusal that was announced is one plain line, whatever the log makes of it.
+Three phases of a third each: a calm line, a staged outage, recovery; then the proof. The user has to know that the
+outage is staged: a refusal that was announced is one plain line, whatever the log says.
 """
 
 import math
@@ -12,7 +12,7 @@ from typing import NamedTuple
 from iris_camera.demo.sftp_server import REFUSED_FOR_ONCE
 
 PHASES = ("a calm line", "staged outage", "recovery")
-_LINE = re.compile(r"\S{11}(?P<time>\d\d:\d\d:\d\d)\S* (?P<level>[A-Z]+) +\S+  (?P<words>.*)", re.DOTALL)
+_LINE = re.compile(r"\S{11}(?P<time>\d\d:\d\d:\d\d)\S* (?P<level>[A-Z]+) +\S+  (?P<text>.*)", re.DOTALL)
 _OF_THE_LINK = ("the link to ", "refuses connections", "lost the connection")
 
 
@@ -43,14 +43,14 @@ class Story:
 
     sentence: str = "the line is being started"
     is_outage: bool = False
-    _told: set[str] = field(default_factory=set)
+    _announced: set[str] = field(default_factory=set)
 
     def enter(self, phase: Phase) -> str | None:
-        """Where it is now; what to announce, when that is an outage's beginning or end."""
+        """Set the sentence; returns the announcement at an outage's beginning or end."""
         before, self.is_outage = self.is_outage, phase.is_outage
         self.sentence = str(phase)
         if self.is_outage and not before:
-            self._told.discard("outage")
+            self._announced.discard("outage")
             return (
                 f"staged outage: for {phase.left_s:.0f} s the server resets connections and refuses new ones; "
                 "the line goes on, files wait"
@@ -64,16 +64,16 @@ class Story:
         self.sentence = "the proof: the last files are delivered, and each is compared with what was written"
 
     def line(self, logged: str) -> str | None:
-        """What a terminal shows of a line of log; None: nothing, for it was announced or said before."""
+        """What a terminal shows of a log line; None: nothing, because it was announced or shown before."""
         if REFUSED_FOR_ONCE in logged:
             return self._once("refusal", "staged refusal: the server refuses a file now and then; it is tried again")
         if self.is_outage and any(text in logged for text in _OF_THE_LINK):
             return self._once("outage", "as staged: connections are refused, and tried again ever more seldom")
         found = _LINE.fullmatch(logged)
-        return logged if found is None else f"{found['time']} {found['level']} {found['words']}"
+        return logged if found is None else f"{found['time']} {found['level']} {found['text']}"
 
     def _once(self, what: str, text: str) -> str | None:
-        if what in self._told:
+        if what in self._announced:
             return None
-        self._told.add(what)
+        self._announced.add(what)
         return text

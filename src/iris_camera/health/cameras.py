@@ -1,11 +1,11 @@
-"""What there is to say of cameras, of their inspection, and of what they wrote down.
+"""The reasons that concern cameras, their inspection, and their records.
 
-Trouble names whose it is and why, and beside it stands how many cameras work: one of twelve is another day than all.
-What somebody wanted (a camera switched off, a film that came to its end) is a remark, no warning; unless somebody
-switched off all there are.
+A reason names its camera and the cause; another one says how many cameras work, because one failed camera of twelve
+differs from all failed. An intended state (a camera disabled, a film that came to its end) is a remark, no warning,
+unless all cameras are disabled.
 
-What goes wrong: a camera whose threads hang says "online" for ever, so the age of its picture is looked at as well;
-where pictures come when they come (a folder), age says nothing and is left out.
+What goes wrong: a camera whose threads hang reports "online" for ever, so the age of its picture counts as well; for a
+source whose pictures come irregularly (a folder), the age means nothing and is not used.
 """
 
 from collections.abc import Iterator, Sequence
@@ -73,7 +73,7 @@ def _no_picture(camera: CameraFacts, now_s: float, limits: HealthLimits) -> tupl
     if age_s is None:
         kind = "camera without picture" if camera.live or camera.opening else "folder without picture"
         return kind, f"has given no picture yet{why}"
-    # The camera's own word is not enough: its threads may hang with the state still "online".
+    # The reported state is not enough: the camera's threads may hang with the state still "online".
     limit_s = _stalled_after_s(camera, limits)
     if limit_s is not None and age_s > limit_s:
         return "camera stalled", f"has given no new picture for {age_text(age_s)}{why}"
@@ -85,7 +85,7 @@ def _state_s(camera: CameraFacts, now_s: float) -> float:
 
 
 def _stalled_after_s(camera: CameraFacts, limits: HealthLimits) -> float | None:
-    """None for a source that gives a picture whenever there is one."""
+    """None for a source whose pictures come irregularly."""
     if camera.frame_rate:
         return max(limits.stalled_after_s, limits.stalled_after_frames / camera.frame_rate)
     return limits.stalled_after_s if camera.live else None
@@ -110,7 +110,7 @@ def _no_inspection(camera: CameraFacts, now_s: float, limits: HealthLimits) -> t
 
 
 def _behind_s(camera: CameraFacts, now_s: float) -> float:
-    """How much older the picture is that was inspected last than the one that was taken last."""
+    """How much older the latest inspected picture is than the latest captured one."""
     if camera.captured_age_s is None or camera.state != "online":
         return 0.0
     inspected_s = _state_s(camera, now_s) if camera.frame_age_s is None else camera.frame_age_s
@@ -118,7 +118,7 @@ def _behind_s(camera: CameraFacts, now_s: float) -> float:
 
 
 def _skipped(camera: CameraFacts, now_s: float, limits: HealthLimits) -> tuple[str, str] | None:
-    """A live line goes on without a frame now and then; a share of them is said."""
+    """A live line may skip a frame now and then; more than `skipped_share` of them is a reason."""
     seen = camera.frames_lately + camera.skipped_lately
     if camera.since_s is not None and now_s - camera.since_s < limits.settled_after_s:
         return None
@@ -130,7 +130,7 @@ def _skipped(camera: CameraFacts, now_s: float, limits: HealthLimits) -> tuple[s
 
 
 def _written(camera: CameraFacts, limits: HealthLimits) -> Iterator[Reason]:
-    """Also of a camera that is off by now."""
+    """The reasons of its records and evidence; also of a camera that is disabled by now."""
     yield from lost(camera)
     if camera.not_kept:
         yield Reason("records not kept", camera.name, f"camera {camera.name}: {camera.not_kept}")
@@ -141,7 +141,7 @@ def _written(camera: CameraFacts, limits: HealthLimits) -> Iterator[Reason]:
 
 
 def lost(camera: CameraFacts) -> Iterator[Reason]:
-    """What it saw and could not write down."""
+    """The rows and evidence that it could not write."""
     rows = counted(camera.rows_lost, "row")
     if camera.records_trouble and camera.losing_rows:
         text = f"camera {camera.name} loses what it sees, {rows} so far: {camera.records_trouble}"

@@ -1,10 +1,10 @@
-"""Every condition that health tells apart: how grave it is, whether Iris is ready under it, and what to do.
+"""Every condition that health distinguishes: its severity, and whether Iris is ready under it.
 
-One table, so that page, `/api/health`, log and command line say the same. docs/health.md is held against it by a test,
-and for each row there is a test that makes the condition.
+One table, so that page, `/api/health`, log and command line say the same. A test compares docs/health.md with it, and
+for each row a test makes the condition.
 
-Ready means: Iris records what the line produces, and will deliver it by itself. A link that is down leaves Iris ready,
-for files are kept and go out later; a server that waits for a person does not.
+Ready means: Iris records what the line produces, and will deliver it without help. With a link down Iris is ready,
+because files are kept and go out later; with a server that waits for a person it is not.
 """
 
 from collections.abc import Mapping
@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 class Severity(StrEnum):
     WORKING = "working"
-    DEGRADED = "degraded"  # it works, and somebody should know something
-    NEEDS_YOU = "needs you"  # something does not go on until a person has acted
+    DEGRADED = "degraded"  # it works, with a fault that the operator should know
+    NEEDS_YOU = "needs you"  # something stands still until a person acts
     FAILED = "failed"
 
 
@@ -58,7 +58,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "inspection restarting": _DEGRADED,
     "frames skipped": _DEGRADED,
     "errors": _DEGRADED,
-    # What is written down.
+    # Records and evidence.
     "rows lost now": _FAILED,
     "rows lost": _DEGRADED,
     "records not finished": _DEGRADED,
@@ -97,7 +97,8 @@ CONDITIONS: Mapping[str, Condition] = {
 
 
 class Reason(NamedTuple):
-    """One thing worth a word. `kind` is a condition, `about` whose it is; both stay the same while figures move."""
+    """One condition found now. `kind` is its name in `CONDITIONS`, `about` the camera, server or folder it concerns;
+    both stay the same while figures change."""
 
     kind: str
     about: str

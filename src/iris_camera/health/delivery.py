@@ -1,10 +1,10 @@
-"""What there is to say of the uploader, of its outbox and of each server; and what can be said of all files at once.
+"""The reasons that concern the uploader, its outbox and each server; and one sentence about all files.
 
 The rules:
 - A file that was written is counted until its line is in the ledger, wherever it lies: in a records folder, in the
-  outbox, or among the dead. Only when none is left, "every file is delivered" is said.
-- What waits for a person is said with the command that goes on.
-- What is explained by something else (an old backlog by a link that is down) is not said twice.
+  outbox, or among the dead. Only when none is left, the sentence is "every file is delivered".
+- A reason that waits for a person names the command that continues.
+- A reason that another one explains (an old backlog by a link that is down) is left out.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from iris_communication.runtime.amounts import counted, files
 
 
 def all_files(facts: Facts) -> str:
-    """What became of every file, in words."""
+    """What became of all files, as a sentence."""
     on_the_way = facts.waiting + facts.around.to_accept
     if on_the_way:
         return f"{files(on_the_way)} on the way"
@@ -39,7 +39,7 @@ def delivery_reasons(facts: Facts, now_s: float, limits: HealthLimits) -> list[R
 
 
 def why_files_wait(facts: Facts, now_s: float, limits: HealthLimits) -> list[Reason]:
-    """Of a run that has ended: what kept from being delivered what is left, which somebody else counts."""
+    """Why files of a run that has ended are not delivered; the caller counts them."""
     uncounted = replace(facts.around, to_accept=0)
     ended = replace(facts, around=uncounted, uploader_running=uncounted.not_opened is None, uploader_state="ended")
     links = [replace(link, waiting=0) for link in facts.links if link.waiting]
@@ -73,19 +73,19 @@ def _not_opened(trouble: OutboxTrouble, waits: str) -> Reason:
 
 
 def server_reasons(link: LinkFacts, now_s: float, limits: HealthLimits) -> Iterator[Reason]:
-    """What keeps one server from being delivered to; most about why comes first."""
+    """Why files do not go to one server; at most one reason, the strongest."""
     waits = f", {wait(link.waiting)}" if link.waiting else ""
     again = f"`iris queue resume {link.server}` goes on"
     if link.paused:
         yield Reason("server paused", link.server, f"{link.server} is paused{waits}; {again}")
     elif link.held:
         text = f"{link.server} is not tried again until somebody acts{because(link.reason)}{waits}"
-        first = (link.hint or "").partition(";")[0]  # what follows is said by the command
+        first = (link.hint or "").partition(";")[0]  # the command below replaces the rest
         yield Reason("server needs a person", link.server, f"{text}; {_hint(first)}when that is mended, {again}")
     elif link.held_back:
         yield Reason("server outside its window", link.server, f"{link.server}: {link.held_back}{waits}")
     elif link.link == "down" and link.takes_nothing:
-        hint = (link.hint or "").removesuffix("; delivery resumes by itself")  # said below
+        hint = (link.hint or "").removesuffix("; delivery resumes by itself")  # the text below says it
         took = (
             "took nothing before this start"
             if link.since_s is None

@@ -1,11 +1,11 @@
-"""What one look finds, as values; ages in seconds, `since_s` in Unix time. Nothing here is judged yet."""
+"""The measured facts of one check of Iris, as values; ages in seconds, `since_s` in Unix time. Not judged yet."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class HealthLimits:
-    """From where on an age, a size or a count is worth a word."""
+    """The thresholds from which an age, a size or a count is a condition."""
 
     starting_s: float = 10.0  # a camera that is opened for the first time may take so long
     stalled_after_s: float = 5.0
@@ -21,7 +21,7 @@ class HealthLimits:
     skipped_share: float = 0.05  # of a live camera's frames, within `lately_s`
     settled_after_s: float = 60.0  # a camera that came up just now skips some while its inspection begins
     lately_s: float = 300.0
-    silent_after_s: float = 10.0  # without a look: health itself hangs
+    silent_after_s: float = 10.0  # without a check: health itself hangs
 
 
 USUAL = HealthLimits()
@@ -29,9 +29,9 @@ USUAL = HealthLimits()
 
 @dataclass(frozen=True, slots=True)
 class CameraFacts:
-    """One camera at one look. `frame_age_s`: of the picture inspected last, `captured_age_s`: of the one taken last.
-    `frame_rate`: aimed at, None when nobody said. `opening`: for the first time, and that has neither worked nor failed
-    yet. `ended`: its source came to its end, or Iris itself ended it, and all is well."""
+    """One camera at one check. `frame_age_s`: of the picture inspected last, `captured_age_s`: of the one taken last.
+    `frame_rate`: aimed at, None when unknown. `opening`: the first opening, which has neither worked nor failed yet.
+    `ended`: its source came to its end, or Iris itself ended it, and all is well."""
 
     name: str
     state: str = "online"
@@ -60,9 +60,9 @@ class CameraFacts:
 
 @dataclass(frozen=True, slots=True)
 class LinkFacts:
-    """One server. `since_s`: None while only an earlier run has seen that. `held`: nothing is tried until a person has
-    acted. `refused`: files that it refused and that are tried again; `refused_in_a_row`: new ones, since it took
-    one."""
+    """One server. `since_s`: None when the link's state is known only from an earlier run. `held`: nothing is tried
+    until a person acts. `refused`: files that it refused and that are tried again; `refused_in_a_row`: new ones, since
+    it took one."""
 
     server: str
     link: str
@@ -71,7 +71,7 @@ class LinkFacts:
     waiting: int
     hint: str | None = None
     held: bool = False
-    takes_nothing: bool = False  # it is not the link that is down: the server is there and takes nothing
+    takes_nothing: bool = False  # the link is not down: the server answers and takes nothing
     paused: bool = False
     held_back: str | None = None
     refused: int = 0
@@ -84,7 +84,7 @@ class LinkFacts:
 
 @dataclass(frozen=True, slots=True)
 class FolderFacts:
-    """Of the disk behind a folder: what may still be written; None where it cannot be told."""
+    """Of the disk behind a folder: what may still be written; None if unknown."""
 
     free_bytes: int | None = None
     free_inodes: int | None = None
@@ -100,7 +100,7 @@ class DiskFacts:
 
 @dataclass(frozen=True, slots=True)
 class ThreadFacts:
-    """One that is to live as long as Iris runs. `reason`: why it ended the last time it did so unforeseen."""
+    """A thread that has to live as long as Iris runs. `reason`: why it last ended unexpectedly."""
 
     name: str
     running: bool = True
@@ -121,8 +121,8 @@ class OutboxTrouble:
 @dataclass(frozen=True, slots=True)
 class Around:
     """What only the application knows. `to_accept`: files written and not accepted by the outbox, pictures that are
-    not written yet among them; `removed`: files that were gone before it had them; `left_behind`: what earlier runs
-    left and is not offered before the next start, in words; `being_written`: files that rows are being added to."""
+    not written yet included; `removed`: files that were gone before the outbox had them; `left_behind`: sentences about
+    files of earlier runs that are not offered before the next start; `being_written`: files that still get rows."""
 
     servers_known: bool = True
     records_folder: str = "the records' folder"
@@ -145,7 +145,7 @@ class Facts:
     waiting: int
     oldest_waiting_s: float | None
     dead: int
-    undelivered: int = 0  # given up since the start, the dead among them
-    refusing: OutboxTrouble | None = None  # why the outbox accepted nothing the last time it was asked
+    undelivered: int = 0  # given up since the start, the dead included
+    refusing: OutboxTrouble | None = None  # why the outbox refused the latest file
     disk: DiskFacts = DiskFacts()
     around: Around = field(default_factory=Around)

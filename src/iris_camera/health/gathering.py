@@ -1,4 +1,4 @@
-"""From what cameras, uploader and application say of themselves to the facts that are judged."""
+"""From the snapshots of cameras, uploader and application to the facts that `judging` takes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -15,11 +15,11 @@ from iris_camera.health.facts import (
     ThreadFacts,
 )
 
-Lately = Callable[[str], int]  # how far a counter of `counts_in` went lately
+Lately = Callable[[str], int]  # how much a counter of `counts_in` rose lately
 
 
 def counts_in(cameras: Sequence[Mapping[str, Any]], threads: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-    """Every counter that is judged by how far it went lately."""
+    """Every counter that is judged by its recent increase."""
     counts = {f"thread {thread['name']}": thread["restarts"] for thread in threads}
     for seen in cameras:
         name = seen["name"]
@@ -31,7 +31,7 @@ def counts_in(cameras: Sequence[Mapping[str, Any]], threads: Sequence[Mapping[st
 
 
 def _other_errors(seen: Mapping[str, Any]) -> int:
-    """Those that neither the inspection's restarts nor the records' trouble tell of."""
+    """The errors that are counted neither as restarts of the inspection nor as errors of the records."""
     restarts: int = (seen.get("inspection") or {}).get("restarts", 0)
     of_records: int = (seen.get("records") or {}).get("errors", 0)
     errors: int = seen.get("errors", 0)
@@ -65,7 +65,7 @@ def gather(
 
 
 def losses(camera: Mapping[str, Any]) -> list[Reason]:
-    """What a camera saw and could not write down, by its snapshot."""
+    """The rows and evidence that a camera could not write, by its snapshot."""
     return list(lost(_camera_facts(camera, lambda counter: 0)))
 
 
@@ -77,7 +77,7 @@ def thread_facts(threads: Sequence[Mapping[str, Any]], lately: Lately) -> tuple[
 
 
 def link_facts(name: str, server: Mapping[str, Any]) -> LinkFacts:
-    """Of one of the servers in the uploader's details; it may leave out what it has not."""
+    """Of one server in the uploader's details; keys may be missing."""
     refusal = server.get("refusal") or {}
     check = server.get("health") or {}
     return LinkFacts(
@@ -107,7 +107,7 @@ def _refusing(trouble: Mapping[str, Any] | None) -> OutboxTrouble | None:
 
 
 def _camera_facts(seen: Mapping[str, Any], lately: Lately) -> CameraFacts:
-    """A camera may leave out what it has not: the reason, its inspection, what it wrote."""
+    """Keys of a camera's snapshot may be missing: the reason, its inspection, its records."""
     inspection = seen.get("inspection") or {}
     records = seen.get("records") or {}
     name = seen["name"]

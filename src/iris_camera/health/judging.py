@@ -1,12 +1,12 @@
-"""Judging: everything that is counted becomes one sentence, a severity and a readiness.
+"""Judging: all facts become one sentence, a severity and a readiness.
 
 "The process runs" says nothing about a production line: the picture may be ten minutes old and every thread alive.
-So what is judged is what an operator would look at, and the answer is what an operator has to know.
+So the judgement uses what an operator would check, and states what an operator has to know.
 
 The rules:
-- A pure function of (facts, now, limits). Which condition is how grave stands in `conditions`.
-- The gravest is said first. What waits for a person is said as such, with what to do.
-- Short blips are the camera's part: its state has settled before it is seen here.
+- A pure function of (facts, now, limits). The severity of each condition stands in `conditions`.
+- The gravest comes first. A reason that waits for a person is marked, and says what to do.
+- Short blips are filtered by the camera: its state has settled before it is read here.
 """
 
 from collections.abc import Sequence
@@ -21,18 +21,18 @@ from iris_camera.health.storage import storage_reasons
 from iris_camera.health.sentences import because, age_text
 from iris_communication.runtime.amounts import counted
 
-# With twelve cameras behind one dead switch the sentence would fill the page; all reasons stand in the list.
-SAID_AT_MOST = 5
+# With twelve cameras behind one dead switch the sentence would fill the page; the list has all reasons.
+NAMED_AT_MOST = 5
 HEADS = {
     Severity.FAILED: "Iris is not ready: ",
     Severity.NEEDS_YOU: "Iris ",  # "needs you: ..."
     Severity.DEGRADED: "Iris works, but ",
-    Severity.WORKING: "Iris is starting: ",  # all is well but what is not ready yet
+    Severity.WORKING: "Iris is starting: ",  # all is well, and something is not ready yet
 }
 
 
 class Readiness(StrEnum):
-    """What older programs read; a severity says more."""
+    """For older programs; the severity has more levels."""
 
     READY = "ready"
     ATTENTION = "attention"
@@ -71,26 +71,26 @@ def judge(facts: Facts, now_s: float, limits: HealthLimits = USUAL) -> Judgement
 
 
 def failed(kind: str, text: str) -> Judgement:
-    """For what keeps health itself from looking."""
+    """For a fault that keeps health itself from checking."""
     return _judgement([Reason(kind, "", text)], "")
 
 
 def _judgement(reasons: Sequence[Reason], well: str) -> Judgement:
-    """`well` is said where nothing is wrong."""
+    """`well` is the sentence when nothing is wrong."""
     severity = reasons[0].severity if reasons else Severity.WORKING
     ready = all(reason.ready for reason in reasons)
-    said = [reason for reason in reasons[:SAID_AT_MOST] if reason.text]
-    text = [_marked(reason, said) for reason in said]
-    if len(reasons) > SAID_AT_MOST:
-        text.append(f"and {len(reasons) - SAID_AT_MOST} more")
-    if severity is Severity.WORKING and (ready or not text):
-        return Judgement(severity, ready, f"{'; '.join([well, *text])}.", tuple(reasons))
-    return Judgement(severity, ready, f"{HEADS[severity]}{'; '.join(text)}.", tuple(reasons))
+    named = [reason for reason in reasons[:NAMED_AT_MOST] if reason.text]
+    texts = [_marked(reason, named) for reason in named]
+    if len(reasons) > NAMED_AT_MOST:
+        texts.append(f"and {len(reasons) - NAMED_AT_MOST} more")
+    if severity is Severity.WORKING and (ready or not texts):
+        return Judgement(severity, ready, f"{'; '.join([well, *texts])}.", tuple(reasons))
+    return Judgement(severity, ready, f"{HEADS[severity]}{'; '.join(texts)}.", tuple(reasons))
 
 
-def _marked(reason: Reason, said: Sequence[Reason]) -> str:
-    """The first of those that wait for a person is marked: graver ones may stand before it."""
-    first = next((each for each in said if each.severity is Severity.NEEDS_YOU), None)
+def _marked(reason: Reason, named: Sequence[Reason]) -> str:
+    """The first reason that waits for a person is marked: graver ones may precede it."""
+    first = next((each for each in named if each.severity is Severity.NEEDS_YOU), None)
     return f"needs you: {reason.text}" if reason is first else reason.text
 
 

@@ -1,10 +1,10 @@
-"""Ages as a person says them, and sentences of files that wait or are gone."""
+"""Ages as readable texts, and phrases for files that wait or are gone."""
 
 from iris_communication.runtime.amounts import counted
 
 
 def age_text(age_s: float) -> str:
-    """An age as a person says it: `8 s`, `3 min`, `2 h`, `4 days`."""
+    """A readable age: `8 s`, `3 min`, `2 h`, `4 days`."""
     if age_s < 1:
         return "less than 1 s"
     if age_s < 100:

@@ -1,14 +1,13 @@
-"""The health service: a thread that looks at cameras, uploader and disks once a period and remembers the judgement.
+"""The health service: a thread that checks cameras, uploader and disks once a period and keeps the judgement.
 
-It looks from outside, a little apart from what it judges; judging itself is in judging.py, and which changes are worth
-a line of the log in change_log.py.
+It only reads public snapshots; judging itself is in judging.py, and change_log.py decides which changes are logged.
 
 The rules:
-- Which cameras there are is asked at each look: they come and go while Iris runs.
-- Who watches the watcher: `snapshot()` says so itself when the last look is too long ago.
+- The list of cameras is read at each check: they come and go while Iris runs.
+- `snapshot()` itself reports when the last check is too long ago, because the health thread may hang too.
 
-What goes wrong: a camera that cannot be asked costs its own word only; a disk that does not answer hangs the look,
-and then the silence tells.
+What goes wrong: a camera whose `snapshot()` raises is reported as offline, the others are judged as usual; a disk that
+does not answer blocks the check, and `snapshot()` then reports that health is silent.
 """
 
 import logging
@@ -50,8 +49,8 @@ class UploaderView(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
-    """The last look; replaced as a whole, so that readers need no lock."""
+class _Check:
+    """The last check; replaced as a whole, so that readers need no lock."""
 
     judgement: Judgement
     at_monotonic_s: float
@@ -61,9 +60,9 @@ class _Look:
 
 
 class HealthService:
-    """Looks once a period from a thread of its own; `snapshot()` tells the last look from any thread."""
+    """Checks once a period in a thread of its own; `snapshot()` returns the last check's result, from any thread."""
 
-    def __init__(  # noqa: PLR0913 - whom to look at, and what of the machine, for tests
+    def __init__(  # noqa: PLR0913 - what to check, and the clocks and period for tests
         self,
         *,
         cameras: Callable[[], Sequence[CameraView]],
@@ -78,7 +77,7 @@ class HealthService:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`cameras`, `around` and `threads` (`{"name", "running", "reason", "restarts"}` each, besides those that the
-        uploader names) are called at each look; of the disks behind the two folders the room is looked at."""
+        uploader reports) are called at each check; the check also measures the free space of the two folders' disks."""
         self._cameras = cameras
         self._uploader = uploader
         self._outbox_dir = outbox_dir
@@ -94,10 +93,10 @@ class HealthService:
         self._counts = RecentCounts(limits.lately_s, {})
         self._log = ChangeLog(log)
         self._mute: set[str] = set()
-        self._last = _Look(NOT_LOOKED_YET, monotonic())
+        self._last = _Check(NOT_LOOKED_YET, monotonic())
 
     def start(self) -> None:
-        """Look once, so that there is an answer, then go on in a thread. A second call does nothing."""
+        """Check once, so that there is a result, then go on in a thread. A second call does nothing."""
         if self._thread is not None:
             return
         self.look()
@@ -105,7 +104,7 @@ class HealthService:
         self._thread.start()
 
     def stop(self, timeout_s: float = 2.0) -> None:
-        """End the thread; returns after `timeout_s` at the latest (a look may hang on a dead disk)."""
+        """End the thread; returns after `timeout_s` at the latest (a check may hang on a dead disk)."""
         self._stop.set()
         if self._thread is not None:
             self._thread.let_end()
@@ -116,14 +115,14 @@ class HealthService:
         return [] if self._thread is None else [self._thread.state()]
 
     def look(self) -> None:
-        """Gather, judge, remember; log when the state is another than before."""
+        """One check: gather, judge, remember; log when the reasons differ from before."""
         free_bytes = None
         try:
             disk = DiskFacts(look_at(self._outbox_dir), look_at(self._records_dir))
             free_bytes = disk.outbox.free_bytes
             judgement = judge(self._gather(disk), self._wall(), self._limits)
         except Exception as error:
-            # The uploader is other people's code: one that fails here is itself news, told once.
+            # The uploader is injected: its failure is a condition of its own, logged once.
             judgement = failed("health silent", f"Iris could not be looked at ({type(error).__name__}: {error})")
             if ("health silent", "") not in self._last.keys:
                 log.exception("health: the check of Iris itself failed")
@@ -132,9 +131,9 @@ class HealthService:
     def snapshot(self) -> dict[str, Any]:
         """`{"ready": bool, "severity": "working|degraded|needs you|failed", "sentence": str, "reasons": [str], ...}`.
 
-        Besides: `state` (`ready|attention|unready`, for those that read it before there was a severity), `since_s`
-        (Unix time the state began; None before the first look), `looked_age_s`, `disk_free_bytes` (of the outbox; None
-        when unknown).
+        Besides: `state` (`ready|attention|unready`, for older programs), `since_s` (Unix time the state began; None
+        before the first check), `looked_age_s` (age of the last check), `disk_free_bytes` (of the outbox; None when
+        unknown).
         """
         last = self._last
         looked_age_s = max(0.0, self._monotonic() - last.at_monotonic_s)
@@ -161,7 +160,7 @@ class HealthService:
         return gather(seen, uploader, disk, around, self._counts.lately)
 
     def _ask(self, camera: CameraView) -> Mapping[str, Any]:
-        """Its snapshot; where it fails, what can be said of it: one camera's trouble hides no other's."""
+        """Its snapshot, or a replacement if that raises: one camera's failure must not hide the others."""
         try:
             seen = camera.snapshot()
         except Exception as error:
@@ -177,7 +176,7 @@ class HealthService:
         keys = frozenset(reason.key for reason in judgement.reasons)
         changed = before.since_s is None or keys != before.keys
         since_s = self._wall() if changed else before.since_s
-        self._last = _Look(judgement, now_s, since_s, disk_free_bytes, keys)
+        self._last = _Check(judgement, now_s, since_s, disk_free_bytes, keys)
         self._log.seen(judgement, now_s)
 
     def _run(self) -> None:
@@ -186,6 +185,6 @@ class HealthService:
 
 
 def cannot_be_asked(name: str, error: Exception) -> dict[str, Any]:
-    """What is said of a camera whose `snapshot()` raised."""
+    """The replacement for the snapshot of a camera whose `snapshot()` raised."""
     reason = f"it could not be asked: {type(error).__name__}: {error}"
     return {"name": name, "state": "offline", "reason": reason, "since_s": None, "frame_age_s": None}

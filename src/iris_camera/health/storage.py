@@ -1,7 +1,7 @@
-"""What there is to say of the two folders that Iris writes: whether it may, and how much room is left.
+"""The reasons that concern the two folders that Iris writes: whether it may write, and how much space is left.
 
-A disk is full of bytes or of files (inodes), and either is enough. That little is left is said before anything is
-lost; what is lost is counted by whoever loses it, and said there.
+A disk is full when it has no bytes or no inodes left. Health warns before anything is lost; the part that loses
+something counts and reports it itself.
 """
 
 import os
@@ -21,7 +21,7 @@ READ_ONLY = "it is on a disk that is mounted read-only"
 
 
 def look_at(folder: Path | None) -> FolderFacts:
-    """Little is said of a folder that is not there: whoever makes it says why that failed."""
+    """Only `is_missing` for a folder that does not exist: the part that makes it reports why that failed."""
     if folder is None:
         return FolderFacts()
     try:
@@ -30,7 +30,7 @@ def look_at(folder: Path | None) -> FolderFacts:
         return FolderFacts(is_missing=True)
     except OSError:
         return FolderFacts()
-    inodes = facts.f_favail if facts.f_files else None  # a file system that makes them as it goes says 0
+    inodes = facts.f_favail if facts.f_files else None  # a file system that allocates inodes on demand reports 0
     return FolderFacts(facts.f_bavail * facts.f_frsize, inodes, _not_writable(folder, facts.f_flag))
 
 
@@ -43,15 +43,15 @@ def _not_writable(folder: Path, flags: int) -> str | None:
 
 
 def room_reasons(name: str, folder: Path, reserve_bytes: int) -> list[Reason]:
-    """Of one folder (outbox, records), for whoever looks before anything runs."""
+    """Of one folder (outbox, records), for a check before anything runs."""
     return storage_reasons(
         replace(DiskFacts(), **{name: look_at(folder)}), HealthLimits(disk_reserve_bytes=reserve_bytes)
     )
 
 
 def storage_reasons(disk: DiskFacts, limits: HealthLimits, *, outbox_is_open: bool = False) -> list[Reason]:
-    """The records' folder is made again with the next row, and what was in it is missed by who wrote it; an outbox that
-    is open and has no folder loses everything at the end."""
+    """Only a missing outbox folder is a reason: an open outbox without its folder loses everything at the end. The
+    records' folder is made again with the next row, and the recorder reports the files that were in it."""
     return [
         *([Reason("folder not writable", "outbox", REMOVED)] if outbox_is_open and disk.outbox.is_missing else ()),
         *_folder("outbox", disk.outbox, limits, 0),

@@ -14,7 +14,7 @@ from iris_communication.runtime.amounts import files
 
 
 def what_is_left(details: Mapping[str, Any], outbox: Path, around: Around, cameras: Iterable[Mapping[str, Any]]) -> str:
-    """`details` are the uploader's, `outbox` its folder, `cameras` what each camera tells of itself."""
+    """`details` are the uploader's, `outbox` its folder, `cameras` each camera's snapshot."""
     stats = details["stats"]
     waiting, dead = stats["queue_size"], details.get("dead_files", len(details["dead"]))
     left = [_in_the_outbox(waiting, outbox)] if waiting else []

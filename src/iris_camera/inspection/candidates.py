@@ -1,9 +1,9 @@
 """A detector's numbers as candidates: corners in the model's input's pixels, a score and a class each.
 
-What is below the threshold is left out before anything is computed of it: a YOLO answers with thousands of candidates,
-a picture holds a few things. For those few plain numbers are quicker than arrays. The scores are looked at before they
-are believed: what is no number, or not 0 to 1, comes from a model that was exported without its last layer, or that
-broke on the way, and would otherwise look like a picture with nothing in it.
+Candidates below the threshold are dropped before anything is computed of them: a YOLO returns thousands of candidates,
+a picture holds a few things. For those few, plain numbers are faster than arrays. The scores are checked first: one
+that is NaN, or not 0 to 1, comes from a model that was exported without its last layer, or that is damaged, and would
+otherwise look like a picture with nothing in it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,13 +22,13 @@ Candidate = tuple[Corners, float, int]
 
 _CLOSE_TO_1 = 1.01  # half precision rounds
 _NORMALISED_MAX = 2.0  # a box may reach over the edge, but not by the whole picture
-_KEPT_MAX = 1000  # the likeliest; more are never things, and comparing them all takes a while
+_KEPT_MAX = 1000  # the likeliest; more are never real, and comparing all pairs is slow
 
 
 def candidates(
     outputs: Sequence[Numbers], style: OutputStyle, size: tuple[int, int], score_min: float, path: Path
 ) -> Iterator[Candidate]:
-    """Each that is likely enough, in no order.
+    """Each candidate that is likely enough, in no order.
 
     `outputs` are a model's, in the order of `style.names`, for an input of `size` (width, height). Raises ModelError
     when they are not what the style says.
@@ -68,7 +68,7 @@ _CORNERS: dict[str, Callable[[float, float, float, float], Corners]] = {
     ),
 }
 
-# Boxes, scores and, unless there is but one, classes of at least those that are likely enough.
+# Boxes, scores and, unless there is only one, classes: at least of the candidates that are likely enough.
 _Read = tuple[Numbers, Numbers, Numbers | None]
 
 
@@ -135,6 +135,6 @@ def _table(output: Numbers, columns_min: int | None, path: Path) -> Numbers:
 
 
 def _check_scores(scores: Numbers, path: Path) -> None:
-    """NaN compares as false with everything, so it is what is good that is asked for."""
+    """NaN compares as false with everything, so the check asks for good scores, not for bad ones."""
     if scores.size and not (scores.min() >= 1 - _CLOSE_TO_1 and scores.max() <= _CLOSE_TO_1):
         raise misfit(path, "scores of 0 to 1", f"{float(scores.min()):.6g} to {float(scores.max()):.6g}")

@@ -1,4 +1,4 @@
-"""Is this part good? The contract, and a trained model that keeps it by looking at the part's crop."""
+"""Is this part good? The contract, and its implementation by a trained model that sees the part's crop."""
 
 from pathlib import Path
 from typing import Protocol
@@ -17,7 +17,7 @@ from iris_communication.runtime.amounts import counted
 SHIPPED = WEIGHTS / "classifier.onnx"
 LABELS = ("good", "defect")  # of the demo's, in its order
 CONTEXT = 0.35
-"""How much more than the part's box the demo's sees: the edge with what is outside it, though the box be a bit off."""
+"""How much more than the part's box the demo's sees: so the edge and its surroundings, even if the box is a bit off."""
 
 _SUM_TOLERANCE = 0.02  # half precision rounds each
 
@@ -30,9 +30,9 @@ class Classifier(Protocol):
 
 
 class OnnxClassifier:
-    """A `Classifier` that asks a model, by default the demo's own, about the part's crop.
+    """A `Classifier` that runs a model, by default the demo's own, on the part's crop.
 
-    The model answers with one number a class, (classes,) or (1, classes): probabilities, or logits, which go through
+    The model returns one number a class, (classes,) or (1, classes): probabilities, or logits, which go through
     softmax. Raises ModelError when the file does not load, or its input, output or labels are not what `settings`
     declare.
     """
@@ -90,16 +90,16 @@ class OnnxClassifier:
 
 
 def model_crop(image: Image, box: Box, size: tuple[int, int], context: float = CONTEXT) -> Image:
-    """What a classifier's model is shown of a part: its box and some context, as a picture of `size` (width, height).
+    """The input of a classifier's model for a part: its box and some context, as a picture of `size` (width, height).
 
-    Stretched: what a part is judged by is seldom its proportions.
+    Stretched: the verdict on a part seldom depends on its proportions.
     """
     resized = cv2.resize(crop(image, box.grown(context)), size, interpolation=cv2.INTER_AREA)
     return np.asarray(resized, np.uint8)
 
 
 def _classes(shape: Shape) -> int | None:
-    """How many classes an output of this shape tells apart; None: as many as it then has; 0: it is no such output."""
+    """How many classes an output of this shape distinguishes; None: only known at run time; 0: it is no such output."""
     if len(shape) == 1:
         return shape[0]
     return shape[1] if len(shape) == 2 and shape[0] in {1, None} else 0

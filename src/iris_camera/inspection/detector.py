@@ -14,7 +14,7 @@ class Detector(Protocol):
 
     @property
     def provider(self) -> str:
-        """What it really runs on, in the words of whatever runs it."""
+        """What it really runs on, as its runtime names it."""
 
     def detect(self, image: Image) -> list[Detection]:
         """The parts in a (height, width, 3) blue-green-red picture, best score first; the picture is not changed."""

@@ -1,4 +1,4 @@
-"""What inspection says about a picture, as values: where something is, which part it is, what is wrong with it.
+"""What inspection finds in a picture, as values: where something is, which part it is, what is wrong with it.
 
 Boxes are in pixels, from the picture's upper left corner, and may be fractions; x grows to the right, y downwards.
 """
@@ -12,7 +12,7 @@ import numpy.typing as npt
 Image = npt.NDArray[np.uint8]
 
 PART = "part"
-"""What a detector that tells no kinds apart calls what it finds."""
+"""The label of all finds of a detector that distinguishes no kinds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Box:
 
     def iou(self, other: "Box") -> float:
         """Intersection over union, 0 to 1; 0 when either is empty."""
-        # Most boxes lie side by side, and this is asked of each pair: the first axis that parts them is the answer.
+        # Most boxes lie side by side, and this runs for each pair: the first axis that separates them is enough.
         width = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
         if width <= 0:
             return 0.0
@@ -57,7 +57,7 @@ class Box:
         return Box(self.x - extra_x / 2, self.y - extra_y / 2, self.width + extra_x, self.height + extra_y)
 
     def clipped(self, width: float, height: float) -> "Box":
-        """What of it lies in a picture of this size; width or height is 0 when nothing does."""
+        """Its part inside a picture of this size; width or height is 0 when there is none."""
         x, y = min(max(self.x, 0.0), width), min(max(self.y, 0.0), height)
         right, bottom = min(max(self.right, 0.0), width), min(max(self.bottom, 0.0), height)
         return Box(x, y, max(right - x, 0.0), max(bottom - y, 0.0))
@@ -69,7 +69,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """Something a detector saw; `score` is 0 to 1, `label` the detector's own word for what it is."""
+    """Something a detector found; `score` is 0 to 1, `label` the detector's own name for its kind."""
 
     box: Box
     score: float

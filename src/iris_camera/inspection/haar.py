@@ -1,12 +1,11 @@
 """OpenCV's cascades of Haar features: faces, eyes, plates, without a download.
 
-A cascade has no probability to give. It answers with the sum its last stage came to (the level's weight), on a scale
-of its own: 2 to 10 for frontalface_default, 54 to 56 for frontalface_alt2. What is common to all is how far above the
-stage's threshold that sum is, as a share of the farthest it could be, and both ends stand in the cascade's file. On
-real footage real faces came to 0.05 to 0.25 of it and most false ones to less than 0.07, so the score is
-1 - exp(-share / 0.1): 0 at the threshold, 0.5 at 0.07, rising towards 1. It orders what is found and separates a good
-deal of the false from the true; it is no probability. The body cascades were trained with a last threshold far below
-anything, and their scores are all near 1.
+A cascade gives no probability. It returns the sum of its last stage (the level's weight), on a scale of its own: 2 to
+10 for frontalface_default, 54 to 56 for frontalface_alt2. Comparable between cascades is how far above the stage's
+threshold that sum is, as a share of the largest possible distance; the cascade's file holds both ends. On real footage
+real faces came to 0.05 to 0.25 of it and most false ones to less than 0.07, so the score is 1 - exp(-share / 0.1): 0 at
+the threshold, 0.5 at 0.07, rising towards 1. It orders the finds and separates many of the false from the true; it is
+no probability. The body cascades were trained with a last threshold far below any sum, and their scores are all near 1.
 """
 
 import difflib
@@ -30,8 +29,8 @@ _PREFIX = "haarcascade_"
 
 
 class HaarDetector:
-    """A `Detector` of whatever its cascade was trained for. Raises ModelError when there is none of that name, or the
-    file is no cascade OpenCV tells scores of."""
+    """A `Detector` of the objects its cascade was trained for. Raises ModelError when there is none of that name, or
+    the file is no cascade for which OpenCV returns scores."""
 
     provider = "OpenCV"
 
@@ -75,7 +74,7 @@ class HaarDetector:
 
 
 def cascade_names() -> list[str]:
-    """Those that come with OpenCV."""
+    """The cascades that come with OpenCV."""
     return sorted(path.stem.removeprefix(_PREFIX) for path in _folder().glob(f"{_PREFIX}*.xml"))
 
 
@@ -98,7 +97,7 @@ def _folder() -> Path:
 
 
 def _what_it_is(path: Path) -> str:
-    """OpenCV's own words are lines of its source."""
+    """What the file is, as a text; OpenCV's own error only quotes its source code."""
     try:
         return f"it is {no_model(path) or 'damaged, cut off, or XML of another kind'}"
     except OSError as error:

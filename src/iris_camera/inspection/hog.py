@@ -1,9 +1,9 @@
 """OpenCV's detector of upright people: histograms of oriented gradients and a linear classifier, without a download.
 
-Its answer for a window is a distance from the plane between people and the rest; above 0 is a person, and 1 a sure
-one. The score is the logistic function of it, so 0.5 is the plane itself: it orders what is found and is no
-probability. It knows people who stand or walk, whole, at least 96 pixels high; of people on bicycles, cut off, or from
-above it finds few.
+Its result for a window is a distance from the plane between people and the rest; above 0 is a person, and 1 a sure
+one. The score is the logistic function of it, so 0.5 is the plane itself: it orders the finds and is no probability.
+It finds people who stand or walk, whole, at least 96 pixels high; it misses most who ride bicycles, are cut off, or are
+seen from above.
 """
 
 import math
@@ -33,7 +33,7 @@ class HogDetector:
         self._iou_max = IOU_MAX if settings.iou_max is None else settings.iou_max
 
     def detect(self, image: Image) -> list[Detection]:
-        """Nothing in a picture smaller than its window. Raises ModelError when OpenCV fails."""
+        """Finds nothing in a picture smaller than its window. Raises ModelError when OpenCV fails."""
         height, width = image.shape[:2]
         if width < WINDOW[0] or height < WINDOW[1]:
             return []

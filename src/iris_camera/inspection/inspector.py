@@ -1,4 +1,4 @@
-"""What one picture comes to: detect, follow, judge; or, of pictures that stand alone, detect and judge."""
+"""The inspection of one picture: detect, track, classify; or, for stills, detect and classify."""
 
 import time
 from collections.abc import Callable
@@ -17,8 +17,8 @@ NOTHING = "nothing"
 
 @dataclass(frozen=True, slots=True)
 class Inspected:
-    """The parts seen in a picture, the verdicts that are news, the one on the whole picture if it is a still, and what
-    detecting and judging took, in seconds."""
+    """The parts seen in a picture, the verdicts that are news, the one on the whole picture if it is a still, and the
+    time of detecting and classifying, in seconds."""
 
     parts: list[Part]
     news: list[News] = field(default_factory=list)
@@ -28,15 +28,15 @@ class Inspected:
 
     @property
     def verdicts(self) -> list[tuple[Part, Verdict]]:
-        """A part's first, and what takes its place."""
+        """A part's first verdict, and each that replaces it."""
         return [(news.part, news.verdict) for news in self.news]
 
 
 class Inspector:
     """Belongs to one thread: detector, tracker and classifier are used from it alone.
 
-    Without a classifier the verdict on a part is the detector's own label and score; and a part need not be wholly in
-    the picture for it, as it has to be for a classifier, which would judge what is cut off as broken.
+    Without a classifier the verdict on a part is the detector's own label and score, and the part need not be wholly in
+    the picture. For a classifier it has to be, because it would judge a part that is cut off as broken.
 
     `stills`: each picture stands alone, so every part in it is judged, cut off or not: there is no other picture of it.
     """
@@ -62,7 +62,7 @@ class Inspector:
 
     @property
     def detector(self) -> str:
-        """What detects, for people."""
+        """The detector's name, for people."""
         return self._detector.name
 
     @property
@@ -72,7 +72,7 @@ class Inspector:
 
     @property
     def next_id(self) -> int:
-        """What the next new part will be called."""
+        """The id that the next new part gets."""
         return self._next_id if self._tracker is None else self._tracker.next_id
 
     def count_from(self, next_id: int) -> None:
@@ -80,7 +80,7 @@ class Inspector:
         self._next_id = next_id
 
     def reset(self) -> None:
-        """Forget the parts in view, for the source began anew; no id is given twice."""
+        """Forget the parts in view, because the source began anew; no id is given twice."""
         self._next_id = self.next_id
         self._tracker = None
         self._verdicts.forget_all()
@@ -111,7 +111,7 @@ class Inspector:
         return Inspected(parts, news, picture, detected_s - begun_s, self._clock() - detected_s)
 
     def _tracker_for(self, image: Image) -> Tracker:
-        """A camera that comes back with another size shows other places: what was in view is forgotten."""
+        """A new one when the size changes: the camera then shows other places, and the parts in view are forgotten."""
         height, width = image.shape[:2]
         if self._tracker is None or self._size != (width, height):
             self.reset()

@@ -1,4 +1,4 @@
-"""What a model's class numbers are called: from a labels file, else from the notes its exporter left in it."""
+"""The names of a model's classes: from a labels file, else from the metadata that its exporter wrote."""
 
 import ast
 import re
@@ -14,8 +14,8 @@ from iris_communication.runtime.amounts import counted
 SIZE_BYTES_MAX = 1 << 20  # a labels file is a few lines; anything larger is another file, named by mistake
 LABEL_CHARACTERS_MAX = 200
 
-# One name of a list or dictionary in Python's writing, and the comma behind it. Not read by Python's own parser: of two
-# megabytes of names that makes 1.5 gigabytes.
+# One name of a list or dictionary in Python's syntax, and the comma behind it. Python's own parser would take 1.5
+# gigabytes for two megabytes of names.
 _ENTRY = re.compile(
     r"""\s*+(?:(?P<number>\d{1,9})\s*+:\s*+)?(?P<name>'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+"|[-+.\w]++)\s*+(?:,\s*+|\Z)""",
     re.DOTALL,
@@ -25,9 +25,9 @@ _BRACKETS = {"{": "}", "[": "]", "(": ")"}
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """`names` in the order of the classes, empty when nobody told; `origin` says where they are from; `classes` is how
-    many the model tells apart, None when it does not say; `alone` is what the one class of a nameless model is called.
-    """
+    """`names` in the order of the classes, empty when there are none; `origin` says where they are from; `classes` is
+    how many the model distinguishes, None when it does not say; `alone` is the label of the one class of a model
+    without names."""
 
     names: tuple[str, ...]
     origin: str
@@ -36,7 +36,7 @@ class Labels:
     alone: str = PART
 
     def of(self, index: int) -> str:
-        """The label of class `index`, counted from 0; one beyond the names is called by the model's own number."""
+        """The label of class `index`, counted from 0; beyond the names it is the model's own number."""
         if 0 <= index < len(self.names):
             return self.names[index]
         if self.classes == 1 and not self.names:
@@ -44,8 +44,7 @@ class Labels:
         return f"class {index + self.first_class}"
 
     def check(self, path: Path, hint: str = "") -> None:
-        """Raises ModelError when there are names, but not one for each class of the model at `path`; `hint` is said
-        then."""
+        """Raises ModelError, with `hint`, when there are names, but not one for each class of the model at `path`."""
         if self.names and self.classes not in {None, len(self.names)}:
             wanted = f"{counted(len(self.names), 'class', 'classes')}, one for each label of {self.origin}"
             raise misfit(path, wanted, f"{counted(self.classes, 'class', 'classes')}{hint}")
@@ -67,7 +66,7 @@ def labels_of(path: Path | None, metadata: dict[str, str], model: Path) -> tuple
 
 
 def _checked(names: Iterable[str], origin: str) -> tuple[str, ...]:
-    """The names as they may be shown, stored and logged. Raises ModelError for one that is no name."""
+    """The names as they may be shown, stored and logged. Raises ModelError for one that is too long."""
     checked = []
     for number, name in enumerate(names):
         if len(name) > LABEL_CHARACTERS_MAX:
@@ -101,7 +100,7 @@ def _from_labels(text: str, _model: Path) -> list[str]:
 
 
 def _from_names(text: str, model: Path) -> list[str]:
-    """YOLO exports leave a dictionary from class number to name, or a list, written as Python writes it."""
+    """YOLO exports hold a dictionary from class number to name, or a list, in Python's syntax."""
     names: dict[int, str] = {}
     text = text.strip()
     place, end = 1, len(text) - 1
@@ -116,7 +115,7 @@ def _from_names(text: str, model: Path) -> list[str]:
 
 
 def _unquoted(text: str) -> str:
-    """A name as it is meant; a long one as it is written, for it is refused anyway."""
+    """The name without quotes and escapes; a long one unchanged, because it is refused anyway."""
     if text[0] not in "'\"" or len(text) > 12 * LABEL_CHARACTERS_MAX:
         return text
     if "\\" not in text:

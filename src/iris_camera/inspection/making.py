@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 def make_inspector(settings: InspectionSettings, stills: bool = False) -> Inspector:
     """Loads the models. `stills`: each picture stands alone. Raises ModelError when a model does not load or fit.
 
-    OpenCV's threads are the whole process's, so `settings.threads` is told to OpenCV too, and the last inspector made
+    OpenCV has one number of threads for the whole process: `settings.threads` sets it, and the last inspector made
     decides.
     """
     cv2.setNumThreads(settings.threads)

@@ -1,13 +1,12 @@
-"""A trained model, run by onnxruntime: what it asks for, what it answers, and what goes wrong, said in words.
+"""A trained model, run by onnxruntime: its inputs, its outputs, and its errors in plain text.
 
 Two things go wrong with models in the field, and both show late and far from their cause: the file is not the one
-that was meant, and the runtime takes every core. So all that a file says of itself is read when it is loaded, for
-whoever uses it to hold against what he expects; and a session gets as many threads as it is given, one by default,
-which sleep when there is nothing to do: by default onnxruntime spins, which costs the capture and delivery threads a
-core for nothing.
+that was meant, and the runtime takes every core. So all that a file declares is read when it is loaded, and its user
+compares that with what it expects; and a session gets a fixed number of threads, one by default, which sleep when there
+is nothing to do: by default onnxruntime spins, which takes a core from the capture and delivery threads.
 
-Whatever the runtime raises while it runs, lack of memory included, is a ModelError: one kind for whoever counts and
-restarts, with the runtime's own error as its cause.
+Every exception of the runtime while it runs, lack of memory included, becomes a ModelError: the one class that the
+inspection thread counts and restarts for, with the runtime's own error as its cause.
 """
 
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ class ModelError(Exception):
     """A model cannot be used or failed; the text names it, what is wrong, and what was expected."""
 
     def __init__(self, text: str) -> None:
-        super().__init__(clean(text, ERROR_TEXT_MAX))  # the runtime quotes what the file holds
+        super().__init__(clean(text, ERROR_TEXT_MAX))  # the runtime's errors quote the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ class Model:
         providers = [provider] if provider == CPU else [provider, CPU]  # the CPU for what the other cannot do
         try:
             self._session = onnxruntime.InferenceSession(path, session_options(running.threads), providers=providers)
-        except Exception as error:  # the file is a stranger's, and the runtime's errors share no other base
+        except Exception as error:  # the file is untrusted, and the runtime's errors share no other base
             why = _what_it_is(path) or why_not_loaded(error)
             raise ModelError(f"{path} is not a model that onnxruntime can load: {why}") from error
         self.provider: str = self._session.get_providers()[0]
@@ -89,13 +88,13 @@ class Model:
         """The outputs of these names for one input. Raises ModelError."""
         try:
             return list(self._session.run(names, {self.input.name: tensor}))
-        except Exception as error:  # ours and the provider's libraries raise what they like; all of it is the model's
+        except Exception as error:  # the provider's libraries raise anything; all of it counts as the model's failure
             raise ModelError(
                 f"{self.path} failed on an input of {described(tensor.shape)} {tensor.dtype}: {why_failed(error)}"
             ) from error
 
     def metadata(self) -> dict[str, str]:
-        """The notes its exporter left in the file."""
+        """The metadata that its exporter wrote into the file."""
         return dict(self._session.get_modelmeta().custom_metadata_map)
 
 
@@ -127,7 +126,7 @@ def session_options(threads: int = 1) -> Any:
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    options.log_severity_level = 3  # errors only: they come as exceptions, the rest is for the model's maker
+    options.log_severity_level = 3  # errors only: they come as exceptions; warnings are for the model's author
     return options
 
 

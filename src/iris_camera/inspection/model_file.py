@@ -1,8 +1,8 @@
-"""What a file that was given as a model is, told from its bytes; and whether an ONNX file is all there.
+"""What kind of file was given as a model, by its bytes; and whether an ONNX file is complete.
 
-Most files that do not load are no models at all: a page that said "log in first", a pointer to a large file that was
-never fetched, a model of another program, the first half of a download. Their own bytes say so, better than the parser
-of a format that they never had.
+Most files that do not load are no models at all: a web page with "log in first", a pointer to a large file that was
+never fetched, a model of another program, the first half of a download. Their bytes show that, better than the error of
+a parser for another format.
 """
 
 import os
@@ -32,7 +32,7 @@ _VARINT, _LENGTH, _FIXED = 0, 2, {1: 8, 5: 4}
 
 
 def what_it_is(path: Path) -> str | None:
-    """What a file is that is no ONNX model, as the rest of "it is ..."; None when it may be one. Raises OSError."""
+    """The kind of a file that is no ONNX model, as the rest of "it is ..."; None when it may be one. Raises OSError."""
     if what := no_model(path):
         return what
     with path.open("rb") as file:
@@ -75,7 +75,7 @@ def _is_text(beginning: bytes) -> bool:
 
 
 def _wrong_protobuf(file: BinaryIO, size: int) -> str | None:
-    """Go from field to field of the outermost message; what is within them is the runtime's to judge."""
+    """Walk the fields of the outermost message; the runtime checks what is inside them."""
     file.seek(0)
     fields = 0
     while (place := file.tell()) < size:
@@ -97,7 +97,7 @@ def _wrong_protobuf(file: BinaryIO, size: int) -> str | None:
 
 
 def _varint(file: BinaryIO) -> int:
-    """More than any file is long where it ends before."""
+    """The number; one larger than any file's length when the file ends before."""
     value = 0
     for shift in range(0, 70, 7):
         byte = file.read(1)

@@ -1,8 +1,7 @@
-"""What kind of model an ONNX file holds, where it is one that finds no upright boxes, or judges no crops.
+"""The task of the model in an ONNX file, when it is neither a detector of upright boxes nor a classifier of crops.
 
-Exports look alike: a YOLO of keypoints, masks or turned boxes answers with a table as a detector's has, only wider, and
-what is more in each row would be taken for more classes. Some say in their notes what they were trained for; of others
-the shapes tell.
+Exports look alike: a YOLO of keypoints, masks or turned boxes returns a table like a detector's, only wider, and the
+extra columns would be taken for more classes. Some state their task in their metadata; for others the shapes show it.
 """
 
 from pathlib import Path
@@ -21,12 +20,12 @@ _DETECTORS_ONLY = "a detector has to find upright boxes and nothing else; docs/m
 _IS_CLASSIFIER = "give it as model of [inspection.classifier], and as detector one that finds the parts"
 _IS_DETECTOR = "a classifier answers with one number a class; give this as model of [inspection.detector]"
 _BOX_COLUMNS = {4, 5, 6, 7}  # of an open number of boxes
-_MASK_NUMBERS = 32  # that a YOLO of masks has for each box
+_MASK_NUMBERS = 32  # a YOLO of masks has so many for each box
 
 
 def check_detects(outputs: tuple[Tensor, ...], metadata: dict[str, str], declared: bool, path: Path) -> None:
-    """Raises ModelError for a model of which it is known that it is no detector; its shapes are not asked where its
-    style is `declared`."""
+    """Raises ModelError for a model that is certainly no detector; its shapes are not examined where its style is
+    `declared`."""
     task = metadata.get("task", "detect")
     how_known = "as its entry task says"
     if task == "detect" and not declared:
@@ -37,20 +36,20 @@ def check_detects(outputs: tuple[Tensor, ...], metadata: dict[str, str], declare
 
 
 def check_classifies(metadata: dict[str, str], path: Path) -> None:
-    """Raises ModelError for a model of which it is known that it is no classifier."""
+    """Raises ModelError for a model that is certainly no classifier."""
     task = metadata.get("task")
     if task in KINDS and task != "classify":
         raise ModelError(f"{path} is {KINDS[task]}, as its entry task says: {_IS_DETECTOR}")
 
 
 def unlike_a_detector(outputs: tuple[Tensor, ...]) -> str:
-    """What a model whose outputs nobody knows may be; empty: nobody knows."""
+    """What a model with unknown outputs may be; empty when that is not known."""
     maps = len(outputs) == 1 and len(outputs[0].shape) == 4
     return f"; it may be {KINDS['semantic']}: {_DETECTORS_ONLY}" if maps else ""
 
 
 def unlike_a_classifier(outputs: tuple[Tensor, ...]) -> str:
-    """What a model that does not answer as a classifier may be; empty: nobody knows."""
+    """What a model without a classifier's output may be; empty when that is not known."""
     task = _task_by_shapes(outputs)
     if task != "detect":
         return f"; it may be {KINDS[task]}" if task != "classify" else ""
@@ -60,7 +59,7 @@ def unlike_a_classifier(outputs: tuple[Tensor, ...]) -> str:
 
 
 def likely_kind(numbers_more: int) -> str:
-    """What a model may be that has so many numbers more for each box than there are labels; empty: nobody knows."""
+    """What a model with so many more numbers for each box than labels may be; empty when that is not known."""
     if numbers_more == _MASK_NUMBERS:
         task = "segment"
     elif numbers_more == 1:

@@ -1,4 +1,4 @@
-"""A detector that is an ONNX file: the demo's own, or anyone's whose habits are declared."""
+"""A detector that is an ONNX file: the demo's own, or any other whose input and output are declared."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,9 +20,9 @@ SHIPPED_IOU_MAX = 0.1  # the demo's parts never overlap
 
 
 class OnnxDetector:
-    """A `Detector` that asks a model, by default the demo's own.
+    """A `Detector` that runs a model, by default the demo's own.
 
-    Pictures of any size will do: they are fitted into the model's input, and its boxes are mapped back. Raises
+    Pictures may have any size: they are fitted into the model's input, and its boxes are mapped back. Raises
     ModelError when the file does not load, or its inputs, outputs or labels are not what `settings` declare.
     """
 
@@ -65,9 +65,9 @@ class OnnxDetector:
         return without_overlaps(detections, self._iou_max)
 
     def candidates(self, image: Image) -> tuple[Iterator[Candidate], Placement]:
-        """What the model itself says, overlaps and all, in its input's pixels; where the picture lies in those.
+        """The model's own candidates, overlaps included, in its input's pixels; and where the picture lies in those.
 
-        Raises ModelError, also while the candidates are gone through.
+        Raises ModelError, also while the candidates are iterated.
         """
         tensor, placement = self.input.prepared(image)
         outputs = self._model.run(self._names, tensor)

@@ -1,9 +1,9 @@
 """Which family a detector's outputs belong to, and so what its numbers mean.
 
-Exported detectors answer in a handful of ways that look alike: (1, 25200, 6) is a YOLOv5 with one class, (1, 300, 6)
-an end-to-end model. A wrong guess finds nothing, or boxes that are nearly right, so one is made only where the shapes
-or names leave no other: the number of candidates of a YOLO follows from its input's size, TensorFlow's and the model
-zoo's names are their own. Everything else has to be declared, and the error says between what.
+Exported detectors use a few output formats that look alike: (1, 25200, 6) is a YOLOv5 with one class, (1, 300, 6)
+an end-to-end model. A wrong guess finds nothing, or boxes that are nearly right, so a guess is made only where the
+shapes or names leave one possibility: the number of candidates of a YOLO follows from its input's size, and the names
+of TensorFlow and of the model zoo are unique. Any other style has to be declared, and the error lists the choices.
 """
 
 from dataclasses import dataclass
@@ -15,10 +15,10 @@ from iris_camera.inspection.settings import BoxOrder, BoxUnits, ModelOutputSetti
 
 ROLES = ("boxes", "scores", "classes", "count")
 _WORDS = {"boxes": ("box",), "scores": ("score", "conf"), "classes": ("class", "label"), "count": ("num", "count")}
-_OTHERS = ("raw_", "multiclass", "anchor")  # what TensorFlow's models answer besides
+_OTHERS = ("raw_", "multiclass", "anchor")  # further outputs of TensorFlow's models
 YOLO = {"yolov5", "yolov8"}
 _STRIDES = (8, 16, 32)
-_END_TO_END_MAX = 1000  # they answer with their best few hundred; more is a YOLO of other strides with one class
+_END_TO_END_MAX = 1000  # they return their best few hundred; more is a YOLO of other strides with one class
 _NUMBERS = {"tensor(float)", "tensor(float16)", "tensor(double)", "tensor(int64)", "tensor(int32)", "tensor(uint8)"}
 _DEFAULTS: dict[str, tuple[BoxOrder, BoxUnits, int]] = {
     "yolov5": ("centre-width-height", "pixels", 0),
@@ -36,8 +36,8 @@ _COLUMNS_MIN = {"yolov5": 5, "yolov8": 5, "end-to-end": 6}
 class OutputStyle:
     """What a detector's outputs mean.
 
-    `names`: of the outputs to ask for, one, or those of boxes, scores, classes and count as far as the style has them.
-    `classes`: how many the model tells apart, None when its outputs do not say. `guessed_from`: empty if declared.
+    `names`: of the outputs to read, one, or those of boxes, scores, classes and count as far as the style has them.
+    `classes`: how many the model distinguishes, None when unknown from its outputs. `guessed_from`: empty if declared.
     """
 
     style: Style
@@ -104,7 +104,7 @@ def _by_role(outputs: tuple[Tensor, ...], names: tuple[str, ...]) -> dict[str, T
         name = output.name.lower()
         if any(word in name for word in _OTHERS):
             continue
-        # A number of classes is a count, not classes: the last role whose word is in the name has it.
+        # A number of classes is a count, not classes: the last role whose word is in the name wins.
         for role in reversed(ROLES):
             if any(word in name for word in _WORDS[role]):
                 found.setdefault(role, output)
@@ -151,7 +151,7 @@ def _guessed_of_table(shape: Shape, size: tuple[int, int] | None) -> Style | Non
 
 
 def _cells(size: tuple[int, int]) -> int:
-    """How many places a YOLO looks at in an input of this size; version 5 has three candidates at each."""
+    """How many grid cells a YOLO has for an input of this size; version 5 has three candidates in each."""
     return sum(-(-size[0] // stride) * -(-size[1] // stride) for stride in _STRIDES)
 
 

@@ -1,13 +1,13 @@
 """From a camera's picture to what a model takes, and from the model's pixels back to the picture's.
 
-A model's input is told from the file where it can be: its type, where the channels are, its size. What is declared
-has to agree with that. A picture of another size is fitted in (letterbox: proportions kept, the rest grey; or
-stretched), never refused: cameras differ, and a model trained for 640x640 is meant to see all of them. Where each box
-came from is kept in a `Placement`, so boxes are in the picture's pixels again.
+A model's input is read from the file as far as the file declares it: its type, where the channels are, its size.
+Declared settings have to agree with that. A picture of another size is fitted in (letterbox: proportions kept, the rest
+grey; or stretched), never refused: cameras differ, and a model trained for 640x640 has to work with all of them. A
+`Placement` keeps where the picture lies in the input, so that boxes can be mapped back to the picture's pixels.
 
-A model of layout HWC takes the picture as OpenCV holds it, so blue-green-red uint8 of its size is handed over as it
-is, without a copy. For the others the channels are ordered, scaled and written into the tensor in one pass each:
-0.4 ms for 640x640, where the usual chain of transposing, copying and dividing takes 3.
+A model of layout HWC takes the picture in OpenCV's layout, so blue-green-red uint8 of its size is passed without a
+copy. For the others the channels are ordered, scaled and written into the tensor in one pass each: 0.4 ms for 640x640,
+where the usual chain of transposing, copying and dividing takes 3.
 """
 
 from pathlib import Path
@@ -26,8 +26,8 @@ DTYPES: dict[str, type[np.generic]] = {
     "tensor(float16)": np.float16,
 }
 GREY = 114
-"""What a letterbox is filled up with: the value YOLO models are trained with."""
-PIXELS_MAX = 1 << 24  # of an input, which takes its memory with every picture: 200 MB of float
+"""The fill of a letterbox: the value YOLO models are trained with."""
+PIXELS_MAX = 1 << 24  # of an input, whose memory is allocated for every picture: 200 MB of float
 _LAYOUTS = {"NCHW": (1, 2, 3), "NHWC": (3, 1, 2), "HWC": (2, 0, 1)}  # where channels, rows and columns are
 
 
@@ -51,7 +51,7 @@ class Placement(NamedTuple):
 
 
 class PictureInput:
-    """How one model wants its picture. `size` is (width, height), None when it takes any.
+    """The input format of one model. `size` is (width, height), None when it takes any.
 
     Raises ModelError when the model's input is no picture, or is not what the settings declare.
     """
@@ -83,7 +83,7 @@ class PictureInput:
         if self.layout == "HWC" and self.dtype == np.uint8 and self.colour == "bgr":
             return fitted, placement
         height, width = fitted.shape[:2]
-        # The channels are written one by one into a tensor that has them first; the view puts them where they belong.
+        # The channels are written one by one into a view that has them first, whatever the tensor's own layout.
         tensor = np.empty((1, 3, height, width) if self.layout == "NCHW" else (1, height, width, 3), self.dtype)
         by_channel = tensor[0] if self.layout == "NCHW" else np.moveaxis(tensor[0], 2, 0)
         for target, source, factor, offset in zip(
@@ -163,7 +163,7 @@ def _resolved(declared: str, otherwise: str) -> str:
 
 
 def _scaled(scaling: str, settings: PictureInputSettings) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """(factor, offset) a channel in the model's order: what it takes is pixel * factor + offset."""
+    """(factor, offset) a channel in the model's order: its input is pixel * factor + offset."""
     if scaling == "mean-std":
         pairs: Any = zip(settings.mean, settings.std, strict=True)
         return tuple(1 / std for std in settings.std), tuple(-mean / std for mean, std in pairs)

@@ -1,4 +1,4 @@
-"""What onnxruntime says of a model, in plain words: its own begin with a line of its source and end in C++."""
+"""onnxruntime's errors in plain English: its own texts begin with a line of its source and end in C++."""
 
 import logging
 import re

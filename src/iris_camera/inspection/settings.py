@@ -1,9 +1,9 @@
-"""What may be configured about looking at a picture: which detector, which classifier, on what.
+"""What may be configured of inspection: which detector, which classifier, on what they run.
 
-Everything a model cannot say of itself is declared here: what it expects of a picture (`PictureInputSettings`) and what
-its numbers mean (`ModelOutputSettings`). What it does say, such as names, types and sizes, is read from the file, and
-"auto" or None leaves a choice to it; docs/models.md tells what is guessed from what. A value that contradicts another
-is a ValueError here; one that contradicts the model is a ModelError when the model is loaded.
+Everything that a model's file does not declare is a setting here: the picture it expects (`PictureInputSettings`) and
+the meaning of its numbers (`ModelOutputSettings`). What the file declares, such as names, types and sizes, is read from
+it, and "auto" or None leaves a choice to it; docs/models.md says what is guessed from what. A value that contradicts
+another is a ValueError here; one that contradicts the model is a ModelError when the model is loaded.
 """
 
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ THREADS_MAX = 64
 
 @dataclass(frozen=True, slots=True)
 class PictureInputSettings:
-    """How a model wants its picture."""
+    """The picture that a model expects."""
 
     width: int | None = field(
         default=None, metadata={"doc": "pixels; only for a model that leaves its input's width open"}
@@ -168,7 +168,7 @@ class DetectorSettings:
 
     @property
     def own_label(self) -> str | None:
-        """What it calls what it finds; None: its model has classes of its own."""
+        """The one label of its finds; None: its model has classes of its own."""
         if self.label or self.kind == "onnx":
             return self.label or None
         word = Path(self.cascade).stem.removeprefix("haarcascade_").split("_")[0]
@@ -211,7 +211,7 @@ class ClassifierSettings:
 
 @dataclass(frozen=True, slots=True)
 class InspectionSettings:
-    """What looks at the pictures, and with what."""
+    """Detector, classifier and the rule for verdicts of one camera."""
 
     detector: DetectorSettings = field(default=DetectorSettings(), metadata={"doc": "what finds things in a picture"})
     classifier: ClassifierSettings = field(
@@ -250,7 +250,7 @@ class InspectionSettings:
 
     @property
     def has_classifier(self) -> bool:
-        """The demo's classifier knows the demo's parts and nothing else, so it comes unasked only with its detector."""
+        """The demo's classifier knows only the demo's parts, so it is the default only with the demo's detector."""
         if self.classifier.kind == "auto":
             shipped_detector = self.detector.kind == "onnx" and self.detector.model is None
             return self.classifier.model is not None or shipped_detector

@@ -1,20 +1,20 @@
-"""Which detections of successive frames show the same part: each part gets one id, and one farewell.
+"""Which detections of successive frames show the same part: each part gets one id, and is reported as finished once.
 
 A track predicts where its part is now from its own motion (a new part's: that of the others, they share the belt) and
 takes the nearest detection. Three things go wrong in the field, and each has its rule:
-- Frames are skipped, so motion is measured and predicted a frame number, not a call.
+- Frames are skipped, so motion is measured and predicted per frame number, not per call.
 - A part at the picture's edge shows only a piece, whose middle moves at half the pace: only edges that are not cut
   off are compared.
-- A detector misses a frame or sees a ghost: a track outlives `missed_max` calls without a detection, and a part is
-  judged or reported as gone only when it was seen twice.
+- A detector misses a frame or finds something that is not there: a track survives `missed_max` calls without a
+  detection, and a part is judged or reported as gone only when it was seen twice.
 
-A part is judged as soon as it is wholly in the picture with some room round it, because what is round a part shows
-where it ends; one that never gets that room, near the upper or lower edge, when it was seen whole three times. One that
-is never whole, like a person who fills the picture, is judged when it was seen ten times, if whoever judges can do
-with a piece (`judges_cut_off`); a classifier cannot, to it a piece is a broken part.
+A part is judged as soon as it is wholly in the picture with some room round it, because its surroundings show where it
+ends; one that never gets that room, near the upper or lower edge, when it was seen whole three times. One that is never
+whole, like a person who fills the picture, is judged when it was seen ten times, if pieces may be judged
+(`judges_cut_off`); a classifier may not, because it would take a piece for a broken part.
 
-A detector that tells kinds apart wavers between them: a detection takes a track of its own label first, and one of
-another label only where it lies over the place it is expected at, so the part keeps its id and shows the latest label.
+A detector that distinguishes kinds may alternate between them: a detection takes a track of its own label first, and
+one of another label only where it overlaps the predicted place, so the part keeps its id and shows the latest label.
 """
 
 import math
@@ -38,7 +38,7 @@ _ROOM = 0.35
 _WHOLE_MIN = 3
 """Detections of the whole part after which it is judged without that room."""
 _CUT_OFF_MIN = 10
-"""Detections of a part after which it is judged though cut off, if that will do."""
+"""Detections of a part after which it is judged though cut off, if `judges_cut_off`."""
 _SAME_PLACE = 0.5
 """Intersection over union from where on a detection of another label shows the same part."""
 _INERTIA = 0.6
@@ -46,7 +46,7 @@ _INERTIA = 0.6
 
 
 class Tracked(NamedTuple):
-    """What one frame's detections came to.
+    """The result of one frame's detections.
 
     `parts`: every detection with its part's id. `ready`: those to be judged now, each part once, wholly in
     the picture; `again`: those that were ready before, and may be judged on this frame as well. `finished`: parts that
@@ -90,7 +90,7 @@ class Tracker:
 
     @property
     def next_id(self) -> int:
-        """What the next new part will be called."""
+        """The id that the next new part gets."""
         return self._next_id
 
     def update(self, detections: Sequence[Detection], number: int | None = None) -> Tracked:
@@ -184,7 +184,8 @@ class Tracker:
         return track.whole >= _WHOLE_MIN or self._has_room(track)
 
     def _is_fit_again(self, track: _Track) -> bool:
-        """As much as when it was judged first: on its way out it has less room, and a verdict would be worth less."""
+        """Whether it shows as much as when it was judged first: near the edge it has less room, and a verdict is worth
+        less."""
         return self._has_room(track) if track.had_room else self._is_fit(track)
 
     def _has_room(self, track: _Track) -> bool:
@@ -202,7 +203,7 @@ class Tracker:
 
 
 def _between(limit: int, seen: Motion, place: Motion, found: Motion) -> float:
-    """The distance along one axis; that of the middles when both ends are cut off."""
+    """The distance along one axis; the distance of the middles when both ends are cut off."""
     low = found[0] - place[0] if min(seen[0], found[0]) > _EDGE else None
     high = found[1] - place[1] if max(seen[1], found[1]) < limit - _EDGE else None
     if low is not None and high is not None:

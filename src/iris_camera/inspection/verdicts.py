@@ -1,9 +1,9 @@
-"""Which verdicts on a part count: a part in view is judged again as it moves, and what it shows late may be a scratch.
+"""Which verdicts on a part count: a part in view is judged again as it moves, because a scratch may show late.
 
 `first`: a part is judged once. `last`: on every frame on which it can be judged, and the newest verdict counts.
 `worst`: until it is a defect, which it then stays. So a part costs the classifier one call a frame at most.
 
-What counts is told when it is news: a part's first verdict, and one that takes its place. What is taken back leaves its
+A verdict is reported when it is news: a part's first verdict, and one that replaces it. A replaced verdict keeps its
 row in the records, so the last row of a part is the one that counts.
 """
 
@@ -41,7 +41,7 @@ class Verdicts:
         return [*tracked.ready, *again]
 
     def news(self, part: Part, verdict: Verdict) -> News | None:
-        """None: what was known counts on."""
+        """None: the known verdict still counts."""
         known = self._known.get(part.part_id)
         is_bad = verdict.label in self._defect_labels
         if known is not None and not (is_bad if self._rule == "worst" else verdict.label != known.label):
@@ -60,7 +60,7 @@ class Verdicts:
         return min((each.verdict for each in news), key=lambda verdict: verdict.score, default=None)
 
     def forget(self, parts: Iterable[Part]) -> None:
-        """They are out of view."""
+        """Forget parts that are out of view."""
         for part in parts:
             self._known.pop(part.part_id, None)
             self._were_bad.discard(part.part_id)

@@ -6,15 +6,15 @@ New columns come at the end, so that a reader by position still finds what it kn
 rows, version 3 `camera`, `run` and `file` to both kinds. docs/records.md says what each column holds.
 
 A heartbeat is a model row that says: at this time a frame was inspected, and nothing was found on it. Its `part_id`,
-box and score are empty and its label is `heartbeat`; it is the empty `part_id` that tells it from a detection, whose
-class might be called so too. Likewise a classifier row without a `part_id` is the verdict on a whole picture that
+box and score are empty and its label is `heartbeat`; the empty `part_id` distinguishes it from a detection, whose
+class may have the same name. Likewise a classifier row without a `part_id` is the verdict on a whole picture that
 stands alone; its score is empty where nothing was found.
 
 A file on disk is believed row by row, from the start: a row is whole when its line is complete, is text,
 and has as many fields as the header. What follows the first row that is not whole is what a crash or a
 power cut left (half a row, half a character, zero bytes where data never reached the disk) and is worth
 nothing. The columns are read from the file's own header, so that a file written by another version of the
-program is judged by its own measure.
+program is checked against its own columns.
 """
 
 import csv
@@ -137,7 +137,7 @@ def encode(rows: Rows, wall_s: float, monotonic_s: float, origin: RowOrigin = _N
     last = (origin.camera, origin.run, text_cell(origin.file))
     for row in rows:
         writer.writerow((SCHEMA_VERSION, row.frame, utc, monotonic, *_own_cells(row), *last))
-    # Labels and names of files are strangers' texts: half a surrogate pair in one must not stop the recording.
+    # Labels and names of files are untrusted texts: half a surrogate pair in one must not stop the recording.
     return text.getvalue().encode("utf-8", "backslashreplace")
 
 

@@ -97,7 +97,7 @@ def in_order(names: Iterable[CsvName]) -> list[CsvName]:
     """The names in the order their files should be delivered: run after run, by sequence within a run.
 
     A run's number is random, so runs are ordered by the start of the first file of each, by sequence: a clock
-    that jumps later does not move the run. Within a run the clock is not asked.
+    that jumps later does not move the run. Within a run the clock does not count.
     """
     names = list(names)
     first_start: dict[str, datetime] = {}

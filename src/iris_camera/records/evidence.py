@@ -1,7 +1,7 @@
-"""Pictures of defects: one of the part with what is about it, one of the whole frame, as JPEG files in `ready/`.
+"""Pictures of defects: one of the part and its surroundings, one of the whole frame, as JPEG files in `ready/`.
 
 A picture is written whole or not at all: under its name in `open/`, then renamed. Nothing is fsynced, as with rows.
-What it shows is written into it as well (a JPEG comment), so that a picture that lost its name still says what it is.
+A JPEG comment states what it shows, so that a picture that lost its name can still be identified.
 
 A file on disk is believed when it begins and ends as a JPEG does and no stretch of it is zeros: the encoder never
 writes so many (its tables give every block a bit that is set), but a power cut leaves such stretches where data did
@@ -64,7 +64,7 @@ class FinishedPicture(NamedTuple):
 
 
 class NoPictureError(Exception):
-    """There is nothing to be seen, or it cannot be encoded."""
+    """Nothing of the area lies in the frame, or the picture cannot be encoded."""
 
 
 class Evidence:

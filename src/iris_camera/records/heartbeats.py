@@ -1,4 +1,4 @@
-"""Telling "nothing seen" from "not running": now and then a row for a frame on which nothing was found."""
+"""Distinguishes "nothing seen" from "not running": now and then a row for a frame on which nothing was found."""
 
 from collections.abc import Sequence
 

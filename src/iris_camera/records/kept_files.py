@@ -2,8 +2,8 @@
 
 A file is put aside before it is handed over, as a second name of the same bytes (a copy where the file system knows no
 second names), because handing it over takes the first name away. So `kept/` holds files that are not delivered yet.
-Which ones these are is asked in this order: what is kept, what still lies in `ready/` or `open/`, what the outbox owes.
-A file only ever moves on along this way, so whichever moment it is caught in, one of the answers names it.
+To find these, a sweep lists `kept/`, then `ready/` and `open/`, then asks the outbox what it owes. A file only moves on
+in this direction, so at any moment one of the answers names it.
 
 When the outbox cannot be asked, nothing is removed. The decision itself is `retention.decide`.
 """
@@ -33,7 +33,7 @@ PART = ".part"  # ends the name of a copy that is being made
 
 
 class LastRemoved(NamedTuple):
-    """The latest removal: when (Unix time), how much, and why in words."""
+    """The latest removal: when (Unix time), how much, and why."""
 
     at_s: float
     files: int
@@ -80,7 +80,7 @@ def keep(path: Path, kept: Path) -> None:
 
 
 def _copy(path: Path, target: Path) -> None:
-    """Durable when it returns: once the file is handed over, nobody can make this copy again."""
+    """Durable when it returns: once the file is handed over, this copy cannot be made again."""
     part = target.with_name(target.name + PART)
     try:
         shutil.copy2(path, part)
@@ -121,11 +121,11 @@ class KeptFiles:
         self._thread.start()
 
     def limit(self, limits: KeepLimits) -> None:
-        """From the next sweep on."""
+        """Use these limits from the next sweep on."""
         self._limits = limits
 
     def close(self) -> None:
-        """Sweep no more; a sweep under way ends by itself."""
+        """Sweep no more; a sweep under way is finished."""
         self._closing.set()
         self._thread.let_end()
 
@@ -138,7 +138,7 @@ class KeptFiles:
         return self._thread.has_ended(timeout_s)
 
     def status(self) -> KeptStatus:
-        """As of the latest sweep; waits for nobody."""
+        """As of the latest sweep; never blocks."""
         return self._status
 
     def _work(self) -> None:
@@ -152,7 +152,7 @@ class KeptFiles:
             self._closing.wait(SWEEP_EVERY_S)
 
     def sweep(self) -> None:
-        """Remove what the limits want gone and is delivered. Raises OSError when a folder cannot be read."""
+        """Remove delivered files that pass the limits. Raises OSError when a folder cannot be read."""
         files = self._kept()
         free = self._free()
         now_s = self._wall()
@@ -205,7 +205,9 @@ class KeptFiles:
             free = self._free_bytes(self._folder)
         except OSError as error:
             self._trouble.begins("free", f"the free space at {self._folder} cannot be found out: {error.strerror}")
-            return self._limits.disk_reserve_bytes  # neither short nor ample: bytes and age go on counting
+            return (
+                self._limits.disk_reserve_bytes
+            )  # as if the reserve were just free: the limits of bytes and age still count
         self._trouble.is_over("free")
         return free
 

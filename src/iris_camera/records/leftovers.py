@@ -1,18 +1,18 @@
 """After a crash: what earlier runs left in the records folder, made whole and listed to be queued.
 
-A process that was killed leaves a file in `open/`, whole but for half a row at its end, or a picture that ends
-somewhere. A power cut may leave less, and in `ready/` too, because records are not fsynced: an empty file, or zero
+A process that was killed leaves a file in `open/`, whole but for half a row at its end, or a part of a
+picture. A power cut may leave less, and in `ready/` too, because records are not fsynced: an empty file, or zero
 bytes where data never reached the disk. So both folders are treated alike: a record file is cut to its last whole row,
 one without rows and a torn picture are removed, and what lay in `open/` is renamed into `ready/`. Nothing in `kept/`
-is queued: it was handed over once. Only what is removed is removed there as well, where it is the same file.
+is queued: it was handed over once. A file that is removed is removed there as well, if it is the same file.
 
-Three things must not happen. A file that somebody still writes is not touched: neither one of a running run, nor one
-that another process holds locked. What is not ours is not touched. And one bad file does not stop the start: it is
-left where it is, and named with the reason.
+Three rules. A file that is still being written is not touched: neither one of a running run, nor one that another
+process holds locked. A file that is not Iris's is not touched. And one bad file does not stop the start: it is left
+where it is, and logged with the reason.
 
-Each camera has a folder of its own. `cameras_with_leftovers` names all of them in which there is something to do, so
-that a camera that is configured no longer leaves nothing behind. Earlier versions kept all cameras' files in one
-`open/` and `ready/`; these are moved to where they belong by the camera's name in theirs.
+Each camera has a folder of its own. `cameras_with_leftovers` names all of them with leftovers, so that those of a
+camera that is no longer configured are delivered too. Earlier versions kept all cameras' files in one `open/` and
+`ready/`; these are moved into the folder of the camera that their name states.
 
 Every step may be cut short and done again: cutting finds the same last whole row, and a rename happens or does not.
 """
@@ -64,12 +64,12 @@ class LeftAlone(NamedTuple):
 
     @property
     def is_owed(self) -> bool:
-        """Whether it was written to be delivered, and nobody else sees to that."""
+        """Whether it was written to be delivered, and no other process will deliver it."""
         return self.reason not in (FOREIGN, BEING_WRITTEN)
 
 
 class Leftovers(NamedTuple):
-    """What was found: `finished` is to be queued, in this order, pictures first; the rest is to be told.
+    """What was found: `finished` is to be queued, in this order, pictures first; the rest is to be logged.
 
     `removed` are record files without a row, torn pictures and half copies in `kept`.
     """
@@ -81,21 +81,21 @@ class Leftovers(NamedTuple):
 
 
 def recover(folder: Path, *running: str) -> Leftovers:
-    """Make whole what earlier runs left in a camera's folder, and list it; files of the runs `running` are not looked
-    at. Reads every file once.
+    """Make whole what earlier runs left in a camera's folder, and list it; files of the runs `running` are left
+    out. Reads every file once.
 
     A folder that does not exist holds nothing. Never raises for a single file; raises OSError if a folder that exists
     cannot be read.
     """
     left = _recover(folder, lambda name: folder / READY_FOLDER, running)
-    with suppress(OSError):  # what is to be delivered does not wait for it, and whoever puts files there says so
+    with suppress(OSError):  # delivery does not need it, and putting files there reports the error
         return left._replace(removed=left.removed + _drop_half_copies(folder / KEPT_FOLDER, running))
     return left
 
 
 def cameras_with_leftovers(folder: Path, *running: str) -> tuple[str, ...]:
     """The cameras, configured or not, in whose folders below the records folder `folder` something waits to be
-    recovered. What earlier versions left in `folder` itself is moved into its cameras' folders first, and told.
+    recovered. What earlier versions left in `folder` itself is moved into its cameras' folders first, and logged.
 
     Raises OSError if `folder` exists and cannot be read.
     """
@@ -107,14 +107,14 @@ def cameras_with_leftovers(folder: Path, *running: str) -> tuple[str, ...]:
 
 
 def not_read(folder: Path, error: Exception) -> Leftovers:
-    """What cannot be recovered at all is left alone as a whole."""
+    """The result for a folder that cannot be recovered: it is left alone as a whole."""
     if isinstance(error, OSError):
         return Leftovers((), (), (), (LeftAlone(Path(error.filename or folder), error.strerror or str(error)),))
     return Leftovers((), (), (), (LeftAlone(folder, repr(error)),))
 
 
 def tell(found: Leftovers) -> None:
-    """Log what was made of what was found, a line for each file that is not simply queued."""
+    """Log the result, with a line for each file that is not simply queued."""
     if found.finished:
         log.info("%s of earlier runs to queue, from %s", files(len(found.finished)), found.finished[0].path.parent)
     for cut in found.cut:
@@ -187,7 +187,7 @@ def _holds_leftovers(folder: Path) -> bool:
     except NotADirectoryError:
         return False
     except OSError:
-        return True  # whoever recovers it will say what is wrong
+        return True  # recovering it will report the error
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -236,7 +236,7 @@ def _made_whole(file: BinaryIO, name: _Name, target: Path) -> FinishedFile | Non
 
 
 def _drop_half_copies(kept: Path, running: Collection[str]) -> tuple[Path, ...]:
-    """Remove copies that were being made when the process ended: what they are copies of is still in `ready`."""
+    """Remove copies that were being made when the process ended: the originals are still in `ready`."""
     dropped = []
     for path in _entries(kept):
         name = path.name.removesuffix(PART)

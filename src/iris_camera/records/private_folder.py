@@ -1,8 +1,8 @@
-"""The folder of the records is for its owner alone where it is made here: pictures of the line lie in it.
+"""A records folder that Iris makes is for its owner alone: pictures of the line lie in it.
 
-Who makes it beforehand decides who else may read it: a folder that exists is left as it is. One that everybody may
-write into is refused: a file that waits there could be replaced by a link, and what only we may read would be delivered
-in its place.
+A folder that exists keeps its mode: the user who made it decides who else may read it. One that everybody may write
+into is refused: a file that waits there could be replaced by a link, and a file that only this user may read would be
+delivered in its place.
 """
 
 import contextlib
@@ -16,8 +16,8 @@ MODE = 0o700
 
 
 def make_records_folder(folder: Path) -> None:
-    """Raises IrisError for a folder of another user, in whose way our files would be, and for one that everybody may
-    write into. One that cannot be made is told by whoever writes there, again and again: it may be possible later."""
+    """Raises IrisError for a folder of another user, whose own files ours would block, and for one that everybody may
+    write into. One that cannot be made is no error here: each write tries again and reports it."""
     if os.path.exists(folder):  # noqa: PTH110  # raises nothing
         _check_owner(folder)
         if (opened := _open_to_everybody(folder)) is not None:
@@ -46,7 +46,7 @@ def _open_to_everybody(folder: Path) -> Path | None:
     mode = folder.stat().st_mode
     if mode & stat.S_IWOTH:
         return folder
-    if not mode & stat.S_IXOTH:  # nobody comes to those in it
+    if not mode & stat.S_IXOTH:  # others cannot reach the folders in it
         return None
     with contextlib.suppress(OSError):
         for within in (path for pattern in ("*/", "*/*/") for path in folder.glob(pattern)):

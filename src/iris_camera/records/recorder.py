@@ -5,14 +5,14 @@ The rules:
   fsynced here: that would stop the inspection for milliseconds, and durability begins with the outbox, which
   copies the bytes it accepts.
 - A file comes into being with its first row. The one being written lies in `open/` and is never handed
-  over; a finished one is closed, renamed into `ready/`, and only then named to anyone.
-- Size and SHA-256 are counted along, so nobody has to read a finished file for them.
+  over; a finished one is closed, renamed into `ready/`, and only then returned to the caller.
+- Size and SHA-256 are counted along, so a finished file need not be read for them.
 - A file being written is locked, see `open_file`.
 
 What goes wrong, and what is done: when rows cannot be written (disk full, folder gone or not writable),
 those rows are lost and the error says how many; half a row that reached the disk is cut off again, before
 anything else is written behind it. Nothing is kept in memory to be written later, because a full disk may
-last for days. The next rows are simply tried again, so recording goes on by itself once there is room. When
+last for days. The next rows are tried again, so recording resumes once there is room. When
 a finished file cannot be renamed into `ready/`, no row is lost: it stays the file being written, grows past
 its limits, and every further call tries again.
 """

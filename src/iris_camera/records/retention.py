@@ -2,20 +2,20 @@
 
 A kept file is a copy, on this machine, of a file that was handed over to be delivered. The oldest goes first, when
 what is kept passes its bytes, when a file passes its age, or when the disk has less left than its reserve. A file that
-is still owed to the server is never removed, whatever the limits say: then the limits stay passed, and that is told.
+is still owed to the server is never removed, whatever the limits say: then the limits stay passed, and that is logged.
 
 Age, and a clock that jumps. The age of a file is the time between its last write and now, both by the machine's
 clock, and that clock may jump: a box without a battery starts in 1970 and is put right by the network, or is set weeks
-ahead by a wrong hand. If age were plainly now minus then, one jump forward would remove everything that was kept. So:
+ahead by mistake. If age were plainly now minus then, one jump forward would remove everything that was kept. So:
 - Age is counted from file to file, from the newest back, and each silence between two files (and between the newest
-  and now) counts for a quarter of the age limit at most: nobody can tell a silence from a jump. A jump forward of any
-  size thereby makes files a quarter of the limit older, once, and not more. The price: after a silence longer than
-  that, files stay longer than the limit says, until the bytes push them out.
+  and now) counts for a quarter of the age limit at most: a silence cannot be distinguished from a jump. A jump
+  forward of any size thereby makes files a quarter of the limit older, once, and not more. The price: after a silence
+  longer than that, files stay longer than the limit says, until the bytes push them out.
 - Files of one series (a camera's files of one kind in one run, numbered as they were made) never become younger or
   older than their numbers say: one that was made after a jump back counts as made when the one before it was. Files
   from the future have no age.
-Nothing has to be remembered over a restart for this, and so nothing can be remembered wrongly. What is not cured: a
-whole run under a wrong clock is in its place by that clock among the other runs.
+Nothing is stored over a restart for this, so nothing stored can be wrong. One case stays wrong: a whole run under a
+wrong clock is in its place by that clock among the other runs.
 """
 
 from collections.abc import Collection, Iterable

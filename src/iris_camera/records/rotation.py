@@ -1,7 +1,7 @@
 """When a record file is full: a pure decision.
 
 A file rotates by rows or bytes, so that one upload stays small, and by age, so that a quiet line still
-delivers what it saw. The limits are looked at after a whole frame was written: a frame is never torn over
+delivers what it saw. The limits are checked after a whole frame was written: a frame is never torn over
 two files, and a file may pass a limit by the rows of one frame.
 """
 

@@ -1,8 +1,8 @@
-"""Text of strangers as a cell of a table: labels come from a model file, names of pictures from whoever put them there.
+"""Untrusted text as a cell of a table: labels come from a model file, names of pictures from other programs.
 
-A spreadsheet takes a cell that begins with = + - @ (or a tab or line break before them) for a formula and carries it
-out, whatever quotes are round it. So such a text gets an apostrophe in front, which says "text" to a spreadsheet; one
-that begins with an apostrophe gets another, so that taking one off gives back what it was.
+A spreadsheet takes a cell that begins with = + - @ (or a tab or line break before them) for a formula and executes it,
+even in quotes. So such a text gets an apostrophe in front, which means "text" to a spreadsheet; one that begins with an
+apostrophe gets another, so that removing one gives the original.
 
 Two characters are written as a backslash and a letter: a zero byte in a record file means that the disk lost what was
 there, and a carriage return alone, which ends a line to some readers, is not quoted by the csv module.

@@ -10,19 +10,19 @@ LOGGED_EVERY_S = 600.0  # a disk may be full for days
 
 
 class Trouble:
-    """What is wrong at present, by a word for each kind of it; logged to `log`. Belongs to one thread."""
+    """What is wrong at present, by its kind; logged to `log`. Belongs to one thread."""
 
     def __init__(self, log: logging.Logger, monotonic_s: Callable[[], float] = time.monotonic) -> None:
         self._repeats = Repeats(log, monotonic_s, every_s=LOGGED_EVERY_S)
-        self._text: dict[str, set[str]] = {}  # that describe each kind since it began
+        self._text: dict[str, set[str]] = {}  # the lines of each kind since it began
 
     def begins(self, what: str, text: str, *, traceback: bool = False) -> None:
-        """`words` describe it."""
+        """`what` is the kind, `text` the line of the log."""
         self._text.setdefault(what, set()).add(text)
         self._repeats.log((what, text), logging.ERROR, "%s", text, exc_info=traceback)
 
     def is_over(self, what: str, text: str = "") -> None:
-        """`words`, if any, are logged when there was such trouble."""
+        """`text`, if any, is logged when there was such trouble."""
         since = self._text.pop(what, set())
         if text:
             self._repeats.over([(what, each) for each in since], "%s", text)

@@ -1,4 +1,4 @@
-"""How many finished files no outbox has accepted yet, for whoever looks from outside: nothing is opened or moved."""
+"""How many finished files no outbox has accepted yet, counted from outside: nothing is opened or moved."""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -10,7 +10,7 @@ from iris_camera.records.evidence_name import parse_evidence_name
 
 
 def waiting_in(folder: Path) -> int:
-    """Below the records folder `folder`, of every camera; what may not be looked at counts nothing."""
+    """Below the records folder `folder`, of every camera; a folder that cannot be read counts as empty."""
     return sum(
         parse_name(name) is not None or parse_evidence_name(name) is not None
         for camera in _names(folder)

@@ -38,7 +38,7 @@ class Candidates:
         self._put(path, noticed(self._known.get(path), notice, now_s, self._quiet_s))
 
     def list(self, path: str, version: Version, remembered: Version | None, now_s: float) -> None:
-        """The folder's listing has it."""
+        """The path is in the folder's listing."""
         candidate = found(self._known.get(path), version, remembered, now_s, self._quiet_s)
         if candidate is not None:
             self._put(path, candidate)

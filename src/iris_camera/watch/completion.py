@@ -1,19 +1,19 @@
-"""When a file in a watched folder is complete: a decision about what was noticed, what a look shows, and the time.
+"""Decides when a file in a watched folder is complete, from its events, a look at it, and the time.
 
-Anybody writes there, in any language, and nobody says "done". Three things count as that word: the file was renamed
-into the folder, or whoever wrote to it closed it, or nothing about it has changed for a while (the only one of the
-three that a file system without events leaves). What is noticed only says when to look; what is offered is decided by
-the look, for what was noticed may be long past.
+Any program writes there, and none reports "done". Three things count as that report: the file was renamed into the
+folder, or its writer closed it, or nothing about it has changed for a while (the only one of the three that a file
+system without events leaves). An event only says when to look; the look decides what is offered, for the event may be
+long past.
 
-- A file that is known to be open for writing is never offered, whatever was noticed.
-- A file that was seen being written is offered once it is closed. Only where the kernel tells that nobody has it open
-  does quiet count instead, for a close may have been lost.
+- A file that is known to be open for writing is never offered, whatever its events.
+- A file that was seen being written is offered once it is closed. Quiet counts instead only where the kernel reports
+  that no process has it open, for a close may have been lost.
 - An empty file that was closed counts by quiet alone: many programs make the file first and write later.
 - A version that was offered and accepted is remembered and not offered again, unless something was written since: two
   writes within one tick of the clock leave the same facts behind.
 
-What goes wrong. Events were lost: everything is only found, and goes by quiet, until something is noticed anew. A file
-vanishes between notice and look: nothing is owed. The outbox is full: the file stays a candidate.
+What goes wrong. Events were lost: each file counts as found by listing, and quiet decides, until its next event. A file
+vanishes between event and look: nothing is owed. The outbox is full: the file stays a candidate.
 """
 
 from dataclasses import dataclass, replace
@@ -21,19 +21,19 @@ from enum import Enum
 
 
 class Notice(Enum):
-    """What was last heard of a file."""
+    """The latest event of a file."""
 
-    FOUND = "found"  # by listing the folder: nobody knows how it came there
+    FOUND = "found"  # by listing the folder: how it came there is unknown
     CREATED = "created"  # a new name: by open, or by link, which nothing else follows
     WRITTEN = "written"  # its content changed, and no close followed yet
-    CLOSED = "closed"  # by somebody who had it open for writing
+    CLOSED = "closed"  # by a process that had it open for writing
     ARRIVED = "arrived"  # by rename
 
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """What tells one content of a name from another. No device number: of network and mapped disks it differs from
-    one start of the machine to the next."""
+    """What distinguishes two contents of one name. No device number: of network and mapped disks it differs from one
+    boot to the next."""
 
     inode: int
     size_bytes: int
@@ -42,11 +42,11 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """At a regular file that can be read. `is_open`: whether somebody has it open for writing; None: nobody can say."""
+    """At a regular file that can be read. `is_open`: whether a process has it open for writing; None: unknown."""
 
     version: Version
     is_open: bool | None
-    identity: tuple[int, int] = (0, 0)  # device and inode, of this machine's life
+    identity: tuple[int, int] = (0, 0)  # device and inode, valid until the next boot
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def found(
 
 
 def events_lost(candidate: Candidate) -> Candidate:
-    """Its close may be among those: what was noticed holds no longer."""
+    """Its close may be among the lost events: its last notice no longer holds."""
     return replace(candidate, notice=Notice.FOUND)
 
 
@@ -116,7 +116,7 @@ def judged(
 
 
 def _is_still_written(notice: Notice, look: Look) -> bool:
-    """As far as events tell, where nothing better is known."""
+    """By its events, where no lease gives the answer."""
     if look.is_open is not None:
         return False
     return notice is Notice.WRITTEN or (notice is Notice.CREATED and look.version.size_bytes == 0)

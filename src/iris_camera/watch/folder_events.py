@@ -1,8 +1,8 @@
-"""What the kernel tells of a folder, as values: inotify's events without its numbers.
+"""The kernel's events of a folder, as values: inotify without its numbers.
 
 inotify watches one folder, not a tree: of a tree every folder gets a watch, and one that appears is listed by the
 caller right after its watch stands, because files may have come into it before. The kernel's queue is bounded; when it
-overflows that is told as `EventsLost`, and the caller lists everything.
+overflows that is reported as `EventsLost`, and the caller lists everything.
 """
 
 import errno
@@ -32,7 +32,7 @@ _MASK |= flags.DELETE_SELF | flags.MOVE_SELF | flags.ONLYDIR | flags.DONT_FOLLOW
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Of the file at `path`, relative to the watched folder. `notice` None: it is gone from there."""
+    """An event of the file at `path`, relative to the watched folder. `notice` None: it is gone from there."""
 
     path: str
     notice: Notice | None
@@ -40,7 +40,7 @@ class Heard:
 
 @dataclass(frozen=True, slots=True)
 class NewFolder:
-    """It is watched from now on; what lies in it already has to be listed."""
+    """It is watched from now on; the caller has to list the files in it."""
 
     path: str
 
@@ -59,8 +59,8 @@ Event = Heard | NewFolder | EventsLost | FolderGone
 
 
 class FolderEvents:
-    """Of `folder`, and with `recursive` of every folder below it. Raises OSError where it cannot be watched: ENOSPC
-    and EMFILE are the system's limits (fs.inotify.max_user_watches, max_user_instances)."""
+    """The events of `folder`, and with `recursive` of every folder below it. Raises OSError where it cannot be watched:
+    ENOSPC and EMFILE are the system's limits (fs.inotify.max_user_watches, max_user_instances)."""
 
     def __init__(self, folder: Path, *, recursive: bool) -> None:
         self._folder = os.fspath(folder)
@@ -87,16 +87,16 @@ class FolderEvents:
         self._inotify.close()
 
     def read(self, timeout_s: float) -> list[Event]:
-        """What came until now; waits `timeout_s` for the first."""
+        """The events so far; waits at most `timeout_s` for the first."""
         raw = self._inotify.read(timeout=max(0, round(timeout_s * 1000)))
-        return [event for each in raw for event in self._told(each.wd, each.mask, each.name)]
+        return [event for each in raw for event in self._events_of(each.wd, each.mask, each.name)]
 
-    def _told(self, watch: int, mask: int, name: str) -> Iterator[Event]:
+    def _events_of(self, watch: int, mask: int, name: str) -> Iterator[Event]:
         if mask & flags.Q_OVERFLOW:
             yield EventsLost()
             return
         if watch not in self._paths:
-            return  # of a watch that was taken off
+            return  # of a watch that was removed
         if mask & _SELF_GONE:
             if watch == self._root:
                 yield FolderGone()
@@ -105,7 +105,7 @@ class FolderEvents:
             return
         path = joined(self._paths[watch], name)
         if mask & flags.ISDIR:
-            yield from self._folder_told(path, mask)
+            yield from self._folder_events(path, mask)
         elif mask & _GONE:
             yield Heard(path, None)
         else:
@@ -113,7 +113,7 @@ class FolderEvents:
             if notice is not None:
                 yield Heard(path, notice)
 
-    def _folder_told(self, path: str, mask: int) -> Iterator[Event]:
+    def _folder_events(self, path: str, mask: int) -> Iterator[Event]:
         if not self._recursive:
             return
         if mask & (flags.CREATE | flags.MOVED_TO):
@@ -127,7 +127,7 @@ class FolderEvents:
             watch = self._inotify.add_watch(joined(self._folder, path), _MASK)
         except OSError as error:
             if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.ELOOP):
-                return False  # gone again, or not ours to look into
+                return False  # gone again, or not readable for us
             raise
         self._paths[watch] = path
         return True
@@ -136,14 +136,14 @@ class FolderEvents:
         return [each for each in folders_below(self._folder, path) if self._watch(each)]
 
     def _forget_below(self, path: str) -> None:
-        """Of a folder that was moved away: its watches would go on under paths that are wrong."""
+        """Remove the watches of a folder that was moved away: they would report wrong paths."""
         for watch, at in list(self._paths.items()):
             if at == path or at.startswith(f"{path}/"):
                 del self._paths[watch]
                 try:
                     self._inotify.rm_watch(watch)
                 except OSError as error:
-                    if error.errno != errno.EINVAL:  # the kernel took it off already
+                    if error.errno != errno.EINVAL:  # the kernel removed it already
                         raise
 
 

@@ -1,4 +1,4 @@
-"""The files that lie in a folder, for what no event tells: at the start, after some were lost, where there are none."""
+"""Lists the files in a folder, for changes without an event: at the start, after lost events, without inotify."""
 
 import errno
 import os
@@ -15,8 +15,8 @@ _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # or something else by now
 def files_in(
     root: str, path: str = "", *, recursive: bool, closed: Callable[[str, OSError], None] = lambda inner, error: None
 ) -> Iterator[tuple[str, Version]]:
-    """Regular files with their paths relative to `root`; links are none. Raises OSError where `path` itself cannot be
-    listed; inner folders that cannot, of which `closed` is told, and files that vanish meanwhile, are left out."""
+    """Regular files with their paths relative to `root`; links are left out. Raises OSError where `path` itself cannot
+    be listed; inner folders that cannot are reported to `closed`, files that vanish meanwhile are left out."""
     yield from _files_of(root, path)
     if recursive:
         for inner in folders_below(root, path):

@@ -1,9 +1,9 @@
-"""A look at one file: what it is, and whether somebody writes to it.
+"""A look at one file: what it is, and whether a process has it open for writing.
 
-The kernel grants a read lease only on a file that nobody has open for writing, in whatever process, which answers the
-question without a guess. It is given back at once; a writer who opens the file in that moment waits for it, some
-milliseconds at most. Leases are for a file's owner or root, and for file systems of this machine: elsewhere nobody can
-say, and quiet and events have to do.
+The kernel grants a read lease only on a file that no process has open for writing, which answers the question without a
+guess. The lease is given back at once; a process that opens the file in that moment waits some milliseconds at most.
+Leases are for a file's owner or root, and for local file systems: elsewhere the answer is unknown, and quiet and events
+decide.
 """
 
 import contextlib
@@ -26,8 +26,8 @@ def version_of(facts: os.stat_result) -> Version:
 
 
 def look_at(path: str, *, leases: bool, root: str = "") -> Look | None:
-    """None for what is gone or no regular file; a link is none, nor what lies behind one, below `root`. Without
-    `leases` nobody is asked who writes. Raises OSError where reading it is refused."""
+    """None for a file that is gone, or is no regular file; below `root` also for a link, and behind one. Without
+    `leases`, `is_open` is None. Raises OSError where reading it is refused."""
     folder, name = (root, path) if root else os.path.split(path)
     with contextlib.ExitStack() as opened:
         try:
@@ -39,14 +39,14 @@ def look_at(path: str, *, leases: bool, root: str = "") -> Look | None:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             return None
         is_open = _is_open_for_writing(descriptor) if leases else None
-        # Only now: what was written before the lease was asked for belongs to the version that is judged.
+        # Only now: what was written before the lease was asked for belongs to the version that is decided on.
         facts = os.fstat(descriptor)
         return Look(version_of(facts), is_open, identity_of(facts))
 
 
 def _is_open_for_writing(descriptor: int) -> bool | None:
     try:
-        # A writer who comes now has the kernel send us a signal, by default one that ends the process.
+        # If a writer opens the file now, the kernel sends us a signal, by default one that ends the process.
         fcntl.fcntl(descriptor, _F_SETSIG, signal.SIGURG)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_RDLCK)
         fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)

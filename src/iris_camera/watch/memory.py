@@ -1,12 +1,12 @@
 """Which version of each file was accepted by the outbox, kept over restarts, so that none is sent again after one.
 
 One small SQLite file for a watched folder. It is written after the outbox has accepted: a crash in between repeats a
-file, and loses none. What was there before the folder was watched for the first time is noted in one commit with the
-fact that watching has begun: from then on whatever is not noted is new, also what came while nobody watched.
+file, and loses none. The files that are there before the first watch are noted in one commit with the fact that
+watching has begun: from then on every file that is not noted is new, also one that came while no watcher ran.
 
-What goes wrong. Another watcher has the folder: SQLite's lock refuses the second. The file is damaged: it is put aside
-and everything that lies in the folder is new, so it is delivered again. The disk is full: what could not be noted is
-kept in memory, and tried again with the next.
+What goes wrong. Another watcher has the folder: SQLite's lock refuses the second. The database is damaged: it is put
+aside and everything that lies in the folder is new, so it is delivered again. The disk is full: what could not be
+noted is kept in memory, and tried again with the next.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from iris_communication.runtime.safe_files import open_private
 
 log = logging.getLogger(__name__)
 
-PAGE = 1000  # names of one question
+PAGE = 1000  # names per query
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS begun (folder BLOB PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS accepted (
@@ -68,8 +68,8 @@ class Memory:
     def get(self, path: str) -> Version | None:
         if path in self._unwritten:
             return self._unwritten[path]
-        asked = "SELECT inode, size_bytes, mtime_ns FROM accepted WHERE path = ?"
-        row = self._database.execute(asked, (os.fsencode(path),)).fetchone()
+        query = "SELECT inode, size_bytes, mtime_ns FROM accepted WHERE path = ?"
+        row = self._database.execute(query, (os.fsencode(path),)).fetchone()
         return None if row is None else Version(*row)
 
     def change(self, changes: Mapping[str, Version | None]) -> None:
@@ -91,8 +91,8 @@ class Memory:
     def paths(self) -> Iterator[str]:
         """Every path noted, in pages, so that some may be forgotten meanwhile."""
         after = b""
-        asked = "SELECT path FROM accepted WHERE path > ? ORDER BY path LIMIT ?"
-        while rows := self._database.execute(asked, (after, PAGE)).fetchall():
+        query = "SELECT path FROM accepted WHERE path > ? ORDER BY path LIMIT ?"
+        while rows := self._database.execute(query, (after, PAGE)).fetchall():
             yield from (os.fsdecode(path) for (path,) in rows)
             after = rows[-1][0]
 
@@ -134,7 +134,7 @@ class Memory:
 
 
 def _make(path: Path) -> None:
-    """For this user alone, in a folder of this user's: another's own watcher could not open it later."""
+    """For this user alone, and only in this user's folder: else the folder's owner could not open it later."""
     try:
         user = path.parent.stat().st_uid
         if user != os.geteuid():

@@ -1,16 +1,16 @@
-"""Whether the kernel hears of everything that happens in a folder: not where another machine can write to it."""
+"""Whether the kernel sees every change in a folder: not if another machine can write to it."""
 
 import os
 from pathlib import Path
 
-# File systems whose files others change without our kernel being told, so neither events nor leases mean anything.
+# File systems that other machines change without our kernel's knowledge, so neither events nor leases mean anything.
 REMOTE = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "ncpfs", "afs", "ceph", "9p", "virtiofs", "vboxsf", "vmhgfs"}
 REMOTE |= {"gfs2", "ocfs2", "lustre", "glusterfs", "beegfs", "gpfs", "orangefs", "coda"}
 MOUNTS = Path("/proc/self/mountinfo")
 
 
 def hears_everything(folder: Path, mounts: str | None = None) -> bool:
-    """True where nothing is known against it. `mounts`: the content of /proc/self/mountinfo."""
+    """True unless the file system is known to be shared. `mounts`: the content of /proc/self/mountinfo."""
     try:
         device = folder.stat().st_dev
         text = MOUNTS.read_text(encoding="utf-8", errors="replace") if mounts is None else mounts

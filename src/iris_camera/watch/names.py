@@ -1,4 +1,4 @@
-"""Which names in a watched folder are meant. A writer's temporary names are left out: it renames when it is done."""
+"""The names in a watched folder that count. A writer's temporary names are left out: it renames when it is done."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -8,7 +8,7 @@ TEMPORARY = (".*", "*~", "~*", "*.tmp", "*.temp", "*.part", "*.partial", "*.file
 
 @dataclass(frozen=True, slots=True)
 class Names:
-    """`patterns` are those of the shell; a name has to match one of them. None: every name."""
+    """`patterns` are those of the shell; a name has to match one of them. Empty: every name."""
 
     patterns: tuple[str, ...] = ()
 

@@ -1,9 +1,9 @@
 """Opening what lies below a watched folder, step by step and through no link.
 
-Whoever may write there may put a link in the place of a file, or of an inner folder, between two looks. A path is
-opened anew at each use and leads wherever they want by then: with our rights, not theirs. So each step is opened from
-the one before it, and what a look has opened is what the outbox has to find when it opens the path again (`identity`).
-The watched folder itself is named by whoever started the watch, and may be a link.
+A user who may write there may replace a file, or an inner folder, by a link between two uses of its path. The next use
+then opens a file of that user's choice, with our rights. So each step is opened from the one before it, and the outbox
+has to find the file that was looked at when it opens the path again (`identity`). The watched folder itself is named by
+the user who started the watch, and may be a link.
 """
 
 import contextlib
@@ -40,5 +40,5 @@ def opened_file(root: str, path: str) -> Iterator[int]:
 
 
 def identity_of(facts: os.stat_result) -> tuple[int, int]:
-    """What no two files of a machine share while both are there."""
+    """What no two files of a machine share while both exist."""
     return facts.st_dev, facts.st_ino

@@ -1,16 +1,16 @@
-"""A watched folder: from what is noticed to the outbox, and what is remembered of it.
+"""Watches a folder: offers its complete files to the outbox, and remembers which were accepted.
 
-One thread, in turns: hear what happened, look at what may be complete, offer what is, remember what was accepted. The
-decisions are `completion`'s; here is what they are made on.
+One thread, in turns: read events, look at files that may be complete, offer those that are, remember those that were
+accepted. `completion` decides; this module collects the facts.
 
 What goes wrong.
-- The outbox is full, or nobody takes files in: they stay where they are and are offered again, ever more seldom up to
-  RETRY_CAP_S; said once.
-- Events were lost: everything is listed anew. It is listed now and then in any case, so that whatever the kernel did
-  not tell is found in the end.
-- The folder is removed, replaced or unmounted: said, waited for, and taken up again as it is then. What is remembered
-  of it stays.
-- A file cannot be read: said once, looked at again.
+- The outbox is full, or no process accepts files: they stay where they are and are offered again, at pauses that grow
+  up to RETRY_CAP_S; logged once.
+- Events were lost: the watcher lists the folder again. It does so now and then in any case, so that it finds changes
+  without an event.
+- The folder is removed, replaced or unmounted: logged; the watcher waits for it and watches it as it is then. What is
+  remembered of it stays.
+- A file cannot be read: logged once; the watcher looks at it again.
 """
 
 import errno
@@ -49,7 +49,7 @@ AT_ONCE = 64  # files offered together: they share a commit
 TURN_S = 0.5  # the longest that a turn waits, so that an end is noticed soon
 RETRY_BASE_S = 0.5
 RETRY_CAP_S = 5.0
-LIST_EVERY_S = 60.0  # where the kernel tells everything
+LIST_EVERY_S = 60.0  # where the kernel reports every change
 LIST_SHARE = 0.02  # of the time at most, in folders so large that listing takes long
 REPLACED_S = 1.0  # until the next look at a file that was replaced while it was offered
 UNREADABLE_S = 30.0  # until the next look at a file that could not be read
@@ -65,10 +65,10 @@ REMOTE_HINT = (
 
 
 class FileTaker(Protocol):
-    """Where files are handed in."""
+    """Accepts files."""
 
     def hand_in(self, folder: Path, paths: Mapping[str, tuple[int, int]]) -> "Sequence[str | IrisError]":
-        """Of each path, relative to `folder`: the id of the accepted item, or why it was refused. Only the file with
+        """For each path, relative to `folder`: the id of the accepted item, or why it was refused. Only the file with
         the given device and inode may be taken: the path may lead to another by now."""
 
 
@@ -95,44 +95,44 @@ class Watcher:
     ) -> None:
         self._settings = settings
         self._root = os.fspath(settings.folder)
-        self._desk = taker
+        self._taker = taker
         self._memory = memory
         self._stop = stop
         self._now_s = monotonic
         self._repeats = Repeats(log, monotonic, per_file=True)
         self._candidates = Candidates(settings.quiet_s)
-        self._refused: dict[str, Version] = {}  # as they are they can never be delivered; asked again at the next start
+        self._refused: dict[str, Version] = {}  # can never be delivered as they are; offered again at the next start
         self._unreadable: set[str] = set()
         self._changes: dict[str, Version | None] = {}  # to be remembered at the end of this turn
         self._complete: dict[str, Look] = {}  # to be offered
         self._offer_at_s = 0.0
         self._refusals = 0
         self._list_at_s = 0.0
-        self._hears_everything = True  # the kernel tells all that happens
+        self._hears_everything = True  # the kernel reports every change
         self._leases = True  # and knows who has a file open
         self.accepted = 0
 
     @property
     def waiting(self) -> int:
-        """Files that may be complete some time and are not accepted yet."""
+        """Files that are not accepted yet and may become complete."""
         return len(self._candidates)
 
     def run(self) -> None:
-        """Until `stop` is set. What is complete then and not accepted is found at the next start."""
-        told = False
+        """Until `stop` is set. A file that is complete then and not accepted is found at the next start."""
+        logged = False
         while not self._stop.is_set():
             try:
                 with self._events() as events:
-                    told = False
+                    logged = False
                     self._watch(events)
             except OSError as error:
-                if not told:
+                if not logged:
                     log.error("the folder %s cannot be watched: %s; waiting for it", self._root, error.strerror)
-                told = True
+                logged = True
                 self._stop.wait(TURN_S)
 
     def _events(self) -> FolderEvents | NoEvents:
-        """Raises OSError where the folder cannot be looked into."""
+        """Raises OSError where the folder cannot be read."""
         self._hears_everything = self._leases = hears_everything(self._settings.folder)
         try:
             return FolderEvents(self._settings.folder, recursive=self._settings.recursive)
@@ -182,7 +182,7 @@ class Watcher:
         self._changes = {}
 
     def _wait_s(self) -> float:
-        """Until there is something to do, as far as is known."""
+        """Until the next known thing to do."""
         now_s = self._now_s()
         if self._complete:
             return min(TURN_S, max(0.0, self._offer_at_s - now_s))
@@ -193,13 +193,13 @@ class Watcher:
         if isinstance(event, Heard):
             if not self._means(event.path):
                 return
-            self._complete.pop(event.path, None)  # what was complete may be so no longer
+            self._complete.pop(event.path, None)  # it may no longer be complete
             if event.notice is None:
                 self._gone(event.path)
             else:
                 self._candidates.hear(event.path, event.notice, self._now_s())
         elif isinstance(event, NewFolder):
-            with suppress(OSError):  # gone again, or not ours to look into
+            with suppress(OSError):  # gone again, or not readable for us
                 self._list(event.path, recursive=False)
         elif isinstance(event, EventsLost):
             log.warning("the kernel dropped events of %s; Iris lists it again", self._root)
@@ -216,7 +216,7 @@ class Watcher:
     # -- listing
 
     def _begin(self) -> None:
-        """At the very first start: what lies there already is not what happens from now on."""
+        """At the very first start, files that lie there already are noted as accepted, unless `existing` is set."""
         if self._memory.begun:
             return
         there = [] if self._settings.existing else [each for each in self._files("") if not self._is_written(each[0])]
@@ -252,7 +252,7 @@ class Watcher:
             self._candidates.list(each, version, self._remembered(each), self._now_s())
 
     def _forget_what_is_gone(self) -> None:
-        """Names that were accepted and are there no longer. An empty folder may be one that was not mounted yet."""
+        """Forget accepted names that are there no longer. An empty folder may be one that was not mounted yet."""
         if not any(True for _ in files_in(self._root, recursive=self._settings.recursive)):
             return
         gone: dict[str, Version | None] = {}
@@ -281,7 +281,7 @@ class Watcher:
 
     def _offer(self) -> None:
         offered = dict(list(self._complete.items())[:AT_ONCE])
-        answers = self._desk.hand_in(self._settings.folder, {path: look.identity for path, look in offered.items()})
+        answers = self._taker.hand_in(self._settings.folder, {path: look.identity for path, look in offered.items()})
         accepted: list[str] = []
         refused: dict[str, IrisError] = {}
         for (path, look), answer in zip(offered.items(), answers, strict=True):
@@ -307,7 +307,7 @@ class Watcher:
             log.info("queued %s%s", accepted[0], more)
             self._refusals = min(self._refusals, 1)  # there is room now and then
         self._back_off(list(refused.values()))
-        for path in refused:  # looked at once more before it is offered again: it may be written to meanwhile
+        for path in refused:  # look at it once more before it is offered again: it may be written to meanwhile
             self._candidates.later(path, self._offer_at_s)
 
     def _back_off(self, refusals: "list[IrisError]") -> None:

@@ -1,6 +1,6 @@
-"""What other programs ask over HTTP: the whole state, whether Iris is ready, and the latest picture.
+"""The HTTP interface for other programs: the whole state, whether Iris is ready, and the latest picture.
 
-The state is read from values that are there, on the web loop; a picture is made on a thread of its own.
+The state is read from values in memory, on the web loop; a picture is made on a thread of its own.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,14 +1,14 @@
-"""Who may be connected to the page, how many at once, and for how long without asking for anything.
+"""How many connections the page accepts at once, in all and from one address, and how long one may stay idle.
 
-The page shares the process with the line: descriptors, memory, the interpreter. So what is connected is limited, in all
-and from one address, and the limit is far below the descriptors that the process may open: whatever is done to the
-page, inspection and delivery find theirs.
+The page shares the process with the line: descriptors, memory, the interpreter. So connections are limited, in all and
+from one address, and the limit is far below the descriptors that the process may open: whatever clients do to the page,
+inspection and delivery get their descriptors.
 
 The rules:
-- One too many is told so and let go at once. Whoever is refused costs a descriptor for a moment; a short backlog keeps
-  these moments few.
-- A request's head has to be there in time, the first and every later one. Bytes that drip in give no more time.
-- What a visitor does wrong is logged once and counted: they are strangers, and some come each second.
+- A connection beyond the limit gets a 503 and is closed at once. It costs a descriptor for a moment; a short listen
+  backlog keeps such moments few.
+- A request's head has to arrive in time, the first and every later one. Single bytes do not extend the time.
+- A client's errors are logged once and counted: clients are not trusted, and some connect each second.
 """
 
 import asyncio
@@ -39,13 +39,13 @@ BUSY = (
 
 
 def connections_max() -> int:
-    """As many as the page may have, given what the process may open."""
+    """How many connections the page may have, given the descriptors that the process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return CONNECTIONS_MAX if soft == resource.RLIM_INFINITY else min(CONNECTIONS_MAX, soft // SHARE_OF_DESCRIPTORS)
 
 
 class LimitedConnection(H11Protocol):
-    """One connection, as long as it speaks HTTP; the live socket takes it over."""
+    """One connection while it speaks HTTP; a live socket takes it over."""
 
     def __init__(
         self,
@@ -80,7 +80,7 @@ class LimitedConnection(H11Protocol):
         return self.client[0] if self.client else "somebody"
 
     def _is_one_too_many(self) -> bool:
-        """Live sockets are among the connections."""
+        """Live sockets count as connections."""
         most = connections_max()
         if len(self.connections) > most:
             return True
@@ -99,7 +99,7 @@ class LimitedConnection(H11Protocol):
 
 
 class Counted(logging.Filter):
-    """Counts what the server below logs of its visitors, in place of a line and a traceback for each."""
+    """Counts uvicorn's log records about clients, instead of a line and a traceback for each."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
@@ -120,7 +120,7 @@ def count_what_is_logged() -> None:
 
 
 def note_trouble_of_the_loop(_: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """As handler of the web loop's exceptions. asyncio tells of a lack of descriptors each time it cannot accept."""
+    """Handles the web loop's exceptions. asyncio reports a lack of descriptors each time it cannot accept."""
     error = context.get("exception")
     if isinstance(error, OSError):
         why = error.strerror or str(error)

@@ -1,4 +1,4 @@
-"""The page's address, claimed before anything else runs, so that a taken port is one clear error at start."""
+"""Binding the page's address before anything else runs, so that a port in use is one clear error at the start."""
 
 import errno
 import logging
@@ -8,12 +8,12 @@ from iris_camera.web.settings import HOST, PORT
 
 log = logging.getLogger(__name__)
 
-# A client that leaves its received bytes unread for so long is cut off by the kernel, and its buffers freed.
+# The kernel closes the connection of a client that leaves received bytes unread for so long, and frees its buffers.
 UNREAD_TIMEOUT_MS = 30_000
 
 
 class CannotServe(Exception):
-    """The page's address cannot be had: names host and port, and says what to do."""
+    """The page's address cannot be bound; the text names host and port, and says what to do."""
 
 
 def bind(host: str = HOST, port: int = PORT, *, fall_back: bool = False) -> socket.socket:
@@ -36,8 +36,8 @@ def _listen(host: str, port: int) -> socket.socket:
     family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     listening = socket.socket(family, kind, protocol)
     try:
-        # A port just freed may be taken again at once. Two programs may then both bind it, and only the second
-        # listen() fails: so listening is part of claiming it.
+        # A port just freed may be bound again at once. Two programs may then both bind it, and only the second
+        # listen() fails: so the port is only ours after listen().
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_TIMEOUT_MS)
         listening.bind(address)

@@ -1,14 +1,14 @@
-"""The live socket: the whole state, a few times a second, to every page that is looking.
+"""The live socket: the whole state, a few times a second, to every connected page.
 
-The idea: one pulse for all. While at least one page is connected, a task on the web loop takes one snapshot a
-period, turns it into text once and leaves it in each page's slot. Each page has a task of its own that sends what
-lies in its slot. A slot holds one text: the newest. So a slow page misses states instead of collecting them, and no
-page waits for another.
+The idea: one task serves all pages. While at least one page is connected, a task on the web loop takes one snapshot a
+period, serialises it once and puts the text into each page's slot. Each page has a task of its own that sends its
+slot's text. A slot holds only the newest text. So a slow page misses states instead of queueing them, and no page waits
+for another.
 
 What goes wrong: a page that no longer reads (closed after a deadline), a page that is gone (its task ends), a
-snapshot that raises (logged once; pages notice the silence themselves and say so), too many pages (the next is
-told to come back later), another site's script in somebody's browser trying to read along (refused: its origin is
-not ours).
+snapshot that raises (logged once; pages notice the silence and show it), too many pages (the next is closed with
+1013, try again later), another site's script in a user's browser that tries to read the socket (refused: its origin is
+not this server).
 """
 
 import asyncio
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 GOING_AWAY = 1001
 COME_BACK_LATER = 1013
-MESSAGES_MAX = 100  # of a page, which has nothing to say
+MESSAGES_MAX = 100  # of a page, which needs to send none
 
 
 class SocketManager:
@@ -105,7 +105,7 @@ class SocketManager:
         text = self._take()
         if text is not None:
             page.offer(text)
-        if self._stopping:  # stop() may have come between the look above and this page's entry
+        if self._stopping:  # stop() may have come between the caller's check and this page's entry
             page.dismiss()
         if self._pulse is None or self._pulse.done():
             self._pulse = self._loop.create_task(self._beat())
@@ -130,7 +130,7 @@ class SocketManager:
             # No NaN: JSON has none, and a browser would refuse the whole text.
             text = json.dumps(self._snapshot(), allow_nan=False, separators=(",", ":"))
         except Exception:
-            # Cameras, uploader and health are injected: what fails there must not end the socket of every page.
+            # Cameras, uploader and health are injected: a failure there must not end the socket of every page.
             if not self._snapshot_failed:
                 log.exception("live: reading the state failed; pages get no news until it works again")
             self._snapshot_failed = True
@@ -158,7 +158,7 @@ class _Page:
         self._news.set()
 
     async def serve(self, websocket: WebSocket) -> None:
-        """Send until the page is gone, too slow or dismissed; raises nothing the web server would log."""
+        """Send until the page is gone, too slow or dismissed; raises nothing that the web server would log."""
         listening = asyncio.create_task(self._listen(websocket))
         try:
             await self._send(websocket)
@@ -180,16 +180,17 @@ class _Page:
             if self._gone:
                 return
             async with asyncio.timeout(self._send_timeout_s):
-                await self._say(websocket)
+                await self._send_text(websocket)
 
-    async def _say(self, websocket: WebSocket) -> None:
+    async def _send_text(self, websocket: WebSocket) -> None:
         try:
             await websocket.send_text(self._text)
-        except RuntimeError as error:  # the server below has ended the connection, and we have not heard it yet
+        except RuntimeError as error:  # uvicorn has ended the connection, and `_listen` has not seen it yet
             raise WebSocketDisconnect from error
 
     async def _listen(self, websocket: WebSocket) -> None:
-        """A page says nothing we need; but only who listens learns that it has gone. Who talks on and on is let go."""
+        """A page sends nothing that is needed, but only receiving shows that it is gone. One that sends more than
+        `MESSAGES_MAX` messages is dropped."""
         for _ in range(MESSAGES_MAX):
             if (await websocket.receive())["type"] == "websocket.disconnect":
                 break
@@ -198,6 +199,6 @@ class _Page:
 
 
 def _same_origin(websocket: WebSocket) -> bool:
-    """Browsers name the site a script came from; other programs name none, or write what is no address at all."""
+    """Browsers name the origin of a script; other programs name none, or write a text that is no address at all."""
     origin = websocket.headers.get("origin")
     return origin is None or origin.partition("://")[2].lower() == websocket.headers.get("host", "").lower()

@@ -1,16 +1,17 @@
-"""Only who asks for Iris by one of its own names is answered.
+"""Requests are answered only if their `Host` header is one of Iris's own names.
 
-The page has no login: who can reach it may see it. A browser on this machine can always reach it, so its walls are
-the browser's: a script of another site may not read our answers. Those walls are built of names, and names can be
-turned: a site lets its own name point to 127.0.0.1 after its script is loaded ("DNS rebinding"), and to the browser
-that script and this page are then of one origin. But the browser goes on to say whose name it asked for, in `Host`.
+The page has no login: every client that can reach it may see it. A browser on this machine can always reach it, so the
+protection is the browser's same-origin policy: a script of another site may not read Iris's responses. That policy
+compares names, and a name's owner can change its address: a site lets its own name point to 127.0.0.1 after its script
+is loaded ("DNS rebinding"), and for the browser that script and this page are then of one origin. But the browser still
+sends the site's name in `Host`.
 
 The rules:
-- `localhost` and every address written as digits may ask: nobody can turn those.
-- So may the names given. Ports do not count: a tunnel has one of its own.
-- All others get 421 and a sentence, on every path and on the live socket, whatever they ask for.
-- Paths named `open` answer anybody: the fixed endpoint, whose askers were there before this rule, and whose four
-  counters are nobody's secret.
+- `localhost` and every numeric address are accepted: their targets cannot be changed.
+- So are the names given. Ports do not count: a tunnel has one of its own.
+- Any other name gets 421 and a sentence, on every path and on the live socket.
+- `open_paths` accept any name: the fixed endpoint, whose clients existed before this rule, and whose four counters are
+  not secret.
 """
 
 import re
@@ -36,7 +37,7 @@ def asked_name(host: str) -> str | None:
 
 
 def is_own(host: str, names: Collection[str]) -> bool:
-    """Whether that Host header asks for us; `names` in lower case."""
+    """Whether that Host header names this server; `names` in lower case."""
     name = asked_name(host)
     return name is not None and (name == "localhost" or name in names or _is_address(name))
 
@@ -50,7 +51,7 @@ def _is_address(name: str) -> bool:
 
 
 class OnlyOwnNames:
-    """Answers who asked for one of `names`; for `open_paths` everybody."""
+    """Passes on requests for one of `names`; for `open_paths` all requests."""
 
     def __init__(self, app: ASGIApp, names: Collection[str], open_paths: Collection[str]) -> None:
         self._app = app
@@ -66,7 +67,7 @@ class OnlyOwnNames:
 
 
 def _refusal(name: str | None) -> PlainTextResponse:
-    """For a WebSocket as well: its handshake is answered in the same words."""
+    """For a WebSocket as well: its handshake gets the same response."""
     asked = f"the name {cut(name, PEER_NAME_MAX)}" if name else "no name or a wrong one"
     sentence = (
         f"This is Iris, and it was asked for by {asked}. Open it as localhost or by this machine's address; "

@@ -1,6 +1,6 @@
-"""The page's own files, read into memory once and served as they are.
+"""The page's own files, read into memory once and served unchanged.
 
-From memory, because the page has to come up when the disk no longer answers: that is when somebody wants to look.
+From memory, because the page has to load even when the disk no longer answers: that is when an operator needs it.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ MEDIA_TYPES = {
 
 
 def page_router() -> APIRouter:
-    """`GET /` is the page, and beside it every file it consists of."""
+    """`GET /` is the page; each file that it consists of has a route beside it."""
     router = APIRouter()
     for file in files("iris_camera.web").joinpath("page").iterdir():
         media_type = MEDIA_TYPES.get(PurePath(file.name).suffix)

@@ -1,16 +1,16 @@
-"""The latest picture with its boxes, as a JPEG, made only when somebody asks.
+"""The latest picture with its boxes, as a JPEG, made only on request.
 
-Drawing and encoding cost some milliseconds; the inspection thread must not pay them, and neither should the web
-loop, whose other pages would wait. So one thread encodes, started by the first request.
+Drawing and encoding take some milliseconds; they must not run on the inspection thread, nor on the web loop, whose
+other pages would wait. So one thread encodes, started by the first request.
 
 The rules:
-- One frame in one size is encoded once, however many pages ask: those who ask meanwhile get the same bytes.
-- Each camera waits in line at most once for each size, so that twelve cameras get their turns one after the other
-  whoever asks how often.
+- One frame in one size is encoded once, however many pages request it: requests that come meanwhile get the same bytes.
+- Each camera is queued at most once for each size, so that twelve cameras are encoded in turn, however often each is
+  requested.
 - After each picture the thread rests three times as long as it has worked: all pages together take at most a quarter
   of a core, and see fewer pictures a second instead.
-- A page asks for the size it shows; three sizes are made, so that pages share them.
-- Which cameras there are is asked each time: they come and go while Iris runs.
+- A page requests the size it shows; three sizes are made, so that pages share them.
+- The list of cameras is read at each request: they come and go while Iris runs.
 """
 
 import asyncio
@@ -26,12 +26,12 @@ from cv2.typing import MatLike
 from numpy.typing import NDArray
 
 JPEG_QUALITY = 80
-# A page is rarely wider; a 4K camera would send five times the bytes for no more to see.
+# A page is rarely wider; at full size a 4K camera would cost five times the bytes, with nothing more to see.
 LARGEST_WIDTH = 1600
 WIDTHS = (480, 960, LARGEST_WIDTH)
 SHARE_OF_A_CORE = 0.25
-# Blue, green, red. Bright enough on a dark belt, and told apart by people who see no red or no green; the words
-# and the thickness say the same without colour.
+# Blue, green, red. Bright enough on a dark belt, and distinguishable for people who see no red or no green; text and
+# line thickness show the same without colour.
 CALM_COLOUR = (230, 200, 60)
 ALARM_COLOUR = (40, 90, 255)
 TEXT_COLOUR = (20, 20, 20)
@@ -39,7 +39,7 @@ TEXT_COLOUR = (20, 20, 20)
 
 @dataclass(frozen=True, slots=True)
 class DrawnMark:
-    """One box to draw, in pixels of the image, with a few words; `alarm` for what should catch the eye."""
+    """One box to draw, in pixels of the image, with a short text; `alarm`: drawn conspicuously."""
 
     x: float
     y: float
@@ -51,7 +51,7 @@ class DrawnMark:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """What a camera saw last: a read-only (height, width, 3) uint8 BGR image, its frame number, what to draw."""
+    """A camera's latest picture: a read-only (height, width, 3) uint8 BGR image, its frame number, what to draw."""
 
     number: int
     image: NDArray[np.uint8]
@@ -90,7 +90,7 @@ class PictureEncoder:
         return list(self._pictures())
 
     async def jpeg(self, name: str, width: int = LARGEST_WIDTH) -> bytes | None:
-        """The bytes, at least `width` pixels wide if the camera's picture and the largest size are; None while that
+        """A JPEG, at least `width` pixels wide if the camera's picture and the largest size allow it; None while that
         camera has no picture yet. On the web loop. Raises UnknownCamera."""
         if name not in self._pictures():
             raise UnknownCamera(name)
@@ -100,7 +100,7 @@ class PictureEncoder:
             asked = asyncio.get_running_loop().run_in_executor(self._thread, self._latest, key)
             self._asked[key] = asked
             asked.add_done_callback(lambda _: self._asked.pop(key, None))
-        # One who leaves must not take the picture from the others.
+        # A cancelled request must not cancel the picture of the others.
         return await asyncio.shield(asked)
 
     def _latest(self, key: tuple[str, int]) -> bytes | None:
@@ -119,7 +119,7 @@ class PictureEncoder:
         return known.jpeg
 
     def _encode_and_owe_rest(self, picture: Picture, width: int) -> bytes:
-        """The rest comes before the next picture, not before this one is handed out."""
+        """The rest is taken before the next picture, not before this one is returned."""
         owed_s = self._rested_at_s - self._monotonic()
         if owed_s > 0:
             self._rest(owed_s)
@@ -132,18 +132,18 @@ class PictureEncoder:
 
 @dataclass(frozen=True, slots=True)
 class _Encoded:
-    """A JPEG and the image it was made of, which is not kept alive for that."""
+    """A JPEG and a weak reference to the image it was made of."""
 
     image: "weakref.ref[NDArray[np.uint8]]"
     jpeg: bytes
 
 
 def encode(picture: Picture, width: int = LARGEST_WIDTH) -> bytes:
-    """The picture as a JPEG with its marks drawn, at most `width` pixels wide; the image given is left as it is."""
+    """The picture as a JPEG with its marks drawn, at most `width` pixels wide; the given image is not changed."""
     image_height, image_width = picture.image.shape[:2]
     scale = min(1.0, width / image_width)
     canvas = _smaller(picture.image, width) if scale < 1.0 else picture.image.copy()
-    for mark in sorted(picture.marks, key=lambda mark: mark.alarm):  # what alarms lies on top
+    for mark in sorted(picture.marks, key=lambda mark: mark.alarm):  # alarms are drawn on top
         _draw(canvas, mark, scale)
     encoded, jpeg = cv2.imencode(".jpg", canvas, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not encoded:
@@ -152,8 +152,8 @@ def encode(picture: Picture, width: int = LARGEST_WIDTH) -> bytes:
 
 
 def _smaller(image: MatLike, width: int) -> MatLike:
-    """By whole numbers as the mean of the pixels, the rest between them: several times as quick as means throughout,
-    and fine lines still do not flicker from frame to frame."""
+    """First by a whole factor with means of pixels, then the rest by interpolation: several times as fast as means
+    throughout, and fine lines still do not flicker from frame to frame."""
     height, image_width = image.shape[:2]
     times = image_width // width
     if times > 1:
@@ -174,7 +174,7 @@ def _draw(canvas: MatLike, mark: DrawnMark, scale: float) -> None:
         return
     (text_width, text_height), baseline = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.6, 2)
     label_height = text_height + baseline + 6
-    # Above the box; inside it where there is no room above. Pushed left where it would leave the picture.
+    # Above the box; inside it if there is no room above. Shifted left if it would leave the picture.
     label_top = top - label_height if top >= label_height else top
     label_left = max(0, min(left - thickness // 2, canvas.shape[1] - text_width - 10))
     label_end = (label_left + text_width + 10, label_top + label_height)

@@ -1,15 +1,15 @@
-"""The web server: one thread, one loop, everything people and programs see of Iris over HTTP.
+"""The web server: one thread and one loop for all HTTP: the page, the interface for programs, the live socket.
 
-The server is a guest in the application, so four habits of a stand-alone server are turned off: it takes no
-signal handler, it writes no line per request, it does not end the process when the port is taken, and its stop has
-a deadline whatever its clients do.
+The server runs inside the application, so it differs from a stand-alone server in four ways: it installs no signal
+handler, it logs no line per request, it does not end the process when the port is in use, and its stop has a deadline
+whatever its clients do.
 
 The rules:
-- The port is claimed in the caller's thread (listening.py), not in a thread that can only log the failure.
-- Every answer is made on the web loop from values that are there; only pictures take a thread (see picture.py).
-- `stop()` first asks (sockets are closed properly, answers finished), then cuts what is still connected.
-- The page loads nothing from anywhere else, and its policy says so to the browser.
-- Who asks for another host than this one gets no answer (see own_names.py).
+- The port is bound in the caller's thread (listening.py), not in a thread that can only log the failure.
+- Every response is made on the web loop from values in memory; only pictures take a thread (see picture.py).
+- `stop()` first ends in order (closes sockets properly, finishes responses), then aborts the remaining connections.
+- The page loads nothing from other hosts, and its Content-Security-Policy tells the browser to enforce that.
+- A request for another host name than this server's is refused (see own_names.py).
 """
 
 import asyncio
@@ -43,17 +43,17 @@ __all__ = ["CannotServe", "WebServer", "bind", "create_app"]
 log = logging.getLogger(__name__)
 
 START_TIMEOUT_S = 10.0
-# How long stop() asks before it cuts; a picture on its way takes milliseconds.
+# How long stop() waits before it aborts connections; a picture being sent takes milliseconds.
 GRACE_S = 1.0
 ADDRESS_TO_OPEN = {"0.0.0.0": HOST, "::": "::1"}  # noqa: S104 - compared with, not bound
 HEADERS = {
-    # The page shows what came from elsewhere (names, errors of servers): nothing of it may ever become a script.
+    # The page shows texts from outside (names, errors of servers): none of them may ever become a script.
     "Content-Security-Policy": "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     # Another site may not show the camera's picture in its own pages.
     "Cross-Origin-Resource-Policy": "same-origin",
-    # State is true for the moment only; and after an update of Iris no browser may go on with the old page.
+    # State changes all the time; and after an update of Iris no browser may keep the old page.
     "Cache-Control": "no-store",
 }
 
@@ -67,11 +67,11 @@ def create_app(
     routers: Sequence[APIRouter] = (),
     own_names: Collection[str] = (),
 ) -> FastAPI:
-    """Everything Iris serves: the page, `/api/...`, `/live`, and the `routers` of others (the fixed endpoint).
+    """Everything Iris serves: the page, `/api/...`, `/live`, and the `routers` of other modules (the fixed endpoint).
 
-    `snapshot` and `health` are asked on the web loop and must not block. `pictures` gives, for each camera there is
-    now, a function that gives its latest picture, called on a thread of its own. `own_names` are the host names the
-    page may be opened by, besides localhost and addresses.
+    `snapshot` and `health` are called on the web loop and must not block. `pictures` returns, for each present camera,
+    a function that returns its latest picture, called on a thread of its own. `own_names` are the host names the page
+    may be opened by, besides localhost and addresses.
     """
     # No generated documentation pages: they would load scripts from another host.
     app = FastAPI(title="Iris", docs_url=None, redoc_url=None, openapi_url=None)
@@ -107,14 +107,14 @@ class WebServer:
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            ws_max_size=4096,  # a page has nothing to say
+            ws_max_size=4096,  # a page needs to send nothing
             ws_per_message_deflate=False,
         )
         self._server = _Server(self._config)
 
     @property
     def port(self) -> int:
-        """The port taken; before there is one, the port wanted."""
+        """The bound port; before that, the wanted one."""
         return self._port
 
     @property
@@ -124,7 +124,7 @@ class WebServer:
         return f"http://[{host}]:{self._port}/" if ":" in host else f"http://{host}:{self._port}/"
 
     def start(self) -> None:
-        """Serve from now on; returns when requests are answered. Raises CannotServe."""
+        """Serve from now on; returns when the server answers requests. Raises CannotServe."""
         if self._thread is not None:
             raise RuntimeError("this web server was started before; make a new one")
         if self._socket is None:
@@ -136,9 +136,9 @@ class WebServer:
             raise CannotServe(f"the web server on {self.address} did not start; the log says why")
 
     def stop(self, timeout_s: float = 5.0) -> None:
-        """Finish answers, close every connection, free the port; returns after `timeout_s` at the latest.
+        """Finish responses, close every connection, free the port; returns after `timeout_s` at the latest.
 
-        What is still connected after a moment's grace is cut. Without a start it only frees the port.
+        Connections still open after `GRACE_S` are aborted. Without a start it only frees the port.
         """
         if self._thread is None:
             if self._socket is not None:
@@ -165,7 +165,7 @@ class WebServer:
         return listening
 
     def _serve(self) -> None:
-        """Called again after a failure: on the same port, with a server that is not used up."""
+        """Called again after a failure: on the same port, with a new server."""
         listening = self._socket if self._socket is not None else self._take(bind(self._host, self._port))
         server = self._server = self._server if not self._server.decided.is_set() else _Server(self._config)
         try:
@@ -173,7 +173,7 @@ class WebServer:
                 try:
                     runner.run(server.serve(sockets=[listening]))
                 finally:
-                    if server.started:  # else it has let nobody in
+                    if server.started:  # else it has accepted no connection
                         runner.run(server.close())
         finally:
             self._socket = None
@@ -184,7 +184,7 @@ class WebServer:
 
 
 class _Server(uvicorn.Server):
-    """Tells when it answers (or never will), and can be cut."""
+    """`decided` is set when it answers (or never will); `cut()` aborts its connections."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -198,7 +198,7 @@ class _Server(uvicorn.Server):
         self.decided.set()
 
     async def close(self) -> None:
-        """Let go whoever is still connected, as all are when a failure ended the server: they would wait for ever."""
+        """Abort open connections, as all are when a failure ended the server: their clients would wait for ever."""
         for connection in list(self.server_state.connections):
             connection.transport.abort()
         for server in self.servers:
@@ -206,15 +206,15 @@ class _Server(uvicorn.Server):
         await asyncio.sleep(0)  # the loop closes the sockets in its next turn
 
     def cut(self, patience_s: float) -> None:
-        """End every connection without another word, and after `patience_s` what still answers; from any thread."""
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile: there is nothing left to cut
+        """Abort every connection, and after `patience_s` cancel responses that still run; from any thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile: there is nothing left to abort
             if self._loop is not None:
                 self._loop.call_soon_threadsafe(self._cut, self._loop, patience_s)
 
     def _cut(self, loop: asyncio.AbstractEventLoop, patience_s: float) -> None:
         for connection in list(self.server_state.connections):
             connection.transport.abort()
-        # Answers notice by themselves that nobody listens any more; one that does not is cancelled.
+        # A response notices that its connection is closed; one that does not is cancelled.
         loop.call_later(patience_s, self._leave)
 
     def _leave(self) -> None:
@@ -222,7 +222,7 @@ class _Server(uvicorn.Server):
 
 
 class _WithHeaders:
-    """Adds the headers every answer carries, those of errors included."""
+    """Adds `HEADERS` to every response, to errors too."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -11,7 +11,7 @@ _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?")
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """The page, its live picture and the statistics. Raises ValueError: what was found, what was expected."""
+    """The page, its live picture and the statistics. Raises ValueError, naming what was found and expected."""
 
     host: str = field(
         default=HOST,
@@ -41,5 +41,5 @@ class WebSettings:
 
     @property
     def own_names(self) -> tuple[str, ...]:
-        """What a browser may call this server, besides localhost and addresses."""
+        """The names by which a browser may open this server, besides localhost and addresses."""
         return (self.host, *self.names)

@@ -1,11 +1,10 @@
-"""The whole snapshot: what the page, `/api/state` and the live socket all show, made in one place.
+"""The whole snapshot, which the page, `/api/state` and the live socket all show, made in one place.
 
-One function makes it, so that two views never tell two stories. It asks cameras, uploader, records and health for
-what they already know; none of them may block, because the web loop waits for the answer.
+One function makes it, so that two views never differ. It reads values that cameras, uploader, records and health have
+ready; none of them may block, because the web loop waits.
 
-What goes wrong: a camera that raises when it is asked (it is shown as offline with that reason, and the others as
-they are); a reason that quotes what a library said, password included (known and likely secrets are taken out of
-every text on its way out).
+What goes wrong: a camera whose `snapshot()` raises (it is shown as offline with that reason, and the others unchanged);
+a reason that quotes a library's text, password included (known and likely secrets are masked in every text).
 """
 
 import logging
@@ -18,8 +17,8 @@ from iris_camera.logs import without_secrets
 
 log = logging.getLogger(__name__)
 
-# A server that refuses everything can give up thousands of files; they are for the command line, not for a page
-# that is sent four times a second.
+# A server that refuses everything can leave thousands of dead files; the command line lists them, a snapshot that is
+# sent four times a second must not.
 DEAD_SHOWN = 20
 
 Snapshot = Callable[[], dict[str, Any]]
@@ -35,12 +34,12 @@ def whole_snapshot(
     notice: Callable[[], str] | None = None,
     wall: Callable[[], float] = time.time,
 ) -> Snapshot:
-    """A function giving `{"at_s": Unix time, "version", "cameras": [...], "uploader": {...}, "health": {...}}`.
+    """A function that returns `{"at_s": Unix time, "version", "cameras": [...], "uploader": {...}, "health": {...}}`.
 
-    `cameras` are the `snapshot()`s of those there are at that moment, `uploader` its `get_details()` with at most
-    twenty of the dead, `health` the answer of the function given; with `records` there is `"records"` besides, what
-    is kept on this machine, and with `notice` `"notice"`, a sentence to stand above all. No text in it holds a known or
-    likely secret.
+    `"cameras"` are the `snapshot()`s of the present cameras, `"uploader"` its `get_details()` with at most twenty of
+    the dead, `"health"` the result of `health()`; with `records` there is also `"records"`, the files kept on this
+    machine, and with `notice` `"notice"`, a sentence above everything else. No text in it holds a known or likely
+    secret.
     """
     mute: set[str] = set()
 
@@ -76,12 +75,12 @@ def whole_snapshot(
 
 
 def cleaned(value: Any) -> Any:
-    """The same mappings, lists and texts without known or likely secrets; for all that leaves this process."""
+    """The same mappings, lists and texts without known or likely secrets; for all data that leaves this process."""
     return _cleaned(value, {})
 
 
 def _cleaned(value: Any, known: dict[str, str]) -> Any:
-    """`known`: what texts became, since states and reasons come many times over."""
+    """`known` maps each text to its clean form, because states and reasons occur many times."""
     if isinstance(value, str):
         if value not in known:
             known[value] = without_secrets(value)

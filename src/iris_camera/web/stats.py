@@ -1,7 +1,7 @@
-"""The fixed endpoint. Its path and its answer are a contract with other people's monitoring: nothing is added.
+"""The fixed endpoint. Its path and its response are a contract with existing monitoring: add nothing.
 
-The answer is given on the web loop itself, from four counters that never block, so that neither a full thread pool
-nor the drain at the end keeps it waiting.
+The response is made on the web loop itself, from four counters that never block, so that neither a full thread pool
+nor the drain at the end delays it.
 """
 
 from typing import Any, Protocol

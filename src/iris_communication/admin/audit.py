@@ -1,10 +1,10 @@
-"""An audit of an outbox from outside: whether nothing is lost, what was delivered, whether the proof of it is whole.
+"""An audit of an outbox from outside: whether nothing is lost, what was delivered, whether the ledger is intact.
 
     for problem in Audit(folder).inspection().problems():
         ...
 
 It only reads, creates nothing, and works the same beside a running uploader, after one was killed and after one has
-ended. What is not one snapshot is gone through in pages, so memory does not grow with the outbox.
+ended. Long lists are read in pages, so memory does not grow with the outbox.
 
 Every method raises NoOutbox where there is none, OutboxDamaged for a database that cannot be read or has another
 schema, OutboxStorageError when the disk refuses.
@@ -52,7 +52,7 @@ _RESTORE = "keep the folder and look for what wrote to outbox.db besides the upl
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """Each state's items as they were counted in one snapshot and as the tally has them, by the state's word."""
+    """How many items are in each state, as counted in one snapshot and as the tally has it, by the state's value."""
 
     counted: dict[str, int]
     tallied: dict[str, int]
@@ -80,8 +80,8 @@ class Balance:
 
 
 class LostLines(NamedTuple):
-    """Where lines of the ledger were lost with a damaged database. The chain goes on behind, and tells if the line that
-    it goes on with was changed since."""
+    """Where lines of the ledger were lost with a damaged database. The chain goes on behind the gap, and still shows
+    whether the first line there was changed since."""
 
     before: int  # number of the first line behind the gap
     lines: int
@@ -90,7 +90,7 @@ class LostLines(NamedTuple):
 
 class Chain(NamedTuple):
     """What the ledger's chain holds: its lines, those before the broken one where there is one, and the last hash of
-    these. Whoever notes that hash elsewhere can show later that nothing before it was changed."""
+    these. A person who keeps that hash elsewhere can show later that nothing before it was changed."""
 
     lines: int
     head: str
@@ -132,7 +132,7 @@ class Audit:
         limit: int | None = None,
     ) -> Iterator[dict[str, Any]]:
         """Items in order of acceptance, the delivered ones in order of delivery; `state` None: what is owed or dead,
-        "all": every item ever accepted. `server` is a key. Raises InvalidRequest for a state that there is not."""
+        "all": every item ever accepted. `server` is a key. Raises InvalidRequest for an unknown state."""
         return self._listing.items(state, server, folder_type, limit)
 
     def story(self, item_id: str) -> dict[str, Any]:
@@ -149,29 +149,29 @@ class Audit:
         return self._listing.server_key(word)
 
     def halted(self) -> list[dict[str, Any]]:
-        """The servers that are sent nothing just now: `paused` by a person, `held` until a person has put right what
-        `error` says, or tried again by itself."""
+        """The servers that are sent nothing now: `paused` by a person, `held` until a person has corrected what `error`
+        says, or neither, and then retried automatically."""
         return self._listing.halted()
 
     def ledger(self) -> Iterator[dict[str, Any]]:
-        """Each delivery in its order, by COLUMNS; the chain is not looked at."""
-        for told in self.deliveries():
-            yield {column: told.get(column) for column in COLUMNS}
+        """Each delivery in its order, by COLUMNS; the chain is not verified."""
+        for facts in self.deliveries():
+            yield {column: facts.get(column) for column in COLUMNS}
 
     def deliveries(self) -> Iterator[dict[str, Any]]:
-        """The same with everything that the lines say."""
+        """The same with all fields of the lines."""
         for row in self._rows():
             try:
-                told = json.loads(row.text)
-                told |= {"delivery": row.sequence, "hash": row.hash}
-                told |= {word: _utc(told.get(f"{word}_s")) for word in ("accepted", "durable", "delivered")}
-                yield told
+                facts = json.loads(row.text)
+                facts |= {"delivery": row.sequence, "hash": row.hash}
+                facts |= {name: _utc(facts.get(f"{name}_s")) for name in ("accepted", "durable", "delivered")}
+                yield facts
             except (ValueError, TypeError, KeyError, OverflowError, OSError) as error:
                 what = f"line {row.sequence} of the ledger ({row.id}) cannot be read: {type(error).__name__}"
                 raise OutboxDamaged(what) from error
 
     def verify(self) -> Chain:
-        """Go through the chain, and hold its length against the tally: a chain whose end was cut off is whole."""
+        """Verify the chain, and compare its length with the tally, because a chain whose end was cut off is valid."""
         last = _Row(BEFORE_THE_FIRST, "", "", GENESIS)
         mistaken = False
         head, lines = GENESIS, 0
@@ -209,7 +209,7 @@ class Audit:
 
 
 class Inspection:
-    """The counts are whole once its problems were gone through, which is done once."""
+    """Iterate over `problems()` once; the counts are complete after that."""
 
     def __init__(self, audit: Audit, reader: Reader, inventory: Inventory) -> None:
         self._audit = audit
@@ -246,7 +246,7 @@ def _names(row: _Row) -> bool:
 
 
 def _utc(at_s: float | None) -> str | None:
-    """None of lines that were written before this time was recorded."""
+    """None for lines that were written before this time was recorded."""
     return None if at_s is None else utc(at_s)
 
 

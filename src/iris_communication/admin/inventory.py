@@ -1,8 +1,8 @@
 """Whether what is owed lies in the spool, and what lies in the spool is owed.
 
-The owner goes on meanwhile, or starts just now, so each oddity is looked at once more before it is told: bytes come
-before their row and go after their ledger line. What is younger than SETTLED_S may be on its way in or out: it is
-counted, not judged.
+The owner works meanwhile, or is just starting, so each finding is checked again before it is reported: bytes come
+before their row and go after their ledger line. A file younger than SETTLED_S may be on its way in or out: it is
+counted, not reported.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ class WrongBytes(NamedTuple):
 
 
 class Inventory:
-    """`problems()` is gone through once; the counts are whole after that."""
+    """Iterate over `problems()` once; the counts are complete after that."""
 
     def __init__(self, reader: Reader, now_s: float, *, hashes: bool) -> None:
         self._reader = reader
@@ -109,7 +109,7 @@ class Inventory:
 
 
 def wrong_bytes(path: Path, size_bytes: int, sha256: str | None) -> WrongBytes | None:
-    """`sha256` None: its content is not looked at. Raises OSError."""
+    """`sha256` None: the content is not compared. Raises OSError."""
     again = "queue the source again; the next start, or --repair, gives this one up"
     try:
         facts = path.lstat()
@@ -129,7 +129,7 @@ def wrong_bytes(path: Path, size_bytes: int, sha256: str | None) -> WrongBytes |
 
 
 def secrets_problems(reader: Reader) -> Iterator[OutboxProblem]:
-    """Of every file that holds secrets, one being written or put aside included: who else may read it."""
+    """Files with secrets that other users may read, including one that is being written or was put aside."""
     for name in SECRETS_FILES:
         path = reader.folder / name
         try:

@@ -1,8 +1,8 @@
 """What lies in an outbox, item by item, and one item's whole story; for people and their programs.
 
-It only reads, as everything beside the owner does. A long list is gone through in pages, each a snapshot of its own,
-so an item that moves on meanwhile is told as it was when its page was read; one that changes tables between
-two pages may be told twice, and none is skipped: what is owed comes first, then what ended, then what was delivered.
+It only reads, as every process beside the owner does. A long list is read in pages, each a snapshot of its own, so an
+item that changes meanwhile is listed as it was when its page was read. An item that changes tables between two pages
+may be listed twice, and none is skipped: owed items come first, then ended ones, then delivered ones.
 """
 
 import json
@@ -52,7 +52,7 @@ class QueueListing:
         limit: int | None = None,
     ) -> Iterator[Story]:
         """Items in order of acceptance, the delivered ones in order of delivery; `state` None: what is owed or dead,
-        "all": every item ever accepted. `server` is a key. Raises InvalidRequest for a state that there is not."""
+        "all": every item ever accepted. `server` is a key. Raises InvalidRequest for an unknown state."""
         if state not in (None, ANY, *STATES):
             raise InvalidRequest(f"no state {state!r}", hint=f"there are {', '.join(STATES)} and {ANY}")
         yield from islice(self._items(state, server, folder_type), None if limit is None else max(0, limit))
@@ -89,23 +89,23 @@ class QueueListing:
         raise NoSuchServer(f"this outbox has no server {word!r}; it has {known}")
 
     def halted(self) -> list[Story]:
-        """The servers that are sent nothing just now, each with why: `paused` by a person, `held` until a person has
-        put right what `error` says, or neither: it did not answer, and is tried again by itself."""
+        """The servers that are sent nothing now, each with why: `paused` by a person, `held` until a person has
+        corrected what `error` says, or neither: it did not answer, and is retried automatically."""
         rows = self._reader.read(lambda snapshot: snapshot.all("server_states"))
-        return [told for row in rows if (told := _halted(*row))]
+        return [server for row in rows if (server := _halted(*row))]
 
     def _items(self, state: str | None, server: str | None, folder_type: str | None) -> Iterator[Story]:
         only = (None if state == ANY else state, server, folder_type)
         twice = [value for each in only for value in (each, each)]
         if state in (None, ANY, *IN_ITEMS):
-            yield from map(_told, self._reader.rows("item_rows", *twice))
+            yield from map(_from_row, self._reader.rows("item_rows", *twice))
         if state in (ANY, *IN_ENDED):
-            yield from map(_told, self._reader.rows("ended_rows", *twice))
+            yield from map(_from_row, self._reader.rows("ended_rows", *twice))
         if state in (ANY, DELIVERED):
             for _, item_id, line, _ in self._reader.rows("ledger_after"):
-                told = _delivered(line, item_id)
-                if server in (None, told["server"]) and folder_type in (None, told["folder_type"]):
-                    yield told
+                item = _delivered(line, item_id)
+                if server in (None, item["server"]) and folder_type in (None, item["folder_type"]):
+                    yield item
 
     def _story(self, snapshot: ReadTransaction, item_id: str) -> Story:
         facts = self._facts(snapshot, item_id)
@@ -119,9 +119,9 @@ class QueueListing:
 
     def _facts(self, snapshot: ReadTransaction, item_id: str) -> Story:
         if rows := snapshot.all("item_row", item_id):
-            return _told(rows[0]) | self._more(rows[0]) | {"delivery": None}
+            return _from_row(rows[0]) | self._more(rows[0]) | {"delivery": None}
         if rows := snapshot.all("ended_row", item_id):
-            return _told(rows[0]) | {"delivery": None}
+            return _from_row(rows[0]) | {"delivery": None}
         line = snapshot.one("ledger_line", item_id)
         if line is None:
             raise NoSuchItem(f"no item has the id {item_id!r}")
@@ -146,8 +146,8 @@ class QueueListing:
         }
 
     def _servers(self) -> tuple[dict[str, str], set[str]]:
-        """The configured names with their keys, and every key on record; nothing where the file cannot be read: it is
-        its owner's to say so."""
+        """The configured names with their keys, and every key on record; nothing where the file cannot be read: its
+        owner reports that."""
         try:
             stored = json.loads((self._reader.folder / "servers.json").read_text(encoding="utf-8"))
             names = {str(name): _key(facts) for name, facts in stored["names"].items()}
@@ -160,7 +160,7 @@ def utc(at_s: float) -> str:
     return datetime.fromtimestamp(at_s, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _told(row: tuple[Any, ...]) -> Story:
+def _from_row(row: tuple[Any, ...]) -> Story:
     sequence, item_id, state, server, source, remote_path, folder_type, priority, size_bytes, accepted_s = row[:10]
     attempts, effect, error, ended_s, reason = row[10:15]
     return {
@@ -183,30 +183,30 @@ def _told(row: tuple[Any, ...]) -> Story:
 
 
 def _delivered(line: str, item_id: str) -> Story:
-    """The same facts of a delivered item. A line of an older program lacks some."""
-    told = _line(line, item_id)
+    """The same facts of a delivered item. A line that an older version wrote lacks some."""
+    facts = _line(line, item_id)
     return _readable(item_id, lambda: {
         "id": item_id,
         "state": DELIVERED,
-        "sequence": told["sequence"],
-        "server": told["server"],
-        "source": told["source"],
-        "remote_path": told["remote_path"],
-        "folder_type": told.get("folder_type"),
-        "priority": told.get("priority"),
-        "size_bytes": told["size_bytes"],
-        "accepted": utc(told["accepted_s"]),
-        "attempts": told["attempts"],
+        "sequence": facts["sequence"],
+        "server": facts["server"],
+        "source": facts["source"],
+        "remote_path": facts["remote_path"],
+        "folder_type": facts.get("folder_type"),
+        "priority": facts.get("priority"),
+        "size_bytes": facts["size_bytes"],
+        "accepted": utc(facts["accepted_s"]),
+        "attempts": facts["attempts"],
         "may_have_arrived": None,
         "error": None,
-        "ended": utc(told["delivered_s"]),
+        "ended": utc(facts["delivered_s"]),
         "reason": None,
     })  # fmt: skip
 
 
 def _line(line: str, item_id: str) -> Story:
-    told: Story = _readable(item_id, lambda: dict(json.loads(line)))
-    return told
+    facts: Story = _readable(item_id, lambda: dict(json.loads(line)))
+    return facts
 
 
 def _readable(item_id: str, read: Callable[[], Story]) -> Story:

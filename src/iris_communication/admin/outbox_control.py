@@ -3,9 +3,9 @@
     with OutboxControl(folder) as control:
         left = control.execute(RetryItems(ids))      # id -> "" when it waits again, else why not
 
-Idea. One process owns an outbox. Where one runs it is asked through the control socket, and carries the order out
-itself; where none does, this process takes the outbox for a moment, delivers nothing, and gives it back. Whoever asks
-need not know which.
+Idea. One process owns an outbox. If one runs, it gets the order through the control socket and carries it out itself.
+If none does, this process owns the outbox for a moment, delivers nothing, and gives it back. The caller need not know
+which.
 
 What goes wrong.
 - An owner that is about to start or to end: both ways are tried in turn for a while.
@@ -47,7 +47,8 @@ def check_folder(folder: Path) -> None:
 
 class OutboxControl:
     """Entering it raises NoOutbox, OutboxInUse, OutboxStorageError, OutboxDamaged, OwnerSilent. Its methods raise the
-    latter four and InvalidRequest; an OwnerSilent whose effect is UNKNOWN may have been carried out."""
+    latter four and InvalidRequest; after an OwnerSilent whose effect is UNKNOWN the order may have been
+    carried out."""
 
     def __init__(
         self,
@@ -88,7 +89,7 @@ class OutboxControl:
             try:
                 self._target = self._asked() or self._taken()
             except (OutboxInUse, OwnerSilent) as error:
-                # In use: it may not listen yet. Silent: it may just have ended; if it hangs, waiting helps nobody.
+                # In use: it may not listen yet. Silent: it may just have ended; if it hangs, waiting does not help.
                 if self._clock.monotonic_s() >= give_up_s or isinstance(error.__cause__, TimeoutError):
                     raise _final(error) from error
                 time.sleep(PAUSE_S)

@@ -3,12 +3,12 @@
     for looked in RemoteCheck(folder).look(hashes=True, latest=1000):
         ...
 
-The ledger says what was delivered where; the outbox knows the addresses and the passwords. It reads only, here and
-over there, and works beside a running uploader: over connections of its own, one a server, many files at once.
+The ledger says what was delivered where; the outbox has the addresses and the passwords. It only reads, here and on
+the servers, and works beside a running uploader: over connections of its own, one a server, many files at once.
 
-What goes wrong. A file that is gone was collected, as far as anybody can tell. A server that cannot be asked, or does
-not tell, leaves its files unknown, each with the reason. Of a name that was delivered to more than once the latest
-delivery is asked for; the ones before were replaced.
+What goes wrong. A file that is gone counts as collected. A server that cannot be asked, or does not answer, leaves its
+files unknown, each with the reason. If several deliveries had one name, only the latest is checked; the ones before
+were replaced.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class RemoteVerdict(Enum):
     THERE = "there"
     GONE = "gone"  # collected
     CHANGED = "changed"  # something else is under that name
-    REPLACED = "replaced"  # by a later delivery of ours; not asked for
+    REPLACED = "replaced"  # by a later delivery of ours; not checked
     UNKNOWN = "unknown"
 
 
@@ -95,7 +95,7 @@ class RemoteCheck:
     def look(
         self, *, hashes: bool = False, latest: int | None = None, since_s: float | None = None
     ) -> Iterator[RemoteLook]:
-        """Each delivery in its order; `latest`: only so many of the last; `since_s`: only those after (wall time).
+        """Each delivery in its order; `latest`: only that many, the last ones; `since_s`: only those after (wall time).
         With `hashes` every file is read back."""
         servers = Servers(self._folder, look_only=True)
         newest = self._newest()
@@ -103,16 +103,17 @@ class RemoteCheck:
             tempfile.TemporaryDirectory(prefix="iris-look-") as made,
             asyncio.Runner(loop_factory=loop_with_daemon_threads) as runner,
         ):
-            accepted = Path(made) / ACCEPTED_NAME  # a copy: a key that is new to us is not ours to remember
+            accepted = Path(made) / ACCEPTED_NAME  # a copy: this check must not remember new host keys
             with suppress(FileNotFoundError):
                 shutil.copyfile(self._folder / ACCEPTED_NAME, accepted)
-            visits = _Visits(servers, self._transport or ChosenTransport(accepted), self._settings, self._clock)
+            transport = self._transport or ChosenTransport(accepted)
+            connections = _Connections(servers, transport, self._settings, self._clock)
             deliveries = self._deliveries(latest, since_s)
             try:
                 while some := list(islice(deliveries, AT_ONCE)):
-                    yield from runner.run(visits.ask(some, newest, hashes=hashes))
+                    yield from runner.run(connections.ask(some, newest, hashes=hashes))
             finally:
-                runner.run(visits.end())
+                runner.run(connections.end())
 
     def _newest(self) -> dict[int, str]:
         """What was delivered last under each name, by a hash of server and name: that is all that is kept."""
@@ -124,7 +125,7 @@ class RemoteCheck:
         yield from map(_delivery, chosen if latest is None else deque(chosen, maxlen=latest))
 
 
-class _Visits:
+class _Connections:
     """Connections to the servers, each opened once."""
 
     def __init__(self, servers: Servers, transport: Transport, settings: DeliverySettings, clock: Clock) -> None:
@@ -135,7 +136,7 @@ class _Visits:
         self._connections: dict[str, Connection | IrisError] = {}
 
     async def ask(self, deliveries: Sequence[_Delivery], newest: dict[int, str], *, hashes: bool) -> list[RemoteLook]:
-        """Answers in the order of the questions."""
+        """The results, in the order of the deliveries."""
         answers: dict[int, RemoteLook] = {}
         by_server: defaultdict[str, list[_Delivery]] = defaultdict(list)
         for each in deliveries:
@@ -169,7 +170,7 @@ class _Visits:
                     return RemoteVerdict.UNKNOWN, str(error)
             return RemoteVerdict(found.value), why
 
-        files = {each.name: each for each in deliveries}  # those of one archive are one
+        files = {each.name: each for each in deliveries}  # the members of one archive share one file
         found = dict(zip(files, await asyncio.gather(*map(ask, files.values())), strict=True))
         return [each.looked(*found[each.name]) for each in deliveries]
 

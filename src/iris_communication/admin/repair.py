@@ -1,10 +1,10 @@
-"""Putting an outbox right while nobody owns it: each thing that was done is told, and nothing is thrown away.
+"""Repairs an outbox that no process owns: each action is reported, and nothing is thrown away.
 
     for done in Repair(folder).actions():
         ...
 
-What cannot be kept where it is goes into the outbox's folder `quarantine`. What would be covered up by a repair (a
-ledger that somebody changed) is told and left alone. Gone through once more, nothing is left to be done.
+What cannot be kept where it is goes into the outbox's folder `quarantine`. Damage that a repair would cover up (a
+ledger that somebody changed) is reported and left alone. A second repair finds nothing left to do.
 """
 
 import json
@@ -63,7 +63,7 @@ def quarantined(folder: Path) -> list[Kept]:
 
 
 def empty_quarantine(folder: Path, names: Iterable[str]) -> None:
-    """Remove these files for good; beside an uploader as well. Raises OutboxStorageError."""
+    """Remove these files for good; an uploader may run meanwhile. Raises OutboxStorageError."""
     check_folder(folder)
     try:
         Quarantine(folder).remove(names)
@@ -80,7 +80,7 @@ class Repair:
         self._quarantine = Quarantine(folder)
 
     def actions(self, *, hashes: bool = False) -> Iterator[Done]:
-        """Each thing, once it is done; with `hashes` every owed file is read whole. Raises NoOutbox, OutboxInUse,
+        """Each action, once it is done; with `hashes` every owed file is read whole. Raises NoOutbox, OutboxInUse,
         OutboxDamaged for a newer schema, OutboxStorageError."""
         self._check_folder()
         owner = Owner(self._folder, self._clock.wall_s())
@@ -126,7 +126,7 @@ class Repair:
             yield Done(f"{damage}: {salvage.begin(damage)}")
 
     def _check_rows(self, database: sqlite3.Connection) -> None:
-        """Everything that a start would not look at. Raises OutboxDamaged."""
+        """Check what a start does not check. Raises OutboxDamaged."""
         try:
             (found,) = database.execute("PRAGMA integrity_check(1)").fetchone()
             if found != "ok":
@@ -173,13 +173,13 @@ class Repair:
             database.execute("PRAGMA synchronous = FULL")
             database.execute("BEGIN IMMEDIATE")
             loss = Loss(self._clock.wall_s(), "its record was missing when the outbox was repaired")
-            lost, told = settle_accounts(database, strays(database, held(self._folder)), loss, all_accepted=False)
+            lost, mistakes = settle_accounts(database, strays(database, held(self._folder)), loss, all_accepted=False)
             forgotten = [
                 (what, database.execute(f"DELETE FROM {table} WHERE id NOT IN ({known})").rowcount)  # noqa: S608 - below
                 for table, what, known in _BELONGINGS
             ]
             database.execute("COMMIT")
-        for mistake in told:
+        for mistake in mistakes:
             yield Done(f"{mistake}; that is corrected")
         if lost:
             yield Done(f"{counted(lost, 'item')} had no record any more: listed as dropped")

@@ -1,11 +1,11 @@
-"""Try a server out, now: is it reached, who is it, how far away and how fast, and what will and will not work there.
+"""The server test: is a server reached, which one is it, how far and how fast is it, and what will and will not work.
 
     report = try_server({"host": ..., "username": ..., ...})
     print(report.works, *report.sentences, sep="\n")
 
 Needs no outbox and no running uploader. Everything is done under hidden names in `remote_directory`, and removed
-whatever happens, Ctrl+C included. What a server did not let us remove is told in the report; what a lost link or a
-silent server kept us from removing, in the error.
+whatever happens, Ctrl+C included. The report names what the server did not let us remove; the error names what a
+lost link or a silent server kept us from removing.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from iris_communication.transport.contract import Transport
 from iris_communication.transport.host_keys import ACCEPTED_NAME
 
 QUESTIONS = 9  # of which the median is the round trip
-LIMITED_S = 2.0  # of the bandwidth that a server is to get, at most, in one piece of what measures the rate
+LIMITED_S = 2.0  # one piece that measures the rate takes at most so long at the server's bandwidth limit
 CLEARING_S = 3.0  # after Ctrl+C, for what is under way and for removing what is there
 
 
@@ -49,13 +49,13 @@ class TrialStopped(KeyboardInterrupt):
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """`rate_bytes_per_s` is that of writing one file, within its bandwidth; None: it was not permitted."""
+    """`rate_bytes_per_s` is that of writing one file, within its bandwidth; None: writing was not permitted."""
 
     server: str
     software: str
     host_key: str
     algorithms: Negotiated | None
-    connected_s: float  # how long that took
+    connected_s: float  # how long connecting took
     round_trip_s: float
     rate_bytes_per_s: float | None
     capabilities: dict[str, Any]
@@ -65,7 +65,7 @@ class Report:
 
     @property
     def works(self) -> bool:
-        """Files will arrive, as the server is set."""
+        """Whether files will arrive, with these settings of the server."""
         return all(sentence.weight is not Weight.TROUBLE for sentence in self.sentences)
 
     def facts(self) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def try_server(
 
 
 def unknown_host(info: Mapping[str, Any]) -> str | None:
-    """Why a server would be refused whatever key it shows, as far as that can be told without connecting."""
+    """Why a server would be refused whatever key it shows, as far as that is known without connecting."""
     return host_keys.foreseen_refusal(parse_server(info)[0])
 
 
@@ -144,7 +144,7 @@ def _left(found: Findings) -> str:
 
 
 def _remember(outbox: Path, report: Report) -> None:
-    with suppress(OSError):  # told with what cannot be written there
+    with suppress(OSError):  # KnownServers logs what it cannot write there
         outbox.mkdir(mode=0o700, parents=True, exist_ok=True)
     KnownServers(outbox).remember(report.server, trial=report.facts())
 
@@ -161,7 +161,7 @@ async def _connected(
         trying = asyncio.create_task(_tried(connection, found, clock.monotonic_s() - begun_s, clock))
         try:
             await asyncio.wait([trying])
-        except asyncio.CancelledError:  # Ctrl+C; what was asked is answered first, or nobody knows what is there
+        except asyncio.CancelledError:  # Ctrl+C: wait for open answers, or nobody knows what is on the server
             found.broken_off = True
             await asyncio.wait([trying], timeout=CLEARING_S)
             connection.close()
@@ -224,7 +224,7 @@ def _question(folder: bytes) -> Talk:
 
 
 async def _measured(connection: Connection, found: Findings, path: bytes, clock: Clock) -> float | None:
-    """How many files it holds open, and how fast one is written; where they could not be removed again, nothing."""
+    """How many files the server holds open (in `found`), and the rate of one; not where none could be removed again."""
     if {"create", "hidden names", "write", "remove"} & found.refused.keys() or found.made_folder or found.broken_off:
         return None
     many = (one_of_many(found, b"%s-%d" % (path, number)) for number in range(OPEN_FILES))
@@ -236,7 +236,7 @@ async def _measured(connection: Connection, found: Findings, path: bytes, clock:
     measured: float | None = await connection.run(
         rate(found, path + b"-r", most_bytes, clock.monotonic_s), TrialContent()
     )
-    return min(measured, limit) if measured and limit else measured  # what was saved up before went faster
+    return min(measured, limit) if measured and limit else measured  # what the bucket had saved up went faster
 
 
 __all__ = ["IrisError", "Report", "Sentence", "TrialStopped", "Weight", "known", "try_server", "unknown_host"]

@@ -1,11 +1,11 @@
-"""What is in a batch: the first entry of every archive, so that a reader knows what to expect before it comes.
+"""The manifest of a batch: the first entry of every archive, so that a reader knows what to expect before it comes.
 
-A file's `name` may be any bytes, as surrogate escapes; its `entry`, the name it has in the archive, is one that every
-unpacking program can write: UTF-8, one component, no control characters, no two alike on a system that takes upper
-and lower case for the same. Most files have one name for both.
+A file's `name` may be any bytes, as surrogate escapes. Its `entry`, the name it has in the archive, is one that every
+unpacking program can write: UTF-8, one component, no control characters, and different from all others also on a system
+that ignores case. For most files both are the same.
 
-What goes wrong. A manifest comes from a server that others write to, so whoever reads one believes nothing that is
-not checked here.
+What goes wrong. A manifest comes from a server that others write to, so a reader trusts nothing that is not checked
+here.
 """
 
 import json
@@ -25,7 +25,7 @@ _INTEGER_MAX = 2**63 - 1
 
 
 class ManifestBroken(ValueError):
-    """No manifest, or one that contradicts itself; its text says in what."""
+    """No manifest, or one that contradicts itself; the message says how."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,20 +54,20 @@ class Manifest:
 
 def as_json(manifest: Manifest) -> bytes:
     """The same bytes for the same manifest."""
-    told = {"format": FORMAT, "batch": manifest.batch, "members": [asdict(member) for member in manifest.members]}
-    return (json.dumps(told, indent=1) + "\n").encode("ascii")
+    document = {"format": FORMAT, "batch": manifest.batch, "members": [asdict(member) for member in manifest.members]}
+    return (json.dumps(document, indent=1) + "\n").encode("ascii")
 
 
 def from_json(data: bytes) -> Manifest:
     """Raises ManifestBroken."""
     try:
-        told = json.loads(data.decode("ascii"))
+        document = json.loads(data.decode("ascii"))
     except (ValueError, RecursionError) as error:
         raise ManifestBroken(f"{MANIFEST_NAME} is not JSON: {error}") from None
-    if not isinstance(told, dict) or told.get("format") != FORMAT:
-        found = told.get("format") if isinstance(told, dict) else None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        found = document.get("format") if isinstance(document, dict) else None
         raise ManifestBroken(f"{MANIFEST_NAME} has the format {found!r}, but this version reads {FORMAT!r}")
-    batch, members = told.get("batch"), told.get("members")
+    batch, members = document.get("batch"), document.get("members")
     if not isinstance(batch, str) or not isinstance(members, list):
         raise ManifestBroken(f"{MANIFEST_NAME} names no batch or no members")
     manifest = Manifest(batch, tuple(_member(member) for member in members))
@@ -77,8 +77,8 @@ def from_json(data: bytes) -> Manifest:
 
 
 def entry_name(name: str, sha256: str, item_id: str, taken: set[str]) -> str:
-    """What a file is called in the archive, and `taken` from then on. A second one of a name that may be the same to
-    whoever unpacks it is marked by its content, and one of the same content besides by its id."""
+    """The file's entry name in the archive, which is added to `taken`. A second file whose name may be the same on the
+    unpacking system gets a mark from its SHA-256; where that is taken too, its id."""
     plain = _plain(name.encode("utf-8", "surrogateescape"))
     if len(plain) > NAME_MAX_BYTES:
         plain = alternative_name(plain, sha256[:8].encode())
@@ -89,18 +89,18 @@ def entry_name(name: str, sha256: str, item_id: str, taken: set[str]) -> str:
 
 
 def entry_names(files: Sequence[tuple[str, str, str]]) -> list[str]:
-    """Of the files of one archive, each given as name, SHA-256 and id."""
+    """The entry names of the files of one archive, each given as name, SHA-256 and id."""
     taken = {folded(MANIFEST_NAME)}
     return [entry_name(name, sha256, item_id, taken) for name, sha256, item_id in files]
 
 
 def is_plain(entry: str) -> bool:
-    """Whether it may be written as one path component, whatever the system."""
+    """Whether it may be written as one path component on every system."""
     return bool(entry) and entry not in (".", "..") and not _NOT_IN_AN_ENTRY.search(entry)
 
 
 def _plain(name: bytes) -> bytes:
-    """The name itself, or with every byte spelt out (%2F) that some unpacking program would stumble over."""
+    """The name, with every byte escaped (%2F) that some unpacking program cannot handle."""
     try:
         text = name.decode()
     except UnicodeDecodeError:
@@ -112,11 +112,11 @@ def _plain(name: bytes) -> bytes:
     return _NOT_IN_AN_ENTRY.sub(lambda found: "".join(f"%{byte:02X}" for byte in found[0].encode()), text).encode()
 
 
-def _member(told: Any) -> Member:
+def _member(stated: Any) -> Member:
     names = [each.name for each in fields(Member)]
-    if not isinstance(told, dict) or sorted(told) != sorted(names):
+    if not isinstance(stated, dict) or sorted(stated) != sorted(names):
         raise ManifestBroken(f"{MANIFEST_NAME} has a member without exactly {', '.join(names)}")
-    member = Member(**told)
+    member = Member(**stated)
     sound = (
         all(isinstance(text, str) for text in (member.entry, member.name, member.sha256, member.id))
         and is_plain(member.entry)
@@ -128,7 +128,7 @@ def _member(told: Any) -> Member:
         and isinstance(member.accepted_s, (int, float))
     )
     if not sound:
-        raise ManifestBroken(f"{MANIFEST_NAME} has an invalid member: {told.get('entry')!r}")
+        raise ManifestBroken(f"{MANIFEST_NAME} has an invalid member: {stated.get('entry')!r}")
     return member
 
 

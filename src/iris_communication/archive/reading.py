@@ -1,13 +1,13 @@
-"""An archive as somebody else may have made it: read piece by piece, and nothing of it believed that is not proved.
+"""Reads an archive that anybody may have made: piece by piece, and nothing in it is trusted before it is checked.
 
 Rules.
-- The manifest comes first and is small; from then on every size is known before a byte of it is unpacked. An entry
-  that unpacks to more than its manifest says ends there, and so does everything between the entries.
-- Whoever reads a member to its end knows that it has the size and the SHA-256 of the manifest; whoever reads all
-  members knows that none is missing, and that nothing else is in there.
-- Only plain files are read: no folder, link, device or hole.
+- The manifest comes first and is small; from then on every size is known before a byte of it is unpacked. An entry that
+  unpacks to more than its manifest says is an error, and so is too much data between the entries.
+- A member that was read to its end has the size and the SHA-256 of the manifest. When all members were read, none is
+  missing, and the archive contains nothing else.
+- Only regular files are read: no folder, link, device or sparse file.
 
-What goes wrong. Both libraries raise whatever their parsing stumbles over; here all of it is one error.
+What goes wrong. The libraries raise many kinds of errors while they parse; here all of them become ArchiveBroken.
 """
 
 import contextlib
@@ -45,17 +45,17 @@ class ArchiveBroken(IrisError):
 
 
 class _Entries(Protocol):
-    """What is in an archive, in its order."""
+    """The entries of an archive, in its order."""
 
     def __iter__(self) -> Iterator[tuple[str, int, IO[bytes]]]:
-        """Name, size in bytes as the archive says, and the bytes, to be read before the next one is asked for."""
+        """Name, size in bytes as the archive states it, and the bytes, to be read before the next entry."""
 
     def allow(self, manifest: Manifest) -> None:
-        """From now on as much may be unpacked as the manifest needs."""
+        """Set the limit of what may be unpacked from now on to what the manifest needs."""
 
 
 class Archive:
-    """An archive that is open. Raises ArchiveBroken."""
+    """An open archive. Raises ArchiveBroken."""
 
     def __init__(self, path: Path, entries: _Entries) -> None:
         self._path = path
@@ -64,30 +64,30 @@ class Archive:
         entries.allow(self.manifest)
 
     def members(self) -> Iterator[tuple[Member, Iterator[bytes]]]:
-        """Each member, and its bytes, which have to be read to their end; once."""
-        owed = {member.entry: member for member in self.manifest.members}
+        """Each member, and its bytes, which the caller has to read to their end. To be called once."""
+        missing = {member.entry: member for member in self.manifest.members}
         for name, size_bytes, stream in self._read_entries():
-            member = owed.pop(name, None)
+            member = missing.pop(name, None)
             if member is None:
                 raise ArchiveBroken(f"{self._path} contains {name!r} twice, or its manifest does not list it")
             if size_bytes != member.size_bytes:
                 raise self._changed(member, f"is listed with {size_bytes} bytes instead of {member.size_bytes}")
             yield member, self._pieces(member, stream)
-        if owed:
-            names = ", ".join(repr(name) for name in list(owed)[:3])
-            raise ArchiveBroken(f"{self._path} lacks {len(owed)} of {len(self.manifest.members)} files: {names}")
+        if missing:
+            names = ", ".join(repr(name) for name in list(missing)[:3])
+            raise ArchiveBroken(f"{self._path} lacks {len(missing)} of {len(self.manifest.members)} files: {names}")
 
     def _read_manifest(self) -> Manifest:
         for name, size_bytes, stream in self._read_entries():
             if name != MANIFEST_NAME or size_bytes > MANIFEST_MAX_BYTES:
                 break
-            with _judged(self._path):
+            with _broken_archive(self._path):
                 return from_json(_whole(stream))
         raise ArchiveBroken(f"{self._path} is not a batch of Iris: it does not begin with {MANIFEST_NAME}")
 
     def _read_entries(self) -> Iterator[tuple[str, int, IO[bytes]]]:
         while True:
-            with _judged(self._path):
+            with _broken_archive(self._path):
                 entry = next(self._entries, None)
             if entry is None:
                 return
@@ -96,7 +96,7 @@ class Archive:
     def _pieces(self, member: Member, stream: IO[bytes]) -> Iterator[bytes]:
         digest, left_bytes = hashlib.sha256(), member.size_bytes
         while True:
-            with _judged(self._path):
+            with _broken_archive(self._path):
                 piece = stream.read(min(PIECE_BYTES, left_bytes + 1))
             if not piece:
                 break
@@ -116,12 +116,13 @@ class Archive:
 
 @contextlib.contextmanager
 def opened_archive(path: Path) -> Iterator[Archive]:
-    """ZIP or tar.gz, by its first bytes. Raises ArchiveBroken; OSError when the file itself cannot be read."""
+    """Open a ZIP or tar.gz, distinguished by its first bytes. Raises ArchiveBroken; OSError when the file itself cannot
+    be read."""
     with contextlib.ExitStack() as open_files:
         file = open_files.enter_context(path.open("rb"))
         begin = file.read(4)
         file.seek(0)
-        with _judged(path):
+        with _broken_archive(path):
             if begin == b"PK\x03\x04":
                 entries: _Entries = _Zip(open_files.enter_context(zipfile.ZipFile(file)))
             elif begin[:2] == b"\x1f\x8b":
@@ -144,7 +145,7 @@ class _Zip:
                 yield info.filename, info.file_size, stream
 
     def allow(self, manifest: Manifest) -> None:
-        """Nothing lies between the entries, and each is read to its own size at most."""
+        """Does nothing: only entries are read, and each to its own size at most."""
 
 
 class _Tar:
@@ -152,7 +153,7 @@ class _Tar:
         self._unpacked = _BoundedStream(unpacked, MANIFEST_MAX_BYTES)
 
     def __iter__(self) -> Iterator[tuple[str, int, IO[bytes]]]:
-        stream = cast(IO[bytes], self._unpacked)  # as far as tarfile makes use of one
+        stream = cast(IO[bytes], self._unpacked)  # it has the methods that tarfile uses
         with tarfile.open(fileobj=stream, mode="r:") as archive:
             for info in archive:
                 if info.type not in (tarfile.REGTYPE, tarfile.AREGTYPE) or info.issparse():
@@ -167,7 +168,7 @@ class _Tar:
 
 
 class _BoundedStream:
-    """A stream that ends in an error where more is unpacked than is allowed, or asked for at once."""
+    """A stream that raises where more is unpacked than is allowed, or more is requested at once than PIECE_BYTES."""
 
     def __init__(self, stream: gzip.GzipFile, allowed_bytes: int) -> None:
         self._stream = stream
@@ -195,7 +196,7 @@ class _BoundedStream:
 
 
 def _whole(stream: IO[bytes]) -> bytes:
-    """In pieces, as everything: no more is unpacked at once than a piece."""
+    """All bytes of the stream, read in pieces: no more than a piece is unpacked at once."""
     pieces = []
     while piece := stream.read(PIECE_BYTES):
         pieces.append(piece)
@@ -203,7 +204,7 @@ def _whole(stream: IO[bytes]) -> bytes:
 
 
 @contextlib.contextmanager
-def _judged(path: Path) -> Iterator[None]:
+def _broken_archive(path: Path) -> Iterator[None]:
     try:
         yield
     except ArchiveBroken:

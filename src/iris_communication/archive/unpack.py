@@ -1,12 +1,12 @@
-"""Batches at the other end: verified, and unpacked to the files they were made of.
+"""Verifies and unpacks batches at the receiving end.
 
 Rules.
-- An archive is unpacked wholly or not at all: its files get their names once every one of them is proved to be what
-  the manifest says. Until then they lie in a hidden folder beside.
-- A name that is taken is left alone. Where the same bytes lie there already, that file is unpacked (so unpacking again
-  does no harm); where others do, ours takes the alternative name it would have had on the server by itself.
-- No file leaves the folder: a name that is no single path component is replaced by the entry's, which is one.
-- When it returns, a power cut does not take the files any more: the archive may be removed then.
+- The files of an archive get their names only once every one of them is verified against the manifest. Until then they
+  lie in a hidden folder inside the target folder.
+- A name that is taken is left alone. Where the same bytes lie there already, that file counts as unpacked (so unpacking
+  again does no harm); where others do, ours gets the alternative name it would have had on the server by itself.
+- No file leaves the folder: a name that is not a single path component is replaced by the entry's, which is one.
+- When `unpack` returns, the files survive a power cut: the archive may be removed then.
 """
 
 import contextlib
@@ -47,7 +47,7 @@ class Unpacked(NamedTuple):
 
 
 def verify(archive: Path) -> Manifest:
-    """What is in it, once every byte is read and is what the manifest says. Raises ArchiveBroken, OSError."""
+    """Read every byte and compare it with the manifest, which is returned. Raises ArchiveBroken, OSError."""
     with opened_archive(archive) as opened:
         for _, pieces in opened.members():
             for _ in pieces:
@@ -56,7 +56,7 @@ def verify(archive: Path) -> Manifest:
 
 
 def unpack(archive: Path, folder: Path) -> list[Unpacked]:
-    """Every file of the archive, in `folder`, which is made where it is missing. Raises ArchiveBroken and
+    """Unpack every file of the archive into `folder`, which is made where it is missing. Raises ArchiveBroken and
     FolderRefused; OSError when the archive cannot be read."""
     with opened_archive(archive) as opened:
         with _refusing(folder):
@@ -73,7 +73,7 @@ def unpack(archive: Path, folder: Path) -> list[Unpacked]:
 
 
 def _spread(archive: Archive, beside: Path) -> Iterator[tuple[Member, Path]]:
-    """Each member as a file of its own, synced, under a number."""
+    """Write each member to a synced file, named by a number."""
     for number, (member, pieces) in enumerate(archive.members()):
         path = beside / str(number)
         with _refusing(path):
@@ -90,7 +90,7 @@ def _spread(archive: Archive, beside: Path) -> Iterator[tuple[Member, Path]]:
 
 
 def _keep_time(descriptor: int, mtime_ns: int) -> None:
-    with contextlib.suppress(OSError, OverflowError):  # no file system has every time
+    with contextlib.suppress(OSError, OverflowError):  # no file system can store every time
         os.utime(descriptor, ns=(mtime_ns, mtime_ns))
 
 
@@ -102,7 +102,7 @@ def _placed(spread: list[tuple[Member, Path]], folder: Path) -> list[Unpacked]:
 
 
 def _place(member: Member, source: Path, folder: Path) -> Unpacked:
-    """Under its name, or the alternative one; neither is ever taken from anybody."""
+    """Give the file its name, or the alternative one; never in place of another file."""
     name = _file_name(member)
     for choice in (name, alternative_name(name, member.sha256[:8].encode())):
         target = folder / os.fsdecode(choice)
@@ -116,7 +116,7 @@ def _place(member: Member, source: Path, folder: Path) -> Unpacked:
 
 
 def _file_name(member: Member) -> bytes:
-    """Its own name where that is one component of a path, or what it is called in the archive."""
+    """Its own name where that is one component of a path, else its entry name in the archive."""
     with contextlib.suppress(UnicodeEncodeError):
         name = os.fsencode(member.name)
         if name not in (b"", b".", b"..") and not set(b"/\0") & set(name) and len(name) <= NAME_MAX_BYTES:
@@ -125,7 +125,7 @@ def _file_name(member: Member) -> bytes:
 
 
 def _give_name(source: Path, target: Path) -> bool:
-    """Whether the file has this name now: False where it is taken."""
+    """Give the file this name; False where the name is taken."""
     try:
         os.link(source, target)
     except FileExistsError:
@@ -133,7 +133,7 @@ def _give_name(source: Path, target: Path) -> bool:
     except OSError as error:
         if error.errno not in _CANNOT_LINK:
             raise
-        # No links here (FAT, some network drives): then the look before the rename has to do.
+        # No links here (FAT, some network drives): then a check before the rename has to do.
         if os.path.lexists(target):
             return False
         os.rename(source, target)

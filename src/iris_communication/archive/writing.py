@@ -1,15 +1,15 @@
-"""A batch as one spool file: many small files in an archive, under one temp name and one rename.
+"""Writes a batch as one spool file: many small files in an archive, sent under one temp name and with one rename.
 
 Rules.
-- Built piece by piece: memory does not grow with a file.
-- The same members give the same bytes: after a lost answer the archive is built anew and has to be the one that may
-  lie on the server already. So no clock, no host, no user is in it; the times are the files' own.
-- Each member's SHA-256 is taken on the way and compared with what was accepted. One whose bytes changed or are gone
-  is named, so that it alone suffers and the others travel without it.
-- It is not synced: a crash leaves a file that no item owns, which is swept, and the archive is built again.
+- The archive is built piece by piece: memory use does not grow with a file.
+- The same members give the same bytes: after a lost answer the archive is built again and has to equal the one that may
+  lie on the server already. So it contains no time of building, no host and no user; the times are the files' own.
+- Each member's SHA-256 is computed on the way and compared with that of acceptance. The error names a member whose
+  bytes changed or are gone, so that only this member fails and the others travel without it.
+- The archive is not synced: a crash leaves a file that no item owns; the next start removes it and builds it again.
 
-What goes wrong. Another zlib compresses to other bytes. Then an archive whose answer was lost over an upgrade is not
-recognised by its content; its temp name still tells (see `sftp.put`).
+What goes wrong. Another version of zlib compresses to other bytes. Then an archive whose answer was lost over an
+upgrade is not recognised by its content, but still by its temp name (see `sftp.put`).
 """
 
 import contextlib
@@ -47,7 +47,7 @@ class Content:
 
     item_id: str
     sequence: int
-    name: str  # surrogate escapes stand for bytes that are no UTF-8
+    name: str  # surrogate escapes stand for bytes that are not UTF-8
     path: Path
     fingerprint: Fingerprint
     accepted_s: float
@@ -63,8 +63,8 @@ class MemberBroken(Exception):
 
 
 def write_archive(path: Path, kind: BatchFormat, batch: str, contents: Sequence[Content]) -> Fingerprint:
-    """Write `path` anew; what it is then. Raises MemberBroken, or OutboxStorageError when the disk refuses; no file is
-    left then."""
+    """Write `path` anew; its fingerprint. Raises MemberBroken, or OutboxStorageError when the disk refuses; then no
+    file is left."""
     ordered = sorted(contents, key=lambda content: content.sequence)
     manifest = Manifest(batch, tuple(_members(ordered)))
     write = _write_zip if kind == "zip" else _write_tar
@@ -123,7 +123,7 @@ def _write_zip(target: BinaryIO, manifest: Manifest, contents: Sequence[Content]
 
 
 def _zip_entry(name: str, mtime_ns: int) -> zipfile.ZipInfo:
-    """ZIP's own times have no zone and two seconds; the extra field ("UT") is what unzip goes by, until 2038."""
+    """ZIP's own times have no zone and steps of two seconds; unzip uses the extra field ("UT"), which ends in 2038."""
     seconds = mtime_ns // 10**9
     try:
         when = time.gmtime(seconds)[:6]
@@ -165,7 +165,7 @@ def _latest_ns(manifest: Manifest) -> int:
 
 
 class _Checked:
-    """A member's bytes, to be read once. Where its context ends without an error, they were those accepted."""
+    """A member's bytes, to be read once. If the context ends without an error, they were those accepted."""
 
     def __init__(self, content: Content) -> None:
         self._content = content
@@ -178,7 +178,7 @@ class _Checked:
         return self
 
     def read(self, size_bytes: int = PIECE_BYTES, /) -> bytes:
-        """Up to so many of the next bytes: all of them, or as many as are left."""
+        """The next `size_bytes` bytes, or as many as are left."""
         wanted = min(size_bytes, self._left_bytes)
         with self._blamed():
             data = self._file.read(wanted)

@@ -16,7 +16,7 @@ _DESCRIPTORS = "/proc/self/fd"
 @contextlib.contextmanager
 def short_name(folder: Path) -> Iterator[str]:
     """A name of the folder that fits into a socket's address, good within the block. Raises OSError."""
-    if not os.path.isdir(_DESCRIPTORS):  # not Linux: a path that is too long is the system's to refuse
+    if not os.path.isdir(_DESCRIPTORS):  # not Linux: the system refuses a path that is too long
         yield os.fspath(folder)
         return
     descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)

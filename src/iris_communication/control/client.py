@@ -1,8 +1,8 @@
 """The client of the control socket: sends a request, waits for its answer.
 
-The owner carries it out, in the owner's process. A client says hello first, so that it finds out an owner that hangs
-before anything was asked. No answer to a request is not a no: the owner may have carried it out and ended before it
-could say so.
+The owner carries the request out in its own process. A client sends `hello` first, so that it detects an owner that
+hangs before it asks for anything. A missing answer is no refusal: the owner may have carried the request out and ended
+before it could answer.
 """
 
 import json
@@ -33,7 +33,7 @@ from iris_communication.upload_request import SftpUploadRequest
 HELLO_S = 30.0  # an owner that is busy with somebody else's request answers after it
 ANSWER_S = 60.0  # a commit on a disk that is busy
 TAKEN_OVER_BYTES_PER_S = 10_000_000  # at least: a large file is read once before it is accepted
-FILES_BYTES_MAX = LINE_BYTES_MAX // 2  # what is said of files in one request
+FILES_BYTES_MAX = LINE_BYTES_MAX // 2  # the descriptions of the files in one request
 CONNECT_TRIES = 100
 CONNECT_PAUSE_S = 0.02
 
@@ -47,7 +47,7 @@ class OwnerSilent(IrisError):
 
 class ControlClient:
     """A connection for each request: an owner does not wait long for a client that is connected. Making one raises
-    FileNotFoundError or ConnectionRefusedError where nobody listens, another OSError where it may not or cannot
+    FileNotFoundError or ConnectionRefusedError where no process listens, another OSError where it may not or cannot
     connect. Each request raises OwnerSilent and what the owner answers: ControlRequestRefused from another version."""
 
     def __init__(self, folder: Path, answer_s: float = ANSWER_S) -> None:
@@ -108,7 +108,7 @@ class ControlClient:
 
 
 def _parts(order: Order) -> Iterator[Order]:
-    """Each fits into one request; of an order about no item there is none."""
+    """Parts that each fit into one request; none of an order about no item."""
     if isinstance(order, ServerOrder):
         yield order
     else:
@@ -117,7 +117,7 @@ def _parts(order: Order) -> Iterator[Order]:
 
 
 def _pieces(requests: Sequence[SftpUploadRequest]) -> Iterator[list[dict[str, Any]]]:
-    """Pieces that fit into one request. Paths are made absolute: the owner's folder is another."""
+    """Pieces that fit into one request. Paths are made absolute: the owner's working directory is another."""
     files: list[dict[str, Any]] = []
     piece_bytes = 0
     for request in requests:
@@ -138,7 +138,7 @@ def _pieces(requests: Sequence[SftpUploadRequest]) -> Iterator[list[dict[str, An
 
 
 def _with_absolute_keys(info: Any) -> Any:
-    """What a caller gives for a server, or several; whatever is odd is left for the owner to refuse."""
+    """What a caller gives for a server, or several; the owner refuses what is wrong with it."""
     if isinstance(info, list | tuple):
         return [_with_absolute_keys(each) for each in info]
     if isinstance(info, Mapping) and isinstance(key := info.get("private_key"), str):
@@ -155,7 +155,7 @@ def _size_bytes(path: str) -> int:
 
 
 def _connect(connection: socket.socket, address: str) -> None:
-    """The system does not wait where many connect at once: then it is tried again, for about two seconds."""
+    """With a timeout, connecting fails at once while the backlog is full: try again, for about two seconds."""
     for _ in range(CONNECT_TRIES):
         try:
             return connection.connect(address)

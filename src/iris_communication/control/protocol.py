@@ -1,4 +1,4 @@
-"""What is said on the control socket: one JSON object on one line, one line back.
+"""The protocol of the control socket: one JSON object on one line, one line back.
 
     {"protocol": 1, "errand": "retry", "ids": ["019abc"]}         -> {"done": {"019abc": ""}}
     {"protocol": 1, "errand": "pause", "server": "line@host:22"}  -> {"done": {}}
@@ -8,7 +8,7 @@ Idea. The owner carries out a request with the same methods that a program in it
 one way and not two. For each id the answer has an empty text, or why that one was left as it is.
 
 What goes wrong. A line that is no request, or of another protocol, is answered with an error and changes nothing.
-Bounds are held before the outbox is asked: one request never keeps the outbox's thread for long.
+Limits are checked before the outbox is asked: one request never keeps the outbox's thread for long.
 """
 
 import json
@@ -35,7 +35,7 @@ LINE_BYTES_MAX = 256 * 1024  # of a request or an answer: IDS_MAX ids, each with
 
 
 class AcceptedFile(Protocol):
-    """Of one file and one destination; a receipt is one."""
+    """One file for one destination; a receipt is one."""
 
     @property
     def id(self) -> str: ...
@@ -74,12 +74,12 @@ def request_line(verb: str, **facts: Any) -> bytes:
 
 
 def facts_of(order: Order) -> dict[str, Any]:
-    """What a request says of an order; nothing that the order has of itself."""
+    """The fields of an order for a request, without those that have their default."""
     return {each.name: value for each in fields(order) if (value := getattr(order, each.name)) != each.default}
 
 
 def answered(line: bytes) -> dict[str, Any]:
-    """What an answer says. Raises the error in it, and ValueError or TypeError for a line that is no answer."""
+    """The content of an answer. Raises the error in it, and ValueError or TypeError for a line that is no answer."""
     answer = json.loads(line)
     if not isinstance(answer, dict):
         raise TypeError("its answer is not a JSON object")
@@ -89,7 +89,7 @@ def answered(line: bytes) -> dict[str, Any]:
 
 
 def error_of(facts: Mapping[str, Any]) -> IrisError:
-    """An error as it was before it was put into an answer; of a kind that is not known here, plain."""
+    """The error that an answer holds; an IrisError if its kind is not known here."""
     name = str(facts["error"])
     kind = ControlRequestRefused if name == REFUSED else getattr(errors, name, IrisError)
     if not (isinstance(kind, type) and issubclass(kind, IrisError)):

@@ -1,18 +1,18 @@
-"""The control socket of an outbox: a Unix socket on which its owner carries out what programs beside it ask for.
+"""The control socket of an outbox: a Unix socket on which its owner takes requests from other processes.
 
 Idea. One process owns an outbox, so a command that is to change something has to ask that process. One daemon thread
 listens in the outbox's folder and carries out one request after another, through the owner's own methods.
 
 Rules.
-- Whoever may open the file may ask: it has mode 0600 before anybody can connect. A rename puts it in place, which also
-  replaces what a killed owner left.
-- The owner's lock says whose socket it is: it is opened after the lock was taken and closed before it is given back.
+- A process that may open the socket's file may ask. The file has mode 0600 before anybody can connect; a rename puts it
+  in place, which also replaces what a killed owner left.
+- The lock's holder opens the socket after it took the lock, and closes it before it releases the lock.
 - A forked child closes the socket that it inherited, or a parent that is dead would seem to listen still.
 
 What goes wrong. A client that sends nothing, too much or rubbish is answered if that helps, and disconnected after
-`timeout_s`; it holds up nobody, since reading never waits. When all places are taken, the connection that has been
+`timeout_s`; it holds up no other client, since reading never waits. At CONNECTIONS_MAX, the connection that has been
 silent longest is closed. A folder that cannot hold a socket costs the socket only: files are delivered all the same.
-Where the thread itself fails it listens anew after a pause, with a new socket.
+After a failure of the thread it listens again after a pause, with a new socket.
 """
 
 import contextlib
@@ -37,9 +37,9 @@ NAME = "iris-control"
 NO_THREAD = {"running": True, "reason": None, "restarts": 0}
 REQUEST_TIMEOUT_S = 5.0  # for a whole request
 ANSWER_TIMEOUT_S = 1.0  # for a client to take an answer that does not fit into the socket
-LOOK_S = 0.25  # how often timeouts are looked for
+LOOK_S = 0.25  # between two checks for timeouts
 CONNECTIONS_MAX = 8
-BACKLOG = 64  # of those who connect at the same moment
+BACKLOG = 64  # clients that connect at the same moment
 JOIN_S = 2.0  # a request that is under way may wait for the disk; the thread is a daemon
 PIECE_BYTES = 64 * 1024
 
@@ -72,12 +72,12 @@ class ControlServer:
         self._thread: SupervisedThread | None = None
 
     def thread(self) -> dict[str, Any]:
-        """See `SupervisedThread.state`; also of one that could not be opened, which was said then."""
+        """See `SupervisedThread.state`; also of one that could not be opened, which was logged then."""
         thread = self._thread
         return thread.state() if thread is not None else {**NO_THREAD, "name": NAME}
 
     def open(self) -> None:
-        """Listen from now on; where that is not possible it is logged, and nothing else is missing."""
+        """Listen from now on; a failure is logged, and costs nothing else."""
         try:
             self._listen()
             self._thread = SupervisedThread(self._run, NAME, on_failure=self._failed, on_end=self._close_sockets)
@@ -179,7 +179,7 @@ class ControlServer:
         deadline_s = self._clock.monotonic_s() + self._timeout_s
         try:
             connection, _ = listener.accept()
-        except OSError as error:  # it has left again, or this process has no descriptor left: not to be asked in a loop
+        except OSError as error:  # it has left again, or no descriptor is left: pause, or this is a busy loop
             log.debug("the control socket accepted no connection: %s", error)
             self._closing.wait(LOOK_S)
             return

@@ -1,11 +1,11 @@
-"""May one more file be accepted? Asked by the writer alone, so two callers cannot both take the last place.
+"""May one more file be accepted? Only the writer asks, so two callers cannot both take the last place.
 
-Three limits: how many items wait or are in flight; how many bytes the spool holds, those of dead items too, which lie
-on the same disk; and how much of the disk stays free whatever comes. A full outbox refuses the newcomer, which its
-caller learns at once, unless the operator chose that something waiting is dropped for it. Then:
-- Nothing of a higher priority than the newcomer's is ever dropped for it.
-- Nothing is dropped in vain: where dropping cannot make the room, or not enough may be dropped, the newcomer is refused
-  and all that waits stays.
+Three limits: how many items wait or are in flight; how many bytes the spool holds, those of dead items included, which
+lie on the same disk; and how much of the disk always stays free. A full outbox refuses the new file, and its caller is
+answered at once, unless the operator chose that waiting items are dropped for it. Then:
+- No item of a higher priority than the new file's is ever dropped for it.
+- No item is dropped in vain: where dropping cannot make the room, or not enough may be dropped, the new file is refused
+  and every waiting item stays.
 """
 
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ from iris_communication.settings import Limits
 class Usage:
     items: int  # waiting and in flight; the dead do not count
     size_bytes: int  # of everything in the spool, dead items too
-    free_bytes: int | None  # on the outbox's disk, for this user; None: unknown, so the reserve is not looked at
+    free_bytes: int | None  # on the outbox's disk, for this user; None: unknown, then the reserve is not checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class Admit:
 
 @dataclass(frozen=True, slots=True)
 class MakeRoom:
-    """There is room once at least so many items and so many bytes have gone; `why` and `hint` are the refusal's words
-    for when they cannot."""
+    """There is room once at least so many items and so many bytes have gone; `why` and `hint` are the refusal's texts
+    for when they cannot go."""
 
     items: int
     size_bytes: int
@@ -60,7 +60,7 @@ def admission(usage: Usage, size_bytes: int, items_max: int, limits: Limits) -> 
 def _refusal(
     usage: Usage, size_bytes: int, items_max: int, limits: Limits, disk_over: int, spool_over: int
 ) -> tuple[str, str]:
-    """What is full and what to do: of several limits the one that dropping and delivering mend the least."""
+    """What is full and what to do: of several limits the one that dropping and delivering help least."""
     if disk_over:
         reserve = f"{size(usage.free_bytes or 0)} free and a reserve of {size(limits.disk_reserve_bytes)}"
         hint = "free space on the outbox's disk or lower disk_reserve_bytes, then queue the file again"
@@ -73,10 +73,10 @@ def _refusal(
 
 
 def victims(candidates: Iterable[Item], room: MakeRoom, priority: int) -> list[Item]:
-    """Which waiting items go for a newcomer of `priority`; just as many as `room` needs.
+    """Which waiting items are dropped for a new file of `priority`; just as many as `room` needs.
 
-    `candidates` come in the order they may go: for drop_oldest by `sequence`, for drop_lowest by `priority`, then
-    `sequence`; no more of them is read than needed. Raises OutboxFull when they do not suffice; then none is to go.
+    `candidates` come in the order of dropping: for drop_oldest by `sequence`, for drop_lowest by `priority`, then
+    `sequence`; no more of them is read than needed. Raises OutboxFull when they do not suffice; then none is dropped.
     """
     items, size_bytes = room.items, room.size_bytes
     going: list[Item] = []

@@ -1,13 +1,14 @@
-"""What a claim and its outcome make of an item: pure values.
+"""How a claim and its outcome change an item: pure values.
 
-A token is open while its temp file may lie on the server and nobody knows how far it got. The next attempt has to be
-told every open one, or that file stays there for ever.
+A token is open while its temp file may lie on the server and nobody knows how far it got. The next attempt has to know
+every open token, or that file stays there for ever.
 
-- Each claim has a token of its own, so that nothing late of a dead session can touch it. The open ones stand beside it
-  in `earlier_tokens`, oldest first. More than one is rare: it takes a kill, and another before the first was looked at.
-- Only an item whose rename was left unanswered (UNKNOWN) keeps its token: that attempt is finished, not repeated.
-- An attempt that touched nothing (the link was down) opens nothing and closes nothing.
-- Who was in an archive stays in it for as long as it may have arrived.
+- Each claim has a new token, so that a late request of a dead session cannot touch its file. The open tokens stand in
+  `earlier_tokens`, oldest first. More than one is rare: it takes two kills, the second before an attempt has cleared up
+  after the first.
+- Only an item whose rename was not answered (UNKNOWN) keeps its token: that attempt is finished, not repeated.
+- An attempt that touched nothing (the link was down) opens no token and closes none.
+- A member of an archive stays in it for as long as the archive may have arrived.
 """
 
 from dataclasses import replace
@@ -15,11 +16,11 @@ from dataclasses import replace
 from iris_communication.errors import Effect, IrisError
 from iris_communication.item import Due, Event, Failure, Item, Upload, next_state
 
-EARLIER_MAX = 8  # tokens kept for one item: kills in a row without a single answer of the server
+EARLIER_MAX = 8  # tokens kept for one item: one for each kill in a row without an answer of the server
 
 
 def claimed(item: Item, token: str) -> Item:
-    """The item under way, under `token`."""
+    """The item in flight, under `token`."""
     state = next_state(item.state, Event.CLAIM)
     if item.effect is Effect.UNKNOWN:
         return replace(item, state=state)
@@ -59,7 +60,7 @@ def released(item: Item, error: IrisError | None, effect: Effect) -> Item:
 
 
 def unclear(upload: Upload) -> Effect:
-    """Of an attempt that ended nobody knows how: what was known before it is never forgotten for less."""
+    """The effect after an attempt with an unknown end: UNKNOWN stays, as the stronger fact."""
     return Effect.UNKNOWN if upload.effect is Effect.UNKNOWN else Effect.UNSEEN
 
 

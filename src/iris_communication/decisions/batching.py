@@ -1,11 +1,11 @@
-"""When a batch goes, and how many of the files that wait are in it.
+"""When a batch is sent, and how many of the waiting files are in it.
 
-Rules. They go in order, as many as the archive may hold: full is full by count or by bytes, whichever comes first. A
-file that is larger than an archive may be goes by itself. A batch that does not fill an archive waits, counted from
-the acceptance of the oldest, so that nobody waits longer than `batch_wait_s`; while the uploader drains, nobody waits.
+Rules. Files are sent in order, as many as the archive may hold, by count or by bytes, whichever limit comes first. A
+file larger than an archive may be travels by itself. A batch that does not fill an archive waits, counted from the
+acceptance of its oldest file, so that no file waits longer than `batch_wait_s`; while the uploader drains, none waits.
 
-What goes wrong. The clock by which ages are told may be set. Forward: an archive goes early. Back: an age below 0 is
-what tells, and then nobody waits either. So a clock that jumps weeks holds nothing up for longer than `batch_wait_s`.
+What goes wrong. The clock that ages are computed by may be set. Forward: an archive is sent early. Back: an age below 0
+shows it, and then no file waits either. So a clock that jumps by weeks delays nothing for longer than `batch_wait_s`.
 """
 
 import posixpath
@@ -16,7 +16,7 @@ from iris_communication.settings import BatchFormat, Rule
 
 
 class Depart(NamedTuple):
-    """So many of the first go now: in one archive, or the one by itself."""
+    """The first `files` files are sent now: in one archive, or by itself where it is one."""
 
     files: int
 
@@ -26,16 +26,16 @@ class Wait(NamedTuple):
 
 
 def batch_queue(kind: BatchFormat | None, remote_path: str) -> str:
-    """Of the files that may travel with this one: same format, same folder. Empty: it goes by itself, as does what
-    goes into a folder whose name is no text, which no queue could be named after."""
+    """The name of the queue of files that may travel together: same format, same folder. Empty: the file travels by
+    itself, as does one for a folder whose name is not valid text, after which no queue could be named."""
     name = f"{kind}:{posixpath.dirname(remote_path)}"
     is_text = name.encode("utf-8", "ignore").decode() == name
     return name if kind is not None and is_text else ""
 
 
 def departure(sizes_bytes: Sequence[int], oldest_age_s: float, rule: Rule, *, draining: bool = False) -> Depart | Wait:
-    """`sizes_bytes`: of what waits, in the order it goes; more than `batch_files_max` need not be told. Nothing
-    waiting: Take(0)."""
+    """`sizes_bytes`: sizes of the waiting files, in order; more than `batch_files_max` are not needed. Where no file
+    waits: Depart(0)."""
     files, total_bytes = 0, 0
     for size_bytes in sizes_bytes[: rule.batch_files_max]:
         if files and total_bytes + size_bytes > rule.batch_bytes_max:

@@ -1,18 +1,19 @@
-"""One breaker a server: closed while it answers, open while it does not, half open for the one probe that finds out.
+"""One breaker for each server: closed while it answers, open while it does not, half open for the probe that finds out.
 
 The rules:
-- Any number of items that fail in one collapse count as one failure: only a closed or half-open breaker can fail.
+- Any number of items that fail at the same time count as one failure: only a closed or half-open breaker can fail.
 - Open, it lets nothing through until `until_s`; each failed probe doubles the wait up to the cap, with full jitter
-  over the upper half so that a whole plant coming back does not connect at once, and a wait is never nearly zero.
-- HELD is open without an end: an error that only a person can mend (a wrong password, a changed host key) is never
-  tried again by itself, because trying is what gets an address banned. New facts about the server release it.
-- A health check goes through it like an item: `allowance` says whether it may, `on_start` when it does; its answer
-  closes the breaker, its failure opens it.
+  over the upper half, so that the clients of a whole plant do not reconnect at the same time, and a wait is never
+  nearly zero.
+- HELD is open without an end: the worker never retries an error that only a person can mend (a wrong password, a
+  changed host key), because retrying gets an address banned. New facts about the server release the breaker.
+- A health check passes the breaker like an item: `allowance` says whether it may, `on_start` records that it does; its
+  answer closes the breaker, its failure opens it.
 
-It outlives the process, because a process that crashes and is started again every half second would otherwise connect
-as often. So what `kept` says is stored whenever the breaker changes, before a connection is made too. A connection
+The breaker outlives the process, because a process that crashes and restarts every half second would otherwise connect
+as often. So the result of `kept` is stored whenever the breaker changes, also before a connection is made. A connection
 whose outcome was never stored counts as failed, and the wait then begins at that connection and not at the start, so
-that starting often neither brings the next one nearer nor puts it off.
+that frequent starts neither hasten nor delay the next one.
 """
 
 import math
@@ -39,9 +40,9 @@ class BreakerState(Enum):
 class Breaker:
     state: BreakerState = BreakerState.CLOSED
     failures: int = 0  # in a row
-    until_s: float = 0.0  # monotonic; of OPEN: not before; while it connects: since when
+    until_s: float = 0.0  # monotonic; OPEN: the earliest probe; while it connects: since when
     failure: Failure | None = None  # what opened it
-    connecting: bool = False  # of CLOSED: a connection is being made and nothing has answered yet
+    connecting: bool = False  # while CLOSED: a connection is being made, without an answer so far
 
 
 class Restored(NamedTuple):
@@ -50,7 +51,7 @@ class Restored(NamedTuple):
 
 
 def allowance(breaker: Breaker, slots: int, now_s: float) -> int:
-    """How many items may be under way at once: all slots, one probe, or none."""
+    """How many uploads may be under way at once: all slots, one probe, or none."""
     if breaker.state is BreakerState.CLOSED:
         return slots
     if breaker.state is BreakerState.HALF_OPEN or (breaker.state is BreakerState.OPEN and now_s >= breaker.until_s):
@@ -59,8 +60,8 @@ def allowance(breaker: Breaker, slots: int, now_s: float) -> int:
 
 
 def on_start(breaker: Breaker, now_s: float, *, connects: bool = False) -> Breaker:
-    """An item goes out: through an open breaker whose time has come it goes as the probe. `connects`: it has to make
-    the connection first, which is noted even of a server that has never failed."""
+    """An item is sent: as the probe, where the breaker is open and its wait is over. `connects`: it has to make the
+    connection first, which is recorded even for a server that has never failed."""
     if breaker.state is BreakerState.OPEN and now_s >= breaker.until_s:
         return replace(breaker, state=BreakerState.HALF_OPEN, until_s=now_s)
     if breaker.state is BreakerState.CLOSED and connects and not breaker.connecting:
@@ -69,7 +70,7 @@ def on_start(breaker: Breaker, now_s: float, *, connects: bool = False) -> Break
 
 
 def on_answer(breaker: Breaker) -> Breaker:
-    """The server did its part, whether or not the item arrived."""
+    """The server answered, whether or not the item arrived."""
     return breaker if breaker == Breaker() else Breaker()
 
 
@@ -84,15 +85,15 @@ def on_failure(breaker: Breaker, error: IrisError, settings: DeliverySettings, j
 
 
 def on_release(breaker: Breaker) -> Breaker:
-    """Connecting ended without an answer for a reason of ours (stop): the next attempt may begin at once."""
+    """Connecting ended without an answer for our own reason (stop): the next attempt may begin at once."""
     if breaker.state is BreakerState.HALF_OPEN:
         return replace(breaker, state=BreakerState.OPEN)
     return Breaker() if breaker.connecting else breaker
 
 
 def kept(breaker: Breaker, now_s: float, boot: tuple[str, float]) -> dict[str, Any]:
-    """The breaker for the disk, in what JSON has; empty when there is nothing to remember. `boot` is the boot's id and
-    the seconds since."""
+    """The breaker for the disk, as JSON values; empty when there is nothing to store. `boot` is the boot's id and the
+    seconds since it."""
     if breaker == Breaker():
         return {}
     boot_id, boot_s = boot
@@ -108,8 +109,8 @@ def kept(breaker: Breaker, now_s: float, boot: tuple[str, float]) -> dict[str, A
 def restored(
     facts: Mapping[str, Any] | None, now_s: float, boot: tuple[str, float], settings: DeliverySettings, jitter: float
 ) -> Restored:
-    """The breaker after a restart, from what `kept` stored. OPEN waits for what was left; after a reboot, which ends
-    the clock it was stored by, once more for as long as its failures ask. An unanswered connection counts as a failure."""
+    """The breaker after a restart, from what `kept` returned. OPEN waits for the rest of its time; after a reboot,
+    which ends the clock of the stored time, for a whole wait. An unanswered connection counts as a failure."""
     if not facts:
         return Restored(Breaker())
     try:
@@ -132,7 +133,7 @@ def restored(
 
 
 def _read(facts: Mapping[str, Any]) -> tuple[BreakerState, int, float, Failure]:
-    """Raises what reading rubbish raises."""
+    """Raises KeyError, TypeError, ValueError, OverflowError for facts that are not a breaker's."""
     state, failures, until_boot_s = BreakerState(facts["state"]), facts["failures"], float(facts["until_boot_s"])
     if not (isinstance(failures, int) and failures >= 0 and math.isfinite(until_boot_s)):
         raise ValueError(f"{failures!r} failures until {until_boot_s} s")

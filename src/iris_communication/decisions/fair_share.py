@@ -1,16 +1,16 @@
-"""Which waiting items of one server go next.
+"""Which waiting items of one server are sent next.
 
-The highest priority goes first, but nothing waits for ever. The rules, each a share of the picks:
-- While the highest waiting priority has items, all lower ones together get `lower_share`, one lower priority after
-  the other, so that each is served once in as many of those turns as there are lower priorities.
+The highest priority is sent first, but no item waits for ever. The rules, each a share of the picks:
+- While the highest waiting priority has items, all lower ones together get `lower_share`, by turns, so that each lower
+  priority gets one in as many of those picks as there are lower priorities.
 - Within a priority, retries that are due get at most every second pick while fresh items wait: a folder full of bad
-  files never blocks the good ones behind them.
-- Of the fresh ones, what came in after an outage gets `new_share` while the backlog is sent: today's results need not
+  files never blocks the good ones after them.
+- Of the fresh ones, files accepted after an outage get `new_share` while the backlog is sent: today's results need not
   wait for yesterday's.
-- Within each of the lists nobody overtakes.
+- Within each of the lists the order is kept.
 
-A share of a tenth means nothing to a call that asks for one item. So the rest of each division is carried to the next
-call in `FairShare`: ten calls for one item and one call for ten pick the same.
+A share of a tenth cannot be given in a call for one item. So the remainder of each share is carried to the next call
+in `FairShare`: ten calls for one item and one call for ten pick the same.
 """
 
 from collections import deque
@@ -21,13 +21,13 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")  # what is picked: a file, or several that travel as one
 
-ROUNDING = 1e-9  # ten tenths are a turn, although they do not quite add up to one
+ROUNDING = 1e-9  # ten tenths are one pick, although as floats they do not quite add up to one
 
 
 @dataclass(frozen=True, slots=True)
 class PriorityBacklog(Generic[T]):
-    """Of one priority: what may go now, in three lists, each in the order it may go. More than the limit of
-    a pick is never needed of any list."""
+    """The uploads of one priority that may be sent now, in three lists, each in order. No list needs more than the
+    limit of the pick."""
 
     priority: int
     due: Sequence[T] = ()  # failed before, their wait is over
@@ -37,7 +37,7 @@ class PriorityBacklog(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class PriorityTurn:
-    """Of one priority: whether its latest pick was a retry, and what `new` has saved up, in picks."""
+    """State of one priority: whether its latest pick was a retry, and the share that `new` has saved up, in picks."""
 
     retried: bool = False
     new: float = 0.0
@@ -45,19 +45,19 @@ class PriorityTurn:
 
 @dataclass(frozen=True, slots=True)
 class FairShare:
-    """What the next pick has to know of the earlier ones; the default is right after a restart."""
+    """What the next pick needs to know of the earlier ones; the default is right after a restart."""
 
-    lower: float = 0.0  # what the lower priorities have saved up, in picks
-    last_lower: int | None = None  # the priority that had their latest one
-    backlogs: Mapping[int, PriorityTurn] = field(default_factory=dict)  # by priority, of those that wait
+    lower: float = 0.0  # the share that the lower priorities have saved up, in picks
+    last_lower: int | None = None  # the lower priority that was picked last
+    backlogs: Mapping[int, PriorityTurn] = field(default_factory=dict)  # by priority, of those with waiting items
 
 
 def pick(
     turns: FairShare, backlogs: Sequence[PriorityBacklog[T]], limit: int, lower_share: float, new_share: float
 ) -> tuple[list[T], FairShare]:
-    """The next `limit` (fewer only if fewer wait), in the order they go, and the turns to give to the next call.
+    """The next `limit` uploads (fewer only if fewer wait), in order, and the `turns` for the next call.
 
-    `backlogs` has one entry for a priority, the highest first. Shares are from 0 (strictly the higher priority,
+    `backlogs` has one entry for each priority, the highest first. Shares are from 0 (strictly the higher priority,
     strictly the backlog first) to 0.5.
     """
     assert all(higher.priority > lower.priority for higher, lower in pairwise(backlogs))
@@ -80,13 +80,13 @@ def pick(
 
 
 def _share(saved: float, share: float) -> tuple[float, bool]:
-    """One pick is due: what is saved up after it, and whether it goes to the one who saves."""
+    """Of one pick: the saved share after it, and whether the pick is taken from that share."""
     saved += share
     return (max(0.0, saved - 1.0), True) if saved >= 1.0 - ROUNDING else (saved, False)
 
 
 def _next_lower(lower: "Sequence[_Waiting[T]]", last: int | None) -> "_Waiting[T]":
-    """The one after `last` on the way down, then from the top again."""
+    """The next lower priority after `last`; after the lowest the highest of them again."""
     return next((backlog for backlog in lower if last is not None and backlog.priority < last), lower[0])
 
 

@@ -1,11 +1,11 @@
-"""When a server is looked at next: each on a schedule of its own, so that nobody is knocked at by all at once.
+"""When a server's next health check is due: a separate schedule for each, so that checks are spread over time.
 
 Rules.
-- Work is the best check: while its answers come, a look that would only repeat them is put off. Work tells neither free
-  space nor the other things a look tells, so it is put off a few times, not for ever.
-- An open breaker says when the server may be asked again; a look is one way of asking, never an earlier one.
-- HELD is not looked at: to knock with a refused password is what gets an address banned.
-- Each wait is stretched or shortened by chance, by up to a tenth: what began together drifts apart, within one process
+- Uploads are the best check: while the server answers them, a health check that would only repeat that is put off.
+  Uploads report neither free space nor the other facts of a health check, so it is put off a few times, not for ever.
+- An open breaker says when the server may be asked again; a health check is never earlier than that.
+- A held breaker gets no health check: connecting with a refused password gets an address banned.
+- Each wait is longer or shorter by jitter of up to a tenth: checks that began together drift apart, within one process
   and among all the plants that were switched on in the same minute.
 """
 
@@ -13,24 +13,24 @@ from dataclasses import dataclass
 
 from iris_communication.decisions.breaker import Breaker, BreakerState
 
-FIRST_WITHIN_S = 10.0  # a server is looked at for the first time, or sooner where its interval is shorter
+FIRST_WITHIN_S = 10.0  # the first health check of a server, or sooner where its interval is shorter
 JITTER = 0.1  # of the interval, each way
-PUT_OFF_MAX = 5  # intervals since the last look, whatever work says
+PUT_OFF_MAX = 5  # intervals since the last health check, however often uploads were answered
 
 
 @dataclass(frozen=True, slots=True)
 class HealthSchedule:
-    """What the schedule of one server hangs on; all times monotonic."""
+    """What the schedule of one server depends on; all times monotonic."""
 
-    known_s: float  # since when
-    jitter: float  # in [0, 1), drawn anew for each look, so that the time of the next one stands still
-    checked_s: float | None = None  # the last look ended
-    answered_s: float | None = None  # work last had an answer
+    known_s: float  # since when the server is known
+    jitter: float  # in [0, 1), drawn anew for each health check, so that the time of the next one does not move
+    checked_s: float | None = None  # when the last health check ended
+    answered_s: float | None = None  # when the server last answered an upload
 
 
 def next_check_s(checkup: HealthSchedule, interval_s: float, breaker: Breaker) -> float | None:
-    """When the next look is due, monotonic and maybe past; None: not before something changes. `interval_s` 0: none is
-    wanted."""
+    """When the next health check is due, monotonic and maybe past; None: not before something changes. `interval_s` 0:
+    none is wanted."""
     if interval_s <= 0 or breaker.state in (BreakerState.HELD, BreakerState.HALF_OPEN):
         return None
     if checkup.checked_s is None:

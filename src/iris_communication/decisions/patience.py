@@ -1,14 +1,14 @@
-"""How long an answer is waited for, and what is made of one that did not come.
+"""How long the uploader waits for an answer, and what follows when none came in time.
 
-Idea. A deadline is there to notice what is gone. Where the transport keeps the link alive (both do), one that is gone
-ends by itself; so a server whose link stands is slow, not dead: a virus scanner, a hook or a far disk holds it up. To
-give it up means to send the whole file again, and to wait as long again.
+Idea. A deadline is there to notice a dead link. Where the transport keeps the link alive (both do), keep-alive ends a
+dead link; so a server whose link stands is slow, not dead: a virus scanner, a hook or a remote disk delays it. To give
+up means to send the whole file again, and to wait as long again.
 
 Rules.
-- Without keep-alive an answer is waited for as long as `progress_timeout_s` says.
-- With it, for so many times as long, and for twice the longest wait that this server has ended with an answer.
-- The step of a file that was given up is remembered: for the same one the next attempt waits twice as long, and from
-  the third time on it is named, with the setting.
+- Without keep-alive the deadline is `progress_timeout_s`.
+- With it the deadline is SLOW_TIMES as long, and at least twice the longest wait that this server ended with an answer.
+- The step of a file that timed out is remembered: for the same step the next attempt waits twice as long, and from the
+  third time on the error's hint names the step and the setting.
 """
 
 from typing import NamedTuple
@@ -19,14 +19,14 @@ NAMED_TIMES = 3
 
 
 class Overdue(NamedTuple):
-    """A request that was not answered in time: `step` is its kind, `times` how often in a row for this file."""
+    """A request that was not answered in time: `step` is its kind, `times` how often in a row, for this file."""
 
     step: str
     times: int
 
 
 def deadline_s(progress_timeout_s: float, slowest_s: float, times: int, *, keeps_alive: bool) -> float:
-    """`slowest_s`: the longest that this server was waited for and answered. `times`: of the file under way."""
+    """`slowest_s`: the longest wait that this server ended with an answer. `times`: see `Overdue`, of this file."""
     if not keeps_alive:
         return progress_timeout_s
     return max(SLOW_TIMES * progress_timeout_s, 2 * slowest_s) * 2.0 ** min(times, DOUBLINGS_MAX)
@@ -37,7 +37,7 @@ def after_timeout(before: Overdue | None, step: str) -> Overdue:
 
 
 def hint(overdue: Overdue, progress_timeout_s: float) -> str | None:
-    """None: that of the error itself will do."""
+    """The hint for the error; None: its own hint stays."""
     if overdue.times < NAMED_TIMES:
         return None
     return (

@@ -1,16 +1,17 @@
-"""A file under which the link breaks again and again, while others arrive.
+"""Finds a poison file: the link breaks each time it is sent, while others arrive.
 
-Idea. What the link or the server does costs no file an attempt, and what failed goes first again. So a file that ends
-every connection (its name crashes the server), or has no room on a disk where others have, would be the probe for
-ever, and whatever waits behind it would wait for ever, too.
+Idea. A fault of the link or the server costs a file no attempt, and the failed file is sent first again. So a file that
+ends every connection (its name crashes the server), or that does not fit on a disk where others fit, would be the probe
+for ever, and every file after it would wait for ever, too.
 
 Rules.
-- A file is suspected when the link broke, or the server's disk was full, while it alone was under way.
-- Others go before a suspected file, and none is under way beside it.
-- Suspected again and again, although others arrived each time in between, it is to blame for the link: from then on
-  each time is an attempt of its own. Not sooner, because a link that breaks often breaks under large files most. For a
-  full disk it never is: room may be made.
-- A link that carries nothing blames nobody. Nor does one that had taken a good part of a large file: that goes on.
+- A file is suspected when the link broke, or the server's disk was full, while only this file was under way.
+- Others are sent before a suspected file, and none is under way beside it.
+- A file suspected more than TIMES_MAX times, with arrivals of others each time in between, is to blame for the link:
+  from then on each time costs it an attempt. Not sooner, because an unreliable link breaks most under large files. A
+  full disk never costs an attempt: room may be made.
+- A link that could not be made puts no file under suspicion. Nor does one that broke after a good part of a large file:
+  the next attempt continues that file.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,21 +20,21 @@ from typing import NamedTuple
 
 from iris_communication.errors import Effect, IrisError, LinkError, RemoteDiskFull, RemoteFailure
 
-PROGRESS_BYTES = 1024 * 1024  # acknowledged: so much is not sent again
-TIMES_MAX = 8  # suspected, before it is to blame
-SUSPECTS_MAX = 100  # the latest
+PROGRESS_BYTES = 1024 * 1024  # acknowledged: from here on the next attempt continues instead of starting again
+TIMES_MAX = 8  # a file was suspected, before it is to blame
+SUSPECTS_MAX = 100  # only the latest are kept
 
 
 class Suspect(NamedTuple):
-    times: int  # with arrivals of others in between
-    arrived: int  # files when it was suspected last
+    times: int  # suspected, with arrivals of others in between
+    arrived: int  # files that had arrived when it was suspected last
 
 
 @dataclass(frozen=True, slots=True)
 class PoisonWatch:
-    """Of one server's files."""
+    """The suspected files of one server."""
 
-    arrived: int = 0  # files so far
+    arrived: int = 0  # files that arrived so far
     suspects: Mapping[str, Suspect] = field(default_factory=dict)  # by item id, the latest last
 
 
@@ -47,7 +48,7 @@ def after_arrival(poison_watch: PoisonWatch, item_id: str) -> PoisonWatch:
 def after_trouble(
     poison_watch: PoisonWatch, item_id: str, error: IrisError, *, alone: bool
 ) -> tuple[PoisonWatch, RemoteFailure | None]:
-    """`alone`: nothing else was under way from its beginning on. Besides: the error that is its own fault, or None."""
+    """`alone`: nothing else was under way since it began. Also returned: the error when it is the file's own fault."""
     if not alone or not _is_suspicious(error):
         return poison_watch, None
     suspects = dict(poison_watch.suspects)
@@ -67,13 +68,13 @@ def after_trouble(
 
 
 def _is_suspicious(error: IrisError) -> bool:
-    if isinstance(error, LinkError):  # of one that could not be made, nothing was sent
+    if isinstance(error, LinkError):  # over a link that could not be made nothing was sent
         return error.effect is not Effect.NONE and error.acknowledged_bytes < PROGRESS_BYTES
     return isinstance(error, RemoteDiskFull)
 
 
 def next_up(poison_watch: PoisonWatch, waiting: Sequence[str], under_way: Collection[str]) -> int | None:
-    """Which of `waiting` (item ids, in order) may begin beside those under way; None: none for now."""
+    """The index in `waiting` (item ids, in order) of the one that may begin beside those under way; None: none now."""
     suspects = poison_watch.suspects
     if any(item_id in suspects for item_id in under_way):
         return None

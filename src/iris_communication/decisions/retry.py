@@ -1,7 +1,7 @@
-"""What becomes of an item after a failed attempt: a value, computed from the error and nothing else.
+"""What happens to an item after a failed attempt: a value, computed from the error, the attempts and jitter.
 
-Blame decides. What the server or the link did costs the item nothing: it is released and the breaker does the
-waiting. What is the item's own fault spends an attempt; when none is left, or none would help, it is dead.
+The error's scope decides. A fault of the server or the link costs the item nothing: it is released, and the breaker
+does the waiting. The item's own fault spends an attempt; when none is left, or none would help, it is dead.
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from iris_communication.item import Event
 
 @dataclass(frozen=True, slots=True)
 class Retrying:
-    """How often one item is tried, and how long it waits in between: `min(cap, base * 2**n)` with full jitter."""
+    """How often an item is tried, and how long it waits in between: `min(cap, base * 2**n)` with full jitter."""
 
     attempts_max: int
     base_s: float

@@ -1,10 +1,10 @@
-"""What the configuration says about one file: rules by folder type and file name, and who has the word on a retry.
+"""What the configuration says about one file: rules by folder type and file name, and how it is retried.
 
-Rules are read in their order and a rule need not say everything: for each fact the first rule that matches and
-states it counts, so a general rule at the end fills what the special ones before it leave open. What makes a batch is
-one fact: its limits are those of the rule that asked for it.
+Rules are read in their order, and a rule need not state every fact: for each fact the first matching rule that states
+it counts, so a general rule at the end supplies what the special ones before it leave open. A batch is one fact: its
+limits are those of the rule that asked for it.
 
-The word on how often a file is tried goes from the near to the far: its rule, its server, the delivery settings.
+How often a file is tried is taken from the first that states it: its rule, its server, the delivery settings.
 """
 
 from collections.abc import Iterable, Mapping
@@ -24,24 +24,24 @@ def facts(rules: Iterable[Rule], folder_type: str, file_name: str) -> Rule:
     stated: dict[str, Any] = {}
     for rule in rules:
         if fnmatchcase(folder_type, rule.folder_type) and fnmatchcase(file_name, rule.pattern):
-            stated = {**_said(rule), **stated}
+            stated = {**_facts_of(rule), **stated}
     return Rule(**stated)
 
 
-def _said(rule: Rule) -> Mapping[str, Any]:
-    said = {name: value for name in ALONE if (value := getattr(rule, name)) is not None}
+def _facts_of(rule: Rule) -> Mapping[str, Any]:
+    stated = {name: value for name in ALONE if (value := getattr(rule, name)) is not None}
     if rule.batch is not None:
-        said.update((name, getattr(rule, name)) for name in BATCH)
-    return said
+        stated.update((name, getattr(rule, name)) for name in BATCH)
+    return stated
 
 
 def retrying(server: Server | None, rule: Rule, settings: DeliverySettings) -> Retrying:
-    """How a file of this rule is tried on this server (None: its address is not on record)."""
+    """How a file of this rule is tried on this server (None: its address is not stored)."""
 
-    def word(name: str) -> Any:
+    def setting(name: str) -> Any:
         for source in (rule, server):
             if (value := getattr(source, name, None)) is not None:
                 return value
         return getattr(settings, name)
 
-    return Retrying(word("attempts_max"), word("retry_base_s"), word("retry_cap_s"))
+    return Retrying(setting("attempts_max"), setting("retry_base_s"), setting("retry_cap_s"))

@@ -1,11 +1,11 @@
 """Delivery windows: whether a server may be sent files now, in the local time of its plant.
 
-Several windows are joined: what any of them allows is allowed; no window at all means always.
+Sending is allowed when any of the windows allows it; no window at all means always.
 
 Rules.
 - The end is outside: "18:00-24:00" and "00:00-06:00" touch and leave no gap.
-- Local time is given as a value, so that whoever asks decides about zones. It jumps twice a year and whenever somebody
-  sets the clock: "how long until" is then wrong by the jump, so who waits by it asks again within the minute.
+- Local time is given as a value, so that the caller decides about time zones. It jumps twice a year and whenever
+  somebody sets the clock: "how long until" is then wrong by the jump, so a waiting caller asks again within the minute.
 """
 
 from collections.abc import Iterable
@@ -44,7 +44,7 @@ def is_open(windows: Iterable[DeliveryWindow], now: Local) -> bool:
 
 
 def seconds_until_change(windows: Iterable[DeliveryWindow], now: Local) -> float | None:
-    """Until a closed one opens or an open one closes; None: neither ever happens."""
+    """Until the server may be sent files, or may not any more; None: neither ever happens."""
     windows = tuple(windows)
     if not windows:
         return None
@@ -58,7 +58,7 @@ def seconds_until_change(windows: Iterable[DeliveryWindow], now: Local) -> float
 
 
 def closed_text(windows: Iterable[DeliveryWindow], now: Local) -> str:
-    """Why nothing is sent, for people; empty while it may be."""
+    """Why the server is sent nothing now, for people; empty while it may be sent files."""
     windows = tuple(windows)
     wait_s = seconds_until_change(windows, now)
     if wait_s is None or is_open(windows, now):

@@ -3,9 +3,9 @@ all in one commit.
 
 Rules.
 - A member whose bytes are not those accepted is dead; the others travel without it.
-- An archive that cannot be made, or that the server refuses, costs nobody an attempt: its members go by themselves.
-- What the server or the link did costs them nothing either: they wait, and stay in their archive for as long as it may
-  have arrived.
+- An archive that cannot be made, or that the server refuses, costs no member an attempt: they are sent one by one.
+- A failure of the server or the link costs them nothing either: they wait, and stay in their archive for as long as it
+  may have arrived.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 
 class ArchiveNotMade(DeliveryStopped):
-    """Nothing was sent. `broken`: the id of the member whose fault it is, if it is one's, and why."""
+    """Nothing was sent. `reason`: the error; `broken`: the id of the member at fault, if one is."""
 
     default_hint = "nothing to do: its files are sent one by one"
 
@@ -46,7 +46,7 @@ async def carried(upload: Upload, carrier: Carrier, spool: Spool, one_at_a_time:
         return await carrier.carry(upload)
     path = spool.archive(upload.id)
     try:
-        async with one_at_a_time:  # several would only take the processor from whoever runs beside us
+        async with one_at_a_time:  # several would only take the processor from the other threads
             made = await asyncio.get_running_loop().run_in_executor(None, _made, upload, spool, path)
         return await carrier.carry(made)
     except ArchiveNotMade as error:
@@ -71,7 +71,7 @@ def settles(
 
 
 def _made(archive: Archive, spool: Spool, path: Path) -> Archive:
-    """With its file, written. On a thread of its own: nothing here belongs to the loop."""
+    """With its file, written. Runs on a thread of its own, and uses nothing of the loop's."""
     contents = []
     for member in archive.members:
         assert member.fingerprint is not None, "a claimed item has its bytes"
@@ -87,8 +87,8 @@ def _made(archive: Archive, spool: Spool, path: Path) -> Archive:
 
 
 def _without_archive(member: Item, archive: Archive, error: ArchiveNotMade) -> Settle:
-    """The broken one ends, or goes by itself where that may help. The others wait for another archive; but an archive
-    that may have arrived cannot be made again without it, so then they go by themselves too."""
+    """The broken member ends, or is sent alone where that may help. The others wait for another archive; but an archive
+    that may have arrived cannot be made again without it, so then they are sent alone too."""
     was_sent = archive.effect is not Effect.NONE
     if member.id == error.broken and error.reason.scope is Scope.ITEM and error.reason.retry is Retry.NEVER:
         effect = Effect.UNSEEN if was_sent else Effect.NONE  # whatever arrived was the archive, never this file

@@ -1,6 +1,6 @@
-"""What carries one upload to its server, and the wrapper that makes one of a user's own `transferData`.
+"""What carries one upload to its server, and the carrier that wraps a user's own `transferData`.
 
-The worker knows nothing but this contract, so anything that can move a file may be put under the outbox.
+The worker knows nothing but this contract, so anything that can move a file may be a carrier.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 class Carrier(Protocol):
     on_change: Callable[[], None]  # set by the worker: called when slots or connections have changed
-    checks_health: bool  # whether `check` can tell anything
+    checks_health: bool  # whether `check` finds anything out
     takes_archives: bool  # whether it carries several files in one
 
     def slots(self, server_key: str) -> int:
@@ -42,13 +42,13 @@ class Carrier(Protocol):
         may have left behind; NONE: it touched nothing."""
 
     async def check(self, server_key: str, *, round_trip: bool) -> Health:
-        """Look whether the server answers and would take a file, beside what is being carried. Raises IrisError."""
+        """Check whether the server answers and would take a file, while uploads go on. Raises IrisError."""
 
     def trace(self, server_key: str) -> list[str]:
         """The latest protocol events of its connection, oldest first, for people; also shortly after it was lost."""
 
     async def close(self) -> None:
-        """End at once; what is under way fails with DeliveryStopped."""
+        """End at once; uploads under way fail with DeliveryStopped."""
 
 
 class TransferData(Protocol):
@@ -65,10 +65,10 @@ class _Call(NamedTuple):
 
 
 class TransferDataCarrier:
-    """Calls an injected `transferData` for one request at a time, in a thread of its own.
+    """Calls an injected `transferData` for one item at a time, in a thread of its own.
 
     The thread is a daemon: a call that never returns must not keep the program from ending. Such a call outlives its
-    carrier, so `one_at_a_time` belongs to whoever makes the next one: that waits until the call before has returned.
+    carrier, so carriers share the lock `one_at_a_time`: the next one waits until the earlier call has returned.
     """
 
     checks_health = False  # a processor can only transfer
@@ -99,7 +99,7 @@ class TransferDataCarrier:
         return 1
 
     def connected(self, server_key: str) -> bool:
-        return True  # when to connect is the processor's own business
+        return True  # the processor decides when to connect
 
     async def carry(self, upload: Upload) -> Delivered:
         assert isinstance(upload, Item), "it takes no archives"
@@ -125,37 +125,39 @@ class TransferDataCarrier:
         return Health(ok=True, done=())
 
     def trace(self, server_key: str) -> list[str]:
-        return []  # what the processor does on the wire nobody sees
+        return []  # the processor's protocol events are not known
 
     async def close(self) -> None:
         self._closed = True
         self._thread.let_end()
         self._calls.put(None)
         for outcome, item in self._open.items():
-            # A call that is under way goes on, and nobody will hear how it ended.
+            # A call that is under way goes on, and its result is lost.
             effect = Effect.UNSEEN if outcome is self._begun else Effect.NONE
-            _tell(outcome, DeliveryStopped(f"{item.remote_path!r} was cancelled: the uploader stopped", effect=effect))
+            _resolve(
+                outcome, DeliveryStopped(f"{item.remote_path!r} was cancelled: the uploader stopped", effect=effect)
+            )
 
     def _serve(self) -> None:
-        """Called again after a failure; whoever waits for the call that it failed at is told."""
+        """Called again after a failure; the upload that it failed at gets an error."""
         while (call := self._calls.get()) is not None:
             what = f"the thread that calls transferData() failed at {call.item.remote_path!r}"
             error: IrisError | None = TransferFailed(what, effect=Effect.UNSEEN)
             try:
                 with self._one_at_a_time:
                     self._begun = call.outcome
-                    if self._stopped():  # asked after `_begun` is set: either we see it closed, or it is seen begun
+                    if self._stopped():  # after `_begun` is set: either this thread sees `_closed`, or close() `_begun`
                         return
                     error = self._call(call.item)
                     self._begun = None
             finally:
-                with contextlib.suppress(RuntimeError):  # the loop is gone
-                    call.outcome.get_loop().call_soon_threadsafe(_tell, call.outcome, error)
+                with contextlib.suppress(RuntimeError):  # the loop is closed
+                    call.outcome.get_loop().call_soon_threadsafe(_resolve, call.outcome, error)
             if self._stopped():
                 log.warning("transferData() returned for %r after the uploader had stopped", call.item.remote_path)
 
     def _stopped(self) -> bool:
-        return self._closed  # another thread's word: a type checker would take it to stay what it was
+        return self._closed  # set by another thread: a type checker would assume that it stays what it was
 
     def _call(self, item: Item) -> IrisError | None:
         info: Mapping[str, Any] = {}
@@ -172,14 +174,14 @@ class TransferDataCarrier:
         return None
 
 
-def _tell(outcome: asyncio.Future[None], error: IrisError | None) -> None:
+def _resolve(outcome: asyncio.Future[None], error: IrisError | None) -> None:
     if outcome.done():
         return
     outcome.set_exception(error) if error else outcome.set_result(None)
 
 
 def _failed(item: Item, info: Mapping[str, Any], error: BaseException) -> TransferFailed:
-    """Its words and its traceback as text, without the secrets that they may hold: both are stored and logged."""
+    """With its message and traceback as text, without the secrets they may hold: both are stored and logged."""
     what = f"transferData() raised {type(error).__name__} for {item.remote_path!r}: {text_of(error)}"
     failed = TransferFailed(_without_secrets(what, info))
     failed.unforeseen = type(error)

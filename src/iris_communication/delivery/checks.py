@@ -1,12 +1,12 @@
-"""Looks after the servers themselves: a health check now and then, beside the work and never before it.
+"""Health checks of the servers, on a schedule: beside the deliveries and never before them.
 
 Rules.
-- A look is a conversation of its own on the connection that is there; where there is none and nothing waits, it makes
-  one. It delays no item: while items wait for a connection or for a breaker's probe, the item asks and the look waits.
+- A check is a conversation of its own on the open connection; where there is none and nothing waits, it opens one. It
+  delays no item: while items wait for a connection or for a breaker's probe, the item goes and the check waits.
 - Its answer closes a breaker and its failure opens one, as an item's would. So a server whose outage ends while nothing
   waits is known to be back before the next file comes.
-- Nobody is looked at while nothing may be sent to it, nor while the uploader ends. A look that is under way then may
-  finish where that is a matter of moments, to take away the file that a round trip made.
+- A server is not checked while nothing may be sent to it, nor while the uploader ends. A check that is under way then
+  has a moment to finish, to remove the file that its round trip made.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ from iris_communication.sftp.trials.probe import Health
 
 log = logging.getLogger(__name__)
 
-GRACE_S = 0.5  # at the end, for a look on a connection that lives
+GRACE_S = 0.5  # at the end, for a check on an open connection
 
 
 class Checks:
@@ -56,8 +56,8 @@ class Checks:
         return list(self._looks.values())
 
     def consider(self, key: str, destination: DestinationState, *, work: bool, slots: int) -> float:
-        """Begin a look if one is due; in how many seconds to ask again. `work`: items wait or are under way; how many
-        may be at once `slots` says."""
+        """Begin a check if one is due; in how many seconds to ask again. `work`: items wait or are under way; `slots`:
+        how many may be at once."""
         record, server, now_s = destination.health, self._known(key), self._clock.monotonic_s()
         if record.looking or server is None or not self._carrier.checks_health:
             return FAR_S
@@ -69,20 +69,20 @@ class Checks:
         if now_s < due_s:
             return due_s - now_s
         if work and (destination.breaker.state is not BreakerState.CLOSED or not self._carrier.connected(key)):
-            return FAR_S  # its end is news
+            return FAR_S  # the end of that work wakes the worker
         round_trip = server.health_round_trip and len(destination.under_way) < slots
         connects = not self._carrier.connected(key)
         self._outcomes.set_breaker(key, destination, breaking.on_start(destination.breaker, now_s, connects=connects))
-        self._looks[key] = asyncio.get_running_loop().create_task(self._look(key, destination, round_trip))
+        self._looks[key] = asyncio.get_running_loop().create_task(self._check(key, destination, round_trip))
         record.looking = True
         return FAR_S
 
     async def finish(self) -> None:
-        """Of what is under way, what can be finished soon."""
-        if soon := [look for key, look in self._looks.items() if self._carrier.connected(key)]:
+        """Wait for the checks under way that can end soon."""
+        if soon := [check for key, check in self._looks.items() if self._carrier.connected(key)]:
             await asyncio.wait(soon, timeout=GRACE_S)
 
-    async def _look(self, key: str, destination: DestinationState, round_trip: bool) -> None:
+    async def _check(self, key: str, destination: DestinationState, round_trip: bool) -> None:
         revision = destination.revision
         try:
             health = await self._carrier.check(key, round_trip=round_trip)
@@ -91,7 +91,7 @@ class Checks:
         except asyncio.CancelledError:
             self._failed(key, destination, DeliveryStopped(f"the health check of {key} was cancelled"), revision)
             raise
-        except Exception as raised:  # noqa: BLE001 - nobody foresaw it: logged with its traceback
+        except Exception as raised:  # noqa: BLE001 - unforeseen: logged with its traceback
             text = "the health check of %s failed in an unforeseen way"
             self._repeats.log((key, type(raised)), logging.ERROR, text, key, exc_info=raised)
             self._failed(
@@ -109,8 +109,8 @@ class Checks:
             self._outcomes.news()
 
     def _answered(self, key: str, destination: DestinationState) -> None:
-        """The server did its part, whatever was found. That it is up is said of a link that was down; a connection that
-        ends with the look is no link. What went wrong while it looked is younger than what it saw."""
+        """The server answered, whatever was found. Only a link that was down becomes up: a connection that ends with
+        the check is no link. A breaker that opened during the check is newer than its answer, and stays open."""
         if destination.breaker.state in (BreakerState.OPEN, BreakerState.HELD):
             return
         if destination.link == "down":

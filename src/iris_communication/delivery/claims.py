@@ -1,11 +1,11 @@
-"""Asks the writer for a server's files: when, and for how many.
+"""Claims a server's files from the writer: when, and how many.
 
 Rules.
-- One claim of a server is with the writer at a time. It asks for one window ahead, so that a slow commit does not leave
-  the link idle.
-- After a claim that brought less than was asked for the next one waits a moment, so that files which come one by one
-  are coalesced: one turn of the loop, one packet and one commit for many cost the threads beside us far less.
-- Files whose batch is not full yet are asked for again a few times a second; at once while the uploader drains.
+- One claim for a server is with the writer at a time. It asks for one window ahead, so that a slow commit does not
+  leave the link idle.
+- After a claim that brought less than it asked for, the next one waits a moment, so that files which come one by one
+  are coalesced: one turn of the loop, one packet and one commit for many take far less time from the other threads.
+- Files whose batch is not full yet are claimed again a few times a second; at once while the uploader drains.
 - What the writer hands out after the worker has ended is released at once.
 """
 
@@ -26,16 +26,16 @@ from iris_communication.outbox.writer.writer import Writer
 CLAIM_MAX = 64
 URGENT_FILES = 16  # ready, with room on the link for them: the writer does not let their claim linger
 TRICKLE_PAUSE_S = 0.01  # after a claim that brought less than was asked for
-# Where files come thick and fast all the same, larger groups save more than the wait costs: see decision 0039.
+# Where many files come all the same, larger groups save more than the wait costs: see decision 0039.
 DENSE_FILES = 4
 DENSE_PAUSE_S = 0.05
 BATCH_LOOK_S = 0.25  # between two claims of files whose batch is not full
-ARCHIVES_MAX = 8  # of one server, claimed or under way: bounds the disk they take, and fills a long link
-CLAIM_ARCHIVES_MAX = 2  # a commit of hundreds of rows makes whoever has a file accepted wait for as long
+ARCHIVES_MAX = 8  # of one server, claimed or under way: bounds their disk space, enough for a high round-trip time
+CLAIM_ARCHIVES_MAX = 2  # a commit of hundreds of rows delays the acceptance of files for as long
 
 
 class Claims:
-    """`wake`, which any thread may call, makes the worker look again."""
+    """`wake`, which any thread may call, starts the worker's next turn."""
 
     def __init__(
         self,
@@ -58,13 +58,13 @@ class Claims:
     def consider(
         self, key: str, destination: DestinationState, waiting: Backlog, allowed: int, now_s: float, *, draining: bool
     ) -> tuple[bool, float]:
-        """Ask if there is reason to; `allowed` may be under way at once. (whether there is or will be work, in how many
-        seconds to look again)."""
+        """Claim if there is reason to; `allowed` uploads may be under way at once. Returns (whether there is or will be
+        work, seconds until the next call)."""
         archives = min(CLAIM_ARCHIVES_MAX, ARCHIVES_MAX - len(destination.archives))
         ready, due_in_s = self._ready(destination, waiting, archives, now_s, draining=draining)
         if ready and now_s < destination.claim_after_s:
             return True, destination.claim_after_s - now_s
-        ahead = allowed + len(destination.poison_watch.suspects) if allowed else 0  # suspects do not fill the window
+        ahead = allowed + len(destination.poison_watch.suspects) if allowed else 0  # suspected files do not fill it
         room = allowed - len(destination.claimed) - len(destination.under_way)
         wanted = min(CLAIM_MAX, room + ahead)
         if ready and not destination.claiming and wanted > 0 and len(destination.claimed) <= ahead - (allowed + 1) // 2:
@@ -82,14 +82,14 @@ class Claims:
         busy = bool(destination.claimed or destination.under_way or destination.claiming or ready)
         if destination.breaker.state is BreakerState.OPEN:
             due_in_s = max(0.0, destination.breaker.until_s - now_s)
-        if now_s < destination.claim_after_s:  # what comes until then wakes nobody
+        if now_s < destination.claim_after_s:  # what comes until then does not wake the worker
             due_in_s = min(due_in_s or FAR_S, destination.claim_after_s - now_s)
         return busy, due_in_s if due_in_s > 0.0 else FAR_S
 
     def _ready(
         self, destination: DestinationState, waiting: Backlog, archives: int, now_s: float, *, draining: bool
     ) -> tuple[bool, float]:
-        """(whether the writer may have something that goes now, in how many seconds that changes by itself)."""
+        """Returns (whether the writer may have something to send now, seconds until time alone changes that)."""
         due_in_s = FAR_S
         if waiting.next_due_s is not None:
             due_in_s = max(0.0, waiting.next_due_s - self._clock.boot_s())
@@ -111,7 +111,7 @@ class Claims:
         self._outcomes.release(uploads)
 
     def take(self, *, draining: bool) -> None:
-        """What the writer has handed out meanwhile is its destination's now."""
+        """Give what the writer has handed out meanwhile to its destination."""
         while self._arrived:
             self._taken(*self._arrived.popleft(), draining=draining)
 
@@ -129,11 +129,11 @@ class Claims:
                 dense = len(uploads) >= DENSE_FILES
                 destination.claim_after_s = now_s + (DENSE_PAUSE_S if dense else TRICKLE_PAUSE_S)
         elif waiting.fresh > waiting.batched or waiting.retrying or draining or not waiting.batched:
-            # The writer could not hand any out: its disk fails, or they went elsewhere. Else their batch is not full.
+            # The writer could not hand any out: its disk fails, or they are gone. Else their batch is not full.
             destination.claim_after_s = now_s + CLAIM_PAUSE_S
 
     def end(self) -> None:
-        """Whatever was handed out and not taken waits again, and so does what is still to come."""
+        """Release what was handed out and not taken, and from now on what is still handed out."""
         with self._handover:
             self._ended = True
         for _, _, uploads in self._arrived:

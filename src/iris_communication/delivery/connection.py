@@ -2,11 +2,11 @@
 
 The session decides what is sent; this shell reads the files' bytes when the session has credit for them, gives the
 channel a buffer at a time (a hundred small requests then share a few SSH packets), and ends everything at once when
-the channel dies, stands still with answers owed, or goes on without ever answering one that was asked long ago. Only a
-whole answer is progress: a server that drips the bytes of one is given up. `decisions.patience` says when.
+the channel is lost, when it is silent while answers are owed, or when later requests are answered and an old one never
+is. Only a whole answer is progress: a server that sends one byte by byte is given up. `decisions.patience` says when.
 
 What is sent in one turn of the loop is bounded by time: while this thread works, the program's other threads stand
-still, and one of them may have a picture to look at.
+still, and one of them may have a frame to inspect.
 """
 
 import asyncio
@@ -41,12 +41,12 @@ OUTPUT_PER_TURN = 256 * 1024  # bytes at most
 OUTPUT_S = 0.0003  # of a turn, after which no further piece is begun
 BEGINNING = RequestWindow()
 NO_TURN = contextlib.nullcontext()
-TROUBLE_REQUESTS = 8  # unanswered when a connection is lost: fewer tell nothing of how much was asked at once
+TROUBLE_REQUESTS = 8  # unanswered when a connection is lost: fewer do not show that too much was in flight
 
 
 class Connection:
-    """To be opened once. `lost` is the error it ended with, or None while it lives; `window` is what was learned of how
-    much the server bears."""
+    """To be opened once. `lost` is the error it ended with, or None while it lives; `window` is how much in flight the
+    server was found to take."""
 
     def __init__(
         self, server: Server, settings: DeliverySettings, clock: Clock, window: RequestWindow = BEGINNING
@@ -60,8 +60,8 @@ class Connection:
         self.host_key = self.software = ""
         self.algorithms: Negotiated | None = None
         self.lost: IrisError | None = None
-        self.slowest_s = 0.0  # the longest that the server was waited for, and answered
-        self.uses = 0  # conversations, without those that only look after it
+        self.slowest_s = 0.0  # the longest wait that ended with an answer
+        self.uses = 0  # conversations, without health checks
         self.on_learned: Callable[[], None] = lambda: None
         self.on_lost: Callable[[], None] = lambda: None
         self._holders = 0
@@ -72,12 +72,12 @@ class Connection:
         self._channel: Channel | None = None
         self._mark: tuple[int, float] | None = None  # the latest request at some time, and when that was
         self._epoch: tuple[int, float] = (0, 0.0)  # bytes acknowledged when it began, and when that was
-        self._early = bytearray()  # what the server said before connect() returned
+        self._early = bytearray()  # bytes that came before connect() returned
         self._loop = asyncio.get_running_loop()
         self._pumping = False
-        self._answered_s = self.used_s = clock.monotonic_s()  # an answer came whole, or the first one became owed
-        self._begun_s: float | None = None  # when the part of an answer began to come that is here
-        self._waits: list[int] = []  # of each file under way that has timed out before: how often
+        self._answered_s = self.used_s = clock.monotonic_s()  # when the last whole answer came, or the first was owed
+        self._begun_s: float | None = None  # when the answer began of which only a part has come
+        self._waits: list[int] = []  # for each file under way, how often its step has timed out before
         self._said_slow = False
         self._deadline: asyncio.TimerHandle | None = None
         self._resumption: asyncio.TimerHandle | None = None  # when there is bandwidth again
@@ -91,12 +91,12 @@ class Connection:
 
     @property
     def is_idle(self) -> bool:
-        """Nobody uses it, and nobody is about to."""
+        """No conversation is under way, and no caller holds it."""
         return not self.live and not self._holders
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Meanwhile it is not idle, also while there is nothing to say: its holder comes back to it."""
+        """Inside, it is not idle, also while nothing is sent: the caller will use it again."""
         self._holders += 1
         try:
             yield
@@ -106,7 +106,7 @@ class Connection:
 
     @contextlib.contextmanager
     def patient(self, times: int) -> Iterator[None]:
-        """Meanwhile for a file of which the same step has timed out so often in a row."""
+        """Inside, wait longer: for a file of which the same step has timed out `times` times in a row."""
         self._waits.append(times)
         try:
             yield
@@ -121,13 +121,13 @@ class Connection:
 
     @property
     def is_full(self) -> bool:
-        """One more would have to wait, or slow down those that are under way."""
+        """One more upload would have to wait, or slow down those that are under way."""
         credit = self._session.credit
         return self.live + 1 >= self.slots or (self.live > 1 and credit.bytes_used * 10 >= credit.bytes_max * 9)
 
     @property
     def files_open_most(self) -> int:
-        """At once, so far."""
+        """The most files that were open at once so far."""
         return self._session.handles.proven
 
     def bear(self, window: RequestWindow) -> None:
@@ -143,7 +143,7 @@ class Connection:
         """Connect and agree on the version. `turn` is waited for and held while it connects. Raises what
         `Transport.connect` raises, LinkTimeout and ProtocolViolation.
 
-        From then on it may be used, within what is safe everywhere; the server is being asked for its limits."""
+        From then on it may be used, within what is safe everywhere, while the server is asked for its limits."""
         self._session.without_secrets = partial(without, hidden_of(secret))
         async with turn:
             channel = await transport.connect(self.server, secret, self._settings, self)
@@ -166,38 +166,38 @@ class Connection:
             raise self.lost
         self.round_trip_s = (greeted_s := self._clock.monotonic_s()) - begun_s
         self._epoch = (0, greeted_s)
-        told = (channel.software, self._session.extensions or {}, self._settings.files_in_flight_max)
-        self._believe(greeted(*told))
+        facts = (channel.software, self._session.extensions or {}, self._settings.files_in_flight_max)
+        self._use_capabilities(greeted(*facts))
         self._learning.add_done_callback(lambda _: self._learned(greeted_s))
-        self._session.begin(learn(*told), None, self._learning)
+        self._session.begin(learn(*facts), None, self._learning)
         self._schedule_pump()
 
     async def learned(self) -> None:
-        """Until the server has told its limits, where it does. Raises what the connection ended with, when it did."""
+        """Wait until the server has stated its limits, where it does. Raises what the connection ended with."""
         await asyncio.wait([self._learning])
         if self.lost is not None:
             raise self.lost
 
     def _learned(self, asked_s: float) -> None:
         error = self._learning.exception()
-        if isinstance(error, IrisError):  # an answer that is none; or it has ended already
+        if isinstance(error, IrisError):  # a wrong answer, or the connection has ended already
             self._end(error)
             return
-        if tells_limits(self._session.extensions or {}):  # the greeting holds the start of a program as well
+        if tells_limits(self._session.extensions or {}):  # the greeting also waits for a program to start
             self.round_trip_s = min(self.round_trip_s, self._clock.monotonic_s() - asked_s)
-        self._believe(self._learning.result())
+        self._use_capabilities(self._learning.result())
         self.on_learned()
 
-    def _believe(self, capabilities: Capabilities) -> None:
+    def _use_capabilities(self, capabilities: Capabilities) -> None:
         self.capabilities = capabilities
         self._session.handles.most = capabilities.open_files_max
         self._session.keeps_order = capabilities.keeps_order
-        # Small, until the first answers tell how fast the link is.
+        # Small, until the first answers show how fast the link is.
         self._set_write_size(self._session.write_size_bytes)
 
     async def run(self, talk: Talk, source: SourceBytes | None = None, *, is_use: bool = True) -> Any:
-        """Carry a conversation to its end; its result, or what it raised. Cancelling the caller does not stop it: a
-        request that is on its way cannot be called back. `is_use`: it keeps the connection from counting as idle."""
+        """Run a conversation to its end; its result, or what it raised. Cancelling the caller does not stop it: a
+        request that was sent cannot be called back. `is_use`: it keeps the connection from counting as idle."""
         if self.lost is not None:
             talk.close()
             raise type(self.lost)(str(self.lost), hint=self.lost.hint)
@@ -210,7 +210,7 @@ class Connection:
         return await outcome
 
     def limit(self, bandwidth: TokenBucket | None) -> None:
-        """From now on no more than this, shared with the server's other connections; None: as much as there is."""
+        """Limit data to this bandwidth, shared with the server's other connections; None: no limit."""
         if bandwidth is not self._bandwidth:
             self._bandwidth = bandwidth
             self._set_write_size(self._session.write_size_bytes)
@@ -220,8 +220,8 @@ class Connection:
 
     def trace(self) -> list[str]:
         """The latest protocol events, one a line, oldest first; also after it was lost."""
-        told = lines(self._session.events, self._clock.wall_s() - self._clock.monotonic_s())
-        return told if self.lost is None else [*told, f"ended: {type(self.lost).__name__}: {self.lost}"]
+        events = lines(self._session.events, self._clock.wall_s() - self._clock.monotonic_s())
+        return events if self.lost is None else [*events, f"ended: {type(self.lost).__name__}: {self.lost}"]
 
     def close(self, error: IrisError | None = None) -> None:
         """End it now; every conversation under way ends with `error`."""
@@ -244,10 +244,10 @@ class Connection:
         if self._session.extensions is not None and not self._greeted.done():
             self._greeted.set_result(None)
         self._adapt(now_s)
-        if news_bytes := self._session.acknowledged_bytes - acknowledged_bytes:
+        if new_bytes := self._session.acknowledged_bytes - acknowledged_bytes:
             self._set_write_size(
                 paced_write_size(
-                    news_bytes, quiet_s, self._settings.progress_timeout_s, self.capabilities.write_size_bytes
+                    new_bytes, quiet_s, self._settings.progress_timeout_s, self.capabilities.write_size_bytes
                 )
             )
         self._hand_out()
@@ -263,7 +263,7 @@ class Connection:
             self._begun_s = now_s
 
     def _adapt(self, now_s: float) -> None:
-        """The window, once an epoch, and after trouble once a while."""
+        """Adapt the window: at the end of each epoch, and after each quiet period that follows trouble."""
         if (window := after_quiet(self.window, now_s)) is not self.window:
             self.bear(window)
         session = self._session
@@ -299,10 +299,10 @@ class Connection:
             if left <= 0 or self._clock.monotonic_s() >= until_s:
                 self._schedule_pump()
                 break
-        self._hand_out()  # also what ended without asking anything
+        self._hand_out()  # also conversations that ended without a request
 
     def _output(self, budget_bytes: int, now_s: float) -> list[bytes | Chunk]:
-        """What the session wants to send. Where bandwidth holds data back, the pump goes on when there is some."""
+        """What the session wants to send. Where bandwidth holds data back, the pump runs again when there is some."""
         bandwidth, session = self._bandwidth, self._session
         if bandwidth is None:
             return session.output(budget_bytes)
@@ -354,7 +354,7 @@ class Connection:
                 outcome.set_result(conversation.result)
 
     def _watch(self) -> None:
-        """Look again when a deadline could have passed at the earliest."""
+        """Check the deadlines, and again when the next one can have passed at the earliest."""
         now_s = self._clock.monotonic_s()
         patience_s = self._patience_s
         if (text := self._overdue(now_s, patience_s)) is not None:
@@ -378,7 +378,7 @@ class Connection:
         return patience.deadline_s(timeout_s, self.slowest_s, times, keeps_alive=self._channel.keeps_alive)
 
     def _overdue(self, now_s: float, patience_s: float) -> str | None:
-        """Why it is given up, in words."""
+        """Why the connection is given up, as the rest of a sentence about the server; None: it is not."""
         owed, quiet_s = self._session.unanswered, now_s - self._answered_s
         if owed and quiet_s >= patience_s:
             requests = counted(owed, "request is", "requests are")
@@ -394,15 +394,15 @@ class Connection:
         return "" if oldest is None else f", the oldest a {type(oldest).__name__}"
 
     def _say_slow(self, quiet_s: float, patience_s: float) -> None:
-        """Once: a server may be as slow with each file."""
+        """Log it once: a server may be as slow with each file."""
         if not self._said_slow:
             self._said_slow = True
             text = "%s answers keep-alive, and nothing else for %.0f s%s: it is slow, and waited for up to %.0f s"
             log.warning(text, self.server.key, quiet_s, self._oldest_text(), patience_s)
 
     def _overtaken(self, now_s: float, patience_s: float) -> str | None:
-        """The name of a request that has had no answer for the whole time, while later ones had: a look at a mark that
-        is set anew whenever all up to it are answered."""
+        """The name of a request that had no answer for `patience_s`, while later ones had. It compares with a mark that
+        moves to the latest request whenever all up to it are answered."""
         if self._mark is not None:
             mark, since_s = self._mark
             request = self._session.overtaken(mark)

@@ -1,8 +1,8 @@
-"""Threads for name look-ups that nobody has to wait for.
+"""Threads for name look-ups that the end of the program does not wait for.
 
-A name server that does not answer holds its look-up for half a minute and more, and there is no way to call that
-back. asyncio waits for such threads when its loop ends, and the interpreter once more when it exits; so a stop with
-the network down would take as long as the name server likes.
+A name server that does not answer holds its look-up for half a minute and more, and a look-up cannot be cancelled.
+asyncio waits for such threads when its loop ends, and the interpreter once more when it exits; so a stop with the
+network down would take as long as the look-up.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ class DaemonThreads(ThreadPoolExecutor):
                 return
             try:
                 result = call(*args, **options)
-            except BaseException as error:  # noqa: BLE001 - whatever it raised is for whoever waits for it
+            except BaseException as error:  # noqa: BLE001 - the caller that waits for the future gets it
                 outcome.set_exception(error)
             else:
                 outcome.set_result(result)
@@ -36,7 +36,7 @@ class DaemonThreads(ThreadPoolExecutor):
         return outcome
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Waits for nobody."""
+        """Does not wait for calls under way."""
 
 
 def loop_with_daemon_threads(event_loop: EventLoop = "asyncio") -> asyncio.AbstractEventLoop:
@@ -54,6 +54,6 @@ def _uvloop() -> asyncio.AbstractEventLoop:
 
 
 def run(main: Coroutine[Any, Any, Result], event_loop: EventLoop = "asyncio") -> Result:
-    """asyncio.run() whose end waits for no look-up."""
+    """asyncio.run(), but its end waits for no look-up."""
     with asyncio.Runner(loop_factory=lambda: loop_with_daemon_threads(event_loop)) as runner:
         return runner.run(main)

@@ -1,5 +1,5 @@
-"""One server's destination: its breaker, what is claimed for it and what is under way, whether its link is up, and how
-well the server was when it was last looked at."""
+"""One server's destination: its breaker, what is claimed for it and what is under way, whether its link is up, and what
+the latest health check found."""
 
 import asyncio
 from collections import deque
@@ -17,28 +17,28 @@ from iris_communication.outbox.store.contract import Backlog, ServerState
 
 @dataclass(slots=True)
 class DestinationState:
-    since_s: float | None  # monotonic, of the last change of `link`; None: it was as it is before this process began
+    since_s: float | None  # monotonic, of the last change of `link`; None: unchanged since before this process began
     breaker: Breaker = field(default_factory=Breaker)
-    claimed: deque[Upload] = field(default_factory=deque)  # ours, not begun
+    claimed: deque[Upload] = field(default_factory=deque)  # not begun
     under_way: dict[asyncio.Task[None], Upload] = field(default_factory=dict)
-    alone_id: str = ""  # of what is under way, while nothing else has been since it began
+    alone_id: str = ""  # id of the upload that has been under way alone since it began
     poison_watch: PoisonWatch = field(default_factory=PoisonWatch)
     claiming: bool = False  # a claim is with the writer
     asked: int = 0  # items, by that claim
     asked_archives: int = 0
     claim_after_s: float = 0.0  # monotonic; not before, after a claim that brought less than was asked for
-    batch_after_s: float = 0.0  # monotonic; files whose batch is not full are asked for again then
+    batch_after_s: float = 0.0  # monotonic; files whose batch is not full are claimed again then
     archives: set[str] = field(default_factory=set)  # of what is claimed and under way
     falls_back: bool = False  # the files of an archive are on their way back to the writer, to be claimed again
     link: str = "idle"  # "up" | "down" | "idle"
-    found_dead: bool = False  # by this process, and not heard of since
+    found_dead: bool = False  # by this process, without an answer since
     revision: int = 0  # of what is known about the server
     backlog_until: int = 0  # the last sequence of what an outage, or the process before, has left
     health: HealthRecord = field(default_factory=HealthRecord)
     refusals: ServerRefusals = field(default_factory=ServerRefusals)
 
     def next_up(self) -> Upload | None:
-        """The claimed upload that may begin now, which is not claimed any more then."""
+        """Take the claimed upload that may begin now; None: there is none."""
         if not self.poison_watch.suspects:
             return self.claimed.popleft() if self.claimed else None
         place = next_up(
@@ -55,11 +55,11 @@ class DestinationState:
         self.under_way[task] = upload
 
     def ended(self, task: asyncio.Task[None]) -> None:
-        """May be said twice."""
+        """May be called twice."""
         self.under_way.pop(task, None)
 
     def see(self, link: str, now_s: float) -> bool:
-        """Note the link's state; whether it is another one."""
+        """Set the link's state; whether that changed it."""
         if link == self.link and self.since_s is not None:
             return False
         self.link, self.since_s = link, now_s
@@ -74,8 +74,8 @@ class DestinationState:
         *,
         to_wall_s: float = 0.0,
     ) -> dict[str, Any]:
-        """For people: see `SftpUploaderThread.get_details`. `why_not`: see `Hold`. `to_wall_s`: what makes wall
-        time of monotonic time, by the clock as it is set now, so that what it is set by is in no duration."""
+        """For people: see `SftpUploaderThread.get_details`. `why_not`: see `Hold`. `to_wall_s`: added to monotonic
+        time it gives wall time by the clock as it is set now, so that setting the clock changes no duration."""
         failure = self.breaker.failure
         opened = self.breaker.state is BreakerState.OPEN
         handed_out = [*self.claimed, *self.under_way.values()]

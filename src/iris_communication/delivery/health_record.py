@@ -1,4 +1,4 @@
-"""One server's health: what was found when it was last looked at, and what the next look hangs on."""
+"""One server's health: what the latest health check found, and what decides when the next one is due."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -9,23 +9,23 @@ from iris_communication.sftp.trials.probe import Health
 
 @dataclass(slots=True)
 class HealthRecord:
-    checkup: HealthSchedule | None = None  # None: it is not looked after yet
+    checkup: HealthSchedule | None = None  # None: health checks have not begun
     latest: Health | None = None
-    at_s: float = 0.0  # wall time of that
+    at_s: float = 0.0  # wall time of `latest`
     found_s: float = 0.0  # monotonic, of the same moment
     looking: bool = False
 
     def looked(self, health: Health | None, wall_s: float, now_s: float, jitter: float) -> None:
-        """A look has ended; None: for a reason of ours, so it tells nothing. The next one comes in its time either
-        way."""
+        """A check has ended; None: for a reason of ours, so it says nothing about the server. The next one is due at
+        its usual time either way."""
         if self.checkup is not None:
             self.checkup = replace(self.checkup, checked_s=now_s, jitter=jitter)
         if health is not None:
             self.latest, self.at_s, self.found_s = health, wall_s, now_s
 
     def answered(self, now_s: float, *, delivered: bool) -> None:
-        """Work had an answer, which is news: a server that answers is not silent, and one that took a file takes
-        files, whatever was found before."""
+        """An upload had an answer: a server that answers is not silent, and one that took a file takes files, whatever
+        the latest check found."""
         if self.checkup is not None:
             self.checkup = replace(self.checkup, answered_s=now_s)
         if self.latest is not None and self.latest.text and (delivered or not self.latest.done):

@@ -1,19 +1,19 @@
 """A large file whose upload was cut off goes on where it ended; by choice one file travels on several connections.
 
-Idea. What was acknowledged when a link broke is remembered here, in memory: a process that dies forgets it, and then
-the file is sent anew. Parts are written each by a conversation of its own, on the connections there are; only when all
-are closed does one conversation look at the size, and give the file its name.
+Idea. What was acknowledged when a link broke is remembered here, in memory: if the process dies, the file is sent from
+the start. Each part is written by a conversation of its own, on the connections there are. When all are closed, one
+conversation checks the size and gives the file its name.
 
 Rules.
-- What is remembered is kept up to date as it happens, so a cut at any moment costs nothing that was acknowledged before
-  it. It is forgotten when the file has its name, when it is sent whole, and when what is there was discarded.
-- After a link that broke, or a disk of ours that failed, what is there stays. For any other reason it goes: a file that
-  is given up leaves no gigabytes behind, and one that fills the server's disk leaves room for those behind it.
+- What is remembered is updated at once, so a cut at any moment costs nothing that was acknowledged before it. It is
+  forgotten when the file has its name, when it is sent whole, and when its part file was discarded.
+- After a link that broke, or an error of our own disk, the part file stays. After any other error it is removed: a file
+  that is given up leaves no gigabytes behind, and one that fills the server's disk leaves room for those behind it.
 - Whether a server lets us write to a file that exists is tried once. One that does not is sent whole files from then
-  on, at once and at no item's cost.
-- Parts that are under way end, also when another one failed: what they brought need not be sent again.
-- The hash is taken by a thread of its own, after everything was sent: nobody waits for 5 GB of it. The connection is
-  held meanwhile, however long nothing travels on it.
+  on, at once; that costs no item an attempt.
+- Parts that are under way are finished, also when another one failed: their bytes need not be sent again.
+- A thread of its own computes the hash after everything was sent, so that the loop does not wait for 5 GB of it. The
+  connection is held meanwhile, however long nothing travels on it.
 """
 
 import asyncio
@@ -66,15 +66,15 @@ class _Attempt:
 
 
 class InParts:
-    """`several` gives so many connections to a server, or as many as there can be, at least one."""
+    """`several` returns that many connections to a server, or as many as there can be, at least one."""
 
     def __init__(self, several: Callable[[str, int], Awaitable[Sequence[Connection]]]) -> None:
         self._several = several
         self._cuts: OrderedDict[str, PartCut] = OrderedDict()  # by item id
-        self._whole_only: set[str] = set()  # keys of servers that spoil parts
+        self._whole_only: set[str] = set()  # keys of servers that refuse or spoil parts
 
     def cut_off(self, item_id: str, upload: SftpUpload, error: IrisError) -> None:
-        """An upload of the whole file ended with `error`: what was acknowledged is remembered."""
+        """An upload of the whole file ended with `error`: remember what was acknowledged."""
         if isinstance(error, LinkError) and upload.effect is Effect.UNSEEN:  # its rename was not sent
             missing = missing_of(PartFile(0, upload.size_bytes), error.acknowledged_bytes)
             self._remember(item_id, PartCut(upload.temp_path, upload.size_bytes, missing))
@@ -101,7 +101,7 @@ class InParts:
         return landed
 
     async def _landed(self, server_key: str, attempt: _Attempt, streams: int) -> bytes | None:
-        """`streams`: in so many a file that is begun anew travels; 0: then it does not travel in parts."""
+        """`streams`: how many parts a file that starts from the beginning is split into; 0: it is not split."""
         upload, first = attempt.upload, attempt.first
         cut = await self._taken_over(attempt)
         if cut is None and not streams:
@@ -121,7 +121,7 @@ class InParts:
         return None
 
     async def _taken_over(self, attempt: _Attempt) -> PartCut | None:
-        """What was remembered, once it is this attempt's own."""
+        """What was remembered, once the part file has this attempt's name; None: there is nothing to go on with."""
         cut, upload, names = self._cuts.get(attempt.item_id), attempt.upload, attempt.earlier
         if cut is not None and cut.temp_path in names:
             may_have_it = names[names.index(cut.temp_path) :]
@@ -135,7 +135,7 @@ class InParts:
         return None
 
     async def _is_whole(self, attempt: _Attempt, cut: PartCut) -> bool:
-        """Write what is missing; whether the server took it and spoiled nothing, as far as the seams tell."""
+        """Write what is missing; whether the server took it and spoiled nothing, as far as the seams show."""
         looked_at = tuple(dict.fromkeys([*cut.seams, *seams(cut.missing)]))
         if not await self._written(attempt, replace(cut, seams=looked_at)):
             return False
@@ -164,7 +164,7 @@ class InParts:
         return True
 
     async def _give_up(self, attempt: _Attempt) -> None:
-        """Nothing of it is left, as far as that may be. Raises IrisError."""
+        """Remove all of it from the server, as far as possible. Raises IrisError."""
         upload, first = attempt.upload, attempt.first
         self._cuts.pop(attempt.item_id, None)
         if upload.effect is Effect.UNSEEN:
@@ -174,14 +174,14 @@ class InParts:
 
     def _remember(self, item_id: str, cut: PartCut) -> None:
         self._cuts.pop(item_id, None)
-        if cut.known_bytes >= PROGRESS_BYTES:  # less is sent again sooner than asked about
+        if cut.known_bytes >= PROGRESS_BYTES:  # sending less again is faster than asking about it
             self._cuts[item_id] = cut
         if len(self._cuts) > CUTS_MAX:
             self._cuts.popitem(last=False)
 
 
 def _left_of(part: PartFile, outcome: Any) -> tuple[PartFile, ...]:
-    """Of a part that ended so."""
+    """What is missing of a part that ended with `outcome`."""
     if outcome is True:
         return ()
     return missing_of(part, outcome.acknowledged_bytes if isinstance(outcome, LinkError) else 0)

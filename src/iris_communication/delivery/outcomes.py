@@ -1,7 +1,7 @@
-"""What is concluded from how an attempt, or a look at a server, ended: for the item, the breaker and the link.
+"""What follows from how an attempt, or a health check, ended: for the item, the breaker and the link.
 
-Blame decides (`decisions/retry.py`). Each change of a breaker is kept on the disk; every item that was handed out is
-settled here, once. What is refused is mostly refused for every file, so a server's reason is logged once and counted.
+Blame decides (`decisions/retry.py`). Each change of a breaker is stored; every claimed item is settled here, once. A
+server that refuses one file mostly refuses every file, so its reason is logged once and counted.
 """
 
 import logging
@@ -28,11 +28,11 @@ from iris_communication.settings import DeliverySettings
 
 log = logging.getLogger(__name__)
 
-CLAIM_PAUSE_S = 1.0  # after a claim that brought nothing, or a disk of ours that refused
+CLAIM_PAUSE_S = 1.0  # after a claim that brought nothing, or an error of our own disk
 
 
 class Outcomes:
-    """`destinations` are the worker's, by server; `news` wakes it."""
+    """`destinations` are the worker's, by server; `news` wakes the worker."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class Outcomes:
         log.debug("delivered %s to %s as %r", upload.id, key, delivered.final_path)
 
     def failed(self, key: str, destination: DestinationState, upload: Upload, error: IrisError, revision: int) -> None:
-        """`revision` is that of the facts about the server that were tried."""
+        """`revision`: of what was known about the server when the attempt began."""
         decision = self._decision(upload, error)
         if error.scope is Scope.OUTBOX:
             decision = Decision(Event.RELEASE)
@@ -75,17 +75,17 @@ class Outcomes:
             )
             if blame is not None:
                 error, decision = blame, self._decision(upload, blame)
-                self._tell(key, upload, error, decision)
+                self._log_failure(key, upload, error, decision)
         else:
             self.answered(key, destination)
-            if isinstance(upload, Item):  # an archive's files go by themselves, and tell
+            if isinstance(upload, Item):  # an archive's files are sent one by one next, and counted then
                 destination.refusals.refused(error, self._clock.wall_s(), is_new=upload.attempts == 0)
-            self._tell(key, upload, error, decision)
+            self._log_failure(key, upload, error, decision)
         destination.falls_back = destination.falls_back or isinstance(upload, Archive)
         trace = "\n".join(self._carrier.trace(key)) if decision.event is Event.GIVE_UP else ""
         self._settle(upload, decision.event, None, error, error.effect, decision.delay_s, trace)
 
-    def _settle(  # the facts of a Settle
+    def _settle(  # the fields of a Settle
         self,
         upload: Upload,
         event: Event,
@@ -110,13 +110,13 @@ class Outcomes:
         return rules.retrying(self._writer.servers.known(item.server_key), rule, self._settings)
 
     def _pause(self, key: str, destination: DestinationState, error: IrisError) -> None:
-        """Our own disk refuses: nobody's attempt, and nothing is gained by trying the next one at once."""
+        """Our own disk failed: it costs no item an attempt, and trying the next one at once gains nothing."""
         self._repeats.log((key, "waits", *error.cause), logging.ERROR, "%s waits: %s. %s", key, error, error.hint)
         destination.claim_after_s = self._clock.monotonic_s() + CLAIM_PAUSE_S
         self.put_back(destination)
 
     def answered(self, key: str, destination: DestinationState, *, delivered: bool = False) -> None:
-        """The server did its part."""
+        """The server answered as it should: its breaker closes, its link is up."""
         destination.health.answered(self._clock.monotonic_s(), delivered=delivered)
         if delivered:
             destination.refusals.delivered()
@@ -137,7 +137,7 @@ class Outcomes:
 
     def trouble(self, key: str, destination: DestinationState, error: IrisError, revision: int) -> None:
         if isinstance(error, DeliveryStopped) or (
-            error.retry is Retry.AFTER_OPERATOR and revision != destination.revision  # the operator was faster
+            error.retry is Retry.AFTER_OPERATOR and revision != destination.revision  # changed meanwhile
         ):
             self.set_breaker(key, destination, breaking.on_release(destination.breaker))
             return
@@ -164,25 +164,24 @@ class Outcomes:
         if destination is None:
             return
         destination.revision += 1
-        destination.claim_after_s = 0.0  # what was released waits with the writer
+        destination.claim_after_s = 0.0  # released items wait with the writer
         state = self._writer.snapshot.servers.get(key, ServerState())
         if destination.breaker.state is BreakerState.HELD or (destination.breaker.failures and state.breaker is None):
-            self.set_breaker(key, destination, breaking.Breaker())  # in the second case a person said: now
+            self.set_breaker(key, destination, breaking.Breaker())  # second case: ordered by a person
         self.news()
 
     def release(self, uploads: Iterable[Upload]) -> None:
-        """What was not begun."""
+        """Release uploads that were not begun."""
         for upload in uploads:
             self._settle(upload, Event.RELEASE)
 
     def put_back(self, destination: DestinationState) -> None:
-        """What is claimed for a destination that may send nothing for now: nobody can give an order about what is
-        claimed."""
+        """Release what is claimed for a destination that may send nothing now: an order cannot reach a claimed item."""
         self.release([*destination.claimed])
         destination.claimed.clear()
 
-    def _tell(self, key: str, upload: Upload, error: IrisError, decision: Decision) -> None:
-        """What the upload itself is to blame for."""
+    def _log_failure(self, key: str, upload: Upload, error: IrisError, decision: Decision) -> None:
+        """Log a failure that the upload itself is to blame for."""
         kept = decision.event is Event.DROP
         then = f"next try in {decision.delay_s:.0f} s" if decision.event is Event.FAIL else "given up"
         then = "its files go by themselves" if isinstance(upload, Archive) else then

@@ -1,14 +1,14 @@
 """Connections to servers: opened when they are needed, kept while they are used, closed when idle.
 
-One connection a server carries many items at once. Until it is there, all who need it wait for the same attempt to
-connect, so that a server that refuses us is asked once and not once an item.
+One connection to a server carries many items at once. Until it is open, all items that need it wait for the same
+attempt to connect, so that a server that refuses us is asked once and not once an item.
 
-A further one is opened when those there have been full for a while and the way is long: on a short way our own
-processor is the limit, not the window. Nobody waits for it, and a server that refuses it is left alone for minutes at
-no item's cost; the breaker never hears of it. Items go to the connection with most room, the first of equals, so that
-further ones are idle soonest and closed.
+A further connection is opened when the open ones have been full for a while and the round-trip time is high: at a low
+one our own processor is the limit, not the window. No item waits for it. A server that refuses it is not asked for
+another for minutes; that costs no item an attempt, and the breaker does not change. Items go to the connection with
+most room, the first of equals, so that further ones are idle soonest and closed.
 
-How much is in flight on a connection, and how slow the server may be, is learned and handed to the next one.
+What a connection learned (how much may be in flight, how slow the server may be) is handed to the next one.
 """
 
 import asyncio
@@ -31,14 +31,14 @@ from iris_communication.transport.contract import Transport
 
 log = logging.getLogger(__name__)
 
-HANDSHAKES_AT_ONCE = 4  # to all servers together; some count those that are not logged in yet, and ban
-FULL_S = 1.0  # for so long before a further connection is worth its handshake
-LONG_WAY_S = 0.010  # round trip
-REFUSED_S = 300.0  # without asking for a further one again
+HANDSHAKES_AT_ONCE = 4  # to all servers together; some count clients that are not logged in yet, and ban them
+FULL_S = 1.0  # connections are full for so long before a further one is worth its handshake
+LONG_WAY_S = 0.010  # a high round-trip time
+REFUSED_S = 300.0  # after a refusal, before a further connection is tried again
 
 
 class ConnectionPool:
-    """`resolve` gives a server's address and secret. `on_change` is called when connections have come or gone."""
+    """`resolve` gives a server's address and secret. `on_change` is called when connections were opened or lost."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class ConnectionPool:
         clock: Clock,
     ) -> None:
         self.on_change: Callable[[], None] = lambda: None
-        self.known: KnownServers | None = None  # where what is learned is remembered
+        self.known: KnownServers | None = None  # where what was learned of servers is saved
         self._transport = transport
         self._resolve = resolve
         self._settings = settings
@@ -74,11 +74,11 @@ class ConnectionPool:
         return bool(self._connections[server_key])
 
     def idle(self, server_key: str) -> bool:
-        """Whether whoever asks for a connection now is the one for whom it is made."""
+        """Whether a caller that asks for a connection now is the one that opens it."""
         return not self.connected(server_key) and server_key not in self._connecting
 
     def trace(self, server_key: str) -> list[str]:
-        """The latest protocol events of the connection used last, one a line; of the last one, while it has none."""
+        """The latest protocol events of the connection used last, one a line; while there is none, of the last lost."""
         connections = self._connections[server_key]
         if connections:
             return max(connections, key=lambda connection: connection.used_s).trace()
@@ -86,7 +86,7 @@ class ConnectionPool:
         return lost.trace() if lost is not None else []
 
     async def connection(self, server_key: str) -> Connection:
-        """The one with most room. Raises what connecting raises, and DeliveryStopped once the pool is closed."""
+        """The connection with most room. Raises what connecting raises, and DeliveryStopped once the pool is closed."""
         connections = self._connections[server_key]
         if connections:
             chosen = min(connections, key=lambda connection: connection.live / connection.slots)
@@ -98,15 +98,15 @@ class ConnectionPool:
         if task is None:
             task = self._connecting[server_key] = asyncio.create_task(self._connect_first(server_key))
         try:
-            return await asyncio.shield(task)  # its other users go on when this one is cancelled
+            return await asyncio.shield(task)  # the other callers go on waiting when this one is cancelled
         except asyncio.CancelledError:
             if task.cancelled():
                 raise DeliveryStopped(f"connecting to {server_key} was cancelled") from None
             raise
 
     async def several(self, server_key: str, count: int) -> list[Connection]:
-        """As many connections as there are and can be made, `count` and the server's `connections_max` at most. Raises
-        what `connection` raises when there is none at all."""
+        """Open connections and as many new ones as can be made, `count` and the server's `connections_max` at most.
+        Raises what `connection` raises when there is none at all."""
         first = await self.connection(server_key)
         count = min(count, first.server.connections_max)
         for _ in range(self._may_be_opened(server_key, count)):
@@ -125,13 +125,13 @@ class ConnectionPool:
             self._remember(server_key, connection)
 
     def limit(self, server_key: str, bytes_per_s: float) -> None:
-        """From now on no more than this on all its connections together; 0: as much as there is."""
+        """Limit the rate of all its connections together from now on; 0: no limit."""
         bandwidth = self._bandwidth(server_key, bytes_per_s)
         for connection in self._connections[server_key]:
             connection.limit(bandwidth)
 
     def _bandwidth(self, server_key: str, bytes_per_s: float) -> TokenBucket | None:
-        """What is left of it outlives a connection, so that losing one does not buy a burst."""
+        """The bucket outlives a connection, so that losing one does not buy a burst."""
         if not bytes_per_s:
             return None
         bucket = self._bandwidths.get(server_key)
@@ -150,7 +150,7 @@ class ConnectionPool:
                 connection.close()
 
     def _consider_further(self, server_key: str, server: Server, *, full: bool) -> None:
-        """When all have been full for a while."""
+        """Open a further connection when all have been full for a while."""
         if not full or self._connections[server_key][0].round_trip_s < LONG_WAY_S:
             self._full_since_s.pop(server_key, None)
             return
@@ -162,7 +162,7 @@ class ConnectionPool:
             self._open_further(server_key)
 
     def _may_be_opened(self, server_key: str, count: int) -> int:
-        """How many further connections, so that there are `count`."""
+        """How many further connections may be opened to have `count` of them."""
         if self._closed or self._clock.monotonic_s() < self._refused_until_s.get(server_key, 0.0):
             return 0
         return max(0, count - len(self._connections[server_key]))
@@ -174,8 +174,8 @@ class ConnectionPool:
             except IrisError as error:
                 self._refused_until_s[server_key] = self._clock.monotonic_s() + REFUSED_S
                 level = logging.WARNING if error.retry is Retry.AFTER_OPERATOR else logging.INFO
-                told = "%s: no further connection for now (%s); going on with those there are"
-                self._repeats.log((server_key, *error.cause), level, told, server_key, error)
+                text = "%s: no further connection for now (%s); going on with those there are"
+                self._repeats.log((server_key, *error.cause), level, text, server_key, error)
 
         task = asyncio.create_task(opening())
         self._further[server_key].add(task)
@@ -210,7 +210,7 @@ class ConnectionPool:
 
     def _learned(self, server_key: str, connection: Connection) -> None:
         self._remember(server_key, connection)
-        self.on_change()  # it may bear more
+        self.on_change()  # the server may take more now
 
     def _remember(self, server_key: str, connection: Connection) -> None:
         if self.known is not None:
@@ -233,7 +233,7 @@ class ConnectionPool:
             self.on_change()
 
     def _keep_trace(self, server_key: str, connection: Connection) -> None:
-        """Of one that carried something, rather than of a health check that came after it."""
+        """Keep the trace of a connection that carried something, not of a later one that only a health check used."""
         if connection.uses or server_key not in self._last_lost:
             self._last_lost[server_key] = connection
 

@@ -1,7 +1,7 @@
-"""What one server refused lately: the files that it refused wait for their next attempt, and somebody should know now.
+"""What one server refused lately: those files wait for their next attempt, and an operator should know now.
 
-A server may refuse some files, for their names, or all of them. It refuses all that comes when new files are refused
-one after another and none is delivered in between; old ones that are refused again and again say nothing about that.
+A server may refuse some files, for their names, or all of them. It refuses all files when new ones are refused one
+after another and none is delivered in between; old ones that are refused again and again say nothing about that.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class ServerRefusals:
     """Of one server, in this process."""
 
     latest: IrisError | None = None
-    at_s: float = 0.0  # wall time of that
+    at_s: float = 0.0  # wall time of `latest`
     new_in_a_row: int = 0  # files refused at their first attempt since the last delivery
 
     def refused(self, error: IrisError, wall_s: float, *, is_new: bool) -> None:
@@ -26,7 +26,7 @@ class ServerRefusals:
         self.new_in_a_row = 0
 
     def details(self) -> dict[str, Any] | None:
-        """None: what was refused was refused to an earlier process."""
+        """None: this process has seen no refusal, only earlier ones have."""
         if self.latest is None:
             return None
         return {

@@ -1,10 +1,10 @@
 """The SFTP carrier: each upload as a conversation on one of its server's connections.
 
-Many items travel on one connection at once; how many, the server's own limits say once it is connected. Until then
+Many items travel on one connection at once; once it is connected, the server's own limits say how many. Until then
 it is one, so that a server that refuses us is asked by one item and not by all.
 
-A health check travels on the connection that is there. Where there is none it makes one and closes it again: whether
-we are still let in is half of what it is to find out, and a connection kept for checks alone would never be idle.
+A health check uses the open connection. Where there is none it opens one and closes it again: whether the server still
+accepts our login is half of what it checks, and a connection kept for checks alone would never be idle.
 """
 
 import logging
@@ -62,7 +62,7 @@ class SftpCarrier:
         self._in_parts = InParts(self._pool.several)
         self._turns = NamedTurns()
         self._overdue: dict[str, Overdue] = {}  # by item id: what timed out the last time
-        self._said: set[tuple[str, str]] = set()  # servers and why attributes are not set there: said once
+        self._said: set[tuple[str, str]] = set()  # (server, cause) of the warnings that were logged
         self._leftovers: defaultdict[str, set[bytes]] = defaultdict(set)  # of health checks, by server
 
     @property
@@ -74,7 +74,7 @@ class SftpCarrier:
         self._pool.on_change = called
 
     def remember_in(self, known: KnownServers) -> None:
-        """What is learned of servers from now on, and begin with what is known there."""
+        """Save in `known` what is learned of servers from now on, and begin with what it holds."""
         self._pool.known = known
 
     def slots(self, server_key: str) -> int:
@@ -91,7 +91,7 @@ class SftpCarrier:
         assert fingerprint is not None, "a claimed item has its bytes"
         assert upload.token is not None, "a claimed item has a token"
         connection = await self._pool.connection(upload.server_key)
-        server, _ = self._resolve(upload.server_key)  # its latest word, which may be younger than the connection
+        server, _ = self._resolve(upload.server_key)  # its latest settings, which may be newer than the connection
         self._pool.limit(upload.server_key, server.bandwidth_bytes_per_s)
         _check_is_no_marker(upload, server)
         source = SpoolFile(self._spooled(upload), fingerprint)
@@ -173,7 +173,7 @@ class SftpCarrier:
         return path
 
     def _time_to_keep(self, upload: Upload, mtime_ns: int) -> int | None:
-        """None: SFTP version 3 has 32 bits for the second, without a sign, and a time cut to them is another one."""
+        """None: it does not fit into SFTP version 3's unsigned 32 bits, and a time cut to them would be a wrong one."""
         mtime_s = mtime_ns // 1_000_000_000
         if 0 <= mtime_s <= TIME_MAX_S:
             return mtime_s
@@ -196,7 +196,7 @@ class SftpCarrier:
             nonlocal answered_s
             answered_s = self._clock.monotonic_s()
 
-        looking = Probe(
+        check = Probe(
             folder=os.fsencode(connection.server.remote_directory),
             token=secrets.token_hex(8).encode() if round_trip else b"",
             in_place=connection.server.in_place,
@@ -204,10 +204,10 @@ class SftpCarrier:
             answered=answered,
         )
         try:
-            talk = probe(looking, connection.capabilities)
+            talk = probe(check, connection.capabilities)
             found: Health = await connection.run(talk, ProbeContent(), is_use=False)
         finally:
-            if made_for_it and connection.uses == 0:  # no item has come meanwhile
+            if made_for_it and connection.uses == 0:  # no item has used it meanwhile
                 connection.close()
         return replace(found, latency_s=answered_s - begun_s)
 
@@ -216,16 +216,16 @@ class SftpCarrier:
 
 
 def _names(attempt: SftpUpload, connection: Connection) -> list[str]:
-    """What it may replace, as far as names that may be one tell, and servers that have one host key: only one upload at
-    a time looks whether such a name is free, and takes it."""
+    """The names that it may replace. Names that may be the same on some disk, and servers with the same host key, count
+    as the same: only one upload at a time checks whether such a name is free, and takes it."""
     machine = connection.host_key or connection.server.key
     paths = {attempt.final_path, attempt.marker_path(attempt.final_path)}
     return [f"{machine} {folded(os.fsdecode(path))}" for path in paths]
 
 
 def _check_is_no_marker(upload: Upload, server: Server) -> None:
-    """A marker replaces what has its name, and a pick-up job takes whatever has such a name for one: so no file may.
-    Raises RemoteNameRefused."""
+    """No file may have the ending of a marker: a marker replaces what has its name, and a pick-up job takes any file
+    with such a name for a marker. Raises RemoteNameRefused."""
     name = upload.remote_path
     if server.marker and upload.effect is not Effect.UNKNOWN and folded(name).endswith(server.marker):
         hint = f"deliver it under another name, or set a marker other than {server.marker!r}"

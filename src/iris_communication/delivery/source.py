@@ -1,8 +1,7 @@
 """The bytes of one upload, read as the link has room for them, and proved to be those that were accepted.
 
-A small file is read once and its descriptor given back; a large one keeps its descriptor and is read piece by piece,
-so that memory does not grow with the file. The SHA-256 of what was handed out is taken on the way, where it is read in
-order.
+A small file is read once and its descriptor closed; a large one keeps its descriptor and is read piece by piece, so
+that memory does not grow with the file. The SHA-256 of what was read is computed on the way, where it is read in order.
 """
 
 import hashlib
@@ -39,7 +38,7 @@ class SpoolFile:
 
     def peek(self, offset: int, size_bytes: int) -> bytes:
         """Bytes to compare with others. Raises as `read` does."""
-        if self._closed:  # its upload was broken off, and the link still had room for it
+        if self._closed:  # its upload was cancelled, and the connection still asked for its bytes
             raise SpoolMissing(f"{self._path} was closed")
         try:
             data = self._piece(offset, size_bytes)
@@ -57,8 +56,8 @@ class SpoolFile:
             raise SourceChanged(f"{self._path} changed after it was accepted: its SHA-256 differs")
 
     def confirm_anew(self) -> None:
-        """The same after it was read in parts: from the file, all of it, and raising what `read` does. May be called by
-        any thread, also while this is closed."""
+        """The same after it was read in parts: reads all of the file again, and raises what `read` does. Any thread may
+        call it, also while this is closed."""
         source = SpoolFile(self._path, self._fingerprint)
         try:
             for offset in range(0, self._fingerprint.size_bytes, WHOLE_MAX_BYTES):
@@ -85,7 +84,7 @@ class SpoolFile:
 
 def _whole(path: Path, size_bytes: int) -> bytes:
     """The first `size_bytes` of a small file, with three system calls where `Path.read_bytes` takes nine: after each,
-    the interpreter has to be got back from whoever uses it."""
+    this thread has to wait for the interpreter lock (GIL) again."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         data = os.read(descriptor, size_bytes)

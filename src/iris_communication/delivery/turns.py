@@ -1,5 +1,5 @@
-"""Turns by name: whoever has one goes alone, the others wait in the order they came. Who wants several names waits for
-all of them, in an order that all keep."""
+"""Locks by name: the holder of a name goes alone, the others wait in the order they came. A caller that wants several
+names takes them in sorted order, as all callers do, so that none wait for each other."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 class NamedTurns:
     def __init__(self) -> None:
         self._locks: dict[str, asyncio.Lock] = {}
-        self._wanted: dict[str, int] = {}  # by so many
+        self._wanted: dict[str, int] = {}  # how many hold it or wait for it
 
     @asynccontextmanager
     async def turn(self, *names: str) -> AsyncIterator[None]:

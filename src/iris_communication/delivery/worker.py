@@ -1,17 +1,17 @@
 """The uploader's work: claim -> carry -> settle, for every server at once, on one asyncio loop.
 
-It asks the writer for items, gives them to the carrier, and tells the writer what became of each; what to do after a
-failure the pure decisions say. It knows nothing of SFTP.
+It claims items from the writer, gives them to the carrier, and settles each with the writer. The pure functions in
+`decisions` say what to do after a failure. It knows nothing of SFTP.
 
 Rules.
-- A server's destination never waits for another's.
+- A destination never waits for another server's.
 - While its breaker is not closed a destination has one item under way at most: the probe. Each change of a breaker is
-  kept on the disk, so that no crash loop probes more often than one process would.
-- A server that is paused or outside its delivery windows is sent nothing; what was claimed for it waits again.
-- Draining ends for a destination when nothing is left to send or its link is down; nobody waits for a server that was
-  found dead. One that the process before had found dead is asked once its time has come.
+  stored, so that a crash loop probes no more often than one process would.
+- A server that is paused or outside its delivery windows is sent nothing; the items claimed for it are released.
+- Draining ends for a destination when nothing is left to send or its link is down: it does not wait for a server that
+  this process found dead. One that an earlier process had found dead is tried once its breaker allows it.
 - Whatever ends the worker, every item it holds is settled: delivered, failed, or released to wait again.
-- When the writer had to be started again it ends, for another one to begin: its items wait again already.
+- When the writer was restarted the worker ends, and another one is started: its items wait again already.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ from iris_communication.settings import DeliverySettings, Server
 log = logging.getLogger(__name__)
 
 START_MAX = 4  # items begun in one turn of the loop: a turn is to take about a millisecond
-CLOSE_GRACE_S = 1.0  # for a carrier that does not end at once, after it was told to
+CLOSE_GRACE_S = 1.0  # for uploads that do not end at once after the carrier was closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,9 @@ class Worker:
         configured: Callable[[], Set[str]] = frozenset,
         backlog_until: int = 0,
     ) -> None:
-        """`configured`: keys of servers that are looked after though nothing was ever sent to them. `backlog_until`:
-        the last sequence of what waited when the delivery was started. It is not asked for here: a worker that comes
-        late, or anew after a failure, would take what came in since for a backlog, and what came after it would go
-        first."""
+        """`configured`: keys of servers that get health checks though nothing was ever sent to them. `backlog_until`:
+        the last sequence of what waited when the delivery was started. It is a parameter because a worker that starts
+        late, or again after a failure, would count newer items as backlog, and what came after those would go first."""
         self._writer = writer
         self._carrier = carrier
         self._settings = settings
@@ -87,7 +86,7 @@ class Worker:
         self._claims = Claims(writer, carrier, self._outcomes, clock, self.wake)
         self._checks = Checks(carrier, self._known, self._outcomes, clock, jitter)
         self._incarnation = writer.incarnation
-        self._failure: BaseException | None = None  # of a task, in a way nobody foresaw
+        self._failure: BaseException | None = None  # an unforeseen error of a task
 
     # Called by any thread.
 
@@ -99,7 +98,7 @@ class Worker:
                 loop.call_soon_threadsafe(self._news.set)
 
     def published(self) -> None:
-        """The writer has a new snapshot. Destinations that could make nothing of it look by themselves, in time."""
+        """The writer has a new snapshot. A destination whose claim or pause is not over reads it when that ends."""
         now_s, destinations = self._clock.monotonic_s(), self._destinations
         if self._drain is not None or any(
             (destination := destinations.get(key)) is None
@@ -113,10 +112,10 @@ class Worker:
         self.wake()
 
     def details(self) -> dict[str, Any]:
-        """Of each server: link, since when, why, waiting, in flight, when it is tried again, why nothing is sent, how
-        well it is."""
+        """Of each server: link, since when, why, waiting, in flight, when it is tried again, why nothing is sent, its
+        health."""
         waiting, now_s = self._writer.snapshot.backlogs, self._clock.monotonic_s()
-        to_wall_s = self._clock.wall_s() - now_s  # asked anew each time: the wall clock may be set meanwhile
+        to_wall_s = self._clock.wall_s() - now_s  # computed each time: the wall clock may be set meanwhile
         destinations = dict(self._destinations)
         servers = self._writer.snapshot.servers
         for key in (waiting.keys() | self._configured()) - destinations.keys():
@@ -148,11 +147,11 @@ class Worker:
         try:
             while True:
                 self._news.clear()
-                self._woken = False  # before it looks: what comes now wakes it again
+                self._woken = False  # before the turn: a change from now on wakes it again
                 if self._failure is not None:
                     raise self._failure
                 if self._writer.incarnation != self._incarnation:
-                    return  # what it has handed out before is not in flight any more
+                    return  # what the writer handed out before is not in flight any more
                 wait_s = self._turn()
                 if wait_s is None:
                     return
@@ -165,7 +164,7 @@ class Worker:
             await self._wind_down()
 
     def _turn(self) -> float | None:
-        """Start what may start, ask for more; how long nothing will change by itself, or None: all is done."""
+        """Start what may start, claim more. Seconds until the next turn if nothing wakes it; None: all is done."""
         drain = self._drain
         self._claims.take(draining=drain is not None)
         now_s = self._clock.monotonic_s()
@@ -183,7 +182,7 @@ class Worker:
         return None if drain is not None and not busy else wait_s
 
     def _new_destination(self, key: str) -> DestinationState:
-        """Whose breaker is as the process before left it."""
+        """With the breaker as the previous process stored it."""
         snapshot, clock = self._writer.snapshot, self._clock
         kept = snapshot.servers.get(key, ServerState()).breaker
         boot = (clock.boot_id, clock.boot_s())
@@ -195,12 +194,12 @@ class Worker:
         return DestinationState(None, breaker, link="down", backlog_until=self._backlog_until)
 
     def _serve(self, key: str, destination: DestinationState, waiting: Backlog, now_s: float) -> tuple[bool, float]:
-        """(whether draining has to wait for this destination, in how many seconds to look again)."""
+        """Returns (whether draining has to wait for this destination, seconds until it has to be served again)."""
         hold = self._hold(key)
         if hold.why_not:
             self._outcomes.put_back(destination)
             return bool(destination.under_way), hold.ask_again_s
-        # A link that failed under this process is not waited for; one that failed before it is asked when it may be.
+        # Draining does not wait for a link that failed in this process; one that failed before is tried when it may be.
         if self._drain is not None and (
             destination.found_dead
             or destination.breaker.state is BreakerState.HELD
@@ -243,10 +242,10 @@ class Worker:
         task = asyncio.get_running_loop().create_task(self._carry(key, destination, upload))
         destination.begun(task, upload)
         task.add_done_callback(destination.ended)  # also of one that was cancelled before it began
-        task.add_done_callback(self._look_at)
+        task.add_done_callback(self._note_failure)
 
-    def _look_at(self, task: asyncio.Task[None]) -> None:
-        """One that failed has settled nothing: its upload would be under way for ever."""
+    def _note_failure(self, task: asyncio.Task[None]) -> None:
+        """A task that failed has settled nothing: its upload would be in flight for ever, so the worker fails."""
         if not task.cancelled() and (error := task.exception()) is not None:
             self._failure = error
             self._news.set()
@@ -271,11 +270,11 @@ class Worker:
         finally:
             task = asyncio.current_task()
             assert task is not None, "it runs as a task"
-            destination.ended(task)  # before the news: whoever hears them counts what is under way
+            destination.ended(task)  # before `_news` is set: the next turn counts what is under way
             self._news.set()
 
     async def _wind_down(self) -> None:
-        """End what is under way; its outcome is settled by each item's own task."""
+        """End uploads under way; each task settles its own upload."""
         self._ended = True
         self._writer.subscribe(lambda: None)
         await self._checks.finish()
@@ -298,7 +297,7 @@ class Worker:
 
 
 def take_back(writer: Writer, timeout_s: float) -> None:
-    """What a worker before had under way and could not give back when it failed: nobody else would ever settle it."""
-    if writer.is_open and writer.flush(timeout_s):  # its last claims and settlements are on record
+    """Release what a failed worker left in flight: nothing else would ever settle it."""
+    if writer.is_open and writer.flush(timeout_s):  # its last claims and settlements are committed
         for item in writer.in_flight:
             writer.settle(Settle(item, Event.RELEASE, effect=unclear(item)))

@@ -1,6 +1,6 @@
-"""The name beside a name: where a file goes when its own is taken by something else.
+"""The alternative name of a file, for when something else has its own name.
 
-The mark is derived from the file's content, so whoever tries again arrives at the same name.
+The mark is derived from the file's content, so each attempt arrives at the same name.
 """
 
 import posixpath

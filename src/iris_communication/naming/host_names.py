@@ -2,8 +2,8 @@
 place in known_hosts, however it is written.
 
     Plant.Example   plant.example        MÜLLER.example   xn--mller-kva.example (what is looked up in the end)
-    FE80::1%eth0    fe80::1%eth0         the part behind % names an interface of ours, which has a case
-    0:0:0::1, 127.1 ::1, 127.0.0.1       an address is looked for in known_hosts as `ssh` writes it
+    FE80::1%eth0    fe80::1%eth0         the part behind % names an interface of ours, and is case-sensitive
+    0:0:0::1, 127.1 ::1, 127.0.0.1       an address stands in known_hosts as `ssh` writes it
 """
 
 import ipaddress
@@ -26,7 +26,7 @@ def canonical(host: str) -> str:
 
 
 def _address(name: str) -> str:
-    """Every spelling of one that the system takes, in one; a name as it is."""
+    """An address in its one spelling, from any that the system takes; a name as it is."""
     try:
         if ":" in name:
             return socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, name))
@@ -38,13 +38,13 @@ def _address(name: str) -> str:
 
 
 def shown(host: str) -> str:
-    """Of what may be no host: who gives a whole address in its place may have given a password with it."""
+    """A host, or what was given as one, for a message: a whole address may hold a password, so its start is hidden."""
     before, at, after = host.rpartition("@")
     return repr(f"***@{after}" if before and at else host)
 
 
 def canonical_key(word: str) -> str:
-    """Of an account, user@host:port, in whatever spelling a person gives it; anything else stays as it is."""
+    """The key of an account, user@host:port, from any spelling of it; anything else stays as it is."""
     user, at, address = word.rpartition("@")
     host, colon, port = address.rpartition(":")
     return f"{user}@{without_dot(canonical(host))}:{port}" if at and colon else word

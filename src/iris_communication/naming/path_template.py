@@ -1,4 +1,4 @@
-"""The template of a remote path, looked at before any file needs it: what cannot be filled fails every file."""
+"""Checks the template of a remote path before a file needs it: one that cannot be filled would fail every file."""
 
 import difflib
 import functools
@@ -12,7 +12,7 @@ from iris_communication.errors import InvalidRequest
 ALWAYS_KNOWN = ("remote_directory", "folder_type", "file_name")
 
 
-@functools.lru_cache(maxsize=64)  # of an uploader that is given the server with each file
+@functools.lru_cache(maxsize=64)  # an uploader may be given the server with each file
 def check_template(template: str, names: tuple[str, ...] | None = None) -> None:
     """Raises InvalidRequest for one that cannot be filled. `names` are those that are known besides `ALWAYS_KNOWN`;
     None: a caller's project settings may hold any."""

@@ -1,7 +1,7 @@
 """What an operator wants done, as values. `execute(order)` of an uploader, or of an `OutboxControl`, carries one out.
 
-An order says what it makes of an item or a server; the writer commits that. An item that is under way is left alone:
-its bytes are on the link, and what becomes of it is known in a moment.
+An order says how it changes an item or a server; the writer commits that. It changes no item in flight: its bytes are
+on the link, and its outcome is known in a moment.
 """
 
 from abc import ABC, abstractmethod
@@ -17,19 +17,19 @@ from iris_communication.settings import check_priority
 
 @dataclass(frozen=True, slots=True)
 class ItemOrder(ABC):
-    """Answered with what became of each item: empty when it was done, else why not, in words."""
+    """Answered with the outcome for each item: empty when it was done, else a sentence why not."""
 
     verb: ClassVar[str]  # also on the control socket
     ids: Sequence[str]
 
     @abstractmethod
     def change(self, item: Item, now_s: float) -> Update | End | str:
-        """The change, or in words why there is none."""
+        """The change, or a sentence why there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryItems(ItemOrder):
-    """Dead items wait again, with all their attempts."""
+    """Dead items wait again, and have all their attempts again."""
 
     verb = "retry"
 
@@ -44,12 +44,13 @@ class RetryItems(ItemOrder):
 
 @dataclass(frozen=True, slots=True)
 class RetryAllDead:
-    """The same for every dead item whose bytes the outbox has; within one process, since its answer has any length."""
+    """The same for every dead item whose bytes the outbox has. Not on the control socket, since its answer may have any
+    length."""
 
 
 @dataclass(frozen=True, slots=True)
 class DropItems(ItemOrder):
-    """Items that wait or are dead are given up for good, and their bytes in the outbox."""
+    """Waiting and dead items end undelivered, and their bytes in the outbox are removed."""
 
     verb = "drop"
     reason: str = "dropped by hand"
@@ -60,7 +61,7 @@ class DropItems(ItemOrder):
 
 @dataclass(frozen=True, slots=True)
 class CancelItems(ItemOrder):
-    """The same on the word of the program that queued them."""
+    """The same at the request of the program that queued them."""
 
     verb = "cancel"
     reason: str = "its caller took it back"
@@ -85,10 +86,10 @@ class SetPriority(ItemOrder):
 
 @dataclass(frozen=True, slots=True)
 class ServerOrder(ABC):
-    """`server` is a key, "user@host:port", or the name that a server is configured by."""
+    """`server` is a key, "user@host:port", or the name of a configured server."""
 
     verb: ClassVar[str]
-    is_tried_at_once: ClassVar[bool] = False  # also one that waits for a person
+    is_tried_at_once: ClassVar[bool] = False  # also a server whose breaker is held
     server: str
 
     @abstractmethod
@@ -97,7 +98,7 @@ class ServerOrder(ABC):
 
 @dataclass(frozen=True, slots=True)
 class PauseServer(ServerOrder):
-    """Nothing more is sent to it until it is resumed, over any restart; what is under way is finished."""
+    """The worker sends nothing more to it until it is resumed, also after a restart; uploads under way are finished."""
 
     verb = "pause"
 
@@ -107,7 +108,8 @@ class PauseServer(ServerOrder):
 
 @dataclass(frozen=True, slots=True)
 class ResumeServer(ServerOrder):
-    """It is sent to again, and tried at once where it waits for a person (a refused login, a changed host key)."""
+    """The worker sends to it again, and tries at once where it waited for a person (a refused login, a changed host
+    key)."""
 
     verb = "resume"
     is_tried_at_once = True
@@ -122,7 +124,7 @@ ORDERS: Mapping[str, type[Order]] = {kind.verb: kind for kind in _KINDS}
 
 
 def ended(item: Item, event: Event, now_s: float, reason: str) -> End:
-    """DROP, EXPIRE or CANCEL. One whose rename was left unanswered may have arrived all the same: that is said."""
+    """DROP, EXPIRE or CANCEL. An item whose rename was not answered may have arrived: then the reason says so."""
     if item.effect is Effect.UNKNOWN:
         reason = f"{reason}; it may have arrived all the same" if reason else "it may have arrived all the same"
     gone = replace(item, state=next_state(item.state, event))

@@ -1,7 +1,7 @@
-"""Counts and sizes as a person says them, alike in every line, error and answer.
+"""Counts and sizes as text for people, the same in every log line, error and answer.
 
-Sizes have decimal units, as disks are sold and as the page shows them. Where two sizes are compared byte by byte (what
-was sent and what has arrived) they stand in bytes, and not in these words.
+Sizes have decimal units, as disks are sold and as the page shows them. Sizes that a reader compares byte by byte (what
+was sent and what has arrived) are written in bytes, without these functions.
 """
 
 PREFIXES = ("", "k", "M", "G", "T", "P", "E")
@@ -9,7 +9,7 @@ THOUSAND_SHOWN = 999.5  # from there on three digits would show 1000
 
 
 def counted(count: int, one: str, many: str = "") -> str:
-    """`1 file`, `1,400 files`; `many` where it is more than an s behind `one`."""
+    """`1 file`, `1,400 files`; `many` is the plural where it is more than `one` and an s."""
     return f"{count} {one}" if count == 1 else f"{count:,} {many or f'{one}s'}"
 
 

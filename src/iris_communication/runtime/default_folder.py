@@ -1,4 +1,4 @@
-"""Where an outbox is when nobody says."""
+"""The default folder of an outbox, and absolute paths."""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ def default_outbox_dir(environment: Mapping[str, str] = os.environ) -> Path:
     if named := environment.get("IRIS_OUTBOX"):
         return Path(named)
     state = Path(environment.get("XDG_STATE_HOME") or "")
-    if not state.is_absolute():  # as its specification has it: such a value is as good as none
+    if not state.is_absolute():  # its specification says to ignore such a value
         with suppress(RuntimeError):
             state = Path("~/.local/state").expanduser()
     if not state.is_absolute():
@@ -25,8 +25,8 @@ def default_outbox_dir(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def absolute(path: "str | os.PathLike[str]") -> str:
-    """Whatever folder the process will be in later. Raises InvalidRequest for a relative path in a folder that was
-    removed."""
+    """The absolute path, which stays right when the process changes its folder. Raises InvalidRequest for a relative
+    path in a folder that was removed."""
     try:
         return os.path.abspath(path)
     except FileNotFoundError:

@@ -1,14 +1,14 @@
 """A cause is logged once, and then counted.
 
-What fails, fails for every file: a line for each would bury what else happens, and fill the disk. So whoever logs a
-cause that may repeat does it through `Repeats`: the first time is a line, the next ones are counted, and as long as it
-goes on a line comes now and then with the count. When it is over, that is a line too.
+What fails, fails for every file: a line for each would bury what else happens, and fill the disk. So code that logs
+a cause that may repeat does it through `Repeats`: the first time is logged, the next ones are counted, and while it
+goes on the count is logged every `every_s`. The end of the cause is logged too.
 
 Rules.
 - A cause is a kind, not a sentence: sentences hold names of files, and peers write them. Where causes come without end
   all the same, those after the tenth within a minute count as one.
 - What comes and goes all the time, as a full queue does, is logged no more often than what lasts: its end, and its
-  next beginning, are only told when its beginning was.
+  next beginning, are logged only when its beginning was.
 """
 
 import logging
@@ -26,7 +26,7 @@ _OTHERS = object()
 
 
 class Spell(NamedTuple):
-    """The same cause, since it was logged last."""
+    """A cause, since it was logged last."""
 
     logged_s: float
     unlogged: int = 0
@@ -34,7 +34,7 @@ class Spell(NamedTuple):
 
 
 def again(spell: Spell | None, now_s: float, every_s: float) -> tuple[Spell, int | None]:
-    """It happened. Also whether to log it: None, or how often it was not logged before."""
+    """The spell after one more occurrence, and whether to log it: None, or how many were not logged before."""
     if spell is None:
         return Spell(now_s), 0
     if now_s - spell.logged_s >= every_s:
@@ -43,19 +43,19 @@ def again(spell: Spell | None, now_s: float, every_s: float) -> tuple[Spell, int
 
 
 def over(spell: Spell) -> tuple[Spell, int | None]:
-    """It happens no more. Also whether to log that: None, or how often it was not logged before."""
+    """The spell after its end, and whether to log that: None, or how many occurrences were not logged before."""
     if spell.over:
         return spell, None
     return spell._replace(unlogged=0, over=True), spell.unlogged
 
 
 def is_one_to_log(count: int) -> bool:
-    """Of what is counted, and happens as often as the line turns: the 1st, 2nd, 4th, 8th ..."""
+    """Whether to log the occurrence with this number: the 1st, 2nd, 4th, 8th ..."""
     return count.bit_count() == 1
 
 
 class Repeats:
-    """Of one place that logs; for any thread. `per_file`: "the same for 14 files in 60 s", not "14 times"."""
+    """One for each place that logs; for any thread. `per_file`: "the same for 14 files in 60 s", not "14 times"."""
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class Repeats:
             self._log.log(level, f"{text}%s", *values, repeated, exc_info=exc_info)
 
     def over(self, causes: Iterable[Hashable], text: str, *values: Any, level: int = logging.INFO) -> None:
-        """Log that they are over, once, where it was logged that one began; costs nothing where none did."""
+        """Log once that these causes are over, if the beginning of one was logged; costs nothing where none began."""
         if not self._spells:
             return
         ended: list[tuple[int, Spell]] = []

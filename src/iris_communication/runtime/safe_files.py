@@ -1,8 +1,8 @@
 """Files opened, written and named so that neither another user's link nor a power cut changes what is in them.
 
-Whoever may write into a folder can put a link there between two looks, and a path that is followed then leads wherever
-they want, with our rights: so a link is not followed. Nor is anything waited for: a named pipe would let nobody go. A
-file's name is durable once its folder is synced.
+A user who may write into a folder can put a link there between a check and an open, and a path that is followed then
+leads wherever that user wants, with our rights: so links are not followed. Nor does opening wait: a named pipe would
+block it for ever. A file's name is durable once its folder is synced.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from typing import TypeAlias
 StrPath: TypeAlias = "str | os.PathLike[str]"
 
 FILE_MODE = 0o600  # of what is its owner's alone
-# A file has no second name on another disk, or where there are none; it may not be ours, or have too many.
+# A hard link to another disk, or on a file system without them; the file is not ours, or has too many links.
 CANNOT_LINK = (errno.EXDEV, errno.EPERM, errno.EACCES, errno.EMLINK, errno.EOPNOTSUPP, errno.ENOSYS)
 _NO_FOLLOW = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
@@ -62,8 +62,8 @@ def sync_folder(path: StrPath) -> None:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file anew, its owner's alone: whoever reads it sees the old content or the new one, also after a power
-    cut. Whoever calls it sees to it that nobody else does. Raises OSError; then, too, the file is whole."""
+    """Write a file anew, its owner's alone: a reader sees the old content or the new one, also after a power cut. The
+    caller ensures that nobody else replaces it meanwhile. Raises OSError; then, too, the file is whole."""
     temporary = path.with_suffix(".new")
     with contextlib.suppress(FileNotFoundError):
         os.unlink(temporary)  # of a crash, with any mode; or a link, which is not written through

@@ -1,11 +1,11 @@
-"""One rule for every thread that is to live as long as whoever started it.
+"""A thread that runs until it is stopped, whatever its target raises.
 
-A thread that ends by an exception nobody foresaw leaves a program that looks alive and does nothing. So no such thread
-ends by itself: what its target raises is logged with its traceback, `running` turns false with the reason beside it,
-`on_failure` clears up and tells who waits, and the target is called again after a pause that grows while it fails again
-and again. Only a target that returns has ended.
+A thread that ends by an exception nobody foresaw leaves a program that looks alive and does nothing. So no exception
+ends such a thread: it is logged with its traceback, `running` turns false with the reason beside it, `on_failure`
+clears up and answers whoever waits, and the target is called again after a pause that grows with each failure in a row.
+Only a target that returns has ended.
 
-What goes wrong: a cause that stays fails again at each attempt. It is logged with its traceback once, and counted then.
+What goes wrong: a lasting cause fails each attempt. Its traceback is logged once; after that, failures are counted.
 """
 
 import contextlib
@@ -31,9 +31,9 @@ def pause_after(failures: int) -> float:
 
 
 class SupervisedThread(threading.Thread):
-    """A daemon. `target` returns once it has been told to end, in its own way; `let_end` is said besides, so that it is
-    not called again after a failure. `on_failure` is called on this thread after each, `on_end` at the very end.
-    `pause_s` is given how many failures came in a row; one after `well_after_s` is the first of another row."""
+    """A daemon. Its owner makes `target` return, and also calls `let_end`, so that a failure is not followed by another
+    call. `on_failure` is called on this thread after each failure, `on_end` at the very end. `pause_s` gets the number
+    of failures in a row; a failure after `well_after_s` starts a new row."""
 
     def __init__(
         self,
@@ -75,8 +75,8 @@ class SupervisedThread(threading.Thread):
         return not self.is_alive()
 
     def state(self) -> dict[str, Any]:
-        """`{"name", "running", "reason", "restarts"}`. One that has not begun, or has ended in its own way, is not
-        missed."""
+        """`{"name", "running", "reason", "restarts"}`. `running` is also true before the
+        start, and after the target has returned."""
         is_missed = self._is_down or (self.ident is not None and not self.is_alive() and not self._is_over)
         return {
             "name": self.name,
@@ -119,5 +119,5 @@ class SupervisedThread(threading.Thread):
             pause_s,
             exc_info=error if is_new else None,
         )
-        with contextlib.suppress(BaseException):  # what clears up may find the same trouble
+        with contextlib.suppress(BaseException):  # clearing up may fail for the same reason
             self._on_failure(error)

@@ -1,8 +1,8 @@
-"""Whose trouble it is when the system refuses to open or read something: the file's own, or our process's or machine's.
+"""Who is to blame when the system refuses to open or read something: the file, or our process or machine.
 
-Of the file's own there are few: it is not there, it is closed to us, it is no file. Whatever else the system says
-(descriptors used up, memory short, a disk or a mount that fails, an interruption) tells nothing of the file, which may
-be sound and is offered again later.
+Few errors are the file's own: it is missing, we have no permission, it is no file. Every other error (descriptors used
+up, memory short, a disk or a mount that fails, an interruption) says nothing about the file, which may be sound and is
+offered again later.
 """
 
 import errno
@@ -20,7 +20,7 @@ _OF_THE_FILE = frozenset(
         errno.ENAMETOOLONG,
         errno.EISDIR,
         errno.ENXIO,  # a socket, or a device without a driver
-        errno.EINVAL,  # what the kernel makes up is not always to be read
+        errno.EINVAL,  # pseudo-files of the kernel cannot always be read
         errno.ESRCH,
         errno.EOPNOTSUPP,
     }
@@ -47,26 +47,26 @@ def is_the_files_own(error: OSError) -> bool:
 
 
 def hint_of(error: BaseException) -> str | None:
-    """What to do about a trouble of ours; None: it is none, or has no hint of its own."""
+    """What to do about a trouble of this machine; None: it is the file's, or has no hint of its own."""
     if not isinstance(error, OSError) or is_the_files_own(error):
         return None
     return _HINTS.get(error.errno or 0)
 
 
 def storage_trouble(what: str, error: OSError) -> OutboxStorageError:
-    """That the outbox's own folder or a file in it refuses: which one, and what to do about this very refusal."""
+    """The error for a refusal by the outbox's folder or a file in it: which one, and what to do about it."""
     name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else ""
     where = f"{name}: " if name and name not in what else ""
     return OutboxStorageError(f"{what}: {where}{error.strerror or error}", hint=hint_of(error))
 
 
 def link_trouble(what: str, error: BaseException | None) -> LinkError | None:
-    """That something on the way to a server cannot be read for now: it is tried again. None: it is none of ours."""
+    """The error for a file that a connection needs and cannot read now: retried later. None: the file is to blame."""
     if not isinstance(error, OSError) or is_the_files_own(error):
         return None
     return LinkError(f"{what}: {error.strerror or error}", hint=hint_of(error) or _OTHER_HINT)
 
 
 def trouble(what: str, error: OSError) -> SystemTrouble:
-    """`what` cannot be done, in words, because of `error`."""
+    """`what` says what cannot be done because of `error`."""
     return SystemTrouble(f"{what}: {error.strerror}", hint=_HINTS.get(error.errno or 0, _OTHER_HINT))

@@ -1,7 +1,7 @@
-"""What a server's facts may be given as, and the one form that is stored of each.
+"""The forms in which a server's facts may be given, and the one form of each that is stored.
 
-A caller's mapping may say a port as text, a key as a list, a folder with `~`: here it is read, or refused with the key
-and what to give instead; never with a value that could be a secret.
+A caller's mapping may give a port as text, a key as a list, a folder with `~`: here each is read, or refused with the
+key and what to give instead; never with a value that could be a secret.
 """
 
 import difflib
@@ -73,7 +73,7 @@ def _check_login(server: Server) -> None:
 
 
 def _check_secret(secret: Secret) -> None:
-    """Never shows any of it."""
+    """No error shows any of it."""
     for name in ("password", "passphrase"):
         text = getattr(secret, name)
         if text is not None and text.endswith(("\n", "\r")):
@@ -102,7 +102,7 @@ def _port(_: str, value: Any) -> int:
 
 
 def _host_keys(key: str, value: Any) -> str:
-    """One text of it, whatever it came as."""
+    """The pinned keys as one text, one a line."""
     keys = value.splitlines() if isinstance(value, str) else value
     if not isinstance(keys, (list, tuple)) or not all(isinstance(each, str) for each in keys):
         raise InvalidRequest(
@@ -128,8 +128,8 @@ def _choice(choices: Any) -> Callable[[str, Any], Any]:
 
 def _number(least: float, kind: type = float) -> Callable[[str, Any], Any]:
     def checked(key: str, value: Any) -> Any:
-        is_none = type(value) in (int, float) and value == 0
-        if not (is_none or is_amount(value)) or not value >= least or kind(value) != value:
+        is_zero = type(value) in (int, float) and value == 0
+        if not (is_zero or is_amount(value)) or not value >= least or kind(value) != value:
             raise InvalidRequest(f"sftp_server_info: {key} is {value!r}: expected a number of at least {least:g}")
         return kind(value)
 

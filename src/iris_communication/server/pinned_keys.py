@@ -1,7 +1,7 @@
-"""What may stand in a `host_key`: the line of a public key, or the fingerprint of one as `ssh-keygen -lf` tells it.
+"""What may stand in a `host_key`: the line of a public key, or the fingerprint of one as `ssh-keygen -lf` prints it.
 
-Looked at without any cryptography, so that settings can be checked by whoever only reads them. What the two transports
-make of a key is theirs to say.
+Checked without any cryptography, so that a program that only reads settings can check them. Each transport decides by
+itself whether it can use a key.
 """
 
 import base64
@@ -22,7 +22,7 @@ def lines(text: str) -> list[str]:
 
 
 def stated(pin: str) -> str:
-    """As it is stored: some programs fill a fingerprint up, and `ssh-keyscan` begins with the host."""
+    """The pin as it is stored: some programs pad a fingerprint, and `ssh-keyscan` begins with the host."""
     host, _, key = pin.partition(" ")
     if HOST.fullmatch(host) and KIND.fullmatch(key.split(" ")[0]):
         return key
@@ -66,7 +66,7 @@ def _trouble_with(kind: str, text: str) -> str | None:
 
 
 def _fields(data: bytes) -> list[bytes]:
-    """Each stands behind its length. Raises ValueError where they do not come out even."""
+    """The fields, each of which has its length before it. Raises ValueError where one is cut short."""
     fields = []
     while data:
         size = int.from_bytes(data[:4], "big")

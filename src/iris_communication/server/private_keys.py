@@ -1,6 +1,6 @@
-"""A private key is given as its own text or as the path of its file. Of the two only a path may ever be shown, so what
-could be a text is one, unless there is such a file: also of a kind that nobody here can read, or pasted without its
-first line."""
+"""A private key is given as its own text or as the path of its file. Only a path may ever be shown, so what could be
+the text of a key counts as one, unless there is such a file: also a key of a kind that we cannot read, or one that was
+pasted without its first line."""
 
 import os
 import re
@@ -31,7 +31,7 @@ def absolute(text_or_path: str) -> str:
     if is_text(text_or_path):
         return text_or_path
     path = os.path.expanduser(text_or_path)
-    return path if path.startswith("~") else os.path.abspath(path)  # "~name" of nobody: told by whoever opens it
+    return path if path.startswith("~") else os.path.abspath(path)  # "~name" of an unknown user: opening it raises
 
 
 def shown(text_or_path: str) -> str:
@@ -39,14 +39,14 @@ def shown(text_or_path: str) -> str:
 
 
 def content(text_or_path: str) -> bytes:
-    """Of the key, as it was given. Raises OSError, ValueError, and RuntimeError for "~name" of a user there is not."""
+    """The bytes of the key, as given. Raises OSError, ValueError, and RuntimeError for "~name" of an unknown user."""
     if is_text(text_or_path):
         return text_or_path.encode("utf-8", "surrogateescape")
     return read(Path(text_or_path).expanduser())
 
 
 def read(path: Path) -> bytes:
-    """Of a file: a named pipe would be waited for without an end. Raises OSError, ValueError."""
+    """The bytes of a file; a named pipe is refused, because it could block for ever. Raises OSError, ValueError."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -55,8 +55,8 @@ def read(path: Path) -> bytes:
 
 
 def in_order(key: bytes) -> bytes:
-    """With the line breaks every program reads, one at the end among them, whatever editor was the last to save it;
-    without the indentation it has in a file of settings."""
+    """The key with the line breaks that every program reads, also at its end, and without the indentation that it has
+    in a file of settings."""
     lines = key.removeprefix(b"\xef\xbb\xbf").strip().splitlines()
     return b"".join(line.strip() + b"\n" for line in lines)
 
@@ -66,7 +66,7 @@ def trouble(key: bytes) -> str | None:
     if key.startswith(b"\x30\x82"):
         return "is in binary form (DER): make it text, by `openssl pkey -inform DER -in KEY -out NEW`"
     text = key.removeprefix(b"\xef\xbb\xbf").strip().decode("utf-8", "replace")
-    if (found := next((words for is_it, words in IN_PLACE_OF_ONE if is_it(text)), None)) is not None:
+    if (found := next((why for is_it, why in IN_PLACE_OF_ONE if is_it(text)), None)) is not None:
         return found
     if key.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in key[:64]:
         return "is no text in ASCII or UTF-8: save it as such"

@@ -1,8 +1,8 @@
 """How much may be in flight on one session.
 
 Bytes: enough for the server's 2 MiB channel window and the pipe behind it; more only fills memory. Requests: a bound
-on what is unanswered, so that a server that answers slowly is not buried. Files: open handles are a server's scarcest
-good; some allow 64, one allows a single one, and few of them say so.
+on what is unanswered, so that a server that answers slowly is not overloaded. Files: open handles are a server's
+scarcest resource; some allow 64, one allows a single one, and few of them say so.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Credit:
     requests_max: int = REQUESTS_IN_FLIGHT
     bytes_used: int = 0
     requests_used: int = 0
-    was_full: bool = False  # something waited for bytes; its owner sets it back
+    was_full: bool = False  # something waited for bytes; its owner resets it
 
     def allows(self, size_bytes: int) -> bool:
         """A request larger than all credit goes when nothing else is in flight, or it never would."""
@@ -40,8 +40,8 @@ class Credit:
 
 
 def paced_write_size(acknowledged_bytes: int, seconds: float, deadline_s: float, most_bytes: int) -> int:
-    """Of the next WRITEs, after so many bytes were acknowledged within so many seconds: what the link carries in an
-    eighth of the deadline. On a slow link a larger one would be taken for silence before it can be answered."""
+    """The size of the next WRITEs, from how many bytes were acknowledged in how many seconds: what the link carries in
+    an eighth of the deadline. On a slow link the answer to a larger one would come too late."""
     if seconds <= 0.0:
         return most_bytes
     return int(min(most_bytes, max(SMALL_WRITE_SIZE, acknowledged_bytes / seconds * deadline_s / 8)))

@@ -1,12 +1,12 @@
 """Which handles a server has lent us, so that one it lends twice is noticed.
 
 Idea. Everything that is written goes to a handle, so a server that answers two OPENs with the same one writes two files
-into one another, acknowledges every byte, and often even keeps the right sizes: nothing else tells. One real server
+into one another, acknowledges every byte, and often even keeps the right sizes: nothing else shows it. One real server
 does that from the third open file on.
 
 Rules.
-- A handle is ours from the answer to its OPEN until the answer to its CLOSE. Lent again in between, neither file can be
-  trusted, and the book says so when they are closed.
+- A handle is ours from the answer to its OPEN until the answer to its CLOSE. If it is lent again in between, neither
+  file can be trusted, and `closed` says so for both.
 - A server that works at several requests at once may answer a later OPEN before an earlier CLOSE, and lend the handle
   again rightly. Only an OPEN that was sent before that CLOSE proves anything.
 """

@@ -1,7 +1,7 @@
 """One SFTP session: runs many conversations at once over one pair of byte streams, and knows nothing of sockets.
 
-Idea. An upload is a dialogue of a few requests, each waiting for the one before. Done one after the other, every file
-costs several round trips; so this session keeps many dialogues going and interleaves their requests. A conversation
+Idea. An upload is a conversation of a few requests, each waiting for the one before. Done one after the other, every
+file costs several round trips; so this session runs many conversations and interleaves their requests. A conversation
 is a generator: it yields a request (or a tuple of requests that may travel together) and is sent the reply (or the
 list of replies). Written that way it stays straight-line code, while the session decides what goes out when.
 
@@ -11,21 +11,19 @@ Rules.
   as values, because part of a tuple may succeed.
 - Requests of a tuple go out in order. WRITEs of one file go out in ascending offset, never from two places at once:
   some servers append whatever the offset says.
-- Behind WRITEs and READs a CLOSE travels without waiting, where the server is known to keep their order. One that works
-  at several requests at once may close a file before it has written it, and write what is left into the next one: there
-  the CLOSE waits for the answers. Where even that spoils files, each WRITE waits for the one before.
+- Behind WRITEs and READs a CLOSE travels without waiting, where the server is known to keep their order. One that
+  handles several requests at once may close a file before it has written it, and write what is left into the next one:
+  there the CLOSE waits for the answers. Where even that spoils files, each WRITE waits for the one before.
 - After the first refused WRITE no further one of that file is sent; what follows it in the tuple (its CLOSE) is.
 - Data waits for credit, short requests do not wait behind data.
-- An OPEN that is refused while other files are open may mean no more than that too many are: it is asked again once
-  fewer are, and only then believed (see credit.Handles).
-- A handle that is lent to two files at once spoils both: their CLOSE counts as refused, and from then on this server is
-  asked for one at a time.
-- Where a server is to get only so many bytes in a second, it is files' data alone that waits for them; what closes a
-  file, looks or keeps the link alive never does.
+- An OPEN that is refused while other files are open may only mean that too many are: it is sent again once fewer are,
+  and only a second refusal counts (see credit.Handles).
+- A handle that is lent to two files at once spoils both: their CLOSE counts as refused, and from then on one file at a
+  time is open on this server.
+- Under a bandwidth limit only files' data waits; requests that close a file, look at one or keep the link alive do not.
 
-What goes wrong. A reply nobody asked for or of a kind nobody asked for, or bytes that are no packet, raise
-ProtocolViolation: the session is beyond repair then, and its owner calls `fail()`, which ends every conversation at
-once.
+What goes wrong. A reply to no request or of the wrong kind, or bytes that are no packet, raise ProtocolViolation: the
+session cannot go on then, and its owner calls `fail()`, which ends every conversation at once.
 """
 
 from collections import deque
@@ -67,11 +65,11 @@ class Session:
         self.handles = Handles()
         self._handle_book = HandleBook()
         self.write_size_bytes = SMALL_WRITE_SIZE  # its owner enlarges it, as server and link allow
-        self.keeps_order = False  # what follows WRITEs need not wait for their answers; its owner knows
+        self.keeps_order = False  # what follows WRITEs need not wait for their answers; its owner sets it
         self.one_write = False  # a file's WRITEs go one after the other
         self.acknowledged_bytes = 0  # of data, since the beginning
         self.extensions: dict[bytes, bytes] | None = None  # None until the server's VERSION has come
-        self.without_secrets: Callable[[str], str] = str  # of what a refusal says; its owner knows them
+        self.without_secrets: Callable[[str], str] = str  # applied to a refusal's text; its owner sets it
         self.events = no_events()
         self._note = self.events.append
         self.now_s = 0.0  # of the events; its owner sets it before it hands bytes in or asks for some
@@ -246,8 +244,8 @@ class Session:
         return request_id
 
     def _next_piece(self, stream: Stream) -> bytes | Chunk | None:
-        """The next packet of a stream; None: no credit; empty: a WRITE was skipped, or the stream waits. One that has
-        sent its last leaves the queue."""
+        """The next packet of a stream; None: no credit; empty: a WRITE was skipped, or the stream waits. A stream that
+        has sent its last request leaves the queue."""
         conversation, request = stream.conversation, stream.requests[stream.index]
         if conversation.writes_out and self._has_to_wait(request):
             self._waiting[conversation] = self._streams.popleft()
@@ -322,7 +320,7 @@ class Session:
         self._settled(conversation)
 
     def _opened(self, pending: Pending, answer: Answer, request_id: int) -> bool:
-        """Whether the OPEN has to be asked again before its refusal is believed."""
+        """Whether the OPEN has to be sent again before its refusal counts."""
         handles = self.handles
         if type(answer) is wire.Handle:
             handles.granted()
@@ -351,8 +349,8 @@ class Session:
                 self._resume(conversation, answer, None)
             return
         # A Write has no reply of its own: its place holds the first refusal of its packets, or OK.
-        verdict = conversation.broken or wire.OK
-        self._resume(conversation, [verdict if a is None else a for a in conversation.answers], None)
+        written = conversation.broken or wire.OK
+        self._resume(conversation, [written if a is None else a for a in conversation.answers], None)
 
     def _resume(self, conversation: Conversation, value: Any, error: Exception | None, last: bool = False) -> None:
         """Let the conversation go on with what it was waiting for, until its next request or its end."""
@@ -400,5 +398,5 @@ class Session:
             self._put_off(pending)
 
     def _put_off(self, pending: Pending) -> None:
-        """Until the next output()."""
+        """Queue it for the next output()."""
         (self._opens if type(pending.request) is wire.Open else self._short).append(pending)

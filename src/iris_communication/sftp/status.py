@@ -1,7 +1,7 @@
-"""From a status code to an error with someone to blame.
+"""From a status code to an error that says who is to blame.
 
 The codes say little: OpenSSH folds "exists", "disk full", "quota" and "read-only" into FAILURE with the text
-"Failure", so the caller looks (free space, the name itself) before it judges. Some servers leak codes of later
+"Failure", so the caller checks (free space, the name itself) before it decides. Some servers leak codes of later
 protocol versions into version 3; those that matter are known here, the rest count as FAILURE.
 """
 
@@ -33,7 +33,7 @@ NAMES = {
 }
 
 
-# In the words of strerror and of servers that write their own; a path in the text may hold any single word of it.
+# Texts of strerror and of servers that write their own; a path in the message may hold any single word of them.
 _DISK_FULL = re.compile(
     r"no space (left )?on|disk (is )?full|over quota|quota (\w+ )?exceeded|exceed\w* .{0,80}quota", re.IGNORECASE
 )
@@ -41,7 +41,7 @@ _DISK_FULL = re.compile(
 _FORBIDDEN = re.compile(
     r"permission denied|access (is )?denied|operation not permitted|read-only file system", re.IGNORECASE
 )
-# So do some of what is not there; in the words of strerror and of Windows, which no path is likely to hold.
+# Some say so of a missing file; these are texts of strerror and of Windows, which no path is likely to hold.
 _MISSING = re.compile(r"no such (file|path)|cannot find the (file|path)", re.IGNORECASE)
 _NO_FOLDER = re.compile(r"not a directory", re.IGNORECASE)
 _FOLDER_HINT = "a folder of the path is missing and could not be made: make it on the server, or check remote_directory"
@@ -71,7 +71,7 @@ class StatusError(Exception):
 
     @property
     def says_missing(self) -> bool:
-        """That nothing is there, in so many words. Some servers say no more than FAILURE: there `look.is_missing` finds
+        """Whether it says that nothing is there. Some servers say no more than FAILURE: there `look.is_missing` finds
         out."""
         if self.code in (FX_NO_SUCH_FILE, FX_NO_SUCH_PATH):
             return True
@@ -83,8 +83,8 @@ def shown(path: bytes) -> str:
 
 
 def blame(error: StatusError, doing: str, path: bytes, of: bytes | None = None) -> IrisError:
-    """The error of an item whose request (`doing` in words, on `path`) was refused; `of`: the file that `path` is a
-    hidden name of."""
+    """The error of an item whose request (`doing`, a verb for its message, on `path`) was refused; `of`: the file that
+    `path` is a hidden name of."""
     name = shown(path) if of is None or of == path else f"{shown(path)} (for {shown(of)})"
     what = f"cannot {doing} {name} on the server: {error}"
     if error.says_disk_full:
@@ -99,11 +99,11 @@ def blame(error: StatusError, doing: str, path: bytes, of: bytes | None = None) 
 
 
 def not_made(error: StatusError, folder: bytes, of: bytes) -> RemoteRefused:
-    """Of a file whose `folder` is missing and may not be made: that is what a person can mend."""
+    """The error of a file whose `folder` is missing and may not be made: a person can mend that."""
     return RemoteRefused(str(blame(error, "make the folder", folder, of)), hint=_FOLDER_HINT)
 
 
 def hint_at_hidden_names(failure: IrisError) -> None:
-    """Of a hidden file that could not be created for no other reason that is known."""
+    """For a hidden file that could not be created, where no other reason is known."""
     if isinstance(failure, (RemoteRefused, RemoteNameRefused, RemoteFailure)):
         failure.hint = _HIDDEN_HINT

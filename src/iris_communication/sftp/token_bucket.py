@@ -1,8 +1,8 @@
-"""How many bytes of files may go to a server now, when it is to get no more than so many in a second.
+"""How many bytes of files may go to a server now, under its bandwidth limit.
 
 Tokens are bytes. They come in at the rate and are spent as data is sent; what is not used within half a second is
-lost, so that after a pause the link is not filled at once. A file goes in grains of a quarter of a second, which is
-what makes the flow smooth: a larger one would have to be saved up for and would then go in one burst.
+lost, so that after a pause the link is not filled at once. A file goes in grains of a quarter of a second, which makes
+the flow smooth: a larger grain would have to wait for its tokens and would then go in one burst.
 """
 
 SAVED_S = 0.5  # of the rate, at most

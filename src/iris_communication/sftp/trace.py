@@ -1,9 +1,9 @@
-"""The latest protocol events of a session, for the day on which one of its files is given up.
+"""The latest protocol events of a session, to explain why one of its files was given up.
 
-Idea. Every request and every answer is noted; nobody looks at nearly all of them. So a note is a tuple of what is there
-anyway, in a ring, and becomes text only when somebody asks.
+Idea. Every request and every answer is noted, and hardly any is ever read. So a note is a tuple of existing objects, in
+a ring buffer, and becomes text only on demand.
 
-Rules. Of a file's content nothing is noted but its place and size. What a server says is clean and cut.
+Rules. Of a file's content only place and size are noted. A server's text is cleaned and cut.
 """
 
 from collections import deque
@@ -23,7 +23,7 @@ class TracedGreeting(NamedTuple):
     extensions: tuple[bytes, ...]
 
 
-# (when, request id, what was sent or said); of a part of a Write behind that its offset and its size in bytes
+# (when, request id, what was sent or received); of a part of a Write also its offset and its size in bytes
 Event = tuple[float, int, Any] | tuple[float, int, wire.Write, int, int]
 Events = deque[Event]
 
@@ -36,7 +36,7 @@ def noted(answer: wire.Reply | StatusError) -> Any:
     """What is kept of an answer that may be long."""
     if isinstance(answer, wire.Data):
         return len(answer.data)
-    if isinstance(answer, StatusError):  # itself it holds the frames it was raised through, and all that is in them
+    if isinstance(answer, StatusError):  # the exception holds the frames it was raised through, and all objects in them
         return wire.Status(answer.code, answer.message)
     return wire.ExtendedReply(b"") if isinstance(answer, wire.ExtendedReply) else answer
 
@@ -95,7 +95,7 @@ def _request(request: Any) -> str:
             return f"MKDIR {shown(path)}"
         case wire.Stat(path):
             return f"STAT {shown(path)}"
-    return _text(request.name)  # an extension; what is asked of it is not shown
+    return _text(request.name)  # an extension; its arguments are not shown
 
 
 def _handle(handle: bytes) -> str:

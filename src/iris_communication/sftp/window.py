@@ -1,17 +1,17 @@
-"""How much is in flight on a connection, adapted to what the server and the way to it bear.
+"""How much is in flight on a connection, adapted to what the server and the link can take.
 
-Idea. Enough to hide the round trips, and no more: what lies in buffers helps nobody and costs memory. The size it
-begins with fills what most servers' channels take (2 MiB) twice. A server that takes more is found out by trying: when
-the window was full all the time it is doubled, and stays so only if that made things faster.
+Idea. Enough to hide the round trips, and no more: what lies in buffers is sent no sooner and costs memory. The initial
+size is twice what most servers' channels take (2 MiB). Whether a server takes more is found by experiment: a window
+that was full all the time is doubled, and stays so only if that was faster.
 
 Rules.
 - Growing is an experiment of one epoch. If it brought less than a tenth, the smaller size comes back and stays for a
   while.
-- Trouble (a connection lost with requests unanswered) halves everything, down to what the slowest server bears, and
+- Trouble (a connection lost with requests unanswered) halves everything, down to what the slowest server takes, and
   forbids growing for a while. What was learned outlives the connection.
-- What trouble took comes back by itself, twice as much after each quiet while: with small files the bytes in flight are
-  never the limit, so nothing would ever ask for it.
-- A server that refuses a WRITE gets small ones from then on: it may have promised more than it takes.
+- After trouble the window doubles again after each quiet period, up to the initial size, without an experiment: with
+  small files the bytes in flight are never the limit, so no experiment would ever begin.
+- A server that refuses a WRITE gets small ones from then on: it may have announced more than it takes.
 - A file that was cut short although every WRITE was acknowledged was spoiled by WRITEs that got in each other's way:
   from then on each waits for the one before. That is kept, over restarts too; while many files are under way it costs
   little.
@@ -27,15 +27,15 @@ REQUESTS_LEAST = 16
 FILES_LEAST = 4
 WORTH_IT = 1.1  # times as fast, or a larger window is not kept
 SETTLED_S = 60.0  # without another experiment
-QUIET_S = 10.0  # after trouble, before as much as was left is given back
+QUIET_S = 10.0  # after trouble, before the window doubles again
 EPOCH_LEAST_S = 0.5
 EPOCH_WINDOWS = 4  # of bytes acknowledged
 
 
 @dataclass(frozen=True, slots=True)
 class RequestWindow:
-    """`bytes_per_s`: with the size before, while a larger one is tried; it does not grow before `settled_until_s`, and
-    what trouble has taken comes back from `returns_at_s` on (None: nothing was taken)."""
+    """`bytes_per_s`: the rate with the size before, while a larger one is tried. It does not grow before
+    `settled_until_s`; after trouble it doubles again from `returns_at_s` on (None: it has its initial size)."""
 
     bytes_max: int = BYTES_IN_FLIGHT
     requests_max: int = REQUESTS_IN_FLIGHT
@@ -48,7 +48,7 @@ class RequestWindow:
 
 
 def after_quiet(window: RequestWindow, now_s: float) -> RequestWindow:
-    """Up to the size it begins with. To be asked now and then."""
+    """After trouble, back towards the initial size. To be called now and then."""
     if window.returns_at_s is None or now_s < window.returns_at_s:
         return window
     bytes_max = max(window.bytes_max, min(BYTES_IN_FLIGHT, 2 * window.bytes_max))
@@ -87,7 +87,7 @@ def after_epoch(window: RequestWindow, bytes_per_s: float, *, was_full: bool, no
 
 
 def after_trouble(window: RequestWindow, files_in_flight: int, now_s: float) -> RequestWindow:
-    """`files_in_flight`: as many as were allowed when it came."""
+    """`files_in_flight`: as many as were allowed when the trouble came."""
     return replace(
         window,
         bytes_max=max(BYTES_LEAST, window.bytes_max // 2),

@@ -126,7 +126,7 @@ class Rename(NamedTuple):
 
 
 class PosixRename(NamedTuple):
-    """Replaces what the new name holds, in one step: nobody ever finds the name free or half of a file under it."""
+    """Replaces what the new name holds, in one step: no reader ever finds the name free or half of a file under it."""
 
     old: bytes
     new: bytes
@@ -256,13 +256,13 @@ def packets(buffer: bytearray) -> Iterator[bytes]:
     """
     start, size = 0, len(buffer)
     if size < 4 or size < 4 + _U32.unpack_from(buffer)[0] <= 4 + REPLY_MAX:
-        return  # a long packet comes in thousands of pieces: none of them is worth a copy of those before it
+        return  # a long packet comes in thousands of pieces: those before are not copied for each
     data = bytes(buffer)
     try:
         while size - start >= 4:
             (length,) = _U32.unpack_from(data, start)
             if REPLY_MAX < length <= SOME_REPLY_MAX:
-                text_at = start + (17 if data[start + 4 : start + 5] == _STATUS_KIND else 4)  # it may not have come
+                text_at = start + (17 if data[start + 4 : start + 5] == _STATUS_KIND else 4)  # may not have come yet
                 beginning = of_bytes(data[text_at : text_at + 60], PEER_NAME_MAX)
                 raise ProtocolViolation(f"an answer of {length:,} bytes, of at most {REPLY_MAX:,}: {beginning}")
             if not 5 <= length <= SOME_REPLY_MAX:
@@ -301,8 +301,8 @@ def decode(packet: bytes) -> tuple[int, Reply]:
 
 
 def decode_version(packet: bytes) -> tuple[int, dict[bytes, bytes]]:
-    """(version, extensions: name -> data) of the server's first packet; what is longer or more than any that we know
-    is left out."""
+    """(version, extensions: name -> data) of the server's first packet; extensions longer or more than any that we
+    know are left out."""
     if packet[0] != FXP_VERSION:
         raise ProtocolViolation(f"the first packet is of type {packet[0]}, not VERSION")
     extensions: dict[bytes, bytes] = {}
@@ -310,9 +310,9 @@ def decode_version(packet: bytes) -> tuple[int, dict[bytes, bytes]]:
     try:
         while at < len(packet):
             name, at = _get_string(packet, at)
-            told, at = _get_string(packet, at)
-            if len(name) <= PEER_NAME_MAX and len(told) <= PEER_TEXT_MAX and len(extensions) < EXTENSIONS_MAX:
-                extensions[name] = told
+            data, at = _get_string(packet, at)
+            if len(name) <= PEER_NAME_MAX and len(data) <= PEER_TEXT_MAX and len(extensions) < EXTENSIONS_MAX:
+                extensions[name] = data
     except struct.error as error:
         raise ProtocolViolation(f"the VERSION packet is cut short: {error}") from None
     return int.from_bytes(packet[1:5], "big"), extensions

@@ -1,7 +1,7 @@
 """Servers with one fault each. The class's docstring is the fault.
 
-Most of them were met in the field. What dies, dies once: the same server answers the next connection soundly, as a
-real one does after its restart.
+Most of them were met in the field. A server that dies, dies once: it answers the next connection soundly, as a real
+one does after its restart.
 """
 
 import posixpath
@@ -296,7 +296,7 @@ class ComesBackEmpty(LosesTheRename):
             raise
 
 
-# -- who else is there --------------------------------------------------------------------------------------------
+# -- other programs on the server ---------------------------------------------------------------------------------
 
 
 class PicksUp(MemoryServer):

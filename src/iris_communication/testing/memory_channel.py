@@ -18,8 +18,8 @@ class MemoryTransport:
     """Keeps the contract `iris_communication.transport.contract.Transport`; every address leads to `server`.
 
     While `refusal` is set, connecting raises the error that it makes. `channels` are all that were opened. What is sent
-    arrives after half of `round_trip_s`, and so do answers, of a server that is busy later. `keeps_alive`: its channels
-    say that they would end if the other end was gone.
+    arrives after half of `round_trip_s`, and so do answers, later while the server is busy. `keeps_alive`: its channels
+    claim to end once the other end is gone.
     """
 
     def __init__(self, server: MemoryServer) -> None:
@@ -50,8 +50,8 @@ class MemoryChannel:
 
     def __init__(self, server: MemoryServer, receiver: Receiver, round_trip_s: float = 0.0) -> None:
         self._way_s = round_trip_s / 2
-        self._free_s = 0.0  # when the server is done with what it has got, by the loop's clock
-        self._on_the_way: defaultdict[Callable[[bytes], None], deque[bytes]] = defaultdict(deque)
+        self._free_s = 0.0  # when the server is done with what it has received, by the loop's clock
+        self._in_transit: defaultdict[Callable[[bytes], None], deque[bytes]] = defaultdict(deque)
         self.keeps_alive = False
         self.software = server.software
         self.host_key = server.host_key
@@ -63,7 +63,7 @@ class MemoryChannel:
 
     def write(self, data: bytes | bytearray) -> None:
         if not self.lost:
-            self._after_the_way(self._carry, bytes(data))
+            self._send_later(self._carry, bytes(data))
 
     def close(self) -> None:
         self.closed = True
@@ -75,14 +75,14 @@ class MemoryChannel:
             self.lost = True
             self._loop.call_soon(self._receiver.channel_lost, error)
 
-    def _after_the_way(self, arrives: Callable[[bytes], None], data: bytes, wait_s: float = 0.0) -> None:
+    def _send_later(self, arrives: Callable[[bytes], None], data: bytes, wait_s: float = 0.0) -> None:
         if not wait_s and not self._way_s:
             self._loop.call_soon(arrives, data)
             return
-        self._on_the_way[arrives].append(data)  # timers that are due at once go off in any order, bytes must not
+        self._in_transit[arrives].append(data)  # timers due at the same time fire in any order, bytes must not
 
         def due() -> None:
-            arrives(self._on_the_way[arrives].popleft())
+            arrives(self._in_transit[arrives].popleft())
 
         self._loop.call_later(wait_s + self._way_s, due)
 
@@ -93,7 +93,7 @@ class MemoryChannel:
         now_s, busy_s = self._loop.time(), self._far.server.take_busy_s()
         self._free_s = max(self._free_s, now_s) + busy_s
         if replies:
-            self._after_the_way(self._deliver, replies, self._free_s - now_s)
+            self._send_later(self._deliver, replies, self._free_s - now_s)
         if self._far.ended:
             self._loop.call_soon(self.lose, LinkLost("the server closed the connection"))
 

@@ -77,8 +77,8 @@ class MemoryLink:
         return self.session.begin(talk, source)
 
     def run(self) -> list[Conversation]:
-        """Exchange bytes until nothing moves any more; what ended meanwhile. With `gives_up` set, a server that owes
-        an answer and is silent is a lost link, as it is after its deadline."""
+        """Exchange bytes until nothing moves any more; returns what ended meanwhile. With `gives_up` set, a server that
+        owes an answer and is silent is a lost link, as it is after its deadline."""
         while self._exchange():
             pass
         if self.gives_up and self.session.unanswered and self.lost is None:

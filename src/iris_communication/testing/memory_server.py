@@ -1,8 +1,8 @@
 """An SFTP version 3 server without any I/O: bytes in, bytes out; its disk is a dictionary.
 
-It behaves as OpenSSH's does unless told otherwise. `MemoryServer` is the disk and the manners, which outlive
+It behaves as OpenSSH's does unless set otherwise. `MemoryServer` is the disk and the options, which outlive
 connections; `MemorySession` is one connection's open files, which end with it. A server with a fault is a subclass
-that overrides `answer` (what is done and said), `arrange` (when it is said) or `encode` (how).
+that overrides `answer` (what it does and replies), `arrange` (the order of replies) or `encode` (their bytes).
 """
 
 import itertools
@@ -19,11 +19,11 @@ WRITE_MAX = 261_120
 
 
 class ServerDies(Exception):
-    """Raised by `MemoryServer.answer`: the connection ends here, with nothing said about this request."""
+    """Raised by `MemoryServer.answer`: the connection ends here, without a reply to this request."""
 
 
 class OpenFile:
-    """A handle's file goes on to exist after its name was removed, as on a real disk."""
+    """A handle keeps its file after the name was removed, as on a real disk."""
 
     def __init__(self, place: bytes, content: bytearray, flags: int) -> None:
         self.place = place
@@ -34,7 +34,7 @@ class OpenFile:
 class MemoryServer:
     """`files` maps absolute paths to contents, `asked` is every request in order. Relative paths begin at /login.
 
-    rename_overwrites: a RENAME onto an existing name replaces it without a word, as several servers do.
+    rename_overwrites: a RENAME onto an existing name replaces it silently, as several servers do.
     capacity_bytes:    of the disk; beyond it a WRITE is refused with FAILURE, after what still fits was written.
     handles_max:       more open files on one connection are refused with FAILURE.
     announces_limits:  offers limits@openssh.com.
@@ -70,7 +70,7 @@ class MemoryServer:
             self.extensions[b"fsync@openssh.com"] = b"1"
         if announces_limits:
             self.extensions[b"limits@openssh.com"] = b"1"
-        self.busy_s = 0.0  # how long it takes over what it was asked last; a channel that has a clock waits for it
+        self.busy_s = 0.0  # for the requests since `take_busy_s()`; a channel that has a clock waits so long
         self._tokens = itertools.count(1)
 
     def session(self) -> "MemorySession":
@@ -78,7 +78,7 @@ class MemoryServer:
         return MemorySession(self)
 
     def take_busy_s(self) -> float:
-        """Since this was asked last."""
+        """How long the requests since the last call take."""
         busy_s, self.busy_s = self.busy_s, 0.0
         return busy_s
 
@@ -106,7 +106,7 @@ class MemoryServer:
         return encode_version(self.version, self.extensions)
 
     def answer(self, session: "MemorySession", request: Asked) -> Reply:
-        """Do it, and say what came of it; None: say nothing. Raises ServerDies."""
+        """Carry the request out; returns the reply, None: no reply. Raises ServerDies."""
         match request:
             case wire.Open():
                 return self._open(session, request)
@@ -130,7 +130,7 @@ class MemoryServer:
                 return self._extended(request)
 
     def arrange(self, replies: list[bytes]) -> list[bytes]:
-        """The order in which the replies to what came in one piece go out."""
+        """The order of the replies to requests that came in one piece."""
         return replies
 
     def encode(self, request_id: int, reply: wire.Reply) -> bytes:
@@ -238,7 +238,7 @@ class MemoryServer:
         return wire.ExtendedReply(struct.pack(">11Q", 4096, 512, free, free, free, 1000, 900, 900, 7, 0, 255))
 
     def limits(self) -> tuple[int, int, int, int]:
-        """Of a packet, a READ, a WRITE, and of open handles; 0: not said."""
+        """Of a packet, a READ, a WRITE, and of open handles; 0: not stated."""
         return wire.PACKET_MAX, WRITE_MAX, WRITE_MAX, self.handles_max or 1019
 
 

@@ -1,7 +1,7 @@
 """The outbox's store in memory: keeps the contract `iris_communication.outbox.store.contract.Store`, nothing on disk.
 
-For tests of whoever uses a store. It is simple rather than fast: each question looks at every item. It keeps
-no history: nothing that it is asked depends on that.
+For tests of code that uses a store. It is simple rather than fast: each query reads every item. It keeps no history:
+no query depends on that.
 """
 
 import os

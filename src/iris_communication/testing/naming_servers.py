@@ -1,4 +1,5 @@
-"""Servers with ideas of their own about names, and about what is not there. The class's docstring is the fault."""
+"""Servers with rules of their own for names, or codes of their own for missing files. The class's docstring is the
+fault."""
 
 import unicodedata
 from typing import Any

@@ -1,4 +1,4 @@
-"""Servers that refuse in the midst of it, or some names. The class's docstring is the fault."""
+"""Servers that refuse in the middle of an upload, or refuse some names. The class's docstring is the fault."""
 
 import posixpath
 import re

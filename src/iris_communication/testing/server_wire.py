@@ -17,7 +17,7 @@ class WriteData(NamedTuple):
     data: bytes
 
 
-Reply = wire.Reply | None  # None: it says nothing
+Reply = wire.Reply | None  # None: no reply
 Asked = (
     wire.Open
     | wire.Close
@@ -82,7 +82,7 @@ def decode_request(packet: bytes) -> tuple[int, Asked]:
 
 
 def _set_stat(path: bytes, flags: int, values: bytes) -> wire.SetStat:
-    """Permissions (4) and times (8) alone are ever sent."""
+    """A client of ours sends permissions (4) and times (8) alone."""
     reader = _Reader(values, 0)
     permissions = reader.u32() if flags & 0x04 else None
     mtime_s = (reader.u32(), reader.u32())[1] if flags & 0x08 else None

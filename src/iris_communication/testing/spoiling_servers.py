@@ -92,7 +92,7 @@ class TellsSizesLate(MemoryServer):
 
     def __init__(self, **manners: Any) -> None:
         super().__init__(**manners)
-        self._fresh: set[bytes] = set()  # closed, and not looked at since
+        self._fresh: set[bytes] = set()  # closed, and no STAT since
 
     def answer(self, session: MemorySession, request: Asked) -> Reply:
         if isinstance(request, wire.Close) and (opened := session.handles.get(request.handle)) is not None:

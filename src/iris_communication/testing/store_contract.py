@@ -226,7 +226,7 @@ class StoreContract(WaitingContract):
         )
         assert self.store.next_due_s(SERVER) == NOW_S + 5
 
-    # -- the books
+    # -- tally, ledger, states
 
     def test_the_tally_follows_every_change_in_the_same_commit(self) -> None:
         item = make_item(1)

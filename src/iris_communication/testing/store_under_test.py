@@ -1,4 +1,4 @@
-"""What the contract suites of a store stand on: items that are plausible, and a store that is opened for each test."""
+"""What the contract suites of a store share: plausible items, and a store that is opened for each test."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -42,7 +42,7 @@ def due(seconds_from_now: float) -> Due:
 class StoreUnderTest(ABC):
     @abstractmethod
     def open_store(self) -> Store:
-        """An empty store, made for BOOT_ID where it cares."""
+        """An empty store, made for BOOT_ID if it depends on the boot."""
 
     @cached_property
     def store(self) -> Store:

@@ -1,10 +1,10 @@
-"""A faulty way to a real server: a proxy on loopback, each of whose connections has the next fault of a list.
+"""A faulty link to a real server: a proxy on loopback that gives each connection the next fault of a list.
 
     with FaultyTcpLink(port, [CutAfter(1000, TO_SERVER), SilentAfter(500, TO_CLIENT)]) as link:
         ...  # the server is reached at 127.0.0.1, link.port
 
-A fault's docstring says what it is. When the list is at its end, the way is sound. `met` counts the faults that came to
-be: a connection may end before.
+A fault's docstring says what it is. Behind the end of the list, the link is sound. `met` counts the faults that took
+effect: a connection may end before its fault.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ PIECE_BYTES = 65536
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """None: everything passes."""
+    """No fault: everything passes."""
 
     def allowed(self, direction: str, passed_bytes: int) -> int:
         """How many bytes may pass now; 0: the fault begins."""
@@ -41,7 +41,8 @@ class CutAfter(Sound):
 
 @dataclass(frozen=True, slots=True)
 class SilentAfter(CutAfter):
-    """So many bytes pass in that direction; then nothing more does, and nobody is told. The other one is sound."""
+    """So many bytes pass in that direction; then nothing more does, and neither end notices. The other one is
+    sound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +89,11 @@ class FaultyTcpLink:
             try:
                 far = socket.create_connection((HOST, self._server_port))
             except OSError:
-                _close(near)  # the server is away: who came finds out
+                _close(near)  # the server is down: its client finds the connection closed
                 continue
             self._ends += [near, far]
             fault = next(self._faults, Sound())
-            for end in (near, far):  # before anybody carries: the first byte may be the one that closes both
+            for end in (near, far):  # before a thread carries: the first byte may be the one that closes both
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for source, target, direction in ((near, far, TO_SERVER), (far, near, TO_CLIENT)):
                 thread = threading.Thread(target=self._carry, args=(source, target, direction, fault), name=direction)
@@ -114,7 +115,7 @@ class FaultyTcpLink:
                     break
         if isinstance(fault, SilentAfter) and direction == fault.direction and passed_bytes >= fault.count_bytes:
             with contextlib.suppress(OSError):
-                while source.recv(PIECE_BYTES):  # swallowed, until the other side loses patience
+                while source.recv(PIECE_BYTES):  # discarded, until the other side gives up
                     pass
         _close(source)
         _close(target)

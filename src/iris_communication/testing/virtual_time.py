@@ -21,7 +21,7 @@ LIMIT_S = 30 * 24 * 3600.0
 
 
 class NothingWillHappen(Exception):
-    """Every task waits for something that nobody will bring."""
+    """Every task waits for something that cannot happen any more."""
 
 
 class _JumpingSelector(selectors.SelectSelector):

@@ -1,4 +1,4 @@
-"""What every store has to keep about what waits: which items may go next, and which have to go; of StoreContract."""
+"""Part of StoreContract: which waiting items are sent next, and which expire or give way."""
 
 from dataclasses import replace
 
@@ -97,7 +97,7 @@ class WaitingContract(StoreUnderTest):
         )
         assert [item.sequence for item in self.store.members("batch-1")] == [1, 3]
 
-    # -- what has to go
+    # -- what expires, gives way or ends
 
     def test_what_expires_is_what_waits_and_whose_time_is_over(self) -> None:
         self.hold(

@@ -2,7 +2,7 @@
 
 Two programs that meet a server at once must not each accept the key they were shown: one of the two may be a
 stranger's. So what is known is read, decided on and written under a lock that counts between processes (and between
-threads, for each opens the lock's file anew). What is written is on the disk under its final name before anybody is
+threads, for each opens the lock's file anew). What is written is on the disk under its final name before a server is
 trusted because of it.
 """
 
@@ -16,7 +16,7 @@ from pathlib import Path
 from iris_communication.runtime import safe_files
 
 LOCK_ENDING = ".lock"
-LOCK_WAIT_S = 5.0  # others hold it for a write or two; longer means that one of them stands still
+LOCK_WAIT_S = 5.0  # others hold it for a write or two; longer means that one of them hangs
 LOCK_LOOK_S = 0.005
 
 
@@ -38,7 +38,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def add(path: Path, line: str) -> None:
-    """Under the lock. Raises OSError; then, too, the file is whole."""
+    """To be called under the lock. Raises OSError; then, too, the file is whole."""
     before = path.read_bytes() if path.exists() else b""
     if before and not before.endswith(b"\n"):
         before += b"\n"

@@ -1,8 +1,8 @@
-"""What SSH is spoken with: what we offer, what a server offers, what comes of the two, and which of it is old.
+"""SSH algorithms: what we offer, what a server offers, what is negotiated, and which of it is old.
 
 Both transports offer what OpenSSH's client of today offers by default, less what it keeps for old servers alone (SHA-1,
-64-bit tags). A server that has nothing better is reached with `legacy_algorithms = true`, which is said wherever its
-lack is told, and told by `iris server test` when it was needed.
+64-bit tags). A server that has nothing better is reached with `legacy_algorithms = true`; errors for lack of it name
+that setting, and `iris server test` reports when it was needed.
 """
 
 import struct
@@ -25,7 +25,7 @@ SHA1_HINT = (
 
 
 class Offer(NamedTuple):
-    """Best first, in the words of the protocol."""
+    """Best first, by their names in the protocol."""
 
     key_exchanges: tuple[str, ...]
     host_keys: tuple[str, ...]
@@ -79,11 +79,11 @@ LEGACY = Offer(
     macs=("umac-64-etm@openssh.com", "umac-64@openssh.com", "hmac-sha1-etm@openssh.com", "hmac-sha1"),
     compressions=(),
 )
-SIGNED_WITH_SHA1 = "ssh-rsa"  # by a key of ours: the only way RSA keys sign for a server that does not tell others
+SIGNED_WITH_SHA1 = "ssh-rsa"  # by a key of ours: the only way RSA keys sign for a server that announces no others
 
 
 class Negotiated(NamedTuple):
-    """What a connection is spoken with."""
+    """The algorithms of a connection."""
 
     key_exchange: str
     host_key: str
@@ -110,7 +110,7 @@ def of_kexinit(payload: bytes) -> Offer | None:
         (size,) = struct.unpack_from(">I", payload, at)
         lists.append(tuple(payload[at + 4 : at + 4 + size].decode("ascii", "replace").split(",")))
         at += 4 + size
-    return Offer(lists[0], lists[1], lists[2], lists[4], lists[6])  # as for what we send; nobody tells two apart
+    return Offer(lists[0], lists[1], lists[2], lists[4], lists[6])  # for what we send; servers use one list both ways
 
 
 def negotiated(ours: Offer, theirs: Offer) -> Negotiated | None:
@@ -123,7 +123,7 @@ def negotiated(ours: Offer, theirs: Offer) -> Negotiated | None:
 
 
 def _mac_of(cipher: str, mac: str | None) -> str:
-    """A cipher that proves the integrity of what it holds has no other beside it."""
+    """A cipher that proves the integrity of its data (AEAD) has no MAC beside it."""
     return "implicit" if "gcm" in cipher or "poly1305" in cipher else mac or "none"
 
 

@@ -18,5 +18,5 @@ class ChosenTransport:
         }
 
     async def connect(self, server: Server, secret: Secret, settings: DeliverySettings, receiver: Receiver) -> Channel:
-        """Raises what the contract says of either."""
+        """Raises what the contract says."""
         return await self._by_name[server.transport].connect(server, secret, settings, receiver)

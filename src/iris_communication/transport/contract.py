@@ -1,6 +1,6 @@
 """What a transport is: it opens one SFTP byte stream to a server, authenticated and with the host key checked.
 
-It maps everything that can go wrong to this package's errors, so that nobody above knows which library or program
+It maps everything that can go wrong to this package's errors, so that no caller has to know which library or program
 carries the bytes.
 """
 
@@ -12,8 +12,8 @@ from iris_communication.runtime.system_trouble import hint_of, link_trouble
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport.algorithms import Negotiated
 
-# A link that has fallen silent is given up with the third question that nobody answered.
-KEEPALIVES_LOST = 2  # asyncssh and OpenSSH bear so many, and end it instead of asking once more
+# A link that has fallen silent is given up when the third keep-alive would be sent.
+KEEPALIVES_LOST = 2  # asyncssh and OpenSSH tolerate so many, and end the connection instead of sending one more
 KEEPALIVE_MIN_S = 1
 
 EXPIRED_HINT = (
@@ -23,7 +23,7 @@ EXPIRED_HINT = (
 
 
 class Receiver(Protocol):
-    """Whoever uses a channel. All calls come on the event loop's thread."""
+    """The user of a channel. All calls come on the event loop's thread."""
 
     def data_received(self, data: bytes) -> None: ...
 
@@ -33,7 +33,7 @@ class Receiver(Protocol):
 
 class Channel(Protocol):
     software: str  # the server's own name for itself, e.g. "OpenSSH_9.2p1"; empty when not known
-    keeps_alive: bool  # it ends by itself, about `progress_timeout_s` after its other end has fallen silent
+    keeps_alive: bool  # it ends about `progress_timeout_s` after its other end has fallen silent
     algorithms: Negotiated | None  # None: not known
     host_key: str  # SHA256:... fingerprint of the key the server proved to hold
 
@@ -54,13 +54,13 @@ class Transport(Protocol):
 
 
 def keepalive_s(settings: DeliverySettings) -> int:
-    """Between two questions whether the other end is there: whole seconds, as `ssh` has them."""
+    """Between two keep-alives: whole seconds, as `ssh` has them."""
     return max(KEEPALIVE_MIN_S, round(settings.progress_timeout_s / (KEEPALIVES_LOST + 1)))
 
 
 def unforeseen(server: Server, error: Exception) -> LinkError:
-    """For what nobody expects of connecting, such as a machine that has no more files to open. It is no fault of a
-    file's, so no file may pay for it."""
+    """For unexpected errors of connecting, such as a machine out of file descriptors. No file is to blame, so none
+    loses an attempt."""
     return LinkError(
         f"cannot connect to {server.host}:{server.port}: {type(error).__name__}: {error}",
         hint=hint_of(error) or "something on this machine is in the way, not the server; it is tried again",
@@ -74,5 +74,5 @@ def new_password_wanted(server: Server, said: Sequence[str]) -> AuthenticationFa
 
 
 def unusable(what: str, error: Exception) -> IrisError:
-    """Of a key or a certificate: what cannot be read for now is not held against it."""
+    """For a key or a certificate; one that cannot be read for now is a LinkError, and is tried again."""
     return link_trouble(what, error) or CredentialsUnusable(f"{what}: {error}")

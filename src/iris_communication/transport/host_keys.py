@@ -1,15 +1,15 @@
 """Is this the server we mean? A pinned key decides, else the policy of the server's settings:
 
     strict      the user's known_hosts has to name its key; nothing is ever trusted unseen
-    accept-new  a server nobody has seen is trusted once, and its key written down; from then on it is that key or none
-    off         whoever answers is trusted; said aloud, because anybody on the way can answer
+    accept-new  an unknown server is trusted once, and its key saved; from then on only that key is trusted
+    off         any key is trusted; that is logged, because anybody on the way can answer
 
 A server has keys of several kinds and shows the one it is asked for, so it is asked first for the kinds that are
-known of it: asked for another it would show a key that nobody could judge.
+known of it: asked for another it would show a key that there is nothing to compare with.
 
-What was accepted is written to a file of ours, in the format of known_hosts, and not to the user's own: a service often
-has no home it may write to, and what a program accepted by itself shall not make a person's `ssh` trust it too. A key
-that cannot be written down is not accepted: it would be new again at each start, which is `off` without saying so.
+Accepted keys are written to a file of ours, in the format of known_hosts, and not to the user's own: a service often
+has no home it may write to, and a key that a program accepted shall not make a person's `ssh` trust it too. A key
+that cannot be saved is not accepted: it would be new again at each start, which is `off` without saying so.
 """
 
 import logging
@@ -79,7 +79,7 @@ class Trust(NamedTuple):
 
 def trust(server: Server, accepted: Path | None) -> Trust:
     """As the server's settings say. `accepted` is the file of the keys that were accepted unseen, by default in the
-    user's state folder: only who accepts keys needs to have one."""
+    user's state folder: only `accept-new` needs one."""
     if server.host_key:
         return pinned(server)
     if server.host_key_policy == "accept-new":
@@ -88,7 +88,7 @@ def trust(server: Server, accepted: Path | None) -> Trust:
 
 
 def default_accepted() -> Path:
-    """Where what was accepted is remembered by who has no outbox: in the user's state folder."""
+    """Where accepted keys are saved without an outbox: in the user's state folder."""
     if state := os.environ.get("XDG_STATE_HOME"):
         return Path(state) / "iris" / ACCEPTED_NAME
     try:
@@ -101,8 +101,8 @@ def default_accepted() -> Path:
 
 
 def pinned(server: Server) -> Trust:
-    """Judge by `server.host_key`: public keys ("ssh-ed25519 AAAA...") or fingerprints ("SHA256:..."), one a line. The
-    current key and the next one may both be pinned, so that the day the server changes over is nobody's outage.
+    """Check by `server.host_key`: public keys ("ssh-ed25519 AAAA...") or fingerprints ("SHA256:..."), one a line. The
+    current key and the next one may both be pinned, so that the server's change of keys is no outage.
 
     Of a fingerprint the kind of key is not known, so it has to be that of the key the ssh program shows."""
     pins = [pinned_keys.stated(line) for line in pinned_keys.lines(server.host_key)]
@@ -129,7 +129,7 @@ def pinned(server: Server) -> Trust:
 
 
 def known(server: Server) -> Trust:
-    """Judge by the files that OpenSSH's client reads. Only the host's name counts, as with the ssh program: another
+    """Check by the files that OpenSSH's client reads. Only the host's name counts, as with the ssh program: another
     name or an address that leads to the same key proves nothing."""
     try:
         files = _known_files()
@@ -165,7 +165,7 @@ def foreseen_refusal(server: Server) -> str | None:
 
 
 def known_or_new(server: Server, accepted: Path) -> Trust:
-    """Judge by what OpenSSH's client reads and by `accepted`, the file of what was accepted before; where neither knows
+    """Check by what OpenSSH's client reads and by `accepted`, the file of what was accepted before; where neither knows
     the server, its key is trusted and written to `accepted` first."""
 
     def judged(key: asyncssh.SSHKey, searched: str) -> Refusal | None:
@@ -202,7 +202,7 @@ def known_or_new(server: Server, accepted: Path) -> Trust:
 
 
 def anybody(server: Server) -> Trust:
-    """Judge nothing. Says so each time, because nothing else would."""
+    """Trust any key. Logs that each time, because nothing else would."""
 
     def judge(key: asyncssh.SSHKey, searched: str = "") -> Refusal | None:
         log.warning(
@@ -229,21 +229,21 @@ class _KnownHostsFile(NamedTuple):
 
 
 def _pass_on(error: "_KnownHostsUnreadable") -> None:
-    """What cannot be read for now waits for no person. Raises LinkError."""
+    """A file that cannot be read for now is tried again, without a person. Raises LinkError."""
     if (trouble := link_trouble(str(error), error.__cause__)) is not None:
         raise trouble from error
 
 
 class _KnownHostsUnreadable(Exception):
-    """A known_hosts that cannot be judged by: says which and why."""
+    """A known_hosts that cannot be used: its text says which and why."""
 
 
 _UNKNOWN = Refusal("unknown")  # neither trusted nor refused
-_said: dict[Path, list[str]] = {}  # of lines passed over, what was logged of each file last
+_said: dict[Path, list[str]] = {}  # what was logged last of each file's ignored lines
 
 
 def _users_file() -> Path | None:
-    """None: the user has no home, as in some containers, and so has never met anybody."""
+    """None: the user has no home, as in some containers, and so knows no server."""
     try:
         return KNOWN_HOSTS.expanduser()
     except RuntimeError:
@@ -273,7 +273,8 @@ def _accepted_file(accepted: Path) -> list[_KnownHostsFile]:
 
 
 def _read(path: Path, *, ours: bool = False) -> _KnownHostsFile | None:
-    """None: there is no such file. In a file of ours each line can be read, or we do not know whom we accepted."""
+    """None: there is no such file. In a file of ours each line has to be readable, or we do not know what we
+    accepted."""
     try:
         if not path.is_file():
             return None
@@ -290,8 +291,8 @@ def _read(path: Path, *, ours: bool = False) -> _KnownHostsFile | None:
 
 
 def _against(files: Sequence[_KnownHostsFile], key: asyncssh.SSHKey, server: Server, searched: str) -> Refusal | None:
-    """By all of them together, as one. None: trusted; `_UNKNOWN`; else why it is refused, and what to do if all is
-    well."""
+    """Check a key by all files together, as one. None: trusted; `_UNKNOWN`; else why it is refused, and what to do if
+    all is well."""
     said = [(file, file.known.of(server.host, server.port, searched)) for file in files]
     if (revoking := next((file for file, listed in said if key in listed.revoked), None)) is not None:
         return Refusal(f"its key {_shown(key)} is revoked in {revoking.path}", REVOKED_HINT)
@@ -315,7 +316,7 @@ def _known_keys(files: Iterable[_KnownHostsFile], server: Server) -> list[asyncs
 
 
 def _accept(key: asyncssh.SSHKey, server: Server, accepted: Path) -> None:
-    """Under the lock. Raises OSError: then it is not accepted."""
+    """To be called under the lock. Raises OSError: then it is not accepted."""
     public = key.export_public_key().decode().strip()
     accepted_keys.add(accepted, f"{listed_name(server.host, server.port)} {public}\n")
     log.warning(
@@ -331,7 +332,7 @@ def rejected(server: Server, refusal: Refusal) -> HostKeyRejected:
 
 
 def _asked_for(server: Server, known_keys: Iterable[asyncssh.SSHKey]) -> list[str]:
-    """The kinds that are known of it first."""
+    """The algorithms to ask for: those of known keys first."""
     offered = algorithms.offered(server).host_keys
     known_first = [algorithm.decode() for key in known_keys for algorithm in key.sig_algorithms]
     may_be = [name for name in known_first if name in offered or not name.startswith(OLD_KINDS)]

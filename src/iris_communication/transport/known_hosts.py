@@ -1,11 +1,11 @@
 """A known_hosts file, read as OpenSSH's client reads it.
 
-A line is: an optional marker, the hosts it is for, a key. The hosts are patterns with * and ?, of which one with !
-before it takes the whole line back; or the hash of one name. Names have no case. A server on another port than 22 is
+A line is: an optional marker, the hosts it is for, a key. The hosts are patterns with * and ?, and a matching one with
+! before it excludes the whole line; or the hash of one name. Case does not matter. A server on another port than 22 is
 listed as [host]:port; where that name is not known, a key listed for the host alone is trusted as well, but another one
 there says nothing about this port.
 
-A line that cannot be read says nothing about anybody, and the others count all the same.
+A line that cannot be read is skipped, and the others count all the same.
 """
 
 import base64
@@ -18,7 +18,7 @@ from iris_communication.settings import DEFAULT_PORT
 from iris_communication.transport.quick_import import asyncssh
 
 REVOKED = b"@revoked"
-AUTHORITY = b"@cert-authority"  # certificates of hosts are not looked at
+AUTHORITY = b"@cert-authority"  # host certificates are not used
 HMAC_SHA1 = b"1"
 ON_A_PORT = re.compile(r"\[(?P<host>[^\]]*)\]:\d+")
 
@@ -55,7 +55,7 @@ class KnownHosts:
                 self._lines += [line] if line is not None else []
 
     def of(self, host: str, port: int, searched: str = "") -> Listed:
-        """`searched` is a further name of it, as a line has it."""
+        """`searched` is a further name of the server, as a line has it."""
         name = host_names.canonical(host)
         names = list(dict.fromkeys([name, host_names.without_dot(name)]))
         with_port = ON_A_PORT.fullmatch(searched)
@@ -74,13 +74,13 @@ class KnownHosts:
 
 
 def listed_name(host: str, port: int) -> str:
-    """As a line names it."""
+    """A server's name in a line."""
     name = host_names.canonical(host)
     return name if port == DEFAULT_PORT else f"[{name}]:{port}"
 
 
 def public_key(line: str | bytes) -> asyncssh.SSHKey:
-    """Raises ValueError, whatever asyncssh and what computes below it raise."""
+    """Raises ValueError, whatever asyncssh and the libraries below it raise."""
     try:
         return asyncssh.import_public_key(line)
     except ValueError:
@@ -90,7 +90,7 @@ def public_key(line: str | bytes) -> asyncssh.SSHKey:
 
 
 def _line(text: bytes) -> _Line | None:
-    """None: it is no line about a key of a host's. Raises ValueError."""
+    """None: the line has no host's key. Raises ValueError."""
     words = text.split()
     if not words or text.startswith(b"#"):
         return None
@@ -131,7 +131,7 @@ def _hash(hosts: bytes) -> tuple[bytes, bytes]:
 
 
 def _matches(pattern: bytes, name: bytes) -> bool:
-    """In steps of the one times the other at most, whatever the pattern."""
+    """In at most len(pattern) * len(name) steps, whatever the pattern."""
     if b"*" not in pattern and b"?" not in pattern:
         return pattern == name
     first, *others = pattern.split(b"*")

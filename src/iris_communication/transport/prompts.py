@@ -1,8 +1,8 @@
 """What a server asks for by keyboard-interactive, and whether the password is the answer.
 
 Its prompts are in whatever language it speaks, so the first hidden one is taken for that of the password, unless it
-says in words of the field that it wants something else: a token, a code, a new password. It is answered once a
-connection: asked again, the answer was wrong, and a third wrong one may lock the account.
+names something else that it wants: a token, a code, a new password. It is answered once a connection: if it is asked
+again, the answer was wrong, and a third wrong one may lock the account.
 """
 
 import re

@@ -1,8 +1,8 @@
 """asyncssh, imported without the search for liboqs.
 
 It asks ctypes for that library twice, and each time ctypes runs ldconfig, gcc and ld: six programs and a tenth of a
-second at every start, for a library that hardly any machine has. Where the linker's own cache does not know it, that is
-the answer. Whoever has it elsewhere names the place in LD_LIBRARY_PATH, and then it is searched for as ever.
+second at every start, for a library that hardly any machine has. Where the linker's own cache does not list it, it
+counts as missing. If it lies elsewhere, LD_LIBRARY_PATH names the place, and then it is searched for as usual.
 """
 
 import contextlib
@@ -37,8 +37,8 @@ def _may_be_there(cache: Path) -> bool:
 
 
 class _LocalUser:
-    """Stands for the module getpass in asyncssh, which asks who runs it, for ssh_config and for logins by host, and
-    gives up where nobody knows: in a container whose user has no entry and no name. Neither is anything to us."""
+    """Stands for the module getpass in asyncssh, which asks for the local user, for ssh_config and for host-based
+    logins, and fails where there is none: in a container whose user has no entry and no name. We use neither."""
 
     @staticmethod
     def getuser() -> str:
@@ -49,7 +49,7 @@ class _LocalUser:
 
 
 class _Path(type(Path())):  # type: ignore[misc]  # POSIX or Windows, whichever runs
-    """Stands for it in asyncssh's reader of ssh_config, which looks for the home of who runs it, even to read none."""
+    """Stands for Path in asyncssh's reader of ssh_config, which looks up the user's home even when it reads no file."""
 
     def expanduser(self) -> Path:
         try:
@@ -67,7 +67,7 @@ with without_a_search():
 asyncssh.connection.getpass = _LocalUser  # type: ignore[attr-defined, assignment]  # no public name
 asyncssh.config.Path = _Path  # type: ignore[attr-defined]  # no public name
 
-# What it knows hangs on the libraries it finds.
+# What asyncssh supports depends on the libraries it finds.
 KEY_EXCHANGES = frozenset(name.decode() for name in get_kex_algs())
 MACS = frozenset(name.decode() for name in get_mac_algs())
 

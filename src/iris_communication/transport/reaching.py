@@ -1,8 +1,8 @@
 """A TCP connection to a host of one or several addresses.
 
-An address that swallows what is sent to it must not use up the time of the others. So the next one is begun when the
-one before has failed, or has not answered for a moment; the first that answers is taken, and the others are given up
-("happy eyeballs", RFC 8305). What fails last is told, as with the ssh program.
+An address that never answers must not use up the time of the others. So the next one is begun when the one before has
+failed, or has not answered for a moment; the first that answers is taken, and the others are given up ("happy
+eyeballs", RFC 8305). The last failure is raised, as with the ssh program.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from typing import Any
 
 NEXT_S = 0.25  # after which the next address is begun as well; what the RFC recommends
 
-Address = tuple[Any, ...]  # what getaddrinfo() tells of one
+Address = tuple[Any, ...]  # what getaddrinfo() returns for one
 
 
 async def addresses_of(host: str, port: int) -> list[Address]:
@@ -27,7 +27,7 @@ async def addresses_of(host: str, port: int) -> list[Address]:
 
 
 async def connected(host: str, port: int) -> socket.socket:
-    """Within nobody's deadline but the caller's. Raises OSError, UnicodeError."""
+    """Has no deadline but the caller's. Raises OSError, UnicodeError."""
     waiting = await addresses_of(host, port)
     attempts: set[asyncio.Task[socket.socket]] = set()
     failure: BaseException = OSError(f"{host} has no address")
@@ -62,7 +62,7 @@ async def _connected_to(address: Address) -> socket.socket:
 
 
 async def _given_up(attempts: "set[asyncio.Task[socket.socket]]") -> None:
-    """One may have come to its end together with the one that is taken."""
+    """Cancel them, and close what they opened: one may have connected together with the one that is taken."""
     for attempt in attempts:
         attempt.cancel()
     for attempt in attempts:

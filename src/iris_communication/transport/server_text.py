@@ -1,4 +1,4 @@
-"""What a server says in words of its own while we connect, whichever transport hears it."""
+"""The text that a server sends for people while we connect, over either transport."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ HIDDEN = "(a secret)"
 HIDDEN_MIN = 4  # characters
 SAID_MAX = 4096  # bytes that are kept of what it says later
 SAID_LINES_MAX = 4
-SAID_SPLIT_MAX = 16  # lines that are looked at, for some are empty
+SAID_SPLIT_MAX = 16  # lines that are examined, for some are empty
 ENDED_HINT = (
     "the network is in order: what the server runs for us came to its end. See its own words, and the server's log"
 )
@@ -25,10 +25,10 @@ REFUSES_US = re.compile(r"[Tt]oo many authentication (failures|attempts)|Authent
 
 
 class Greeting:
-    """Hears what a server says before its name, such as why it turns us away: asyncssh passes over these lines.
+    """Reads what a server sends before its name, such as why it refuses us: asyncssh skips these lines.
 
-    Neither asyncssh nor asyncio has a public word for it. A loop that has looked up `data_received` before (uvloop)
-    calls that one, and then the words are merely not known."""
+    Neither asyncssh nor asyncio has a public interface for it. A loop that has looked up `data_received` before
+    (uvloop) calls that one, and then the lines are merely not known."""
 
     def __init__(self) -> None:
         self._heard = b""
@@ -39,7 +39,7 @@ class Greeting:
         def hear(data: bytes, *more: Any) -> None:
             self._heard += data
             if NAME.search(self._heard) or len(self._heard) > GREETING_MAX:
-                del connection.data_received  # what follows goes the short way
+                del connection.data_received  # what follows goes straight to asyncssh
             pass_on(data, *more)
 
         connection.data_received = hear
@@ -56,13 +56,13 @@ def readable(line: bytes, limit: int = PEER_TEXT_MAX) -> str:
 
 
 def hidden_of(secret: Secret) -> tuple[str, ...]:
-    """What a server that was given it might say back. What is very short would be found in every word."""
+    """The secrets that a server might send back. Very short ones are left out: every word would hold them."""
     texts = (text for text in (secret.password, secret.passphrase) if text and len(text) >= HIDDEN_MIN)
     return tuple(clean(text, PEER_TEXT_MAX) for text in texts)
 
 
 def without(hidden: Sequence[str], text: str) -> str:
-    """Also of one that has lost its end, where a text was cut."""
+    """`text` without the secrets, also without one that has lost its end where the text was cut."""
     for each in hidden:
         text = text.replace(each, HIDDEN)
         if text.endswith(ELLIPSIS):
@@ -74,7 +74,7 @@ def without(hidden: Sequence[str], text: str) -> str:
 
 
 class ServerText:
-    """The last lines of what is said beside the protocol, however much that is and wherever it is cut, without what is
+    """The last lines of the text beside the protocol, however much it is and wherever it is split, without what is
     `hidden`."""
 
     def __init__(self, hidden: Sequence[str] = ()) -> None:
@@ -96,8 +96,8 @@ class ServerText:
 
 
 def ended(server_key: str, said: Sequence[str], reason: str, end: str) -> LinkLost:
-    """The error of a session that is over: `said` are the server's own words, `reason` is the connection's end, if that
-    brought it about, `end` how what the server ran for us came to its own."""
+    """The error of a session that is over: `said` is the server's own text, `reason` is why the connection ended, if
+    that was the cause, `end` how the server's program for us ended."""
     lines = "; ".join([*said, *filter(None, [reason])]) or "the server closed it"
     hint = ENDED_HINT if end and not reason else None
     return LinkLost(f"the connection to {server_key} ended: {lines}{f' ({end})' if end else ''}", hint=hint)

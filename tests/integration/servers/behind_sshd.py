@@ -50,7 +50,7 @@ class OpenSshWithoutRename(OpenSsh):
 
 
 class OpenSshWithoutLooking(OpenSsh):
-    """A drop box: nobody sees what is there."""
+    """A drop box: no client can list it."""
 
     arguments = ("-P", "stat,lstat,fstat,opendir,readdir,read")
 
@@ -79,7 +79,7 @@ Net::SFTP::SftpServer->new( home => $ARGV[0] )->run();
 
 
 class PerlSftpServer(OpenSsh):
-    """Net::SFTP::SftpServer: one request at a time, no extensions, and nobody may set an attribute."""
+    """Net::SFTP::SftpServer: one request at a time, no extensions, and no attribute may be set."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
@@ -88,7 +88,7 @@ class PerlSftpServer(OpenSsh):
     def settings(self, folder: Path) -> list[str]:
         script = folder / "server.pl"
         script.write_text(PERL)
-        # It keeps everybody below home, and takes any folder below the user's own home for such a one.
+        # It keeps every user below home, and takes any folder below the user's own home for such a one.
         return [f"ForceCommand HOME={shlex.quote(str(folder))} exec perl {shlex.quote(str(script))} {self.root}"]
 
 
@@ -109,7 +109,7 @@ MY_SECURE_SHELL = """
 
 
 class MySecureShell(OpenSsh):
-    """Reads one file of settings, at a fixed place: it sees another one there, in a name space of its own."""
+    """Reads one file of settings, at a fixed path: in a name space of its own it sees another file there."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)

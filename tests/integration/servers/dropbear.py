@@ -1,7 +1,7 @@
 """Dropbear, as on routers and small storage boxes: 24 KiB of window, and OpenSSH's program for the files.
 
-It looks for keys in the home of the user alone, and this user's is none of ours. So the C library tells it of another:
-libnss-wrapper, loaded into this one process, has a passwd with one line.
+It looks for keys in the home of the user alone, and this user's home is not the test's. So the C library
+reports another home: libnss-wrapper, loaded into this one process, has a passwd with one line.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What a server does with the requests that an upload is made of, asked by asyncssh's client, which is none of ours."""
+"""What a server does with the requests that an upload is made of, asked by asyncssh's client, not by the project's."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,7 @@ from pathlib import Path
 import asyncssh
 from asyncssh.sftp import FXF_CREAT, FXF_EXCL, FXF_WRITE
 
-OPEN_AT_ONCE = 128  # twice what we ask of a server that does not tell its limit
+OPEN_AT_ONCE = 128  # twice what we ask of a server that does not announce its limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Facts:
 async def measure(info: Mapping[str, object], folder: Path) -> Facts:
     """`folder` on this machine is the server's `remote_directory`, and there."""
     base = str(info["remote_directory"])
-    for name in ("plain", "posix"):  # before one is asked that remembers what lies in a folder
+    for name in ("plain", "posix"):  # before a server that caches listings is asked
         for kind in ("old", "taken"):
             (folder / f"{name}-{kind}").write_bytes(kind.encode())
     async with client(info) as (connection, sftp):

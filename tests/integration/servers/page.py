@@ -50,12 +50,12 @@ def page(versions: Mapping[str, str]) -> str:
         ),
         ((row.name, row.rename, *offered(row), files_open(row), *kept(row), in_place(row)) for row in ROWS),
     )
-    told = table(("server", "", "Iris"), ((row.name, *pair) for row in ROWS for pair in exceptions(row)))
-    return "\n".join([INTRODUCTION, what, "## What they offer\n", can, MEANING, EXCEPTIONS, told]).rstrip() + "\n"
+    answers = table(("server", "", "Iris"), ((row.name, *pair) for row in ROWS for pair in exceptions(row)))
+    return "\n".join([INTRODUCTION, what, "## What they offer\n", can, MEANING, EXCEPTIONS, answers]).rstrip() + "\n"
 
 
 def versions_in(text: str) -> dict[str, str]:
-    """By server, as the page tells them."""
+    """By server, as the page shows them."""
     cells = re.findall(r"^\| ([^|]+) \| [^|]+ \| ([^|]*) \| `", text, re.MULTILINE)
     return {name: version.strip() for name, version in cells}
 

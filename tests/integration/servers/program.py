@@ -3,10 +3,10 @@
 A socket that is bound and never listens holds the port from beginning to end. So the program can be ended and started
 again on the same port, and in between connections are refused. Every program sets SO_REUSEADDR and may share it.
 
-Whoever is to be let in has a key, since every server knows keys; which kinds of keys it knows its class says.
+Clients log in with a key, since every server supports keys; its class says which kinds of keys.
 
-Modes hold back nobody who is root, and tests may be run as root. So a server then begins without the two capabilities
-that make it so, and a folder that is closed is closed.
+File modes do not restrict root, and tests may be run as root. So a server then begins without the two capabilities
+that override modes, and a closed folder is closed for it too.
 """
 
 import os
@@ -64,7 +64,7 @@ class ServerProgram:
         return {}
 
     def start(self) -> None:
-        """Start it, and return when it greets. Raises RuntimeError with what it said if it does not."""
+        """Start it, and return when it greets. Raises RuntimeError with its output if it does not."""
         with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*held_by_modes(), *self.command()],
@@ -98,7 +98,7 @@ class ServerProgram:
 
     def cut(self) -> None:
         """Drop the live connections; new ones are accepted. One that serves everybody in one process cannot: it dies
-        and comes back, which is the same to who is connected."""
+        and comes back, which a client cannot distinguish."""
         assert self._process is not None, "it was not started"
         sessions = descendants(self._process.pid)
         end(sessions) if sessions else self.restart()
@@ -143,7 +143,7 @@ class ServerProgram:
 
 
 def held_by_modes() -> tuple[str, ...]:
-    """What a command has to begin with so that modes count for it."""
+    """The prefix of a command that file modes shall restrict."""
     return HELD_BY_MODES if os.geteuid() == 0 else ()
 
 

@@ -1,7 +1,7 @@
 """`rclone serve sftp`: Go's pkg/sftp, as in many gateways. Eight workers write at once, and a rename replaces.
 
-It remembers for five minutes what lies in a folder, as one has to whose files are in a cloud: whoever puts something
-there behind its back does so before it is first asked about that folder.
+It caches the listing of a folder for five minutes, since its files may be in a cloud. So a test that puts a file
+there directly does so before the server is first asked about that folder.
 """
 
 import shutil

@@ -1,4 +1,4 @@
-"""The servers of the matrix and what each of them does: the tests assert every word, and docs/servers.md shows it.
+"""The servers of the matrix and what each of them does: the tests assert every entry, and docs/servers.md shows it.
 
 What a server cannot do stands here as well. A test fails as soon as one suddenly can.
 """
@@ -38,7 +38,7 @@ class Row:
     something has ("replaces", "refuses"; "not allowed": also of a free one). `open_files`: at once, None: 128 and more.
     `resumes`: a file that is there can be written on. `attributes`: it "sets", "refuses" or "ignores" permissions and
     times. `in_place`: takes files straight under their names, also where it lets nothing be renamed.
-    `delivers` and `health` are "" or words of what is told instead. Names are kinds of tests/integration/awkward.py.
+    `delivers` and `health` are "" or part of the error instead. Names are kinds of tests/integration/awkward.py.
     """
 
     name: str

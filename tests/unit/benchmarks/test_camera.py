@@ -1,4 +1,4 @@
-"""What the camera's benchmark says must be true: lateness counts from the due time, and the table does its sums."""
+"""The camera benchmark's results must be true: lateness counts from the due time, and the table adds up."""
 
 import json
 import threading
@@ -71,7 +71,7 @@ def test_the_film_goes_on_beyond_its_end():
 
 
 class Taker:
-    """Takes so many at a time, and tells when it has `enough`."""
+    """Takes so many at a time, and sets `enough` when it has as many as it wants."""
 
     def __init__(self, at_once, enough):
         self.at_once, self.enough = at_once, enough
@@ -115,7 +115,7 @@ class Selector(camera_run.selectors.EpollSelector):
     """Answers at once."""
 
 
-def test_a_turn_is_the_time_between_two_looks_at_the_sockets(monkeypatch):
+def test_a_turn_is_the_time_between_two_polls_of_the_sockets(monkeypatch):
     now_s = iter([0.0, 0.002, 0.5, 0.5005, 0.7])
     monkeypatch.setattr(camera_run.time, "thread_time", lambda: next(now_s))
     monkeypatch.setattr(camera_run.selectors.EpollSelector, "select", lambda self, timeout=None: [])

@@ -1,4 +1,4 @@
-"""What is said of a goal must be true: reached, missed and by how much, or not measured and why."""
+"""The sentence about a goal must be true: reached, missed and by how much, or not measured and why."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_a_goal_is_not_missed_by_what_the_table_does_not_show():
     assert said([row("iris-engine", 1.0), row("asyncssh", 1.396)])[0][2] == "reached"
 
 
-def test_a_peer_that_is_not_there_is_told_with_the_reason_in_place_of_a_figure():
+def test_a_peer_that_is_not_there_is_reported_with_the_reason_in_place_of_a_figure():
     there, absent = row("iris-engine", 1.0), row("asyncssh", note="missing: asyncssh (make setup)")
     assert said([there, absent]) == [
         ("iris-engine to asyncssh", "-", "not measured: missing: asyncssh (make setup)"),
@@ -57,7 +57,7 @@ def test_a_figure_above_its_ceiling_says_by_how_much():
     ]
 
 
-def test_memory_is_judged_in_mib():
+def test_memory_is_compared_in_mib():
     rows = [row("iris-engine-ssh", 1.0, name="large-0", above_idle_bytes=8.0 * (1 << 20))]
     assert said(rows) == [("iris-engine-ssh", "8", "reached")]
 

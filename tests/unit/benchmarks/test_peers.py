@@ -1,4 +1,4 @@
-"""Who is measured: by what command, without anything of its user's own, and named when it is not there."""
+"""The measured clients: their commands, without settings of their user, and named when they are missing."""
 
 import pytest
 

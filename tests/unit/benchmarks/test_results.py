@@ -1,4 +1,4 @@
-"""What the benchmark says must be true: files are compared before they count, and the table does its sums."""
+"""The benchmark's results must be true: files are compared before they count, and the table computes its figures."""
 
 import json
 
@@ -25,7 +25,7 @@ def test_files_that_arrived_in_folders_below_are_the_same_files(tmp_path):
     assert difference(sent, files_in(tmp_path / "b")) is None
 
 
-def test_a_missing_a_changed_and_an_extra_file_are_told(tmp_path):
+def test_a_missing_a_changed_and_an_extra_file_are_reported(tmp_path):
     sent = make_csvs(tmp_path / "a", 3, seed=1)
     missing, changed, _ = sorted((tmp_path / "a").iterdir())
     missing.unlink()
@@ -60,7 +60,7 @@ def test_every_line_of_the_table_on_a_page_has_as_many_cells():
     assert lines[-1].startswith("| absent | missing: absent |")
 
 
-def test_the_rate_of_one_file_is_told_in_bytes_and_not_in_files():
+def test_the_rate_of_one_file_is_given_in_bytes_and_not_in_files():
     one = Row("one file", 0, "fast", 1, 10_000_000, times=Times(2.0, 0.1, own_us=9.0), runs=1)
     assert as_text([one], "fast").splitlines()[-1].split()[4:] == ["1", "-", "5.0", "2.00", "0.10", "-", "-", "1.00x"]
 

@@ -1,4 +1,4 @@
-"""The order parts start, change and end in, with parts that only write down what they were told."""
+"""The order in which parts start, change and end, with parts that only record their calls."""
 
 import dataclasses
 import logging
@@ -19,8 +19,8 @@ from iris_communication.errors import OutboxInUse
 from iris_communication.settings import Limits
 
 
-class Story:
-    """Stands for a part: writes down each call with its arguments."""
+class CallLog:
+    """Stands for a part: records each call with its arguments."""
 
     def __init__(self, name, calls, **answers):
         self._name, self._calls, self._answers = name, calls, answers
@@ -36,7 +36,7 @@ class Story:
         return call
 
 
-class ToldLineup(Story):
+class RecordingLineup(CallLog):
     cameras = ()
     ended = False
 
@@ -63,15 +63,15 @@ def config(tmp_path):
 
 @pytest.fixture
 def made(config, calls, monkeypatch):
-    made = Application(config, uploader=Story("uploader", calls, get_details=NEW | {"stats": STATS}, get_stats=STATS))
-    made.lineup = ToldLineup("lineup", calls, quiesce=True, stop=True, exchange=Exchanged((), (), (), {}))
-    made.health = Story("health", calls, snapshot={})
-    made.sockets = Story("sockets", calls)
-    made.kept = Story("kept", calls)
-    made.web = Story("web", calls)
+    made = Application(config, uploader=CallLog("uploader", calls, get_details=NEW | {"stats": STATS}, get_stats=STATS))
+    made.lineup = RecordingLineup("lineup", calls, quiesce=True, stop=True, exchange=Exchanged((), (), (), {}))
+    made.health = CallLog("health", calls, snapshot={})
+    made.sockets = CallLog("sockets", calls)
+    made.kept = CallLog("kept", calls)
+    made.web = CallLog("web", calls)
     monkeypatch.setattr(logs, "stop_logging", lambda: calls.append(("logging.stop",)))
     monkeypatch.setattr(logs, "start_logging", lambda level: calls.append(("logging.level", level)))
-    monkeypatch.setattr(application, "WebServer", lambda *_, **__: Story("web", calls))
+    monkeypatch.setattr(application, "WebServer", lambda *_, **__: CallLog("web", calls))
     monkeypatch.setattr(application, "bind", lambda **_: None)
     monkeypatch.setattr(application, "create_app", lambda **_: None)
     return made
@@ -79,8 +79,8 @@ def made(config, calls, monkeypatch):
 
 def test_the_end_is_records_uploader_cameras_sockets_page_health_outbox_logging(made, calls):
     made.cleanup_threads()
-    told = [call for call in calls if call[0] not in ("uploader.get_stats", "uploader.get_details")]
-    assert [name for name, *_ in told] == [
+    recorded = [call for call in calls if call[0] not in ("uploader.get_stats", "uploader.get_details")]
+    assert [name for name, *_ in recorded] == [
         "lineup.quiesce",
         "uploader.stop",
         "kept.close",
@@ -91,8 +91,8 @@ def test_the_end_is_records_uploader_cameras_sockets_page_health_outbox_logging(
         "uploader.close",
         "logging.stop",
     ]
-    assert ("uploader.stop", 15.0) in told
-    assert ("lineup.quiesce", 2.0) in told
+    assert ("uploader.stop", 15.0) in recorded
+    assert ("lineup.quiesce", 2.0) in recorded
 
 
 def test_the_steps_of_the_end_fit_into_its_whole_time(made):
@@ -114,7 +114,7 @@ def test_the_end_says_what_is_left_for_the_next_start(made, caplog, tmp_path):
     assert f"3 files wait in {tmp_path / 'outbox'}, for the next start" in caplog.text
 
 
-def test_the_end_in_a_hurry_takes_five_seconds_and_opens_no_connection(made, calls):
+def test_the_quick_end_takes_five_seconds_and_opens_no_connection(made, calls):
     made.cleanup_on_exit()
     made.cleanup_on_exit()
     assert calls == [("lineup.quiesce", 1.0), ("uploader.stop", 5.0, False), ("uploader.close",)]
@@ -139,7 +139,7 @@ def test_the_uploader_starts_before_the_cameras_and_knows_the_servers(made, call
 
 
 def test_an_outbox_that_is_in_use_stops_no_camera(made, calls, caplog):
-    made.uploader = Story("uploader", calls, start=OutboxInUse("the outbox /o is in use by process 7"))
+    made.uploader = CallLog("uploader", calls, start=OutboxInUse("the outbox /o is in use by process 7"))
     with caplog.at_level(logging.ERROR):
         made.start()
     assert ("lineup.start",) in calls
@@ -187,7 +187,7 @@ def test_a_camera_of_several_servers_has_a_destination_of_several(config):
 
 def test_the_uploader_is_made_with_the_outboxs_limits_and_the_rules(config, monkeypatch):
     given = {}
-    monkeypatch.setattr(application, "get_sftp_uploader", lambda **options: given.update(options) or Story("u", []))
+    monkeypatch.setattr(application, "get_sftp_uploader", lambda **options: given.update(options) or CallLog("u", []))
     outbox = dataclasses.replace(config.outbox, bytes_max=5000, when_full="drop_lowest", max_queue_size=7)
     Application(dataclasses.replace(config, outbox=outbox))
     assert given["limits"] == Limits(5000, OUTBOX_RESERVE_BYTES, "drop_lowest")
@@ -218,7 +218,7 @@ def test_a_reload_takes_effect_where_it_can_and_says_where_not(made, calls, conf
     assert "other-word" not in caplog.text
 
 
-def test_settings_that_cannot_be_used_change_nothing_and_everything_wrong_is_said(made, calls, caplog):
+def test_settings_that_cannot_be_used_change_nothing_and_everything_wrong_is_reported(made, calls, caplog):
     def broken():
         raise ConfigError([Problem(NOWHERE, "web.port is 70000"), Problem(NOWHERE, "log.level is LOUD")])
 
@@ -234,7 +234,7 @@ def test_settings_that_cannot_be_used_change_nothing_and_everything_wrong_is_sai
 
 def test_the_application_is_done_when_every_source_has_ended_and_all_is_delivered(made, calls):
     made.lineup.ended = True
-    made.uploader = Story(
+    made.uploader = CallLog(
         "uploader",
         calls,
         get_details={"state": "running", "running": True, "stats": STATS | {"queue_size": 0}, "servers": {}},
@@ -246,7 +246,7 @@ def test_a_link_that_is_down_is_not_waited_for_when_every_source_has_ended(made,
     made.lineup.ended = True
     servers = {"u@h:22": {"link": "down"}}
     details = {"state": "running", "running": True, "stats": STATS, "servers": servers}
-    made.uploader = Story("uploader", calls, get_details=details)
+    made.uploader = CallLog("uploader", calls, get_details=details)
     made.wait_until_done()  # returns
 
 
@@ -258,7 +258,7 @@ def test_a_file_of_a_camera_that_is_configured_no_more_is_delivered(made, calls,
         "schema_version,frame,utc,monotonic_s,part_id,x_px,y_px,width_px,height_px,score\n"
         "1,0,2026-01-01T00:00:00.000Z,1.000000,1,1.0,1.0,2.0,2.0,0.9000\n"
     )
-    made.uploader = Story("uploader", calls, queue_upload=True, get_details={"state": "new"}, get_stats=STATS)
+    made.uploader = CallLog("uploader", calls, queue_upload=True, get_details={"state": "new"}, get_stats=STATS)
     made.start()
     stray = made._strays["old-line"]
     stray.close()
@@ -284,11 +284,11 @@ def test_files_that_a_stray_camera_left_are_waited_for_too(made, calls):
 
 
 def test_the_folder_of_a_camera_that_is_switched_on_is_handed_over_by_it_alone(made, calls, config):
-    made._strays["line-2"] = Story("stray", calls, join=True)
+    made._strays["line-2"] = CallLog("stray", calls, join=True)
     switched_on = {**config.cameras, "line-2": CameraSettings(project="hall")}
     made.apply(dataclasses.replace(config, cameras=switched_on))
-    told = [name for name, *_ in calls if name in {"stray.close", "stray.join", "lineup.exchange"}]
-    assert told == ["stray.close", "stray.join", "lineup.exchange"]
+    recorded = [name for name, *_ in calls if name in {"stray.close", "stray.join", "lineup.exchange"}]
+    assert recorded == ["stray.close", "stray.join", "lineup.exchange"]
     assert made._strays == {}
 
 

@@ -44,7 +44,7 @@ class Unprintable:
 
 
 class StuckStream(io.StringIO):
-    """A standard error nobody reads: a write returns when the test lets go."""
+    """A standard error that is not read: a write returns when the test releases it."""
 
     def __init__(self):
         super().__init__()
@@ -96,7 +96,7 @@ def test_lines_below_the_level_are_not_written(written):
     assert lines_after_stopping(written) == []
 
 
-def test_a_talkative_library_is_heard_from_its_warnings_on_and_wholly_with_debug(written):
+def test_a_talkative_library_is_logged_from_its_warnings_on_and_wholly_with_debug(written):
     library = logging.getLogger("asyncssh")
     library.info("Beginning auth for user iris")
     library.warning("the host key is weak")
@@ -231,7 +231,7 @@ def test_an_empty_secret_hides_nothing(nothing):
 
 
 @pytest.mark.parametrize(("arguments", "error"), [((Unprintable(), 1), "ValueError"), (("too few",), "TypeError")])
-def test_a_message_that_cannot_be_rendered_is_said_so_without_its_text(arguments, error, capsys):
+def test_a_message_that_cannot_be_rendered_is_replaced_without_its_text(arguments, error, capsys):
     handler = HandOver(limit=2)
     handler.handle(logging.LogRecord("iris", logging.INFO, __file__, 1, "%s %s", arguments, None))
     text = handler.queue.get_nowait().getMessage()
@@ -269,7 +269,7 @@ def test_a_standard_error_nobody_reads_delays_neither_caller_nor_stop(monkeypatc
         logging.getLogger().setLevel(level)
 
 
-def test_lines_beyond_the_limit_are_dropped_counted_and_told():
+def test_lines_beyond_the_limit_are_dropped_counted_and_reported():
     handler = HandOver(limit=2)
     record = logging.LogRecord("iris", logging.INFO, __file__, 1, "a line", None, None)
     for _ in range(5):
@@ -292,7 +292,7 @@ def test_a_closed_standard_error_raises_nowhere(written, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_a_line_after_the_stop_is_as_clean_as_the_others(written, capsys):
+def test_a_line_after_the_stop_holds_no_secret_either(written, capsys):
     stop_logging()
     assert isinstance(logging.lastResort.formatter, LineFormatter)
 

@@ -1,4 +1,4 @@
-"""The end: in order, in bounded time, in words."""
+"""The shutdown: in order, in bounded time, and logged."""
 
 import logging
 import threading
@@ -23,7 +23,7 @@ def test_steps_are_taken_in_order_and_each_is_given_its_limit():
     assert [(step.text, step.ended) for step in taken] == [("first", True), ("second", True)]
 
 
-def test_a_step_that_fails_is_told_with_its_traceback_and_costs_the_others_nothing(caplog):
+def test_a_step_that_fails_is_reported_with_its_traceback_and_costs_the_others_nothing(caplog):
     after = []
 
     def fail(limit_s):
@@ -84,7 +84,7 @@ def test_a_step_that_returns_when_its_time_is_over_has_ended(caplog):
     assert "left behind" not in caplog.text
 
 
-def test_the_step_that_is_waited_for_is_said_meanwhile(released, caplog, monkeypatch):
+def test_the_step_that_is_waited_for_is_reported_meanwhile(released, caplog, monkeypatch):
     monkeypatch.setattr("iris_camera.shutdown.TELL_EVERY_S", 0.01)
     asked = []
 

@@ -1,4 +1,4 @@
-"""Signals, sent to a process of their own by itself."""
+"""Signals that a process of its own sends to itself."""
 
 import os
 import queue
@@ -16,7 +16,7 @@ LISTENED_TO = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def test_ctrl_c_and_sigterm_ask_to_stop_and_sighup_to_reload():
     for number, order in zip(LISTENED_TO, ("stop", "stop", "reload"), strict=True):
         orders = queue.SimpleQueue()
-        with listening_to_signals(lambda told=orders: told.put("stop"), lambda told=orders: told.put("reload")):
+        with listening_to_signals(lambda calls=orders: calls.put("stop"), lambda calls=orders: calls.put("reload")):
             os.kill(os.getpid(), number)
             assert orders.get(timeout=60) == order
 
@@ -37,7 +37,7 @@ def test_sighup_is_left_as_it_was_without_a_reload():
 
 
 def left_at(*numbers):
-    """With which status a process that is sent these signals says that it leaves at once, each time that it does."""
+    """The exit status of each immediate end of a process that is sent these signals."""
     left = []
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "_exit", left.append)
@@ -53,6 +53,6 @@ def test_a_second_ctrl_c_leaves_at_once():
 
 
 @in_a_process_of_its_own
-def test_a_second_sigterm_does_not_hurry():
+def test_a_second_sigterm_does_not_end_iris_sooner():
     with listening_to_signals(lambda: None):
         assert left_at(signal.SIGINT, signal.SIGTERM) == []

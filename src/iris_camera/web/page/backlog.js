@@ -1,4 +1,4 @@
-// How many files waited over the last two minutes, drawn by hand; times with a link down are shaded.
+// How many files waited over the last two minutes, drawn as SVG; times with a link down are shaded.
 
 const WINDOWS_S = [30, 60, 120]; // the drawing grows with what is known, so that a page just opened is not empty
 const LONGEST_S = WINDOWS_S.at(-1);
@@ -7,7 +7,7 @@ const HEIGHT = 60;
 const SVG = "http://www.w3.org/2000/svg";
 
 /**
- * Returns add(atS, waiting, down), which draws into the SVG element and answers {most, outage, windowS}: the most
+ * Returns add(atS, waiting, down), which draws into the SVG element and returns {most, outage, windowS}: the most
  * that waited, whether a link was down, and how many seconds back the drawing goes.
  */
 export function backlogIn(drawing) {
@@ -17,7 +17,7 @@ export function backlogIn(drawing) {
   return function add(atS, waiting, down) {
     const last = history.at(-1);
     if (last && (atS < last.atS || atS - last.atS > LONGEST_S)) {
-      history = []; // the clock was set, or the page slept: old points would only mislead
+      history = []; // the clock was set, or the page was suspended: old points would mislead
     }
     history.push({ atS, waiting, down });
     // One point before the window stays, so that the line begins at its edge.

@@ -1,7 +1,7 @@
-// The cameras: one tile each, which comes and goes with its camera. What is not the newest is never shown as if it
-// were: an old picture is grey, says how old it is, and the reason stands on it.
+// The cameras: one tile each, which comes and goes with its camera. An old picture is never shown as if it were new:
+// it is grey, and its age and the reason stand on it.
 //
-// A camera may leave out what it does not know; then a dash is shown.
+// A camera's state may lack a value; the page then shows a dash.
 
 import { field, figure, keep, look, tell } from "./elements.js";
 import { hidePictures, isVisible, showPictures } from "./picture.js";
@@ -12,9 +12,9 @@ const STALLED_AFTER_S = 5;
 const STALLED_AFTER_FRAMES = 3; // of a camera whose frames are further apart
 const OLD_PICTURE_S = 10;
 const SLOW = 0.8; // of the rate aimed at
-const FEW = 2; // up to so many cameras show their details without being asked
+const FEW = 2; // up to so many cameras show their details from the start
 const PHONE_WIDTH = 900;
-const MANY = 9; // from so many on, a tile shows only what is read from afar
+const MANY = 9; // from so many on, a tile shows only what can be read from a distance
 
 const tiles = new Map();
 const place = document.getElementById("cameras");
@@ -31,7 +31,7 @@ export function showCameras(cameras, atS) {
   }
 }
 
-/** As few rows as let a picture be wide: one for two cameras, two up to eight, then three. */
+/** Few rows, so that pictures are wide: one for two cameras, two up to eight, then three. */
 function layOut(number) {
   const rows = number <= 2 ? 1 : number < MANY ? 2 : 3;
   place.style.setProperty("--columns", Math.max(1, Math.ceil(number / rows)));
@@ -69,7 +69,7 @@ function pictureWords(tile) {
   return `${kind} picture of camera ${tile.dataset.name}, with a box around each part`;
 }
 
-/** Seconds after which no new picture is a standstill; never for a source that gives one when there is one. */
+/** Seconds without a new picture after which a camera counts as stalled; Infinity for an irregular source. */
 function stalledAfterS(camera) {
   if (camera.frame_rate > 0) {
     return Math.max(STALLED_AFTER_S, STALLED_AFTER_FRAMES / camera.frame_rate);
@@ -77,7 +77,7 @@ function stalledAfterS(camera) {
   return camera.live === false ? Infinity : STALLED_AFTER_S;
 }
 
-/** What is wrong with the camera: {look, stale, words, reason}, or null. `stale`: its picture is not of now. */
+/** What is wrong with the camera: {look, stale, words, reason}, or null. `stale`: its picture is old. */
 function troubleOf(camera) {
   const reason = camera.reason ?? "";
   const forSpan = Number.isFinite(camera.since_s) ? ` for ${span(nowS - camera.since_s)}` : "";
@@ -108,7 +108,7 @@ function inspectionTrouble(inspection) {
   return null;
 }
 
-/** The camera is well, but what this page shows of it is old: the pictures do not get through. */
+/** The camera works, but the picture on this page is old: the pictures arrive late. */
 function lateness(tile) {
   const ageS = nowS - tile.shown.takenS;
   const behind = tile.shown.takenS !== null && tile.newest.frames !== tile.shown.frames;

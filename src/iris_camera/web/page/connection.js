@@ -1,7 +1,7 @@
-// News from Iris: one WebSocket, opened again by itself, and the silence told when there is none.
+// States from Iris: one WebSocket, reopened automatically; while no state comes, the page reports the silence.
 //
 // A socket can die without closing (a cable, a sleeping laptop). So what counts is not whether it is open but when
-// the last news came. Attempts back off to ten seconds, and start again at once when the page is looked at again.
+// the last state came. Attempts back off to ten seconds, and start again at once when the page becomes visible.
 
 const SILENCE_MS = 2000;
 const GIVE_UP_MS = 6000;
@@ -10,8 +10,8 @@ const LONGEST_DELAY_MS = 10000;
 
 /**
  * Follow the socket at `url` for as long as the page lives.
- * onState(state) for each state; onSilence({sinceMs, retryInS, reason}) twice a second while there is no news
- * (sinceMs is null when there never was any).
+ * onState(state) for each state; onSilence({sinceMs, retryInS, reason}) twice a second while none comes
+ * (sinceMs is null when none ever came).
  */
 export function follow(url, onState, onSilence) {
   const startedMs = Date.now();
@@ -34,7 +34,7 @@ export function follow(url, onState, onSilence) {
       onState(state);
     };
     socket.onclose = (closed) => {
-      reason = closed.reason || reason; // later attempts that fail say nothing; what was said last still holds
+      reason = closed.reason || reason; // later failed attempts give no reason: the last one still holds
       retryLater();
     };
   }
@@ -43,7 +43,7 @@ export function follow(url, onState, onSilence) {
     socket = null;
     const delayMs = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** attempts);
     attempts += 1;
-    // Not all pages at the same moment: they all lost Iris at the same moment.
+    // Jitter: all pages lost Iris at the same moment, and must not return at the same moment.
     retryAtMs = Date.now() + delayMs * (0.75 + Math.random() / 2);
   }
 

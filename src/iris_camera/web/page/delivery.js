@@ -1,4 +1,4 @@
-// Delivery: the links, what waits, what was delivered and given up; and what stays on this machine afterwards.
+// Delivery: the links, the files waiting, delivered and given up; and the files kept on this machine afterwards.
 
 import { backlogIn } from "./backlog.js";
 import { field, figure, keep, look, tell } from "./elements.js";
@@ -35,7 +35,7 @@ export function showDelivery(state) {
   tell(field("backlog-remark"), `most ${count(most)}${outage ? ", shaded: link down" : ""}`);
 }
 
-/** Show what is kept after delivery; nothing at all where nothing is. */
+/** Show the files kept after delivery; hidden if there are none. */
 export function showRecords(records, nowS) {
   const kept = records?.kept_files > 0 || records?.removed_files > 0;
   document.getElementById("records").hidden = !kept;
@@ -63,7 +63,7 @@ function showLink(element, name, link, uploader, nowS) {
   tell(field("retry", element), link.link === "down" ? retryWords(link.retry_in_s) : "");
 }
 
-/** What there is to say about a link, and what can be done: why it is down, why it rests, what a check has found. */
+/** [reason, hint] of a link: why it is down, why it is on hold, or what a health check found. */
 function remarks(link) {
   if (link.link === "down") {
     return [link.reason || "", link.hint || ""];
@@ -82,7 +82,7 @@ function linkLook(link, reason) {
   return link.link !== "down" && troubled ? "notice" : (LINK_LOOKS[link.link] ?? "idle");
 }
 
-/** "checked 12 s ago, 3.1 ms, 41.2 GB free"; nothing where nothing was checked. */
+/** "checked 12 s ago, 3.1 ms, 41.2 GB free"; empty without a health check. */
 function checkedWords(health) {
   if (!health) {
     return "";

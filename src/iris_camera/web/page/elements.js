@@ -1,12 +1,12 @@
-// Writing into the elements that are there. Data becomes text, never markup; what is unchanged is not touched, so that
-// nothing flickers, no selection is lost and a screen reader is not woken.
+// Writing into existing elements. Data becomes text, never markup; unchanged elements are not touched, so that nothing
+// flickers, no selection is lost and a screen reader reads nothing twice.
 
 /** The element within `place` that shows the field of that name. */
 export function field(name, within = document) {
   return within.querySelector(`[data-field="${name}"]`);
 }
 
-/** Write words into an element; a paragraph without words is hidden. */
+/** Write a text into an element; an empty paragraph is hidden. */
 export function tell(element, words) {
   if (element.textContent !== words) {
     element.textContent = words;
@@ -35,7 +35,7 @@ export function look(element, name) {
   }
 }
 
-/** A fresh copy of what the template holds. */
+/** A new copy of the template's content. */
 export function made(templateId) {
   return document.getElementById(templateId).content.firstElementChild.cloneNode(true);
 }

@@ -1,4 +1,4 @@
-// What happened lately: the cameras' changes of state in one list, newest first.
+// Recent events: the cameras' changes of state in one list, newest first.
 
 import { field, look, made, tell } from "./elements.js";
 import { clock } from "./texts.js";
@@ -9,7 +9,7 @@ const LOOKS = { online: "good", stalled: "notice", offline: "bad", disabled: "id
 const list = document.getElementById("events");
 let shown = "";
 
-/** Show the newest events of all cameras; the list is made anew only when there is another one. */
+/** Show the newest events of all cameras; the list is rebuilt only when it changes. */
 export function showEvents(cameras, nowS) {
   const events = cameras
     .flatMap((camera) => (camera.events ?? []).map((event) => ({ ...event, camera: camera.name })))

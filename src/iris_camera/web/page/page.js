@@ -1,7 +1,7 @@
-// The page: each state from Iris is written into the elements that are there.
+// The page: each state from Iris is written into the existing elements.
 //
-// The newest state replaces everything shown; nothing is counted up here. Ages are by Iris's clock, both ends of
-// them; times of day are by this machine's.
+// The newest state replaces everything shown; the page counts nothing itself. Both ends of an age are by Iris's clock;
+// times of day are by the clock of the browser's machine.
 
 import { showCameras } from "./cameras.js";
 import { follow } from "./connection.js";
@@ -15,7 +15,7 @@ const HEALTH_LOOKS = { working: "good", degraded: "notice", "needs you": "bad", 
 let firstVersion = null;
 let story = null;
 
-/** Once for each change of state: the tab's title, and a sentence for those who listen to the page. */
+/** Once for each change of state: the tab's title, and a sentence for screen readers. */
 function announce(state) {
   const links = Object.entries(state.uploader.servers);
   const down = links.some(([, link]) => link.link === "down");
@@ -41,7 +41,7 @@ function announce(state) {
 function show(state) {
   firstVersion ??= state.version;
   if (state.version !== firstVersion) {
-    window.location.reload(); // Iris was updated: so is its page
+    window.location.reload(); // Iris was updated: load its new page
     return;
   }
   document.body.dataset.news = "fresh";
@@ -62,7 +62,7 @@ function show(state) {
 function showSilence({ sinceMs, retryInS, reason }) {
   document.body.dataset.news = "none";
   document.title = "Iris: no news";
-  tell(document.getElementById("announcement"), ""); // said by the alert instead
+  tell(document.getElementById("announcement"), ""); // the alert says it instead
   story = null;
   const nowS = Date.now() / 1000;
   const since = sinceMs === null ? "No news from Iris yet" : `No news from Iris since ${clock(sinceMs / 1000, nowS)}`;

@@ -1,11 +1,11 @@
-// The cameras' pictures. One line in which every tile that can be seen waits for its turn, so that twelve cameras
-// share what one would have, no tile starves another, and nobody looking costs nothing.
+// The cameras' pictures. The visible tiles take turns, so that twelve cameras share the rate that one would have, no
+// tile starves another, and a hidden page requests nothing.
 //
 // A tile has one request at a time: its next begins after the last has ended, so that a slow network shows fewer
-// pictures and never a queue of old ones. A request that hangs keeps its own tile waiting only.
+// pictures and never a queue of old ones. A request that hangs delays only its own tile.
 
 const TURN_MS = 80; // one picture each turn at most, for the whole page
-const PAUSE_MS = 160; // of one tile
+const PAUSE_MS = 160; // between two pictures of one tile
 const RETRY_MS = 1000;
 const LONGEST_WAIT_MS = 8000;
 const AT_ONCE = 4; // a browser holds six connections to one server
@@ -21,15 +21,15 @@ const watching = new IntersectionObserver((changes) => {
 });
 
 /**
- * Keep the newest picture of camera `name` as an <img> in `place` while that can be seen.
- * wanted() says whether there is a newer one to fetch; onPicture(image) is called when one is shown.
+ * Keep the newest picture of camera `name` as an <img> in `place` while that is visible.
+ * wanted() returns whether there is a newer one to fetch; onPicture(image) is called when one is shown.
  */
 export function showPictures(place, name, wanted, onPicture) {
   tiles.set(place, { place, name, wanted, onPicture, visible: false, asking: false, askedMs: 0, nextMs: 0, shown: null });
   watching.observe(place);
 }
 
-/** The tile is gone. */
+/** Stop fetching pictures for a removed tile. */
 export function hidePictures(place) {
   watching.unobserve(place);
   tiles.delete(place);
@@ -71,7 +71,7 @@ function ask(tile, nowMs) {
       image.removeAttribute("src"); // ends a request that hangs
       return;
     }
-    // A whole new element takes the old one's place, so that no half picture is ever seen.
+    // A new, complete element replaces the old one, so that no half picture is ever visible.
     if (tile.shown) {
       tile.shown.replaceWith(image);
     } else {
@@ -83,7 +83,7 @@ function ask(tile, nowMs) {
 
   image.onload = () => done(true);
   image.onerror = () => done(false);
-  image.alt = ""; // the page says what it is when it is shown
+  image.alt = ""; // onPicture sets the text
   const width = Math.ceil(tile.place.clientWidth * window.devicePixelRatio) || 1;
   image.src = `api/camera/${encodeURIComponent(tile.name)}.jpg?width=${width}&at=${Math.round(nowMs)}`;
 }

@@ -1,11 +1,12 @@
 """Locks on a file that nothing else in this process can take away.
 
-Idea. A record lock (`lockf`, F_SETLK) belongs to the process, and the kernel drops it as soon as anybody in the process
+Idea. A record lock (`lockf`, F_SETLK) belongs to the process. The kernel drops it as soon as any code in the process
 closes any descriptor of the file: a backup that copies the folder is enough. A lock of an open file description
-(F_OFD_SETLK) is dropped when that very opening is closed, and excludes record locks of other programs all the same.
+(F_OFD_SETLK) is dropped only when that description is closed, and still excludes record locks of other programs.
 
 What goes wrong. Some kernels and file systems know no such lock: then the whole file is locked with `flock`, and a part
-of a file is not locked. A forked child shares our opening and would hold the lock after us: it closes it at once.
+of a file is not locked. A forked child shares our file description and would hold the lock after us: the child closes
+it at once.
 """
 
 import contextlib
@@ -19,8 +20,8 @@ _opened: "dict[int, FileLock]" = {}  # by descriptor: the locks of this process
 
 
 class FileLock:
-    """On what is open as `descriptor`, which belongs to the lock from now on. Methods raise OSError; BlockingIOError
-    where another one holds it."""
+    """A lock on the file that is open as `descriptor`; the lock owns the descriptor from now on. Methods raise OSError,
+    and BlockingIOError where another lock excludes this one."""
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
@@ -29,23 +30,24 @@ class FileLock:
         _opened[descriptor] = self
 
     def take_all(self) -> None:
-        """The whole file, alone. Harmless when it is held: then it shows that it still is."""
+        """Lock the whole file exclusively. Harmless when it is held already: success shows that it still is."""
         if not self._set(fcntl.F_WRLCK, 0, 0):
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def share(self, start: int, size_bytes: int) -> bool:
-        """A part of the file, so that nobody has it alone; False where such locks are unknown."""
+        """Take a shared lock on a part of the file, so that no other program can lock it exclusively; False where such
+        locks are unknown."""
         return self._set(fcntl.F_RDLCK, start, size_bytes)
 
     def let_go(self) -> None:
-        """Unlocked, and still open: closing it would drop the record locks that this process has on the file."""
+        """Unlock and stay open: closing would drop the record locks that this process has on the file."""
         with contextlib.suppress(OSError):
             if self.is_open:
                 self._set(fcntl.F_UNLCK, 0, 0)
 
     @property
     def is_open(self) -> bool:
-        """Whether the descriptor still leads to our file: it is closed, and perhaps another's, after a `closerange`."""
+        """Whether the descriptor is still open on our file: after a `closerange` it may be closed, or reused."""
         if _opened.get(self.descriptor) is not self:
             return False
         try:
@@ -65,11 +67,11 @@ class FileLock:
             there = os.stat(path, follow_symlinks=False)
         except FileNotFoundError:
             return False
-        # As it is now: some file systems number a file anew once nobody has it open, and ours is open.
+        # Our file's present numbers: some file systems give a file a new inode number once no process has it open.
         return os.path.samestat(there, os.fstat(self.descriptor))
 
     def is_at(self, path: "str | os.PathLike[str]") -> bool:
-        """The same of a file that was ours, and perhaps is not open any more."""
+        """Whether the file at `path` is ours, even if our descriptor is closed by now."""
         try:
             there = os.stat(path, follow_symlinks=False)
         except FileNotFoundError:
@@ -94,7 +96,7 @@ class FileLock:
 
 
 def is_locked(descriptor: int) -> bool:
-    """Whether anybody has a lock on the whole file, asked without taking one; False where such locks are unknown."""
+    """Whether any process has the whole file locked, without taking a lock; False where such locks are unknown."""
     asked = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
     try:
         found = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked)

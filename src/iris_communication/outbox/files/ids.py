@@ -1,11 +1,11 @@
-"""How items are named: the time of acceptance in milliseconds and a token nobody can guess, so that a listing is in
-order; of one file for several destinations the second and later ones have a number behind that name."""
+"""Item ids: the time of acceptance in milliseconds and a token nobody can guess, so that a listing is in order. When
+one file goes to several destinations, the ids of the second and later items have a number behind that."""
 
 import os
 
 
 def sibling_id(item_id: str, number: int) -> str:
-    """Of the first destination (number 0) it is the id itself."""
+    """The id for destination `number`; for the first one (0) it is `item_id` itself."""
     return item_id if number == 0 else f"{item_id}.{number + 1}"
 
 
@@ -14,5 +14,5 @@ def first_id(item_id: str) -> str:
 
 
 def id_of_file(name: str) -> str:
-    """Of a file in the spool; a name that is no UTF-8 is no item's, and must not stop the question."""
+    """The item id of a spool file. A name that is not UTF-8 belongs to no item, and must not raise here."""
     return os.fsencode(name).decode("utf-8", "replace")

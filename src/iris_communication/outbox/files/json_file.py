@@ -1,4 +1,4 @@
-"""A JSON file that is replaced whole: whoever reads it sees the old content or the new one, also after a power cut."""
+"""A JSON file that is replaced whole: a reader sees the old content or the new one, also after a power cut."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from iris_communication.runtime.system_trouble import storage_trouble
 
 
 def replace(path: Path, content: Any) -> None:
-    """Its owner alone may read it. Raises OutboxStorageError."""
+    """Only its owner may read it. Raises OutboxStorageError."""
     try:
         safe_files.replace(path, json.dumps(content, indent=1).encode())
     except OSError as error:

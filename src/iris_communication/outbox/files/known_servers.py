@@ -1,11 +1,12 @@
-"""What was learned of each server, remembered in the outbox's folder: for people, and for the next start.
+"""What was learned of each server, kept in the outbox's folder: for people, and for the next start.
 
-It is a memory and not a record: what is lost of it is learned again, so a damaged file counts as empty, and one that
-cannot be read or written just now is said once and does not keep anything from being delivered.
+The file is a cache: lost facts are learned again. So a damaged file counts as empty; one that cannot be read or written
+just now is logged once, and stops no delivery.
 
-The uploader and a trial write it, each in a process of its own: whoever writes holds the folder, and adds to what the
-file says then. It is the folder that is locked, because a file for that would lie there as its first maker's, whom
-others may not be; and nobody waits for it long, because the uploader delivers in the thread that remembers.
+The uploader and the server test write it, each in its own process: the writing process locks the folder, and adds to
+what the file says then. The folder is locked and not a lock file, because a lock file would belong to the user who made
+it first, and other users could not open it. Waiting for the lock is short, because the uploader waits in the thread
+that delivers.
 """
 
 import contextlib
@@ -26,15 +27,15 @@ from iris_communication.runtime.system_trouble import storage_trouble
 log = logging.getLogger(__name__)
 
 FILE_NAME = "known_servers.json"
-OF_THE_MOMENT = ("learned_s", "round_trip_ms")  # what differs each time is no news
-PATIENCE_S = 1.0  # with another process that writes
+OF_THE_MOMENT = ("learned_s", "round_trip_ms")  # these differ each time: a change in them alone is not written
+PATIENCE_S = 1.0  # the longest wait for another process that writes
 PAUSE_S = 0.01
 
 
 class KnownServers:
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
-        self._said = False
+        self._is_logged = False
 
     def all(self) -> dict[str, dict[str, Any]]:
         """By server key."""
@@ -44,7 +45,7 @@ class KnownServers:
             return {}
 
     def _stored(self) -> dict[str, dict[str, Any]]:
-        """Raises OSError for what may be read another time."""
+        """Raises OSError when the file cannot be read now and perhaps can later."""
         try:
             stored = json.loads(self._path.read_text())
         except (FileNotFoundError, ValueError):
@@ -55,18 +56,18 @@ class KnownServers:
         return _facts(self.all(), server_key)
 
     def remember(self, server_key: str, **facts: Any) -> None:
-        """Added to what is known of it, in place of what was known under the same names."""
+        """Add facts to those known of the server; a fact replaces the earlier one of the same name."""
         before = self.of(server_key)
         if all(facts[name] == before.get(name) for name in facts if name not in OF_THE_MOMENT):
             return
         try:
-            private.check_folder(self._path.parent)  # a file of ours in there would be in its owner's way
+            private.check_folder(self._path.parent)  # in another user's folder our file would stop its owner
             with _held(self._path.parent):
                 stored = self._stored()
                 json_file.replace(self._path, {**stored, server_key: {**_facts(stored, server_key), **facts}})
         except (OutboxStorageError, OSError) as error:
-            if not self._said:
-                self._said = True
+            if not self._is_logged:
+                self._is_logged = True
                 log.warning("facts about servers are not saved: %s", error)
 
 

@@ -1,9 +1,9 @@
 """One process owns an outbox, shown by a lock that the kernel drops when the process ends, however it ends.
 
-The lock is on our opening of `owner.lock` and not on the process, so that nothing else the process does takes it away
-(see `file_lock`). The file says who holds it, for the message the other one gets, and how many items were accepted
-at the last orderly end. Before each commit ownership is
-looked at again: somebody may have removed the file or put another in its place, and then a second process can lock it.
+The lock is on our open file description of `owner.lock` and not on the process, so that nothing else the process does
+drops it (see `file_lock`). The file says who holds it, for the error message in another process, and how many items
+were accepted at the last orderly end. The committer confirms ownership before each commit: somebody may have removed or
+replaced the file, and then a second process can lock it.
 """
 
 import contextlib
@@ -25,12 +25,12 @@ log = logging.getLogger(__name__)
 
 LOCK_NAME = "owner.lock"
 FACTS_BYTES = 128
-TRIES = 5  # to lock the file that is at the path, while somebody replaces it all the time
+TRIES = 5  # to lock the file at the path, while another process keeps replacing it
 
 
 class Owner:
-    """Raises OutboxInUse, naming process and start time, when another one holds the outbox; OutboxStorageError, also
-    for a folder that is another user's or open to others."""
+    """Raises OutboxInUse, naming process and start time, when another process holds the outbox; OutboxStorageError,
+    also for a folder that belongs to another user or that others may write into."""
 
     def __init__(self, folder: Path, now_s: float) -> None:
         self._folder = folder
@@ -39,27 +39,27 @@ class Owner:
         with self._errors():
             private.check_folder(folder)
             self._lock, before = self._taken()
-            self.last_sequence = _number(before.get("sequence"))  # given when the outbox was last given back
+            self.last_sequence = _number(before.get("sequence"))  # at its last release
             try:
                 self.found_open = private.close_to_others(folder)  # what others could read, with its mode
                 self._write(held=True)
             except BaseException:
                 self._lock.close()
                 raise
-            self.found_facts = bool(before)  # False: nobody knows how many items there were
-            self.found_in_order = not before.get("held")  # the process before gave it back, or there was none
+            self.found_facts = bool(before)  # False: the number of items before is unknown
+            self.found_in_order = not before.get("held")  # the process before released it, or there was none
 
     def release(self, last_sequence: int | None = None) -> None:
-        """`last_sequence`: of the items by now, so that an older database in its place is noticed."""
+        """`last_sequence`: of all items so far, so that the next start notices an older database."""
         self.last_sequence = self.last_sequence if last_sequence is None else last_sequence
-        with contextlib.suppress(OSError):  # then the next one takes us for a process that was killed
+        with contextlib.suppress(OSError):  # then the next owner treats this process as killed
             if self._lock.is_open:
                 self._write(held=False)
         self._lock.close()
 
     def confirm(self) -> bool:
-        """Whether it was ours all the time. False: another process had it meanwhile, and it is ours again. Raises
-        OutboxInUse where another one has it now; OutboxStorageError."""
+        """Whether this process had the outbox all the time. False: another process had it meanwhile, and it is ours
+        again. Raises OutboxInUse where another process has it now; OutboxStorageError."""
         with self._errors():
             if self._lock.is_open and self._lock.names(self._path):
                 with contextlib.suppress(BlockingIOError):
@@ -81,7 +81,7 @@ class Owner:
         return not between
 
     def _taken(self) -> tuple[FileLock, dict[str, Any]]:
-        """The lock on what is at the path, and what its last holder wrote there."""
+        """The lock on the file at the path, and what its last holder wrote there."""
         for _ in range(TRIES):
             lock = FileLock(open_private(self._path, os.O_RDWR))
             try:
@@ -101,7 +101,7 @@ class Owner:
             raise OutboxInUse(f"the outbox {self._folder} is in use by {_holder(lock)}") from error
 
     def _write(self, *, held: bool) -> None:
-        # Always as long, and written over what is there: that needs no room on a disk that is full.
+        # Always the same length, written over the old content: that needs no room on a full disk.
         facts = json.dumps({**self._facts, "sequence": self.last_sequence, "held": held}).ljust(FACTS_BYTES)
         os.pwrite(self._lock.descriptor, facts.encode(), 0)
 
@@ -114,22 +114,23 @@ class Owner:
 
 
 def holder_of(folder: Path) -> str | None:
-    """Who has the outbox now, in words, for somebody who only looks; None: nobody, as far as this user can see."""
+    """Who has the outbox now, as text, for a command that is not its owner; None: no process, as far as this user can
+    see."""
     try:
         descriptor = open_no_follow(folder / LOCK_NAME, os.O_RDONLY)
     except OSError:
         return None
     try:
-        return _words_of(descriptor) if is_locked(descriptor) else None
+        return _description_of(descriptor) if is_locked(descriptor) else None
     finally:
         os.close(descriptor)
 
 
 def _holder(lock: FileLock) -> str:
-    return "another uploader of this process" if lock.is_second else _words_of(lock.descriptor)
+    return "another uploader of this process" if lock.is_second else _description_of(lock.descriptor)
 
 
-def _words_of(descriptor: int) -> str:
+def _description_of(descriptor: int) -> str:
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, OverflowError):
         facts = _read(descriptor)
         since = datetime.fromtimestamp(facts["since_s"], UTC)
@@ -137,13 +138,13 @@ def _words_of(descriptor: int) -> str:
     return "another process"
 
 
-def _number(said: Any) -> int:
-    return said if isinstance(said, int) else 0
+def _number(value: Any) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def _read(descriptor: int) -> dict[str, Any]:
-    """Who holds it or held it last; empty where nobody wrote that down. Raises OSError: what cannot be read now may
-    say that the process before did not end in good order."""
+    """Who holds the lock or held it last; empty where the file does not say. Raises OSError: a file that cannot be read
+    now may say that the process before did not end in good order."""
     try:
         facts = json.loads(os.pread(descriptor, FACTS_BYTES, 0))
     except ValueError:

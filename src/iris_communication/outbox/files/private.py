@@ -1,7 +1,7 @@
-"""What lies in the outbox is its owner's alone: nobody else may read it, and nobody else may have put it there.
+"""Only the owner's user may read files in the outbox, and only that user may have put them there.
 
-The folder has to be ours, and nobody else may write into it: who may can put a link where a file of ours is to be
-written, and passwords, pictures and records lie in here. How a file of ours is opened, `safe_files` says.
+The folder has to be ours, and no other user may write into it: one who may can put a link where a file of ours is to be
+written, and the outbox holds passwords, pictures and records. `safe_files` opens our files.
 """
 
 import os
@@ -19,7 +19,7 @@ _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def make_folder(path: Path) -> None:
-    """Of its owner alone where it is made here; one that exists is left as it is. Raises OSError."""
+    """Make a folder that only its owner may use; one that exists keeps its mode. Raises OSError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         os.mkdir(path, FOLDER_MODE)
@@ -46,13 +46,14 @@ def check_folder(folder: Path) -> None:
 
 
 def close_to_others(folder: Path) -> dict[Path, int]:
-    """Everything directly in the folder, by its owner and before anything in it is open; what others could read, with
-    the mode that it had. Raises OutboxStorageError for what another user or a link has put there."""
+    """Take others' permissions from everything directly in the folder; called by its owner before anything in it is
+    open. Returned: what others could read, with its earlier mode. Raises OutboxStorageError for a file of another user
+    and for a link."""
     found = {}
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
-                # SQLite removes its log and the log's index once the last who reads the database has closed it.
+                # SQLite removes its log and the log's index once the last reader has closed the database.
                 with suppress(FileNotFoundError):
                     path, facts = Path(entry.path), entry.stat(follow_symlinks=False)
                     if _close_to_others(path, facts):
@@ -95,7 +96,7 @@ def _of_another_user(what: str, path: Path, user: int) -> OutboxStorageError:
 
 
 def _named(user: int) -> str:
-    """As sudo takes it; a user need not have a name."""
+    """The user as sudo accepts it: a name, or #number for a user without one."""
     try:
         return pwd.getpwuid(user).pw_name
     except KeyError:

@@ -1,4 +1,4 @@
-"""Where is put what nobody can be sure of: kept for a person, in the way of nobody, and deleted by a person alone."""
+"""The folder for files of unclear origin or state: kept for a person, and deleted only by a person."""
 
 import contextlib
 import json
@@ -14,13 +14,13 @@ from iris_communication.runtime.safe_files import open_private, sync_folder
 
 
 class Quarantine:
-    """The folder is made with the first thing that is put there. Every method raises OSError."""
+    """The folder is made when the first file is put there. Every method raises OSError."""
 
     def __init__(self, outbox: Path) -> None:
         self.folder = outbox / "quarantine"
 
     def move(self, path: Path, name: str | None = None) -> Path:
-        """Put a file there, under a name that is free; where it is then."""
+        """Move a file there, under a free name; its new path."""
         target = self._free(name or path.name)
         os.rename(path, target)
         sync_folder(self.folder)
@@ -33,19 +33,19 @@ class Quarantine:
             shutil.copyfileobj(source, copy)
         return target
 
-    def note(self, name: str, told: Any) -> Path:
-        """What was found and done, in JSON; durable on return."""
+    def note(self, name: str, report: Any) -> Path:
+        """Write a report of what was found and done, as JSON; durable on return."""
         target = self._free(name)
         descriptor = open_private(target, os.O_WRONLY | os.O_EXCL)
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            json.dump(told, file, indent=1)
+            json.dump(report, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         sync_folder(self.folder)
         return target
 
     def kept(self) -> list[tuple[str, int, float]]:
-        """Of each file name, size in bytes and time of change, oldest first."""
+        """Name, size in bytes and time of change of each file, oldest first."""
         found = []
         with contextlib.suppress(FileNotFoundError), os.scandir(self.folder) as entries:
             for entry in entries:
@@ -62,7 +62,7 @@ class Quarantine:
             sync_folder(self.folder)
 
     def free_mark(self, wall_s: float) -> str:
-        """A time that no salvaged database is named by."""
+        """A time stamp that no salvaged database has in its name yet."""
         mark = first = stamp(wall_s)
         number = 1
         while (self.folder / f"outbox-{mark}.json").exists():
@@ -80,7 +80,7 @@ class Quarantine:
 
 
 def stamp(wall_s: float) -> str:
-    """A time as part of a file's name; a clock that is far off gives one as well."""
+    """A time as part of a file name; also for a clock that is far off."""
     with contextlib.suppress(ValueError, OverflowError, OSError):
         return datetime.fromtimestamp(wall_s, UTC).strftime("%Y%m%dT%H%M%SZ")
     return f"{wall_s:.0f}"

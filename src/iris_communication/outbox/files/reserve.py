@@ -1,13 +1,13 @@
-"""Room on the disk that is kept back for delivering.
+"""Disk space held back for deliveries.
 
-Idea. The spool fills the disk that the database is on. Once it is full, no claim and no delivery could be recorded any
-more, so nothing would be sent, so nothing would ever be freed: the outbox would be stuck by its own contents. So a
-part of the disk is held by a file that has no other use than to be given back in that moment.
+Idea. The spool fills the disk that the database is on. On a full disk no claim and no delivery could be recorded, so
+nothing would be sent and nothing freed: the outbox would be stuck by its own contents. So a file holds a part of the
+disk, and its only use is to be given back in that moment.
 
 Rules.
-- While the reserve is given back nothing is accepted: what is left of the disk belongs to what was accepted before.
-- It is taken again only when as much again would stay free, or a flood of acceptances would take it from the
-  deliveries that it was given back for.
+- While the reserve is given back nothing is accepted: the rest of the disk is for what was accepted before.
+- The reserve is taken again only when as much again would stay free. Otherwise a flood of acceptances would take the
+  space from the deliveries that it was given back for.
 
 What goes wrong. Another program may fill the room that was given back; then the operator has to make some.
 """
@@ -20,7 +20,7 @@ from iris_communication.runtime.safe_files import open_private
 
 RESERVE_BYTES = 1024 * 1024  # several commits of a whole group each
 RESERVE_MIN_BYTES = 64 * 1024  # less would not hold one commit
-DISK_SHARE = 4  # of a disk that is small, not more than this part of what is free
+DISK_SHARE = 4  # on a small disk at most this part (a quarter) of the free space
 
 
 class Reserve:
@@ -35,7 +35,7 @@ class Reserve:
         return self.held
 
     def take(self) -> bool:
-        """Whether it is held, again if need be."""
+        """Hold it, if it is not held yet; whether it is held now."""
         if self.held:
             return True
         if self._size_bytes == 0:
@@ -44,7 +44,7 @@ class Reserve:
         return self.held
 
     def give_back(self) -> bool:
-        """Whether there was anything to give back."""
+        """Free the space for deliveries; whether there was any to give back."""
         if not self.held:
             return False
         self.held = False
@@ -70,7 +70,7 @@ class Reserve:
         return True
 
     def free_bytes(self) -> int | None:
-        """Of its disk; None where that does not tell."""
+        """Free space of its disk; None where the system does not report it."""
         try:
             facts = os.statvfs(self._folder)
         except OSError:

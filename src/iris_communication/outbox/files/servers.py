@@ -1,8 +1,8 @@
-"""Which servers are meant: server key -> address, and their secrets in a file of their own with mode 0600.
+"""The known servers: server key -> address, and their secrets in a separate file with mode 0600.
 
-Items carry a key only, so that no password is ever in a row, a log or a ledger line, and a changed password reaches
-every item that waits. Both files are replaced whole, never written in place. The writer alone writes; everybody may
-read the current picture, which is replaced, never changed.
+An item holds only a key, so that no password is ever in a row, a log or a ledger line, and a changed password applies
+to every item that waits. Both files are replaced whole, never written in place. Only the writer writes; any thread may
+read the current mappings, which are replaced, never changed.
 """
 
 import contextlib
@@ -24,11 +24,12 @@ from iris_communication.settings import PLACE_KEYS, Secret, Server
 SECRETS_FILES = ("secrets.json", "secrets.new", "secrets.damaged")  # the second is being written
 log = logging.getLogger(__name__)
 
-PLACES_MAX = 100  # of one account; a program may well make a folder a day
+PLACES_MAX = 100  # folders of one account: a program may make one each day
 
 
 class Servers:
-    """One account is one key, whatever the folders on it: its places are kept apart, all else is the latest word."""
+    """One account is one key. Its folders ("places") are stored separately; for every other fact the latest value
+    counts."""
 
     def __init__(self, folder: Path, *, look_only: bool = False) -> None:
         """`look_only`: for others than the owner; a file that cannot be read raises OutboxStorageError."""
@@ -43,7 +44,7 @@ class Servers:
         return server in self._places.get(key, ()) and (not secret or self._secrets.get(key) == secret)
 
     def remember(self, server: Server, secret: Secret, name: str | None = None) -> None:
-        """Store an address and, where one is given, its secret; the latest word wins."""
+        """Store an address and, where one is given, its secret; the latest value wins."""
         key = server.key
         if secret and self._secrets.get(key) != secret:
             secrets = {**self._secrets, key: secret}
@@ -64,7 +65,7 @@ class Servers:
         self._names, self._places = names, places
 
     def known(self, server_key: str) -> Server | None:
-        """Its address and how it is treated, as last said."""
+        """Its address and settings, as stored last."""
         return next(iter(self._places.get(server_key, ())), None)
 
     def named(self, name: str) -> Server | None:
@@ -119,10 +120,10 @@ Parsed = TypeVar("Parsed")
 
 
 def _read(path: Path, parse: Callable[[dict[str, Any]], Parsed], *, look_only: bool) -> Parsed | None:
-    """None where there is no file. A damaged one is put aside: the items of its servers wait until those are passed
-    once more. One that cannot be read now is not damaged, and raises OutboxStorageError."""
+    """None where there is no file. A damaged one is moved aside: the items of its servers wait until a caller passes
+    those servers again. One that cannot be read now is not damaged, and raises OutboxStorageError."""
     try:
-        with open(open_no_follow(path, os.O_RDONLY), encoding="utf-8") as file:  # a named pipe is not waited for
+        with open(open_no_follow(path, os.O_RDONLY), encoding="utf-8") as file:  # without waiting for a named pipe
             return parse(json.load(file))
     except FileNotFoundError:
         return None

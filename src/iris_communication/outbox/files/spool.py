@@ -1,13 +1,13 @@
-"""The bytes we own: one file an item, named by its id, from acceptance until its delivery is recorded.
+"""The accepted bytes: one file for each item, named by its id, from acceptance until its delivery is recorded.
 
 Rules.
 - Files up to 1 MiB are copied. A larger one, and any that the caller hands over for good, is linked: the same bytes
   under a second name, without copying. Where the file system cannot link, it is copied after all.
 - Each file is synced before its row is committed, and its folder once for the whole group.
-- A link does not protect from somebody who goes on writing into the file. So its SHA-256 is taken here and compared
-  with the bytes that were sent, before they get their final name.
+- A link does not protect from a program that goes on writing into the file. So its SHA-256 is taken here, and the
+  uploader compares it with the bytes that it sent, before they get their final name.
 
-What goes wrong. A file without a row is an acceptance that was never answered: the sweep at start removes it.
+What goes wrong. A file without a row is an acceptance that was never answered: recovery removes it at the next start.
 """
 
 import contextlib
@@ -38,7 +38,7 @@ from iris_communication.runtime.system_trouble import hint_of, is_the_files_own,
 COPY_MAX_BYTES = 1024 * 1024
 _PIECE = 1024 * 1024
 _PIECE_MIN = 64 * 1024
-GROWS_MAX_BYTES = 64 * 1024 * 1024  # while it is read: one that is written as fast as it is read has no end
+GROWS_MAX_BYTES = 64 * 1024 * 1024  # while it is read: a file that grows as fast as it is read has no end
 _GONE = (
     "the folder of the outbox was removed or is not mounted any more: put it back as it was, or end this program and "
     "start it anew, which makes another"
@@ -51,14 +51,14 @@ class Spool:
         self._named = folder.with_name("handed-out")
         self._archives = folder.with_name("archives")
         private.make_folder(folder)
-        shutil.rmtree(self._archives, ignore_errors=True)  # of a crash: they are made anew of their members
+        shutil.rmtree(self._archives, ignore_errors=True)  # of a crash; they are built again from their members
         private.make_folder(self._archives)
         shutil.rmtree(self._named, ignore_errors=True)  # links a crash left; the bytes are in the spool
-        self._descriptor: int | None = None  # of the folder, once it is needed
-        self._mark: tuple[int, int] | None = None  # of what is open under that number
+        self._descriptor: int | None = None  # of the folder, opened when it is first needed
+        self._mark: tuple[int, int] | None = None  # device and inode of what that descriptor was opened on
 
     def close(self) -> None:
-        """Give the folder's descriptor back; harmless when there is none, and where somebody else closed it."""
+        """Close the folder's descriptor; harmless when there is none, and where other code closed it."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None and _marked(descriptor) == self._mark:
             os.close(descriptor)
@@ -67,16 +67,16 @@ class Spool:
         return self._folder / item_id
 
     def archive(self, batch_id: str) -> Path:
-        """Where the archive of a batch is made; whoever makes it removes it."""
+        """Where the archive of a batch is built; the code that builds it removes it."""
         return self._archives / batch_id
 
     def held(self, upload: Upload) -> Path:
-        """The bytes that travel."""
+        """The file with the bytes to send."""
         return self.archive(upload.id) if isinstance(upload, Archive) else self.path(upload.id)
 
     def take(self, source: str, item_id: str, take: Take, identity: tuple[int, int] | None = None) -> Fingerprint:
-        """Hold the source's bytes as `item_id`, synced but for the folder (`sync` does that for a group). With an
-        `identity` (device, inode) only that very file's.
+        """Hold the source's bytes as `item_id`, synced except for the folder (`sync` does that for a group). With an
+        `identity` (device, inode) only if the source is that very file.
 
         Raises SourceReplaced, SourceMissing, SourceUnreadable, SourceNotAFile, SourceChanged; OutboxStorageError when
         our own disk, process or machine refuses.
@@ -95,7 +95,7 @@ class Spool:
         return _fingerprint(facts, sha256, size_bytes)
 
     def share(self, item_id: str, other_id: str) -> None:
-        """Hold the same bytes a second time, for an item of its own. Raises OutboxStorageError."""
+        """Hold the same bytes a second time, for another item. Raises OutboxStorageError."""
         source, target = self.path(item_id), os.fspath(self.path(other_id))
         with self._errors(f"hold {source} a second time"):
             try:
@@ -110,18 +110,18 @@ class Spool:
                     os.close(descriptor)
 
     def sync(self) -> None:
-        """Make the names durable of all files taken since the last call."""
+        """Make the names of all files taken since the last call durable."""
         with self._errors(f"sync the spool {self._folder}"):
             descriptor = self._opened_folder()
             if not _marked(descriptor) == self._mark == _marked(self._folder):
-                self.close()  # the number is another's by now, or the folder has been exchanged
+                self.close()  # the descriptor was reused, or the folder exchanged
                 descriptor = self._opened_folder()
             os.fsync(descriptor)
 
     @contextlib.contextmanager
     def named(self, item_id: str, name: str) -> Iterator[Path]:
-        """The bytes under a file name of the caller's, while the context lasts: for code that sends a path's name.
-        Raises SpoolMissing, OutboxStorageError."""
+        """The bytes under a file name that the caller chooses, while the context lasts: for code that sends a file
+        under its local name. Raises SpoolMissing, OutboxStorageError."""
         folder = self._named / item_id
         path = folder / name
         try:
@@ -141,7 +141,7 @@ class Spool:
             shutil.rmtree(folder, ignore_errors=True)
 
     def discard(self, item_id: str) -> None:
-        """Forget these bytes; harmless when they are gone already."""
+        """Remove these bytes; harmless when they are gone already."""
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path(item_id))
 
@@ -151,8 +151,8 @@ class Spool:
             return {entry.name: entry.stat(follow_symlinks=False).st_size for entry in entries}
 
     def _link(self, descriptor: int, target: str) -> bool:
-        """Whether `target` is now a second name of the file that is open: of that very file, whatever its first name
-        leads to by now."""
+        """Whether `target` is now a second name of the open file: of that very file, whatever lies under its first name
+        by now."""
         try:
             # Only with a folder to start from does Python call linkat(), which follows /proc's link to the open file.
             os.link(f"/proc/self/fd/{descriptor}", target, src_dir_fd=self._opened_folder(), follow_symlinks=True)
@@ -163,7 +163,7 @@ class Spool:
         return True
 
     def _opened_folder(self) -> int:
-        """Opened once: each system call of an acceptance is one more wait for the interpreter."""
+        """Its descriptor, opened once: after each system call an acceptance waits for the interpreter lock again."""
         if self._descriptor is None:
             self._descriptor = open_folder(self._folder)
             self._mark = _marked(self._descriptor)
@@ -181,7 +181,7 @@ class Spool:
 
 
 def _marked(opened: int | Path) -> tuple[int, int] | None:
-    """Device and inode; None where nothing is."""
+    """Device and inode; None where there is nothing."""
     try:
         facts = os.stat(opened)
     except OSError:
@@ -190,7 +190,7 @@ def _marked(opened: int | Path) -> tuple[int, int] | None:
 
 
 def fingerprint_of(source: str) -> Fingerprint:
-    """Of a file that is not taken, all of it read. Raises what `Spool.take` raises."""
+    """The fingerprint of a file that stays outside the spool; reads all of it. Raises what `Spool.take` raises."""
     descriptor, facts = open_source(source)
     try:
         return _fingerprint(facts, *_hashed(_Source(source, descriptor, facts.st_size)))
@@ -214,14 +214,14 @@ def still_is(source: str, fingerprint: Fingerprint) -> bool:
 
 
 def _identity(facts: os.stat_result) -> tuple[int, int, int, int]:
-    """Device, inode, size and time; the time in the bits a database has for it, however wrong it was set."""
+    """Device, inode, size and time; a time too large for the database's 64-bit integers is capped."""
     return facts.st_dev, facts.st_ino, facts.st_size, min(facts.st_mtime_ns, (1 << 63) - 1)
 
 
 def open_source(source: str) -> tuple[int, os.stat_result]:
     """A descriptor of a regular file. Raises SourceMissing, SourceUnreadable, SourceNotAFile, SystemTrouble."""
     try:
-        # Not blocking: a named pipe would otherwise wait for a writer for ever.
+        # Not blocking: opening a named pipe would otherwise wait for a writer for ever.
         descriptor = os.open(source, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise SourceMissing(f"{source!r} does not exist") from error
@@ -252,7 +252,7 @@ def _kind(mode: int) -> str:
 
 
 class _Source(NamedTuple):
-    """What is open, and how many bytes it had when it was opened."""
+    """An open source file, and how many bytes it had when it was opened."""
 
     path: str
     descriptor: int
@@ -260,7 +260,7 @@ class _Source(NamedTuple):
 
 
 def _copy(target: str, source: _Source) -> tuple[str, int]:
-    """Copy what is open into a new, synced file; (sha256 hex, size). A failed copy leaves nothing."""
+    """Copy the source into a new, synced file; (sha256 hex, size). A failed copy leaves nothing."""
     digest, size_bytes = hashlib.sha256(), 0
     copy = open_private(target, os.O_WRONLY | os.O_EXCL)
     try:
@@ -280,7 +280,7 @@ def _copy(target: str, source: _Source) -> tuple[str, int]:
 
 
 def _sync_link(target: str, source: _Source) -> tuple[str, int]:
-    """Sync what is open, whose second name is `target`; (sha256 hex, size). A failure takes that name back."""
+    """Sync the source, whose second name is `target`; (sha256 hex, size). After a failure that name is removed."""
     try:
         hashed = _hashed(source)
         os.fdatasync(source.descriptor)
@@ -299,9 +299,9 @@ def _hashed(source: _Source) -> tuple[str, int]:
 
 
 def _pieces(source: _Source) -> Iterator[bytes]:
-    """What is open, to its end, as any reader gets it. A byte more is asked for than it had: where no more than that
-    comes, that was the end, and nobody has to ask once more. Its size is believed no further: files that the kernel
-    makes up say 0, and some answer the first read alone, with as much as that asks for."""
+    """The source's bytes to its end. The read asks for one byte more than the file had when it was opened: a shorter
+    result that ends at that size is the end, which saves another read. The size is trusted no further: files that the
+    kernel generates report 0, and some answer only the first read, with as much as it asks for."""
     asked_bytes = min(_PIECE, max(source.size_bytes + 1, _PIECE_MIN))
     size_bytes = 0
     while piece := _piece(source, asked_bytes):
@@ -316,7 +316,7 @@ def _pieces(source: _Source) -> Iterator[bytes]:
 def _piece(source: _Source, asked_bytes: int) -> bytes:
     try:
         return os.read(source.descriptor, asked_bytes)
-    except BlockingIOError as error:  # of a file: a log of the kernel's, that waits for more
+    except BlockingIOError as error:  # a kernel log, which waits for more
         raise SourceNotAFile(f"{source.path!r} blocks its readers, which no regular file does") from error
     except OSError as error:
         raise _unreadable(source.path, error) from error

@@ -1,9 +1,9 @@
-"""The sums of an outbox put right: every number ever given belongs to exactly one item, and the tally says how many
-are in which state.
+"""Makes the counts of an outbox consistent: every sequence ever given belongs to exactly one item, and the tally says
+how many items are in each state.
 
-What is missing is told, not hidden: a number whose item left no trace gets a row of what was dropped, with the reason,
-and `effect` says that it may have arrived all the same. So nothing is missing without a name, and what balances after
-that is what is known.
+A lost item is reported, not hidden: a sequence whose item left no trace gets a row in `ended`, dropped with the reason,
+and its `effect` says that the file may have arrived nevertheless. So every lost item is listed, and the counts include
+it.
 """
 
 import json
@@ -24,14 +24,14 @@ _NAMED_BY_TIME = re.compile(r"([0-9a-f]{12})-")
 
 
 class Loss(NamedTuple):
-    """What is said of an item whose row is gone."""
+    """What is recorded of an item whose row is lost."""
 
     at_s: float  # wall time
     reason: str
 
 
 def strays(database: sqlite3.Connection, held: Iterable[tuple[str, int]]) -> dict[str, int]:
-    """Of files with their sizes in bytes, those that no row knows."""
+    """Those of the files `held` (with their sizes in bytes) that belong to no row."""
     known = {item_id for (item_id,) in database.execute(KNOWN_IDS)}
     return {name: size_bytes for name, size_bytes in held if name not in known}
 
@@ -39,11 +39,11 @@ def strays(database: sqlite3.Connection, held: Iterable[tuple[str, int]]) -> dic
 def settle_accounts(
     database: sqlite3.Connection, unknown: Mapping[str, int], loss: Loss, *, all_accepted: bool
 ) -> tuple[int, list[str]]:
-    """Within the caller's transaction: how many items had lost their rows, and what did not balance, in words.
-    `unknown` are the `strays`: of a number that has no item one of them may be the bytes. `all_accepted`: every one of
-    them was accepted, also where no number is missing for it."""
+    """Runs in the caller's transaction. Returns how many items had lost their rows, and a sentence for each count that
+    was wrong. `unknown` are the `strays`: each may be the bytes of a sequence without an item. `all_accepted`: every
+    stray was accepted, also where no sequence is missing for it."""
     named = {name: size_bytes for name, size_bytes in unknown.items() if FILE_NAME.fullmatch(name)}
-    recounted = list(_recount(database))  # first, or the triggers of what follows stumble over it
+    recounted = list(_recount(database))  # first, or the triggers of the next statements fail on a wrong tally
     twice = _end_what_is_in_two_states(database)
     last, lost = _fill(database, named, loss, all_accepted=all_accepted)
     list(_recount(database))
@@ -51,15 +51,15 @@ def settle_accounts(
 
 
 def _end_what_is_in_two_states(database: sqlite3.Connection) -> list[str]:
-    """Proof of delivery is believed first, then an end, then what is owed."""
+    """Proof of delivery counts first, then an end, then a row of `items`."""
     over = "SELECT id FROM ledger UNION ALL SELECT id FROM ended"
     found = database.execute("DELETE FROM ended WHERE id IN (SELECT id FROM ledger)").rowcount
-    found += database.execute(f"DELETE FROM items WHERE id IN ({over})").rowcount  # noqa: S608 - the words above
+    found += database.execute(f"DELETE FROM items WHERE id IN ({over})").rowcount  # noqa: S608 - the text above
     return [f"{counted(found, 'item was', 'items were')} in two states at once"] if found else []
 
 
 def _fill(database: sqlite3.Connection, named: Mapping[str, int], loss: Loss, *, all_accepted: bool) -> tuple[int, int]:
-    """The last number, and how many had no item."""
+    """The last sequence, and how many sequences had no item."""
     known = sorted(set(_numbers(database)))
     (counted,) = database.execute("SELECT coalesce(max(last_sequence), 0) FROM counter").fetchone()
     held = sum(count for (count,) in database.execute(_COUNTED))
@@ -82,7 +82,7 @@ def _numbers(database: sqlite3.Connection) -> Iterator[int]:
         try:
             yield int(json.loads(line)["sequence"])
         except (ValueError, TypeError, KeyError):
-            continue  # a line somebody spoiled: one of the numbers that seem to be missing is its own
+            continue  # a damaged line: one of the sequences that seem to be missing is its own
 
 
 def _missing(known: list[int], last: int) -> Iterator[int]:

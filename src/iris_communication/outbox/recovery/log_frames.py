@@ -1,12 +1,12 @@
 """A database's log, frame by frame: where in it the latest committed bytes of a page lie.
 
-It is read here, and not by SQLite alone, because SQLite takes the first frame that does not check for the end of the
-log: damage in it quietly takes back every commit behind, and nothing else tells. A log that is merely cut off, as by a
-killed process, is sound, and so is one whose last frames do not check and were never committed: SQLite writes over them
-while a transaction lasts. A power cut leaves the last transaction torn, its commit perhaps before its pages: nobody was
-told of it, because that comes after the log is synced. Damage is what somebody was told of: what the log's index knows
-as committed (it is written after the sync, and a killed process leaves it), or what another commit stands behind, which
-began after the sync of the one before.
+It is read here, and not by SQLite alone, because SQLite takes the first frame with a wrong checksum for the end of the
+log: damage undoes every later commit, and no error reports it. A log that is merely cut off, as by a killed process, is
+sound. So is one whose last frames have wrong checksums and were never committed: SQLite writes over them while a
+transaction lasts. A power cut leaves the last transaction torn, its commit perhaps before its pages: no caller was
+answered for it, because answers come after the sync of the log. It is damage when a caller was answered: when the log's
+index has the frame as committed (it is written after the sync, and a killed process leaves it), or when a later commit
+follows, which began after the sync of the one before.
 
 Source: "The Write-Ahead Log" in SQLite's description of its file format, sections 4.1 to 4.3, and "WAL-mode File
 Format", section 2.1.
@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 HEADER_BYTES = 32
 FRAME_HEADER_BYTES = 24
-INDEX_HEADER_BYTES = 48  # of which there are two
+INDEX_HEADER_BYTES = 48  # the index begins with two copies of it
 CHECKED_LITTLE_ENDIAN, CHECKED_BIG_ENDIAN = 0x377F0682, 0x377F0683
 
 Sums = tuple[int, int]
@@ -31,7 +31,7 @@ class LogFrames:
     page_bytes: int = 0  # 0: there is no log, or none that can be read
     offsets: dict[int, int] = field(default_factory=dict)  # page number -> where its bytes begin
     committed_bytes: int = 0  # of the frames up to the last commit that can be read
-    is_sound: bool = True  # False: what was committed and synced cannot be read
+    is_sound: bool = True  # False: some of what was committed and synced cannot be read
 
 
 def is_page_size(size_bytes: int) -> bool:
@@ -39,7 +39,7 @@ def is_page_size(size_bytes: int) -> bool:
 
 
 def log_frames(path: Path) -> LogFrames:
-    """Raises OSError, but not for a log that is not there."""
+    """The frames of the log at `path`; none where it is missing. Raises OSError."""
     try:
         file = path.open("rb")
     except FileNotFoundError:
@@ -63,8 +63,8 @@ def log_frames(path: Path) -> LogFrames:
 
 
 def _acknowledged(index: Path, salts: bytes) -> int:
-    """Frames that were committed and synced, as the log's index has it; 0 where it does not tell. After a power cut it
-    may be an older word than it was, and never a later one."""
+    """How many frames were committed and synced, by the log's index; 0 where it does not say. After a power cut the
+    index may be older than the log, and never newer."""
     try:
         with index.open("rb") as file:
             first, second = file.read(INDEX_HEADER_BYTES), file.read(INDEX_HEADER_BYTES)
@@ -79,7 +79,7 @@ def _acknowledged(index: Path, salts: bytes) -> int:
 
 
 def _frames(file: BinaryIO, page_bytes: int, order: str, salts: bytes, sums: Sums) -> tuple[LogFrames, int]:
-    """What can be read, and how many commits of this round stand behind it."""
+    """The readable frames, and how many commits of this round follow them."""
     committed: dict[int, int] = {}
     pending: dict[int, int] = {}
     offset, size_bytes, committed_bytes = HEADER_BYTES, FRAME_HEADER_BYTES + page_bytes, 0
@@ -87,7 +87,7 @@ def _frames(file: BinaryIO, page_bytes: int, order: str, salts: bytes, sums: Sum
         number, pages_after_commit = struct.unpack_from(">II", frame)
         if frame[8:16] == salts:
             sums = _sums(order, frame[FRAME_HEADER_BYTES:], _sums(order, frame[:8], sums))
-        # Other salts are of an earlier round: a log is written over from its beginning.
+        # Frames with other salts are of an earlier round: SQLite overwrites a log from its beginning.
         if frame[8:16] != salts or sums != struct.unpack_from(">II", frame, 16):
             file.seek(offset)
             return LogFrames(page_bytes, committed, committed_bytes), _commits(file, size_bytes, salts)
@@ -102,7 +102,7 @@ def _frames(file: BinaryIO, page_bytes: int, order: str, salts: bytes, sums: Sum
 
 
 def _commits(file: BinaryIO, size_bytes: int, salts: bytes) -> int:
-    """How many commits of this round stand in what follows."""
+    """How many commits of this round the rest of the file has."""
     count = 0
     while len(frame := file.read(size_bytes)) == size_bytes:
         count += frame[8:16] == salts and any(frame[4:8])
@@ -111,8 +111,8 @@ def _commits(file: BinaryIO, size_bytes: int, salts: bytes) -> int:
 
 def _sums(order: str, data: bytes, before: Sums) -> Sums:
     first, second = before
-    text = iter(struct.unpack(f"{order}{len(data) // 4}I", data))
-    for one, other in zip(text, text, strict=True):
+    numbers = iter(struct.unpack(f"{order}{len(data) // 4}I", data))
+    for one, other in zip(numbers, numbers, strict=True):
         first = (first + one + second) & 0xFFFFFFFF
         second = (second + other + first) & 0xFFFFFFFF
     return first, second

@@ -1,6 +1,6 @@
-"""The pages of a database file under its log, whatever state the file is in: read as bytes, by nobody but us.
+"""The pages of a database file and its log, whatever state the file is in: read as bytes, without SQLite.
 
-Nothing is written, no lock is taken, and no page is believed: one that is not there is None.
+Nothing is written, no lock is taken, and no page is trusted: one that is missing is None.
 
 Source: SQLite's description of its file format, sections 1.2 to 1.6.
 """
@@ -18,7 +18,7 @@ HEADER_BYTES = 100  # at the beginning of page 1
 
 
 class Pages:
-    """Raises OSError, also later. A context, closing what it opened."""
+    """The constructor and the methods raise OSError. A context manager, which closes the files."""
 
     def __init__(self, path: Path) -> None:
         log_path = path.with_name(f"{path.name}-wal")
@@ -27,7 +27,7 @@ class Pages:
         self._file = path.open("rb") if path.exists() else None
         self._log = log_path.open("rb") if frames.offsets else None
         size_bytes = path.stat().st_size if self._file else 0
-        self.page_bytes = frames.page_bytes or self._told_page_bytes() or DEFAULT_PAGE_BYTES
+        self.page_bytes = frames.page_bytes or self._header_page_bytes() or DEFAULT_PAGE_BYTES
         self.count = max([size_bytes // self.page_bytes, *frames.offsets])
 
     def __enter__(self) -> "Pages":
@@ -41,7 +41,7 @@ class Pages:
                 file.close()
 
     def page(self, number: int) -> bytes | None:
-        """From 1 on; None where there is no whole page."""
+        """The page of this number, from 1; None where there is no whole page."""
         file, offset = self._file, (number - 1) * self.page_bytes
         if number in self._log_offsets:
             file, offset = self._log, self._log_offsets[number]
@@ -53,7 +53,7 @@ class Pages:
 
     @property
     def free(self) -> frozenset[int]:
-        """Pages that belong to nothing any more, as far as the list of them can be read: what lies in them is old."""
+        """Pages on SQLite's freelist, as far as it can be read: their content is obsolete."""
         first = self.page(1)
         found: set[int] = set()
         if first is None or not first.startswith(MAGIC):
@@ -65,15 +65,15 @@ class Pages:
             found.update(_numbers(page, min(count, self.page_bytes // 4 - 2)))
         return frozenset(found)
 
-    def _told_page_bytes(self) -> int:
-        """What the header says, if that can be; else 0."""
+    def _header_page_bytes(self) -> int:
+        """The page size in the header; 0 where there is none or it is impossible."""
         if self._file is None:
             return 0
         header = self._file.read(HEADER_BYTES)
         if not header.startswith(MAGIC) or len(header) < HEADER_BYTES:
             return 0
-        (told,) = struct.unpack_from(">H", header, 16)
-        size_bytes = 65536 if told == 1 else int(told)
+        (stated,) = struct.unpack_from(">H", header, 16)
+        size_bytes = 65536 if stated == 1 else int(stated)
         return size_bytes if is_page_size(size_bytes) else 0
 
 

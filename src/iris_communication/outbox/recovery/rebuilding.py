@@ -1,11 +1,11 @@
-"""A new database out of what can be read of a damaged one.
+"""Builds a new database from the readable rows of a damaged one.
 
-Every row is believed by its columns alone: how many they are, of which kinds, and what the new database's own checks
-say of it. So the damage may be anywhere, in the list of the tables as well. A row that has the shape of one of ours and
-cannot be what it says is left out, and told.
+A row is accepted by its columns alone: their number, their types, and the new database's own checks. So the damage may
+be anywhere, in the list of tables as well. A row that has the shape of one of our tables and is invalid is left out and
+reported.
 
-The ledger's lines keep their texts, hashes and numbers. Where lines are missing, what follows stands on a hash that is
-lost: such a place is marked (table `gaps`), so that the chain is verified from there on, and the gap is told.
+The ledger's lines keep their texts, hashes and numbers. Where lines are missing, the next line depends on a hash that
+is lost: such a gap is marked (table `gaps`) and reported, so that the chain can be verified from there on.
 """
 
 import json
@@ -26,7 +26,7 @@ from iris_communication.outbox.store import ledger
 from iris_communication.outbox.store.sqlite import script
 from iris_communication.runtime.safe_files import open_private
 
-COLUMNS_OF_VERSION_1 = 22  # of an item; what was never written again since then has no more
+COLUMNS_OF_VERSION_1 = 22  # of an item; a row that was not written again since the migration has no more
 _KINDS: dict[str, tuple[type, ...]] = {"INTEGER": (int,), "REAL": (int, float), "TEXT": (str,), "BLOB": (bytes,)}
 _THERE_ALREADY = (
     sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY,
@@ -39,7 +39,7 @@ class Column(NamedTuple):
     name: str
     kinds: tuple[type, ...]
     may_be_null: bool
-    is_number: bool  # it is the row's number itself
+    is_number: bool  # an alias of the row's number
 
 
 class Shape(NamedTuple):
@@ -48,16 +48,16 @@ class Shape(NamedTuple):
     columns_min: int
 
     def values(self, found: Row) -> tuple[Any, ...] | None:
-        """What is to be inserted; None where the row is of another table."""
+        """The values to insert; None where the row belongs to another table."""
         if not self.columns_min <= len(found.columns) <= len(self.columns):
             return None
         values = []
         for column, value in zip(self.columns, found.columns, strict=False):
-            told = found.number if column.is_number and value is None else value
-            fits = column.may_be_null if told is None else isinstance(told, column.kinds)
+            actual = found.number if column.is_number and value is None else value
+            fits = column.may_be_null if actual is None else isinstance(actual, column.kinds)
             if not fits:
                 return None
-            values.append(told)
+            values.append(actual)
         return tuple(values)
 
 
@@ -66,15 +66,15 @@ class SalvageAccount:
     """What a salvage found."""
 
     rows: Counter[str] = field(default_factory=Counter)  # by table
-    broken: list[dict[str, Any]] = field(default_factory=list)  # rows that cannot be what they say
+    broken: list[dict[str, Any]] = field(default_factory=list)  # rows that are invalid
     strays: dict[str, int] = field(default_factory=dict)  # files whose rows are lost, with their sizes in bytes
     lost: int = 0  # items whose rows are lost
     lines_lost: int = 0  # of the ledger
 
 
 def rebuild(damaged: Path, new: Path, held: dict[str, int], loss: Loss) -> SalvageAccount:
-    """Make `new`, durable on return. `held` are the spool's files with their sizes in bytes. Raises OSError,
-    sqlite3.Error."""
+    """Write the new database `new`, durable on return. `held` are the spool's files with their sizes in bytes. Raises
+    OSError, sqlite3.Error."""
     new.unlink(missing_ok=True)
     os.close(open_private(new, os.O_WRONLY | os.O_EXCL))
     account = SalvageAccount()
@@ -98,7 +98,7 @@ def _fill(
     delivered_before = _copy(database, pages, account)
     _leave_out_broken_items(database, account)
     _forget_broken_server_states(database, account)
-    # What was read may be an earlier state of the item, so its next attempt looks at the server first.
+    # The row may be an earlier state of the item, so its next attempt checks the server first.
     database.execute("UPDATE items SET effect = 'unseen' WHERE effect = 'none' AND token IS NOT NULL")
     account.lines_lost = _mark_gaps(database, delivered_before, loss.at_s)
     account.strays = strays(database, held.items())
@@ -119,7 +119,7 @@ def _shapes(database: sqlite3.Connection) -> dict[str, Shape]:
 
 
 def _copy(database: sqlite3.Connection, pages: Pages, account: SalvageAccount) -> int | None:
-    """Every row that can be; how many deliveries the old tally had, if that could be read."""
+    """Copy every row that fits a table; how many deliveries the old tally had, if that could be read."""
     shapes, delivered = _shapes(database), None
     for found in rows(pages):
         for shape in shapes.values():
@@ -144,11 +144,11 @@ def _insert(database: sqlite3.Connection, shape: Shape, values: tuple[Any, ...],
         account.rows[shape.table] += 1
     except sqlite3.IntegrityError as error:
         if error.sqlite_errorcode not in _THERE_ALREADY:
-            account.broken.append(_told(shape.table, values, str(error)))
+            account.broken.append(_report(shape.table, values, str(error)))
 
 
-def _told(table: str, values: tuple[Any, ...], why: str) -> dict[str, Any]:
-    """A row for people and JSON."""
+def _report(table: str, values: tuple[Any, ...], why: str) -> dict[str, Any]:
+    """A row that was left out, for people and JSON."""
     columns = [os.fsdecode(value) if isinstance(value, bytes) else value for value in values]
     return {"table": table, "why": why, "columns": columns}
 
@@ -156,13 +156,13 @@ def _told(table: str, values: tuple[Any, ...], why: str) -> dict[str, Any]:
 def _leave_out_broken_items(database: sqlite3.Connection, account: SalvageAccount) -> None:
     broken = [(values, why) for values in database.execute("SELECT * FROM items") if (why := _wrong(values))]
     for values, why in broken:
-        account.broken.append(_told("items", values, why))
+        account.broken.append(_report("items", values, why))
         database.execute("DELETE FROM items WHERE sequence = ?", values[:1])
         account.rows["items"] -= 1
 
 
 def _wrong(values: row.Row) -> str:
-    """Why a row of `items` is none; empty where it is one."""
+    """Why a row of `items` is invalid; empty where it is valid."""
     try:
         item = row.item(values)
     except (ValueError, TypeError, KeyError) as error:
@@ -177,16 +177,16 @@ def _forget_broken_server_states(database: sqlite3.Connection, account: SalvageA
         except ValueError as error:
             why = str(error)
         if why:
-            account.broken.append(_told("server_states", values, why))
+            account.broken.append(_report("server_states", values, why))
             database.execute("UPDATE server_states SET breaker = NULL WHERE server_key = ?", values[:1])
 
 
 def _mark_gaps(database: sqlite3.Connection, delivered_before: int | None, at_s: float) -> int:
-    """How many lines are lost now, as far as their numbers or the old tally tell."""
+    """Mark the gaps; how many lines are newly lost, as far as their numbers or the old tally show."""
     lost = 0
     for before, number, line in _places(database):
-        told = database.execute("SELECT 1 FROM gaps WHERE before_sequence = ?", (number,)).fetchone()
-        if told is None:
+        marked = database.execute("SELECT 1 FROM gaps WHERE before_sequence = ?", (number,)).fetchone()
+        if marked is None:
             facts = (number, number - before - 1, at_s, ledger.anchor(line))
             database.execute("INSERT INTO gaps VALUES (?, ?, ?, ?)", facts)
             lost += number - before - 1
@@ -199,8 +199,8 @@ def _mark_gaps(database: sqlite3.Connection, delivered_before: int | None, at_s:
 
 
 def _places(database: sqlite3.Connection) -> Iterator[tuple[int, int, ledger.Line]]:
-    """Where numbers are missing and the chain does not go on: the numbers before and after, and the line after. A
-    chain that breaks where none is missing was broken by somebody, and that is not covered up."""
+    """Where numbers are missing and the chain breaks: the numbers before and after, and the line after. A chain that
+    breaks where no number is missing was altered; it gets no mark, so that the audit still finds it."""
     first = (0, "", ledger.GENESIS)
     lines = database.execute("SELECT sequence, line, hash FROM ledger ORDER BY sequence")
     for (before, _, previous), (number, text, found) in pairwise(chain([first], lines)):

@@ -1,11 +1,11 @@
-"""What a crash left, put right before anything new is accepted. Every step may be cut off and done again.
+"""Puts right what a crash left, before anything new is accepted. Every step may be interrupted and done again.
 
 - An item that was in flight waits again, and nobody knows how far it got: its next attempt asks the server first.
-- A source that was ours from acceptance on, and was not unlinked yet, is unlinked now, if it is still that very file.
-- A spool file without a row was never accepted, or its delivery is recorded: it is removed, once the source of what
-  was delivered has been deleted or moved where that was asked for. Where commits may have been lost, a file that no
-  row knows may be all that is left of an item: it is put aside.
-- An item without its bytes is dead, by name, and holds nobody up.
+- A source that was handed over for good, and was not unlinked yet, is unlinked now, if it is still that very file.
+- A spool file without a row was never accepted, or its delivery is recorded: it is removed. Before that, the source of
+  a delivered file is deleted or moved where its rule asks for it. Where commits may have been lost, a spool file
+  without a row may be all that is left of an item: it is put aside.
+- An item without its bytes is dead, and logged with its source; the others go on.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ CHANGES_AT_ONCE = 1000
 
 
 def recover(store: Store, spool: Spool, put_aside: Callable[[str], None] | None = None) -> None:
-    """`put_aside` takes the id of a file that no row knows, where commits may have been lost."""
+    """`put_aside` is given where commits may have been lost: it takes the id of a spool file without a row."""
     sizes = spool.sizes()
     changes: list[Update] = []
     for item in list(store.unfinished()):
@@ -55,7 +55,7 @@ def recover(store: Store, spool: Spool, put_aside: Callable[[str], None] | None 
 
 
 def treat_source(store: Store, item_id: str) -> None:
-    """What was to become of the source of an item that may be delivered; a line somebody spoiled says nothing."""
+    """Delete or move the source of an item, if it is delivered and its line asks for that; a damaged line is logged."""
     line = store.line_of(item_id)
     try:
         if line is not None:

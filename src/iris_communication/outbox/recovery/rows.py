@@ -1,8 +1,8 @@
-"""Rows out of the leaves of a database's trees, each by itself: a leaf that cannot be read costs what lies in it.
+"""Reads rows from the leaf pages of a database's trees, each leaf by itself: an unreadable leaf costs only its rows.
 
-A row that a tree leads to is believed before one that was found in a leaf nobody leads to any more, whose branch is
-damaged; what lies in a page that is known to be free is not looked at. Which table a row belongs to is for others to
-tell, by its columns: the list of the tables may be what is damaged.
+Rows in a leaf that a tree reaches come first, before those in a leaf that no tree reaches because its branch is
+damaged. Pages that are known to be free are not read. The caller finds the table of a row, by its columns: the list of
+tables may be damaged.
 
 Source: SQLite's description of its file format, sections 1.6 and 2.
 """
@@ -13,24 +13,24 @@ from typing import Any, NamedTuple
 
 from iris_communication.outbox.recovery.pages import HEADER_BYTES, Pages
 
-BRANCH, LEAF = 5, 13  # of a table; indexes are made anew
-COLUMNS_MAX = 64  # more has no table of ours
+BRANCH, LEAF = 5, 13  # page types of a table; indexes are built again
+COLUMNS_MAX = 64  # more than any of our tables has
 _INTEGERS = {1: 1, 2: 2, 3: 3, 4: 4, 5: 6, 6: 8}  # serial type -> bytes
 
 
 class Row(NamedTuple):
-    """What is in a cell. The column that is the row's number is None in `columns`."""
+    """The content of a cell. The column that is an alias of the row's number is None in `columns`."""
 
     number: int
     columns: tuple[Any, ...]
 
 
 class _CellUnreadable(ValueError):
-    """A cell that is none."""
+    """These bytes are not a cell."""
 
 
 def rows(pages: Pages) -> Iterator[Row]:
-    """First of the trees, then of leaves that none of them reaches. Raises OSError."""
+    """First the rows of the trees, then those of leaves that no tree reaches. Raises OSError."""
     reached: set[int] = set()
     for leaf in _leaves(pages, 1, reached):
         for table in list(_cells(pages, leaf)):
@@ -45,7 +45,7 @@ def rows(pages: Pages) -> Iterator[Row]:
 
 
 def _leaves(pages: Pages, root: int, reached: set[int]) -> Iterator[int]:
-    """Numbers of the leaves below `root`, in order; every page of the tree is noted in `reached`."""
+    """Numbers of the leaves below `root`, in order; every page of the tree is added to `reached`."""
     waiting = [root]
     while waiting:
         number = waiting.pop()
@@ -99,7 +99,7 @@ def _cell(pages: Pages, page: bytes, offset: int) -> Row:
 
 
 def _payload(pages: Pages, page: bytes, offset: int, size_bytes: int) -> bytes:
-    """Of a cell: what does not fit is in a chain of further pages."""
+    """The payload of a cell: what does not fit into its page is in a chain of further pages."""
     usable = pages.page_bytes
     if size_bytes > pages.count * usable:
         raise _CellUnreadable
@@ -119,7 +119,7 @@ def _payload(pages: Pages, page: bytes, offset: int, size_bytes: int) -> bytes:
             raise _CellUnreadable
         following = _number_at(more, 0)
         payload += more[4 : 4 + size_bytes - len(payload)]
-    if following:  # a chain ends with its last piece: this one was written over
+    if following:  # a chain ends with its last piece: this one was overwritten
         raise _CellUnreadable
     return bytes(payload)
 
@@ -164,7 +164,7 @@ def _value(kind: int, data: bytes) -> Any:
 
 
 def _varint(data: bytes, offset: int) -> tuple[int, int]:
-    """A number of one to nine bytes, and where the next thing begins."""
+    """A number of one to nine bytes, and the offset behind it."""
     value = 0
     for count in range(8):
         byte = data[offset + count]

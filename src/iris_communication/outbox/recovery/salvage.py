@@ -1,15 +1,16 @@
-"""What the owner does about a damaged outbox when it starts: goes on with what can be read, and loses no byte.
+"""Salvage: the owner of a damaged outbox goes on with what can be read when it starts, and loses no byte.
 
-The damaged database is read row by row into a new one; then the two change places, and the damaged one lies in the
-quarantine with an account of what was found. A line that runs at night goes on accepting and delivering, and a person
-finds everything that could not be brought over.
+The damaged database is read row by row into a new one; then the new one takes its place, and the damaged one lies in
+the quarantine with a report of what was found. So a line that runs at night goes on accepting and delivering, and a
+person finds in the quarantine everything that could not be brought over.
 
 Order, each step harmless when it is repeated after a crash:
-  salvaging.db (removed when it is not whole) -> its account in the quarantine -> salvaged-STAMP.db, by a rename: from
-  here on it is decided -> files whose rows are lost, the old log and the old database into the quarantine
+  salvaging.db (removed when it is not whole) -> its report in the quarantine -> salvaged-STAMP.db, by a rename: this
+  is the decision -> files whose rows are lost, the old log and the old database into the quarantine
   -> outbox.db, by a rename.
 
-What goes wrong. A disk without room for a second database: nothing is changed, and the start fails by name.
+What goes wrong. A disk without room for a second database: nothing is changed, and the start fails with an error that
+says so.
 """
 
 import contextlib
@@ -34,7 +35,7 @@ log = logging.getLogger(__name__)
 
 
 def open_store(folder: Path, clock: Clock) -> SqliteStore:
-    """Raises OutboxDamaged also where the database is gone and what it was about is not."""
+    """Raises OutboxDamaged also where the database is gone, and its log or files in the spool are not."""
     path = folder / DATABASE
     if not _size_bytes(path) and (_size_bytes(folder / LOG) or held(folder)):
         raise OutboxDamaged(f"the outbox database {path} is gone, but what was accepted lies in {folder / 'spool'}")
@@ -42,7 +43,7 @@ def open_store(folder: Path, clock: Clock) -> SqliteStore:
 
 
 class Salvage:
-    """Of one outbox, by its owner, while nothing has the database open. Methods raise OutboxStorageError."""
+    """Used by the owner of an outbox while nothing has its database open. Methods raise OutboxStorageError."""
 
     def __init__(self, folder: Path, wall_s: float) -> None:
         self._folder = folder
@@ -50,7 +51,7 @@ class Salvage:
         self._wall_s = wall_s
 
     def finish(self) -> None:
-        """What was decided before a crash; does nothing otherwise."""
+        """Carry out a decision from before a crash; does nothing where there is none."""
         try:
             for path in self._folder.glob(f"{DECIDED}*.db"):
                 self._change_places(path)
@@ -58,15 +59,15 @@ class Salvage:
             raise self._refused(error) from error
 
     def begin(self, damage: OutboxDamaged) -> str:
-        """Bring over what can be read; what became of it, in a sentence. Not for a newer schema, which is whole."""
+        """Bring over what can be read; a sentence about the result. Not for a newer schema, whose database is whole."""
         mark = self._quarantine.free_mark(self._wall_s)
         building = self._folder / "salvaging.db"
         reason = f"its record was lost with the damaged database of {mark}; it may have been delivered"
         loss = Loss(self._wall_s, reason)
         try:
             account = rebuild(self._folder / DATABASE, building, dict(held(self._folder)), loss)
-            told = _sentence(account, mark)
-            self._quarantine.note(f"outbox-{mark}.json", _facts(account, str(damage), told))
+            sentence = _sentence(account, mark)
+            self._quarantine.note(f"outbox-{mark}.json", _report(account, str(damage), sentence))
             decided = self._folder / f"{DECIDED}{mark}.db"
             building.rename(decided)
             sync_folder(self._folder)
@@ -74,11 +75,11 @@ class Salvage:
         except (OSError, sqlite3.Error) as error:
             building.unlink(missing_ok=True)
             raise self._refused(error) from error
-        return told
+        return sentence
 
     def doubt(self, *, ended_orderly: bool) -> str:
-        """Why commits may be missing though the database is sound; empty where they are not. A log that does not check
-        is copied into the quarantine: SQLite throws away what lies behind the first bad place."""
+        """Why commits may be missing though the database is sound; empty where none is. A log with a wrong checksum is
+        copied into the quarantine: SQLite discards everything behind the first wrong frame."""
         path = self._folder / LOG
         try:
             frames = log_frames(path)
@@ -93,7 +94,7 @@ class Salvage:
         return ""
 
     def put_aside(self, item_id: str) -> None:
-        """A file that no row knows. What cannot be moved stays where it is."""
+        """Move a spool file without a row into the quarantine; one that cannot be moved stays where it is."""
         path = self._folder / "spool" / item_id
         try:
             log.error("%s belongs to no item; it was moved to %s", path, self._quarantine.move(path))
@@ -117,7 +118,7 @@ class Salvage:
 
 
 def _without_an_item(database: Path, files: list[tuple[str, int]]) -> list[str]:
-    """Those of the spool's files that are neither owed nor delivered."""
+    """Those of the spool's files whose items are neither in `items` nor delivered."""
     with contextlib.closing(sqlite3.connect(database)) as opened:
         known = {item_id for (item_id,) in opened.execute("SELECT id FROM items UNION SELECT id FROM ledger")}
     return [name for name, _ in files if name not in known]
@@ -152,10 +153,10 @@ def _sentence(account: SalvageAccount, mark: str) -> str:
     return f"{text}; the damaged database is quarantine/outbox-{mark}.db"
 
 
-def _facts(account: SalvageAccount, damage: str, told: str) -> dict[str, Any]:
+def _report(account: SalvageAccount, damage: str, sentence: str) -> dict[str, Any]:
     return {
         "damage": damage,
-        "told": told,
+        "told": sentence,
         "rows": dict(account.rows),
         "items_lost": account.lost,
         "lines_lost": account.lines_lost,

@@ -1,10 +1,10 @@
-"""What becomes of a source after its delivery is recorded: kept, deleted, or moved to another folder.
+"""Keeps, deletes or moves a source after its delivery is recorded.
 
-Only if it is still the file that was accepted, by size and SHA-256: a file of the same name that was written since is
-somebody's work. Of several destinations the last one to arrive does it, and none if one of them never will.
+It acts only on the file that was accepted, by size and SHA-256: a file of the same name that was written since may be
+somebody's work. With several destinations it acts after the last delivery, and never if one of them is not delivered.
 
-It happens between the ledger line and the removal of the spool file, and harms nobody when it is repeated: so a crash
-in between is made good at the next start by what lies in the spool and is delivered.
+It acts between the ledger line and the removal of the spool file, and may be repeated. So after a crash in between, the
+next start makes it good: for every spool file whose item is delivered.
 """
 
 import contextlib
@@ -25,8 +25,8 @@ log = logging.getLogger(__name__)
 
 
 def after_delivery(store: Store, line: Line, unchanged: Callable[[str], bool] | None = None) -> None:
-    """Do what the line of a delivered item says, or log why not. `unchanged` tells whether a path still is the file
-    that was accepted; without it its content does. Raises OutboxStorageError."""
+    """Do what the line of a delivered item says, or log why not. `unchanged` returns whether a path still is the file
+    that was accepted; without it the content is compared. Raises OutboxStorageError."""
     recorded = json.loads(line.text)
     action = After(recorded.get("after", After.KEEP.value))
     if action is After.KEEP or not _all_delivered(store, recorded["id"]):
@@ -39,18 +39,18 @@ def after_delivery(store: Store, line: Line, unchanged: Callable[[str], bool] | 
                 log.warning("%r changed after it was accepted: it stays in place", source)
                 return
             if action is After.MOVE:
-                _show(opened, os.path.basename(source), recorded["move_to"])
+                _place(opened, os.path.basename(source), recorded["move_to"])
             os.unlink(os.path.basename(source), dir_fd=folder)
     except (FileNotFoundError, NotADirectoryError):
-        pass  # done before, or somebody was faster
+        pass  # done before, or another program removed it
     except OSError as error:
         log.error("cannot %s the delivered %r: %s; it stays", action.value, source, error.strerror)
 
 
 @contextlib.contextmanager
 def _opened(source: str) -> Iterator[tuple[int, str]]:
-    """The folder it lies in, and a path of the file that leads to that very file, whatever happens to its name. So what
-    is looked at, shown elsewhere and unlinked is one file in one folder. Raises OSError."""
+    """Its folder, and a path that leads to this very file whatever happens to its name. So the file that is checked,
+    linked elsewhere and unlinked is the same, in the same folder. Raises OSError."""
     with opened_folder(os.path.dirname(source) or ".") as folder:
         descriptor = os.open(os.path.basename(source), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         try:
@@ -69,16 +69,16 @@ def _all_delivered(store: Store, item_id: str) -> bool:
 
 
 def _holds(opened: str, size_bytes: int, sha256: str) -> bool:
-    """Raises OSError."""
+    """Whether the file has this size and SHA-256. Raises OSError."""
     if os.stat(opened).st_size != size_bytes:
         return False
     with open(opened, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == sha256
 
 
-def _show(opened: str, name: str, folder: str) -> None:
-    """The file in that folder too, under its name; beside another file of that name under a numbered one. Never over
-    anything. Where the source is a link, what it leads to is shown: the link itself might lead nowhere from there."""
+def _place(opened: str, name: str, folder: str) -> None:
+    """Give the file a name in that folder too: its own, or a numbered one where that is taken; nothing is overwritten.
+    Of a symbolic link its target is put there: the link itself might lead nowhere from there."""
     os.makedirs(folder, exist_ok=True)
     stem, extension = os.path.splitext(name)
     number = 0
@@ -91,7 +91,7 @@ def _show(opened: str, name: str, folder: str) -> None:
         except FileExistsError:
             number += 1
             continue
-        except OSError:  # another file system: it is copied under a name of its own, then shown
+        except OSError:  # another file system: copied under a temporary name, then renamed
             if os.path.lexists(target):
                 number += 1
                 continue

@@ -1,10 +1,10 @@
 """The contract of the durable state: what is owed, what is dead, what was delivered, what ended otherwise.
 
-One thread, the writer's, calls a store. `commit` is the only way in, all or none, durable on return. What it promises
-is checked by one conformance suite that runs on every implementation (`iris_communication.testing.store_contract`).
+One thread, the writer's, calls a store. Only `commit` changes it: all or none, durable on return. One conformance suite
+checks this contract on every implementation (`iris_communication.testing.store_contract`).
 
-What waits lies in queues, one for each server, priority and batch. Looking at the head of one costs the same however
-much waits, in it or in others; which queue's turn it is, others decide.
+Waiting items lie in queues, one for each server, priority and batch. Reading the head of a queue costs the same however
+many items wait, in it or in others; the caller decides which queue is next.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -34,9 +34,9 @@ class Update(NamedTuple):
     """An item in another state, or with other facts about its attempts. Identity and path never change."""
 
     item: Item
-    before: Item | None = None  # for whoever counts along
+    before: Item | None = None  # for the counters
     note: Note | None = None
-    trace: str = ""  # protocol events to be kept with it; empty: none
+    trace: str = ""  # protocol events to store with it; empty: none
 
 
 class Deliver(NamedTuple):
@@ -48,7 +48,7 @@ class Deliver(NamedTuple):
 
 
 class End(NamedTuple):
-    """The item's row becomes one of what was dropped, has expired or was cancelled."""
+    """The item's row moves to the items that were dropped, have expired or were cancelled."""
 
     item: Item
     note: Note
@@ -90,10 +90,10 @@ class Backlog(NamedTuple):
 
 
 class QueueKey(NamedTuple):
-    """Within one server."""
+    """One queue of a server: its priority and batch."""
 
     priority: int
-    batch: str  # empty: each of its items goes by itself
+    batch: str  # empty: each of its items travels by itself
 
 
 class ServerState(NamedTuple):
@@ -104,40 +104,40 @@ class ServerState(NamedTuple):
 class Store(Protocol):
     def commit(self, changes: Sequence[Change]) -> None:
         """All or none, durable on return. Raises OutboxStorageError; then nothing of it happened, or, where the disk
-        failed at the very end, all of it did: `state` tells."""
+        failed at the very end, all of it did: `state` shows which."""
 
     def queues_of(self, server_key: str) -> list[QueueKey]:
-        """Those that have waiting items, highest priority first."""
+        """The server's queues that have waiting items, highest priority first."""
 
     def due(self, server_key: str, queue: QueueKey, boot_s: float, limit: int) -> list[Item]:
-        """Waiting items of a queue whose retry is due, longest due first."""
+        """Waiting items of a queue whose retry is due; the one due longest comes first."""
 
     def fresh(self, server_key: str, queue: QueueKey, after: int, limit: int) -> list[Item]:
         """Waiting items of a queue that never failed, in order of acceptance, from the first sequence above `after`."""
 
     def members(self, batch_id: str) -> list[Item]:
-        """Of an archive whose fate is not known, in order of acceptance."""
+        """The items of an archive whose outcome is not known, in order of acceptance."""
 
     def item(self, item_id: str) -> Item | None:
-        """While it is waiting, in flight or dead."""
+        """The item, while it is waiting, in flight or dead; else None."""
 
     def expired(self, boot_s: float, limit: int) -> list[Item]:
-        """Waiting items whose time is over, longest over first."""
+        """Waiting items whose time to live is over; the one over longest comes first."""
 
     def next_expiry_s(self) -> float | None:
-        """When the first waiting item's time is over, since boot."""
+        """When the first waiting item's time to live is over, since boot."""
 
     def oldest_waiting(self, priority_max: int, limit: int) -> list[Item]:
-        """In order of acceptance, without those of a higher priority."""
+        """Waiting items up to `priority_max`, in order of acceptance."""
 
     def lowest_waiting(self, limit: int) -> list[Item]:
-        """Lowest priority first, of one priority the oldest."""
+        """Waiting items, lowest priority first, within a priority the oldest."""
 
     def owed_bytes(self) -> int:
-        """Of everything waiting, in flight or dead."""
+        """The bytes of everything waiting, in flight or dead."""
 
     def backlogs(self) -> dict[str, Backlog]:
-        """Of each server with waiting items; counted anew, so for the start only."""
+        """The backlog of each server with waiting items; counts every row, so only for the start."""
 
     def next_due_s(self, server_key: str) -> float | None:
         """When the first retry of this server is due, since boot."""
@@ -154,10 +154,10 @@ class Store(Protocol):
         """All lines, oldest first."""
 
     def line_of(self, item_id: str) -> Line | None:
-        """Of a delivered item."""
+        """The ledger line of a delivered item; None where there is none."""
 
     def state(self, item_id: str) -> str | None:
-        """The state of an id in words, of whatever ended too; None when it was never accepted."""
+        """The name of the state of an id, also of an item that has ended; None when it was never accepted."""
 
     def unfinished(self) -> Iterator[Item]:
         """Every item that is waiting or in flight, in order of acceptance."""
@@ -174,4 +174,4 @@ class Store(Protocol):
     def server_states(self) -> dict[str, ServerState]: ...
 
     def close(self) -> None:
-        """Raises OutboxStorageError where what was committed would be gone with it; then it is still open."""
+        """Raises OutboxStorageError, and stays open, where closing would lose what was committed."""

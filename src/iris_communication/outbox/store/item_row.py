@@ -1,7 +1,6 @@
 """An item as a row of the database, and back.
 
-Paths are bytes, since not every file name is UTF-8; a file system may number its files with all 64 bits, and SQLite's
-integers have a sign.
+Paths are bytes, since not every file name is UTF-8. Inode numbers may use all 64 bits; SQLite's integers are signed.
 """
 
 import json
@@ -15,7 +14,7 @@ Row = tuple[Any, ...]
 
 
 def inserted(item: Item) -> Row:
-    """What `insert_item` takes, in its order."""
+    """The values for `insert_item`, in its order."""
     mark = item.fingerprint
     source: Row = (None,) * 5
     if mark is not None:
@@ -40,7 +39,7 @@ def inserted(item: Item) -> Row:
 
 
 def mutable(item: Item) -> Row:
-    """What `update_item` sets, in its order."""
+    """The values that `update_item` sets, in its order."""
     return (
         item.state.value,
         item.attempts,
@@ -61,7 +60,7 @@ def mutable(item: Item) -> Row:
 
 
 def ended(item: Item, at_s: float, reason: str) -> Row:
-    """What `insert_ended` takes, in its order."""
+    """The values for `insert_ended`, in its order."""
     return (
         item.sequence,
         item.id,
@@ -85,7 +84,7 @@ def failure(error: Failure) -> list[str]:
 
 
 def item(row: Row) -> Item:
-    """Of all columns of `items`, in the order of the table."""
+    """The item of a row with all columns of `items`, in the order of the table."""
     (sequence, item_id, state, server_key, source_path, remote_path, folder_type, project_settings, take) = row[:9]
     device, inode, size_bytes, mtime_ns, sha256, accepted_s, attempts, due_boot_id, due_boot_s = row[9:18]
     token, earlier_token, effect, last_error, priority, batch, batch_id, ttl_s = row[18:26]
@@ -105,7 +104,7 @@ def item(row: Row) -> Item:
         attempts=attempts,
         due=Due(due_boot_id, due_boot_s) if due_boot_s is not None else None,
         token=token,
-        earlier_tokens=tuple(str.split(earlier_token or "")),  # TypeError of what is no text: a damaged row
+        earlier_tokens=tuple(str.split(earlier_token or "")),  # TypeError where it is no text: a damaged row
         effect=Effect(effect),
         last_error=Failure(*json.loads(last_error)) if last_error else None,
         priority=priority,

@@ -1,10 +1,10 @@
-"""Proof of delivery: one line a delivered file, each holding the hash of the line before.
+"""Proof of delivery: one line for each delivered file, each with the hash of the line before.
 
 Pure. A line is JSON with sorted keys; its hash is SHA-256 over the previous hash and that text, so that a line that
 was removed, added or changed later does not fit its neighbours.
 
-Lines that are lost with a damaged database leave a gap, and what stood on the last of them cannot be reckoned any more.
-So the gap's mark says what the line behind it was when the gap was found, and the chain goes on from there.
+Lines that are lost with a damaged database leave a gap, and the hash of the last of them cannot be computed any more.
+So the gap's mark holds a hash of the line after the gap (its anchor), and the chain goes on from there.
 """
 
 import hashlib
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from iris_communication.item import After, Delivered, Item
 
-GENESIS = "0" * 64  # what the first line takes for the hash before it
+GENESIS = "0" * 64  # the first line's previous hash
 
 
 class Line(NamedTuple):
@@ -23,14 +23,14 @@ class Line(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """Lines are lost between the line before and the line behind."""
+    """Lines are lost between the line before and the line after."""
 
-    anchor: str  # of the line behind
+    anchor: str  # of the line after
 
 
 def entry(item: Item, delivered: Delivered) -> dict[str, Any]:
-    """What is recorded about one delivery; times are Unix seconds, attempts those that failed before. `batch` is the
-    archive it travelled in, if it did; that lies at `final_path` then, and the size and hash are the file's own."""
+    """The record of one delivery; times are Unix seconds, `attempts` counts those that failed. `batch` is the archive
+    that the file travelled in, if any; then the archive lies at `final_path`, and size and hash are the file's own."""
     recorded = {
         "id": item.id,
         "sequence": item.sequence,
@@ -76,7 +76,7 @@ def first_broken(lines: Iterable[Line | Gap]) -> int | None:
 
 
 def anchor(line: Line) -> str:
-    """What a gap's mark says of the line behind it."""
+    """A hash over the whole line after a gap, kept in the gap's mark."""
     return line_hash(line.hash, line.text)
 
 

@@ -1,11 +1,12 @@
-"""A database whose files lost their names while it was open, written anew under them.
+"""Writes a database anew under its name when its files lost their names while it was open.
 
-What was committed lies in files that nobody finds any more, and would be gone with this process. The open connection
-still reads all of it, so it is copied whole. What lies under the names is not ours: it is kept in the quarantine.
+What was committed lies in files without a name, and would be gone with this process. The open connection still reads
+all of it, so it is copied whole. Files that lie under the names now are not ours: they are kept in the quarantine.
 
-Order, each step harmless when it is repeated: copy, synced -> it is decided, by a rename -> log, index and what is not
-ours away -> the copy takes the name. A log that kept its name holds what callers were told of, so none goes before the
-decision; of a process that is killed after it, the next start carries it out (`Salvage.finish`).
+Order, each step harmless when it is repeated: copy, synced -> decision, by a rename -> log, index and foreign files
+moved away or removed -> the copy takes the name. A log that kept its name holds commits that callers were answered for,
+so no log is removed before the decision. If the process is killed after the decision, the next start carries it out
+(`Salvage.finish`).
 """
 
 import contextlib
@@ -16,12 +17,12 @@ from pathlib import Path
 from iris_communication.outbox.files.quarantine import Quarantine
 from iris_communication.runtime.safe_files import open_private, sync_folder
 
-DECIDED = "salvaged-"  # how the names of databases begin that are to take the place of ours
+DECIDED = "salvaged-"  # prefix of a database that is to take the place of `outbox.db`
 
 
 def put_back(connection: sqlite3.Connection, path: Path, lost: set[str]) -> None:
-    """`lost`: the suffixes of the files whose names are not ours any more. Raises OSError, sqlite3.Error; then the
-    names lead to nothing less than before."""
+    """`lost`: the suffixes of the files that lost their names. Raises OSError, sqlite3.Error; then as much can be found
+    under the names as before."""
     copy = path.with_name("put-back.db")
     with contextlib.suppress(FileNotFoundError):
         copy.unlink()

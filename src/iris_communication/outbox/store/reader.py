@@ -1,18 +1,18 @@
-"""Looking at an outbox's database from beside its owner, leaving no trace.
+"""Reads an outbox's database beside its owner, and leaves no trace.
 
 Idea. A WAL database is read through its log and the log's index. While an owner runs, or after one was killed, both
-lie there, and SQLite reads through them without writing (`mode=ro`, `readonly_shm`). After an orderly end both are
-gone, and then opening the file read-only would make them anew: so it is read as it lies (`immutable`), and what was
-read counts only if the file lies there unchanged and still without a log. An owner who starts meanwhile writes its log
-before it touches the file; then the same is read once more, through the log.
+exist, and SQLite reads through them without writing (`mode=ro`, `readonly_shm`). After an orderly end both are gone,
+and opening the file read-only would create them. So the file is read as it is (`immutable`), and the result counts only
+if the file is unchanged afterwards and still has no log. An owner that starts meanwhile writes its log before it
+touches the file; then the reader reads again, through the log.
 
 Rules.
-- One snapshot, one connection, closed right after: a connection that stays keeps an owner that ends from emptying its
-  log, and a transaction that stays lets that log grow.
-- The database is never opened but by SQLite: in the process of the owner, closing such a descriptor would drop the
-  locks that SQLite has on it (`database_guard` stands in for those that matter most).
+- One snapshot, one connection, closed right after: an open connection keeps an ending owner from emptying its log, and
+  an open transaction lets that log grow.
+- Only SQLite opens the database: in the owner's process, closing any other descriptor would drop the locks that SQLite
+  has on it (`database_guard` stands in for those that matter most).
 
-What goes wrong. A copy that was made without the log's index cannot be read without making one: that is said.
+What goes wrong. A copy that was made without the log's index cannot be read without creating one: the error says so.
 """
 
 import os
@@ -27,10 +27,10 @@ from urllib.parse import quote
 from iris_communication.errors import OutboxDamaged, OutboxStorageError
 from iris_communication.outbox.store.sqlite import DATABASE, LOG, SCHEMA_VERSION, named_queries
 
-AT_ONCE = 500  # rows of one snapshot: bounds memory and how long the owner's log is held
+AT_ONCE = 500  # rows of one snapshot: bounds memory, and how long the owner cannot empty its log
 BEFORE_THE_FIRST = -(2**63)
 QUERIES = named_queries("audit.sql", "listing.sql")
-TRIES = 20  # an owner that is just starting or ending is in the way for some milliseconds
+TRIES = 20  # an owner that is just starting or ending blocks for some milliseconds
 PAUSE_S = 0.05
 BUSY_TIMEOUT_S = 5.0
 _IN_BETWEEN = {
@@ -56,7 +56,7 @@ class NoOutbox(OutboxStorageError):
 
 
 class ReadTransaction:
-    """The database at one moment: every question is answered as of the same commit."""
+    """The database at one moment: every query sees the same commit."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
@@ -79,8 +79,8 @@ class Reader:
         self._log_path = folder / LOG
 
     def read(self, ask: Callable[[ReadTransaction], Answer]) -> Answer:
-        """What `ask` makes of one snapshot; it may be asked more than once, so it changes nothing. Raises NoOutbox,
-        OutboxDamaged (a newer schema included), OutboxStorageError."""
+        """What `ask` returns for one snapshot; it may be called more than once, so it must change nothing. Raises
+        NoOutbox, OutboxDamaged (a newer schema included), OutboxStorageError."""
         failed: sqlite3.Error | None = None
         for _ in range(TRIES):
             before = self._at_rest()
@@ -89,18 +89,18 @@ class Reader:
             except sqlite3.Error as error:
                 failed = error
                 if not _is_in_between(error) and self._at_rest() == before:
-                    raise self._told(error) from error
+                    raise self._storage_error(error) from error
             else:
                 if before is None or self._at_rest() == before:
                     return answer
             time.sleep(PAUSE_S)
         if failed is None:
             raise OutboxStorageError(f"the owner of the outbox {self.folder} keeps changing", hint="try again")
-        raise self._told(failed) from failed
+        raise self._storage_error(failed) from failed
 
     def rows(self, name: str, *values: Any) -> Iterator[Any]:
-        """Of a question that takes the first column of the row before, and at last how many. They are read in pages,
-        each a snapshot of its own."""
+        """The rows of a query whose first parameter is the first column of the row before, and whose last is the limit.
+        They are read in pages, each from a separate snapshot."""
         after = BEFORE_THE_FIRST
         while page := self._page(name, after, *values, AT_ONCE):
             yield from page
@@ -110,7 +110,7 @@ class Reader:
         return self.read(lambda snapshot: snapshot.all(name, *values))
 
     def _at_rest(self) -> Mark | None:
-        """What the file is like that holds everything; None where a log belongs to it."""
+        """The mark of a database without a log; None where a log belongs to it."""
         try:
             if os.stat(self._log_path).st_size > 0:
                 return None
@@ -147,7 +147,7 @@ class Reader:
                 hint="use the program that wrote it" if newer else "start the uploader on it once, then try again",
             )
 
-    def _told(self, error: sqlite3.Error) -> OutboxStorageError:
+    def _storage_error(self, error: sqlite3.Error) -> OutboxStorageError:
         if isinstance(error, sqlite3.DatabaseError) and _DAMAGE.search(str(error)):
             return OutboxDamaged(f"the outbox database {self._path} is damaged: {error}")
         hint = "correct the permissions of the folder, or run the command as the outbox's user"

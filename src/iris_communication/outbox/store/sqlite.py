@@ -1,13 +1,13 @@
-"""The store on one SQLite file.
+"""The store in one SQLite file.
 
 Rules. One connection in one thread writes and checkpoints: SQLite before 3.51.3 can lose committed pages when two
 connections checkpoint the same WAL, and most installed Pythons carry such a version. `synchronous=FULL`, so that a
 commit that returned survives a power cut. Every transaction of several statements is BEGIN IMMEDIATE. After an error
 the connection is not trusted any more: the writer closes this store and opens a new one.
 
-What goes wrong. The files may lose their names while they are open (`database_guard`): what was committed is put back
-under them before anybody is told. Some file systems (NFS, CIFS) do not keep WAL's promises; a damaged file is found by
-the quick check at opening and is left untouched for the operator.
+What goes wrong. The files may lose their names while they are open (`database_guard`): the store puts the committed
+content back under them before `commit` returns. Some file systems (NFS, CIFS) do not keep WAL's promises. The quick
+check at opening finds a damaged file; the store leaves it untouched (see `recovery.salvage`).
 """
 
 import contextlib
@@ -66,7 +66,7 @@ def named_queries(*names: str) -> dict[str, str]:
 QUERIES = named_queries("queries.sql")
 
 
-# What a disk or another process is to blame for: no damage, whatever was being done.
+# Errors that a disk or another process causes: no damage, whatever the statement was.
 _SURROUNDINGS = {
     sqlite3.SQLITE_AUTH,
     sqlite3.SQLITE_BUSY,
@@ -92,7 +92,7 @@ class SqliteStore:
     """Raises OutboxDamaged for a file that is no sound outbox, OutboxStorageError when the disk refuses."""
 
     def __init__(self, path: Path, boot_id: str, boot_s: float = 0.0, wall_s: float = 0.0) -> None:
-        """The times are of now: what is left of a time to live from another boot is reckoned with them."""
+        """`boot_s` and `wall_s` are now: what is left of a time to live from another boot is computed with them."""
         self._path = path
         self._open()
         try:
@@ -101,7 +101,7 @@ class SqliteStore:
                 self._forget_other_boots(boot_id, boot_s, wall_s)
                 self._db.execute(QUERIES["trim_all_history"], (HISTORY_MAX,))
         except BaseException:
-            self._let_go()
+            self._release()
             raise
 
     def _open(self) -> None:
@@ -130,7 +130,7 @@ class SqliteStore:
         return sqlite3.connect(self._path, isolation_level=None, timeout=5.0)
 
     def _begin_log(self) -> bool:
-        """Whether it is written through a log from now on; some file systems cannot."""
+        """Turn on the log (WAL); False where the file system cannot have one."""
         with contextlib.closing(self._connected()) as database:
             return bool(database.execute("PRAGMA journal_mode=WAL").fetchone()[0] == "wal")
 
@@ -150,7 +150,7 @@ class SqliteStore:
             self._run(MIGRATIONS[older])
 
     def _run(self, name: str) -> None:
-        """A script as one transaction: cut off, it did nothing."""
+        """A script as one transaction: interrupted, it changes nothing."""
         self._db.executescript(f"BEGIN IMMEDIATE;\n{script(name)}\nCOMMIT;")
 
     def _forget_other_boots(self, boot_id: str, boot_s: float, wall_s: float) -> None:
@@ -164,7 +164,7 @@ class SqliteStore:
         self._keep_in_place()  # before anybody is told
 
     def _keep_in_place(self) -> None:
-        """What was committed can be found again, by the names of its files. Raises OutboxStorageError."""
+        """Make sure that what was committed can be found under the files' names. Raises OutboxStorageError."""
         with self._errors("keep"):
             lost = self._guard.lost
             if not lost:
@@ -172,10 +172,10 @@ class SqliteStore:
             try:
                 put_back(self._db, self._path, lost)
             except sqlite3.Error:
-                if self._guard.are_named:  # what cannot be read is the connection alone: another one reads the files
-                    self._let_go()
+                if self._guard.are_named:  # only this connection cannot read: a new one can read the files
+                    self._release()
                 raise
-            self._db.close()  # still guarded, so that it does nothing to what has the names now
+            self._db.close()  # still guarded, so that it changes no file that has the names now
             self._guard.close()
             self._is_open = False
         log.error("files of the database %s were removed or replaced while it was open; Iris restores them", self._path)
@@ -184,7 +184,7 @@ class SqliteStore:
     def _commit(self, changes: Sequence[Change]) -> None:
         with self._errors("write"):
             if len(changes) == 1 and type(changes[0]) is Insert and changes[0].note is None:
-                self._apply(changes[0])  # one statement is a transaction by itself, and three cost its caller more
+                self._apply(changes[0])  # one statement is a transaction by itself, and cheaper than three
                 return
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -308,9 +308,9 @@ class SqliteStore:
     def close(self) -> None:
         if self._is_open:
             self._keep_in_place()
-            self._let_go()
+            self._release()
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         self._is_open = False
         self._guard.let_go()
         with contextlib.suppress(sqlite3.Error):  # closing checkpoints; what is committed is safe without that
@@ -347,8 +347,8 @@ class SqliteStore:
 
 
 def _is_damage(error: sqlite3.DatabaseError, doing: str) -> bool:
-    """Of what is written, a constraint may refuse it; what cannot be opened or read otherwise than for the sake of the
-    disk, is not what was written."""
+    """While writing only a corrupt file counts, since a constraint may refuse a row. While opening or reading every
+    error counts that no disk or other process causes: the file is not what was written."""
     code = getattr(error, "sqlite_errorcode", None)
     if code is None:  # raised by the binding
         return "Could not decode" in str(error)

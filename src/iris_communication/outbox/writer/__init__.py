@@ -1,4 +1,4 @@
-"""The one thread that changes what is owed. `PUBLIC` is what others import of it: the writer itself, what it is sent
-and what it answers; the other modules are its own."""
+"""The one thread that changes the outbox. `PUBLIC` lists the modules that other packages may import: the writer, its
+messages and its answers; the other modules are private to this package."""
 
 PUBLIC = ("last_answer", "messages", "receipt", "refusals", "snapshot", "writer")

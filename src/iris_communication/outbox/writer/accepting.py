@@ -1,10 +1,10 @@
-"""The way in: a file is admitted, its bytes are spooled, and a row is prepared for each of its destinations.
+"""Acceptance: a file is admitted, its bytes are spooled, and a row is prepared for each of its destinations.
 
-What is wrong with the source is the item's fault: it is accepted and dead from the start, so that it is listed and
-counted and nobody has to handle two kinds of failure. What is wrong with our own disk refuses it.
+A fault of the source is the item's fault: the item is accepted and dead from the start, so that it is listed and
+counted, and callers need not handle two kinds of failure. A fault of our own disk refuses the file.
 
-The bytes that go to several destinations are held once for each, under one name after the other, so that every item
-owns its own and is delivered, dropped or kept without a look at the others.
+The bytes of a file for several destinations are held once for each, under separate names, so that every item owns its
+bytes and is delivered, dropped or kept independently of the others.
 """
 
 import logging
@@ -32,13 +32,13 @@ from iris_communication.settings import Limits
 log = logging.getLogger(__name__)
 
 SHRINK_PAUSE_S = 1.0  # between two attempts to make room by writing the log into the database
-VICTIMS_MAX = 1000  # looked at for one newcomer; of a million tiny files not all are gone through for a large one
+VICTIMS_MAX = 1000  # rows read for one new file: a large one must not make the writer read a million tiny ones
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptedItem:
     item: Item
-    error: IrisError | None  # what it died of at once
+    error: IrisError | None  # why it is dead from the start; None: it is not
 
 
 class Accepting:
@@ -67,7 +67,7 @@ class Accepting:
         return self._reserve.held
 
     def prepare(self, accept: Accept, group: CommitGroup, token: str, sequence: int) -> list[AcceptedItem]:
-        """One for each destination, with the sequences after `sequence`. Raises OutboxFull, OutboxStorageError; then
+        """An item for each destination, with the sequences after `sequence`. Raises OutboxFull, OutboxStorageError; then
         nothing of it is in the group."""
         count = len(accept.destinations)
         leaving = self._admit(accept, group, count)
@@ -88,7 +88,7 @@ class Accepting:
         return accepted
 
     def _admit(self, accept: Accept, group: CommitGroup, count: int) -> list[Item]:
-        """What has to leave for it. Raises OutboxFull."""
+        """The waiting items to be dropped for it. Raises OutboxFull."""
         size_bytes = count * _size_bytes(accept.source_path) if self._counts_bytes else 0
         counters = self._committer.counters
         usage = Usage(
@@ -98,23 +98,23 @@ class Accepting:
             - sum(item.held_bytes for item in group.ended),
             free_bytes=self._reserve.free_bytes() if self._limits.disk_reserve_bytes else None,
         )
-        verdict = admission(usage, size_bytes, self._items_max, self._limits)
-        if not isinstance(verdict, MakeRoom):
+        decision = admission(usage, size_bytes, self._items_max, self._limits)
+        if not isinstance(decision, MakeRoom):
             return []
         with self._committer.reading() as store:
             oldest = self._limits.when_full == "drop_oldest"
             waiting = (
                 store.oldest_waiting(accept.priority, VICTIMS_MAX) if oldest else store.lowest_waiting(VICTIMS_MAX)
             )
-        return victims([item for item in waiting if not group.touches(item.id)], verdict, accept.priority)
+        return victims([item for item in waiting if not group.touches(item.id)], decision, accept.priority)
 
     @property
     def _counts_bytes(self) -> bool:
         return self._limits.bytes_max is not None or self._limits.disk_reserve_bytes > 0
 
     def _has_room(self) -> bool:
-        """Whether the reserve is held. A database that has just worked hard holds some megabytes in its log: on a
-        small disk those are what is missing, and opening it anew gives them back."""
+        """Hold the reserve; whether it is held. After a busy time the database's log holds some megabytes: on a small
+        disk those are what is missing, and opening the database anew frees them."""
         if self._reserve.take():
             return True
         if self._clock.monotonic_s() < self._shrink_after_s:
@@ -175,7 +175,7 @@ class Accepting:
 
 
 def _size_bytes(source: str) -> int:
-    """What admission reckons with; a source that cannot be looked at takes no room."""
+    """The size that admission counts; 0 for a source that cannot be examined."""
     try:
         return os.stat(source).st_size
     except OSError:

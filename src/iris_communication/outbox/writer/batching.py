@@ -1,17 +1,17 @@
 """Which waiting items are a batch, and travel in one archive.
 
-An archive is an agreement among items that is written into their rows with the claim: one `batch_id`, one token. Its
-name says how many they are, so that nobody has to remember it elsewhere.
+An archive exists as equal facts in the rows of its items, written with the claim: one `batch_id`, one token. Its name
+says how many items it has, so that this is stored nowhere else.
 
 Rules.
-- What is fresh is a batch as the pure decision says (`decisions.batching`); a batch of one file is no archive.
-- An archive whose fate is not known (a lost answer, a crash) is formed again of exactly its members: the same bytes
-  under the same name, so that what arrived already is recognised.
-- Where that cannot be any more, because one of them was dropped, has expired or lost its bytes, the others go by
-  themselves, each with the archive's temp file to be cleared away. The same where an archive cannot be made: the disk
-  is full, or somebody's own code carries.
+- The pure decision (`decisions.batching`) forms batches of fresh items; a batch of one file is not an archive.
+- An archive whose outcome is not known (a lost answer, a crash) is formed again from exactly its members: the same
+  bytes under the same name, so that an archive that arrived already is recognised.
+- Where that is impossible, because a member was dropped, has expired or lost its bytes, the others travel by
+  themselves, and each has to remove the archive's temp file. The same where no archive can be made: the disk is full,
+  or a processor that the user gave is the carrier.
 
-What goes wrong. Such an archive may have arrived all the same. Then those files arrive a second time, which is better
+What goes wrong. Such an archive may have arrived nevertheless. Then those files arrive a second time, which is better
 than never.
 """
 
@@ -29,19 +29,19 @@ from iris_communication.outbox.writer.commit_group import CommitGroup
 from iris_communication.outbox.writer.messages import Claim
 from iris_communication.settings import DeliverySettings, Rule
 
-ROWS_MAX = 500  # of a queue looked at in one claim, unless one archive may hold more
+ROWS_MAX = 500  # of a queue read for one claim, unless one archive may hold more
 
 
 Members = tuple[Item, ...]  # of one upload, in order of acceptance: one item, or those of an archive
 
 
 def batch_id(now_s: float, token: str, count: int) -> str:
-    """`20261124T034501Z-1f2e3d4c5b6a7988-100`: when, which one, of how many."""
+    """`20261124T034501Z-1f2e3d4c5b6a7988-100`: time, token, number of members."""
     return f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(now_s))}-{token}-{count}"
 
 
 def archive_of(members: Members) -> Archive:
-    """Of claimed items, which share its name, its token, and whatever an attempt before has left."""
+    """The archive of claimed items, which share its name, its token, and what an earlier attempt has left."""
     first = members[0]
     assert first.batch_id is not None, "an archive has a name"
     kind, _, folder = first.batch.partition(":")
@@ -58,14 +58,14 @@ def archive_of(members: Members) -> Archive:
 
 
 def unbatched(item: Item) -> Item:
-    """The item once it has nothing to do with an archive any more. What that left on the server under this token is
-    for the next attempt to clear away."""
+    """The item without its archive, to travel by itself. Its next attempt removes what the archive left on the server
+    under this token."""
     effect = Effect.NONE if item.effect is Effect.NONE else Effect.UNSEEN
     return replace(item, batch="", batch_id=None, effect=effect)
 
 
 class Batching:
-    """One claim's look at the queues of batches. `now_s` is wall time."""
+    """Forms the batches for one claim. `now_s` is wall time."""
 
     def __init__(
         self, store: Store, claim: Claim, group: CommitGroup, settings: DeliverySettings, now_s: float
@@ -78,7 +78,7 @@ class Batching:
         self._archives = claim.archives or 0  # the most that may be handed out
 
     def uploads(self, queue: QueueKey, after: int = 0) -> list[Members]:
-        """What of a queue may go now, of the sequences above `after`. Raises OutboxStorageError."""
+        """The uploads of a queue that may be sent now, of the sequences above `after`. Raises OutboxStorageError."""
         key = self._claim.server_key
         head = self._store.fresh(key, queue, after, 1)
         if not head or not self._archives:
@@ -98,7 +98,7 @@ class Batching:
                 if item.batch_id not in seen:
                     seen.add(item.batch_id)
                     yield from self._again(item.batch_id)
-            elif item.effect is not Effect.NONE:  # it went by itself, and nobody knows how far it got
+            elif item.effect is not Effect.NONE:  # it was sent by itself, and nobody knows how far it got
                 yield (item,)
             else:
                 loose.append(item)

@@ -1,7 +1,7 @@
-"""Handing out what goes next: each upload under a token of its own, stored before anything is sent.
+"""Hands out the next uploads: each under a new token, stored before anything is sent.
 
-With the first claim an item's row learns when it was durable: by then the commit that took it in has returned. Which
-commit that was, its sequence tells, so nothing is kept for each item.
+The first claim also writes into an item's row when the item was durable: by then the commit of its acceptance has
+returned. The item's sequence shows which commit that was, so nothing has to be kept for each item.
 """
 
 from bisect import bisect_left
@@ -18,8 +18,8 @@ from iris_communication.outbox.writer.next_up import NextUp
 from iris_communication.outbox.writer.tokens import Tokens
 from iris_communication.settings import DeliverySettings
 
-CLAIM_MAX_ON_A_FULL_DISK = 8  # small commits then: each needs room before the deliveries it leads to make any
-COMMITS_KEPT = 4096  # an item that waits for longer was durable at the latest when the oldest of these returned
+CLAIM_MAX_ON_A_FULL_DISK = 8  # small commits then: each needs room before its deliveries free any
+COMMITS_KEPT = 4096  # an item from before the oldest of these was durable when that one returned, at the latest
 
 
 class Claiming:
@@ -30,14 +30,14 @@ class Claiming:
         self._committed: list[tuple[int, float]] = []  # (last sequence, wall time), both ascending
 
     def committed(self, last_sequence: int) -> None:
-        """Everything up to there is durable now."""
+        """Record that everything up to `last_sequence` is durable now."""
         if not self._committed or self._committed[-1][0] < last_sequence:
             self._committed.append((last_sequence, self._clock.wall_s()))
             if len(self._committed) > 2 * COMMITS_KEPT:
                 del self._committed[:COMMITS_KEPT]
 
     def prepare(self, store: Store, claim: Claim, group: CommitGroup, *, full: bool) -> list[Upload]:
-        """What is handed out once the group is committed. Raises OutboxStorageError."""
+        """The uploads to hand out once the group is committed. Raises OutboxStorageError."""
         if full:  # there is no room for an archive either
             claim = replace(claim, limit=min(claim.limit, CLAIM_MAX_ON_A_FULL_DISK), archives=None)
         now = (self._clock.wall_s(), self._clock.boot_s())
@@ -54,7 +54,7 @@ class Claiming:
         )
 
     def _claimed_item(self, before: Item, item: Item, token: str, group: CommitGroup) -> Item:
-        """`item` is `before` as a member of its archive, or of none."""
+        """`before` is the item as stored, `item` the same as a member of its archive, or of none."""
         item = replace(attempt.claimed(item, token), durable_s=self._durable_s(item))
         group.add(Update(item, before))
         return item

@@ -1,4 +1,4 @@
-"""One commit in the making, and what follows from it."""
+"""The changes of one commit while they are collected, and what is done after it."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -10,18 +10,18 @@ from iris_communication.outbox.writer.messages import Settle
 
 
 class CommitGroup:
-    """An item is changed once in a group at most: whoever prepares a change asks `touches` first."""
+    """A group changes each item at most once: a handler that prepares a change asks `touches` first."""
 
     def __init__(self) -> None:
         self.items: list[ItemChange] = []
         self.spooled: list[Item] = []  # accepted in this group, with their bytes in the spool
         self.ended: list[Item] = []  # dropped, expired or cancelled in this group
-        self.head: str | None = None  # of the ledger after this group; None: it delivers nothing
+        self.head: str | None = None  # hash of the last ledger line after this group; None: it delivers nothing
         self.settles: list[Settle] = []
-        self.servers: dict[str, ServerState] = {}  # what it says about them
+        self.servers: dict[str, ServerState] = {}  # their new facts
         self.awaited = True  # False: its callers have been refused already
         self.done: list[Callable[[], None]] = []
-        self.last: list[Callable[[], None]] = []  # to be called in any case, when nothing of it is left to do
+        self.last: list[Callable[[], None]] = []  # called in any case, when all else of the group is done
         self._refused: list[Callable[[IrisError], None]] = []
         self._touched: set[str] = set()
 
@@ -43,25 +43,25 @@ class CommitGroup:
         return item_id in self._touched
 
     def then(self, done: Callable[[], None], refused: Callable[[IrisError], None]) -> None:
-        """What to tell a caller: once it is committed, or if it cannot be."""
+        """How a caller is answered: by `done` once the group is committed, by `refused` if it cannot be."""
         self.done.append(done)
         self._refused.append(refused)
 
     def refuse(self, error: IrisError) -> None:
-        """Tell every caller that it cannot be; they are told nothing else later."""
+        """Answer every caller with the error; they get no other answer later."""
         refused, self._refused, self.done, self.awaited = self._refused, [], [], False
-        for tell in refused:
-            tell(error)
+        for answer in refused:
+            answer(error)
         self.end()
 
     def end(self) -> None:
         last, self.last = self.last, []
-        for tell in last:
-            tell()
+        for call in last:
+            call()
 
 
 class GroupOutcome(NamedTuple):
-    """What became of a group: `error` is None where it is recorded, else why its callers are refused."""
+    """The result of a commit: `error` is None where the group is recorded, else why its callers are refused."""
 
     group: CommitGroup
     error: IrisError | None

@@ -1,14 +1,14 @@
-"""The store as the writer uses it: a group is committed, or it is not, and either way it is known which.
+"""Commits a group to the store, and finds out whether a commit that failed had happened nevertheless.
 
 What goes wrong.
 - A commit fails: its acceptances are refused, its settlements are kept: what was delivered stays to be recorded. The
-  store is not trusted any more, is opened anew, and is asked whether the commit had happened all the same.
+  store is not trusted any more: the committer opens it anew, and asks it whether the commit had happened.
 - The store cannot be opened again: that question stays open (`_doubtful`). Nothing is accepted until it is answered,
-  and opening is tried again by itself.
-- Another process has the outbox: nothing is recorded; once it has ended, everything is read anew.
+  and the writer keeps trying to open the store.
+- Another process has the outbox: nothing is recorded; once that process has ended, everything is read anew.
 - The disk is full: the reserve is given back, so that deliveries can be recorded and make room; see `reserve`.
 
-All of it runs on the writer's thread; `snapshot` may be read by anybody.
+Everything here runs on the writer's thread; any thread may read `snapshot`.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from iris_communication.runtime.repeats import Repeats
 
 log = logging.getLogger(__name__)
 
-PutAside = Callable[[Store], Callable[[str], None] | None]  # of a store, what takes the id of a file that no row knows
+PutAside = Callable[[Store], Callable[[str], None] | None]  # for a store: a function for ids of spool files without a row
 
 
 class Committer:
@@ -51,9 +51,9 @@ class Committer:
         self._still_ours = still_ours
         self._put_aside = put_aside
         self._broken = False  # the store failed, and has not been opened anew yet
-        self._stale = False  # another process had the outbox, and what was read of it before counts no more
+        self._stale = False  # another process had the outbox: what was read before is outdated
         self.lost = ""  # why nothing is recorded: another process has the outbox
-        self._doubtful: tuple[CommitGroup, IrisError] | None = None  # its commit failed, and perhaps happened
+        self._doubtful: tuple[CommitGroup, IrisError] | None = None  # its commit failed, and may have happened
         self.unrecorded: list[Settle] = []  # settlements whose commit failed
         self._repeats = Repeats(log)
         try:
@@ -78,18 +78,18 @@ class Committer:
             raise
 
     def go_on_counting(self, before: Snapshot) -> None:
-        """Of the same process, whose outbox was opened anew: what it has counted is not forgotten."""
+        """Keep this process's counts, after its outbox was opened anew."""
         self.counters.go_on_counting(before)
         self.snapshot = self.counters.snapshot()
 
     @property
     def unfinished(self) -> bool:
-        """Whether something is to be tried again without being asked."""
+        """Whether something is to be tried again without a message."""
         return self._broken or bool(self.unrecorded)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Store]:
-        """The store, to be asked. After an error it is opened anew before anything is written."""
+        """The store, for reading. After an error it is opened anew before anything is written."""
         try:
             yield self._store
         except OutboxStorageError as error:
@@ -100,7 +100,7 @@ class Committer:
     def commit(self, group: CommitGroup) -> GroupOutcome:
         """Record it, and unlink the sources that were moved."""
         try:
-            if self._broken:  # it could not be read just now: what it takes is not to be trusted either
+            if self._broken:  # reading failed just now: do not trust it with a write either
                 raise OutboxStorageError("the outbox database cannot be read")
             if group.changes:
                 self._confirm()
@@ -117,7 +117,7 @@ class Committer:
         return self._committed(group)
 
     def _confirm(self) -> None:
-        """Nobody else has changed the outbox since it was read. Raises OutboxStorageError."""
+        """Check that no other process has changed the outbox since it was read. Raises OutboxStorageError."""
         try:
             if self._still_ours():
                 self.lost = ""
@@ -131,8 +131,8 @@ class Committer:
         raise OutboxStorageError("another process used the outbox meanwhile: Iris reads it again", hint="try again")
 
     def mend(self) -> GroupOutcome | None:
-        """Open a store that failed anew: what became of the doubtful group, if there is one, by what the store says.
-        Raises IrisError when that cannot be done yet."""
+        """Open a store anew that failed; the outcome of the doubtful group, if there is one, by what the store says.
+        Raises IrisError when that is not possible yet."""
         if not self._broken:
             return None
         self._store.close()
@@ -174,7 +174,7 @@ class Committer:
         return GroupOutcome(group, None)
 
     def _failed(self, group: CommitGroup, failed: Exception) -> GroupOutcome:
-        """Believe what the store says once it is open again: a commit may have failed after it had happened."""
+        """The outcome is what the store says once it is open again: a commit may have failed after it had happened."""
         if isinstance(failed, IrisError):
             error = failed
             text = "%s; what was being accepted is refused, what was delivered stays to be recorded"
@@ -194,15 +194,15 @@ class Committer:
             return refused
 
     def _undone(self, group: CommitGroup, error: IrisError) -> GroupOutcome:
-        """Nothing of it happened."""
+        """The outcome of a group of which nothing happened."""
         for item in group.spooled:
             self.discard(item.id)
         self.unrecorded.extend(group.settles)
         return GroupOutcome(group, error)
 
     def _happened(self, group: CommitGroup) -> bool:
-        """A commit is all or none, so one change tells that leaves another state than it found. What leaves none
-        (a priority, a server's facts) may be set once more, so it counts as not happened."""
+        """A commit is all or none, so one item whose state it changes shows it. A group that changes no state (a
+        priority, a server's facts) may be committed again, so it counts as not happened."""
         for change in group.items:
             before = None if isinstance(change, Insert) else change.before
             if before is None or before.state is not change.item.state:
@@ -210,7 +210,7 @@ class Committer:
         return False
 
     def discard(self, item_id: str) -> None:
-        """Bytes that are not owed any more. What cannot be unlinked now is swept at the next start."""
+        """Remove bytes that are not owed any more. Those that cannot be removed now are removed at the next start."""
         try:
             self._spool.discard(item_id)
         except OSError as error:
@@ -223,7 +223,7 @@ def unforeseen(error: Exception) -> OutboxStorageError:
 
 
 def _unlink_source(item: Item) -> None:
-    """If it is still what was taken: a new file may have been put under its name while this group was recorded."""
+    """Unlink it if it is still the file that was taken: a new file may lie under its name by now."""
     assert item.fingerprint is not None, "its bytes are in the spool"
     try:
         if not still_is(item.source_path, item.fingerprint):

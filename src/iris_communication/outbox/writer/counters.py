@@ -1,5 +1,5 @@
-"""The writer's running count of what is owed, brought along with each committed change instead of being asked anew:
-counting a backlog of a hundred thousand at every commit would cost more than the commit."""
+"""The writer's running count of what is owed, updated with each committed change instead of queried: counting a backlog
+of a hundred thousand items at every commit would cost more than the commit."""
 
 from iris_communication.errors import OutboxStorageError
 from iris_communication.item import ENDED, Failure, Item, State
@@ -8,7 +8,7 @@ from iris_communication.outbox.writer.snapshot import DEAD_SHOWN, DeadItem, Snap
 
 
 class Counters:
-    """Right from the start for a store that `recover` has gone over: nothing is in flight then."""
+    """To be made after `recover`: then nothing is in flight."""
 
     def __init__(self, store: Store) -> None:
         tally = store.tally()
@@ -16,21 +16,21 @@ class Counters:
         self.in_flight: dict[str, Item] = {}
         self.dead = tally.dead
         self._waiting = tally.waiting
-        self._queued = tally.waiting + tally.dead  # what was found counts as queued
+        self._queued = tally.waiting + tally.dead  # items found at the start count as queued
         self._uploaded = 0
         self._ended = 0  # since the start, undelivered
         self.spooled_bytes = store.owed_bytes()
         self._servers = store.server_states()
         self._last_sequence = store.last_sequence()
         self._next_expiry_s: float | None = None
-        self._expiry_left = True  # which one expires next has to be asked
+        self._expiry_unknown = True  # the store has to be asked when the next item expires
         self._backlogs = store.backlogs()
         self._dead_items = [_shown(item) for item in store.dead(DEAD_SHOWN)]
         self._oldest_accepted_s: float | None = None
-        self._oldest_left = True  # which one is the oldest has to be asked
+        self._oldest_unknown = True  # the store has to be asked for the oldest item
 
     def go_on_counting(self, before: Snapshot) -> None:
-        """What was queued then and is not here any more has found its end, even if that was never counted."""
+        """Items that were queued in `before` and are gone now have ended, even if their end was never counted."""
         self._ended = before.stats.total_failed - before.dead_files
         gone = before.stats.total_queued - self._waiting - self.dead - self._ended
         self._uploaded = max(before.stats.total_uploaded, gone)
@@ -41,7 +41,7 @@ class Counters:
         return self._waiting + len(self.in_flight)
 
     def count(self, change: Change) -> None:
-        """One committed change."""
+        """Count one committed change."""
         if isinstance(change, SetServer):
             self._servers = {**self._servers, change.server_key: ServerState(change.paused, change.breaker)}
             return
@@ -55,7 +55,7 @@ class Counters:
             self._leave(change.before)
         self._enter(item)
         if item.expires is not None:
-            self._expiry_left = True
+            self._expiry_unknown = True
 
     def _leave(self, before: Item) -> None:
         if before.state is State.WAITING:
@@ -64,7 +64,7 @@ class Counters:
             del self.in_flight[before.id]
         else:
             self.dead -= 1
-            self._oldest_left = True  # this one may be older
+            self._oldest_unknown = True  # this one may be older
             self._dead_items = [dead for dead in self._dead_items if dead.id != before.id]
 
     def _enter(self, item: Item) -> None:
@@ -75,7 +75,7 @@ class Counters:
             self.in_flight[item.id] = item
             return
         if item.accepted_s == self._oldest_accepted_s:
-            self._oldest_left = True
+            self._oldest_unknown = True
         if item.state is State.DEAD:
             self.dead += 1
             self._dead_items = [_shown(item), *self._dead_items][:DEAD_SHOWN]
@@ -88,20 +88,20 @@ class Counters:
 
     @property
     def next_expiry_s(self) -> float | None:
-        """When the first waiting item's time is over, since boot. Raises OutboxStorageError."""
-        if self._expiry_left:
+        """When the first waiting item's time to live is over, since boot. Raises OutboxStorageError."""
+        if self._expiry_unknown:
             self._next_expiry_s = self.store.next_expiry_s()
-            self._expiry_left = False
+            self._expiry_unknown = False
         return self._next_expiry_s
 
     def snapshot(self) -> Snapshot:
-        """Numbers of one and the same moment. What has to be read from the store stays as it was when that fails:
-        the next snapshot has it."""
+        """All numbers are of the same moment. If reading from the store fails, the values from there stay as they were
+        until the next snapshot."""
         try:
-            if self._oldest_left or self._oldest_accepted_s is None:
+            if self._oldest_unknown or self._oldest_accepted_s is None:
                 self._oldest_accepted_s = self.store.oldest_accepted_s() if self.queue_size else None
-                self._oldest_left = False
-            if len(self._dead_items) < min(self.dead, DEAD_SHOWN):  # others move up when shown ones wait again
+                self._oldest_unknown = False
+            if len(self._dead_items) < min(self.dead, DEAD_SHOWN):  # others are shown when shown ones wait again
                 self._dead_items = [_shown(item) for item in self.store.dead(DEAD_SHOWN)]
             for key, backlog in self._backlogs.items():
                 next_due_s = self.store.next_due_s(key) if backlog.retrying else None

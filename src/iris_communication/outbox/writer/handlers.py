@@ -1,7 +1,7 @@
-"""What each message means: checked against what is on record, and turned into changes of one group.
+"""The handler of each message: checks it against what is stored, and turns it into changes of one group.
 
-Everything here runs on the writer's thread. A message is prepared, then the group is committed, and only then is
-anybody told (`recorded`).
+Everything here runs on the writer's thread. A message is prepared, then the group is committed, and only then callers
+are answered (`recorded`).
 """
 
 import contextlib
@@ -88,7 +88,7 @@ class Handlers:
         }
 
     def begin(self) -> CommitGroup:
-        """A group; what was refused in the one before has used up no number."""
+        """A new group; refused messages of the group before have used up no sequence."""
         self._sequence = self._committer.last_sequence
         group = CommitGroup()
         self.expire(group)
@@ -96,12 +96,12 @@ class Handlers:
 
     @property
     def next_expiry_in_s(self) -> float | None:
-        """Raises OutboxStorageError."""
+        """Seconds until the next waiting item expires; None: none does. Raises OutboxStorageError."""
         next_s = self._committer.counters.next_expiry_s
         return None if next_s is None else max(0.0, next_s - self._clock.boot_s())
 
     def expire(self, group: CommitGroup) -> None:
-        """What waits beyond its time goes, before it could be handed out."""
+        """End waiting items whose time to live is over, before they could be handed out."""
         try:
             next_s = self._committer.counters.next_expiry_s
             if next_s is None or next_s > self._clock.boot_s():
@@ -109,7 +109,7 @@ class Handlers:
             with self._committer.reading() as store:
                 over = store.expired(self._clock.boot_s(), EXPIRED_AT_ONCE)
         except OutboxStorageError:
-            return  # it is opened anew, then asked again
+            return  # the store is opened anew, then asked again
         for item in over:
             reason = f"not delivered within {item.ttl_s:g} s"
             path = clean(item.remote_path, ERROR_TEXT_MAX)
@@ -117,7 +117,8 @@ class Handlers:
             group.add(ended(item, Event.EXPIRE, self._clock.wall_s(), reason))
 
     def prepare(self, message: Message, group: CommitGroup) -> None:
-        """Raises IrisError when it cannot be carried out, now or ever; then nothing of it is in the group."""
+        """Add the message's changes to the group. Raises IrisError when it cannot be carried out, now or ever; then
+        nothing of it is in the group."""
         self._handler_of[type(message)](message, group)
 
     def _prepare_accept(self, accept: Accept, group: CommitGroup) -> None:
@@ -134,7 +135,7 @@ class Handlers:
         group.then(lambda: accept.answer.give(receipts), accept.answer.give)
 
     def _remember(self, server: Server, secret: Secret, group: CommitGroup, name: str | None = None) -> None:
-        """New facts mend what waited for a person; what is known already mends nothing."""
+        """Store a server. New facts release a held breaker; known facts do not."""
         if self._servers.knows(server, secret):
             if name is not None and self._servers.named(name) != server:
                 self._servers.remember(server, secret, name)
@@ -142,7 +143,7 @@ class Handlers:
         self._servers.remember(server, secret, name)
         kept = self._server_state(server.key, group).breaker
         if kept is not None and kept.get("state") == BreakerState.HELD.value:
-            self._set_server(server.key, group, breaker=None)  # also for a worker that is yet to look
+            self._set_server(server.key, group, breaker=None)  # also for a worker that has not read it yet
         self._server_changed(server.key)
 
     def _prepare_claim(self, claim: Claim, group: CommitGroup) -> None:
@@ -153,7 +154,7 @@ class Handlers:
     def _prepare_settle(self, settle: Settle, group: CommitGroup) -> None:
         item = self._committer.counters.in_flight.get(settle.item.id)
         if item is None or group.touches(item.id):
-            return  # settled before: repeats are harmless
+            return  # settled before: a repeated settlement does nothing
         group.add(settled(settle, item, group.head or self._committer.head, self._clock))
         group.settles.append(settle)
 
@@ -176,7 +177,7 @@ class Handlers:
             group.done.append(lambda: self._server_changed(order.server))
 
     def _order_items(self, order: ItemOrder | RetryAllDead, group: CommitGroup) -> dict[str, str]:
-        """Each of them is asked for as it is now: who ordered saw it some time ago."""
+        """Each item is read again: the operator saw an earlier state."""
         outcomes: dict[str, str] = {}
         with self._committer.reading() as store:
             if isinstance(order, RetryAllDead):
@@ -228,14 +229,15 @@ class Handlers:
         group.last.append(lambda: flush.answer.give(None))
 
     def _set_server(self, server_key: str, group: CommitGroup, **facts: Any) -> None:
-        """One change a group, of what it already says: the rest of a server's facts stays as it is."""
+        """Change these facts of a server in the group, which has one change for each server; the others stay."""
         group.servers[server_key] = self._server_state(server_key, group)._replace(**facts)
 
     def _server_state(self, server_key: str, group: CommitGroup) -> ServerState:
         return group.servers.get(server_key) or self._committer.snapshot.servers.get(server_key, ServerState())
 
     def recorded(self, group: CommitGroup) -> None:
-        """After the commit: callers are told first, as they are waiting; then bytes go that are not owed any more."""
+        """After the commit: callers are answered first, as they are waiting; then bytes that are not owed any more are
+        removed."""
         for done in group.done:
             done()
         for settle in group.settles:
@@ -250,9 +252,9 @@ class Handlers:
             if item.after is not After.KEEP:
                 self._act_on_source(item)
             self._committer.discard(item.id)
-            self._tell(item.id, settle.delivered)
+            self._settle_receipt(item.id, settle.delivered)
         elif settle.event in (Event.GIVE_UP, Event.DROP):
-            self._tell(item.id, settle.error)
+            self._settle_receipt(item.id, settle.error)
 
     def _act_on_source(self, item: Item) -> None:
         fingerprint = item.fingerprint
@@ -265,9 +267,9 @@ class Handlers:
     def _withdrawn(self, item: Item) -> None:
         self._committer.discard(item.id)
         kind = {State.DROPPED: ItemDropped, State.EXPIRED: ItemExpired, State.CANCELLED: ItemCancelled}[item.state]
-        self._tell(item.id, kind(f"{item.remote_path!r} ({item.id}) is {item.state.value}"))
+        self._settle_receipt(item.id, kind(f"{item.remote_path!r} ({item.id}) is {item.state.value}"))
 
-    def _tell(self, item_id: str, outcome: Delivered | IrisError | None) -> None:
+    def _settle_receipt(self, item_id: str, outcome: Delivered | IrisError | None) -> None:
         receipt = self._receipts.get(item_id)
         if receipt is not None and outcome is not None and receipt.outcome is None:
             receipt.settle(outcome)

@@ -1,4 +1,4 @@
-"""What the outbox said to the file that it was offered last: one that refuses a file, refuses all for the moment."""
+"""The outbox's answer to the file that it was offered last: an outbox that refuses one file refuses all for now."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,8 @@ from iris_communication.errors import IrisError, OutboxFull, Scope
 
 
 class LastAnswer:
-    """Any thread may tell and read; `refusal` is replaced whole: None, or `{"message", "hint", "is_full"}`."""
+    """Any thread may call `heard` and read `refusal`, which is replaced whole: None, or `{"message", "hint",
+    "is_full"}`."""
 
     def __init__(self) -> None:
         self.refusal: dict[str, Any] | None = None

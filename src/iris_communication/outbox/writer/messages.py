@@ -1,4 +1,4 @@
-"""What the writer is asked, as values. Whoever waits for a reply waits on the message's `answer`."""
+"""The messages to the writer, as values. A caller that waits for a reply waits on the message's `answer`."""
 
 import queue
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from iris_communication.item import After, Delivered, Event, Item, Take, Upload
 from iris_communication.outbox.orders import Order, RetryAllDead
 from iris_communication.settings import Secret, Server
 
-ANSWER_LOOK_S = 1.0  # how often a waiting caller makes sure that the writer still lives
+ANSWER_LOOK_S = 1.0  # how often a waiting caller checks that the writer still lives
 
 
 class Answer:
@@ -28,22 +28,22 @@ class Answer:
         """The reply, or NONE_YET after `timeout_s`; an exception given as the reply is raised. Raises NotStarted when
         the writer has ended."""
         while True:
-            look_s = ANSWER_LOOK_S if timeout_s is None else min(ANSWER_LOOK_S, timeout_s)
+            wait_s = ANSWER_LOOK_S if timeout_s is None else min(ANSWER_LOOK_S, timeout_s)
             try:
-                reply = self._replies.get(timeout=look_s)
+                reply = self._replies.get(timeout=wait_s)
             except queue.Empty:
                 if timeout_s is not None:
-                    timeout_s -= look_s
+                    timeout_s -= wait_s
                     if timeout_s <= 0.0:
                         return self.NONE_YET
                 if alive():
                     continue
-                reply = self._last_word()
+                reply = self._last_reply()
             if isinstance(reply, BaseException):
                 raise reply
             return reply
 
-    def _last_word(self) -> Any:
+    def _last_reply(self) -> Any:
         """The writer has ended; it may have answered just before."""
         try:
             return self._replies.get_nowait()
@@ -52,12 +52,12 @@ class Answer:
 
 
 class Message:
-    """`refused` where it cannot be carried out, for now or for good: whoever waits for it learns why. What has happened
-    all the same is returned, and stays to be recorded."""
+    """The writer calls `refused` where a message cannot be carried out, now or ever: a waiting caller is answered with
+    the error. Settlements, which report what has happened nevertheless, are returned and stay to be recorded."""
 
     __slots__ = ()
 
-    def refused(self, error: IrisError) -> "Sequence[Settle]":  # nobody waits for it
+    def refused(self, error: IrisError) -> "Sequence[Settle]":  # no caller waits for it
         return ()
 
 
@@ -72,7 +72,7 @@ class Awaited(Message):
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Each has a fate of its own."""
+    """One server and path that a file is for; each is a separate item with a separate outcome."""
 
     server: Server
     secret: Secret
@@ -93,20 +93,20 @@ class Accept(Awaited):
     ttl_s: float | None = None
     after: After = After.KEEP
     move_to: str = ""
-    identity: tuple[int, int] | None = None  # device and inode of the file that is meant; None: whatever is there
+    identity: tuple[int, int] | None = None  # device and inode of the intended file; None: any
 
 
 @dataclass(frozen=True, slots=True)
 class Claim(Message):
-    """Hand out up to `limit` uploads of a server that may be sent now, each under a token of its own."""
+    """Hand out up to `limit` uploads of a server that may be sent now, each under a new token."""
 
     server_key: str
     limit: int
     reply: Callable[[list[Upload]], None]  # called on the writer's thread
-    backlog_until: int = 0  # the last sequence of what an outage has left; 0: there is no such backlog
-    archives: int | None = None  # how many may be among them; None: never any
-    draining: bool = False  # no batch waits to be full
-    urgent: bool = False  # it does not linger: there are many, and the link has room for them
+    backlog_until: int = 0  # the last sequence of an outage's backlog; 0: there is none
+    archives: int | None = None  # the most archives among them; None: never any
+    draining: bool = False  # no batch waits until it is full
+    urgent: bool = False  # does not linger: many uploads wait, and the link has room for them
 
     def refused(self, error: IrisError) -> "Sequence[Settle]":
         self.reply([])
@@ -115,7 +115,7 @@ class Claim(Message):
 
 @dataclass(frozen=True, slots=True)
 class Settle(Message):
-    """What became of a claimed item: DELIVER, RELEASE, FAIL or GIVE_UP."""
+    """The outcome of a claimed item: DELIVER, RELEASE, FAIL, GIVE_UP or DROP."""
 
     item: Item
     event: Event
@@ -124,7 +124,7 @@ class Settle(Message):
     effect: Effect = Effect.NONE
     delay_s: float = 0.0
     trace: str = ""  # the latest protocol events; of GIVE_UP
-    unbatched: bool = False  # of RELEASE: its archive is given up, and it goes by itself from now on
+    unbatched: bool = False  # of RELEASE: its archive is given up, and it travels by itself from now on
 
     def refused(self, error: IrisError) -> "Sequence[Settle]":
         return (self,)
@@ -132,7 +132,7 @@ class Settle(Message):
 
 @dataclass(frozen=True, slots=True)
 class SettleArchive(Message):
-    """What became of an archive's members: all of it in one commit, or none."""
+    """The outcomes of an archive's members: all in one commit, or none."""
 
     settles: tuple[Settle, ...]
 
@@ -142,15 +142,15 @@ class SettleArchive(Message):
 
 @dataclass(frozen=True, slots=True)
 class Execute(Awaited):
-    """Answered with what became of each item of the order: empty when it was done, else why not, in words."""
+    """Answered with the outcome for each item of the order: empty when it was done, else a sentence why not."""
 
     order: Order | RetryAllDead
 
 
 @dataclass(frozen=True, slots=True)
 class KeepBreaker(Message):
-    """What is to be known of a server's breaker after a restart. Refused, it is asked anew at the next change: until
-    then the disk is the greater trouble."""
+    """The facts of a server's breaker that are needed after a restart. If refused, it is not repeated before the
+    breaker's next change: until then the failing disk is the greater problem."""
 
     server_key: str
     facts: Mapping[str, Any] | None  # None: closed
@@ -170,7 +170,7 @@ class OwedNames(Awaited):
 
 @dataclass(frozen=True, slots=True)
 class Flush(Awaited):
-    """Answered once everything sent before it is committed, or could not be."""
+    """Answered once every earlier message is committed, or could not be."""
 
     def refused(self, error: IrisError) -> Sequence[Settle]:
         self.answer.give(None)
@@ -179,7 +179,7 @@ class Flush(Awaited):
 
 @dataclass(frozen=True, slots=True)
 class CloseOutbox(Awaited):
-    """Answered once the outbox is given back, whatever became of what was sent before."""
+    """Answered once the outbox is released, whatever the outcome of earlier messages."""
 
     def refused(self, error: IrisError) -> Sequence[Settle]:
         return ()

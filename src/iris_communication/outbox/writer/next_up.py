@@ -1,5 +1,5 @@
-"""Which waiting items of a server go next: the candidates of its queues, read as far as they are needed, and the pure
-decision over them. What it has to remember from claim to claim are the turns of its shares.
+"""Chooses the waiting items of a server that are sent next: reads the candidates of its queues, as far as needed, and
+applies the pure decision (`decisions.fair_share`). From claim to claim it remembers only the turns of the shares.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,13 +23,13 @@ class NextUp:
     def uploads(
         self, store: Store, claim: Claim, limit: int, now: tuple[float, float], group: CommitGroup
     ) -> list[Members]:
-        """Up to `limit` of items that the group does not touch, in the order they go; `now` is wall time and time since
-        boot. Raises OutboxStorageError."""
+        """Up to `limit` uploads of items that the group does not touch, in order; `now` is wall time and time since boot.
+        Raises OutboxStorageError."""
         key = claim.server_key
         wall_s, boot_s = now
-        looking = _Looking(store, claim, limit, boot_s, group, Batching(store, claim, group, self._settings, wall_s))
+        reading = _Candidates(store, claim, limit, boot_s, group, Batching(store, claim, group, self._settings, wall_s))
         queues = [
-            looking.candidates(priority, list(queues))
+            reading.of(priority, list(queues))
             for priority, queues in groupby(store.queues_of(key), lambda queue: queue.priority)
         ]
         picked, self._turns[key] = pick(
@@ -39,15 +39,15 @@ class NextUp:
 
 
 def _with_archives(uploads: Iterable[Members], archives: int) -> Iterator[Members]:
-    """So many archives at most; the others are found again by the next claim."""
+    """At most so many archives; the next claim finds the others again."""
     for members in uploads:
         archives -= len(members) > 1
         if archives >= 0 or len(members) == 1:
             yield members
 
 
-class _Looking:
-    """The candidates of one claim. An archive stands in the list where its first member does."""
+class _Candidates:
+    """The candidates of one claim. An archive has the place of its first member in a list."""
 
     def __init__(
         self, store: Store, claim: Claim, limit: int, boot_s: float, group: CommitGroup, batching: Batching
@@ -60,7 +60,7 @@ class _Looking:
         self._group = group
         self._batching = batching
 
-    def candidates(self, priority: int, queues: Sequence[QueueKey]) -> PriorityBacklog[Members]:
+    def of(self, priority: int, queues: Sequence[QueueKey]) -> PriorityBacklog[Members]:
         due: list[Members] = []
         old: list[Members] = []
         new: list[Members] = []
@@ -76,7 +76,7 @@ class _Looking:
         return PriorityBacklog(priority, due, old, new)
 
     def _unseen(self, uploads: Iterable[Members]) -> Iterator[Members]:
-        """An archive whose members have different priorities is found in several queues."""
+        """Uploads that were not found before: an archive whose members have different priorities is in several queues."""
         for members in uploads:
             first = members[0].id
             if first not in self._seen and not self._group.touches(first):
@@ -84,8 +84,8 @@ class _Looking:
                 yield members
 
     def _fresh(self, queue: QueueKey) -> tuple[list[Members], list[Members]]:
-        """The backlog of an outage and what came after it; all of it in the first where there is no such backlog. An
-        archive belongs to where its first file does."""
+        """The backlog of an outage, and the uploads after it; without such a backlog all are in the first list. An archive
+        belongs to the list of its first file."""
         until, found = self._claim.backlog_until, self._uploads(queue)
         if not until or not found or found[0][0].sequence > until:
             return found, []

@@ -1,7 +1,7 @@
-"""Opening an outbox that this process has just taken: what was wrong with it is said, and put right.
+"""Opens an outbox that this process has just taken; logs what was wrong with it, and puts it right.
 
-Its database may be damaged, have lost what was committed last, or be an older one that somebody put back: what can be
-brought over into a new one is, and files that belong to no item go into the quarantine.
+Its database may be damaged, have lost the latest commits, or be an older copy that somebody put back. What can be read
+of a damaged one is saved into a new one, and files that belong to no item are moved into the quarantine.
 """
 
 import logging
@@ -26,8 +26,8 @@ def opened(
     wall_s: float,
     make: Callable[[PutAside], Committer],
 ) -> tuple[Committer, str]:
-    """The committer, made with what puts a file aside that no row knows; and what was wrong, if anything. Raises
-    OutboxStorageError, OutboxDamaged."""
+    """The committer, made with a function that puts spool files without a row aside; and what was wrong, if anything.
+    Raises OutboxStorageError, OutboxDamaged."""
     for path, mode in owner.found_open.items():
         if path.name.startswith("secrets."):
             log.warning("%s had the mode %04o: other users may have read its passwords; change them", path, mode)

@@ -1,6 +1,6 @@
-"""What a caller holds after submitting a file: it may wait for durability and for delivery, or forget it.
+"""What a caller holds after submitting a file: it may wait for durability and for delivery, or drop the receipt.
 
-Nothing keeps a receipt alive but its caller; one that nobody holds costs nothing.
+Only its caller keeps a receipt alive; a receipt that nobody holds costs nothing.
 """
 
 import threading
@@ -19,19 +19,19 @@ class Receipt:
 
     @property
     def outcome(self) -> Delivered | IrisError | None:
-        """None while it is owed; then where it lies, or the error that it died of."""
+        """None while the item is owed; then its delivery, or the error that ended it."""
         return self._outcome
 
     def wait_durable(self, timeout_s: float | None = None) -> None:
-        """Return once a power cut cannot take it any more. Accepting waits for that commit, so this never blocks."""
+        """Return once the item survives a power cut. Acceptance waits for that commit, so this never blocks."""
 
     def wait_delivered(self, timeout_s: float | None = None) -> Delivered:
-        """Raises the error the item died of, or LinkTimeout when it is still owed after `timeout_s`."""
+        """Raises the error that ended the item, or LinkTimeout when it is still owed after `timeout_s`."""
         self._done.wait(timeout_s)
         outcome = self._outcome
         if isinstance(outcome, Delivered):
             return outcome
-        if outcome is None:  # not yet, or dead and asked to wait again just now
+        if outcome is None:  # not yet, or it was dead and has just been retried
             after = "" if timeout_s is None else f" after {timeout_s:g} s"
             raise LinkTimeout(f"{self.id} is not delivered{after}; it stays in the queue")
         raise outcome

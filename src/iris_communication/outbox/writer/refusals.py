@@ -1,4 +1,4 @@
-"""What is logged of files that the outbox does not take: each reason once, then its count, then that it is over."""
+"""Logs the files that the outbox refuses: each reason once, then its count, then that it is over."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -11,13 +11,13 @@ LOGGED_EVERY_S = 10.0
 
 
 class QueueRefusals:
-    """For any thread; written to its owner's log."""
+    """For any thread; logs to its owner's logger."""
 
     def __init__(self, log: logging.Logger, monotonic_s: Callable[[], float]) -> None:
         self._repeats = Repeats(log, monotonic_s, every_s=LOGGED_EVERY_S, per_file=True)
 
     def heard(self, paths: Iterable[object], outcomes: Iterable[object]) -> None:
-        """`paths` as the caller gave them, and what became of each."""
+        """`paths` as the caller gave them, and the outcome of each."""
         for path, outcome in zip(paths, outcomes, strict=True):
             if not isinstance(outcome, IrisError):
                 self._repeats.over([OutboxFull], "the upload queue has room again")

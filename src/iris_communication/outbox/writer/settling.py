@@ -1,4 +1,4 @@
-"""What the outcome of an attempt makes of its item: one change, with a line for its history where it went wrong."""
+"""How the outcome of an attempt changes its item: one change, with a line for its history where the attempt failed."""
 
 from dataclasses import replace
 
@@ -14,7 +14,7 @@ from iris_communication.outbox.writer.messages import Settle
 
 
 def settled(settle: Settle, item: Item, head: str, clock: Clock) -> Update | Deliver | End:
-    """`item` as it is on record, under way; `head` is the hash before the ledger line of a delivery."""
+    """`item` is the stored item, in flight; `head` is the hash before the ledger line of a delivery."""
     if settle.event is Event.DELIVER:
         assert settle.delivered is not None, "a delivery comes with its proof"
         line = ledger.line(head, ledger.entry(item, settle.delivered))
@@ -32,8 +32,8 @@ def settled(settle: Settle, item: Item, head: str, clock: Clock) -> Update | Del
 
 
 def _note(settle: Settle, item: Item, clock: Clock) -> Note | None:
-    """None where nothing went wrong (it was not begun, or we stopped), and where the link says once more what it has
-    said all along: an outage of a week is one line."""
+    """None where nothing failed (it was not begun, or delivery stopped), and where the link fails with the same error as
+    before: an outage of a week is one line."""
     error: IrisError | None = settle.error
     if error is None or isinstance(error, DeliveryStopped):
         return None

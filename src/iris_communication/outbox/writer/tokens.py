@@ -1,7 +1,7 @@
-"""Words nobody can guess, for ids and temp names.
+"""Random words that nobody can guess, for ids and temp names.
 
-The system's randomness is fetched a page at a time: each fetch is a system call, and after each the interpreter has to
-be got back from whichever thread uses it meanwhile.
+The system's random bytes are fetched a page at a time: each fetch is a system call, and after it the thread has to wait
+for the interpreter lock again.
 """
 
 import os
@@ -17,7 +17,7 @@ class Tokens:
         self._page = b""
 
     def __call__(self) -> str:
-        """16 hexadecimal digits, each word once."""
+        """16 hexadecimal digits; no word is given twice."""
         if not self._page:
             self._page = os.urandom(_PAGE_BYTES)
         word, self._page = self._page[:TOKEN_BYTES], self._page[TOKEN_BYTES:]

@@ -1,21 +1,21 @@
-"""The writer: the one thread that changes what is owed. inbox -> group -> one commit -> publish.
+"""The writer: the one thread that changes the outbox. inbox -> group -> one commit -> publish.
 
-Idea. A commit that survives a power cut costs the same for one change or a hundred, so the writer takes whatever lies
-in its inbox, carries it out as one group, commits once, and only then answers. Callers never touch the database, the
+Idea. A commit that survives a power cut costs the same for one change or a hundred. So the writer takes all messages in
+its inbox, carries them out as one group, commits once, and only then answers. Callers never touch the database, the
 spool or the ledger; they send messages and read the latest published snapshot.
 
-A caller waits for an acceptance; nobody waits for a settlement, or for a claim of few files. Those linger:
-they go along with the next group that somebody does wait for, or after LINGER_S. So a file costs about one commit where
-it would cost three, and the thread that captures pictures finds the interpreter and the disk free more often.
+A caller waits for an acceptance; nobody waits for a settlement, or for a claim of few files. Those messages linger:
+they share the next commit that a caller waits for, or are committed after LINGER_S. So a file costs about one commit
+instead of three, and the thread that captures frames finds the interpreter and the disk free more often.
 
 Order, each step harmless when it is repeated after a crash:
   in:   bytes durable in the spool -> row committed -> a moved source unlinked -> the caller answered
   out:  rename confirmed (by the uploader) -> row and ledger line in one commit -> spool file unlinked
 
-What goes wrong. What a disk that refuses means for a group is the committer's matter. A message that fails in a way
-nobody foresaw is logged with its traceback and answered with it, and harms no other. Where the thread itself fails,
-whoever waits is told, and after a pause the outbox is opened anew as after a crash, by the same owner: what was in
-flight waits again, and what an attempt of before says is not heard any more (`incarnation`).
+What goes wrong. The committer handles a disk that refuses a group. A message that fails with an unforeseen error is
+logged with its traceback and answered with the error, and harms no other. Where the thread itself fails, waiting
+callers get the error, and after a pause the same owner opens the outbox anew, as after a crash: items in flight wait
+again, and outcomes of earlier attempts are ignored (`incarnation`).
 """
 
 import contextlib
@@ -70,13 +70,13 @@ from iris_communication.settings import DeliverySettings, Limits, Secret, Server
 log = logging.getLogger(__name__)
 
 GROUP_MAX = 128  # messages in one commit: bounds what one failure refuses and how long an answer waits
-WAIT_MAX_S = 3600.0  # for a time to be over, however far that is: a lock cannot be waited for beyond what it can count
-LINGER_S = 0.02  # the longest that what nobody waits for lingers
+WAIT_MAX_S = 3600.0  # one wait for the next expiry, however far that is: a lock's timeout has a maximum
+LINGER_S = 0.02  # the longest that a message lingers
 STORE_RETRY_S = 1.0  # between attempts to open a store that failed, and to record what could not be committed
 
 
 class Writer:
-    """`open_store` makes the durable state; called anew after it failed."""
+    """`open_store` opens the durable state; called again after the store failed."""
 
     def __init__(
         self,
@@ -94,17 +94,17 @@ class Writer:
         self._max_queue_size = max_queue_size
         self._limits = limits or Limits()
         self._settings = settings or DeliverySettings()
-        self._inbox: queue.SimpleQueue[Sequence[Message]] = queue.SimpleQueue()  # empty: look at what lies beside it
+        self._inbox: queue.SimpleQueue[Sequence[Message]] = queue.SimpleQueue()  # an empty sequence is a nudge: look into `_unawaited`
         self._unawaited: deque[Unawaited] = deque()
-        self._nudged = False  # to look beside the inbox, and has not done so yet
+        self._nudged = False  # a nudge is in the inbox, and the writer has not looked into `_unawaited` since
         self._tokens = Tokens()
-        self._thread = SupervisedThread(self._run, "iris-writer", on_failure=self._clear_up, on_end=self._let_go)
+        self._thread = SupervisedThread(self._run, "iris-writer", on_failure=self._clear_up, on_end=self._release)
         self._is_owner = False
         self._has_store = False
         self._receipts: Receipts = weakref.WeakValueDictionary()
         self._in_hand: list[Message] = []
-        self._is_cleared = True  # nobody waits for what an earlier failure left
-        self.incarnation = 0  # how often it failed: what was handed out before is not in flight any more
+        self._is_cleared = True  # no caller waits for a message from before a failure
+        self.incarnation = 0  # how often the thread failed: items handed out before that are not in flight any more
         self._opened = Answer()
         self._closing: CloseOutbox | None = None
         self._news: Callable[[], None] = lambda: None
@@ -123,7 +123,7 @@ class Writer:
 
     @property
     def is_open(self) -> bool:
-        """Whether it carries out what it is sent; false while it waits to be opened anew after a failure."""
+        """Whether it carries out messages; False while it waits to be opened anew after a failure."""
         return self._thread.running
 
     def thread(self) -> dict[str, Any]:
@@ -137,8 +137,8 @@ class Writer:
         return receipts
 
     def accept_all(self, accepts: Sequence[Accept]) -> list[list[Receipt] | IrisError]:
-        """The same for many, in one group where they are not too many: each one's receipts, or why it is refused.
-        Raises NotStarted."""
+        """The same for many, in one group unless they are more than GROUP_MAX: the receipts of each, or why it is
+        refused. Raises NotStarted."""
         try:
             self._check_open()
         except OutboxStorageError as error:
@@ -147,8 +147,8 @@ class Writer:
         return [self._outcome(accept) for accept in accepts]
 
     def execute(self, order: Order | RetryAllDead) -> dict[str, str]:
-        """What became of each id: empty where it was done, durably, else why not. A server's order names its key.
-        Raises OutboxStorageError, NotStarted."""
+        """The outcome for each id: empty where it was done, durably, else why not. An order for a server names its key
+        here. Raises OutboxStorageError, NotStarted."""
         outcomes: dict[str, str] = self._ask(Execute(order))
         return outcomes
 
@@ -156,7 +156,8 @@ class Writer:
         self._ask(RememberServer(server, secret, name))
 
     def owed_names(self) -> frozenset[str]:
-        """File names of what is accepted and not delivered. Raises OutboxStorageError, NotStarted."""
+        """The source's file name of every item that is waiting, in flight or dead. Raises OutboxStorageError,
+        NotStarted."""
         names: frozenset[str] = self._ask(OwedNames())
         return names
 
@@ -171,17 +172,17 @@ class Writer:
         draining: bool = False,
         urgent: bool = False,
     ) -> None:
-        self._put_beside(Claim(server_key, limit, reply, backlog_until, archives, draining, urgent))
+        self._put_unawaited(Claim(server_key, limit, reply, backlog_until, archives, draining, urgent))
 
     def settle(self, settle: Settle | SettleArchive) -> None:
-        self._put_beside(settle)
+        self._put_unawaited(settle)
 
     def keep_breaker(self, server_key: str, facts: Mapping[str, Any] | None) -> None:
-        self._put_beside(KeepBreaker(server_key, facts))
+        self._put_unawaited(KeepBreaker(server_key, facts))
 
     def flush(self, timeout_s: float | None = None) -> bool:
-        """Wait until what was sent before is recorded, or could not be for now; False after `timeout_s`, and where
-        the thread itself has failed."""
+        """Wait until all earlier messages are recorded, or could not be for now; False after `timeout_s`, and where the
+        thread itself has failed."""
         try:
             return self._ask(Flush(), timeout_s) is not Answer.NONE_YET
         except OutboxStorageError:
@@ -191,7 +192,7 @@ class Writer:
         """End acceptance, record what is pending, release the outbox. May be called twice."""
         if self._thread.is_alive():
             self._thread.let_end()
-            with contextlib.suppress(NotStarted, OutboxStorageError):  # somebody else has closed it, or it has failed
+            with contextlib.suppress(NotStarted, OutboxStorageError):  # another thread has closed it, or it has failed
                 self._ask(CloseOutbox())
             self._thread.join()
 
@@ -201,8 +202,8 @@ class Writer:
         server_changed: Callable[[str], None] = lambda key: None,
         failed: Callable[[], None] = lambda: None,
     ) -> None:
-        """Called on the writer's thread: after each new snapshot, with the key of a server that has new facts, and
-        after a failure of the thread itself."""
+        """The functions are called on the writer's thread: after each new snapshot, with the key of a server that has
+        new facts, and after a failure of the thread itself."""
         self._news, self._server_changed, self._has_failed = published, server_changed, failed
 
     @property
@@ -212,12 +213,12 @@ class Writer:
 
     @property
     def snapshot(self) -> Snapshot:
-        """The latest snapshot; reading it waits for nobody."""
+        """The latest snapshot; reading it never waits."""
         return self._latest_snapshot()
 
     @property
     def in_flight(self) -> list[Item]:
-        """What was handed out and is not settled, as far as it is committed."""
+        """Items that were handed out and are not settled, by the latest commit."""
         return list(self._committer.counters.in_flight.values())
 
     @property
@@ -228,10 +229,10 @@ class Writer:
     def spool(self) -> Spool:
         return self._spool
 
-    def _put_beside(self, message: Unawaited) -> None:
-        """What comes into the inbox later finds it there: the order is kept."""
+    def _put_unawaited(self, message: Unawaited) -> None:
+        """Add a message that no caller waits for; it stays ahead of everything that enters the inbox later."""
         self._unawaited.append(message)
-        if not self._nudged:  # the writer takes this back before it looks: a nudge too many is possible, none too few
+        if not self._nudged:  # the writer resets it before it looks: at worst there is one nudge too many
             self._nudged = True
             self._inbox.put(())
 
@@ -266,7 +267,7 @@ class Writer:
         if not self._is_owner:
             try:
                 self._start()
-            except BaseException as error:  # noqa: BLE001 - a thread's boundary: whoever opens it is given it
+            except BaseException as error:  # noqa: BLE001 - a thread's boundary: `open` raises it
                 self._opened.give(error)
                 return
             self._opened.give(None)
@@ -278,18 +279,18 @@ class Writer:
             self._turn()
 
     def _clear_up(self, error: BaseException) -> None:
-        """After a failure of the thread itself: nobody waits for what it had in hand, and the store is not trusted."""
+        """After a failure of the thread itself: refuse all messages it had, and close the store, which is not trusted."""
         self.incarnation += 1
         self._is_cleared = False
         self._refuse_all()
 
     def _refuse_all(self) -> None:
-        """May fail as the thread did: then it goes on where it was before anything else is done."""
-        self._nudged = False  # before it is emptied: what comes now nudges again
+        """May fail as the thread did: then `_run` continues it before anything else."""
+        self._nudged = False  # before the queue is emptied: a message that comes now nudges again
         self._in_hand += [*self._taken(0.0), *(self._unawaited.popleft() for _ in range(len(self._unawaited)))]
         while self._in_hand:
             if not isinstance(message := self._in_hand[0], (Settle, SettleArchive)):
-                self._refuse(message, self._failure())  # those others' items wait again, once it is opened anew
+                self._refuse(message, self._failure())  # items of a settlement wait again, once the outbox is opened anew
             del self._in_hand[0]
         self._has_failed()
         if self._has_store:
@@ -297,7 +298,7 @@ class Writer:
             self._committer.close()
         self._is_cleared = True
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         if not self._is_owner:
             return
         try:
@@ -360,21 +361,21 @@ class Writer:
         return Committer(self._open_store, self._spool, self._reserve, self._owner.confirm, put_aside)
 
     def _turn(self) -> None:
-        """One group: what lies in the inbox. What could not be recorded before is a group of its own, so that it
-        never drags new messages along."""
+        """Carry out the messages in the inbox. Settlements that could not be recorded before are a separate group, so that
+        another failure does not refuse new messages with them."""
         self._in_hand = messages = self._due()
         pending, self._committer.unrecorded = self._committer.unrecorded, []
         if pending:
             self._carry_out(pending)
-        for start in range(0, max(1, len(messages)), GROUP_MAX):  # none too: a store that failed is to be mended
+        for start in range(0, max(1, len(messages)), GROUP_MAX):  # also without messages: a store that failed is opened anew
             self._carry_out(messages[start : start + GROUP_MAX])
         self._in_hand = []
 
     def _due(self) -> list[Message]:
-        """What is to be carried out now, waited for. What nobody waits for comes first: it was sent before."""
+        """Wait for messages to carry out now. Those that no caller waits for come first: they were sent earlier."""
         asked = self._taken(STORE_RETRY_S if self._committer.unfinished else self._next_expiry_in_s())
         if not asked and self._unawaited:
-            # Of a copy, which nobody can come between: others append meanwhile, and Python code may not go through it.
+            # A copy, made in one step: other threads append meanwhile, which makes iterating the deque raise.
             is_urgent = any(isinstance(message, Claim) and message.urgent for message in self._unawaited.copy())
             asked = self._taken(0.0 if is_urgent else LINGER_S)
         self._nudged = False
@@ -388,7 +389,7 @@ class Writer:
             return STORE_RETRY_S
 
     def _taken(self, timeout_s: float | None) -> list[Message]:
-        """What lies in the inbox, the first of it waited for."""
+        """The messages in the inbox, after waiting up to `timeout_s` for the first."""
         messages: list[Message] = []
         with contextlib.suppress(queue.Empty):
             messages += self._inbox.get(timeout=timeout_s)
@@ -405,22 +406,22 @@ class Writer:
                 self._refuse(message, error)
             return
         if mended is not None:
-            self._tell(mended)
+            self._answer(mended)
         group = self._handlers.begin()
         for message in messages:
             try:
                 self._handlers.prepare(message, group)
             except IrisError as error:
                 self._refuse(message, error)
-            except Exception as error:  # noqa: BLE001 - nobody foresaw it: logged with its traceback
+            except Exception as error:  # noqa: BLE001 - unforeseen: logged with its traceback
                 cause, text = (type(message), type(error)), "the writer failed on one %s; it goes on"
                 self._repeats.log(cause, logging.ERROR, text, type(message).__name__, exc_info=error)
                 self._refuse(message, unforeseen(error))
-        self._tell(self._committer.commit(group))
+        self._answer(self._committer.commit(group))
         self._claims.committed(self._committer.last_sequence)
 
-    def _tell(self, outcome: GroupOutcome) -> None:
-        """Whoever waits for a group what became of it."""
+    def _answer(self, outcome: GroupOutcome) -> None:
+        """Answer the callers of a group, and publish."""
         if outcome.error is None:
             self._handlers.recorded(outcome.group)
         else:

@@ -1,4 +1,4 @@
-"""What a session keeps in its books: dialogues under way, their requests on the way, and what waits to be sent.
+"""The records of a session: conversations under way, their unanswered requests, and what waits to be sent.
 
 Values without behaviour; `session.py` says what becomes of them.
 """
@@ -62,7 +62,7 @@ class Chunk(NamedTuple):
 
 
 class Pending(NamedTuple):
-    """A request on its way, and whom its answer is for."""
+    """An unanswered request, and the conversation that waits for its answer."""
 
     conversation: Conversation
     place: int  # of its answer among those its conversation waits for

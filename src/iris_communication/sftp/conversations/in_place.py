@@ -1,24 +1,23 @@
 """One upload straight under its final name, for a server that cannot rename. By choice: it gives up a promise.
 
 Rules.
-- A name that is free is taken with an exclusive OPEN, so what is there is never touched unseen; on a server that does
-  not know such OPENs it is looked at first. What is to become of a
-  name that holds something else, the server's `conflict` says.
+- A free name is taken with an exclusive OPEN, so what is there is never touched unseen; on a server that does not know
+  such OPENs the name is checked first. The server's `conflict` says what becomes of a name that holds something else.
 - After an attempt of unknown outcome a file that is just the beginning of ours counts as what that attempt left, and is
   written anew. Its first and its last bytes are compared, not all of them. It is not emptied first: that might reach
-  the server late. Where nobody may write over it, it is removed and made anew.
-- A marker is removed before its file is touched and written after the file is complete and its size was looked at. A
+  the server late. Where writing over it is forbidden, it is removed and made anew.
+- A marker is removed before its file is touched and written after the file is complete and its size was checked. A
   pick-up job that waits for markers never finds a part.
-- Files for one name take turns, whatever the server is: whoever uploads sees to it.
+- Files for one name take turns, whatever the server is: the carrier sees to that.
 
-What goes wrong. Without a marker, whoever looks may find a part of a file. A file that a job takes away before its
-CLOSE is answered and the link lost is delivered twice. A shorter file of somebody else with the same beginning, there
-since before a cut-off attempt, is written over. A request of a dead session that is carried out late finds the next
-attempt's file under the same name: a REMOVE (of a part that could not be finished) deletes it, an OPEN that was to
-write over somebody else's file (conflict = "overwrite") empties it, and one of a marker empties that. Nothing forbids
-it without a name of each attempt's own. A part stays under its name for good when its file is given up before it could
-be finished, when its source is gone or changed by the next attempt, or where nobody may look: then nothing tells whose
-it is.
+What goes wrong. Without a marker, a reader may find a part of a file. If a job takes a file away before its CLOSE is
+answered, and the link is lost then, the file is delivered twice. A shorter file of somebody else with the same
+beginning, there since before a cut-off attempt, is written over. A request of a dead session that is carried out late
+finds the next attempt's file under the same name: a REMOVE (of a part that could not be finished) deletes it, an OPEN
+that was to write over somebody else's file (conflict = "overwrite") empties it, and one of a marker empties that.
+Without a name of each attempt's own nothing prevents that. A part stays under its name for good when its file is given
+up before it could be finished, when its source is gone or changed by the next attempt, or where reading is forbidden:
+then nothing shows whose it is.
 """
 
 from collections.abc import Callable
@@ -48,7 +47,7 @@ def put_in_place(upload: SftpUpload, capabilities: Capabilities, peek: Peek) -> 
                 return path
         raise refusal(upload)
     except IrisError as error:
-        # What an attempt before has left, and this one did not get to, is to be known as ours by the next.
+        # What an earlier attempt has left, and this one did not get to, has to count as ours for the next.
         error.effect = Effect.UNSEEN if upload.opened or upload.earlier_temp is not None else Effect.NONE
         raise
 
@@ -78,7 +77,7 @@ def _deliver(path: bytes, upload: SftpUpload, capabilities: Capabilities, peek: 
 
 
 def _was_there(path: bytes) -> Talk:
-    """Although it was opened as a new file: some servers do not look at the flag that says so."""
+    """Although it was opened as a new file: some servers ignore the flag that says so."""
     (found,) = yield (wire.Stat(path),)
     return isinstance(found, wire.Attributes) and bool(found.size_bytes)
 
@@ -101,7 +100,7 @@ def _is_beginning(path: bytes, upload: SftpUpload, peek: Peek) -> Talk:
 
 
 def _open_part(path: bytes, upload: SftpUpload, capabilities: Capabilities) -> Talk:
-    """What an attempt of ours has left: no longer than ours, so nothing of it is left when ours is written."""
+    """Open what an attempt of ours has left: it is no longer than the file, so nothing of it is left afterwards."""
     upload.opened = True
     (opened,) = yield (wire.Open(path, WRITE),)
     if isinstance(opened, StatusError):

@@ -1,7 +1,7 @@
 """Looking at what lies on the server, and saying why it refused: the small steps that uploads are made of.
 
-Whether a name holds the same bytes is read back. Where that is forbidden it counts as something else: a file that
-arrives twice is better than one that is lost.
+To see whether a name holds the same bytes, they are read back. Where that is forbidden it counts as something else: a
+file that arrives twice is better than one that is lost.
 """
 
 import hashlib
@@ -29,13 +29,13 @@ from iris_communication.sftp.wire import (
 
 READ_SIZE = 32 * 1024  # every server answers this in one DATA packet
 READS_AT_ONCE = 16
-MAY_NOT_LOOK = (FX_PERMISSION_DENIED, FX_OP_UNSUPPORTED)  # of a STAT: it tells nothing of what is there
+MAY_NOT_LOOK = (FX_PERMISSION_DENIED, FX_OP_UNSUPPORTED)  # to a STAT: they say nothing of what is there
 READ_ONLY = 0x1  # statvfs@openssh.com, f_flag: SSH_FXE_STATVFS_ST_RDONLY
 _NOBODYS = b".iris-is-there-nothing"
 
 
 def remove(path: bytes) -> Talk:
-    """True: it was there and is gone. False: there was none, or it stays, which harms nobody."""
+    """True: it was there and is gone. False: there was none, or it stays, which does no harm."""
     (answer,) = yield (wire.Remove(path),)
     return not isinstance(answer, StatusError)
 
@@ -46,7 +46,7 @@ def exists(path: bytes) -> Talk:
 
 
 def is_missing(path: bytes) -> Talk:
-    """Certainly."""
+    """Whether the server says for certain that nothing is there."""
     (answer,) = yield (wire.Stat(path),)
     return (yield from means_missing(answer, path))
 
@@ -54,8 +54,8 @@ def is_missing(path: bytes) -> Talk:
 def means_missing(answer: Answer, path: bytes) -> Talk:
     """Whether `answer`, to a STAT of `path`, says for certain that nothing is there.
 
-    Where a server says FAILURE, or what SFTP version 3 does not know, it is asked for a name that nobody has: one that
-    says the same of it says so of whatever is missing, unless it lets nobody look at all."""
+    Where a server says FAILURE, or what SFTP version 3 does not know, it is asked for a name that nobody has: if it
+    says the same of that, this is its answer for whatever is missing, unless it forbids STAT altogether."""
     if not isinstance(answer, StatusError) or answer.says_missing:
         return isinstance(answer, StatusError)
     if answer.code in MAY_NOT_LOOK:
@@ -73,7 +73,7 @@ def was_missing(removed: Answer, path: bytes) -> Talk:
 
 
 def is_file(path: bytes) -> Talk:
-    """Whether something is there that is no folder, as far as the server tells."""
+    """Whether something is there that is no folder, as far as the server says."""
     (found,) = yield (wire.Stat(path),)
     return isinstance(found, wire.Attributes) and _may_be_a_file(found)
 
@@ -89,8 +89,8 @@ def open_created(path: bytes, quirks: Quirks) -> Talk:
 
 
 def without_exclusive(path: bytes, quirks: Quirks, opened: Answer) -> Talk:
-    """`opened`, or the answer to an OPEN that does not insist on a new file, where a server may have refused that it
-    does: nothing is there that could be the reason."""
+    """`opened`, or the answer to a second OPEN without EXCL, where the server may have refused that flag: nothing is
+    there that could be the reason."""
     if not isinstance(opened, StatusError) or quirks.refuses_exclusive or not _may_not_know_exclusive(opened):
         return opened
     if not (yield from is_missing(path)):
@@ -119,11 +119,11 @@ class Found(Enum):
     THERE = "there"
     GONE = "gone"
     CHANGED = "changed"
-    UNKNOWN = "unknown"  # the server does not tell
+    UNKNOWN = "unknown"  # the server does not say
 
 
 def compare(path: bytes, size_bytes: int, sha256: str | None) -> Talk:
-    """What has become of a file: (Found, the server's words where it does not tell). With `sha256` it is read back."""
+    """What has become of a file: (Found, the server's text where it is UNKNOWN). With `sha256` it is read back."""
     (found,) = yield (wire.Stat(path),)
     if isinstance(found, StatusError):
         return (Found.GONE, "") if (yield from means_missing(found, path)) else (Found.UNKNOWN, str(found))
@@ -156,7 +156,7 @@ def reason(
 ) -> Talk:
     """The error to raise. OpenSSH says no more than "Failure" when its disk is full of bytes or of files, or mounted
     read-only, so ask before blaming the file. `path`: the name that was refused, where it is not the final one;
-    `needed_bytes`: as many as the file has, if nobody says."""
+    `needed_bytes`: by default the size of the file."""
     if isinstance(refused.__cause__, IrisError):  # it was the source that could not be read
         return refused.__cause__
     if refused.code == FX_FAILURE and not refused.says_disk_full and capabilities.tells_free_space:
@@ -171,7 +171,7 @@ def reason(
 
 
 def _takes_nothing(space: Sequence[int], needed_bytes: int, where: str) -> RemoteDiskFull | None:
-    """By what a server tells of the disk behind a folder."""
+    """The error by what a server says of the disk behind a folder; None: there is room."""
     _, fragment_bytes, _, _, free_fragments, files, _, free_files, _, flags, _ = space
     if flags & READ_ONLY:
         hint = "remount it for writing on the server; delivery resumes by itself"

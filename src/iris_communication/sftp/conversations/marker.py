@@ -3,10 +3,10 @@
 Rules.
 - Its bytes are under a hidden name, whole and closed, before the file is renamed; it takes its own name only after
   the file's rename is confirmed. So the marker is never there before the file, and never in part.
-- After a lost answer its temp file tells, as the file's does: still there, the rename is sent again; gone, the marker
-  was there. So a job that has taken the file, the marker or both finds neither a second time.
-- A marker belongs to its file: what an older one of that name holds is replaced whatever becomes of the file's own
-  conflicts.
+- After a lost answer its temp file shows what happened, as the file's does: if it is still there, the rename is sent
+  again; if it is gone, the marker was there. So a job that has taken the file, the marker or both finds neither a
+  second time.
+- A marker belongs to its file: an older one of that name is replaced, whatever `conflict` says of files.
 
 What goes wrong. After a kill nobody knows whether a rename was sent. If the file is there and its marker is not, the
 marker is written. For the moment between the two renames of a file that replaces another, a `.sha256` is still that
@@ -25,7 +25,7 @@ from iris_communication.sftp.status import StatusError, blame
 
 
 def prepare(upload: SftpUpload, path: bytes, capabilities: Capabilities) -> Talk:
-    """Its bytes, under its temp name. Raises IrisError."""
+    """Write its bytes under its temp name. Raises IrisError."""
     temp, text = upload.marker_temp(path), upload.marker_text(path)
     upload.marker_opened = True
     opened = yield from open_created(temp, upload.quirks)
@@ -44,7 +44,7 @@ def prepare(upload: SftpUpload, path: bytes, capabilities: Capabilities) -> Talk
 
 
 def take_back(upload: SftpUpload) -> Talk:
-    """What was prepared."""
+    """Remove what was prepared."""
     if upload.marker_opened:
         answers = yield tuple(map(wire.Remove, upload.marker_temps(upload.temp_path)))
         gone = (not isinstance(answer, StatusError) or answer.says_missing for answer in answers)
@@ -52,7 +52,7 @@ def take_back(upload: SftpUpload) -> Talk:
 
 
 def mark(upload: SftpUpload, path: bytes, capabilities: Capabilities) -> Talk:
-    """Give the prepared marker of the file that lies under `path`, or did, its name; the path it was prepared for. An
+    """Give the prepared marker of the file that lies, or lay, under `path` its name; the path it was prepared for. An
     earlier attempt may have prepared that of another path, or placed it. Raises IrisError."""
     for candidate in (path, *(other for other in upload.paths if other != path)):
         if (yield from _place(upload, candidate, capabilities)):

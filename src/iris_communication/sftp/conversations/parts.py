@@ -1,19 +1,19 @@
 """A file that is written in several parts: what an attempt that was cut off left to do, or shares of several streams.
 
 Rules.
-- What is known to be there is what the server acknowledged in one piece from the beginning of a part. Nothing else is,
-  however long the file on the server is.
-- The temp file of the attempt before is first renamed to this attempt's own: what a dead session still asks for by name
-  then finds nothing. What it still writes through its handle are the same bytes at the same places.
+- Only what the server acknowledged in one piece from the beginning of a part is known to be there, however long the
+  file on the server is.
+- The temp file of the attempt before is first renamed to this attempt's own name: late requests of a dead session by
+  the old name then find nothing. Late writes through its handle are the same bytes at the same places.
 - Where that rename was left unanswered the file has one of the two names, so the next attempt tries both.
-- The last bytes of each piece that is known to be there are read back and compared: a server that lost its memory in
-  between (a crash, a disk changed) may hold less than it acknowledged. Where that is forbidden, the file is sent anew.
+- The last bytes of each piece that is known to be there are read back and compared: a server that lost data in between
+  (a crash, a disk changed) may hold less than it acknowledged. Where reading is forbidden, the file is sent anew.
 - Parts do not overlap and each is written in ascending order through a handle of its own.
 
 What goes wrong. Some servers refuse to write to a file that exists, or anywhere but at its end; one that emptied it at
-each OPEN would leave a hole of the right size. So the seams are read back once all is written, by whatever attempt that
-is, and a server that fails either way is sent whole files. A WRITE that is refused for a reason that is told or found
-(a full disk, a permission) is no such sign: it is judged as that of a whole file.
+each OPEN would leave a hole of the right size. So the seams are read back once all is written, by the attempt that
+finishes it, and a server that fails either way is sent whole files. A WRITE that is refused for a reason that is stated
+or found (a full disk, a permission) is no such sign: it is handled as that of a whole file.
 """
 
 from collections.abc import Iterator, Sequence
@@ -29,7 +29,7 @@ from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.wire import READ, WRITE
 
-SAMPLE_BYTES = 32 * 1024  # every server answers a READ of as much in one packet
+SAMPLE_BYTES = 32 * 1024  # every server answers a READ of this size in one packet
 
 
 class PartFile(NamedTuple):
@@ -43,7 +43,7 @@ Sample = tuple[PartFile, bytes]  # and what it holds
 @dataclass(frozen=True, slots=True)
 class PartCut:
     """An upload that ended in the middle: its temp file, the parts that were not acknowledged, ascending, and the seams
-    of those that were written, which are to be looked at once all is there."""
+    of those that were written, which are to be checked once all is there."""
 
     temp_path: bytes
     size_bytes: int  # of the whole file
@@ -86,7 +86,7 @@ def seams(parts: Sequence[PartFile]) -> Iterator[PartFile]:
 
 def take_over(upload: SftpUpload, names: Sequence[bytes], expected: Sequence[Sample]) -> Talk:
     """Whether the file that an attempt before has left under one of `names` is now this attempt's, and holds what it
-    should as far as samples tell."""
+    should as far as samples show."""
     upload.opened = True
     for name in names:
         (renamed,) = yield (wire.Rename(name, upload.temp_path),)
@@ -112,7 +112,7 @@ def holds_samples(path: bytes, expected: Sequence[Sample]) -> Talk:
 
 
 def write_part(upload: SftpUpload, part: PartFile, capabilities: Capabilities) -> Talk:
-    """Whether the server lets us write there: False, where it refuses and nothing tells that a whole file would fare no
+    """Whether the server lets us write there: False, where it refuses and nothing shows that a whole file would fare no
     better. Raises IrisError."""
     (opened,) = yield (wire.Open(upload.temp_path, WRITE),)
     if isinstance(opened, StatusError):

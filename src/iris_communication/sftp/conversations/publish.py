@@ -1,22 +1,22 @@
-"""From the temp name to the final one: what becomes of a name that is taken, and of a rename nobody answered.
+"""From the temp name to the final one: what becomes of a name that is taken, and of an unanswered rename.
 
 Rules.
 - A final name that holds the same bytes is a delivery whose answer was lost (or the same file queued twice), and
   counts as delivered, whatever the policy. So does a temp file that only an earlier rename of ours can have taken.
 - A final name that holds something else is treated as the server's `conflict` says. `rename`: the file takes an
   alternative name that is derived from its content, so that a repeated attempt arrives at the same name. `overwrite`:
-  it replaces what is there, see `replacing`. `fail` and `keep`: what is there stays and ours is not delivered; a person
-  has to decide in the one case, and nobody has to in the other.
-- A server that may overwrite without a word is looked at first; the look travels behind the CLOSE. Whoever uploads lets
-  files for one name take turns, or two of ours that both find it free would overwrite one another; and which names are
-  one is the server's to say, so those that may be one to some disk count as one (see `same_name`).
+  it replaces what is there, see `replacing`. `fail` and `keep`: what is there stays and ours is not delivered; with
+  `fail` a person has to decide, with `keep` nobody has to.
+- Where a server may overwrite without an error, the name is checked first, by a STAT behind the CLOSE. The carrier
+  sends files for one name in turn, or two of ours that both find it free would overwrite one another. Which names are
+  the same depends on the server's disk, so names that may be the same on some disk count as the same (`same_name`).
 - A temp file whose rename was once left unanswered is not removed: were this process killed before that is recorded,
   its absence would look like that rename's success.
 
 What goes wrong. A dead session may go on on the server's side: its late rename then competes with ours for the same
 temp file, and one of the two finds it gone. A server that comes back with another disk has neither the temp file nor
-its folder, and is sent the file anew; that a neighbour has made the folder again meanwhile is remembered for as long as
-the connection lives.
+its folder, and is sent the file anew; that another upload has made the folder again meanwhile is remembered for as long
+as the connection lives.
 """
 
 import posixpath
@@ -74,13 +74,13 @@ def publish(upload: SftpUpload, capabilities: Capabilities) -> Talk:
 
 
 def may_replace_unseen(upload: SftpUpload, capabilities: Capabilities) -> bool:
-    """Whether the name is looked at before the rename."""
+    """Whether the name has to be checked before the rename."""
     return upload.conflict != "overwrite" and not capabilities.rename_refuses_existing
 
 
 def look_first(upload: SftpUpload) -> Talk:
-    """Before the bytes are sent, where they might be sent for nothing. The final path if it holds them; None if it is
-    free, for now. Raises IrisError."""
+    """Check the name before the bytes are sent, where they might be sent for nothing. The final path if it holds them;
+    None if it is free, for now. Raises IrisError."""
     if upload.conflict not in ("fail", "keep") or not (yield from exists(upload.final_path)):
         return None
     if (yield from holds(upload.final_path, upload.size_bytes, upload.sha256)):
@@ -143,8 +143,8 @@ def _same_bytes(path: bytes, upload: SftpUpload) -> Talk:
 
 
 def _is_taken(path: bytes, upload: SftpUpload) -> Talk:
-    """Asked of a server that would overwrite. An account that may not look at all is spared the question: such a server
-    keeps its own watch. Any other refusal leaves it open, and then nothing may be renamed."""
+    """For a server that would overwrite. Where the account may not STAT at all the name counts as free: such a server
+    guards its names itself. After any other refusal it is not known, and then nothing may be renamed."""
     found, upload.final_look = upload.final_look if path == upload.final_path else None, None
     if found is None:
         (found,) = yield (wire.Stat(path),)
@@ -157,8 +157,8 @@ def _is_taken(path: bytes, upload: SftpUpload) -> Talk:
 
 
 def _may_be_taken(path: bytes, upload: SftpUpload, refused: StatusError) -> Talk:
-    """Asked when a rename to it was refused. A drop box that lets nobody look says no more than FAILURE of a name that
-    is taken: where there is another name, that may be free."""
+    """For a name to which a rename was refused. A drop box that forbids STAT says no more than FAILURE of a name that
+    is taken: where there is an alternative name, that may be free."""
     (found,) = yield (wire.Stat(path),)
     if not isinstance(found, StatusError):
         return True
@@ -170,14 +170,14 @@ def _may_be_taken(path: bytes, upload: SftpUpload, refused: StatusError) -> Talk
 
 
 def _has_landed(upload: SftpUpload) -> Talk:
-    """Asked before its marker is prepared: a file that has landed has one, which may have been collected as well."""
+    """Checked before its marker is prepared: a file that has landed has one, which may have been collected as well."""
     return not (yield from exists(upload.temp_path)) and (yield from _went_through(upload))
 
 
 def _went_through(upload: SftpUpload, refused: StatusError | None = None) -> Talk:
     """Whether it was the earlier rename that took the temp file: it is gone, and its folder is not. Where that cannot
-    be found out for now, the attempt stays finished and is asked about again. A folder that is there only because a
-    neighbour had to make it tells nothing: the file is sent anew, at the worst a second time."""
+    be found out for now, the attempt stays finished and the next one checks again. A folder that is there only because
+    another upload had to make it proves nothing: the file is sent anew, at the worst a second time."""
     folder = posixpath.dirname(upload.temp_path)
     (found,) = yield (wire.Stat(upload.temp_path),)
     if isinstance(found, StatusError):
@@ -191,7 +191,7 @@ def _went_through(upload: SftpUpload, refused: StatusError | None = None) -> Tal
 
 
 def _landed(upload: SftpUpload) -> Talk:
-    """Delivered by the earlier rename. Where it lies now is only worth a look; it may have been collected already."""
+    """Delivered by the earlier rename. Where it lies now is only checked; it may have been collected already."""
     for other in list(upload.paths)[1:]:
         if (yield from holds(other, upload.size_bytes, upload.sha256)):
             return other
@@ -199,7 +199,7 @@ def _landed(upload: SftpUpload) -> Talk:
 
 
 def _give_up(upload: SftpUpload) -> Talk:
-    """It is refused for good; nothing of ours is left, as far as that may be."""
+    """It is refused for good: remove what is ours, as far as possible."""
     if not upload.finished:
         yield from discard(upload)
         yield from marker.take_back(upload)

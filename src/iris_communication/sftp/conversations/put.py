@@ -1,13 +1,13 @@
-"""One upload as a conversation: temp name, bytes, close, rename; and the look back after a lost answer.
+"""One upload as a conversation: temp name, bytes, close, rename; and the check after a lost answer.
 
 Rules.
 - A file is written under a name nobody can guess and appears under its final name only by a rename, after the server
   has acknowledged every WRITE and the CLOSE. So a reader never sees a part of it. `publish` has what comes after.
 - After an attempt of unknown outcome the server is asked before anything is sent again. Its temp name decides: nobody
-  else knows it, so whoever finds it gone, though its folder is still there, knows that a rename of ours took it.
+  else knows it, so if it is gone, though its folder is still there, a rename of ours took it.
   So a temp file may be removed only while no rename of it is left unanswered.
-- Files that replace what is there go one after the other for each name: whoever uploads lets them take turns.
-- Permissions and times are set before the rename. A server that refuses them takes the file all the same.
+- Files that replace what is there go one after the other for each name: the carrier lets them take turns.
+- Permissions and times are set before the rename. Where the server refuses them the file is delivered all the same.
 
 What goes wrong. A dead session's late writes touch only its own handle. A late OPEN leaves an empty temp file behind,
 never a visible one. A file that is tried again later replaces one that was accepted after it and arrived first.
@@ -55,8 +55,8 @@ def put(upload: SftpUpload, capabilities: Capabilities) -> Talk:
 
 
 def clear_away(upload: SftpUpload, temps: Iterable[bytes], capabilities: Capabilities) -> Talk:
-    """What attempts under these temp names, earlier than the latest, may have left. Whether one had arrived needs no
-    question: then the same bytes are found under the final name."""
+    """Remove what attempts under these temp names, earlier than the latest, may have left. Whether one had arrived need
+    not be asked: then the same bytes are found under the final name."""
     for temp in temps:
         yield from settle(upload, temp, capabilities)
         yield tuple(map(wire.Remove, (temp, *upload.marker_temps(temp))))
@@ -104,8 +104,8 @@ def finish(upload: SftpUpload, capabilities: Capabilities) -> Talk:
 
 
 def after_close(upload: SftpUpload, path: bytes, *, look: bool = True) -> tuple[wire.Request, ...]:
-    """What travels behind the CLOSE, and so costs no round trip: attributes, and a look at the size. Not before it:
-    a server that works at several requests at once keeps order only there."""
+    """The requests that travel behind the CLOSE, and so cost no round trip: attributes, and a STAT for the size. Not
+    before it: a server that handles several requests at once keeps order only there."""
     looking = (wire.Stat(path),) if look else ()
     if upload.file_mode is None and upload.mtime_s is None:
         return looking
@@ -134,7 +134,7 @@ def _effect(upload: SftpUpload, error: IrisError) -> Effect:
 
 def check_name(upload: SftpUpload, capabilities: Capabilities) -> None:
     """Before anything is sent: a file whose marker has no room for its name would lie there for ever without one, and a
-    name that ends the connection would do so for ever, and nothing else would be delivered."""
+    name at which the server hangs up would end the connection each time, and nothing else would be delivered."""
     if capabilities.ends_at_names_that_are_no_text and not _is_text(upload.final_path):
         path = shown(upload.final_path)
         raise RemoteNameRefused(f"{path} is not UTF-8, and this server closes the connection at such a name")
@@ -169,7 +169,7 @@ def _already_there(upload: SftpUpload, capabilities: Capabilities) -> Talk:
 
 def _look_back(upload: SftpUpload, temp: bytes, capabilities: Capabilities) -> Talk:
     """The path where the earlier attempt turns out to have delivered, or None when it certainly will not any more:
-    removing its temp file is the one step that cannot be overtaken by a late rename."""
+    once its temp file is removed, a late rename of it finds nothing."""
     yield from settle(upload, temp, capabilities)
     gone = not (yield from remove(temp)) and not (yield from exists(temp))
     if upload.marker:
@@ -183,8 +183,8 @@ def _look_back(upload: SftpUpload, temp: bytes, capabilities: Capabilities) -> T
 
 
 def _send(upload: SftpUpload, capabilities: Capabilities) -> Talk:
-    """The bytes under the temp name: every one acknowledged, the handle closed, the size looked at where that can tell
-    anything."""
+    """Write the bytes under the temp name: every one acknowledged, the handle closed, the size checked where that can
+    show anything."""
     handle = yield from open_new(upload.temp_path, upload, capabilities)
     look, cut_short = not capabilities.says_what_it_kept, None
     looks_at_name = may_replace_unseen(upload, capabilities)
@@ -201,7 +201,7 @@ def _send(upload: SftpUpload, capabilities: Capabilities) -> Talk:
     note_attributes(upload, attributes)
     for refused in (written, closed, cut_short):
         if isinstance(refused, StatusError):
-            # The disk is looked at before the temp file, which fills it, is removed.
+            # `reason` checks the disk before the temp file, which fills it, is removed.
             failure = yield from reason(refused, "write", upload, capabilities)
             upload.write_refused = refused is written and isinstance(failure, (RemoteFailure, RemoteNameRefused))
             upload.cut_short = refused is not written and refused is not closed
@@ -215,9 +215,9 @@ def _send(upload: SftpUpload, capabilities: Capabilities) -> Talk:
 
 
 def cut_short_by(upload: SftpUpload, path: bytes, kept: Answer) -> Talk:
-    """A StatusError where the server kept another size than ours, `kept` being what it said behind the CLOSE. Some
-    acknowledge a WRITE of which their disk took a part. And some know the size only once the CLOSE is complete, so
-    another one than ours is believed when it is said again, with nothing else on its way."""
+    """A StatusError where the server kept another size than ours, `kept` being its answer behind the CLOSE. Some
+    servers acknowledge a WRITE of which their disk took a part. And some know the size only once the CLOSE is complete,
+    so another size than ours counts only when a second STAT, with nothing else under way, repeats it."""
     refused = _another_size(upload, kept)
     if refused is not None:
         (kept,) = yield (wire.Stat(path),)
@@ -226,8 +226,8 @@ def cut_short_by(upload: SftpUpload, path: bytes, kept: Answer) -> Talk:
 
 
 def _another_size(upload: SftpUpload, kept: Answer) -> StatusError | None:
-    """The look costs no round trip, because it travels behind the CLOSE; where looking is forbidden, the
-    acknowledgements have to do."""
+    """The STAT costs no round trip, because it travels behind the CLOSE; where it is forbidden, the acknowledgements
+    have to do."""
     if not isinstance(kept, wire.Attributes) or kept.size_bytes in (None, upload.size_bytes):
         return None
     return StatusError(FX_FAILURE, f"the server kept {kept.size_bytes} of {upload.size_bytes} bytes")
@@ -235,7 +235,7 @@ def _another_size(upload: SftpUpload, kept: Answer) -> StatusError | None:
 
 def open_new(path: bytes, upload: SftpUpload, capabilities: Capabilities, *, or_none_if_taken: bool = False) -> Talk:
     """A handle on a new file; missing folders are made, but only once the server says that one is missing. Whether they
-    could be is not looked at (one may exist, or an upper one may be closed to us): the next OPEN judges."""
+    could be is not checked (one may exist, or an upper one may be closed to us): the next OPEN shows it."""
     if or_none_if_taken and upload.quirks.refuses_exclusive and (yield from exists(path)):
         return None
     refused = closed = None
@@ -272,13 +272,13 @@ def open_new(path: bytes, upload: SftpUpload, capabilities: Capabilities, *, or_
 
 
 def _closed(request: wire.MakeDirectory, made: Answer) -> tuple[wire.MakeDirectory, StatusError] | None:
-    """A folder that the server lets nobody make; what it says of one that is there is no trouble."""
+    """A folder that the server forbids us to make; its refusal of one that is there is no trouble."""
     return (request, made) if isinstance(made, StatusError) and made.says_forbidden else None
 
 
 def _may_lack_its_folder(refused: StatusError, path: bytes) -> Talk:
-    """Said so, or found by a look: a server may have any code for an OPEN in a folder that is not there. Where nobody
-    may look it may be, and to make it harms nobody."""
+    """The server says so, or a STAT finds it: a server may have any code for an OPEN in a folder that is not there.
+    Where STAT is forbidden the folder may be missing, and trying to make it does no harm."""
     if refused.says_missing or refused.says_disk_full or isinstance(refused.__cause__, IrisError):
         return refused.says_missing
     return not (yield from exists(posixpath.dirname(path) or b"."))
@@ -287,10 +287,10 @@ def _may_lack_its_folder(refused: StatusError, path: bytes) -> Talk:
 def _before_each_open(
     folder: bytes, upload: SftpUpload, capabilities: Capabilities
 ) -> Iterator[Sequence[wire.MakeDirectory]]:
-    """What is asked for ahead of each OPEN, while the one before says that something is missing."""
+    """The MKDIRs ahead of each OPEN, while the OPEN before says that something is missing."""
     yield ()
     if capabilities.keeps_order and folder in upload.missing_folders:
-        yield ()  # a neighbour missed it: what it asked for is done before our next OPEN
+        yield ()  # another upload missed it: its MKDIRs are done before our next OPEN
     upload.missing_folders.add(folder)
     parts = folder.split(b"/")
     paths = (b"/".join(parts[:count]) for count in range(1, len(parts) + 1))

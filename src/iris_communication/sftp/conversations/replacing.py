@@ -1,15 +1,15 @@
-"""Giving a finished temp file a name that something else has: in one step, or in two where the server knows no better.
+"""Giving a finished temp file a name that something else has: in one step, or in two where the server cannot.
 
 Rules.
-- In one step: posix-rename@openssh.com. Whoever looks finds the old file or the new one, whole.
+- In one step: posix-rename@openssh.com. A reader finds the old file or the new one, whole.
 - A server that does not offer it may still replace with a plain RENAME, as several do. Where it refuses, what is there
-  is renamed aside, to a hidden name of this attempt, and then the temp file takes its place. In between nobody finds
-  anything under the name, and never a part of anything. A RENAME that is refused then puts the old file back. A folder
+  is renamed aside, to a hidden name of this attempt, and then the temp file takes its place. In between there is
+  nothing under the name, and never a part of a file. If that RENAME is refused, the old file is renamed back. A folder
   is never replaced.
 - It is renamed aside and not removed, because a request may be carried out late: sent to a link that died, it reaches
   the server after the next attempt has delivered. A late REMOVE would delete that delivery. A late rename aside is
-  refused where its target exists. So whoever goes on after an attempt that may have sent one first sees whether it was
-  done (then the old file lies aside, and goes) and else holds that name with an empty file, which stays.
+  refused where its target exists. So the attempt that follows one that may have sent such a RENAME first checks whether
+  it was done (then the old file lies aside, and is removed) and else holds that name with an empty file, which stays.
 
 What goes wrong. Cut off between the two steps, there is nothing under the name until the next attempt, which finds its
 temp file whole and renames it. A process that is killed there leaves the same, and the next start sends the file anew.
@@ -38,8 +38,8 @@ def rename_over(temp: bytes, path: bytes, capabilities: Capabilities) -> Talk:
 
 
 def replace(upload: SftpUpload, temp: bytes, path: bytes) -> Talk:
-    """In two steps, after the one was refused. Raises StatusError when the old file is, or should be, back in its
-    place."""
+    """Replace in two steps, after the single step was refused. Raises StatusError when the old file is, or should be,
+    back in its place."""
     old = aside(temp)
     (moved,) = yield (wire.Rename(path, old),)
     if upload.finished and isinstance(moved, StatusError):  # an earlier attempt had put one aside
@@ -56,8 +56,8 @@ def replace(upload: SftpUpload, temp: bytes, path: bytes) -> Talk:
 
 
 def settle(upload: SftpUpload, temp: bytes, capabilities: Capabilities) -> Talk:
-    """After an attempt under `temp` that nobody knows the end of: what it put aside goes; and if it may yet put
-    something aside, it is kept from that."""
+    """After an attempt under `temp` of unknown outcome: remove what it put aside; and if it may yet put something
+    aside, prevent that."""
     if capabilities.replaces_in_one_step:
         return
     for each, path, size_bytes in upload.replacements(temp):
@@ -68,7 +68,7 @@ def settle(upload: SftpUpload, temp: bytes, capabilities: Capabilities) -> Talk:
 
 
 def clear_aside(upload: SftpUpload, capabilities: Capabilities) -> Talk:
-    """After a file was delivered by an attempt that went on with an earlier one: what that one had put aside."""
+    """After an attempt that went on with an earlier one has delivered: remove what that one had put aside."""
     if upload.finished and not capabilities.replaces_in_one_step:
         asides = {aside(temp) for temp, _, _ in upload.replacements(upload.temp_path)} - upload.fences
         if asides:
@@ -76,7 +76,8 @@ def clear_aside(upload: SftpUpload, capabilities: Capabilities) -> Talk:
 
 
 def _fence(upload: SftpUpload, old: bytes, path: bytes) -> Talk:
-    """Hold the name `old`, so that nothing can be renamed to it any more. If just that has happened, undo it."""
+    """Hold the name `old` with an empty file, so that nothing can be renamed to it any more. If just that has happened,
+    undo it."""
     opened = None
     if not upload.quirks.refuses_exclusive or not (yield from exists(old)):
         (opened,) = yield (wire.Open(old, new_file_flags(upload.quirks)),)

@@ -1,7 +1,7 @@
 """One upload: what it is to become on the server, how far it got, and every name it may use there.
 
-All hidden names of an attempt begin with its temp name, which nobody else can guess, so whoever knows an earlier
-attempt's temp name knows all that it may have left.
+All hidden names of an attempt begin with its temp name, which nobody else can guess, so an earlier attempt's temp name
+is enough to find all that it may have left.
 """
 
 import posixpath
@@ -19,9 +19,9 @@ _REPLACED = b"-replaced"
 
 @dataclass(slots=True)
 class Quirks:
-    """What a server turned out not to know, shared by all that is asked of it."""
+    """What a server was found not to support, shared by all uploads to it."""
 
-    refuses_exclusive: bool = False  # an OPEN that says so; without, it is granted
+    refuses_exclusive: bool = False  # an OPEN with EXCL is refused; one without is granted
 
 
 @dataclass(slots=True)
@@ -34,19 +34,19 @@ class SftpUpload:
     conflict: Conflict = "rename"  # when the final name holds something else
     marker: Marker = ""
     finished: bool = False  # an earlier attempt had every byte acknowledged under temp_path and sent its rename
-    earlier_temp: bytes | None = None  # an earlier attempt may have written here, and got nobody knows how far
+    earlier_temp: bytes | None = None  # an earlier attempt may have written here, how much is not known
     file_mode: int | None = None  # permissions it is to have, and
-    mtime_s: int | None = None  # when it was last written, where the server lets us say so
-    missing_folders: set[bytes] = field(default_factory=set)  # not there when first used; all uploads of a connection's
+    mtime_s: int | None = None  # when it was last written, where the server lets us set them
+    missing_folders: set[bytes] = field(default_factory=set)  # not there when first used; shared on one connection
     quirks: Quirks = field(default_factory=Quirks)
     opened: bool = False  # set as it happens: the temp file may exist
     marker_opened: bool = False  # set as it happens: so may that of a marker
     rename_sent: bool = False  # set as it happens: a rename is unanswered, so the final name may exist
     begin_anew: bool = False  # set as it happens: finished, but that rename certainly did not deliver
     cut_short: bool = False  # set as it happens: every WRITE was acknowledged, and the file has another size
-    write_refused: bool = False  # set as it happens: for no reason that was told
+    write_refused: bool = False  # set as it happens: for no reason that was stated or found
     final_look: Any = None  # set as it happens: what a STAT of the final path said when all was written
-    attributes_refused: str = ""  # the server's words, where it did not let us
+    attributes_refused: str = ""  # the server's text, where it did not let us set them
     fences: set[bytes] = field(default_factory=set)  # names that are held against a late request, see `replacing`
 
     @property
@@ -75,8 +75,8 @@ class SftpUpload:
         return path + self.marker.encode("ascii")
 
     def marker_temp(self, path: bytes, temp: bytes | None = None) -> bytes:
-        """The temp name of the marker for the file under `path`; one of its own for each kind and place, because the
-        content is. No pattern for markers matches it."""
+        """The temp name of the marker for the file under `path`; another one for each kind and path, because the
+        content differs. No pick-up pattern for markers matches it."""
         mark = b"-" + self.marker[1:].encode("ascii")
         return (temp or self.temp_path) + mark + (b"" if path == self.final_path else b"-2")
 
@@ -104,5 +104,5 @@ class SftpUpload:
 
 
 def aside(temp: bytes) -> bytes:
-    """Where that which `temp` replaces is put, where replacing takes two steps."""
+    """Where the file that `temp` replaces is put, where replacing takes two steps."""
     return temp + _REPLACED

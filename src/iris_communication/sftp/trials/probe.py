@@ -1,8 +1,8 @@
 """One health check as a conversation: does the server answer, is there room, and could a file be delivered now?
 
 Idea. A server that lets us in may still be of no use: its disk is full or mounted read-only, the folder is closed to
-us, renaming is forbidden. A check finds that out before a file has to. Looking costs one exchange; the round trip, by
-choice, does what a delivery does, under hidden names nobody can guess.
+us, renaming is forbidden. A check finds that out before a file has to. Looking costs one exchange; the round trip, if
+configured, does what a delivery does, under hidden names nobody can guess.
 
 Rules.
 - What a check finds is a value, not an error: a server that answers is up, whatever it refuses. Only a full disk is
@@ -14,7 +14,7 @@ Rules.
 
 What goes wrong. A link that breaks in the middle leaves the file until the next check on this server. A process that
 dies in that moment leaves it for good: a few bytes under a hidden name. A pick-up job that takes hidden files away
-would take unfinished uploads as well, and is told of.
+would take unfinished uploads as well, and is reported.
 """
 
 import posixpath
@@ -37,9 +37,9 @@ CONTENT = b"iris: is this server well?\n"
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """`ok`: nothing was found that would keep a file from being delivered. `done`: what was looked at, in words.
-    `words` and `hint` say what will not work, or what is worth knowing though it is no trouble. `latency_s`: one
-    question and its answer, whatever else was under way."""
+    """`ok`: nothing was found that would keep a file from being delivered. `done`: names of what was checked.
+    `text` and `hint` say what will not work, or what is worth knowing though it is no trouble. `latency_s`: of one
+    request and its answer, whatever else was under way."""
 
     ok: bool
     done: tuple[str, ...]
@@ -60,7 +60,7 @@ class Probe:
     token: bytes = b""
     leftovers: set[bytes] = field(default_factory=set)
     answered: Callable[[], None] = lambda: None
-    in_place: bool = False  # files get no hidden name, and none is given another one
+    in_place: bool = False  # files get no hidden name, and none is renamed
     hidden_refused: bool = False  # set as it happens
 
     @property
@@ -105,7 +105,7 @@ def probe(check: Probe, capabilities: Capabilities) -> Talk:
         space = yield from _space((yield from _nearest_folder(check.folder)) if missing else check.folder)
         if space is not None:
             done.append("free space")
-    finding = _judge(there, space, check.folder, missing=missing)
+    finding = _seen(there, space, check.folder, missing=missing)
     if finding is WELL and check.token:
         done.append("round trip")
         finding = yield from _round_trip(check)
@@ -124,7 +124,7 @@ def _nearest_folder(folder: bytes) -> Talk:
 
 
 def _space(folder: bytes) -> Talk:
-    """None where the server does not tell. Raises RemoteDiskFull when nothing more can be written."""
+    """None where the server does not say. Raises RemoteDiskFull when nothing more can be written."""
     (reply,) = yield (wire.free_space(folder),)
     if not isinstance(reply, wire.ExtendedReply) or len(reply.body) < 8 * 11:
         return None
@@ -138,8 +138,8 @@ def _space(folder: bytes) -> Talk:
     return space
 
 
-def _judge(there: wire.Reply | StatusError, space: Space | None, folder: bytes, *, missing: bool) -> Finding:
-    """What looking alone shows. A folder that may not be looked at may still take files."""
+def _seen(there: wire.Reply | StatusError, space: Space | None, folder: bytes, *, missing: bool) -> Finding:
+    """What STAT and statvfs show. A folder that we may not STAT may still take files."""
     where = shown(folder)
     if space is not None and space.read_only:
         text = f"the disk under {where} is mounted read-only"
@@ -196,7 +196,7 @@ def _rename(check: Probe) -> Talk:
         return blame(renamed, "rename a file in", check.folder)
     check.leftovers.discard(check.first_path)
     (kept,) = yield (wire.Stat(check.second_path),)
-    if isinstance(kept, StatusError):  # any other refusal: it may not be looked at
+    if isinstance(kept, StatusError):  # any other refusal: STAT is forbidden
         return _taken_away(check) if (yield from means_missing(kept, check.second_path)) else None
     if kept.size_bytes not in (None, len(CONTENT)):
         kept_text = f"the server kept {kept.size_bytes} of {len(CONTENT)} bytes of a file in {shown(check.folder)}"
@@ -205,7 +205,7 @@ def _rename(check: Probe) -> Talk:
 
 
 def _clear_away(check: Probe) -> Talk:
-    """Remove what this check or an earlier one has left. What is gone already is as good."""
+    """Remove what this check or an earlier one has left. What is gone already counts as removed."""
     paths = sorted(check.leftovers)
     answers = (yield tuple(map(wire.Remove, paths))) if paths else []
     for path, answer in zip(paths, answers, strict=True):

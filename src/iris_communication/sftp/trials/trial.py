@@ -2,8 +2,8 @@
 needed now and then.
 
 Everything is made under hidden names nobody can guess, and removed again whatever happened; what could not be removed
-is told. A refusal is a finding and not an error: a trial goes on to the next step. Only a lost link ends it, and who
-breaks it off: then nothing new is asked for, and what is there is removed.
+is reported. A refusal is a finding and not an error: a trial goes on to the next step. Only a lost link ends it, and
+`broken_off`: then no new step begins, and what is there is removed.
 """
 
 import hashlib
@@ -36,11 +36,11 @@ OPEN_FILES = 64  # at once; more are hardly ever of use
 
 @dataclass(slots=True)
 class Findings:
-    """`refused`: the server's words for each step that it did not do; what is not in it, it did. `replaces`: a plain
+    """`refused`: the server's text for each step that it did not do; what is not in it, it did. `replaces`: a plain
     rename onto a taken name does so, None: not found out. `open_files`: at once, as far as was tried; 0: it was not.
 
-    `files` and `folders` may be there because of the trial: a file from before it is asked for until it is known to be
-    gone, so that they can be named whenever it ends. `broken_off` is set by whoever has lost patience."""
+    `files` and `folders` may be there because of the trial: a file is listed from before its OPEN until it is known to
+    be gone, so that it can be named whenever the trial ends. `broken_off` is set from outside, to end it early."""
 
     folder: bytes
     made_folder: bool = False
@@ -80,7 +80,7 @@ class _Trial:
         self.named(TEMP_PREFIX, b"")
 
     def named(self, begin: bytes, end: bytes) -> None:
-        """What its files are called from now on."""
+        """Set the names of its files from now on."""
         self.first, self.second, self.below = (
             posixpath.join(self.found.folder, begin + self.token + part) for part in (b"-a" + end, b"-b" + end, b"-d")
         )
@@ -92,7 +92,7 @@ class _Trial:
         return (yield requests)
 
     def does(self, step: str, *requests: wire.Request) -> Talk:
-        """Whether it did all of them; the answers are in `self.answers`."""
+        """Whether the server did all of them; the answers are in `self.answers`."""
         self.answers = yield from self.ask(*requests)
         for answer in self.answers:
             if isinstance(answer, StatusError):
@@ -116,13 +116,13 @@ def trial(found: Findings, token: bytes, capabilities: Capabilities) -> Talk:
             yield from _folder_below(this)
         yield from _free_space(this)
     except _BrokenOff:
-        pass  # all that is left to do is what follows
+        pass  # only the clearing away is left to do
     yield from clear_away(found)
 
 
 def one_of_many(found: Findings, path: bytes) -> Talk:
-    """Of conversations that go on at once: how many files were open is known to whoever counts their handles. The file
-    is there until it is cleared away."""
+    """One of several conversations at once: the connection counts how many files were open. The file is there until it
+    is cleared away."""
     handle = yield from open_new(found, path)
     if handle is not None:
         yield (wire.Close(handle),)
@@ -171,14 +171,14 @@ def _folder(this: _Trial) -> Talk:
 
 
 def _paths(folder: bytes) -> Iterator[bytes]:
-    """Each folder on the way, from above."""
+    """Each folder of the path, from the top."""
     parts = folder.split(b"/")
     return (path for count in range(1, len(parts) + 1) if (path := b"/".join(parts[:count])) not in (b"", b"."))
 
 
 def _first_file(this: _Trial) -> Talk:
-    """Whether there is one, under a hidden name, or else under one such as files have that are delivered: some accounts
-    may use no others."""
+    """Whether a file can be made, under a hidden name, or else under a name like those of delivered files: some
+    accounts may use no others."""
     if (yield from _file(this, "create", "write", this.first)):
         return True
     if "create" not in this.found.refused:
@@ -207,7 +207,7 @@ def _file(this: _Trial, opens: str, writes: str, path: bytes) -> Talk:
 
 
 def _kept(this: _Trial) -> Talk:
-    """What was written, as it can be seen: its size, its bytes, and what may be set."""
+    """Check what was written: its size, its bytes, and which attributes may be set."""
     if (yield from this.does("look", wire.Stat(this.first))):
         (seen,) = this.answers
         if seen.size_bytes not in (None, len(CONTENT)):
@@ -225,7 +225,7 @@ def _kept(this: _Trial) -> Talk:
 
 
 def _goes_on(this: _Trial) -> Talk:
-    """Whether a file that is there can be written on, as after a cut. Some servers empty it first."""
+    """Whether a file that is there can be continued, as after a cut. Some servers empty it first."""
     if not (yield from this.does("resume", wire.Open(this.first, WRITE))):
         return
     handle = this.answers[0].handle
@@ -271,7 +271,7 @@ def _folder_below(this: _Trial) -> Talk:
 
 
 def _delivery(this: _Trial, folder: bytes) -> Talk:
-    """A whole one, as of any file, for a folder that is not there yet."""
+    """A whole delivery, as of any file, into a folder that is not there yet."""
     content = TrialContent()
     upload = SftpUpload(
         final_path=posixpath.join(folder, b"a" + (this.end or USUAL_ENDS[0])),

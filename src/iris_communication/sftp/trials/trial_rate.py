@@ -1,12 +1,11 @@
 """How fast one file is written to a server, as a conversation.
 
-Idea. A long way carries no more than what is asked for at once allows, so a file that is written in small pieces, each
-awaited, says how long the way is and not how fast. Here a piece is four times as large as the one before, the first of
-a few KiB, until one takes long enough for its round trip to count little: that piece is the measure. It goes as large
-files go, through the window of the connection.
+Idea. A file that is written in small pieces, each awaited, measures the round-trip time and not the rate. Here a piece
+is four times as large as the one before, the first of a few KiB, until one takes long enough for its round trip to
+count little: that piece is the measure. It goes as large files go, through the window of the connection.
 
-Pieces are not sent ahead of one another, and none is begun once one has taken long enough. So a slow way is never asked
-for more than it carries in some seconds, and who breaks off need not wait for much that is on its way already.
+Pieces are not sent ahead of one another, and none is begun once one has taken long enough. So a slow link is never sent
+more than it carries in some seconds, and breaking off need not wait for much that was sent already.
 """
 
 from collections.abc import Callable
@@ -23,8 +22,8 @@ LONG_ENOUGH_S = 0.5
 
 
 def rate(found: Findings, path: bytes, piece_bytes_max: int, now_s: Callable[[], float]) -> Talk:
-    """None: it was refused, or nothing took any time. `now_s` is monotonic time. The file is there until it is cleared
-    away. Its source is a `TrialContent`."""
+    """In bytes per second; None: it was refused, or nothing took any time. `now_s` is monotonic time. The file is there
+    until it is cleared away. Its source is a `TrialContent`."""
     handle = yield from open_new(found, path)
     if handle is None:
         return None

@@ -1,4 +1,4 @@
-"""What a server's answers mean for deliveries, in words: findings in, sentences out."""
+"""What a server's answers mean for deliveries: findings in, sentences out."""
 
 from enum import Enum
 from typing import NamedTuple
@@ -21,9 +21,9 @@ class Sentence(NamedTuple):
 
 def sentences(found: Findings, server: Server) -> list[Sentence]:
     """The worst first."""
-    told = [*_arriving(found, server), *_names(found, server), *_besides(found, server)]
+    unsorted = [*_arriving(found, server), *_names(found, server), *_besides(found, server)]
     order = list(Weight)[::-1]
-    return sorted(told, key=lambda sentence: order.index(sentence.weight))
+    return sorted(unsorted, key=lambda sentence: order.index(sentence.weight))
 
 
 def _arriving(found: Findings, server: Server) -> list[Sentence]:
@@ -34,8 +34,8 @@ def _arriving(found: Findings, server: Server) -> list[Sentence]:
             return [Sentence(Weight.TROUBLE, f"It does not let us {doing} {where} ({text}): nothing can be delivered.")]
     if (text := refused.get("hidden names")) and not server.in_place:
         usual = found.usual_name.decode("utf-8", "backslashreplace")
-        told = f"It lets us create {usual}, and no hidden name that begins with .iris- ({text})"
-        return [Sentence(Weight.TROUBLE, f"{told}: set in_place = true, or nothing is delivered.")]
+        fact = f"It lets us create {usual}, and no hidden name that begins with .iris- ({text})"
+        return [Sentence(Weight.TROUBLE, f"{fact}: set in_place = true, or nothing is delivered.")]
     if text := refused.get("new folder"):
         return [Sentence(Weight.TROUBLE, f"A file for a folder that has yet to be made does not arrive: {text}.")]
     if not (text := refused.get("rename") or refused.get("hidden names")):
@@ -46,18 +46,18 @@ def _arriving(found: Findings, server: Server) -> list[Sentence]:
 
 
 def _names(found: Findings, server: Server) -> list[Sentence]:
-    told = []
+    lines = []
     if found.replaces:
-        told.append(
+        lines.append(
             Sentence(Weight.NOTE, "A rename replaces what is there without a word: Iris looks first, file by file.")
         )
     if found.replaces is False:
-        told.append(Sentence(Weight.WELL, "A name that is taken is refused: nothing is overwritten by accident."))
+        lines.append(Sentence(Weight.WELL, "A name that is taken is refused: nothing is overwritten by accident."))
     if "replace in one step" in found.refused and (server.conflict == "overwrite" or server.marker):
-        told.append(
+        lines.append(
             Sentence(Weight.NOTE, "It replaces a file in two steps: for a moment there is none under its name.")
         )
-    return told
+    return lines
 
 
 _MISSING = (
@@ -71,23 +71,23 @@ _MISSING = (
 
 
 def _besides(found: Findings, server: Server) -> list[Sentence]:
-    told = [
+    lines = [
         Sentence(weight, f"{text} ({found.refused[step]})") for step, weight, text in _MISSING if step in found.refused
     ]
     if "attributes" in found.refused:
         text = f"Permissions and times cannot be set ({found.refused['attributes']})"
         wanted = bool(server.file_mode or server.keep_times)
-        told.append(
+        lines.append(
             Sentence(Weight.NOTE, f"{text}: file_mode and keep_times have no effect." if wanted else f"{text}.")
         )
     if found.quirks.refuses_exclusive:
-        told.append(
+        lines.append(
             Sentence(Weight.NOTE, "It does not know OPENs of new files alone (EXCL): Iris makes files without.")
         )
     if found.open_files:
         many = f"{OPEN_FILES} and more files" if found.open_files >= OPEN_FILES else files(found.open_files)
-        told.append(Sentence(Weight.WELL, f"It holds {many} open at once."))
+        lines.append(Sentence(Weight.WELL, f"It holds {many} open at once."))
     if found.left:
         left = ", ".join(path.decode("utf-8", "backslashreplace") for path in found.left)
-        told.append(Sentence(Weight.NOTE, f"What this trial has left there has to be removed by hand: {left}"))
-    return told
+        lines.append(Sentence(Weight.NOTE, f"What this trial has left there has to be removed by hand: {left}"))
+    return lines

@@ -1,7 +1,7 @@
 """The default transport: asyncssh carries the SSH connection, our engine speaks SFTP over its raw channel.
 
-asyncssh's own SFTP client is not used: it keeps one task per request and one dialogue per file. What we take from it
-is key exchange, ciphers, authentication and the channel's window.
+asyncssh's own SFTP client is not used: it keeps one task per request and handles each file on its own. What we take
+from it is key exchange, ciphers, authentication and the channel's window.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from iris_communication.transport.server_text import Greeting, ServerText, ended
 
 Keys = Sequence[asyncssh.SSHKey | tuple[asyncssh.SSHKey, asyncssh.SSHCertificate] | asyncssh.SSHKeyPair]
 
-# Of keys that no server shows itself.
+# Of keys that no server has as its host key.
 SIGNATURES_BESIDE = ("sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com", "ssh-ed448")
 RECEIVE_MAX = 1024  # bytes in one turn of the loop: about twenty answers
 
@@ -46,14 +46,14 @@ class AsyncsshTransport:
         except IrisError:
             raise
         except asyncssh.HostKeyNotVerifiable as error:
-            if client.refusal is None:  # nobody could judge it
+            if client.refusal is None:  # it could not be read
                 raise asyncssh_errors.unreadable_key(error, server) from error
             raise host_keys.rejected(server, client.refusal) from error
         except asyncssh.Error as error:
             raise asyncssh_errors.of_ssh(error, server, client.facts()) from error
-        except Exception as error:  # noqa: BLE001 - a server's words may make asyncssh raise any kind
+        except Exception as error:  # noqa: BLE001 - a server's text may make asyncssh raise any kind
             failure = asyncssh_errors.of_the_system(error, server, settings.connect_timeout_s, client.facts())
-            # Of what cannot be sent the original holds the whole.
+            # The original error holds all of what cannot be sent, which may be the password.
             raise failure from None if isinstance(failure, CredentialsUnusable) else error
 
     async def _connected(
@@ -75,7 +75,7 @@ class AsyncsshTransport:
                     server.port,
                     sock=sock,
                     username=server.username,
-                    config=None,  # said again: what connecting itself assumes goes before what the options say
+                    config=None,  # stated again: the default of connecting itself goes before what the options say
                     options=options,
                     login_timeout=settings.connect_timeout_s,
                 )
@@ -108,12 +108,12 @@ class AsyncsshChannel:
         self.software = clean(version.removeprefix("SSH-2.0-"), PEER_NAME_MAX)
         key = connection.get_server_host_key()
         self.host_key = key.get_fingerprint() if key is not None else ""
-        # How much is in flight is our credit's business: asyncssh shall not pause us as well.
+        # Our credit limits how much is in flight: asyncssh shall not pause us as well.
         chan.set_write_buffer_limits(1 << 30)
         _receive_in_slices(connection)
 
     def write(self, data: bytes | bytearray) -> None:
-        # It may be closing without our having been told yet: what is written then is lost like all that is unanswered.
+        # It may be closing before connection_lost() is called: what is written then is lost like all unanswered data.
         if not self._session.lost and not self._chan.is_closing():
             self._chan.write(data)  # it copies whatever is bytes-like
 
@@ -123,19 +123,19 @@ class AsyncsshChannel:
 
 
 def _receive_in_slices(connection: asyncssh.SSHClientConnection) -> None:
-    """Let one turn of the loop take in so much at most: asyncssh works through all that was read at once, and a hundred
-    answers would hold up the program's other threads for milliseconds. Neither asyncssh nor asyncio has a public word
-    for it; where the attribute is another one, turns are merely longer."""
+    """Let one turn of the loop read so much at most: asyncssh works through all that was read at once, and a hundred
+    answers would hold up the program's other threads for milliseconds. Neither asyncssh nor asyncio has a public
+    interface for it; where the attribute has another name, turns are merely longer."""
     transport: Any = getattr(connection, "_transport", None)
     if hasattr(transport, "max_size"):
         transport.max_size = RECEIVE_MAX
 
 
 class _Client(asyncssh.SSHClient):
-    """Judges the host key, answers prompts, and remembers what asyncssh's errors cannot say: why a key was refused, how
-    far we came, and the server's own words."""
+    """Checks the host key, answers prompts, and remembers what asyncssh's errors cannot say: why a key was refused, how
+    far we came, and the server's own text."""
 
-    judge: host_keys.HostKeyCheck  # known before it connects
+    judge: host_keys.HostKeyCheck  # set before it connects
 
     def __init__(self, secret: Secret) -> None:
         self._password = secret.password
@@ -164,17 +164,17 @@ class _Client(asyncssh.SSHClient):
         self._said.hear(msg.encode() + b"\n")
 
     def kbdint_auth_requested(self) -> str | None:
-        """Once: asyncssh asks as long as the server lists it, and a server counts what it refuses."""
+        """Offered once: asyncssh asks as long as the server lists it, and a server counts what it refuses."""
         may_ask, self._may_ask = self._may_ask, False
         return "" if may_ask else None
 
     def kbdint_challenge_received(
         self, name: str, instructions: str, lang: str, prompts: Sequence[tuple[str, bool]]
     ) -> list[str] | None:
-        """None: no answer, and the next way is tried."""
+        """None: no answer, and the next method is tried."""
         self._said.hear(f"{name}\n{instructions}\n".encode())
         self._asked += [clean(prompt.strip(), PEER_TEXT_MAX) for prompt, _ in prompts]
-        if not prompts:  # what the server has to say, and no more
+        if not prompts:  # only text from the server, no question
             return []
         ((prompt, is_shown), *others) = prompts
         if others or is_shown or self._has_answered or self._password is None or not is_for_the_password(prompt):
@@ -183,7 +183,7 @@ class _Client(asyncssh.SSHClient):
         return [self._password]
 
     def password_change_requested(self, prompt: str, lang: str) -> Any:
-        """A new one is a person's to choose."""
+        """A person has to choose the new one."""
         self._said.hear(f"{prompt}\n".encode())
         self._wants_new_password = True
         return NotImplemented
@@ -205,7 +205,7 @@ class _Client(asyncssh.SSHClient):
         return None if theirs is None else algorithms.negotiated(_offer(server), theirs)
 
     def _theirs(self) -> algorithms.Offer | None:
-        """asyncssh has no public word for it; where the attribute is another one, it is merely not known."""
+        """asyncssh has no public interface for it; where the attribute has another name, it is merely not known."""
         return algorithms.of_kexinit(getattr(self._connection, "_server_kexinit", b""))
 
 
@@ -221,7 +221,7 @@ class _Session(asyncssh.SSHClientSession[bytes]):
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         if datatype is None:
             self._receiver.data_received(data)
-        else:  # what the server writes to stderr is talk, not protocol
+        else:  # what the server writes to stderr is text for people
             self._said.hear(data)
 
     def exit_status_received(self, status: int) -> None:
@@ -239,7 +239,7 @@ class _Session(asyncssh.SSHClientSession[bytes]):
 
 
 def _offer(server: Server) -> algorithms.Offer:
-    """What asyncssh can do of it here."""
+    """What asyncssh supports of our offer on this machine."""
     offer = algorithms.offered(server)
     return offer._replace(
         key_exchanges=tuple(name for name in offer.key_exchanges if name in KEY_EXCHANGES),
@@ -250,8 +250,8 @@ def _offer(server: Server) -> algorithms.Offer:
 def _options(
     server: Server, secret: Secret, keys: Keys, trust: host_keys.Trust, keepalive_interval_s: float
 ) -> asyncssh.SSHClientConnectionOptions:
-    """Nothing of the user's own ssh set-up applies by accident: only what was configured for this server, and its agent
-    where nothing was."""
+    """Nothing of the user's own ssh set-up applies by accident: only what was configured for this server, and the
+    user's agent where nothing was."""
     offer = _offer(server)
     return asyncssh.SSHClientConnectionOptions(
         config=None,
@@ -283,7 +283,7 @@ def _keys_of(secret: Secret) -> Keys:
 
 
 async def _keys_of_the_agent(meanwhile: contextlib.AsyncExitStack) -> Keys:
-    """To be used while it is open. One that does not answer has none."""
+    """To be used while `meanwhile` is open. An agent that does not answer has none."""
     if place := os.environ.get("SSH_AUTH_SOCK"):
         with contextlib.suppress(OSError, ValueError):
             agent = await meanwhile.enter_async_context(asyncssh.connect_agent(place))

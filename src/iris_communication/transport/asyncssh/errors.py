@@ -1,7 +1,7 @@
 """What asyncssh and the sockets below it raise while we connect, and which error of ours that is.
 
-How far it came decides as much as the kind does: a reset is no way there before the server was reached, and a lost link
-afterwards. `reached` says whether it was.
+How far the connection came decides as much as the kind does: a reset before the server was reached means that it cannot
+be reached, a later one that the link is lost. `reached` says whether it was.
 """
 
 import os
@@ -34,8 +34,8 @@ KEY_EXCHANGE_HINT = "see the server's log; another program may answer there in i
 class ConnectionFacts(NamedTuple):
     """What an error does not say itself.
 
-    `heard` is what the server said beside the protocol, `asked` its last prompt, `hidden` are our secrets, `theirs` is
-    what it knows of SSH; `closed`: the connection is, by now; `signs_with_sha1`: an RSA key of ours would have to;
+    `heard` is what the server said beside the protocol, `asked` its last prompt, `hidden` are our secrets, `theirs` are
+    its algorithms; `closed`: the connection is, by now; `signs_with_sha1`: an RSA key of ours would have to sign so;
     `wants_new_password`: it took the password and wants another in its place."""
 
     heard: list[str]
@@ -104,7 +104,7 @@ def of_the_system(error: Exception, server: Server, timeout_s: float, facts: Con
 
 
 def _reason(error: Exception) -> str:
-    """asyncio puts the address into the text of an error, and the system's own words are left out."""
+    """The system's own text: asyncio's text of an error has the address instead."""
     if isinstance(error, OSError) and error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return getattr(error, "strerror", None) or str(error)

@@ -1,15 +1,15 @@
-"""What the `ssh` program is told while it connects: password, passphrase, and whether a key is the server's.
+"""Answers for the `ssh` program while it connects: password, passphrase, and whether a key is the server's.
 
-It asks through a small program (`ssh_companion.py`), which asks us over a socket. So a secret is in no command line,
-environment or file, and the host key is judged by the same judge as with the other transport: pins, known_hosts and
+It asks through a small program (`askpass_helper.py`), which asks us over a socket. So a secret is in no command line,
+environment or file, and the host key is checked by the same code as with the other transport: pins, known_hosts and
 what was accepted before mean the same with both, and a refusal reads the same.
 
-The socket has a name and no file: nothing is left behind by a process that is killed. Its name is no secret, so who
-asks is looked at: it has to run as our user and to be a child of the very `ssh` we started. A jump host's `ssh` is its
-child too and inherits the environment; what that one asks is not answered, for the secret is the server's alone.
+The socket has a name and no file: a process that is killed leaves nothing behind. Its name is no secret, so the client
+is checked: it has to run as our user and to be a child of the very `ssh` we started. A jump host's `ssh` is a child of
+that too and inherits the environment; its questions are not answered, for the secret is the server's alone.
 
-A prompt is the server's own text where it asks by keyboard-interactive. What is known is answered, once each: asked
-again, the answer was wrong, and a third wrong one may lock the account.
+A prompt is the server's own text where it asks by keyboard-interactive. What is known is answered, once each: if it is
+asked again, the answer was wrong, and a third wrong one may lock the account.
 """
 
 import asyncio
@@ -37,7 +37,7 @@ OF_A_CHANGE = re.compile(r"(?:Enter|Retype) [^(].*'s (?:old|new) password: ?", r
 
 
 class Answers:
-    """`judge` says why a host key is not trusted, or None. What was asked is remembered for the error to tell."""
+    """`judge` says why a host key is not trusted, or None. What was asked is remembered for the error's text."""
 
     def __init__(self, secret: Secret, judge: host_keys.HostKeyCheck) -> None:
         self._secret = secret
@@ -48,7 +48,7 @@ class Answers:
         self.host_key = ""  # the fingerprint of the one that was trusted
         self.asked: list[str] = []  # what the server itself asked for
         self.wants_new_password = False
-        self.give_up: Callable[[], None] = lambda: None  # ssh that gets no new password asks nobody and waits for ever
+        self.give_up: Callable[[], None] = lambda: None  # ends ssh, which waits for ever if it gets no new password
 
     def to(self, words: list[str]) -> str | None:
         """None: no answer."""
@@ -73,8 +73,8 @@ class Answers:
         return answer
 
     def _trusts(self, line: str, searched: str) -> bool:
-        """Judged once, by the name that ssh looks for first. It asks again under each that it knows the server by;
-        where the first was refused, the one without the port is among them."""
+        """Checked once, by the name that ssh looks for first. ssh asks again under each name that it knows the server
+        by; where the first was refused, the one without the port is among them."""
         try:
             key = public_key(line)
         except ValueError:  # a certificate, say: ssh goes on to ask about the key in it
@@ -90,21 +90,21 @@ class Answers:
 
 
 def _meant(prompt: str, secret: Secret) -> tuple[str, str | None]:
-    """What a prompt asks for. ssh writes "(user@host) " before what the server made up, so that the server cannot ask
-    for what is ours."""
+    """What a prompt asks for. ssh writes "(user@host) " before what the server made up, so that the server cannot
+    imitate the prompts of ssh itself."""
     if prompt.startswith("Enter PIN for "):
-        return "PIN", None  # ours is for the key's file, and a token locks itself after a few wrong ones
+        return "PIN", None  # our passphrase is for the key's file, and a token locks itself after a few wrong PINs
     if prompt.startswith("Enter passphrase for "):
         return "passphrase", secret.passphrase
     if OF_A_CHANGE.fullmatch(prompt):
-        return CHANGE, None  # a person's to choose
+        return CHANGE, None  # a person has to choose it
     if prompt.startswith("("):
         return "keyboard-interactive", secret.password if is_for_the_password(prompt.partition(") ")[2]) else None
     return "password", secret.password if prompt.rstrip().endswith("'s password:") else None
 
 
 class AskpassServer:
-    """Where the questions of one `ssh` come in, until it is closed. All on the event loop's thread."""
+    """Takes the questions of one `ssh`, until it is closed. All on the event loop's thread."""
 
     def __init__(self, answers: Answers) -> None:
         self.name = f"iris-ssh-{secrets.token_hex(16)}"
@@ -117,40 +117,40 @@ class AskpassServer:
         self._socket.listen()
 
     def serve(self, asker_pid: int) -> None:
-        """From now on, that process's children."""
+        """From now on, answer that process's children."""
         self._asker_pid = asker_pid
         self._loop.add_reader(self._socket.fileno(), self._admit)
 
     def close(self) -> None:
         self._loop.remove_reader(self._socket.fileno())
         self._socket.close()
-        for asked in list(self._asked):
-            self._dismiss(asked)
+        for client in list(self._asked):
+            self._dismiss(client)
 
     def _admit(self) -> None:
         try:
-            asked, _ = self._socket.accept()
+            client, _ = self._socket.accept()
         except OSError:
             return
-        os.set_blocking(asked.fileno(), False)
-        pid, uid, _ = struct.unpack("3i", asked.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        os.set_blocking(client.fileno(), False)
+        pid, uid, _ = struct.unpack("3i", client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
         if uid != os.geteuid() or _parent_of(pid) != self._asker_pid:
-            asked.close()
+            client.close()
             return
-        self._asked.add(asked)
-        self._loop.add_reader(asked.fileno(), self._reply, asked)
+        self._asked.add(client)
+        self._loop.add_reader(client.fileno(), self._reply, client)
 
-    def _reply(self, asked: socket.socket) -> None:
+    def _reply(self, client: socket.socket) -> None:
         with contextlib.suppress(OSError):
-            question = asked.recv(QUESTION_MAX).decode("utf-8", "surrogateescape")
+            question = client.recv(QUESTION_MAX).decode("utf-8", "surrogateescape")
             answer = self._answers.to(question.split("\0"))
-            asked.send(b"-" if answer is None else b"+" + answer.encode("utf-8", "surrogateescape"))
-        self._dismiss(asked)
+            client.send(b"-" if answer is None else b"+" + answer.encode("utf-8", "surrogateescape"))
+        self._dismiss(client)
 
-    def _dismiss(self, asked: socket.socket) -> None:
-        self._loop.remove_reader(asked.fileno())
-        self._asked.discard(asked)
-        asked.close()
+    def _dismiss(self, client: socket.socket) -> None:
+        self._loop.remove_reader(client.fileno())
+        self._asked.discard(client)
+        client.close()
 
 
 def _parent_of(pid: int) -> int | None:

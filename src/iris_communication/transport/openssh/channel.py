@@ -1,7 +1,7 @@
-"""A running `ssh` as a channel: bytes in, bytes out, and its end, whoever brings it about.
+"""A running `ssh` as a channel: bytes in, bytes out, and its end, from either side.
 
 Nothing here waits: both pipes are non-blocking and the loop says when they are ready. What the pipe does not take is
-kept and sent from the loop; how much that can be is the credit's business, as with every channel. Little is read at
+kept and sent from the loop; the session's credit bounds how much that is, as with every channel. Little is read at
 once, so that one turn of the loop is short for the program's other threads.
 """
 
@@ -26,14 +26,14 @@ PIPE_SIZE_BYTES = 1 << 20  # of what ssh has still to read: fewer turns of both 
 PIECES_MAX = 64  # in one system call
 STDERR_MAX = 8192
 END_S = 1.0  # for the process to end once its output has
-LOOK_S = 0.002  # and how soon it is looked at first
+LOOK_S = 0.002  # the first pause between two checks of that
 SETTLED_S = 2.0  # after which an ssh that asked for SFTP and goes on running has got it
 
 _attended: set["asyncio.Task[None]"] = set()  # the loop itself holds its tasks weakly
 
 
 class SshProgramChannel:
-    """`process` is attended to until it is collected. To be used once `opened()` is over and it is `connected`."""
+    """`process` is watched until it is reaped. To be used once `opened()` is over and it is `connected`."""
 
     keeps_alive = True
 
@@ -53,27 +53,27 @@ class SshProgramChannel:
         self._over = False  # the pipes are closed
         self._answered = False
         self._news = asyncio.Event()
-        self._output_ended = asyncio.Event()
+        self._stdout_ended = asyncio.Event()
         assert process.stdin is not None, "it is given pipes for all three"
         assert process.stdout is not None
         assert process.stderr is not None
         self._pipes = (process.stdin, process.stdout, process.stderr)
-        self._input, self._output, self._talk = (pipe.fileno() for pipe in self._pipes)
-        for end in (self._input, self._output, self._talk):
+        self._stdin, self._stdout, self._stderr = (pipe.fileno() for pipe in self._pipes)
+        for end in (self._stdin, self._stdout, self._stderr):
             os.set_blocking(end, False)
         with contextlib.suppress(OSError):  # the user's share of pipes may be used up
-            fcntl.fcntl(self._input, fcntl.F_SETPIPE_SZ, PIPE_SIZE_BYTES)
-        self._loop.add_reader(self._output, self._receive)
-        self._loop.add_reader(self._talk, self._hear)
+            fcntl.fcntl(self._stdin, fcntl.F_SETPIPE_SZ, PIPE_SIZE_BYTES)
+        self._loop.add_reader(self._stdout, self._receive)
+        self._loop.add_reader(self._stderr, self._hear)
         self._attendance = self._loop.create_task(self._attend(), name=f"ssh to {server.key}")
         _attended.add(self._attendance)
         self._attendance.add_done_callback(_attended.discard)
 
     async def opened(self) -> None:
-        """Until there is an SFTP session, or never will be."""
+        """Wait until there is an SFTP session, or never will be."""
         while self._output.stage < ssh_output.ASKED_FOR_SFTP and not self._over:
             await self._next_news()
-        # An ssh of another make may not say that it was accepted; one that was not ends at once.
+        # Another implementation of ssh may not report that it was accepted; one that was not ends at once.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(SETTLED_S):
                 while self._output.stage < ssh_output.ACCEPTED and not self._over:
@@ -88,7 +88,7 @@ class SshProgramChannel:
             if sent == len(data):
                 return
             data = memoryview(data)[sent:]
-            self._loop.add_writer(self._input, self._send)
+            self._loop.add_writer(self._stdin, self._send)
         self._waiting.append(bytes(data))
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class SshProgramChannel:
             self._closed = True
             self._waiting.clear()
             self._kill()
-            self._output_ended.set()
+            self._stdout_ended.set()
 
     def _send(self) -> None:
         sent = self._sent(list(islice(self._waiting, PIECES_MAX)))
@@ -108,29 +108,29 @@ class SshProgramChannel:
                 break
             sent -= len(first)
         if not self._waiting:
-            self._loop.remove_writer(self._input)
+            self._loop.remove_writer(self._stdin)
 
     def _sent(self, pieces: "list[bytes | bytearray | memoryview]") -> int:
         try:
-            return os.writev(self._input, pieces)
+            return os.writev(self._stdin, pieces)
         except (BlockingIOError, InterruptedError):
             return 0
-        except OSError:  # it has ended, which its output tells
+        except OSError:  # it has ended, which its output shows
             return sum(map(len, pieces))
 
     def _receive(self) -> None:
-        data = _read(self._output, RECEIVE_MAX)
+        data = _read(self._stdout, RECEIVE_MAX)
         if data == b"":
-            self._loop.remove_reader(self._output)
-            self._output_ended.set()
+            self._loop.remove_reader(self._stdout)
+            self._stdout_ended.set()
         elif data is not None and not self._closed:
             self._answered = True
             self._receiver.data_received(data)
 
     def _hear(self) -> None:
-        data = _read(self._talk, STDERR_MAX)
+        data = _read(self._stderr, STDERR_MAX)
         if data == b"":
-            self._loop.remove_reader(self._talk)
+            self._loop.remove_reader(self._stderr)
         elif data is not None:
             self._output.feed(data)
             self._news.set()
@@ -140,9 +140,9 @@ class SshProgramChannel:
         self._news.clear()
 
     async def _attend(self) -> None:
-        """It ends with its output, or is killed; then nothing of it is left."""
+        """Wait for its end, which follows that of its output, or kill it; then nothing of it is left."""
         try:
-            await self._output_ended.wait()
+            await self._stdout_ended.wait()
             wait_s, until_s = LOOK_S, self._loop.time() + END_S
             while not self._has_ended():
                 if self._loop.time() > until_s:
@@ -156,10 +156,10 @@ class SshProgramChannel:
             self._end()
 
     def _has_ended(self) -> bool:
-        """It is not collected yet: until then its number, and that of its group, is nobody else's."""
+        """Whether it has ended, without reaping it: until then no other process gets its pid, or its group's."""
         try:
             return os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-        except ChildProcessError:  # a program that collects every child has been quicker
+        except ChildProcessError:  # a program that reaps every child has been quicker
             return self._process.poll() is not None
 
     def _kill(self) -> None:
@@ -168,13 +168,13 @@ class SshProgramChannel:
                 os.killpg(self._process.pid, signal.SIGKILL)
 
     def _end(self) -> None:
-        while data := _read(self._talk, STDERR_MAX):
+        while data := _read(self._stderr, STDERR_MAX):
             self._output.feed(data)
         self._output.end()
         self._over = True
-        for end in (self._output, self._talk):
+        for end in (self._stdout, self._stderr):
             self._loop.remove_reader(end)
-        self._loop.remove_writer(self._input)
+        self._loop.remove_writer(self._stdin)
         for pipe in self._pipes:
             pipe.close()
         self._news.set()

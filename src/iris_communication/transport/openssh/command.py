@@ -1,19 +1,19 @@
 """How the `ssh` program is called: command line, configuration and environment, as values.
 
-Three kinds of settings, and who has the last word on each:
+Three kinds of settings, those that count first on top:
 
-    ours        what the contract promises: one SFTP session and nothing else, host keys by our own judge, the secret
+    ours        what the contract promises: one SFTP session and nothing else, our own check of host keys, the secret
                 that was given for this server. On the command line, where it counts before anything else
     the user's  everything else: ProxyJump, ProxyCommand, GSSAPI, PKCS#11, algorithms an old server needs ...
-    defaults    what serves us best where the user said nothing: read after the user's, for ssh keeps the first word
+    defaults    what serves us best where the user set nothing: read after the user's, for ssh keeps the first value
 
 So ssh reads a configuration of ours that includes the user's and the system's. Jump hosts get the same one, and none of
-what is on the command line: they are the user's affair, as are their keys. They are asked nothing and told nothing.
+what is on the command line: the user configures them, and their keys. They get no secret of ours and no answer.
 
 With a secret for the server no other counts. With a password no key is tried, no agent and no token. With a key,
-ssh_config may name further ones; ssh offers those as well and cannot be told not to, so a connection that one of them
-opened is not used (`ssh_program`). Without a secret it is what the user's own `ssh` would use without asking: an agent,
-keys without a passphrase, a hardware key that wants no PIN, a ticket.
+ssh_config may name further ones; ssh offers those as well and has no option against it, so a connection that one of
+them opened is not used (`process`). Without a secret it is what the user's own `ssh` would use without asking: an
+agent, keys without a passphrase, a hardware key that wants no PIN, a ticket.
 """
 
 import os
@@ -35,7 +35,7 @@ OURS = {
     "ClearAllForwardings": "yes",
     "ConnectionAttempts": "1",
     "ControlMaster": "no",
-    "ControlPath": "none",  # over a connection somebody else opened nobody would be judged
+    "ControlPath": "none",  # over a connection somebody else opened no host key would be checked
     "ForkAfterAuthentication": "no",
     "ForwardAgent": "no",
     "ForwardX11": "no",
@@ -71,7 +71,7 @@ UNSAID = "IRIS_"  # our own variables may hold secrets
 
 
 class Identity(NamedTuple):
-    """The paths of a private key and of what an authority says of it."""
+    """The paths of a private key and of its certificate."""
 
     private_key: str
     certificate: str | None
@@ -88,7 +88,7 @@ def command(
     password: bool,
     settings: DeliverySettings,
 ) -> list[str]:
-    """`algorithms` are the kinds of host key to ask for, best first; `judge` is the command that judges one, `config`
+    """`algorithms` are the kinds of host key to ask for, best first; `judge` is the command that checks one, `config`
     is a path."""
     options = {
         **OURS,
@@ -99,13 +99,13 @@ def command(
         "KnownHostsCommand": " ".join([*map(quoted, judge), "%H", "%t", "%K"]),
         **_authentication(identity, password),
     }
-    said = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+    arguments = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
     user = ["-p", str(server.port), "-l", server.username]
-    return [program, "-F", config, *said, *user, "-s", "--", server.host, "sftp"]
+    return [program, "-F", config, *arguments, *user, "-s", "--", server.host, "sftp"]
 
 
 def share_s(timeout_s: float, addresses: int) -> int:
-    """ssh tries one address after the other and gives each so much. Of a single one our own deadline comes first."""
+    """ssh tries one address after the other and gives each so much. For a single one our own deadline comes first."""
     return max(1, round(timeout_s + 0.5) if addresses < 2 else int(timeout_s / addresses))
 
 
@@ -126,14 +126,14 @@ def _authentication(identity: Identity | None, password: bool) -> dict[str, str]
 
 
 def configuration(included: Sequence[Path], *, legacy: bool = False) -> str:
-    """The text of the configuration. Raises SshProgramUnusable where others could have written what is included: ssh
-    itself refuses it then, but only where it finds it by itself."""
+    """The text of the configuration. Raises SshProgramUnusable where other users could have written an included file:
+    ssh itself refuses such a file only where it reads it without our Include."""
     lines = []
     for path in included:
         try:
             facts = path.stat()
         except OSError:
-            continue  # ssh goes without one, too; one it may not read it complains of
+            continue  # ssh goes without one, too, and reports one that it may not read
         if facts.st_uid not in (0, os.getuid()) or facts.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise SshProgramUnusable(
                 f"{path} belongs to another user, or another user may write to it: ssh does not trust it"
@@ -159,6 +159,6 @@ def environment(inherited: Mapping[str, str], secret: Secret, askpass: str | Non
 
 
 def quoted(word: str) -> str:
-    """As ssh reads a word that may hold spaces and its own signs."""
+    """As ssh reads a word that may hold spaces and its special characters."""
     escaped = word.replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
     return f'"{escaped}"'

@@ -5,14 +5,14 @@ OpenSSH can do (jump hosts, hardware keys, odd proxies, GSSAPI) is done as ssh_c
 has to be there, and a process each connection.
 
     stdin, stdout   the bytes of SFTP, nothing else; pipes that do not block, watched by the loop
-    stderr          how far it came and what went wrong (`ssh_words`)
-    a socket        what it asks us: secrets, and whether a host key is the server's (`ssh_answers`)
+    stderr          how far it came and what went wrong (`ssh_output`)
+    a socket        what it asks us: secrets, and whether a host key is the server's (`askpass`)
 
 What ssh reads once (its configuration, a private key that was given as text, the program that asks) are files without
 a name, in memory, readable by our user through /proc and gone when it is connected.
 
-The process never outlives its channel: a task attends to it from beginning to end, kills it with all it started when
-the channel is closed or the loop ends, and collects it. If our process is killed, the system kills it too.
+The process never outlives its channel: a task watches it from beginning to end, kills it with all it started when the
+channel is closed or the loop ends, and reaps it. If our process is killed, the system kills it too.
 """
 
 import asyncio
@@ -48,8 +48,8 @@ from iris_communication.transport.openssh.channel import SshProgramChannel
 from iris_communication.transport.openssh.ssh_output import SshFailed, SshOutput
 from iris_communication.transport.server_text import hidden_of
 
-COMPANION = Path(__file__).with_name("ssh_companion.py")
-MFD_EXEC = 0x10  # Linux 6.3 wants to be told
+COMPANION = Path(__file__).with_name("askpass_helper.py")
+MFD_EXEC = 0x10  # needed since Linux 6.3
 UNASKED_HINT = "see what ssh_config says for this server: something there lets it know the server without its key"
 
 
@@ -68,7 +68,7 @@ class SshProgramTransport:
         self, server: Server, secret: Secret, settings: DeliverySettings, receiver: Receiver
     ) -> SshProgramChannel:
         """Raises what the contract says, and SshProgramMissing, SshProgramUnusable, JumpHostFailed. What ssh itself
-        said is the cause."""
+        wrote is the cause."""
         try:
             return await self._connected(server, secret, settings, receiver)
         except IrisError:
@@ -165,7 +165,7 @@ class SshProgramTransport:
 
 
 async def _addresses_of(server: Server, timeout_s: float) -> int:
-    """How many the time is to be shared by. A name that only ssh_config knows may lead anywhere: that is one."""
+    """How many addresses share the time to connect. A name that only ssh_config knows counts as one."""
     with contextlib.suppress(OSError, UnicodeError, RuntimeError):
         async with asyncio.timeout(timeout_s):
             return len(await reaching.addresses_of(server.host, server.port))
@@ -191,7 +191,7 @@ def _failure(server: Server, answers: ssh_answers.Answers, output: SshOutput) ->
 def _unwanted(
     server: Server, answers: ssh_answers.Answers, output: SshOutput, identity: ssh_command.Identity | None
 ) -> IrisError | None:
-    """Why a connection that was made is none of ours: ssh went by what ssh_config says and not by what we said."""
+    """Why a connection that was made may not be used: ssh went by ssh_config and not by our settings."""
     if not answers.host_key:  # there are ways to know a server without its key, none of which was chosen here
         return host_keys.rejected(
             server, host_keys.Refusal("ssh went on without asking whether its key is trusted", UNASKED_HINT)
@@ -227,7 +227,7 @@ def _identity(secret: Secret, meanwhile: contextlib.ExitStack) -> ssh_command.Id
     certificate = beside if os.path.exists(beside) else None
     if certificate is not None:
         try:
-            private_keys.read(Path(certificate))  # what has no end would be waited for by ssh
+            private_keys.read(Path(certificate))  # ssh would wait for ever for a file without an end
         except (OSError, ValueError) as error:
             raise unusable(f"the certificate {certificate!r} cannot be used", error) from None
     if b"-----BEGIN" in key and not _reads_as_it_is(key):
@@ -245,7 +245,7 @@ def _reads_as_it_is(key: bytes) -> bool:
 
 @contextlib.contextmanager
 def _in_memory(content: bytes, *, executable: bool = False) -> Iterator[str]:
-    """The path of a file of this content that our user alone can open, and nobody once this is left."""
+    """The path of a file of this content in memory. Only our user can open it, and nobody once this is left."""
     try:
         writing = os.memfd_create("iris-ssh", os.MFD_CLOEXEC | (MFD_EXEC if executable else 0))
     except OSError:
@@ -254,7 +254,7 @@ def _in_memory(content: bytes, *, executable: bool = False) -> Iterator[str]:
         file.write(content)
         file.flush()
         os.fchmod(writing, 0o700 if executable else 0o600)
-        # A program that somebody has open for writing is not run.
+        # The system does not run a program that is open for writing.
         reading = os.open(f"/proc/self/fd/{writing}", os.O_RDONLY | os.O_CLOEXEC)
     try:
         yield f"/proc/{os.getpid()}/fd/{reading}"

@@ -1,13 +1,12 @@
 """What the `ssh` program says, and which error that is.
 
 ssh has no exceptions: it writes lines to its standard error and exits with 255. In the C locale and at log level DEBUG1
-they tell how far it came, and that decides as much as their words do: "Permission denied" before the server has shown
-its banner was said by a jump host. Between ssh's own lines stand those of the server (banners, what a login script
-writes) and of jump hosts; nobody but ssh is believed about success, and a lie about a failure only misnames it.
+they show how far it came, and that decides as much as their text does: "Permission denied" before the server has shown
+its banner comes from a jump host. Between ssh's own lines stand those of the server (banners, what a login script
+writes) and of jump hosts; only ssh's own lines count for success, and a false line about a failure only misnames it.
 
 Lines beginning with "debug" are for us; the others are kept as ssh wrote them, and go into the error's text. What the
-server's program writes comes as it is written, without an end or in pieces, and ssh's own lines stand right behind or
-in between.
+server's program writes may come without a line end or in pieces, and ssh's own lines stand right behind or in between.
 """
 
 import os
@@ -44,9 +43,7 @@ from iris_communication.transport.server_text import (
 LINES_MAX = 40
 LINE_BYTES_MAX = 5_000  # one of ssh's own may hold a path
 DEBUG = re.compile(rb"debug[123]: ")
-FUNCTION = re.compile(
-    r"^[^\s:]+:[^\s(]+\(\):\d+ \(pid=\d+\): "
-)  # before whatever a function says that LogVerbose names
+FUNCTION = re.compile(r"^[^\s:]+:[^\s(]+\(\):\d+ \(pid=\d+\): ")  # before each line of a function that LogVerbose names
 OFFER = re.compile(
     r"^(?:Offering public key|Trying private key): (?P<name>.*?)(?: [A-Z0-9-]+ (?:SHA256|MD5):.*)?$"
     r'|^(?:\w+: )?using private key "(?P<of_certificate>.*)"(?: from agent)? for certificate$'
@@ -71,9 +68,9 @@ BY_THE_WAY = re.compile(r"^(?:Transferred: sent |Bytes per second: sent |Authent
 OF_ITS_END = re.compile(r"^(?:Connection to |Connection closed |Connection reset |Timeout, |client_loop: |Read from )")
 PROVED = re.compile(r'^Authenticated (?:to|using) .*"publickey"|^Authentication succeeded \(publickey\)')
 BANNER_LINE = re.compile(r"^.*banner line \d+: ")
-IN_MEMORY = re.compile(r"/proc/\d+/fd/\d+")  # the file of a private key that has none
+IN_MEMORY = re.compile(r"/proc/\d+/fd/\d+")  # the file in memory of a private key given as text
 
-# In the order a connection passes them; each is what is under way once the line has been said.
+# In the order a connection passes them; each is what is under way once ssh has written the line.
 STAGES = (
     ("looking up and reaching the server", ""),
     ("waiting for its banner", "Connection established."),
@@ -86,27 +83,27 @@ BANNER, AUTHENTICATION, ASKED_FOR_SFTP, ACCEPTED = 2, 3, 4, 5
 
 
 class SshFailed(Exception):
-    """The whole of what ssh said, as the cause of the error it means."""
+    """All that ssh wrote, as the cause of the error it means."""
 
 
 class SshOutput:
     """Fed with ssh's standard error as it comes."""
 
     def __init__(self, hidden: Sequence[str] = ()) -> None:
-        self._hidden = hidden  # our secrets, which a server might say back
+        self._hidden = hidden  # our secrets, which a server might send back
         self.lines: list[str] = []  # without those for debugging
         self.stage = 0
         self.software = ""
         self.by_proxy = False
         self.key_trouble = ""
-        self.greeting: list[str] = []  # what the server says in place of its name, such as why it turns us away
+        self.greeting: list[str] = []  # what the server sends before its name, such as why it refuses us
         self.proofs: list[str] = []  # the files of the keys that we were let in by, as ssh writes them
         self.exit_status: int | None = None  # of what the server ran for us
         self.signs_with_sha1_alone = False
         self._kex: dict[str, str] = {}
         self._offer = ""
         self._rest = b""
-        self._unended = b""  # what the server's program wrote, which one of ssh's lines came behind
+        self._unended = b""  # what the server's program wrote without a line end before one of ssh's lines
 
     def feed(self, data: bytes) -> None:
         *whole, rest = (self._rest + data).split(b"\n")
@@ -125,7 +122,7 @@ class SshOutput:
 
     @property
     def besides(self) -> list[str]:
-        """The server's own words, as far as they can be told from those of ssh."""
+        """The server's own lines, as far as they can be distinguished from those of ssh."""
         return [line for line in self.lines if not OF_A_LOGIN.match(line)][-SAID_LINES_MAX:]
 
     @property
@@ -178,7 +175,7 @@ class SshOutput:
             self._offer = offer["name"] or offer["of_certificate"] or ""
 
     def _note(self, said: str) -> None:
-        """What is no step on the way."""
+        """Take what it needs from a line that is no stage."""
         if (negotiated := NEGOTIATED.match(said)) is not None and self.stage < ASKED_FOR_SFTP:
             self._kex |= {name: cut(word, PEER_NAME_MAX) for name, word in negotiated.groupdict().items() if word}
         elif (exit_status := EXIT_STATUS.fullmatch(said)) is not None:
@@ -197,19 +194,19 @@ class SshOutput:
 
 
 def _without_marks(line: bytes) -> str:
-    """What ssh says, without its level and the function that says it."""
+    """A line of ssh, without its log level and function."""
     return FUNCTION.sub("", readable(DEBUG.sub(b"", line), LINE_BYTES_MAX))
 
 
 def as_written(path: str) -> str:
-    """As ssh writes the name of a file: it escapes what is not ASCII, and its own sign for that."""
+    """As ssh writes the name of a file: it escapes what is not ASCII, and the backslash."""
     return "".join(
         "\\\\" if byte == 0x5C else chr(byte) if 0x20 <= byte < 0x7F else f"\\{byte:03o}" for byte in os.fsencode(path)
     )
 
 
 class Said(NamedTuple):
-    """One kind of failure: the line that says so (`line` in the text is what it says), and the error it is."""
+    """One kind of failure: the line that shows it (`{line}` in the text stands for it), and the error it is."""
 
     pattern: re.Pattern[str]
     kind: type[IrisError]
@@ -277,7 +274,7 @@ BAD_KEY = re.compile(
     r"^Load key |^no such identity|Permissions .{0,200} too open|agent refused operation|^Identity file "
 )
 
-# What may be said, by how far the connection has come; the first that was said counts.
+# What may have failed, by how far the connection has come; the first of them that a line shows counts.
 DIRECTLY = (NAME, REFUSED, TIMED_OUT, UNREACHABLE)
 WITH_THE_SERVER = (ALGORITHMS, HOST_KEY, DENIED, NO_SESSION, TIMED_OUT)
 
@@ -306,14 +303,14 @@ def what_failed(output: SshOutput, server: str, host: str, port: int) -> IrisErr
 
 
 def what_ended(output: SshOutput, server: str, status: int | None) -> IrisError:
-    """The error of an `ssh` that ended after that."""
+    """The error of an `ssh` that ended after its SFTP session had begun."""
     if output.exit_status is not None:
         return ended(server, output.lines[-SAID_LINES_MAX:], "", f"exit status {output.exit_status}")
     return ended(server, [], output.last() or f"ssh ended with status {status}", "")
 
 
 def _on_the_way(output: SshOutput, server: str, where: str) -> IrisError:
-    """A jump host's `ssh` writes the same lines. Refused there, we do not go on knocking."""
+    """A jump host's `ssh` writes the same lines. After a refusal there we do not go on connecting."""
     for said in (HOST_KEY, DENIED):
         if (found := _first((said,), output)) is not None:
             return said.kind(f"a jump host on the way to {server} was not passed: {found[1]}")

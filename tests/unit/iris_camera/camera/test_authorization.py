@@ -34,7 +34,7 @@ def test_sha_256_is_taken_before_md5_and_both_are_as_rfc_7616_works_them_out():
     assert 'response="8ca523f5e9506fed4657c9700eebdbec"' in weaker
 
 
-def test_the_old_digest_without_quality_of_protection_counts_nothing():
+def test_the_old_digest_without_quality_of_protection_has_no_counter():
     answered = answer(['Digest realm="camera", nonce="n"'], Login("a", "b"), "DESCRIBE", "rtsp://camera/x", "ours")
     assert "cnonce" not in answered
     assert "nc=" not in answered
@@ -63,7 +63,7 @@ BOTH_WAYS = [
 
 
 @pytest.mark.parametrize("challenges", BOTH_WAYS)
-def test_digest_is_taken_however_the_ways_are_offered_and_the_password_is_not_sent(challenges):
+def test_digest_is_taken_however_the_schemes_are_offered_and_the_password_is_not_sent(challenges):
     answered = answer(challenges, Login("a", "open sesame"), "GET", "/", "ours")
     assert answered.startswith('Digest username="a", realm="camera", nonce="n"')
     assert b64encode(b"a:open sesame").decode() not in answered
@@ -128,7 +128,7 @@ def test_a_quoted_quotation_mark_in_the_realm_is_part_of_it():
     assert hashed("md5", f"{who}:n:{hashed('md5', 'GET:/')}") in answered
 
 
-def test_stale_is_said_in_a_digest_only():
+def test_stale_counts_in_a_digest_only():
     assert is_stale(['Digest realm="r", nonce="n", stale=TRUE'])
     assert not is_stale(['Digest realm="r", nonce="n"', "Basic stale=true"])
 

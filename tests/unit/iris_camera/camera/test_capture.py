@@ -21,7 +21,7 @@ from tests.unit.iris_camera.camera.watching import (
     Steady,
     Stubborn,
     Stuttering,
-    Story,
+    StateChanges,
     Unreachable,
     wait_until,
 )
@@ -31,22 +31,22 @@ QUICK = SourceSettings(
 )
 TINY = {"open_timeout_s": 0.01, "read_timeout_s": 0.01}
 SOON_S = 20.0
-PROMPT_S = 10.0  # what is not waited for
+PROMPT_S = 10.0  # for events that the test does not wait for
 
 
 @pytest.fixture
-def told():
-    return Story()
+def changes():
+    return StateChanges()
 
 
 @pytest.fixture
-def capturing(told):
+def capturing(changes):
     """Starts a capture of whatever `make` gives, and ends it after the test."""
     captures = []
 
     def start(make, settings=QUICK, **options):
         made = make if callable(make) else lambda: make
-        options = {"on_change": told, "pause_s": lambda failures: 0.01} | options
+        options = {"on_change": changes, "pause_s": lambda failures: 0.01} | options
         captures.append(Capture("line-1", made, settings, **options))
         captures[-1].start()
         return captures[-1]
@@ -112,7 +112,7 @@ def test_frames_and_their_rate_and_age_are_counted(capturing):
     assert status.frame_age_s < PROMPT_S
 
 
-def test_a_picture_that_changes_its_size_is_said(capturing, caplog):
+def test_a_picture_that_changes_its_size_is_reported(capturing, caplog):
     caplog.set_level(logging.WARNING)
     capture = capturing(Resizing())
     wait_until(lambda: capture.status().frames >= 4)
@@ -122,34 +122,34 @@ def test_a_picture_that_changes_its_size_is_said(capturing, caplog):
 # The end
 
 
-def test_a_film_that_is_over_has_ended(capturing, told, caplog):
+def test_a_film_that_is_over_has_ended(capturing, changes, caplog):
     caplog.set_level(logging.INFO)
     capture = capturing(Film(3))
     taken_to_the_end(capture)
-    assert told.wait_for("disabled").reason == "it has come to its end"
+    assert changes.wait_for("disabled").reason == "it has come to its end"
     assert f"camera {capture.name} has come to its end" in caplog.text
     assert "disabled" not in caplog.text
     assert capture.ended
 
 
-def test_a_damaged_film_gives_what_it_has_and_says_so_and_is_not_read_again(capturing, told):
+def test_a_damaged_film_gives_what_it_has_and_reports_the_damage_and_is_not_read_again(capturing, changes):
     film = BrokenFilm(3)
     capture = capturing(film)
     assert len(taken_to_the_end(capture)) == 3
-    assert told.wait_for("offline").reason == "the film ended after 3 of 10 frames"
+    assert changes.wait_for("offline").reason == "the film ended after 3 of 10 frames"
     assert capture.ended
     assert film.opened == 1
 
 
-def test_a_closed_capture_has_not_ended(capturing, told, caplog):
+def test_a_closed_capture_has_not_ended(capturing, changes, caplog):
     caplog.set_level(logging.INFO)
     capture = capturing(Steady())
-    told.wait_for("online")
+    changes.wait_for("online")
     capture.close()
     assert capture.join(SOON_S)
     assert not capture.ended
     assert capture.handover.closed
-    assert told.states == ["online", "disabled"]
+    assert changes.states == ["online", "disabled"]
     assert capture.status().state == "disabled"
     assert f"camera {capture.name} is closed" in caplog.text
     assert "is disabled" not in caplog.text, "nobody has switched it off"
@@ -173,9 +173,9 @@ def test_close_from_many_threads_at_once_and_again_is_closing_it(capturing):
     assert capture.join(SOON_S)
 
 
-def test_close_does_not_wait_for_the_next_try(capturing, told):
+def test_close_does_not_wait_for_the_next_try(capturing, changes):
     capture = capturing(Unreachable(), pause_s=lambda failures: 3600.0)
-    told.wait_for("offline")
+    changes.wait_for("offline")
     began_s = time.monotonic()
     capture.close()
     assert capture.join(SOON_S)
@@ -188,9 +188,9 @@ def test_a_capture_that_was_never_started_can_be_closed():
     assert capture.join(0.1)
 
 
-def test_a_source_whose_close_raises_is_closed_all_the_same(capturing, told, caplog):
+def test_a_source_whose_close_raises_is_closed_all_the_same(capturing, changes, caplog):
     capture = capturing(Stubborn())
-    told.wait_for("online")
+    changes.wait_for("online")
     capture.close()
     assert capture.join(SOON_S)
     assert "could not be closed" in caplog.text
@@ -199,20 +199,20 @@ def test_a_source_whose_close_raises_is_closed_all_the_same(capturing, told, cap
 # Lost and found
 
 
-def test_a_camera_that_cannot_be_reached_is_offline_with_the_reason_and_tried_again_for_ever(capturing, told):
+def test_a_camera_that_cannot_be_reached_is_offline_with_the_reason_and_tried_again_for_ever(capturing, changes):
     source = Unreachable()
     capture = capturing(source)
-    assert told.wait_for("offline").reason == "no route to the host"
+    assert changes.wait_for("offline").reason == "no route to the host"
     wait_until(lambda: source.opened >= 10)
-    assert told.states == ["offline"]
+    assert changes.states == ["offline"]
     assert capture.status().reason == "no route to the host"
     assert capture.status().reconnects == 0
 
 
-def test_a_camera_that_comes_back_is_online_again(capturing, told):
+def test_a_camera_that_comes_back_is_online_again(capturing, changes):
     capturing(Unreachable(times=20))
-    told.wait_for("offline")
-    assert told.wait_for("online").reason is None
+    changes.wait_for("offline")
+    assert changes.wait_for("online").reason is None
 
 
 def test_the_pauses_follow_the_failures_in_a_row(capturing):
@@ -240,14 +240,14 @@ def test_a_camera_that_comes_and_goes_all_the_time_is_logged_no_more_often_than_
     assert len(said) <= len(set(said))
 
 
-def test_a_blip_is_no_event_and_is_counted_as_a_reconnect(capturing, told):
+def test_a_blip_is_no_event_and_is_counted_as_a_reconnect(capturing, changes):
     patient = SourceSettings(offline_after_s=3600.0)
     capture = capturing(Breaking(after=5), patient)
     wait_until(lambda: capture.status().reconnects >= 3)
-    assert told.states == ["online"]
+    assert changes.states == ["online"]
 
 
-def test_frame_numbers_go_on_over_a_reconnect_and_the_opening_tells_a_tracker_to_forget(capturing):
+def test_frame_numbers_go_on_over_a_reconnect_and_the_opening_makes_a_tracker_forget(capturing):
     capture = capturing(Breaking(after=5))
     frames = taken(capture, 12)
     numbers = [frame.number for frame in frames]
@@ -255,14 +255,14 @@ def test_frame_numbers_go_on_over_a_reconnect_and_the_opening_tells_a_tracker_to
     assert [frame.opening for frame in frames] == [number // 5 for number in numbers]
 
 
-def test_a_live_source_that_says_it_has_ended_is_lost_not_ended(capturing, told):
+def test_a_live_source_that_reports_its_end_is_lost_not_ended(capturing, changes):
     class Ending(Steady):
         def read(self):
             return None
 
     source = Ending()
     capture = capturing(source)
-    assert told.wait_for("offline").reason == "it has stopped sending pictures"
+    assert changes.wait_for("offline").reason == "it has stopped sending pictures"
     wait_until(lambda: source.opened >= 3)
     assert not capture.ended
 
@@ -288,16 +288,16 @@ def test_a_folder_that_is_away_for_a_while_goes_on_with_the_same_source(capturin
 # Stalled and hung
 
 
-def test_a_camera_that_stays_connected_and_sends_nothing_is_stalled_until_it_sends_again(capturing, told):
+def test_a_camera_that_stays_connected_and_sends_nothing_is_stalled_until_it_sends_again(capturing, changes):
     source = Stuttering()
     capturing(source, SourceSettings(offline_after_s=0.05, stalled_after_s=0.1))
-    assert told.wait_for("stalled").reason == "no picture for more than 0.1 s"
+    assert changes.wait_for("stalled").reason == "no picture for more than 0.1 s"
     source.go_on.set()
-    told.wait_for("online", 2)
-    assert "offline" not in told.states
+    changes.wait_for("online", 2)
+    assert "offline" not in changes.states
 
 
-def test_a_read_that_never_comes_back_is_given_up_for_a_fresh_source_in_a_fresh_thread(capturing, told, caplog):
+def test_a_read_that_never_comes_back_is_given_up_for_a_fresh_source_in_a_fresh_thread(capturing, changes, caplog):
     hanging = Hanging()
     made = iter([hanging, Steady()])
     capture = capturing(lambda: next(made))
@@ -321,7 +321,7 @@ def test_a_hung_read_that_comes_back_late_hands_nothing_over(capturing):
     assert capture.status().frames == frames_before
 
 
-def test_no_more_than_so_many_threads_are_left_behind_and_one_that_comes_back_makes_room(capturing, told):
+def test_no_more_than_so_many_threads_are_left_behind_and_one_that_comes_back_makes_room(capturing, changes):
     made, end = [], threading.Event()
 
     def make():
@@ -338,9 +338,9 @@ def test_no_more_than_so_many_threads_are_left_behind_and_one_that_comes_back_ma
     end.set()
 
 
-def test_close_returns_while_a_read_hangs(told):
+def test_close_returns_while_a_read_hangs(changes):
     hanging = Hanging()
-    capture = Capture("line-1", lambda: hanging, SourceSettings(), on_change=told)
+    capture = Capture("line-1", lambda: hanging, SourceSettings(), on_change=changes)
     capture.start()
     assert hanging.hangs.wait(SOON_S)
     capture.close()
@@ -350,10 +350,10 @@ def test_close_returns_while_a_read_hangs(told):
     assert capture.join(SOON_S)
 
 
-# What must not reach anybody else
+# Secrets and errors that must stay inside
 
 
-def test_a_source_that_raises_anything_is_a_lost_camera_and_the_traceback_is_logged_once(capturing, told, caplog):
+def test_a_source_that_raises_anything_is_a_lost_camera_and_the_traceback_is_logged_once(capturing, changes, caplog):
     made = []
 
     def make():
@@ -361,23 +361,23 @@ def test_a_source_that_raises_anything_is_a_lost_camera_and_the_traceback_is_log
         return made[-1]
 
     capture = capturing(make)
-    assert told.wait_for("offline").reason.startswith("ZeroDivisionError")
+    assert changes.wait_for("offline").reason.startswith("ZeroDivisionError")
     wait_until(lambda: len(made) >= 5)
     assert caplog.text.count("Traceback") == 1
     assert capture.status().state == "offline"
 
 
-def test_a_password_in_a_foreign_exception_is_not_shown(capturing, told):
+def test_a_password_in_a_foreign_exception_is_not_shown(capturing, changes):
     capture = capturing(Raising)
-    assert SECRET not in told.wait_for("offline").reason
+    assert SECRET not in changes.wait_for("offline").reason
     assert SECRET not in (capture.status().reason or "")
 
 
-def test_a_source_that_cannot_even_be_made_is_a_lost_camera(capturing, told):
+def test_a_source_that_cannot_even_be_made_is_a_lost_camera(capturing, changes):
     hanging = Hanging(after=0)
     made = iter([hanging])
     capture = capturing(lambda: next(made), SourceSettings(offline_after_s=0.05, hung_after_s=0.02, **TINY))
-    assert told.wait_for("offline")
+    assert changes.wait_for("offline")
     wait_until(lambda: "StopIteration" in (capture.status().reason or ""))
     hanging.wake.set()
 
@@ -391,7 +391,7 @@ def test_an_observer_that_raises_costs_nothing_but_a_line_in_the_log(capturing, 
     assert "telling that it is online failed" in caplog.text
 
 
-def test_a_mistake_in_watching_does_not_end_the_watching(capturing, told, monkeypatch, caplog):
+def test_a_mistake_in_watching_does_not_end_the_watching(capturing, changes, monkeypatch, caplog):
     failing = iter([True, True])
 
     def look_badly(*arguments):
@@ -402,16 +402,16 @@ def test_a_mistake_in_watching_does_not_end_the_watching(capturing, told, monkey
     after = capture_module.after
     monkeypatch.setattr(capture_module, "after", look_badly)
     capturing(Steady())
-    told.wait_for("online")
+    changes.wait_for("online")
     assert "watching it failed" in caplog.text
 
 
 def test_one_cameras_death_touches_no_other():
-    tellings = [Story(), Story(), Story()]
+    changes_of_each = [StateChanges(), StateChanges(), StateChanges()]
     sources = [Hanging(), Steady("b"), Unreachable()]
     captures = [
-        Capture(f"line-{number}", lambda source=source: source, SourceSettings(), on_change=told)
-        for number, (source, told) in enumerate(zip(sources, tellings, strict=True))
+        Capture(f"line-{number}", lambda source=source: source, SourceSettings(), on_change=changes)
+        for number, (source, changes) in enumerate(zip(sources, changes_of_each, strict=True))
     ]
     for capture in captures:
         capture.start()
@@ -422,15 +422,15 @@ def test_one_cameras_death_touches_no_other():
     captures[0].close()
     before = captures[1].status().frames
     wait_until(lambda: captures[1].status().frames > before + 50)
-    assert tellings[1].states == ["online"]
+    assert changes_of_each[1].states == ["online"]
     sources[0].wake.set()
     captures[1].close()
     assert all(capture.join(SOON_S) for capture in captures)
 
 
-def test_each_camera_has_threads_of_its_own_named_after_it(capturing, told):
+def test_each_camera_has_threads_of_its_own_named_after_it(capturing, changes):
     capturing(Steady())
-    told.wait_for("online")
+    changes.wait_for("online")
     names = {thread.name for thread in threading.enumerate()}
     assert {"iris-capture-line-1", "iris-watch-line-1"} <= names
 

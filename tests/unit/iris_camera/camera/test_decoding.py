@@ -75,7 +75,7 @@ def test_pictures_of_every_kind_are_decoded_up_to_the_limit_and_refused_above_it
         PictureDecoder("line-1", pixels_max=5280 * layers - 1).decoded(data)
 
 
-def test_a_lossy_webp_tells_its_size_too():
+def test_the_size_of_a_lossy_webp_is_read_too():
     data = encoded(".webp", COLOUR, cv2.IMWRITE_WEBP_QUALITY, 50)
     assert PictureDecoder("line-1").decoded(data).shape == (64, 64, 3)
     with pytest.raises(TooLarge, match="64 x 64"):
@@ -139,7 +139,7 @@ def tiff(pages, order="<", more=(), big=False):
 
 
 def disguised():
-    """Files that a decoder takes for 64 x 64 pixels, and a careless look at their head for fewer."""
+    """Files that a decoder takes for 64 x 64 pixels, and a careless reader of their head for fewer."""
     jpeg = encoded(".jpg", COLOUR)
     begin = jpeg.index(b"\xff\xc0")
     end = begin + 2 + int.from_bytes(jpeg[begin + 2 : begin + 4], "big")
@@ -208,13 +208,13 @@ def test_small_files_that_announce_a_huge_picture_are_refused_before_they_are_de
         pytest.param(b"<!DOCTYPE html><html></html>", id="html"),
     ],
 )
-def test_files_that_do_not_tell_their_size_are_refused_in_no_time(data, monkeypatch):
+def test_files_without_a_size_in_their_head_are_refused_at_once(data, monkeypatch):
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was given to the decoder"))
     with pytest.raises(NoPicture):
         PictureDecoder("line-1").decoded(data)
 
 
-def test_a_jpeg_that_goes_over_itself_thousands_of_times_counts_as_many_pictures():
+def test_a_jpeg_of_thousands_of_scans_counts_as_many_pictures():
     jpeg = encoded(".jpg", COLOUR, cv2.IMWRITE_JPEG_PROGRESSIVE, 1)
     assert PictureDecoder("line-1", pixels_max=4096).decoded(jpeg).shape == (64, 64, 3)
     again = jpeg[:-2] + jpeg[jpeg.rindex(b"\xff\xda") : -2] * 20_000 + jpeg[-2:]
@@ -247,7 +247,7 @@ def test_a_file_larger_than_any_picture_may_be_is_refused():
         PictureDecoder("line-1", pixels_max=4096).decoded(encoded(".bmp", COLOUR).ljust(32769, b"\0"))
 
 
-def test_the_first_of_several_pictures_in_a_file_is_looked_at_and_that_is_said_once(caplog):
+def test_the_first_of_several_pictures_in_a_file_is_inspected_and_that_is_reported_once(caplog):
     pages = [COLOUR, np.zeros_like(COLOUR), np.zeros_like(COLOUR)]
     data = bytes(cv2.imencodemulti(".tiff", pages)[1])
     decoder = PictureDecoder("line-1")
@@ -367,7 +367,7 @@ def test_values_that_are_no_numbers_spoil_no_picture():
     assert close(image[1:], GREY[1:])
 
 
-def test_the_brightest_sample_of_all_pictures_tells_the_depth_and_each_change_is_said(caplog):
+def test_the_brightest_sample_of_all_pictures_gives_the_depth_and_each_change_is_logged(caplog):
     caplog.set_level(logging.INFO)
     decoder = PictureDecoder("line-1")
     for value in (900, 3000, 1000, 4000):
@@ -399,7 +399,7 @@ def test_a_given_depth_counts_whatever_the_pictures_show(caplog):
     ]
 
 
-def test_pictures_of_8_bits_are_left_as_they_are_and_nothing_is_said(caplog):
+def test_pictures_of_8_bits_are_left_as_they_are_and_nothing_is_logged(caplog):
     caplog.set_level(logging.INFO)
     assert close(PictureDecoder("line-1", bit_depth=12).decoded(encoded(".png", GREY)), GREY, by=0)
     assert caplog.text == ""
@@ -418,7 +418,7 @@ def test_the_pictures_of_a_file_that_moves_are_counted(kind, count, caplog):
     ] * (count > 1)
 
 
-def test_a_gif_of_countless_empty_blocks_is_looked_at_no_longer_than_a_moment():
+def test_a_gif_of_countless_empty_blocks_is_read_for_a_moment_at_most():
     began = time.thread_time()
     announced(b"GIF89a" + bytes([64, 0, 48, 0, 0x80, 0, 0]) + bytes(6) + b"\x21\xfe\x00" * 3_000_000)
     announced(b"GIF89a" + bytes([64, 0, 48, 0, 0, 0, 0]) + b"\x21\xfe" + b"\x01\x01" * 3_000_000)

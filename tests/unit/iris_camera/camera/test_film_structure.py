@@ -67,7 +67,7 @@ def riff(name, content, length=None):
         asf_object(bytes(30), ASF) + asf_object(bytes(500), length=0),
     ],
 )
-def test_a_file_that_is_whole_or_says_nothing_of_its_length_does_not_break_off(tmp_path, data):
+def test_a_file_that_is_whole_or_does_not_announce_its_length_does_not_break_off(tmp_path, data):
     (tmp_path / "film").write_bytes(data)
     assert broken_off(tmp_path / "film") is None
 
@@ -98,12 +98,12 @@ def test_a_file_that_ends_inside_a_piece_breaks_off_there(tmp_path, data, inside
     assert broken_off(tmp_path / "film").startswith(inside)
 
 
-def test_a_file_that_is_gone_by_then_is_not_told_as_broken_off(tmp_path):
+def test_a_file_that_is_gone_by_then_is_not_reported_as_broken_off(tmp_path):
     assert broken_off(tmp_path / "gone.mp4") is None
 
 
 @pytest.mark.parametrize("length", range(0, 60, 7))
-def test_no_beginning_of_a_file_hangs_the_look(tmp_path, length):
+def test_no_beginning_of_a_file_hangs_the_reader(tmp_path, length):
     for whole in (box(b"ftyp") + box(b"free", length=0), EBML + element("18538067", BLOCK), riff(b"AVI ", bytes(50))):
         (tmp_path / "film").write_bytes(whole[:length])
         broken_off(tmp_path / "film")

@@ -25,8 +25,8 @@ def image(brightness, suffix=".jpg", shape=(48, 64, 3), dtype=np.uint8):
 
 
 class Watched:
-    """A folder being read, by a clock that passes only while the reader waits; what happens in the folder meanwhile
-    is what `later` was told. The reader is closed after `give_up_s` without an image."""
+    """A folder being read, by a clock that passes only while the reader waits; `later` sets what happens in the
+    folder meanwhile. The reader is closed after `give_up_s` without an image."""
 
     def __init__(self, path, give_up_s=100.0, **options):
         self.path = path
@@ -244,7 +244,7 @@ def make_socket(path):
     ids=["fifo", "socket", "device"],
 )
 @pytest.mark.parametrize("name", ["b.jpg", "b.tif"])
-def test_a_name_that_is_no_regular_file_is_passed_over_at_once_and_said(tmp_path, caplog, make, text, name):
+def test_a_name_that_is_no_regular_file_is_passed_over_at_once_and_logged(tmp_path, caplog, make, text, name):
     for other, brightness in (("a.jpg", 10), ("c.jpg", 30)):
         (tmp_path / other).write_bytes(image(brightness))
     make(tmp_path / name)
@@ -255,7 +255,7 @@ def test_a_name_that_is_no_regular_file_is_passed_over_at_once_and_said(tmp_path
 
 
 @pytest.mark.parametrize("target", ["nowhere.jpg", "b.jpg"], ids=["to nothing", "to itself"])
-def test_a_link_that_leads_nowhere_is_said_once_and_read_when_it_leads_somewhere(tmp_path, caplog, target):
+def test_a_link_that_leads_nowhere_is_reported_once_and_read_when_it_leads_somewhere(tmp_path, caplog, target):
     (tmp_path / "b.jpg").symlink_to(tmp_path / target)
     watched = Watched(tmp_path, give_up_s=500.0)
 
@@ -271,7 +271,7 @@ def test_a_link_that_leads_nowhere_is_said_once_and_read_when_it_leads_somewhere
 
 
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE, errno.ESTALE])
-def test_a_file_that_cannot_be_read_now_is_said_once_and_read_when_it_can_be(tmp_path, caplog, monkeypatch, number):
+def test_a_file_that_cannot_be_read_now_is_reported_once_and_read_when_it_can_be(tmp_path, caplog, monkeypatch, number):
     (tmp_path / "a.jpg").write_bytes(image(10))
     opened, broken = os.open, [True]
 
@@ -376,7 +376,7 @@ def test_an_image_that_cannot_be_decoded_is_reported_once_and_left_out(tmp_path,
     assert "a.png is skipped: not an image format that Iris reads: it begins with b'no image'" in caplog.text
 
 
-def test_an_image_that_vanishes_before_it_is_read_is_nothing_to_talk_about(tmp_path, caplog):
+def test_an_image_that_vanishes_before_it_is_read_is_not_reported(tmp_path, caplog):
     for name in ("a.jpg", "b.jpg"):
         (tmp_path / name).write_bytes(image(10))
     watched = Watched(tmp_path)

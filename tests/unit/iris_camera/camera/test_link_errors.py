@@ -33,7 +33,7 @@ def failed(number):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_an_error_of_the_network_in_words(error, reason):
+def test_an_error_of_the_network_is_a_sentence(error, reason):
     assert link_error(error, CAMERA, 5.0).reason.startswith(reason)
 
 
@@ -50,17 +50,17 @@ def test_an_error_of_the_network_in_words(error, reason):
         (500, True, "the camera answers 500 Out of \x1b[31mhamsters".replace("\x1b", "")),
     ],
 )
-def test_a_refusal_in_words(status, with_credentials, reason):
+def test_a_refusal_is_a_sentence(status, with_credentials, reason):
     answered = status_error(status, "Out of \x1b[31mhamsters", with_credentials=with_credentials)
     assert answered.reason == reason
 
 
-def test_the_words_of_a_camera_are_cut_to_a_length_one_can_read():
+def test_the_text_of_a_camera_is_cut_to_a_readable_length():
     assert len(status_error(500, "x" * 100_000, with_credentials=False).reason) < 100
 
 
 @pytest.mark.parametrize("before", [0, 45, 52, 58])
-def test_the_login_that_a_camera_says_back_is_not_shown_nor_half_of_it(before):
+def test_the_login_that_a_camera_repeats_is_not_shown_nor_half_of_it(before):
     make_source("line-1", SourceSettings(source="http://camera.plant/x", username="iris", password="swordfish-22"))
     for ours in ("swordfish-22", basic_word(Login("iris", "swordfish-22"))):
         assert ours[:4] not in status_error(500, "x" * before + ours, with_credentials=True).reason

@@ -111,7 +111,7 @@ def test_the_boundary_is_found_however_it_is_announced(content_type):
 @pytest.mark.parametrize(
     "content_type", ["", "multipart/x-mixed-replace", "application/octet-stream", "video/x-motion-jpeg", "boundary="]
 )
-def test_the_stream_is_looked_at_where_no_boundary_is_announced(content_type):
+def test_the_boundary_is_read_from_the_stream_where_none_is_announced(content_type):
     assert boundary_of(content_type) == b""
 
 

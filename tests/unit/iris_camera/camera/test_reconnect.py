@@ -12,7 +12,7 @@ def test_a_lost_camera_is_tried_every_second_then_every_five_then_every_ten_then
 
 
 @pytest.mark.parametrize("failures", [1, 7, 15, 500])
-def test_the_pause_is_shaken_by_a_fifth_either_way(failures):
+def test_the_pause_has_a_jitter_of_a_fifth_either_way(failures):
     middle_s = pause_s(failures, MIDDLE)
     assert pause_s(failures, 0.0) == pytest.approx(middle_s * (1 - JITTER))
     assert pause_s(failures, 1.0) == pytest.approx(middle_s * (1 + JITTER))

@@ -1,4 +1,4 @@
-"""What is asked of OpenCV, and how a reason is found; against a real RTSP server: tests/integration."""
+"""The calls of OpenCV, and how a reason is found. A real RTSP server is used in tests/integration."""
 
 import socket
 import threading
@@ -35,7 +35,7 @@ class Peer:
             connection, _ = self._listening.accept()
         except OSError:
             return
-        with connection, suppress(ConnectionError):  # whoever has heard enough hangs up
+        with connection, suppress(ConnectionError):  # a client may close the connection early
             for answer in self.answers:
                 self.asked.append(connection.recv(65_536).decode())
                 for piece in answer if isinstance(answer, list) else [answer]:
@@ -145,12 +145,12 @@ def test_a_web_server_does_not_speak_rtsp(peer):
     assert why(camera) == f"127.0.0.1:{camera.port} answers, but does not speak RTSP"
 
 
-def test_a_camera_that_says_nothing(peer):
+def test_a_camera_that_sends_no_answer(peer):
     camera = peer(b"")
     assert why(camera) == f"no answer from 127.0.0.1:{camera.port} for 0.5 s"
 
 
-def test_a_peer_that_never_stops_talking_is_not_listened_to_for_ever(peer):
+def test_a_peer_that_never_stops_sending_is_not_read_for_ever(peer):
     camera = peer(b"RTSP/1.0 200 OK\r\n" + b"X: y\r\n" * 40_000)
     assert why(camera).startswith("the camera describes its stream")
 

@@ -25,7 +25,7 @@ def test_the_kinds_of_source(source, kind, live):
     assert (settings.kind, settings.live) == (kind, live)
 
 
-def test_a_path_may_hold_anything_a_path_may():
+def test_a_path_may_hold_any_character_of_a_path():
     assert SourceSettings("file:/films/line: 1@night.mp4").path == Path("/films/line: 1@night.mp4")
 
 

@@ -13,7 +13,7 @@ UNIX_S = 1_795_467_933.0
 
 
 class HandClock:
-    """Time that passes only when somebody waits, or is told to."""
+    """Time that passes only when the source waits, or when the test moves it."""
 
     def __init__(self):
         self.now_s = START_S
@@ -87,7 +87,7 @@ def test_the_belt_does_not_wait_for_a_late_reader(line, clock):
     assert np.array_equal(frame.image, SyntheticLine(7, **SMALL).picture(50))
 
 
-def test_both_clocks_of_a_frame_tell_the_same_instant(line, clock):
+def test_both_clocks_of_a_frame_give_the_same_instant(line, clock):
     read(line, 3)
     clock.now_s += 0.5
     frame = line.read()
@@ -128,7 +128,7 @@ def test_a_line_opened_again_starts_at_frame_0(line, clock):
     assert [frame.number for frame in read(line, 2)] == [0, 1]
 
 
-def test_reading_a_line_that_was_not_opened_says_so():
+def test_reading_a_line_that_was_not_opened_is_an_error():
     with pytest.raises(RuntimeError, match="'line-1' was read before it was opened"):
         SyntheticLine(7, **SMALL, name="line-1").read()
 
@@ -137,7 +137,7 @@ def test_closing_a_line_that_was_not_opened_does_no_harm():
     SyntheticLine(7, **SMALL).close()
 
 
-def test_the_line_is_live_and_tells_its_name_and_rate():
+def test_the_line_is_live_and_has_its_name_and_rate():
     line = SyntheticLine(7, frame_rate=10.0, **SMALL, name="line-2")
     assert (line.live, line.name, line.frame_rate) == (True, "line-2", 10.0)
 
@@ -152,7 +152,7 @@ def test_the_line_is_live_and_tells_its_name_and_rate():
         ({"defect_share": 1.5}, "0 to 1, not 1.5"),
     ],
 )
-def test_a_line_that_cannot_be_is_refused_by_name(options, message):
+def test_an_impossible_line_is_refused_by_name(options, message):
     with pytest.raises(ValueError, match=message):
         SyntheticLine(**({"seed": 1} | SMALL | options))
 

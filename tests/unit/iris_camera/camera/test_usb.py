@@ -1,4 +1,4 @@
-"""Through a fake capture device: see tests/servers/capture_device.py for what that can show and what not."""
+"""Through a fake capture device: see tests/servers/capture_device.py for what that can show and what it cannot."""
 
 import os
 
@@ -13,7 +13,7 @@ from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import SourceError
 from iris_camera.camera.usb import open_usb
 from tests.servers.capture_device import UsbBus
-from tests.unit.iris_camera.camera.watching import Story, wait_until
+from tests.unit.iris_camera.camera.watching import StateChanges, wait_until
 
 SOON_S = 20.0
 FRONT, REAR = 60, 180
@@ -66,7 +66,7 @@ def test_a_camera_by_name_is_found_where_it_is_now(bus):
     source.close()
 
 
-def test_an_unplugged_camera_is_not_there_in_words(bus):
+def test_an_unplugged_camera_is_reported_as_not_there(bus):
     bus.plug_in(0, FRONT, "front")
     bus.unplug(0)
     with pytest.raises(SourceError, match=r"there is no camera .*by-id/front") as caught:
@@ -82,7 +82,7 @@ def test_a_camera_in_use_by_another_program_gives_no_pictures(bus):
     assert "another program" in caught.value.hint
 
 
-def test_a_camera_that_is_not_for_us_says_how_to_change_that(bus, monkeypatch):
+def test_a_camera_without_permission_is_reported_with_how_to_change_that(bus, monkeypatch):
     bus.plug_in(0, FRONT)
     monkeypatch.setattr(os, "access", lambda path, mode: False)  # root may use everything
     with pytest.raises(SourceError, match="no permission to use") as caught:
@@ -170,16 +170,16 @@ def test_a_mistake_inside_opencv_is_a_lost_camera(bus):
     source.close()
 
 
-# The whole way: watched by a capture
+# End to end: watched by a capture
 
 
 @pytest.fixture
-def told():
-    return Story()
+def changes():
+    return StateChanges()
 
 
 @pytest.fixture
-def capturing(bus, told):
+def capturing(bus, changes):
     settings = SourceSettings(
         f"usb:{bus.by_id / 'front'}",
         offline_after_s=0.5,
@@ -192,7 +192,7 @@ def capturing(bus, told):
         return LiveVideo(lambda: open_usb(settings, bus.open_capture, bus.devices), name="line-1", read_timeout_s=0.2)
 
     bus.plug_in(0, FRONT, "front")
-    capture = Capture("line-1", make, settings, on_change=told, pause_s=lambda failures: 0.01)
+    capture = Capture("line-1", make, settings, on_change=changes, pause_s=lambda failures: 0.01)
     capture.start()
     yield capture
     bus.unhang.set()
@@ -200,19 +200,19 @@ def capturing(bus, told):
     assert capture.join(SOON_S)
 
 
-def test_an_unplugged_camera_goes_offline_and_is_back_when_replugged_under_another_index(bus, told, capturing):
-    told.wait_for("online")
+def test_an_unplugged_camera_goes_offline_and_is_back_when_replugged_under_another_index(bus, changes, capturing):
+    changes.wait_for("online")
     bus.unplug(0)
-    assert "there is no camera" in told.wait_for("offline").reason
+    assert "there is no camera" in changes.wait_for("offline").reason
     bus.plug_in(0, REAR, "rear")
     bus.plug_in(5, FRONT, "front")
-    told.wait_for("online", 2)
+    changes.wait_for("online", 2)
     assert brightness(bus_frame(capturing)) == FRONT
     assert capturing.status().reconnects == 1
 
 
-def test_a_read_that_blocks_for_ever_is_left_behind_and_the_camera_is_opened_afresh(bus, told, capturing):
-    told.wait_for("online")
+def test_a_read_that_blocks_for_ever_is_left_behind_and_the_camera_is_opened_afresh(bus, changes, capturing):
+    changes.wait_for("online")
     bus.hangs.set()
     assert bus.hanging.wait(SOON_S)
     wait_until(lambda: capturing.status().hung == 1)
@@ -231,7 +231,7 @@ def bus_frame(capture):
     return capture.handover.get(SOON_S)
 
 
-def test_a_camera_whose_frames_are_larger_than_allowed_is_let_go_before_one_is_read(bus):
+def test_a_camera_whose_frames_are_larger_than_allowed_is_released_before_one_is_read(bus):
     bus.plug_in(0, FRONT)
     asked = SourceSettings("usb:0")
     source = LiveVideo(

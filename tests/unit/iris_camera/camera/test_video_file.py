@@ -18,7 +18,7 @@ START_S, UNIX_S = 1000.0, 1_795_467_933.0
 
 
 class HandClock:
-    """Time that passes only when somebody waits, or is told to."""
+    """Time that passes only when the source waits, or when the test moves it."""
 
     def __init__(self):
         self.now_s = START_S
@@ -129,7 +129,7 @@ def test_a_film_may_be_played_at_another_rate(opened, clock):
     assert film.frame_rate == 100.0
 
 
-def test_repeated_it_goes_on_with_numbers_and_time_and_says_that_it_began_anew(opened, tmp_path):
+def test_a_repeated_film_goes_on_with_numbers_and_time_and_reports_that_it_began_again(opened, tmp_path):
     film = opened(film_of(tmp_path / "short.avi", 5), pace="fast", repeat=True)
     frames = [film.read() for _ in range(12)]
     assert [frame.number for frame in frames] == list(range(12))
@@ -137,7 +137,7 @@ def test_repeated_it_goes_on_with_numbers_and_time_and_says_that_it_began_anew(o
     assert [frame.wall_s - frames[0].wall_s for frame in frames] == pytest.approx([n / 25 for n in range(12)])
 
 
-def test_a_film_whose_end_is_missing_gives_what_is_there_and_then_says_so(opened, tmp_path):
+def test_a_film_whose_end_is_missing_gives_what_is_there_and_then_reports_the_damage(opened, tmp_path):
     whole = film_of(tmp_path / "whole.avi", 100).read_bytes()
     cut = tmp_path / "cut.avi"
     cut.write_bytes(whole[: len(whole) // 2])
@@ -148,7 +148,7 @@ def test_a_film_whose_end_is_missing_gives_what_is_there_and_then_says_so(opened
     assert error.final
 
 
-def test_a_film_damaged_in_the_middle_gives_the_frames_behind_the_damage_too_and_then_says_so(opened, tmp_path):
+def test_a_film_damaged_in_the_middle_gives_the_frames_behind_the_damage_too_and_then_reports_it(opened, tmp_path):
     data = bytearray(footage("bigbuckbunny.mp4").read_bytes())
     data[len(data) // 2 : len(data) // 2 + 20_000] = bytes(20_000)
     damaged = tmp_path / "damaged.mp4"
@@ -162,8 +162,8 @@ def test_a_film_damaged_in_the_middle_gives_the_frames_behind_the_damage_too_and
 
 def of_bikes(ffmpeg, path, *arguments, start="0"):
     """The street with bicycles, made into another file by FFmpeg."""
-    told = ["-v", "error", "-y", "-ss", start, "-i", str(footage("bikes.mp4")), *arguments, str(path)]
-    subprocess.run([ffmpeg, *told], check=True, timeout=60, stdin=subprocess.DEVNULL)
+    command_line = ["-v", "error", "-y", "-ss", start, "-i", str(footage("bikes.mp4")), *arguments, str(path)]
+    subprocess.run([ffmpeg, *command_line], check=True, timeout=60, stdin=subprocess.DEVNULL)
     return path
 
 
@@ -250,7 +250,7 @@ def test_an_edit_list_takes_frames_away_and_the_film_is_whole(opened, tmp_path):
         ("stream.ts", COPY),
     ],
 )
-def test_a_file_that_was_cut_off_is_told_as_damaged_whatever_its_container(
+def test_a_file_that_was_cut_off_is_reported_as_damaged_whatever_its_container(
     opened, tmp_path, need_program, name, arguments
 ):
     whole = of_bikes(need_program("ffmpeg", hint="make system-packages"), tmp_path / name, *arguments).read_bytes()
@@ -273,7 +273,7 @@ def test_pictures_at_the_end_that_cannot_be_decoded_are_damage(opened, tmp_path)
     assert "could not be decoded" in error.reason
 
 
-def test_a_damaged_film_that_is_repeated_says_so_once_and_goes_on(opened, tmp_path, caplog):
+def test_a_damaged_film_that_is_repeated_reports_the_damage_once_and_goes_on(opened, tmp_path, caplog):
     whole = film_of(tmp_path / "whole.avi", 100).read_bytes()
     cut = tmp_path / "cut.avi"
     cut.write_bytes(whole[: len(whole) // 2])
@@ -286,7 +286,7 @@ def test_a_damaged_film_that_is_repeated_says_so_once_and_goes_on(opened, tmp_pa
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no film" * 1000, b"\x00\x00\x00\x20ftypisom"])
-def test_a_file_that_is_no_film_is_refused_in_words(tmp_path, content):
+def test_a_file_that_is_no_film_is_refused_with_a_sentence(tmp_path, content):
     path = tmp_path / "film.mp4"
     path.write_bytes(content)
     film = VideoFile(path, name="line-1")
@@ -301,7 +301,7 @@ def test_a_file_that_is_not_there_is_named_and_may_still_come(tmp_path):
     assert not missing.value.final
 
 
-def test_a_folder_given_as_a_film_is_told_how_folders_are_read(tmp_path):
+def test_a_folder_given_as_a_film_is_reported_with_how_folders_are_read(tmp_path):
     with pytest.raises(SourceError, match="is a folder") as refused:
         VideoFile(tmp_path, name="line-1").open()
     assert refused.value.final
@@ -377,7 +377,7 @@ class Exploding(WithoutTimes):
         return super().read()
 
 
-def test_a_film_at_which_opencv_raises_is_over_there(opened, tmp_path):
+def test_a_film_ends_where_opencv_raises(opened, tmp_path):
     (tmp_path / "raw.h264").touch()
     film = opened(tmp_path / "raw.h264", pace="fast", open_capture=Exploding)
     assert len(read_all(film)) == 2

@@ -16,8 +16,8 @@ def frame(number, shape=(4, 4, 3)):
     return Frame(read_only(np.zeros(shape, np.uint8)), number, 1000.0 + number, float(number))
 
 
-class Story:
-    """Collects the events a capture tells, and waits for one."""
+class StateChanges:
+    """Collects the events that a capture reports, and waits for one."""
 
     def __init__(self):
         self.events = []
@@ -33,14 +33,14 @@ class Story:
         return [event.state for event in self.events]
 
     def wait_for(self, state, count=1):
-        """The event, once the state was told so many times."""
+        """The event, once the state was reported so many times."""
         with self._changed:
             assert self._changed.wait_for(lambda: self.states.count(state) >= count, DEADLINE_S), self.states
             return [event for event in self.events if event.state == state][count - 1]
 
 
 def wait_until(is_so):
-    """Until it is so: asked again and again, for what nobody tells."""
+    """Waits for a condition without an event, by asking again and again."""
     deadline_s = time.monotonic() + DEADLINE_S
     pause = threading.Event()
     while not is_so():
@@ -92,7 +92,7 @@ class Film(Steady):
 
 
 class BrokenFilm(Film):
-    """Its file is damaged: after its frames it says so, for good."""
+    """Its file is damaged: after its frames it raises that, finally."""
 
     def read(self):
         read = super().read()

@@ -14,7 +14,7 @@ def tree(tmp_path):
     return tmp_path
 
 
-def test_files_keep_the_order_they_were_named_in_and_are_meant_once(tree):
+def test_files_keep_the_order_they_were_named_in_and_are_sent_once(tree):
     named = [tree / "single.csv", tree / "tree" / "a.csv", tree / "single.csv"]
     found = files_to_send(named, recursive=False)
     assert [(file.path.name, file.size_bytes, file.project) for file in found] == [
@@ -43,7 +43,7 @@ def test_a_link_to_a_file_is_sent_under_its_own_name_and_one_to_a_folder_is_not_
     ]
 
 
-def test_everything_that_is_wrong_is_told_at_once(tree):
+def test_everything_that_is_wrong_is_reported_at_once(tree):
     with pytest.raises(NotToSend) as caught:
         files_to_send([tree / "missing", tree / "tree", tree / "single.csv", tree / "-"], recursive=False)
     assert [reason.rpartition("/")[2] for reason in caught.value.reasons] == [

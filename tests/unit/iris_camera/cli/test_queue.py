@@ -1,4 +1,4 @@
-"""`iris queue` on an outbox at rest, in this process: what it answers to what."""
+"""`iris queue` on an outbox at rest, in this process: the answer to each order."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ class Iris:
         environment = {"IRIS_OUTBOX": str(self.outbox), "COLUMNS": columns and str(columns)}
         return CliRunner().invoke(application, arguments, env=environment)
 
-    def told(self, *arguments, status=0, **options):
+    def output(self, *arguments, status=0, **options):
         done = self(*arguments, **options)
         assert (done.exit_code, done.stderr) == (status, "")
         return done.stdout
@@ -59,38 +59,38 @@ def accepted(uploader, path):
 
 
 def states(iris):
-    items = map(json.loads, iris.told("list", "--state", "all", "--json").splitlines())
+    items = map(json.loads, iris.output("list", "--state", "all", "--json").splitlines())
     return {item["id"]: item["state"] for item in items}
 
 
 def test_every_order_is_carried_out_with_no_uploader(iris, left):
     first, second, dead = left
-    assert iris.told("priority", "9", first, second) == "2 files have priority 9\n"
-    iris.told("pause", NOWHERE_KEY)
-    assert f"{NOWHERE_KEY} is paused" in iris.told("list")
-    iris.told("resume", NOWHERE_KEY)
-    assert iris.told("drop", first, "--yes") == "1 file is dropped\n"
+    assert iris.output("priority", "9", first, second) == "2 files have priority 9\n"
+    iris.output("pause", NOWHERE_KEY)
+    assert f"{NOWHERE_KEY} is paused" in iris.output("list")
+    iris.output("resume", NOWHERE_KEY)
+    assert iris.output("drop", first, "--yes") == "1 file is dropped\n"
     assert states(iris) == {first: "dropped", second: "waiting", dead: "dead"}
-    assert iris.told("drop", "--dead", "--server", NOWHERE_KEY, "--yes") == "1 file is dropped\n"
-    assert iris.told("drop", "--all", "--yes", "--json") == f'{{"id": "{second}", "done": true, "why": ""}}\n'
+    assert iris.output("drop", "--dead", "--server", NOWHERE_KEY, "--yes") == "1 file is dropped\n"
+    assert iris.output("drop", "--all", "--yes", "--json") == f'{{"id": "{second}", "done": true, "why": ""}}\n'
     assert set(states(iris).values()) == {"dropped"}
-    assert "balances" in iris.told("balance")
+    assert "balances" in iris.output("balance")
 
 
-def test_an_item_that_is_left_as_it_is_is_told_with_status_1(iris, left):
+def test_an_item_that_is_left_as_it_is_is_reported_with_status_1(iris, left):
     first, _, dead = left
-    told = iris.told("retry", first, dead, "nonsense", status=1).splitlines()
-    assert [line.partition(":")[0] for line in told] == [first, dead, "nonsense", "0 files wait again"]
-    told = iris.told("retry", first, "nonsense", "--json", status=1).splitlines()
-    assert [(each["id"], each["done"]) for each in map(json.loads, told)] == [
+    printed = iris.output("retry", first, dead, "nonsense", status=1).splitlines()
+    assert [line.partition(":")[0] for line in printed] == [first, dead, "nonsense", "0 files wait again"]
+    printed = iris.output("retry", first, "nonsense", "--json", status=1).splitlines()
+    assert [(each["id"], each["done"]) for each in map(json.loads, printed)] == [
         (first, False),
         ("nonsense", False),
     ]
 
 
-def test_one_dead_file_is_not_in_the_way_of_the_others(iris, left):
-    told = iris.told("retry", "--all", status=1)
-    assert told.startswith(f"{left[2]}: its source was never taken over")
+def test_one_dead_file_does_not_stop_an_order_for_the_others(iris, left):
+    printed = iris.output("retry", "--all", status=1)
+    assert printed.startswith(f"{left[2]}: its source was never taken over")
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_one_dead_file_is_not_in_the_way_of_the_others(iris, left):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
-def test_an_order_that_cannot_be_done_is_said_and_changes_no_item(iris, left, arguments, status, says):
+def test_an_order_that_cannot_be_done_is_reported_and_changes_no_item(iris, left, arguments, status, says):
     before = states(iris)
     done = iris(*arguments)
     assert (done.exit_code, done.stdout) == (status, "")
@@ -130,25 +130,25 @@ def test_no_outbox_is_made_where_there_is_none(iris, outbox, verb):
 
 @pytest.mark.parametrize("columns", [80, 120])
 def test_a_list_fits_into_the_terminal(iris, left, columns):
-    told = iris.told("list", columns=columns).splitlines()
-    assert max(map(len, told)) <= columns
-    assert any(line.endswith("/model/1.csv") for line in told)
-    assert "ID" in told[0]
+    printed = iris.output("list", columns=columns).splitlines()
+    assert max(map(len, printed)) <= columns
+    assert any(line.endswith("/model/1.csv") for line in printed)
+    assert "ID" in printed[0]
 
 
 def test_json_is_an_object_a_line(iris, left):
-    told = [json.loads(line) for line in iris.told("list", "--json").splitlines()]
-    assert [each["id"] for each in told] == left
-    told = [json.loads(line) for line in iris.told("list", "--json", "--limit", "1").splitlines()]
-    assert len(told) == 1
+    printed = [json.loads(line) for line in iris.output("list", "--json").splitlines()]
+    assert [each["id"] for each in printed] == left
+    printed = [json.loads(line) for line in iris.output("list", "--json", "--limit", "1").splitlines()]
+    assert len(printed) == 1
 
 
-def test_more_than_is_shown_is_said(iris, left):
-    assert iris.told("list", "--limit", "2").endswith("and more: --limit shows more than 2\n")
-    assert "and more" not in iris.told("list", "--limit", "3")
+def test_more_than_is_shown_is_reported(iris, left):
+    assert iris.output("list", "--limit", "2").endswith("and more: --limit shows more than 2\n")
+    assert "and more" not in iris.output("list", "--limit", "3")
 
 
-def test_no_verb_tells_a_secret(iris, left, outbox):
+def test_no_verb_prints_a_secret(iris, left, outbox):
     assert SECRET in (outbox / "secrets.json").read_text()
     first = left[0]
     verbs = [("list", "--json"), ("show", first), ("show", first, "--json"), ("priority", "1", first), ("retry", first)]
@@ -158,7 +158,7 @@ def test_no_verb_tells_a_secret(iris, left, outbox):
         assert SECRET not in done.output
 
 
-def test_a_name_that_is_no_utf_8_is_told_byte_for_byte(iris, outbox, tmp_path):
+def test_a_name_that_is_no_utf_8_is_printed_byte_for_byte(iris, outbox, tmp_path):
     uploader = SftpUploaderThread(outbox)
     uploader.open()
     item_id = accepted(uploader, tmp_path / os.fsdecode(b"\xff.csv"))
@@ -171,7 +171,7 @@ def test_a_list_of_nothing_says_what_waits_beside_the_outbox(iris, outbox, tmp_p
     monkeypatch.chdir(tmp_path)
     with contextlib.closing(SftpUploaderThread(outbox)) as uploader:
         uploader.open()
-    assert iris.told("list") == "nothing\n"
+    assert iris.output("list") == "nothing\n"
     names = ["line-1_model_20260101T000000.000Z_00000001_000001.csv", "no_record.csv"]
     for folder, count in (("records", 1), ("elsewhere", 2)):
         for camera in range(count):
@@ -180,11 +180,11 @@ def test_a_list_of_nothing_says_what_waits_beside_the_outbox(iris, outbox, tmp_p
             for name in names:
                 (ready / name).touch()
     waits = "nothing; {} not accepted yet in {}: `iris run` hands over what lies there\n"
-    assert iris.told("list") == waits.format("1 file", tmp_path / "records")
+    assert iris.output("list") == waits.format("1 file", tmp_path / "records")
     monkeypatch.setenv("IRIS_RECORDS", str(tmp_path / "elsewhere"))
-    assert iris.told("list") == waits.format("2 files", tmp_path / "elsewhere")
+    assert iris.output("list") == waits.format("2 files", tmp_path / "elsewhere")
     (tmp_path / "iris.toml").write_text('[records]\nfolder = "records"\n')
     monkeypatch.delenv("IRIS_RECORDS")
-    assert iris.told("list") == waits.format("1 file", "records"), "as it is given"
+    assert iris.output("list") == waits.format("1 file", "records"), "as it is given"
     (tmp_path / "iris.toml").write_text("no toml\n")
-    assert iris.told("list") == "nothing\n", "what is wrong with settings that are not needed is said elsewhere"
+    assert iris.output("list") == "nothing\n", "what is wrong with settings that are not needed is said elsewhere"

@@ -98,7 +98,7 @@ def test_no_items_are_no_heading():
 
 
 @pytest.mark.parametrize(
-    ("since", "told"),
+    ("since", "shown"),
     [
         ("2026-11-24T02:00:10Z", "0s"),  # the clock was set back
         ("2026-11-24T01:59:01Z", "59s"),
@@ -109,12 +109,12 @@ def test_no_items_are_no_heading():
         ("2016-11-26T02:00:00Z", "3650d"),
     ],
 )
-def test_an_age_is_short(since, told):
-    assert age(since, NOW) == told
+def test_an_age_is_short(since, shown):
+    assert age(since, NOW) == shown
 
 
 @pytest.mark.parametrize(
-    ("size_bytes", "told"),
+    ("size_bytes", "shown"),
     [
         (None, "-"),
         (0, "0B"),
@@ -128,12 +128,12 @@ def test_an_age_is_short(since, told):
         (2**63, "9.2E"),
     ],
 )
-def test_a_size_is_short(size_bytes, told):
-    assert size(size_bytes) == told
+def test_a_size_is_short(size_bytes, shown):
+    assert size(size_bytes) == shown
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "shown"),
     [
         ("plain ü 文", "plain ü 文"),
         ("\x1b[2Jgone", "\\x1b[2Jgone"),
@@ -142,20 +142,20 @@ def test_a_size_is_short(size_bytes, told):
         ("\udcff.csv", "\udcff.csv"),  # a byte that is no UTF-8 goes out as it is
     ],
 )
-def test_a_sign_that_a_terminal_may_obey_is_spelt_out(text, told):
-    assert printable(text) == told
+def test_a_sign_that_a_terminal_may_obey_is_spelt_out(text, shown):
+    assert printable(text) == shown
 
 
-def test_no_line_of_a_table_or_a_story_holds_what_a_terminal_may_obey():
+def test_no_line_of_a_table_or_a_history_holds_what_a_terminal_may_obey():
     evil = "\x1b]0;mine\x07"
     error = dict.fromkeys(("error", "message", "hint"), evil)
     bad = item(remote_path=evil, server=evil, error=error, reason=evil, source=evil)
     history = [{"at": bad["accepted"], "event": "fail", "attempt": 1, "error": error}]
-    told = story(bad | {"history": history, "trace": evil, "delivery": None})
-    assert not any("\x1b" in line or "\x07" in line for line in [*lines(bad), *lines(bad, width=None), *told])
+    shown = story(bad | {"history": history, "trace": evil, "delivery": None})
+    assert not any("\x1b" in line or "\x07" in line for line in [*lines(bad), *lines(bad, width=None), *shown])
 
 
-def test_a_story_tells_each_event_with_its_hint_and_what_was_said_last():
+def test_a_history_shows_each_event_with_its_hint_and_the_last_message():
     at = "2026-11-24T01:58:00.250000Z"
     history = [
         {"at": at, "event": "accept", "attempt": 0, "error": None},
@@ -165,7 +165,7 @@ def test_a_story_tells_each_event_with_its_hint_and_what_was_said_last():
         {"at": at, "event": "deliver", "attempt": 0, "error": None},
     ]
     proof = {"final_path": PATH, "size_bytes": 5, "sha256": "ab" * 32}
-    told = "\n".join(story(item() | {"history": history, "trace": "-> OPEN\n<- STATUS 3", "delivery": proof}))
+    shown = "\n".join(story(item() | {"history": history, "trace": "-> OPEN\n<- STATUS 3", "delivery": proof}))
     for part in (
         "  remote path       " + PATH,
         "  2026-11-24 01:58:00 UTC  accepted\n",
@@ -176,30 +176,30 @@ def test_a_story_tells_each_event_with_its_hint_and_what_was_said_last():
         f"delivered as {PATH}, 5 bytes, SHA-256 {'ab' * 32}\n",
         "  -> OPEN\n  <- STATUS 3",
     ):
-        assert part in told
+        assert part in shown
 
 
-def test_an_event_that_happened_again_and_again_is_told_once_with_how_often():
+def test_a_repeated_event_is_shown_once_with_how_often():
     down = {"event": "release", "attempt": 0, "error": ERROR}
     history = [{"at": f"2026-11-24T01:{minute}:00.000000Z", **down} for minute in range(10, 55)]
     history.append({"at": "2026-11-24T01:58:00.000000Z", "event": "fail", "attempt": 1, "error": ERROR})
-    told = list(story(item() | {"history": history, "trace": None, "delivery": None}))
-    assert sum("broken off" in line for line in told) == 1
-    assert " " * 27 + "(45 times, the last at 2026-11-24 01:54:00 UTC)" in told
-    assert "  2026-11-24 01:58:00 UTC  attempt 1 failed: RemoteRefused" in told[-2]
+    shown = list(story(item() | {"history": history, "trace": None, "delivery": None}))
+    assert sum("broken off" in line for line in shown) == 1
+    assert " " * 27 + "(45 times, the last at 2026-11-24 01:54:00 UTC)" in shown
+    assert "  2026-11-24 01:58:00 UTC  attempt 1 failed: RemoteRefused" in shown[-2]
 
 
-def test_a_nought_is_a_fact_and_an_absence_is_none():
-    told = "\n".join(story(item(size_bytes=0, due_in_s=12.34) | {"history": [], "trace": None, "delivery": None}))
-    assert "  priority          0\n" in told
-    assert "  size bytes        0\n" in told
-    assert "  due in s          12.3\n" in told
-    assert "reason" not in told
-    assert "may have arrived" not in told
+def test_a_zero_is_shown_and_a_missing_value_is_not():
+    shown = "\n".join(story(item(size_bytes=0, due_in_s=12.34) | {"history": [], "trace": None, "delivery": None}))
+    assert "  priority          0\n" in shown
+    assert "  size bytes        0\n" in shown
+    assert "  due in s          12.3\n" in shown
+    assert "reason" not in shown
+    assert "may have arrived" not in shown
 
 
 @pytest.mark.parametrize(
-    ("facts", "told"),
+    ("facts", "shown"),
     [
         ({"paused": True}, "k is paused: iris queue resume k"),
         (
@@ -217,5 +217,5 @@ def test_a_nought_is_a_fact_and_an_absence_is_none():
     ],
     ids=["paused", "held", "open", "takes nothing"],
 )
-def test_a_server_that_is_sent_nothing_has_its_reason(facts, told):
-    assert halted({"server": "k", "paused": False, "held": False, "error": None} | facts) == told
+def test_a_server_that_is_sent_nothing_has_its_reason(facts, shown):
+    assert halted({"server": "k", "paused": False, "held": False, "error": None} | facts) == shown

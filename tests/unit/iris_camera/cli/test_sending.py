@@ -1,4 +1,4 @@
-"""Files on their way: handed in in order, again when the outbox is full, and followed to their end."""
+"""Files on their way: queued in order, again when the outbox is full, and followed to their end."""
 
 from pathlib import Path
 
@@ -49,7 +49,7 @@ def sending(intake, *names, servers=(PLANT,)):
     return Sending(files, ChosenServers(tuple(servers), Handling()), intake)
 
 
-def test_a_file_is_over_when_every_server_has_it():
+def test_a_file_is_finished_when_every_server_has_it():
     intake = Intake()
     under_way = sending(intake, "a", servers=(PLANT, OFFICE))
     under_way.hand_in()
@@ -73,7 +73,7 @@ def test_files_that_a_full_outbox_refuses_are_offered_again_in_their_order():
     assert (intake.taken, under_way.full) == (["a", "b", "c", "d"], None)
 
 
-def test_a_file_that_can_never_be_delivered_is_over_at_once_and_holds_up_no_other():
+def test_a_file_that_can_never_be_delivered_is_finished_at_once_and_holds_up_no_other():
     intake = Intake()
     under_way = sending(intake, "bad", "good")
     under_way.hand_in()

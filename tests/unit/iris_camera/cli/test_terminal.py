@@ -35,7 +35,7 @@ def test_a_cell_of_a_table_is_as_clean_as_a_line():
     assert printable(HOSTILE) == SHOWN
 
 
-def test_sending_shows_names_and_words_of_strangers_as_escapes():
+def test_sending_shows_foreign_names_and_texts_as_escapes():
     refused = RemoteRefused(f"cannot create {HOSTILE} on the server")
     sent = Sent(FileToSend(Path(HOSTILE), 4, "line-1", "model"), outcomes={"1": refused})
     out = io.StringIO()

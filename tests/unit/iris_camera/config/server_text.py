@@ -1,4 +1,4 @@
-"""A server of the settings file that leaves nothing to say, or with other keys than that."""
+"""A server of the settings file without a mistake or caution, or with other keys than that."""
 
 import asyncssh
 

@@ -1,4 +1,4 @@
-"""Whatever stands in the file: it is read, or refused in words with a line; nothing else ever comes out."""
+"""Any content of the file is read, or refused with a sentence and a line; no other error is raised."""
 
 import re
 import tomllib
@@ -31,7 +31,7 @@ NAMES = st.sampled_from(["port", "source", "kind", "cameras", "line-1", "'a b'",
 
 @st.composite
 def mutilated(draw):
-    """The whole example with every setting switched on, a few of its lines changed as nobody would expect."""
+    """The whole example with every setting switched on, a few of its lines changed at random."""
     lines = list(SETTINGS)
     for _ in range(draw(st.integers(1, 4))):
         at = draw(st.integers(0, len(lines) - 1))
@@ -50,7 +50,7 @@ def mutilated(draw):
 
 @settings(max_examples=150, deadline=None)
 @given(text=mutilated())
-def test_any_file_is_read_or_refused_in_words_with_a_line(text, tmp_path_factory):
+def test_any_file_is_read_or_refused_with_a_sentence_and_a_line(text, tmp_path_factory):
     text = text.replace('{ command = ["pass", "show", "plant"] }', '"sesame-street"')
     file = tmp_path_factory.mktemp("any") / "iris.toml"
     file.write_text(text)

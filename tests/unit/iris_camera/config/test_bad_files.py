@@ -1,4 +1,4 @@
-"""Bad settings files, each as somebody might really write it: what is said of it, and on which line."""
+"""Bad settings files, each as a person might really write it: the error, and its line."""
 
 from pathlib import Path
 
@@ -8,8 +8,8 @@ from iris_camera.config import ConfigError, Flags, read
 
 
 @pytest.fixture
-def told(tmp_path, monkeypatch):
-    """The errors of a file's text, each as `LINE words`."""
+def errors_in(tmp_path, monkeypatch):
+    """The errors of a file's text, each as `LINE text`."""
     monkeypatch.chdir(tmp_path)
 
     def read_it(text, environment=None, flags=None):
@@ -24,64 +24,64 @@ def told(tmp_path, monkeypatch):
     return read_it
 
 
-def test_a_misspelt_key_is_told_with_what_was_meant(told):
-    assert told("[web]\n\nprot = 5001\n") == ['3 web.prot is no setting; did you mean "port"?']
+def test_a_misspelt_key_is_reported_with_what_was_meant(errors_in):
+    assert errors_in("[web]\n\nprot = 5001\n") == ['3 web.prot is no setting; did you mean "port"?']
 
 
 @pytest.mark.parametrize("value", ["[" * 100_000, "9" * 5_000, "{a=" * 10_000], ids=["lists", "digits", "tables"])
-def test_a_value_beyond_every_reader_is_told_in_words(told, value):
-    (only,) = told(f"a = {value}")
+def test_a_value_beyond_every_reader_is_reported_as_a_sentence(errors_in, value):
+    (only,) = errors_in(f"a = {value}")
     assert only.startswith("1 this is no TOML")
 
 
 @pytest.mark.parametrize("value", ["[" * 100_000, "9" * 5_000])
-def test_a_server_file_beyond_every_reader_is_told_in_words(tmp_path, value):
+def test_a_server_file_beyond_every_reader_is_reported_as_a_sentence(tmp_path, value):
     (tmp_path / "s.json").write_text(value)
     with pytest.raises(ConfigError, match="the server file is no JSON that can be read"):
         read(None, {}, Flags(server=tmp_path / "s.json"))
 
 
-def test_a_byte_order_mark_is_passed_over(told):
-    assert told("\ufeff[web]\n\nprot = 5001\n") == ['3 web.prot is no setting; did you mean "port"?']
+def test_a_byte_order_mark_is_passed_over(errors_in):
+    assert errors_in("\ufeff[web]\n\nprot = 5001\n") == ['3 web.prot is no setting; did you mean "port"?']
 
 
-def test_a_misspelt_section_is_told_with_what_was_meant(told):
-    assert told("[camera.line-1]\nsource = 'synthetic'\n") == ['1 camera is no setting; did you mean "cameras"?']
+def test_a_misspelt_section_is_reported_with_what_was_meant(errors_in):
+    assert errors_in("[camera.line-1]\nsource = 'synthetic'\n") == ['1 camera is no setting; did you mean "cameras"?']
 
 
-def test_a_key_in_the_wrong_section_is_told_where_it_belongs(told):
-    assert told("[log]\nrows_max = 5\n") == ["2 log.rows_max is no setting; it belongs in [records]"]
+def test_a_key_in_the_wrong_section_is_reported_with_where_it_belongs(errors_in):
+    assert errors_in("[log]\nrows_max = 5\n") == ["2 log.rows_max is no setting; it belongs in [records]"]
 
 
-def test_a_key_before_any_section_is_told_where_it_belongs(told):
-    assert told("source = 'synthetic'\n") == ["1 source is no setting; it belongs in [cameras.NAME]"]
+def test_a_key_before_any_section_is_reported_with_where_it_belongs(errors_in):
+    assert errors_in("source = 'synthetic'\n") == ["1 source is no setting; it belongs in [cameras.NAME]"]
 
 
-def test_a_key_of_an_inner_table_is_told_where_it_belongs(told):
+def test_a_key_of_an_inner_table_is_reported_with_where_it_belongs(errors_in):
     text = "[inspection]\nkind = 'haar'\n[cameras.a.inspection.classifier]\ncolour = 'bgr'\n"
-    assert told(text) == [
+    assert errors_in(text) == [
         "2 inspection.kind is no setting; it belongs in [inspection.detector] or [inspection.classifier]",
         "4 cameras.a.inspection.classifier.colour is no setting; it belongs in [cameras.a.inspection.classifier.input]",
     ]
 
 
-def test_cameras_written_as_a_list_are_told_how_they_are_written(told):
-    assert told("[[cameras]]\nsource = 'synthetic'\n") == ["1 cameras is a list: expected a table, [cameras.NAME]"]
+def test_cameras_written_as_a_list_are_reported_with_how_they_are_written(errors_in):
+    assert errors_in("[[cameras]]\nsource = 'synthetic'\n") == ["1 cameras is a list: expected a table, [cameras.NAME]"]
 
 
-def test_a_detector_given_as_a_text_is_told_how_it_is_written(told):
-    assert told("[cameras.a.inspection]\ndetector = 'haar'\n") == [
+def test_a_detector_given_as_a_text_is_reported_with_how_it_is_written(errors_in):
+    assert errors_in("[cameras.a.inspection]\ndetector = 'haar'\n") == [
         '2 cameras.a.inspection.detector is "haar": expected a table, [cameras.a.inspection.detector]'
     ]
 
 
-def test_a_camera_without_a_name_is_told_how_it_is_written(told):
-    (only,) = told("[cameras]\nsource = 'synthetic'\n")
+def test_a_camera_without_a_name_is_reported_with_how_it_is_written(errors_in):
+    (only,) = errors_in("[cameras]\nsource = 'synthetic'\n")
     assert only.startswith('2 cameras.source is "synthetic": expected a table, [cameras.NAME]')
 
 
-def test_a_word_where_a_number_belongs_is_shown(told):
-    assert told('[records]\nrows_max = "many"\n') == ['2 records.rows_max is "many": expected a whole number']
+def test_a_word_where_a_number_belongs_is_shown(errors_in):
+    assert errors_in('[records]\nrows_max = "many"\n') == ['2 records.rows_max is "many": expected a whole number']
 
 
 @pytest.mark.parametrize(
@@ -95,11 +95,11 @@ def test_a_word_where_a_number_belongs_is_shown(told):
         ("[servers.a]\nhost = \"h\\u0000\"\nusername = 'u'\npassword = 'p'", "servers.a.host"),
     ],
 )
-def test_a_text_with_a_zero_byte_is_told_by_its_key_alone(told, text, key):
-    assert told(text + "\n") == [f"2 {key} holds a zero byte, or bytes that are not UTF-8"]
+def test_a_text_with_a_zero_byte_is_reported_by_its_key_alone(errors_in, text, key):
+    assert errors_in(text + "\n") == [f"2 {key} holds a zero byte, or bytes that are not UTF-8"]
 
 
-def test_a_flag_that_is_not_utf_8_is_told_in_words(tmp_path):
+def test_a_flag_that_is_not_utf_8_is_reported_as_a_sentence(tmp_path):
     with pytest.raises(ConfigError) as raised:
         read(None, {}, Flags(source="file:\udcff.mp4"))
     assert [problem.text for problem in raised.value.problems] == [
@@ -108,7 +108,7 @@ def test_a_flag_that_is_not_utf_8_is_told_in_words(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "message"),
     [
         ("port = '5000'", '2 web.port is "5000": expected a whole number'),
         ("port = 50.5", "2 web.port is 50.5: expected a whole number"),
@@ -119,18 +119,18 @@ def test_a_flag_that_is_not_utf_8_is_told_in_words(tmp_path):
         ("port = 70000", "2 web.port is 70000: expected 0 (any free one) to 65535"),
     ],
 )
-def test_a_value_of_another_kind_is_told_with_what_was_expected(told, line, words):
-    (only,) = told(f"[web]\n{line}\n")
-    assert only.startswith(words)
+def test_a_value_of_another_kind_is_reported_with_what_was_expected(errors_in, line, message):
+    (only,) = errors_in(f"[web]\n{line}\n")
+    assert only.startswith(message)
 
 
-def test_an_unknown_choice_is_told_with_the_choices_and_what_was_meant(told):
-    assert told('[inspection]\nthreads = 1\n[inspection.detector]\nkind = "har"\n') == [
+def test_an_unknown_choice_is_reported_with_the_choices_and_what_was_meant(errors_in):
+    assert errors_in('[inspection]\nthreads = 1\n[inspection.detector]\nkind = "har"\n') == [
         '4 inspection.detector.kind is "har": expected "onnx", "haar" or "hog"; did you mean "haar"?'
     ]
 
 
-def test_a_server_that_is_not_there_is_told_with_those_that_are(told):
+def test_a_server_that_is_not_there_is_reported_with_those_that_are(errors_in):
     text = """\
 [servers.plant]
 host = "h"
@@ -142,14 +142,14 @@ username = "u"
 server = "plnt"
 [cameras.b]
 """
-    assert told(text) == [
+    assert errors_in(text) == [
         '8 cameras.a.server is "plnt": expected "plant" or "office"; did you mean "plant"?',
         '9 cameras.b.server is not given, and there are several: expected "plant" or "office"',
     ]
 
 
-def test_a_server_where_there_are_none_is_told(told):
-    assert told('[cameras.a]\nserver = "plant"\n') == ['2 cameras.a.server is "plant": there is no [servers.*]']
+def test_a_server_where_there_are_none_is_reported(errors_in):
+    assert errors_in('[cameras.a]\nserver = "plant"\n') == ['2 cameras.a.server is "plant": there is no [servers.*]']
 
 
 SEVERAL = """\
@@ -164,7 +164,7 @@ username = "u"
 
 
 @pytest.mark.parametrize(
-    ("server", "words"),
+    ("server", "message"),
     [
         ('["plant", "ofice"]', 'holds "ofice": expected "plant" or "office"; did you mean "office"?'),
         ('["plant", 5]', "holds 5: expected a string in quotes or a list of texts"),
@@ -173,15 +173,15 @@ username = "u"
         ("[]", 'is not given, and there are several: expected "plant" or "office"'),
     ],
 )
-def test_servers_that_cannot_be_are_told_once(told, server, words):
-    assert told(f"{SEVERAL}server = {server}\n") == [f"8 cameras.a.server {words}"]
+def test_impossible_servers_are_reported_once(errors_in, server, message):
+    assert errors_in(f"{SEVERAL}server = {server}\n") == [f"8 cameras.a.server {message}"]
 
 
 ACCOUNT = '[servers.plant]\nhost = "h"\nusername = "u"\n'
 
 
 @pytest.mark.parametrize(
-    ("line", "words"),
+    ("line", "message"),
     [
         (
             'conflict = "overwrit"',
@@ -202,11 +202,11 @@ ACCOUNT = '[servers.plant]\nhost = "h"\nusername = "u"\n'
         ("health_round_trip = 'yes'", 'health_round_trip is "yes": expected true or false'),
     ],
 )
-def test_a_servers_treatment_that_cannot_be_is_told_on_its_line(told, line, words):
-    assert told(f"{ACCOUNT}{line}\n") == [f"4 servers.plant.{words}"]
+def test_an_impossible_delivery_setting_of_a_server_is_reported_on_its_line(errors_in, line, message):
+    assert errors_in(f"{ACCOUNT}{line}\n") == [f"4 servers.plant.{message}"]
 
 
-def test_everything_wrong_with_delivery_and_its_rules_is_told_at_once(told):
+def test_everything_wrong_with_delivery_and_its_rules_is_reported_at_once(errors_in):
     text = """\
 [delivery]
 priority = 3
@@ -223,7 +223,7 @@ batch = "rar"
 [delivery.rules]
 other = 7
 """
-    assert told(text) == [
+    assert errors_in(text) == [
         "2 delivery.priority is no setting; it belongs in [delivery.rules.NAME]",
         "3 delivery.lower_share is 0.7: expected a number from 0 to 0.5",
         "6 delivery.rules.pictures.priority is 11: expected a whole number from -9 (last) to 9 (first)",
@@ -236,15 +236,15 @@ other = 7
     ]
 
 
-def test_limits_that_cannot_be_are_told(told):
-    assert told("[outbox]\nbytes_max = 0\ndisk_reserve_bytes = -5\nwhen_full = 'drop'\n") == [
+def test_impossible_limits_are_reported(errors_in):
+    assert errors_in("[outbox]\nbytes_max = 0\ndisk_reserve_bytes = -5\nwhen_full = 'drop'\n") == [
         "2 outbox.bytes_max is 0: expected a number above 0",
         "3 outbox.disk_reserve_bytes is -5: expected 0 or more",
         '4 outbox.when_full is "drop": expected "reject", "drop_oldest" or "drop_lowest"',
     ]
 
 
-def test_a_variable_of_a_server_is_told_like_its_key(tmp_path):
+def test_a_variable_of_a_server_is_reported_like_its_key(tmp_path):
     file = tmp_path / "iris.toml"
     file.write_text(ACCOUNT)
     environment = {
@@ -270,65 +270,65 @@ def test_a_variable_that_two_servers_may_mean_is_refused(tmp_path):
         read(file, {"IRIS_SERVERS__A_B__PORT": "2222"})
 
 
-def test_a_key_that_has_to_be_there_is_told_with_its_table(told):
-    assert told('[web]\n[servers.plant]\nusername = "u"\n') == [
+def test_a_key_that_has_to_be_there_is_reported_with_its_table(errors_in):
+    assert errors_in('[web]\n[servers.plant]\nusername = "u"\n') == [
         "2 servers.plant.host is missing: expected name or address of the server"
     ]
 
 
-def test_a_key_that_is_there_but_misspelt_is_told_once(told):
-    assert told('[servers.plant]\nhots = "h"\nusername = "u"\n') == [
+def test_a_key_that_is_there_but_misspelt_is_reported_once(errors_in):
+    assert errors_in('[servers.plant]\nhots = "h"\nusername = "u"\n') == [
         '2 servers.plant.hots is no setting; did you mean "host"?'
     ]
 
 
-def test_an_element_of_a_list_is_told_on_its_own_line(told):
+def test_an_element_of_a_list_is_reported_on_its_own_line(errors_in):
     text = '[inspection]\ndefect_labels = [\n  "scratch",\n  7,\n]\n'
-    assert told(text) == ["4 inspection.defect_labels holds 7: expected a list of texts"]
+    assert errors_in(text) == ["4 inspection.defect_labels holds 7: expected a list of texts"]
 
 
 @pytest.mark.parametrize(("numbers", "count"), [("[]", 0), ("[1.0, 2.0]", 2), ("[1.0, 2.0, 3.0, 4.0]", 4)])
-def test_a_list_with_too_few_or_too_many_numbers_is_told_once_with_how_many_there_are(told, numbers, count):
-    assert told(f"[inspection.detector.input]\nmean = {numbers}\n") == [
+def test_a_list_with_too_few_or_too_many_numbers_is_reported_once_with_how_many_there_are(errors_in, numbers, count):
+    assert errors_in(f"[inspection.detector.input]\nmean = {numbers}\n") == [
         f"2 inspection.detector.input.mean is a list of {count}: expected a list of 3 numbers"
     ]
 
 
-def test_a_room_s_own_refusal_points_at_the_key_it_names(told):
+def test_a_packages_own_refusal_points_at_the_key_it_names(errors_in):
     text = (
         '[cameras.a]\nrepeat = true\ninspection.threads = 1\ninspection.detector = { kind = "haar",\n model = "m" }\n'
     )
-    (only,) = told(text.replace(",\n model", ", model"))
+    (only,) = errors_in(text.replace(",\n model", ", model"))
     assert only.startswith("4 cameras.a.inspection.detector.model")
     assert 'kind is "haar"' in only
 
 
-def test_a_source_of_an_unknown_kind_is_told_with_what_was_meant(told):
-    (only,) = told('[cameras.a]\nproject = "p"\nsource = "flie:belt.mp4"\n')
+def test_a_source_of_an_unknown_kind_is_reported_with_what_was_meant(errors_in):
+    (only,) = errors_in('[cameras.a]\nproject = "p"\nsource = "flie:belt.mp4"\n')
     assert only.startswith("3 cameras.a.source: ")
     assert only.endswith('did you mean "file"?')
 
 
-def test_credentials_in_an_address_are_refused_on_its_line_and_not_shown(told):
-    (only,) = told('[cameras.a]\nsource = "rtsp://me:hunter22@camera/stream"\n')
+def test_credentials_in_an_address_are_refused_on_its_line_and_not_shown(errors_in):
+    (only,) = errors_in('[cameras.a]\nsource = "rtsp://me:hunter22@camera/stream"\n')
     assert only.startswith("2 cameras.a.source: ")
     assert "username and password" in only
     assert "hunter22" not in only
 
 
-def test_a_camera_name_that_cannot_be_in_a_file_name_is_told(told):
-    (only,) = told('[cameras.a]\n[cameras."line 2/b"]\n')
+def test_a_camera_name_that_cannot_be_in_a_file_name_is_reported(errors_in):
+    (only,) = errors_in('[cameras.a]\n[cameras."line 2/b"]\n')
     assert only.startswith('2 [cameras."line 2/b"]')
     assert "digits" in only
 
 
-def test_a_project_that_climbs_out_of_its_folder_is_refused(told):
-    assert told('[cameras.a]\nproject = "../b"\n') == [
+def test_a_project_that_climbs_out_of_its_folder_is_refused(errors_in):
+    assert errors_in('[cameras.a]\nproject = "../b"\n') == [
         '2 cameras.a.project is "../b": expected one path component, without "/" and not ".."'
     ]
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(told):
+def test_all_mistakes_are_reported_at_once_in_the_order_of_the_file(errors_in):
     text = """\
 [cameras.line-1]
 sever = "plant"
@@ -344,7 +344,7 @@ pasword = "hunter22"
 port = 99999
 host = 5
 """
-    assert [line.split(":")[0] for line in told(text)] == [
+    assert [line.split(":")[0] for line in errors_in(text)] == [
         '2 cameras.line-1.sever is no setting; did you mean "server"?',
         '3 cameras.line-1.frame_rate is "fast"',
         "4 cameras.line-1.stalled_after_s is -1",
@@ -359,14 +359,14 @@ host = 5
     ]
 
 
-def test_the_consequence_of_a_mistake_is_not_told_besides(told):
+def test_the_consequence_of_a_mistake_is_not_reported_besides(errors_in):
     """keep_age_s_max alone would be a mistake of its own: here it only looks so, because its companion is wrong."""
     text = '[records]\nkeep_bytes_max = "1 GB"\nkeep_age_s_max = 5.0\n'
-    assert told(text) == ['2 records.keep_bytes_max is "1 GB": expected a whole number']
+    assert errors_in(text) == ['2 records.keep_bytes_max is "1 GB": expected a whole number']
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "words"),
+    ("text", "line", "message"),
     [
         ("[cameras.a]\nsource = file:belt.mp4\n", 2, "a value is a text in quotes"),
         ("[web]\nport = 1\n\nport = 2\n", 4, "this key stands there already"),
@@ -378,20 +378,20 @@ def test_the_consequence_of_a_mistake_is_not_told_besides(told):
         ('[web]\nhost = """\n', 2, "this is no TOML"),
     ],
 )
-def test_a_file_that_is_no_toml_is_told_with_its_line_and_what_to_do(told, text, line, words):
-    (only,) = told(text)
+def test_a_file_that_is_no_toml_is_reported_with_its_line_and_what_to_do(errors_in, text, line, message):
+    (only,) = errors_in(text)
     assert only.startswith(f"{line} this is no TOML")
-    assert words in only
+    assert message in only
 
 
-def test_a_file_in_another_encoding_is_told_with_its_line(tmp_path):
+def test_a_file_in_another_encoding_is_reported_with_its_line(tmp_path):
     file = tmp_path / "iris.toml"
     file.write_bytes('[cameras.a]\nproject = "Prüfstand"\n'.encode("latin-1"))
     with pytest.raises(ConfigError, match=r"iris\.toml:2: .*UTF-8"):
         read(file, {})
 
 
-def test_a_file_that_is_not_there_is_told(tmp_path):
+def test_a_file_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(ConfigError, match=r"missing\.toml: the settings file cannot be read: No such file"):
         read(tmp_path / "missing.toml", {})
 
@@ -419,8 +419,8 @@ passwort = { environment = "sesame-7" }
 """
 
 
-def test_no_error_shows_a_secret_wherever_it_was_put(told):
-    said = told(SECRETS_IN_EVERY_WRONG_PLACE)
+def test_no_error_shows_a_secret_wherever_it_was_put(errors_in):
+    said = errors_in(SECRETS_IN_EVERY_WRONG_PLACE)
     assert [int(line.split()[0]) for line in said] == [3, 5, 6, 7, 11, 12, 13, 16, 18, 19]
     assert "sesame-" not in "\n".join(said)
 
@@ -438,7 +438,7 @@ def test_a_mistake_in_the_environment_names_the_variable(tmp_path):
 
 
 @pytest.mark.parametrize("port", ["http", "-1", "65536"])
-def test_a_port_in_the_environment_that_is_none_is_named(port):
+def test_a_text_in_the_environment_that_is_no_port_is_named(port):
     with pytest.raises(ConfigError, match=r"IRIS_PORT: web\.port is .*: expected"):
         read(None, {"IRIS_PORT": port})
 
@@ -458,7 +458,7 @@ def test_a_flag_that_does_not_say_of_which_camera_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("content", "line", "words"),
+    ("content", "line", "message"),
     [
         ("{", 1, "is no JSON"),
         ('["h"]', 1, "holds no object"),
@@ -467,18 +467,18 @@ def test_a_flag_that_does_not_say_of_which_camera_is_refused(tmp_path):
         ('{"host": "h",\n "username": "u",\n "port": 0}', 3, "expected a number from 1 to 65535"),
     ],
 )
-def test_a_server_file_that_cannot_be_used_is_told_with_its_line(tmp_path, content, line, words):
+def test_a_server_file_that_cannot_be_used_is_reported_with_its_line(tmp_path, content, line, message):
     file = tmp_path / "server.json"
     file.write_text(content)
     with pytest.raises(ConfigError) as raised:
         read(None, {"IRIS_SERVER": str(file)})
     (problem,) = raised.value.problems
     assert str(problem).startswith(f"{file}:{line}: ")
-    assert words in problem.text
+    assert message in problem.text
     assert "sesame" not in str(problem)
 
 
-def test_a_server_file_that_is_missing_is_told_by_who_named_it(tmp_path):
+def test_a_server_file_that_is_missing_is_reported_where_it_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"IRIS_SERVER: the server file .*missing\.json cannot be read"):
         read(None, {"IRIS_SERVER": str(tmp_path / "missing.json")})
     with pytest.raises(ConfigError, match=r"--server: the server file .*missing\.json cannot be read"):
@@ -486,7 +486,7 @@ def test_a_server_file_that_is_missing_is_told_by_who_named_it(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("template", "words"),
+    ("template", "message"),
     [
         ("{remote_dir}/{file}", "but there is no {remote_dir}; did you mean {remote_directory}?"),
         ("{remote_directory}/{camera}/{file_name}", "but there is no {camera}; known are {remote_directory}"),
@@ -494,10 +494,10 @@ def test_a_server_file_that_is_missing_is_told_by_who_named_it(tmp_path):
         ("{remote_directory}/{project}/", "which names no file"),
     ],
 )
-def test_a_remote_path_that_cannot_be_filled_is_told_on_its_line(told, template, words):
-    (only,) = told(f'[servers.plant]\nhost = "h"\nusername = "u"\nremote_path = "{template}"\n')
+def test_a_remote_path_that_cannot_be_filled_is_reported_on_its_line(errors_in, template, message):
+    (only,) = errors_in(f'[servers.plant]\nhost = "h"\nusername = "u"\nremote_path = "{template}"\n')
     assert only.startswith(f"4 servers.plant.remote_path is '{template}'")
-    assert words in only
+    assert message in only
 
 
 @pytest.mark.parametrize(

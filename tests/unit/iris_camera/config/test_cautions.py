@@ -1,4 +1,4 @@
-"""What can be used and is worth a word all the same."""
+"""Settings that can be used and are cautioned against."""
 
 import os
 
@@ -35,18 +35,18 @@ def test_a_password_kept_elsewhere_is_no_reason_for_caution(reading_of):
     assert cautions_of(reading) == []
 
 
-def test_a_host_key_that_is_not_checked_is_always_said(reading_of):
+def test_a_host_key_that_is_not_checked_is_always_reported(reading_of):
     (only,) = cautions_of(reading_of(server(host_key=None, host_key_policy="off")))
     assert only.startswith('5 servers.plant.host_key_policy is "off"')
     assert cautions_of(reading_of(server(host_key_policy="off"))) == []
 
 
-def test_a_page_without_a_login_on_every_network_is_said(reading_of):
+def test_a_page_without_a_login_on_every_network_is_reported(reading_of):
     (only,) = cautions_of(reading_of(server() + '[web]\nhost = "0.0.0.0"\n'))
     assert only.startswith('7 web.host is "0.0.0.0"')
 
 
-def test_no_server_and_no_file_are_said():
+def test_no_server_and_no_file_are_reported():
     reading = read_with_origins(None, {"IRIS_OUTBOX": "/o/outbox"})
     said = "\n".join(map(str, cautions(reading)))
     assert "so records wait in /o/records" in said
@@ -55,12 +55,12 @@ def test_no_server_and_no_file_are_said():
     assert "made-up" not in "\n".join(map(str, cautions(with_source)))
 
 
-def test_the_demos_detector_on_ones_own_film_is_said(reading_of):
+def test_the_demos_detector_on_ones_own_film_is_reported(reading_of):
     (only,) = cautions_of(reading_of(server() + '[cameras.a]\nsource = "usb:0"\n'))
     assert only.startswith("7 cameras.a is looked at by the demo's own detector")
 
 
-def test_a_folder_without_a_picture_in_it_is_said_with_the_reason(reading_of, tmp_path):
+def test_a_folder_without_a_picture_in_it_is_reported_with_the_reason(reading_of, tmp_path):
     (tmp_path / "shots" / "2026-11-01").mkdir(parents=True)
     text = server() + '[inspection.detector]\nkind = "haar"\n[cameras.a]\nsource = "dir:shots"\n'
     assert cautions_of(reading_of(text)) == [
@@ -78,7 +78,7 @@ def test_a_folder_without_a_picture_in_it_is_said_with_the_reason(reading_of, tm
     assert cautions_of(reading_of(text)) == []
 
 
-def test_two_names_of_one_account_with_different_passwords_are_said(reading_of):
+def test_two_names_of_one_account_with_different_passwords_are_reported(reading_of):
     text = server() + server(password="hunter23").replace("plant", "other") + '[cameras.a]\nserver = "plant"\n'
     (only,) = cautions_of(reading_of(text))
     assert only.startswith(
@@ -98,7 +98,7 @@ CSV_TO_ZIP = "[delivery.rules.t]\npattern = '*.csv'\nbatch = 'zip'\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "caution"),
     [
         ("[outbox]\nwhen_full = 'drop_oldest'\n", '7 outbox.when_full is "drop_oldest": when the outbox is full'),
         ("[delivery]\nttl_s = 60\n", "7 delivery.ttl_s is 60: a file that is not delivered by then is given up"),
@@ -119,37 +119,37 @@ CSV_TO_ZIP = "[delivery.rules.t]\npattern = '*.csv'\nbatch = 'zip'\n"
         (CSV_TO_ZIP, None),
     ],
 )
-def test_a_setting_that_gives_up_drops_or_delays_files_is_said(reading_of, text, words):
+def test_a_setting_that_gives_up_drops_or_delays_files_is_reported(reading_of, text, caution):
     found = cautions_of(reading_of(server() + text))
-    assert len(found) == (words is not None)
-    assert not found or found[0].startswith(words)
+    assert len(found) == (caution is not None)
+    assert not found or found[0].startswith(caution)
 
 
 @pytest.mark.parametrize("conflict", ["overwrite", "keep"])
-def test_a_conflict_in_which_a_file_is_lost_is_said(reading_of, conflict):
+def test_a_conflict_in_which_a_file_is_lost_is_reported(reading_of, conflict):
     (only,) = cautions_of(reading_of(server(conflict=conflict)))
     assert only.startswith(f'6 servers.plant.conflict is "{conflict}": ')
     assert cautions_of(reading_of(server(conflict="fail"))) == []
 
 
-def test_files_that_expire_while_their_server_may_not_be_sent_anything_are_said(reading_of):
+def test_files_that_expire_while_their_server_may_not_be_sent_anything_are_reported(reading_of):
     closed = server() + 'windows = ["22:00-06:00"]\n'
     (only,) = cautions_of(reading_of(closed + "[delivery]\nttl_s = 3600\n"))
     assert only.endswith("is given up, also while plant may not be sent anything (windows)")
 
 
-def test_one_folder_that_is_named_twice_is_said(reading_of):
+def test_one_folder_that_is_named_twice_is_reported(reading_of):
     text = server() + server().replace("plant", "twin") + '[cameras.a]\nserver = ["plant", "twin"]\n'
     (only,) = cautions_of(reading_of(text))
     assert only.startswith("12 cameras.a.server names plant and twin, which are one folder of one account")
 
 
-def test_no_camera_that_is_enabled_is_said(reading_of):
+def test_no_camera_that_is_enabled_is_reported(reading_of):
     (only,) = cautions_of(reading_of(server() + "[cameras.a]\nenabled = false\n"))
     assert "no camera is enabled" in only
 
 
-def test_an_outbox_that_somebody_has_is_a_caution_with_who_it_is_and_nothing_is_touched(reading_of, tmp_path):
+def test_an_outbox_that_is_owned_is_a_caution_with_its_owner_and_nothing_is_touched(reading_of, tmp_path):
     folder = tmp_path / "state" / "outbox"
     reading = reading_of(server())
     uploader = SftpUploaderThread(folder)

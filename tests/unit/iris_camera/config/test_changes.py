@@ -48,7 +48,7 @@ def test_a_servers_new_password_counts_now_and_is_not_shown():
         ({"delivery": DeliverySettings(retry_cap_s=9.0)}, "delivery.retry_cap_s"),
     ],
 )
-def test_a_change_that_needs_a_restart_is_told_and_touches_no_camera(sections, key):
+def test_a_change_that_needs_a_restart_is_reported_and_touches_no_camera(sections, key):
     found = changed(**sections)
     assert [".".join(change.path) for change in found.restart] == [key]
     assert (found.now, found.cameras, found.cameras_altered) == ((), (), ())
@@ -62,7 +62,7 @@ def test_limits_of_the_outbox_wait_for_a_restart():
     ]
 
 
-def test_rules_wait_for_a_restart_and_are_told_key_by_key():
+def test_rules_wait_for_a_restart_and_are_reported_key_by_key():
     first, second = Rule(folder_type="model", priority=1), Rule(pattern="*.csv", batch="zip")
     old = dataclasses.replace(OLD, delivery=DeliverySettings(rules={"a": first, "b": second}))
     new = DeliverySettings(rules={"c": second, "a": dataclasses.replace(first, priority=2)})
@@ -83,7 +83,7 @@ def test_rules_in_another_order_are_a_change():
     assert [str(change) for change in changes(old, new).restart] == ["delivery.rules are in another order"]
 
 
-def test_a_changed_treatment_of_a_server_counts_now():
+def test_a_changed_delivery_setting_of_a_server_counts_now():
     treated = dataclasses.replace(PLANT, windows=("22:00-06:00",), conflict="keep")
     found = changed(servers={"plant": treated})
     assert [str(change) for change in found.now] == [
@@ -148,7 +148,7 @@ def test_the_settings_that_can_run_are_the_new_ones_but_for_those_that_wait_for_
     assert {change.path[0] for change in changes(runs, new).keys} == {"web", "records", "outbox"}
 
 
-def test_every_key_there_is_has_its_answer():
+def test_every_key_has_its_effect_on_a_reload():
     for key in keys_below(Config):
         assert isinstance(when(key.path), When)
     assert {path[0] for path in TABLE} == set(fields_of(Config))

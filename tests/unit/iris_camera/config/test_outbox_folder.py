@@ -1,4 +1,4 @@
-"""Which outbox is meant, by every way to say it and every verb that looks at one."""
+"""Which outbox is meant, by every way to name it and every verb that reads one."""
 
 from pathlib import Path
 
@@ -78,13 +78,13 @@ def test_the_outbox_folder_without_any_settings_is_the_users_own(place, monkeypa
     assert outbox_folder(None) == place / "state" / "iris" / "outbox"
 
 
-def test_a_mistake_elsewhere_in_the_settings_keeps_nobody_from_the_outbox(place):
+def test_a_mistake_elsewhere_in_the_settings_does_not_hide_the_outbox(place):
     (place / "here" / "iris.toml").write_text('[web]\nprot = 1\n[outbox]\nfolder = "~/mine"\n')
     assert outbox_folder(None) == place / "home" / "mine"
 
 
 @pytest.mark.parametrize("text", ["[outbox\n", "[outbox]\nfolder = 3\n"])
-def test_settings_in_which_it_cannot_be_found_are_told(place, text):
+def test_settings_in_which_the_outbox_cannot_be_found_are_reported(place, text):
     (place / "here" / "iris.toml").write_text(text)
     with pytest.raises(ConfigError):
         outbox_folder(None)

@@ -92,7 +92,7 @@ def test_secrets_are_in_no_repr(written):
     assert config.secrets == ("hunter22", "hunter23")
 
 
-def test_the_environment_stands_over_the_file_and_flags_over_both(written):
+def test_the_environment_overrides_the_file_and_flags_override_both(written):
     file = written("[web]\nport = 1\nport_falls_back = true\n[records]\nfolder = '/file'\nage_s_max = 1\n")
     environment = {"IRIS_PORT": "2", "IRIS_RECORDS": "/environment", "IRIS_RECORDS__AGE_S_MAX": "30"}
     assert read(file, {}).web.port == 1
@@ -166,7 +166,7 @@ def test_a_variable_may_be_of_a_camera_a_server_or_a_rule_that_the_file_names(wr
     assert look(read(written(NAMED), {name: text}))
 
 
-def test_the_variable_of_one_camera_stands_over_that_of_all(written):
+def test_the_variable_of_one_camera_overrides_that_of_all(written):
     config = read(written(NAMED + "[cameras.b]\n"), {"IRIS_PROJECT": "all", "IRIS_CAMERAS__B__PROJECT": "own"})
     assert [config.project_of(name) for name in ("line-1", "b")] == ["all", "own"]
 
@@ -201,7 +201,7 @@ def test_the_source_flag_changes_the_one_camera_and_forgets_the_old_ones_login(w
     assert read(None, {}, Flags(source="usb:0")).cameras["line-1"].source == "usb:0"
 
 
-def test_the_detector_flag_is_for_every_camera_and_keeps_what_was_said_of_its_kind(written):
+def test_the_detector_flag_is_for_every_camera_and_keeps_the_settings_of_its_kind(written):
     file = written("""
 [inspection.detector]
 kind = "haar"
@@ -265,7 +265,7 @@ def test_a_cascade_by_name_and_a_key_as_text_are_no_paths(written):
     assert len(config.secrets) == 1
 
 
-def test_each_value_knows_where_it_was_given(written):
+def test_each_value_carries_where_it_was_given(written):
     file = written("[web]\nport = 1\n[cameras.a]\nsource = 'synthetic'\n")
     reading = read_with_origins(file, {"IRIS_RECORDS": "/r"}, Flags(port=3))
     assert str(reading.origin("cameras", "a", "source")) == f"{file}:4"
@@ -322,7 +322,7 @@ def test_a_rule_of_the_built_in_ones_name_takes_its_place(written):
     assert rules["evidence-first"].priority == -5
 
 
-def test_a_server_takes_all_that_the_library_takes_with_its_defaults_and_its_words():
+def test_a_server_takes_all_that_the_library_takes_with_its_defaults_and_its_messages():
     own = {found.name: found for found in dataclasses.fields(ServerSettings)}
     for found in dataclasses.fields(Server):
         if found.name != "host_key":  # which may be a list here
@@ -331,7 +331,7 @@ def test_a_server_takes_all_that_the_library_takes_with_its_defaults_and_its_wor
         assert not found.metadata or own[found.name].metadata == found.metadata
 
 
-def test_the_treatment_of_a_server_is_handed_on(written):
+def test_the_delivery_settings_of_a_server_are_handed_on(written):
     text = """[servers.plant]
 host = "h"
 username = "u"

@@ -1,4 +1,4 @@
-"""Secrets that are kept elsewhere: each way to fetch one, and each way it fails, without a word of the secret."""
+"""Secrets that are kept elsewhere: each way to fetch one, and each way it fails, without any part of the secret."""
 
 import os
 import sys
@@ -56,7 +56,7 @@ def test_a_secret_comes_from_a_command_that_runs_beside_the_settings_without_a_s
         ({}, "a table with 0 keys"),
     ],
 )
-def test_a_secret_that_cannot_be_fetched_is_told_without_it(tmp_path, reference, text):
+def test_a_secret_that_cannot_be_fetched_is_reported_without_it(tmp_path, reference, text):
     (tmp_path / "empty").touch()
     (tmp_path / "binary").write_bytes(b"\xff\xfeopen-sesame")
     with pytest.raises(SecretUnavailable) as raised:
@@ -79,7 +79,7 @@ def test_a_secret_comes_through_a_pipe_as_a_shell_makes_one(tmp_path):
     os.close(reading)
 
 
-def test_a_pipe_into_which_nobody_writes_holds_nobody_up(tmp_path, monkeypatch):
+def test_a_pipe_into_which_nobody_writes_does_not_block(tmp_path, monkeypatch):
     monkeypatch.setattr(secret_reference, "TIMEOUT_S", 0.05)
     reading, writing = os.pipe()
     os.mkfifo(tmp_path / "pipe")
@@ -91,7 +91,7 @@ def test_a_pipe_into_which_nobody_writes_holds_nobody_up(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("script", ["sleep 60 & sleep 60", "sleep 60 & exit 0"])
-def test_a_command_that_waits_for_somebody_is_ended_with_all_it_started(tmp_path, monkeypatch, script):
+def test_a_command_that_waits_for_input_is_ended_with_all_it_started(tmp_path, monkeypatch, script):
     monkeypatch.setattr(secret_reference, "TIMEOUT_S", 0.2)
     began_s = time.monotonic()
     with pytest.raises(SecretUnavailable, match=r"did not end within 0\.2 s"):

@@ -1,10 +1,10 @@
-"""What would run, as `iris check` says it."""
+"""What would run, as `iris check` prints it."""
 
 from iris_camera.config.summary import summary
 from tests.unit.iris_camera.config.server_text import server
 
 
-def test_the_summary_says_what_would_run_in_plain_words_without_secrets(reading_of, tmp_path):
+def test_the_summary_describes_what_would_run_without_secrets(reading_of, tmp_path):
     reading = reading_of(
         server(remote_directory="/in")
         + """
@@ -24,7 +24,7 @@ keep_bytes_max = 2_000_000_000
 """
     )
     said = "\n".join(summary(reading.config))
-    for words in (
+    for part in (
         "bikes.mp4, as fast as it can be inspected, once; found by OpenCV's cascade frontalface_default",
         "judged by the detector's own label",
         "Its records go to plant as project belt.",
@@ -34,7 +34,7 @@ keep_bytes_max = 2_000_000_000
         "a file ends at 10,000 rows, 1 MB or 60 s. After delivery up to 2 GB are kept.",
         "Page: http://127.0.0.1:5000.",
     ):
-        assert words in said
+        assert part in said
     assert "hunter2" not in said
 
 
@@ -76,7 +76,7 @@ when_full = "drop_lowest"
 """
     )
     said = "\n".join(summary(reading_of(text).config))
-    for words in (
+    for part in (
         "Its records go to plant and to office as project a.",
         (
             "its host key is pinned; a file whose name is taken there is not sent; each file is followed by its "
@@ -88,10 +88,10 @@ when_full = "drop_lowest"
         "Rule evidence-first: files of folder_type evidence: priority 5.",
         "room for 100,000 files and 20 GB, 50 MB of its disk left free; what is new drops what waits with the lowest",
     ):
-        assert words in said
+        assert part in said
 
 
-def test_a_detector_whose_word_is_never_a_defect_is_said(reading_of):
+def test_a_detector_whose_label_is_never_a_defect_is_reported(reading_of):
     film = '[cameras.a]\nsource = "file:/films/bikes.mp4"\n[inspection.detector]\nkind = "haar"\n'
     said = "\n".join(summary(reading_of(film).config))
     assert 'a defect is "defect", but every verdict is "frontalface", so there is none' in said

@@ -65,6 +65,6 @@ def test_every_key_of_a_real_file_is_found_on_a_line_that_holds_it(file):
         assert isinstance(path[-1], int) or name in lines[found[path] - 1], path
 
 
-def test_no_other_key_is_made_up():
+def test_the_reader_of_lines_invents_no_key():
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert set(lines_of_keys(text)) == set(paths_in(tomllib.loads(text)))

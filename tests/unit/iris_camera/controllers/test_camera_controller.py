@@ -1,4 +1,4 @@
-"""One camera, from frames to queued files, with a source and models that do as they are told."""
+"""One camera, from frames to queued files, with a scripted source and scripted models."""
 
 import logging
 import threading
@@ -112,7 +112,7 @@ def test_a_camera_that_was_closed_has_not_ended(camera_on):
     assert not camera.ended
 
 
-def test_a_line_that_iris_itself_ended_is_told_as_ended_and_one_that_is_switched_off_is_not(camera_on):
+def test_a_line_that_iris_itself_ended_is_reported_as_ended_and_one_that_is_switched_off_is_not(camera_on):
     camera = camera_on(EndlessSource())
     camera.start()
     assert not camera.snapshot()["ended"]
@@ -124,7 +124,7 @@ def test_a_line_that_iris_itself_ended_is_told_as_ended_and_one_that_is_switched
 
 
 class HangingUploader(AcceptingUploader):
-    """Its disk hangs: queueing never returns until it is let go."""
+    """Its disk hangs: queueing does not return until the test releases it."""
 
     def __init__(self):
         super().__init__()
@@ -157,7 +157,7 @@ def test_quiescing_closes_the_source_and_queues_the_open_records(camera_on, uplo
     assert [kind for kind, _, _ in uploader.queued] == ["model"]
 
 
-def test_a_camera_tells_all_that_page_and_health_read(camera_on):
+def test_a_camera_reports_all_that_page_and_health_read(camera_on):
     camera = camera_on(ListSource(25))
     run_to_the_end(camera)
     assert camera.stop(WAIT_S)
@@ -172,7 +172,7 @@ def test_a_camera_tells_all_that_page_and_health_read(camera_on):
     assert set(seen["events"][0]) == {"at_s", "state", "reason"}
 
 
-def test_a_camera_that_is_switched_off_opens_nothing_and_says_so(camera_on, caplog):
+def test_a_camera_that_is_switched_off_opens_nothing_and_reports_it(camera_on, caplog):
     source = ListSource(5)
     camera = camera_on(source, enabled=False)
     with caplog.at_level(logging.ERROR):
@@ -184,7 +184,7 @@ def test_a_camera_that_is_switched_off_opens_nothing_and_says_so(camera_on, capl
     assert len(source._frames) == 5
 
 
-def test_a_model_that_cannot_be_used_is_told_before_anything_starts(tmp_path, uploader):
+def test_a_model_that_cannot_be_used_is_reported_before_anything_starts(tmp_path, uploader):
     def no_model(settings, stills):
         raise ModelError("there is no model at belt.onnx")
 

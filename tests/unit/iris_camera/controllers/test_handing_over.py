@@ -1,4 +1,4 @@
-"""From what inspection finished to the outbox: inspection never waits, nothing finished is lost."""
+"""From what inspection finished to the outbox: inspection never waits, no finished file is lost."""
 
 import errno
 import gc
@@ -33,7 +33,7 @@ NO_RESERVE = {"disk_reserve_bytes": 0}
 
 
 class ScriptedUploader:
-    """Answers as told, then True, and takes what it accepts; an exception in the script is raised."""
+    """Answers by its script, then True, and takes what it accepts; an exception in the script is raised."""
 
     def __init__(self, *answers):
         self.answers = list(answers)
@@ -89,7 +89,7 @@ def standing_clock():
 
 
 class LeapingClock:
-    """Each look at it is half a minute after the last: every pause has ended."""
+    """Each reading is half a minute after the last: every pause has ended."""
 
     now_s = 100.0
 
@@ -222,7 +222,7 @@ def test_a_file_that_the_outbox_took_before_a_crash_is_not_offered(make, tmp_pat
 
 
 @pytest.mark.parametrize("error", [NotStarted("not open"), RuntimeError("broken")], ids=["refusal", "surprise"])
-def test_the_file_stays_whatever_the_uploader_raises_and_that_is_told_once(make, tmp_path, caplog, error):
+def test_the_file_stays_whatever_the_uploader_raises_and_that_is_reported_once(make, tmp_path, caplog, error):
     uploader = ScriptedUploader(error, error, error)
     handing_over = make(uploader, machine=Machine(LeapingClock()))
     handing_over.start()
@@ -231,14 +231,14 @@ def test_the_file_stays_whatever_the_uploader_raises_and_that_is_told_once(make,
     uploader.wait_offered(4)
     ended(handing_over)
     assert uploader.names == [csv.path.name] * 4
-    (told,) = caplog.records
-    assert f"files stay in {csv.path.parent}: " in told.getMessage()
-    assert str(error) in told.getMessage()
-    assert "start()" not in told.getMessage()  # nobody but a program could do that
-    assert bool(told.exc_info) == (type(error) is RuntimeError)
+    (logged,) = caplog.records
+    assert f"files stay in {csv.path.parent}: " in logged.getMessage()
+    assert str(error) in logged.getMessage()
+    assert "start()" not in logged.getMessage()  # a hint that only a program could follow
+    assert bool(logged.exc_info) == (type(error) is RuntimeError)
 
 
-def test_files_stay_without_a_server_and_that_is_told_once(make, tmp_path, caplog):
+def test_files_stay_without_a_server_and_that_is_reported_once(make, tmp_path, caplog):
     error = ServerNotConfigured("no server is configured under the name 'plant'; known: none yet")
     uploader = ScriptedUploader(*[error] * 9)
     handing_over = make(uploader, machine=Machine(standing_clock))
@@ -298,7 +298,7 @@ def test_the_refused_ones_of_files_offered_together_are_offered_again_and_no_oth
 
 
 class RefusingTogether(HangingUploader):
-    """What is offered together is refused with an error, as for a server that nobody knows."""
+    """Refuses files that are offered together with an error, as for an unknown server."""
 
     def queue_uploads(self, requests):
         self.together.append(len(requests))
@@ -325,7 +325,7 @@ def test_files_that_are_refused_with_an_error_together_all_stay(make, tmp_path, 
 # Inspection never waits.
 
 
-def test_an_outbox_that_hangs_holds_nobody_up_and_files_left_are_there_at_the_next_start(make, tmp_path):
+def test_an_outbox_that_hangs_delays_no_thread_and_files_left_are_there_at_the_next_start(make, tmp_path):
     uploader = HangingUploader(after=1)
     handing_over = make(uploader)
     handing_over.start()
@@ -366,9 +366,9 @@ def test_no_more_frames_are_held_than_may_be(make, tmp_path, caplog):
     gc.collect()
     assert sum(image() is not None for image in images) == 3
     assert handing_over.counts() == (before + 3, 0, 7)
-    told = [message for message in caplog.messages if "without pictures" in message]
-    assert told[0] == "camera line-1: 1 defects are without pictures: 3 frames wait for theirs already"
-    assert len(told) == 3  # the 1st, 2nd and 4th
+    logged = [message for message in caplog.messages if "without pictures" in message]
+    assert logged[0] == "camera line-1: 1 defects are without pictures: 3 frames wait for theirs already"
+    assert len(logged) == 3  # the 1st, 2nd and 4th
 
 
 def test_several_defects_on_one_frame_hold_one_frame(make, tmp_path):
@@ -386,7 +386,7 @@ def test_several_defects_on_one_frame_hold_one_frame(make, tmp_path):
     assert handing_over.counts() == (0, 10, 0)
 
 
-def test_frames_are_let_go_once_their_pictures_are_written(make):
+def test_frames_are_released_once_their_pictures_are_written(make):
     uploader = ScriptedUploader()
     handing_over = make(uploader)
     handing_over.start()
@@ -433,10 +433,10 @@ def test_evidence_is_offered_before_the_record_files_that_wait_already(make, tmp
     assert uploader.kinds == ["classifier", "evidence", "evidence", "classifier", "classifier"]
 
 
-def test_each_picture_is_told_to_the_observer_before_it_is_offered(make, tmp_path):
+def test_each_picture_is_reported_to_the_observer_before_it_is_offered(make, tmp_path):
     events = []
 
-    class Telling(ScriptedUploader):
+    class NotingOffers(ScriptedUploader):
         """Writes down when it is asked."""
 
         def queue_upload(self, **request):
@@ -444,15 +444,15 @@ def test_each_picture_is_told_to_the_observer_before_it_is_offered(make, tmp_pat
             return super().queue_upload(**request)
 
     handing_over = make(
-        Telling(),
+        NotingOffers(),
         evidence={"crop": False},
-        on_evidence=lambda picture: events.append(("told", picture.path.name, picture.path.stat().st_size)),
+        on_evidence=lambda picture: events.append(("observed", picture.path.name, picture.path.stat().st_size)),
     )
     handing_over.start()
     handing_over.add_defect(frame(), part(), DEFECT)
     ended(handing_over)
-    (told, name, size_bytes), offered = events
-    assert (told, offered) == ("told", ("offered", name))
+    (observed, name, size_bytes), offered = events
+    assert (observed, offered) == ("observed", ("offered", name))
     assert size_bytes > 100
 
 
@@ -489,7 +489,7 @@ def test_a_part_outside_the_frame_has_a_picture_of_the_frame_and_is_counted(make
     assert "lies outside the picture" in caplog.text
 
 
-def test_frames_that_are_numbered_anew_make_no_equal_names(make):
+def test_frames_that_are_numbered_from_the_start_again_make_no_equal_names(make):
     uploader = ScriptedUploader()
     handing_over = make(uploader)
     handing_over.start()
@@ -538,7 +538,7 @@ def test_rows_go_on_below_the_disks_reserve_and_pictures_do_not_until_there_is_r
     assert caplog.text.count("pictures of defects are written into") == 2  # with the one above: once
 
 
-def test_a_disk_that_refuses_a_picture_costs_that_picture_and_is_told(make, tmp_path, monkeypatch, caplog):
+def test_a_disk_that_refuses_a_picture_costs_that_picture_and_is_reported(make, tmp_path, monkeypatch, caplog):
     def full(_path, _target):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -560,8 +560,8 @@ def test_a_disk_that_refuses_a_picture_costs_that_picture_and_is_told(make, tmp_
 
 
 def test_each_file_that_is_to_be_kept_is_put_aside_before_it_is_handed_over(make, tmp_path):
-    class Looking(ScriptedUploader):
-        """Looks whether the file is kept when it is offered."""
+    class NotingKept(ScriptedUploader):
+        """Notes whether the file is kept when it is offered."""
 
         kept = ()
 
@@ -570,7 +570,7 @@ def test_each_file_that_is_to_be_kept_is_put_aside_before_it_is_handed_over(make
             self.kept += ((tmp_path / "kept" / path.name).samefile(path),)
             return super().queue_upload(**request)
 
-    uploader = Looking()
+    uploader = NotingKept()
     handing_over = make(uploader, records={**NO_RESERVE, "keep_bytes_max": 10**6})
     handing_over.start()
     handing_over.add_defect(frame(), part(), DEFECT)
@@ -581,7 +581,7 @@ def test_each_file_that_is_to_be_kept_is_put_aside_before_it_is_handed_over(make
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == sorted(uploader.names)
 
 
-def test_a_file_that_cannot_be_kept_is_handed_over_all_the_same_and_that_is_told_once(make, tmp_path, caplog):
+def test_a_file_that_cannot_be_kept_is_handed_over_all_the_same_and_that_is_reported_once(make, tmp_path, caplog):
     (tmp_path / "kept").write_text("in the way")
     uploader = ScriptedUploader()
     handing_over = make(uploader, records={**NO_RESERVE, "keep_bytes_max": 10**6})
@@ -649,7 +649,7 @@ def test_a_file_counts_as_waiting_until_it_is_known_what_earlier_runs_left(make,
     assert handing_over.counts().waiting == 0
 
 
-def test_leftovers_that_cannot_be_looked_at_do_not_stop_what_is_new(make, tmp_path, caplog):
+def test_leftovers_that_cannot_be_read_do_not_stop_new_files(make, tmp_path, caplog):
     (tmp_path / "open").write_text("in the way")
     uploader = ScriptedUploader()
     handing_over = make(uploader)
@@ -659,7 +659,7 @@ def test_leftovers_that_cannot_be_looked_at_do_not_stop_what_is_new(make, tmp_pa
     assert f"what earlier runs left is not delivered: {tmp_path / 'open'}: Not a directory" in handing_over.left_behind
 
 
-def test_one_that_was_never_started_can_be_ended(make):
+def test_a_hand_over_that_was_never_started_can_be_ended(make):
     handing_over = make(ScriptedUploader())
     handing_over.close()
     assert handing_over.join(0.0)

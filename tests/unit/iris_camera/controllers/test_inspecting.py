@@ -57,7 +57,7 @@ class Line:
 
 @pytest.fixture(autouse=True)
 def no_pause(monkeypatch):
-    """A restart is at once, and how long it would have waited is kept."""
+    """A restart is immediate, and the pause it would have made is kept."""
     monkeypatch.setattr(inspecting, "RESTART_FIRST_S", 0.0)
 
 
@@ -75,7 +75,7 @@ def test_pauses_before_a_restart_double_up_to_a_minute(monkeypatch):
     assert [restart_pause_s(failures) for failures in (1, 2, 3, 6, 7, 100)] == [1.0, 2.0, 4.0, 32.0, 60.0, 60.0]
 
 
-def test_a_model_that_raises_costs_one_frame_and_is_made_anew(line, caplog):
+def test_a_model_that_raises_costs_one_frame_and_is_made_again(line, caplog):
     running = line(OnePart(failing_calls=(4,)), OnePart())
     running.run([frame(number) for number in range(10)])
     assert running.tallies.frames == 9
@@ -86,7 +86,7 @@ def test_a_model_that_raises_costs_one_frame_and_is_made_anew(line, caplog):
     assert "Traceback" in caplog.text
 
 
-def test_an_inspector_that_was_made_anew_gives_no_id_twice(line):
+def test_an_inspector_that_was_made_again_gives_no_id_twice(line):
     running = line(OnePart(failing_calls=(4,)), OnePart(failing_calls=(3,)), OnePart())
     running.run([frame(number) for number in range(12)])
     assert [part_id for kind, *facts in running.written.order if kind == "defect" for part_id in facts[1:2]] == [
@@ -105,13 +105,13 @@ def test_memory_that_is_gone_is_a_restart_like_any_other(line):
 
 @pytest.fixture
 def no_log():
-    """A log that is captured holds each traceback, and with it what the failed call had in its hands."""
+    """A captured log holds each traceback, and with it the local variables of the failed call."""
     logging.disable(logging.CRITICAL)
     yield
     logging.disable(logging.NOTSET)
 
 
-def test_the_failed_model_is_let_go_before_another_is_made(tmp_path, no_log):
+def test_the_failed_model_is_released_before_another_is_made(tmp_path, no_log):
     alive = []
 
     class Counted(Inspector):
@@ -149,7 +149,7 @@ def test_a_model_that_cannot_be_made_again_is_tried_until_it_can(tmp_path, caplo
     assert "belt.onnx is gone" in caplog.text
 
 
-def test_the_inspection_says_that_and_why_it_waits_to_start_anew(line, monkeypatch):
+def test_the_inspection_reports_that_and_why_it_waits_to_restart(line, monkeypatch):
     monkeypatch.setattr(inspecting, "RESTART_FIRST_S", 60.0)
     failed = threading.Event()
 
@@ -169,7 +169,7 @@ def test_the_inspection_says_that_and_why_it_waits_to_start_anew(line, monkeypat
     running.end()
 
 
-def test_a_broken_model_is_not_waited_for_at_the_end_and_the_frames_it_left_are_said(line, monkeypatch, caplog):
+def test_a_broken_model_is_not_waited_for_at_the_end_and_the_frames_it_left_are_reported(line, monkeypatch, caplog):
     monkeypatch.setattr(inspecting, "RESTART_FIRST_S", 60.0)
     running = line(OnePart(failing_calls=(1,)))
     running.inspecting.close()
@@ -184,7 +184,7 @@ def test_evidence_of_a_defect_is_handed_on_before_the_rows_of_its_frame(line):
     assert [kind for kind, *_ in running.written.order[1:]] == ["model", "classifier"]
 
 
-def test_a_source_that_began_anew_shows_other_parts(line):
+def test_a_source_that_began_again_shows_other_parts(line):
     running = line(OnePart())
     running.run([frame(number, opening=number // 10) for number in range(20)])
     defects = [entry[2] for entry in running.written.order if entry[0] == "defect"]
@@ -209,7 +209,7 @@ def test_the_cost_of_inference_is_counted(line):
     assert 0.0 <= figures["p50"] <= figures["p99"]
 
 
-def test_records_that_cannot_be_written_are_counted_and_looking_goes_on(tmp_path, caplog):
+def test_records_that_cannot_be_written_are_counted_and_the_inspection_goes_on(tmp_path, caplog):
     (tmp_path / "in the way").write_text("")
     running = Line(tmp_path / "in the way", lambda: Inspector(OnePart(), AlwaysDefect()))
     with caplog.at_level(logging.ERROR):

@@ -9,7 +9,7 @@ from iris_camera.inspection.onnx import ModelError
 
 
 class FakeCamera:
-    """Writes down what it was told; `ended` is set by the test."""
+    """Records its calls; `ended` is set by the test."""
 
     def __init__(self, setup, calls):
         self.setup, self.name, self.ended = setup, setup.name, False
@@ -49,7 +49,7 @@ def lineup(calls):
     return made
 
 
-def test_a_changed_camera_alone_is_ended_and_made_anew(lineup, calls):
+def test_a_changed_camera_alone_is_ended_and_made_again(lineup, calls):
     done = lineup.exchange([setup("a"), setup("b", 2)])
     assert (done.added, done.removed, done.restarted) == ((), (), ("b",))
     assert calls == [("close", "b", 1), ("quiesce", "b", 1), ("stop", "b", 1), ("start", "b", 2)]

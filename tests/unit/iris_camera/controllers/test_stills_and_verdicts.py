@@ -170,7 +170,7 @@ def test_the_pictures_of_a_folder_may_be_frames_of_one_film(tmp_path, looking, u
 
 
 @pytest.mark.parametrize("source", ["http://camera/mjpeg", "rtsp://camera/h264", "usb:0", "file:a.mp4", "synthetic"])
-def test_pictures_stand_alone_in_a_folder_and_elsewhere_where_it_is_said(source):
+def test_pictures_stand_alone_in_a_folder_and_elsewhere_where_that_is_set(source):
     assert SourceSettings("dir:shots").are_stills
     assert not SourceSettings(source).are_stills
     assert SourceSettings(source, stills=True).are_stills

@@ -1,4 +1,4 @@
-"""The demo's audit must find what it is there to find: a loss, a part of a file, a file with other bytes."""
+"""The demo's audit must find each fault: a loss, a part of a file, a file with other bytes."""
 
 import hashlib
 from types import SimpleNamespace
@@ -85,7 +85,7 @@ def test_an_archive_with_a_file_of_other_bytes_is_partial(audit, tmp_path):
 
 def test_files_are_counted_while_another_is_finished(audit, tmp_path):
     class Overtaken(str):
-        """While it is looked at, another file is finished."""
+        """During the audit, another file is finished."""
 
         __slots__ = ()
 

@@ -1,4 +1,4 @@
-"""What the ledger tells of a run, from lines that are easy to count."""
+"""What the ledger shows of a run, from lines that are easy to count."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -38,7 +38,7 @@ def test_the_pairs_of_a_mixed_order_are_counted():
     assert order("1.jpg", "a.csv", "2.jpg", "b.csv") == 0.75
 
 
-def test_no_order_is_told_without_both_kinds():
+def test_no_order_is_reported_without_both_kinds():
     assert order("1.jpg", "2.jpg") is None
     assert order("a.csv") is None
     assert order() is None
@@ -46,14 +46,14 @@ def test_no_order_is_told_without_both_kinds():
 
 def test_the_backlog_of_an_outage_was_accepted_in_it_and_arrived_after_it():
     before, within, after = line("1.jpg", 99.0), line("2.jpg", 150.0, 199.0), line("3.jpg", 201.0)
-    told = deliveries_from([before, within, after, line("4.jpg"), line("a.csv")], RECORDS, [OUTAGE])
-    assert (told.backlog_evidence, told.backlog_csv, told.backlog_evidence_first) == (1, 1, 1.0)
+    counts = deliveries_from([before, within, after, line("4.jpg"), line("a.csv")], RECORDS, [OUTAGE])
+    assert (counts.backlog_evidence, counts.backlog_csv, counts.backlog_evidence_first) == (1, 1, 1.0)
 
 
 def test_each_outage_has_a_backlog_of_its_own():
     lines = [line("a.csv"), line("1.jpg", 350.0, 410.0), line("b.csv", 350.0, 411.0)]
-    told = deliveries_from(lines, RECORDS, [OUTAGE, Outage(300.0, 400.0)])
-    assert (told.backlog_evidence, told.backlog_csv, told.backlog_evidence_first) == (1, 2, 1.0)
+    counts = deliveries_from(lines, RECORDS, [OUTAGE, Outage(300.0, 400.0)])
+    assert (counts.backlog_evidence, counts.backlog_csv, counts.backlog_evidence_first) == (1, 2, 1.0)
 
 
 def test_attempts_and_archives_are_counted():
@@ -63,8 +63,8 @@ def test_attempts_and_archives_are_counted():
         line("b.csv", batch="x-2"),
         line("c.csv", attempts=1),
     ]
-    told = deliveries_from(lines, RECORDS, [])
-    assert (told.attempts_repeated, told.archives, told.files_in_archives) == (3, 1, 2)
+    counts = deliveries_from(lines, RECORDS, [])
+    assert (counts.attempts_repeated, counts.archives, counts.files_in_archives) == (3, 1, 2)
 
 
 def test_deliveries_that_other_runs_left_in_the_ledger_are_theirs():

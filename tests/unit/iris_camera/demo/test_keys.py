@@ -11,7 +11,7 @@ LOOKS_MAX = 20  # of a tenth of a second at most, in a test that fails
 
 
 class Looks:
-    """Says that Ctrl+C was pressed once it was asked so often."""
+    """Reports that Ctrl+C was pressed once it was asked so often."""
 
     def __init__(self):
         self.count = 0
@@ -23,7 +23,7 @@ class Looks:
 
 @pytest.fixture
 def keyboard(monkeypatch):
-    """The side of a terminal that a hand types at; the process has the other one as its standard input."""
+    """The typing side of a terminal; the process has the other side as its standard input."""
     ours, theirs = os.openpty()
     with os.fdopen(theirs) as terminal:
         monkeypatch.setattr(sys, "stdin", terminal)
@@ -31,7 +31,7 @@ def keyboard(monkeypatch):
     os.close(ours)
 
 
-def test_a_key_that_is_pressed_as_soon_as_it_is_asked_for_is_heard(keyboard):
+def test_a_key_that_is_pressed_as_soon_as_it_is_asked_for_counts(keyboard):
     looks = Looks()
     wait_for_the_user(looks.stop_asked, lambda: os.write(keyboard, b"q"))
     assert looks.count <= LOOKS_MAX

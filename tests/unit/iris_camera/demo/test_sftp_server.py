@@ -1,4 +1,4 @@
-"""Which uploads the demo's server refuses: so few that they are seen, and so surely that they are always seen."""
+"""Which uploads the demo's server refuses: few enough to be seen one by one, and always the same ones."""
 
 from iris_camera.demo.sftp_server import Refusals
 

@@ -21,24 +21,24 @@ DOWN = "2026-11-30T13:21:34.940Z WARNING iris-uploader  the link to iris@127.0.0
         (41.0, "2 of 3: staged outage, 9 s left"),
     ],
 )
-def test_each_third_of_a_round_has_its_words_and_the_time_that_is_left(elapsed_s, text):
+def test_each_third_of_a_round_has_its_text_and_the_time_that_is_left(elapsed_s, text):
     assert str(phase_at(elapsed_s, 30.0)) == text
 
 
 def test_an_outage_is_announced_once_and_so_is_its_end():
     story = Story()
-    told = [story.enter(phase_at(elapsed_s, 9.0)) for elapsed_s in (0.0, 2.9, 3.0, 3.1, 5.9, 6.0, 8.9)]
-    assert [bool(each) for each in told] == [False, False, True, False, False, True, False]
-    assert told[2].startswith("staged outage: for 3 s")
-    assert "is over" in told[5]
+    printed = [story.enter(phase_at(elapsed_s, 9.0)) for elapsed_s in (0.0, 2.9, 3.0, 3.1, 5.9, 6.0, 8.9)]
+    assert [bool(each) for each in printed] == [False, False, True, False, False, True, False]
+    assert printed[2].startswith("staged outage: for 3 s")
+    assert "is over" in printed[5]
 
 
 def test_the_log_lines_of_an_outage_are_one_plain_line():
     story = Story()
     story.enter(Phase(2, 9.0))
-    told = [story.line(DOWN) for _ in range(3)]
-    assert told[0].startswith("as staged: ")
-    assert told[1:] == [None, None]
+    printed = [story.line(DOWN) for _ in range(3)]
+    assert printed[0].startswith("as staged: ")
+    assert printed[1:] == [None, None]
 
 
 def test_a_refusal_on_purpose_is_one_plain_line_in_any_phase():
@@ -48,19 +48,19 @@ def test_a_refusal_on_purpose_is_one_plain_line_in_any_phase():
     assert story.line(logged) is None
 
 
-def test_a_line_of_log_that_belongs_to_nothing_staged_is_shown_short():
+def test_a_log_line_that_belongs_to_no_staged_event_is_shown_short():
     story = Story()
     story.enter(Phase(1, 9.0))
     assert story.line(DOWN).startswith("13:21:34 WARNING the link to iris@127.0.0.1:1 is down")
     assert story.line("Traceback (most recent call last):") == "Traceback (most recent call last):"
 
 
-def test_log_lines_are_told_whole_however_they_are_written():
-    told = []
-    lines = LogLines(told.append)
+def test_log_lines_are_read_whole_however_they_are_written():
+    printed = []
+    lines = LogLines(printed.append)
     for piece in ("one", " line\n", "two\nthree\nbegun"):
         lines.write(piece)
-    assert told == ["one line", "two", "three"]
+    assert printed == ["one line", "two", "three"]
 
 
 def test_an_announcement_is_a_line_where_there_is_no_terminal(capsys):

@@ -51,7 +51,7 @@ def test_all_well_is_ready_without_a_reason():
     assert judgement.reasons == ()
 
 
-def test_files_on_their_way_are_nothing_to_worry_about():
+def test_files_on_their_way_are_no_warning():
     judgement = judge(replace(WELL, waiting=3, oldest_waiting_s=2.0), NOW_S)
     assert judgement.state is Readiness.READY
     assert judgement.sentence == "Iris works: 3 files on the way."
@@ -104,7 +104,7 @@ def test_a_folder_that_gets_pictures_when_it_gets_them_is_not_judged_by_their_ag
     )
 
 
-def test_the_camera_in_trouble_is_named_and_how_many_of_several_work_is_said():
+def test_the_camera_in_trouble_is_named_and_how_many_of_several_work_is_reported():
     judgement = with_cameras(*working("line-1", "line-3", "line-4"), OFFLINE)
     assert not judgement.ready
     assert judgement.sentence == (
@@ -168,7 +168,7 @@ def test_an_inspection_that_has_stopped_makes_iris_unready_with_its_reason():
     assert "camera line-1 is not inspected: its inspection has stopped (the model does not fit)" in judgement.sentence
 
 
-def test_an_inspection_that_restarts_once_is_said_and_leaves_iris_ready():
+def test_an_inspection_that_restarts_once_is_reported_and_leaves_iris_ready():
     camera = replace(WELL.cameras[0], inspection="restarting", inspection_reason="out of memory", restarts_lately=1)
     judgement = with_cameras(camera)
     assert judgement.state is Readiness.ATTENTION
@@ -201,13 +201,13 @@ def test_an_uploader_that_drains_is_ready_and_says_so():
     assert "finishing" in judgement.sentence
 
 
-def test_a_cause_that_makes_iris_unready_is_said_before_one_that_does_not():
+def test_a_cause_that_makes_iris_unready_is_reported_before_one_that_does_not():
     facts = replace(WELL, links=(DOWN,), cameras=(CameraFacts("line-1", "offline"),))
     sentence = judge(facts, NOW_S).sentence
     assert sentence.startswith("Iris is not ready: camera line-1 is offline; the link to")
 
 
-def test_an_old_backlog_is_said_only_when_no_link_explains_it():
+def test_an_old_backlog_is_reported_only_when_no_link_explains_it():
     old = replace(WELL, waiting=14, oldest_waiting_s=900.0)
     assert "the oldest of 14 files has waited 15 min" in judge(old, NOW_S).sentence
     assert "oldest" not in judge(replace(old, links=(DOWN,)), NOW_S).sentence
@@ -247,14 +247,14 @@ def test_files_given_up_need_somebody(count, text):
         ),
     ],
 )
-def test_the_room_of_both_folders_is_judged_in_bytes_and_in_files(name, folder, severity, ready, text):
+def test_the_free_space_of_both_folders_is_judged_in_bytes_and_in_files(name, folder, severity, ready, text):
     judgement = judge(replace(WELL, disk=replace(WELL.disk, **{name: folder})), NOW_S)
     assert (judgement.severity, judgement.ready) == (severity, ready)
     assert text.format(name) in judgement.sentence
     assert bool(judgement.reasons) is bool(text)
 
 
-def test_a_records_disk_down_to_its_reserve_is_said_with_what_it_costs():
+def test_a_records_disk_down_to_its_reserve_is_reported_with_what_it_costs():
     limits = HealthLimits(disk_reserve_bytes=500 * MIB)
     left = [FolderFacts(500 * MIB), FolderFacts(499 * MIB)]
     enough, short = (judge(replace(WELL, disk=DiskFacts(records=each)), NOW_S, limits) for each in left)
@@ -269,7 +269,7 @@ def test_a_clock_set_back_gives_no_negative_age():
 
 
 @pytest.mark.parametrize(("takes_nothing", "was"), [(False, "the link to {} was down"), (True, "{} took nothing")])
-def test_a_server_that_only_the_run_before_found_down_is_said_without_a_time_that_nobody_saw(takes_nothing, was):
+def test_a_server_that_only_the_run_before_found_down_is_reported_without_a_time_that_nobody_saw(takes_nothing, was):
     before = replace(DOWN, since_s=None, takes_nothing=takes_nothing)
     said = judge(replace(WELL, links=(before,)), NOW_S).sentence
     assert f"{was.format(before.server)} before this start (connection refused)" in said
@@ -288,11 +288,11 @@ def test_a_server_that_only_the_run_before_found_down_is_said_without_a_time_tha
         (345600, "4 days"),
     ],
 )
-def test_an_age_is_said_as_a_person_says_it(age_s, text):
+def test_an_age_is_written_in_rounded_units(age_s, text):
     assert age_text(age_s) == text
 
 
-# -- every file is delivered, or it is not said -----------------------------------------------------------------------
+# -- "every file is delivered" ----------------------------------------------------------------------------------------
 
 
 def around(**facts):
@@ -313,7 +313,7 @@ def around(**facts):
         ),
     ],
 )
-def test_every_file_is_delivered_is_said_only_when_each_is(facts, sentence):
+def test_every_file_is_delivered_is_stated_only_when_each_is(facts, sentence):
     judgement = judge(facts, NOW_S)
     assert (judgement.sentence, judgement.severity) == (sentence, Severity.WORKING)
 
@@ -345,7 +345,7 @@ LOSSES = {
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_loss_is_judged_and_keeps_all_well_from_being_said(loss):
+def test_a_loss_is_a_condition_and_excludes_all_well(loss):
     facts, severity, text = LOSSES[loss]
     judgement = with_cameras(replace(WELL.cameras[0], **facts))
     assert (judgement.severity, judgement.ready) == (severity, severity is not Severity.FAILED)
@@ -358,18 +358,18 @@ def test_a_loss_is_judged_and_keeps_all_well_from_being_said(loss):
     [{"live": False}, {"frames_lately": 2000}, {"since_s": NOW_S - 5}],
     ids=["a film waits", "some", "it came up just now"],
 )
-def test_a_few_frames_of_a_live_line_are_not_worth_a_word(facts):
+def test_a_few_skipped_frames_of_a_live_line_are_not_reported(facts):
     camera = replace(WELL.cameras[0], **{"frames_lately": 90, "skipped_lately": 10, **facts})
     assert with_cameras(camera).reasons == ()
 
 
-# -- servers, and what waits for a person ----------------------------------------------------------------------------
+# -- servers, and files that wait for a person ------------------------------------------------------------------------
 
 HELD = LinkFacts(SERVER, "down", NOW_S, "it refuses the login", 14, hint="correct the password", held=True)
 
 
 @pytest.mark.parametrize("waiting", [0, 14])
-def test_a_server_that_waits_for_a_person_is_said_with_the_command_and_is_not_ready(waiting):
+def test_a_server_that_waits_for_a_person_is_reported_with_the_command_and_is_not_ready(waiting):
     judgement = judge(replace(WELL, links=(replace(HELD, waiting=waiting),), waiting=waiting), NOW_S)
     assert (judgement.severity, judgement.ready) == (Severity.NEEDS_YOU, False)
     waits = ", 14 files wait" if waiting else ""
@@ -385,7 +385,7 @@ def refusing(**facts):
     return judge(replace(WELL, waiting=135, links=(replace(link, **facts),)), NOW_S)
 
 
-def test_the_first_refusal_is_said_at_once_with_what_where_how_many_and_what_to_do():
+def test_the_first_refusal_is_reported_at_once_with_what_where_how_many_and_what_to_do():
     judgement = refusing(refused=1, refused_in_a_row=1)
     assert (judgement.severity, judgement.ready) == (Severity.DEGRADED, True)
     assert judgement.sentence == (
@@ -401,11 +401,11 @@ def test_a_server_that_refuses_each_new_file_needs_somebody():
     assert f"Iris needs you: {SERVER} refuses everything, 135 files so far" in judgement.sentence
 
 
-def test_refusals_of_an_earlier_run_are_said_as_such():
+def test_refusals_of_an_earlier_run_are_reported_as_such():
     assert "refuses 2 files so far of an earlier run" in refusing(refused=2, refusal=None, refusal_hint=None).sentence
 
 
-def test_a_paused_server_is_said_with_the_command_that_goes_on():
+def test_a_paused_server_is_reported_with_the_command_that_goes_on():
     judgement = judge(replace(WELL, links=(replace(HELD, held=False, link="idle", paused=True),)), NOW_S)
     assert judgement.severity is Severity.DEGRADED
     assert judgement.sentence == (
@@ -413,7 +413,7 @@ def test_a_paused_server_is_said_with_the_command_that_goes_on():
     )
 
 
-def test_a_failure_is_said_before_what_needs_somebody_and_that_is_marked():
+def test_a_failure_is_reported_before_what_needs_somebody_and_that_is_marked():
     facts = replace(WELL, links=(HELD,), cameras=(CameraFacts("line-1", "offline"),))
     assert judge(facts, NOW_S).sentence.startswith(
         f"Iris is not ready: camera line-1 is offline; needs you: {SERVER} is not tried again"
@@ -450,7 +450,7 @@ def test_ending_in_order_is_no_warning_whatever_does_not_run_any_more():
     ],
     ids=["rows", "evidence", "given up", "removed", "left behind"],
 )
-def test_an_end_with_something_missing_says_of_nothing_that_every_file_is_delivered(missing):
+def test_an_end_with_something_missing_does_not_state_that_every_file_is_delivered(missing):
     facts = replace(around(stopping=True), uploader_running=False, **missing)
     assert judge(facts, NOW_S).sentence == "Iris is stopping: no file waits."
 
@@ -461,7 +461,7 @@ def test_a_film_that_came_to_its_end_is_no_warning():
     assert judgement.sentence == "Iris works: every file is delivered; the source came to its end."
 
 
-def test_a_film_that_came_to_its_end_beside_a_line_that_goes_on_is_told_as_ended():
+def test_a_film_that_came_to_its_end_beside_a_line_that_goes_on_is_reported_as_ended():
     judgement = with_cameras(*working("line-1"), CameraFacts("film", "disabled", "it has come to its end", ended=True))
     assert judgement.sentence == "Iris works: every file is delivered; camera film has come to its end."
 
@@ -475,7 +475,7 @@ def test_a_thread_that_ended_is_named_and_one_that_was_started_again_is_remember
     assert "the thread iris-kept had to be started again 2 times in 5 min (KeyError: 1)" in again.sentence
 
 
-def test_an_outbox_of_another_process_is_said_with_what_waits_beside_it():
+def test_an_outbox_of_another_process_is_reported_with_what_waits_beside_it():
     trouble = OutboxTrouble("the outbox /o is in use by process 7", "stop the other process", in_use=True)
     facts = replace(around(to_accept=2000, not_opened=trouble), uploader_running=False, uploader_state="new")
     judgement = judge(facts, NOW_S)
@@ -489,7 +489,7 @@ def test_an_outbox_of_another_process_is_said_with_what_waits_beside_it():
 @pytest.mark.parametrize(
     ("is_full", "severity"), [(True, Severity.DEGRADED), (False, Severity.FAILED)], ids=["full", "its disk refuses"]
 )
-def test_an_outbox_that_accepts_nothing_is_said_with_why(is_full, severity):
+def test_an_outbox_that_accepts_nothing_is_reported_with_why(is_full, severity):
     trouble = OutboxTrouble("the outbox holds 100 items", "raise max_queue_size", is_full=is_full)
     judgement = judge(replace(around(to_accept=5), refusing=trouble), NOW_S)
     assert judgement.severity is severity
@@ -519,7 +519,7 @@ def test_a_server_outside_its_window_is_a_remark():
     )
 
 
-def test_the_finding_of_a_servers_check_is_said():
+def test_the_finding_of_a_servers_check_is_reported():
     link = LinkFacts(SERVER, "idle", NOW_S, None, 0, check="its disk is nearly full", check_hint="free space there")
     judgement = judge(replace(WELL, links=(link,)), NOW_S)
     assert judgement.severity is Severity.DEGRADED

@@ -4,7 +4,7 @@ NONE_SEEN = RecentCounts(300.0, {})
 
 
 def after(*looks):
-    """The value after looks at one camera: (seconds, restarts)."""
+    """The value after checks of one camera: (seconds, restarts)."""
     restarts = NONE_SEEN
     for now_s, count in looks:
         restarts = restarts.seen({"line-1": count}, now_s)
@@ -19,7 +19,7 @@ def test_restarts_within_the_time_are_counted():
     assert after((0, 0), (10, 1), (20, 1), (30, 3)).lately("line-1") == 3
 
 
-def test_restarts_before_the_first_look_are_counted_as_recent():
+def test_restarts_before_the_first_check_are_counted_as_recent():
     assert after((0, 4)).lately("line-1") == 4
 
 
@@ -29,7 +29,7 @@ def test_restarts_of_long_ago_are_forgotten():
     assert after((0, 0), (10, 5), (200, 6), (311, 6)).lately("line-1") == 1
 
 
-def test_a_camera_made_anew_begins_anew():
+def test_a_camera_made_again_has_no_restarts():
     assert after((0, 0), (10, 5), (20, 0)).lately("line-1") == 0
     assert after((0, 0), (10, 5), (20, 1)).lately("line-1") == 1
 

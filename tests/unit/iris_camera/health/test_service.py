@@ -11,7 +11,7 @@ SERVER = "iris@10.0.0.7:22"
 
 
 class Camera:
-    """A camera whose state the test turns."""
+    """A camera whose state the test sets."""
 
     def __init__(self, name="line-1"):
         self.name = name
@@ -29,7 +29,7 @@ class MuteCamera(Camera):
 
 
 class Line:
-    """Cameras and an uploader whose state the test turns."""
+    """Cameras and an uploader whose state the test sets."""
 
     def __init__(self, *cameras):
         self.cameras = list(cameras or [Camera()])
@@ -99,13 +99,13 @@ def test_facts_that_a_camera_leaves_out_are_taken_as_well():
     assert facts.cameras == (CameraFacts("line-1", frame_age_s=0.04),)
 
 
-def test_iris_is_not_ready_before_the_first_look():
+def test_iris_is_not_ready_before_the_first_check():
     health, _clock = service(Line())
     assert health.snapshot()["ready"] is False
     assert "starting" in health.snapshot()["sentence"]
 
 
-def test_a_look_is_told_with_its_age_and_since_when_the_state_lasts():
+def test_a_check_is_reported_with_its_age_and_since_when_the_state_lasts():
     health, clock = service(Line())
     health.look()
     clock.wall_s, clock.monotonic_s = NOW_S + 2, 1002.0
@@ -121,7 +121,7 @@ def test_a_look_is_told_with_its_age_and_since_when_the_state_lasts():
     }
 
 
-def test_a_camera_that_came_or_went_since_the_last_look_is_seen():
+def test_a_camera_that_came_or_went_since_the_last_check_is_seen():
     line = Line()
     health, _clock = service(line)
     health.look()
@@ -138,13 +138,13 @@ def test_a_camera_that_came_or_went_since_the_last_look_is_seen():
     assert health.snapshot()["reasons"] == []
 
 
-def test_the_free_space_of_the_outbox_is_told(tmp_path):
+def test_the_free_space_of_the_outbox_is_reported(tmp_path):
     health, _clock = service(Line(), outbox_dir=tmp_path)
     health.look()
     assert health.snapshot()["disk_free_bytes"] > 0
 
 
-def test_a_records_disk_within_its_reserve_is_said(tmp_path):
+def test_a_records_disk_within_its_reserve_is_reported(tmp_path):
     health, _clock = service(Line(), records_dir=tmp_path, limits=HealthLimits(disk_reserve_bytes=2**62))
     health.look()
     assert health.snapshot()["state"] == "attention"
@@ -184,7 +184,7 @@ def test_each_change_of_state_is_logged_once(caplog):
     assert health.snapshot()["since_s"] == NOW_S + 3
 
 
-def test_a_camera_without_a_picture_at_the_first_look_is_no_warning(caplog):
+def test_a_camera_without_a_picture_at_the_first_check_is_no_warning(caplog):
     caplog.set_level(logging.INFO)
     line = Line()
     line.cameras[0].seen |= {"frame_age_s": None, "since_s": NOW_S}
@@ -231,7 +231,7 @@ def test_an_uploader_that_cannot_be_asked_makes_iris_unready_and_is_logged_once_
     assert [bool(record.exc_info) for record in caplog.records if record.levelno == logging.ERROR] == [True]
 
 
-def test_a_health_service_that_no_longer_looks_says_so_itself():
+def test_a_health_service_that_no_longer_checks_reports_itself():
     health, clock = service(Line())
     health.look()
     clock.monotonic_s += 10.0
@@ -241,7 +241,7 @@ def test_a_health_service_that_no_longer_looks_says_so_itself():
     assert health.snapshot()["sentence"] == "Iris is not ready: health has not looked for 40 s."
 
 
-def test_the_service_looks_again_and_again_until_it_is_stopped():
+def test_the_service_checks_again_and_again_until_it_is_stopped():
     looked = threading.Semaphore(0)
 
     class WatchedCamera(Camera):

@@ -1,4 +1,4 @@
-"""The whole way through real onnxruntime: picture, preparation, model, decoding, suppression, boxes in the picture."""
+"""End to end through real onnxruntime: picture, preparation, model, decoding, suppression, boxes in the picture."""
 
 import numpy as np
 import pytest
@@ -52,7 +52,7 @@ def corners(box):
     return box.x, box.y, box.right, box.bottom
 
 
-def test_the_demos_style_finds_it_and_calls_it_a_part(path):
+def test_the_demos_style_finds_the_rectangle_and_calls_it_a_part(path):
     detector = OnnxDetector(rectangle_finder(path, "boxes", layout="HWC", dtype="uint8", brightest=255))
     blue = picture(64, 64, EXACT[0], colour=(250, 20, 30))  # it takes blue-green-red as the camera has it
     (found,) = detector.detect(blue)
@@ -176,7 +176,7 @@ def test_boxes_of_another_order_or_unit_are_read_as_declared(path):
     assert corners(found[0].box) == pytest.approx(corners(EXACT[0]), abs=1e-3)
 
 
-def test_pixels_where_0_to_1_is_expected_are_told(path):
+def test_pixels_where_0_to_1_is_expected_are_reported(path):
     rectangle_finder(path, "end-to-end")
     settings = DetectorSettings(output=ModelOutputSettings(box_units="normalised"))
     with pytest.raises(ModelError, match=r"boxes of 0 to 1 \(box_units normalised\); found one that reaches to 40, 27"):

@@ -1,4 +1,4 @@
-"""Numbers become candidates, and numbers that no detector answers are told, not taken for an empty picture."""
+"""Numbers become candidates; numbers that no detector answers are reported, not taken for an empty picture."""
 
 from pathlib import Path
 
@@ -71,7 +71,7 @@ def test_the_thousand_likeliest_of_thousands_are_kept():
 
 @pytest.mark.parametrize("score", [3.5, -0.4, np.nan, np.inf])
 @pytest.mark.parametrize("name", ["yolov5", "yolov8", "end-to-end", "boxes"])
-def test_scores_that_are_none_are_told(name, score):
+def test_scores_outside_0_to_1_are_reported(name, score):
     outputs = {
         "yolov5": [[[[1, 1, 2, 2, score, 0.5]]]],
         "yolov8": [[[[1], [1], [2], [2], [score]]]],
@@ -95,7 +95,7 @@ def test_a_score_a_rounding_above_1_is_1():
         ([np.zeros((3, 4)), np.zeros(3), np.zeros(2)], r"\(3, 4\), \(3\), \(2\)"),
     ],
 )
-def test_boxes_scores_and_classes_of_different_number_are_told(outputs, found):
+def test_boxes_scores_and_classes_of_different_number_are_reported(outputs, found):
     with pytest.raises(ModelError, match=f"as many scores and classes as boxes, .*; found {found}"):
         read(outputs, style("ssd"))
 
@@ -108,7 +108,7 @@ def test_boxes_scores_and_classes_of_different_number_are_told(outputs, found):
         ("end-to-end", (2, 10, 6), r"\(1, n, 6\)"),
     ],
 )
-def test_a_table_of_another_shape_than_declared_is_told(name, shape, wanted):
+def test_a_table_of_another_shape_than_declared_is_reported(name, shape, wanted):
     with pytest.raises(ModelError, match=f"expected an output of {wanted}"):
         read([np.zeros(shape)], style(name))
 
@@ -119,7 +119,7 @@ def test_as_many_candidates_are_there_as_the_count_says(count, found):
     assert len(read(outputs, style("ssd-tensorflow"))) == found
 
 
-def test_a_class_that_is_no_number_is_told():
+def test_a_class_that_is_no_number_is_reported():
     with pytest.raises(ModelError, match="expected a class for each box; found one that is not a number"):
         read([[[[1, 1, 2, 2, 0.9, np.nan]]]], style("end-to-end"))
 

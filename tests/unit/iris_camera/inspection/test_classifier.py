@@ -47,7 +47,7 @@ def test_numbers_of_0_to_1_whose_sum_is_not_1_are_logits_unless_declared(path):
     assert verdict(path, [0.9, 0.8], scores="probabilities") == Verdict("good", pytest.approx(0.9))
 
 
-def test_declared_probabilities_that_are_none_are_told(path):
+def test_declared_probabilities_outside_0_to_1_are_reported(path):
     with pytest.raises(
         ModelError, match=r'expected probabilities of 0 to 1, or scores = "logits"; found \[-3.0, 5.0\]'
     ):
@@ -55,7 +55,7 @@ def test_declared_probabilities_that_are_none_are_told(path):
 
 
 @pytest.mark.parametrize("number", [np.nan, np.inf])
-def test_an_answer_that_is_no_number_is_told(path, number):
+def test_an_answer_that_is_no_number_is_reported(path, number):
     with pytest.raises(ModelError, match="expected a number for each class; found"):
         verdict(path, [0.5, number])
 
@@ -72,7 +72,7 @@ def test_labels_have_to_be_as_many_as_the_classes(path):
         OnnxClassifier(answers(path, [0.25, 0.5, 0.25]))
 
 
-def test_an_open_number_of_classes_is_held_against_the_labels_when_it_is_known(path):
+def test_an_open_number_of_classes_is_compared_with_the_labels_once_it_is_known(path):
     nodes = [
         constant("three", [0.25, 0.5, 0.25]),
         helper.make_node("Cast", ["crop"], ["lit"], to=TensorProto.BOOL),
@@ -100,7 +100,7 @@ def test_a_crop_of_any_size_has_to_be_declared(path):
 @pytest.mark.parametrize(
     "outputs", [{"a": [0.5], "b": [0.5]}, {"heat": np.zeros((2, 3))}, {"heat": np.zeros((1, 2, 3))}]
 )
-def test_outputs_that_are_no_verdict_are_told(path, outputs):
+def test_outputs_that_are_no_verdict_are_reported(path, outputs):
     answering(path, {"crop": CROP}, outputs)
     with pytest.raises(ModelError, match=r"expected one output of \(classes\) or \(1, classes\); found "):
         OnnxClassifier(path)
@@ -138,7 +138,7 @@ def test_a_part_at_the_pictures_edge_can_be_judged(path, box):
     assert OnnxClassifier(answers(path, [0.75, 0.25])).classify(PICTURE, box).label == "good"
 
 
-def test_the_demos_own_sees_more_than_the_box_and_knows_its_two_labels():
+def test_the_demos_classifier_sees_more_than_the_box_and_has_its_two_labels():
     classifier = OnnxClassifier()
     assert classifier.labels.names == ("good", "defect")
     assert classifier.provider == CPU

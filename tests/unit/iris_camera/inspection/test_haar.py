@@ -1,4 +1,4 @@
-"""OpenCV's cascades, on a face that nobody here drew."""
+"""OpenCV's cascades, on a filmed face."""
 
 import os
 
@@ -51,7 +51,7 @@ def test_noise_and_an_empty_picture_score_less_than_the_face(face):
     assert everything.detect(np.full((240, 320, 3), 128, np.uint8)) == []
 
 
-def test_a_face_smaller_than_asked_for_is_not_looked_for(face):
+def test_a_face_smaller_than_asked_for_is_not_searched(face):
     assert haar(smallest=90).detect(face) == []
 
 
@@ -85,14 +85,14 @@ def test_every_name_that_is_offered_is_a_file():
     assert all(cascade_path(name).is_file() for name in cascade_names())
 
 
-def test_an_unknown_name_is_told_with_the_close_ones_and_all_there_are():
+def test_an_unknown_name_is_reported_with_the_close_ones_and_all_there_are():
     with pytest.raises(
         ModelError, match=r"no cascade frontal_face: did you mean frontal\w+ or .*\? It has eye, .*, upperbody"
     ):
         haar(cascade="frontal_face")
 
 
-def test_a_name_close_to_none_is_told_with_all_there_are():
+def test_a_name_close_to_none_is_reported_with_all_there_are():
     with pytest.raises(ModelError, match="OpenCV has no cascade 42: It has eye, "):
         haar(cascade="42")
 
@@ -133,7 +133,7 @@ def test_a_file_that_is_no_cascade_is_named(tmp_path, content):
     ],
     ids=["empty", "a page", "a pointer", "text", "cut off"],
 )
-def test_a_file_that_is_no_cascade_is_told_for_what_it_is_without_opencvs_own_words(tmp_path, content, text):
+def test_a_file_that_is_no_cascade_is_reported_as_what_it_is_without_opencvs_message(tmp_path, content, text):
     file = tmp_path / "mine.xml"
     file.write_bytes(content)
     with pytest.raises(ModelError, match=rf"{file} is not a cascade that OpenCV can load: {text}") as raised:
@@ -141,7 +141,7 @@ def test_a_file_that_is_no_cascade_is_told_for_what_it_is_without_opencvs_own_wo
     assert "error:" not in str(raised.value)
 
 
-def test_a_cascade_of_the_old_format_tells_no_score_and_is_refused():
+def test_a_cascade_of_the_old_format_gives_no_score_and_is_refused():
     with pytest.raises(ModelError, match="does not fit: expected a cascade in the format opencv_traincascade writes"):
         haar(cascade="license_plate_rus_16stages")
 

@@ -1,4 +1,4 @@
-"""Detect, follow, judge once: with a detector and a classifier that say what they were told to say."""
+"""Detect, follow, judge once: with a scripted detector and a scripted classifier."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ PLACE = Box(200, 200, 100, 80)
 
 
 class Clock:
-    """Stands still until told."""
+    """A clock that stands still until the test moves it."""
 
     def __init__(self):
         self.now_s = 100.0
@@ -113,7 +113,7 @@ def test_a_picture_of_another_size_forgets_what_was_in_view_and_gives_no_id_twic
     assert [result.parts[0].part_id for result in (first, other, back)] == [1, 2, 3]
 
 
-def test_the_times_of_detecting_and_of_judging_are_told_apart():
+def test_the_times_of_detecting_and_of_judging_are_distinguished():
     clock = Clock()
     detector = FoundInAdvance(seen(), seen(Box(400, 100, 50, 60)), clock=clock, takes_s=0.25)
     inspector = Inspector(detector, JudgedInAdvance(clock, 0.125), clock=clock)
@@ -123,18 +123,18 @@ def test_the_times_of_detecting_and_of_judging_are_told_apart():
     assert (second.detect_s, second.classify_s) == (0.25, 0.25)
 
 
-def test_the_inspector_tells_what_detects_and_on_what():
+def test_the_inspector_names_its_detector_and_its_device():
     inspector = Inspector(FoundInAdvance(), None)
     assert (inspector.detector, inspector.provider) == ("found in advance", "nothing")
 
 
-def test_a_models_failure_reaches_whoever_counts_it():
+def test_a_models_failure_is_raised_to_the_caller():
     with pytest.raises(ModelError, match="failed"):
         Inspector(BrokenModel(), None).inspect(PICTURE, 0)
 
 
 class JudgedByTurns:
-    """A classifier that says of the part at each x what is next in its list, and the last word again after that."""
+    """A classifier that answers for the part at each x with the next label of its list; the last one repeats."""
 
     def __init__(self, **labels):
         self.labels = {int(x.removeprefix("x")): list(said) for x, said in labels.items()}
@@ -181,7 +181,7 @@ def test_a_scratch_that_shows_later_counts_as_the_rule_says_and_turns_bad_once(v
     assert verdicts_of(inspector) == expected
 
 
-def test_the_worst_verdict_counts_where_nothing_is_said():
+def test_the_worst_verdict_counts_by_default():
     assert InspectionSettings().verdict == "worst"
     assert verdicts_of(Inspector(FoundInAdvance(seen()), JudgedByTurns(x200=SCRATCH_LATER)))[-1][2] == "defect"
 
@@ -204,7 +204,7 @@ def test_one_kind_of_defect_does_not_take_the_place_of_another(defects):
     ]
 
 
-def test_a_detectors_own_label_is_looked_at_again_too():
+def test_a_detectors_own_label_is_judged_again_too():
     detector = FoundInAdvance(seen(label="nut"))
     inspector = Inspector(detector, None, InspectionSettings(defect_labels=("broken nut",)))
     assert [label for _, _, label, _, _ in verdicts_of(inspector, 3)] == ["nut"]
@@ -213,7 +213,7 @@ def test_a_detectors_own_label_is_looked_at_again_too():
     assert [(each.part.part_id, each.verdict.label, each.turned_bad) for each in news] == [(1, "broken nut", True)]
 
 
-def test_knowledge_of_a_part_goes_with_it():
+def test_the_memory_of_a_part_ends_with_it():
     classifier = JudgedByTurns(x200=["defect"])
     detector = FoundInAdvance(seen())
     inspector = Inspector(detector, classifier)
@@ -248,7 +248,7 @@ def test_a_single_still_is_judged_at_once():
 
 
 @pytest.mark.parametrize("box", [Box(-20, 100, 100, 80), Box(0, 0, 640, 480)], ids=["cut off", "all of it"])
-def test_a_part_that_is_not_wholly_in_a_still_is_judged_for_there_is_no_other_picture_of_it(box):
+def test_a_part_that_is_not_wholly_in_a_still_is_judged(box):
     inspector = Inspector(FoundInAdvance(seen(box)), JudgedInAdvance(), stills=True)
     assert len(inspector.inspect(PICTURE, 0).verdicts) == 1
 

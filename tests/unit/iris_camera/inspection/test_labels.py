@@ -49,7 +49,7 @@ def test_labels_may_be_in_any_language(file):
     ],
     ids=["empty", "empty lines", "a gap", "another encoding", "another file"],
 )
-def test_a_file_that_is_none_is_named_with_what_is_wrong(file, content, text):
+def test_a_file_that_holds_no_labels_is_named_with_what_is_wrong(file, content, text):
     file.write_bytes(content)
     with pytest.raises(ModelError, match=rf"{file} is not a labels file: .*{text}"):
         labels_of(file, {}, MODEL)
@@ -75,7 +75,7 @@ def test_a_models_notes_name_its_classes(metadata):
 
 
 @pytest.mark.parametrize("names", ["nut, bolt", "{1: 'nut', 2: 'bolt'}", "3", "[" * 500, "__import__('os')"])
-def test_notes_that_name_no_classes_are_told(names):
+def test_notes_that_name_no_classes_are_reported(names):
     with pytest.raises(ModelError, match=r"expected names such as .* in its entry names; found"):
         labels_of(None, {"names": names}, MODEL)
 
@@ -129,7 +129,7 @@ def test_a_megabyte_of_names_takes_little_memory_whatever_is_in_it(text):
 
 
 @pytest.mark.parametrize("metadata", [{"labels": "nut," + "x" * 201}, {"names": "['nut', '" + "x" * 201 + "']"}])
-def test_a_label_longer_than_any_word_is_refused(metadata):
+def test_an_overlong_label_is_refused(metadata):
     with pytest.raises(ModelError, match="label 1 has 201 characters: expected at most 200"):
         labels_of(None, metadata, MODEL)
 

@@ -1,4 +1,4 @@
-"""Each kind of settings makes what it says, with the files there really are."""
+"""Each kind of settings makes what it names, with real files."""
 
 import logging
 
@@ -45,13 +45,13 @@ def test_each_kind_makes_its_detector(own):
     assert make_detector(DetectorSettings(model=own)).name == "onnx own.onnx"
 
 
-def test_the_inspector_tells_its_detector_and_what_that_runs_on(own):
+def test_the_inspector_names_its_detector_and_what_that_runs_on(own):
     settings = InspectionSettings(DetectorSettings(model=own))
     assert (make_inspector(settings).detector, make_inspector(settings).provider) == ("onnx own.onnx", CPU)
     assert make_inspector(InspectionSettings(DetectorSettings("hog"))).provider == "OpenCV"
 
 
-def test_a_detector_of_ones_own_is_not_judged_by_the_demos_classifier_unasked(own):
+def test_parts_of_ones_own_detector_are_not_judged_by_the_demos_classifier_unasked(own):
     found = verdicts(InspectionSettings(DetectorSettings(model=own)), bright_square())
     assert {verdict.label for verdict in found} == {"nut", "bolt"}
 
@@ -86,20 +86,20 @@ def test_the_demos_detector_comes_with_its_classifier_unless_declined(kind, labe
     assert {verdict.label for verdict in found} <= labels
 
 
-def test_a_classifier_that_knows_no_defect_is_told(own, own_classifier, caplog):
+def test_a_classifier_that_knows_no_defect_is_reported(own, own_classifier, caplog):
     settings = InspectionSettings(DetectorSettings(model=own), ClassifierSettings(model=own_classifier))
     with caplog.at_level(logging.WARNING):
         make_inspector(settings)
     assert "no verdict of the classifier is a defect: defect_labels are defect, its labels whole, broken" in caplog.text
 
 
-def test_a_classifier_whose_label_is_a_defect_is_not(own, own_classifier, caplog):
+def test_a_classifier_whose_label_is_a_defect_is_not_reported(own, own_classifier, caplog):
     judge = ClassifierSettings(model=own_classifier)
     make_inspector(InspectionSettings(DetectorSettings(model=own), judge, defect_labels=("broken",)))
     assert caplog.text == ""
 
 
-def test_a_model_that_does_not_load_is_told_whichever_it_is(own, tmp_path):
+def test_a_model_that_does_not_load_is_reported_whichever_it_is(own, tmp_path):
     missing = tmp_path / "missing.onnx"
     for settings in (
         InspectionSettings(DetectorSettings(model=missing)),
@@ -109,12 +109,12 @@ def test_a_model_that_does_not_load_is_told_whichever_it_is(own, tmp_path):
             make_inspector(settings)
 
 
-def test_an_unknown_provider_is_told_with_those_there_are(own):
+def test_an_unknown_provider_is_reported_with_those_there_are(own):
     with pytest.raises(ModelError, match=r"has no provider tensorrt: it has .*CPUExecutionProvider"):
         make_inspector(InspectionSettings(DetectorSettings(model=own), provider="tensorrt"))
 
 
-def test_opencv_is_told_the_threads_too():
+def test_opencv_is_given_the_number_of_threads_too():
     before = cv2.getNumThreads()
     try:
         for threads in (2, 1):

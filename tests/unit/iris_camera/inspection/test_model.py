@@ -1,4 +1,4 @@
-"""What a model file says of itself, on what it runs, and what is said when it cannot be used, with real onnxruntime."""
+"""What a model file declares, on which provider it runs, and the error of a bad one, with real onnxruntime."""
 
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def test_a_folder_is_no_model(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", bytes(1000)], ids=["empty", "text", "zeros"])
-def test_a_file_that_is_no_model_is_named_and_the_runtimes_words_are_kept(path, content):
+def test_a_file_that_is_no_model_is_named_and_the_runtimes_message_is_kept(path, content):
     path.write_bytes(content)
     with pytest.raises(ModelError, match=rf"{path} is not a model that onnxruntime can load: .") as raised:
         Model(path)
@@ -59,7 +59,7 @@ def test_a_torn_model_is_named(path):
         Model(path)
 
 
-def test_a_model_that_wants_more_than_the_picture_is_told_with_what_it_wants(path):
+def test_a_model_that_wants_more_than_the_picture_is_reported_with_what_it_wants(path):
     answering(path, PICTURE | {"scale": (TensorProto.FLOAT, [2])}, {"a": [1.0]})
     with pytest.raises(
         ModelError, match=r"expected one input, the picture; found image .*, scale tensor\(float\) \(2\)"
@@ -72,7 +72,7 @@ def test_a_provider_is_known_by_its_short_name_too(path, wanted):
     assert Model(answering(path, PICTURE, {"a": [1.0]}), Running(wanted)).provider == CPU
 
 
-def test_an_unknown_provider_is_told_with_those_there_are():
+def test_an_unknown_provider_is_reported_with_those_there_are():
     with pytest.raises(ModelError, match=r"onnxruntime has no provider CUDAExecutionProvider: it has .*CPUExecution"):
         available_provider("CUDAExecutionProvider")
 
@@ -85,7 +85,7 @@ class PretendsToHaveCuda:
         return ["CUDAExecutionProvider", CPU]
 
 
-def test_the_provider_that_really_runs_is_told_when_the_wanted_one_cannot_be_had(path, monkeypatch):
+def test_the_provider_that_really_runs_is_reported_when_the_wanted_one_cannot_be_had(path, monkeypatch):
     answering(path, PICTURE, {"a": [1.0]})
     monkeypatch.setattr(onnxruntime, "get_available_providers", PretendsToHaveCuda.get_available_providers)
     with pytest.warns(UserWarning, match="CUDAExecutionProvider"):

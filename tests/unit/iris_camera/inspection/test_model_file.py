@@ -1,4 +1,4 @@
-"""Files that were given as models and are none, and models that are not all there or too new: said in plain words."""
+"""Files that were given as models and are none, and models that are cut off or too new: each has a clear error."""
 
 import pickle
 import re
@@ -23,7 +23,7 @@ def path(tmp_path):
 
 
 def refused(path):
-    """Why a model is not loaded, after what is always said."""
+    """Why a model is not loaded, after the constant part of the error."""
     with pytest.raises(ModelError) as raised:
         Model(path)
     assert raised.value.__cause__ is not None
@@ -58,12 +58,12 @@ def refused(path):
         (b"\xff" * 1000, "it is no ONNX file"),
     ],
 )
-def test_files_that_are_no_models_are_told_for_what_they_are(path, content, text):
+def test_files_that_are_no_models_are_reported_as_what_they_are(path, content, text):
     path.write_bytes(content)
     assert refused(path).startswith(text)
 
 
-def test_a_file_that_pytorch_saved_is_told(path):
+def test_a_file_that_pytorch_saved_is_reported(path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps({}))
     assert refused(path).startswith("it is a zip archive, as PyTorch and Keras save models: export it to ONNX")
@@ -71,7 +71,7 @@ def test_a_file_that_pytorch_saved_is_told(path):
     assert refused(path).startswith("it is a Python pickle")
 
 
-def test_a_model_that_is_cut_off_anywhere_is_told_as_cut_off(path):
+def test_a_model_that_is_cut_off_anywhere_is_reported_as_cut_off(path):
     whole = answering(path, PICTURE, {"a": np.ones((1, 300))}).read_bytes()
     assert what_it_is(path) is None
     for length in range(10, len(whole) - 8, 37):
@@ -79,7 +79,7 @@ def test_a_model_that_is_cut_off_anywhere_is_told_as_cut_off(path):
         assert re.match(r"it is cut off: \d+ bytes or more are missing", refused(path)), length
 
 
-def test_a_model_whose_inside_is_damaged_is_told_as_damaged(path):
+def test_a_model_whose_inside_is_damaged_is_reported_as_damaged(path):
     whole = answering(path, PICTURE, {"a": np.ones((1, 300))}).read_bytes()
     path.write_bytes(whole[:40] + b"\xff" * 20 + whole[60:])
     assert refused(path) == "it is damaged, or no ONNX file"
@@ -93,14 +93,14 @@ def model_of(path, *, operator="Identity", domain="", opset=17, ir_version=8):
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=ir_version), path)
 
 
-def test_a_model_of_a_newer_format_is_told_with_what_can_be_read(path):
+def test_a_model_of_a_newer_format_is_reported_with_what_can_be_read(path):
     model_of(path, ir_version=99)
     text = r"it is of ONNX IR version 99, and the installed onnxruntime [\d.]+ reads up to \d+: install a newer"
     assert re.match(text, refused(path))
 
 
 @pytest.mark.parametrize("opset", [99, 1000])
-def test_a_model_of_a_newer_opset_is_told_with_what_can_be_read(path, opset):
+def test_a_model_of_a_newer_opset_is_reported_with_what_can_be_read(path, opset):
     model_of(path, opset=opset)
     text = rf"it is of ONNX opset {opset}, and the installed onnxruntime [\d.]+ reads up to \d+: install a newer"
     assert re.match(text, refused(path))
@@ -131,7 +131,7 @@ def test_weights_in_a_file_of_their_own_that_is_missing_are_named(path):
     assert "model.onnx.data" in refused(path)
 
 
-def test_a_model_that_may_not_be_read_is_told_so(path, monkeypatch):
+def test_a_model_that_may_not_be_read_is_reported_as_such(path, monkeypatch):
     answering(path, PICTURE, {"a": [1.0]})
 
     def closed(self, *_):

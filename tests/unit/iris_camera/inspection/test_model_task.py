@@ -1,4 +1,4 @@
-"""Models of another kind than the one that is wanted: told by their notes, or by the shapes of what they answer."""
+"""Models of another kind than the one that is wanted: recognised by their notes, or by the shapes of their outputs."""
 
 import re
 
@@ -41,7 +41,7 @@ KINDS = {
 
 @pytest.mark.parametrize("task", KINDS)
 @pytest.mark.parametrize("names", [{}, {"names": TWO}], ids=["nameless", "with names"])
-def test_a_model_whose_notes_say_that_it_is_no_detector_is_told_for_what_it_is(path, task, names):
+def test_a_model_whose_notes_say_that_it_is_no_detector_is_reported_as_what_it_is(path, task, names):
     text, shapes = KINDS[task]
     made(path, *shapes, task=task, **names)
     with pytest.raises(ModelError, match=rf"model.onnx is {text}, as its entry task says: "):
@@ -58,7 +58,7 @@ def test_a_model_whose_notes_say_that_it_is_no_detector_is_told_for_what_it_is(p
         ("a classification model", [(3,)]),
     ],
 )
-def test_a_model_without_notes_is_told_by_the_shapes_of_its_outputs(path, text, shapes):
+def test_a_model_without_notes_is_recognised_by_the_shapes_of_its_outputs(path, text, shapes):
     made(path, *shapes)
     with pytest.raises(ModelError, match=rf"model.onnx is {text}, by the shapes of its outputs: "):
         OnnxDetector(path)
@@ -96,7 +96,7 @@ def test_fewer_classes_than_labels_are_no_other_kind_of_model(path):
     assert "it may be" not in str(raised.value)
 
 
-def test_a_classifier_given_as_detector_is_told_where_it_belongs(path):
+def test_a_classifier_given_as_detector_is_reported_with_where_it_belongs(path):
     made(path, (1, 2), names=TWO)
     with pytest.raises(ModelError, match=re.escape("give it as model of [inspection.classifier]")):
         OnnxDetector(path)
@@ -104,7 +104,7 @@ def test_a_classifier_given_as_detector_is_told_where_it_belongs(path):
 
 
 @pytest.mark.parametrize("task", ["detect", "segment", "pose", "obb"])
-def test_another_kind_given_as_classifier_is_told_where_it_belongs(path, task):
+def test_another_kind_given_as_classifier_is_reported_with_where_it_belongs(path, task):
     made(path, (1, 2), task=task)
     with pytest.raises(ModelError, match=r"as its entry task says: .*\[inspection\.detector\]"):
         OnnxClassifier(path)

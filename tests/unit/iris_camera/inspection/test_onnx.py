@@ -63,7 +63,7 @@ def test_the_picture_is_not_changed(path):
     OnnxDetector(rectangle_finder(path, "yolov8")).detect(image)
 
 
-def test_the_detector_tells_its_file_and_what_it_runs_on(path):
+def test_the_detector_names_its_file_and_what_it_runs_on(path):
     detector = OnnxDetector(detector_that_answers(path, [[0, 0, 1, 1]], [0.9]))
     assert (detector.name, detector.provider) == ("onnx model.onnx", CPU)
 
@@ -78,13 +78,13 @@ def test_the_detector_tells_its_file_and_what_it_runs_on(path):
     ],
     ids=["another type", "another rank", "grey", "a batch of eight"],
 )
-def test_an_input_that_does_not_fit_is_told_with_both_sides(path, image, expected, found):
+def test_an_input_that_does_not_fit_is_reported_with_both_sides(path, image, expected, found):
     detector_that_answers(path, [[0, 0, 1, 1]], [0.9], image)
     with pytest.raises(ModelError, match=rf"{path} does not fit: expected {expected}.*; found {found}"):
         OnnxDetector(path)
 
 
-def test_outputs_that_do_not_fit_are_told_with_both_sides(path):
+def test_outputs_that_do_not_fit_are_reported_with_both_sides(path):
     answering(path, {"image": IMAGE}, {"heat": np.zeros((4, 5))})
     with pytest.raises(ModelError, match=r"expected outputs whose style can be told.*; found heat .*\(4, 5\)"):
         OnnxDetector(path)
@@ -112,13 +112,13 @@ def test_a_yolo_of_one_class_and_no_labels_finds_parts(path, classes, label):
     assert [each.label for each in OnnxDetector(path).detect(PICTURE)] == [label]
 
 
-def test_the_demos_own_is_what_it_is_without_a_word():
+def test_the_demos_model_needs_no_declaration():
     detector = OnnxDetector()
     assert detector.name == f"onnx {SHIPPED.name}"
     assert detector.style.style == "boxes"
 
 
-def test_a_declared_style_that_the_outputs_cannot_be_is_told(path):
+def test_a_declared_style_that_the_outputs_cannot_be_is_reported(path):
     rectangle_finder(path, "yolov8")
     settings = DetectorSettings(output=ModelOutputSettings(style="ssd"))
     with pytest.raises(ModelError, match="expected outputs for boxes, scores, classes, or their declared names"):

@@ -1,4 +1,4 @@
-"""What is told from the outputs alone, and where nothing is guessed because two answers would fit."""
+"""The style that the outputs alone show, and where none is guessed because two would fit."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def outputs(**shapes):
     return tuple(Tensor(name, "tensor(float)", shape) for name, shape in shapes.items())
 
 
-def told(found, size=SIZE, **declared):
+def recognised(found, size=SIZE, **declared):
     return style_of(found, size, ModelOutputSettings(**declared), PATH)
 
 
@@ -48,8 +48,8 @@ TENSORFLOW = outputs(
         (outputs(boxes=(32, 4), scores=(32,)), (1280, 720), "boxes", 1),
     ],
 )
-def test_a_style_is_told_where_no_other_answers_so(found, size, style, classes):
-    made = told(found, size)
+def test_a_style_is_recognised_where_no_other_answers_so(found, size, style, classes):
+    made = recognised(found, size)
     assert (made.style, made.classes) == (style, classes)
     assert made.guessed_from
     assert f"{style} (guessed from " in str(made)
@@ -57,7 +57,7 @@ def test_a_style_is_told_where_no_other_answers_so(found, size, style, classes):
 
 def test_the_four_of_tensorflows_outputs_that_matter_are_asked_for():
     names = ("detection_boxes", "detection_scores", "detection_classes", "num_detections")
-    made = told(TENSORFLOW, None)
+    made = recognised(TENSORFLOW, None)
     assert made.names == names
     assert (made.box_order, made.box_units, made.first_class) == ("y1x1y2x2", "normalised", 1)
 
@@ -78,18 +78,18 @@ def test_the_four_of_tensorflows_outputs_that_matter_are_asked_for():
 )
 def test_a_style_is_not_guessed_where_several_could_answer_so(found, size):
     with pytest.raises(ModelError, match=f"style can be told, or a declared one: .*; found {found[0].name} "):
-        told(found, size)
+        recognised(found, size)
 
 
 def test_the_refusal_says_what_each_yolo_answers_for_an_input_of_that_size():
     with pytest.raises(
         ModelError, match=r"640x640 yolov5 answers \(1, 25200, 5 \+ classes\) and yolov8 \(1, 4 \+ classes, 8400\)"
     ):
-        told(outputs(output0=(1, 1000, 85)))
+        recognised(outputs(output0=(1, 1000, 85)))
 
 
 def test_a_declared_style_is_not_guessed_at():
-    made = told(outputs(output0=(1, 25200, 6)), style="end-to-end")
+    made = recognised(outputs(output0=(1, 25200, 6)), style="end-to-end")
     assert (made.style, made.guessed_from) == ("end-to-end", "")
     assert "(declared)" in str(made)
 
@@ -104,25 +104,25 @@ def test_a_declared_style_is_not_guessed_at():
         ("yolov8", (2, 84, 8400), r"\(1, 4 \+ classes, n\)"),
     ],
 )
-def test_a_declared_style_of_another_shape_is_told_with_both_sides(style, shape, wanted):
+def test_a_declared_style_of_another_shape_is_reported_with_both_sides(style, shape, wanted):
     with pytest.raises(ModelError, match=rf"expected .*{wanted} for the style {style}; found output0"):
-        told(outputs(output0=shape), style=style)
+        recognised(outputs(output0=shape), style=style)
 
 
 def test_the_declared_one_of_several_tables_is_taken():
     both = outputs(first=(1, 84, 8400), second=(1, 10, 8400))
-    assert told(both, names=("second",)).classes == 6
-    assert told(both, names=("first",), style="yolov8").names == ("first",)
+    assert recognised(both, names=("second",)).classes == 6
+    assert recognised(both, names=("first",), style="yolov8").names == ("first",)
 
 
-def test_a_declared_name_that_is_not_there_is_told_with_those_that_are():
+def test_a_declared_name_that_is_not_there_is_reported_with_those_that_are():
     with pytest.raises(ModelError, match=r"expected an output heads, as declared; found output0 "):
-        told(outputs(output0=(1, 84, 8400)), names=("heads",))
+        recognised(outputs(output0=(1, 84, 8400)), names=("heads",))
 
 
-def test_declared_names_may_be_any_words():
+def test_declared_names_may_be_any_text():
     found = outputs(x=(1, 10, 4), y=(1, 10), z=(1, 10), n=(1,))
-    made = told(found, style="ssd-tensorflow", names=("x", "z", "y", "n"))
+    made = recognised(found, style="ssd-tensorflow", names=("x", "z", "y", "n"))
     assert made.names == ("x", "z", "y", "n")
 
 
@@ -135,14 +135,14 @@ def test_declared_names_may_be_any_words():
 )
 def test_boxes_and_scores_have_to_belong_together(found, expected):
     with pytest.raises(ModelError, match=f"expected {expected}"):
-        told(found, style="ssd")
+        recognised(found, style="ssd")
 
 
 def test_outputs_that_are_no_numbers_are_left_alone():
     found = (*SSD, Tensor("boxes_as_text", "tensor(string)", (1, None, 4)))
-    assert told(found, None).names == ("bboxes", "scores", "labels")
+    assert recognised(found, None).names == ("bboxes", "scores", "labels")
 
 
 def test_order_units_and_first_class_may_be_declared_besides():
-    made = told(SSD, style="ssd", box_order="x-y-width-height", box_units="pixels", first_class=0)
+    made = recognised(SSD, style="ssd", box_order="x-y-width-height", box_units="pixels", first_class=0)
     assert (made.box_order, made.box_units, made.first_class) == ("x-y-width-height", "pixels", 0)

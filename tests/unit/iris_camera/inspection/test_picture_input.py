@@ -1,4 +1,4 @@
-"""Fitting a picture into a model's input and finding the way back, and which inputs are no picture's."""
+"""Fitting a picture into a model's input and mapping boxes back, and which inputs take no picture."""
 
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def test_mean_and_std_are_of_pixel_values_in_the_models_order():
     assert tensor[0, :, 0, :] == pytest.approx(np.array([[20, 50], [0, 15], [-5, 2.5]]))
 
 
-def test_an_input_tells_in_a_line_what_it_takes():
+def test_an_input_describes_in_a_line_what_it_takes():
     assert str(made((1, 3, 640, 640))) == "NCHW float32, 640x640 (letterbox), rgb, values 0-1"
     assert str(made((None, None, 3), "uint8")) == "HWC uint8, any size, bgr, values 0-255"
 
@@ -105,7 +105,7 @@ def test_a_shape_that_fits_two_layouts_has_to_be_declared(shape):
     assert made(shape, layout="NHWC").layout == "NHWC"
 
 
-def test_three_channels_that_are_told_decide_over_open_sizes():
+def test_three_declared_channels_decide_over_open_sizes():
     assert made((None, None, None, 3), "uint8").layout == "NHWC"
     assert made((None, 3, None, None), width=64, height=32).size == (64, 32)
 
@@ -116,30 +116,30 @@ def test_a_wholly_open_shape_has_to_be_declared():
     assert made((None, None, None, None), layout="NCHW", width=64, height=32).size == (64, 32)
 
 
-def test_a_declared_layout_that_the_shape_is_not_is_told():
+def test_a_declared_layout_that_the_shape_is_not_is_reported():
     with pytest.raises(ModelError, match=r"three channels, layout NHWC; found images tensor\(float\) \(1, 3, 64, 64\)"):
         made((1, 3, 64, 64), layout="NHWC")
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 64, 64), (64, 64), (4, 3, 64, 64), (1, 3, 64), (1, 1, 3, 64, 64), ()])
-def test_an_input_that_is_no_picture_is_told(shape):
+def test_an_input_that_is_no_picture_is_reported(shape):
     with pytest.raises(ModelError, match=r"model\.onnx does not fit: expected a picture of three channels.*; found"):
         made(shape)
 
 
 @pytest.mark.parametrize("shape", [(1, 3, 60_000, 60_000), (1, 1, 1 << 25, 3), (4097, 4096, 3)])
-def test_an_input_that_memory_could_not_hold_is_told_and_not_made(shape):
+def test_an_input_that_memory_could_not_hold_is_reported_and_not_made(shape):
     with pytest.raises(ModelError, match="an input of 16,777,216 pixels at most"):
         made(shape)
 
 
 @pytest.mark.parametrize("kind", ["int64", "string", "double", "bool"])
-def test_an_input_of_another_type_is_told(kind):
+def test_an_input_of_another_type_is_reported(kind):
     with pytest.raises(ModelError, match=rf"expected an input of tensor\(uint8\) or .*; found images tensor\({kind}\)"):
         made((1, 3, 64, 64), kind)
 
 
-def test_a_declared_size_that_the_file_contradicts_is_told():
+def test_a_declared_size_that_the_file_contradicts_is_reported():
     with pytest.raises(
         ModelError, match=r"an input of the declared 320x320 pixels; found images .* \(1, 3, 640, 640\)"
     ):

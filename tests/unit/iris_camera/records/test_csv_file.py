@@ -206,7 +206,7 @@ def test_other_content_is_not_taken_for_a_record_file(data):
         whole_rows(io.BytesIO(data))
 
 
-def test_a_file_of_another_schema_is_judged_by_its_own_header():
+def test_a_file_of_another_schema_is_read_by_its_own_header():
     assert whole_rows(io.BytesIO(b"schema_version,frame,mood\n9,1,fine\n9,2\n")).rows == 1
 
 

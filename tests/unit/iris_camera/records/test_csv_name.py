@@ -35,7 +35,7 @@ def test_a_name_is_read_back_as_it_was_written():
     st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)),  # noqa: DTZ001 - hypothesis wants these without a zone
     st.integers(1, 10**9),
 )
-def test_every_legal_name_survives_the_way_there_and_back(camera, kind, time, sequence):
+def test_every_legal_name_is_read_back_as_it_was_written(camera, kind, time, sequence):
     started_at = time.replace(microsecond=time.microsecond // 1000 * 1000, tzinfo=UTC)
     written = CsvName(camera, kind, started_at, "0badc0de", sequence)
     assert parse_name(str(written)) == written

@@ -24,7 +24,7 @@ WALL_S = 1795467933.1239  # 2026-11-23 21:05:33.1239 UTC
 
 
 def picture(width=320, height=240):
-    """A grey picture with a bright square, which nobody may write into."""
+    """A grey, read-only picture with a bright square."""
     image = np.full((height, width, 3), 90, np.uint8)
     image[100:140, 200:260] = (20, 40, 250)
     image.flags.writeable = False

@@ -30,7 +30,7 @@ def test_frame_and_part_stand_in_the_name_as_they_stand_in_the_row():
     st.datetimes(datetime(1970, 1, 1), datetime(2200, 1, 1)),  # noqa: DTZ001 - hypothesis wants these without a zone
     st.tuples(st.integers(1, 10**9), st.integers(0, 10**15), st.integers(0, 10**9)),
 )
-def test_every_legal_name_survives_the_way_there_and_back(camera, view, time, numbers):
+def test_every_legal_name_is_read_back_as_it_was_written(camera, view, time, numbers):
     taken_at = time.replace(microsecond=time.microsecond // 1000 * 1000, tzinfo=UTC)
     written = EvidenceName(camera, view, taken_at, "0badc0de", *numbers)
     assert parse_evidence_name(str(written)) == written

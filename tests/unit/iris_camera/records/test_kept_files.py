@@ -27,7 +27,7 @@ def put(folder, number, data=b"x" * 100, at_s=None):
 
 
 class Outbox:
-    """Owes what it is told to owe, or refuses to say."""
+    """Owes the files given, or raises when it is asked."""
 
     def __init__(self, *owed):
         self.owed, self.asked = set(owed), 0
@@ -69,7 +69,7 @@ def test_keeping_twice_is_keeping_once(tmp_path):
 
 
 @pytest.mark.parametrize("reason", [errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP])
-def test_a_kept_file_is_copied_where_the_file_system_knows_no_second_names(tmp_path, monkeypatch, reason):
+def test_a_kept_file_is_copied_where_the_file_system_has_no_hard_links(tmp_path, monkeypatch, reason):
     def no_links(*_paths):
         raise OSError(reason, os.strerror(reason))
 
@@ -83,7 +83,7 @@ def test_a_kept_file_is_copied_where_the_file_system_knows_no_second_names(tmp_p
     assert len(list((tmp_path / "kept").iterdir())) == 1
 
 
-def test_a_copy_of_what_was_there_before_a_crash_is_made_anew(tmp_path):
+def test_a_copy_from_before_a_crash_is_made_again(tmp_path):
     put(tmp_path / "kept", 1, b"torn")
     path = put(tmp_path / "ready", 1, b"whole")
     keep(path, tmp_path / "kept")
@@ -105,7 +105,7 @@ def test_a_copy_that_fails_leaves_no_half(tmp_path, monkeypatch):
     assert list((tmp_path / "kept").iterdir()) == []
 
 
-def test_a_disk_that_refuses_is_not_taken_for_one_without_second_names(tmp_path, monkeypatch):
+def test_a_disk_that_refuses_is_not_taken_for_one_without_hard_links(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "link", lambda *paths: (_ for _ in ()).throw(OSError(errno.ENOSPC, "No space left")))
     with pytest.raises(OSError, match="No space left"):
         keep(put(tmp_path / "ready", 1), tmp_path / "kept")
@@ -125,7 +125,7 @@ def test_the_oldest_delivered_files_of_all_cameras_go_beyond_the_bytes(tmp_path)
     assert numbers(tmp_path / "no-longer-configured" / "kept") == [4]
 
 
-def test_removed_files_are_counted_and_told_in_one_line_a_sweep(tmp_path, caplog):
+def test_removed_files_are_counted_and_logged_in_one_line_a_sweep(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     for number in range(5):
         put(tmp_path / "line-1" / "kept", number)
@@ -159,7 +159,7 @@ def test_a_file_that_was_not_even_handed_over_stays(tmp_path, folder):
     assert numbers(tmp_path / "line-1" / "kept") == [0, 3]
 
 
-def test_a_file_that_is_handed_over_between_the_looks_is_seen_by_one_of_them(tmp_path):
+def test_a_file_that_is_handed_over_between_the_listings_is_seen_by_one_of_them(tmp_path):
     """It is in `ready/` until the outbox has it, so it is looked for there first."""
     for number in range(4):
         path = put(tmp_path / "line-1" / "kept", number)
@@ -176,7 +176,7 @@ def test_a_file_that_is_handed_over_between_the_looks_is_seen_by_one_of_them(tmp
     assert 0 in numbers(path.parent)
 
 
-def test_a_limit_passed_by_owed_files_alone_is_said_once(tmp_path, caplog):
+def test_a_limit_passed_by_owed_files_alone_is_reported_once(tmp_path, caplog):
     for number in range(4):
         put(tmp_path / "line-1" / "kept", number)
     outbox = Outbox(*map(csv_name, range(4)))
@@ -192,7 +192,7 @@ def test_a_limit_passed_by_owed_files_alone_is_said_once(tmp_path, caplog):
     assert numbers(tmp_path / "line-1" / "kept") == [2, 3]
 
 
-def test_no_file_is_removed_when_the_outbox_cannot_be_asked_and_that_is_said_once(tmp_path, caplog):
+def test_no_file_is_removed_when_the_outbox_cannot_be_asked_and_that_is_reported_once(tmp_path, caplog):
     for number in range(4):
         put(tmp_path / "line-1" / "kept", number)
     outbox = Outbox()
@@ -213,7 +213,7 @@ def test_the_outbox_is_not_asked_while_there_is_room(tmp_path):
     assert outbox.asked == 0
 
 
-def test_a_disk_that_is_short_of_space_makes_kept_files_go(tmp_path):
+def test_kept_files_are_removed_when_the_disk_is_short_of_space(tmp_path):
     for number in range(4):
         put(tmp_path / "line-1" / "kept", number)
     sweeper = kept_files(tmp_path, Outbox(), 10**9, reserve=1000, free=900)
@@ -222,7 +222,7 @@ def test_a_disk_that_is_short_of_space_makes_kept_files_go(tmp_path):
     assert sweeper.status().last_removed.why == "less than 1 kB were free on the disk"
 
 
-def test_free_space_that_cannot_be_found_out_is_said_once_and_the_bytes_still_count(tmp_path, caplog):
+def test_free_space_that_cannot_be_found_out_is_reported_once_and_the_bytes_still_count(tmp_path, caplog):
     for number in range(4):
         put(tmp_path / "line-1" / "kept", number)
 
@@ -246,7 +246,7 @@ def test_somebody_else_s_files_are_neither_counted_nor_removed(tmp_path):
     assert sweeper.status()[:4] == (0, 0, 1, 100)
 
 
-def test_a_file_that_cannot_be_removed_is_told_once_and_still_counted_as_kept(tmp_path, caplog, monkeypatch):
+def test_a_file_that_cannot_be_removed_is_reported_once_and_still_counted_as_kept(tmp_path, caplog, monkeypatch):
     path = put(tmp_path / "line-1" / "kept", 1)
 
     def refuses(_path, **_options):
@@ -266,7 +266,7 @@ def test_a_sweep_before_there_is_a_records_folder_finds_no_files(tmp_path):
     assert sweeper.status() == KeptStatus()
 
 
-def test_the_thread_sweeps_survives_what_goes_wrong_and_ends_when_it_is_told(tmp_path, caplog):
+def test_the_thread_sweeps_survives_errors_and_ends_when_it_is_stopped(tmp_path, caplog):
     looked = threading.Event()
 
     def fails():

@@ -54,7 +54,7 @@ def test_a_whole_file_left_open_is_moved_and_described(tmp_path):
     [ROW[:-1], ROW[:5], b"\0" * 5000, "1,2,ä".encode()[:-1], ROW[:20] + b"\0" * 100 + b"\n"],
     ids=["no newline", "half a row", "zero bytes", "half a character", "zero bytes in a row"],
 )
-def test_a_torn_end_is_cut_off_and_told(tmp_path, folder, tail):
+def test_a_torn_end_is_cut_off_and_reported(tmp_path, folder, tail):
     put(tmp_path / folder, whole() + tail)
     left = recover(tmp_path, NOW)
     (finished,) = left.finished
@@ -87,7 +87,7 @@ def test_ready_files_are_listed_by_run_and_sequence_with_those_that_were_open(tm
     ]
 
 
-def test_both_kinds_are_told_apart(tmp_path):
+def test_both_kinds_are_distinguished(tmp_path):
     put(tmp_path / "ready", whole(), kind="model")
     put(tmp_path / "ready", b"schema_version,frame,label\n1,1,good\n", kind="classifier")
     assert [file.kind for file in recover(tmp_path, NOW).finished] == ["classifier", "model"]
@@ -244,7 +244,7 @@ def test_a_whole_picture_is_recovered_wherever_it_lay(tmp_path, folder):
     [b"", b"\0" * 4096, jpeg()[:1], jpeg()[:-1], jpeg()[:200] + b"\0" * 600],
     ids=["empty", "zero bytes", "half its mark", "without its end", "zero bytes at its end"],
 )
-def test_a_torn_picture_is_removed_and_told(tmp_path, folder, data):
+def test_a_torn_picture_is_removed_and_reported(tmp_path, folder, data):
     path = put_picture(tmp_path / folder, data)
     assert recover(tmp_path, NOW) == ((), (), (path,), ())
     assert not path.exists()
@@ -286,7 +286,7 @@ def test_a_file_that_is_cut_is_cut_in_kept_as_well_since_it_is_the_same_file(tmp
     assert (tmp_path / "kept" / path.name).read_bytes() == whole()
 
 
-def test_a_picture_that_is_worth_nothing_is_not_kept_either(tmp_path):
+def test_a_picture_that_is_not_whole_is_not_kept_either(tmp_path):
     path = put_picture(tmp_path / "ready", jpeg()[:-9])
     keep(path, tmp_path / "kept")
     recover(tmp_path, NOW)
@@ -365,7 +365,7 @@ def test_somebody_s_file_in_the_old_folder_stays_there(tmp_path, caplog):
     assert "notes.txt is left alone" in caplog.text
 
 
-def test_an_old_file_of_a_camera_that_may_not_be_called_so_is_left_alone(tmp_path, caplog):
+def test_an_old_file_whose_camera_name_is_no_longer_allowed_is_left_alone(tmp_path, caplog):
     path = put(tmp_path / "ready", whole())
     odd = path.rename(path.with_name(path.name.replace("line-1", "kept")))
     assert cameras_with_leftovers(tmp_path, NOW) == ()
@@ -373,7 +373,7 @@ def test_an_old_file_of_a_camera_that_may_not_be_called_so_is_left_alone(tmp_pat
     assert "choose another" in caplog.text
 
 
-def test_the_findings_are_told_file_by_file(tmp_path, caplog):
+def test_the_findings_are_reported_file_by_file(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     put(tmp_path / "ready", whole(), sequence=1)
     put(tmp_path / "ready", whole() + b"torn", sequence=2)

@@ -1,4 +1,4 @@
-"""When a file comes to lie among the finished ones: not before nobody writes it any more."""
+"""A file is moved to the finished ones only when its writing has ended."""
 
 import os
 from pathlib import Path

@@ -33,7 +33,7 @@ def test_a_records_folder_of_another_user_is_refused_with_the_command(tmp_path, 
 
 @pytest.mark.parametrize("within", ["", "door", "door/ready"])
 @pytest.mark.parametrize("mode", [0o777, 0o1777, 0o702])
-def test_a_records_folder_that_everybody_may_write_into_is_refused_with_the_mend(tmp_path, within, mode):
+def test_a_records_folder_that_everybody_may_write_into_is_refused_with_the_remedy(tmp_path, within, mode):
     folder = tmp_path / "records"
     (folder / "door" / "ready").mkdir(parents=True)
     for path in (folder, folder / "door", folder / "door" / "ready"):
@@ -45,13 +45,13 @@ def test_a_records_folder_that_everybody_may_write_into_is_refused_with_the_mend
     assert f"chmod -R o-w '{folder}'" in raised.value.hint
 
 
-def test_a_folder_in_one_that_nobody_else_may_enter_is_not_looked_at(tmp_path):
+def test_a_folder_in_one_that_nobody_else_may_enter_is_not_checked(tmp_path):
     (tmp_path / "records" / "door").mkdir(parents=True)
     (tmp_path / "records" / "door").chmod(0o777)
     (tmp_path / "records").chmod(0o700)
     make_records_folder(tmp_path / "records")
 
 
-def test_a_records_folder_that_cannot_be_made_is_left_to_who_writes_there(tmp_path):
+def test_a_records_folder_that_cannot_be_made_is_left_to_its_writer(tmp_path):
     (tmp_path / "file").touch()
     make_records_folder(tmp_path / "file" / "records")

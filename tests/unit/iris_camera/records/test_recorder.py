@@ -158,7 +158,7 @@ def test_a_file_rotates_by_age_when_no_more_rows_come(tmp_path):
 
 
 @pytest.mark.parametrize("behind_s", [11.0, 600.0], ids=["a bit more than the age of a file", "ten minutes"])
-def test_a_film_that_lags_behind_the_clock_is_not_one_file_a_frame(tmp_path, behind_s):
+def test_a_film_that_lags_behind_the_clock_does_not_make_one_file_a_frame(tmp_path, behind_s):
     records = recorder(tmp_path, WIDE)
     finished = []
     for n in range(22):
@@ -212,7 +212,7 @@ def test_a_camera_or_a_kind_that_cannot_be_in_a_name_is_refused_at_once(tmp_path
         recorder(tmp_path, camera=camera, kind=kind)
 
 
-def test_every_frame_is_on_its_way_to_the_disk_before_append_returns(tmp_path):
+def test_every_frame_is_written_before_append_returns(tmp_path):
     records = recorder(tmp_path, WIDE)
     for frame in range(1, 4):
         records.append([detection(frame)], WALL_S, 0.0, now_s=0.0)
@@ -347,7 +347,7 @@ def test_a_finished_file_that_cannot_be_moved_loses_no_row_and_is_tried_again(tm
     assert finished.sha256 == hashlib.sha256(finished.path.read_bytes()).hexdigest()
 
 
-def test_a_file_removed_under_the_recorder_is_told_with_its_rows_and_the_next_one_is_whole(tmp_path):
+def test_a_file_removed_under_the_recorder_is_reported_with_its_rows_and_the_next_one_is_whole(tmp_path):
     records = recorder(tmp_path)
     records.append([detection()] * 2, WALL_S, 0.0, now_s=0.0)
     shutil.rmtree(tmp_path / "open")

@@ -72,7 +72,7 @@ def test_an_owed_file_stays_and_the_next_oldest_goes_in_its_place():
     ("limits", "free_bytes", "why"),
     [(KeepLimits(150, None, 0), FREE, "bytes"), (A_WEEK, FREE, "age"), (KeepLimits(AMPLE, None, 1000), 10, "disk")],
 )
-def test_a_limit_stays_passed_when_only_owed_files_are_left_and_that_is_said(limits, free_bytes, why):
+def test_a_limit_stays_passed_when_only_owed_files_are_left_and_that_is_reported(limits, free_bytes, why):
     files = hourly(24 * 8)
     decision = decide(files, {file.path.name for file in files}, NOW_S, limits, free_bytes)
     assert decision == ((), (why,))

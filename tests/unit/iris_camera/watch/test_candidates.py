@@ -1,4 +1,4 @@
-"""Which file is looked at next, and that a flood of events costs no more than its files."""
+"""Which file is examined next; a flood of events takes no more memory than its files."""
 
 from iris_camera.watch.candidates import Candidates
 from iris_camera.watch.completion import Completion, Look, Notice, Version
@@ -14,7 +14,7 @@ def all_due(candidates, now_s):
     return found
 
 
-def test_files_are_looked_at_in_the_order_of_their_time():
+def test_files_are_examined_in_the_order_of_their_time():
     candidates = Candidates(QUIET_S)
     candidates.hear("slow", Notice.WRITTEN, 0.0)
     candidates.hear("done", Notice.CLOSED, 1.0)
@@ -33,14 +33,14 @@ def test_a_file_written_a_million_times_has_one_place_in_the_order():
     assert all_due(candidates, 6.0) == ["log"]
 
 
-def test_a_file_that_is_due_sooner_than_was_planned_is_looked_at_once():
+def test_a_file_that_is_due_sooner_than_was_planned_is_examined_once():
     candidates = Candidates(QUIET_S)
     candidates.hear("a", Notice.WRITTEN, 0.0)
     candidates.hear("a", Notice.CLOSED, 1.0)
     assert all_due(candidates, 100.0) == ["a"]
 
 
-def test_a_file_that_is_gone_is_not_looked_at():
+def test_a_file_that_is_gone_is_not_examined():
     candidates = Candidates(QUIET_S)
     candidates.hear("a", Notice.CLOSED, 0.0)
     candidates.gone("a")
@@ -58,7 +58,7 @@ def test_a_file_that_is_left_is_no_candidate_and_an_offered_one_is_until_it_was_
     assert list(candidates) == []
 
 
-def test_a_refused_file_is_looked_at_again_when_it_was_asked_for():
+def test_a_refused_file_is_examined_again_when_it_was_asked_for():
     candidates = Candidates(QUIET_S)
     candidates.hear("a", Notice.CLOSED, 0.0)
     assert all_due(candidates, 0.0) == ["a"]
@@ -67,7 +67,7 @@ def test_a_refused_file_is_looked_at_again_when_it_was_asked_for():
     assert all_due(candidates, 7.0) == ["a"]
 
 
-def test_a_file_whose_close_may_be_among_lost_events_goes_by_quiet():
+def test_a_file_whose_close_may_be_among_lost_events_waits_out_the_quiet_time():
     candidates = Candidates(QUIET_S)
     candidates.hear("a", Notice.WRITTEN, 0.0)
     candidates.events_were_lost()

@@ -14,7 +14,7 @@ def judge(candidate, look, now_s, remembered=None):
     return judged(candidate, look, remembered, now_s, QUIET_S)
 
 
-def heard(*notices, at_s=0.0):
+def candidate_of(*notices, at_s=0.0):
     candidate = None
     for notice in notices:
         candidate = noticed(candidate, notice, at_s, QUIET_S)
@@ -24,73 +24,73 @@ def heard(*notices, at_s=0.0):
 @pytest.mark.parametrize("is_open", [False, None])
 @pytest.mark.parametrize("notices", [(Notice.CREATED, Notice.WRITTEN, Notice.CLOSED), (Notice.ARRIVED,)])
 def test_a_file_that_was_closed_or_renamed_into_the_folder_is_offered_at_once(notices, is_open):
-    candidate = heard(*notices)
+    candidate = candidate_of(*notices)
     assert candidate.look_at_s == 0.0
     assert judge(candidate, Look(V1, is_open), 0.0)[0] is Completion.OFFER
 
 
 @pytest.mark.parametrize("notice", list(Notice))
 def test_a_file_that_somebody_has_open_for_writing_is_never_offered(notice):
-    candidate = heard(notice)
+    candidate = candidate_of(notice)
     for now_s in (0.0, QUIET_S, 1000.0):
         verdict, candidate = judge(candidate, Look(V1, is_open=True), now_s)
         assert verdict is Completion.WAIT
 
 
 def test_a_file_seen_being_written_waits_for_its_close_where_nobody_knows_who_writes():
-    verdict, candidate = judge(heard(Notice.CREATED, Notice.WRITTEN), Look(V1, is_open=None), 1000.0)
+    verdict, candidate = judge(candidate_of(Notice.CREATED, Notice.WRITTEN), Look(V1, is_open=None), 1000.0)
     assert verdict is Completion.WAIT
     candidate = noticed(candidate, Notice.CLOSED, 1000.0, QUIET_S)
     assert judge(candidate, Look(V1, is_open=None), 1000.0)[0] is Completion.OFFER
 
 
-def test_a_close_that_was_lost_is_made_good_by_quiet():
-    candidate = events_lost(heard(Notice.CREATED, Notice.WRITTEN))
+def test_a_lost_close_is_replaced_by_the_quiet_time():
+    candidate = events_lost(candidate_of(Notice.CREATED, Notice.WRITTEN))
     verdict, candidate = judge(candidate, Look(V1, is_open=None), 1.0)
     assert (verdict, candidate.look_at_s) == (Completion.WAIT, QUIET_S)
     assert judge(candidate, Look(V1, is_open=None), QUIET_S)[0] is Completion.OFFER
 
 
-def test_quiet_begins_anew_with_each_change():
+def test_the_quiet_time_begins_again_with_each_change():
     candidate = found(None, V1, None, 0.0, QUIET_S)
     verdict, candidate = judge(candidate, Look(V2, is_open=None), QUIET_S)
     assert (verdict, candidate.look_at_s) == (Completion.WAIT, 2 * QUIET_S)
     assert judge(candidate, Look(V2, is_open=None), 2 * QUIET_S)[0] is Completion.OFFER
 
 
-def test_an_empty_file_that_was_closed_may_still_be_written_and_goes_by_quiet():
-    candidate = heard(Notice.CREATED, Notice.CLOSED)
+def test_an_empty_file_that_was_closed_may_still_be_written_and_waits_out_the_quiet_time():
+    candidate = candidate_of(Notice.CREATED, Notice.CLOSED)
     verdict, candidate = judge(candidate, Look(EMPTY, is_open=False), 0.0)
     assert verdict is Completion.WAIT
     assert judge(candidate, Look(EMPTY, is_open=False), QUIET_S)[0] is Completion.OFFER
 
 
 def test_an_empty_file_that_was_renamed_into_the_folder_is_offered():
-    assert judge(heard(Notice.ARRIVED), Look(EMPTY, is_open=False), 0.0)[0] is Completion.OFFER
+    assert judge(candidate_of(Notice.ARRIVED), Look(EMPTY, is_open=False), 0.0)[0] is Completion.OFFER
 
 
 def test_a_new_empty_name_waits_where_nobody_knows_whether_it_is_open():
-    assert judge(heard(Notice.CREATED), Look(EMPTY, is_open=None), 1000.0)[0] is Completion.WAIT
+    assert judge(candidate_of(Notice.CREATED), Look(EMPTY, is_open=None), 1000.0)[0] is Completion.WAIT
 
 
-def test_a_hard_link_which_nobody_closes_is_offered_after_quiet():
-    verdict, candidate = judge(heard(Notice.CREATED), Look(V1, is_open=None), 0.0)
+def test_a_hard_link_which_nobody_closes_is_offered_after_the_quiet_time():
+    verdict, candidate = judge(candidate_of(Notice.CREATED), Look(V1, is_open=None), 0.0)
     assert verdict is Completion.WAIT
     assert judge(candidate, Look(V1, is_open=None), QUIET_S)[0] is Completion.OFFER
 
 
 def test_a_version_that_was_accepted_is_left_when_it_is_closed_or_listed_again():
-    assert judge(heard(Notice.CLOSED), Look(V1, is_open=False), 0.0, remembered=V1)[0] is Completion.LEAVE
+    assert judge(candidate_of(Notice.CLOSED), Look(V1, is_open=False), 0.0, remembered=V1)[0] is Completion.LEAVE
     assert found(None, V1, V1, 0.0, QUIET_S) is None
 
 
 def test_a_file_written_within_one_tick_is_offered_though_its_facts_are_those_remembered():
-    candidate = heard(Notice.WRITTEN, Notice.CLOSED)
+    candidate = candidate_of(Notice.WRITTEN, Notice.CLOSED)
     assert judge(candidate, Look(V1, is_open=False), 0.0, remembered=V1)[0] is Completion.OFFER
 
 
-def test_a_file_that_is_gone_when_it_is_looked_at_is_left():
-    assert judge(heard(Notice.ARRIVED), None, 0.0)[0] is Completion.LEAVE
+def test_a_file_that_is_gone_when_it_is_examined_is_left():
+    assert judge(candidate_of(Notice.ARRIVED), None, 0.0)[0] is Completion.LEAVE
 
 
 def test_listing_a_candidate_again_does_not_make_it_wait_longer():

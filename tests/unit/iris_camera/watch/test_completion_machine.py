@@ -1,5 +1,5 @@
-"""Any order of writing, closing, renaming, deleting, losing events and starting anew: what is complete is offered, and
-what is being written is not.
+"""Any order of writing, closing, renaming, deleting, losing events and restarting: a complete file is offered, and a
+file that is being written is not.
 
 The folder, its writers, the kernel's queue and its clock of coarse ticks are modelled; the decisions are the real ones.
 """
@@ -26,19 +26,19 @@ class File:
     mtime_ns: int = 0
     content: int = 0  # a number for each content there ever was
     writers: int = 0
-    told_open: bool = False  # events, none of them lost, say that it is being written
+    seen_open: bool = False  # events, none of them lost, say that it is being written
 
 
 @dataclass
 class Folder:
     files: dict[str, File] = field(default_factory=dict)
-    queue: list = field(default_factory=list)  # what the kernel has told and nobody has read
+    queue: list = field(default_factory=list)  # events that the watcher has not read yet
 
 
 class Watching(RuleBasedStateMachine):
     @initialize(leases=st.booleans())
     def begin(self, leases):
-        self.leases = leases  # whether the kernel tells who writes
+        self.leases = leases  # whether the kernel reports writers
         self.folder = Folder()
         self.numbers = iter(range(1, 1_000_000))
         self.now_s = 0.0
@@ -51,14 +51,14 @@ class Watching(RuleBasedStateMachine):
     def start_watching(self):
         self.candidates = Candidates(QUIET_S)
         self.folder.queue.clear()
-        self.nobody_told()
+        self.lose_events()
         self.list_all()
 
-    def nobody_told(self):
+    def lose_events(self):
         """Events about every file are lost. Other bytes with the facts that are remembered, written within one tick,
-        are then beyond anybody's knowledge: not of this world."""
+        could then not be noticed by any watcher: the model excludes that."""
         for name, file in self.folder.files.items():
-            file.told_open = False
+            file.seen_open = False
             if version(file) == self.remembered.get(name) and file.content != self.offered.get(name):
                 file.mtime_ns += 1
 
@@ -66,7 +66,7 @@ class Watching(RuleBasedStateMachine):
         for name, file in self.folder.files.items():
             self.candidates.list(name, version(file), self.remembered.get(name), self.now_s)
 
-    def tell(self, name, notice):
+    def notify(self, name, notice):
         self.folder.queue.append((name, notice))
 
     def change(self, file, grows):
@@ -82,8 +82,8 @@ class Watching(RuleBasedStateMachine):
             made = File(inode=next(self.numbers))
             self.change(made, 0)
             self.folder.files[name] = made
-            self.tell(name, Notice.CREATED)
-            self.folder.files[name].told_open = True
+            self.notify(name, Notice.CREATED)
+            self.folder.files[name].seen_open = True
         self.folder.files[name].writers += 1
 
     @rule(name=NAMES, grows=st.sampled_from([0, 1]))
@@ -91,16 +91,16 @@ class Watching(RuleBasedStateMachine):
         file = self.folder.files.get(name)
         if file is not None and file.writers:
             self.change(file, grows)
-            file.told_open = True
-            self.tell(name, Notice.WRITTEN)
+            file.seen_open = True
+            self.notify(name, Notice.WRITTEN)
 
     @rule(name=NAMES)
     def somebody_closes(self, name):
         file = self.folder.files.get(name)
         if file is not None and file.writers:
             file.writers -= 1
-            file.told_open = False
-            self.tell(name, Notice.CLOSED)
+            file.seen_open = False
+            self.notify(name, Notice.CLOSED)
 
     @rule(name=NAMES, grows=st.sampled_from([0, 1]))
     def somebody_writes_a_file_whole(self, name, grows):
@@ -113,7 +113,7 @@ class Watching(RuleBasedStateMachine):
         arrived = File(inode=next(self.numbers))
         self.change(arrived, 0 if empty else 1)
         self.folder.files[name] = arrived
-        self.tell(name, Notice.ARRIVED)
+        self.notify(name, Notice.ARRIVED)
 
     @rule(name=NAMES)
     def a_file_is_linked_into_the_folder(self, name):
@@ -121,13 +121,13 @@ class Watching(RuleBasedStateMachine):
             linked = File(inode=next(self.numbers))
             self.change(linked, 1)
             self.folder.files[name] = linked
-            self.tell(name, Notice.CREATED)
+            self.notify(name, Notice.CREATED)
 
     @rule(name=NAMES)
     def a_file_is_deleted(self, name):
         if self.folder.files.pop(name, None):
             self.offered.pop(name, None)
-            self.tell(name, None)
+            self.notify(name, None)
 
     # -- what happens to the watcher
 
@@ -138,7 +138,7 @@ class Watching(RuleBasedStateMachine):
     @rule()
     def events_are_lost(self):
         self.folder.queue[:] = [LOST]
-        self.nobody_told()
+        self.lose_events()
 
     @rule()
     def the_watcher_is_killed_and_started_again(self):
@@ -163,7 +163,7 @@ class Watching(RuleBasedStateMachine):
 
     def turn(self, crash=False, full=False):
         for event in self.folder.queue:
-            self.hear(event)
+            self.pass_on(event)
         self.folder.queue.clear()
         while (name := self.candidates.due(self.now_s)) is not None:
             if self.look(name) is not Completion.OFFER:
@@ -179,7 +179,7 @@ class Watching(RuleBasedStateMachine):
             self.remembered[name] = version(self.folder.files[name])
             self.candidates.gone(name)
 
-    def hear(self, event):
+    def pass_on(self, event):
         if event is LOST:
             self.candidates.events_were_lost()
             self.list_all()
@@ -199,7 +199,7 @@ class Watching(RuleBasedStateMachine):
         verdict = self.candidates.judge(name, look, self.remembered.get(name), self.now_s)
         if verdict is Completion.OFFER:
             assert not (self.leases and file.writers), "a file is offered that the kernel knows to be open"
-            assert not (file.told_open and file.writers), "a file is offered that is being written, by what was told"
+            assert not (file.seen_open and file.writers), "a file is offered that is being written, by the events"
         return verdict
 
     def accept(self, name):
@@ -218,7 +218,7 @@ class Watching(RuleBasedStateMachine):
         for name, file in self.folder.files.items():
             while file.writers:
                 file.writers -= 1
-                self.tell(name, Notice.CLOSED)
+                self.notify(name, Notice.CLOSED)
         for _ in range(4):
             self.turn()
             self.now_s += QUIET_S + 0.1

@@ -1,4 +1,4 @@
-"""What the kernel really tells of a folder, as the values the watcher goes by."""
+"""The events that the kernel really gives for a folder, as the values the watcher uses."""
 
 import os
 import threading
@@ -20,13 +20,13 @@ def folder(tmp_path):
     return watched
 
 
-def heard(events):
-    """All that was told until now: the kernel has it ready when a system call returns."""
+def events_so_far(events):
+    """All events until now: the kernel has them ready when a system call returns."""
     return events.read(0.0)
 
 
 def notices(events, path):
-    return [event.notice for event in heard(events) if isinstance(event, Heard) and event.path == path]
+    return [event.notice for event in events_so_far(events) if isinstance(event, Heard) and event.path == path]
 
 
 def test_writing_a_file_is_a_creation_writes_and_a_close(folder):
@@ -35,22 +35,22 @@ def test_writing_a_file_is_a_creation_writes_and_a_close(folder):
         assert notices(events, "a.csv") == [Notice.CREATED, Notice.WRITTEN, Notice.CLOSED]
 
 
-def test_reading_a_file_is_nothing(folder):
+def test_reading_a_file_is_no_event(folder):
     (folder / "a.csv").write_bytes(b"1")
     with FolderEvents(folder, recursive=False) as events:
         (folder / "a.csv").read_bytes()
-        assert heard(events) == []
+        assert events_so_far(events) == []
 
 
-def test_a_rename_into_the_folder_is_an_arrival_and_one_out_of_it_is_a_going(folder, tmp_path):
+def test_a_rename_into_the_folder_is_an_arrival_and_one_out_of_it_is_a_removal(folder, tmp_path):
     (tmp_path / "x").write_bytes(b"1")
     with FolderEvents(folder, recursive=False) as events:
         (tmp_path / "x").rename(folder / "a.csv")
-        assert heard(events) == [Heard("a.csv", Notice.ARRIVED)]
+        assert events_so_far(events) == [Heard("a.csv", Notice.ARRIVED)]
         (folder / "a.csv").rename(folder / "b.csv")
-        assert heard(events) == [Heard("a.csv", None), Heard("b.csv", Notice.ARRIVED)]
+        assert events_so_far(events) == [Heard("a.csv", None), Heard("b.csv", Notice.ARRIVED)]
         (folder / "b.csv").unlink()
-        assert heard(events) == [Heard("b.csv", None)]
+        assert events_so_far(events) == [Heard("b.csv", None)]
 
 
 def test_a_name_that_is_no_utf_8_comes_back_as_it_is(folder):
@@ -61,7 +61,7 @@ def test_a_name_that_is_no_utf_8_comes_back_as_it_is(folder):
 
 
 @pytest.mark.parametrize("how", ["removed", "renamed"])
-def test_a_folder_that_is_gone_is_told(folder, how):
+def test_a_folder_that_is_gone_is_reported(folder, how):
     with FolderEvents(folder, recursive=False) as events:
         if how == "removed":
             folder.rmdir()
@@ -70,34 +70,34 @@ def test_a_folder_that_is_gone_is_told(folder, how):
         assert FolderGone() in events.read(WAIT_S)
 
 
-def test_a_folder_below_is_watched_only_where_that_is_wished(folder):
+def test_a_folder_below_is_watched_only_where_that_is_set(folder):
     (folder / "inner").mkdir()
-    for recursive, told in ((False, []), (True, [Notice.CREATED, Notice.WRITTEN, Notice.CLOSED])):
+    for recursive, expected in ((False, []), (True, [Notice.CREATED, Notice.WRITTEN, Notice.CLOSED])):
         (folder / "inner" / "a.csv").unlink(missing_ok=True)
         with FolderEvents(folder, recursive=recursive) as events:
             (folder / "inner" / "a.csv").write_bytes(b"1")
-            assert notices(events, "inner/a.csv") == told
+            assert notices(events, "inner/a.csv") == expected
 
 
-def test_a_new_folder_is_told_with_all_that_came_in_it_and_watched_from_then_on(folder, tmp_path):
+def test_a_new_folder_is_reported_with_all_that_came_in_it_and_watched_from_then_on(folder, tmp_path):
     (tmp_path / "tree" / "deep").mkdir(parents=True)
     with FolderEvents(folder, recursive=True) as events:
         (tmp_path / "tree").rename(folder / "tree")
-        assert heard(events) == [NewFolder("tree"), NewFolder("tree/deep")]
+        assert events_so_far(events) == [NewFolder("tree"), NewFolder("tree/deep")]
         (folder / "tree" / "deep" / "a.csv").write_bytes(b"1")
         assert Notice.CLOSED in notices(events, "tree/deep/a.csv")
 
 
-def test_a_folder_that_was_moved_away_tells_no_more_events(folder, tmp_path):
+def test_a_folder_that_was_moved_away_reports_no_more_events(folder, tmp_path):
     (folder / "inner").mkdir()
     with FolderEvents(folder, recursive=True) as events:
         (folder / "inner").rename(tmp_path / "inner")
-        heard(events)
+        events_so_far(events)
         (tmp_path / "inner" / "a.csv").write_bytes(b"1")
-        assert heard(events) == []
+        assert events_so_far(events) == []
 
 
-def test_more_events_than_the_kernel_keeps_are_told_as_lost(folder):
+def test_more_events_than_the_kernel_keeps_are_reported_as_lost(folder):
     limit = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
     if limit > 100_000:
         pytest.skip("this kernel keeps too many events to overflow it in a moment")
@@ -107,9 +107,9 @@ def test_more_events_than_the_kernel_keeps_are_told_as_lost(folder):
         for _ in range(limit // 4 + 100):  # each pair of renames is four events
             first.rename(second)
             second.rename(first)
-        assert EventsLost() in heard(events)
+        assert EventsLost() in events_so_far(events)
         first.rename(second)
-        assert Heard("b", Notice.ARRIVED) in heard(events), "it goes on afterwards"
+        assert Heard("b", Notice.ARRIVED) in events_so_far(events), "it goes on afterwards"
 
 
 def test_a_folder_that_is_not_there_cannot_be_watched(tmp_path):

@@ -1,4 +1,4 @@
-"""A look at a real file: what it is, and whether somebody writes to it."""
+"""The examination of a real file: its facts, and whether a program has it open for writing."""
 
 import os
 import signal
@@ -28,19 +28,19 @@ def test_a_file_that_somebody_has_open_for_writing_is_known_to_be(file):
         assert look_at(str(file), leases=True).is_open is False
 
 
-def test_a_look_without_leases_does_not_say_who_writes(file):
+def test_an_examination_without_leases_does_not_say_who_writes(file):
     with file.open("ab"):
         assert look_at(str(file), leases=False).is_open is None
 
 
-def test_a_writer_that_comes_during_the_look_is_not_kept_out_and_no_signal_ends_us(file):
+def test_a_writer_that_opens_the_file_during_the_examination_is_not_kept_out_and_no_signal_ends_us(file):
     assert signal.getsignal(signal.SIGIO) is signal.SIG_DFL
     for _ in range(50):
         assert look_at(str(file), leases=True).is_open is False
         file.open("ab").close()
 
 
-def test_a_name_that_is_no_regular_file_is_not_looked_at(tmp_path, file):
+def test_a_name_that_is_no_regular_file_is_not_examined(tmp_path, file):
     (tmp_path / "link").symlink_to(file)
     os.mkfifo(tmp_path / "pipe")
     for name in ("link", "pipe", "missing", "a.csv/inside", "."):
@@ -57,7 +57,7 @@ def test_a_file_that_may_not_be_read_is_an_error(file, monkeypatch):
 
 
 @pytest.mark.parametrize("code", ["EACCES", "EINVAL", "EOPNOTSUPP"])
-def test_a_look_says_nothing_of_writers_where_leases_are_not_given(file, monkeypatch, code):
+def test_an_examination_reports_no_writer_where_leases_are_not_given(file, monkeypatch, code):
     import errno
     import fcntl
 

@@ -1,4 +1,4 @@
-"""What was accepted is known after a restart, a kill and a damaged file, and nothing that was not."""
+"""The memory knows the accepted files, and no others, after a restart, a kill and a damaged file."""
 
 import os
 import sqlite3
@@ -95,7 +95,7 @@ def test_a_damaged_memory_is_put_aside_and_what_lies_there_counts_as_new(tmp_pat
     once_more.close()
 
 
-def test_a_folder_where_nothing_can_be_kept_is_told(tmp_path, folder):
+def test_a_folder_where_nothing_can_be_kept_is_reported(tmp_path, folder):
     with pytest.raises(CannotRemember, match="cannot be used"):
         Memory(tmp_path / "missing", folder)
 

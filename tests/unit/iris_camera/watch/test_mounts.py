@@ -14,12 +14,12 @@ def mounts(folder, kind):
 
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "9p", "virtiofs"])
-def test_the_kernel_does_not_hear_everything_of_a_file_system_that_others_write_to(tmp_path, kind):
+def test_the_kernel_does_not_notice_every_write_on_a_file_system_that_others_write_to(tmp_path, kind):
     assert not hears_everything(tmp_path, mounts(tmp_path, kind))
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "vfat"])
-def test_the_kernel_hears_everything_of_a_file_system_of_this_machine(tmp_path, kind):
+def test_the_kernel_notices_every_write_on_a_file_system_of_this_machine(tmp_path, kind):
     assert hears_everything(tmp_path, mounts(tmp_path, kind))
 
 

@@ -1,4 +1,4 @@
-"""What others may put in the place of a file or folder that was just looked at."""
+"""A file or folder that another program replaces just after it was examined."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ SERVER = {"host": "h", "username": "u", "password": "p"}
 
 @pytest.fixture
 def tree(tmp_path):
-    """A watched folder, and beside it what only we may read."""
+    """A watched folder, and beside it a file that only this user may read."""
     for name in ("watched/inner/deep", "ours/deep"):
         (tmp_path / name).mkdir(parents=True)
     for name in ("watched/a", "watched/inner/a", "watched/inner/deep/a", "ours/a", "ours/deep/a"):
@@ -38,7 +38,7 @@ SWAPS = {
 
 
 @pytest.mark.parametrize("swap", SWAPS)
-def test_a_look_goes_through_no_link(tree, swap):
+def test_an_examination_follows_no_link(tree, swap):
     path, what, for_what = SWAPS[swap]
     root = os.fspath(tree / "watched")
     assert look_at(path, root=root, leases=False) is not None
@@ -50,7 +50,7 @@ def test_a_look_goes_through_no_link(tree, swap):
 
 
 @pytest.mark.parametrize("swap", SWAPS)
-def test_a_swap_between_look_and_taking_is_refused_and_nothing_of_ours_is_held(tree, swap):
+def test_a_swap_between_examination_and_taking_is_refused_and_no_descriptor_stays_open(tree, swap):
     path, what, for_what = SWAPS[swap]
     look = look_at(path, root=os.fspath(tree / "watched"), leases=False)
     request = SftpUploadRequest(SERVER, tree / "watched" / path, "p", "files", identity=look.identity)

@@ -1,4 +1,4 @@
-"""A real folder, the kernel's events, and a taker that says yes or no: what is handed in, and what is remembered."""
+"""A real folder, the kernel's events, and a taker that accepts or refuses: what is handed in and remembered."""
 
 import os
 import shutil
@@ -70,18 +70,18 @@ def elsewhere(tmp_path):
 
 @contextmanager
 def watching(folder, taker, quiet_s=QUIET_S, **settings):
-    """A watcher on a thread; ready to be told things when it is entered."""
+    """A watcher on a thread; it watches already when the block is entered."""
     stop = threading.Event()
     memory = Memory(folder.parent, folder)
     watcher = Watcher(WatchSettings(folder, Names(), quiet_s=quiet_s, **settings), taker, memory, stop, time.monotonic)
     listed = threading.Event()
     list_all = watcher._list_all
 
-    def tell():
+    def list_and_notify():
         list_all()
         listed.set()
 
-    watcher._list_all = tell
+    watcher._list_all = list_and_notify
     thread = threading.Thread(target=watcher.run)
     thread.start()
     try:
@@ -119,7 +119,7 @@ def test_a_slow_writers_file_is_handed_in_when_it_is_closed_and_not_before(folde
     assert ("slow.csv", b"12") in taker.taken
 
 
-def test_a_hard_link_and_an_empty_file_are_handed_in_after_quiet(folder, elsewhere):
+def test_a_hard_link_and_an_empty_file_are_handed_in_after_the_quiet_time(folder, elsewhere):
     taker = Taker()
     (elsewhere / "x").write_bytes(b"1")
     with watching(folder, taker):
@@ -152,7 +152,7 @@ def test_each_completed_version_is_handed_in_once(folder):
     assert [content for path, content in taker.taken if path == "a.csv"] == [b"1", b"2", b"3"]
 
 
-def test_files_that_lay_there_at_the_first_start_are_left_unless_they_are_wished(folder):
+def test_files_that_lay_there_at_the_first_start_are_left_unless_the_settings_include_them(folder):
     (folder / "old").write_bytes(b"1")
     taker = Taker()
     with watching(folder, taker):
@@ -161,7 +161,7 @@ def test_files_that_lay_there_at_the_first_start_are_left_unless_they_are_wished
     assert taker.names == ["new"]
 
 
-def test_files_that_lie_there_are_delivered_too_where_that_is_wished(folder):
+def test_files_that_lie_there_are_delivered_too_where_the_settings_include_them(folder):
     (folder / "old").write_bytes(b"1")
     taker = Taker()
     with watching(folder, taker, existing=True):
@@ -225,7 +225,7 @@ def test_a_file_that_changes_while_the_outbox_is_full_is_handed_in_as_it_is_then
     assert ("a", b"12") in taker.taken
 
 
-def test_a_file_that_can_never_be_delivered_is_told_once_and_holds_up_no_other(folder, caplog):
+def test_a_file_that_can_never_be_delivered_is_reported_once_and_holds_up_no_other(folder, caplog):
     taker = Taker(lambda path: InvalidRequest("no such name", hint="rename it") if path == "bad" else None)
     with watching(folder, taker) as watcher:
         (folder / "bad").write_bytes(b"1")
@@ -260,7 +260,7 @@ def test_a_folder_that_goes_and_comes_back_is_watched_again(folder, how, caplog)
     assert caplog.text.count("waiting for it") == 1
 
 
-def test_an_empty_folder_does_not_make_it_forget_what_was_delivered(folder):
+def test_an_empty_folder_does_not_make_the_watcher_forget_what_was_delivered(folder):
     """As when a disk is not mounted yet."""
     first, second = Taker(), Taker()
     with watching(folder, first):
@@ -279,7 +279,7 @@ def test_an_empty_folder_does_not_make_it_forget_what_was_delivered(folder):
     assert second.names == ["b", "last"]
 
 
-def test_files_below_the_folder_are_handed_in_where_that_is_wished_also_from_new_folders(folder, elsewhere):
+def test_files_below_the_folder_are_handed_in_where_that_is_set_also_from_new_folders(folder, elsewhere):
     (folder / "inner").mkdir()
     (elsewhere / "deep").mkdir()
     (elsewhere / "deep" / "moved").write_bytes(b"1")
@@ -295,7 +295,7 @@ def test_files_below_the_folder_are_handed_in_where_that_is_wished_also_from_new
 
 
 @pytest.mark.parametrize("how", ["no inotify", "a network disk"])
-def test_the_folder_is_listed_again_and_again_where_the_kernel_does_not_tell_everything(folder, monkeypatch, how):
+def test_the_folder_is_listed_again_and_again_where_the_kernel_does_not_report_every_change(folder, monkeypatch, how):
     if how == "no inotify":
 
         def refuse(*_, **__):
@@ -313,12 +313,12 @@ def test_the_folder_is_listed_again_and_again_where_the_kernel_does_not_tell_eve
     assert [content for _, content in taker.taken] == [b"1", b"22"]
 
 
-def test_lost_events_are_made_good_by_listing(folder, monkeypatch):
-    """The kernel's queue ran over: the watcher is told, and everything before is gone."""
+def test_lost_events_are_replaced_by_a_listing(folder, monkeypatch):
+    """The kernel's queue overflowed: the watcher gets that event, and the events before it are lost."""
     from iris_camera.watch.folder_events import EventsLost, FolderEvents
 
     class Overflowing(FolderEvents):
-        """Whatever it has to tell, it only says that there was something."""
+        """Reports only that there were events, not which."""
 
         def read(self, timeout_s):
             return [EventsLost()] if super().read(timeout_s) else []
@@ -330,12 +330,12 @@ def test_lost_events_are_made_good_by_listing(folder, monkeypatch):
         taker.wait_for("a")
 
 
-def test_a_file_that_was_replaced_while_it_was_offered_is_looked_at_anew(folder, elsewhere, monkeypatch, caplog):
+def test_a_file_that_was_replaced_while_it_was_offered_is_examined_again(folder, elsewhere, monkeypatch, caplog):
     monkeypatch.setattr(watcher_module, "REPLACED_S", 0.05)
     (elsewhere / "ours").write_bytes(b"ours")
 
     class Swapping(Taker):
-        """Somebody puts a link in the place of the first file, in the moment it is handed in."""
+        """Another program replaces the first file by a link while it is handed in."""
 
         def hand_in(self, folder, paths):
             for path, identity in paths.items():
@@ -357,7 +357,7 @@ def test_a_file_that_was_replaced_while_it_was_offered_is_looked_at_anew(folder,
     assert taker.taken == [("b", b"2")]
 
 
-def test_an_unreadable_file_is_told_once_and_handed_in_when_it_can_be_read(folder, monkeypatch, caplog):
+def test_an_unreadable_file_is_reported_once_and_handed_in_when_it_can_be_read(folder, monkeypatch, caplog):
     monkeypatch.setattr(watcher_module, "UNREADABLE_S", 0.05)
     look_at, allowed = watcher_module.look_at, threading.Event()
 
@@ -378,7 +378,7 @@ def test_an_unreadable_file_is_told_once_and_handed_in_when_it_can_be_read(folde
     assert caplog.text.count("cannot be read") == 1
 
 
-def test_an_inner_folder_that_may_not_be_looked_into_is_told_once_and_taken_when_it_may(folder, monkeypatch, caplog):
+def test_an_inner_folder_that_may_not_be_listed_is_reported_once_and_taken_when_it_may(folder, monkeypatch, caplog):
     monkeypatch.setattr(watcher_module, "LIST_EVERY_S", 0.05)
     monkeypatch.setattr(watcher_module, "LIST_SHARE", 1.0)
     opening, allowed = listing.opened_folder, threading.Event()

@@ -1,4 +1,4 @@
-"""A production line made of values: what cameras, uploader, records and health tell the web part; a test turns it."""
+"""A production line made of values: what cameras, uploader, records and health report to the page; a test sets it."""
 
 import asyncio
 
@@ -59,7 +59,7 @@ class FakeCamera:
         return self.picture
 
     def turn(self, state, reason=None, *, at_s, **seen):
-        """A change of state, with its event; the frame's age as such a camera would tell it."""
+        """A change of state, with its event; the frame's age as such a camera would report it."""
         event = {"at_s": at_s, "state": state, "reason": reason}
         events = [*self.seen["events"], event]
         self.seen |= {"state": state, "reason": reason, "since_s": at_s, "events": events, **seen}

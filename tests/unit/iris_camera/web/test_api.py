@@ -40,7 +40,7 @@ def test_a_picture_is_a_jpeg_of_the_latest_frame():
     assert image.shape == line.camera.picture.image.shape
 
 
-def test_a_small_picture_is_made_for_who_asks_for_one():
+def test_a_small_picture_is_made_on_request():
     line = FakeLine()
     line.camera.picture = Picture(7, belt(1280, 720))
     answer = get(line.app, "/api/camera/line-1.jpg?width=400")

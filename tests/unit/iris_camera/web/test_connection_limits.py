@@ -32,7 +32,7 @@ def served(monkeypatch):
 
 @pytest.fixture
 def impatient(served, monkeypatch):
-    """As served, to those who are late: for the tests of nothing else, since on a busy machine everybody is late."""
+    """The served limits, for tests of late clients only: on a busy machine every client is late."""
     monkeypatch.setattr(connection_limits, "HEAD_TIMEOUT_S", 0.3)
     return served
 
@@ -59,7 +59,7 @@ def received(there):
     return data
 
 
-def is_let_go_while_it_drips(there):
+def is_disconnected_while_it_sends_bytes(there):
     until_s = time.monotonic() + WAIT_S
     while time.monotonic() < until_s:
         try:
@@ -73,7 +73,7 @@ def is_let_go_while_it_drips(there):
     return False
 
 
-def test_one_too_many_from_an_address_is_told_so_and_let_go_and_the_others_stay(served, caplog, monkeypatch):
+def test_one_connection_too_many_from_an_address_is_answered_and_closed(served, caplog, monkeypatch):
     monkeypatch.setattr(connection_limits, "CONNECTIONS_MAX", 8)
     with ExitStack() as stack:
         kept = [visit(served, stack) for _ in range(4)]
@@ -85,12 +85,12 @@ def test_one_too_many_from_an_address_is_told_so_and_let_go_and_the_others_stay(
     assert said == ["the page refuses 127.0.0.1: too many are connected"]
 
 
-def test_the_answer_to_one_too_many_has_the_length_it_says():
+def test_the_answer_to_one_connection_too_many_has_the_length_it_says():
     head, body = connection_limits.BUSY.split(b"\r\n\r\n")
     assert f"Content-Length: {len(body)}".encode() in head
 
 
-def test_a_client_that_is_let_go_makes_room(served, monkeypatch):
+def test_a_client_that_is_disconnected_makes_room(served, monkeypatch):
     monkeypatch.setattr(connection_limits, "CONNECTIONS_MAX", 8)
     for _ in range(5):
         with ExitStack() as stack:
@@ -107,19 +107,19 @@ def test_live_sockets_count_as_connections(served, monkeypatch):
 
 
 @pytest.mark.parametrize("text", [b"", b"GET / HT", HEAD], ids=["nothing", "half a line", "a head without an end"])
-def test_a_client_that_asks_for_nothing_in_time_is_let_go(impatient, text):
+def test_a_client_that_asks_for_nothing_in_time_is_disconnected(impatient, text):
     with ExitStack() as stack:
         assert received(visit(impatient, stack, text)) == b""
 
 
-def test_bytes_that_drip_in_give_no_more_time(impatient):
+def test_single_bytes_give_no_more_time(impatient):
     with ExitStack() as stack:
         there = visit(impatient, stack, HEAD)
         there.settimeout(0.02)
-        assert is_let_go_while_it_drips(there)
+        assert is_disconnected_while_it_sends_bytes(there)
 
 
-def test_a_client_that_was_answered_and_drips_on_is_let_go(impatient):
+def test_a_client_that_was_answered_and_sends_on_byte_by_byte_is_disconnected(impatient):
     with ExitStack() as stack:
         there = visit(impatient, stack, HEAD + b"\r\n" + b"GET / HTTP/1.1\r\nHo")
         assert received(there).startswith(b"HTTP/1.1 200 ")
@@ -145,7 +145,7 @@ def test_nonsense_behind_a_good_head_is_logged_once_without_a_traceback(served, 
         with ExitStack() as stack:
             received(visit(served, stack, body))
             live = stack.enter_context(connect(f"ws://127.0.0.1:{served.port}/live"))
-            live.socket.sendall(b"\x81\x82\0\0\0\0\xff\xfe")  # a text that is none
+            live.socket.sendall(b"\x81\x82\0\0\0\0\xff\xfe")  # bytes that are no UTF-8
             with pytest.raises(ConnectionClosed):
                 list(live)
     assert len(caplog.records) <= 3  # of three kinds
@@ -154,14 +154,14 @@ def test_nonsense_behind_a_good_head_is_logged_once_without_a_traceback(served, 
 
 
 def test_a_lack_of_descriptors_while_accepting_is_logged_once(caplog):
-    async def story():
+    async def scenario():
         loop = asyncio.get_running_loop()
         for _ in range(2048):
             error = OSError(24, "Too many open files")
             connection_limits.note_trouble_of_the_loop(loop, {"message": "accept() failed", "exception": error})
 
     connection_limits._repeats = Repeats(connection_limits.log)
-    asyncio.run(story())
+    asyncio.run(scenario())
     assert [record.getMessage() for record in caplog.records] == ["the page: accept() failed: Too many open files"]
     assert caplog.records[0].exc_info is None
 

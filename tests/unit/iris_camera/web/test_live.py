@@ -132,7 +132,7 @@ def test_all_pages_get_the_same_states_from_one_pulse(serve):
     assert counts["taken"] <= last + 20  # and not twice as many
 
 
-def test_a_page_that_never_reads_is_let_go_and_delays_nobody(serve, caplog):
+def test_a_page_that_never_reads_is_disconnected_and_delays_no_other(serve, caplog):
     caplog.set_level("INFO", "iris_camera")
     ballast = "x" * 300_000
     served = serve(lambda: {"ballast": ballast}, send_timeout_s=0.05)
@@ -195,7 +195,7 @@ def test_stop_returns_when_no_page_was_ever_connected_or_the_loop_has_ended(serv
     served.live.stop()
 
 
-def test_the_page_beyond_the_limit_is_told_to_come_back_later(serve):
+def test_the_page_beyond_the_limit_is_answered_to_come_back_later(serve):
     served = serve(dict, pages_limit=1)
     with served.page() as first:
         receive(first)
@@ -250,11 +250,11 @@ def test_messages_of_a_page_are_ignored(serve):
 
 
 def test_a_page_whose_connection_the_server_has_ended_itself_is_gone_and_no_error():
-    """As the server does with a text that is none: it says so to who sends before it does to who receives."""
+    """As the server does with a text that is no UTF-8: the sender sees the end before the receiver does."""
     app = create_app(snapshot=dict, health=dict, pictures=dict, live=SocketManager(dict, period_s=0.005))
     sent = []
 
-    async def story():
+    async def scenario():
         received = asyncio.Queue()
         received.put_nowait({"type": "websocket.connect"})
 
@@ -267,5 +267,5 @@ def test_a_page_whose_connection_the_server_has_ended_itself_is_gone_and_no_erro
         async with asyncio.timeout(WAIT_S):
             await app(scope, received.get, send)
 
-    asyncio.run(story())
+    asyncio.run(scenario())
     assert sent == ["websocket.accept", "websocket.send"]

@@ -87,7 +87,7 @@ def test_the_fixed_endpoint_answers_whoever_asks_as_before(host):
     assert answer.json()["stats"]["total_queued"] == 150
 
 
-def test_the_live_socket_is_refused_to_a_foreign_name_in_the_same_words(served):
+def test_the_live_socket_is_refused_to_a_foreign_name_with_the_same_sentence(served):
     with pytest.raises(InvalidStatus, match="421") as refused:
         look(served, "evil.example")
     assert b"asked for by the name evil.example" in refused.value.response.body

@@ -55,7 +55,7 @@ def test_a_box_is_drawn_around_its_part_and_leaves_the_rest():
     assert not changed[140:220, 220:340].any()
 
 
-def test_the_words_stand_above_the_box_or_inside_where_there_is_no_room():
+def test_the_label_stands_above_the_box_or_inside_where_there_is_no_room():
     above = changed_pixels((DrawnMark(200, 120, 160, 120, "defect 0.97"),))
     assert above[100:116, 205:280].any()
     inside = changed_pixels((DrawnMark(200, 0, 160, 120, "defect 0.97"),))
@@ -96,7 +96,7 @@ def test_one_frame_is_encoded_once_however_many_ask(encoded_numbers):
     assert [number for number, _thread in encoded_numbers] == [7]
 
 
-def test_the_next_frame_is_encoded_anew(encoded_numbers):
+def test_the_next_frame_is_encoded_again(encoded_numbers):
     pictures = {"line-1": Picture(7, belt())}
     encoder = encoder_of(pictures)
     ask(encoder, "line-1")
@@ -128,7 +128,7 @@ def test_an_unknown_camera_is_an_error_of_its_own():
 
 
 class SlowPictures(dict):
-    """Pictures whose look-up waits until the test lets it go; it counts who was looked up."""
+    """Pictures whose look-up waits until the test releases it; it counts the names looked up."""
 
     def __init__(self, *names):
         super().__init__({name: Picture(1, belt()) for name in names})
@@ -142,7 +142,7 @@ class SlowPictures(dict):
 
 
 class Effort:
-    """A clock of an encoder that works exactly as long as it is told, and the rests it was made to take."""
+    """A clock for an encoder whose work takes a given time, and the pauses it made."""
 
     def __init__(self, monkeypatch, *, takes_s):
         self.now_s, self.worked_s, self.rests = 100.0, 0.0, []
@@ -175,7 +175,7 @@ def test_a_picture_is_never_made_larger_than_it_is():
     assert decoded(ask(encoder, "line-1", width=480)[0]).shape == (180, 320, 3)
 
 
-def test_a_camera_made_anew_does_not_get_the_picture_of_the_old_one_of_the_same_number():
+def test_a_camera_made_again_does_not_get_the_picture_of_the_old_one_of_the_same_number():
     pictures = {"line-1": Picture(7, belt(640, 360))}
     encoder = encoder_of(pictures)
     assert decoded(ask(encoder, "line-1")[0]).shape == (360, 640, 3)
@@ -204,7 +204,7 @@ def test_the_encoder_keeps_no_image_of_a_camera_alive():
     assert image() is None
 
 
-def test_a_camera_waits_in_line_once_however_many_ask_so_that_the_others_get_their_turn():
+def test_a_camera_is_queued_once_however_many_ask_so_that_the_others_get_their_turn():
     pictures = SlowPictures("line-1", "line-2")
     encoder = encoder_of(pictures)
 
@@ -219,7 +219,7 @@ def test_a_camera_waits_in_line_once_however_many_ask_so_that_the_others_get_the
     assert pictures.looked_up == ["line-1", "line-2"]
 
 
-def test_one_who_leaves_takes_the_picture_from_nobody():
+def test_a_client_that_leaves_does_not_cancel_the_picture_for_the_others():
     pictures = SlowPictures("line-1")
     encoder = encoder_of(pictures)
 

@@ -175,7 +175,7 @@ def test_stop_with_clients_that_say_nothing_returns_in_time(serve):
         client.close()
 
 
-def test_stop_returns_in_time_even_when_the_web_loop_hangs_and_says_so(serve, caplog):
+def test_stop_returns_in_time_even_when_the_web_loop_hangs_and_logs_it(serve, caplog):
     app = EndlessAnswers()
     server = serve(app)
     client = socket.create_connection(("127.0.0.1", server.port))
@@ -202,7 +202,7 @@ for path in ["", "api/state", "api/camera/line-1.jpg", "sftp-uploader-stats"]:
 """
 
 
-def test_a_loop_that_fails_lets_its_clients_go_and_answers_again(serve):
+def test_a_loop_that_fails_disconnects_its_clients_and_answers_again(serve):
     async def app(scope, receive, send):
         if scope["path"] == "/fail":
             asyncio.get_running_loop().call_soon(fail)
@@ -228,7 +228,7 @@ def test_a_loop_that_fails_lets_its_clients_go_and_answers_again(serve):
         assert time.monotonic() < deadline_s
 
 
-def test_a_server_that_cannot_begin_says_so_and_nothing_else(monkeypatch, caplog):
+def test_a_server_that_cannot_begin_is_logged_with_its_cause(monkeypatch, caplog):
     async def no_descriptor(self, sockets=None):
         raise OSError(errno.EMFILE, "Too many open files")
 

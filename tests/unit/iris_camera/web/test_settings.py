@@ -25,7 +25,7 @@ def test_the_page_may_be_opened_by_its_host_and_by_the_names_given():
         ({"names": ("plant-pc:5000",)}, 'names has "plant-pc:5000": expected a host name'),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused_with_what_was_expected(wrong, text):
+def test_an_impossible_setting_is_refused_with_what_was_expected(wrong, text):
     with pytest.raises(ValueError, match="expected") as refused:
         WebSettings(**wrong)
     assert text in str(refused.value)

@@ -31,7 +31,7 @@ def test_the_whole_snapshot_holds_time_version_cameras_uploader_health_and_recor
     }
 
 
-def test_the_snapshot_without_records_says_nothing_of_them():
+def test_the_snapshot_without_records_leaves_them_out():
     line = FakeLine()
     snapshot = whole_snapshot(
         cameras=lambda: line.cameras, uploader=line.uploader, health=lambda: line.health, version="0.1.0"
@@ -81,7 +81,7 @@ def test_thousands_of_dead_files_do_not_swell_the_snapshot():
 
 
 def talkative(secret):
-    """A line in which every text that comes from elsewhere holds the secret."""
+    """A line in which every foreign text holds the secret."""
     line = FakeLine("line-1")
     line.camera.turn("offline", f"401 for {secret}", at_s=NOW_S)
     line.camera.seen |= {
@@ -111,14 +111,14 @@ def test_no_credential_of_a_camera_stands_in_any_answer(secret):
     assert SERVER in shown
 
 
-def test_a_credential_in_an_address_is_taken_out_even_if_nobody_told_it_to_be_hidden():
+def test_a_credential_in_an_address_is_removed_even_if_it_was_not_registered_as_a_secret():
     line = talkative("rtsp://operator:never-told-about@10.0.0.9:554/stream")
     assert "never-told-about" not in json.dumps(
         {key: value for key, value in line.snapshot()["cameras"][0].items() if key != "password"}
     )
 
 
-def test_the_live_socket_tells_no_credential_either():
+def test_the_live_socket_sends_no_credential_either():
     logs.hide(SECRET)
     line = talkative(SECRET)
     live = SocketManager(line.snapshot)

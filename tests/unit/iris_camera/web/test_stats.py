@@ -17,7 +17,7 @@ def test_the_fixed_endpoint_answers_during_the_drain():
     assert get(line.app, "/sftp-uploader-stats").json()["running"] is True
 
 
-def test_the_fixed_endpoint_tells_an_uploader_that_no_longer_runs():
+def test_the_fixed_endpoint_reports_an_uploader_that_no_longer_runs():
     line = FakeLine()
     line.uploader.running = False
     assert get(line.app, "/sftp-uploader-stats").json()["running"] is False

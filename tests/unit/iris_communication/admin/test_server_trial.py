@@ -206,7 +206,7 @@ def test_ctrl_c_ends_a_trial_and_leaves_nothing():
 
 
 @in_a_process_of_its_own
-def test_ctrl_c_ends_a_trial_of_a_silent_server_soon_and_names_what_may_be_left():
+def test_ctrl_c_ends_a_test_of_a_silent_server_soon_and_names_what_may_be_left():
     with pytest.MonkeyPatch.context() as patch:
         for name, moment in MOMENTS.items():
             trying, server = trying_in_virtual_time(patch), CtrlC(moment, silent=True)

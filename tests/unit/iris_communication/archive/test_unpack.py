@@ -319,7 +319,7 @@ def test_an_archive_that_the_disk_has_no_room_for_is_not_begun(forge, out):
     assert names(out) == []
 
 
-def test_a_folder_that_cannot_be_written_is_told(tmp_path, out):
+def test_a_folder_that_cannot_be_written_is_reported(tmp_path, out):
     out.write_bytes(b"a file")
     with pytest.raises(FolderRefused, match="cannot write"):
         unpack(batch(tmp_path, FILES, "zip"), out)

@@ -3,7 +3,7 @@
 PRAGMA quick_check(20);
 
 -- counted --
--- What is there, by state: to be held against the tally, which is kept in passing.
+-- The rows by state, to be compared with the tally, which triggers keep.
 SELECT state, count(*) FROM items GROUP BY state
 UNION ALL SELECT 'delivered', count(*) FROM ledger
 UNION ALL SELECT state, count(*) FROM ended GROUP BY state;
@@ -15,7 +15,7 @@ SELECT state, count FROM tally;
 SELECT last_sequence FROM counter;
 
 -- in_two_states --
--- Owed, delivered or ended at once: none may be.
+-- Items that are two of owed, delivered and ended at once: there may be none.
 SELECT (SELECT count(*) FROM items WHERE EXISTS (SELECT 1 FROM ledger WHERE ledger.id = items.id))
      + (SELECT count(*) FROM ended WHERE EXISTS (SELECT 1 FROM ledger WHERE ledger.id = ended.id))
      + (SELECT count(*) FROM items WHERE EXISTS (SELECT 1 FROM ended WHERE ended.id = items.id));
@@ -27,7 +27,7 @@ SELECT sequence, id, line, hash FROM ledger WHERE sequence > ? ORDER BY sequence
 SELECT before_sequence, lines, at_s, anchor FROM gaps ORDER BY before_sequence;
 
 -- delivered_until --
--- How many lines there have to be up to one: the tally without what came after.
+-- How many lines there have to be up to a sequence: the tally without the lines after it.
 SELECT count - (SELECT count(*) FROM ledger WHERE sequence > ?) FROM tally WHERE state = 'delivered';
 
 -- owed_after --
@@ -35,7 +35,7 @@ SELECT sequence, id, source_path, size_bytes, sha256 FROM items
 WHERE state IN ('waiting', 'in_flight') AND sequence > ? ORDER BY sequence LIMIT ?;
 
 -- state --
--- Of an id: its state, and its line where it was delivered.
+-- The state of an id, and its line where it was delivered.
 SELECT state, line
 FROM (SELECT id, state, NULL AS line FROM items UNION ALL SELECT id, 'delivered', line FROM ledger
       UNION ALL SELECT id, state, NULL FROM ended)

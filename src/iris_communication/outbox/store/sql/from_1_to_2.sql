@@ -1,4 +1,4 @@
--- Version 1 -> 2: priorities, batches, times to live, what ended undelivered, history, facts of servers.
+-- Version 1 -> 2: priorities, batches, times to live, items that ended undelivered, history, facts of servers.
 
 ALTER TABLE items ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE items ADD COLUMN batch TEXT NOT NULL DEFAULT '';
@@ -34,7 +34,7 @@ CREATE TABLE ended (
     size_bytes  INTEGER,
     accepted_s  REAL NOT NULL,
     attempts    INTEGER NOT NULL,
-    effect      TEXT NOT NULL,        -- 'unknown': it may have arrived all the same
+    effect      TEXT NOT NULL,        -- 'unknown': it may have arrived nevertheless
     ended_s     REAL NOT NULL,
     reason      TEXT NOT NULL
 ) STRICT;
@@ -68,12 +68,12 @@ CREATE TABLE server_states (
     breaker    TEXT                -- JSON, see decisions/breaker.py
 ) STRICT;
 
--- Where lines of the ledger were lost with a damaged database: the chain goes on behind.
+-- Where lines of the ledger were lost with a damaged database: the chain goes on after the gap.
 CREATE TABLE gaps (
-    before_sequence INTEGER PRIMARY KEY,  -- the first line behind the gap
+    before_sequence INTEGER PRIMARY KEY,  -- the first line after the gap
     lines           INTEGER NOT NULL,     -- how many are lost
-    at_s            REAL NOT NULL,        -- when that was found
-    anchor          TEXT                  -- what that line is, see outbox/store/ledger.py; NULL: it is chained to the one before
+    at_s            REAL NOT NULL,        -- when the gap was found
+    anchor          TEXT                  -- hash of that line, see ledger.py; NULL: it is chained to the line before
 ) STRICT;
 
 PRAGMA user_version = 2;

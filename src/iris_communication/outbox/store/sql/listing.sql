@@ -1,5 +1,5 @@
 -- item_rows --
--- What is owed or dead, after an item and in order of acceptance.
+-- Items that are owed or dead, after a sequence, in order of acceptance.
 SELECT sequence, id, state, server_key, source_path, remote_path, folder_type, priority, size_bytes, accepted_s, attempts,
        effect, last_error, NULL, NULL
 FROM items
@@ -7,7 +7,7 @@ WHERE sequence > ? AND (? IS NULL OR state = ?) AND (? IS NULL OR server_key = ?
 ORDER BY sequence LIMIT ?;
 
 -- ended_rows --
--- What was dropped, has expired or was cancelled; the same columns.
+-- Items that were dropped, have expired or were cancelled; the same columns.
 SELECT sequence, id, state, server_key, source_path, remote_path, folder_type, priority, size_bytes, accepted_s, attempts,
        effect, NULL, ended_s, reason
 FROM ended
@@ -15,7 +15,7 @@ WHERE sequence > ? AND (? IS NULL OR state = ?) AND (? IS NULL OR server_key = ?
 ORDER BY sequence LIMIT ?;
 
 -- ids_from --
--- The ids between two, wherever they are kept: each part goes down its own index.
+-- The ids between two, from all three tables: each part uses its own index.
 SELECT id FROM items WHERE id >= ? AND id < ?
 UNION SELECT id FROM ended WHERE id >= ? AND id < ?
 UNION SELECT id FROM ledger WHERE id >= ? AND id < ?

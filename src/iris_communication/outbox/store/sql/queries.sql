@@ -7,7 +7,7 @@ INSERT INTO items (sequence, id, state, server_key, source_path, remote_path, fo
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- update_item --
--- All of an item that may change.
+-- Every column of an item that may change.
 UPDATE items
 SET state = ?, attempts = ?, due_boot_id = ?, due_boot_s = ?, token = ?, earlier_token = ?, effect = ?,
     last_error = ?, priority = ?, batch = ?, batch_id = ?, ttl_s = ?, expires_boot_id = ?, expires_boot_s =
@@ -30,12 +30,12 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 INSERT INTO history (id, at_s, event, attempt, error) VALUES (?, ?, ?, ?, ?);
 
 -- trim_history --
--- The latest of one item: an outage of a month is told by its end.
+-- Keeps the latest lines of one item: of a month's outage only the end is kept.
 DELETE FROM history
 WHERE id = ? AND number <= (SELECT number FROM history WHERE id = ? ORDER BY number DESC LIMIT 1 OFFSET ?);
 
 -- trim_all_history --
--- Of everything that ever went wrong the latest.
+-- Keeps the latest lines of all items.
 DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?;
 
 -- insert_trace --
@@ -49,8 +49,8 @@ ON CONFLICT (server_key) DO UPDATE SET paused = excluded.paused, breaker = exclu
 SELECT server_key, paused, breaker FROM server_states;
 
 -- queues_of --
--- The queues of a server that have waiting items, highest priority first: one step of an index for each, however many
--- items wait in them.
+-- The queues of a server that have waiting items, highest priority first: one index lookup for each, however many
+-- items wait in it.
 WITH RECURSIVE fresh (priority, batch) AS (
     SELECT * FROM (SELECT priority, batch FROM items
                    WHERE server_key = :server AND state = 'waiting' AND due_boot_s IS NULL
@@ -85,7 +85,7 @@ WITH RECURSIVE fresh (priority, batch) AS (
 SELECT priority, batch FROM fresh UNION SELECT priority, batch FROM due ORDER BY priority DESC, batch;
 
 -- due --
--- Waiting items of a queue whose retry is due, longest due first.
+-- Waiting items of a queue whose retry is due; the one due longest comes first.
 SELECT * FROM items
 WHERE state = 'waiting' AND due_boot_s IS NOT NULL AND server_key = ? AND priority = ? AND batch = ? AND due_boot_s <= ?
 ORDER BY due_boot_s LIMIT ?;
@@ -103,27 +103,28 @@ SELECT * FROM items WHERE batch_id = ? ORDER BY sequence;
 SELECT * FROM items WHERE id = ?;
 
 -- expired --
--- Waiting items whose time is over, longest over first.
+-- Waiting items whose time to live is over; the one over longest comes first.
 SELECT * FROM items WHERE state = 'waiting' AND expires_boot_s <= ? ORDER BY expires_boot_s LIMIT ?;
 
 -- next_expiry --
 SELECT min(expires_boot_s) FROM items WHERE state = 'waiting' AND expires_boot_s IS NOT NULL;
 
 -- oldest_waiting --
--- The first condition names the index.
+-- The first condition is that of the partial index, so that SQLite uses it.
 SELECT * FROM items
 WHERE state IN ('waiting', 'in_flight') AND state = 'waiting' AND priority <= ? ORDER BY sequence LIMIT ?;
 
 -- lowest_waiting --
--- Lowest priority first, of one priority the oldest.
+-- Lowest priority first, within a priority the oldest.
 SELECT * FROM items WHERE state = 'waiting' ORDER BY priority, sequence LIMIT ?;
 
 -- owed_bytes --
--- Of everything in the spool.
+-- Bytes of everything in the spool.
 SELECT coalesce(sum(size_bytes), 0) FROM items;
 
 -- backlogs --
--- Per server: never failed, failed, first retry due, of the first those that may travel together.
+-- Per server: items that never failed, items that failed, when the first retry is due, and how many of those that
+-- never failed may travel together.
 SELECT server_key, sum(due_boot_s IS NULL), sum(due_boot_s IS NOT NULL), min(due_boot_s),
        sum(due_boot_s IS NULL AND batch <> '')
 FROM items WHERE state = 'waiting' GROUP BY server_key;
@@ -132,7 +133,7 @@ FROM items WHERE state = 'waiting' GROUP BY server_key;
 SELECT min(due_boot_s) FROM items WHERE state = 'waiting' AND due_boot_s IS NOT NULL AND server_key = ?;
 
 -- expiry_of_other_boots --
--- Seconds since another boot mean nothing: what is left of such a time is told by the wall clock, once.
+-- Seconds since another boot mean nothing: the store computes what is left of such a time by the wall clock, once.
 SELECT sequence, accepted_s, ttl_s FROM items WHERE ttl_s IS NOT NULL AND expires_boot_id IS NOT ?;
 
 -- set_expiry --
@@ -155,7 +156,7 @@ SELECT hash FROM ledger ORDER BY sequence DESC LIMIT 1;
 SELECT line, hash FROM ledger ORDER BY sequence;
 
 -- state --
--- One placeholder: a numbered one given by position is a warning in Python 3.12.0 and 3.12.1.
+-- One placeholder: Python 3.12.0 and 3.12.1 warn of a numbered one that is given by position.
 SELECT state FROM (SELECT id, state FROM items UNION ALL SELECT id, 'delivered' FROM ledger
                    UNION ALL SELECT id, state FROM ended)
 WHERE id = ?;
@@ -173,5 +174,5 @@ SELECT * FROM items WHERE state = 'dead' ORDER BY sequence DESC LIMIT ?;
 SELECT accepted_s FROM items WHERE state IN ('waiting', 'in_flight') ORDER BY sequence LIMIT 1;
 
 -- owed_paths --
--- The sources of everything that is not delivered: a delivered item has no row.
+-- The sources of everything that is waiting, in flight or dead: an item that has ended has no row here.
 SELECT source_path FROM items;

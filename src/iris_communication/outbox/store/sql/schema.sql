@@ -1,4 +1,4 @@
--- The outbox on one file. Times: *_s are seconds, *_ns nanoseconds; wall time unless a comment says otherwise.
+-- The outbox in one file. Times: *_s are seconds, *_ns nanoseconds; wall time unless a comment says otherwise.
 
 CREATE TABLE items (
     sequence         INTEGER PRIMARY KEY,      -- order of acceptance
@@ -17,33 +17,34 @@ CREATE TABLE items (
     sha256           TEXT,
     accepted_s       REAL NOT NULL,
     attempts         INTEGER NOT NULL DEFAULT 0,
-    due_boot_id      TEXT,                     -- NULL: never failed, goes in order of acceptance
+    due_boot_id      TEXT,                     -- NULL: never failed, is sent in order of acceptance
     due_boot_s       REAL,                     -- since that boot
     token            TEXT,                     -- of the latest attempt's temp name; stored before that file is opened
     earlier_token    TEXT,
     effect           TEXT NOT NULL DEFAULT 'none' CHECK (effect IN ('none', 'unknown', 'unseen')),
     last_error       TEXT,                     -- JSON: error, message, hint
     priority         INTEGER NOT NULL DEFAULT 0,
-    batch            TEXT NOT NULL DEFAULT '', -- queue of what may travel together: format and remote folder
-    batch_id         TEXT,                     -- the archive it is in, until that archive's fate is known
+    batch            TEXT NOT NULL DEFAULT '', -- items with the same one may travel together: format and remote folder
+    batch_id         TEXT,                     -- the archive it is in, until the archive's outcome is known
     ttl_s            REAL,
     expires_boot_id  TEXT,
-    expires_boot_s   REAL,                     -- since that boot; while it waits
+    expires_boot_s   REAL,                     -- since that boot; applies while it waits
     after_delivery   TEXT NOT NULL DEFAULT 'keep' CHECK (after_delivery IN ('keep', 'delete', 'move')),
     move_to          BLOB NOT NULL DEFAULT x'', -- a folder
-    durable_s        REAL,                     -- at the latest; written with the first claim
-    CHECK (state = 'dead' OR sha256 IS NOT NULL)  -- what waits has its bytes
+    durable_s        REAL,                     -- durable at the latest then; written with the first claim
+    CHECK (state = 'dead' OR sha256 IS NOT NULL)  -- an item that is not dead has its bytes
 ) STRICT;
 
--- A queue: what waits of one server, priority and batch. fresh, in order of acceptance; queue after queue
+-- Above each index: the queries that use it. A queue is the waiting items of one server, priority and batch.
+-- fresh, queues_of
 CREATE INDEX items_fresh ON items (server_key, priority DESC, batch, sequence)
     WHERE state = 'waiting' AND due_boot_s IS NULL;
--- due, by queue
+-- due, queues_of
 CREATE INDEX items_due ON items (server_key, priority DESC, batch, due_boot_s)
     WHERE state = 'waiting' AND due_boot_s IS NOT NULL;
 -- next_due
 CREATE INDEX items_next_due ON items (server_key, due_boot_s) WHERE state = 'waiting' AND due_boot_s IS NOT NULL;
--- unfinished, oldest_accepted, oldest_waiting: however many dead ones lie before them
+-- unfinished, oldest_accepted, oldest_waiting: as fast however many dead items are older
 CREATE INDEX items_owed ON items (sequence) WHERE state IN ('waiting', 'in_flight');
 -- lowest_waiting
 CREATE INDEX items_lowest ON items (priority, sequence) WHERE state = 'waiting';
@@ -54,7 +55,7 @@ CREATE INDEX items_batched ON items (batch_id) WHERE batch_id IS NOT NULL;
 -- dead
 CREATE INDEX items_dead ON items (sequence) WHERE state = 'dead';
 
--- What ended without being delivered.
+-- Items that ended without being delivered.
 CREATE TABLE ended (
     sequence    INTEGER PRIMARY KEY,  -- of acceptance
     id          TEXT NOT NULL UNIQUE,
@@ -67,7 +68,7 @@ CREATE TABLE ended (
     size_bytes  INTEGER,
     accepted_s  REAL NOT NULL,
     attempts    INTEGER NOT NULL,
-    effect      TEXT NOT NULL,        -- 'unknown': it may have arrived all the same
+    effect      TEXT NOT NULL,        -- 'unknown': it may have arrived nevertheless
     ended_s     REAL NOT NULL,
     reason      TEXT NOT NULL
 ) STRICT;
@@ -79,15 +80,15 @@ CREATE TABLE ledger (
     hash     TEXT NOT NULL         -- over the previous line's hash and this line
 ) STRICT;
 
--- Where lines of the ledger were lost with a damaged database: the chain goes on behind.
+-- Where lines of the ledger were lost with a damaged database: the chain goes on after the gap.
 CREATE TABLE gaps (
-    before_sequence INTEGER PRIMARY KEY,  -- the first line behind the gap
+    before_sequence INTEGER PRIMARY KEY,  -- the first line after the gap
     lines           INTEGER NOT NULL,     -- how many are lost
-    at_s            REAL NOT NULL,        -- when that was found
-    anchor          TEXT                  -- what that line is, see outbox/store/ledger.py; NULL: it is chained to the one before
+    at_s            REAL NOT NULL,        -- when the gap was found
+    anchor          TEXT                  -- hash of that line, see ledger.py; NULL: it is chained to the line before
 ) STRICT;
 
--- How many items are in each state. Kept by triggers, so that no statement can change a state without it.
+-- How many items are in each state. Triggers keep it, so that no statement can change a state without it.
 CREATE TABLE tally (
     state TEXT PRIMARY KEY,
     count INTEGER NOT NULL CHECK (count >= 0)
@@ -113,7 +114,7 @@ CREATE TRIGGER tally_end AFTER INSERT ON ended BEGIN
     UPDATE tally SET count = count + 1 WHERE state = NEW.state;
 END;
 
--- What happened to an item besides being accepted and delivered: that the rows and the ledger tell.
+-- What happened to an item besides acceptance and delivery, which the rows and the ledger record.
 CREATE TABLE history (
     number  INTEGER PRIMARY KEY,
     id      TEXT NOT NULL,
@@ -124,7 +125,7 @@ CREATE TABLE history (
 ) STRICT;
 CREATE INDEX history_of ON history (id, number);
 
--- The latest protocol events of its connection, of an item that was given up.
+-- Of an item that was given up: the latest protocol events of its connection.
 CREATE TABLE traces (
     id   TEXT PRIMARY KEY,
     text TEXT NOT NULL
@@ -133,14 +134,14 @@ CREATE TRIGGER trace_delete AFTER DELETE ON items WHEN OLD.last_error IS NOT NUL
     DELETE FROM traces WHERE id = OLD.id;
 END;
 
--- What is known of a server beside its address: facts that outlive a restart.
+-- Facts about a server, besides its address, that outlive a restart.
 CREATE TABLE server_states (
     server_key TEXT PRIMARY KEY,
     paused     INTEGER NOT NULL DEFAULT 0,
     breaker    TEXT                -- JSON, see decisions/breaker.py
 ) STRICT;
 
--- The highest sequence ever given: a delivered item's must not be given again.
+-- The highest sequence ever given: the sequence of a delivered item must not be given again.
 CREATE TABLE counter (last_sequence INTEGER NOT NULL) STRICT;
 INSERT INTO counter VALUES (0);
 CREATE TRIGGER counter_insert AFTER INSERT ON items BEGIN

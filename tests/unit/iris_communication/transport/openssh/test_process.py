@@ -138,7 +138,7 @@ def test_no_secret_is_in_a_command_line_an_environment_or_a_log(ssh, secret, mon
 
     with caplog.at_level(logging.DEBUG, "iris_communication"):
         error = asyncio.run(test())
-    assert sum(b"ssh_companion.py" in program for program in seen) >= 1
+    assert sum(b"askpass_helper.py" in program for program in seen) >= 1
     assert sum(b"LogLevel=DEBUG1" in program for program in seen) >= 2
     body = ENCRYPTED_CLIENT_KEY.splitlines()[2].encode()
     for text in [*seen, caplog.text.encode(), repr(error).encode(), str(error.__cause__).encode()]:
