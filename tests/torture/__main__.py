@@ -21,7 +21,7 @@ from typing import NamedTuple
 from tests.servers.openssh import OpenSshServer
 from tests.torture.account import ACCEPTED, OFFERED, REFUSED, Account
 from tests.torture.aftermath import Aftermath
-from tests.torture.audit import Sum, Story, audit
+from tests.torture.audit import Story, Sum, audit
 from tests.torture.link import TroubledLink
 from tests.torture.moments import moments, troubles
 from tests.torture.outbox import read_outbox

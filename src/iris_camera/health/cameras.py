@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from iris_camera.health.conditions import Reason, Severity
 from iris_camera.health.facts import CameraFacts, HealthLimits
-from iris_camera.health.sentences import age, because, age_text
+from iris_camera.health.sentences import age, age_text, because
 from iris_communication.runtime.amounts import counted
 
 GRAVE = (Severity.FAILED,)

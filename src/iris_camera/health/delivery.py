@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from iris_camera.health.conditions import Reason
 from iris_camera.health.facts import Facts, HealthLimits, LinkFacts, OutboxTrouble
-from iris_camera.health.sentences import age, because, given_up_text, age_text, removed_text, wait
+from iris_camera.health.sentences import age, age_text, because, given_up_text, removed_text, wait
 from iris_communication.runtime.amounts import counted, files
 
 

@@ -17,8 +17,8 @@ from iris_camera.health.cameras import camera_reasons
 from iris_camera.health.conditions import CONDITIONS, WORST_FIRST, Reason, Severity
 from iris_camera.health.delivery import all_files, delivery_reasons
 from iris_camera.health.facts import USUAL, Facts, HealthLimits, ThreadFacts
+from iris_camera.health.sentences import age_text, because
 from iris_camera.health.storage import storage_reasons
-from iris_camera.health.sentences import because, age_text
 from iris_communication.runtime.amounts import counted
 
 # With twelve cameras behind one dead switch the sentence would fill the page; the list has all reasons.

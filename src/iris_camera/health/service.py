@@ -23,8 +23,8 @@ from iris_camera.health.facts import USUAL, Around, DiskFacts, Facts, HealthLimi
 from iris_camera.health.gathering import counts_in, gather, thread_facts
 from iris_camera.health.judging import NOT_LOOKED_YET, Judgement, failed, judge
 from iris_camera.health.recent_counts import RecentCounts
-from iris_camera.health.storage import look_at
 from iris_camera.health.sentences import age_text
+from iris_camera.health.storage import look_at
 from iris_communication.runtime.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)

@@ -8,8 +8,8 @@ from typing import Any
 from iris_camera.health.delivery import why_files_wait
 from iris_camera.health.facts import USUAL, Around, DiskFacts
 from iris_camera.health.gathering import gather, losses
-from iris_camera.health.storage import look_at
 from iris_camera.health.sentences import given_up_text, removed_text, wait
+from iris_camera.health.storage import look_at
 from iris_communication.runtime.amounts import files
 
 

@@ -28,6 +28,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from iris_camera.web import stats
 from iris_camera.web.api import api_router
+from iris_camera.web.connection_limits import BACKLOG, LimitedConnection, count_what_is_logged, note_trouble_of_the_loop
 from iris_camera.web.listening import CannotServe, bind
 from iris_camera.web.live import SocketManager
 from iris_camera.web.own_names import OnlyOwnNames
@@ -35,7 +36,6 @@ from iris_camera.web.page_files import page_router
 from iris_camera.web.picture import PictureEncoder, PictureSource
 from iris_camera.web.settings import HOST, PORT
 from iris_camera.web.state import Snapshot
-from iris_camera.web.connection_limits import BACKLOG, LimitedConnection, count_what_is_logged, note_trouble_of_the_loop
 from iris_communication.runtime.supervised_thread import SupervisedThread
 
 __all__ = ["CannotServe", "WebServer", "bind", "create_app"]

@@ -37,7 +37,7 @@ _BROKEN = (
 
 
 class ArchiveBroken(IrisError):
-    """No archive of ours, or no longer what its manifest says."""
+    """Not an archive of Iris, or its content is not what its manifest says."""
 
     scope = Scope.CALLER
     retry = Retry.NEVER

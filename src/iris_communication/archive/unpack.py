@@ -33,7 +33,7 @@ _CANNOT_LINK = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 
 
 class FolderRefused(IrisError):
-    """The folder does not take a file. What has its name there already is whole; unpacking again does the rest."""
+    """The folder does not accept a file. Files with their final names are whole; unpack again to write the rest."""
 
     scope = Scope.CALLER
     retry = Retry.AFTER_OPERATOR

@@ -1,7 +1,7 @@
 """Keeps, deletes or moves a source after its delivery is recorded.
 
-It acts only on the file that was accepted, by size and SHA-256: a file of the same name that was written since may be
-somebody's work. With several destinations it acts after the last delivery, and never if one of them is not delivered.
+It acts only on the file that was accepted, by size and SHA-256: a file of the same name that was written since is
+other content. With several destinations it acts after the last delivery, and never if one of them is not delivered.
 
 It acts between the ledger line and the removal of the spool file, and may be repeated. So after a crash in between, the
 next start makes it good: for every spool file whose item is delivered.

@@ -46,7 +46,7 @@ Mark = tuple[int, int, int]  # of a database at rest: inode, size in bytes, time
 
 
 class NoOutbox(OutboxStorageError):
-    """There is nothing to look at."""
+    """The folder holds no outbox, or does not exist."""
 
     default_hint = "give the folder of an outbox (outbox.db lies in it)"
 

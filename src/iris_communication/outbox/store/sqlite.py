@@ -83,7 +83,7 @@ _SURROUNDINGS = {
 
 
 class NewerSchema(OutboxDamaged):
-    """Written by a newer program: it is whole, and not ours to touch."""
+    """Written by a newer program: the database is whole, and this program must not change it."""
 
     default_hint = "run the newer program that wrote it"
 

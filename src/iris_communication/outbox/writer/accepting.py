@@ -67,8 +67,8 @@ class Accepting:
         return self._reserve.held
 
     def prepare(self, accept: Accept, group: CommitGroup, token: str, sequence: int) -> list[AcceptedItem]:
-        """An item for each destination, with the sequences after `sequence`. Raises OutboxFull, OutboxStorageError; then
-        nothing of it is in the group."""
+        """An item for each destination, with the sequences after `sequence`. Raises OutboxFull, OutboxStorageError;
+        then nothing of it is in the group."""
         count = len(accept.destinations)
         leaving = self._admit(accept, group, count)
         if not self._has_room():

@@ -30,7 +30,7 @@ from iris_communication.runtime.repeats import Repeats
 
 log = logging.getLogger(__name__)
 
-PutAside = Callable[[Store], Callable[[str], None] | None]  # for a store: a function for ids of spool files without a row
+PutAside = Callable[[Store], Callable[[str], None] | None]  # for a store: takes ids of spool files without a row
 
 
 class Committer:

@@ -23,8 +23,8 @@ class NextUp:
     def uploads(
         self, store: Store, claim: Claim, limit: int, now: tuple[float, float], group: CommitGroup
     ) -> list[Members]:
-        """Up to `limit` uploads of items that the group does not touch, in order; `now` is wall time and time since boot.
-        Raises OutboxStorageError."""
+        """Up to `limit` uploads of items that the group does not touch, in order; `now` is wall time and time since
+        boot. Raises OutboxStorageError."""
         key = claim.server_key
         wall_s, boot_s = now
         reading = _Candidates(store, claim, limit, boot_s, group, Batching(store, claim, group, self._settings, wall_s))
@@ -76,7 +76,7 @@ class _Candidates:
         return PriorityBacklog(priority, due, old, new)
 
     def _unseen(self, uploads: Iterable[Members]) -> Iterator[Members]:
-        """Uploads that were not found before: an archive whose members have different priorities is in several queues."""
+        """Uploads not found before: an archive whose members have different priorities is in several queues."""
         for members in uploads:
             first = members[0].id
             if first not in self._seen and not self._group.touches(first):
@@ -84,8 +84,8 @@ class _Candidates:
                 yield members
 
     def _fresh(self, queue: QueueKey) -> tuple[list[Members], list[Members]]:
-        """The backlog of an outage, and the uploads after it; without such a backlog all are in the first list. An archive
-        belongs to the list of its first file."""
+        """The backlog of an outage, and the uploads after it; without such a backlog all are in the first list. An
+        archive belongs to the list of its first file."""
         until, found = self._claim.backlog_until, self._uploads(queue)
         if not until or not found or found[0][0].sequence > until:
             return found, []

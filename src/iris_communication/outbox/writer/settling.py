@@ -32,8 +32,8 @@ def settled(settle: Settle, item: Item, head: str, clock: Clock) -> Update | Del
 
 
 def _note(settle: Settle, item: Item, clock: Clock) -> Note | None:
-    """None where nothing failed (it was not begun, or delivery stopped), and where the link fails with the same error as
-    before: an outage of a week is one line."""
+    """None where nothing failed (it was not begun, or delivery stopped), and where the link fails with the same error
+    as before: an outage of a week is one line."""
     error: IrisError | None = settle.error
     if error is None or isinstance(error, DeliveryStopped):
         return None

@@ -94,7 +94,7 @@ class Writer:
         self._max_queue_size = max_queue_size
         self._limits = limits or Limits()
         self._settings = settings or DeliverySettings()
-        self._inbox: queue.SimpleQueue[Sequence[Message]] = queue.SimpleQueue()  # an empty sequence is a nudge: look into `_unawaited`
+        self._inbox: queue.SimpleQueue[Sequence[Message]] = queue.SimpleQueue()  # () nudges: see `_unawaited`
         self._unawaited: deque[Unawaited] = deque()
         self._nudged = False  # a nudge is in the inbox, and the writer has not looked into `_unawaited` since
         self._tokens = Tokens()
@@ -172,13 +172,13 @@ class Writer:
         draining: bool = False,
         urgent: bool = False,
     ) -> None:
-        self._put_unawaited(Claim(server_key, limit, reply, backlog_until, archives, draining, urgent))
+        self._put_beside(Claim(server_key, limit, reply, backlog_until, archives, draining, urgent))
 
     def settle(self, settle: Settle | SettleArchive) -> None:
-        self._put_unawaited(settle)
+        self._put_beside(settle)
 
     def keep_breaker(self, server_key: str, facts: Mapping[str, Any] | None) -> None:
-        self._put_unawaited(KeepBreaker(server_key, facts))
+        self._put_beside(KeepBreaker(server_key, facts))
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Wait until all earlier messages are recorded, or could not be for now; False after `timeout_s`, and where the
@@ -229,7 +229,7 @@ class Writer:
     def spool(self) -> Spool:
         return self._spool
 
-    def _put_unawaited(self, message: Unawaited) -> None:
+    def _put_beside(self, message: Unawaited) -> None:
         """Add a message that no caller waits for; it stays ahead of everything that enters the inbox later."""
         self._unawaited.append(message)
         if not self._nudged:  # the writer resets it before it looks: at worst there is one nudge too many
@@ -279,7 +279,7 @@ class Writer:
             self._turn()
 
     def _clear_up(self, error: BaseException) -> None:
-        """After a failure of the thread itself: refuse all messages it had, and close the store, which is not trusted."""
+        """After a failure of the thread itself: refuse all its messages, and close the store, which is not trusted."""
         self.incarnation += 1
         self._is_cleared = False
         self._refuse_all()
@@ -290,7 +290,7 @@ class Writer:
         self._in_hand += [*self._taken(0.0), *(self._unawaited.popleft() for _ in range(len(self._unawaited)))]
         while self._in_hand:
             if not isinstance(message := self._in_hand[0], (Settle, SettleArchive)):
-                self._refuse(message, self._failure())  # items of a settlement wait again, once the outbox is opened anew
+                self._refuse(message, self._failure())  # a settlement's items wait again after the reopening
             del self._in_hand[0]
         self._has_failed()
         if self._has_store:
@@ -361,13 +361,13 @@ class Writer:
         return Committer(self._open_store, self._spool, self._reserve, self._owner.confirm, put_aside)
 
     def _turn(self) -> None:
-        """Carry out the messages in the inbox. Settlements that could not be recorded before are a separate group, so that
-        another failure does not refuse new messages with them."""
+        """Carry out the messages in the inbox. Settlements that could not be recorded before are a separate group, so
+        that another failure does not refuse new messages with them."""
         self._in_hand = messages = self._due()
         pending, self._committer.unrecorded = self._committer.unrecorded, []
         if pending:
             self._carry_out(pending)
-        for start in range(0, max(1, len(messages)), GROUP_MAX):  # also without messages: a store that failed is opened anew
+        for start in range(0, max(1, len(messages)), GROUP_MAX):  # also without messages: `mend` may be due
             self._carry_out(messages[start : start + GROUP_MAX])
         self._in_hand = []
 

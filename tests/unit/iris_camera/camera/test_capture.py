@@ -18,10 +18,10 @@ from tests.unit.iris_camera.camera.watching import (
     Raising,
     Resizing,
     Skipping,
+    StateChanges,
     Steady,
     Stubborn,
     Stuttering,
-    StateChanges,
     Unreachable,
     wait_until,
 )

@@ -15,7 +15,7 @@ SELECT state, count FROM tally;
 SELECT last_sequence FROM counter;
 
 -- in_two_states --
--- Items that are two of owed, delivered and ended at once: there may be none.
+-- Items in more than one of the tables items, ledger and ended: there may be none.
 SELECT (SELECT count(*) FROM items WHERE EXISTS (SELECT 1 FROM ledger WHERE ledger.id = items.id))
      + (SELECT count(*) FROM ended WHERE EXISTS (SELECT 1 FROM ledger WHERE ledger.id = ended.id))
      + (SELECT count(*) FROM items WHERE EXISTS (SELECT 1 FROM ended WHERE ended.id = items.id));
