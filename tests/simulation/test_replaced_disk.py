@@ -26,7 +26,7 @@ async def scene(world):
         path.write_bytes(content)
         remote_path = f"/in/line/{number}.csv"
         world.audit.offer(server.key, remote_path, content)
-        assert world.offer((path, server, remote_path, Take.COPY, content, {}))
+        assert world.offer((path, [server], remote_path, Take.COPY, content, {}))
         if number == 0:
             await asyncio.sleep(5.0)
             site.server.lost = None

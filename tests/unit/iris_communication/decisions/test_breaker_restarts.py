@@ -131,7 +131,7 @@ GOOD = stored(Breaker(OPEN, 6, NOW_S + 30, WHY))
 def test_rubbish_begins_closed_and_is_warned_about(facts):
     breaker, warning = restored(facts, 7.0, ("boot", BOOT_S), SETTINGS, 0.5)
     assert breaker == Breaker()
-    assert "cannot be read" in warning
+    assert "stored state of its breaker is unreadable" in warning
 
 
 JSON = st.recursive(
