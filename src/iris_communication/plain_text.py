@@ -11,7 +11,7 @@ one, and neither SQLite nor a strict stream takes it.
 
 import re
 
-# Characters, after escaping; docs/strangers.md has the table.
+# Characters, after escaping; docs/text-from-outside.md has the table.
 PEER_TEXT_MAX = 300  # one text of a peer: a STATUS, a line of a greeting, a banner, a prompt, a reason, a header
 PEER_NAME_MAX = 100  # what a peer is or calls something: its software, an extension, a label
 ERROR_TEXT_MAX = 2_000  # a whole error: ours with a peer's in it, and the paths it is about
