@@ -1,4 +1,5 @@
-"""Print every text that somebody reads: log lines, errors and their hints, help, settings, the page.
+"""Print every text that somebody reads: log lines, errors and their hints, help, settings, the page, and what
+else has two words.
 
     python scripts/texts.py [--kind log] | less
 
@@ -19,6 +20,7 @@ HINTS = {"hint", "default_hint"}
 HELPS = {"help", "short_help", "epilog", "description"}
 READ_ATTRIBUTES = {"alt", "title", "placeholder", "aria-label"}
 JAVASCRIPT_STRING = re.compile(r"""//.*|"([^"\n]*)"|'([^'\n]*)'|`([^`\n]*)`""")
+SENTENCE = re.compile(r"[a-z]{2,},? [a-z]{2}")
 SELECTOR = re.compile(r"^[.#\[]|\[data-|^[a-z-]+$")
 
 
@@ -31,10 +33,16 @@ class Text(NamedTuple):
 def in_python(path: Path) -> Iterator[Text]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     place = path.relative_to(ROOT)
+    known = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
     for node in ast.walk(tree):
         for kind, part in _parts(node):
+            known |= {id(inner) for inner in ast.walk(part)}
             if (text := _literal(part)) and re.search(r"[A-Za-z]{2}", text):
                 yield Text(kind, f"{place}:{part.lineno}", text)
+    for node in ast.walk(tree):  # in tables and variables: every other text of two words
+        if isinstance(node, ast.Constant | ast.JoinedStr) and id(node) not in known and SENTENCE.search(_literal(node)):
+            known |= {id(inner) for inner in ast.walk(node)}
+            yield Text("text", f"{place}:{node.lineno}", _literal(node))
 
 
 class Markup(HTMLParser):
@@ -108,7 +116,7 @@ def texts() -> list[Text]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kind", choices=("log", "error", "hint", "help", "setting", "page"))
+    parser.add_argument("--kind", choices=("log", "error", "hint", "help", "setting", "page", "text"))
     chosen = parser.parse_args().kind
     for each in texts():
         if chosen in (None, each.kind):

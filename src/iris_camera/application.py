@@ -297,7 +297,7 @@ class Application:
             found = cameras_with_leftovers(self._config.records_dir, *running.values())
         except OSError as error:
             text = f"what earlier runs left in {self._config.records_dir} cannot be looked at"
-            self._unlisted = f"{text}: {error}; mend that, then start Iris anew"
+            self._unlisted = f"{text}: {error}; fix that, then restart Iris"
             log.error("%s", self._unlisted)
             return
         for name in found:
@@ -423,7 +423,7 @@ def _log_exchange(exchanged: Exchanged) -> None:
     for names, what in (
         (exchanged.added, "added"),
         (exchanged.removed, "removed"),
-        (exchanged.restarted, "started anew with its new settings"),
+        (exchanged.restarted, "restarted with its new settings"),
     ):
         for name in names:
             log.info("reload: camera %s was %s", name, what)

@@ -79,7 +79,7 @@ class Server:
     legacy_algorithms: bool = _documented(
         default=False,
         doc="also what SSH has given up (SHA-1, CBC, 64-bit tags), for a server that has nothing better; "
-        "`iris server test` tells what is used",
+        "`iris server test` shows what is used",
     )
     streams: int = _documented(
         1, "connections that share one file of 16 MiB or more at a high round-trip time; some servers forbid it"
@@ -89,7 +89,7 @@ class Server:
     )
     in_place: bool = _documented(
         default=False,
-        doc="write straight under the final name, for a server that cannot rename; whoever looks may see a part",
+        doc="write straight under the final name, for a server that cannot rename; readers may see an incomplete file",
     )
     file_mode: str = _documented(
         "",

@@ -90,7 +90,7 @@ def test_the_last_line_of_a_run_says_why_files_wait_for_a_person_and_what_to_do(
     with Site(tmp_path, server=server, **facts(server)) as site:
         site.until_said("needs you", "not tried again")
     said = last_line(caplog)
-    assert f"for the next start; {site.key} is not tried again until somebody acts (" in said
+    assert f"for the next start; {site.key} is not tried again until an operator acts (" in said
     assert why in said
     assert f"`iris queue resume {site.key}` goes on" in said
 

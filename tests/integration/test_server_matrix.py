@@ -430,7 +430,7 @@ def test_a_server_test_describes_what_will_work_and_leaves_nothing(line):
     said = " ".join(sentence.text for sentence in report.sentences)
     assert report.works == (not line.row.delivers), said
     assert report.software.startswith(line.row.software)
-    assert ("replaces what is there without a word" in said) == (line.row.rename == "replaces")
+    assert ("silently replaces an existing file" in said) == (line.row.rename == "replaces")
     assert ("No folder may be made" in said) == (not line.row.makes_folders)
     assert bool(re.search("cannot be written on|nothing is resumed", said)) == (not line.row.resumes)
     remote = Path(str(line.info["remote_directory"]))

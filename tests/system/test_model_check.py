@@ -116,7 +116,7 @@ def test_a_model_that_does_not_fit_is_reported_with_expected_and_found(check, tm
     ended = check("heat.onnx")
     assert "output      heat tensor(float) (1, 9, 9, 9)" in ended.stdout  # the keys that can be declared
     said = does_not_fit(ended)
-    assert "heat.onnx does not fit: expected outputs whose style can be told, or a declared one" in said
+    assert "heat.onnx does not fit: expected outputs of a known style, or a declared one" in said
     assert "yolov8 (1, 4 + classes, 84)" in said
     assert "; found heat tensor(float) (1, 9, 9, 9)" in said
 

@@ -54,9 +54,9 @@ class SampleDepth:
             seen = 0xFFFF
         self._brightest = max(self._brightest, seen, announced)
         if pixels.dtype.kind == "f" and self._brightest <= 1.0:
-            return self._log_range(1.0, "told from the brightest value so far")
+            return self._log_range(1.0, "derived from the brightest value so far")
         bits = next((bits for bits in DEPTHS if self._brightest < 2**bits), DEPTHS[-1])
-        return self._log_range(float(2**bits - 1), "told from the brightest value so far")
+        return self._log_range(float(2**bits - 1), "derived from the brightest value so far")
 
     def _log_range(self, white: float, why: str) -> float:
         if white != self._logged:

@@ -61,14 +61,14 @@ class SourceSettings:
     bit_depth: int | None = field(
         default=None,
         metadata={
-            "doc": "bits that each sample of a picture of more than 8 really has; if it is not given, told from the "
-            "file or from the brightest sample so far"
+            "doc": "bits that each sample of a picture of more than 8 really has; if it is not given, derived from "
+            "the file or from the brightest sample so far"
         },
     )
     seed: int = field(default=1, metadata={"doc": "what the synthetic line is made from, 0 or more"})
     open_timeout_s: float = field(default=5.0, metadata={"doc": "seconds a network camera has to answer and begin"})
     read_timeout_s: float = field(
-        default=5.0, metadata={"doc": "seconds without a picture after which a network camera is connected to anew"}
+        default=5.0, metadata={"doc": "seconds without a picture after which Iris reconnects to a network camera"}
     )
     stalled_after_s: float = field(
         default=5.0, metadata={"doc": "seconds without a picture after which a live camera counts as stalled"}

@@ -172,7 +172,7 @@ def _ask(chosen: _Chosen) -> None:
     for line in chosen.loss():
         complain(line)
     if not sys.stdin.isatty():
-        complain("iris queue drop: nobody is there to ask: give --yes")
+        complain("iris queue drop: there is no terminal to ask on: give --yes")
         raise typer.Exit(EXIT_CANNOT_LOOK)
     typer.echo("Drop them? [y/N] ", err=True, nl=False)
     if sys.stdin.readline().strip().lower() not in ("y", "yes"):

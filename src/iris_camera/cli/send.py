@@ -172,7 +172,7 @@ def _summary(sending: Sending, outbox: Path) -> list[str]:
     if owed := [sent.file for sent in sending.owed]:
         where = f"safely queued in {outbox}"
         lines.append(
-            f"{_files(owed)} {where}: whoever runs on that outbox delivers it (iris run, iris send, iris watch)"
+            f"{_files(owed)} {where}: the process that runs on that outbox (iris run, send or watch) delivers it"
         )
     if sending.not_handed_in:
         why = f": {sending.full}" if sending.full else ""

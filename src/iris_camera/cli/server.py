@@ -177,7 +177,7 @@ def _trial(facts: dict[str, Any]) -> list[str]:
             "connected in": f"{facts['connected_s']:.2f} s",
             "round trip": f"{facts['round_trip_ms']:g} ms",
             "one file": "not measured" if rate is None else f"{rate / 1e6:.1f} MB/s",
-            "free space": "not told" if free_bytes is None else size(free_bytes),
+            "free space": "not reported" if free_bytes is None else size(free_bytes),
         }
     )
     lines += [f"  {MARKS[Weight(sentence['weight'])]}  {sentence['words']}" for sentence in facts["says"]]

@@ -101,8 +101,8 @@ def _of_servers(reading: SettingsRead) -> Iterator[Problem]:
         if server.host_key_policy == "off" and not server.host_key:
             yield Problem(
                 reading.origin("servers", name, "host_key_policy"),
-                f'servers.{name}.host_key_policy is "off": the server\'s key is not checked, so anybody on the way '
-                "can impersonate it and keep the files; give its host_key",
+                f'servers.{name}.host_key_policy is "off": the server\'s key is not checked, so anyone on the network '
+                "path can impersonate it and keep the files; give its host_key",
             )
     first: dict[str, str] = {}
     for name, server in servers.items():
@@ -134,7 +134,7 @@ def _of_the_page(reading: SettingsRead) -> Iterator[Problem]:
     if not _is_loopback(host):
         yield Problem(
             reading.origin("web", "host"),
-            f'web.host is "{host}": whoever reaches this machine sees the page, which asks nobody to log in',
+            f'web.host is "{host}": everyone who reaches this machine sees the page, which has no login',
         )
 
 

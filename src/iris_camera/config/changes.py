@@ -20,7 +20,7 @@ class When(Enum):
     """When a changed key counts."""
 
     NOW = "reload"
-    CAMERA = "reload; the camera starts anew"
+    CAMERA = "reload; the camera restarts"
     RESTART = "restart"
 
 

@@ -56,7 +56,7 @@ SECTIONS = {
     "records": "The CSV files, and what stays on this machine after they were delivered.",
     "evidence": "The pictures of each defect.",
     "servers": "One table an SFTP server; its name is yours to choose, and what cameras call it by.",
-    "delivery": "How patiently files are delivered, and how what waits shares the link. Nobody has to change this.",
+    "delivery": "How patiently files are delivered, and how what waits shares the link. You need not change this.",
     "rules": (
         "One table a kind of file; its name is yours to choose. A rule need not say everything: of each fact the "
         "first rule, in the order of this file, that matches and states it counts. After the last one stands a "

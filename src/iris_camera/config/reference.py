@@ -40,8 +40,8 @@ the settings are read: `{{ file = "PATH" }}`, `{{ command = ["PROGRAM", "ARGUMEN
 seconds at most), `{{ environment = "NAME" }}`. Line breaks at the end do not count. No error, log or page shows one.
 
 **Changes.** On SIGHUP the settings are read again. The last column says what a changed key then does: *reload* takes
-effect at once; *reload; the camera starts anew* restarts the cameras it concerns and no other; *restart* is told in the
-log and waits for the next start. Settings that cannot be used are told in the log and change nothing.
+effect at once; *reload; the camera restarts* restarts the cameras it concerns and no other; *restart* is logged
+and waits for the next start. Settings that cannot be used are logged and change nothing.
 """
 
 

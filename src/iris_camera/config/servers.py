@@ -67,7 +67,7 @@ class ServerSettings:
         metadata={
             "doc": '"strict": ~/.ssh/known_hosts must know the server; "accept-new": an unknown server\'s key is '
             "accepted once and remembered in a known_hosts of Iris's own, a changed one is refused; "
-            '"off": any key is accepted, so anybody on the way can pose as the server (said aloud at each start)'
+            '"off": any key is accepted, so anyone on the network path can pose as the server (logged at each start)'
         },
     )
     remote_directory: str = field(

@@ -156,7 +156,7 @@ def _unknown_host(server: ServerSettings) -> str | None:
         return None
     return (
         f"{why}, so it would be refused: give its host_key (what "
-        f"`ssh-keyscan -p {server.port} {server.host}` prints, if you trust the way to it), or "
+        f"`ssh-keyscan -p {server.port} {server.host}` prints, if you trust the network in between), or "
         'host_key_policy = "accept-new"'
     )
 

@@ -170,7 +170,7 @@ class Inspecting:
             self._next_id = self._inspector.next_id
         self._inspector = None  # frees its memory
         self._state, self._reason = "restarting", text
-        self._tallies.trouble(f"inspection failed and starts anew in {pause_s:.0f} s: {text}", traceback=True)
+        self._tallies.trouble(f"inspection failed and restarts in {pause_s:.0f} s: {text}", traceback=True)
         return pause_s
 
     def _pause(self, pause_s: float) -> None:

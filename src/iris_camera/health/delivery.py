@@ -79,7 +79,7 @@ def server_reasons(link: LinkFacts, now_s: float, limits: HealthLimits) -> Itera
     if link.paused:
         yield Reason("server paused", link.server, f"{link.server} is paused{waits}; {again}")
     elif link.held:
-        text = f"{link.server} is not tried again until somebody acts{because(link.reason)}{waits}"
+        text = f"{link.server} is not tried again until an operator acts{because(link.reason)}{waits}"
         first = (link.hint or "").partition(";")[0]  # the command below replaces the rest
         yield Reason("server needs a person", link.server, f"{text}; {_hint(first)}when that is mended, {again}")
     elif link.held_back:

@@ -14,8 +14,8 @@ from iris_camera.health.facts import DiskFacts, FolderFacts, HealthLimits
 from iris_communication.runtime.amounts import size
 
 REMOVED = (
-    "the folder of the outbox was removed or is not mounted any more: put it back as it was, or end Iris and start it "
-    "anew, which makes another"
+    "the folder of the outbox was removed or is not mounted any more: put it back as it was, or restart Iris, "
+    "which makes another"
 )
 READ_ONLY = "it is on a disk that is mounted read-only"
 

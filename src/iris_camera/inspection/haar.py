@@ -121,6 +121,6 @@ def _last_stage(path: Path) -> tuple[float, float]:
     if not leaves or best <= threshold:
         raise ModelError(
             f"{path} does not fit: expected a cascade in the format opencv_traincascade writes, with stages and "
-            "leaf values; found none (those of opencv_haartraining tell no score)"
+            "leaf values; found none (those of opencv_haartraining have no score)"
         )
     return threshold, best

@@ -14,7 +14,7 @@ _SHOWN = 24
 
 _EXPORT = "export it to ONNX"
 _BEGINNINGS = (
-    ((b"<!doctype html", b"<html"), "an HTML page: what gave the file answered with a page; fetch it anew"),
+    ((b"<!doctype html", b"<html"), "an HTML page: what gave the file answered with a page; download it again"),
     ((b"version https://git-lfs",), "a pointer of Git LFS, not the file itself: `git lfs pull` fetches that"),
     ((b"pk\x03\x04",), f"a zip archive, as PyTorch and Keras save models: {_EXPORT}"),
     ((b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"), f"a Python pickle, as PyTorch saves models: {_EXPORT}"),

@@ -127,7 +127,7 @@ def _guessed(
         tables = [each for each in outputs if len(bare(each.shape)) == 2 and each.name in (names or {each.name})]
         if len(tables) == 1 and (style := _guessed_of_table(bare(tables[0].shape), size)):
             return style, f"the shape of {tables[0]}"
-    expected = "outputs whose style can be told, or a declared one: "
+    expected = "outputs of a known style, or a declared one: "
     if size is not None:
         cells = _cells(size)
         expected += (

@@ -86,12 +86,12 @@ class ModelOutputSettings:
     """What a detector's numbers mean."""
 
     style: Style = field(
-        default="auto", metadata={"doc": "the family of its outputs, see docs/models.md; auto: told from the shapes"}
+        default="auto", metadata={"doc": "the family of its outputs, see docs/models.md; auto: derived from the shapes"}
     )
     names: tuple[str, ...] = field(
         default=(),
         metadata={
-            "doc": "outputs that hold boxes, scores, classes, count, in this order; none: told from their own names"
+            "doc": "outputs that hold boxes, scores, classes, count, in this order; none: derived from their own names"
         },
     )
     box_order: BoxOrder = field(default="auto", metadata={"doc": "what a box's four numbers are; auto: the style's"})

@@ -131,7 +131,7 @@ def left_behind_text(camera: str, alone: Sequence[LeftAlone]) -> str | None:
     first, *others = alone
     more = f" (and {len(others)} more)" if others else ""
     what = f"camera {camera}: what earlier runs left is not delivered"
-    return f"{what}: {first.path}: {first.reason}{more}; mend that, then start Iris anew"
+    return f"{what}: {first.path}: {first.reason}{more}; fix that, then restart Iris"
 
 
 def _recover(folder: Path, ready: Callable[[_Name], Path], running: Collection[str]) -> Leftovers:

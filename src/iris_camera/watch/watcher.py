@@ -289,7 +289,7 @@ class Watcher:
                 self._changes[path] = look.version
                 accepted.append(path)
             elif isinstance(answer, SourceReplaced):
-                text = "%s is another file than a moment ago; it is looked at anew"
+                text = "%s is another file than a moment ago; Iris checks it again"
                 self._repeats.log("replaced", logging.WARNING, text, path)
                 self._candidates.later(path, self._now_s() + REPLACED_S)
                 continue

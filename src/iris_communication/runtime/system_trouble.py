@@ -34,7 +34,7 @@ _HINTS = {
     errno.EROFS: "mount that disk for writing",
 }
 _HINTS[errno.ENOBUFS] = _HINTS[errno.ENOMEM]
-_OTHER_HINT = "look at the disk or mount it lies on; dmesg tells more"
+_OTHER_HINT = "look at the disk or mount it lies on; dmesg has more"
 
 
 class SystemTrouble(OutboxStorageError):

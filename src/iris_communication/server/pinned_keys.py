@@ -37,10 +37,10 @@ def trouble(pin: str) -> str | None:
         return (
             None
             if whole
-            else "is cut short or holds other signs: there are 43 after SHA256:, give all that `ssh-keygen -lf` tells"
+            else "is cut short or holds other signs: there are 43 after SHA256:, give all that `ssh-keygen -lf` prints"
         )
     if OTHER_FINGERPRINT.fullmatch(pin):
-        return "is a fingerprint of another kind than SHA256: give what `ssh-keygen -lf` tells"
+        return "is a fingerprint of another kind than SHA256: give what `ssh-keygen -lf` prints"
     if "PRIVATE KEY" in pin:
         return "is a private key: give the server's public key, or its fingerprint SHA256:..."
     if pin.startswith("---"):

@@ -2,7 +2,7 @@
 
     strict      the user's known_hosts has to name its key; nothing is ever trusted unseen
     accept-new  an unknown server is trusted once, and its key saved; from then on only that key is trusted
-    off         any key is trusted; that is logged, because anybody on the way can answer
+    off         any key is trusted; that is logged, because anyone on the network path can answer
 
 A server has keys of several kinds and shows the one it is asked for, so it is asked first for the kinds that are
 known of it: asked for another it would show a key that there is nothing to compare with.
@@ -44,7 +44,8 @@ PINNED_HINT = (
     f"{AND_READ_AGAIN}"
 )
 REVOKED_HINT = (
-    "the key was revoked on purpose, so whoever shows it may be a stranger: ask the server's people for its new key"
+    "the key was revoked on purpose, so a server that shows it may be an impostor: ask the server's operator for its "
+    "new key"
 )
 UNREADABLE_HINT = "correct that file or its permissions, then resume the server (iris queue resume SERVER)"
 UNREMEMBERED_HINT = (
@@ -206,8 +207,8 @@ def anybody(server: Server) -> Trust:
 
     def judge(key: asyncssh.SSHKey, searched: str = "") -> Refusal | None:
         log.warning(
-            "the host key of %s is not checked (host_key_policy is off): anybody on the network can impersonate it; "
-            "it shows %s, pin that as host_key to be safe",
+            "the host key of %s is not checked (host_key_policy is off): anyone on the network path can impersonate "
+            "it; it shows %s, pin that as host_key to be safe",
             server.key,
             _shown(key),
         )

@@ -26,8 +26,8 @@ when it suddenly does more. All packages but asyncssh, paramiko (PyPI) and ssh2 
 
 MEANING = """\
 A *plain rename* is SFTP's own RENAME, *in one step* is OpenSSH's extension `posix-rename@openssh.com`. Where a plain
-rename replaces without a word, Iris looks first, and files of its own for one name take turns. *Files open* is how many
-the server lets one connection hold open, as far as 128; Iris learns it from the refusals. *Goes on after a cut*: a
+rename silently replaces a file, Iris checks first, and files of its own for one name take turns. *Files open* is how
+many the server lets one connection hold open, as far as 128; Iris learns it from the refusals. *Goes on after a cut*: a
 large file is continued where the server acknowledged it, and the last bytes are compared first; where that is
 forbidden, or nothing may be read, it is sent anew. Where *permissions and times* are refused, a warning says so once.
 *In place* is what `in_place = true` brings: files written straight under their names.

@@ -40,8 +40,8 @@ _PIECE = 1024 * 1024
 _PIECE_MIN = 64 * 1024
 GROWS_MAX_BYTES = 64 * 1024 * 1024  # while it is read: a file that grows as fast as it is read has no end
 _GONE = (
-    "the folder of the outbox was removed or is not mounted any more: put it back as it was, or end this program and "
-    "start it anew, which makes another"
+    "the folder of the outbox was removed or is not mounted any more: put it back as it was, or restart this program, "
+    "which makes another"
 )
 
 

@@ -128,7 +128,7 @@ def compare(path: bytes, size_bytes: int, sha256: str | None) -> Talk:
     if isinstance(found, StatusError):
         return (Found.GONE, "") if (yield from means_missing(found, path)) else (Found.UNKNOWN, str(found))
     if not isinstance(found, wire.Attributes) or found.size_bytes is None:
-        return Found.UNKNOWN, "the server tells no size"
+        return Found.UNKNOWN, "the server reports no size"
     if found.size_bytes != size_bytes or not _may_be_a_file(found):
         return Found.CHANGED, ""
     if sha256 is None or not size_bytes:

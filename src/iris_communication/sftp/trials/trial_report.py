@@ -49,7 +49,7 @@ def _names(found: Findings, server: Server) -> list[Sentence]:
     lines = []
     if found.replaces:
         lines.append(
-            Sentence(Weight.NOTE, "A rename replaces what is there without a word: Iris looks first, file by file.")
+            Sentence(Weight.NOTE, "A rename silently replaces an existing file: Iris checks first, file by file.")
         )
     if found.replaces is False:
         lines.append(Sentence(Weight.WELL, "A name that is taken is refused: nothing is overwritten by accident."))
@@ -61,12 +61,24 @@ def _names(found: Findings, server: Server) -> list[Sentence]:
 
 
 _MISSING = (
-    ("look", Weight.NOTE, "Nobody may look at files: under `rename` a file that is there already is sent once more."),
-    ("read", Weight.NOTE, "Nobody may read: `iris ledger verify --remote --hash` cannot compare, nothing is resumed."),
-    ("resume", Weight.NOTE, "A file that exists cannot be written on: a large one that was cut off is sent anew."),
+    (
+        "look",
+        Weight.NOTE,
+        "Looking at files is forbidden: under `rename` a file that is there already is sent once more.",
+    ),
+    (
+        "read",
+        Weight.NOTE,
+        "Reading is forbidden: `iris ledger verify --remote --hash` cannot compare, nothing is resumed.",
+    ),
+    (
+        "resume",
+        Weight.NOTE,
+        "A file that exists cannot be written on: a large one that was cut off is sent again from the start.",
+    ),
     ("remove", Weight.NOTE, "Nothing may be removed: hidden files of attempts that came to nothing stay."),
     ("folders", Weight.NOTE, "No folder may be made: those of remote_path have to be there."),
-    ("free space", Weight.NOTE, "It does not tell its free space: a full disk is noticed by the first refused file."),
+    ("free space", Weight.NOTE, "It does not report its free space: a full disk is noticed by the first refused file."),
 )
 
 

@@ -374,12 +374,12 @@ def test_the_brightest_sample_of_all_pictures_gives_the_depth_and_each_change_is
         decoder.decoded(encoded(".png", np.full((64, 64), value, np.uint16)))
     assert [record.getMessage() for record in caplog.records] == [
         (
-            "camera line-1: samples of more than 8 bits are taken as 0 to 1023, told from the brightest value so far; "
-            "the setting bit_depth fixes it"
+            "camera line-1: samples of more than 8 bits are taken as 0 to 1023, derived from the brightest value so "
+            "far; the setting bit_depth fixes it"
         ),
         (
-            "camera line-1: samples of more than 8 bits are taken as 0 to 4095, told from the brightest value so far; "
-            "from now on, not as 0 to 1023; the setting bit_depth fixes it"
+            "camera line-1: samples of more than 8 bits are taken as 0 to 4095, derived from the brightest value so "
+            "far; from now on, not as 0 to 1023; the setting bit_depth fixes it"
         ),
     ]
     assert close(decoder.decoded(encoded(".png", np.full((64, 64), 1000, np.uint16))), np.full((64, 64), 1000 >> 4))

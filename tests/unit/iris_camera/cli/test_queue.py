@@ -107,7 +107,7 @@ def test_one_dead_file_does_not_stop_an_order_for_the_others(iris, left):
         (
             ("drop", "--all"),
             2,
-            "3 files (2 waiting, 1 dead), 30 bytes: given up for good\niris queue drop: nobody is there",
+            "3 files (2 waiting, 1 dead), 30 bytes: given up for good\niris queue drop: there is no terminal to ask on",
         ),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",

@@ -81,7 +81,7 @@ def test_a_model_that_raises_costs_one_frame_and_is_made_again(line, caplog):
     assert running.tallies.frames == 9
     seen = running.inspecting.snapshot()
     assert (seen["restarts"], seen["state"]) == (1, "stopped")
-    assert "inspection failed and starts anew" in caplog.text
+    assert "inspection failed and restarts" in caplog.text
     assert "ValueError: model failed" in caplog.text
     assert "Traceback" in caplog.text
 

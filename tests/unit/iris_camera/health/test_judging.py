@@ -374,7 +374,7 @@ def test_a_server_that_waits_for_a_person_is_reported_with_the_command_and_is_no
     assert (judgement.severity, judgement.ready) == (Severity.NEEDS_YOU, False)
     waits = ", 14 files wait" if waiting else ""
     assert judgement.sentence == (
-        f"Iris needs you: {SERVER} is not tried again until somebody acts (it refuses the login){waits}; "
+        f"Iris needs you: {SERVER} is not tried again until an operator acts (it refuses the login){waits}; "
         f"correct the password; when that is mended, `iris queue resume {SERVER}` goes on."
     )
 

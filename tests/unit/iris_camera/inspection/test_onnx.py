@@ -86,7 +86,7 @@ def test_an_input_that_does_not_fit_is_reported_with_both_sides(path, image, exp
 
 def test_outputs_that_do_not_fit_are_reported_with_both_sides(path):
     answering(path, {"image": IMAGE}, {"heat": np.zeros((4, 5))})
-    with pytest.raises(ModelError, match=r"expected outputs whose style can be told.*; found heat .*\(4, 5\)"):
+    with pytest.raises(ModelError, match=r"expected outputs of a known style.*; found heat .*\(4, 5\)"):
         OnnxDetector(path)
 
 

@@ -490,7 +490,7 @@ def test_the_policy_off_trusts_anybody_and_says_so_each_time(accepted, caplog):
             assert host_keys.trust(server(policy="off"), accepted).judge(key) is None
     assert len(caplog.records) == 2
     assert "not checked" in caplog.text
-    assert "anybody on the way can pose as it" in caplog.text
+    assert "anyone on the network path can impersonate it" in caplog.text
 
 
 def test_accepted_keys_without_an_outbox_are_in_the_users_state_folder(monkeypatch):
