@@ -1,4 +1,4 @@
-"""Texts that somebody reads are in the field's words: none of the words that the project once had of its own comes back."""
+"""Texts that somebody reads are in plain words: none of those that the project once had for itself comes back."""
 
 import re
 
