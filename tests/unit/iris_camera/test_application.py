@@ -226,7 +226,7 @@ def test_settings_that_cannot_be_used_change_nothing_and_everything_wrong_is_rep
     made.request_reload()
     made.request_stop()
     assert made.wait(30.0)
-    assert "everything runs on as before" in caplog.text
+    assert "everything keeps running with the old ones" in caplog.text
     assert "web.port is 70000" in caplog.text
     assert "log.level is LOUD" in caplog.text
     assert not any(name == "lineup.exchange" for name, *_ in calls)

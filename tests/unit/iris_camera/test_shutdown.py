@@ -42,7 +42,7 @@ def test_a_step_that_hangs_is_left_behind_and_the_next_one_is_taken(released, ca
     taken = carry_out(steps)
     assert [step.ended for step in taken] == [False, True]
     assert len(after) == 1
-    assert "not done within 0.1 s and left behind: a dead disk" in caplog.text
+    assert "not finished within 0.1 s, and abandoned: a dead disk" in caplog.text
 
 
 def test_no_step_gets_more_than_what_is_left_of_the_whole():

@@ -321,7 +321,7 @@ def test_a_tilde_at_the_beginning_of_the_remote_directory_is_the_login_folder(gi
 
 @pytest.mark.parametrize("given", ["~ann/in", "~ann", "~~/in"])
 def test_a_remote_directory_of_another_user_is_refused(given):
-    with pytest.raises(InvalidRequest, match="give the absolute path") as caught:
+    with pytest.raises(InvalidRequest, match="give an absolute path") as caught:
         parse_server({"host": "one", "username": "iris", "remote_directory": given})
     assert given in str(caught.value)
 
@@ -346,6 +346,6 @@ def test_a_relative_path_in_a_working_folder_that_was_removed_is_told(tmp_path, 
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()
-    with pytest.raises(InvalidRequest, match="working folder, which was removed") as raised:
+    with pytest.raises(InvalidRequest, match="working directory, which was removed") as raised:
         make()
-    assert "give a whole path" in raised.value.hint
+    assert "give an absolute path" in raised.value.hint

@@ -388,7 +388,7 @@ def test_an_observer_that_raises_costs_nothing_but_a_line_in_the_log(capturing, 
 
     capture = capturing(Steady(), on_change=refuse)
     wait_until(lambda: capture.status().frames >= 10)
-    assert "telling that it is online failed" in caplog.text
+    assert "reporting that it is online failed" in caplog.text
 
 
 def test_a_mistake_in_watching_does_not_end_the_watching(capturing, changes, monkeypatch, caplog):

@@ -29,7 +29,7 @@ def failed(number):
         (OSError("odd"), "camera.plant:554 cannot be reached: no reason"),
         (TimeoutError(), "no answer from camera.plant:554 for 5 s"),
         (socket.gaierror(-2, "Name or service not known"), "the host name camera.plant is not known"),
-        (ssl.SSLError(1, "wrong version number"), "camera.plant:554 speaks no TLS that works here"),
+        (ssl.SSLError(1, "wrong version number"), "camera.plant:554 offers no TLS version that works here"),
     ],
     ids=lambda value: type(value).__name__,
 )

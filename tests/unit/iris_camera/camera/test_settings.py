@@ -40,7 +40,7 @@ def test_a_usb_camera_has_an_index_or_a_name():
         ({"source": "ftp://camera"}, "kind of source 'ftp' is not known"),
         ({"source": ""}, "is not known"),
         ({"source": "synthetic:7"}, "expected synthetic"),
-        ({"source": "file:"}, "expected file: and where"),
+        ({"source": "file:"}, "expected file: and the place"),
         ({"source": "usb:front"}, "expected usb:0"),
         ({"source": "rtsp://admin:secret@camera/x"}, "username and password"),
         ({"username": "admin", "password": "x"}, "this source is synthetic"),

@@ -282,7 +282,7 @@ def test_a_damaged_film_that_is_repeated_reports_the_damage_once_and_goes_on(ope
     assert len(openings) >= 3
     warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1
-    assert "it begins again" in warnings[0]
+    assert "it starts again" in warnings[0]
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no film" * 1000, b"\x00\x00\x00\x20ftypisom"])
@@ -290,7 +290,7 @@ def test_a_file_that_is_no_film_is_refused_with_a_sentence(tmp_path, content):
     path = tmp_path / "film.mp4"
     path.write_bytes(content)
     film = VideoFile(path, name="line-1")
-    with pytest.raises(SourceError, match="cannot be read as a film") as refused:
+    with pytest.raises(SourceError, match="cannot be read as a video") as refused:
         film.open()
     assert refused.value.final
 

@@ -96,10 +96,10 @@ def test_one_dead_file_does_not_stop_an_order_for_the_others(iris, left):
 @pytest.mark.parametrize(
     ("arguments", "status", "says"),
     [
-        (("show", "nonsense"), 1, "no item has the id"),
+        (("show", "nonsense"), 1, "no item has an id"),
         (("show", "0"), 1, "3 ids or more begin with '0'"),
         (("list", "--state", "lost"), 2, "no state 'lost': there are waiting"),
-        (("list", "--server", "nobody"), 2, f"no server 'nobody'; it knows {NOWHERE_KEY}"),
+        (("list", "--server", "nobody"), 2, f"no server 'nobody'; it has {NOWHERE_KEY}"),
         (("pause", "nobody"), 2, "no server 'nobody'"),
         (("retry",), 2, "which?"),
         (("retry", "--all", "--server", NOWHERE_KEY), 2, "not both"),

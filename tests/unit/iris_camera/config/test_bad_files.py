@@ -167,8 +167,8 @@ username = "u"
     ("server", "message"),
     [
         ('["plant", "ofice"]', 'holds "ofice": expected "plant" or "office"; did you mean "office"?'),
-        ('["plant", 5]', "holds 5: expected a string in quotes or a list of texts"),
-        ("5", "is 5: expected a string in quotes or a list of texts"),
+        ('["plant", 5]', "holds 5: expected a string in quotes or a list of strings"),
+        ("5", "is 5: expected a string in quotes or a list of strings"),
         ('["plant", "plant"]', 'names "plant" twice: a file goes to each server once'),
         ("[]", 'is not given, and there are several: expected "plant" or "office"'),
     ],
@@ -191,7 +191,7 @@ ACCOUNT = '[servers.plant]\nhost = "h"\nusername = "u"\n'
         ("atempts_max = 3", 'atempts_max is no setting; did you mean "attempts_max"?'),
         ("attempts_max = 0", "attempts_max is 0: expected a number of at least 1"),
         ("bandwidth_bytes_per_s = -5", "bandwidth_bytes_per_s is -5.0: expected a number of at least 0"),
-        ("windows = '22:00-06:00'", 'windows is "22:00-06:00": expected a list of texts'),
+        ("windows = '22:00-06:00'", 'windows is "22:00-06:00": expected a list of strings'),
         (
             "windows = ['Sat', '25:00-26:00']",
             (
@@ -284,7 +284,7 @@ def test_a_key_that_is_there_but_misspelt_is_reported_once(errors_in):
 
 def test_an_element_of_a_list_is_reported_on_its_own_line(errors_in):
     text = '[inspection]\ndefect_labels = [\n  "scratch",\n  7,\n]\n'
-    assert errors_in(text) == ["4 inspection.defect_labels holds 7: expected a list of texts"]
+    assert errors_in(text) == ["4 inspection.defect_labels holds 7: expected a list of strings"]
 
 
 @pytest.mark.parametrize(("numbers", "count"), [("[]", 0), ("[1.0, 2.0]", 2), ("[1.0, 2.0, 3.0, 4.0]", 4)])
@@ -460,7 +460,7 @@ def test_a_flag_that_does_not_say_of_which_camera_is_refused(tmp_path):
 @pytest.mark.parametrize(
     ("content", "line", "message"),
     [
-        ("{", 1, "is no JSON"),
+        ("{", 1, "is not JSON"),
         ('["h"]', 1, "holds no object"),
         ('{"host": "h"}', 1, "servers.default.username is missing"),
         ('{"host": "h",\n "username": "u",\n "pasword": "sesame"}', 3, 'did you mean "password"'),

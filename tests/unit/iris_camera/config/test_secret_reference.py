@@ -38,7 +38,7 @@ def test_a_secret_comes_from_a_command_that_runs_beside_the_settings_without_a_s
         ({"file": "missing"}, "missing, which cannot be read: No such file"),
         ({"file": "."}, "cannot be read: Is a directory"),
         ({"file": "empty"}, "which gave nothing"),
-        ({"file": "binary"}, "no text in UTF-8"),
+        ({"file": "binary"}, "gave no UTF-8 text"),
         ({"file": "/dev/zero"}, "gave more than 100000 bytes"),
         ({"file": "a\0b"}, "which cannot be read: its name cannot be one"),
         ({"file": ""}, "names no file"),
@@ -48,8 +48,8 @@ def test_a_secret_comes_from_a_command_that_runs_beside_the_settings_without_a_s
         ({"command": ["no-such-program"]}, '"no-such-program", which does not run: No such file'),
         ({"command": [sys.executable, "-c", "print('open-sesame'); exit(3)"]}, "failed with exit status 3"),
         ({"command": ["true"]}, "gave nothing"),
-        ({"command": "pass show plant"}, "expected a list of texts"),
-        ({"command": []}, "expected a list of texts"),
+        ({"command": "pass show plant"}, "expected a list of strings"),
+        ({"command": []}, "expected a list of strings"),
         ({"command": ["a\0b"]}, "does not run"),
         ({"comand": ["true"]}, 'did you mean "command"'),
         ({"file": "a", "command": ["true"]}, "a table with 2 keys"),
@@ -84,7 +84,7 @@ def test_a_pipe_into_which_nobody_writes_does_not_block(tmp_path, monkeypatch):
     reading, writing = os.pipe()
     os.mkfifo(tmp_path / "pipe")
     for path in (f"/dev/fd/{reading}", "pipe"):
-        with pytest.raises(SecretUnavailable, match=r"did not come to its end within 0\.05 s"):
+        with pytest.raises(SecretUnavailable, match=r"did not end within 0\.05 s"):
             fetched({"file": path}, tmp_path, {})
     os.close(reading)
     os.close(writing)
@@ -112,6 +112,6 @@ prot = 1
     with pytest.raises(ConfigError) as raised:
         read(file, {})
     assert [problem.origin.line for problem in raised.value.problems] == [4, 6]
-    assert "servers.plant.password should come from the environment variable PLANT, which is not set" in str(
+    assert "servers.plant.password is to come from the environment variable PLANT, which is not set" in str(
         raised.value
     )

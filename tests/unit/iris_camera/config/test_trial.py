@@ -75,12 +75,12 @@ def sound_alone():
 @pytest.mark.parametrize(
     ("source", "text"),
     [
-        ("file:without_index.mp4", "cannot be read as a film"),
+        ("file:without_index.mp4", "cannot be read as a video"),
         ("file:empty.mp4", "it is empty"),
-        ("file:sound.mp4", "cannot be read as a film"),
-        ("file:notes.txt", "cannot be read as a film"),
-        ("file:notes.nfo", "cannot be read as a film"),
-        ("file:notes.mp4", "cannot be read as a film"),
+        ("file:sound.mp4", "cannot be read as a video"),
+        ("file:notes.txt", "cannot be read as a video"),
+        ("file:notes.nfo", "cannot be read as a video"),
+        ("file:notes.mp4", "cannot be read as a video"),
         ("file:missing.mp4", "there is no film"),
         ("file:pictures", "is a folder, not a video"),
         ("file:pipe.mp4", "is not a regular file"),

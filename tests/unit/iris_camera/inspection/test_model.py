@@ -35,7 +35,7 @@ def test_the_outputs_asked_for_come_in_the_order_asked_for(path):
 
 
 def test_a_missing_model_is_named(path):
-    with pytest.raises(ModelError, match=rf"^there is no model at {path}: name the \.onnx file that belongs here$"):
+    with pytest.raises(ModelError, match=rf"^there is no model at {path}: give the path of an \.onnx file$"):
         Model(path)
 
 

@@ -40,7 +40,7 @@ def test_a_records_folder_that_everybody_may_write_into_is_refused_with_the_reme
         path.chmod(0o755)
     make_records_folder(folder)
     (folder / within).chmod(mode)
-    with pytest.raises(IrisError, match="everybody may write into") as raised:
+    with pytest.raises(IrisError, match="any user may write into") as raised:
         make_records_folder(folder)
     assert f"chmod -R o-w '{folder}'" in raised.value.hint
 

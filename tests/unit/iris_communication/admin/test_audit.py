@@ -406,7 +406,7 @@ def test_a_folder_without_an_outbox_is_told_and_stays_empty(tmp_path):
 
 def test_an_empty_database_is_no_outbox(tmp_path):
     (tmp_path / "outbox.db").touch()
-    with pytest.raises(NoOutbox, match="never written to"):
+    with pytest.raises(NoOutbox, match="nothing was ever written to it"):
         Audit(tmp_path).balance()
 
 
@@ -436,5 +436,5 @@ def test_a_copy_without_the_logs_index_is_told_with_what_to_do(filled, tmp_path,
     (folder / "outbox.db-shm").unlink()
     with pytest.raises(OutboxStorageError, match="unable to open") as raised:
         Audit(folder).balance()
-    assert "copy the folder whole" in raised.value.hint
+    assert "copy the whole folder" in raised.value.hint
     assert not (folder / "outbox.db-shm").exists()

@@ -178,7 +178,7 @@ def test_a_story_says_when_the_next_attempt_is(shelf, boot_id, due_in_s):
 
 def test_an_id_nobody_has_is_told(filled):
     for ask in (filled.look.story, filled.look.matching):
-        with pytest.raises(NoSuchItem, match="no item has the id 'item-9'"):
+        with pytest.raises(NoSuchItem, match="no item has (the id|an id that begins with) 'item-9'"):
             ask("item-9")
 
 
@@ -237,7 +237,7 @@ def test_servers_that_are_sent_nothing_are_told_with_why(shelf):
 
 
 def test_an_unknown_server_is_told_with_those_that_are_known(filled):
-    with pytest.raises(NoSuchServer, match=f"no server 'archiv'; it knows .*{SERVER}"):
+    with pytest.raises(NoSuchServer, match=f"no server 'archiv'; it has .*{SERVER}"):
         filled.look.server_key("archiv")
 
 

@@ -107,7 +107,7 @@ def test_an_item_with_other_bytes_is_dead_and_those_are_kept(folder):
 def test_something_else_in_the_place_of_bytes_is_put_aside(folder):
     (folder / "spool" / "item-000001").unlink()
     (folder / "spool" / "item-000001").mkdir()
-    assert "has something else than a file" in repaired(folder)[0]
+    assert "is not a regular file" in repaired(folder)[0]
     assert (folder / "quarantine" / "item-000001").is_dir()
 
 

@@ -313,4 +313,4 @@ def test_a_trial_before_the_first_delivery_is_remembered_in_a_folder_of_our_own(
 def test_a_trial_whose_outbox_cannot_be_made_is_a_trial_all_the_same(trying, tmp_path, caplog):
     (tmp_path / "file").write_text("no folder")
     assert trying(MemoryServer(), outbox=tmp_path / "file" / "outbox").works
-    assert "not remembered" in caplog.text
+    assert "facts about servers are not saved" in caplog.text

@@ -27,7 +27,7 @@ def test_a_newcomer_below_the_limit_comes_in(items, items_max):
 def test_an_outbox_at_the_limit_is_full_and_says_how_full(items, items_max):
     with pytest.raises(OutboxFull, match=f"{items} of at most {items_max} file") as caught:
         admission(Usage(items, 0, None), 10, items_max, Limits())
-    assert "offer the file again" in caught.value.hint
+    assert "queue the file again" in caught.value.hint
     assert "max_queue_size" in caught.value.hint
 
 
@@ -94,7 +94,9 @@ def test_an_item_more_urgent_than_the_newcomer_stays_and_its_equals_go():
 
 
 def test_the_newcomer_is_refused_when_all_that_waits_is_more_urgent():
-    with pytest.raises(OutboxFull, match=r"the outbox is full; too little that waits") as caught:
+    with pytest.raises(
+        OutboxFull, match=r"the outbox is full; dropping waiting files would not make enough room"
+    ) as caught:
         victims([a_waiting_item(1, priority=5)], room(items=1), 0)
     assert caught.value.hint == "wait"
 

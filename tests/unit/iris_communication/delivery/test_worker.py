@@ -346,7 +346,7 @@ def test_a_full_server_pauses_its_destination_and_costs_nobody_anything():
         await turns()
         assert set(map(tuple, writer.what_became().values())) == {(Event.RELEASE,)}
         assert line.destination["link"] == "down"
-        assert "goes on by itself" in line.destination["hint"]
+        assert "delivery resumes by itself" in line.destination["hint"]
 
     run(story)
 

@@ -170,7 +170,7 @@ def test_files_that_lost_their_names_are_put_back_before_anybody_is_told(opened,
     assert after_a_kill(opened.folder) == {first: "waiting", second: "waiting"}
     third = accept(opened, tmp_path, 3)
     assert set(opened.recorded()) == {first, second, third}
-    assert [record.levelname for record in caplog.records if "put back" in record.message] == ["ERROR"]
+    assert [record.levelname for record in caplog.records if "Iris restores them" in record.message] == ["ERROR"]
 
 
 def test_a_database_that_was_put_in_place_of_ours_is_kept_in_the_quarantine(opened, tmp_path):
@@ -210,7 +210,7 @@ def test_a_lock_that_was_removed_is_taken_again_before_the_next_commit(opened, t
     (opened.folder / "owner.lock").unlink()
     accept(opened, tmp_path, 1)
     assert "is in use by" in run(OWN, opened.folder).stderr
-    assert "was removed or replaced while this process held it; it holds it again" in caplog.text
+    assert "was removed or replaced while this process had it" in caplog.text
 
 
 @pytest.fixture
@@ -264,7 +264,7 @@ def test_an_outbox_that_changed_hands_is_read_anew_once_the_other_has_ended(tmp_
         assert run(OWN, opened.folder).returncode == 0
         database.execute("UPDATE items SET state = 'dead' WHERE id = ?", (first,))
         database.commit()
-    with pytest.raises(OutboxStorageError, match="another process had the outbox meanwhile"):
+    with pytest.raises(OutboxStorageError, match="another process used the outbox meanwhile"):
         accept(opened, tmp_path, 2)
     accept(opened, tmp_path, 3)
     stats = opened.stats

@@ -131,7 +131,7 @@ def test_a_name_that_would_end_the_connection_is_refused_and_never_sent():
     bad, fine = Owed(NEW, b"/in/\xff.csv"), Owed(NEW, "/in/ü.csv".encode())
     assert send(link, [bad, fine]) == 1
     assert type(bad.error) is RemoteNameRefused
-    assert "is no UTF-8" in str(bad.error)
+    assert "is not UTF-8" in str(bad.error)
     assert link.lost is None
     assert server.files == {fine.final_path: NEW}
 

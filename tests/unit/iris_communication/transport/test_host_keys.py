@@ -452,7 +452,7 @@ def test_a_key_is_not_trusted_while_another_process_keeps_the_lock(accepted, mon
     monkeypatch.setattr(accepted_keys, "LOCK_WAIT_S", 0.0)
     with accepted_keys.locked(accepted):
         said = host_keys.trust(server(policy="accept-new"), accepted).judge(ED25519)
-    assert "another process holds" in said
+    assert "another process has locked" in said
     assert not accepted.exists()
 
 

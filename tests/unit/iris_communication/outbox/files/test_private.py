@@ -87,13 +87,13 @@ def test_secrets_that_others_could_read_are_told(folder, tmp_path, caplog):
     (folder / "secrets.json").chmod(0o640)
     with open_writer(folder):
         pass
-    assert f"{folder / 'secrets.json'} had the mode 0640: others may have read the passwords in it" in caplog.text
+    assert f"{folder / 'secrets.json'} had the mode 0640: other users may have read its passwords" in caplog.text
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o770, 0o707, 0o1777, 0o2775, 0o720])
 def test_a_folder_that_others_may_write_into_is_refused_with_the_mend(folder, mode):
     folder.chmod(mode)
-    with pytest.raises(OutboxStorageError, match=f"others than its owner may write.*{mode:04o}") as raised:
+    with pytest.raises(OutboxStorageError, match=f"other users may write into the outbox.*{mode:04o}") as raised:
         Owner(folder, NOW_S)
     assert f"chmod 700 '{folder}'" in raised.value.hint
     assert list(folder.iterdir()) == []
@@ -179,7 +179,7 @@ def test_a_named_pipe_in_the_place_of_a_file_of_state_is_refused_and_holds_nobod
     os.mkfifo(folder / name)
     with pytest.raises(OutboxStorageError, match=f"{name} is a named pipe") as raised, open_writer(folder):
         pass
-    assert "put what belongs there in its place" in raised.value.hint
+    assert "replace it by the right file, or remove it" in raised.value.hint
 
 
 @pytest.mark.parametrize("name", ["secrets.json", "servers.json"])

@@ -338,7 +338,7 @@ def test_a_source_without_an_end_is_given_up_and_leaves_nothing_behind(spool, so
 
 def test_a_source_that_makes_its_readers_wait_is_no_file(spool, source, monkeypatch):
     monkeypatch.setattr(os, "read", failing(errno.EAGAIN))
-    with pytest.raises(SourceNotAFile, match="makes its readers wait"):
+    with pytest.raises(SourceNotAFile, match="blocks its readers"):
         spool.take(str(source), "id", Take.COPY)
     assert held(spool) == []
 

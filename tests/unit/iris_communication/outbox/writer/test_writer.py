@@ -159,7 +159,7 @@ def test_a_new_file_under_the_name_of_a_moved_source_stays(outbox, source, size_
     receipt = outbox.accept(source, Take.MOVE)
     assert source.read_bytes() == b"9" * size_bytes
     assert (outbox.folder / "spool" / receipt.id).read_bytes() == b"0" * size_bytes
-    assert "what is there now stays" in caplog.text
+    assert "the new content stays" in caplog.text
 
 
 def test_a_copied_source_stays(outbox, source):

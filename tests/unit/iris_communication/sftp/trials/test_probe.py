@@ -161,7 +161,7 @@ def test_a_missing_folder_is_no_trouble_and_its_room_is_that_of_the_folder_above
     found = health(server, Probe(folder, b"0123abcd"))
     assert (found.ok, found.done) == (True, ("answers", "free space"))
     assert found.text == f"the folder {folder.decode()!r} does not exist yet"
-    assert "the first file makes it" in found.hint
+    assert "the first file creates it" in found.hint
     assert server.asked[-1] == wire.free_space(above)
     assert server.files == {}
 
