@@ -9,10 +9,10 @@ SEEDS ?= 500
 SEED ?=
 BIN := .venv/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
-# Containers often set this; each of the many processes that tests start would then compile everything anew.
+# Containers often set this; each of the many processes that tests start would then compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-# Every line begins with @: nothing of make's own goes to standard output, whose last line may be the demo's JSON.
+# Every line begins with @: make prints nothing to standard output, whose last line may be the demo's JSON.
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test quick test-all fuzz torture check format bench-sftp bench-accept bench-batches bench-camera bench-hostile bench-shutdown mutants
 .PHONY: page-picture simulate system-packages lock clean
