@@ -178,7 +178,7 @@ def test_a_story_says_when_the_next_attempt_is(shelf, boot_id, due_in_s):
 
 def test_an_id_nobody_has_is_told(filled):
     for ask in (filled.look.story, filled.look.matching):
-        with pytest.raises(NoSuchItem, match="no item has (the id|an id that begins with) 'item-9'"):
+        with pytest.raises(NoSuchItem, match=r"no item has (the id|an id that begins with) 'item-9'"):
             ask("item-9")
 
 
