@@ -185,8 +185,8 @@ class SftpUploaderThread:
         self._check_process()
         writer = self._open_writer()
         outcomes = writer.accept_all([accept_message(request, self._settings, self._server) for request in requests])
-        self._last_answer.heard(outcomes)
-        self._refusals.heard([request.file_path for request in requests], outcomes)
+        self._last_answer.record(outcomes)
+        self._refusals.record([request.file_path for request in requests], outcomes)
         return [not isinstance(outcome, IrisError) for outcome in outcomes]
 
     def submit(self, request: SftpUploadRequest) -> Receipt:

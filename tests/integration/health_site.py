@@ -124,7 +124,7 @@ class Site:
     def asked(self, *, look=True):
         """Status and answer of /api/health, after a check."""
         if look:
-            self.app.health.look()
+            self.app.health.check()
         connection = http.client.HTTPConnection("127.0.0.1", self.app.web.port, timeout=LONG_S)
         try:
             connection.request("GET", "/api/health")

@@ -217,7 +217,7 @@ def test_a_line_that_iris_itself_ended_has_come_to_its_end_and_is_no_warning(ser
 def test_ending_is_reported_and_is_no_failure(server, tmp_path):
     with made(server, tmp_path) as site:
         site.until_said("Iris works")
-    site.app.health.look()
+    site.app.health.check()
     answer = site.app.health.snapshot()
     assert (answer["severity"], answer["ready"]) == ("working", False)
     assert answer["sentence"].startswith("Iris is stopping: ")

@@ -41,7 +41,7 @@ def delivered(outbox, info, received, tmp_path):
 
 
 def counted(outbox, **how):
-    return Counter(looked.verdict for looked in RemoteCheck(outbox).look(**how))
+    return Counter(looked.verdict for looked in RemoteCheck(outbox).findings(**how))
 
 
 def test_all_is_there_by_size_and_by_content(outbox, delivered):
@@ -54,7 +54,7 @@ def test_a_collected_file_is_gone_and_one_that_was_written_over_is_changed(outbo
     delivered["0002.csv"].write_bytes(b"short")
     content = delivered["0003.csv"].read_bytes()
     delivered["0003.csv"].write_bytes(content[::-1])
-    verdicts = {Path(looked.final_path).name: looked.verdict for looked in RemoteCheck(outbox).look()}
+    verdicts = {Path(looked.final_path).name: looked.verdict for looked in RemoteCheck(outbox).findings()}
     assert verdicts["0001.csv"] is RemoteVerdict.GONE
     assert verdicts["0002.csv"] is RemoteVerdict.CHANGED
     assert verdicts["0003.csv"] is RemoteVerdict.THERE, "only reading it back shows the change"
@@ -73,9 +73,9 @@ def test_a_folder_under_a_files_name_is_a_change(outbox, delivered):
 
 def test_a_check_may_cover_the_latest_alone_or_those_since_a_time(outbox, delivered):
     assert delivered
-    assert [looked.delivery for looked in RemoteCheck(outbox).look(latest=3)] == [FILES - 2, FILES - 1, FILES]
+    assert [looked.delivery for looked in RemoteCheck(outbox).findings(latest=3)] == [FILES - 2, FILES - 1, FILES]
     times = [line["delivered_s"] for line in Audit(outbox).deliveries()]
-    assert len(list(RemoteCheck(outbox).look(since_s=times[50]))) == sum(at_s >= times[50] for at_s in times)
+    assert len(list(RemoteCheck(outbox).findings(since_s=times[50]))) == sum(at_s >= times[50] for at_s in times)
 
 
 def test_the_latest_of_two_deliveries_under_one_name_counts(outbox, info, received, tmp_path):
@@ -84,7 +84,7 @@ def test_the_latest_of_two_deliveries_under_one_name_counts(outbox, info, receiv
         for content in (b"first", b"second, longer"):
             path.write_bytes(content)
             wait_for([submit(uploader, info | {"conflict": "overwrite"}, path)])
-    assert [looked.verdict for looked in RemoteCheck(outbox).look(hashes=True)] == [
+    assert [looked.verdict for looked in RemoteCheck(outbox).findings(hashes=True)] == [
         RemoteVerdict.REPLACED,
         RemoteVerdict.THERE,
     ]
@@ -102,7 +102,7 @@ def test_a_server_that_is_down_leaves_its_files_unknown_with_the_reason(outbox, 
     assert delivered
     openssh.stop()
     try:
-        looked = list(RemoteCheck(outbox).look())
+        looked = list(RemoteCheck(outbox).findings())
     finally:
         openssh.start()
     assert {each.verdict for each in looked} == {RemoteVerdict.UNKNOWN}
@@ -112,11 +112,11 @@ def test_a_server_that_is_down_leaves_its_files_unknown_with_the_reason(outbox, 
 def test_a_password_that_is_gone_is_reported_and_its_file_left_alone(outbox, delivered):
     secrets = outbox / "secrets.json"
     secrets.write_text("{}")
-    looked = list(RemoteCheck(outbox).look())
+    looked = list(RemoteCheck(outbox).findings())
     assert len(looked) == len(delivered)
     assert "has no password or key" in looked[0].why
     secrets.write_text("no json")
     with pytest.raises(OutboxStorageError, match=r"secrets\.json is damaged"):
-        list(RemoteCheck(outbox).look())
+        list(RemoteCheck(outbox).findings())
     assert secrets.read_text() == "no json"
     assert json.loads((outbox / "servers.json").read_text())

@@ -79,7 +79,7 @@ class CaptureStatus:
     hung: int
 
 
-def shaken_pause_s(failures: int) -> float:
+def jittered_pause_s(failures: int) -> float:
     """The ladder's pause with jitter."""
     return pause_s(failures, random.random())  # noqa: S311 - spreads the reconnections of many cameras; no secret
 
@@ -97,7 +97,7 @@ class Capture:
         *,
         on_change: Callable[[CameraEvent], None] = lambda event: None,
         clock: CameraClock = SYSTEM_CLOCK,
-        pause_s: Callable[[int], float] = shaken_pause_s,
+        pause_s: Callable[[int], float] = jittered_pause_s,
     ) -> None:
         self.name = name
         self._make, self._settings = make, settings

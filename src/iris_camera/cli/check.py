@@ -14,7 +14,7 @@ from iris_camera.cli.settings_flags import (
     Server,
     Source,
     mistakes_end,
-    tell,
+    print_problem,
     tell_errors,
 )
 from iris_camera.cli.terminal import say
@@ -52,6 +52,6 @@ def check(
         say(line)
     found = cautions(reading)
     for caution in found:
-        tell("caution", caution)
+        print_problem("caution", caution)
     noted = f"; {counted(len(found), 'caution')}" if found else ""
     say(f"{file or 'The settings'}: can be used{noted}.")

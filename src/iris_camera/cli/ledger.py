@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
-from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxFolder, json_text, looking
+from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxFolder, json_text, opened_audit
 from iris_camera.cli.settings_flags import ConfigFile
 from iris_camera.cli.terminal import say, write
 from iris_camera.records.text_cell import text_cell
 from iris_communication.admin.audit import COLUMNS, Chain
-from iris_communication.admin.remote_check import RemoteCheck, RemoteLook, RemoteVerdict
+from iris_communication.admin.remote_check import RemoteCheck, RemoteFinding, RemoteVerdict
 from iris_communication.runtime.amounts import counted
 
 application = typer.Typer(help="The record of every delivery.", no_args_is_help=True)
@@ -37,7 +37,7 @@ def export(
 
     Exit status 0, or 2 if it cannot look or a line cannot be read.
     """
-    with looking("ledger export", outbox, config) as audit:
+    with opened_audit("ledger export", outbox, config) as audit:
         deliveries = audit.ledger()
         first = list(islice(deliveries, 1))  # an outbox that cannot be read is an error before any heading
         if as_csv:
@@ -66,7 +66,7 @@ def verify(
 
     Exit status 0 if it is whole and nothing was changed, 1 if not, 2 if it cannot look, also at one server only.
     """
-    with looking("ledger verify", outbox, config) as audit:
+    with opened_audit("ledger verify", outbox, config) as audit:
         found = audit.verify()
         if json:
             say(json_text(_chain_facts(found)))
@@ -75,7 +75,7 @@ def verify(
         status = EXIT_WRONG if found.broken or found.lost else 0
         if remote:
             since_s = None if since is None else since.replace(tzinfo=since.tzinfo or UTC).timestamp()
-            looked = RemoteCheck(audit.folder).look(hashes=hashes, latest=latest, since_s=since_s)
+            looked = RemoteCheck(audit.folder).findings(hashes=hashes, latest=latest, since_s=since_s)
             status = status or _show_remote(looked, json=json)
     raise typer.Exit(status)
 
@@ -96,7 +96,7 @@ def _show(found: Chain) -> None:
         say(f"{counted(found.lines, 'line is', 'lines are')} whole, up to {found.head}")
 
 
-def _show_remote(looked: Iterable[RemoteLook], *, json: bool) -> int:
+def _show_remote(looked: Iterable[RemoteFinding], *, json: bool) -> int:
     """Print a line for each file that is not as it was delivered, in JSON for every file; the exit status."""
     counts = dict.fromkeys((verdict.value for verdict in RemoteVerdict), 0)
     for each in looked:

@@ -58,7 +58,7 @@ def check(
     1 if there is, 2 if it cannot look.
     """
     problems = 0
-    with looking("outbox check", outbox, config) as audit:
+    with opened_audit("outbox check", outbox, config) as audit:
         if repair:
             _repair(audit.folder, hashes=hashes, json=json)
         inspection = audit.inspection(hashes=hashes)
@@ -82,7 +82,7 @@ def quarantine(
 ) -> None:
     """What the uploader and --repair have put aside because nobody could be sure of it: files without a record, damaged
     databases. Nothing in there is sent, and nobody but you empties it."""
-    with looking("outbox quarantine", outbox, config) as audit:
+    with opened_audit("outbox quarantine", outbox, config) as audit:
         kept = quarantined(audit.folder)
         for file in kept:
             at = datetime.fromtimestamp(file.changed_s, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
@@ -123,7 +123,7 @@ def _summary(looked_at: dict[str, int], problems: int, *, hashes: bool) -> str:
 
 
 @contextlib.contextmanager
-def looking(verb: str, folder: Path | None, config: Path | None = None) -> Iterator[Audit]:
+def opened_audit(verb: str, folder: Path | None, config: Path | None = None) -> Iterator[Audit]:
     """The outbox that --outbox and --config name; if it cannot be read, the command ends with one line."""
     with mistakes_end(verb):
         found = outbox_folder(folder, config)

@@ -2,7 +2,7 @@
 
 import typer
 
-from iris_camera.cli.outbox import EXIT_WRONG, AsJson, OutboxFolder, json_text, looking
+from iris_camera.cli.outbox import EXIT_WRONG, AsJson, OutboxFolder, json_text, opened_audit
 from iris_camera.cli.queue_listing import list_, show
 from iris_camera.cli.queue_ordering import drop, pause, priority, resume, retry
 from iris_camera.cli.settings_flags import ConfigFile
@@ -24,7 +24,7 @@ def balance(config: ConfigFile = None, outbox: OutboxFolder = None, json: AsJson
     What lies there is counted, and held against the tally that is kept in passing and the numbers that were given.
     Exit status 0 if they agree, 1 if not, 2 if it cannot look.
     """
-    with looking("queue balance", outbox, config) as audit:
+    with opened_audit("queue balance", outbox, config) as audit:
         found = audit.balance()
         if json:
             report = {"counted": found.counted, "tallied": found.tallied, "accepted": found.accepted}

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from iris_camera.cli.outbox import EXIT_WRONG, AsJson, OutboxFolder, json_text, looking
+from iris_camera.cli.outbox import EXIT_WRONG, AsJson, OutboxFolder, json_text, opened_audit
 from iris_camera.cli.queue_table import halted, printable, story, table
 from iris_camera.cli.settings_flags import ConfigFile
 from iris_camera.cli.terminal import complain, say
@@ -47,7 +47,7 @@ def list_(
 
     With --json one object a line. Exit status 0, or 2 if it cannot look.
     """
-    with looking("queue list", outbox, config) as audit:
+    with opened_audit("queue list", outbox, config) as audit:
         key = audit.server_key(server) if server else None
         most = None if json and limit is None else limit or SHOWN
         items = audit.items(state, key, folder_type, None if most is None else most + 1)
@@ -87,7 +87,7 @@ def show(
 
     Exit status 0, 1 if there is no such item or there are several, 2 if it cannot look.
     """
-    with looking("queue show", outbox, config) as audit:
+    with opened_audit("queue show", outbox, config) as audit:
         try:
             facts = audit.story(the_one(audit, item))
         except NoSuchItem as error:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxFolder, json_text, looking
+from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, OutboxFolder, json_text, opened_audit
 from iris_camera.cli.queue_listing import ServerWord, the_one
 from iris_camera.cli.queue_table import printable
 from iris_camera.cli.settings_flags import ConfigFile
@@ -35,7 +35,7 @@ def retry(
 
     Exit status 0, 1 if one was left as it is, 2 if nothing could be asked.
     """
-    with looking("queue retry", outbox, config) as audit:
+    with opened_audit("queue retry", outbox, config) as audit:
         _one_choice("retry", ids, "--all" if every else None, "--server" if server else None)
         chosen = _Chosen.named(audit, ids) if ids else _Chosen.listed(audit, "dead", server)
         done = _executed(audit, RetryItems(chosen.ids))
@@ -58,7 +58,7 @@ def drop(
 
     Exit status 0, 1 if one was left as it is or nobody said yes, 2 if nothing could be asked.
     """
-    with looking("queue drop", outbox, config) as audit:
+    with opened_audit("queue drop", outbox, config) as audit:
         _one_choice("drop", ids, "--all" if every else None, "--dead" if dead or server else None)
         chosen = _Chosen.named(audit, ids) if ids else _Chosen.listed(audit, "dead" if dead else None, server)
         if chosen.states and not yes:
@@ -80,7 +80,7 @@ def priority(
 
     Exit status 0, 1 if one was left as it is, 2 if nothing could be asked.
     """
-    with looking("queue priority", outbox, config) as audit:
+    with opened_audit("queue priority", outbox, config) as audit:
         chosen = _Chosen.named(audit, ids)
         done = _executed(audit, SetPriority(chosen.ids, level))
     _report(done | chosen.unknown, f"has priority {level}", f"have priority {level}", json=json)
@@ -91,7 +91,7 @@ def pause(server: Server, config: ConfigFile = None, outbox: OutboxFolder = None
 
     Exit status 0, or 2 if nothing could be asked.
     """
-    with looking("queue pause", outbox, config) as audit:
+    with opened_audit("queue pause", outbox, config) as audit:
         key = audit.server_key(server)
         _executed(audit, PauseServer(key))
     if json:
@@ -105,7 +105,7 @@ def resume(server: Server, config: ConfigFile = None, outbox: OutboxFolder = Non
 
     Exit status 0, or 2 if nothing could be asked.
     """
-    with looking("queue resume", outbox, config) as audit:
+    with opened_audit("queue resume", outbox, config) as audit:
         key = audit.server_key(server)
         _executed(audit, ResumeServer(key))
     say(json_text({"server": key, "paused": False}) if json else f"{key} is sent to again")

@@ -18,7 +18,7 @@ from iris_camera.cli.settings_flags import (
     Server,
     Source,
     mistakes_end,
-    tell,
+    print_problem,
     tell_errors,
 )
 from iris_camera.config import Config, ConfigError, Flags, find_file
@@ -51,7 +51,7 @@ def run(
     with mistakes_end("run"):
         first = read(find_file(config))
     for caution in cautions(first):
-        tell("caution", caution)
+        print_problem("caution", caution)
     _something_must_be_readable(first)
     unread, held_something = [first.config], _holds_something(first.file)
 

@@ -146,7 +146,7 @@ def _exit_status(sending: Sending, *, wait: bool) -> int:
 def _report(sending: Sending, outbox: Path, *, as_json: bool) -> None:
     if as_json:
         for sent in (*sending.done, *sending.owed):
-            for record in sent.told():
+            for record in sent.records():
                 say(json_format.dumps(record))
         for file in sending.not_handed_in:
             why = str(sending.full) if sending.full else "the command was stopped"

@@ -33,7 +33,7 @@ class Sent:
     def is_delivered(self) -> bool:
         return self.refused is None and all(isinstance(outcome, Delivered) for outcome in self.outcomes.values())
 
-    def told(self) -> list[dict[str, Any]]:
+    def records(self) -> list[dict[str, Any]]:
         """For programs: one object per item, or one that states why there is no item."""
         facts = {"file": str(self.file.path), "size_bytes": self.file.size_bytes}
         if self.refused is not None:

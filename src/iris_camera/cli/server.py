@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from iris_camera.cli.destination import no_such_server, refuse
-from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, json_text, looking
+from iris_camera.cli.outbox import EXIT_CANNOT_LOOK, EXIT_WRONG, AsJson, json_text, opened_audit
 from iris_camera.cli.queue_table import printable, size
 from iris_camera.cli.settings_flags import ConfigFile, Outbox, read_settings
 from iris_camera.cli.terminal import complain, say
@@ -59,7 +59,7 @@ def show(name: Name, config: ConfigFile = None, outbox: Outbox = None, json: AsJ
     Exit status 0, 1 if nothing is known of it, 2 if it cannot look.
     """
     settings = _settings("server show", config, outbox, name)
-    with looking("server show", settings.outbox_dir) as audit:
+    with opened_audit("server show", settings.outbox_dir) as audit:
         met = known(audit.folder)
         key = _key("server show", settings, name, met, audit)
     facts = met.get(key, {})

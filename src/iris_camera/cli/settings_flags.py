@@ -63,10 +63,10 @@ def read_settings(verb: str, config: Path | None, flags: Flags) -> Config:
 def tell_errors(problems: Sequence[Problem], verb: str) -> None:
     """Each problem on a line of its own, then how many there are."""
     for problem in problems:
-        tell("error", problem)
+        print_problem("error", problem)
     complain(f"iris {verb}: {counted(len(problems), 'mistake')} in the settings.")
 
 
-def tell(what: str, problem: Problem) -> None:
+def print_problem(what: str, problem: Problem) -> None:
     """`iris.toml:12: error: ...`, as compilers do, so that editors find the line."""
     complain(f"{problem.origin}: {what}: {problem.text}")

@@ -18,7 +18,7 @@ from iris_camera.config.problem import Problem
 from iris_camera.config.reading import SettingsRead
 from iris_camera.config.servers import ServerSettings
 from iris_camera.health.conditions import Severity
-from iris_camera.health.storage import READ_ONLY, look_at, room_reasons
+from iris_camera.health.storage import READ_ONLY, folder_facts, room_reasons
 from iris_camera.inspection.making import make_inspector
 from iris_camera.inspection.model import ModelError
 from iris_camera.inspection.settings import InspectionSettings
@@ -187,7 +187,7 @@ def _folders(reading: SettingsRead) -> Iterator[Problem]:
             yield Problem(reading.origin(*key), f"{'.'.join(key)}: {_cannot_be_looked_at(folder, error)}")
         elif not there.is_dir():
             yield Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}, but {there} is no folder")
-        elif look_at(there).not_writable == READ_ONLY:
+        elif folder_facts(there).not_writable == READ_ONLY:
             yield Problem(reading.origin(*key), f"{'.'.join(key)} is {folder}, on a disk that is mounted read-only")
         elif not os.access(there, os.W_OK | os.X_OK):
             what = "may not be written to" if there == folder else f"cannot be made: {there} may not be written to"

@@ -158,7 +158,7 @@ class Camera:
         """Begin to end: no frame is captured any more."""
         self._capture.close()
         self._inspecting.close()
-        self._handing_over.hurry()
+        self._handing_over.stop_waiting_for_room()
 
     def quiesce(self, timeout_s: float = 2.0) -> bool:
         """End capturing, and wait until what was captured is inspected, recorded and queued; whether it is."""

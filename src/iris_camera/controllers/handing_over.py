@@ -34,7 +34,7 @@ from iris_camera.records.csv_file import KEPT_FOLDER, READY_FOLDER
 from iris_camera.records.evidence import Area, Defect, Evidence, FinishedPicture, NoPictureError
 from iris_camera.records.evidence_name import View
 from iris_camera.records.kept_files import free_bytes, keep
-from iris_camera.records.leftovers import FinishedFile, LeftAlone, Leftovers, left_behind_text, not_read, recover, tell
+from iris_camera.records.leftovers import FinishedFile, LeftAlone, Leftovers, left_behind_text, not_read, recover, log_leftovers
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_camera.records.trouble import Trouble
 from iris_communication.errors import IrisError, NotStarted
@@ -183,7 +183,7 @@ class HandingOver:
         )
         self._inbox.put(_Held(defect, is_new))
 
-    def hurry(self) -> None:
+    def stop_waiting_for_room(self) -> None:
         """Stop waiting for room; from any thread."""
         with self._frame_freed:
             self._patience_s = 0.0
@@ -228,10 +228,10 @@ class HandingOver:
         found = Leftovers((), (), (), ())
         try:
             found = recover(self._folder, self._run)
-            tell(found)
+            log_leftovers(found)
         except OSError as error:
             found = not_read(self._folder, error)
-            tell(found)
+            log_leftovers(found)
         except Exception as error:
             found = not_read(self._folder, error)
             log.exception(

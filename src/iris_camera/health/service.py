@@ -24,7 +24,7 @@ from iris_camera.health.gathering import counts_in, gather, thread_facts
 from iris_camera.health.judging import NOT_LOOKED_YET, Judgement, failed, judge
 from iris_camera.health.recent_counts import RecentCounts
 from iris_camera.health.sentences import age_text
-from iris_camera.health.storage import look_at
+from iris_camera.health.storage import folder_facts
 from iris_communication.runtime.supervised_thread import SupervisedThread
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,7 @@ class HealthService:
         """Check once, so that there is a result, then go on in a thread. A second call does nothing."""
         if self._thread is not None:
             return
-        self.look()
+        self.check()
         self._thread = SupervisedThread(self._run, "iris-health")
         self._thread.start()
 
@@ -114,11 +114,11 @@ class HealthService:
         """See `SupervisedThread.state`."""
         return [] if self._thread is None else [self._thread.state()]
 
-    def look(self) -> None:
+    def check(self) -> None:
         """One check: gather, judge, remember; log when the reasons differ from before."""
         free_bytes = None
         try:
-            disk = DiskFacts(look_at(self._outbox_dir), look_at(self._records_dir))
+            disk = DiskFacts(folder_facts(self._outbox_dir), folder_facts(self._records_dir))
             free_bytes = disk.outbox.free_bytes
             judgement = judge(self._gather(disk), self._wall(), self._limits)
         except Exception as error:
@@ -181,7 +181,7 @@ class HealthService:
 
     def _run(self) -> None:
         while not self._stop.wait(self._period_s):
-            self.look()
+            self.check()
 
 
 def cannot_be_asked(name: str, error: Exception) -> dict[str, Any]:

@@ -20,7 +20,7 @@ REMOVED = (
 READ_ONLY = "it is on a disk that is mounted read-only"
 
 
-def look_at(folder: Path | None) -> FolderFacts:
+def folder_facts(folder: Path | None) -> FolderFacts:
     """Only `is_missing` for a folder that does not exist: the part that makes it reports why that failed."""
     if folder is None:
         return FolderFacts()
@@ -45,7 +45,7 @@ def _not_writable(folder: Path, flags: int) -> str | None:
 def room_reasons(name: str, folder: Path, reserve_bytes: int) -> list[Reason]:
     """Of one folder (outbox, records), for a check before anything runs."""
     return storage_reasons(
-        replace(DiskFacts(), **{name: look_at(folder)}), HealthLimits(disk_reserve_bytes=reserve_bytes)
+        replace(DiskFacts(), **{name: folder_facts(folder)}), HealthLimits(disk_reserve_bytes=reserve_bytes)
     )
 
 

@@ -9,7 +9,7 @@ from iris_camera.health.delivery import why_files_wait
 from iris_camera.health.facts import USUAL, Around, DiskFacts
 from iris_camera.health.gathering import gather, losses
 from iris_camera.health.sentences import given_up_text, removed_text, wait
-from iris_camera.health.storage import look_at
+from iris_camera.health.storage import folder_facts
 from iris_communication.runtime.amounts import files
 
 
@@ -35,6 +35,6 @@ def what_is_left(details: Mapping[str, Any], outbox: Path, around: Around, camer
 
 
 def _in_the_outbox(waiting: int, folder: Path) -> str:
-    if look_at(folder).is_missing:
+    if folder_facts(folder).is_missing:
         return f"{files(waiting)} waited in {folder}, which was removed: put it back, or they are lost"
     return f"{wait(waiting)} in {folder}, for the next start"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from iris_camera.watch.completion import (
     Candidate,
     Completion,
-    Look,
+    FileState,
     Notice,
     Version,
     events_lost,
@@ -68,7 +68,7 @@ class Candidates:
         """When there is something to look at, or earlier."""
         return self._order[0][0] if self._order else None
 
-    def judge(self, path: str, look: Look | None, remembered: Version | None, now_s: float) -> Completion:
+    def judge(self, path: str, look: FileState | None, remembered: Version | None, now_s: float) -> Completion:
         """A path that is to be offered stays a candidate until `gone`: accepted, or refused for good."""
         verdict, candidate = judged(self._known[path], look, remembered, now_s, self._quiet_s)
         if verdict is Completion.LEAVE:

@@ -41,7 +41,7 @@ class Version:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class FileState:
     """At a regular file that can be read. `is_open`: whether a process has it open for writing; None: unknown."""
 
     version: Version
@@ -97,7 +97,7 @@ def events_lost(candidate: Candidate) -> Candidate:
 
 
 def judged(
-    candidate: Candidate, look: Look | None, remembered: Version | None, now_s: float, quiet_s: float
+    candidate: Candidate, look: FileState | None, remembered: Version | None, now_s: float, quiet_s: float
 ) -> tuple[Completion, Candidate]:
     """What to do with the file as the look shows it (None: there is none any more), and the candidate after it."""
     if look is None or (look.version == remembered and not candidate.changed):
@@ -115,7 +115,7 @@ def judged(
     return Completion.WAIT, replace(candidate, look_at_s=quiet_at_s)
 
 
-def _is_still_written(notice: Notice, look: Look) -> bool:
+def _is_still_written(notice: Notice, look: FileState) -> bool:
     """By its events, where no lease gives the answer."""
     if look.is_open is not None:
         return False

@@ -9,7 +9,7 @@ REMOTE |= {"gfs2", "ocfs2", "lustre", "glusterfs", "beegfs", "gpfs", "orangefs",
 MOUNTS = Path("/proc/self/mountinfo")
 
 
-def hears_everything(folder: Path, mounts: str | None = None) -> bool:
+def sees_every_change(folder: Path, mounts: str | None = None) -> bool:
     """True unless the file system is known to be shared. `mounts`: the content of /proc/self/mountinfo."""
     try:
         device = folder.stat().st_dev

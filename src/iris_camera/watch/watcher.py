@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Protocol
 
 from iris_camera.watch.candidates import Candidates
-from iris_camera.watch.completion import Completion, Look, Version
+from iris_camera.watch.completion import Completion, FileState, Version
 from iris_camera.watch.folder_events import (
     Event,
     EventsLost,
@@ -35,9 +35,9 @@ from iris_camera.watch.folder_events import (
     joined,
 )
 from iris_camera.watch.listing import files_in
-from iris_camera.watch.looking import look_at
+from iris_camera.watch.file_state import state_of
 from iris_camera.watch.memory import Memory
-from iris_camera.watch.mounts import hears_everything
+from iris_camera.watch.mounts import sees_every_change
 from iris_camera.watch.names import Names
 from iris_communication.errors import InvalidRequest, IrisError, SourceReplaced
 from iris_communication.runtime.amounts import files
@@ -104,11 +104,11 @@ class Watcher:
         self._refused: dict[str, Version] = {}  # can never be delivered as they are; offered again at the next start
         self._unreadable: set[str] = set()
         self._changes: dict[str, Version | None] = {}  # to be remembered at the end of this turn
-        self._complete: dict[str, Look] = {}  # to be offered
+        self._complete: dict[str, FileState] = {}  # to be offered
         self._offer_at_s = 0.0
         self._refusals = 0
         self._list_at_s = 0.0
-        self._hears_everything = True  # the kernel reports every change
+        self._sees_every_change = True  # the kernel reports every change
         self._leases = True  # and knows who has a file open
         self.accepted = 0
 
@@ -133,13 +133,13 @@ class Watcher:
 
     def _events(self) -> FolderEvents | NoEvents:
         """Raises OSError where the folder cannot be read."""
-        self._hears_everything = self._leases = hears_everything(self._settings.folder)
+        self._sees_every_change = self._leases = sees_every_change(self._settings.folder)
         try:
             return FolderEvents(self._settings.folder, recursive=self._settings.recursive)
         except OSError as error:
             if error.errno not in LIMITS:
                 raise
-            self._hears_everything = False
+            self._sees_every_change = False
             log.warning(
                 "the kernel does not watch %s (%s; %s): Iris lists it at intervals instead",
                 self._root,
@@ -226,7 +226,7 @@ class Watcher:
 
     def _is_written(self, path: str) -> bool:
         with suppress(OSError):
-            look = look_at(path, root=self._root, leases=self._leases)
+            look = state_of(path, root=self._root, leases=self._leases)
             return look is not None and bool(look.is_open)
         return False
 
@@ -244,7 +244,7 @@ class Watcher:
         began_s = self._now_s()
         self._list("", recursive=self._settings.recursive)
         now_s = self._now_s()
-        every_s = LIST_EVERY_S if self._hears_everything else min(LIST_EVERY_S, max(0.5, self._settings.quiet_s / 2))
+        every_s = LIST_EVERY_S if self._sees_every_change else min(LIST_EVERY_S, max(0.5, self._settings.quiet_s / 2))
         self._list_at_s = now_s + max(every_s, (now_s - began_s) / LIST_SHARE)
 
     def _list(self, path: str, *, recursive: bool) -> None:
@@ -266,7 +266,7 @@ class Watcher:
     def _look(self, path: str) -> None:
         now_s = self._now_s()
         try:
-            look: Look | None = look_at(path, root=self._root, leases=self._leases)
+            look: FileState | None = state_of(path, root=self._root, leases=self._leases)
         except OSError as error:
             if path not in self._unreadable:
                 text = "%s cannot be read: %s; it is looked at again"

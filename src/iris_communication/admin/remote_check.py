@@ -1,6 +1,6 @@
 """Asking the servers whether what was delivered is still there.
 
-    for looked in RemoteCheck(folder).look(hashes=True, latest=1000):
+    for looked in RemoteCheck(folder).findings(hashes=True, latest=1000):
         ...
 
 The ledger says what was delivered where; the outbox has the addresses and the passwords. It only reads, here and on
@@ -49,7 +49,7 @@ class RemoteVerdict(Enum):
     UNKNOWN = "unknown"
 
 
-class RemoteLook(NamedTuple):
+class RemoteFinding(NamedTuple):
     delivery: int  # number of the ledger's line
     id: str
     server: str
@@ -72,8 +72,8 @@ class _Delivery(NamedTuple):
     def name(self) -> int:
         return hash((self.server, self.final_path))
 
-    def looked(self, verdict: RemoteVerdict, why: str = "") -> RemoteLook:
-        return RemoteLook(*self[:4], verdict, why)
+    def looked(self, verdict: RemoteVerdict, why: str = "") -> RemoteFinding:
+        return RemoteFinding(*self[:4], verdict, why)
 
 
 class RemoteCheck:
@@ -92,12 +92,12 @@ class RemoteCheck:
         self._transport = transport
         self._clock = clock or SystemClock()
 
-    def look(
+    def findings(
         self, *, hashes: bool = False, latest: int | None = None, since_s: float | None = None
-    ) -> Iterator[RemoteLook]:
+    ) -> Iterator[RemoteFinding]:
         """Each delivery in its order; `latest`: only that many, the last ones; `since_s`: only those after (wall time).
         With `hashes` every file is read back."""
-        servers = Servers(self._folder, look_only=True)
+        servers = Servers(self._folder, read_only=True)
         newest = self._newest()
         with (
             tempfile.TemporaryDirectory(prefix="iris-look-") as made,
@@ -135,9 +135,9 @@ class _Connections:
         self._clock = clock
         self._connections: dict[str, Connection | IrisError] = {}
 
-    async def ask(self, deliveries: Sequence[_Delivery], newest: dict[int, str], *, hashes: bool) -> list[RemoteLook]:
+    async def ask(self, deliveries: Sequence[_Delivery], newest: dict[int, str], *, hashes: bool) -> list[RemoteFinding]:
         """The results, in the order of the deliveries."""
-        answers: dict[int, RemoteLook] = {}
+        answers: dict[int, RemoteFinding] = {}
         by_server: defaultdict[str, list[_Delivery]] = defaultdict(list)
         for each in deliveries:
             if newest.get(each.name, each.sha256) != each.sha256:
@@ -153,7 +153,7 @@ class _Connections:
             if isinstance(connection, Connection):
                 connection.close()
 
-    async def _ask_one(self, server_key: str, deliveries: Sequence[_Delivery], *, hashes: bool) -> list[RemoteLook]:
+    async def _ask_one(self, server_key: str, deliveries: Sequence[_Delivery], *, hashes: bool) -> list[RemoteFinding]:
         connection = self._connections.get(server_key)
         if connection is None:
             connection = self._connections[server_key] = await self._opened(server_key)

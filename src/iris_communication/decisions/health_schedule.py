@@ -28,18 +28,18 @@ class HealthSchedule:
     answered_s: float | None = None  # when the server last answered an upload
 
 
-def next_check_s(checkup: HealthSchedule, interval_s: float, breaker: Breaker) -> float | None:
+def next_check_s(schedule: HealthSchedule, interval_s: float, breaker: Breaker) -> float | None:
     """When the next health check is due, monotonic and maybe past; None: not before something changes. `interval_s` 0:
     none is wanted."""
     if interval_s <= 0 or breaker.state in (BreakerState.HELD, BreakerState.HALF_OPEN):
         return None
-    if checkup.checked_s is None:
-        due_s = checkup.known_s + checkup.jitter * min(FIRST_WITHIN_S, interval_s)
+    if schedule.checked_s is None:
+        due_s = schedule.known_s + schedule.jitter * min(FIRST_WITHIN_S, interval_s)
     else:
-        wait_s = interval_s * (1 - JITTER + 2 * JITTER * checkup.jitter)
-        fresh_s = checkup.checked_s
-        if checkup.answered_s is not None:
+        wait_s = interval_s * (1 - JITTER + 2 * JITTER * schedule.jitter)
+        fresh_s = schedule.checked_s
+        if schedule.answered_s is not None:
             latest_s = fresh_s + (PUT_OFF_MAX - 1) * interval_s
-            fresh_s = max(fresh_s, min(checkup.answered_s, latest_s))
+            fresh_s = max(fresh_s, min(schedule.answered_s, latest_s))
         due_s = fresh_s + wait_s
     return max(due_s, breaker.until_s) if breaker.state is BreakerState.OPEN else due_s

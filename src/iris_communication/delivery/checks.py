@@ -59,11 +59,11 @@ class Checks:
         """Begin a check if one is due; in how many seconds to ask again. `work`: items wait or are under way; `slots`:
         how many may be at once."""
         record, server, now_s = destination.health, self._known(key), self._clock.monotonic_s()
-        if record.looking or server is None or not self._carrier.checks_health:
+        if record.checking or server is None or not self._carrier.checks_health:
             return FAR_S
-        if record.checkup is None:
-            record.checkup = HealthSchedule(now_s, self._jitter())
-        due_s = next_check_s(record.checkup, server.health_interval_s, destination.breaker)
+        if record.schedule is None:
+            record.schedule = HealthSchedule(now_s, self._jitter())
+        due_s = next_check_s(record.schedule, server.health_interval_s, destination.breaker)
         if due_s is None:
             return FAR_S
         if now_s < due_s:
@@ -74,7 +74,7 @@ class Checks:
         connects = not self._carrier.connected(key)
         self._outcomes.set_breaker(key, destination, breaking.on_start(destination.breaker, now_s, connects=connects))
         self._looks[key] = asyncio.get_running_loop().create_task(self._check(key, destination, round_trip))
-        record.looking = True
+        record.checking = True
         return FAR_S
 
     async def finish(self) -> None:
@@ -104,7 +104,7 @@ class Checks:
             if not health.ok and (before is None or before.text != health.text):
                 log.warning("%s answers, but %s. %s", key, health.text, health.hint)
         finally:
-            destination.health.looking = False
+            destination.health.checking = False
             del self._looks[key]
             self._outcomes.news()
 
@@ -127,4 +127,4 @@ class Checks:
             self._outcomes.set_breaker(key, destination, breaking.on_release(destination.breaker))
 
     def _note(self, destination: DestinationState, health: Health | None) -> None:
-        destination.health.looked(health, self._clock.wall_s(), self._clock.monotonic_s(), self._jitter())
+        destination.health.checked(health, self._clock.wall_s(), self._clock.monotonic_s(), self._jitter())

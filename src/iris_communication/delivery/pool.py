@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 HANDSHAKES_AT_ONCE = 4  # to all servers together; some count clients that are not logged in yet, and ban them
 FULL_S = 1.0  # connections are full for so long before a further one is worth its handshake
-LONG_WAY_S = 0.010  # a high round-trip time
+HIGH_ROUND_TRIP_S = 0.010  # a high round-trip time
 REFUSED_S = 300.0  # after a refusal, before a further connection is tried again
 
 
@@ -151,7 +151,7 @@ class ConnectionPool:
 
     def _consider_further(self, server_key: str, server: Server, *, full: bool) -> None:
         """Open a further connection when all have been full for a while."""
-        if not full or self._connections[server_key][0].round_trip_s < LONG_WAY_S:
+        if not full or self._connections[server_key][0].round_trip_s < HIGH_ROUND_TRIP_S:
             self._full_since_s.pop(server_key, None)
             return
         now_s = self._clock.monotonic_s()

@@ -208,7 +208,7 @@ class Worker:
             return False, FAR_S
         slots = self._carrier.slots(key)
         allowed = breaking.allowance(destination.breaker, slots, now_s)
-        if destination.health.looking and destination.breaker.state is not BreakerState.CLOSED:
+        if destination.health.checking and destination.breaker.state is not BreakerState.CLOSED:
             allowed = 0  # the health check is the probe
         if destination.link == "up" and not destination.under_way and not self._carrier.connected(key):
             destination.see("idle", self._clock.monotonic_s())

@@ -85,7 +85,7 @@ def trust(server: Server, accepted: Path | None) -> Trust:
         return pinned(server)
     if server.host_key_policy == "accept-new":
         return known_or_new(server, accepted or default_accepted())
-    return anybody(server) if server.host_key_policy == "off" else known(server)
+    return any_key(server) if server.host_key_policy == "off" else known(server)
 
 
 def default_accepted() -> Path:
@@ -202,7 +202,7 @@ def known_or_new(server: Server, accepted: Path) -> Trust:
     return Trust(judge, asked_for)
 
 
-def anybody(server: Server) -> Trust:
+def any_key(server: Server) -> Trust:
     """Trust any key. Logs that each time, because nothing else would."""
 
     def judge(key: asyncssh.SSHKey, searched: str = "") -> Refusal | None:

@@ -39,7 +39,7 @@ class FileLock:
         locks are unknown."""
         return self._set(fcntl.F_RDLCK, start, size_bytes)
 
-    def let_go(self) -> None:
+    def unlock(self) -> None:
         """Unlock and stay open: closing would drop the record locks that this process has on the file."""
         with contextlib.suppress(OSError):
             if self.is_open:

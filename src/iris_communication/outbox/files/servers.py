@@ -31,12 +31,12 @@ class Servers:
     """One account is one key. Its folders ("places") are stored separately; for every other fact the latest value
     counts."""
 
-    def __init__(self, folder: Path, *, look_only: bool = False) -> None:
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         """`look_only`: for others than the owner; a file that cannot be read raises OutboxStorageError."""
         self._addresses_path = folder / "servers.json"
         self._secrets_path = folder / "secrets.json"
-        self._names, self._places = _read(self._addresses_path, _addresses, look_only=look_only) or ({}, {})
-        self._secrets = _read(self._secrets_path, _secrets, look_only=look_only) or {}
+        self._names, self._places = _read(self._addresses_path, _addresses, read_only=read_only) or ({}, {})
+        self._secrets = _read(self._secrets_path, _secrets, read_only=read_only) or {}
 
     def knows(self, server: Server, secret: Secret) -> bool:
         """Whether `remember` would change nothing."""
@@ -119,7 +119,7 @@ def _without_none(facts: dict[str, Any]) -> dict[str, Any]:
 Parsed = TypeVar("Parsed")
 
 
-def _read(path: Path, parse: Callable[[dict[str, Any]], Parsed], *, look_only: bool) -> Parsed | None:
+def _read(path: Path, parse: Callable[[dict[str, Any]], Parsed], *, read_only: bool) -> Parsed | None:
     """None where there is no file. A damaged one is moved aside: the items of its servers wait until a caller passes
     those servers again. One that cannot be read now is not damaged, and raises OutboxStorageError."""
     try:
@@ -132,7 +132,7 @@ def _read(path: Path, parse: Callable[[dict[str, Any]], Parsed], *, look_only: b
         raise OutboxStorageError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         what = type(error).__name__
-        if look_only:
+        if read_only:
             hint = "run the command as the outbox's user; the uploader moves a damaged one aside at its next start"
             raise OutboxStorageError(f"{path} is damaged ({what})", hint=hint) from None
         log.error("%s is damaged (%s); it was moved aside: give the servers' addresses and secrets again", path, what)

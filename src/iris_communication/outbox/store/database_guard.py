@@ -73,10 +73,10 @@ class DatabaseGuard:
         OSError."""
         return all(file.is_at(self._at(suffix)) for suffix, file in self._files.items())
 
-    def let_go(self) -> None:
+    def unlock(self) -> None:
         """Unlock, for an orderly close: the last program to close writes the log into the database and removes it."""
         for file in self._files.values():
-            file.let_go()
+            file.unlock()
 
     def close(self) -> None:
         for file in self._files.values():

@@ -312,7 +312,7 @@ class SqliteStore:
 
     def _release(self) -> None:
         self._is_open = False
-        self._guard.let_go()
+        self._guard.unlock()
         with contextlib.suppress(sqlite3.Error):  # closing checkpoints; what is committed is safe without that
             self._db.close()
         self._guard.close()

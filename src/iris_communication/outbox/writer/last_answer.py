@@ -7,13 +7,13 @@ from iris_communication.errors import IrisError, OutboxFull, Scope
 
 
 class LastAnswer:
-    """Any thread may call `heard` and read `refusal`, which is replaced whole: None, or `{"message", "hint",
+    """Any thread may call `record` and read `refusal`, which is replaced whole: None, or `{"message", "hint",
     "is_full"}`."""
 
     def __init__(self) -> None:
         self.refusal: dict[str, Any] | None = None
 
-    def heard(self, outcomes: Sequence[object]) -> None:
+    def record(self, outcomes: Sequence[object]) -> None:
         latest = outcomes[-1] if outcomes else None
         if not isinstance(latest, IrisError):
             self.refusal = None

@@ -16,7 +16,7 @@ class QueueRefusals:
     def __init__(self, log: logging.Logger, monotonic_s: Callable[[], float]) -> None:
         self._repeats = Repeats(log, monotonic_s, every_s=LOGGED_EVERY_S, per_file=True)
 
-    def heard(self, paths: Iterable[object], outcomes: Iterable[object]) -> None:
+    def record(self, paths: Iterable[object], outcomes: Iterable[object]) -> None:
         """`paths` as the caller gave them, and the outcome of each."""
         for path, outcome in zip(paths, outcomes, strict=True):
             if not isinstance(outcome, IrisError):

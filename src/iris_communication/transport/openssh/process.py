@@ -41,7 +41,7 @@ from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport import algorithms, host_keys, reaching
 from iris_communication.transport.algorithms import SHA1_HINT
 from iris_communication.transport.contract import Receiver, new_password_wanted, unforeseen, unusable
-from iris_communication.transport.openssh import askpass as ssh_answers
+from iris_communication.transport.openssh import askpass
 from iris_communication.transport.openssh import command as ssh_command
 from iris_communication.transport.openssh import ssh_output
 from iris_communication.transport.openssh.channel import SshProgramChannel
@@ -81,15 +81,15 @@ class SshProgramTransport:
     ) -> SshProgramChannel:
         trust = host_keys.trust(server, self._accepted)
         addresses = await _addresses_of(server, settings.connect_timeout_s)
-        answers = ssh_answers.Answers(secret, trust.judge)
+        answers = askpass.Answers(secret, trust.judge)
         output = SshOutput(hidden_of(secret))
         with contextlib.ExitStack() as meanwhile:
-            askpass = meanwhile.enter_context(contextlib.closing(ssh_answers.AskpassServer(answers)))
+            askpass_server = meanwhile.enter_context(contextlib.closing(askpass.AskpassServer(answers)))
             identity = _identity(secret, meanwhile)
             process = self._start(
-                server, secret, identity, settings, addresses, trust.algorithms, askpass.name, meanwhile
+                server, secret, identity, settings, addresses, trust.algorithms, askpass_server.name, meanwhile
             )
-            askpass.serve(process.pid)
+            askpass_server.serve(process.pid)
             channel = SshProgramChannel(server, process, output, receiver)
             answers.give_up = channel.close
             try:
@@ -121,7 +121,7 @@ class SshProgramTransport:
         settings: DeliverySettings,
         addresses: int,
         host_key_algorithms: Sequence[str],
-        askpass_name: str,
+        askpass_address: str,
         meanwhile: contextlib.ExitStack,
     ) -> "subprocess.Popen[bytes]":
         program = shutil.which(self._program)
@@ -129,21 +129,21 @@ class SshProgramTransport:
             raise SshProgramMissing(
                 f"the program {self._program!r} is not installed, so {server.key} cannot be reached"
             )
-        ask = [sys.executable, "-I", "-S", str(COMPANION), "ask", askpass_name]
+        ask = [sys.executable, "-I", "-S", str(COMPANION), "ask", askpass_address]
         try:
             configs = ssh_command.default_configs() if self._configs is None else self._configs
             config = meanwhile.enter_context(
                 _in_memory(os.fsencode(ssh_command.configuration(configs, legacy=server.legacy_algorithms)))
             )
-            askpass = None
+            askpass_program = None
             if secret:
-                script = f'#!/bin/sh\nexec {shlex.join([*ask, ssh_answers.PROMPT])} "$1"\n'
-                askpass = meanwhile.enter_context(_in_memory(os.fsencode(script), executable=True))
+                script = f'#!/bin/sh\nexec {shlex.join([*ask, askpass.PROMPT])} "$1"\n'
+                askpass_program = meanwhile.enter_context(_in_memory(os.fsencode(script), executable=True))
             command = ssh_command.command(
                 program,
                 server,
                 algorithms=host_key_algorithms,
-                judge=[*ask, ssh_answers.KEY],
+                judge=[*ask, askpass.KEY],
                 config=config,
                 identity=identity,
                 password=secret.password is not None,
@@ -158,7 +158,7 @@ class SshProgramTransport:
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 start_new_session=True,  # Ctrl+C is ours to deal with, and there is no terminal to ask at
-                env=ssh_command.environment(os.environ, secret, askpass),
+                env=ssh_command.environment(os.environ, secret, askpass_program),
             )
         except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: there is no home
             raise SshProgramUnusable(f"ssh cannot be started for {server.key}: {error}", hint=hint_of(error)) from error
@@ -172,7 +172,7 @@ async def _addresses_of(server: Server, timeout_s: float) -> int:
     return 1
 
 
-def _failure(server: Server, answers: ssh_answers.Answers, output: SshOutput) -> IrisError:
+def _failure(server: Server, answers: askpass.Answers, output: SshOutput) -> IrisError:
     if answers.refusal is not None:
         return host_keys.rejected(server, answers.refusal)
     if answers.wants_new_password:
@@ -189,7 +189,7 @@ def _failure(server: Server, answers: ssh_answers.Answers, output: SshOutput) ->
 
 
 def _unwanted(
-    server: Server, answers: ssh_answers.Answers, output: SshOutput, identity: ssh_command.Identity | None
+    server: Server, answers: askpass.Answers, output: SshOutput, identity: ssh_command.Identity | None
 ) -> IrisError | None:
     """Why a connection that was made may not be used: ssh went by ssh_config and not by our settings."""
     if not answers.host_key:  # there are ways to know a server without its key, none of which was chosen here

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from iris_camera.camera import capture as capture_module
-from iris_camera.camera.capture import HUNG_MAX, Capture, shaken_pause_s
+from iris_camera.camera.capture import HUNG_MAX, Capture, jittered_pause_s
 from iris_camera.camera.clock import CameraClock
 from iris_camera.camera.handover import EveryFrame, LatestFrame
 from iris_camera.camera.settings import SourceSettings
@@ -436,7 +436,7 @@ def test_each_camera_has_threads_of_its_own_named_after_it(capturing, changes):
 
 
 def test_twenty_cameras_do_not_ask_at_the_same_instant():
-    assert len({shaken_pause_s(1) for _ in range(20)}) > 1
+    assert len({jittered_pause_s(1) for _ in range(20)}) > 1
 
 
 @pytest.mark.parametrize("seconds", [365 * 86400.0, -3600.0])

@@ -59,7 +59,7 @@ def test_a_file_is_finished_when_every_server_has_it():
     (ended,) = under_way.follow()
     assert under_way.is_over
     assert not ended.is_delivered
-    assert [(each["id"], each["state"]) for each in ended.told()] == [("a@plant", "delivered"), ("a@office", "failed")]
+    assert [(each["id"], each["state"]) for each in ended.records()] == [("a@plant", "delivered"), ("a@office", "failed")]
 
 
 def test_files_that_a_full_outbox_refuses_are_offered_again_in_their_order():
@@ -77,7 +77,7 @@ def test_a_file_that_can_never_be_delivered_is_finished_at_once_and_holds_up_no_
     intake = Intake()
     under_way = sending(intake, "bad", "good")
     under_way.hand_in()
-    assert [sent.told() for sent in under_way.done] == [
+    assert [sent.records() for sent in under_way.done] == [
         [
             {
                 "file": "/line/bad",

@@ -107,7 +107,7 @@ def test_iris_is_not_ready_before_the_first_check():
 
 def test_a_check_is_reported_with_its_age_and_since_when_the_state_lasts():
     health, clock = service(Line())
-    health.look()
+    health.check()
     clock.wall_s, clock.monotonic_s = NOW_S + 2, 1002.0
     assert health.snapshot() == {
         "ready": True,
@@ -124,39 +124,39 @@ def test_a_check_is_reported_with_its_age_and_since_when_the_state_lasts():
 def test_a_camera_that_came_or_went_since_the_last_check_is_seen():
     line = Line()
     health, _clock = service(line)
-    health.look()
+    health.check()
     lost = Camera("line-2")
     lost.seen |= {"state": "offline", "reason": "no route to it", "since_s": NOW_S - 5}
     line.cameras.append(lost)
-    health.look()
+    health.check()
     assert health.snapshot()["reasons"] == [
         "1 of 2 cameras works",
         "camera line-2 has been offline for 5 s (no route to it)",
     ]
     line.cameras.remove(lost)
-    health.look()
+    health.check()
     assert health.snapshot()["reasons"] == []
 
 
 def test_the_free_space_of_the_outbox_is_reported(tmp_path):
     health, _clock = service(Line(), outbox_dir=tmp_path)
-    health.look()
+    health.check()
     assert health.snapshot()["disk_free_bytes"] > 0
 
 
 def test_a_records_disk_within_its_reserve_is_reported(tmp_path):
     health, _clock = service(Line(), records_dir=tmp_path, limits=HealthLimits(disk_reserve_bytes=2**62))
-    health.look()
+    health.check()
     assert health.snapshot()["state"] == "attention"
     assert "no evidence pictures are written" in health.snapshot()["sentence"]
 
 
 def test_a_folder_of_records_that_is_missing_is_no_failure_and_one_of_an_outbox_that_is_open_is(tmp_path):
     health, _clock = service(Line(), records_dir=tmp_path / "missing")
-    health.look()
+    health.check()
     assert health.snapshot()["ready"] is True
     health, _clock = service(Line(), outbox_dir=tmp_path / "missing")
-    health.look()
+    health.check()
     assert health.snapshot()["ready"] is False
     assert health.snapshot()["disk_free_bytes"] is None
 
@@ -165,14 +165,14 @@ def test_each_change_of_state_is_logged_once(caplog):
     caplog.set_level(logging.INFO)
     line = Line()
     health, clock = service(line)
-    health.look()
-    health.look()
+    health.check()
+    health.check()
     line.server |= {"link": "down", "since_s": NOW_S, "reason": "connection refused"}
     for _ in range(3):
         clock.wall_s += 1
-        health.look()
+        health.check()
     line.server["link"] = "up"
-    health.look()
+    health.check()
     assert said(caplog) == [
         (logging.INFO, "health: Iris works: 2 files on the way."),
         (
@@ -189,7 +189,7 @@ def test_a_camera_without_a_picture_at_the_first_check_is_no_warning(caplog):
     line = Line()
     line.cameras[0].seen |= {"frame_age_s": None, "since_s": NOW_S}
     health, _clock = service(line)
-    health.look()
+    health.check()
     assert [level for level, _text in said(caplog)] == [logging.INFO]
 
 
@@ -199,11 +199,11 @@ def test_an_inspection_that_fails_again_and_again_is_seen_between_two_restarts_a
     for restarts in (0, 1, 2, 3):
         line.cameras[0].seen["inspection"] = {"state": "running", "restarts": restarts, "reason": "out of memory"}
         clock.monotonic_s += 20
-        health.look()
+        health.check()
     assert health.snapshot()["ready"] is False
     assert "restarted 3 times in 5 min (out of memory)" in health.snapshot()["sentence"]
     clock.monotonic_s += 301
-    health.look()
+    health.check()
     assert health.snapshot()["ready"] is True
 
 
@@ -211,8 +211,8 @@ def test_a_camera_that_cannot_be_asked_is_named_and_hides_no_other(caplog):
     lost = Camera("line-3")
     lost.seen |= {"state": "offline", "reason": "no route to it", "since_s": NOW_S - 5}
     health, _clock = service(Line(Camera(), MuteCamera("line-2"), lost))
-    health.look()
-    health.look()
+    health.check()
+    health.check()
     assert health.snapshot()["ready"] is False
     assert health.snapshot()["reasons"] == [
         "1 of 3 cameras works",
@@ -224,8 +224,8 @@ def test_a_camera_that_cannot_be_asked_is_named_and_hides_no_other(caplog):
 
 def test_an_uploader_that_cannot_be_asked_makes_iris_unready_and_is_logged_once_with_its_traceback(caplog):
     health, _clock = service(MuteUploader())
-    health.look()
-    health.look()
+    health.check()
+    health.check()
     assert health.snapshot()["ready"] is False
     assert "RuntimeError: no answer" in health.snapshot()["sentence"]
     assert [bool(record.exc_info) for record in caplog.records if record.levelno == logging.ERROR] == [True]
@@ -233,7 +233,7 @@ def test_an_uploader_that_cannot_be_asked_makes_iris_unready_and_is_logged_once_
 
 def test_a_health_service_that_no_longer_checks_reports_itself():
     health, clock = service(Line())
-    health.look()
+    health.check()
     clock.monotonic_s += 10.0
     assert health.snapshot()["ready"] is True
     clock.monotonic_s += 30.0

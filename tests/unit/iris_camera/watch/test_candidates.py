@@ -1,7 +1,7 @@
 """Which file is examined next; a flood of events takes no more memory than its files."""
 
 from iris_camera.watch.candidates import Candidates
-from iris_camera.watch.completion import Completion, Look, Notice, Version
+from iris_camera.watch.completion import Completion, FileState, Notice, Version
 
 QUIET_S = 5.0
 V1 = Version(1, 10, 100)
@@ -52,7 +52,7 @@ def test_a_file_that_is_left_is_no_candidate_and_an_offered_one_is_until_it_was_
     for name in ("left", "offered"):
         candidates.hear(name, Notice.CLOSED, 0.0)
     assert candidates.judge("left", None, None, 0.0) is Completion.LEAVE
-    assert candidates.judge("offered", Look(V1, is_open=False), None, 0.0) is Completion.OFFER
+    assert candidates.judge("offered", FileState(V1, is_open=False), None, 0.0) is Completion.OFFER
     assert list(candidates) == ["offered"]
     candidates.gone("offered")
     assert list(candidates) == []
@@ -73,4 +73,4 @@ def test_a_file_whose_close_may_be_among_lost_events_waits_out_the_quiet_time():
     candidates.events_were_lost()
     candidates.list("a", V1, None, 1.0)
     assert all_due(candidates, 5.0) == ["a"]
-    assert candidates.judge("a", Look(V1, is_open=None), None, 6.0) is Completion.OFFER
+    assert candidates.judge("a", FileState(V1, is_open=None), None, 6.0) is Completion.OFFER

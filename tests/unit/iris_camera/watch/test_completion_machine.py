@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from iris_camera.watch.candidates import Candidates
-from iris_camera.watch.completion import Completion, Look, Notice, Version
+from iris_camera.watch.completion import Completion, FileState, Notice, Version
 
 QUIET_S = 5.0
 TICK_S = 2.0  # of the clock that files are dated by; steps are shorter, so that different bytes get the same date
@@ -195,7 +195,7 @@ class Watching(RuleBasedStateMachine):
         file = self.folder.files.get(name)
         look = None
         if file is not None:
-            look = Look(version(file), file.writers > 0 if self.leases else None)
+            look = FileState(version(file), file.writers > 0 if self.leases else None)
         verdict = self.candidates.judge(name, look, self.remembered.get(name), self.now_s)
         if verdict is Completion.OFFER:
             assert not (self.leases and file.writers), "a file is offered that the kernel knows to be open"

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from iris_camera.watch.mounts import hears_everything
+from iris_camera.watch.mounts import sees_every_change
 
 
 def mounts(folder, kind):
@@ -15,15 +15,15 @@ def mounts(folder, kind):
 
 @pytest.mark.parametrize("kind", ["nfs4", "cifs", "fuse.sshfs", "9p", "virtiofs"])
 def test_the_kernel_does_not_notice_every_write_on_a_file_system_that_others_write_to(tmp_path, kind):
-    assert not hears_everything(tmp_path, mounts(tmp_path, kind))
+    assert not sees_every_change(tmp_path, mounts(tmp_path, kind))
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs", "tmpfs", "overlay", "vfat"])
 def test_the_kernel_notices_every_write_on_a_file_system_of_this_machine(tmp_path, kind):
-    assert hears_everything(tmp_path, mounts(tmp_path, kind))
+    assert sees_every_change(tmp_path, mounts(tmp_path, kind))
 
 
 def test_an_unknown_file_system_counts_as_one_of_this_machine(tmp_path):
-    assert hears_everything(tmp_path / "missing", "nonsense\n\n- x")
-    assert hears_everything(tmp_path, "nonsense\n\n- x")
-    assert hears_everything(tmp_path)
+    assert sees_every_change(tmp_path / "missing", "nonsense\n\n- x")
+    assert sees_every_change(tmp_path, "nonsense\n\n- x")
+    assert sees_every_change(tmp_path)

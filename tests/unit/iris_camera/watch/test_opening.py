@@ -6,7 +6,7 @@ import os
 import pytest
 
 from iris_camera.watch.listing import files_in
-from iris_camera.watch.looking import look_at
+from iris_camera.watch.file_state import state_of
 from iris_camera.watch.opening import opened_file, opened_folder
 from iris_communication.errors import SourceReplaced
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
@@ -41,9 +41,9 @@ SWAPS = {
 def test_an_examination_follows_no_link(tree, swap):
     path, what, for_what = SWAPS[swap]
     root = os.fspath(tree / "watched")
-    assert look_at(path, root=root, leases=False) is not None
+    assert state_of(path, root=root, leases=False) is not None
     swapped(tree / "watched" / what, tree / for_what)
-    assert look_at(path, root=root, leases=False) is None
+    assert state_of(path, root=root, leases=False) is None
     with pytest.raises(OSError), opened_file(root, path):  # noqa: PT011 - of what kind is the kernel's
         pass
     assert path not in [name for name, _ in files_in(root, recursive=True)]
@@ -52,7 +52,7 @@ def test_an_examination_follows_no_link(tree, swap):
 @pytest.mark.parametrize("swap", SWAPS)
 def test_a_swap_between_examination_and_taking_is_refused_and_no_descriptor_stays_open(tree, swap):
     path, what, for_what = SWAPS[swap]
-    look = look_at(path, root=os.fspath(tree / "watched"), leases=False)
+    look = state_of(path, root=os.fspath(tree / "watched"), leases=False)
     request = SftpUploadRequest(SERVER, tree / "watched" / path, "p", "files", identity=look.identity)
     with contextlib.closing(SftpUploaderThread(tree / "outbox")) as uploader:
         uploader.open()
@@ -71,7 +71,7 @@ def test_a_swap_between_examination_and_taking_is_refused_and_no_descriptor_stay
 
 
 def test_a_file_replaced_by_another_is_refused_too(tree):
-    look = look_at("a", root=os.fspath(tree / "watched"), leases=False)
+    look = state_of("a", root=os.fspath(tree / "watched"), leases=False)
     (tree / "new").write_text("another")
     (tree / "new").rename(tree / "watched" / "a")
     with contextlib.closing(SftpUploaderThread(tree / "outbox")) as uploader:
@@ -82,6 +82,6 @@ def test_a_file_replaced_by_another_is_refused_too(tree):
 
 def test_the_watched_folder_itself_may_be_named_by_a_link(tree):
     (tree / "link").symlink_to(tree / "watched")
-    assert look_at("inner/a", root=os.fspath(tree / "link"), leases=False) is not None
+    assert state_of("inner/a", root=os.fspath(tree / "link"), leases=False) is not None
     with opened_folder(os.fspath(tree / "link"), "inner/deep") as folder:
         assert os.listdir(folder) == ["a"]  # noqa: PTH208 - of a descriptor

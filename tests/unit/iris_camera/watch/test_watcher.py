@@ -303,7 +303,7 @@ def test_the_folder_is_listed_again_and_again_where_the_kernel_does_not_report_e
 
         monkeypatch.setattr(watcher_module, "FolderEvents", refuse)
     else:
-        monkeypatch.setattr(watcher_module, "hears_everything", lambda folder: False)
+        monkeypatch.setattr(watcher_module, "sees_every_change", lambda folder: False)
     taker = Taker()
     with watching(folder, taker):
         (folder / "a").write_bytes(b"1")
@@ -359,14 +359,14 @@ def test_a_file_that_was_replaced_while_it_was_offered_is_examined_again(folder,
 
 def test_an_unreadable_file_is_reported_once_and_handed_in_when_it_can_be_read(folder, monkeypatch, caplog):
     monkeypatch.setattr(watcher_module, "UNREADABLE_S", 0.05)
-    look_at, allowed = watcher_module.look_at, threading.Event()
+    state_of, allowed = watcher_module.state_of, threading.Event()
 
     def guarded(path, **more):
         if path.endswith("secret") and not allowed.is_set():
             raise PermissionError(13, "Permission denied")
-        return look_at(path, **more)
+        return state_of(path, **more)
 
-    monkeypatch.setattr(watcher_module, "look_at", guarded)
+    monkeypatch.setattr(watcher_module, "state_of", guarded)
     taker = Taker()
     with watching(folder, taker):
         (folder / "secret").write_bytes(b"1")

@@ -30,9 +30,9 @@ def test_the_next_look_comes_after_the_interval_stretched_or_shortened_by_chance
     assert next_check_s(replace(CHECKED, jitter=jitter), 60.0, Breaker()) == pytest.approx(NOW_S + wait_s)
 
 
-@pytest.mark.parametrize("checkup", [CHECKED, HealthSchedule(NOW_S, 0.5)])
-def test_an_interval_of_0_means_never(checkup):
-    assert next_check_s(checkup, 0.0, Breaker()) is None
+@pytest.mark.parametrize("schedule", [CHECKED, HealthSchedule(NOW_S, 0.5)])
+def test_an_interval_of_0_means_never(schedule):
+    assert next_check_s(schedule, 0.0, Breaker()) is None
 
 
 def test_a_thousand_plants_that_start_together_do_not_look_together():

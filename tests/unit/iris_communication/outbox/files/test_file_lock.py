@@ -73,7 +73,7 @@ def test_a_descriptor_that_became_another_files_is_left_alone(path):
     with path.with_name("other").open("w") as first:
         other = os.dup2(first.fileno(), lock.descriptor)
     assert not lock.is_open
-    lock.let_go()
+    lock.unlock()
     lock.close()
     os.fstat(other)
     os.close(other)
@@ -83,10 +83,10 @@ def test_shared_parts_of_a_file_exclude_one_who_wants_it_alone(tmp_path):
     first, second = opened(tmp_path / "lock"), opened(tmp_path / "lock")
     assert first.share(10, 2)
     assert second.share(10, 2)
-    second.let_go()
+    second.unlock()
     with pytest.raises(BlockingIOError):
         second.take_all()
-    first.let_go()
+    first.unlock()
     second.take_all()
     first.close()
     second.close()

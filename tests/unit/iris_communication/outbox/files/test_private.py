@@ -186,7 +186,7 @@ def test_a_named_pipe_in_the_place_of_a_file_of_state_is_refused_and_holds_nobod
 def test_a_named_pipe_holds_up_nobody_who_only_looks(folder, name):
     os.mkfifo(folder / name)
     with pytest.raises(OutboxStorageError, match=name):
-        Servers(folder, look_only=True)
+        Servers(folder, read_only=True)
 
 
 def refuses(number):

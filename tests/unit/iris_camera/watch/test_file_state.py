@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from iris_camera.watch.looking import look_at, version_of
+from iris_camera.watch.file_state import state_of, version_of
 
 
 @pytest.fixture
@@ -16,27 +16,27 @@ def file(tmp_path):
 
 
 def test_a_file_is_what_its_facts_say(file):
-    look = look_at(str(file), leases=True)
+    look = state_of(str(file), leases=True)
     assert look.version == version_of(file.stat())
     assert look.is_open is False
 
 
 def test_a_file_that_somebody_has_open_for_writing_is_known_to_be(file):
     with file.open("ab"):
-        assert look_at(str(file), leases=True).is_open is True
+        assert state_of(str(file), leases=True).is_open is True
     with file.open("rb"):
-        assert look_at(str(file), leases=True).is_open is False
+        assert state_of(str(file), leases=True).is_open is False
 
 
 def test_an_examination_without_leases_does_not_say_who_writes(file):
     with file.open("ab"):
-        assert look_at(str(file), leases=False).is_open is None
+        assert state_of(str(file), leases=False).is_open is None
 
 
 def test_a_writer_that_opens_the_file_during_the_examination_is_not_kept_out_and_no_signal_ends_us(file):
     assert signal.getsignal(signal.SIGIO) is signal.SIG_DFL
     for _ in range(50):
-        assert look_at(str(file), leases=True).is_open is False
+        assert state_of(str(file), leases=True).is_open is False
         file.open("ab").close()
 
 
@@ -44,7 +44,7 @@ def test_a_name_that_is_no_regular_file_is_not_examined(tmp_path, file):
     (tmp_path / "link").symlink_to(file)
     os.mkfifo(tmp_path / "pipe")
     for name in ("link", "pipe", "missing", "a.csv/inside", "."):
-        assert look_at(str(tmp_path / name), leases=True) is None
+        assert state_of(str(tmp_path / name), leases=True) is None
 
 
 def test_a_file_that_may_not_be_read_is_an_error(file, monkeypatch):
@@ -53,7 +53,7 @@ def test_a_file_that_may_not_be_read_is_an_error(file, monkeypatch):
 
     monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(PermissionError):
-        look_at(str(file), leases=True)
+        state_of(str(file), leases=True)
 
 
 @pytest.mark.parametrize("code", ["EACCES", "EINVAL", "EOPNOTSUPP"])
@@ -65,7 +65,7 @@ def test_an_examination_reports_no_writer_where_leases_are_not_given(file, monke
         raise OSError(getattr(errno, code), code)
 
     monkeypatch.setattr(fcntl, "fcntl", refuse)
-    assert look_at(str(file), leases=True).is_open is None
+    assert state_of(str(file), leases=True).is_open is None
 
 
 def test_an_inode_number_of_64_bits_fits_where_it_is_kept():

@@ -1,5 +1,5 @@
 """The verbs that read an outbox, as a user runs them: beside an uploader that delivers, after one was killed, and on
-a damaged outbox. The terminal session of docs/looking.md is made here."""
+a damaged outbox. The terminal session of docs/checking-an-outbox.md is made here."""
 
 import csv
 import io
@@ -24,7 +24,7 @@ from tests.servers.openssh import OpenSshServer
 from tests.system import forked_iris
 
 ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "looking.md"
+PAGE = ROOT / "docs" / "checking-an-outbox.md"
 FILES = 300
 SECRET = "open sesame"
 VERBS = (("queue", "balance"), ("outbox", "check", "--hashes"), ("ledger", "verify"), ("ledger", "export"))
@@ -332,7 +332,7 @@ def test_no_verb_prints_a_secret(iris, outbox, tmp_path):
         assert SECRET.encode() not in done.stdout + done.stderr
 
 
-# -- docs/looking.md
+# -- docs/checking-an-outbox.md
 
 SESSION = (
     "iris queue balance",
@@ -347,7 +347,7 @@ SESSION = (
 
 
 def test_the_pages_terminal_session_is_what_the_commands_say(iris, outbox, server, received, tmp_path):
-    """If not: UPDATE_DOCS=1 pytest tests/system/test_looking.py"""
+    """If not: UPDATE_DOCS=1 pytest tests/system/test_checking_an_outbox.py"""
     with running(outbox) as uploader:
         for name in ("1.csv", "2.csv"):  # one after the other: the order of delivery is shown
             wait_for([submit(uploader, server.info(received), written(tmp_path / name))])

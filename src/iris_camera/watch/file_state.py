@@ -13,7 +13,7 @@ import os
 import signal
 import stat
 
-from iris_camera.watch.completion import Look, Version
+from iris_camera.watch.completion import FileState, Version
 from iris_camera.watch.opening import identity_of, opened_file
 
 _F_SETSIG = 10  # linux/fcntl.h; the module fcntl has no name for it
@@ -25,7 +25,7 @@ def version_of(facts: os.stat_result) -> Version:
     return Version(facts.st_ino & _STORED_BITS, facts.st_size, facts.st_mtime_ns)
 
 
-def look_at(path: str, *, leases: bool, root: str = "") -> Look | None:
+def state_of(path: str, *, leases: bool, root: str = "") -> FileState | None:
     """None for a file that is gone, or is no regular file; below `root` also for a link, and behind one. Without
     `leases`, `is_open` is None. Raises OSError where reading it is refused."""
     folder, name = (root, path) if root else os.path.split(path)
@@ -41,7 +41,7 @@ def look_at(path: str, *, leases: bool, root: str = "") -> Look | None:
         is_open = _is_open_for_writing(descriptor) if leases else None
         # Only now: what was written before the lease was asked for belongs to the version that is decided on.
         facts = os.fstat(descriptor)
-        return Look(version_of(facts), is_open, identity_of(facts))
+        return FileState(version_of(facts), is_open, identity_of(facts))
 
 
 def _is_open_for_writing(descriptor: int) -> bool | None:
