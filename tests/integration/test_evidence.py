@@ -73,7 +73,7 @@ def test_each_defect_s_row_and_pictures_arrive_and_lead_to_each_other(handing_ov
     assert len(defects) == 3
     for row in defects:
         found = [n for n in pictures if n.endswith(f"_f{row['frame']}_p{row['part_id']}.jpg")]
-        names = {parse_evidence_name(name).snapshot: parse_evidence_name(name) for name in found}
+        names = {parse_evidence_name(name).view: parse_evidence_name(name) for name in found}
         assert sorted(names) == ["crop", "frame"]
         for view, name in names.items():
             assert name.run == parse_name(csv_name).run

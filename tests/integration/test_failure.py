@@ -82,7 +82,7 @@ def locked_out(server, uploader, sources, logins):
 
 def test_a_wrong_password_is_reported_and_the_server_is_not_asked_again_and_again(uploader, locked_out, server, logins):
     destination = destination_of(uploader)
-    assert f"{server.username}@{server.host}:{server.port} refused our credentials" in destination["reason"]
+    assert f"{server.username}@{server.host}:{server.port} refused the credentials" in destination["reason"]
     assert "pass the server again" in destination["hint"]
     time.sleep(1.0)  # several times as long as the longest pause between attempts
     assert len(logins) == 1

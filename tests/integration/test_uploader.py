@@ -144,7 +144,7 @@ def test_a_large_file_that_is_written_to_after_it_was_queued_never_arrives_chang
         with source.open("r+b") as file:
             file.write(b"changed")
         uploader.start()
-        with pytest.raises(Exception, match="was changed after it was accepted"):
+        with pytest.raises(Exception, match="changed after it was accepted"):
             receipt.wait_delivered(LONG_S)
         assert balanced(uploader)
     assert contents_of(folder) == {}

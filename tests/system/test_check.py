@@ -76,7 +76,7 @@ def test_a_file_that_is_no_film_ends_the_run_as_it_ends_the_check(iris, tmp_path
         assert ended.returncode == 2, ended.stderr
         assert "VIDEOIO" not in ended.stderr, "OpenCV's own lines are not for a user"
         assert "--source: error: cameras.line-1.source: " in ended.stderr
-        assert "notes.txt cannot be read as a film" in ended.stderr
+        assert "notes.txt cannot be read as a video" in ended.stderr
 
 
 def test_films_none_of_which_can_be_read_end_the_run_and_each_is_named(iris, tmp_path):

@@ -53,7 +53,7 @@ def test_no_file_is_lost_or_partial_and_the_rate_holds_during_the_outage():
 def test_the_help_says_that_a_demo_of_so_many_seconds_ends_by_itself():
     helped = run("--help", COLUMNS="200", TERM="dumb")
     text = " ".join(re.sub(r"[^\w\s.,;+-]", " ", helped.stdout).split())
-    assert "With it the demo ends by itself when that is over; without it, it stays on a terminal until q" in text
+    assert "The demo then ends by itself; without this option it stays on a terminal until q or Ctrl+C" in text
 
 
 @pytest.mark.long

@@ -171,7 +171,7 @@ def test_sighup_takes_over_what_it_can_says_what_it_cannot_and_leaves_the_rest_r
 
         settings('[cameras.line]\nsource = "synthetic"\nframe_rat = 20\n[log]\nlevel = "LOUD"\n')
         running.process.send_signal(signal.SIGHUP)
-        running.wait_until(lambda: running.logged("(everything runs on as before)"))
+        running.wait_until(lambda: running.logged("(everything keeps running with the old ones)"))
         assert running.logged('(did you mean "frame_rate")')
         assert running.logged("(log.level)")
 

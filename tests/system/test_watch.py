@@ -134,7 +134,7 @@ def test_files_wait_out_an_outage_and_a_full_outbox(line, server):
         names = [f"{number:02}.csv" for number in range(30)]
         for name in names:
             (line.watched / name).write_text(name)
-        watching.wait_until(lambda: watching.logged(r"(files wait in .* are offered again)"))
+        watching.wait_until(lambda: watching.logged(r"(files wait in .* until the outbox takes them)"))
         server.start()
         line.wait_for(*names)
     assert sorted(line.arrived.values()) == [name.encode() for name in names]
@@ -219,7 +219,7 @@ def test_the_command_hands_the_files_over_to_another_process_that_owns_the_outbo
         wait_until(lambda: owner.get_stats()["total_uploaded"] == len(names))
         owner.close(5.0)
         (line.watched / "later.csv").write_text("1")
-        watching.wait_until(lambda: watching.logged(r"(no process delivers from)"))
+        watching.wait_until(lambda: watching.logged(r"(no process is delivering from)"))
         watching.wait_until(lambda: watching.logged(r"(queued later.csv)"))
         assert watching.end()[0] == 0
     with running(line.outbox):

@@ -18,7 +18,7 @@ _BEYOND = "it is nested too deep, or holds a number of thousands of digits"
 
 # The beginning of tomllib's message, and a hint for the likely cause.
 _SYNTAX_HINTS = {
-    "Invalid value": 'a value is a text in quotes ("..."), a number, true, false or a list',
+    "Invalid value": 'a value is a string in quotes ("..."), a number, true, false or a list',
     "Unescaped '\\' in a string": "write \\\\ for one \\, or put the text in 'single quotes'",
     "Invalid hex value": "write \\\\ for one \\, or put the text in 'single quotes'",
     "Illegal character '\\n'": "the closing quote is missing",

@@ -134,7 +134,7 @@ def expected(kind: Any) -> str:
     if typing.get_origin(kind) is tuple:
         inner = typing.get_args(kind)
         if len(inner) == 2 and inner[1] is Ellipsis:
-            return "a list of texts" if inner[0] is str else "a list of numbers"
+            return "a list of strings" if inner[0] is str else "a list of numbers"
         return f"a list of {len(inner)} numbers"
     if table_of(kind) or named_tables_of(kind):
         return "a table"
@@ -142,7 +142,7 @@ def expected(kind: Any) -> str:
         bool: "true or false",
         int: "a whole number",
         float: "a number",
-        str: "a text in quotes",
+        str: "a string in quotes",
         Path: "a path in quotes",
     }
     return text.get(kind, "another value")

@@ -34,7 +34,15 @@ from iris_camera.records.csv_file import KEPT_FOLDER, READY_FOLDER
 from iris_camera.records.evidence import Area, Defect, Evidence, FinishedPicture, NoPictureError
 from iris_camera.records.evidence_name import View
 from iris_camera.records.kept_files import free_bytes, keep
-from iris_camera.records.leftovers import FinishedFile, LeftAlone, Leftovers, left_behind_text, not_read, recover, log_leftovers
+from iris_camera.records.leftovers import (
+    FinishedFile,
+    LeftAlone,
+    Leftovers,
+    left_behind_text,
+    log_leftovers,
+    not_read,
+    recover,
+)
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_camera.records.trouble import Trouble
 from iris_communication.errors import IrisError, NotStarted

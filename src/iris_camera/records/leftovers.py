@@ -118,7 +118,7 @@ def log_leftovers(found: Leftovers) -> None:
     if found.finished:
         log.info("%s of earlier runs to queue, from %s", files(len(found.finished)), found.finished[0].path.parent)
     for cut in found.cut:
-        log.warning("%s: cut off the incomplete last row, %s", cut.path, size(cut.bytes_lost))
+        log.warning("%s ended in an incomplete row, which was cut off: %s", cut.path, size(cut.bytes_lost))
     for path in found.removed:
         log.info("%s held no row and no whole picture and was removed", path)
     for left in found.left_alone:

@@ -5,8 +5,8 @@ import os
 from collections.abc import Callable, Iterator
 
 from iris_camera.watch.completion import Version
-from iris_camera.watch.folder_events import folders_below, joined
 from iris_camera.watch.file_state import version_of
+from iris_camera.watch.folder_events import folders_below, joined
 from iris_camera.watch.opening import opened_folder
 
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # or something else by now

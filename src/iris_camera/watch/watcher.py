@@ -24,6 +24,7 @@ from typing import Protocol
 
 from iris_camera.watch.candidates import Candidates
 from iris_camera.watch.completion import Completion, FileState, Version
+from iris_camera.watch.file_state import state_of
 from iris_camera.watch.folder_events import (
     Event,
     EventsLost,
@@ -35,7 +36,6 @@ from iris_camera.watch.folder_events import (
     joined,
 )
 from iris_camera.watch.listing import files_in
-from iris_camera.watch.file_state import state_of
 from iris_camera.watch.memory import Memory
 from iris_camera.watch.mounts import sees_every_change
 from iris_camera.watch.names import Names

@@ -36,7 +36,7 @@ from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.contract import Transport
 from iris_communication.transport.host_keys import ACCEPTED_NAME
 
-__all__ = ["RemoteCheck", "RemoteLook", "RemoteVerdict"]
+__all__ = ["RemoteCheck", "RemoteFinding", "RemoteVerdict"]
 
 AT_ONCE = 2000  # deliveries in memory
 
@@ -135,7 +135,9 @@ class _Connections:
         self._clock = clock
         self._connections: dict[str, Connection | IrisError] = {}
 
-    async def ask(self, deliveries: Sequence[_Delivery], newest: dict[int, str], *, hashes: bool) -> list[RemoteFinding]:
+    async def ask(
+        self, deliveries: Sequence[_Delivery], newest: dict[int, str], *, hashes: bool
+    ) -> list[RemoteFinding]:
         """The results, in the order of the deliveries."""
         answers: dict[int, RemoteFinding] = {}
         by_server: defaultdict[str, list[_Delivery]] = defaultdict(list)

@@ -209,5 +209,5 @@ class _Checked:
             raise MemberBroken(item_id, trouble(f"{path} cannot be read", error)) from error
 
     def _changed(self, how: str) -> MemberBroken:
-        what = f"{self._content.path} was changed after it was accepted: {how}"
+        what = f"{self._content.path} changed after it was accepted: {how}"
         return MemberBroken(self._content.item_id, SourceChanged(what))

@@ -106,7 +106,7 @@ def _host_keys(key: str, value: Any) -> str:
     keys = value.splitlines() if isinstance(value, str) else value
     if not isinstance(keys, (list, tuple)) or not all(isinstance(each, str) for each in keys):
         raise InvalidRequest(
-            f"sftp_server_info[{key!r}] is a {type(value).__name__}: expected text, or a list of texts"
+            f"sftp_server_info[{key!r}] is a {type(value).__name__}: expected a string, or a list of strings"
         )
     pins = pinned_keys.lines("\n".join(keys))
     for pin in pins:
@@ -138,7 +138,7 @@ def _number(least: float, kind: type = float) -> Callable[[str, Any], Any]:
 
 def _texts(key: str, value: Any) -> tuple[str, ...]:
     if not isinstance(value, (list, tuple)) or not all(isinstance(each, str) for each in value):
-        raise InvalidRequest(f"sftp_server_info: {key} is {value!r}: expected a list of texts")
+        raise InvalidRequest(f"sftp_server_info: {key} is {value!r}: expected a list of strings")
     return tuple(value)
 
 

@@ -16,7 +16,7 @@ SAID_MAX = 4096  # bytes that are kept of what it says later
 SAID_LINES_MAX = 4
 SAID_SPLIT_MAX = 16  # lines that are examined, for some are empty
 ENDED_HINT = (
-    "the network is in order: what the server runs for us came to its end. Read its message, and the server's log"
+    "the network works, but the program that the server runs for SFTP ended: read its message, and the server's log"
 )
 NAME = re.compile(rb"^SSH-", re.MULTILINE)
 

@@ -41,9 +41,8 @@ from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.transport import algorithms, host_keys, reaching
 from iris_communication.transport.algorithms import SHA1_HINT
 from iris_communication.transport.contract import Receiver, new_password_wanted, unforeseen, unusable
-from iris_communication.transport.openssh import askpass
+from iris_communication.transport.openssh import askpass, ssh_output
 from iris_communication.transport.openssh import command as ssh_command
-from iris_communication.transport.openssh import ssh_output
 from iris_communication.transport.openssh.channel import SshProgramChannel
 from iris_communication.transport.openssh.ssh_output import SshFailed, SshOutput
 from iris_communication.transport.server_text import hidden_of

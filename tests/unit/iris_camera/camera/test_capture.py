@@ -227,7 +227,7 @@ def test_the_reason_and_the_hint_are_logged_once_not_at_every_try(capturing, cap
     capturing(source)
     wait_until(lambda: source.opened >= 10)
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert [record.getMessage().split(" It is tried")[0] for record in warnings] == [
+    assert [record.getMessage().split(" Iris keeps trying")[0] for record in warnings] == [
         "camera line-1: no route to the host. Look at the cable."
     ]
 

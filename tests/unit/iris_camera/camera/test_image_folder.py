@@ -309,7 +309,7 @@ def test_pictures_left_out_for_one_cause_are_named_once_and_counted_and_are_gaps
     assert watched.source.read().number == 50
     watched.later(80.0, lambda: (tmp_path / "a.jpg").write_bytes(image(10, shape=(101, 100, 3))))
     watched.read_all()
-    assert [record.getMessage().partition("is left out")[0] for record in caplog.records] == [
+    assert [record.getMessage().partition("is skipped")[0] for record in caplog.records] == [
         f"camera line-1: {tmp_path / '00.jpg'} ",
         f"camera line-1: {tmp_path / 'a.jpg'} ",
     ]

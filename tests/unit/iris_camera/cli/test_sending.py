@@ -59,7 +59,10 @@ def test_a_file_is_finished_when_every_server_has_it():
     (ended,) = under_way.follow()
     assert under_way.is_over
     assert not ended.is_delivered
-    assert [(each["id"], each["state"]) for each in ended.records()] == [("a@plant", "delivered"), ("a@office", "failed")]
+    assert [(each["id"], each["state"]) for each in ended.records()] == [
+        ("a@plant", "delivered"),
+        ("a@office", "failed"),
+    ]
 
 
 def test_files_that_a_full_outbox_refuses_are_offered_again_in_their_order():

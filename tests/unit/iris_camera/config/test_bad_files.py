@@ -368,7 +368,7 @@ def test_the_consequence_of_a_mistake_is_not_reported_besides(errors_in):
 @pytest.mark.parametrize(
     ("text", "line", "message"),
     [
-        ("[cameras.a]\nsource = file:belt.mp4\n", 2, "a value is a text in quotes"),
+        ("[cameras.a]\nsource = file:belt.mp4\n", 2, "a value is a string in quotes"),
         ("[web]\nport = 1\n\nport = 2\n", 4, "this key stands there already"),
         ("[web]\n[log]\n[web]\n", 3, "this table stands there already"),
         ('[cameras.a]\nsource = "file:C:\\video.mp4"\n', 2, "single quotes"),

@@ -77,7 +77,7 @@ def test_the_four_of_tensorflows_outputs_that_matter_are_asked_for():
     ],
 )
 def test_a_style_is_not_guessed_where_several_could_answer_so(found, size):
-    with pytest.raises(ModelError, match=f"style can be told, or a declared one: .*; found {found[0].name} "):
+    with pytest.raises(ModelError, match=f"known style, or a declared one: .*; found {found[0].name} "):
         recognised(found, size)
 
 

@@ -9,7 +9,7 @@ import pytest
 from iris_camera.records.csv_file import HeartbeatRow, ModelRow, encode, header
 from iris_camera.records.evidence import encode_jpeg
 from iris_camera.records.kept_files import keep
-from iris_camera.records.leftovers import Cut, cameras_with_leftovers, recover, log_leftovers
+from iris_camera.records.leftovers import Cut, cameras_with_leftovers, log_leftovers, recover
 from iris_camera.records.recorder import Recorder
 from iris_camera.records.rotation import RotationLimits
 

@@ -120,7 +120,7 @@ def test_a_change_that_a_full_disk_refused_is_known_until_the_end_and_noted_once
     memory._database.full = True
     memory.change({"a": V1})
     assert memory.get("a") == V1
-    assert "refuses" in caplog.text
+    assert "cannot write" in caplog.text
     memory._database.full = False
     memory.close()
     again = opened(tmp_path, folder)

@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from iris_camera.watch.listing import files_in
 from iris_camera.watch.file_state import state_of
+from iris_camera.watch.listing import files_in
 from iris_camera.watch.opening import opened_file, opened_folder
 from iris_communication.errors import SourceReplaced
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest

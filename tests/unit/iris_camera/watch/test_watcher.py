@@ -204,7 +204,7 @@ def test_a_full_outbox_loses_nothing_and_is_asked_again(folder, monkeypatch, cap
         full.clear()
         taker.wait_for(*names)
     assert sorted(taker.taken) == [(name, name.encode()) for name in names]
-    assert caplog.text.count("offered again") == 1
+    assert caplog.text.count("queue the file again when there is room") == 1
 
 
 def test_a_file_that_changes_while_the_outbox_is_full_is_handed_in_as_it_is_then(folder, monkeypatch):

@@ -146,7 +146,7 @@ def test_a_page_that_never_reads_is_disconnected_and_delays_no_other(serve, capl
             assert served.live.connected == 1
     finally:
         stuck.close()
-    assert any("took nothing" in record.getMessage() for record in caplog.records)
+    assert any("read nothing" in record.getMessage() for record in caplog.records)
 
 
 def test_a_page_that_reads_late_gets_the_newest_state_not_the_collected_ones(serve):

@@ -80,10 +80,10 @@ def test_a_step_that_keeps_files_from_arriving_is_trouble(server, step, text):
 @pytest.mark.parametrize(
     ("server", "step", "text"),
     [
-        (faulty_servers.ReadingForbidden(), "read", "Nobody may read"),
+        (faulty_servers.ReadingForbidden(), "read", "Reading is forbidden"),
         (faulty_servers.RemovingForbidden(), "remove", "hidden files of attempts"),
         (faulty_servers.MakesNoFolders(), "folders", "No folder may be made"),
-        (MemoryServer(rename_overwrites=True), None, "replaces what is there"),
+        (MemoryServer(rename_overwrites=True), None, "silently replaces an existing file"),
     ],
     ids=["reading", "removing", "folders", "overwriting"],
 )
@@ -159,7 +159,7 @@ class EmptiesFilesItOpens(MemoryServer):
 def test_a_server_that_empties_files_it_opens_is_found_out():
     found = tried(EmptiesFilesItOpens())
     assert found.refused["resume"] == "what was there before is gone"
-    assert "is sent anew" in says(found, Weight.NOTE)
+    assert "is sent again from the start" in says(found, Weight.NOTE)
 
 
 class RefusesAReadOfWhatWasThere(MemoryServer):
