@@ -276,7 +276,7 @@ DELIVERING = (
         "One that cannot finish takes away what another of that name was counted as delivered by.",
         tests_in(
             DELIVERY,
-            "test_sftp_carrier.py::test_a_file_delivered_in_place_is_not_removed_for_another_file_of_that_name",
+            "test_sftp_carrier_settings.py::test_a_file_delivered_in_place_is_not_removed_for_another_file_of_that_name",
         ),
     ),
     Mutant(
@@ -335,7 +335,7 @@ DELIVERING = (
         "            self._outcomes.put_back(destination)\n            if destination",
         "            destination.claimed.clear()\n            if destination",
         "After a stop or a failure of the loop those files wait, in flight, until the program is started again.",
-        tests_in(DELIVERY, "test_worker.py::test_claimed_items_that_were_never_begun_are_released_as_untouched"),
+        tests_in(DELIVERY, "test_worker_ending.py::test_claimed_items_that_were_never_begun_are_released_as_untouched"),
     ),
     Mutant(
         "what was broken off counts as untouched",
@@ -344,7 +344,8 @@ DELIVERING = (
         '            broken_off = DeliveryStopped(f"{upload.remote_path!r} was cancelled", effect=Effect.NONE)\n',
         "The next attempt does not look back: the file goes twice, the temp file stays.",
         tests_in(
-            DELIVERY, "test_worker.py::test_a_carrier_that_does_not_end_is_broken_off_and_nobody_knows_how_far_it_got"
+            DELIVERY,
+            "test_worker_ending.py::test_a_carrier_that_does_not_end_is_broken_off_and_nobody_knows_how_far_it_got",
         ),
     ),
     Mutant(

@@ -18,7 +18,7 @@ IDLE_S = 60.0
 SETTINGS = DeliverySettings(idle_close_s=IDLE_S)
 
 
-class Line:
+class CarrierLine:
     """A carrier to a server in memory."""
 
     def __init__(self, folder, server=None, **settings):

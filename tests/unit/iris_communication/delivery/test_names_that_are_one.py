@@ -9,7 +9,7 @@ from iris_communication.errors import IrisError, RemoteNameKept, RemoteNameRefus
 from iris_communication.settings import Server
 from iris_communication.sftp import wire
 from iris_communication.testing.naming_servers import FoldsNames
-from tests.unit.iris_communication.delivery.carrier_line import Line, tell
+from tests.unit.iris_communication.delivery.carrier_line import CarrierLine, tell
 
 COMPOSED = "/in/M\u00fcller.csv"
 PAIRS = [
@@ -40,7 +40,7 @@ def everything_arrived(line, items, outcomes):
 @pytest.mark.parametrize("software", SOFTWARE)
 @each_pair
 def test_files_under_way_together_all_arrive(tmp_path, paths, software, marker):
-    line = Line(tmp_path, FoldsNames(software=software), marker=marker)
+    line = CarrierLine(tmp_path, FoldsNames(software=software), marker=marker)
 
     async def story():
         line.transport.round_trip_s = 0.1
@@ -58,7 +58,7 @@ def test_files_under_way_together_all_arrive(tmp_path, paths, software, marker):
 
 @each_pair
 def test_files_under_way_one_after_the_other_all_arrive(tmp_path, paths):
-    line = Line(tmp_path, FoldsNames())
+    line = CarrierLine(tmp_path, FoldsNames())
 
     async def story():
         items = items_of(line, paths)
@@ -71,7 +71,7 @@ def test_files_under_way_one_after_the_other_all_arrive(tmp_path, paths):
 def test_files_all_arrive_though_the_process_ended_in_between(tmp_path, paths):
     server, delivered = FoldsNames(), []
     for number, path in enumerate(paths):
-        line = Line(tmp_path, server)
+        line = CarrierLine(tmp_path, server)
 
         async def story(line=line, number=number, path=path):
             delivered.extend(await line.carry(line.item(number, b"%d\n" % number, remote_path=path)))
@@ -83,7 +83,7 @@ def test_files_all_arrive_though_the_process_ended_in_between(tmp_path, paths):
 @pytest.mark.parametrize(("conflict", "kind"), [("fail", RemoteNameTaken), ("keep", RemoteNameKept)])
 @each_pair
 def test_a_file_that_does_not_arrive_is_told_so(tmp_path, paths, conflict, kind):
-    line = Line(tmp_path, FoldsNames(), conflict=conflict)
+    line = CarrierLine(tmp_path, FoldsNames(), conflict=conflict)
 
     async def story():
         outcomes = await line.carry(*items_of(line, paths))
@@ -94,7 +94,7 @@ def test_a_file_that_does_not_arrive_is_told_so(tmp_path, paths, conflict, kind)
 
 
 def test_a_host_that_is_spelt_in_two_ways_is_one_machine(tmp_path):
-    line = Line(tmp_path, FoldsNames())
+    line = CarrierLine(tmp_path, FoldsNames())
     line.resolve = lambda key, inner=line.resolve: (
         Server(key.partition("@")[2].partition(":")[0], "iris"),
         inner(key)[1],
@@ -113,7 +113,7 @@ def test_a_host_that_is_spelt_in_two_ways_is_one_machine(tmp_path):
 
 
 def test_many_spellings_all_arrive(tmp_path):
-    line = Line(tmp_path, FoldsNames())
+    line = CarrierLine(tmp_path, FoldsNames())
 
     async def story():
         line.transport.round_trip_s = 0.1
@@ -125,7 +125,7 @@ def test_many_spellings_all_arrive(tmp_path):
 
 
 def test_the_look_at_the_name_costs_no_round_trip(tmp_path):
-    line = Line(tmp_path, FoldsNames())
+    line = CarrierLine(tmp_path, FoldsNames())
 
     async def story():
         await line.carry(line.item(0))
@@ -139,7 +139,7 @@ def test_the_look_at_the_name_costs_no_round_trip(tmp_path):
 
 
 def test_files_of_other_names_do_not_wait_for_each_other(tmp_path):
-    line = Line(tmp_path, FoldsNames())
+    line = CarrierLine(tmp_path, FoldsNames())
 
     async def story():
         await line.carry(line.item(99))
@@ -157,7 +157,7 @@ def test_files_of_other_names_do_not_wait_for_each_other(tmp_path):
 def test_a_file_that_has_the_name_of_a_marker_is_told_and_no_delivered_one_is_replaced(
     tmp_path, marker, spelling, is_first
 ):
-    line = Line(tmp_path, FoldsNames(), marker=marker)
+    line = CarrierLine(tmp_path, FoldsNames(), marker=marker)
     named_so, usual = (spelling.format(marker.upper()), "/in/a.csv")
 
     async def story():

@@ -1,7 +1,8 @@
+"""Each upload as a conversation on one of its server's connections, and their traces."""
+
 import asyncio
 import hashlib
 import os
-from dataclasses import replace
 
 import pytest
 
@@ -13,26 +14,18 @@ from iris_communication.errors import (
     IrisError,
     LinkLost,
     RemoteFailure,
-    RemoteNameKept,
     RemoteRefused,
     ServerUnresolved,
 )
-from iris_communication.settings import Secret, Server
 from iris_communication.sftp import wire
 from iris_communication.sftp.capabilities import SAFE_FILES_IN_FLIGHT
-from iris_communication.testing import MemoryServer, MemoryTransport
+from iris_communication.testing import MemoryTransport
 from iris_communication.testing.faulty_servers import OldVersion, SilentAfterOpen
-from iris_communication.testing.memory_server import FAILURE, ServerDies
 from iris_communication.testing.refusing_servers import PromisesLargerWritesThanItTakes
 from iris_communication.testing.silent_servers import TakesItsTime
-from tests.unit.iris_communication.delivery.carrier_line import CONTENT, IDLE_S, SERVER, Line, pass_time, tell
+from tests.unit.iris_communication.delivery.carrier_line import CONTENT, IDLE_S, SERVER, CarrierLine, pass_time, tell
 from tests.unit.iris_communication.delivery.fake_parts import turns
 from tests.unit.iris_communication.outbox.fake_parts import open_descriptors
-
-
-@pytest.fixture
-def line(tmp_path):
-    return Line(tmp_path)
 
 
 def test_a_file_arrives_under_its_name_and_the_proof_says_so(line):
@@ -293,106 +286,6 @@ def test_no_descriptor_is_left_open_by_large_files_that_fail(line):
     tell(line, story)
 
 
-# -- what the account's settings ask for ------------------------------------------------------------------------------
-
-
-def server_with(**facts):
-    return lambda key: (replace(SERVER, **facts), Secret(password="x"))
-
-
-def test_the_latest_word_on_conflicts_and_markers_counts_on_a_connection_that_is_open(line):
-    async def story():
-        line.server.files[b"/in/1.csv"] = bytearray(b"something else")
-        (first,) = await line.carry(line.item(token="first"))
-        assert first.final_path != "/in/1.csv"
-        line.resolve = server_with(conflict="keep")
-        (second,) = await line.carry(line.item(token="second", content=b"other"))
-        assert isinstance(second, RemoteNameKept)
-        line.resolve = server_with(conflict="overwrite", marker=".done")
-        (third,) = await line.carry(line.item(token="third"))
-        assert third.final_path == "/in/1.csv"
-        assert line.server.names(b"/in")[1:] == [b"1.csv", b"1.csv.done"]
-        assert line.transport.attempts == 1
-
-    tell(line, story)
-
-
-def test_files_that_earlier_attempts_left_of_their_markers_are_cleared_away_too(line):
-    line.resolve = server_with(marker=".sha256")
-
-    async def story():
-        for token in ("t1", "t2", "t3"):
-            for end in ("", "-sha256", "-sha256-2"):
-                line.server.files[f"/in/.iris-{token}{end}".encode()] = bytearray(b"half")
-        await line.carry(line.item(effect=Effect.UNSEEN, earlier_tokens=("t1", "t2", "t3")))
-        assert line.server.names(b"/in") == [b"1.csv", b"1.csv.sha256"]
-
-    tell(line, story)
-
-
-class KeepsTheFirstFileNot(MemoryServer):
-    """Refuses the first CLOSE of a file that was written, and says of a name that is taken that it is."""
-
-    software = "Gateway_OpenSSH_9.9"  # a CLOSE waits for the WRITEs there, and others come in between
-    kept = False
-
-    def answer(self, session, request):
-        opened = session.handles.get(getattr(request, "handle", None))
-        reply = super().answer(session, request)
-        if isinstance(request, wire.Open) and request.flags & wire.EXCLUSIVE and reply == FAILURE:
-            return wire.Status(wire.FX_FILE_ALREADY_EXISTS, "File already exists")
-        if isinstance(request, wire.Close) and opened.flags & wire.WRITE and not self.kept:
-            self.kept = True
-            return FAILURE
-        return reply
-
-
-def test_a_file_delivered_in_place_is_not_removed_for_another_file_of_that_name(line):
-    line.server = KeepsTheFirstFileNot()
-    line.transport = MemoryTransport(line.server)
-    line.resolve = server_with(in_place=True)
-
-    async def story():
-        items = [line.item(number, remote_path="/in/a.csv") for number in (1, 2)]
-        first, second = await line.carry(*items)
-        assert isinstance(first, RemoteFailure)
-        assert second.final_path == "/in/a.csv"
-        assert line.server.content(b"/in/a.csv") == CONTENT
-
-    tell(line, story)
-
-
-def test_a_limit_of_bandwidth_is_kept_over_a_new_connection(line):
-    line.resolve = server_with(bandwidth_bytes_per_s=10_000.0)
-
-    async def story():
-        before_s = line.clock.monotonic_s()
-        for number in range(10):
-            await line.carry(line.item(number, content=bytes(5_000)))
-            line.transport.channels[-1].lose(LinkLost("the cable"))
-            await turns()
-        assert line.transport.attempts == 10
-        assert 4.5 <= line.clock.monotonic_s() - before_s <= 5.5
-
-    tell(line, story)
-
-
-def test_a_limit_that_is_changed_counts_on_a_connection_that_is_open(line):
-    line.resolve = server_with(bandwidth_bytes_per_s=10.0)
-
-    async def story():
-        await line.carry(line.item(1, content=b""))
-        before_s = line.clock.monotonic_s()
-        line.resolve = server_with(bandwidth_bytes_per_s=0)
-        await line.carry(line.item(2, content=bytes(100_000)))
-        assert line.clock.monotonic_s() == before_s
-
-    tell(line, story)
-
-
-# -- what it tells afterwards -----------------------------------------------------------------------------------------
-
-
 def test_a_server_that_was_never_connected_has_no_trace(line):
     async def story():
         assert line.carrier.trace(SERVER.key) == []
@@ -435,140 +328,8 @@ def test_a_health_check_does_not_take_the_place_of_the_connection_that_carried_s
     tell(line, story)
 
 
-# -- health checks ---------------------------------------------------------------------------------------------------
-
-
-class AnswersAfter(MemoryServer):
-    """Its clock goes on by so many seconds while it looks at a name."""
-
-    clock, seconds = None, 0.003
-
-    def answer(self, session, request):
-        if isinstance(request, wire.Stat):
-            self.clock.advance(self.seconds)
-        return super().answer(session, request)
-
-
-def test_a_check_tells_what_was_found_in_the_folder_of_the_account_and_how_long_an_answer_took(line):
-    server = AnswersAfter()
-    server.clock = line.clock
-    line.server, line.transport = server, MemoryTransport(server)
-    line.resolve = lambda key: (Server("one", "iris", remote_directory="/in"), Secret(password="x"))
-
-    async def story():
-        found = await line.carrier.check(SERVER.key, round_trip=False)
-        assert (found.ok, found.done, found.text) == (True, ("answers", "free space"), "")
-        assert found.latency_s == pytest.approx(0.003)
-        assert wire.Stat(b"/in") in server.asked
-        assert wire.Open not in map(type, server.asked)
-
-    tell(line, story)
-
-
-def test_a_round_trip_leaves_nothing_and_each_has_a_name_of_its_own(line):
-    async def story():
-        for _ in range(2):
-            assert (await line.carrier.check(SERVER.key, round_trip=True)).done[-1] == "round trip"
-        opened = [request.path for request in line.server.asked if type(request) is wire.Open]
-        assert len(set(opened)) == 2
-        assert line.server.files == {}
-
-    tell(line, story)
-
-
-def test_a_check_of_a_server_without_traffic_connects_and_disconnects_again(line):
-    async def story():
-        for checks in (1, 2):
-            await line.carrier.check(SERVER.key, round_trip=False)
-            assert line.transport.attempts == checks
-            assert not line.carrier.connected(SERVER.key)
-
-    tell(line, story)
-
-
-def test_a_check_uses_the_connection_that_is_there_and_leaves_it(line):
-    async def story():
-        await line.carry(line.item())
-        await line.carrier.check(SERVER.key, round_trip=True)
-        assert line.carrier.connected(SERVER.key)
-        assert line.transport.attempts == 1
-
-    tell(line, story)
-
-
-def test_checks_do_not_keep_an_idle_connection_open(line):
-    async def story():
-        await line.carry(line.item())
-        for _ in range(3):
-            await pass_time(IDLE_S / 3 + 1)
-            await line.carrier.check(SERVER.key, round_trip=False)
-        assert not line.carrier.connected(SERVER.key)
-
-    tell(line, story)
-
-
-def test_a_connection_made_for_a_check_stays_for_the_item_that_came_meanwhile(line):
-    async def story():
-        checking = asyncio.create_task(line.carrier.check(SERVER.key, round_trip=True))
-        await asyncio.sleep(0)
-        (delivered,) = await line.carry(line.item())
-        await checking
-        assert delivered.final_path == "/in/1.csv"
-        assert line.carrier.connected(SERVER.key)
-        assert line.transport.attempts == 1
-
-    tell(line, story)
-
-
-def test_a_check_of_a_server_that_refuses_us_fails_as_an_item_would(line):
-    line.transport.refusal = lambda: ConnectionRefused("nothing listens there")
-
-    async def story():
-        with pytest.raises(ConnectionRefused):
-            await line.carrier.check(SERVER.key, round_trip=False)
-
-    tell(line, story)
-
-
-def test_a_file_that_a_check_left_because_the_link_broke_is_removed_by_the_next(line):
-    class DiesAtTheRename(MemoryServer):
-        """Dies at the first RENAME, before it does it."""
-
-        dead = False
-
-        def answer(self, session, request):
-            if isinstance(request, wire.Rename) and not self.dead:
-                self.dead = True
-                raise ServerDies
-            return super().answer(session, request)
-
-    line.server = DiesAtTheRename()
-    line.transport = MemoryTransport(line.server)
-
-    async def story():
-        with pytest.raises(LinkLost):
-            await line.carrier.check(SERVER.key, round_trip=True)
-        assert len(line.server.files) == 1
-        assert (await line.carrier.check(SERVER.key, round_trip=True)).ok
-        assert line.server.files == {}
-
-    tell(line, story)
-
-
-def test_closing_breaks_a_check_off(line):
-    async def story():
-        await line.carry(line.item())
-        checking = asyncio.create_task(line.carrier.check(SERVER.key, round_trip=True))
-        await asyncio.sleep(0)
-        await line.carrier.close()
-        with pytest.raises(DeliveryStopped):
-            await checking
-
-    tell(line, story)
-
-
 def test_a_server_that_takes_less_at_once_than_it_said_gets_less_with_the_next_attempt(tmp_path):
-    line = Line(tmp_path, PromisesLargerWritesThanItTakes())
+    line = CarrierLine(tmp_path, PromisesLargerWritesThanItTakes())
     line.transport.round_trip_s = 0.01
     content = bytes(12_000_000)  # more than is sent before the first answer tells how fast the link is
 
@@ -582,58 +343,8 @@ def test_a_server_that_takes_less_at_once_than_it_said_gets_less_with_the_next_a
     tell(line, story)
 
 
-def written_at(line, number, mtime_ns):
-    item = line.item(number)
-    return replace(item, fingerprint=replace(item.fingerprint, mtime_ns=mtime_ns))
-
-
-@pytest.mark.parametrize(
-    ("mtime_ns", "kept_s"),
-    [
-        (0, 0),
-        (1_600_000_000_900_000_000, 1_600_000_000),
-        (0xFFFFFFFF * 10**9 + 999_999_999, 0xFFFFFFFF),
-        (-1, None),  # the last instant of 1969
-        (-86_400 * 10**9, None),
-        (0x1_0000_0000 * 10**9, None),
-        (4_449_513_600 * 10**9, None),  # 2111
-        ((1 << 63) - 1, None),
-    ],
-)
-def test_times_are_kept_where_the_protocol_has_room_for_them_and_left_out_elsewhere(tmp_path, mtime_ns, kept_s):
-    line = Line(tmp_path, keep_times=True)
-
-    async def story():
-        (delivered,) = await line.carry(written_at(line, 1, mtime_ns))
-        assert line.server.content(b"/in/1.csv") == CONTENT, delivered
-        assert line.server.attributes_of(b"/in/1.csv") == (None, kept_s)
-
-    tell(line, story)
-
-
-def test_permissions_are_set_though_the_time_cannot_be(tmp_path):
-    line = Line(tmp_path, keep_times=True, file_mode="0640")
-
-    async def story():
-        await line.carry(written_at(line, 1, -1))
-        assert line.server.attributes_of(b"/in/1.csv") == (0o640, None)
-
-    tell(line, story)
-
-
-def test_times_that_cannot_be_kept_are_warned_of_once_a_server(tmp_path, caplog):
-    line = Line(tmp_path, keep_times=True)
-
-    async def story():
-        await line.carry(*(written_at(line, number, -number) for number in range(1, 6)))
-        await line.carry(written_at(line, 6, 1 << 62))
-        assert len([record for record in caplog.records if "1970" in record.message]) == 1
-
-    tell(line, story)
-
-
 def test_a_file_whose_step_times_out_is_waited_for_longer_each_time_and_delivered(tmp_path):
-    line = Line(tmp_path, TakesItsTime(wire.Close, 1000.0))
+    line = CarrierLine(tmp_path, TakesItsTime(wire.Close, 1000.0))
     line.transport.keeps_alive = True
 
     async def story():
@@ -648,7 +359,7 @@ def test_a_file_whose_step_times_out_is_waited_for_longer_each_time_and_delivere
 
 
 def test_a_step_that_timed_out_three_times_is_named_with_the_setting(tmp_path):
-    line = Line(tmp_path, SilentAfterOpen())
+    line = CarrierLine(tmp_path, SilentAfterOpen())
     line.transport.keeps_alive = True
 
     async def story():
@@ -660,7 +371,7 @@ def test_a_step_that_timed_out_three_times_is_named_with_the_setting(tmp_path):
 
 
 def test_steps_that_timed_out_are_those_of_one_file(tmp_path):
-    line = Line(tmp_path, SilentAfterOpen())
+    line = CarrierLine(tmp_path, SilentAfterOpen())
     line.transport.keeps_alive = True
 
     async def story():

@@ -72,7 +72,7 @@ class BatchingWriter(FakeWriter):
         self._published()
 
 
-class Line:
+class TravellingLine:
     def __init__(self, tmp_path):
         self.clock = FakeClock()
         self.spool = Spool(tmp_path / "spool")
@@ -110,7 +110,7 @@ class Line:
 @pytest.fixture
 def tell(tmp_path):
     def told(story):
-        line = Line(tmp_path)
+        line = TravellingLine(tmp_path)
 
         async def telling():
             line.worker = Worker(line.writer, line.carrier, DeliverySettings(), line.clock, jitter=lambda: 0.5)

@@ -7,7 +7,7 @@ from iris_communication.decisions.retry import Retrying, after_failure
 from iris_communication.errors import Effect, IrisError
 from iris_communication.item import Event, State
 from iris_communication.testing import FakeClock, run
-from tests.unit.iris_communication.delivery.carrier_line import Line, pass_time
+from tests.unit.iris_communication.delivery.carrier_line import CarrierLine, pass_time
 from tests.unit.iris_communication.delivery.fake_parts import turns
 
 FILES = 5
@@ -34,7 +34,7 @@ def content_of(number):
     return bytes((number * 31 + place) % 251 for place in range(SIZE_BYTES))
 
 
-class WatchedLine(Line):
+class WatchedLine(CarrierLine):
     """Looks at the server's folder after each request."""
 
     def __init__(self, folder, make, ending):

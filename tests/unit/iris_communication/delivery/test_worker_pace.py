@@ -1,0 +1,109 @@
+"""How much a worker does in one turn of its loop, how often it claims, and that it rests without news."""
+
+import asyncio
+import itertools
+
+import pytest
+
+from iris_communication.delivery.claims import DENSE_FILES, DENSE_PAUSE_S, TRICKLE_PAUSE_S
+from iris_communication.delivery.worker import START_MAX
+from iris_communication.errors import (
+    AuthenticationFailed,
+    LinkLost,
+)
+from tests.unit.iris_communication.delivery.fake_parts import turns
+from tests.unit.iris_communication.delivery.worker_line import run
+
+
+def count_turns(line):
+    counted, turn = [0], line.worker._turn
+
+    def counting():
+        counted[0] += 1
+        return turn()
+
+    line.worker._turn = counting
+    return counted
+
+
+def test_the_worker_does_not_look_again_without_news():
+    async def story(line, writer, carrier):
+        counted = count_turns(line)
+        await turns(200)
+        assert counted[0] <= 1
+
+    run(story)
+
+
+@pytest.mark.parametrize("error", [LinkLost("gone"), AuthenticationFailed("refused")], ids=["down", "held"])
+def test_the_worker_does_not_look_again_with_a_link_down_and_a_thousand_waiting(error):
+    async def story(line, writer, carrier):
+        writer.accept(1000)
+        await turns()
+        carrier.fail(error)
+        await turns(50)
+        counted = count_turns(line)
+        await turns(500)
+        assert counted[0] <= 1
+
+    run(story)
+
+
+def test_files_that_come_one_by_one_are_claimed_by_the_handful():
+    async def story(line, writer, carrier):
+        for _ in range(5):
+            writer.accept()
+            await turns()
+        assert len(writer.claims) == 1
+        await line.pass_time(TRICKLE_PAUSE_S)
+        assert len(writer.claims) == 2
+        assert writer.snapshot.backlogs == {}
+
+    run(story, slots=20)
+
+
+def test_files_that_come_thick_and_fast_are_claimed_by_larger_handfuls():
+    async def story(line, writer, carrier):
+        writer.accept(DENSE_FILES)
+        await turns()
+        for _ in range(DENSE_FILES):
+            writer.accept()
+        await line.pass_time(TRICKLE_PAUSE_S)
+        assert len(writer.claims) == 1
+        await line.pass_time(DENSE_PAUSE_S - TRICKLE_PAUSE_S)
+        assert len(writer.claims) == 2
+        assert writer.snapshot.backlogs == {}
+        writer.accept()
+        await line.pass_time(DENSE_PAUSE_S)
+        writer.accept()
+        await line.pass_time(TRICKLE_PAUSE_S)
+        assert len(writer.claims) == 4  # they come one by one again
+
+    run(story, slots=40)
+
+
+def test_a_snapshot_that_changes_nothing_for_a_destination_does_not_wake_the_loop():
+    async def story(line, writer, carrier):
+        writer.accept()
+        await turns()
+        woken, line.worker.wake = [], lambda: woken.append(1)
+        writer.accept()
+        assert not woken
+        line.clock.advance(TRICKLE_PAUSE_S)
+        writer.accept()
+        assert woken
+
+    run(story, slots=20)
+
+
+def test_one_turn_of_the_loop_begins_a_few_items_only():
+    async def story(line, writer, carrier):
+        writer.accept(5 * START_MAX)
+        begun = []
+        for _ in range(40):
+            begun.append(len(carrier.started))
+            await asyncio.sleep(0)
+        assert begun[-1] == 5 * START_MAX
+        assert max(later - earlier for earlier, later in itertools.pairwise(begun)) <= START_MAX
+
+    run(story, slots=10 * START_MAX)
