@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 
+from iris_communication.decisions.breaker import BreakerState
 from iris_communication.decisions.health_schedule import FIRST_WITHIN_S
 from iris_communication.delivery.worker import Worker
+from iris_communication.outbox.store.contract import ServerState
 from iris_communication.settings import DeliverySettings, Server
 from iris_communication.sftp.trials.probe import Health
 from iris_communication.testing.clock import FakeClock
@@ -25,9 +27,15 @@ class CheckingLine:
         self.writer, self.carrier = FakeWriter(self.clock), FakeCarrier(slots)
         self.configured = frozenset(server.key for server in servers)
         self.writer.settings = {server.key: server for server in servers}
+        self.turns_at_s = []
         self.worker = Worker(
-            self.writer, self.carrier, SETTINGS, self.clock, jitter=lambda: 0.5, configured=lambda: self.configured
+            self.writer, self.carrier, SETTINGS, self.clock, jitter=lambda: 0.5, configured=self.keys_configured
         )
+
+    def keys_configured(self):
+        """The worker asks for them once a turn."""
+        self.turns_at_s.append(self.clock.wall_s())
+        return self.configured
 
     async def pass_time(self, seconds):
         """The clock goes on, and the worker looks at it as if its own timer had rung."""
@@ -52,7 +60,9 @@ class CheckingLine:
 
     @property
     def breaker(self):
-        return self.worker._destinations[ONE].breaker
+        """What the worker has stored of it."""
+        kept = self.writer.states.get(ONE, ServerState()).breaker
+        return BreakerState(kept["state"]) if kept else BreakerState.CLOSED
 
 
 def server(name="one", **facts):

@@ -18,13 +18,35 @@ SETTINGS = DeliverySettings(progress_timeout_s=30.0)
 CONTENT = b"id,label\n1,good\n"
 
 
+class InterposedTransport(MemoryTransport):
+    """What arrives goes through `pass_on(receiver, data)`, which a test may replace."""
+
+    def __init__(self, server):
+        super().__init__(server)
+        self.pass_on = lambda receiver, data: receiver.data_received(data)
+
+    async def connect(self, server, secret, settings, receiver):
+        return await super().connect(server, secret, settings, Interposed(self, receiver))
+
+
+class Interposed:
+    """Stands between a channel and the connection."""
+
+    def __init__(self, transport, receiver):
+        self.transport, self.receiver = transport, receiver
+        self.channel_lost = receiver.channel_lost
+
+    def data_received(self, data):
+        self.transport.pass_on(self.receiver, data)
+
+
 class ConnectionLine:
     """A connection to a server in memory, and the clock of the loop it runs on."""
 
     def __init__(self, server, clock):
         self.server = server
         self.clock = clock
-        self.transport = MemoryTransport(server)
+        self.transport = InterposedTransport(server)
         self.connection = Connection(SERVER, SETTINGS, clock)
         self.lost = []
         self.connection.on_lost = lambda: self.lost.append(self.connection.lost)
@@ -65,6 +87,12 @@ def run(test, server=None):
         return await test(ConnectionLine(server or MemoryServer(), clock))
 
     return virtual_time.run(main(), clock)
+
+
+def timers_left():
+    """Timers of the running loop that are not cancelled."""
+    timers = asyncio.get_running_loop()._scheduled  # asyncio has no public list of them
+    return [timer for timer in timers if not timer.cancelled()]
 
 
 async def outcome(awaitable):

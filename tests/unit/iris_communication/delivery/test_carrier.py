@@ -246,10 +246,12 @@ def test_the_carrier_of_a_processor_has_one_slot_and_always_counts_as_connected(
     asyncio.run(story())
 
 
-def end(blocking, carrier):
+def end(blocking):
+    """Its calls return, and the threads that made them end."""
     blocking.released.release(100)
-    carrier._thread.join(LONG_S)
-    assert not carrier._thread.is_alive()
+    for thread in blocking.threads:
+        thread.join(LONG_S)
+        assert not thread.is_alive()
 
 
 def test_closing_breaks_off_at_once_and_calls_nothing_more():
@@ -261,12 +263,12 @@ def test_closing_breaks_off_at_once_and_calls_nothing_more():
         tasks = [asyncio.ensure_future(carrier.carry(an_item(number))) for number in range(3)]
         await asyncio.to_thread(processor.entered.acquire, timeout=LONG_S)
         await carrier.close()
-        return carrier, await asyncio.gather(*tasks, return_exceptions=True)
+        return await asyncio.gather(*tasks, return_exceptions=True)
 
-    carrier, outcomes = asyncio.run(asyncio.wait_for(story(), LONG_S))
+    outcomes = asyncio.run(asyncio.wait_for(story(), LONG_S))
     assert [type(outcome) for outcome in outcomes] == [DeliveryStopped] * 3
     assert [outcome.effect for outcome in outcomes] == [Effect.UNSEEN, Effect.NONE, Effect.NONE]
-    end(processor, carrier)
+    end(processor)
     assert len(processor.asked) == 1
 
 
@@ -293,7 +295,7 @@ def test_a_call_that_outlives_its_uploader_s_loop_is_told_and_harms_nobody(caplo
             await task
 
     asyncio.run(asyncio.wait_for(story(), LONG_S))
-    end(processor, kept[0])
+    end(processor)
     assert "after the uploader had stopped" in caplog.text
 
 
@@ -322,5 +324,4 @@ def test_the_next_carrier_waits_for_a_call_of_the_one_before():
     asyncio.run(asyncio.wait_for(first(), LONG_S))
     asyncio.run(asyncio.wait_for(second(), LONG_S))
     assert (len(processor.asked), processor.most_at_once) == (2, 1)
-    for carrier in kept:
-        end(processor, carrier)
+    end(processor)

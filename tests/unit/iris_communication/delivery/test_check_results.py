@@ -47,7 +47,7 @@ def test_a_refusal_of_a_check_is_said_and_opens_no_breaker(caplog):
         for _ in range(2):
             await line.pass_time(INTERVAL_S)
             await line.found(UNWELL)
-        assert line.breaker.state is BreakerState.CLOSED
+        assert line.breaker is BreakerState.CLOSED
         assert line.destination["link"] == "idle"
 
     run(story)
@@ -59,7 +59,7 @@ def test_a_full_disk_that_a_look_finds_holds_the_files_back():
     async def story(line):
         await line.first_look()
         await line.failed(RemoteDiskFull("0 bytes free"))
-        assert line.breaker.state is BreakerState.OPEN
+        assert line.breaker is BreakerState.OPEN
 
     run(story)
 
@@ -72,7 +72,7 @@ def test_a_look_does_not_undo_what_went_wrong_while_it_looked():
         line.carrier.fail(RemoteDiskFull("0 bytes free"))
         await turns()
         await line.found()
-        assert line.breaker.state is BreakerState.OPEN
+        assert line.breaker is BreakerState.OPEN
         assert line.destination["link"] == "down"
 
     run(story)
@@ -84,9 +84,9 @@ def test_an_outage_that_ends_while_nothing_waits_is_found_out_by_a_look():
         await line.failed(LinkLost("cut"))
         line.carrier.unconnected.add(ONE)
         await line.pass_time(INTERVAL_S)
-        assert line.breaker.state is BreakerState.HALF_OPEN
+        assert line.breaker is BreakerState.HALF_OPEN
         await line.found()
-        assert line.breaker.state is BreakerState.CLOSED
+        assert line.breaker is BreakerState.CLOSED
         assert line.destination["link"] == "idle"
         assert line.destination["reason"] is None
 
@@ -158,7 +158,7 @@ def test_a_look_that_is_refused_our_password_holds_the_server_and_is_not_repeate
         await line.first_look()
         await line.failed(AuthenticationFailed("wrong password"))
         await line.pass_time(100 * INTERVAL_S)
-        assert line.breaker.state is BreakerState.HELD
+        assert line.breaker is BreakerState.HELD
         assert len(line.carrier.checked) == 1
         line.worker.server_changed(ONE)
         await turns()
@@ -173,7 +173,7 @@ def test_a_password_mended_during_the_look_that_it_fails_holds_nothing():
         line.worker.server_changed(ONE)
         await turns()
         await line.failed(AuthenticationFailed("wrong password"))
-        assert line.breaker.state is BreakerState.CLOSED
+        assert line.breaker is BreakerState.CLOSED
 
     run(story)
 
@@ -184,7 +184,7 @@ def test_a_password_mended_before_a_look_is_judged_by_that_look():
         await turns()
         await line.first_look()
         await line.failed(AuthenticationFailed("wrong password"))
-        assert line.breaker.state is BreakerState.HELD
+        assert line.breaker is BreakerState.HELD
 
     run(story)
 
@@ -193,7 +193,7 @@ def test_an_unforeseen_failure_of_a_look_is_logged_and_harms_nothing(caplog):
     async def story(line):
         await line.first_look()
         await line.failed(ZeroDivisionError("a bug"))
-        assert line.breaker.state is BreakerState.CLOSED
+        assert line.breaker is BreakerState.CLOSED
         assert "ZeroDivisionError" in line.destination["health"]["words"]
         line.writer.accept(1)
         await turns()
@@ -210,7 +210,7 @@ def test_a_look_that_we_broke_off_tells_nothing_and_is_not_repeated_at_once():
         await line.pass_time(INTERVAL_S - 1)
         assert len(line.carrier.checked) == 1
         assert line.destination["health"] is None
-        assert line.breaker.state is BreakerState.CLOSED
+        assert line.breaker is BreakerState.CLOSED
 
     run(story)
 
@@ -246,7 +246,10 @@ def test_a_look_on_a_live_connection_may_finish_before_the_end():
         assert not line.carrier.closed
         await line.found()
         assert line.carrier.closed
-        assert line.worker._destinations[ONE].health.latest == WELL
+        health = line.destination["health"]
+        assert health["done"] == list(WELL.done)
+        assert (health["ok"], health["words"], health["latency_s"]) == (True, "", WELL.latency_s)
+        assert (health["free_bytes"], health["total_bytes"]) == (WELL.free_bytes, WELL.total_bytes)
 
     run(story)
 
@@ -259,7 +262,7 @@ def test_a_look_that_still_connects_is_broken_off_by_the_end_and_opens_no_breake
         await turns()
         assert line.carrier.closed
         assert line.carrier.checking == {}
-        assert line.breaker.state is BreakerState.CLOSED
+        assert line.breaker is BreakerState.CLOSED
 
     run(story)
 

@@ -17,7 +17,7 @@ from iris_communication.testing.memory_channel import MemoryTransport
 from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.memory_server import MemoryServer, ServerDies
 from iris_communication.testing.server_wire import WriteData
-from tests.unit.iris_communication.delivery.connection_line import CONTENT, outcome, run
+from tests.unit.iris_communication.delivery.connection_line import CONTENT, outcome, run, timers_left
 
 
 def test_an_upload_is_carried_and_its_path_returned():
@@ -111,14 +111,14 @@ class SlowTransport(MemoryTransport):
 
     async def connect(self, server, secret, settings, receiver):
         channel = await super().connect(server, secret, settings, receiver)
-        loop, free_s = asyncio.get_running_loop(), 0.0
+        loop, carry, free_s = asyncio.get_running_loop(), channel.write, 0.0
 
         def write(data):
             nonlocal free_s
             for at in range(0, len(data), 1024):
                 packet = bytes(data[at : at + 1024])
                 free_s = max(free_s, loop.time()) + len(packet) / self.bytes_a_second
-                loop.call_at(free_s, channel._carry, packet)
+                loop.call_at(free_s, carry, packet)
 
         channel.write = write
         return channel
@@ -281,7 +281,7 @@ def test_a_closed_connection_leaves_no_timer_behind():
         await line.open()
         line.connection.close()
         await line.turns()
-        assert [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()] == []
+        assert timers_left() == []
 
     run(test)
 

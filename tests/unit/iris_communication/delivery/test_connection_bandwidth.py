@@ -12,7 +12,7 @@ from iris_communication.sftp.conversations.look import remove
 from iris_communication.sftp.token_bucket import SAVED_S, TokenBucket
 from iris_communication.testing.memory_server import MemoryServer
 from iris_communication.testing.server_wire import WriteData
-from tests.unit.iris_communication.delivery.connection_line import SETTINGS, ConnectionLine, outcome, run
+from tests.unit.iris_communication.delivery.connection_line import SETTINGS, ConnectionLine, outcome, run, timers_left
 
 
 def limited(line, bytes_per_s):
@@ -77,7 +77,7 @@ def test_a_server_that_falls_silent_is_noticed_under_a_limit_too():
         limited(line, 1_000.0)
         task, _ = line.begin(content=bytes(100_000))
         await line.turns()
-        line.channel._carry = lambda data: None
+        line.channel.write = lambda data: None  # from now on nothing arrives
         before_s = line.clock.monotonic_s()
         assert isinstance(await outcome(task), LinkTimeout)
         assert line.clock.monotonic_s() - before_s <= 31.0
@@ -141,6 +141,6 @@ def test_a_limited_connection_that_ends_leaves_no_timer_behind():
         line.connection.close()
         assert isinstance(await outcome(task), DeliveryStopped)
         await line.turns()
-        assert [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()] == []
+        assert timers_left() == []
 
     run(test)

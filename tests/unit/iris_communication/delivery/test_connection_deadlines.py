@@ -58,7 +58,7 @@ def test_silence_counts_from_the_first_request_after_an_idle_time():
         done = asyncio.get_running_loop().create_future()
         asyncio.get_running_loop().call_later(29.0, done.set_result, None)
         await done
-        line.channel._carry = lambda data: None  # from now on nothing arrives
+        line.channel.write = lambda data: None  # from now on nothing arrives
         asked_s = line.clock.monotonic_s()
         task, _ = line.begin(b"/in/2.csv")
         assert isinstance(await outcome(task), LinkTimeout)
@@ -72,7 +72,7 @@ def test_a_server_that_drips_the_bytes_of_an_answer_is_given_up_after_the_progre
     async def test(line):
         line.transport.keeps_alive = keeps_alive
         await line.open()
-        line.channel._deliver = lambda replies: None
+        line.transport.pass_on = lambda receiver, replies: None
         loop, before_s = asyncio.get_running_loop(), line.clock.monotonic_s()
         task, _ = line.begin()
         await line.turns()
@@ -105,13 +105,13 @@ def test_a_server_that_drips_its_greeting_is_given_up_after_the_progress_timeout
 def test_whole_answers_each_in_time_are_progress_however_many_bytes_they_come_in():
     async def test(line):
         await line.open()
-        deliver, loop = line.channel._deliver, asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
 
-        def in_halves(replies):
-            loop.call_later(10.0, deliver, replies[:5])
-            loop.call_later(20.0, deliver, replies[5:])
+        def in_halves(receiver, replies):
+            loop.call_later(10.0, receiver.data_received, replies[:5])
+            loop.call_later(20.0, receiver.data_received, replies[5:])
 
-        line.channel._deliver = in_halves
+        line.transport.pass_on = in_halves
         assert await line.begin()[0] == b"/in/a.csv"
         assert line.clock.monotonic_s() > 50.0
 

@@ -16,7 +16,7 @@ from iris_communication.testing import faulty_servers as faulty
 from iris_communication.testing.memory_channel import MemoryTransport
 from iris_communication.testing.memory_server import MemoryServer
 from tests.unit.iris_communication.delivery.carrier_line import pass_time
-from tests.unit.iris_communication.delivery.connection_line import run
+from tests.unit.iris_communication.delivery.connection_line import InterposedTransport, run
 
 HANDLES_MAX = 1019  # that MemoryServer tells of
 
@@ -121,21 +121,23 @@ def test_a_server_that_never_greets_is_given_up_after_the_progress_timeout():
 
 
 def test_a_server_that_greets_before_the_channel_is_handed_over_is_heard():
-    class EarlyTransport(MemoryTransport):
-        """The server's first bytes are there before connect() returns."""
-
-        async def connect(self, server, secret, settings, receiver):
-            channel = await super().connect(server, secret, settings, receiver)
-            receiver.data_received(channel._far.receive(wire.init()))
-            channel._far._greeted = False
-            channel._far.receive = greeted_already(channel._far.receive)
-            return channel
-
-    def greeted_already(receive):
-        return lambda data: receive(data) and b"" if data == wire.init() else receive(data)
-
     async def test(line):
+        greeting = line.server.session().receive(wire.init())
+
+        class EarlyTransport(InterposedTransport):
+            """The greeting is there before connect() returns, and does not come again."""
+
+            async def connect(self, server, secret, settings, receiver):
+                channel = await super().connect(server, secret, settings, receiver)
+                receiver.data_received(greeting)
+                return channel
+
+        def without_greeting(receiver, data):
+            if rest := data.removeprefix(greeting):
+                receiver.data_received(rest)
+
         line.transport = EarlyTransport(line.server)
+        line.transport.pass_on = without_greeting
         await line.open()
         assert await line.begin()[0] == b"/in/a.csv"
 
@@ -161,23 +163,14 @@ def test_a_channel_that_ends_while_it_is_handed_over_is_closed_and_told():
 
 
 def test_a_channel_that_ends_right_after_the_server_told_its_limits_is_not_taken_for_open():
-    class EndingTransport(MemoryTransport):
-        """The answer to the first request and the end of the channel arrive in one turn of the loop."""
-
-        async def connect(self, server, secret, settings, receiver):
-            channel = await super().connect(server, secret, settings, receiver)
-            deliver = channel._deliver
-
-            def deliver_and_end(replies):
-                deliver(replies)
-                if self.server.asked:
-                    receiver.channel_lost(LinkLost("gone"))
-
-            channel._deliver = deliver_and_end
-            return channel
-
     async def test(line):
-        line.transport = EndingTransport(line.server)
+        def pass_on_and_end(receiver, replies):
+            """The answer to the first request and the end of the channel arrive in one turn of the loop."""
+            receiver.data_received(replies)
+            if line.server.asked:
+                receiver.channel_lost(LinkLost("gone"))
+
+        line.transport.pass_on = pass_on_and_end
         with pytest.raises(LinkLost, match="gone"):
             await line.open()
 

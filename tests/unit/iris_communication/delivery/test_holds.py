@@ -1,5 +1,7 @@
 """When a server may be sent nothing: outside its delivery windows, and while it is paused."""
 
+import asyncio
+import itertools
 import time
 
 import pytest
@@ -8,7 +10,9 @@ from iris_communication.delivery.worker import Drain
 from iris_communication.item import Event
 from iris_communication.outbox.orders import PauseServer, ResumeServer
 from iris_communication.testing.clock import FakeClock
-from tests.unit.iris_communication.delivery.checking_line import INTERVAL_S, run, server
+from iris_communication.testing.virtual_time import run as run_in_virtual_time
+from tests.unit.iris_communication.delivery.carrier_line import pass_time
+from tests.unit.iris_communication.delivery.checking_line import INTERVAL_S, CheckingLine, run, server
 from tests.unit.iris_communication.delivery.fake_parts import ONE, turns
 
 
@@ -73,14 +77,22 @@ def test_files_under_way_are_finished_when_the_window_closes_and_no_more_are_beg
 
 @pytest.mark.parametrize("hours", [CLOSED_FOR_NOW, OPEN_FOR_NOW])
 def test_the_clock_is_looked_at_each_minute_and_when_a_window_opens_or_closes(hours):
-    async def story(line):
-        await line.first_look()
-        assert line.worker._turn() <= 60.0
-        left_s = seconds_until_the_hour(line.clock) - line.clock.wall_s() % 1.0
-        line.clock.advance(left_s - 30.0)
-        assert line.worker._turn() == pytest.approx(30.0)
+    line = CheckingLine(server(windows=(hours,)))
+    line.carrier.checks_health = False  # a check makes the worker look as well
+    until_s = seconds_until_the_hour(line.clock) - line.clock.wall_s() % 1.0
+    hour_s = line.clock.wall_s() + until_s
 
-    run(story, server(windows=(hours,)))
+    async def story():
+        working = asyncio.create_task(line.worker.run())
+        await pass_time(until_s + 600.0)
+        working.cancel()
+        await asyncio.gather(working, return_exceptions=True)
+
+    run_in_virtual_time(story(), line.clock)
+    looks_s = line.turns_at_s
+    assert max(later - earlier for earlier, later in itertools.pairwise(looks_s)) <= 60.01
+    assert min(abs(at_s - hour_s) for at_s in looks_s) <= 0.01
+    assert looks_s[-1] >= hour_s + 540.0
 
 
 def test_a_clock_that_was_set_opens_a_window():

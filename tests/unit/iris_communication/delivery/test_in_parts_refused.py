@@ -1,11 +1,10 @@
 """What becomes of a file in parts when a write is refused, or its source fails."""
 
 import os
-from itertools import count
 
 import pytest
 
-from iris_communication.delivery import in_parts
+from iris_communication.delivery.source import SpoolFile
 from iris_communication.errors import (
     Effect,
     OutboxStorageError,
@@ -134,16 +133,16 @@ def test_a_source_that_is_gone_or_shorter_leaves_no_file_on_the_server(how, kind
     tell(line, story)
 
 
-def fail_at_samples(patch, number, kind):
-    """The source cannot be looked at for the samples with this number, from 1 on."""
-    sampled, numbers = in_parts._sampled, count(1)
+def fail_to_look(patch, kind, when=lambda: True):
+    """The source cannot be looked at for samples."""
+    peek = SpoolFile.peek
 
-    def failing(source, parts):
-        if next(numbers) == number:
+    def failing(source, offset, size_bytes):
+        if when():
             raise kind("the disk does not answer")
-        return sampled(source, parts)
+        return peek(source, offset, size_bytes)
 
-    patch.setattr(in_parts, "_sampled", failing)
+    patch.setattr(SpoolFile, "peek", failing)
 
 
 def test_a_source_that_is_found_gone_when_all_is_written_leaves_nothing_either(tmp_path, monkeypatch):
@@ -152,7 +151,7 @@ def test_a_source_that_is_found_gone_when_all_is_written_leaves_nothing_either(t
     async def story():
         await cut_off(line)
         item = next_attempt(line, 2)
-        fail_at_samples(monkeypatch, 2, SpoolMissing)
+        fail_to_look(monkeypatch, SpoolMissing, lambda: LARGE in server.files.values())
         (error,) = await line.carry(item)
         assert isinstance(error, SpoolMissing)
         assert error.effect is Effect.NONE
@@ -161,15 +160,15 @@ def test_a_source_that_is_found_gone_when_all_is_written_leaves_nothing_either(t
     tell(line, story)
 
 
-@pytest.mark.parametrize(("number", "effect"), [(1, Effect.NONE), (2, Effect.UNSEEN)])
-def test_a_disk_of_ours_that_fails_for_a_moment_costs_nothing_that_is_there(number, effect, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("is_written", "effect"), [(False, Effect.NONE), (True, Effect.UNSEEN)])
+def test_a_disk_of_ours_that_fails_for_a_moment_costs_nothing_that_is_there(is_written, effect, tmp_path, monkeypatch):
     line = at(server := DiesAfterBytes(3 * MIB), tmp_path)
 
     async def story():
         reached = (await cut_off(line)).acknowledged_bytes
         before = len(server.written())
         with monkeypatch.context() as patch:
-            fail_at_samples(patch, number, OutboxStorageError)
+            fail_to_look(patch, OutboxStorageError, lambda: (LARGE in server.files.values()) is is_written)
             (error,) = await line.carry(next_attempt(line, 2))
         assert isinstance(error, OutboxStorageError)
         assert error.effect is effect

@@ -128,8 +128,8 @@ def test_the_look_at_the_name_costs_no_round_trip(tmp_path):
     line = CarrierLine(tmp_path, FoldsNames())
 
     async def story():
+        line.transport.round_trip_s = 0.1
         await line.carry(line.item(0))
-        line.transport.channels[-1]._way_s = 0.05
         begun_s = line.clock.monotonic_s()
         await line.carry(line.item(1))
         assert line.clock.monotonic_s() - begun_s == pytest.approx(0.3, abs=0.01)  # OPEN, WRITE to STAT, RENAME
@@ -142,8 +142,8 @@ def test_files_of_other_names_do_not_wait_for_each_other(tmp_path):
     line = CarrierLine(tmp_path, FoldsNames())
 
     async def story():
+        line.transport.round_trip_s = 0.1
         await line.carry(line.item(99))
-        line.transport.channels[-1]._way_s = 0.05
         begun_s = line.clock.monotonic_s()
         await line.carry(*(line.item(number) for number in range(30)))
         assert line.clock.monotonic_s() - begun_s == pytest.approx(0.3, abs=0.01)

@@ -28,7 +28,7 @@ def test_one_goes_at_a_time_in_the_order_they_came_and_other_names_do_not_wait()
             each.set()
         await asyncio.gather(*tasks)
         assert told == [0, 2, 1, 3]
-        assert every._locks == {} == every._wanted
+        assert vars(every) == vars(NamedTurns()), "it remembers no name"
 
     asyncio.run(story())
 
@@ -52,6 +52,6 @@ def test_a_turn_passes_on_when_its_holder_fails_and_when_a_waiting_one_is_cancel
         outcomes = await asyncio.gather(*tasks, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes] == [ValueError, asyncio.CancelledError, type(None)]
         assert reached == [2]
-        assert every._locks == {}
+        assert vars(every) == vars(NamedTurns())
 
     asyncio.run(story())

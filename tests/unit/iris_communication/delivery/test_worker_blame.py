@@ -19,6 +19,7 @@ from iris_communication.errors import (
     RemoteRefused,
 )
 from iris_communication.item import Delivered, Event
+from iris_communication.outbox.orders import ResumeServer
 from tests.unit.iris_communication.delivery.fake_parts import ONE, TWO, turns
 from tests.unit.iris_communication.delivery.worker_line import run
 
@@ -225,7 +226,7 @@ def test_the_writer_is_asked_to_tell_about_new_facts():
         await turns()
         carrier.fail(AuthenticationFailed("refused"))
         await turns()
-        writer._server_changed(ONE)
+        writer.execute(ResumeServer(ONE))
         await turns()
         assert len(carrier.started) == 2
 

@@ -17,8 +17,14 @@ class WorkerLine:
 
     def __init__(self, writer, carrier, clock):
         self.writer, self.carrier, self.clock = writer, carrier, clock
-        self.worker = Worker(writer, carrier, SETTINGS, clock, jitter=lambda: 0.5)
+        self.turns = 0
+        self.worker = Worker(writer, carrier, SETTINGS, clock, jitter=lambda: 0.5, configured=self.configured)
         self.task = asyncio.get_running_loop().create_task(self.worker.run())
+
+    def configured(self):
+        """No servers; the worker asks for them once a turn."""
+        self.turns += 1
+        return frozenset()
 
     async def pass_time(self, seconds):
         """The clock goes on, and the worker looks at it as if its own timer had rung."""
