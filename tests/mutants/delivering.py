@@ -318,7 +318,7 @@ DELIVERING = (
         "A server that lost what it had acknowledged last delivers a file whose end is missing or of zeros.",
         tests_in(
             DELIVERY,
-            "test_in_parts.py::test_a_tail_that_was_lost_though_every_byte_of_it_was_acknowledged_is_sent_anew",
+            "test_in_parts.py::test_a_tail_that_was_lost_though_every_byte_of_it_was_acknowledged_is_sent_again",
         ),
     ),
     Mutant(
@@ -327,7 +327,7 @@ DELIVERING = (
         "dict.fromkeys([*cut.seams, *seams(cut.missing)])",
         "dict.fromkeys([*seams(cut.missing)])",
         "A server that empties what it opens delivers a file with a hole of the right size.",
-        tests_in(DELIVERY, "test_in_parts.py::test_a_seam_that_a_cut_left_is_looked_at_by_the_next_attempt"),
+        tests_in(DELIVERY, "test_in_parts.py::test_a_seam_that_a_cut_left_is_read_back_by_the_next_attempt"),
     ),
     Mutant(
         "what was claimed and not begun is not given back",
@@ -345,7 +345,7 @@ DELIVERING = (
         "The next attempt does not look back: the file goes twice, the temp file stays.",
         tests_in(
             DELIVERY,
-            "test_worker_ending.py::test_a_carrier_that_does_not_end_is_broken_off_and_nobody_knows_how_far_it_got",
+            "test_worker_ending.py::test_a_carrier_that_does_not_end_is_cancelled_and_the_effect_of_its_uploads_is_unseen",
         ),
     ),
     Mutant(

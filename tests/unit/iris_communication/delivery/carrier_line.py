@@ -8,7 +8,7 @@ from dataclasses import replace
 from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.item import Fingerprint, State
 from iris_communication.settings import DeliverySettings, Secret, Server
-from iris_communication.testing import FakeClock, MemoryServer, MemoryTransport, run
+from iris_communication.testing import FakeClock, MemoryServer, MemoryTransport, virtual_time
 from tests.unit.iris_communication.delivery.fake_parts import turns
 from tests.unit.iris_communication.outbox.fake_parts import an_item
 
@@ -61,8 +61,10 @@ async def pass_time(seconds):
             await asyncio.Event().wait()
 
 
-def tell(line, story):
-    async def telling():
+def run(line, story):
+    """Run `story()` while the carrier is open, in virtual time."""
+
+    async def main():
         await line.open()
         try:
             await story()
@@ -70,4 +72,4 @@ def tell(line, story):
             await line.carrier.close()
             await turns()
 
-    run(telling(), line.clock)
+    virtual_time.run(main(), line.clock)

@@ -20,7 +20,7 @@ UNWELL = Health(ok=False, done=("answers", "round trip"), text="cannot create a 
 
 
 class CheckingLine:
-    """A worker that looks after configured servers, with all that it touches."""
+    """A worker that checks configured servers, with all that it touches."""
 
     def __init__(self, *servers, slots=3, **options):
         self.clock = FakeClock()
@@ -38,12 +38,12 @@ class CheckingLine:
         return self.configured
 
     async def pass_time(self, seconds):
-        """The clock goes on, and the worker looks at it as if its own timer had rung."""
+        """The clock goes on, and the worker takes a turn as if its own timer had fired."""
         self.clock.advance(seconds)
         self.worker.wake()
         await turns()
 
-    async def first_look(self):
+    async def first_check(self):
         await self.pass_time(FIRST_WITHIN_S)
 
     async def found(self, health=WELL, key=ONE):
@@ -70,7 +70,7 @@ def server(name="one", **facts):
 
 
 def run(story, *servers, **options):
-    async def tell():
+    async def main():
         line = CheckingLine(*(servers or (server(),)), **options)
         working = asyncio.get_running_loop().create_task(line.worker.run())
         await turns()
@@ -81,4 +81,4 @@ def run(story, *servers, **options):
             with contextlib.suppress(asyncio.CancelledError):
                 await working
 
-    asyncio.run(asyncio.wait_for(tell(), LONG_S))
+    asyncio.run(asyncio.wait_for(main(), LONG_S))

@@ -51,7 +51,7 @@ class ReadsNothingBack(DiesAfterBytes):
 
 
 class RefusesToGoOn(DiesAfterBytes):
-    """Lets nobody open a file that exists for writing."""
+    """Refuses to open a file that exists for writing."""
 
     def answer(self, session, request):
         going_on = isinstance(request, wire.Open) and request.flags == wire.WRITE
@@ -92,7 +92,7 @@ class DiesAt(DiesAfterBytes):
 
 
 class EmptiesAndDies(EmptiesWhatIsOpened, DiesAt):
-    """Empties a file at each OPEN for writing, and dies when it is told to."""
+    """Empties a file at each OPEN for writing, and dies at the request that `dies_at` is true of."""
 
 
 def at(server, folder, **settings):

@@ -23,7 +23,7 @@ class FakeWriter:
         self.settled = []
         self.claims = []
         self.answers_claims = True
-        self.tells_of_settlements = True
+        self.publishes_settlements = True
         self.tokens = 0
         self.servers = self
         self.spool = None  # nothing here travels together
@@ -90,7 +90,7 @@ class FakeWriter:
         elif settle.event is Event.FAIL:
             due = Due(self.clock.boot_id, self.clock.boot_s() + settle.delay_s)
             self.waiting[item.server_key].append(failed(item, settle.event, settle.error, settle.effect, due))
-        if self.tells_of_settlements:
+        if self.publishes_settlements:
             self._published()
 
     def what_became(self):

@@ -125,7 +125,7 @@ def test_a_member_without_its_bytes_is_named_and_nothing_is_sent(spool, spooled)
     assert carrier.carried == []
 
 
-def test_a_disk_without_room_for_it_is_nobodys_fault(spool, spooled):
+def test_a_disk_without_room_for_an_archive_costs_no_file_an_attempt(spool, spooled):
     spool.archive(NAME).parent.rmdir()
     with pytest.raises(ArchiveNotMade) as caught:
         carry(spooled, Carrying(), spool)
@@ -146,25 +146,27 @@ def events(settled):
 
 def test_each_member_is_delivered_with_its_own_size_and_hash_and_the_archives_beside():
     proof = Delivered("/in/a.zip", 999, "cd" * 32, "SHA256:key", 7.0)
-    told = settled(Event.DELIVER, proof)
-    assert [(each.item.id, each.event) for each in told] == [(f"item-{number}", Event.DELIVER) for number in (1, 2, 3)]
-    assert {each.delivered for each in told} == {
+    settles = settled(Event.DELIVER, proof)
+    assert [(each.item.id, each.event) for each in settles] == [
+        (f"item-{number}", Event.DELIVER) for number in (1, 2, 3)
+    ]
+    assert {each.delivered for each in settles} == {
         Delivered("/in/a.zip", 4, "ab" * 32, "SHA256:key", 7.0, archive_size_bytes=999, archive_sha256="cd" * 32)
     }
 
 
 @pytest.mark.parametrize("error", [LinkLost("cut"), DeliveryStopped("we stop"), OutboxStorageError("no")])
 def test_a_failure_that_is_not_the_members_own_lets_them_wait_together(error):
-    told = settled(Event.RELEASE, error=error, effect=Effect.UNKNOWN)
-    assert events(told) == [(f"item-{number}", Event.RELEASE, False) for number in (1, 2, 3)]
-    assert {(each.error, each.effect) for each in told} == {(error, Effect.UNKNOWN)}
+    settles = settled(Event.RELEASE, error=error, effect=Effect.UNKNOWN)
+    assert events(settles) == [(f"item-{number}", Event.RELEASE, False) for number in (1, 2, 3)]
+    assert {(each.error, each.effect) for each in settles} == {(error, Effect.UNKNOWN)}
 
 
 @pytest.mark.parametrize("event", [Event.FAIL, Event.GIVE_UP, Event.DROP])
 def test_an_archive_that_is_refused_costs_no_attempt_and_its_members_go_by_themselves(event):
     error = RemoteRefused("no")
-    told = settled(event, error=error, effect=Effect.UNSEEN)
-    assert told == [
+    settles = settled(event, error=error, effect=Effect.UNSEEN)
+    assert settles == [
         Settle(an_item(number, **FACTS), Event.RELEASE, error=error, effect=Effect.UNSEEN, unbatched=True)
         for number in (1, 2, 3)
     ]
@@ -175,26 +177,26 @@ def not_made(broken, reason):
 
 
 def test_a_broken_member_dies_alone_and_the_others_wait_for_another_archive():
-    told = settled(Event.RELEASE, error=not_made("item-2", SpoolMissing("gone")))
-    assert events(told) == [
+    settles = settled(Event.RELEASE, error=not_made("item-2", SpoolMissing("gone")))
+    assert events(settles) == [
         ("item-1", Event.RELEASE, False),
         ("item-2", Event.GIVE_UP, False),
         ("item-3", Event.RELEASE, False),
     ]
-    assert isinstance(told[1].error, SpoolMissing)
+    assert isinstance(settles[1].error, SpoolMissing)
 
 
 def test_an_archive_that_may_have_arrived_is_not_made_again_without_the_broken_member():
-    told = settled(Event.RELEASE, error=not_made("item-2", SpoolMissing("gone")), prior=Effect.UNKNOWN)
-    assert [each.unbatched for each in told] == [True, False, True]
-    assert told[1].effect is Effect.UNSEEN
+    settles = settled(Event.RELEASE, error=not_made("item-2", SpoolMissing("gone")), prior=Effect.UNKNOWN)
+    assert [each.unbatched for each in settles] == [True, False, True]
+    assert settles[1].effect is Effect.UNSEEN
 
 
 def test_a_member_that_cannot_be_read_for_now_goes_by_itself():
-    told = settled(Event.RELEASE, error=not_made("item-2", OutboxStorageError("input/output error")))
-    assert events(told)[1] == ("item-2", Event.RELEASE, True)
+    settles = settled(Event.RELEASE, error=not_made("item-2", OutboxStorageError("input/output error")))
+    assert events(settles)[1] == ("item-2", Event.RELEASE, True)
 
 
 def test_all_members_go_by_themselves_without_room_for_an_archive():
-    told = settled(Event.RELEASE, error=not_made(None, OutboxStorageError("no space left on device")))
-    assert events(told) == [(f"item-{number}", Event.RELEASE, True) for number in (1, 2, 3)]
+    settles = settled(Event.RELEASE, error=not_made(None, OutboxStorageError("no space left on device")))
+    assert events(settles) == [(f"item-{number}", Event.RELEASE, True) for number in (1, 2, 3)]

@@ -114,9 +114,9 @@ def test_an_exception_means_failed_and_its_traceback_is_kept_for_the_log():
     assert isinstance(error, TransferFailed)
     assert "ValueError" in str(error)
     assert "the server said no" in str(error)
-    told = "".join(error.__notes__)
-    assert "Traceback" in told
-    assert "in broken" in told
+    notes = "".join(error.__notes__)
+    assert "Traceback" in notes
+    assert "in broken" in notes
 
 
 class Unspeakable(BaseException):
@@ -143,7 +143,7 @@ class Unspeakable(BaseException):
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_a_processor_that_raises_whatever_it_likes_costs_its_own_file_an_attempt_alone(error):
+def test_a_processor_that_raises_any_exception_costs_only_its_own_file_an_attempt(error):
     raised = iter([error])
 
     def does():
@@ -156,7 +156,7 @@ def test_a_processor_that_raises_whatever_it_likes_costs_its_own_file_an_attempt
     assert delivered.final_path
 
 
-def test_a_failure_of_the_thread_itself_is_told_to_its_file_and_the_next_is_carried(monkeypatch):
+def test_a_failure_of_the_thread_itself_fails_its_file_and_the_next_is_carried(monkeypatch):
     monkeypatch.setattr(supervised_thread, "PAUSE_BASE_S", 0.01)
 
     class Lock:
@@ -194,7 +194,7 @@ def test_an_error_of_ours_keeps_its_blame():
 
 
 @pytest.mark.parametrize("text", ["login failed with {'password': 'open sesame'}", "passphrase and one more is wrong"])
-def test_a_secret_in_the_words_of_an_injected_processor_goes_no_further(text):
+def test_a_secret_in_the_error_of_an_injected_processor_goes_no_further(text):
     def talk():
         raise ValueError(text)
 
@@ -215,7 +215,7 @@ def test_a_server_that_cannot_be_resolved_is_not_the_items_fault():
     assert processor.asked == []
 
 
-def test_bytes_that_are_gone_are_told_as_they_are():
+def test_an_item_whose_bytes_are_gone_fails_with_that_error():
     @contextlib.contextmanager
     def gone(item):
         raise SpoolMissing("gone")
@@ -254,7 +254,7 @@ def end(blocking):
         assert not thread.is_alive()
 
 
-def test_closing_breaks_off_at_once_and_calls_nothing_more():
+def test_closing_ends_at_once_and_makes_no_further_call():
     """The call under way may still succeed; what only waits for its turn is never begun."""
     processor = Blocking()
 
@@ -282,7 +282,7 @@ def test_a_closed_carrier_carries_no_item():
     asyncio.run(asyncio.wait_for(story(), LONG_S))
 
 
-def test_a_call_that_outlives_its_uploader_s_loop_is_told_and_harms_nobody(caplog):
+def test_a_call_that_outlives_its_uploader_s_loop_is_logged_and_harms_nothing(caplog):
     processor = Blocking()
     kept = []
 

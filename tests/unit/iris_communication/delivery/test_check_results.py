@@ -24,9 +24,9 @@ from tests.unit.iris_communication.delivery.fake_parts import ONE, TWO, turns
 from tests.unit.iris_communication.outbox.fake_parts import LONG_S
 
 
-def test_a_look_that_fails_opens_the_breaker_and_says_why():
+def test_a_check_that_fails_opens_the_breaker_with_the_reason():
     async def story(line):
-        await line.first_look()
+        await line.first_check()
         await line.failed(ConnectionRefused("nothing listens there", hint="start it"))
         assert (line.destination["link"], line.destination["reason"], line.destination["hint"]) == (
             "down",
@@ -42,7 +42,7 @@ def test_a_look_that_fails_opens_the_breaker_and_says_why():
     run(story)
 
 
-def test_a_refusal_of_a_check_is_said_and_opens_no_breaker(caplog):
+def test_a_refusal_that_a_check_finds_is_logged_once_and_opens_no_breaker(caplog):
     async def story(line):
         for _ in range(2):
             await line.pass_time(INTERVAL_S)
@@ -55,20 +55,20 @@ def test_a_refusal_of_a_check_is_said_and_opens_no_breaker(caplog):
     assert said == ["iris@one:22 answers, but cannot create a file in '/in'. ask for it"], "once"
 
 
-def test_a_full_disk_that_a_look_finds_holds_the_files_back():
+def test_a_full_disk_that_a_check_finds_opens_the_breaker():
     async def story(line):
-        await line.first_look()
+        await line.first_check()
         await line.failed(RemoteDiskFull("0 bytes free"))
         assert line.breaker is BreakerState.OPEN
 
     run(story)
 
 
-def test_a_look_does_not_undo_what_went_wrong_while_it_looked():
+def test_a_check_does_not_close_a_breaker_that_opened_during_it():
     async def story(line):
         line.writer.accept(1)
         await turns()
-        await line.first_look()
+        await line.first_check()
         line.carrier.fail(RemoteDiskFull("0 bytes free"))
         await turns()
         await line.found()
@@ -78,9 +78,9 @@ def test_a_look_does_not_undo_what_went_wrong_while_it_looked():
     run(story)
 
 
-def test_an_outage_that_ends_while_nothing_waits_is_found_out_by_a_look():
+def test_a_check_finds_that_an_outage_ended_while_nothing_waits():
     async def story(line):
-        await line.first_look()
+        await line.first_check()
         await line.failed(LinkLost("cut"))
         line.carrier.unconnected.add(ONE)
         await line.pass_time(INTERVAL_S)
@@ -93,7 +93,7 @@ def test_an_outage_that_ends_while_nothing_waits_is_found_out_by_a_look():
     run(story)
 
 
-def test_a_server_that_was_down_before_a_restart_is_shown_as_down_until_a_look_finds_it_back():
+def test_a_server_that_was_down_before_a_restart_is_shown_as_down_until_a_check_is_answered():
     async def story(line):
         line.writer.settings[TWO] = server("two")
         kept = {"state": "open", "failures": 3, "boot_id": line.clock.boot_id, "until_boot_s": line.clock.boot_s() + 30}
@@ -111,15 +111,15 @@ def test_a_server_that_was_down_before_a_restart_is_shown_as_down_until_a_look_f
     run(story)
 
 
-def test_looks_at_a_dead_server_come_once_an_interval_and_keep_to_the_breakers_pace():
+def test_checks_of_a_dead_server_come_once_an_interval_at_most_and_keep_to_the_breakers_pace():
     async def story(line):
-        looks_at = []
+        checks_at_s = []
         for _ in range(3600):
             await line.pass_time(1.0)
             if line.carrier.checking:
-                looks_at.append(line.clock.monotonic_s())
+                checks_at_s.append(line.clock.monotonic_s())
                 await line.failed(LinkLost("cut"))
-        gaps = [after - before for before, after in itertools.pairwise(looks_at)]
+        gaps = [after - before for before, after in itertools.pairwise(checks_at_s)]
         assert min(gaps) >= INTERVAL_S
         assert gaps == sorted(gaps), "the breaker waits longer each time, up to its cap"
         assert 300.0 <= gaps[-1] <= SETTINGS.breaker_cap_s
@@ -129,7 +129,7 @@ def test_looks_at_a_dead_server_come_once_an_interval_and_keep_to_the_breakers_p
 
 def test_a_file_is_the_probe_and_no_check_is_while_files_wait_behind_an_open_breaker():
     async def story(line):
-        await line.first_look()
+        await line.first_check()
         await line.failed(LinkLost("cut"))
         line.writer.accept(5)
         await line.pass_time(10 * INTERVAL_S)
@@ -139,9 +139,9 @@ def test_a_file_is_the_probe_and_no_check_is_while_files_wait_behind_an_open_bre
     run(story)
 
 
-def test_a_file_that_comes_while_a_look_is_the_probe_waits_for_its_answer():
+def test_a_file_that_comes_while_a_check_is_the_probe_waits_for_its_answer():
     async def story(line):
-        await line.first_look()
+        await line.first_check()
         await line.failed(LinkLost("cut"))
         await line.pass_time(INTERVAL_S)
         line.writer.accept(2)
@@ -153,9 +153,9 @@ def test_a_file_that_comes_while_a_look_is_the_probe_waits_for_its_answer():
     run(story)
 
 
-def test_a_look_that_is_refused_our_password_holds_the_server_and_is_not_repeated():
+def test_a_check_whose_password_is_refused_holds_the_server_and_is_not_repeated():
     async def story(line):
-        await line.first_look()
+        await line.first_check()
         await line.failed(AuthenticationFailed("wrong password"))
         await line.pass_time(100 * INTERVAL_S)
         assert line.breaker is BreakerState.HELD
@@ -167,9 +167,9 @@ def test_a_look_that_is_refused_our_password_holds_the_server_and_is_not_repeate
     run(story)
 
 
-def test_a_password_mended_during_the_look_that_it_fails_holds_nothing():
+def test_a_password_mended_during_the_check_that_it_fails_holds_no_server():
     async def story(line):
-        await line.first_look()
+        await line.first_check()
         line.worker.server_changed(ONE)
         await turns()
         await line.failed(AuthenticationFailed("wrong password"))
@@ -178,20 +178,20 @@ def test_a_password_mended_during_the_look_that_it_fails_holds_nothing():
     run(story)
 
 
-def test_a_password_mended_before_a_look_is_judged_by_that_look():
+def test_a_password_mended_before_a_check_is_judged_by_that_check():
     async def story(line):
         line.worker.server_changed(ONE)
         await turns()
-        await line.first_look()
+        await line.first_check()
         await line.failed(AuthenticationFailed("wrong password"))
         assert line.breaker is BreakerState.HELD
 
     run(story)
 
 
-def test_an_unforeseen_failure_of_a_look_is_logged_and_harms_nothing(caplog):
+def test_an_unforeseen_failure_of_a_check_is_logged_and_opens_no_breaker(caplog):
     async def story(line):
-        await line.first_look()
+        await line.first_check()
         await line.failed(ZeroDivisionError("a bug"))
         assert line.breaker is BreakerState.CLOSED
         assert "ZeroDivisionError" in line.destination["health"]["words"]
@@ -203,9 +203,9 @@ def test_an_unforeseen_failure_of_a_look_is_logged_and_harms_nothing(caplog):
     assert "Traceback" in caplog.text
 
 
-def test_a_look_that_we_broke_off_tells_nothing_and_is_not_repeated_at_once():
+def test_a_check_that_we_broke_off_finds_nothing_out_and_is_not_repeated_at_once():
     async def story(line):
-        await line.first_look()
+        await line.first_check()
         await line.failed(DeliveryStopped("closed by us"))
         await line.pass_time(INTERVAL_S - 1)
         assert len(line.carrier.checked) == 1
@@ -218,7 +218,7 @@ def test_a_look_that_we_broke_off_tells_nothing_and_is_not_repeated_at_once():
 def test_each_health_check_that_connects_is_kept_until_it_is_answered():
     async def story(line):
         line.carrier.unconnected.add(ONE)
-        await line.first_look()
+        await line.first_check()
         assert line.writer.states[ONE].breaker["state"] == "half open"
         await line.found()
         assert line.writer.states[ONE].breaker is None
@@ -231,16 +231,16 @@ def test_no_server_is_checked_while_the_worker_drains():
         line.writer.accept(1)
         await turns()
         line.worker.drain(Drain(line.clock.monotonic_s() + 100.0, may_connect=True))
-        await line.first_look()
+        await line.first_check()
         assert len(line.carrier.carrying) == 1
         assert line.carrier.checked == []
 
     run(story)
 
 
-def test_a_look_on_a_live_connection_may_finish_before_the_end():
+def test_a_check_on_a_live_connection_may_finish_before_the_end():
     async def story(line):
-        await line.first_look()
+        await line.first_check()
         line.worker.drain(Drain(line.clock.monotonic_s() + 100.0, may_connect=True))
         await turns()
         assert not line.carrier.closed
@@ -254,10 +254,10 @@ def test_a_look_on_a_live_connection_may_finish_before_the_end():
     run(story)
 
 
-def test_a_look_that_still_connects_is_broken_off_by_the_end_and_opens_no_breaker():
+def test_a_check_that_still_connects_is_broken_off_by_the_end_and_opens_no_breaker():
     async def story(line):
         line.carrier.unconnected.add(ONE)
-        await line.first_look()
+        await line.first_check()
         line.worker.drain(Drain(line.clock.monotonic_s() + 100.0, may_connect=True))
         await turns()
         assert line.carrier.closed
@@ -267,13 +267,13 @@ def test_a_look_that_still_connects_is_broken_off_by_the_end_and_opens_no_breake
     run(story)
 
 
-def test_a_look_that_does_not_end_with_its_carrier_is_cancelled(monkeypatch):
+def test_a_check_that_does_not_end_with_its_carrier_is_cancelled(monkeypatch):
     monkeypatch.setattr("iris_communication.delivery.checks.GRACE_S", 0.01)
     monkeypatch.setattr("iris_communication.delivery.worker.CLOSE_GRACE_S", 0.01)
 
     async def story(line):
         line.carrier.ends_on_close = False
-        await line.first_look()
+        await line.first_check()
         line.worker.drain(Drain(line.clock.monotonic_s() + 100.0, may_connect=True))
         async with asyncio.timeout(LONG_S):
             while line.carrier.checking:

@@ -40,7 +40,7 @@ def test_hundreds_of_uploads_share_the_connection():
     run(test)
 
 
-def test_a_conversation_that_asks_nothing_returns_at_once():
+def test_a_conversation_without_a_request_returns_at_once():
     def silent():
         return "nothing to ask"
         yield
@@ -90,7 +90,7 @@ def test_a_read_error_of_one_source_fails_that_file_alone():
     run(test)
 
 
-def test_a_caller_that_is_cancelled_stops_nobody_else():
+def test_a_caller_that_is_cancelled_stops_no_other():
     async def test(line):
         await line.open()
         first, _ = line.begin(b"/in/1.csv")
@@ -144,7 +144,7 @@ def test_a_fast_link_is_sent_what_the_server_takes_at_once():
         await line.open()
         assert await line.begin(content=bytes(8_000_000))[0]
         sizes = [len(request.data) for request in line.server.asked if isinstance(request, WriteData)]
-        assert sizes[0] == 32_768  # until the first answer tells how fast the link is
+        assert sizes[0] == 32_768  # until the first answer shows how fast the link is
         assert sizes[-2] == 261_120
         assert len(sizes) < 170
 
@@ -167,14 +167,14 @@ def test_a_server_that_takes_little_at_once_is_given_no_more():
     run(test, Small())
 
 
-def test_the_trace_tells_what_was_asked_and_answered_and_when():
+def test_the_trace_holds_what_was_asked_and_answered_and_when():
     async def test(line):
         await line.open()
         await line.begin()[0]
         line.clock.advance(5.0)
         line.clock.jump_wall(0.5)
-        told = line.connection.trace()
-        assert told[-2:] == [
+        events = line.connection.trace()
+        assert events[-2:] == [
             "2023-11-14T22:15:23.750Z > 6 RENAME '/in/.iris-a.csv' '/in/a.csv'",
             "2023-11-14T22:15:23.750Z < 6 OK",
         ]
@@ -182,7 +182,7 @@ def test_the_trace_tells_what_was_asked_and_answered_and_when():
     run(test)
 
 
-def test_the_trace_tells_how_the_connection_ended():
+def test_the_trace_ends_with_how_the_connection_ended():
     async def test(line):
         await line.open()
         line.begin()
@@ -194,7 +194,7 @@ def test_the_trace_tells_how_the_connection_ended():
     run(test)
 
 
-def test_everything_in_flight_fails_at_once_when_the_channel_is_lost():
+def test_all_uploads_in_flight_fail_at_once_when_the_channel_is_lost():
     async def test(line):
         await line.open()
         before_s = line.clock.monotonic_s()
@@ -237,7 +237,7 @@ def test_the_effect_of_a_lost_channel_is_each_files_own():
     run(test, DiesAtTheSecondRename())
 
 
-def test_nonsense_in_the_middle_ends_everything_and_names_the_server():
+def test_an_answer_that_breaks_the_protocol_ends_the_connection_and_names_the_server():
     async def test(line):
         await line.open()
         begun = [line.begin(b"/in/%d.csv" % n)[0] for n in range(3)]

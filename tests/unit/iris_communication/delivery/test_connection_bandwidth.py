@@ -60,7 +60,7 @@ def test_a_limited_flow_is_smooth():
     run(test, NotesWhenDataArrives())
 
 
-def test_a_limit_so_low_that_the_deadline_passes_many_times_ends_nothing():
+def test_a_limit_so_low_that_the_deadline_passes_many_times_ends_no_connection():
     async def test(line):
         await line.open()
         limited(line, 10.0)

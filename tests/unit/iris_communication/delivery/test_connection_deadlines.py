@@ -20,7 +20,7 @@ from tests.unit.iris_communication.delivery.carrier_line import pass_time
 from tests.unit.iris_communication.delivery.connection_line import SETTINGS, outcome, run
 
 
-def test_silence_with_answers_owed_ends_everything_at_once_after_the_progress_timeout():
+def test_silence_with_answers_owed_ends_all_uploads_at_once_after_the_progress_timeout():
     async def test(line):
         await line.open()
         before_s = line.clock.monotonic_s()
@@ -133,7 +133,7 @@ def test_a_server_that_answers_keep_alive_is_slow_and_not_dead(kind, caplog):
     assert "waited for up to 300 s" in said
 
 
-def test_a_slow_server_that_never_answers_is_given_up_in_the_end_and_the_step_is_told():
+def test_a_slow_server_that_never_answers_is_given_up_in_the_end_with_the_step():
     async def test(line):
         line.transport.keeps_alive = True
         await line.open()
@@ -184,7 +184,7 @@ def test_a_request_that_others_overtake_is_waited_for_longer_while_the_link_stan
     run(test, NeverAnswersOneRequest(wire.Close))
 
 
-def test_a_channel_that_ends_after_silence_is_a_timeout_with_its_words():
+def test_a_channel_that_ends_after_silence_is_a_timeout_with_its_text():
     async def test(line):
         line.transport.keeps_alive = True
         await line.open()
@@ -198,7 +198,7 @@ def test_a_channel_that_ends_after_silence_is_a_timeout_with_its_words():
     run(test, SilentFrom(wire.Close))
 
 
-def test_setting_the_wall_clock_ends_nothing():
+def test_setting_the_wall_clock_ends_no_connection():
     async def test(line):
         await line.open()
         line.clock.jump_wall(1e9)

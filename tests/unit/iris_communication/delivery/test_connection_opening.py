@@ -18,10 +18,10 @@ from iris_communication.testing.memory_server import MemoryServer
 from tests.unit.iris_communication.delivery.carrier_line import pass_time
 from tests.unit.iris_communication.delivery.connection_line import InterposedTransport, run
 
-HANDLES_MAX = 1019  # that MemoryServer tells of
+HANDLES_MAX = 1019  # of a MemoryServer
 
 
-def test_text_that_comes_in_place_of_sftp_is_told_without_our_password():
+def test_text_that_comes_in_place_of_sftp_is_shown_without_our_password():
     class SaysItBack(MemoryServer):
         """Its login script prints its variables before the server speaks."""
 
@@ -47,7 +47,7 @@ def test_the_connection_opens_and_knows_what_the_server_can_do(announces_limits)
     assert run(test, MemoryServer(announces_limits=announces_limits)) == (261_120 if announces_limits else 32_768)
 
 
-def test_a_file_does_not_wait_for_the_server_to_tell_its_limits():
+def test_a_file_does_not_wait_for_the_limits_of_the_server():
     async def test(line):
         line.transport.round_trip_s = 0.1
         learned, connection = [], line.connection
@@ -99,7 +99,7 @@ def test_an_error_of_connecting_is_passed_on(error):
         (faulty.AnswersWhatNobodyAsked(), ProtocolViolation, "request 1001"),
     ],
 )
-def test_a_server_that_does_not_speak_sftp_is_told_by_name_and_left(server, error, text):
+def test_a_server_that_does_not_speak_sftp_is_named_and_left(server, error, text):
     async def test(line):
         with pytest.raises(error, match=text) as caught:
             await line.open()
@@ -120,7 +120,7 @@ def test_a_server_that_never_greets_is_given_up_after_the_progress_timeout():
     run(test, faulty.NeverGreets())
 
 
-def test_a_server_that_greets_before_the_channel_is_handed_over_is_heard():
+def test_a_greeting_that_comes_before_the_channel_is_handed_over_counts():
     async def test(line):
         greeting = line.server.session().receive(wire.init())
 
@@ -144,7 +144,7 @@ def test_a_server_that_greets_before_the_channel_is_handed_over_is_heard():
     run(test)
 
 
-def test_a_channel_that_ends_while_it_is_handed_over_is_closed_and_told():
+def test_a_channel_that_ends_while_it_is_handed_over_is_closed_and_its_error_raised():
     class ShortTransport(MemoryTransport):
         """The server ends its SFTP program at once; the connection around it stays open."""
 
@@ -162,7 +162,7 @@ def test_a_channel_that_ends_while_it_is_handed_over_is_closed_and_told():
     run(test)
 
 
-def test_a_channel_that_ends_right_after_the_server_told_its_limits_is_not_taken_for_open():
+def test_a_channel_that_ends_right_after_the_first_answer_is_not_taken_for_open():
     async def test(line):
         def pass_on_and_end(receiver, replies):
             """The answer to the first request and the end of the channel arrive in one turn of the loop."""

@@ -22,7 +22,7 @@ def test_a_call_is_made_in_a_daemon_thread_of_its_own_and_its_result_is_returned
     assert all(thread.daemon for thread in threads)
 
 
-def test_an_error_of_a_call_is_raised_to_whoever_waits_for_it():
+def test_an_error_of_a_call_is_raised_to_its_caller():
     with pytest.raises(ZeroDivisionError):
         DaemonThreads().submit(lambda: 1 / 0).result(LONG_S)
 
@@ -38,7 +38,7 @@ def test_a_call_that_never_returns_delays_neither_another_nor_the_end():
     assert stuck.result(LONG_S)
 
 
-def test_a_result_that_nobody_wants_any_more_harms_nobody():
+def test_a_result_of_a_cancelled_call_harms_nothing():
     released = threading.Event()
     stuck = DaemonThreads().submit(released.wait, LONG_S)
     stuck.cancel()

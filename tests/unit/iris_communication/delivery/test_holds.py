@@ -34,7 +34,7 @@ def seconds_until_the_hour(clock):
     return 3600 - then.tm_min * 60 - then.tm_sec
 
 
-def test_a_server_outside_its_window_is_sent_nothing_and_says_until_when():
+def test_a_server_outside_its_window_is_sent_nothing_and_shows_until_when():
     async def story(line):
         line.writer.accept(3)
         await line.pass_time(600.0)
@@ -76,9 +76,9 @@ def test_files_under_way_are_finished_when_the_window_closes_and_no_more_are_beg
 
 
 @pytest.mark.parametrize("hours", [CLOSED_FOR_NOW, OPEN_FOR_NOW])
-def test_the_clock_is_looked_at_each_minute_and_when_a_window_opens_or_closes(hours):
+def test_the_clock_is_read_each_minute_and_when_a_window_opens_or_closes(hours):
     line = CheckingLine(server(windows=(hours,)))
-    line.carrier.checks_health = False  # a check makes the worker look as well
+    line.carrier.checks_health = False  # a check makes the worker take a turn as well
     until_s = seconds_until_the_hour(line.clock) - line.clock.wall_s() % 1.0
     hour_s = line.clock.wall_s() + until_s
 
@@ -89,10 +89,10 @@ def test_the_clock_is_looked_at_each_minute_and_when_a_window_opens_or_closes(ho
         await asyncio.gather(working, return_exceptions=True)
 
     run_in_virtual_time(story(), line.clock)
-    looks_s = line.turns_at_s
-    assert max(later - earlier for earlier, later in itertools.pairwise(looks_s)) <= 60.01
-    assert min(abs(at_s - hour_s) for at_s in looks_s) <= 0.01
-    assert looks_s[-1] >= hour_s + 540.0
+    turns_at_s = line.turns_at_s
+    assert max(later - earlier for earlier, later in itertools.pairwise(turns_at_s)) <= 60.01
+    assert min(abs(at_s - hour_s) for at_s in turns_at_s) <= 0.01
+    assert turns_at_s[-1] >= hour_s + 540.0
 
 
 def test_a_clock_that_was_set_opens_a_window():
@@ -117,7 +117,7 @@ def test_a_drain_outside_the_window_ends_at_once():
     run(story, server(windows=(CLOSED_FOR_NOW,)))
 
 
-def test_windows_that_cannot_be_read_are_never_open_and_said_so():
+def test_windows_that_cannot_be_read_are_never_open_and_the_hold_says_why():
     async def story(line):
         line.writer.accept(1)
         await line.pass_time(86_400.0)
@@ -127,7 +127,7 @@ def test_windows_that_cannot_be_read_are_never_open_and_said_so():
     run(story, server(windows=("at night",)))
 
 
-def test_a_paused_server_is_not_looked_at_and_says_why():
+def test_a_paused_server_is_not_checked_and_shown_as_paused():
     async def story(line):
         line.writer.execute(PauseServer(ONE))
         await line.pass_time(10 * INTERVAL_S)

@@ -13,7 +13,7 @@ from iris_communication.errors import (
 )
 from iris_communication.sftp import wire
 from iris_communication.testing.spoiling_servers import ClosesBeforeItHasWritten
-from tests.unit.iris_communication.delivery.carrier_line import IDLE_S, SERVER, pass_time, tell
+from tests.unit.iris_communication.delivery.carrier_line import IDLE_S, SERVER, pass_time, run
 from tests.unit.iris_communication.delivery.cut_off_line import (
     LARGE,
     MIB,
@@ -62,10 +62,10 @@ def test_the_file_goes_on_from_what_was_acknowledged_after_a_cut(kind, tmp_path)
         assert again[0][0] == reached
         assert sum(size for _, size in again) == len(LARGE) - reached
 
-    tell(line, story)
+    run(line, story)
 
 
-def test_the_temp_file_bears_the_new_attempts_name_before_anything_else_is_asked_of_it(tmp_path):
+def test_the_temp_file_gets_the_new_attempts_name_before_anything_else_is_asked_of_it(tmp_path):
     line = at(server := DiesAfterBytes(3 * MIB), tmp_path)
 
     async def story():
@@ -75,7 +75,7 @@ def test_the_temp_file_bears_the_new_attempts_name_before_anything_else_is_asked
         asked = [request for request in server.asked[before:] if not isinstance(request, wire.Extended)]
         assert asked[0] == wire.Rename(b"/in/.iris-token1", b"/in/.iris-token2")
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_file_that_is_cut_off_again_and_again_arrives_and_no_piece_is_sent_twice_in_vain(tmp_path):
@@ -93,10 +93,10 @@ def test_a_file_that_is_cut_off_again_and_again_arrives_and_no_piece_is_sent_twi
         # Beyond its own size only what was on its way at each of the cuts.
         assert sum(size for _, size in server.written()) < len(LARGE) + 3 * MIB
 
-    tell(line, story)
+    run(line, story)
 
 
-def test_a_server_that_lost_its_memory_is_sent_the_file_anew(tmp_path):
+def test_a_server_that_lost_its_memory_is_sent_the_whole_file_again(tmp_path):
     line = at(server := DiesAfterBytes(3 * MIB), tmp_path)
 
     async def story():
@@ -107,7 +107,7 @@ def test_a_server_that_lost_its_memory_is_sent_the_file_anew(tmp_path):
         assert delivered.final_path == "/in/1.csv"
         assert server.files == {REMOTE: LARGE}
 
-    tell(line, story)
+    run(line, story)
 
 
 @pytest.mark.parametrize("kind", [ReadsNothingBack, RefusesToGoOn, WritesAtTheEndOnly, EmptiesWhatIsOpened])
@@ -120,7 +120,7 @@ def test_the_file_is_sent_whole_in_the_same_attempt_where_going_on_is_refused_or
         assert delivered.final_path == "/in/1.csv"
         assert server.files == {REMOTE: LARGE}
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_server_that_spoils_parts_is_not_tried_with_them_again(tmp_path):
@@ -138,10 +138,10 @@ def test_a_server_that_spoils_parts_is_not_tried_with_them_again(tmp_path):
         )
         assert server.content(b"/in/7.csv") == LARGE
 
-    tell(line, story)
+    run(line, story)
 
 
-def test_a_temp_file_that_was_taken_away_is_sent_anew(tmp_path):
+def test_a_file_whose_temp_file_was_taken_away_is_sent_whole_again(tmp_path):
     line = at(server := DiesAfterBytes(3 * MIB), tmp_path)
 
     async def story():
@@ -151,7 +151,7 @@ def test_a_temp_file_that_was_taken_away_is_sent_anew(tmp_path):
         assert delivered.final_path == "/in/1.csv"
         assert server.files == {REMOTE: LARGE}
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_source_that_changed_between_the_attempts_is_not_delivered(tmp_path):
@@ -168,10 +168,10 @@ def test_a_source_that_changed_between_the_attempts_is_not_delivered(tmp_path):
         assert error.effect is Effect.NONE
         assert server.files == {}
 
-    tell(line, story)
+    run(line, story)
 
 
-def test_a_tail_that_was_lost_though_every_byte_of_it_was_acknowledged_is_sent_anew(tmp_path):
+def test_a_tail_that_was_lost_though_every_byte_of_it_was_acknowledged_is_sent_again(tmp_path):
     line = at(server := DiesAt(None), tmp_path)
     server.dies_at = is_closing
 
@@ -184,7 +184,7 @@ def test_a_tail_that_was_lost_though_every_byte_of_it_was_acknowledged_is_sent_a
         assert delivered.final_path == "/in/1.csv"
         assert server.files == {REMOTE: LARGE}
 
-    tell(line, story)
+    run(line, story)
 
 
 MOMENTS = {
@@ -197,7 +197,7 @@ MOMENTS = {
     "before the last part is closed": (2, wire.Close, False),
     "when the last part was closed": (2, wire.Close, True),
     "while the seams are read": (2, wire.Read, False),
-    "when the size is looked at": (1, wire.Stat, False),
+    "when the size is asked for": (1, wire.Stat, False),
 }
 
 
@@ -216,7 +216,7 @@ def test_a_second_cut_at_any_moment_costs_nothing_that_was_acknowledged_before_t
         assert server.files == {REMOTE: LARGE}
         assert min(offset for offset, _ in server.written()[before:]) == reached
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_no_byte_is_sent_again_after_a_cut_when_all_was_written(tmp_path):
@@ -232,11 +232,11 @@ def test_no_byte_is_sent_again_after_a_cut_when_all_was_written(tmp_path):
         assert server.files == {REMOTE: LARGE}
         assert server.written()[before:] == []
 
-    tell(line, story)
+    run(line, story)
 
 
 @pytest.mark.parametrize("moment", ["before the last part is closed", "while the seams are read"])
-def test_a_seam_that_a_cut_left_is_looked_at_by_the_next_attempt(moment, tmp_path):
+def test_a_seam_that_a_cut_left_is_read_back_by_the_next_attempt(moment, tmp_path):
     """A server that emptied the file has a hole in it, and the right size."""
     line = at(server := EmptiesAndDies(3 * MIB), tmp_path)
 
@@ -249,7 +249,7 @@ def test_a_seam_that_a_cut_left_is_looked_at_by_the_next_attempt(moment, tmp_pat
         assert delivered.final_path == "/in/1.csv"
         assert server.files == {REMOTE: LARGE}
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_files_that_an_attempt_prepared_for_the_marker_are_gone_in_the_end(tmp_path):
@@ -264,7 +264,7 @@ def test_files_that_an_attempt_prepared_for_the_marker_are_gone_in_the_end(tmp_p
         assert delivered.final_path == "/in/1.csv"
         assert server.files == {REMOTE: LARGE, REMOTE + b".done": b""}
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_hashing_longer_than_an_idle_connection_is_kept_does_not_lose_it(tmp_path, monkeypatch):
@@ -281,9 +281,9 @@ def test_hashing_longer_than_an_idle_connection_is_kept_does_not_lose_it(tmp_pat
         assert delivered.final_path == "/in/1.csv"
         assert server.files == {REMOTE: LARGE}
         await pass_time(IDLE_S + 1.0)
-        assert not line.carrier.connected(SERVER.key), "nobody uses it any more"
+        assert not line.carrier.connected(SERVER.key), "no upload holds it any more"
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_link_that_breaks_while_the_file_is_hashed_costs_none_of_it(tmp_path, monkeypatch):
@@ -305,7 +305,7 @@ def test_a_link_that_breaks_while_the_file_is_hashed_costs_none_of_it(tmp_path, 
         assert delivered.final_path == "/in/1.csv"
         assert server.written()[before:] == []
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_little_that_was_acknowledged_is_sent_again_without_asking(tmp_path):
@@ -317,7 +317,7 @@ def test_little_that_was_acknowledged_is_sent_again_without_asking(tmp_path):
         assert server.files == {REMOTE: LARGE}
         assert not any(isinstance(request, wire.Open) and request.flags == wire.WRITE for request in server.asked)
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_the_memory_of_cut_off_files_is_bounded(tmp_path, monkeypatch):
@@ -338,4 +338,4 @@ def test_the_memory_of_cut_off_files_is_bounded(tmp_path, monkeypatch):
             went_on.append(any(map(is_going_on, server.asked[before:])))
         assert went_on == [False, False, True, True]
 
-    tell(line, story)
+    run(line, story)

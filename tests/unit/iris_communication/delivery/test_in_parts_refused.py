@@ -16,7 +16,7 @@ from iris_communication.errors import (
 from iris_communication.sftp import wire
 from iris_communication.testing.memory_server import DENIED
 from iris_communication.testing.server_wire import WriteData
-from tests.unit.iris_communication.delivery.carrier_line import tell
+from tests.unit.iris_communication.delivery.carrier_line import run
 from tests.unit.iris_communication.delivery.cut_off_line import (
     LARGE,
     MIB,
@@ -31,7 +31,7 @@ from tests.unit.iris_communication.delivery.cut_off_line import (
 
 
 class RefusesWritesFrom(DiesAfterBytes):
-    """Refuses each WRITE from this offset on, with these words; None: none."""
+    """Refuses each WRITE from this offset on, with the answer `text`; None: none."""
 
     offset, text = None, DENIED
 
@@ -59,7 +59,7 @@ DISK_FULL = wire.Status(wire.FX_NO_SPACE, "")
 
 @pytest.mark.parametrize(("text", "kind"), [(DENIED, RemoteRefused), (DISK_FULL, RemoteDiskFull)])
 @pytest.mark.parametrize("streams", [1, 2])
-def test_a_write_refused_for_a_reason_is_told_as_that_of_a_whole_file_and_nothing_is_sent_again(
+def test_a_write_refused_for_a_reason_fails_as_that_of_a_whole_file_and_nothing_is_sent_again(
     text, kind, streams, tmp_path
 ):
     line = at(server := RefusesWritesFrom(3 * MIB), tmp_path, streams=streams)
@@ -74,10 +74,10 @@ def test_a_write_refused_for_a_reason_is_told_as_that_of_a_whole_file_and_nothin
         opened = [request for request in server.asked[before:] if isinstance(request, wire.Open)]
         assert not any(request.flags & wire.CREATE for request in opened)
 
-    tell(line, story)
+    run(line, story)
 
 
-def test_a_part_that_could_not_be_removed_after_a_refused_write_is_told_to_the_next_attempt(tmp_path):
+def test_a_part_that_could_not_be_removed_after_a_refused_write_is_known_to_the_next_attempt(tmp_path):
     line = at(server := LosesAllRights(3 * MIB), tmp_path)
 
     async def story():
@@ -90,7 +90,7 @@ def test_a_part_that_could_not_be_removed_after_a_refused_write_is_told_to_the_n
         await line.carry(next_attempt(line, 3))
         assert server.files == {REMOTE: LARGE}
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_server_that_refused_a_write_goes_on_with_parts_later(tmp_path):
@@ -107,7 +107,7 @@ def test_a_server_that_refused_a_write_goes_on_with_parts_later(tmp_path):
         assert any(map(is_going_on, server.asked[before:]))
         assert server.content(b"/in/7.csv") == LARGE
 
-    tell(line, story)
+    run(line, story)
 
 
 def spoil(path, how):
@@ -130,11 +130,11 @@ def test_a_source_that_is_gone_or_shorter_leaves_no_file_on_the_server(how, kind
         assert error.effect is Effect.NONE
         assert server.files == {}
 
-    tell(line, story)
+    run(line, story)
 
 
-def fail_to_look(patch, kind, when=lambda: True):
-    """The source cannot be looked at for samples."""
+def fail_to_peek(patch, kind, when=lambda: True):
+    """The source cannot be read for samples."""
     peek = SpoolFile.peek
 
     def failing(source, offset, size_bytes):
@@ -145,30 +145,30 @@ def fail_to_look(patch, kind, when=lambda: True):
     patch.setattr(SpoolFile, "peek", failing)
 
 
-def test_a_source_that_is_found_gone_when_all_is_written_leaves_nothing_either(tmp_path, monkeypatch):
+def test_a_source_that_is_found_gone_when_all_is_written_leaves_no_file_either(tmp_path, monkeypatch):
     line = at(server := DiesAfterBytes(3 * MIB), tmp_path)
 
     async def story():
         await cut_off(line)
         item = next_attempt(line, 2)
-        fail_to_look(monkeypatch, SpoolMissing, lambda: LARGE in server.files.values())
+        fail_to_peek(monkeypatch, SpoolMissing, lambda: LARGE in server.files.values())
         (error,) = await line.carry(item)
         assert isinstance(error, SpoolMissing)
         assert error.effect is Effect.NONE
         assert server.files == {}
 
-    tell(line, story)
+    run(line, story)
 
 
 @pytest.mark.parametrize(("is_written", "effect"), [(False, Effect.NONE), (True, Effect.UNSEEN)])
-def test_a_disk_of_ours_that_fails_for_a_moment_costs_nothing_that_is_there(is_written, effect, tmp_path, monkeypatch):
+def test_a_disk_of_ours_that_fails_for_a_moment_costs_no_byte_that_is_there(is_written, effect, tmp_path, monkeypatch):
     line = at(server := DiesAfterBytes(3 * MIB), tmp_path)
 
     async def story():
         reached = (await cut_off(line)).acknowledged_bytes
         before = len(server.written())
         with monkeypatch.context() as patch:
-            fail_to_look(patch, OutboxStorageError, lambda: (LARGE in server.files.values()) is is_written)
+            fail_to_peek(patch, OutboxStorageError, lambda: (LARGE in server.files.values()) is is_written)
             (error,) = await line.carry(next_attempt(line, 2))
         assert isinstance(error, OutboxStorageError)
         assert error.effect is effect
@@ -178,4 +178,4 @@ def test_a_disk_of_ours_that_fails_for_a_moment_costs_nothing_that_is_there(is_w
         assert server.files == {REMOTE: LARGE}
         assert sum(size for _, size in server.written()[before:]) == len(LARGE) - reached
 
-    tell(line, story)
+    run(line, story)

@@ -6,7 +6,7 @@ from iris_communication.errors import (
     LinkLost,
 )
 from iris_communication.sftp import wire
-from tests.unit.iris_communication.delivery.carrier_line import tell
+from tests.unit.iris_communication.delivery.carrier_line import run
 from tests.unit.iris_communication.delivery.cut_off_line import (
     LARGE,
     MIB,
@@ -32,7 +32,7 @@ def test_one_file_travels_in_several_streams_and_arrives_whole_under_its_name(tm
         share = len(STREAMED) // 4
         assert {number * share for number in range(4)} <= {offset for offset, _ in server.written()}
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_the_streams_together_keep_to_the_bandwidth(tmp_path):
@@ -44,7 +44,7 @@ def test_the_streams_together_keep_to_the_bandwidth(tmp_path):
         assert server.files == {REMOTE: STREAMED}
         assert line.clock.monotonic_s() - begun_s >= 0.9 * len(STREAMED) / 1e6
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_no_more_streams_are_used_than_the_server_is_to_have_connections(tmp_path):
@@ -55,7 +55,7 @@ def test_no_more_streams_are_used_than_the_server_is_to_have_connections(tmp_pat
         assert server.files == {REMOTE: STREAMED}
         assert line.transport.attempts == 2
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_smaller_file_is_not_shared_out(tmp_path):
@@ -67,7 +67,7 @@ def test_a_smaller_file_is_not_shared_out(tmp_path):
             wire.WRITE | wire.CREATE | wire.EXCLUSIVE
         ]
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_each_stream_goes_on_from_its_own_end_after_a_cut(tmp_path):
@@ -82,7 +82,7 @@ def test_each_stream_goes_on_from_its_own_end_after_a_cut(tmp_path):
         assert server.files == {REMOTE: STREAMED}
         assert sum(size for _, size in server.written()) - sent_before < len(STREAMED) - MIB
 
-    tell(line, story)
+    run(line, story)
 
 
 @pytest.mark.parametrize("kind", [ReadsNothingBack, RefusesToGoOn, WritesAtTheEndOnly, EmptiesWhatIsOpened])
@@ -94,4 +94,4 @@ def test_a_server_that_spoils_streams_is_sent_the_whole_file(kind, tmp_path):
         assert delivered.final_path == "/in/1.csv"
         assert server.files == {REMOTE: STREAMED}
 
-    tell(line, story)
+    run(line, story)

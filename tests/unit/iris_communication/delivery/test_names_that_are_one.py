@@ -1,4 +1,4 @@
-"""Names that the server's disk takes for one, while its RENAME replaces: each file arrives, or is told not to have."""
+"""Names that the server's disk takes for one, while its RENAME replaces: each file arrives, or fails with a reason."""
 
 import itertools
 import unicodedata
@@ -9,7 +9,7 @@ from iris_communication.errors import IrisError, RemoteNameKept, RemoteNameRefus
 from iris_communication.settings import Server
 from iris_communication.sftp import wire
 from iris_communication.testing.naming_servers import FoldsNames
-from tests.unit.iris_communication.delivery.carrier_line import CarrierLine, tell
+from tests.unit.iris_communication.delivery.carrier_line import CarrierLine, run
 
 COMPOSED = "/in/M\u00fcller.csv"
 PAIRS = [
@@ -53,7 +53,7 @@ def test_files_under_way_together_all_arrive(tmp_path, paths, software, marker):
                 del line.server.files[path]
         everything_arrived(line, items, outcomes)
 
-    tell(line, story)
+    run(line, story)
 
 
 @each_pair
@@ -64,7 +64,7 @@ def test_files_under_way_one_after_the_other_all_arrive(tmp_path, paths):
         items = items_of(line, paths)
         everything_arrived(line, items, [(await line.carry(item))[0] for item in items])
 
-    tell(line, story)
+    run(line, story)
 
 
 @each_pair
@@ -76,13 +76,13 @@ def test_files_all_arrive_though_the_process_ended_in_between(tmp_path, paths):
         async def story(line=line, number=number, path=path):
             delivered.extend(await line.carry(line.item(number, b"%d\n" % number, remote_path=path)))
 
-        tell(line, story)
+        run(line, story)
     assert [server.content(each.final_path.encode()) for each in delivered] == [b"0\n", b"1\n"]
 
 
 @pytest.mark.parametrize(("conflict", "kind"), [("fail", RemoteNameTaken), ("keep", RemoteNameKept)])
 @each_pair
-def test_a_file_that_does_not_arrive_is_told_so(tmp_path, paths, conflict, kind):
+def test_a_file_that_does_not_arrive_fails_with_the_reason(tmp_path, paths, conflict, kind):
     line = CarrierLine(tmp_path, FoldsNames(), conflict=conflict)
 
     async def story():
@@ -90,7 +90,7 @@ def test_a_file_that_does_not_arrive_is_told_so(tmp_path, paths, conflict, kind)
         assert [type(outcome) for outcome in outcomes if isinstance(outcome, IrisError)] == [kind]
         assert len(line.server.files) == 1
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_host_that_is_spelt_in_two_ways_is_one_machine(tmp_path):
@@ -109,7 +109,7 @@ def test_a_host_that_is_spelt_in_two_ways_is_one_machine(tmp_path):
         everything_arrived(line, items, await line.carry(*items))
         assert line.transport.attempts == 2
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_many_spellings_all_arrive(tmp_path):
@@ -121,10 +121,10 @@ def test_many_spellings_all_arrive(tmp_path):
         items = items_of(line, [f"/in/{spelling}.csv" for spelling in spellings])
         everything_arrived(line, items, await line.carry(*items))
 
-    tell(line, story)
+    run(line, story)
 
 
-def test_the_look_at_the_name_costs_no_round_trip(tmp_path):
+def test_the_check_of_the_name_costs_no_round_trip(tmp_path):
     line = CarrierLine(tmp_path, FoldsNames())
 
     async def story():
@@ -135,7 +135,7 @@ def test_the_look_at_the_name_costs_no_round_trip(tmp_path):
         assert line.clock.monotonic_s() - begun_s == pytest.approx(0.3, abs=0.01)  # OPEN, WRITE to STAT, RENAME
         assert line.server.asked.count(wire.Stat(b"/in/1.csv")) == 1
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_files_of_other_names_do_not_wait_for_each_other(tmp_path):
@@ -148,13 +148,13 @@ def test_files_of_other_names_do_not_wait_for_each_other(tmp_path):
         await line.carry(*(line.item(number) for number in range(30)))
         assert line.clock.monotonic_s() - begun_s == pytest.approx(0.3, abs=0.01)
 
-    tell(line, story)
+    run(line, story)
 
 
 @pytest.mark.parametrize("marker", [".done", ".sha256"])
 @pytest.mark.parametrize("spelling", ["/in/a.csv{}", "/in/A.CSV{}", "/in/b{}", "/in/a.csv{}."])
 @pytest.mark.parametrize("is_first", [True, False], ids=["first", "second"])
-def test_a_file_that_has_the_name_of_a_marker_is_told_and_no_delivered_one_is_replaced(
+def test_a_file_that_has_the_name_of_a_marker_is_refused_and_no_delivered_one_is_replaced(
     tmp_path, marker, spelling, is_first
 ):
     line = CarrierLine(tmp_path, FoldsNames(), marker=marker)
@@ -169,4 +169,4 @@ def test_a_file_that_has_the_name_of_a_marker_is_told_and_no_delivered_one_is_re
         assert line.server.content(b"/in/a.csv") == (b"1\n" if is_first else b"0\n")
         assert delivered.final_path == "/in/a.csv"
 
-    tell(line, story)
+    run(line, story)

@@ -10,7 +10,7 @@ from iris_communication.errors import ConnectionRefused
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp import wire
 from iris_communication.sftp.window import BYTES_LEAST
-from iris_communication.testing import FakeClock, MemoryServer, MemoryTransport, run
+from iris_communication.testing import FakeClock, MemoryServer, MemoryTransport, virtual_time
 from iris_communication.testing.faulty_servers import NeverGreets
 from tests.unit.iris_communication.delivery.carrier_line import pass_time
 from tests.unit.iris_communication.delivery.fake_parts import turns
@@ -21,7 +21,7 @@ FAR_S = 0.1
 
 
 class KeepsWaiting(MemoryServer):
-    """Answers no STAT until it is told to."""
+    """Answers no STAT while it `waits`."""
 
     waits = True
 
@@ -66,24 +66,20 @@ def looking():
     yield wire.Stat(b"/in")
 
 
-@pytest.fixture
-def tell():
-    def telling(pool, story):
-        async def main():
-            pool.open()
-            try:
-                await story()
-            finally:
-                await pool.pool.close()
-                await asyncio.gather(*pool.users, return_exceptions=True)
-                await turns()
+def run(pool, story):
+    async def main():
+        pool.open()
+        try:
+            await story()
+        finally:
+            await pool.pool.close()
+            await asyncio.gather(*pool.users, return_exceptions=True)
+            await turns()
 
-        run(main(), pool.clock)
-
-    return telling
+    virtual_time.run(main(), pool.clock)
 
 
-def test_connections_that_stay_full_on_a_long_way_get_company_up_to_the_most_there_may_be(tell):
+def test_connections_that_stay_full_at_a_high_round_trip_time_get_further_ones_up_to_the_maximum():
     pool = Pool()
 
     async def story():
@@ -95,10 +91,10 @@ def test_connections_that_stay_full_on_a_long_way_get_company_up_to_the_most_the
         assert pool.count == 3
         assert pool.pool.slots(KEY) == 12
 
-    tell(pool, story)
+    run(pool, story)
 
 
-def test_one_connection_suffices_for_a_low_round_trip_time(tell):
+def test_one_connection_suffices_for_a_low_round_trip_time():
     pool = Pool(round_trip_s=0.0)
 
     async def story():
@@ -107,10 +103,10 @@ def test_one_connection_suffices_for_a_low_round_trip_time(tell):
             await pass_time(FULL_S)
         assert pool.count == 1
 
-    tell(pool, story)
+    run(pool, story)
 
 
-def test_bursts_that_fill_it_for_a_moment_are_not_worth_a_further_handshake(tell):
+def test_bursts_that_fill_it_for_a_moment_are_not_worth_a_further_handshake():
     pool = Pool(server=MemoryServer(handles_max=8))
 
     async def story():
@@ -125,10 +121,10 @@ def test_bursts_that_fill_it_for_a_moment_are_not_worth_a_further_handshake(tell
             await pool.pool.connection(KEY)
         assert pool.count == 1
 
-    tell(pool, story)
+    run(pool, story)
 
 
-def test_a_further_connection_that_is_refused_is_nobodys_failure_and_asked_for_again_only_later(tell):
+def test_a_further_connection_that_is_refused_fails_no_item_and_is_tried_again_only_later():
     pool = Pool()
 
     async def story():
@@ -147,10 +143,10 @@ def test_a_further_connection_that_is_refused_is_nobodys_failure_and_asked_for_a
             await pass_time(FULL_S)
         assert pool.transport.attempts == asked + 1
 
-    tell(pool, story)
+    run(pool, story)
 
 
-def test_items_go_to_the_connection_with_most_room(tell):
+def test_items_go_to_the_connection_with_most_room():
     pool = Pool()
 
     async def story():
@@ -158,10 +154,10 @@ def test_items_go_to_the_connection_with_most_room(tell):
         await pool.use(4)
         assert [connection.live for connection in connections] == [2, 2]
 
-    tell(pool, story)
+    run(pool, story)
 
 
-def test_idle_connections_are_kept_warm_and_then_closed(tell):
+def test_idle_connections_are_kept_warm_and_then_closed():
     pool = Pool()
 
     async def story():
@@ -172,10 +168,10 @@ def test_idle_connections_are_kept_warm_and_then_closed(tell):
         await pass_time(2.0)
         assert pool.count == 0
 
-    tell(pool, story)
+    run(pool, story)
 
 
-def test_a_connection_that_is_held_is_not_idle_until_it_is_let_go(tell):
+def test_a_connection_that_is_held_is_not_idle_until_it_is_let_go():
     pool = Pool()
 
     async def story():
@@ -187,10 +183,10 @@ def test_a_connection_that_is_held_is_not_idle_until_it_is_let_go(tell):
         await pass_time(pool.settings.idle_close_s)
         assert pool.count == 0
 
-    tell(pool, story)
+    run(pool, story)
 
 
-def test_several_are_as_many_as_were_asked_for_and_fewer_where_the_server_refuses(tell):
+def test_several_are_as_many_as_were_asked_for_and_fewer_where_the_server_refuses():
     pool = Pool()
 
     async def story():
@@ -198,10 +194,10 @@ def test_several_are_as_many_as_were_asked_for_and_fewer_where_the_server_refuse
         pool.transport.refusal = lambda: ConnectionRefused("one: too many sessions")
         assert len(await pool.pool.several(KEY, 4)) == 2
 
-    tell(pool, story)
+    run(pool, story)
 
 
-def test_several_of_a_server_that_refuses_even_one_fail_as_one_does(tell):
+def test_several_of_a_server_that_refuses_even_one_fail_as_one_does():
     pool = Pool()
 
     async def story():
@@ -209,19 +205,19 @@ def test_several_of_a_server_that_refuses_even_one_fail_as_one_does(tell):
         with pytest.raises(ConnectionRefused):
             await pool.pool.several(KEY, 3)
 
-    tell(pool, story)
+    run(pool, story)
 
 
-def test_several_are_no_more_than_the_server_is_to_have(tell):
+def test_several_are_no_more_than_connections_max():
     pool = Pool(connections_max=2)
 
     async def story():
         assert len(await pool.pool.several(KEY, 8)) == pool.transport.attempts == 2
 
-    tell(pool, story)
+    run(pool, story)
 
 
-def test_servers_that_say_nothing_after_the_login_keep_no_other_from_connecting(tell):
+def test_servers_that_are_silent_after_the_login_keep_no_other_from_connecting():
     pool = Pool(server=NeverGreets(), connections_max=8)
 
     async def story():
@@ -232,10 +228,10 @@ def test_servers_that_say_nothing_after_the_login_keep_no_other_from_connecting(
         await turns()
         assert pool.transport.attempts == 9
 
-    tell(pool, story)
+    run(pool, story)
 
 
-def test_no_more_than_four_handshakes_go_on_at_once(tell):
+def test_no_more_than_four_handshakes_go_on_at_once():
     pool = Pool(connections_max=8)
     under_way, most = 0, 0
     connect = pool.transport.connect
@@ -254,10 +250,10 @@ def test_no_more_than_four_handshakes_go_on_at_once(tell):
         assert len(await pool.pool.several(KEY, 8)) == 8
         assert most == HANDSHAKES_AT_ONCE
 
-    tell(pool, story)
+    run(pool, story)
 
 
-def test_a_connection_lost_with_much_in_flight_makes_the_next_one_gentler(tell):
+def test_a_connection_lost_with_much_in_flight_makes_the_window_of_the_next_one_smaller():
     pool = Pool(files=20)
 
     async def story():
@@ -273,10 +269,10 @@ def test_a_connection_lost_with_much_in_flight_makes_the_next_one_gentler(tell):
         assert BYTES_LEAST <= second.window.bytes_max < 4 * 1024 * 1024
         assert second.slots == slots // 2 == 10
 
-    tell(pool, story)
+    run(pool, story)
 
 
-def test_a_server_that_cut_a_file_short_gets_one_write_at_a_time_on_every_connection(tell):
+def test_a_server_that_cut_a_file_short_gets_one_write_at_a_time_on_every_connection():
     pool = Pool()
 
     async def story():
@@ -286,4 +282,4 @@ def test_a_server_that_cut_a_file_short_gets_one_write_at_a_time_on_every_connec
         assert there.window.one_write
         assert later.window.one_write
 
-    tell(pool, story)
+    run(pool, story)

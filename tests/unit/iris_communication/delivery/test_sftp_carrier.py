@@ -23,12 +23,12 @@ from iris_communication.testing import MemoryTransport
 from iris_communication.testing.faulty_servers import OldVersion, SilentAfterOpen
 from iris_communication.testing.refusing_servers import PromisesLargerWritesThanItTakes
 from iris_communication.testing.silent_servers import TakesItsTime
-from tests.unit.iris_communication.delivery.carrier_line import CONTENT, IDLE_S, SERVER, CarrierLine, pass_time, tell
+from tests.unit.iris_communication.delivery.carrier_line import CONTENT, IDLE_S, SERVER, CarrierLine, pass_time, run
 from tests.unit.iris_communication.delivery.fake_parts import turns
 from tests.unit.iris_communication.outbox.fake_parts import open_descriptors
 
 
-def test_a_file_arrives_under_its_name_and_the_proof_says_so(line):
+def test_a_file_arrives_under_its_name_with_its_proof(line):
     async def story():
         (delivered,) = await line.carry(line.item())
         assert line.server.content(b"/in/1.csv") == CONTENT
@@ -40,7 +40,7 @@ def test_a_file_arrives_under_its_name_and_the_proof_says_so(line):
         assert delivered.sha256 == hashlib.sha256(CONTENT).hexdigest()
         assert delivered.at_s == line.clock.wall_s()
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_name_that_is_no_text_arrives_as_the_bytes_it_is(line):
@@ -50,7 +50,7 @@ def test_a_name_that_is_no_text_arrives_as_the_bytes_it_is(line):
         assert line.server.content(b"/in/\xff\xfe.csv") == CONTENT
         assert delivered.final_path == name
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_many_items_share_one_connection(line):
@@ -59,7 +59,7 @@ def test_many_items_share_one_connection(line):
         assert not [outcome for outcome in outcomes if isinstance(outcome, IrisError)]
         assert line.transport.attempts == 1
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_server_has_one_slot_until_it_is_connected_and_then_what_its_limits_allow(line):
@@ -69,9 +69,9 @@ def test_a_server_has_one_slot_until_it_is_connected_and_then_what_its_limits_al
         line.carrier.on_change = lambda: slots.append(line.carrier.slots(SERVER.key))
         await line.carry(line.item())
         assert line.carrier.connected(SERVER.key)
-        assert slots == [SAFE_FILES_IN_FLIGHT, 509]  # once it greeted, and once it has told its limits
+        assert slots == [SAFE_FILES_IN_FLIGHT, 509]  # once it greeted, and once it has stated its limits
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_the_temp_file_lies_hidden_beside_the_final_name_under_the_items_token(line):
@@ -80,7 +80,7 @@ def test_the_temp_file_lies_hidden_beside_the_final_name_under_the_items_token(l
         opened = [request.path for request in line.server.asked if type(request) is wire.Open]
         assert opened[0] == b"/in/deep/.iris-abc"
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_an_idle_connection_is_closed_and_the_next_item_opens_another(line):
@@ -88,12 +88,12 @@ def test_an_idle_connection_is_closed_and_the_next_item_opens_another(line):
         await line.carry(line.item(1))
         await pass_time(IDLE_S + 1.0)
         assert not line.carrier.connected(SERVER.key)
-        assert line.changes == 3  # connected, its limits told, closed
+        assert line.changes == 3  # connected, its limits stated, closed
         (delivered,) = await line.carry(line.item(2))
         assert delivered.final_path == "/in/2.csv"
         assert line.transport.attempts == 2
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_connection_in_use_is_not_closed(line):
@@ -103,7 +103,7 @@ def test_a_connection_in_use_is_not_closed(line):
             await pass_time(IDLE_S / 2)
         assert line.transport.attempts == 1
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_many_items_that_wait_for_one_connection_fail_with_it_untouched(line):
@@ -116,7 +116,7 @@ def test_many_items_that_wait_for_one_connection_fail_with_it_untouched(line):
         assert line.transport.attempts == 1
         assert line.server.asked == []
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_the_next_item_tries_again_after_a_refusal(line):
@@ -126,10 +126,10 @@ def test_the_next_item_tries_again_after_a_refusal(line):
         line.transport.refusal = None
         assert (await line.carry(line.item()))[0].final_path == "/in/1.csv"
 
-    tell(line, story)
+    run(line, story)
 
 
-def test_a_server_without_address_or_secret_is_told_as_it_is(line):
+def test_a_server_without_address_or_secret_fails_its_item_with_that_error(line):
     def unknown(key):
         raise ServerUnresolved(f"no password for {key}")
 
@@ -139,7 +139,7 @@ def test_a_server_without_address_or_secret_is_told_as_it_is(line):
         assert isinstance((await line.carry(line.item()))[0], ServerUnresolved)
         assert line.transport.attempts == 0
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_lost_connection_fails_all_that_is_under_way_and_is_forgotten(line):
@@ -153,10 +153,10 @@ def test_a_lost_connection_fails_all_that_is_under_way_and_is_forgotten(line):
         assert not line.carrier.connected(SERVER.key)
         assert (await line.carry(line.item(1)))[0].final_path == "/in/1.csv"
 
-    tell(line, story)
+    run(line, story)
 
 
-def test_an_attempt_whose_connection_dies_before_it_opened_anything_left_nothing(line):
+def test_an_attempt_whose_connection_dies_before_its_open_has_no_effect(line):
     """Even if one before it did: that one is still the one to look for."""
 
     async def story():
@@ -168,10 +168,10 @@ def test_an_attempt_whose_connection_dies_before_it_opened_anything_left_nothing
             await task
         assert raised.value.effect is Effect.NONE
 
-    tell(line, story)
+    run(line, story)
 
 
-def test_an_attempt_whose_connection_dies_after_its_open_left_nobody_knows_what(line):
+def test_an_attempt_whose_connection_dies_after_its_open_has_an_unseen_effect(line):
     async def story():
         await line.carry(line.item(0))
         before = len(line.server.asked)
@@ -183,7 +183,7 @@ def test_an_attempt_whose_connection_dies_after_its_open_left_nobody_knows_what(
             await task
         assert raised.value.effect is Effect.UNSEEN
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_every_temp_file_an_earlier_attempt_may_have_left_is_cleared_away(line):
@@ -193,7 +193,7 @@ def test_every_temp_file_an_earlier_attempt_may_have_left_is_cleared_away(line):
         await line.carry(line.item(effect=Effect.UNSEEN, earlier_tokens=("t1", "t2", "t3")))
         assert line.server.names(b"/in") == [b"1.csv"]
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_an_attempt_whose_rename_was_left_unanswered_is_finished_and_not_repeated(line):
@@ -203,10 +203,10 @@ def test_an_attempt_whose_rename_was_left_unanswered_is_finished_and_not_repeate
         assert line.server.names(b"/in") == [b"1.csv"]
         assert not [request for request in line.server.asked if type(request).__name__ == "WriteData"]
 
-    tell(line, story)
+    run(line, story)
 
 
-def test_an_items_own_failure_is_told_with_its_blame(line):
+def test_an_items_own_failure_has_the_items_scope(line):
     async def story():
         line.server.files[b"/in/file"] = bytearray(b"in the way of a folder")
         (error,) = await line.carry(line.item(remote_path="/in/file/1.csv"))
@@ -214,7 +214,7 @@ def test_an_items_own_failure_is_told_with_its_blame(line):
         assert error.scope is RemoteRefused.scope
         assert "/in/file/1.csv" in str(error)
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_closing_ends_what_is_under_way_at_once(line):
@@ -227,7 +227,7 @@ def test_closing_ends_what_is_under_way_at_once(line):
             await task
         assert line.transport.channels[0].closed
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_closing_breaks_off_a_connection_that_is_being_made(line):
@@ -248,7 +248,7 @@ def test_closing_breaks_off_a_connection_that_is_being_made(line):
             await task
         assert raised.value.effect is Effect.NONE
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_no_connection_is_opened_after_closing(line):
@@ -257,10 +257,10 @@ def test_no_connection_is_opened_after_closing(line):
         assert isinstance((await line.carry(line.item()))[0], DeliveryStopped)
         assert line.transport.attempts == 0
 
-    tell(line, story)
+    run(line, story)
 
 
-def test_one_that_stops_waiting_for_a_connection_takes_it_from_nobody(line):
+def test_an_item_that_stops_waiting_for_a_connection_takes_it_from_no_other(line):
     async def story():
         first, second = (asyncio.ensure_future(line.carrier.carry(line.item(number))) for number in (1, 2))
         await asyncio.sleep(0)
@@ -268,7 +268,7 @@ def test_one_that_stops_waiting_for_a_connection_takes_it_from_nobody(line):
         assert (await second).final_path == "/in/2.csv"
         assert line.transport.attempts == 1
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_no_descriptor_is_left_open_by_large_files_that_fail(line):
@@ -283,14 +283,14 @@ def test_no_descriptor_is_left_open_by_large_files_that_fail(line):
         await turns()
         assert open_descriptors() <= before
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_server_that_was_never_connected_has_no_trace(line):
     async def story():
         assert line.carrier.trace(SERVER.key) == []
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_the_trace_of_a_server_is_there_while_it_is_connected_and_after(line):
@@ -301,7 +301,7 @@ def test_the_trace_of_a_server_is_there_while_it_is_connected_and_after(line):
         await turns()
         assert line.carrier.trace(SERVER.key)[-1] == "ended: LinkLost: the cable"
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_connection_that_did_not_come_about_has_a_trace_too(line):
@@ -314,7 +314,7 @@ def test_a_connection_that_did_not_come_about_has_a_trace_too(line):
         assert "VERSION 2" in first
         assert last.startswith("ended: ProtocolViolation")
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_health_check_does_not_take_the_place_of_the_connection_that_carried_something(line):
@@ -325,13 +325,13 @@ def test_a_health_check_does_not_take_the_place_of_the_connection_that_carried_s
         await line.carrier.check(SERVER.key, round_trip=False)
         assert "/in/1.csv" in "".join(line.carrier.trace(SERVER.key))
 
-    tell(line, story)
+    run(line, story)
 
 
-def test_a_server_that_takes_less_at_once_than_it_said_gets_less_with_the_next_attempt(tmp_path):
+def test_a_server_that_takes_less_at_once_than_its_limits_gets_less_with_the_next_attempt(tmp_path):
     line = CarrierLine(tmp_path, PromisesLargerWritesThanItTakes())
     line.transport.round_trip_s = 0.01
-    content = bytes(12_000_000)  # more than is sent before the first answer tells how fast the link is
+    content = bytes(12_000_000)  # more than is sent before the first answer shows how fast the link is
 
     async def story():
         (first,) = await line.carry(line.item(content=content))
@@ -340,7 +340,7 @@ def test_a_server_that_takes_less_at_once_than_it_said_gets_less_with_the_next_a
         assert second.final_path == "/in/1.csv"
         assert line.server.content(b"/in/1.csv") == content
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_file_whose_step_times_out_is_waited_for_longer_each_time_and_delivered(tmp_path):
@@ -355,7 +355,7 @@ def test_a_file_whose_step_times_out_is_waited_for_longer_each_time_and_delivere
         assert [getattr(outcome, "step", "") for outcome in steps] == ["Write", "Write", ""]
         assert line.server.content(b"/in/1.csv") == CONTENT
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_step_that_timed_out_three_times_is_named_with_the_setting(tmp_path):
@@ -367,7 +367,7 @@ def test_a_step_that_timed_out_three_times_is_named_with_the_setting(tmp_path):
         assert ["progress_timeout_s" in hint for hint in hints] == [False, False, True, True]
         assert "not answered in time 3 times in a row" in hints[2]
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_steps_that_timed_out_are_those_of_one_file(tmp_path):
@@ -379,4 +379,4 @@ def test_steps_that_timed_out_are_those_of_one_file(tmp_path):
             (error,) = await line.carry(line.item(number))
             assert "progress_timeout_s" not in error.hint
 
-    tell(line, story)
+    run(line, story)

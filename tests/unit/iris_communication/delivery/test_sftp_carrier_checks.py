@@ -13,7 +13,7 @@ from iris_communication.settings import Secret, Server
 from iris_communication.sftp import wire
 from iris_communication.testing import MemoryServer, MemoryTransport
 from iris_communication.testing.memory_server import ServerDies
-from tests.unit.iris_communication.delivery.carrier_line import IDLE_S, SERVER, pass_time, tell
+from tests.unit.iris_communication.delivery.carrier_line import IDLE_S, SERVER, pass_time, run
 
 
 class AnswersAfter(MemoryServer):
@@ -27,7 +27,7 @@ class AnswersAfter(MemoryServer):
         return super().answer(session, request)
 
 
-def test_a_check_tells_what_was_found_in_the_folder_of_the_account_and_how_long_an_answer_took(line):
+def test_a_check_returns_what_was_found_in_the_accounts_folder_and_how_long_an_answer_took(line):
     server = AnswersAfter()
     server.clock = line.clock
     line.server, line.transport = server, MemoryTransport(server)
@@ -40,7 +40,7 @@ def test_a_check_tells_what_was_found_in_the_folder_of_the_account_and_how_long_
         assert wire.Stat(b"/in") in server.asked
         assert wire.Open not in map(type, server.asked)
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_round_trip_leaves_nothing_and_each_has_a_name_of_its_own(line):
@@ -51,7 +51,7 @@ def test_a_round_trip_leaves_nothing_and_each_has_a_name_of_its_own(line):
         assert len(set(opened)) == 2
         assert line.server.files == {}
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_check_of_a_server_without_traffic_connects_and_disconnects_again(line):
@@ -61,7 +61,7 @@ def test_a_check_of_a_server_without_traffic_connects_and_disconnects_again(line
             assert line.transport.attempts == checks
             assert not line.carrier.connected(SERVER.key)
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_check_uses_the_connection_that_is_there_and_leaves_it(line):
@@ -71,7 +71,7 @@ def test_a_check_uses_the_connection_that_is_there_and_leaves_it(line):
         assert line.carrier.connected(SERVER.key)
         assert line.transport.attempts == 1
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_checks_do_not_keep_an_idle_connection_open(line):
@@ -82,7 +82,7 @@ def test_checks_do_not_keep_an_idle_connection_open(line):
             await line.carrier.check(SERVER.key, round_trip=False)
         assert not line.carrier.connected(SERVER.key)
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_connection_made_for_a_check_stays_for_the_item_that_came_meanwhile(line):
@@ -95,7 +95,7 @@ def test_a_connection_made_for_a_check_stays_for_the_item_that_came_meanwhile(li
         assert line.carrier.connected(SERVER.key)
         assert line.transport.attempts == 1
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_check_of_a_server_that_refuses_us_fails_as_an_item_would(line):
@@ -105,7 +105,7 @@ def test_a_check_of_a_server_that_refuses_us_fails_as_an_item_would(line):
         with pytest.raises(ConnectionRefused):
             await line.carrier.check(SERVER.key, round_trip=False)
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_file_that_a_check_left_because_the_link_broke_is_removed_by_the_next(line):
@@ -130,7 +130,7 @@ def test_a_file_that_a_check_left_because_the_link_broke_is_removed_by_the_next(
         assert (await line.carrier.check(SERVER.key, round_trip=True)).ok
         assert line.server.files == {}
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_closing_breaks_a_check_off(line):
@@ -142,4 +142,4 @@ def test_closing_breaks_a_check_off(line):
         with pytest.raises(DeliveryStopped):
             await checking
 
-    tell(line, story)
+    run(line, story)

@@ -14,7 +14,7 @@ from iris_communication.settings import Secret
 from iris_communication.sftp import wire
 from iris_communication.testing import MemoryServer, MemoryTransport
 from iris_communication.testing.memory_server import FAILURE
-from tests.unit.iris_communication.delivery.carrier_line import CONTENT, SERVER, CarrierLine, tell
+from tests.unit.iris_communication.delivery.carrier_line import CONTENT, SERVER, CarrierLine, run
 from tests.unit.iris_communication.delivery.fake_parts import turns
 
 
@@ -22,7 +22,7 @@ def server_with(**facts):
     return lambda key: (replace(SERVER, **facts), Secret(password="x"))
 
 
-def test_the_latest_word_on_conflicts_and_markers_counts_on_a_connection_that_is_open(line):
+def test_the_latest_settings_for_conflicts_and_markers_count_on_a_connection_that_is_open(line):
     async def story():
         line.server.files[b"/in/1.csv"] = bytearray(b"something else")
         (first,) = await line.carry(line.item(token="first"))
@@ -36,7 +36,7 @@ def test_the_latest_word_on_conflicts_and_markers_counts_on_a_connection_that_is
         assert line.server.names(b"/in")[1:] == [b"1.csv", b"1.csv.done"]
         assert line.transport.attempts == 1
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_files_that_earlier_attempts_left_of_their_markers_are_cleared_away_too(line):
@@ -49,7 +49,7 @@ def test_files_that_earlier_attempts_left_of_their_markers_are_cleared_away_too(
         await line.carry(line.item(effect=Effect.UNSEEN, earlier_tokens=("t1", "t2", "t3")))
         assert line.server.names(b"/in") == [b"1.csv", b"1.csv.sha256"]
 
-    tell(line, story)
+    run(line, story)
 
 
 class KeepsTheFirstFileNot(MemoryServer):
@@ -81,7 +81,7 @@ def test_a_file_delivered_in_place_is_not_removed_for_another_file_of_that_name(
         assert second.final_path == "/in/a.csv"
         assert line.server.content(b"/in/a.csv") == CONTENT
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_limit_of_bandwidth_is_kept_over_a_new_connection(line):
@@ -96,7 +96,7 @@ def test_a_limit_of_bandwidth_is_kept_over_a_new_connection(line):
         assert line.transport.attempts == 10
         assert 4.5 <= line.clock.monotonic_s() - before_s <= 5.5
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_a_limit_that_is_changed_counts_on_a_connection_that_is_open(line):
@@ -109,7 +109,7 @@ def test_a_limit_that_is_changed_counts_on_a_connection_that_is_open(line):
         await line.carry(line.item(2, content=bytes(100_000)))
         assert line.clock.monotonic_s() == before_s
 
-    tell(line, story)
+    run(line, story)
 
 
 def written_at(line, number, mtime_ns):
@@ -138,7 +138,7 @@ def test_times_are_kept_where_the_protocol_has_room_for_them_and_left_out_elsewh
         assert line.server.content(b"/in/1.csv") == CONTENT, delivered
         assert line.server.attributes_of(b"/in/1.csv") == (None, kept_s)
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_permissions_are_set_though_the_time_cannot_be(tmp_path):
@@ -148,7 +148,7 @@ def test_permissions_are_set_though_the_time_cannot_be(tmp_path):
         await line.carry(written_at(line, 1, -1))
         assert line.server.attributes_of(b"/in/1.csv") == (0o640, None)
 
-    tell(line, story)
+    run(line, story)
 
 
 def test_times_that_cannot_be_kept_are_warned_of_once_a_server(tmp_path, caplog):
@@ -159,4 +159,4 @@ def test_times_that_cannot_be_kept_are_warned_of_once_a_server(tmp_path, caplog)
         await line.carry(written_at(line, 6, 1 << 62))
         assert len([record for record in caplog.records if "1970" in record.message]) == 1
 
-    tell(line, story)
+    run(line, story)

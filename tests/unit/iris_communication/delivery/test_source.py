@@ -56,7 +56,7 @@ def test_other_bytes_of_the_same_size_are_not_confirmed(tmp_path, size_bytes):
 
 
 @pytest.mark.parametrize("size_bytes", SIZES)
-def test_a_file_that_became_shorter_is_told(tmp_path, size_bytes):
+def test_a_file_that_became_shorter_is_noticed(tmp_path, size_bytes):
     path, content, source = spooled(tmp_path, size_bytes)
     path.write_bytes(content[:-1])
     with pytest.raises(SourceChanged, match=f"shorter than the {size_bytes} bytes"):
@@ -74,7 +74,7 @@ def test_bytes_appended_since_are_left_out(tmp_path, size_bytes):
 
 
 @pytest.mark.parametrize("size_bytes", SIZES)
-def test_a_file_that_is_gone_is_told_by_its_path(tmp_path, size_bytes):
+def test_a_file_that_is_gone_is_named_by_its_path(tmp_path, size_bytes):
     path, _, source = spooled(tmp_path, size_bytes)
     path.unlink()
     with pytest.raises(SpoolMissing, match="No such file") as caught:
@@ -119,7 +119,7 @@ def test_a_closed_source_opens_nothing_again(tmp_path, size_bytes):
 
 
 def test_a_system_that_refuses_for_now_is_not_the_files_fault(tmp_path, monkeypatch):
-    """Too many open files, or a read error: the file is still owed, and nobody's attempt is spent."""
+    """Too many open files, or a read error: the file is still owed, and no attempt is spent."""
     path = tmp_path / "held"
     path.write_bytes(b"1234")
     source = SpoolFile(path, Fingerprint(1, 1, 4, 1, "0" * 64))

@@ -23,7 +23,7 @@ from iris_communication.testing.virtual_time import run as run_in_virtual_time
 from tests.unit.iris_communication.delivery.fake_parts import ONE, FakeCarrier, FakeWriter, turns
 from tests.unit.iris_communication.outbox.fake_parts import an_item
 
-LANE = "zip:/in"
+BATCH = "zip:/in"
 NO_CHECKS = Server("one", "iris", health_interval_s=0.0)
 
 
@@ -91,7 +91,7 @@ class TravellingLine:
     def named(self, count=3, **facts):
         """The members of one archive."""
         name = f"archive-{self.number}-{count}"
-        return [self.item(batch=LANE, batch_id=name, **facts) for _ in range(count)]
+        return [self.item(batch=BATCH, batch_id=name, **facts) for _ in range(count)]
 
     async def pass_time(self, seconds):
         """The virtual clock's, which jumps."""
@@ -108,11 +108,11 @@ class TravellingLine:
 
 
 @pytest.fixture
-def tell(tmp_path):
-    def told(story):
+def run_story(tmp_path):
+    def run(story):
         line = TravellingLine(tmp_path)
 
-        async def telling():
+        async def main():
             line.worker = Worker(line.writer, line.carrier, DeliverySettings(), line.clock, jitter=lambda: 0.5)
             line.task = asyncio.get_running_loop().create_task(line.worker.run())
             await turns()
@@ -123,12 +123,12 @@ def tell(tmp_path):
                 with contextlib.suppress(asyncio.CancelledError):
                     await line.task
 
-        run_in_virtual_time(telling(), line.clock, 3600.0)
+        run_in_virtual_time(main(), line.clock, 3600.0)
 
-    return told
+    return run
 
 
-def test_an_archive_is_carried_once_and_each_member_is_settled_in_one_word(tell):
+def test_an_archive_is_carried_once_and_all_its_members_are_settled_by_one_message(run_story):
     async def story(line):
         members = line.named()
         line.writer.gets_ready(members)
@@ -139,10 +139,10 @@ def test_an_archive_is_carried_once_and_each_member_is_settled_in_one_word(tell)
         assert line.events() == {item.id: [(Event.DELIVER, False)] for item in members}
         assert len(line.writer.together) == 1
 
-    tell(story)
+    run_story(story)
 
 
-def test_the_writer_is_told_how_many_archives_more_there_may_be(tell):
+def test_a_claim_says_how_many_archives_more_there_may_be(run_story):
     async def story(line):
         line.writer.gets_ready(*(line.named() for _ in range(ARCHIVES_MAX + 2)))
         await turns()
@@ -153,31 +153,31 @@ def test_the_writer_is_told_how_many_archives_more_there_may_be(tell):
         await line.pass_time(1.0)
         assert len(line.carrier.started) == ARCHIVES_MAX + 2
 
-    tell(story)
+    run_story(story)
 
 
-def test_a_carrier_that_takes_none_is_given_none(tell):
+def test_a_carrier_that_takes_no_archives_is_given_none(run_story):
     async def story(line):
         line.carrier.takes_archives = False
-        line.writer.gets_ready([line.item(batch=LANE)])
+        line.writer.gets_ready([line.item(batch=BATCH)])
         await turns()
         assert line.writer.asked[0] == (None, False)
         assert line.carrier.started == ["item-1"]
 
-    tell(story)
+    run_story(story)
 
 
-def test_a_batch_that_is_not_full_is_asked_for_again_soon_and_not_all_the_time(tell):
+def test_a_batch_that_is_not_full_is_asked_for_again_soon_and_not_all_the_time(run_story):
     async def story(line):
         line.writer.batched = 2
         line.worker.wake()
         await line.pass_time(10 * BATCH_LOOK_S + 0.01)
         assert 9 <= len(line.writer.asked) <= 11
 
-    tell(story)
+    run_story(story)
 
 
-def test_a_file_that_goes_by_itself_does_not_wait_for_a_batch_to_fill(tell):
+def test_a_file_that_goes_by_itself_does_not_wait_for_a_batch_to_fill(run_story):
     async def story(line):
         line.writer.batched = 2
         line.worker.wake()
@@ -186,10 +186,10 @@ def test_a_file_that_goes_by_itself_does_not_wait_for_a_batch_to_fill(tell):
         await turns()
         assert line.carrier.started == ["item-1"]
 
-    tell(story)
+    run_story(story)
 
 
-def test_no_batch_waits_for_more_files_while_draining(tell):
+def test_no_batch_waits_for_more_files_while_draining(run_story):
     async def story(line):
         line.writer.batched = 2
         line.worker.wake()
@@ -198,10 +198,10 @@ def test_no_batch_waits_for_more_files_while_draining(tell):
         await turns()
         assert line.writer.asked[-1] == (CLAIM_ARCHIVES_MAX, True)
 
-    tell(story)
+    run_story(story)
 
 
-def test_a_refused_archive_lets_its_files_go_by_themselves_and_draining_waits_for_them(tell):
+def test_a_refused_archive_lets_its_files_go_by_themselves_and_draining_waits_for_them(run_story):
     async def story(line):
         members = line.named()
         line.writer.gets_ready(members)
@@ -214,10 +214,10 @@ def test_a_refused_archive_lets_its_files_go_by_themselves_and_draining_waits_fo
         assert len(line.writer.asked) > claims
         assert line.worker.details()[ONE]["link"] != "down"
 
-    tell(story)
+    run_story(story)
 
 
-def test_a_lost_link_lets_them_wait_together(tell):
+def test_a_lost_link_lets_the_members_of_an_archive_wait_together(run_story):
     async def story(line):
         members = line.named()
         line.writer.gets_ready(members)
@@ -228,10 +228,10 @@ def test_a_lost_link_lets_them_wait_together(tell):
         assert {settle.effect for settle in line.writer.settled} == {Effect.UNKNOWN}
         assert line.worker.details()[ONE]["link"] == "down"
 
-    tell(story)
+    run_story(story)
 
 
-def test_a_broken_member_dies_alone_and_says_nothing_about_the_server(tell):
+def test_a_broken_member_dies_alone_and_opens_no_breaker(run_story):
     async def story(line):
         members = line.named()
         line.spool.path(members[1].id).write_bytes(b"?")
@@ -243,10 +243,10 @@ def test_a_broken_member_dies_alone_and_says_nothing_about_the_server(tell):
         assert line.carrier.started == []
         assert line.worker.details()[ONE]["link"] == "idle"
 
-    tell(story)
+    run_story(story)
 
 
-def test_an_archive_that_was_broken_off_by_the_end_may_have_arrived(tell):
+def test_an_archive_that_was_broken_off_by_the_end_may_have_arrived(run_story):
     async def story(line):
         line.carrier.ends_on_close = False
         members = line.named()
@@ -258,10 +258,10 @@ def test_an_archive_that_was_broken_off_by_the_end_may_have_arrived(tell):
         assert line.events() == {item.id: [(Event.RELEASE, False)] for item in members}
         assert {settle.effect for settle in line.writer.settled} == {Effect.UNSEEN}
 
-    tell(story)
+    run_story(story)
 
 
-def test_files_in_a_claimed_archive_count_as_waiting(tell):
+def test_files_in_a_claimed_archive_count_as_waiting(run_story):
     async def story(line):
         line.carrier.slots_of[ONE] = 1
         line.writer.gets_ready(line.named(), line.named())
@@ -269,4 +269,4 @@ def test_files_in_a_claimed_archive_count_as_waiting(tell):
         assert line.worker.details()[ONE]["waiting"] == 3
         assert line.worker.details()[ONE]["in_flight"] == 1
 
-    tell(story)
+    run_story(story)

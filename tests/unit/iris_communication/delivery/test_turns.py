@@ -6,12 +6,12 @@ from iris_communication.delivery.turns import NamedTurns
 from tests.unit.iris_communication.delivery.fake_parts import turns
 
 
-def test_one_goes_at_a_time_in_the_order_they_came_and_other_names_do_not_wait():
-    told = []
+def test_holders_of_a_name_go_one_at_a_time_in_the_order_they_came_and_other_names_do_not_wait():
+    marks = []
 
     async def go(every, name, mark, done):
         async with every.turn(name):
-            told.append(mark)
+            marks.append(mark)
             await done.wait()
 
     async def story():
@@ -20,14 +20,14 @@ def test_one_goes_at_a_time_in_the_order_they_came_and_other_names_do_not_wait()
             asyncio.create_task(go(every, name, mark, done[mark])) for mark, name in enumerate(["a", "a", "b", "a"])
         ]
         await turns()
-        assert told == [0, 2]
+        assert marks == [0, 2]
         done[0].set()
         await turns()
-        assert told == [0, 2, 1]
+        assert marks == [0, 2, 1]
         for each in done:
             each.set()
         await asyncio.gather(*tasks)
-        assert told == [0, 2, 1, 3]
+        assert marks == [0, 2, 1, 3]
         assert vars(every) == vars(NamedTurns()), "it remembers no name"
 
     asyncio.run(story())

@@ -35,7 +35,7 @@ def test_a_delivered_item_is_settled_with_its_proof():
 
 def test_the_next_item_starts_as_soon_as_one_ends_without_waiting_for_its_record():
     async def story(line, writer, carrier):
-        writer.tells_of_settlements = False
+        writer.publishes_settlements = False
         first, second = writer.accept(2)
         await turns()
         carrier.deliver()
@@ -98,7 +98,7 @@ def test_each_server_has_one_claim_at_a_time():
     run(story)
 
 
-def test_a_claim_that_brought_nothing_is_repeated_after_a_pause_and_not_at_once():
+def test_a_claim_that_brought_no_item_is_repeated_after_a_pause_and_not_at_once():
     async def story(line, writer, carrier):
         writer.answers_claims = False
         writer.accept()

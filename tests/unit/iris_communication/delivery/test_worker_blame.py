@@ -119,7 +119,7 @@ def test_an_item_that_no_attempt_would_help_is_given_up_at_once():
     run(story)
 
 
-def test_an_error_that_nobody_foresaw_is_logged_with_its_traceback_and_that_item_alone_suffers(caplog):
+def test_an_unforeseen_error_is_logged_with_its_traceback_and_fails_that_item_alone(caplog):
     async def story(line, writer, carrier):
         bad, *_ = writer.accept(2)
         await turns()
@@ -135,7 +135,7 @@ def test_an_error_that_nobody_foresaw_is_logged_with_its_traceback_and_that_item
     assert "ZeroDivisionError: what?" in caplog.text
 
 
-def test_an_attempt_that_ends_nobody_knows_how_never_makes_a_sent_rename_forgotten():
+def test_an_attempt_with_an_unknown_end_never_makes_a_sent_rename_forgotten():
     """Were the temp file, and not the rename, looked for, a file that was already collected would be sent again."""
 
     async def story(line, writer, carrier):
@@ -158,7 +158,7 @@ def test_an_attempt_that_ends_nobody_knows_how_never_makes_a_sent_rename_forgott
         run(story)
 
 
-def test_a_full_server_pauses_its_destination_and_costs_nobody_anything():
+def test_a_full_server_takes_its_link_down_and_costs_no_item_an_attempt():
     async def story(line, writer, carrier):
         writer.accept(10)
         await turns()
@@ -171,7 +171,7 @@ def test_a_full_server_pauses_its_destination_and_costs_nobody_anything():
     run(story)
 
 
-def test_a_disk_of_ours_that_refuses_costs_no_item_an_attempt_and_is_not_hammered():
+def test_a_disk_of_ours_that_refuses_costs_no_item_an_attempt_and_is_asked_again_after_a_pause():
     async def story(line, writer, carrier):
         writer.accept(10)
         await turns()
@@ -202,7 +202,7 @@ def test_a_wrong_password_is_not_tried_again_by_itself(caplog):
     assert "nothing is tried until that is mended" in caplog.text
 
 
-def test_new_facts_about_a_server_release_it():
+def test_new_facts_about_a_server_release_that_one_alone():
     async def story(line, writer, carrier):
         writer.accept(5)
         await turns()
@@ -220,7 +220,7 @@ def test_new_facts_about_a_server_release_it():
     run(story, slots=1)
 
 
-def test_the_writer_is_asked_to_tell_about_new_facts():
+def test_new_facts_that_the_writer_announces_release_a_server():
     async def story(line, writer, carrier):
         writer.accept()
         await turns()
@@ -278,7 +278,7 @@ def test_a_file_that_ends_every_connection_is_given_up_and_all_others_arrive(oth
     run(story)
 
 
-def test_a_link_that_breaks_under_whatever_is_sent_costs_no_file_an_attempt():
+def test_a_link_that_breaks_under_each_file_costs_no_file_an_attempt():
     async def story(line, writer, carrier):
         items = writer.accept(5)
         for _ in range(100):

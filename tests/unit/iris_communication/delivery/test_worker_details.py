@@ -10,7 +10,7 @@ from tests.unit.iris_communication.delivery.fake_parts import ONE, turns
 from tests.unit.iris_communication.delivery.worker_line import run
 
 
-def test_details_tell_link_reason_and_what_to_do():
+def test_details_hold_link_reason_and_what_to_do():
     async def story(line, writer, carrier):
         writer.accept(10)
         await turns()
@@ -57,7 +57,7 @@ def test_the_time_a_link_has_been_down_does_not_depend_on_how_the_clock_is_set(s
     run(story)
 
 
-def test_details_know_servers_that_only_wait():
+def test_details_hold_servers_that_files_only_wait_for():
     async def story(line, writer, carrier):
         await line.drain()
         writer.accept(2)
@@ -80,7 +80,7 @@ def test_a_link_without_connection_and_work_is_idle():
     run(story)
 
 
-def test_refusals_of_a_server_are_told_with_their_reason_and_number_and_whether_it_takes_any():
+def test_details_hold_the_refusals_with_reason_and_number_and_whether_any_file_is_taken():
     async def story(line, writer, carrier):
         *bad, _good = writer.accept(4)
         await turns()

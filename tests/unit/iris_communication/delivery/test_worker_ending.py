@@ -35,7 +35,7 @@ def test_claimed_items_that_were_never_begun_are_released_as_untouched():
     run(story)
 
 
-def test_a_loop_that_fails_by_itself_releases_everything_and_says_why():
+def test_a_loop_that_fails_by_itself_releases_each_item_and_raises_its_error():
     async def story(line, writer, carrier):
         writer.accept(6)
         await turns()
@@ -49,7 +49,7 @@ def test_a_loop_that_fails_by_itself_releases_everything_and_says_why():
     run(story)
 
 
-def test_a_carrier_that_does_not_end_is_broken_off_and_nobody_knows_how_far_it_got(monkeypatch):
+def test_a_carrier_that_does_not_end_is_cancelled_and_the_effect_of_its_uploads_is_unseen(monkeypatch):
     monkeypatch.setattr(worker_module, "CLOSE_GRACE_S", 0.01)
 
     async def story(line, writer, carrier):
@@ -65,7 +65,7 @@ def test_a_carrier_that_does_not_end_is_broken_off_and_nobody_knows_how_far_it_g
     run(story)
 
 
-def test_a_carrier_that_fails_to_close_keeps_nothing_from_being_released(monkeypatch, caplog):
+def test_a_carrier_that_fails_to_close_keeps_no_item_from_being_released(monkeypatch, caplog):
     monkeypatch.setattr(worker_module, "CLOSE_GRACE_S", 0.01)
 
     async def story(line, writer, carrier):

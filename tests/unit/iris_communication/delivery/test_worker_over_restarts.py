@@ -159,7 +159,7 @@ def test_a_process_that_dies_while_it_connects_is_remembered_to_have_connected()
         async with machine.process(connected=False) as (_, carrier):
             assert len(carrier.started) == 1
             killed = dict(machine.writer.states)
-        machine.writer.states = killed  # nobody was told how it ended
+        machine.writer.states = killed  # the next process does not know how it ended
         async with machine.process() as (worker, carrier):
             assert carrier.started == []
             await machine.pass_time(worker, 10.0)
@@ -220,7 +220,7 @@ def test_items_there_at_the_start_and_those_an_outage_left_are_the_backlog():
     run(story)
 
 
-def test_a_worker_that_comes_late_or_anew_takes_nothing_that_came_in_since_the_start_for_a_backlog():
+def test_a_worker_that_starts_late_or_again_takes_no_item_since_the_first_start_for_backlog():
     async def story(machine):
         machine.writer.accept(2)
         for _ in range(2):
@@ -231,7 +231,7 @@ def test_a_worker_that_comes_late_or_anew_takes_nothing_that_came_in_since_the_s
     run(story)
 
 
-def test_the_rule_of_a_file_says_how_often_it_is_tried():
+def test_the_rule_of_a_file_sets_how_often_it_is_tried():
     async def story(machine):
         machine.writer.accept(folder_type="evidence")
         machine.writer.accept(2)

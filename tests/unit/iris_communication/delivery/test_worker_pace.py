@@ -15,7 +15,7 @@ from tests.unit.iris_communication.delivery.fake_parts import turns
 from tests.unit.iris_communication.delivery.worker_line import run
 
 
-def test_the_worker_does_not_look_again_without_news():
+def test_the_worker_takes_no_turn_without_news():
     async def story(line, writer, carrier):
         before = line.turns
         await turns(200)
@@ -25,7 +25,7 @@ def test_the_worker_does_not_look_again_without_news():
 
 
 @pytest.mark.parametrize("error", [LinkLost("gone"), AuthenticationFailed("refused")], ids=["down", "held"])
-def test_the_worker_does_not_look_again_with_a_link_down_and_a_thousand_waiting(error):
+def test_the_worker_takes_no_turn_with_a_link_down_and_a_thousand_files_waiting(error):
     async def story(line, writer, carrier):
         writer.accept(1000)
         await turns()
@@ -38,7 +38,7 @@ def test_the_worker_does_not_look_again_with_a_link_down_and_a_thousand_waiting(
     run(story)
 
 
-def test_files_that_come_one_by_one_are_claimed_by_the_handful():
+def test_files_that_come_one_by_one_share_a_claim():
     async def story(line, writer, carrier):
         for _ in range(5):
             writer.accept()
@@ -51,7 +51,7 @@ def test_files_that_come_one_by_one_are_claimed_by_the_handful():
     run(story, slots=20)
 
 
-def test_files_that_come_thick_and_fast_are_claimed_by_larger_handfuls():
+def test_files_that_come_fast_share_a_larger_claim():
     async def story(line, writer, carrier):
         writer.accept(DENSE_FILES)
         await turns()

@@ -27,7 +27,7 @@ class WorkerLine:
         return frozenset()
 
     async def pass_time(self, seconds):
-        """The clock goes on, and the worker looks at it as if its own timer had rung."""
+        """The clock goes on, and the worker takes a turn as if its own timer had fired."""
         self.clock.advance(seconds)
         self.worker.wake()
         await turns()
@@ -42,9 +42,9 @@ class WorkerLine:
 
 
 def run(story, slots=3):
-    """Tell one story to a worker, then end it and make sure that it holds nothing back."""
+    """Run a story with a worker, then end it and make sure that it holds nothing back."""
 
-    async def tell():
+    async def main():
         clock = FakeClock()
         writer, carrier = FakeWriter(clock), FakeCarrier(slots)
         line = WorkerLine(writer, carrier, clock)
@@ -56,4 +56,4 @@ def run(story, slots=3):
             with contextlib.suppress(asyncio.CancelledError, ZeroDivisionError):
                 await line.task
 
-    asyncio.run(asyncio.wait_for(tell(), LONG_S))
+    asyncio.run(asyncio.wait_for(main(), LONG_S))
