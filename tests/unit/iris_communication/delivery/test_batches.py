@@ -1,3 +1,5 @@
+"""An archive of several files: how it is made and sent, and what becomes of its members."""
+
 import asyncio
 import hashlib
 

@@ -1,3 +1,5 @@
+"""The carrier that calls a user's own transferData, in a thread of its own."""
+
 import asyncio
 import contextlib
 import threading
@@ -23,7 +25,7 @@ from tests.unit.iris_communication.outbox.fake_parts import LONG_S, an_item
 INFO = {"host": "sftp.example.org", "username": "iris", "password": "open sesame", "passphrase": "and one more"}
 
 
-class Processor:
+class RememberingProcessor:
     """Does what the test says, and remembers how it was asked."""
 
     def __init__(self, does=lambda: None):
@@ -43,7 +45,7 @@ class Processor:
             self.at_once -= 1
 
 
-class Blocking(Processor):
+class BlockedProcessor(RememberingProcessor):
     """Does not return before the test lets it."""
 
     def __init__(self):
@@ -78,13 +80,13 @@ def carry(processor, *items, **options):
 
 
 def test_a_processor_is_called_with_what_was_queued():
-    processor = Processor()
+    processor = RememberingProcessor()
     carry(processor, an_item(7, project_settings={"project": "line-1"}, folder_type="classifier"))
     assert processor.asked == [(INFO, "/handed-out/item-7/a.csv", {"project": "line-1"}, "classifier")]
 
 
 def test_the_processor_is_called_for_one_request_at_a_time_in_order_in_a_thread_of_its_own():
-    processor = Processor()
+    processor = RememberingProcessor()
     carry(processor, *(an_item(number) for number in range(20)))
     assert processor.most_at_once == 1
     assert [path for _, path, *_ in processor.asked] == [f"/handed-out/item-{number}/a.csv" for number in range(20)]
@@ -95,12 +97,12 @@ def test_the_processor_is_called_for_one_request_at_a_time_in_order_in_a_thread_
 
 @pytest.mark.parametrize("answer", [None, True, "sent", 0])
 def test_anything_but_false_means_delivered(answer):
-    (delivered,) = carry(Processor(lambda: answer), an_item(1))
+    (delivered,) = carry(RememberingProcessor(lambda: answer), an_item(1))
     assert (delivered.final_path, delivered.host_key) == ("/in/line-1/model/1.csv", None)
 
 
 def test_false_means_failed():
-    (error,) = carry(Processor(lambda: False), an_item(1))
+    (error,) = carry(RememberingProcessor(lambda: False), an_item(1))
     assert isinstance(error, TransferFailed)
     assert str(error) == "transferData() answered False for '/in/line-1/model/1.csv'"
 
@@ -110,7 +112,7 @@ def broken():
 
 
 def test_an_exception_means_failed_and_its_traceback_is_kept_for_the_log():
-    (error,) = carry(Processor(broken), an_item(1))
+    (error,) = carry(RememberingProcessor(broken), an_item(1))
     assert isinstance(error, TransferFailed)
     assert "ValueError" in str(error)
     assert "the server said no" in str(error)
@@ -119,7 +121,7 @@ def test_an_exception_means_failed_and_its_traceback_is_kept_for_the_log():
     assert "in broken" in notes
 
 
-class Unspeakable(BaseException):
+class HasNoText(BaseException):
     """Cannot say what it is."""
 
     def __str__(self):
@@ -139,7 +141,7 @@ class Unspeakable(BaseException):
         StopAsyncIteration(),
         MemoryError(),
         BaseExceptionGroup("two", [SystemExit(1), OSError()]),
-        Unspeakable(),
+        HasNoText(),
     ],
     ids=lambda error: type(error).__name__,
 )
@@ -150,7 +152,7 @@ def test_a_processor_that_raises_any_exception_costs_only_its_own_file_an_attemp
         for each in raised:
             raise each
 
-    failed, delivered = carry(Processor(does), an_item(), an_item())
+    failed, delivered = carry(RememberingProcessor(does), an_item(), an_item())
     assert isinstance(failed, TransferFailed)
     assert type(error).__name__ in str(failed)
     assert delivered.final_path
@@ -169,7 +171,7 @@ def test_a_failure_of_the_thread_itself_fails_its_file_and_the_next_is_carried(m
         def __exit__(self, *_):
             pass
 
-    failed, delivered = carry(Processor(), an_item(), an_item(), one_at_a_time=Lock())
+    failed, delivered = carry(RememberingProcessor(), an_item(), an_item(), one_at_a_time=Lock())
     assert isinstance(failed, TransferFailed)
     assert failed.effect is Effect.UNSEEN
     assert delivered.final_path
@@ -181,7 +183,7 @@ def test_exceptions_of_two_kinds_are_two_causes_and_each_is_logged_with_its_trac
     def does():
         raise next(raised)
 
-    first, second, other = carry(Processor(does), an_item(1), an_item(2), an_item(3))
+    first, second, other = carry(RememberingProcessor(does), an_item(1), an_item(2), an_item(3))
     assert first.cause == second.cause != other.cause
 
 
@@ -189,7 +191,7 @@ def test_an_error_of_ours_keeps_its_blame():
     def refuse():
         raise AuthenticationFailed("refused")
 
-    (error,) = carry(Processor(refuse), an_item(1))
+    (error,) = carry(RememberingProcessor(refuse), an_item(1))
     assert isinstance(error, AuthenticationFailed)
 
 
@@ -198,7 +200,7 @@ def test_a_secret_in_the_error_of_an_injected_processor_goes_no_further(text):
     def talk():
         raise ValueError(text)
 
-    (error,) = carry(Processor(talk), an_item(1))
+    (error,) = carry(RememberingProcessor(talk), an_item(1))
     everything = str(error) + "".join(error.__notes__) + repr(error.__cause__) + repr(error.__context__)
     assert "open sesame" not in everything
     assert "and one more" not in everything
@@ -209,7 +211,7 @@ def test_a_server_that_cannot_be_resolved_is_not_the_items_fault():
     def unknown(item):
         raise ServerUnresolved(f"no password for {item.server_key}")
 
-    processor = Processor()
+    processor = RememberingProcessor()
     (error,) = carry(processor, an_item(1), info=unknown)
     assert isinstance(error, ServerUnresolved)
     assert processor.asked == []
@@ -221,7 +223,7 @@ def test_an_item_whose_bytes_are_gone_fails_with_that_error():
         raise SpoolMissing("gone")
         yield
 
-    assert isinstance(carry(Processor(), an_item(1), named_file=gone)[0], SpoolMissing)
+    assert isinstance(carry(RememberingProcessor(), an_item(1), named_file=gone)[0], SpoolMissing)
 
 
 def test_one_failure_harms_no_other_item():
@@ -233,13 +235,13 @@ def test_one_failure_harms_no_other_item():
             raise answer
         return answer
 
-    outcomes = carry(Processor(by_turns), *(an_item(number) for number in range(4)))
+    outcomes = carry(RememberingProcessor(by_turns), *(an_item(number) for number in range(4)))
     assert [isinstance(outcome, IrisError) for outcome in outcomes] == [True, False, True, False]
 
 
 def test_the_carrier_of_a_processor_has_one_slot_and_always_counts_as_connected():
     async def story():
-        carrier = carrier_of(Processor())
+        carrier = carrier_of(RememberingProcessor())
         assert (carrier.slots("any"), carrier.connected("any")) == (1, True)
         await carrier.close()
 
@@ -256,7 +258,7 @@ def end(blocking):
 
 def test_closing_ends_at_once_and_makes_no_further_call():
     """The call under way may still succeed; what only waits for its turn is never begun."""
-    processor = Blocking()
+    processor = BlockedProcessor()
 
     async def story():
         carrier = carrier_of(processor)
@@ -274,7 +276,7 @@ def test_closing_ends_at_once_and_makes_no_further_call():
 
 def test_a_closed_carrier_carries_no_item():
     async def story():
-        carrier = carrier_of(Processor())
+        carrier = carrier_of(RememberingProcessor())
         await carrier.close()
         with pytest.raises(DeliveryStopped):
             await carrier.carry(an_item(1))
@@ -283,7 +285,7 @@ def test_a_closed_carrier_carries_no_item():
 
 
 def test_a_call_that_outlives_its_uploader_s_loop_is_logged_and_harms_nothing(caplog):
-    processor = Blocking()
+    processor = BlockedProcessor()
     kept = []
 
     async def story():
@@ -301,7 +303,7 @@ def test_a_call_that_outlives_its_uploader_s_loop_is_logged_and_harms_nothing(ca
 
 def test_the_next_carrier_waits_for_a_call_of_the_one_before():
     """Stopped and started again while a call is under way: still one request at a time."""
-    processor, one_at_a_time = Blocking(), threading.Lock()
+    processor, one_at_a_time = BlockedProcessor(), threading.Lock()
     kept = []
 
     async def first():

@@ -22,7 +22,7 @@ HANDLES_MAX = 1019  # of a MemoryServer
 
 
 def test_text_that_comes_in_place_of_sftp_is_shown_without_our_password():
-    class SaysItBack(MemoryServer):
+    class PrintsItsVariables(MemoryServer):
         """Its login script prints its variables before the server speaks."""
 
         def greeting(self):
@@ -33,7 +33,7 @@ def test_text_that_comes_in_place_of_sftp_is_shown_without_our_password():
             await line.connection.open(line.transport, Secret(password="geheim42"))
         return str(caught.value)
 
-    assert "PASS=(a secret) is wrong" in run(test, SaysItBack())
+    assert "PASS=(a secret) is wrong" in run(test, PrintsItsVariables())
 
 
 @pytest.mark.parametrize("announces_limits", [True, False])
@@ -66,7 +66,7 @@ def test_a_file_does_not_wait_for_the_limits_of_the_server():
 
 
 def test_limits_that_are_none_end_the_connection():
-    class Server(MemoryServer):
+    class AnswersLimitsWithAHandle(MemoryServer):
         """Answers the question for its limits with a handle."""
 
         def answer(self, session, request):
@@ -78,7 +78,7 @@ def test_limits_that_are_none_end_the_connection():
         assert line.channel.closed
         assert line.lost
 
-    run(test, Server())
+    run(test, AnswersLimitsWithAHandle())
 
 
 @pytest.mark.parametrize("error", [ConnectionRefused, AuthenticationFailed])

@@ -1,3 +1,5 @@
+"""Calls in daemon threads, which keep neither each other nor the program's end waiting."""
+
 import asyncio
 import threading
 from concurrent.futures import CancelledError

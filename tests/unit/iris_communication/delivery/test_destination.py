@@ -1,3 +1,5 @@
+"""A destination's details: its link, what waits and is in flight, and when its server is tried again."""
+
 import pytest
 
 from iris_communication.decisions.breaker import Breaker, BreakerState

@@ -24,7 +24,7 @@ SETTINGS = DeliverySettings(
 )
 
 
-class Machine:
+class RestartedMachine:
     """What a restart leaves: the clock, and what the writer knows."""
 
     def __init__(self):
@@ -55,7 +55,7 @@ class Machine:
 
 
 def run(story):
-    asyncio.run(asyncio.wait_for(story(Machine()), LONG_S))
+    asyncio.run(asyncio.wait_for(story(RestartedMachine()), LONG_S))
 
 
 def test_a_server_that_was_down_is_asked_by_the_next_process_no_sooner_than_by_this_one():
