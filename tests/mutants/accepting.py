@@ -209,7 +209,7 @@ ACCEPTING = (
         "What was accepted is gone with the process.",
         tests_in(
             OUTBOX,
-            "test_ownership.py::test_files_that_lost_their_names_are_put_back_before_anybody_is_told",
+            "test_ownership.py::test_files_that_lost_their_names_are_put_back_before_a_caller_is_answered",
         ),
     ),
     Mutant(

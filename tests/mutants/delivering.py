@@ -33,7 +33,7 @@ DELIVERING = (
         tests_in(
             "unit/iris_communication/decisions",
             "test_attempt.py::test_an_attempt_after_one_that_was_cut_off_has_a_token_of_its_own_too",
-            "test_attempt.py::test_two_attempts_cut_off_in_a_row_are_both_told",
+            "test_attempt.py::test_tokens_of_two_attempts_cut_off_in_a_row_are_both_kept",
         ),
     ),
     Mutant(
@@ -44,7 +44,7 @@ DELIVERING = (
         "Its temp file stays on the server for ever, and what it had delivered is delivered again.",
         tests_in(
             "unit/iris_communication",
-            "decisions/test_attempt.py::test_the_next_attempt_is_told_the_token_of_one_that_was_cut_off",
+            "decisions/test_attempt.py::test_the_next_attempt_gets_the_token_of_one_that_was_cut_off",
             "outbox/writer/test_writer.py::test_an_attempt_of_unknown_end_is_named_to_the_next_one",
         ),
     ),

@@ -129,14 +129,14 @@ def test_a_path_without_a_file_name_is_refused(file_path):
         "{project!z}/{file_name}",
     ],
 )
-def test_a_template_that_cannot_be_filled_is_told_with_what_to_give(template):
+def test_a_template_that_cannot_be_filled_is_reported_with_what_to_give(template):
     with pytest.raises(InvalidRequest, match="cannot be filled") as caught:
         path(template=template)
     assert template in str(caught.value)
     assert "project_settings" in caught.value.hint
 
 
-def test_settings_without_a_project_are_told():
+def test_settings_without_a_project_are_reported():
     with pytest.raises(InvalidRequest, match="project"):
         path(project_settings={"line": "1"})
 

@@ -342,7 +342,7 @@ def test_a_remote_path_that_begins_with_a_tilde_is_refused(given):
     ],
     ids=["move_to", "outbox", "outbox of a command", "source"],
 )
-def test_a_relative_path_in_a_working_folder_that_was_removed_is_told(tmp_path, monkeypatch, make):
+def test_a_relative_path_in_a_working_folder_that_was_removed_is_reported(tmp_path, monkeypatch, make):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")
     (tmp_path / "gone").rmdir()

@@ -86,7 +86,7 @@ def test_an_accepted_item_is_in_exactly_one_state(filled):
         ("UPDATE counter SET last_sequence = 9", "9 numbers were given, but 8 items are there"),
     ],
 )
-def test_an_outbox_that_does_not_balance_is_told(filled, spoil, says):
+def test_an_outbox_that_does_not_balance_is_reported(filled, spoil, says):
     filled.change(spoil)
     assert says in [problem.what for problem in Audit(filled.folder).balance().problems]
     assert says in looked(filled)
@@ -114,7 +114,7 @@ def test_a_delivery_is_exported_by_its_columns_with_times_in_utc(filled):
     assert [other["delivery"] for other in others] == [2, 3]
 
 
-def test_a_whole_chain_is_told_with_its_length_and_its_head(filled):
+def test_a_whole_chain_is_reported_with_its_length_and_its_head(filled):
     assert Audit(filled.folder).verify() == Chain(3, filled.store.ledger_head(), None)
 
 
@@ -186,25 +186,25 @@ def test_a_sound_outbox_has_no_problem(filled):
     assert inspection.looked_at == {"items": 3, "files": 4, "lines": 3, "unsettled": 0}
 
 
-def test_owed_bytes_that_are_gone_are_told_by_source_and_id(filled):
+def test_owed_bytes_that_are_gone_are_reported_by_source_and_id(filled):
     (filled.folder / "spool" / "item-000003").unlink()
     assert looked(filled) == ["'/records/3.csv' (item-000003) is gone from the spool"]
 
 
-def test_owed_bytes_of_another_size_are_told(filled):
+def test_owed_bytes_of_another_size_are_reported(filled):
     (filled.folder / "spool" / "item-000001").write_bytes(b"short")
     assert looked(filled) == [
         "'/records/1.csv' (item-000001) has 5 bytes in the spool, but 15 were accepted",
     ]
 
 
-def test_other_bytes_of_the_same_size_are_told_when_hashes_are_asked_for(filled):
+def test_other_bytes_of_the_same_size_are_reported_when_hashes_are_asked_for(filled):
     (filled.folder / "spool" / "item-000001").write_bytes(CONTENT[::-1])
     assert looked(filled) == []
     assert looked(filled, hashes=True) == ["'/records/1.csv' (item-000001) differs in the spool from what was accepted"]
 
 
-def test_a_folder_in_the_place_of_owed_bytes_is_told(filled):
+def test_a_folder_in_the_place_of_owed_bytes_is_reported(filled):
     path = filled.folder / "spool" / "item-000001"
     path.unlink()
     path.mkdir()
@@ -212,12 +212,12 @@ def test_a_folder_in_the_place_of_owed_bytes_is_told(filled):
 
 
 @pytest.mark.parametrize("name", ["stray", os.fsdecode(b"\xff\xfe"), "a\nb"], ids=repr)
-def test_a_file_of_no_item_is_told(filled, name):
+def test_a_file_of_no_item_is_reported(filled, name):
     (filled.folder / "spool" / name).write_bytes(b"")
     assert looked(filled) == [f"{str(filled.folder / 'spool' / name)!r} belongs to no item"]
 
 
-def test_a_delivered_file_that_lies_there_still_is_told(filled):
+def test_a_delivered_file_that_lies_there_still_is_reported(filled):
     (filled.folder / "spool" / "item-000005").write_bytes(CONTENT)
     (told,) = looked(filled)
     assert told.endswith("item-000005' is delivered and lies there still")
@@ -257,7 +257,7 @@ def test_a_file_delivered_just_while_it_is_looked_at_is_no_problem(filled, monke
     assert looked(filled) == []
 
 
-def test_a_spool_that_is_gone_is_told(filled):
+def test_a_spool_that_is_gone_is_reported(filled):
     shutil.rmtree(filled.folder / "spool")
     told = looked(filled)
     assert len(told) == 4
@@ -266,7 +266,7 @@ def test_a_spool_that_is_gone_is_told(filled):
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o666])
 @pytest.mark.parametrize("name", ["secrets.json", "secrets.new", "secrets.damaged"])
-def test_secrets_that_others_may_read_are_told_without_them(filled, name, mode):
+def test_secrets_that_others_may_read_are_reported_without_them(filled, name, mode):
     path = filled.folder / name
     path.write_text('{"password": "open sesame"}')
     path.chmod(0o600)
@@ -278,7 +278,7 @@ def test_secrets_that_others_may_read_are_told_without_them(filled, name, mode):
     assert "sesame" not in str(problem)
 
 
-def test_a_damaged_page_is_told_and_where_the_check_ends_by_it(filled):
+def test_a_damaged_page_is_reported_and_where_the_check_ends_by_it(filled):
     root = filled.store._db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'items_owed'").fetchone()[0]
     filled.end()
     damage(filled.path, [root])
@@ -392,13 +392,13 @@ def test_memory_does_not_grow_with_the_ledger(outbox):
 # -- what cannot be looked at
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path):
+def test_a_folder_that_is_not_there_is_reported(tmp_path):
     with pytest.raises(NoOutbox, match="does not exist"):
         Audit(tmp_path / "none").balance()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_folder_without_an_outbox_is_told_and_stays_empty(tmp_path):
+def test_a_folder_without_an_outbox_is_reported_and_stays_empty(tmp_path):
     with pytest.raises(NoOutbox, match="holds no outbox"):
         Audit(tmp_path).balance()
     assert list(tmp_path.iterdir()) == []
@@ -410,19 +410,19 @@ def test_an_empty_database_is_no_outbox(tmp_path):
         Audit(tmp_path).balance()
 
 
-def test_a_newer_schema_is_told(filled):
+def test_a_newer_schema_is_reported(filled):
     filled.change("PRAGMA user_version = 99")
     with pytest.raises(OutboxDamaged, match=f"schema version 99, but this program reads {SCHEMA_VERSION}"):
         Audit(filled.folder).balance()
 
 
-def test_a_file_that_is_no_database_is_told(tmp_path):
+def test_a_file_that_is_no_database_is_reported(tmp_path):
     (tmp_path / "outbox.db").write_bytes(b"frame;part\n" * 1000)
     with pytest.raises(OutboxDamaged, match="is damaged: file is not a database"):
         list(Audit(tmp_path).inspection().problems())
 
 
-def test_another_programs_database_is_told(tmp_path):
+def test_another_programs_database_is_reported(tmp_path):
     with contextlib.closing(sqlite3.connect(tmp_path / "outbox.db")) as other:
         other.execute("CREATE TABLE films (name)")
         other.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -430,7 +430,7 @@ def test_another_programs_database_is_told(tmp_path):
         Audit(tmp_path).balance()
 
 
-def test_a_copy_without_the_logs_index_is_told_with_what_to_do(filled, tmp_path, monkeypatch):
+def test_a_copy_without_the_logs_index_is_reported_with_what_to_do(filled, tmp_path, monkeypatch):
     monkeypatch.setattr(reader, "PAUSE_S", 0.0)
     folder = killed(filled, tmp_path / "killed")
     (folder / "outbox.db-shm").unlink()

@@ -73,7 +73,7 @@ def name(*sequences):
     return [f"item-{sequence:06}" for sequence in sequences]
 
 
-def test_items_owed_or_dead_are_told_in_order_of_acceptance(filled):
+def test_items_owed_or_dead_are_listed_in_order_of_acceptance(filled):
     assert filled.ids() == name(1, 2, 3, 8)
 
 
@@ -90,7 +90,7 @@ def test_items_owed_or_dead_are_told_in_order_of_acceptance(filled):
         ("all", [1, 2, 3, 8, 4, 5, 6, 7]),
     ],
 )
-def test_each_state_is_told_when_it_is_asked_for(filled, state, sequences):
+def test_each_state_is_listed_when_it_is_asked_for(filled, state, sequences):
     assert filled.ids(state) == name(*sequences)
 
 
@@ -107,7 +107,7 @@ def test_filters_hold_in_every_state(filled):
 
 
 @pytest.mark.parametrize("limit", [0, 1, 3, 8, 100])
-def test_a_limit_is_how_many_are_told_at_most(filled, limit):
+def test_a_limit_is_how_many_are_listed_at_most(filled, limit):
     assert filled.ids("all", limit=limit) == filled.ids("all")[:limit]
 
 
@@ -118,7 +118,7 @@ def test_pages_join_without_a_gap_and_without_a_repeat(filled, monkeypatch):
     assert filled.ids("all", limit=5) == whole[:5]
 
 
-def test_each_item_is_told_with_the_same_facts_whatever_its_state(filled):
+def test_each_item_is_listed_with_the_same_facts_whatever_its_state(filled):
     told = list(filled.look.items("all"))
     assert {tuple(each) for each in told} == {tuple(told[0])}
     assert json.loads(json.dumps(told)) == told
@@ -164,7 +164,7 @@ def test_the_story_of_a_dropped_one_ends_with_that(filled):
     assert story["reason"] == "the operator's word"
 
 
-def test_every_story_can_be_told_to_a_program(filled):
+def test_every_story_can_be_written_for_a_program(filled):
     for item_id in filled.ids("all"):
         json.dumps(filled.look.story(item_id))
 
@@ -176,7 +176,7 @@ def test_a_story_says_when_the_next_attempt_is(shelf, boot_id, due_in_s):
     assert shelf.look.story("item-000001")["due_in_s"] == pytest.approx(due_in_s)
 
 
-def test_an_id_nobody_has_is_told(filled):
+def test_an_id_of_no_item_is_reported(filled):
     for ask in (filled.look.story, filled.look.matching):
         with pytest.raises(NoSuchItem, match=r"no item has (the id|an id that begins with) 'item-9'"):
             ask("item-9")
@@ -217,7 +217,7 @@ def test_a_server_that_is_only_paused_is_known(shelf):
     assert shelf.look.server_key("line@paused:22") == "line@paused:22"
 
 
-def test_servers_that_are_sent_nothing_are_told_with_why(shelf):
+def test_servers_that_are_sent_nothing_are_listed_with_why(shelf):
     assert shelf.look.halted() == []
     error = ["AuthenticationFailed", "refused", "correct the password"]
     states = [
@@ -236,7 +236,7 @@ def test_servers_that_are_sent_nothing_are_told_with_why(shelf):
     ]
 
 
-def test_an_unknown_server_is_told_with_those_that_are_known(filled):
+def test_an_unknown_server_is_reported_with_those_that_are_known(filled):
     with pytest.raises(NoSuchServer, match=f"no server 'archiv'; it has .*{SERVER}"):
         filled.look.server_key("archiv")
 

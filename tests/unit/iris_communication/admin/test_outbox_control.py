@@ -151,7 +151,7 @@ def test_the_outbox_of_another_user_is_not_taken(outbox, monkeypatch):
         pass
 
 
-def test_an_owner_without_a_socket_is_told_as_one_to_be_stopped(outbox):
+def test_an_owner_without_a_socket_is_reported_as_one_to_be_stopped(outbox):
     uploader_of(outbox).close()
     owner = Owner(outbox, 1_700_000_000.0)
     with (
@@ -208,7 +208,7 @@ def test_an_owner_that_is_just_ending_is_followed(outbox):
     ending.wait()
 
 
-def test_an_owner_that_hangs_is_told_and_its_outbox_left_alone(outbox, monkeypatch):
+def test_an_owner_that_hangs_is_reported_and_its_outbox_left_alone(outbox, monkeypatch):
     uploader_of(outbox).close()
     silent = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     silent.bind(str(outbox / "control.sock"))

@@ -117,7 +117,7 @@ def test_a_delivered_file_that_lies_there_still_is_removed(folder):
     assert not (folder / "quarantine").exists()
 
 
-def test_a_spool_that_is_gone_is_made_anew(folder):
+def test_a_spool_that_is_gone_is_made_again(folder):
     shutil.rmtree(folder / "spool")
     assert len(repaired(folder)) == 3
 
@@ -165,7 +165,7 @@ def test_a_damaged_database_is_brought_over(folder):
     assert {path.suffix for path in (folder / "quarantine").iterdir()} >= {".db", ".json"}
 
 
-def test_an_index_that_lacks_a_row_is_made_anew(folder):
+def test_an_index_that_lacks_a_row_is_made_again(folder):
     """Only a whole check sees it; a start does not look."""
     change(
         folder,
@@ -182,7 +182,7 @@ def test_a_broken_row_of_a_dead_item_is_found_though_no_start_reads_it(folder):
 
 
 @pytest.mark.parametrize("spoil", ["replace(line, '/in/', '/on/')", "'no line'"])
-def test_a_ledger_somebody_changed_is_left_alone_and_told(folder, spoil):
+def test_a_ledger_somebody_changed_is_left_alone_and_reported(folder, spoil):
     change(folder, f"UPDATE ledger SET line = {spoil} WHERE sequence = 1")
     for _ in range(2):
         (left,) = Repair(folder).actions()

@@ -72,7 +72,7 @@ def trying(monkeypatch):
     ],
     ids=["old", "not needed", "of today"],
 )
-def test_old_algorithms_are_told(trying, monkeypatch, used, legacy_algorithms, text):
+def test_old_algorithms_are_reported(trying, monkeypatch, used, legacy_algorithms, text):
     monkeypatch.setattr(MemoryChannel, "algorithms", Negotiated(*used))
     report = trying(MemoryServer(), legacy_algorithms=legacy_algorithms)
     assert report.works
@@ -106,7 +106,7 @@ class KeepsOneOfMany(MemoryServer):
 
 
 @pytest.mark.parametrize("ending", [b"-b", b"-7", b"-r"], ids=["of the steps", "of many", "of the rate"])
-def test_a_file_that_could_not_be_removed_is_told_by_name_whatever_it_was_for(trying, ending):
+def test_a_file_that_could_not_be_removed_is_reported_by_name_whatever_it_was_for(trying, ending):
     server = KeepsOneOfMany(ending)
     report = trying(server)
     (left,) = server.names()

@@ -61,7 +61,7 @@ def test_a_name_that_some_program_could_not_write_is_spelt_out(name, entry):
     assert entry_names([(name, SHA256, "id-1")]) == [entry]
 
 
-def test_equal_names_are_told_apart_by_content_and_equal_content_by_id():
+def test_equal_names_are_distinguished_by_content_and_equal_content_by_id():
     files = [("r.csv", SHA256, "id-1"), ("R.csv", "cd" * 32, "id-2"), ("r.csv", "cd" * 32, "id-3")]
     assert entry_names(files) == ["r.csv", "R.cdcdcdcd.csv", "r.id-3.csv"]
 

@@ -209,18 +209,18 @@ def test_a_file_that_is_no_archive_is_refused(tmp_path, data):
         verify(tmp_path / "a")
 
 
-def test_a_file_more_than_the_manifest_names_is_told(forge):
+def test_a_file_more_than_the_manifest_names_is_reported(forge):
     with pytest.raises(ArchiveBroken, match=r"contains 'more' twice, or its manifest does not list it"):
         verify(forge([member("a.csv", b"1")], [("a.csv", b"1"), ("more", b"")]))
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_a_file_that_is_there_twice_is_told(forge):
+def test_a_file_that_is_there_twice_is_reported(forge):
     with pytest.raises(ArchiveBroken, match="twice, or its manifest does not list it"):
         verify(forge([member("a.csv", b"1")], [("a.csv", b"1"), ("a.csv", b"1")]))
 
 
-def test_a_file_fewer_than_the_manifest_names_is_told(forge, out):
+def test_a_file_fewer_than_the_manifest_names_is_reported(forge, out):
     forged = forge([member("a.csv", b"1"), member("b.csv", b"2")], [("a.csv", b"1")])
     with pytest.raises(ArchiveBroken, match=r"lacks 1 of 2 files: 'b\.csv'"):
         unpack(forged, out)

@@ -157,7 +157,7 @@ def test_an_error_of_a_name_that_is_none_is_an_error_all_the_same(name):
 
 
 @pytest.mark.parametrize("line", [b"", b"[]", b"null", b"{"])
-def test_a_line_that_is_no_answer_is_told(line):
+def test_a_line_that_is_no_answer_is_reported(line):
     with pytest.raises((ValueError, TypeError)):
         answered(line)
 

@@ -436,7 +436,7 @@ def test_an_outbox_that_hangs_does_not_hold_up_the_end(tmp_path, monkeypatch):
     assert control_threads() == []
 
 
-def test_a_server_that_fails_is_logged_and_listens_anew(tmp_path, monkeypatch, caplog):
+def test_a_server_that_fails_is_logged_and_listens_again(tmp_path, monkeypatch, caplog):
     failed, working = threading.Event(), ControlServer._accept
 
     def fails_once(*arguments):

@@ -19,7 +19,7 @@ def test_an_attempt_after_one_that_was_cut_off_has_a_token_of_its_own_too():
     assert claimed(cut_off, "t2").token == "t2"
 
 
-def test_the_next_attempt_is_told_the_token_of_one_that_was_cut_off():
+def test_the_next_attempt_gets_the_token_of_one_that_was_cut_off():
     cut_off = released(claimed(an_item(), "t1"), LOST, Effect.UNSEEN)
     assert claimed(cut_off, "t2").earlier_tokens == ("t1",)
 
@@ -31,7 +31,7 @@ def test_an_attempt_that_touched_nothing_does_not_hide_the_one_before():
     assert claimed(item, "t9").earlier_tokens == ("t1",)
 
 
-def test_two_attempts_cut_off_in_a_row_are_both_told():
+def test_tokens_of_two_attempts_cut_off_in_a_row_are_both_kept():
     """Killed, and killed again before the server was asked about the first."""
     item = released(claimed(an_item(), "t1"), LOST, Effect.UNSEEN)
     item = released(claimed(item, "t2"), LOST, Effect.UNSEEN)
@@ -56,7 +56,7 @@ def test_an_attempt_that_could_not_finish_another_leaves_the_rename_as_unanswere
     assert released(item, LOST, Effect.NONE).effect is Effect.UNKNOWN
 
 
-def test_an_attempt_that_failed_and_left_its_temp_file_is_told_to_the_next_one():
+def test_an_attempt_that_failed_and_left_its_temp_file_is_known_to_the_next_one():
     item = failed(claimed(an_item(), "t1"), Event.FAIL, RemoteRefused("no"), Effect.UNSEEN, Due("boot", 5.0))
     assert claimed(item, "t2").earlier_tokens == ("t1",)
 
@@ -78,7 +78,7 @@ def test_a_release_costs_nothing_and_keeps_the_last_error_when_it_has_none():
 
 
 @given(st.lists(st.sampled_from(["cut off", "nothing touched", "looked back"]), max_size=EARLIER_MAX))
-def test_every_temp_file_that_may_be_left_is_told_to_the_next_attempt(attempts):
+def test_every_temp_file_that_may_be_left_is_known_to_the_next_attempt(attempts):
     """Against a model: the set of tokens under which a file may lie."""
     item, may_lie = an_item(), set()
     for number, end in enumerate(attempts):

@@ -111,5 +111,5 @@ def test_everything_that_waits_goes_in_order_and_none_twice(sizes, rule):
 
 @PROPERTY
 @given(SIZES, AGES, RULES)
-def test_more_than_an_archive_holds_need_not_be_told(sizes, age_s, rule):
+def test_more_than_an_archive_holds_need_not_be_counted(sizes, age_s, rule):
     assert departure(sizes, age_s, rule) == departure(sizes[: rule.batch_files_max], age_s, rule)

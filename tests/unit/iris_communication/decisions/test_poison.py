@@ -53,7 +53,7 @@ def suspected_often():
     return poison_watch
 
 
-def test_a_file_suspected_again_and_again_is_to_blame_and_what_it_may_have_left_is_told():
+def test_a_file_suspected_again_and_again_is_to_blame_and_what_it_may_have_left_is_kept():
     _, blame = after_trouble(suspected_often(), "bad", lost(effect=Effect.UNKNOWN), alone=True)
     assert isinstance(blame, RemoteFailure)
     assert (blame.scope, blame.effect) == (Scope.ITEM, Effect.UNKNOWN)

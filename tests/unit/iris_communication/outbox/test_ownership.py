@@ -163,7 +163,7 @@ def put_another_database_in_place(folder):
     ],
     ids=["log", "index", "both", "database", "all", "closed outside", "another database"],
 )
-def test_files_that_lost_their_names_are_put_back_before_anybody_is_told(opened, tmp_path, change, caplog):
+def test_files_that_lost_their_names_are_put_back_before_a_caller_is_answered(opened, tmp_path, change, caplog):
     first = accept(opened, tmp_path, 1)
     change(opened.folder)
     second = accept(opened, tmp_path, 2)
@@ -257,7 +257,7 @@ def test_an_uploader_that_lost_its_outbox_says_so_and_does_not_count_as_running(
     uploader.close()
 
 
-def test_an_outbox_that_changed_hands_is_read_anew_once_the_other_has_ended(tmp_path, opened):
+def test_an_outbox_that_changed_hands_is_read_again_once_the_other_has_ended(tmp_path, opened):
     first = accept(opened, tmp_path, 1)
     (opened.folder / "owner.lock").unlink()
     with closing(sqlite3.connect(opened.folder / "outbox.db")) as database:  # as another owner does
@@ -289,7 +289,7 @@ def descriptors_of(folder):
     return {int(link.name): link.readlink() for link in links if link.readlink().is_relative_to(folder)}
 
 
-def test_an_outbox_whose_connection_cannot_be_read_any_more_is_opened_anew(opened, tmp_path, monkeypatch):
+def test_an_outbox_whose_connection_cannot_be_read_any_more_is_opened_again(opened, tmp_path, monkeypatch):
     """As after `os.closerange`: our own descriptors are closed, and the files are where they were."""
     first = accept(opened, tmp_path, 1)
 

@@ -68,7 +68,7 @@ def test_a_thread_that_waits_for_its_restart_does_not_run_and_says_why():
     assert not thread.is_restarting
 
 
-def test_a_thread_that_fails_after_it_was_told_to_end_has_ended():
+def test_a_thread_that_fails_after_it_was_asked_to_end_has_ended():
     ends, end_comes = [], threading.Event()
 
     def work():

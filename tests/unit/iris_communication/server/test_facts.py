@@ -74,7 +74,7 @@ def test_new_facts_leave_a_breaker_that_only_waits_as_it_is(outbox):
     assert breaker(outbox) == OPEN
 
 
-def test_resuming_tells_whoever_delivers(outbox):
+def test_resuming_notifies_the_delivery(outbox):
     told = []
     outbox.writer.subscribe(lambda: None, told.append)
     outbox.writer.execute(PauseServer(KEY))

@@ -76,7 +76,7 @@ def test_connecting_fails_while_a_refusal_is_set():
 
 
 @pytest.mark.parametrize("how", ["close", "lose"])
-def test_the_end_is_told_once_and_last_and_what_is_written_later_is_dropped(how):
+def test_the_end_is_reported_once_and_last_and_what_is_written_later_is_dropped(how):
     async def test(transport, receiver):
         channel = await connected(transport, receiver)
         channel.write(wire.init())

@@ -25,7 +25,7 @@ def test_the_link_breaks_after_exactly_so_many_bytes(limit):
     assert isinstance(owed.error, LinkLost)
 
 
-def test_a_server_that_does_not_greet_is_told():
+def test_a_server_that_does_not_greet_is_reported():
     with pytest.raises(LinkTimeout):
         MemoryLink(NeverGreets()).open()
 

@@ -101,7 +101,7 @@ def test_a_server_may_overwrite_without_a_word():
     assert server.files == {b"/in/b": b"x"}
 
 
-def test_files_and_folders_are_told_apart(ask, server):
+def test_files_and_folders_are_distinguished(ask, server):
     server.files[b"/in/a"] = bytearray(b"xyz")
     assert ask(wire.Stat(b"/in/a")) == wire.Attributes(3, stat.S_IFREG | 0o644)
     assert stat.S_ISDIR(ask(wire.Stat(b"/in")).permissions)
@@ -134,7 +134,7 @@ def test_a_full_disk_takes_what_fits_and_refuses():
     assert free[1] * free[4] == 0
 
 
-def test_limits_and_free_space_are_told(ask):
+def test_limits_and_free_space_are_reported(ask):
     assert ask(wire.limits()).numbers(4) == (262144, 261120, 261120, 1019)
     free = ask(wire.free_space(b"/in")).numbers(11)
     assert free[1] * free[4] == 1 << 40

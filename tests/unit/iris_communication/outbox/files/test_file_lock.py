@@ -79,7 +79,7 @@ def test_a_descriptor_that_became_another_files_is_left_alone(path):
     os.close(other)
 
 
-def test_shared_parts_of_a_file_exclude_one_who_wants_it_alone(tmp_path):
+def test_a_shared_lock_on_part_of_a_file_excludes_an_exclusive_one(tmp_path):
     first, second = opened(tmp_path / "lock"), opened(tmp_path / "lock")
     assert first.share(10, 2)
     assert second.share(10, 2)

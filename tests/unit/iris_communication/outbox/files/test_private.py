@@ -82,7 +82,7 @@ def test_files_that_others_could_read_before_are_closed_to_them(folder, tmp_path
     assert {mode for name, mode in found.items() if name not in in_spool and name != "outbox"} == {0o600, 0o700}
 
 
-def test_secrets_that_others_could_read_are_told(folder, tmp_path, caplog):
+def test_secrets_that_others_could_read_are_reported(folder, tmp_path, caplog):
     use(folder, tmp_path)
     (folder / "secrets.json").chmod(0o640)
     with open_writer(folder):
@@ -183,7 +183,7 @@ def test_a_named_pipe_in_the_place_of_a_file_of_state_is_refused_and_holds_nobod
 
 
 @pytest.mark.parametrize("name", ["secrets.json", "servers.json"])
-def test_a_named_pipe_holds_up_nobody_who_only_looks(folder, name):
+def test_a_named_pipe_does_not_block_a_reader(folder, name):
     os.mkfifo(folder / name)
     with pytest.raises(OutboxStorageError, match=name):
         Servers(folder, read_only=True)
@@ -207,7 +207,7 @@ def refuses(number):
     ],
 )
 @pytest.mark.parametrize("place", ["iris_communication.outbox.files.private.make_folder", "os.scandir"])
-def test_a_folder_that_cannot_be_opened_is_told_with_the_hint_of_what_happened(
+def test_a_folder_that_cannot_be_opened_is_reported_with_the_hint_of_what_happened(
     folder, monkeypatch, place, number, hint
 ):
     with monkeypatch.context() as changed:

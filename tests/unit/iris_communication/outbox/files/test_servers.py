@@ -157,7 +157,7 @@ def test_an_unknown_name_is_none(servers):
         b'{"names": {}, "servers": {"k": [{"h": 1}]}}',
     ],
 )
-def test_a_damaged_address_file_is_put_aside_and_told(tmp_path, caplog, content):
+def test_a_damaged_address_file_is_put_aside_and_reported(tmp_path, caplog, content):
     write(tmp_path / "servers.json", content)
     servers = Servers(tmp_path)
     assert servers.names == []

@@ -55,7 +55,7 @@ def failing(error_number):
     return fail
 
 
-def test_a_fingerprint_tells_which_bytes_were_taken(spool, source):
+def test_a_fingerprint_is_of_the_bytes_that_were_taken(spool, source):
     mark, facts = spool.take(str(source), "id", Take.COPY), source.stat()
     assert mark.sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
     assert (mark.size_bytes, mark.mtime_ns) == (facts.st_size, facts.st_mtime_ns)
@@ -293,7 +293,9 @@ def lying(source, size_bytes):
 
 @pytest.mark.parametrize("told_bytes", [0, 1, 6, 8, 100, 3_000_000])
 @pytest.mark.parametrize("content", [b"", b"a;b\n1;2\n", bytes(300_000), bytes(1_500_000)], ids=len)
-def test_a_file_that_tells_another_size_is_taken_with_the_bytes_it_has(spool, source, monkeypatch, content, told_bytes):
+def test_a_file_that_states_another_size_is_taken_with_the_bytes_it_has(
+    spool, source, monkeypatch, content, told_bytes
+):
     source.write_bytes(content)
     with monkeypatch.context() as system:
         system.setattr(os, "fstat", lying(source, told_bytes))

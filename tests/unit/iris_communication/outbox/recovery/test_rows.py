@@ -65,7 +65,7 @@ def test_rows_only_in_the_log_are_read_and_rows_never_committed_are_not(tmp_path
     assert log_frames(copy / "a.db-wal").is_sound
 
 
-def test_a_log_that_was_begun_anew_is_read_up_to_where_it_was_written(tmp_path):
+def test_a_log_that_was_begun_again_is_read_up_to_where_it_was_written(tmp_path):
     with contextlib.closing(filled(tmp_path / "a.db", wal=True)) as database:
         database.execute("PRAGMA wal_checkpoint(RESTART)")
         database.execute("UPDATE t SET b = 'anew' WHERE rowid = 1")

@@ -214,7 +214,7 @@ def test_the_damaged_database_and_an_account_of_it_lie_in_the_quarantine(folder)
     assert database.read_bytes() == damaged
 
 
-def test_the_damage_is_logged_and_told_in_the_details(folder, caplog):
+def test_the_damage_is_logged_and_reported_in_the_details(folder, caplog):
     overwrite(folder / "outbox.db", 3, b"\xff" * PAGE_BYTES)
     uploader = SftpUploaderThread(folder)
     uploader.open()
@@ -359,7 +359,7 @@ def test_the_line_behind_a_gap_cannot_be_changed_either(folder):
     assert "line 6 of the ledger" in Audit(folder).verify().broken.what
 
 
-def test_a_gap_is_still_told_after_a_second_salvage(folder):
+def test_a_gap_is_still_reported_after_a_second_salvage(folder):
     without_lines(folder, 4, 5)
     with started(folder):
         pass
@@ -473,7 +473,7 @@ def test_a_log_that_lost_its_end_after_it_was_answered_is_damage(left):
         assert "is damaged" in writer.notice
 
 
-def test_the_logs_index_alone_is_made_anew(left):
+def test_the_logs_index_alone_is_made_again(left):
     (left / "outbox.db-shm").unlink()
     with started(left) as writer:
         assert writer.notice == ""

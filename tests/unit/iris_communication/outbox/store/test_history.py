@@ -13,7 +13,7 @@ def history(outbox, item_id):
     return [(event, attempt, json.loads(error)[1] if error else None) for event, attempt, error in rows]
 
 
-def test_every_attempt_that_went_wrong_is_told_with_its_error(outbox, source):
+def test_every_attempt_that_went_wrong_is_reported_with_its_error(outbox, source):
     receipt = outbox.accept(source)
     outbox.settle(outbox.claim()[0], Event.RELEASE, error=LinkLost("cut"))
     outbox.settle(outbox.claim()[0], Event.FAIL, error=RemoteRefused("denied"), delay_s=0.0)

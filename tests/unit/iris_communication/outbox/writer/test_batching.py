@@ -162,7 +162,7 @@ def test_an_archive_may_reach_over_the_end_of_a_backlog(outbox, sources):
     assert names(outbox.claim(archives=4, backlog_until=1)) == ["00", "01", "02", "03"]
 
 
-def test_the_picture_tells_how_many_may_travel_together(folder, sources):
+def test_the_picture_counts_how_many_may_travel_together(folder, sources):
     with open_writer(folder, settings=SETTINGS) as outbox:
         accept(outbox, sources[:3])
         accept(outbox, sources[3:4], batch="")

@@ -17,7 +17,7 @@ def test_an_item_still_owed_has_no_outcome_and_waiting_for_it_says_so():
         receipt.wait_delivered(0.01)
 
 
-def test_a_waiting_caller_is_told_where_the_file_lies():
+def test_a_waiting_caller_learns_where_the_file_lies():
     receipt = Receipt("item-1")
     telling = threading.Timer(0.01, receipt.settle, [DELIVERED])
     telling.start()
@@ -26,7 +26,7 @@ def test_a_waiting_caller_is_told_where_the_file_lies():
     telling.join()
 
 
-def test_a_waiting_caller_is_told_what_the_item_died_of():
+def test_a_waiting_caller_learns_what_the_item_died_of():
     receipt = Receipt("item-1")
     receipt.settle(RemoteRefused("no permission"))
     with pytest.raises(RemoteRefused, match="no permission"):

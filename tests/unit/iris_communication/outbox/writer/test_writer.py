@@ -178,7 +178,7 @@ def test_a_delivery_is_row_and_ledger_line_in_one_commit_then_unlink(outbox, sou
     assert len(outbox.ledger()) == 1
 
 
-def test_a_receipt_tells_where_the_file_lies(outbox, source):
+def test_a_receipt_names_where_the_file_lies(outbox, source):
     receipt = outbox.accept(source)
     (item,) = outbox.claim()
     assert receipt.outcome is None
@@ -225,7 +225,7 @@ def test_a_full_outbox_still_takes_a_servers_new_password(tmp_path, sources):
         assert outbox.writer.servers.resolve(SERVER.key)[1].password == "the right one"
 
 
-def test_a_subscriber_is_told_which_server_has_new_facts(outbox, sources):
+def test_a_subscriber_learns_which_server_has_new_facts(outbox, sources):
     told = []
     outbox.writer.subscribe(lambda: None, told.append)
     outbox.accept(sources[0])
@@ -282,7 +282,7 @@ def test_a_dead_item_without_bytes_cannot_wait_again(outbox, tmp_path):
     assert outbox.stats == (1, 0, 1, 0)
 
 
-def test_two_who_retry_at_the_same_time_retry_once(outbox, source, sources):
+def test_two_callers_that_retry_at_the_same_time_retry_once(outbox, source, sources):
     outbox.accept(source)
     outbox.settle(outbox.claim()[0], Event.GIVE_UP, error=RemoteRefused("no"))
     one, other = Execute(RetryAllDead()), Execute(RetryAllDead())
@@ -408,7 +408,7 @@ def test_a_commit_that_fails_refuses_the_acceptance_and_nothing_changes(outbox, 
     assert (outbox.stats, outbox.spooled(), source.exists()) == (before, [], True)
 
 
-def test_the_store_is_opened_anew_after_a_failed_commit_and_acceptance_goes_on(outbox, sources):
+def test_the_store_is_opened_again_after_a_failed_commit_and_acceptance_goes_on(outbox, sources):
     outbox.store.refuse = True
     with pytest.raises(OutboxStorageError):
         outbox.accept(sources[0])
@@ -525,7 +525,7 @@ def test_a_store_that_was_shut_is_opened_again_for_claims_alone(outbox, source):
     assert [item.id for item in outbox.claim()] == [receipt.id]
 
 
-def test_a_store_that_cannot_be_read_hands_out_nothing_and_is_opened_anew(outbox, source):
+def test_a_store_that_cannot_be_read_hands_out_nothing_and_is_opened_again(outbox, source):
     receipt = outbox.accept(source)
     outbox.store.unreadable = True
     assert outbox.claim() == []
@@ -534,7 +534,7 @@ def test_a_store_that_cannot_be_read_hands_out_nothing_and_is_opened_anew(outbox
     assert outbox.store.opened == 2
 
 
-def test_dead_items_stay_dead_while_the_store_is_shut_and_the_caller_is_told(outbox, source, tmp_path):
+def test_dead_items_stay_dead_while_the_store_is_shut_and_the_caller_learns_it(outbox, source, tmp_path):
     outbox.accept(tmp_path / "gone.csv")
     outbox.store.refuse = outbox.store.unopenable = True
     with pytest.raises(OutboxStorageError):
