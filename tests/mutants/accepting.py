@@ -29,7 +29,7 @@ ACCEPTING = (
         "A power cut leaves a file that was handed over for good empty, and its other name is unlinked.",
         tests_in(
             OUTBOX,
-            "writer/test_writer.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer",
+            "writer/test_groups.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer",
             "files/test_spool.py::test_a_linked_file_that_cannot_be_synced_leaves_nothing_behind",
         ),
     ),
@@ -47,7 +47,7 @@ ACCEPTING = (
         "                self._spool.sync()\n",
         "                pass\n",
         "A power cut takes the file's name out of the spool while its row says that it is accepted.",
-        tests_in(OUTBOX, "writer/test_writer.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer"),
+        tests_in(OUTBOX, "writer/test_groups.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer"),
     ),
     Mutant(
         "the spool's folder is synced after the row",
@@ -56,7 +56,7 @@ ACCEPTING = (
         "                self._store.commit(changes)\n            if group.spooled:\n"
         "                self._spool.sync()\n",
         "As above, in the moment between; and a folder that cannot be synced refuses what is committed already.",
-        tests_in(OUTBOX, "writer/test_writer.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer"),
+        tests_in(OUTBOX, "writer/test_groups.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer"),
     ),
     Mutant(
         "a folder that cannot be synced is believed",
@@ -84,8 +84,8 @@ ACCEPTING = (
         "The caller deletes a file that nothing on the disk knows of yet.",
         tests_in(
             OUTBOX,
-            "writer/test_writer.py::test_a_caller_is_not_answered_before_the_row_is_on_the_disk",
-            "writer/test_writer.py::test_a_commit_that_fails_refuses_the_acceptance_and_nothing_changes",
+            "writer/test_groups.py::test_a_caller_is_not_answered_before_the_row_is_on_the_disk",
+            "writer/test_disk_that_refuses.py::test_a_commit_that_fails_refuses_the_acceptance_and_nothing_changes",
         ),
     ),
     Mutant(
@@ -98,8 +98,8 @@ ACCEPTING = (
         "A crash then leaves a spool file without a row, which is swept: both names of the file are gone.",
         tests_in(
             OUTBOX,
-            "writer/test_writer.py::test_a_moved_source_is_still_there_while_its_row_is_committed",
-            "writer/test_writer.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer",
+            "writer/test_groups.py::test_a_moved_source_is_still_there_while_its_row_is_committed",
+            "writer/test_groups.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer",
         ),
     ),
     Mutant(
@@ -108,7 +108,10 @@ ACCEPTING = (
         "            if item.take is Take.MOVE and group.awaited:\n",
         "            if item.take is Take.MOVE:\n",
         "The caller was told that the file stays with it, and looks for it in vain.",
-        tests_in(OUTBOX, "writer/test_writer.py::test_a_doubtful_commit_is_judged_once_the_store_can_be_opened_again"),
+        tests_in(
+            OUTBOX,
+            "writer/test_disk_that_refuses.py::test_a_doubtful_commit_is_judged_once_the_store_can_be_opened_again",
+        ),
     ),
     Mutant(
         "a commit whose answer was lost counts as refused",
@@ -118,8 +121,8 @@ ACCEPTING = (
         "The spool file of an item that is on record is thrown away: at the next start it is dead.",
         tests_in(
             OUTBOX,
-            "writer/test_writer.py::test_an_acceptance_whose_commit_lost_its_answer_is_believed_from_the_store",
-            "writer/test_writer.py::test_a_doubtful_commit_is_judged_once_the_store_can_be_opened_again",
+            "writer/test_disk_that_refuses.py::test_an_acceptance_whose_commit_lost_its_answer_is_believed_from_the_store",
+            "writer/test_disk_that_refuses.py::test_a_doubtful_commit_is_judged_once_the_store_can_be_opened_again",
         ),
     ),
     Mutant(
@@ -130,7 +133,7 @@ ACCEPTING = (
         "New files take the room that was given back for recording deliveries: nothing is ever freed again.",
         tests_in(
             OUTBOX,
-            "writer/test_writer.py::test_a_commit_that_fails_gives_the_reserve_back_so_that_deliveries_make_room",
+            "writer/test_full_disk.py::test_a_commit_that_fails_gives_the_reserve_back_so_that_deliveries_make_room",
         ),
     ),
     Mutant(
@@ -149,7 +152,7 @@ ACCEPTING = (
         "No delivery can be recorded any more, so none is made, so nothing is ever freed.",
         tests_in(
             OUTBOX,
-            "writer/test_writer.py::test_a_commit_that_fails_gives_the_reserve_back_so_that_deliveries_make_room",
+            "writer/test_full_disk.py::test_a_commit_that_fails_gives_the_reserve_back_so_that_deliveries_make_room",
         ),
     ),
     Mutant(

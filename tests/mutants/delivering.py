@@ -355,7 +355,7 @@ DELIVERING = (
         "        group.settles.append(settle)\n"
         "        if settle.event is Event.DELIVER:\n            self._committer.discard(item.id)\n",
         "A disk that refuses the commit leaves an item that waits, without its bytes.",
-        tests_in(OUTBOX, "writer/test_writer.py::test_a_delivery_is_row_and_ledger_line_in_one_commit_then_unlink"),
+        tests_in(OUTBOX, "writer/test_groups.py::test_a_delivery_is_row_and_ledger_line_in_one_commit_then_unlink"),
     ),
     Mutant(
         "the ledger line is in another commit than the row",
@@ -372,7 +372,7 @@ DELIVERING = (
         "        self.unrecorded.extend(group.settles)\n",
         "",
         "The item stays in flight until the next start, and no proof of its delivery is ever written.",
-        tests_in(OUTBOX, "writer/test_writer.py::test_a_delivery_while_the_disk_refused_is_recorded_later"),
+        tests_in(OUTBOX, "writer/test_disk_that_refuses.py::test_a_delivery_while_the_disk_refused_is_recorded_later"),
     ),
     Mutant(
         "a ledger line does not hold the one before",
@@ -388,6 +388,6 @@ DELIVERING = (
         "        self.head, self.counters.store = head, self._store\n",
         "        self.counters.store = self._store\n        self.head = (doubtful and doubtful[0].head) or head\n",
         "After a disk that refused once, the ledger looks as if somebody had changed it.",
-        tests_in(OUTBOX, "writer/test_writer.py::test_the_ledgers_chain_is_whole_after_a_disk_that_refused"),
+        tests_in(OUTBOX, "writer/test_disk_that_refuses.py::test_the_ledgers_chain_is_whole_after_a_disk_that_refused"),
     ),
 )
