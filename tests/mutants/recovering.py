@@ -42,7 +42,7 @@ RECOVERING = (
         "is_sound=commits_behind <= 1 and",
         "is_sound=commits_behind < 1 and",
         "After a power cut what was never accepted is told as lost, and lies in the quarantine.",
-        tests_in(OUTBOX, "recovery/test_salvage.py::test_a_tail_that_a_power_cut_tore_was_promised_to_nobody"),
+        tests_in(OUTBOX, "recovery/test_damaged_log.py::test_a_tail_that_a_power_cut_tore_was_promised_to_nobody"),
     ),
     Mutant(
         "a last commit that cannot be read is taken for a torn one",
@@ -50,7 +50,9 @@ RECOVERING = (
         " and acknowledged <= readable)",
         ")",
         "The bytes of an accepted file are swept, because its row is lost.",
-        tests_in(OUTBOX, "recovery/test_salvage.py::test_a_last_commit_that_was_answered_and_cannot_be_read_is_damage"),
+        tests_in(
+            OUTBOX, "recovery/test_damaged_log.py::test_a_last_commit_that_was_answered_and_cannot_be_read_is_damage"
+        ),
     ),
     Mutant(
         "an older database is taken for the latest",

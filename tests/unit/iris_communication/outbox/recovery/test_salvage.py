@@ -2,47 +2,34 @@
 
 import contextlib
 import errno
-import json
 import os
 import random
 import shutil
 import sqlite3
-import struct
-from dataclasses import replace
 
 import pytest
 
 from iris_communication.admin.audit import Audit
 from iris_communication.errors import OutboxStorageError
-from iris_communication.item import Event, Failure, State
 from iris_communication.outbox.recovery import salvage
 from iris_communication.outbox.recovery.salvage import open_store
-from iris_communication.outbox.store.contract import Note, SetServer, Update
-from iris_communication.outbox.writer.writer import Writer
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from iris_communication.testing.clock import FakeClock
 from tests.thorough import some
 from tests.unit.iris_communication.outbox.fake_parts import accept_of, write
 from tests.unit.iris_communication.outbox.made_outbox import CONTENT, MARK, Outbox
-
-PAGE_BYTES = 4096
-SERVER = "iris@a.example:22"
-
-
-def filled(folder, items=80):
-    """Files in every state; enough of them that each table has branches, and traces that fill pages of their own."""
-    made = Outbox(folder)
-    for number in range(items):
-        item = made.accept()
-        if number % 3 == 0:
-            made.deliver(item)
-        elif number % 10 == 1:
-            made.drop(item)
-        elif number % 10 == 2:
-            dead = replace(item, state=State.DEAD, last_error=Failure("RemoteRefused", "no", "ask"))
-            made.store.commit([Update(dead, item, Note(1.0, Event.GIVE_UP, 1, dead.last_error), "open\n" * 1500)])
-    made.store.commit([SetServer(SERVER, True, {"state": "open"})])
-    return made
+from tests.unit.iris_communication.outbox.recovery.damaged_outbox import (
+    PAGE_BYTES,
+    SERVER,
+    check_nothing_is_missing,
+    ends_of_long_texts,
+    filled,
+    ids,
+    kept,
+    overwrite,
+    started,
+    the_note,
+)
 
 
 @pytest.fixture(scope="module")
@@ -56,77 +43,6 @@ def sound(tmp_path_factory):
 @pytest.fixture
 def folder(sound, tmp_path):
     return shutil.copytree(sound, tmp_path / "outbox")
-
-
-@contextlib.contextmanager
-def started(folder):
-    """The writer of the outbox, as a start makes it."""
-    clock = FakeClock()
-
-    def opened():
-        return open_store(folder, clock)
-
-    writer = Writer(folder, opened, clock, 10_000)
-    writer.open()
-    try:
-        yield writer
-    finally:
-        writer.close()
-
-
-def overwrite(path, page, content):
-    with path.open("r+b") as file:
-        file.seek((page - 1) * PAGE_BYTES)
-        file.write(content)
-
-
-def ends_of_long_texts(path):
-    data = path.read_bytes()
-    pages = {
-        number: data[(number - 1) * PAGE_BYTES : number * PAGE_BYTES]
-        for number in range(1, len(data) // PAGE_BYTES + 1)
-    }
-    return {number for number, page in pages.items() if not any(page) or (not any(page[:4]) and b"open\n" in page)}
-
-
-def kept(folder):
-    """Every file that was held, by name, wherever it is now."""
-    found = {}
-    for place in ("quarantine", "spool"):
-        with contextlib.suppress(FileNotFoundError):
-            found |= {path.name: path.read_bytes() for path in (folder / place).iterdir()}
-    return found
-
-
-def ids(folder):
-    """Id -> state of everything the outbox knows."""
-    with contextlib.closing(sqlite3.connect(folder / "outbox.db")) as database:
-        return dict(
-            database.execute(
-                "SELECT id, state FROM items UNION ALL SELECT id, state FROM ended"
-                " UNION ALL SELECT id, 'delivered' FROM ledger"
-            ).fetchall()
-        )
-
-
-def the_note(folder):
-    (path,) = (folder / "quarantine").glob("*.json")
-    return json.loads(path.read_text())
-
-
-def check_nothing_is_missing(folder, before):
-    """What has to hold of any outbox that was opened, whatever had happened to it."""
-    after = ids(folder)
-    balance = Audit(folder).balance()
-    assert balance.problems == ()
-    assert balance.last_sequence == len(before)
-    assert Audit(folder).verify().broken is None
-    changed = {name for name, state in before.items() if after.get(name, state) != state and after[name] != "dropped"}
-    assert changed == set()
-    held = kept(folder)
-    assert {
-        name for name, state in before.items() if state in ("waiting", "dead") and held.get(name) != CONTENT
-    } == set()
 
 
 KINDS = {"ones": b"\xff" * PAGE_BYTES, "zeros": bytes(PAGE_BYTES), "noise": random.Random(5).randbytes(PAGE_BYTES)}
@@ -368,115 +284,6 @@ def test_a_gap_is_still_reported_after_a_second_salvage(folder):
     with started(folder) as writer:
         assert writer.notice
     assert Audit(folder).verify() == first
-
-
-# -- a log that is gone or damaged
-
-
-def killed(made, tmp_path):
-    folder = shutil.copytree(made.folder, tmp_path / "killed")
-    made.end()
-    return folder
-
-
-@pytest.fixture
-def left(tmp_path):
-    """An outbox whose owner was killed: its last commits are in the log alone."""
-    made = filled(tmp_path / "outbox", items=6)
-    made.store.close()
-    with started(made.folder) as writer:
-        for number in range(5):
-            writer.accept(accept_of(write(tmp_path / f"{number}.csv", CONTENT)))
-        return shutil.copytree(made.folder, tmp_path / "killed")
-
-
-def strays(folder):
-    return sorted(path.name for path in (folder / "quarantine").iterdir() if path.suffix != ".db-wal")
-
-
-def test_a_log_that_is_gone_after_a_kill_costs_no_bytes(left):
-    held = {path.name for path in (left / "spool").iterdir()}
-    (left / "outbox.db-wal").unlink()
-    (left / "outbox.db-shm").unlink()
-    with started(left) as writer:
-        assert "is gone, though the process before did not end in good order" in writer.notice
-    assert len(strays(left)) == 5
-    assert held == {*strays(left), *(path.name for path in (left / "spool").iterdir())}
-
-
-def test_a_log_that_is_damaged_costs_no_bytes_and_is_kept(left):
-    log = bytearray((left / "outbox.db-wal").read_bytes())
-    log[32 + 24 + 100] ^= 0xFF
-    (left / "outbox.db-wal").write_bytes(log)
-    (left / "outbox.db-shm").unlink()
-    with started(left) as writer:
-        assert "is damaged: what was committed behind that place is lost" in writer.notice
-    assert len([name for name in strays(left) if "outbox" not in name]) == 5
-    (copy,) = (left / "quarantine").glob("*.db-wal")
-    assert copy.read_bytes() == log
-
-
-def test_a_log_that_was_cut_off_by_a_kill_is_no_damage(left):
-    with (left / "outbox.db-wal").open("ab") as log:
-        log.write(b"\1" * 1000)
-    (left / "outbox.db-shm").unlink()
-    with started(left) as writer:
-        assert writer.notice == ""
-        assert writer.snapshot.stats.queue_size == 5 + sum(state == "waiting" for state in ids(left).values()) - 5
-    assert not (left / "quarantine").exists()
-
-
-FRAME_BYTES = 24 + 4096
-
-
-def torn(log, frames, bad):
-    """The log, and a transaction of so many frames that was never synced: one of them did not reach the disk."""
-    salts, tail = log[16:24], b""
-    for number in range(frames):
-        commits = 50 if number == frames - 1 else 0
-        head = struct.pack(">II", number + 2, commits) + salts + b"\1\2\3\4\5\6\7\x08"
-        tail += bytes(FRAME_BYTES) if number == bad else head + b"\7" * 4096
-    return log + tail
-
-
-@pytest.mark.parametrize("index", [True, False], ids=["with its index", "without"])
-@pytest.mark.parametrize(("frames", "bad"), [(1, None), (3, 0), (3, 1), (40, 20)])
-def test_a_tail_that_a_power_cut_tore_was_promised_to_nobody(left, caplog, index, frames, bad):
-    before = set(ids(shutil.copytree(left, left.with_name("read"))))
-    log = left / "outbox.db-wal"
-    log.write_bytes(torn(log.read_bytes(), frames, bad))
-    write(left / "spool" / "never-answered", b"its row was in there")
-    if not index:
-        (left / "outbox.db-shm").unlink()
-    with started(left) as writer:
-        assert writer.notice == ""
-    assert [record for record in caplog.records if record.levelname != "INFO"] == []
-    assert set(ids(left)) == before
-    assert not (left / "quarantine").exists()
-    assert not (left / "spool" / "never-answered").exists()
-
-
-@pytest.mark.parametrize("back", [1, 2])
-def test_a_last_commit_that_was_answered_and_cannot_be_read_is_damage(left, back):
-    """The index knows of it, in which a killed process left what it had synced."""
-    log = bytearray((left / "outbox.db-wal").read_bytes())
-    log[-back * FRAME_BYTES + 100] ^= 0xFF
-    (left / "outbox.db-wal").write_bytes(log)
-    with started(left) as writer:
-        assert "is damaged: what was committed behind that place is lost" in writer.notice
-
-
-def test_a_log_that_lost_its_end_after_it_was_answered_is_damage(left):
-    log = left / "outbox.db-wal"
-    os.truncate(log, log.stat().st_size - FRAME_BYTES)
-    with started(left) as writer:
-        assert "is damaged" in writer.notice
-
-
-def test_the_logs_index_alone_is_made_again(left):
-    (left / "outbox.db-shm").unlink()
-    with started(left) as writer:
-        assert writer.notice == ""
 
 
 def test_a_file_of_no_item_is_removed_after_an_orderly_end(folder):
