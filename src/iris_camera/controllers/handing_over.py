@@ -39,7 +39,7 @@ from iris_camera.records.leftovers import (
     LeftAlone,
     Leftovers,
     left_behind_text,
-    log_leftovers,
+    log_found,
     not_read,
     recover,
 )
@@ -236,10 +236,10 @@ class HandingOver:
         found = Leftovers((), (), (), ())
         try:
             found = recover(self._folder, self._run)
-            log_leftovers(found)
+            log_found(found)
         except OSError as error:
             found = not_read(self._folder, error)
-            log_leftovers(found)
+            log_found(found)
         except Exception as error:
             found = not_read(self._folder, error)
             log.exception(

@@ -99,7 +99,7 @@ def cameras_with_leftovers(folder: Path, *running: str) -> tuple[str, ...]:
 
     Raises OSError if `folder` exists and cannot be read.
     """
-    log_leftovers(_recover(folder, lambda name: folder / check_camera(name.camera) / READY_FOLDER, running))
+    log_found(_recover(folder, lambda name: folder / check_camera(name.camera) / READY_FOLDER, running))
     for old in (OPEN_FOLDER, READY_FOLDER):
         with suppress(OSError):
             (folder / old).rmdir()
@@ -113,7 +113,7 @@ def not_read(folder: Path, error: Exception) -> Leftovers:
     return Leftovers((), (), (), (LeftAlone(folder, repr(error)),))
 
 
-def log_leftovers(found: Leftovers) -> None:
+def log_found(found: Leftovers) -> None:
     """Log the result, with a line for each file that is not simply queued."""
     if found.finished:
         log.info("%s of earlier runs to queue, from %s", files(len(found.finished)), found.finished[0].path.parent)

@@ -9,7 +9,7 @@ import pytest
 from iris_camera.records.csv_file import HeartbeatRow, ModelRow, encode, header
 from iris_camera.records.evidence import encode_jpeg
 from iris_camera.records.kept_files import keep
-from iris_camera.records.leftovers import Cut, cameras_with_leftovers, log_leftovers, recover
+from iris_camera.records.leftovers import Cut, cameras_with_leftovers, log_found, recover
 from iris_camera.records.recorder import Recorder
 from iris_camera.records.rotation import RotationLimits
 
@@ -379,7 +379,7 @@ def test_the_findings_are_reported_file_by_file(tmp_path, caplog):
     put(tmp_path / "ready", whole() + b"torn", sequence=2)
     put_picture(tmp_path / "open", b"")
     (tmp_path / "open" / "notes.txt").write_text("mine")
-    log_leftovers(recover(tmp_path, NOW))
+    log_found(recover(tmp_path, NOW))
     assert [(record.getMessage().split()[0], record.levelname) for record in caplog.records] == [
         ("2", "INFO"),
         (f"{tmp_path}/ready/line-1_model_20261123T010000.000Z_0000000a_000002.csv", "WARNING"),
