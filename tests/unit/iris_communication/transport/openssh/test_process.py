@@ -1,4 +1,4 @@
-"""The `ssh` program as a transport: what only it has. What both have is in tests/contract/test_transport.py."""
+"""The `ssh` program as a transport: what only it has. What both have is in tests/contract/transport/."""
 
 import asyncio
 import contextlib
