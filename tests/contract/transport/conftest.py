@@ -10,12 +10,18 @@ from tests.servers.openssh import OpenSshServer
 
 
 @pytest.fixture(params=["asyncssh", "ssh"])
-def transport(request, tmp_path, need_program, monkeypatch):
+def make_transport(request, tmp_path, need_program, monkeypatch):
+    """`make_transport(accepted)` is a transport with this file of accepted host keys."""
     monkeypatch.setattr(host_keys, "KNOWN_HOSTS", tmp_path / "home" / "known_hosts")
-    accepted = tmp_path / "outbox" / "known_hosts"
     if request.param == "asyncssh":
-        return AsyncsshTransport(accepted)
-    return SshProgramTransport(accepted, str(need_program("ssh", hint=HINT)), configs=[])
+        return AsyncsshTransport
+    program = str(need_program("ssh", hint=HINT))
+    return lambda accepted: SshProgramTransport(accepted, program, configs=[])
+
+
+@pytest.fixture
+def transport(make_transport, tmp_path):
+    return make_transport(tmp_path / "outbox" / "known_hosts")
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ ENCRYPTED_CLIENT_KEY = encrypted(CLIENT_KEY, "open %h")
 
 
 class Receiver:
-    """Remembers what it is told, and can be waited for."""
+    """Keeps what it receives, and can be waited for."""
 
     def __init__(self):
         self.received = bytearray()
@@ -46,7 +46,7 @@ class Receiver:
         return self.ends[-1]
 
     async def packet(self):
-        """The next one, without its length."""
+        """The next packet, without its length."""
         await self.until(lambda: self.ends or len(self.received) >= 4)
         assert not self.ends, self.ends
         (size_bytes,) = struct.unpack_from(">I", self.received)
@@ -93,7 +93,7 @@ def agent_at(place, need_program):
     """The user's agent, without a key."""
     with subprocess.Popen([need_program("ssh-agent", hint=HINT), "-D", "-a", place], stdout=subprocess.PIPE) as agent:
         try:
-            assert agent.stdout.readline()  # it tells its place once it listens
+            assert agent.stdout.readline()  # it prints its path once it listens
             yield
         finally:
             agent.terminate()

@@ -21,14 +21,14 @@ async def listening(user=OneUser, **facts):
 
 
 @contextlib.asynccontextmanager
-async def saying(words, then=lambda writer: writer.close()):
-    """The address of a server that hears who comes, says this and no more; `then` ends the connection, or does not."""
-    said = []
+async def sending(text, then=lambda writer: writer.close()):
+    """The address of a server that reads a line and sends this text; `then` ends the connection, or does not."""
+    writers = []
 
     async def answer(reader, writer):
-        said.append(writer)
+        writers.append(writer)
         await reader.readline()
-        writer.write(words)
+        writer.write(text)
         then(writer)
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
@@ -40,7 +40,7 @@ async def saying(words, then=lambda writer: writer.close()):
             "host_key": public(HOST_KEY),
         }
     finally:
-        for writer in said:
+        for writer in writers:
             writer.transport.abort()
         server.close()
         await server.wait_closed()

@@ -42,9 +42,9 @@ def old(tmp_path, need_program):
     return server_of
 
 
-async def told(transport, server, secret):
-    """What it says of a server that has nothing in common with us. sshd hangs up at once, and on a busy machine that
-    may overtake its own words."""
+async def unusable(transport, server, secret):
+    """The error of a server that has nothing in common with us. sshd hangs up at once, and on a busy machine that may
+    overtake its own message."""
     for _ in range(20):
         try:
             await transport.connect(server, secret, SETTINGS, Receiver())
@@ -52,14 +52,14 @@ async def told(transport, server, secret):
             return error
         except LinkLost:
             continue
-    raise AssertionError("it is never told")
+    raise AssertionError("no connection failed with SftpUnavailable")
 
 
 @pytest.mark.filterwarnings("ignore:Diffie-Hellman over finite fields")  # which is why it is old
 @pytest.mark.parametrize("kind", OLD_SERVERS)
-def test_a_lack_of_an_old_server_is_told_with_the_setting_that_reaches_it(transport, old, kind):
+def test_an_old_server_without_a_common_algorithm_is_reported_with_the_setting_that_reaches_it(transport, old, kind):
     async def test(address, secret):
-        error = await told(transport, Server(**address), secret)
+        error = await unusable(transport, Server(**address), secret)
         assert f"no {kind} in common" in str(error)
         assert OLD_SERVERS[kind][-1].split()[1] in error.hint
         assert "legacy_algorithms = true" in error.hint
@@ -81,31 +81,31 @@ def test_a_lack_of_an_old_server_is_told_with_the_setting_that_reaches_it(transp
         ("MAC", {"encryption_algs": ["aes128-ctr"], "mac_algs": ["hmac-md5"]}),
     ],
 )
-def test_a_lack_that_no_setting_of_ours_helps_is_told_with_what_to_enable_there(transport, kind, facts):
+def test_a_server_that_no_setting_reaches_is_reported_with_what_to_enable_on_it(transport, kind, facts):
     async def test():
         async with listening(**facts) as address:
-            error = await told(transport, Server(**address), Secret(password=PASSWORD))
+            error = await unusable(transport, Server(**address), Secret(password=PASSWORD))
             assert f"no {kind} in common" in str(error)
             assert "enable one of these on the server: " in error.hint
 
     asyncio.run(test())
 
 
-class TellsNoSignatures(OneUser):
+class NamesNoSignatures(OneUser):
     """As servers before SHA-2: an RSA key may sign with SHA-1 alone."""
 
     key = RSA_HOST_KEY
 
     def connection_made(self, conn):
         super().connection_made(conn)
-        conn._send_ext_info = lambda: None
+        conn._send_ext_info = lambda: None  # asyncssh has no public way to leave it out
 
 
-def test_an_rsa_key_that_would_sign_with_sha1_is_not_offered_and_that_is_told(transport):
+def test_an_rsa_key_that_would_sign_with_sha1_is_not_offered_and_the_error_says_so(transport):
     secret = Secret(private_key=RSA_HOST_KEY.export_private_key().decode())
 
     async def test():
-        async with listening(TellsNoSignatures) as address:
+        async with listening(NamesNoSignatures) as address:
             with pytest.raises(AuthenticationFailed) as caught:
                 await transport.connect(Server(**address), secret, SETTINGS, Receiver())
             assert "signatures of SHA-1 alone" in caught.value.hint
@@ -117,11 +117,11 @@ def test_an_rsa_key_that_would_sign_with_sha1_is_not_offered_and_that_is_told(tr
     asyncio.run(test())
 
 
-def test_a_key_of_another_kind_is_refused_there_without_a_word_of_sha1(transport):
+def test_a_refused_key_of_another_kind_is_reported_without_sha1(transport):
     secret = Secret(private_key=CLIENT_KEY.export_private_key().decode())
 
     async def test():
-        async with listening(TellsNoSignatures) as address:
+        async with listening(NamesNoSignatures) as address:
             with pytest.raises(AuthenticationFailed) as caught:
                 await transport.connect(Server(**address), secret, SETTINGS, Receiver())
             assert "SHA-1" not in caught.value.hint
@@ -148,7 +148,8 @@ def test_no_old_algorithm_is_offered_and_the_ones_in_use_are_known(transport):
 
     class NotesOffer(OneUser):
         def begin_auth(self, username):
-            offers.append(algorithms.of_kexinit(self.conn._client_kexinit))
+            offer = self.conn._client_kexinit  # asyncssh has no public name for a client's offer
+            offers.append(algorithms.of_kexinit(offer))
             return super().begin_auth(username)
 
     async def test():

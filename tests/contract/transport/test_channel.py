@@ -24,7 +24,7 @@ MEBIBYTE = 1 << 20
 
 
 def children():
-    """Of this process, dead ones that nobody collected among them."""
+    """The child processes of this one, those that are dead and not collected among them."""
     return {pid for pid in descendants(os.getpid()) if parent_of(pid) == os.getpid()}
 
 
@@ -35,7 +35,7 @@ def parent_of(pid):
         return None
 
 
-def test_a_channel_carries_the_servers_sftp_and_knows_whom_it_reached(transport, openssh):
+def test_a_channel_carries_the_servers_sftp_and_has_its_software_and_host_key(transport, openssh):
     async def test():
         receiver = Receiver()
         channel = await transport.connect(address_of(openssh), key_of(openssh), SETTINGS, receiver)
@@ -103,8 +103,8 @@ def test_many_megabytes_go_there_and_come_back_as_they_were(transport, openssh, 
     (tmp_path / "large").unlink()
 
 
-def test_bytes_that_a_silent_server_does_not_take_hold_nobody_up_and_are_dropped_at_the_end(transport, openssh):
-    """The server stands still: what is written waits with us, the loop goes on, and closing needs nobody's consent."""
+def test_bytes_that_a_silent_server_does_not_take_block_no_caller_and_are_dropped_at_the_end(transport, openssh):
+    """The server stands still: what is written waits here, the loop goes on, and closing needs no answer."""
 
     async def test():
         receiver = Receiver()
@@ -126,7 +126,7 @@ def test_bytes_that_a_silent_server_does_not_take_hold_nobody_up_and_are_dropped
     asyncio.run(test())
 
 
-def test_a_connection_whose_maker_gives_up_leaves_nothing_behind(transport, openssh):
+def test_a_connection_that_is_cancelled_while_it_is_made_leaves_no_process_behind(transport, openssh):
     async def test():
         connecting = asyncio.ensure_future(
             transport.connect(address_of(openssh), key_of(openssh), SETTINGS, Receiver())
@@ -142,7 +142,7 @@ def test_a_connection_whose_maker_gives_up_leaves_nothing_behind(transport, open
     assert children() == before
 
 
-def test_closing_tells_the_end_once_and_writing_afterwards_is_harmless(transport, openssh):
+def test_a_closed_channel_reports_its_end_once_and_writing_to_it_is_harmless(transport, openssh):
     async def test():
         receiver = Receiver()
         channel = await transport.connect(address_of(openssh), key_of(openssh), SETTINGS, receiver)
@@ -174,7 +174,7 @@ def test_a_connection_that_is_cut_is_a_lost_link_and_writing_meanwhile_is_harmle
     asyncio.run(test())
 
 
-def test_a_server_that_falls_silent_while_nothing_is_asked_is_noticed(transport, tmp_path, need_program):
+def test_a_server_that_falls_silent_between_requests_is_a_lost_link(transport, tmp_path, need_program):
     """After `progress_timeout_s`, as docs/connections.md says."""
     settings = replace(SETTINGS, progress_timeout_s=3.0)
 

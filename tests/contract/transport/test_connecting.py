@@ -12,14 +12,14 @@ from iris_communication.errors import ConnectionRefused, HostNotFound, LinkError
 from iris_communication.settings import Secret, Server
 from iris_communication.transport import host_keys
 from tests.contract.transport.connecting import IMPATIENT, connects, fails
-from tests.contract.transport.in_process import listening, saying
+from tests.contract.transport.in_process import listening, sending
 from tests.servers.one_user import HOST_KEY, PASSWORD, OneUser, public
 
 
 @pytest.mark.parametrize(
     "error", [ValueError("odd"), OSError(24, "Too many open files"), RuntimeError("no threads")], ids=type
 )
-def test_an_error_that_nobody_expected_is_a_link_error_and_no_files_fault(transport, error, monkeypatch):
+def test_an_unforeseen_error_is_a_link_error_and_no_files_fault(transport, error, monkeypatch):
     def fail(*_):
         raise error
 
@@ -50,7 +50,7 @@ def test_a_name_of_several_addresses_that_all_refuse_refuses(transport):
 
 
 @pytest.mark.parametrize("host", ["n" * 64 + ".example", "a..b"])
-def test_a_name_that_cannot_be_one_is_a_host_that_is_not_found(transport, host):
+def test_an_impossible_host_name_is_a_host_that_is_not_found(transport, host):
     server = Server(host=host, username="iris", host_key=public(HOST_KEY))
     assert "resolved" in asyncio.run(fails(transport, server, Secret(password="x"), HostNotFound))
 
@@ -58,7 +58,7 @@ def test_a_name_that_cannot_be_one_is_a_host_that_is_not_found(transport, host):
 @pytest.mark.parametrize("says", [b"", b"SSH-2.0-Slow_1.0\r\n"], ids=["before its banner", "after its banner"])
 def test_a_server_that_falls_silent_is_given_up_in_time(transport, says):
     async def test():
-        async with saying(says, then=lambda _: None) as address:
+        async with sending(says, then=lambda _: None) as address:
             begun_s = time.monotonic()
             said = await fails(transport, Server(**address), Secret(password="x"), LinkTimeout, IMPATIENT)
             assert "within 1 s" in said
@@ -69,7 +69,7 @@ def test_a_server_that_falls_silent_is_given_up_in_time(transport, says):
 
 @pytest.fixture
 def black_hole():
-    """A port whose system answers no more: the queue of those who wait to be accepted is full."""
+    """A port whose system no longer answers: the queue of connections to accept is full."""
     with contextlib.ExitStack() as held:
         listener = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for _ in range(4):
@@ -108,9 +108,9 @@ def test_a_server_that_falls_silent_while_it_is_given_the_password_is_given_up_i
     ["", "Not allowed at this time", "Exceeded MaxStartups"],
     ids=["nothing", "penalty", "too many"],
 )
-def test_a_server_that_turns_us_away_before_its_banner_is_a_lost_link_with_its_words(transport, says):
+def test_a_server_that_turns_us_away_before_its_banner_is_a_lost_link_with_its_text(transport, says):
     async def test():
-        async with saying(f"{says}\r\n".encode() if says else b"") as address:
+        async with sending(f"{says}\r\n".encode() if says else b"") as address:
             said = await fails(transport, Server(**address), Secret(password="x"), LinkLost)
             assert f"127.0.0.1:{address['port']}" in said
             assert says in said
@@ -125,7 +125,7 @@ def test_a_reset_before_the_banner_is_a_lost_link(transport):
         writer.transport.abort()
 
     async def test():
-        async with saying(b"", then=reset) as address:
+        async with sending(b"", then=reset) as address:
             said = await fails(transport, Server(**address), Secret(password="x"), LinkLost)
             assert f"127.0.0.1:{address['port']}" in said
 
@@ -135,7 +135,7 @@ def test_a_reset_before_the_banner_is_a_lost_link(transport):
 @pytest.mark.parametrize("says", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"220 ftp ready\r\n", b"SSH-1.5-old\r\n"])
 def test_a_port_that_is_no_ssh_server_is_a_lost_link_that_names_it(transport, says):
     async def test():
-        async with saying(says) as address:
+        async with sending(says) as address:
             said = await fails(transport, Server(**address), Secret(password="x"), LinkLost)
             assert f"127.0.0.1:{address['port']}" in said
 
@@ -149,7 +149,7 @@ def test_a_port_that_is_no_ssh_server_is_a_lost_link_that_names_it(transport, sa
 )
 def test_a_server_that_speaks_ssh_no_further_than_its_banner_is_a_lost_link(transport, says):
     async def test():
-        async with saying(says) as address:
+        async with sending(says) as address:
             await fails(transport, Server(**address), Secret(password="x"), LinkLost)
 
     asyncio.run(test())

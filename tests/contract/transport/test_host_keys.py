@@ -79,7 +79,7 @@ def test_the_pinned_key_is_asked_for_of_a_server_with_several(transport, key):
     asyncio.run(test())
 
 
-def test_strict_trusts_whom_known_hosts_names_and_nobody_else(transport):
+def test_strict_trusts_the_keys_in_known_hosts_alone(transport):
     async def test():
         async with listening() as address:
             server = Server(**address | {"host_key": ""})
@@ -157,7 +157,7 @@ def test_a_host_in_other_letters_is_no_other_host_and_gets_no_password(transport
     ],
     ids=itertools.count(),
 )
-def test_a_host_key_that_nobody_can_read_is_the_servers_fault_and_no_changed_key(transport, policy, key, shown):
+def test_a_host_key_that_cannot_be_read_is_the_servers_fault_and_no_changed_key(transport, policy, key, shown):
     (pair,) = asyncssh.load_keypairs([key])
     pair.public_data = shown
 
@@ -171,7 +171,7 @@ def test_a_host_key_that_nobody_can_read_is_the_servers_fault_and_no_changed_key
     asyncio.run(test())
 
 
-def test_the_policy_off_trusts_whoever_answers_and_says_so_once(transport, caplog):
+def test_the_policy_off_trusts_any_server_and_warns_once(transport, caplog):
     async def test():
         async with listening() as address:
             server = Server(**address | {"host_key": "", "host_key_policy": "off"})
@@ -184,12 +184,12 @@ def test_the_policy_off_trusts_whoever_answers_and_says_so_once(transport, caplo
     assert caplog.text.count("is not checked") == 1
 
 
-NO_NAME = Path("/" + "x" * 300)  # longer than a name may be: not even whether it exists can be told
+NO_NAME = Path("/" + "x" * 300)  # longer than a name may be: no call can find out whether it exists
 NO_HOME = Path("~nobody-of-that-name")
 
 
 @pytest.mark.parametrize("policy", ["strict", "accept-new"])
-def test_a_home_that_cannot_be_looked_into_trusts_nobody_and_blames_no_file(transport, policy, monkeypatch):
+def test_a_home_that_cannot_be_read_trusts_no_server_and_blames_no_file(transport, policy, monkeypatch):
     monkeypatch.setattr(host_keys, "KNOWN_HOSTS", NO_NAME / "known_hosts")
 
     async def test():
@@ -216,10 +216,10 @@ def test_a_user_without_a_home_trusts_only_keys_that_were_pinned_or_accepted(tra
     asyncio.run(test())
 
 
-def test_the_place_of_accepted_keys_is_asked_for_only_where_some_are_accepted(transport, monkeypatch):
+def test_the_folder_of_accepted_keys_is_needed_only_where_a_key_is_accepted(make_transport, monkeypatch):
     monkeypatch.setattr(host_keys, "STATE", NO_HOME / "state")
     monkeypatch.delenv("XDG_STATE_HOME", raising=False)
-    monkeypatch.setattr(transport, "_accepted", None)
+    transport = make_transport(None)
 
     async def test():
         async with listening() as address:

@@ -61,7 +61,7 @@ def test_a_server_that_offers_keyboard_interactive_and_refuses_it_is_asked_once_
 
 
 def asking(*challenges, given):
-    """Puts one challenge after the other, and lets nobody in but by the password alone."""
+    """Sends one challenge after the other, and accepts the password alone."""
 
     class Asks(KeyboardOnly):
         def get_kbdint_challenge(self, username, lang, submethods):
@@ -81,7 +81,7 @@ def asking(*challenges, given):
     "prompt",
     ["Passwort:", "Mot de passe : ", "Contraseña: ", "Пароль: ", "パスワード:", "Hasło użytkownika iris: ", ""],
 )
-def test_one_hidden_prompt_is_taken_for_the_passwords_whatever_language_it_is_in(transport, prompt):
+def test_one_hidden_prompt_in_any_language_gets_the_password(transport, prompt):
     given = []
 
     async def test():
@@ -92,7 +92,7 @@ def test_one_hidden_prompt_is_taken_for_the_passwords_whatever_language_it_is_in
     assert given == [[PASSWORD]]
 
 
-def test_a_greeting_of_the_server_is_no_question(transport):
+def test_a_greeting_without_a_prompt_gets_an_empty_answer(transport):
     given, greeting = [], ("", "Willkommen im Werk", "", [])
 
     async def test():
@@ -112,7 +112,7 @@ def test_a_greeting_of_the_server_is_no_question(transport):
     ],
     ids=["a new one", "a code", "the same again"],
 )
-def test_a_second_question_gets_no_password_and_is_told(transport, challenges):
+def test_a_second_prompt_gets_no_password_and_the_error_quotes_it(transport, challenges):
     given = []
 
     async def test():
@@ -135,7 +135,7 @@ def test_a_second_question_gets_no_password_and_is_told(transport, challenges):
     ],
     ids=["two at once", "a token"],
 )
-def test_a_question_not_for_the_password_alone_is_told_with_what_was_asked(transport, prompts):
+def test_a_prompt_not_for_the_password_alone_gets_no_password_and_the_error_quotes_it(transport, prompts):
     given = []
 
     async def test():
@@ -147,7 +147,7 @@ def test_a_question_not_for_the_password_alone_is_told_with_what_was_asked(trans
     assert not [answers for answers in given if answers == [PASSWORD] * len(prompts)]
 
 
-def test_a_question_is_told_cut_and_without_what_a_terminal_would_obey(transport):
+def test_a_prompt_is_quoted_cut_and_without_terminal_sequences(transport):
     async def test():
         prompt = "\x1b]0;Kennwort\x07 " + "x" * 100_000
         async with listening(asking(("", "", "", [(prompt, False)]), given=[])) as address:
@@ -160,7 +160,7 @@ def test_a_question_is_told_cut_and_without_what_a_terminal_would_obey(transport
     asyncio.run(test())
 
 
-def test_a_server_that_says_our_password_back_has_it_written_nowhere(transport, caplog):
+def test_a_server_that_repeats_our_password_has_it_written_nowhere(transport, caplog):
     given = []
     challenges = [("", "", "", [("Passwort:", False)]), ("", f"You said {PASSWORD}", "", [(f"Not {PASSWORD}?", False)])]
 

@@ -132,9 +132,9 @@ def test_no_other_secret_is_tried_beside_a_given_one(transport, home, agent, tmp
 
 
 @pytest.mark.parametrize(
-    "words", ["Your password has expired", "Ihr Kennwort ist abgelaufen\r\n\x1b[31mbitte ändern", ""], ids=range(3)
+    "text", ["Your password has expired", "Ihr Kennwort ist abgelaufen\r\n\x1b[31mbitte ändern", ""], ids=range(3)
 )
-def test_a_password_that_has_expired_is_told_and_no_new_one_is_made_up(transport, words):
+def test_an_expired_password_is_reported_with_the_servers_text_and_is_not_changed(transport, text):
     asked = []
 
     class Expired(OneUser):
@@ -143,7 +143,7 @@ def test_a_password_that_has_expired_is_told_and_no_new_one_is_made_up(transport
 
         def validate_password(self, username, password):
             asked.append(password)
-            raise asyncssh.PasswordChangeRequired(words)
+            raise asyncssh.PasswordChangeRequired(text)
 
         def change_password(self, username, old_password, new_password):
             pytest.fail("changed")
@@ -153,14 +153,14 @@ def test_a_password_that_has_expired_is_told_and_no_new_one_is_made_up(transport
             before = time.monotonic()
             said = await fails(transport, Server(**address), Secret(password=PASSWORD), AuthenticationFailed)
             assert "wants a new one in its place" in said
-            assert all(word in said for word in words.split()[:3])
+            assert all(word in said for word in text.split()[:3])
             assert time.monotonic() - before < PROMPT_S
 
     asyncio.run(test())
     assert asked == [PASSWORD]
 
 
-def test_the_words_of_a_server_before_it_refuses_us_are_told(transport):
+def test_the_banner_of_a_server_that_refuses_us_is_in_the_error(transport):
     class Says(OneUser):
         def begin_auth(self, username):
             self.conn.send_auth_banner("Your account is locked.\r\nCall \x1b[1m4711\x1b[0m.\r\n")
@@ -186,7 +186,7 @@ def test_the_words_of_a_server_before_it_refuses_us_are_told(transport):
     ],
     ids=["password", "key", "both"],
 )
-def test_wrong_credentials_are_told_and_never_shown(transport, secret):
+def test_wrong_credentials_are_refused_and_never_shown(transport, secret):
     async def test():
         async with listening() as address:
             said = await fails(transport, Server(**address), secret, AuthenticationFailed)
@@ -196,7 +196,7 @@ def test_wrong_credentials_are_told_and_never_shown(transport, secret):
     asyncio.run(test())
 
 
-def test_a_server_that_takes_no_more_tries_has_refused_us(transport, tmp_path, need_program):
+def test_a_server_that_takes_no_more_tries_counts_as_a_refused_login(transport, tmp_path, need_program):
     secret = Secret(private_key=HOST_KEY.export_private_key().decode())
     sshd = need_program("sshd", hint=HINT)
     with OpenSshServer(tmp_path / "strict", sshd=sshd, settings=["MaxAuthTries 1"]) as server:
@@ -209,11 +209,11 @@ def test_a_server_that_takes_no_more_tries_has_refused_us(transport, tmp_path, n
     [
         asyncssh.IllegalUserName("nobody of that name"),
         asyncssh.PermissionDenied("no way left"),
-        asyncssh.ProtocolError("too many authentication failures"),  # in the words of Go's
+        asyncssh.ProtocolError("too many authentication failures"),  # as Go's library says it
     ],
     ids=lambda error: type(error).__name__,
 )
-def test_a_server_that_ends_it_because_of_who_we_are_has_refused_us(transport, farewell):
+def test_a_server_that_ends_the_connection_because_of_the_user_counts_as_a_refused_login(transport, farewell):
     class Farewell(OneUser):
         def begin_auth(self, username):
             raise farewell

@@ -107,7 +107,7 @@ def test_a_certificate_beside_the_key_is_shown(transport, tmp_path, need_program
         asyncio.run(connects(transport, address_of(server), secret))
 
 
-def test_a_certificate_that_is_none_is_told(tmp_path):
+def test_a_file_that_is_no_certificate_is_reported_by_name(tmp_path):
     path = tmp_path / "id"
     path.touch(mode=0o600)
     path.write_bytes(CLIENT_KEY.export_private_key())
@@ -130,7 +130,7 @@ def test_a_certificate_that_is_none_is_told(tmp_path):
     ],
     ids=["nonsense", "not ASCII", "passphrase missing", "no such file", "no such user", "no such name", "a folder"],
 )
-def test_a_key_that_cannot_be_used_is_told(transport, private_key):
+def test_a_key_that_cannot_be_used_is_reported_and_not_shown(transport, private_key):
     async def test():
         async with listening() as address:
             said = await fails(transport, Server(**address), Secret(private_key=private_key), CredentialsUnusable)
@@ -140,7 +140,7 @@ def test_a_key_that_cannot_be_used_is_told(transport, private_key):
     asyncio.run(test())
 
 
-def test_a_wrong_passphrase_is_told_and_not_shown(transport):
+def test_a_wrong_passphrase_is_reported_and_not_shown(transport):
     secret = Secret(private_key=ENCRYPTED_CLIENT_KEY, passphrase="guessed")
 
     async def test():
@@ -180,7 +180,7 @@ def test_the_text_of_a_key_is_never_shown_whatever_it_looks_like(transport, text
 
 
 @pytest.mark.parametrize("kind", ["pkcs1-der", "pkcs8-der"])
-def test_a_key_in_binary_form_is_told_with_what_makes_it_text(transport, tmp_path, kind):
+def test_a_key_in_binary_form_is_reported_with_the_command_that_makes_it_text(transport, tmp_path, kind):
     (tmp_path / "id").touch(mode=0o600)
     (tmp_path / "id").write_bytes(RSA_HOST_KEY.export_private_key(kind))
     server = Server("127.0.0.1", "iris", port=9, host_key=public(HOST_KEY))
@@ -190,7 +190,7 @@ def test_a_key_in_binary_form_is_told_with_what_makes_it_text(transport, tmp_pat
 
 
 @pytest.mark.parametrize("ending", ["", "-cert.pub"])
-def test_a_named_pipe_in_the_place_of_a_key_or_its_certificate_holds_nobody_up(transport, tmp_path, ending):
+def test_a_named_pipe_in_place_of_a_key_or_its_certificate_is_refused_at_once(transport, tmp_path, ending):
     path = tmp_path / "id"
     path.touch(mode=0o600)
     path.write_bytes(CLIENT_KEY.export_private_key())
@@ -221,12 +221,12 @@ IN_PLACE_OF_A_KEY = {
 
 @pytest.mark.parametrize("as_file", [False, True], ids=["as text", "as a file"])
 @pytest.mark.parametrize("what", IN_PLACE_OF_A_KEY)
-def test_a_text_given_in_place_of_a_private_key_is_told_for_what_it_is(transport, tmp_path, what, as_file):
-    text, words = IN_PLACE_OF_A_KEY[what]
+def test_a_text_in_place_of_a_private_key_is_reported_for_what_it_is(transport, tmp_path, what, as_file):
+    text, kind = IN_PLACE_OF_A_KEY[what]
     (tmp_path / "id").touch(mode=0o600)
     (tmp_path / "id").write_text(text)
     secret = Secret(private_key=str(tmp_path / "id") if as_file else text)
     server = Server("127.0.0.1", "iris", port=9, host_key=public(HOST_KEY))
     said = asyncio.run(fails(transport, server, secret, CredentialsUnusable))
-    assert words in said
+    assert kind in said
     assert "hunter2" not in said

@@ -16,7 +16,8 @@ from tests.servers.openssh import OpenSshServer
 def test_a_server_that_goes_away_as_a_session_is_asked_for_is_a_lost_link(transport):
     class GoesAway(OneUser):
         def session_requested(self):
-            self.conn._transport.abort()  # before its answer goes out
+            # Before its answer goes out: asyncssh's own abort() takes effect a turn later.
+            self.conn._transport.abort()
             return False
 
     async def test():
@@ -26,7 +27,7 @@ def test_a_server_that_goes_away_as_a_session_is_asked_for_is_a_lost_link(transp
     asyncio.run(test())
 
 
-def test_a_server_without_sftp_is_told(transport):
+def test_a_server_without_sftp_is_reported(transport):
     async def test():
         async with listening(sftp_factory=False) as address:
             said = await fails(transport, Server(**address), Secret(password=PASSWORD), SftpUnavailable)
@@ -35,7 +36,7 @@ def test_a_server_without_sftp_is_told(transport):
     asyncio.run(test())
 
 
-def test_a_server_that_opens_no_session_and_gives_no_reason_is_told_in_a_whole_sentence(transport):
+def test_a_server_that_opens_no_session_and_gives_no_reason_is_reported_in_a_whole_sentence(transport):
     class OpensNone(OneUser):
         def session_requested(self):
             raise asyncssh.ChannelOpenError(asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, "")
@@ -49,7 +50,7 @@ def test_a_server_that_opens_no_session_and_gives_no_reason_is_told_in_a_whole_s
     assert not said.endswith("session: ")
 
 
-def test_a_server_that_opens_no_session_is_told(transport, tmp_path, need_program):
+def test_a_server_that_opens_no_session_is_reported(transport, tmp_path, need_program):
     sshd = need_program("sshd", hint=HINT)
     with OpenSshServer(tmp_path / "no", sshd=sshd, settings=["Match all", "MaxSessions 0", "Match all"]) as server:
         said = asyncio.run(fails(transport, address_of(server), key_of(server), SftpUnavailable))
@@ -80,7 +81,7 @@ def test_a_session_that_the_server_ends_is_a_lost_link(transport):
     asyncio.run(test())
 
 
-def test_text_that_the_server_prints_to_stderr_is_no_protocol(transport):
+def test_text_that_the_server_prints_to_stderr_is_not_read_as_protocol(transport):
     class Talks(asyncssh.SSHServerSession):
         def connection_made(self, chan):
             self.chan = chan
@@ -106,7 +107,7 @@ def test_text_that_the_server_prints_to_stderr_is_no_protocol(transport):
 
 
 async def ends_with(transport, session):
-    """The error of an SFTP that is over as soon as it was asked for."""
+    """The error of an SFTP session that ends as soon as it was asked for."""
     async with listening(lambda: OneUser(session), sftp_factory=None, encoding=None) as address:
         receiver = Receiver()
         try:
@@ -118,8 +119,8 @@ async def ends_with(transport, session):
         return error
 
 
-def saying_and_ending(*words, end):
-    class SaysAndEnds(asyncssh.SSHServerSession):
+def writing_and_ending(*pieces, end):
+    class WritesAndEnds(asyncssh.SSHServerSession):
         def connection_made(self, chan):
             self.chan = chan
 
@@ -127,15 +128,15 @@ def saying_and_ending(*words, end):
             return True
 
         def session_started(self):
-            for each in words:
+            for each in pieces:
                 self.chan.write(each, asyncssh.EXTENDED_DATA_STDERR)
             end(self.chan)
 
-    return SaysAndEnds
+    return WritesAndEnds
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("pieces", "expected"),
     [
         ([b"Your password has expired.\n"], "Your password has expired."),
         ([b"This account is ", b"currently not available."], "This account is currently not available."),
@@ -145,9 +146,9 @@ def saying_and_ending(*words, end):
     ],
     ids=["a line", "without an end", "in pieces", "after much", "with escapes"],
 )
-def test_the_last_words_of_a_server_are_told_with_how_the_session_ended(transport, words, expected):
+def test_the_stderr_of_a_server_is_in_the_error_with_the_exit_status(transport, pieces, expected):
     async def test():
-        error = await ends_with(transport, saying_and_ending(*words, end=lambda chan: chan.exit(1)))
+        error = await ends_with(transport, writing_and_ending(*pieces, end=lambda chan: chan.exit(1)))
         assert expected in str(error)
         assert "exit status 1" in str(error)
         assert "read its message" in error.hint
@@ -159,9 +160,9 @@ def test_the_last_words_of_a_server_are_told_with_how_the_session_ended(transpor
     asyncio.run(test())
 
 
-def test_a_session_that_ends_without_a_word_is_told_with_its_status(transport):
+def test_a_session_that_ends_without_a_text_is_reported_with_its_exit_status(transport):
     async def test():
-        error = await ends_with(transport, saying_and_ending(end=lambda chan: chan.exit(127)))
+        error = await ends_with(transport, writing_and_ending(end=lambda chan: chan.exit(127)))
         assert type(error) is LinkLost
         assert "exit status 127" in str(error)
 

@@ -122,7 +122,7 @@ async def ended(channel, receiver):
         ),
     ],
 )
-def test_a_channel_carries_the_servers_sftp_and_knows_whom_it_reached(secret):
+def test_a_channel_carries_the_servers_sftp_and_has_its_software_and_host_key(secret):
     async def test(connect, receiver):
         channel = await connect(secret)
         assert channel.software.startswith("AsyncSSH_")
@@ -148,7 +148,7 @@ def test_a_key_may_be_given_as_the_path_of_its_file(tmp_path):
 @pytest.mark.parametrize(
     "secret", [Secret(password="guessed"), Secret(), Secret(private_key=HOST_KEY.export_private_key().decode())]
 )
-def test_wrong_credentials_are_told_and_never_shown(secret):
+def test_wrong_credentials_are_refused_and_never_shown(secret):
     async def test(connect, receiver):
         with pytest.raises(AuthenticationFailed, match="iris@127") as caught:
             await connect(secret)
@@ -200,7 +200,7 @@ def test_a_key_that_cannot_be_used_is_told_before_anything_is_sent(private_key):
     run(test)
 
 
-def test_a_server_without_sftp_is_told():
+def test_a_server_without_sftp_is_reported():
     async def test(connect, receiver):
         with pytest.raises(SftpUnavailable, match="no SFTP session"):
             await connect()
@@ -251,7 +251,7 @@ def test_the_error_of_the_last_of_several_addresses_counts_as_with_ssh(last, mon
 
 
 @pytest.mark.parametrize("host", ["n" * 64 + ".example", "a..b"])
-def test_a_name_that_cannot_be_one_is_a_host_that_is_not_found(host):
+def test_an_impossible_host_name_is_a_host_that_is_not_found(host):
     async def test(connect, receiver):
         with pytest.raises(HostNotFound, match="resolved"):
             await connect(host=host)
@@ -347,7 +347,7 @@ def test_a_broken_file_of_the_users_ssh_is_not_even_read(tmp_path, monkeypatch, 
 # -- the end
 
 
-def test_closing_tells_the_end_once_and_writing_afterwards_is_harmless():
+def test_a_closed_channel_reports_its_end_once_and_writing_to_it_is_harmless():
     async def test(connect, receiver):
         channel = await connect()
         await exchange(channel, receiver)
@@ -379,7 +379,7 @@ def test_a_server_that_ends_the_session_is_a_lost_link_and_writing_meanwhile_is_
     run(test, EndsAtOnce)
 
 
-def test_text_that_the_server_prints_to_stderr_is_no_protocol():
+def test_text_that_the_server_prints_to_stderr_is_not_read_as_protocol():
     class Talks(RawSession):
         def data_received(self, data, datatype):
             self.chan.write(b"talk", asyncssh.EXTENDED_DATA_STDERR)
