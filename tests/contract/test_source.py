@@ -27,7 +27,7 @@ class SourceContract:
 
     live = True
     frames = 3
-    begins_anew = True
+    counts_from_0_again = True
 
     @pytest.fixture
     def source(self):
@@ -36,7 +36,7 @@ class SourceContract:
         yield source
         source.close()
 
-    def test_the_source_says_who_and_what_it_is(self, source):
+    def test_the_source_has_its_name_its_kind_and_its_frame_rate(self, source):
         assert source.name == "line-1"
         assert source.live is self.live
         assert source.frame_rate is None or source.frame_rate > 0
@@ -92,7 +92,7 @@ class SourceContract:
         again = source.read()
         assert again is not None
         assert again.opening == 0
-        if self.begins_anew:
+        if self.counts_from_0_again:
             assert again.number <= 1
 
     def test_a_read_before_the_source_is_opened_is_a_mistake_in_the_program(self):
@@ -102,7 +102,7 @@ class SourceContract:
     def test_a_source_may_be_closed_before_it_is_opened(self):
         self.make().close()
 
-    def test_a_camera_that_is_not_there_is_an_error_in_words(self):
+    def test_a_camera_that_is_not_there_is_an_error_with_a_sentence(self):
         source = self.missing()
         with pytest.raises(SourceError) as caught:
             source.open()
@@ -129,7 +129,7 @@ class TestSyntheticLine(SourceContract):
     def block(self):
         """It never stands still, and waits for its next frame most of the time."""
 
-    test_a_camera_that_is_not_there_is_an_error_in_words = None  # it is always there
+    test_a_camera_that_is_not_there_is_an_error_with_a_sentence = None  # it is always there
 
 
 class TestVideoFile(SourceContract):
@@ -152,7 +152,7 @@ class TestVideoFileAsFastAsItCanBeRead(TestVideoFile):
 
 class TestImageFolder(SourceContract):
     live = False
-    begins_anew = False
+    counts_from_0_again = False
 
     @pytest.fixture(autouse=True)
     def _folder(self, tmp_path):

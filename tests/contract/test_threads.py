@@ -1,4 +1,4 @@
-"""Every long-lived thread of the library is ended by an exception nobody foresaw: it is seen, told, and made good."""
+"""Every long-lived thread of the library is ended by an unforeseen exception: it is shown, logged, and put right."""
 
 import contextlib
 import socket
@@ -22,7 +22,7 @@ WRITER, UPLOADER, CONTROL = THREADS = ("iris-writer", "iris-uploader", "iris-con
 
 
 class BrokenClock(SystemClock):
-    """Raises on the thread that `break_on` names, so many times, and tells the right time to all others. It is asked
+    """Raises on the thread that `break_on` names, so many times, and gives all others the right time. It is asked
     for the monotonic time in the loops of the threads themselves, outside of what they guard message by message."""
 
     def __init__(self):
@@ -37,7 +37,7 @@ class BrokenClock(SystemClock):
         if threading.current_thread().name == self._thread and self._times > 0:
             self._times -= 1
             self.raised.release()
-            raise ZeroDivisionError("nobody foresaw this")
+            raise ZeroDivisionError("unforeseen")
         return super().monotonic_s()
 
 
@@ -106,15 +106,15 @@ def line(tmp_path):
 
 
 @pytest.mark.parametrize("thread", THREADS)
-def test_a_thread_that_fails_is_shown_as_not_running_told_once_and_started_again(line, thread, caplog):
+def test_a_thread_that_fails_is_shown_as_not_running_logged_once_and_started_again(line, thread, caplog):
     line.end(thread)
     until(lambda: not line.uploader.running)
-    assert line.state_of(thread)["reason"] == "ZeroDivisionError: nobody foresaw this"
+    assert line.state_of(thread)["reason"] == "ZeroDivisionError: unforeseen"
     until(lambda: line.uploader.running)
     assert line.state_of(thread) == {**line.state_of(thread), "running": True, "restarts": 1}
-    told = [record for record in caplog.records if "nobody foresaw this" in record.getMessage()]
-    assert [bool(record.exc_info) for record in told] == [True]
-    assert thread in told[0].getMessage()
+    logged = [record for record in caplog.records if "unforeseen" in record.getMessage()]
+    assert [bool(record.exc_info) for record in logged] == [True]
+    assert thread in logged[0].getMessage()
     assert line.submit("after.csv").wait_delivered(WAIT_S)
     assert "after.csv" in line.processor.names
 
@@ -168,7 +168,7 @@ def test_an_outbox_whose_thread_failed_stays_with_its_owner_and_can_be_closed_me
     other.close()
 
 
-def test_orders_are_heard_again_once_the_control_socket_is_started_again(line):
+def test_orders_are_answered_again_once_the_control_socket_is_started_again(line):
     line.end(CONTROL)
     until(lambda: line.state_of(CONTROL)["restarts"] == 1)
     until(lambda: line.uploader.running)
@@ -176,7 +176,7 @@ def test_orders_are_heard_again_once_the_control_socket_is_started_again(line):
         assert control.execute(RetryItems([])) == {}
 
 
-def test_a_processor_that_exits_costs_its_file_an_attempt_and_no_other_anything(line):
+def test_a_processor_that_exits_costs_only_its_own_file_an_attempt(line):
     line.processor.exits_at = "exits.csv"
     receipts = [line.submit(name) for name in ("exits.csv", "other.csv")]
     for receipt in receipts:

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from iris_communication import sftp_uploader_thread
+from tests.fresh_copy import fresh_copy
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -15,8 +16,7 @@ def test_the_uploader_embedded_in_five_lines_accepts_a_file(tmp_path, monkeypatc
     (snippet,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     statements = [node for node in ast.parse(snippet).body if not isinstance(node, ast.ImportFrom)]
     assert len(statements) <= 5
-    monkeypatch.setattr(sftp_uploader_thread, "_only", None)
-    monkeypatch.setattr(sftp_uploader_thread, "_only_options", {})
+    fresh_copy(sftp_uploader_thread, monkeypatch)
     monkeypatch.setenv("HOME", str(tmp_path))  # its private key is not there, so nothing is connected to
     monkeypatch.chdir(tmp_path)
     Path("a.csv").write_text("a,b\n")
