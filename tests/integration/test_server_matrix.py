@@ -17,23 +17,19 @@ from pathlib import Path
 import pytest
 
 from iris_communication.admin.server_trial import try_server
-from iris_communication.clock import SystemClock
-from iris_communication.delivery.connection import Connection
 from iris_communication.errors import IrisError, RemoteFailure, RemoteRefused, Scope, SourceChanged
-from iris_communication.server.facts import parse_server
 from iris_communication.settings import DeliverySettings
-from iris_communication.sftp.trials.probe import Probe, ProbeContent, probe
-from iris_communication.transport.asyncssh.channel import AsyncsshTransport
+from iris_communication.sftp.trials.probe import Probe, probe
 from tests.conftest import is_ci
 from tests.integration.awkward import NAMES
 from tests.integration.servers.facts import measure
+from tests.integration.servers.matrix_line import FOLDERS, MatrixLine, asked, parameters
 from tests.integration.servers.table import ALL, ROWS
 from tests.integration.uploading import (
     IN_A_HURRY,
     LONG_S,
     Watch,
     balanced,
-    contents_of,
     running,
     small_files,
     submit,
@@ -43,37 +39,8 @@ from tests.integration.uploading import (
 )
 
 MIB = 1 << 20
-FOLDERS = 50  # for the tests of one server
 SIZES = {"empty": 0, "one byte": 1, "one packet": 32768, "one more": 32769, "large": 3_000_001}
 NEW, OLD = b"id,label\n1,good\n", b"id,label\n0,old\n"
-
-
-def parameters(rows):
-    """Each in one group, so that its server is started once; the rare ones behind their marker."""
-    marks = {True: (), False: pytest.mark.every_server}
-    return [pytest.param(row, id=re.sub(r"\W+", "-", row.name).lower(), marks=marks[row.every_run]) for row in rows]
-
-
-class Line:
-    """A server that runs, and a folder on it by both its names: fresh for each test."""
-
-    def __init__(self, row, server):
-        self.row, self.server = row, server
-        name = str(next(server.fresh))
-        self.base = server.root / name
-        self.folder = self.base / "line-1" / "model"
-        self.info = server.info(f"{server.prefix}/{name}")
-        if not row.makes_folders:
-            self.folder.mkdir(parents=True)
-
-    def place(self, name, content):
-        self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / name).write_bytes(content)
-
-    def contents(self):
-        """Also what is hidden, unless the server forbids to remove it."""
-        found = contents_of(self.folder) if self.folder.is_dir() else {}
-        return {name: found[name] for name in found if self.row.removes or not name.startswith(".iris-")}
 
 
 @pytest.fixture(scope="module")
@@ -114,11 +81,11 @@ def row(request, need_program):
 
 @pytest.fixture
 def line(row, started):
-    return Line(row, started(row))
+    return MatrixLine(row, started(row))
 
 
 delivering = pytest.mark.parametrize("row", parameters(row for row in ROWS if not row.delivers), indirect=True)
-in_place_after_a_look = pytest.mark.parametrize(
+in_place_after_a_check = pytest.mark.parametrize(
     "row", parameters(row for row in ROWS if row.in_place and row.looks), indirect=True
 )
 every = pytest.mark.parametrize("row", parameters(ROWS), indirect=True)
@@ -145,19 +112,6 @@ def test_each_server_reports_what_the_table_says(line):
     assert not learned.rename_refuses_existing or line.row.rename != "replaces", "it would overwrite"
     most = line.row.open_files or DeliverySettings().files_in_flight_max
     assert learned.files_in_flight <= most or not line.row.extensions >= {"limits"}
-
-
-async def asked(info, talk_of=None):
-    """What the session learns of it and what it announces; or the result of a conversation with that knowledge."""
-    server, secret = parse_server(info)
-    connection = Connection(server, DeliverySettings(), SystemClock())
-    try:
-        await connection.open(AsyncsshTransport(), secret)
-        if talk_of is None:
-            return connection.capabilities, {os.fsdecode(name) for name in connection._session.extensions}
-        return await connection.run(talk_of(connection.capabilities), ProbeContent())
-    finally:
-        connection.close()
 
 
 # -- files arrive -----------------------------------------------------------------------------------------------------
@@ -383,7 +337,7 @@ def test_files_are_written_in_place_by_choice(line, uploader, sources):
     assert line.contents() == {"taken.csv": OLD, **files, **{f"{name}.done": b"" for name in files}}
 
 
-@in_place_after_a_look
+@in_place_after_a_check
 def test_the_part_that_a_cut_left_in_place_is_made_whole(line, uploader, sources):
     content = os.urandom(8 * MIB)
     info = {**line.info, "in_place": True, "bandwidth_bytes_per_s": 12e6}

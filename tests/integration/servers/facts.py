@@ -62,7 +62,7 @@ async def count_open(sftp: asyncssh.SFTPClient, base: str) -> tuple[int | None, 
     asked = (sftp.open(f"{base}/open-{number}", new) for number in range(OPEN_AT_ONCE))
     answers = await asyncio.gather(*asked, return_exceptions=True)
     files = [answer for answer in answers if isinstance(answer, asyncssh.SFTPClientFile)]
-    handles = {file._handle for file in files}
+    handles = {file._handle for file in files}  # asyncssh has no public name for a file's handle
     await asyncio.gather(*(file.close() for file in files))
     return (None if len(files) == OPEN_AT_ONCE else len(files)), len(handles) == len(files)
 
