@@ -46,6 +46,7 @@ class AsyncSshServer:
         client_key = asyncssh.generate_private_key("ssh-ed25519")
         self.private_key = client_key.export_private_key().decode()
         self._public_key = client_key.convert_to_public()
+        self.connections_made = 0  # also those that never logged in
         self._sftp_server = sftp_server
         self._new_host_key()
         self._thread: threading.Thread | None = None
@@ -146,7 +147,7 @@ class AsyncSshServer:
         self._loop.set_exception_handler(pass_over_lost_connections)
         self._stopped = asyncio.Event()
         self._listener = LoopbackListener(
-            lambda connections: _KeyOrPassword(connections, self.username, self.password, self._public_key),
+            self._user,
             server_host_keys=[self._host_key],
             sftp_factory=lambda channel: self._sftp_server(channel, chroot=os.fsencode(self.folder)),
             encoding=None,
@@ -155,6 +156,10 @@ class AsyncSshServer:
         self._ready.set()
         await self._stopped.wait()
         await self._listener.close()
+
+    def _user(self, connections: Connections) -> "_KeyOrPassword":
+        self.connections_made += 1
+        return _KeyOrPassword(connections, self.username, self.password, self._public_key)
 
     def _call(self, work: Coroutine[Any, Any, None]) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(CALL_TIMEOUT_S)
