@@ -27,7 +27,7 @@ def main():
     seeds = range(options.first, options.first + options.seeds) if options.seed is None else [options.seed]
     began_s, outcomes = time.monotonic(), []
     for seed in seeds:
-        outcome = simulate(seed, tell=say if options.seed is not None else None)
+        outcome = simulate(seed, on_line=say if options.seed is not None else None)
         outcomes.append(outcome)
         if outcome.broken:
             say(f"seed={seed} failed: {outcome.broken[0]}")

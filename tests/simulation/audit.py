@@ -1,4 +1,4 @@
-"""What has to be true, whatever happens. It knows what was offered and what was answered, and believes nobody else.
+"""What has to be true, whatever happens. It knows what was offered and what was answered, and relies on nothing else.
 
 Safety, after every commit and every request of a server:
 - each accepted id is in exactly one state; none is ever unknown again, and what is delivered stays delivered
@@ -72,7 +72,7 @@ class Audit:
             self.seen.setdefault((server_key, name), set()).add(member.sha256)
 
     def begin(self, writer):
-        """A process starts: its own statistics begin anew."""
+        """A process starts: its own statistics begin again."""
         self._ended_before = _ended(writer.store.tally())
 
     def look(self, writer):
@@ -81,7 +81,7 @@ class Audit:
         if stats.total_queued != stats.total_uploaded + stats.total_failed + stats.queue_size:
             self.fail(f"the balance does not hold: {stats}")
         if writer.unfinished:
-            return  # the store is to be opened anew; it is looked at then
+            return  # the store is to be opened again; it is audited then
         self._look_at_ledger(list(writer.store.ledger()))
         tally = writer.store.tally()
         given_up = tally.dead + _ended(tally) - self._ended_before

@@ -2,7 +2,7 @@
 
 The writer is the real one, on the real store, in a folder of the real file system; only its thread is taken out: what
 it would have done by itself is done on the simulation's loop. Every step that reaches the disk passes `Disk.step`,
-where the process can be killed, so "killed between these two steps" needs no luck but the seed's.
+where the process can be killed, so "killed between these two steps" needs only the right seed.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ LOOK_S = 1e-6
 
 class MachineClock(FakeClock):
     """Time passes with every look at it, as it does for a program that runs: a timer that falls short of its moment by
-    less than a float can tell would otherwise be set anew for ever."""
+    less than a float can hold would otherwise be set again for ever."""
 
     boots = 1
 
@@ -97,19 +97,19 @@ class DiskStore:
         if disk.failing:
             disk.refuse("open the store")
         self._disk = disk
-        self._real = SqliteStore(path, clock.boot_id, clock.boot_s(), clock.wall_s())
+        self.real = SqliteStore(path, clock.boot_id, clock.boot_s(), clock.wall_s())
 
     def commit(self, changes):
         self._disk.step("commit begins")
         self._disk.check_room(changes)
-        self._real.commit(changes)
+        self.real.commit(changes)
         if self._disk.answers_lost:
             self._disk.answers_lost -= 1
             self._disk.refuse("sync what was written")
         self._disk.step("commit is done")
 
     def __getattr__(self, name):
-        return getattr(self._real, name)
+        return getattr(self.real, name)
 
 
 class DiskSpool(Spool):

@@ -1,4 +1,4 @@
-"""The outbox beside a simple model: whatever is asked of it, in whatever order, both have to tell the same.
+"""The outbox beside a simple model: whatever is asked of it, in whatever order, both have to agree.
 
 The writer is the real one on the real store and a real folder; crashes, clock jumps and disks that refuse come between
 any two steps. What failed is printed as the steps that led to it.
@@ -81,7 +81,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     def on_loop(self, call, *arguments):
         """The writer asks for the running loop to set its timers; here every step is made by hand."""
-        asyncio._set_running_loop(self.loop)
+        asyncio._set_running_loop(self.loop)  # asyncio has no public way to name a loop that does not run
         try:
             return call(*arguments)
         finally:
@@ -279,11 +279,11 @@ class OutboxMachine(RuleBasedStateMachine):
         self.step()
         may = self.state[item_id] in ("waiting", "dead", "dead for good") and item_id not in self.over()
         try:
-            told = self.on_loop(self.writer.execute, kind([item_id], "by hand"))
+            outcomes = self.on_loop(self.writer.execute, kind([item_id], "by hand"))
         except OutboxStorageError:
             assert self.disk.full
             return
-        assert (told == {item_id: ""}) == may
+        assert (outcomes == {item_id: ""}) == may
         if may:
             self.state[item_id] = {DropItems: "dropped", CancelItems: "cancelled"}[kind]
             self.ended += 1
@@ -295,8 +295,8 @@ class OutboxMachine(RuleBasedStateMachine):
         self.step()
         may = self.state[item_id] in ("waiting", "dead", "dead for good") and item_id not in self.over()
         with contextlib.suppress(OutboxStorageError):
-            told = self.on_loop(self.writer.execute, SetPriority((item_id,), priority))
-            assert (told == {item_id: ""}) == may
+            outcomes = self.on_loop(self.writer.execute, SetPriority((item_id,), priority))
+            assert (outcomes == {item_id: ""}) == may
             if may:
                 assert self.writer.store.item(item_id).priority == priority
         self.step()
@@ -355,7 +355,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def a_commit_happens_and_says_that_it_failed(self):
         self.disk.answers_lost = 1
 
-    # -- what both have to tell
+    # -- what both have to agree on
 
     @invariant()
     def the_store_says_what_the_model_says(self):
@@ -399,7 +399,7 @@ class OutboxMachine(RuleBasedStateMachine):
     def going_over_it_again_changes_nothing(self):
         if not self.in_state("in_flight"):
             before = self.writer.store.tally()
-            recover(self.writer.store._real, self.writer.spool)
+            recover(self.writer.store.real, self.writer.spool)
             assert self.writer.store.tally() == before
 
 

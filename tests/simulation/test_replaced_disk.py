@@ -11,7 +11,7 @@ from tests.simulation.world import World
 
 async def scene(world):
     """A large file, then a small one that is renamed first; the server dies there and comes back with an empty disk.
-    The large one goes first again and makes their folder anew, before the small one's rename is asked about."""
+    The large one goes first again and makes their folder again, before the small one's rename is asked about."""
     supervisor = asyncio.get_running_loop().create_task(world.supervise())
     await asyncio.sleep(1.0)
     server = world.servers[0]
@@ -38,7 +38,7 @@ async def scene(world):
     return owed
 
 
-def test_a_file_is_sent_anew_when_the_disk_was_replaced_and_a_neighbour_has_made_the_folder_again(tmp_path):
+def test_a_file_is_sent_again_when_the_disk_was_replaced_and_a_neighbour_has_made_the_folder_again(tmp_path):
     world = World(1, tmp_path)
     owed = run(scene(world), world.clock)
     assert owed == []

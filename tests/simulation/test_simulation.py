@@ -1,5 +1,6 @@
 """Lives of a line, each from one seed, in a process of their own: the order within sets is part of the seed."""
 
+import asyncio
 import re
 import subprocess
 import sys
@@ -7,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from iris_communication.sftp import wire
 from iris_communication.testing.memory_server import MemoryServer
-from tests.simulation import machine, world
+from tests.simulation import machine, process
 from tests.simulation.world import simulate
 from tests.thorough import some
 
@@ -35,14 +37,14 @@ def test_no_file_is_lost_whatever_happens_and_all_are_delivered_once_it_is_heale
     assert virtual_hours > seeds // 2
 
 
-def test_a_seed_tells_the_same_story_again():
+def test_a_seed_gives_the_same_story_again():
     assert simulate(7).story == simulate(7).story
 
 
-def test_one_seed_is_told_whole():
-    told = simulated("--seed", "7")
-    assert told.returncode == 0, told.stderr
-    assert "everything is healed" in told.stdout
+def test_the_story_of_one_seed_is_printed_whole():
+    ran = simulated("--seed", "7")
+    assert ran.returncode == 0, ran.stderr
+    assert "everything is healed" in ran.stdout
 
 
 def broken_by(seeds):
@@ -52,22 +54,28 @@ def broken_by(seeds):
 @pytest.mark.long
 def test_a_writer_that_forgets_what_it_accepted_is_found_out(monkeypatch):
     def forgets(self, changes):
-        self._real.commit([change for change in changes if type(change).__name__ != "Insert"])
+        self.real.commit([change for change in changes if type(change).__name__ != "Insert"])
 
     monkeypatch.setattr(machine.DiskStore, "commit", forgets)
     assert any("is lost" in what or "the store has" in what for what in broken_by(range(1, 4)))
 
 
 def test_a_server_that_shows_half_a_file_is_found_out(monkeypatch):
-    def renames_half(self, old, new, **_):
-        if old in self.files:
-            self.files[new] = self.files.pop(old)[:1] + b"?"
-        return MemoryServer._stat(self, new)
+    answer = MemoryServer.answer
 
-    monkeypatch.setattr(MemoryServer, "_rename", renames_half)
+    def renames_half(self, session, request):
+        reply = answer(self, session, request)
+        if isinstance(request, wire.Rename | wire.PosixRename) and reply.code == wire.FX_OK:
+            self.files[self.place(request.new)][1:] = b"?"
+        return reply
+
+    monkeypatch.setattr(MemoryServer, "answer", renames_half)
     assert any("nobody offered" in what for what in broken_by(range(1, 4)))
 
 
 def test_a_delivery_that_never_ends_is_found_out(monkeypatch):
-    monkeypatch.setattr(world.Worker, "_turn", lambda self: 3600.0)
+    async def idles(self):
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(process.Worker, "run", idles)
     assert any("not drained" in what for what in broken_by(range(1, 3)))

@@ -53,21 +53,21 @@ def torture(kills: int, seed: str, folder: Path, *, pick_up: bool) -> Run:
         with Victim(folder, "the last run", "drain") as last:
             last.wait_ready()
             stats = json.loads(last.wait_done(DRAIN_MAX_S + 30.0))
-    told = Story(*(Account(folder / name).read() for name in (OFFERED, ACCEPTED, REFUSED)))
+    story = Story(*(Account(folder / name).read() for name in (OFFERED, ACCEPTED, REFUSED)))
     outbox = read_outbox(folder / "outbox")
-    result = audit(told, received, collected, watch.partial, outbox)
+    result = audit(story, received, collected, watch.partial, outbox)
     if stats["total_queued"] != stats["total_uploaded"] + stats["total_failed"] + stats["queue_size"]:
         result.faults.append(f"the four statistics do not balance: {stats}")
     result.faults.extend(aftermath.faults + second.faults)
     temp_files = sum(1 for _ in received.rglob(f"{TEMP_PREFIX}*"))
     recorded = {delivery["source"] for delivery in outbox.deliveries}
-    unanswered = len(recorded - {offer.source for offer in told.accepted})
-    size_mib = sum(offer.size_bytes for offer in told.accepted) / 2**20
+    unanswered = len(recorded - {offer.source for offer in story.accepted})
+    size_mib = sum(offer.size_bytes for offer in story.accepted) / 2**20
     return Run(
         result,
         sum(kinds.values()),
         [
-            f"in {time.monotonic() - began_s:.0f} s, {size_mib:.0f} MiB accepted, {len(told.refused)} files refused",
+            f"in {time.monotonic() - began_s:.0f} s, {size_mib:.0f} MiB accepted, {len(story.refused)} files refused",
             f"killed: {_counted(kinds)}",
             f"hit in the middle, kills: {_counted(aftermath.hits)}",
             f"the link: {_counted(link.counts)}",

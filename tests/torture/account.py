@@ -2,7 +2,7 @@
 
 `offered` is written before the uploader is asked, `accepted` after it has said True, `refused` after it has said False.
 A process that is killed before the answer is written down leaves a file that may or may not have been accepted: on the
-server it is whole, but nobody is owed it.
+server it is whole, but no account owes it.
 
 A line begins and ends with a newline: the kernel may cut even a single write short when the process is killed, and
 what is cut off must not glue itself to the next process's first line.

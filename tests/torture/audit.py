@@ -29,7 +29,7 @@ class Sum(NamedTuple):
 
     @property
     def holds(self) -> bool:
-        """Duplicates are told, and do not count: at least once is what is promised."""
+        """Duplicates are listed, and do not count: at least once is what is promised."""
         return self.delivered == self.accepted and not (self.lost or self.partial or self.faults)
 
     def line(self, kills: int) -> str:
@@ -50,10 +50,10 @@ class Story(NamedTuple):
 Found = dict[str, list[str]]  # SHA-256 of what has lain under each final name, by its path below `received`
 
 
-def audit(told: Story, received: Path, collected: Path, seen_partial: set[str], outbox: Outbox) -> Sum:
+def audit(story: Story, received: Path, collected: Path, seen_partial: set[str], outbox: Outbox) -> Sum:
     """`received` and `outbox` are those of a server and an uploader that have come to rest; `collected` is what a
     pick-up job has taken from there (see watch.py), and need not exist."""
-    offered, accepted, refused = told
+    offered, accepted, refused = story
     there = hashes_of(received)
     for folder in collected.iterdir() if collected.is_dir() else ():
         for path, hashes in hashes_of(folder).items():
@@ -79,7 +79,7 @@ def audit(told: Story, received: Path, collected: Path, seen_partial: set[str], 
             *outbox.faults(),
             *_left(outbox),
             *_ledger_faults(outbox, accepted, received, there),
-            *_untold(outbox, received, there, {offer.sha256 for offer in twice}),
+            *_wrong_lines(outbox, received, there, {offer.sha256 for offer in twice}),
             *(f"{offer.id} was refused, and is on the server" for offer in refused if places[offer.id]),
             *(f"{offer.source} was moved and is still there" for offer in accepted if _stayed(offer)),
         ],
@@ -117,12 +117,14 @@ def _ledger_faults(outbox: Outbox, accepted: list[Offer], received: Path, there:
     return faults
 
 
-def _untold(outbox: Outbox, received: Path, there: Found, twice: set[str]) -> list[str]:
-    """A duplicate has one line and two places: that is told as a duplicate."""
-    told = Counter((_below(received, delivery), delivery["sha256"]) for delivery in outbox.deliveries)
+def _wrong_lines(outbox: Outbox, received: Path, there: Found, twice: set[str]) -> list[str]:
+    """A duplicate has one line and two places: it is listed as a duplicate."""
+    lines = Counter((_below(received, delivery), delivery["sha256"]) for delivery in outbox.deliveries)
     pairs = [(path, found) for path, hashes in there.items() for found in hashes if found not in twice]
-    faults = [f"{path} is on the server and in no line of the ledger" for path, found in pairs if not told[path, found]]
-    return faults + [f"{path} has {count} lines in the ledger" for (path, _), count in told.items() if count > 1]
+    faults = [
+        f"{path} is on the server and in no line of the ledger" for path, found in pairs if not lines[path, found]
+    ]
+    return faults + [f"{path} has {count} lines in the ledger" for (path, _), count in lines.items() if count > 1]
 
 
 def _below(received: Path, delivery: dict[str, Any]) -> str:

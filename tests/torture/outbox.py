@@ -55,12 +55,12 @@ class Outbox(NamedTuple):
 
 
 def read_outbox(folder: Path) -> Outbox:
-    """What lies in an outbox that nobody has open. Raises sqlite3.Error for one that cannot be read."""
+    """What lies in an outbox that no process has open. Raises sqlite3.Error for one that cannot be read."""
     spool = folder / "spool"
     spooled = {path.name for path in spool.iterdir()} if spool.is_dir() else set()
     with tempfile.TemporaryDirectory(dir=folder.parent) as copies:
         for part in folder.glob("outbox.db*"):
-            if not part.name.endswith("-shm"):  # an index of the log, made anew by whoever opens it
+            if not part.name.endswith("-shm"):  # an index of the log, made again by the process that opens it
                 shutil.copyfile(part, Path(copies) / part.name)
         copy = Path(copies) / "outbox.db"
         if not copy.exists():

@@ -2,7 +2,7 @@
 
 It makes files of 0 bytes to 3 MiB and queues them as fast as they are accepted, singly and many at once, copied and
 moved. Some share a name, so that they have to find another one on the server. It writes down what it offers and
-what it was told (see account.py); a source that was copied is unlinked after that: then the outbox alone has its bytes.
+what it was answered (see account.py); a source that was copied is unlinked after that: the outbox alone has its bytes.
 
 Meanwhile a thread of it copies and reads the outbox's folder all the time (see copying.py).
 

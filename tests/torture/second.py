@@ -3,7 +3,7 @@ any SQLite tool does.
 
 While the victim owns the outbox it has to be refused. Where it becomes owner, because the victim has just been killed
 or has not started yet, it puts right what there is and gives the outbox back. In a process of its own, which goes on
-only when it is told to: `python -m tests.torture.second FOLDER`, a line in for each round of a victim, and `idle` out
+only when it is asked to: `python -m tests.torture.second FOLDER`, a line in for each round of a victim, and `idle` out
 when it has stopped.
 """
 

@@ -60,8 +60,8 @@ class Scene:
         return Outbox(self.owed, [entry["id"] for entry in recorded], lines, tally, self.spooled)
 
     def audit(self, outbox=None):
-        told = Story(list(self.offers.values()), self.accepted, self.refused)
-        return audit(told, self.received, self.collected, self.seen_partial, outbox or self.outbox())
+        story = Story(list(self.offers.values()), self.accepted, self.refused)
+        return audit(story, self.received, self.collected, self.seen_partial, outbox or self.outbox())
 
 
 @pytest.fixture
@@ -108,7 +108,7 @@ def test_one_content_under_both_names_is_a_duplicate(scene):
     scene.put("a", scene.offers["a"].final_names[1])
     found = scene.audit()
     assert (len(found.duplicates), found.delivered, found.lost) == (1, 2, [])
-    assert found.holds, "duplicates are told; at least once is what is promised"
+    assert found.holds, "duplicates are reported; at least once is what is promised"
 
 
 def test_a_collected_file_is_delivered_and_twice_is_a_duplicate(scene, tmp_path):
@@ -180,7 +180,7 @@ def test_a_file_still_owed_in_the_end_is_a_fault(scene, state):
     assert scene.audit().faults == [f"/c.csv is still {state}"]
 
 
-def test_bytes_that_are_owed_to_nobody_are_a_fault(scene):
+def test_bytes_without_an_item_are_a_fault(scene):
     scene.spooled.add("c")
     assert scene.audit().faults == ["c is in the spool and owed to nobody"]
 

@@ -1,7 +1,7 @@
 """Looks at the receiving folder all the time: whatever has a final name must be whole, whenever one looks.
 
 Each final name is read once, as soon as it is seen, and compared with what was offered (see account.py): its bytes
-were written down before the uploader was asked, so a file that is unknown here is nobody's whole file.
+were written down before the uploader was asked, so a file that is unknown here is no whole file.
 
 With a folder to collect into it is a pick-up job as well: what it has read it takes away at once, so the name is free
 again, and what arrives there next is looked at like the first.
