@@ -125,22 +125,23 @@ class Feeder:
         self._stop.set()
         self._thread.join()
 
+    def due(self, since_s: float) -> list[Path]:
+        """What may be offered so long after the start, in order."""
+        count = OFFERED_MAX
+        if self._files_per_s != FULL:
+            count = min(count, int(since_s * self._files_per_s) - self._offered)
+        return [self._files[index] for index in range(min(count, len(self._files)))]
+
     def _feed(self) -> None:
         start_s = time.monotonic()
         while self._files and not self._stop.is_set():
-            offered = self._due(time.monotonic() - start_s)
+            offered = self.due(time.monotonic() - start_s)
             taken = self._uploader.queue(offered) if offered else 0
             for _ in range(taken):
                 self._files.popleft()
             self._offered += taken
             if taken < OFFERED_MAX:
                 time.sleep(FEED_EVERY_S)
-
-    def _due(self, since_s: float) -> list[Path]:
-        count = OFFERED_MAX
-        if self._files_per_s != FULL:
-            count = min(count, int(since_s * self._files_per_s) - self._offered)
-        return [self._files[index] for index in range(min(count, len(self._files)))]
 
 
 def watch_turns() -> list[float]:

@@ -3,25 +3,21 @@
 import re
 from pathlib import Path
 
-from iris_camera.application import Application
+from iris_camera import application
 from iris_camera.config import Config, OutboxSettings
 from iris_camera.shutdown import TOTAL_S
+from iris_communication.sftp_uploader_thread import SftpUploaderThread
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "shutdown.md"
 
 
-class NoUploader:
-    """Is never called: the test only reads the steps."""
-
-    owed_names = close = None
-
-
-def test_the_page_has_each_step_with_its_limit(tmp_path):
-    application = Application(Config(outbox=OutboxSettings(folder=tmp_path)), uploader=NoUploader())
+def test_the_page_has_each_step_with_its_limit(tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr(application, "carry_out", taken.extend)
+    config = Config(outbox=OutboxSettings(folder=tmp_path))
+    application.Application(config, uploader=SftpUploaderThread(tmp_path)).cleanup_threads()
     steps = re.findall(r"^\| ([^|(;]+?)(?:[(;][^|]*)? \| ([\d.]+) s \|$", PAGE.read_text(), re.MULTILINE)
-    assert [(text.strip(), float(limit)) for text, limit in steps] == [
-        (step.text, step.limit_s) for step in application._steps()
-    ]
+    assert [(text.strip(), float(limit)) for text, limit in steps] == [(step.text, step.limit_s) for step in taken]
 
 
 def test_the_page_has_the_limit_of_the_whole():

@@ -104,7 +104,7 @@ def test_files_that_are_not_taken_are_offered_again_in_order():
 
 def test_a_feeder_at_a_rate_offers_no_more_than_has_come_due():
     feeder = Feeder(Taker(9, 9), [Path(f"{number}.csv") for number in range(200)], 100)
-    assert [len(feeder._due(since_s)) for since_s in (0.0, 0.05, 0.2, 10.0)] == [0, 5, 20, OFFERED_MAX]
+    assert [len(feeder.due(since_s)) for since_s in (0.0, 0.05, 0.2, 10.0)] == [0, 5, 20, OFFERED_MAX]
 
 
 def test_a_feeder_that_ran_out_says_so():
