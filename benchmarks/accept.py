@@ -34,7 +34,7 @@ def _accept(files: int, *, busy: bool) -> list[float]:
     folder = Path(tempfile.mkdtemp(prefix="iris-bench-", dir="."))
     stop = threading.Event()
     try:
-        with socket.socket() as refusing:  # bound and not listening: the port refuses, and nobody else gets it
+        with socket.socket() as refusing:  # bound and not listening: the port refuses, and no other program gets it
             refusing.bind(("127.0.0.1", 0))
             server = {"host": "127.0.0.1", "port": refusing.getsockname()[1], "username": "u", "password": "p"}
             uploader = SftpUploaderThread(folder / "outbox", max_queue_size=files + 1)

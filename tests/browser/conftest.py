@@ -1,4 +1,4 @@
-"""One browser for all tests of the page; each test serves its own line and looks at its own page."""
+"""One browser for all tests of the page; each test serves its own line and opens its own page."""
 
 import time
 

@@ -176,10 +176,10 @@ def test_a_camera_appears_and_disappears_without_a_reload(page, line):
 
 def test_a_camera_made_again_shows_its_new_pictures(page, line):
     page.evaluate("window.first = document.querySelector('.picture img')")
-    anew = FakeCamera("line-1", since_s=time.time())
-    anew.seen["frames"] = 1
-    anew.picture = Picture(7, belt(320, 180))
-    line.cameras[0] = anew
+    remade = FakeCamera("line-1", since_s=time.time())
+    remade.seen["frames"] = 1
+    remade.picture = Picture(7, belt(320, 180))
+    line.cameras[0] = remade
     page.until("document.querySelector('.picture img').naturalWidth === 320")
 
 

@@ -358,7 +358,7 @@ CONTRASTS_BELOW_AA = """(() => {
     return [...document.querySelectorAll("h1, h2, h3, p, dt, dd, li, time, strong, summary, .number, .remark, span")]
         .filter((e) => e.offsetParent && e.textContent.trim() && !e.closest(".for-ears-only"))
         .map((e) => [e.textContent.trim(), luminance(getComputedStyle(e).color), luminance(behind(e))])
-        .map(([words, a, b]) => [words, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)])
+        .map(([text, a, b]) => [text, (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05)])
         .filter(([, ratio]) => ratio < 4.5);
 })()"""
 

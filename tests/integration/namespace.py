@@ -43,7 +43,7 @@ def run_with_disks_of_its_own(code, folder, *arguments, timeout_s=120.0):
         ["unshare", "-rm", "mount", "-t", "tmpfs", "tmpfs", str(folder)], capture_output=True, text=True, check=False
     )
     if probe.returncode:
-        pytest.skip(f"this machine lets nobody mount in a name space of its own: {probe.stderr.strip()}")
+        pytest.skip(f"this machine does not let us mount in a name space of its own: {probe.stderr.strip()}")
     command = ["unshare", "-rm", sys.executable, "-W", "error", "-c", RUN.format(root=str(ROOT)) + code]
     command += map(str, [folder, *arguments])
     done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)

@@ -49,7 +49,7 @@ def _done(code, arguments, environment):
     as_nobody = [unshare, "--user", f"--map-user={UID}", f"--map-group={UID}"]
     probe = subprocess.run([*as_nobody, "true"], capture_output=True, text=True, check=False)
     if probe.returncode:
-        pytest.skip(f"this machine lets nobody be another user: {probe.stderr.strip()}")
+        pytest.skip(f"this machine does not let us be another user: {probe.stderr.strip()}")
     command = [*as_nobody, sys.executable, "-W", "error", "-c", BEGIN.format(uid=UID, root=str(ROOT)) + code]
     command += map(str, arguments)
     return subprocess.run(

@@ -246,8 +246,8 @@ def fill(place):
         except OSError:
             pass
 
-def made(kind, name, *words):
-    found = site.is_in(kind, *words)
+def made(kind, name, *parts):
+    found = site.is_in(kind, *parts)
     report(**{name: found["sentence"]})
 
 with AsyncSshServer(folder / "server") as server:

@@ -23,7 +23,7 @@ FILES = 40
 LARGE = random.Random(6).randbytes(2 * 1024 * 1024)
 MEDIUM = LARGE[: 256 * 1024]  # byte by byte
 PATIENT = replace(IN_A_HURRY, connect_timeout_s=20.0, progress_timeout_s=10.0)  # a cut is noticed at once
-HURRIED = replace(IN_A_HURRY, connect_timeout_s=2.0, progress_timeout_s=1.0)
+IMPATIENT = replace(IN_A_HURRY, connect_timeout_s=2.0, progress_timeout_s=1.0)
 PLACES = {  # bytes: in the banner, the key exchange, the login, between and within the files
     TO_SERVER: (1, 20, 500, 1600, 2500, 3300, 4000, 8000, 20_000, 50_000, 500_000, 1_500_000),
     TO_CLIENT: (1, 20, 900, 1900, 2600, 2900, 3200, 3600, 4500, 6000),
@@ -47,7 +47,7 @@ def openssh(tmp_path_factory, need_program):
 @pytest.mark.parametrize("transport", ["asyncssh", pytest.param("ssh", marks=pytest.mark.long)])
 @pytest.mark.parametrize("faults", FAULTS.values(), ids=FAULTS)
 def test_every_file_arrives_whole_and_once_whatever_becomes_of_the_link(openssh, tmp_path, sources, transport, faults):
-    settings = HURRIED if isinstance(faults[0], SilentAfter) else PATIENT
+    settings = IMPATIENT if isinstance(faults[0], SilentAfter) else PATIENT
     folder = tmp_path / "received"
     folder.mkdir()
     byte_by_byte = isinstance(faults[0], InPieces)

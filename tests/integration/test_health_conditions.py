@@ -109,7 +109,7 @@ def test_the_last_line_of_a_run_says_that_the_link_is_down_or_the_server_paused(
     assert f"the link to {site.key} has been down for" in last_line(caplog)
 
 
-def test_the_last_line_of_a_run_says_that_nobody_was_there_to_deliver(tmp_path, caplog):
+def test_the_last_line_of_a_run_says_that_no_server_is_configured_or_another_process_has_the_outbox(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     with Site(tmp_path) as site:
         site.until_said("no server is configured; ")

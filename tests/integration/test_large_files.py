@@ -50,7 +50,7 @@ def test_a_large_file_goes_on_where_the_cut_connection_left_it(transport, a_serv
     server.cut()
     wait_for(receipts.values(), 40.0)
     assert contents_of(folder) == {"large.bin": LARGE}
-    assert (folder / "large.bin").samefile(tmp_path / "begun"), "it was begun anew"
+    assert (folder / "large.bin").samefile(tmp_path / "begun"), "it was begun again"
 
 
 @pytest.mark.parametrize("transport", ["asyncssh", "ssh"])

@@ -94,7 +94,7 @@ class Audit:
             self.fail(f"{item_id} was accepted and is lost")
         ended = {item_id for item_id, state in states.items() if state in ENDED}
         for item_id in ended - self.may_end:
-            self.fail(f"{item_id} was given up, and nobody said so")
+            self.fail(f"{item_id} was given up without an order or a time limit")
         if len(states) - len(ended) != sum(tally) - _ended(tally):
             self.fail(f"{len(states)} ids in the store, {sum(tally)} counted")
 

@@ -30,7 +30,7 @@ LOOK_S = 1e-6
 
 
 class MachineClock(FakeClock):
-    """Time passes with every look at it, as it does for a program that runs: a timer that falls short of its moment by
+    """Time passes each time it is read, as it does for a program that runs: a timer that falls short of its moment by
     less than a float can hold would otherwise be set again for ever."""
 
     boots = 1
@@ -172,14 +172,14 @@ class DiskReserve(Reserve):
 
 
 class _NoThread:
-    """Where the writer asks whether its thread lives: whoever waits has its answer already, or never gets one."""
+    """Where the writer asks whether its thread lives: a caller has its answer already, or never gets one."""
 
     def is_alive(self):
         return False
 
 
 class SteppedWriter(Writer):
-    """`killed` is called when the process ends within a step that nobody waits for, `stepped` after each step."""
+    """`killed` is called when the process ends within a step that no caller waits for, `stepped` after each step."""
 
     def __init__(self, disk, clock, max_queue_size, tokens, killed: Callable, stepped: Callable, settings=None):
         folder = disk.folder / "outbox"

@@ -95,7 +95,7 @@ class SimulatedChannel:
             return
         data = self._under_way.popleft()
         if self._site.silent and not self._lost:
-            self.severed = True  # nothing is heard any more, and nobody says so
+            self.severed = True  # no byte arrives any more, and no error says so
             return
         if self._bytes_left is not None:
             data, self._bytes_left = data[: self._bytes_left], self._bytes_left - len(data)

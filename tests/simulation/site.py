@@ -29,7 +29,7 @@ class ComesBackEmpty(faulty_servers.ComesBackEmpty):
 LEFT_OUT = {
     MemoryServer,
     OldVersion,  # another protocol
-    spoiling_servers.MixesUpPipelinedWrites,  # a hole within a file of the right size: nobody can notice that
+    spoiling_servers.MixesUpPipelinedWrites,  # a hole within a file of the right size: no client can notice that
     spoiling_servers.MovesFilesAwayAtClose,  # whatever has its name as well, once somebody looked into it
 }
 MODULES = (faulty_servers, refusing_servers, silent_servers, spoiling_servers)
@@ -60,7 +60,7 @@ def facts_of(kind, random, used_bytes):
 
 
 class _Observed:
-    """Mixed into a server: whoever owns the place looks after each request."""
+    """Mixed into a server: its site checks the files after each request."""
 
     site = None
 

@@ -308,7 +308,7 @@ class OutboxMachine(RuleBasedStateMachine):
 
     @rule(steps=st.integers(1, 12), server=st.sampled_from(SERVERS))
     def crash_while_accepting(self, steps, server):
-        """Nobody heard an answer, so it may be there or not: the store is believed, and has to be of one mind."""
+        """No answer came, so it may be there or not: the store counts, and has to be consistent."""
         if self.disk.full:
             return
         path, accept = self.accept_of(server, Take.COPY)

@@ -184,7 +184,7 @@ def test_the_demos_server_does_not_outlive_it_however_it_dies():
         os.close(child)
 
 
-def test_a_demo_that_nobody_reads_ends_in_order_and_leaves_nothing_behind(tmp_path):
+def test_a_demo_whose_output_nobody_reads_ends_in_order_and_leaves_nothing_behind(tmp_path):
     reading, writing = os.pipe()
     os.close(reading)
     try:

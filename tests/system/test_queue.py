@@ -196,7 +196,7 @@ def test_the_pages_terminal_session_is_what_the_commands_say(iris, outbox, read_
         session.run("queue", "list")
         server.start()
         clock.ahead_s = PATIENT_WITH_SERVERS.breaker_cap_s
-        uploader.execute(ResumeServer(key))  # only to have it look at its clock
+        uploader.execute(ResumeServer(key))  # only to have it read its clock
         wait_until(lambda: uploader.get_stats()["total_failed"] == 2)
         session.note("it is back, but nothing may be written there")
         session.run("queue", "list")

@@ -1,6 +1,6 @@
 """What a kill has left: in the middle of what it hit, and whether the outbox is sound even so.
 
-In the middle of nothing is no test. So each kill is looked at, before the next process puts things right, and it is
+In the middle of nothing is no test. So each kill is examined, before the next process puts things right, and it is
 counted what it broke off.
 """
 

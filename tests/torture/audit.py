@@ -99,7 +99,7 @@ def hashes_of(received: Path) -> Found:
 def _left(outbox: Outbox) -> list[str]:
     owed = [f"{item.remote_path} is still {item.state}" for item in outbox.owed]
     owed_ids = {item.id for item in outbox.owed}
-    return owed + [f"{item_id} is in the spool and owed to nobody" for item_id in sorted(outbox.spooled - owed_ids)]
+    return owed + [f"{item_id} is in the spool without an item" for item_id in sorted(outbox.spooled - owed_ids)]
 
 
 def _ledger_faults(outbox: Outbox, accepted: list[Offer], received: Path, there: Found) -> list[str]:

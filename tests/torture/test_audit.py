@@ -182,7 +182,7 @@ def test_a_file_still_owed_in_the_end_is_a_fault(scene, state):
 
 def test_bytes_without_an_item_are_a_fault(scene):
     scene.spooled.add("c")
-    assert scene.audit().faults == ["c is in the spool and owed to nobody"]
+    assert scene.audit().faults == ["c is in the spool without an item"]
 
 
 def test_an_item_that_waits_without_its_bytes_is_a_fault(scene):

@@ -1,10 +1,10 @@
-"""Looks at the receiving folder all the time: whatever has a final name must be whole, whenever one looks.
+"""Reads the receiving folder all the time: a file with a final name must be whole at each moment.
 
 Each final name is read once, as soon as it is seen, and compared with what was offered (see account.py): its bytes
 were written down before the uploader was asked, so a file that is unknown here is no whole file.
 
 With a folder to collect into it is a pick-up job as well: what it has read it takes away at once, so the name is free
-again, and what arrives there next is looked at like the first.
+again, and what arrives there next is read like the first.
 """
 
 import os
@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.torture.account import Account
 
 LOOK_EVERY_S = 0.02
-SETTLED_S = 1.0  # a folder's time of change is coarse: one that has just changed is looked at again
+SETTLED_S = 1.0  # a folder's time of change is coarse: one that has just changed is read again
 TEMP_PREFIX = ".iris-"
 
 

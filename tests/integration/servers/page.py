@@ -29,7 +29,7 @@ A *plain rename* is SFTP's own RENAME, *in one step* is OpenSSH's extension `pos
 rename silently replaces a file, Iris checks first, and files of its own for one name take turns. *Files open* is how
 many the server lets one connection hold open, as far as 128; Iris learns it from the refusals. *Goes on after a cut*: a
 large file is continued where the server acknowledged it, and the last bytes are compared first; where that is
-forbidden, or nothing may be read, it is sent anew. Where *permissions and times* are refused, a warning says so once.
+forbidden, or nothing may be read, it is sent again. Where *permissions and times* are refused, a warning says so once.
 *In place* is what `in_place = true` brings: files written straight under their names.
 """
 
@@ -73,7 +73,7 @@ def files_open(row: Row) -> str:
 def kept(row: Row) -> tuple[str, str]:
     if row.delivers:
         return "-", "-"
-    return "yes" if row.resumes else "sent anew", row.attributes
+    return "yes" if row.resumes else "sent again", row.attributes
 
 
 def in_place(row: Row) -> str:
@@ -90,10 +90,10 @@ def exceptions(row: Row) -> Iterable[tuple[str, str]]:
         yield "nothing may be removed", "hidden files (`.iris-...`) of attempts that came to nothing stay"
     if not row.looks:
         yield (
-            "nobody may look or read",
+            "nothing may be listed or read",
             (
                 "under `rename` takes another name, also for bytes that are there already; under `fail` and `keep` "
-                "gives a file up whose name is refused, since nothing tells why"
+                "gives a file up whose name is refused, since no answer says why"
             ),
         )
     if not row.makes_folders:

@@ -25,13 +25,13 @@ function systemFlags(flags) {
 function serve(sftp) {
   const opened = new Map();
   let count = 0;
-  const told = (id) => (error) =>
+  const answered = (id) => (error) =>
     error ? sftp.status(id, CODES[error.code] ?? STATUS_CODE.FAILURE, error.message) : sftp.status(id, STATUS_CODE.OK);
   const number = (handle) => opened.get(handle.readUInt32BE(0));
 
   sftp.on("OPEN", (id, name, flags) => {
     fs.open(here(name), systemFlags(flags), 0o666, (error, descriptor) => {
-      if (error) return told(id)(error);
+      if (error) return answered(id)(error);
       const handle = Buffer.alloc(4);
       handle.writeUInt32BE(count, 0);
       opened.set(count++, descriptor);
@@ -39,12 +39,12 @@ function serve(sftp) {
     });
   });
   sftp.on("WRITE", (id, handle, offset, data) => {
-    fs.write(number(handle), data, 0, data.length, offset, told(id));
+    fs.write(number(handle), data, 0, data.length, offset, answered(id));
   });
   sftp.on("READ", (id, handle, offset, length) => {
     const data = Buffer.alloc(length);
     fs.read(number(handle), data, 0, length, offset, (error, read) => {
-      if (error) return told(id)(error);
+      if (error) return answered(id)(error);
       if (read === 0) return sftp.status(id, STATUS_CODE.EOF);
       sftp.data(id, data.subarray(0, read));
     });
@@ -52,21 +52,21 @@ function serve(sftp) {
   sftp.on("CLOSE", (id, handle) => {
     const descriptor = number(handle);
     opened.delete(handle.readUInt32BE(0));
-    fs.close(descriptor, told(id));
+    fs.close(descriptor, answered(id));
   });
   const stat = (id, name) => {
     fs.stat(here(name), (error, found) => {
-      if (error) return told(id)(error);
+      if (error) return answered(id)(error);
       const { mode, uid, gid, size } = found;
       sftp.attrs(id, { mode, uid, gid, size, atime: found.atimeMs / 1000, mtime: found.mtimeMs / 1000 });
     });
   };
   sftp.on("STAT", stat);
   sftp.on("LSTAT", stat);
-  sftp.on("REMOVE", (id, name) => fs.unlink(here(name), told(id)));
-  sftp.on("RMDIR", (id, name) => fs.rmdir(here(name), told(id)));
-  sftp.on("RENAME", (id, from, to) => fs.rename(here(from), here(to), told(id)));
-  sftp.on("MKDIR", (id, name) => fs.mkdir(here(name), told(id)));
+  sftp.on("REMOVE", (id, name) => fs.unlink(here(name), answered(id)));
+  sftp.on("RMDIR", (id, name) => fs.rmdir(here(name), answered(id)));
+  sftp.on("RENAME", (id, from, to) => fs.rename(here(from), here(to), answered(id)));
+  sftp.on("MKDIR", (id, name) => fs.mkdir(here(name), answered(id)));
   sftp.on("close", () => opened.forEach((descriptor) => fs.close(descriptor, () => {})));
 }
 
