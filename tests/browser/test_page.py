@@ -37,7 +37,7 @@ def checked(**facts):
     return found | {"free_bytes": 41_200_000_000, "total_bytes": 50_000_000_000} | facts
 
 
-class SlowPictures(FakeLine):
+class LineWithSlowPictures(FakeLine):
     """A line whose picture takes as long as the test likes."""
 
     def __init__(self, slow_picture):
@@ -116,7 +116,7 @@ def test_a_server_that_was_checked_is_shown_with_its_latency_and_its_free_space(
 
 def test_the_finding_of_a_check_is_shown_with_what_to_do_though_the_link_is_up(page, line):
     refused = "cannot create a file in '/in' on the server: PERMISSION_DENIED"
-    line.uploader.link("up", since_s=time.time(), health=checked(ok=False, text=refused, hint="check the permissions"))
+    line.uploader.link("up", since_s=time.time(), health=checked(ok=False, words=refused, hint="check the permissions"))
     page.until_text(".link .reason", "annot create a file in '/in'")
     assert page.text(".link h3") == "Link up"
     assert "heck the permissions" in page.text(".link .hint")
@@ -125,7 +125,7 @@ def test_the_finding_of_a_check_is_shown_with_what_to_do_though_the_link_is_up(p
 
 def test_a_server_that_is_sent_nothing_says_until_when(page, line):
     resting = "outside its delivery window until 22:00"
-    line.uploader.link("idle", since_s=time.time(), held_back=resting, health=checked(text="no folder yet"))
+    line.uploader.link("idle", since_s=time.time(), held_back=resting, health=checked(words="no folder yet"))
     page.until_text(".link .reason", "utside its delivery window until 22:00")
     assert page.evaluate("document.querySelector('.link').dataset.look") == "idle"
     assert not page.evaluate("document.querySelector('.link .hint').checkVisibility()")
@@ -227,7 +227,7 @@ def test_pictures_that_take_long_do_not_pile_up(browser, serve):
         let_go.wait(WAIT_S)
         return picture(7)
 
-    line = SlowPictures(slow_picture)
+    line = LineWithSlowPictures(slow_picture)
     server = serve(line)
     browser.open(server.address)
     assert asked.acquire(timeout=WAIT_S)
