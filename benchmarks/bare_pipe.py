@@ -42,7 +42,7 @@ FIRST_HANDLE = b"\x00\x00\x00\x00"
 ANSWER_LIMIT_S = 20.0
 
 
-class File(NamedTuple):
+class PipedFile(NamedTuple):
     name: str
     content: bytes
     sha256: str
@@ -82,7 +82,7 @@ class Pipe:
             return 0
 
 
-def prepared(pipe: Pipe, files: list[File], folder: Path) -> float:
+def prepared(pipe: Pipe, files: list[PipedFile], folder: Path) -> float:
     """Seconds from the first request to the last answer."""
     waiting = [memoryview(b"".join(_requests(file, folder, 4 * at))) for at, file in enumerate(files)][::-1]
     answers_due, answers_max, buffer, out = 0, 4 * PREPARED_IN_FLIGHT, bytearray(), memoryview(b"")
@@ -120,7 +120,7 @@ def _greet(pipe: Pipe) -> None:
         buffer += pipe.read()
 
 
-def _requests(file: File, folder: Path, request_id: int) -> Iterator[bytes]:
+def _requests(file: PipedFile, folder: Path, request_id: int) -> Iterator[bytes]:
     final = os.fsencode(folder / file.name)
     temp = os.fsencode(folder / f".iris-{request_id:016x}")
     yield wire.Open(temp, wire.WRITE | wire.CREATE | wire.EXCLUSIVE).encode(request_id)
@@ -129,7 +129,7 @@ def _requests(file: File, folder: Path, request_id: int) -> Iterator[bytes]:
     yield wire.PosixRename(temp, final).encode(request_id + 3)
 
 
-def session(pipe: Pipe, files: list[File], folder: Path) -> float:
+def session(pipe: Pipe, files: list[PipedFile], folder: Path) -> float:
     """Seconds from the first request to the last file under its name."""
     capabilities = Capabilities(
         write_size_bytes=WRITE_SIZE_BYTES, rename_refuses_existing=True, replaces_in_one_step=True
@@ -156,7 +156,7 @@ def session(pipe: Pipe, files: list[File], folder: Path) -> float:
     return time.perf_counter() - begun_s
 
 
-def _upload(file: File, folder: Path) -> SftpUpload:
+def _upload(file: PipedFile, folder: Path) -> SftpUpload:
     return SftpUpload(
         final_path=os.fsencode(f"{folder}/{file.name}"),
         temp_path=os.fsencode(f"{folder}/.iris-{file.sha256[:16]}"),
@@ -204,9 +204,9 @@ def main() -> int:
     return 0
 
 
-def _file(path: Path) -> File:
+def _file(path: Path) -> PipedFile:
     content = path.read_bytes()
-    return File(path.name, content, hashlib.sha256(content).hexdigest())
+    return PipedFile(path.name, content, hashlib.sha256(content).hexdigest())
 
 
 def _cpu_s() -> float:

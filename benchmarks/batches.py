@@ -42,7 +42,7 @@ WAYS = ("alone", "zip", "tar.gz")
 LIMIT_S = 120.0
 
 
-class Run(NamedTuple):
+class BatchRun(NamedTuple):
     seconds: float
     cpu_s: float
     sent_bytes: int
@@ -78,7 +78,7 @@ def _measure(rtt_ms: int, bytes_per_s: float, count: int, repeat: int) -> None:
             port = stack.enter_context(DelayProxy(port, rtt_ms / 2)).port
         source = memory / "source"
         sent = make_csvs(source, count + 1, seed=count)  # one opens the connection
-        runs: dict[str, list[Run]] = {way: [] for way in WAYS}
+        runs: dict[str, list[BatchRun]] = {way: [] for way in WAYS}
         for number in range(repeat + 1):
             for way in WAYS:
                 with (
@@ -99,13 +99,13 @@ def _measure(rtt_ms: int, bytes_per_s: float, count: int, repeat: int) -> None:
         print(f"{link}  {way:8}{figures}  {alone_s / seconds:7.2f}x")
 
 
-def _once(job: dict[str, object]) -> Run:
+def _once(job: dict[str, object]) -> BatchRun:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CHECKOUT / "src"), str(CHECKOUT)])}
     command = [sys.executable, "-m", "benchmarks.batches", "--deliver", json.dumps(job)]
     done = subprocess.run(command, cwd=CHECKOUT, env=environment, capture_output=True, timeout=LIMIT_S, check=False)
     if done.returncode != 0:
         raise SystemExit(done.stderr.decode())
-    return Run(*json.loads(done.stdout))
+    return BatchRun(*json.loads(done.stdout))
 
 
 def _deliver(job: dict[str, Any]) -> None:

@@ -24,7 +24,7 @@ from importlib import metadata, util
 from pathlib import Path
 from typing import Any
 
-from benchmarks.camera_figures import FULL, Case, Figures, Row, as_text, median, percentile
+from benchmarks.camera_figures import FULL, Case, CaseRow, Figures, as_text, median, percentile
 from benchmarks.camera_run import MISSING
 from benchmarks.data import make_csvs
 from benchmarks.peers import CHECKOUT, Job, options_of
@@ -58,7 +58,7 @@ def film() -> Path:
     return path
 
 
-class Bench:
+class CameraBench:
     """The server and the folders of one run."""
 
     def __init__(self, server: OpenSshServer, memory: Path, disk: Path, seconds: float, extra: Sequence[str]) -> None:
@@ -131,7 +131,7 @@ def figures(run: dict[str, Any]) -> Figures:
 
 def measure(
     cases: Sequence[Case], repeat: int, seconds: float, extra: Sequence[str]
-) -> tuple[list[Row], dict[Case, list[Figures]]]:
+) -> tuple[list[CaseRow], dict[Case, list[Figures]]]:
     """The rows, and the figures of each run. Raises FileNotFoundError if there is no sshd or no film."""
     memory_parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     runs: dict[Case, list[Figures]] = {case: [] for case in cases}
@@ -140,7 +140,7 @@ def measure(
         memory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iris-", dir=memory_parent)))
         disk = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iris-")))
         server = stack.enter_context(OpenSshServer(disk / "sshd"))
-        bench = Bench(server, memory, disk, seconds, extra)
+        bench = CameraBench(server, memory, disk, seconds, extra)
         for number in range(repeat):
             for case in cases[:: 1 if number % 2 == 0 else -1]:  # there and back, so that none is always after the same
                 if case in notes:
@@ -150,7 +150,7 @@ def measure(
                     notes[case] = outcome
                 else:
                     runs[case].append(outcome)
-    rows = [Row(case, None, notes[case]) if case in notes else Row(case, median(runs[case])) for case in cases]
+    rows = [CaseRow(case, None, notes[case]) if case in notes else CaseRow(case, median(runs[case])) for case in cases]
     return rows, runs
 
 

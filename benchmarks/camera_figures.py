@@ -44,7 +44,7 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CaseRow:
     """`note` says why there are no figures."""
 
     case: Case
@@ -70,7 +70,7 @@ def median(runs: Sequence[Figures]) -> Figures:
     return Figures(**{name: statistics.median(run[name] for run in facts) for name in facts[0]})
 
 
-def as_text(rows: Sequence[Row]) -> str:
+def as_text(rows: Sequence[CaseRow]) -> str:
     """The table; `over` is how much later the p99 is than with no uploader at the same frame rate."""
     heads = ("frames/s", "beside", "wanted", "p50", "p99", "max", "over", "inspected", "skipped", "files/s", "CPU")
     lines = [(*heads, "turn p99", "max"), *(_cells(row, rows) for row in rows)]
@@ -86,7 +86,7 @@ def as_text(rows: Sequence[Row]) -> str:
     return "\n".join(texts)
 
 
-def _cells(row: Row, rows: Sequence[Row]) -> tuple[str, ...]:
+def _cells(row: CaseRow, rows: Sequence[CaseRow]) -> tuple[str, ...]:
     start = (f"{row.case.frame_rate:g}", row.case.uploader, row.case.wanted)
     figures = row.figures
     if figures is None:

@@ -66,7 +66,7 @@ class _Opened:
         return image if image is not None else self._capture.read()[1]
 
 
-class Camera:
+class MeasuredCamera:
     """A capturing and an inspecting thread; `late_ms` has (done - due) of each frame inspected."""
 
     def __init__(self, video: Path, frame_rate: float, frames: int) -> None:
@@ -162,7 +162,7 @@ def watch_turns() -> list[float]:
     return turns_ms
 
 
-def measure(camera: Camera, uploader: Deliverer | None, turns_ms: list[float]) -> dict[str, Any]:
+def measure(camera: MeasuredCamera, uploader: Deliverer | None, turns_ms: list[float]) -> dict[str, Any]:
     delivered = uploader.delivered if uploader is not None else lambda: 0
     # Freeze the objects there are: without this the garbage collector scans every object of the libraries again and
     # again, 30 ms at a time, and all threads stand still.
@@ -203,7 +203,7 @@ def main() -> int:
         sys.setswitchinterval(options.switch_interval_ms / 1e3)
     cv2.setNumThreads(1)
     turns_ms = watch_turns()
-    camera = Camera(options.video, options.frame_rate, int(options.frame_rate * options.seconds))
+    camera = MeasuredCamera(options.video, options.frame_rate, int(options.frame_rate * options.seconds))
     if options.uploader == "none":
         time.sleep(WARM_UP_S)
         print(json.dumps(measure(camera, None, turns_ms)))
@@ -211,7 +211,7 @@ def main() -> int:
     return _beside(options, camera, turns_ms)
 
 
-def _beside(options: argparse.Namespace, camera: Camera, turns_ms: list[float]) -> int:
+def _beside(options: argparse.Namespace, camera: MeasuredCamera, turns_ms: list[float]) -> int:
     job = Job(**{name: getattr(options, name) for name in Job.__dataclass_fields__})
     uploader = UPLOADERS[options.uploader](job)
     files_per_s = options.files_per_s or FULL_FILES_PER_S

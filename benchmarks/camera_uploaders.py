@@ -32,7 +32,7 @@ class Deliverer(Protocol):
     def close(self) -> None: ...
 
 
-class Iris:
+class IrisUploader:
     """What comes due together is queued together."""
 
     def __init__(self, job: Job) -> None:
@@ -68,7 +68,7 @@ class Iris:
         self._uploader.close(CLOSE_S)
 
 
-class IrisSingly(Iris):
+class IrisSingly(IrisUploader):
     """Each file by a call of its own, which waits until that file is durable."""
 
     def queue(self, paths: list[Path]) -> int:
@@ -78,7 +78,7 @@ class IrisSingly(Iris):
         return taken
 
 
-class Paramiko:
+class ParamikoUploader:
     """`SFTPClient.put` in a thread, one file after the other: the client is not meant for more on one session."""
 
     def __init__(self, job: Job) -> None:
@@ -193,9 +193,9 @@ class Asyncssh:
 
 
 UPLOADERS: dict[str, Callable[[Job], Deliverer]] = {
-    "iris": Iris,
+    "iris": IrisUploader,
     "iris singly": IrisSingly,
-    "paramiko": Paramiko,
+    "paramiko": ParamikoUploader,
     "asyncssh": Asyncssh,
 }
 

@@ -14,12 +14,12 @@ SIZE_BYTES_MAX = 20_000
 PIECE_BYTES = 1 << 20
 
 
-class Fingerprint(NamedTuple):
+class SizeAndHash(NamedTuple):
     size_bytes: int
     sha256: str
 
 
-Files = dict[str, Fingerprint]
+Files = dict[str, SizeAndHash]
 
 
 def make_csvs(folder: Path, count: int, seed: int) -> Files:
@@ -61,7 +61,7 @@ def files_in(folder: Path) -> Files:
             name = path.name if path.name not in found else str(path)
             with path.open("rb") as content:
                 sha256 = hashlib.file_digest(content, "sha256").hexdigest()
-            found[name] = Fingerprint(path.stat().st_size, sha256)
+            found[name] = SizeAndHash(path.stat().st_size, sha256)
     return found
 
 

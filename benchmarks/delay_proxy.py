@@ -125,7 +125,7 @@ class Direction:
                 return
 
 
-class Connection:
+class DelayedConnection:
     """Both directions of one connection, and the time at which a reset arrives at the other end."""
 
     def __init__(self, client: socket.socket, server: socket.socket, one_way_s: float) -> None:
@@ -168,7 +168,7 @@ class Connection:
             direction.source.close()
 
 
-class Proxy:
+class DelayLoop:
     """The loop itself: accepts on `port`, and carries each connection to the target."""
 
     def __init__(self, target_port: int, one_way_s: float) -> None:
@@ -177,7 +177,7 @@ class Proxy:
         self._listening = socket.create_server((HOST, 0), backlog=128)
         self._listening.settimeout(0.0)
         self.port: int = self._listening.getsockname()[1]
-        self._connections: list[Connection] = []
+        self._connections: list[DelayedConnection] = []
 
     def run(self, until_end_of: BinaryIO | None) -> None:
         """Run until that stream ends; for ever without one."""
@@ -222,7 +222,7 @@ class Proxy:
             reset_on_close(client)  # as near as a proxy can come to a refused connection
             client.close()
             return
-        self._connections.append(Connection(client, server, self._one_way_s))
+        self._connections.append(DelayedConnection(client, server, self._one_way_s))
 
 
 def reset_on_close(sock: socket.socket) -> None:
@@ -236,7 +236,7 @@ def main() -> None:
     parser.add_argument("--one-way-ms", type=float, required=True, help="half the round-trip time")
     parser.add_argument("--with-parent", action="store_true", help="end when standard input ends")
     arguments = parser.parse_args()
-    proxy = Proxy(arguments.target, arguments.one_way_ms / 1e3)
+    proxy = DelayLoop(arguments.target, arguments.one_way_ms / 1e3)
     print(proxy.port, flush=True)
     proxy.run(sys.stdin.buffer if arguments.with_parent else None)
 

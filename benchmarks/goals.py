@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from benchmarks.peers import PEERS, STREAMS_CLIENT
-from benchmarks.table import Row
+from benchmarks.table import ClientRow
 
 OTHERS = ("openssh-sftp", "rclone-4", "rclone-16", "lftp-4", "lftp-16")  # written in C and Go
 MIB = 1 << 20
@@ -30,21 +30,21 @@ class Ceiling(NamedTuple):
     client: str
     most: float
     unit: str
-    figure: Callable[[Row], float | None]
+    figure: Callable[[ClientRow], float | None]
 
 
-class Verdict(NamedTuple):
+class GoalVerdict(NamedTuple):
     what: str
     wanted: str
     found: str
     said: str
 
 
-def own_us(row: Row) -> float | None:
+def own_us(row: ClientRow) -> float | None:
     return row.times.own_us
 
 
-def above_idle_mib(row: Row) -> float | None:
+def above_idle_mib(row: ClientRow) -> float | None:
     return None if row.times.above_idle_bytes is None else row.times.above_idle_bytes / MIB
 
 
@@ -79,13 +79,13 @@ CEILINGS = (
 )
 
 
-def verdicts(rows: Sequence[Row]) -> list[Verdict]:
+def verdicts(rows: Sequence[ClientRow]) -> list[GoalVerdict]:
     """On all goals that concern these rows."""
     found = {(row.name, row.client): row for row in rows}
     return [*_ratios(found), *_figures(found)]
 
 
-def _ratios(rows: dict[tuple[str, str], Row]) -> Iterator[Verdict]:
+def _ratios(rows: dict[tuple[str, str], ClientRow]) -> Iterator[GoalVerdict]:
     for goal in GOALS:
         ours = rows.get((goal.work, goal.client))
         for peer in goal.peers:
@@ -97,13 +97,13 @@ def _ratios(rows: dict[tuple[str, str], Row]) -> Iterator[Verdict]:
             wanted = f"at least {goal.ratio:g}x"
             reached = _ratio(ours, theirs, same_span=goal.same_span)
             if reached is None:
-                yield Verdict(what, wanted, "-", _absent(ours, theirs))
+                yield GoalVerdict(what, wanted, "-", _absent(ours, theirs))
             else:
                 short = 1 - reached / goal.ratio
-                yield Verdict(what, wanted, f"{reached:.2f}x", _said(short, "short"))
+                yield GoalVerdict(what, wanted, f"{reached:.2f}x", _said(short, "short"))
 
 
-def _figures(rows: dict[tuple[str, str], Row]) -> Iterator[Verdict]:
+def _figures(rows: dict[tuple[str, str], ClientRow]) -> Iterator[GoalVerdict]:
     for ceiling in CEILINGS:
         row = rows.get((ceiling.work, ceiling.client))
         if row is None:
@@ -111,12 +111,12 @@ def _figures(rows: dict[tuple[str, str], Row]) -> Iterator[Verdict]:
         what, wanted = f"{_of(row)}: {row.client}", f"at most {ceiling.most:g} {ceiling.unit}"
         figure = ceiling.figure(row) if row.note is None else None
         if figure is None:
-            yield Verdict(what, wanted, "-", _absent(row))
+            yield GoalVerdict(what, wanted, "-", _absent(row))
         else:
-            yield Verdict(what, wanted, f"{figure:.0f}", _said(figure / ceiling.most - 1, "over"))
+            yield GoalVerdict(what, wanted, f"{figure:.0f}", _said(figure / ceiling.most - 1, "over"))
 
 
-def _ratio(ours: Row, theirs: Row, *, same_span: bool) -> float | None:
+def _ratio(ours: ClientRow, theirs: ClientRow, *, same_span: bool) -> float | None:
     if ours.note is not None or theirs.note is not None:
         return None
     if not same_span:
@@ -126,11 +126,11 @@ def _ratio(ours: Row, theirs: Row, *, same_span: bool) -> float | None:
     return theirs.times.span_s / ours.times.span_s
 
 
-def _of(row: Row) -> str:
+def _of(row: ClientRow) -> str:
     return f"{row.work}, RTT {row.rtt_ms:g} ms"
 
 
-def _absent(*rows: Row) -> str:
+def _absent(*rows: ClientRow) -> str:
     return "not measured: " + "; ".join(row.note for row in rows if row.note is not None)
 
 

@@ -29,7 +29,7 @@ WARM_UP_S = 2.0
 DRAIN_S = 30.0
 
 
-class Account:
+class FrameAccount:
     """Every row that was recorded, appended with one write, and how late each frame was inspected."""
 
     def __init__(self, path: Path) -> None:
@@ -46,7 +46,7 @@ def main(job: dict[str, Any]) -> dict[str, Any]:
     folder = Path(job["folder"])
     if job["descriptors"]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (job["descriptors"], job["descriptors"]))
-    account = Account(folder / "account")
+    account = FrameAccount(folder / "account")
     logs.start_logging("INFO")
     application = Application(_config(job, folder), observers=Observers(account.inspected))
     app.start(application)

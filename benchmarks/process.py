@@ -13,7 +13,7 @@ from typing import NamedTuple
 from benchmarks.peers import CHECKOUT
 
 
-class Outcome(NamedTuple):
+class ProcessOutcome(NamedTuple):
     """Wall time and CPU time (user and system, with the children it waited for), and on failure its last line of
     output."""
 
@@ -22,7 +22,7 @@ class Outcome(NamedTuple):
     failure: str | None
 
 
-def run(command: Sequence[str], said: Path, timeout_s: float) -> Outcome:
+def run(command: Sequence[str], said: Path, timeout_s: float) -> ProcessOutcome:
     """Run it in the checkout; its output goes to the file `said`. It is killed after `timeout_s`."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(CHECKOUT / "src"), str(CHECKOUT)])}
     # A program that is started every day has its bytecode on disk, as the installed peers have.
@@ -63,4 +63,4 @@ def run(command: Sequence[str], said: Path, timeout_s: float) -> Outcome:
     elif process.returncode != 0:
         lines = said.read_text(errors="replace").strip().splitlines() or ["said nothing"]
         failure = f"ended with {process.returncode}: {lines[-1]}"
-    return Outcome(seconds, usage.ru_utime + usage.ru_stime, failure)
+    return ProcessOutcome(seconds, usage.ru_utime + usage.ru_stime, failure)

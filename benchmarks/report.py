@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.goals import Verdict, verdicts
+from benchmarks.goals import GoalVerdict, verdicts
 from benchmarks.peers import REFERENCE
-from benchmarks.table import Row, aligned, as_markdown, as_text
+from benchmarks.table import ClientRow, aligned, as_markdown, as_text
 
 
 class Circumstances(NamedTuple):
@@ -25,7 +25,7 @@ class Circumstances(NamedTuple):
 
 class Section(NamedTuple):
     name: str
-    rows: Sequence[Row]
+    rows: Sequence[ClientRow]
     circumstances: Circumstances
 
 
@@ -66,6 +66,6 @@ def _markdown(section: Section) -> str:
     return "\n".join(lines)
 
 
-def _line(verdict: Verdict) -> str:
+def _line(verdict: GoalVerdict) -> str:
     what = verdict.what.partition(": ")[2]  # the heading has the work
     return f"| {what} | {verdict.wanted} | {verdict.found} | {verdict.said} |"

@@ -32,8 +32,8 @@ from benchmarks.lab import Lab
 from benchmarks.peers import CLIENTS
 from benchmarks.proxy_capacity import measure as measure_proxy
 from benchmarks.report import Circumstances, Section, into_page, on_terminal
-from benchmarks.table import Row, Times, as_json, median
-from benchmarks.works import QUICK, WHOLE, Work
+from benchmarks.table import ClientRow, Times, as_json, median
+from benchmarks.works import QUICK, WHOLE, BenchWork
 from tests.servers.openssh import OpenSshServer
 
 TIMEOUT_S = 240.0
@@ -42,7 +42,7 @@ REPEATED_S = 30.0  # a client that has been measured for so long altogether is n
 WARM_UP_FILES = 5
 
 
-class Bench:
+class SftpBench:
     """One run: the lab, the folder in which the files to be sent are made, and the clients that are not installed."""
 
     def __init__(self, lab: Lab, memory: Path) -> None:
@@ -51,12 +51,12 @@ class Bench:
         self._absent: dict[str, str] = {}
 
     def warm_up(self, clients: Sequence[str], port: int) -> None:
-        work = Work("warm-up", WARM_UP_FILES, 0, tuple(clients))
+        work = BenchWork("warm-up", WARM_UP_FILES, 0, tuple(clients))
         for row in self.section(work, clients, 1, port).rows:
             if row.note is not None:
                 self._absent[row.client] = row.note
 
-    def section(self, work: Work, clients: Sequence[str], repeat: int, port: int) -> Section:
+    def section(self, work: BenchWork, clients: Sequence[str], repeat: int, port: int) -> Section:
         """Every client on this work, up to `repeat` times in turn."""
         source = self._memory / "source"
         if work.large_bytes:
@@ -85,14 +85,14 @@ class Bench:
         return Section(work.name, rows, Circumstances(machine.hardware(), machine.versions(), machine.when(), link))
 
 
-def _row(work: Work, client: str, size_bytes: int, times: list[Times], note: str | None) -> Row:
+def _row(work: BenchWork, client: str, size_bytes: int, times: list[Times], note: str | None) -> ClientRow:
     about = (str(work), work.rtt_ms, client, work.files, size_bytes)
     if note is not None:
-        return Row(*about, note=note, name=work.name)
-    return Row(*about, times=median(times), name=work.name, runs=len(times))
+        return ClientRow(*about, note=note, name=work.name)
+    return ClientRow(*about, times=median(times), name=work.name, runs=len(times))
 
 
-def measure(works: Sequence[Work], clients: Sequence[str] | None, repeat: int, timeout_s: float) -> list[Section]:
+def measure(works: Sequence[BenchWork], clients: Sequence[str] | None, repeat: int, timeout_s: float) -> list[Section]:
     """All of them. Raises FileNotFoundError if there is no sshd."""
     memory_parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     if memory_parent is None:
@@ -102,7 +102,7 @@ def measure(works: Sequence[Work], clients: Sequence[str] | None, repeat: int, t
         memory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iris-", dir=memory_parent)))
         disk = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="iris-")))
         server = stack.enter_context(OpenSshServer(disk / "sshd"))
-        bench = Bench(Lab(server, memory, disk, timeout_s), memory)
+        bench = SftpBench(Lab(server, memory, disk, timeout_s), memory)
         bench.warm_up([name for name in CLIENTS if any(name in names for names in taking_part.values())], server.port)
         return [bench.section(work, names, repeat, server.port) for work, names in taking_part.items() if names]
 

@@ -20,7 +20,7 @@ WAITING_MIN = 100
 GATHER_S = 60.0
 
 
-class Ending(NamedTuple):
+class MeasuredEnding(NamedTuple):
     """`waiting` files when it was asked to stop, `left` when it had ended; `lost` after the next start."""
 
     link: Link
@@ -32,7 +32,7 @@ class Ending(NamedTuple):
     log: str
 
 
-def measure(link: Link, folder: Path, sshd: Path | None = None) -> Ending:
+def measure(link: Link, folder: Path, sshd: Path | None = None) -> MeasuredEnding:
     """One ending; `folder` has to be empty."""
     received = folder / "received"
     received.mkdir()
@@ -61,7 +61,7 @@ def measure(link: Link, folder: Path, sshd: Path | None = None) -> Ending:
         arrived = sum(1 for path in received.rglob("*.csv"))
         lost = _sequence_gaps(received)
     assert arrived >= waiting, "fewer arrived than had waited"
-    return Ending(link, waiting, seconds, status, left, lost, log)
+    return MeasuredEnding(link, waiting, seconds, status, left, lost, log)
 
 
 def _settings(folder: Path, server: OpenSshServer, received: Path) -> str:
@@ -107,7 +107,7 @@ def _sequence_gaps(received: Path) -> int:
     return sum(max(found) - len(set(found)) for found in numbers.values())
 
 
-def as_text(endings: list[Ending]) -> str:
+def as_text(endings: list[MeasuredEnding]) -> str:
     lines = ["link     waiting   seconds   left   lost   exit status"]
     for link in LINKS:
         of_link = [ending for ending in endings if ending.link == link]

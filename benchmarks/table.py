@@ -25,7 +25,7 @@ NOTHING = Times(0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ClientRow:
     """One client on one work. `note` says why there are no figures; then `times` are 0. `name` is the work's."""
 
     work: str
@@ -54,20 +54,20 @@ def median(times: Sequence[Times]) -> Times:
     return Times(*found)
 
 
-def as_text(rows: Sequence[Row], reference: str) -> str:
+def as_text(rows: Sequence[ClientRow], reference: str) -> str:
     """The table; one column compares with the reference client on the same work."""
     head = _head(reference)
     return aligned([head, *(_cells(row, rows, reference) for row in rows)], left=(0, 2))
 
 
-def as_markdown(rows: Sequence[Row], reference: str) -> str:
+def as_markdown(rows: Sequence[ClientRow], reference: str) -> str:
     """The rows of one work, which its heading names."""
     head = _head(reference)[2:]
     lines = [head, ("---",) * len(head), *(_cells(row, rows, reference)[2:] for row in rows)]
     return "\n".join("| " + " | ".join([*line, *[""] * (len(head) - len(line))]) + " |" for line in lines)
 
 
-def as_json(rows: Sequence[Row]) -> str:
+def as_json(rows: Sequence[ClientRow]) -> str:
     """The rows that have figures, as a JSON list."""
     measured = [
         {
@@ -107,7 +107,7 @@ def _head(reference: str) -> tuple[str, ...]:
     return ("work", "RTT ms", "client", *figures)
 
 
-def _cells(row: Row, rows: Sequence[Row], reference: str) -> tuple[str, ...]:
+def _cells(row: ClientRow, rows: Sequence[ClientRow], reference: str) -> tuple[str, ...]:
     start = (row.work, f"{row.rtt_ms:g}", row.client)
     if row.note is not None:
         return (*start, row.note)

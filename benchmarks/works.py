@@ -8,7 +8,7 @@ MB = 1_000_000
 MIB = 1 << 20
 
 
-class Work(NamedTuple):
+class BenchWork(NamedTuple):
     """`name` is what --only takes. One file of `large_bytes`, or as many CSVs as `files` says. `steady`: what ours do
     once connected is measured, without starting and connecting."""
 
@@ -29,12 +29,12 @@ _ALL = (*PEERS, *OURS)
 _ENGINES = ("iris-engine", "iris-engine-ssh")
 _QUICK = (*QUICK_PEERS, *OURS)
 WHOLE = (
-    Work("small-0", 2_000, 0, (*_ALL, UVLOOP_CLIENT)),
-    Work("steady", 20_000, 0, ("bare-pipe", "bare-pipe-session", *_ENGINES, UVLOOP_CLIENT), steady=True),
-    Work("many-0", 20_000, 0, ("openssh-sftp", "rclone-16", "lftp-16", "asyncssh", *OURS)),
-    Work("small-20", 500, 20, _ALL),
-    Work("small-100", 500, 100, _ALL),
-    Work("large-0", 1, 0, (*_ALL, AES_CLIENT), large_bytes=512 * MIB),
-    Work("large-100", 1, 100, (*_ALL, STREAMS_CLIENT), large_bytes=256 * MIB),
+    BenchWork("small-0", 2_000, 0, (*_ALL, UVLOOP_CLIENT)),
+    BenchWork("steady", 20_000, 0, ("bare-pipe", "bare-pipe-session", *_ENGINES, UVLOOP_CLIENT), steady=True),
+    BenchWork("many-0", 20_000, 0, ("openssh-sftp", "rclone-16", "lftp-16", "asyncssh", *OURS)),
+    BenchWork("small-20", 500, 20, _ALL),
+    BenchWork("small-100", 500, 100, _ALL),
+    BenchWork("large-0", 1, 0, (*_ALL, AES_CLIENT), large_bytes=512 * MIB),
+    BenchWork("large-100", 1, 100, (*_ALL, STREAMS_CLIENT), large_bytes=256 * MIB),
 )
-QUICK = (Work("small-0", 2_000, 0, _QUICK), Work("small-20", 300, 20, _QUICK))
+QUICK = (BenchWork("small-0", 2_000, 0, _QUICK), BenchWork("small-20", 300, 20, _QUICK))

@@ -56,7 +56,7 @@ class Recording:
         self.names.append(name)
 
 
-class Line:
+class ThreadedLine:
     """An uploader, its clock and its processor."""
 
     def __init__(self, folder):
@@ -99,7 +99,7 @@ def until(true):
 
 @pytest.fixture
 def line(tmp_path):
-    made = Line(tmp_path)
+    made = ThreadedLine(tmp_path)
     yield made
     made.processor.let.set()
     made.uploader.close(2.0)

@@ -16,7 +16,7 @@ from tests.integration.uploading import LONG_S, running, wait_for
 LIMIT = 256  # of descriptors
 
 
-class Refusals(logging.Handler):
+class DescriptorRefusals(logging.Handler):
     """Notes what is logged of too many open files, and sets `seen`."""
 
     def __init__(self):
@@ -81,7 +81,7 @@ def main():
         (folder / name).write_text(name)
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (LIMIT, most))
-    refusals = Refusals()
+    refusals = DescriptorRefusals()
     logging.getLogger().addHandler(refusals)
     with running(folder / "outbox") as uploader:
         json.dump(facts_of(uploader, info, folder, refusals), sys.stdout)

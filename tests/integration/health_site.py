@@ -27,7 +27,7 @@ SHORT_LIVED = ("iris-capture-", "iris-lookup", "iris-recover-", "iris-stopping")
 FAST = DeliverySettings(retry_base_s=0.2, retry_cap_s=0.5, breaker_base_s=0.05, breaker_cap_s=0.2)
 
 
-class ReadOnly(asyncssh.SFTPServer):
+class RefusesEveryWrite(asyncssh.SFTPServer):
     """Shows its folders, and refuses every write."""
 
     def open(self, path, pflags, attrs):
@@ -51,7 +51,7 @@ def refuses_one():
     return RefusesOne
 
 
-class TakesItsTime(asyncssh.SFTPServer):
+class NeverOpens(asyncssh.SFTPServer):
     """Never answers the opening of a file."""
 
     async def open(self, path, pflags, attrs):

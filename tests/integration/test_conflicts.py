@@ -39,7 +39,7 @@ def without_posix_rename(tmp_path_factory, need_program):
         yield server
 
 
-class Line:
+class ConflictLine:
     """A server, the folder on it by both its names, and how files are sent there."""
 
     def __init__(self, info, folder):
@@ -93,9 +93,9 @@ def an_item(number, content, server, name):
 def line(request, tmp_path):
     if request.param == "asyncssh":
         server = request.getfixturevalue("asyncssh_server")
-        return Line(server.info(f"/{tmp_path.name}"), server.folder / tmp_path.name)
+        return ConflictLine(server.info(f"/{tmp_path.name}"), server.folder / tmp_path.name)
     server = request.getfixturevalue("openssh" if request.param == "OpenSSH" else "without_posix_rename")
-    return Line(server.info(tmp_path / "received"), tmp_path / "received")
+    return ConflictLine(server.info(tmp_path / "received"), tmp_path / "received")
 
 
 def test_overwrite_replaces_the_old_file(line, sources):
@@ -170,7 +170,7 @@ def test_the_uploader_gives_a_file_up_at_once_where_it_may_not_replace_another(o
 
 
 def test_a_limit_of_bandwidth_is_kept(openssh, tmp_path, sources):
-    line = Line(openssh.info(tmp_path / "received"), tmp_path / "received")
+    line = ConflictLine(openssh.info(tmp_path / "received"), tmp_path / "received")
     line.send(sources, b"warm up")
     content, bytes_per_s = secrets.token_bytes(400_000), 250_000.0
     shutil.rmtree(line.folder)

@@ -18,7 +18,7 @@ from iris_camera.records.rotation import RotationLimits
 from iris_communication.outbox.orders import DropItems, PauseServer, ResumeServer
 from iris_communication.settings import Rule
 from iris_communication.sftp_uploader_thread import SftpUploadRequest
-from tests.integration.health_site import FAST, LONG_S, OFF, SLOW_LINE, ReadOnly, Site, TakesItsTime, refuses_one
+from tests.integration.health_site import FAST, LONG_S, OFF, SLOW_LINE, NeverOpens, RefusesEveryWrite, Site, refuses_one
 from tests.integration.namespace import run_with_disks_of_its_own
 from tests.servers.asyncssh_server import AsyncSshServer
 
@@ -47,7 +47,7 @@ def test_an_outbox_that_cannot_be_opened_is_reported_with_what_waits_beside_it(s
 
 
 def test_an_uploader_drains_while_it_is_stopped_and_does_not_run_after_that(tmp_path):
-    opened = AsyncSshServer(tmp_path / "server", sftp_server=TakesItsTime)
+    opened = AsyncSshServer(tmp_path / "server", sftp_server=NeverOpens)
     with opened as server, made(server, tmp_path, camera=OFF) as site:
         queued(site, tmp_path)
         stopping = threading.Thread(target=site.uploader.stop, args=(3.0,))
@@ -81,7 +81,7 @@ def test_a_server_outside_its_window_is_a_remark_with_what_waits(server, tmp_pat
 
 def test_the_finding_of_a_servers_check_is_reported_before_any_file_is_refused(tmp_path):
     often = {"health_interval_s": 0.2, "health_round_trip": True}
-    opened = AsyncSshServer(tmp_path / "server", sftp_server=ReadOnly)
+    opened = AsyncSshServer(tmp_path / "server", sftp_server=RefusesEveryWrite)
     with opened as server, made(server, tmp_path, camera=OFF, **often) as site:
         site.is_in("server fails a check", f"{site.key}: ", "Permission denied")
 
@@ -135,7 +135,7 @@ def test_an_outbox_whose_folder_is_removed_takes_nothing_and_says_what_to_do(ser
         )
 
 
-class Full(asyncssh.SFTPServer):
+class QuotaIsReached(asyncssh.SFTPServer):
     """Has no room for any file, and answers with the text of a quota."""
 
     def open(self, path, pflags, attrs):
@@ -151,7 +151,7 @@ def no_kex_in_common(server):
 @pytest.mark.parametrize(
     ("kind", "spoil", "text"),
     [
-        (Full, lambda server: None, ("quota exceeded", "free space or raise the quota on the server")),
+        (QuotaIsReached, lambda server: None, ("quota exceeded", "free space or raise the quota on the server")),
         (asyncssh.SFTPServer, no_kex_in_common, ("no key exchange in common", "legacy_algorithms = true")),
     ],
     ids=["quota", "key exchange"],

@@ -28,7 +28,7 @@ def opens_when(gate):
     return Gated
 
 
-class Line(Site):
+class ComparedLine(Site):
     """Remembers the names of all files that it finished, and compares each sentence with the ledger."""
 
     def __init__(self, folder, **facts):
@@ -64,7 +64,7 @@ def test_the_sentence_is_stated_only_while_no_file_waits_is_unqueued_or_was_drop
     gate = threading.Event()
     gate.set()
     opened = AsyncSshServer(tmp_path / "server", sftp_server=opens_when(gate))
-    with opened as server, Line(tmp_path, server=server, host_key=server.host_key, queue_size=2) as line:
+    with opened as server, ComparedLine(tmp_path, server=server, host_key=server.host_key, queue_size=2) as line:
         line.until(lambda sentence: CLAIM in sentence)
         gate.clear()
         line.until_more_is_finished()  # two are in the outbox, and the others lie beside it

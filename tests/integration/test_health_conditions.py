@@ -12,7 +12,7 @@ from iris_camera.health.facts import HealthLimits
 from iris_communication.outbox.orders import PauseServer, ResumeServer
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from tests.footage import footage
-from tests.integration.health_site import FAST, ReadOnly, Site
+from tests.integration.health_site import FAST, RefusesEveryWrite, Site
 from tests.servers.asyncssh_server import AsyncSshServer
 
 
@@ -49,7 +49,7 @@ def test_a_film_that_ends_is_no_warning_and_everything_of_it_is_delivered(server
 
 
 def test_a_server_that_refuses_to_be_written_to_needs_somebody_within_seconds(tmp_path):
-    with AsyncSshServer(tmp_path / "server", sftp_server=ReadOnly) as server, made(server, tmp_path) as site:
+    with AsyncSshServer(tmp_path / "server", sftp_server=RefusesEveryWrite) as server, made(server, tmp_path) as site:
         answer = site.is_in(
             "server refuses everything", "needs you", f"{site.key} refuses everything", "Permission denied"
         )
@@ -139,7 +139,7 @@ def test_a_paused_server_is_reported_with_the_command(server, tmp_path):
 
 def test_dead_files_need_somebody_and_the_rest_goes_on(tmp_path):
     once = replace(FAST, attempts_max=1)
-    opened = AsyncSshServer(tmp_path / "server", sftp_server=ReadOnly)
+    opened = AsyncSshServer(tmp_path / "server", sftp_server=RefusesEveryWrite)
     with opened as server, made(server, tmp_path, delivery=once) as site:
         site.is_in("dead files", "needs you", "could not be delivered", "`iris queue list` says why")
 

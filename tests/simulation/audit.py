@@ -20,7 +20,7 @@ from iris_communication.sftp.conversations.upload import SftpUpload
 ENDED = {"dropped", "expired", "cancelled"}
 
 
-class Audit:
+class LifeAudit:
     def __init__(self, story, folder):
         self.broken = []
         self.archives = 0  # that arrived

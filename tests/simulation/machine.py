@@ -1,8 +1,8 @@
 """One computer, simulated: its clock, its disk that refuses or loses power, and a process that may end at any step.
 
 The writer is the real one, on the real store, in a folder of the real file system; only its thread is taken out: what
-it would have done by itself is done on the simulation's loop. Every step that reaches the disk passes `Disk.step`,
-where the process can be killed, so "killed between these two steps" needs only the right seed.
+it would have done by itself is done on the simulation's loop. Every step that reaches the disk passes
+`SimulatedDisk.step`, where the process can be killed, so "killed between these two steps" needs only the right seed.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from iris_communication.outbox.writer.writer import LINGER_S, STORE_RETRY_S, Wri
 from iris_communication.testing.clock import FakeClock
 
 
-class Killed(BaseException):
+class ProcessKilled(BaseException):
     """The process ends here; no code of its own runs any more."""
 
 
@@ -45,7 +45,7 @@ class MachineClock(FakeClock):
         self._boot_s = 30.0
 
 
-class Disk:
+class SimulatedDisk:
     """`full`: nothing can be added but what the reserve was kept for. `failing`: nothing can be written or opened.
     `answers_lost`: so many commits from now on happen, and report that they failed."""
 
@@ -66,7 +66,7 @@ class Disk:
             self.kill_in -= 1
             if self.kill_in <= 0:
                 self.kill_in = None
-                raise Killed(name)
+                raise ProcessKilled(name)
 
     def refuse(self, what):
         raise OutboxStorageError(f"cannot {what}: the simulated disk refuses")
@@ -121,7 +121,7 @@ class DiskSpool(Spool):
         disk = self._disk
         try:
             disk.step("take bytes")
-        except Killed:
+        except ProcessKilled:
             if disk.random.random() < 0.5:  # in the midst of it
                 self.path(item_id).write_bytes(b"half")
                 disk.unsynced.add(item_id)
@@ -236,7 +236,7 @@ class SteppedWriter(Writer):
         self.abandon()
 
     def step(self):
-        """One turn of the thread's loop. Raises Killed."""
+        """One turn of the thread's loop. Raises ProcessKilled."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -252,7 +252,7 @@ class SteppedWriter(Writer):
     def _step_by_itself(self):
         try:
             self.step()
-        except Killed as killed:
+        except ProcessKilled as killed:
             self._killed(str(killed))
 
     def _put_beside(self, message):

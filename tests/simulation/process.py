@@ -6,7 +6,7 @@ from random import Random
 from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.delivery.worker import Worker
 from iris_communication.settings import DeliverySettings, Rule, Secret
-from tests.simulation.machine import Killed, SteppedWriter
+from tests.simulation.machine import ProcessKilled, SteppedWriter
 from tests.simulation.network import SimulatedTransport
 
 SECRET = Secret(password="open sesame")
@@ -64,7 +64,7 @@ class Process:
             return
         try:
             self.writer.close()
-        except Killed as killed:
+        except ProcessKilled as killed:
             self._world.kill(str(killed))
             return
         self._world.process = None

@@ -14,7 +14,7 @@ from iris_communication.testing.memory_server import HOME, MemoryServer
 from iris_communication.testing.server_wire import WriteData
 
 
-class ComesBackEmpty(faulty_servers.ComesBackEmpty):
+class ComesBackWithoutFolders(faulty_servers.ComesBackEmpty):
     """Dies at the first RENAME, and its disk is replaced by an empty one, without any folder, before it comes back."""
 
     def answer(self, session, request):
@@ -33,7 +33,9 @@ LEFT_OUT = {
     spoiling_servers.MovesFilesAwayAtClose,  # whatever has its name as well, once somebody looked into it
 }
 MODULES = (faulty_servers, refusing_servers, silent_servers, spoiling_servers)
-KINDS = {name: kind for module in MODULES for name, kind in vars(module).items()} | {"ComesBackEmpty": ComesBackEmpty}
+KINDS = {name: kind for module in MODULES for name, kind in vars(module).items()} | {
+    "ComesBackWithoutFolders": ComesBackWithoutFolders
+}
 FAULTY = [
     kind
     for _, kind in sorted(KINDS.items())
@@ -76,7 +78,7 @@ def _observed(kind):
     return type(kind.__name__, (_Observed, kind), {})
 
 
-class Site:
+class SimulatedSite:
     """`seen` maps each path that was ever visible to the contents it had."""
 
     def __init__(self, key, random, audit, on_request):

@@ -25,7 +25,7 @@ from iris_communication.outbox.recovery.recovery import recover
 from iris_communication.outbox.store import ledger
 from iris_communication.outbox.writer.messages import Accept, Destination, Settle, SettleArchive
 from iris_communication.settings import Secret, Server
-from tests.simulation.machine import Disk, Killed, MachineClock, SteppedWriter
+from tests.simulation.machine import MachineClock, ProcessKilled, SimulatedDisk, SteppedWriter
 from tests.thorough import examples
 
 SERVERS = [Server("one.example", "iris"), Server("two.example", "iris")]
@@ -44,7 +44,7 @@ class OutboxMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp(prefix="outbox-"))
         self.loop = asyncio.new_event_loop()  # where the writer sets its timers; it never runs here
         self.clock = MachineClock()
-        self.disk = Disk(self.folder, Random(1))
+        self.disk = SimulatedDisk(self.folder, Random(1))
         self.tokens = Random(2)
         self.state = {}
         self.attempts = {}
@@ -313,7 +313,7 @@ class OutboxMachine(RuleBasedStateMachine):
             return
         path, accept = self.accept_of(server, Take.COPY)
         self.disk.kill_in = steps
-        with contextlib.suppress(Killed, OutboxFull, OutboxStorageError):
+        with contextlib.suppress(ProcessKilled, OutboxFull, OutboxStorageError):
             self.on_loop(self.writer.accept, accept)
         self.disk.kill_in = None
         self.writer.abandon()

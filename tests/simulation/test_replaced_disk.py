@@ -5,8 +5,8 @@ import asyncio
 from iris_communication.item import Take
 from iris_communication.testing.faulty_servers import LosesTheRename
 from iris_communication.testing.virtual_time import run
-from tests.simulation.site import ComesBackEmpty
-from tests.simulation.world import World
+from tests.simulation.site import ComesBackWithoutFolders
+from tests.simulation.world import SimulatedWorld
 
 
 async def scene(world):
@@ -18,7 +18,7 @@ async def scene(world):
     site = world.sites[server.key]
     site.manners.update(handles_max=None, rename_overwrites=False)
     site.latency_s, site.bytes_per_s = 0.05, 1e6
-    site.become(ComesBackEmpty)
+    site.become(ComesBackWithoutFolders)
     site.server.lost = LosesTheRename  # not yet: the first file only opens the connection
     for number, size_bytes in enumerate([10, 300_000, 300_000, 20]):
         content = bytes([number]) * size_bytes
@@ -39,7 +39,7 @@ async def scene(world):
 
 
 def test_a_file_is_sent_again_when_the_disk_was_replaced_and_a_neighbour_has_made_the_folder_again(tmp_path):
-    world = World(1, tmp_path)
+    world = SimulatedWorld(1, tmp_path)
     owed = run(scene(world), world.clock)
     assert owed == []
     assert world.audit.broken == []

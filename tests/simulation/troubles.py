@@ -7,7 +7,7 @@ from iris_communication.delivery.worker import Drain
 from iris_communication.errors import IrisError
 from iris_communication.outbox.orders import CancelItems, DropItems, PauseServer, ResumeServer, RetryAllDead
 from iris_communication.testing.memory_server import MemoryServer
-from tests.simulation.machine import Killed
+from tests.simulation.machine import ProcessKilled
 from tests.simulation.process import SECRET
 from tests.simulation.site import FAULTY
 
@@ -165,7 +165,7 @@ class Troubles:
     def _orders(self):
         try:
             yield
-        except Killed as killed:
+        except ProcessKilled as killed:
             self.world.kill(str(killed))
         except IrisError as error:
             self.world.note(f"refused: {error}")

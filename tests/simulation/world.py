@@ -21,10 +21,10 @@ from iris_communication.item import Take
 from iris_communication.outbox.writer.messages import Accept, Destination
 from iris_communication.settings import Rule, Server
 from iris_communication.testing.virtual_time import NothingWillHappen, run
-from tests.simulation.audit import Audit
-from tests.simulation.machine import Disk, Killed, MachineClock
+from tests.simulation.audit import LifeAudit
+from tests.simulation.machine import MachineClock, ProcessKilled, SimulatedDisk
 from tests.simulation.process import SECRET, SETTINGS, Process
-from tests.simulation.site import Site
+from tests.simulation.site import SimulatedSite
 from tests.simulation.troubles import Troubles
 
 DRAIN_S = 4 * 3600.0  # of virtual time, once everything is healed
@@ -34,7 +34,7 @@ FOLDER_TYPES = {"line-0": "alone", "line-1": "zipped", "line-2": "tarred"}
 
 
 @dataclass
-class Outcome:
+class LifeOutcome:
     seed: int
     broken: list[str]
     files: int = 0
@@ -44,7 +44,7 @@ class Outcome:
     story: list[str] = field(default_factory=list)
 
 
-class World:
+class SimulatedWorld:
     def __init__(self, seed, folder, on_line=None):
         self.random = Random(seed)
         self.clock = MachineClock()
@@ -53,8 +53,8 @@ class World:
         self.began_s = self.clock.monotonic_s()
         self.folder = folder
         (folder / "out").mkdir()
-        self.disk = Disk(folder, self.new_random())
-        self.audit = Audit(self.note, folder)
+        self.disk = SimulatedDisk(folder, self.new_random())
+        self.audit = LifeAudit(self.note, folder)
         self.servers = [
             Server(
                 host,
@@ -65,7 +65,8 @@ class World:
             for host in ("one.example", "two.example")
         ]
         self.sites = {
-            server.key: Site(server.key, self.new_random(), self.audit, self._request) for server in self.servers
+            server.key: SimulatedSite(server.key, self.new_random(), self.audit, self._request)
+            for server in self.servers
         }
         self.process = None
         self.crashes = self.files = 0
@@ -91,7 +92,7 @@ class World:
         process = Process(self)
         try:
             process.open()
-        except Killed as killed:
+        except ProcessKilled as killed:
             self.crashes += 1
             self.note(f"killed while it starts: {killed}")
             return False
@@ -120,7 +121,7 @@ class World:
     def _request(self, key):
         try:
             self.disk.step("a request is answered")
-        except Killed:
+        except ProcessKilled:
             asyncio.get_running_loop().call_soon(self.kill, f"right after {key} did as asked")
 
     async def supervise(self):
@@ -178,7 +179,7 @@ class World:
         accept = Accept(tuple(destinations), str(path), {}, folder_type, take, **wishes)
         try:
             receipts = self.process.writer.accept(accept)
-        except Killed as killed:
+        except ProcessKilled as killed:
             self.kill(str(killed), power=self.random.random() < 0.3)
             return False
         except IrisError as error:
@@ -282,7 +283,7 @@ def simulate(seed, on_line=None):
     shared_memory = Path("/dev/shm")
     folder = Path(tempfile.mkdtemp(prefix="simulation-", dir=shared_memory if shared_memory.is_dir() else None))
     library = logging.getLogger("iris_communication")
-    world = World(seed, folder, on_line)
+    world = SimulatedWorld(seed, folder, on_line)
     handler = _StoryHandler(world)
     level, propagates = library.level, library.propagate
     library.setLevel(logging.DEBUG if on_line else logging.CRITICAL + 1)
@@ -300,4 +301,6 @@ def simulate(seed, on_line=None):
         library.setLevel(level)
         library.propagate = propagates
     virtual_s = world.clock.monotonic_s() - world.began_s
-    return Outcome(seed, world.audit.broken, world.files, world.crashes, virtual_s, world.disk.steps, story=world.story)
+    return LifeOutcome(
+        seed, world.audit.broken, world.files, world.crashes, virtual_s, world.disk.steps, story=world.story
+    )

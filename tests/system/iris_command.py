@@ -8,7 +8,7 @@ from tests.system import forked_iris
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Iris:
+class IrisCommand:
     def __init__(self, outbox):
         self.outbox = outbox
 

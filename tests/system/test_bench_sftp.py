@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.peers import CLIENTS
 from benchmarks.sftp import measure
-from benchmarks.works import QUICK, Work
+from benchmarks.works import QUICK, BenchWork
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_every_client_carries_a_few_files_and_what_arrived_is_compared(need_program):
     for program in ("sshd", "sftp", "rclone", "lftp"):
         need_program(program, hint="make system-packages")
-    (section,) = measure([Work("a few", 3, 2.0, tuple(CLIENTS))], None, repeat=1, timeout_s=60.0)
+    (section,) = measure([BenchWork("a few", 3, 2.0, tuple(CLIENTS))], None, repeat=1, timeout_s=60.0)
     assert {row.client: row.note for row in section.rows} == dict.fromkeys(CLIENTS)
     assert all(row.times.seconds > 0.0 for row in section.rows)
 

@@ -30,7 +30,7 @@ SECRET = "open sesame"
 VERBS = (("queue", "balance"), ("outbox", "check", "--hashes"), ("ledger", "verify"), ("ledger", "export"))
 
 
-class Iris:
+class CheckingCommand:
     """`iris` on one outbox, in a process of its own."""
 
     def __init__(self, folder):
@@ -54,7 +54,7 @@ def outbox(tmp_path):
 
 @pytest.fixture
 def iris(outbox):
-    return Iris(outbox)
+    return CheckingCommand(outbox)
 
 
 @pytest.fixture

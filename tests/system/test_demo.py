@@ -72,7 +72,7 @@ def test_refused_files_are_tried_again_evidence_comes_first_and_records_travel_t
         assert text in ended.stderr
 
 
-class Terminal:
+class DemoTerminal:
     """The demo on a terminal of 80 columns and 24 lines; `text` is all that it wrote there."""
 
     def __init__(self, *arguments):
@@ -123,7 +123,7 @@ def terminal():
     terminals = []
 
     def start(*arguments):
-        terminals.append(Terminal(*arguments))
+        terminals.append(DemoTerminal(*arguments))
         return terminals[-1]
 
     yield start

@@ -7,7 +7,7 @@ import pytest
 
 from iris_communication.admin.audit import Audit
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
-from tests.system.iris_command import Iris
+from tests.system.iris_command import IrisCommand
 
 USER = 4711
 SERVER = {"host": "127.0.0.1", "port": 9, "username": "line-1", "password": "open sesame"}
@@ -50,7 +50,7 @@ VERBS = [
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: " ".join(verb[:2]))
 def test_a_verb_that_may_become_owner_is_refused_to_another_user_and_leaves_nothing(outbox, verb):
     before = owners(outbox)
-    done = Iris(outbox)(*verb)
+    done = IrisCommand(outbox)(*verb)
     said = (done.stdout + done.stderr).decode()
     assert done.returncode == 2, said
     assert f"belongs to user {USER}" in said
@@ -72,26 +72,26 @@ LOOKING = [
 @pytest.mark.parametrize("verb", LOOKING, ids=" ".join)
 def test_a_verb_that_only_reads_leaves_nothing_behind_in_another_users_outbox(outbox, verb):
     before = owners(outbox)
-    done = Iris(outbox)(*verb)
+    done = IrisCommand(outbox)(*verb)
     assert b"Traceback" not in done.stderr
     assert owners(outbox) == before
 
 
 def test_a_server_test_as_another_user_leaves_no_file_that_its_owner_could_not_read(outbox, tmp_path):
     (tmp_path / "server.json").write_text(json.dumps({**SERVER, "host_key_policy": "accept-new"}))
-    Iris(outbox)("server", "test", "server.json")
+    IrisCommand(outbox)("server", "test", "server.json")
     assert {user for user, _ in owners(outbox).values()} == {USER}
 
 
 def test_the_owner_goes_on_after_others_were_refused(outbox):
-    Iris(outbox)("queue", "drop", "--all", "--yes")
+    IrisCommand(outbox)("queue", "drop", "--all", "--yes")
     assert Audit(outbox).balance().counted["waiting"] == 1
 
 
 def test_records_of_another_user_are_refused_before_anything_starts(tmp_path):
     (tmp_path / "records").mkdir()
     os.chown(tmp_path / "records", USER, USER)
-    iris = Iris(tmp_path / "outbox")
+    iris = IrisCommand(tmp_path / "outbox")
     done = iris("run", "--source", "synthetic", "--port", "0", "--records", "records")
     assert done.returncode == 2
     assert f"the records' folder records belongs to user {USER}" in done.stderr.decode()

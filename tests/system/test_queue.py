@@ -18,7 +18,7 @@ from iris_communication.outbox.orders import ResumeServer
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
 from tests.integration.uploading import IN_A_HURRY, running, wait_for, wait_until
 from tests.servers.openssh import OpenSshServer
-from tests.system.iris_command import ROOT, Iris
+from tests.system.iris_command import ROOT, IrisCommand
 
 PAGE = ROOT / "docs" / "outage.md"
 SECRET = "open sesame"
@@ -35,7 +35,7 @@ def outbox(tmp_path):
 
 @pytest.fixture
 def iris(outbox):
-    return Iris(outbox)
+    return IrisCommand(outbox)
 
 
 @pytest.fixture
@@ -182,7 +182,7 @@ def test_dropping_says_what_is_lost_and_asks(iris, outbox, left, tmp_path):
 def test_the_pages_terminal_session_is_what_the_commands_say(iris, outbox, read_only_server, received, tmp_path):
     """If not: UPDATE_DOCS=1 pytest tests/system/test_queue.py"""
     server = read_only_server
-    session = Session(iris)
+    session = TerminalSession(iris)
     key = f"{server.username}@{server.host}:{server.port}"
     clock = MovedClock()
     uploader = SftpUploaderThread(outbox, settings=PATIENT_WITH_SERVERS, clock=clock)
@@ -233,7 +233,7 @@ def is_down(uploader):
     return [destination["link"] for destination in uploader.get_details()["servers"].values()] == ["down"]
 
 
-class Session:
+class TerminalSession:
     def __init__(self, iris):
         self._iris = iris
         self.lines = []

@@ -32,10 +32,10 @@ def server(tmp_path, need_program):
 @pytest.fixture
 def line(tmp_path, server):
     """A folder with files to send, settings that name the server, and `iris` in it."""
-    return Line(tmp_path, server)
+    return SendingLine(tmp_path, server)
 
 
-class Line:
+class SendingLine:
     def __init__(self, folder, server):
         self.folder = folder / "line"
         self.folder.mkdir()
@@ -164,7 +164,7 @@ def test_the_link_that_is_down_is_reported_and_the_file_arrives_once_it_is_up(li
     assert list(line.arrived) == ["line/files/a.csv"]
 
 
-class Full(asyncssh.SFTPServer):
+class DiskIsFull(asyncssh.SFTPServer):
     """Has no room for any file, and answers with the text of a quota."""
 
     def open(self, path, pflags, attrs):
@@ -174,9 +174,9 @@ class Full(asyncssh.SFTPServer):
 
 
 def test_a_server_that_answers_and_takes_nothing_is_not_called_a_link_that_is_down(tmp_path):
-    with AsyncSshServer(tmp_path / "server", sftp_server=Full) as server:
+    with AsyncSshServer(tmp_path / "server", sftp_server=DiskIsFull) as server:
         info = {**server.info("/", "password"), "host_key": server.host_key}
-        line = Line(tmp_path, SimpleNamespace(info=lambda folder: info))
+        line = SendingLine(tmp_path, SimpleNamespace(info=lambda folder: info))
         line.write("a.csv")
         done = line.send("a.csv", "--timeout-s", "2", status=1)
         key = f"{info['username']}@{info['host']}:{info['port']}"

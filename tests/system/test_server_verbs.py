@@ -12,7 +12,7 @@ import pytest
 
 from iris_communication.testing.tcp_link import TO_SERVER, FaultyTcpLink, SilentAfter
 from tests.servers.openssh import OpenSshServer
-from tests.system.iris_command import Iris
+from tests.system.iris_command import IrisCommand
 from tests.system.iris_process import IRIS, ROOT, IrisProcess
 
 
@@ -48,7 +48,7 @@ def plant(tmp_path, need_program):
 
 @pytest.fixture
 def verb(tmp_path):
-    command = Iris(tmp_path / "outbox")
+    command = IrisCommand(tmp_path / "outbox")
 
     def called(*text):
         """(status, standard output, standard error)"""

@@ -16,7 +16,7 @@ from iris_communication.admin.audit import Audit
 from tests.integration.uploading import running, wait_until
 from tests.servers.openssh import OpenSshServer
 from tests.system.iris_process import IRIS, IrisProcess
-from tests.system.test_send import Line
+from tests.system.test_send import SendingLine
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def server(tmp_path, need_program):
 
 @pytest.fixture
 def line(tmp_path, server):
-    made = Watched(tmp_path, server)
+    made = WatchedFolder(tmp_path, server)
     made.watched.mkdir()
     return made
 
 
-class Watched(Line):
+class WatchedFolder(SendingLine):
     @property
     def watched(self):
         return self.folder / "out"

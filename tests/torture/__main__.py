@@ -19,33 +19,33 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.servers.openssh import OpenSshServer
-from tests.torture.account import ACCEPTED, OFFERED, REFUSED, Account
+from tests.torture.account import ACCEPTED, OFFERED, REFUSED, ProducerAccount
 from tests.torture.aftermath import Aftermath
-from tests.torture.audit import Story, Sum, audit
+from tests.torture.audit import ProducerStory, Sum, audit
 from tests.torture.link import TroubledLink
 from tests.torture.moments import moments, troubles
 from tests.torture.outbox import read_outbox
 from tests.torture.producer import DRAIN_MAX_S
 from tests.torture.second import SecondInstance
 from tests.torture.victim import Victim
-from tests.torture.watch import TEMP_PREFIX, Watch
+from tests.torture.watch import TEMP_PREFIX, ReceivingWatch
 
 TOLD_EACH = 10  # of what is wrong
 
 
-class Run(NamedTuple):
+class TortureRun(NamedTuple):
     sum: Sum
     kills: int
     report: list[str]
 
 
-def torture(kills: int, seed: str, folder: Path, *, pick_up: bool) -> Run:
+def torture(kills: int, seed: str, folder: Path, *, pick_up: bool) -> TortureRun:
     """Kill so many processes, drain, audit. `folder` has to be empty. `pick_up`: what arrives is collected at once."""
     received, collected = folder / "received", folder / "collected"
     received.mkdir(parents=True)
     began_s = time.monotonic()
     aftermath = Aftermath(folder)
-    watch = Watch(received, folder / OFFERED, collected if pick_up else None)
+    watch = ReceivingWatch(received, folder / OFFERED, collected if pick_up else None)
     with OpenSshServer(folder / "sshd") as server, watch:
         (folder / "server.json").write_text(json.dumps(server.info(received)))
         with TroubledLink(server, troubles(seed)) as link, SecondInstance(folder) as second:
@@ -53,7 +53,7 @@ def torture(kills: int, seed: str, folder: Path, *, pick_up: bool) -> Run:
         with Victim(folder, "the last run", "drain") as last:
             last.wait_ready()
             stats = json.loads(last.wait_done(DRAIN_MAX_S + 30.0))
-    story = Story(*(Account(folder / name).read() for name in (OFFERED, ACCEPTED, REFUSED)))
+    story = ProducerStory(*(ProducerAccount(folder / name).read() for name in (OFFERED, ACCEPTED, REFUSED)))
     outbox = read_outbox(folder / "outbox")
     result = audit(story, received, collected, watch.partial, outbox)
     if stats["total_queued"] != stats["total_uploaded"] + stats["total_failed"] + stats["queue_size"]:
@@ -63,7 +63,7 @@ def torture(kills: int, seed: str, folder: Path, *, pick_up: bool) -> Run:
     recorded = {delivery["source"] for delivery in outbox.deliveries}
     unanswered = len(recorded - {offer.source for offer in story.accepted})
     size_mib = sum(offer.size_bytes for offer in story.accepted) / 2**20
-    return Run(
+    return TortureRun(
         result,
         sum(kinds.values()),
         [

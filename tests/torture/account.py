@@ -16,7 +16,7 @@ from typing import NamedTuple
 OFFERED, ACCEPTED, REFUSED = "offered", "accepted", "refused"
 
 
-class Offer(NamedTuple):
+class OfferedFile(NamedTuple):
     id: str
     name: str
     size_bytes: int
@@ -36,18 +36,18 @@ def open_account(path: Path) -> int:
     return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
-def append(account: int, offer: Offer) -> None:
+def append(account: int, offer: OfferedFile) -> None:
     os.write(account, f"\n{json.dumps(offer._asdict())}\n".encode())
 
 
-class Account:
+class ProducerAccount:
     """One account, read while it is written."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read_bytes = 0
 
-    def read(self) -> list[Offer]:
+    def read(self) -> list[OfferedFile]:
         """The lines that are new since the last call, in order."""
         if not self._path.exists():
             return []
@@ -58,9 +58,9 @@ class Account:
         return [offer for line in whole.splitlines() if (offer := _offer(line)) is not None]
 
 
-def _offer(line: bytes) -> Offer | None:
+def _offer(line: bytes) -> OfferedFile | None:
     """None for an empty line, and for one that a kill cut short: JSON without its closing brace is none."""
     try:
-        return Offer(**json.loads(line))
+        return OfferedFile(**json.loads(line))
     except ValueError:
         return None

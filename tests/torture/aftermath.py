@@ -7,8 +7,8 @@ counted what it broke off.
 from collections import Counter
 from pathlib import Path
 
-from tests.torture.account import ACCEPTED, OFFERED, REFUSED, Account
-from tests.torture.outbox import Owed, read_outbox
+from tests.torture.account import ACCEPTED, OFFERED, REFUSED, ProducerAccount
+from tests.torture.outbox import OwedItem, read_outbox
 
 PRODUCER = "producer: offered, its answer not written down"
 WRITER = "writer: bytes in the spool, not committed or not swept yet"
@@ -23,9 +23,9 @@ class Aftermath:
         self.hits: Counter[str] = Counter()
         self.faults: list[str] = []
         self._outbox = folder / "outbox"
-        self._offered = Account(folder / OFFERED)
-        self._answered = [Account(folder / ACCEPTED), Account(folder / REFUSED)]
-        self._in_flight: set[Owed] = set()  # at the last look: who was killed before it put these right hit nothing
+        self._offered = ProducerAccount(folder / OFFERED)
+        self._answered = [ProducerAccount(folder / ACCEPTED), ProducerAccount(folder / REFUSED)]
+        self._in_flight: set[OwedItem] = set()  # at the last look: who was killed before it put these right hit nothing
         self._strays: set[str] = set()
 
     def look(self, run: str) -> None:

@@ -14,8 +14,8 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.torture.account import Offer
-from tests.torture.outbox import Outbox
+from tests.torture.account import OfferedFile
+from tests.torture.outbox import OutboxAtRest
 from tests.torture.watch import TEMP_PREFIX
 
 
@@ -39,18 +39,18 @@ class Sum(NamedTuple):
         )
 
 
-class Story(NamedTuple):
+class ProducerStory(NamedTuple):
     """The accounts, whole."""
 
-    offered: list[Offer]
-    accepted: list[Offer]
-    refused: list[Offer]
+    offered: list[OfferedFile]
+    accepted: list[OfferedFile]
+    refused: list[OfferedFile]
 
 
 Found = dict[str, list[str]]  # SHA-256 of what has lain under each final name, by its path below `received`
 
 
-def audit(story: Story, received: Path, collected: Path, seen_partial: set[str], outbox: Outbox) -> Sum:
+def audit(story: ProducerStory, received: Path, collected: Path, seen_partial: set[str], outbox: OutboxAtRest) -> Sum:
     """`received` and `outbox` are those of a server and an uploader that have come to rest; `collected` is what a
     pick-up job has taken from there (see watch.py), and need not exist."""
     offered, accepted, refused = story
@@ -96,13 +96,13 @@ def hashes_of(received: Path) -> Found:
     return found
 
 
-def _left(outbox: Outbox) -> list[str]:
+def _left(outbox: OutboxAtRest) -> list[str]:
     owed = [f"{item.remote_path} is still {item.state}" for item in outbox.owed]
     owed_ids = {item.id for item in outbox.owed}
     return owed + [f"{item_id} is in the spool without an item" for item_id in sorted(outbox.spooled - owed_ids)]
 
 
-def _ledger_faults(outbox: Outbox, accepted: list[Offer], received: Path, there: Found) -> list[str]:
+def _ledger_faults(outbox: OutboxAtRest, accepted: list[OfferedFile], received: Path, there: Found) -> list[str]:
     faults = []
     by_source = defaultdict(list)
     for delivery in outbox.deliveries:
@@ -117,7 +117,7 @@ def _ledger_faults(outbox: Outbox, accepted: list[Offer], received: Path, there:
     return faults
 
 
-def _wrong_lines(outbox: Outbox, received: Path, there: Found, twice: set[str]) -> list[str]:
+def _wrong_lines(outbox: OutboxAtRest, received: Path, there: Found, twice: set[str]) -> list[str]:
     """A duplicate has one line and two places: it is listed as a duplicate."""
     lines = Counter((_below(received, delivery), delivery["sha256"]) for delivery in outbox.deliveries)
     pairs = [(path, found) for path, hashes in there.items() for found in hashes if found not in twice]
@@ -131,5 +131,5 @@ def _below(received: Path, delivery: dict[str, Any]) -> str:
     return Path(delivery["final_path"]).relative_to(received).as_posix()
 
 
-def _stayed(offer: Offer) -> bool:
+def _stayed(offer: OfferedFile) -> bool:
     return offer.take == "move" and Path(offer.source).exists()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import TracebackType
 
 from tests.servers.openssh import OpenSshServer
-from tests.torture.moments import Trouble
+from tests.torture.moments import ServerTrouble
 
 END_S = 30.0
 
@@ -14,7 +14,7 @@ END_S = 30.0
 class TroubledLink:
     """Troubles the server while the context lasts, and leaves it answering. What could not be done is raised then."""
 
-    def __init__(self, server: OpenSshServer, troubles: Iterator[Trouble]) -> None:
+    def __init__(self, server: OpenSshServer, troubles: Iterator[ServerTrouble]) -> None:
         self.counts: Counter[str] = Counter()
         self._server, self._troubles = server, troubles
         self._over = threading.Event()
@@ -43,7 +43,7 @@ class TroubledLink:
         except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for this one
             self._error = error
 
-    def _befall(self, trouble: Trouble) -> None:
+    def _befall(self, trouble: ServerTrouble) -> None:
         if trouble.name == "cut":
             self._server.cut()
         elif trouble.name == "restart":

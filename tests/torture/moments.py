@@ -25,7 +25,7 @@ class Moment(NamedTuple):
     after_s: float
 
 
-class Trouble(NamedTuple):
+class ServerTrouble(NamedTuple):
     name: str  # cut, restart or silence
     after_s: float  # since the one before
     lasts_s: float
@@ -56,8 +56,8 @@ def moments(seed: str) -> Iterator[Moment]:
         yield Moment(kind, chance.uniform(*_WITHIN_S[kind]))
 
 
-def troubles(seed: str) -> Iterator[Trouble]:
+def troubles(seed: str) -> Iterator[ServerTrouble]:
     chance = random.Random(f"{seed} troubles")
     while True:
         (name,) = chance.choices(("cut", "restart", "silence"), (5, 2, 3))
-        yield Trouble(name, chance.uniform(0.2, 2.5), chance.uniform(0.1, 2.0))
+        yield ServerTrouble(name, chance.uniform(0.2, 2.5), chance.uniform(0.1, 2.0))

@@ -19,15 +19,15 @@ from iris_communication.outbox.store.ledger import Line, first_broken
 STATES = ("waiting", "in_flight", "dead", "delivered")
 
 
-class Owed(NamedTuple):
+class OwedItem(NamedTuple):
     id: str
     state: str
     remote_path: str
     token: str | None  # of its latest attempt
 
 
-class Outbox(NamedTuple):
-    owed: list[Owed]
+class OutboxAtRest(NamedTuple):
+    owed: list[OwedItem]
     delivered_ids: list[str]  # of each line of the ledger, as its own column says
     lines: list[Line]
     tally: dict[str, int]
@@ -54,7 +54,7 @@ class Outbox(NamedTuple):
         return found
 
 
-def read_outbox(folder: Path) -> Outbox:
+def read_outbox(folder: Path) -> OutboxAtRest:
     """What lies in an outbox that no process has open. Raises sqlite3.Error for one that cannot be read."""
     spool = folder / "spool"
     spooled = {path.name for path in spool.iterdir()} if spool.is_dir() else set()
@@ -64,14 +64,14 @@ def read_outbox(folder: Path) -> Outbox:
                 shutil.copyfile(part, Path(copies) / part.name)
         copy = Path(copies) / "outbox.db"
         if not copy.exists():
-            return Outbox([], [], [], {}, spooled)
+            return OutboxAtRest([], [], [], {}, spooled)
         with closing(sqlite3.connect(copy)) as database:
             if database.execute("SELECT name FROM sqlite_schema WHERE name = 'items'").fetchone() is None:
-                return Outbox([], [], [], {}, spooled)
+                return OutboxAtRest([], [], [], {}, spooled)
             owed = [
-                Owed(item_id, state, os.fsdecode(path), token)
+                OwedItem(item_id, state, os.fsdecode(path), token)
                 for item_id, state, path, token in database.execute("SELECT id, state, remote_path, token FROM items")
             ]
             ledger = database.execute("SELECT id, line, hash FROM ledger ORDER BY sequence").fetchall()
             ids, lines = [row[0] for row in ledger], [Line(*row[1:]) for row in ledger]
-            return Outbox(owed, ids, lines, dict(database.execute("SELECT state, count FROM tally")), spooled)
+            return OutboxAtRest(owed, ids, lines, dict(database.execute("SELECT state, count FROM tally")), spooled)

@@ -23,7 +23,7 @@ from pathlib import Path
 from iris_communication.errors import OutboxInUse
 from iris_communication.settings import DeliverySettings
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
-from tests.torture.account import ACCEPTED, OFFERED, REFUSED, Offer, append, open_account
+from tests.torture.account import ACCEPTED, OFFERED, REFUSED, OfferedFile, append, open_account
 from tests.torture.copying import start_copying
 from tests.torture.second import OWNER
 
@@ -77,7 +77,7 @@ class Producer:
                 Path(offer.source).unlink()
         return any(answers)
 
-    def _make(self) -> Offer:
+    def _make(self) -> OfferedFile:
         self._count += 1
         chance = self._chance
         number = f"{self._run}-{self._count:05}"
@@ -90,9 +90,9 @@ class Producer:
         source.write_bytes(content)
         folder_type, take = chance.choice(("model", "classifier")), chance.choice(("copy", "move"))
         place = f"{self._run}/{folder_type}"
-        return Offer(number, source.name, size_bytes, sha256(content).hexdigest(), str(source), place, take)
+        return OfferedFile(number, source.name, size_bytes, sha256(content).hexdigest(), str(source), place, take)
 
-    def _request(self, offer: Offer) -> SftpUploadRequest:
+    def _request(self, offer: OfferedFile) -> SftpUploadRequest:
         project, folder_type = offer.place.split("/")
         return SftpUploadRequest(self._server, offer.source, {"project": project}, folder_type, offer.take)
 

@@ -8,15 +8,15 @@ from itertools import islice
 import pytest
 
 from iris_communication.outbox.store import ledger
-from tests.torture.account import Account, Offer, append, open_account
+from tests.torture.account import OfferedFile, ProducerAccount, append, open_account
 from tests.torture.aftermath import PRODUCER, UNRECORDED, UPLOADER, WRITER, Aftermath
-from tests.torture.audit import Story, audit
+from tests.torture.audit import ProducerStory, audit
 from tests.torture.moments import moments, troubles
-from tests.torture.outbox import Outbox, Owed, read_outbox
-from tests.torture.watch import Watch
+from tests.torture.outbox import OutboxAtRest, OwedItem, read_outbox
+from tests.torture.watch import ReceivingWatch
 
 
-class Scene:
+class DeliveredScene:
     """Two files, accepted and delivered, as they lie in the end; each test spoils something."""
 
     def __init__(self, folder):
@@ -32,7 +32,7 @@ class Scene:
     def _offer(self, folder, name):
         digest = sha256(self.contents[name]).hexdigest()
         source = str(folder / "made" / name)
-        return Offer(name, f"{name}.csv", len(self.contents[name]), digest, source, "run/model", "move")
+        return OfferedFile(name, f"{name}.csv", len(self.contents[name]), digest, source, "run/model", "move")
 
     def put(self, name, path, content=None):
         (self.received / path).write_bytes(self.contents[name] if content is None else content)
@@ -57,16 +57,16 @@ class Scene:
         tally = {"waiting": 0, "in_flight": 0, "dead": 0, "delivered": len(lines)}
         for item in self.owed:
             tally[item.state] += 1
-        return Outbox(self.owed, [entry["id"] for entry in recorded], lines, tally, self.spooled)
+        return OutboxAtRest(self.owed, [entry["id"] for entry in recorded], lines, tally, self.spooled)
 
     def audit(self, outbox=None):
-        story = Story(list(self.offers.values()), self.accepted, self.refused)
+        story = ProducerStory(list(self.offers.values()), self.accepted, self.refused)
         return audit(story, self.received, self.collected, self.seen_partial, outbox or self.outbox())
 
 
 @pytest.fixture
 def scene(tmp_path):
-    return Scene(tmp_path)
+    return DeliveredScene(tmp_path)
 
 
 def test_an_account_of_files_there_whole_and_once_holds(scene):
@@ -115,7 +115,7 @@ def test_a_collected_file_is_delivered_and_twice_is_a_duplicate(scene, tmp_path)
     account = open_account(tmp_path / "offered")
     append(account, scene.offers["a"])
     append(account, scene.offers["b"])
-    watch = Watch(scene.received, tmp_path / "offered", scene.collected)
+    watch = ReceivingWatch(scene.received, tmp_path / "offered", scene.collected)
     watch.look()
     assert scene.audit().line(1) == "accepted=2 delivered=2 lost=0 partial=0 duplicates=0 kills=1"
     scene.put("a", scene.paths["a"])
@@ -175,7 +175,7 @@ def test_a_tally_that_counts_wrong_is_a_fault(scene):
 
 @pytest.mark.parametrize("state", ["waiting", "in_flight", "dead"])
 def test_a_file_still_owed_in_the_end_is_a_fault(scene, state):
-    scene.owed.append(Owed("c", state, "/c.csv", None))
+    scene.owed.append(OwedItem("c", state, "/c.csv", None))
     scene.spooled.add("c")
     assert scene.audit().faults == [f"/c.csv is still {state}"]
 
@@ -186,7 +186,7 @@ def test_bytes_without_an_item_are_a_fault(scene):
 
 
 def test_an_item_that_waits_without_its_bytes_is_a_fault(scene):
-    scene.owed.append(Owed("c", "waiting", "/c.csv", None))
+    scene.owed.append(OwedItem("c", "waiting", "/c.csv", None))
     assert "item c has no bytes in the spool" in scene.outbox().faults()
 
 
@@ -195,7 +195,7 @@ def test_the_watch_sees_what_is_whole_only_later(scene, tmp_path):
     append(account, scene.offers["a"])
     append(account, scene.offers["b"])
     scene.put("a", scene.paths["a"], content=b"the f")
-    watch = Watch(scene.received, tmp_path / "offered")
+    watch = ReceivingWatch(scene.received, tmp_path / "offered")
     watch.look()
     scene.put("a", scene.paths["a"])
     watch.look()
@@ -209,12 +209,12 @@ def test_a_line_that_a_kill_cut_short_takes_no_other_with_it(scene, tmp_path):
     with path.open("ab") as file:
         file.write(b'\n{"id": "run-0')
     append(account, scene.offers["b"])
-    assert Account(path).read() == list(scene.offers.values())
+    assert ProducerAccount(path).read() == list(scene.offers.values())
 
 
 def test_an_account_is_read_on_while_it_is_written(scene, tmp_path):
     path = tmp_path / "offered"
-    reader, account = Account(path), open_account(path)
+    reader, account = ProducerAccount(path), open_account(path)
     append(account, scene.offers["a"])
     assert reader.read() == [scene.offers["a"]]
     append(account, scene.offers["b"])
@@ -233,7 +233,7 @@ def test_a_kill_is_counted_by_what_it_broke_off_and_once(scene, tmp_path):
 
 
 def test_an_outbox_that_was_never_opened_holds_nothing(tmp_path):
-    assert read_outbox(tmp_path / "outbox") == Outbox([], [], [], {}, set())
+    assert read_outbox(tmp_path / "outbox") == OutboxAtRest([], [], [], {}, set())
 
 
 def _outbox_with_one_in_flight(folder, remote_path):

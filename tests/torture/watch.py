@@ -13,14 +13,14 @@ import time
 from hashlib import sha256
 from pathlib import Path
 
-from tests.torture.account import Account
+from tests.torture.account import ProducerAccount
 
 LOOK_EVERY_S = 0.02
 SETTLED_S = 1.0  # a folder's time of change is coarse: one that has just changed is read again
 TEMP_PREFIX = ".iris-"
 
 
-class Watch:
+class ReceivingWatch:
     """Watches while the context lasts. `partial` is what was not whole, by path below the folder; `seen` all names."""
 
     def __init__(self, received: Path, offered: Path, collected: Path | None = None) -> None:
@@ -29,14 +29,14 @@ class Watch:
         self.looks = 0
         self._received, self._collected = received, collected
         self._collected_count = 0
-        self._account = Account(offered)
+        self._account = ProducerAccount(offered)
         self._expected: dict[str, set[str]] = {}  # SHA-256 that may be found under a final name
         self._looked_ns: dict[str, int] = {}
         self._over = threading.Event()
         self._error: BaseException | None = None
         self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> "ReceivingWatch":
         self._thread.start()
         return self
 

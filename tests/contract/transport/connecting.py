@@ -18,7 +18,7 @@ IMPATIENT = DeliverySettings(connect_timeout_s=1.0)
 ENCRYPTED_CLIENT_KEY = encrypted(CLIENT_KEY, "open %h")
 
 
-class Receiver:
+class KeepingReceiver:
     """Keeps what it receives, and can be waited for."""
 
     def __init__(self):
@@ -77,13 +77,13 @@ def key_of(openssh):
 async def fails(transport, server, secret, kind, settings=SETTINGS):
     """The error of exactly this kind that connecting to it ends with."""
     with pytest.raises(kind) as caught:
-        await transport.connect(server, secret, settings, Receiver())
+        await transport.connect(server, secret, settings, KeepingReceiver())
     assert type(caught.value) is kind, caught.value
     return str(caught.value)
 
 
 async def connects(transport, server, secret):
-    receiver = Receiver()
+    receiver = KeepingReceiver()
     (await transport.connect(server, secret, SETTINGS, receiver)).close()
     await receiver.end()
 

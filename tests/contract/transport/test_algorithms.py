@@ -9,7 +9,7 @@ from iris_communication.errors import AuthenticationFailed, LinkLost, SftpUnavai
 from iris_communication.settings import Secret, Server
 from iris_communication.sftp import wire
 from iris_communication.transport import algorithms
-from tests.contract.transport.connecting import HINT, SETTINGS, Receiver, connects, key_of
+from tests.contract.transport.connecting import HINT, SETTINGS, KeepingReceiver, connects, key_of
 from tests.contract.transport.in_process import listening
 from tests.servers.one_user import CLIENT_KEY, PASSWORD, RSA_HOST_KEY, OneUser, public
 from tests.servers.openssh import OpenSshServer
@@ -47,7 +47,7 @@ async def unusable(transport, server, secret):
     overtake its own message."""
     for _ in range(20):
         try:
-            await transport.connect(server, secret, SETTINGS, Receiver())
+            await transport.connect(server, secret, SETTINGS, KeepingReceiver())
         except SftpUnavailable as error:
             return error
         except LinkLost:
@@ -63,7 +63,7 @@ def test_an_old_server_without_a_common_algorithm_is_reported_with_the_setting_t
         assert f"no {kind} in common" in str(error)
         assert OLD_SERVERS[kind][-1].split()[1] in error.hint
         assert "legacy_algorithms = true" in error.hint
-        receiver = Receiver()
+        receiver = KeepingReceiver()
         channel = await transport.connect(Server(**address, legacy_algorithms=True), secret, SETTINGS, receiver)
         assert channel.algorithms.legacy == [OLD_SERVERS[kind][-1].split()[1]]
         channel.close()
@@ -107,7 +107,7 @@ def test_an_rsa_key_that_would_sign_with_sha1_is_not_offered_and_the_error_says_
     async def test():
         async with listening(NamesNoSignatures) as address:
             with pytest.raises(AuthenticationFailed) as caught:
-                await transport.connect(Server(**address), secret, SETTINGS, Receiver())
+                await transport.connect(Server(**address), secret, SETTINGS, KeepingReceiver())
             assert "signatures of SHA-1 alone" in caught.value.hint
             said_with_the_command = caught.value.hint.partition(";")[0]  # by health, which says the rest itself
             assert "legacy_algorithms = true" in said_with_the_command
@@ -123,7 +123,7 @@ def test_a_refused_key_of_another_kind_is_reported_without_sha1(transport):
     async def test():
         async with listening(NamesNoSignatures) as address:
             with pytest.raises(AuthenticationFailed) as caught:
-                await transport.connect(Server(**address), secret, SETTINGS, Receiver())
+                await transport.connect(Server(**address), secret, SETTINGS, KeepingReceiver())
             assert "SHA-1" not in caught.value.hint
 
     asyncio.run(test())
@@ -133,7 +133,7 @@ def test_a_refused_key_of_another_kind_is_reported_without_sha1(transport):
 def test_a_server_that_insists_on_compression_gets_it(transport, compression):
     async def test():
         async with listening(compression_algs=[compression]) as address:
-            receiver = Receiver()
+            receiver = KeepingReceiver()
             channel = await transport.connect(Server(**address), Secret(password=PASSWORD), SETTINGS, receiver)
             channel.write(wire.init())
             assert wire.decode_version(await receiver.packet())[0] == 3
@@ -154,7 +154,7 @@ def test_no_old_algorithm_is_offered_and_the_ones_in_use_are_known(transport):
 
     async def test():
         async with listening(NotesOffer) as address:
-            receiver = Receiver()
+            receiver = KeepingReceiver()
             channel = await transport.connect(Server(**address), Secret(password=PASSWORD), SETTINGS, receiver)
             assert channel.algorithms.cipher == "aes128-gcm@openssh.com"
             assert channel.algorithms.mac == "implicit"

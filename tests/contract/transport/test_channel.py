@@ -15,7 +15,7 @@ import pytest
 from iris_communication.errors import AuthenticationFailed, HostKeyRejected, HostNotFound, LinkLost
 from iris_communication.settings import Secret
 from iris_communication.sftp import wire
-from tests.contract.transport.connecting import HINT, SETTINGS, Receiver, address_of, key_of
+from tests.contract.transport.connecting import HINT, SETTINGS, KeepingReceiver, address_of, key_of
 from tests.servers.one_user import CLIENT_KEY, HOST_KEY, public
 from tests.servers.openssh import OpenSshServer, descendants
 from tests.thorough import examples
@@ -37,7 +37,7 @@ def parent_of(pid):
 
 def test_a_channel_carries_the_servers_sftp_and_has_its_software_and_host_key(transport, openssh):
     async def test():
-        receiver = Receiver()
+        receiver = KeepingReceiver()
         channel = await transport.connect(address_of(openssh), key_of(openssh), SETTINGS, receiver)
         assert channel.software.startswith("OpenSSH_")
         assert channel.host_key == asyncssh.import_public_key(openssh.host_key).get_fingerprint()
@@ -57,7 +57,7 @@ def test_many_megabytes_go_there_and_come_back_as_they_were(transport, openssh, 
     total_bytes, piece_bytes, window = megabytes * MEBIBYTE, 32 * 1024, 64
 
     async def test():
-        receiver, ids = Receiver(), itertools.count(1)
+        receiver, ids = KeepingReceiver(), itertools.count(1)
         channel = await transport.connect(address_of(openssh), key_of(openssh), SETTINGS, receiver)
 
         async def ask(request):
@@ -107,7 +107,7 @@ def test_bytes_that_a_silent_server_does_not_take_block_no_caller_and_are_droppe
     """The server stands still: what is written waits here, the loop goes on, and closing needs no answer."""
 
     async def test():
-        receiver = Receiver()
+        receiver = KeepingReceiver()
         channel = await transport.connect(address_of(openssh), key_of(openssh), SETTINGS, receiver)
         openssh.freeze()
         try:
@@ -129,7 +129,7 @@ def test_bytes_that_a_silent_server_does_not_take_block_no_caller_and_are_droppe
 def test_a_connection_that_is_cancelled_while_it_is_made_leaves_no_process_behind(transport, openssh):
     async def test():
         connecting = asyncio.ensure_future(
-            transport.connect(address_of(openssh), key_of(openssh), SETTINGS, Receiver())
+            transport.connect(address_of(openssh), key_of(openssh), SETTINGS, KeepingReceiver())
         )
         for _ in range(3):
             await asyncio.sleep(0)
@@ -144,7 +144,7 @@ def test_a_connection_that_is_cancelled_while_it_is_made_leaves_no_process_behin
 
 def test_a_closed_channel_reports_its_end_once_and_writing_to_it_is_harmless(transport, openssh):
     async def test():
-        receiver = Receiver()
+        receiver = KeepingReceiver()
         channel = await transport.connect(address_of(openssh), key_of(openssh), SETTINGS, receiver)
         channel.close()
         channel.close()
@@ -160,7 +160,7 @@ def test_a_closed_channel_reports_its_end_once_and_writing_to_it_is_harmless(tra
 
 def test_a_connection_that_is_cut_is_a_lost_link_and_writing_meanwhile_is_harmless(transport, openssh):
     async def test():
-        receiver = Receiver()
+        receiver = KeepingReceiver()
         channel = await transport.connect(address_of(openssh), key_of(openssh), SETTINGS, receiver)
         await asyncio.to_thread(openssh.cut)
         while not receiver.ends:
@@ -179,7 +179,7 @@ def test_a_server_that_falls_silent_between_requests_is_a_lost_link(transport, t
     settings = replace(SETTINGS, progress_timeout_s=3.0)
 
     async def test(server):
-        receiver = Receiver()
+        receiver = KeepingReceiver()
         heard_s = time.monotonic()  # or later: the server speaks last while the connection is made
         await transport.connect(address_of(server), key_of(server), settings, receiver)
         server.freeze()
@@ -197,7 +197,7 @@ def test_a_server_that_falls_silent_between_requests_is_a_lost_link(transport, t
 
 def test_many_connections_leave_no_file_open_and_no_process_behind(transport, openssh):
     async def one(server, secret):
-        receiver = Receiver()
+        receiver = KeepingReceiver()
         try:
             channel = await transport.connect(server, secret, SETTINGS, receiver)
         except (AuthenticationFailed, HostKeyRejected, HostNotFound):

@@ -12,7 +12,7 @@ from iris_communication.errors import CredentialsUnusable, HostKeyRejected, Link
 from iris_communication.server.facts import parse_server
 from iris_communication.settings import Secret, Server
 from iris_communication.transport import host_keys
-from tests.contract.transport.connecting import SETTINGS, Receiver, connects, fails
+from tests.contract.transport.connecting import SETTINGS, KeepingReceiver, connects, fails
 from tests.contract.transport.in_process import listening
 from tests.servers.one_user import CLIENT_KEY, ECDSA_HOST_KEY, HOST_KEY, PASSWORD, RSA_HOST_KEY, OneUser, public
 
@@ -21,7 +21,7 @@ from tests.servers.one_user import CLIENT_KEY, ECDSA_HOST_KEY, HOST_KEY, PASSWOR
 def test_the_pinned_key_is_trusted(transport, pin):
     async def test():
         async with listening() as address:
-            receiver = Receiver()
+            receiver = KeepingReceiver()
             server = Server(**address | {"host_key": pin})
             (await transport.connect(server, Secret(password=PASSWORD), SETTINGS, receiver)).close()
             await receiver.end()
@@ -35,7 +35,7 @@ def test_a_server_changes_to_the_next_pinned_key_without_an_outage(transport):
     async def test():
         for shown in (HOST_KEY, ECDSA_HOST_KEY):
             async with listening(server_host_keys=[shown]) as address:
-                receiver = Receiver()
+                receiver = KeepingReceiver()
                 server = Server(**address | {"host_key": pins})
                 channel = await transport.connect(server, Secret(password=PASSWORD), SETTINGS, receiver)
                 assert channel.host_key == shown.get_fingerprint()
@@ -45,17 +45,23 @@ def test_a_server_changes_to_the_next_pinned_key_without_an_outage(transport):
     asyncio.run(test())
 
 
-@pytest.mark.parametrize("pin", [public(CLIENT_KEY), CLIENT_KEY.get_fingerprint()], ids=["key", "fingerprint"])
-def test_another_host_key_is_refused_with_both_named_before_any_credential_is_given(transport, pin):
-    begun = []
+def noting_logins(begun):
+    """A server that notes the user of each login that begins."""
 
-    class NotesWhoBegins(OneUser):
+    class NotesLogins(OneUser):
         def begin_auth(self, username):
             begun.append(username)
             return super().begin_auth(username)
 
+    return NotesLogins
+
+
+@pytest.mark.parametrize("pin", [public(CLIENT_KEY), CLIENT_KEY.get_fingerprint()], ids=["key", "fingerprint"])
+def test_another_host_key_is_refused_with_both_named_before_any_credential_is_given(transport, pin):
+    begun = []
+
     async def test():
-        async with listening(NotesWhoBegins) as address:
+        async with listening(noting_logins(begun)) as address:
             server = Server(**address | {"host_key": pin})
             said = await fails(transport, server, Secret(password=PASSWORD), HostKeyRejected)
             assert HOST_KEY.get_fingerprint() in said
@@ -69,7 +75,7 @@ def test_another_host_key_is_refused_with_both_named_before_any_credential_is_gi
 def test_the_pinned_key_is_asked_for_of_a_server_with_several(transport, key):
     async def test():
         async with listening(server_host_keys=[RSA_HOST_KEY, ECDSA_HOST_KEY, HOST_KEY]) as address:
-            receiver = Receiver()
+            receiver = KeepingReceiver()
             server = Server(**address | {"host_key": public(key)})
             channel = await transport.connect(server, Secret(password=PASSWORD), SETTINGS, receiver)
             assert channel.host_key == key.get_fingerprint()
@@ -87,7 +93,7 @@ def test_strict_trusts_the_keys_in_known_hosts_alone(transport):
             assert "no host_key is pinned" in said
             host_keys.KNOWN_HOSTS.parent.mkdir()
             host_keys.KNOWN_HOSTS.write_text(f"[127.0.0.1]:{server.port} {public(HOST_KEY)}")
-            receiver = Receiver()
+            receiver = KeepingReceiver()
             (await transport.connect(server, Secret(password=PASSWORD), SETTINGS, receiver)).close()
             await receiver.end()
             host_keys.KNOWN_HOSTS.write_text(f"[127.0.0.1]:{server.port} {public(CLIENT_KEY)}")
@@ -102,7 +108,7 @@ def test_accept_new_remembers_the_first_key_and_refuses_another(transport, tmp_p
         async with listening() as address:
             server = Server(**address | {"host_key": "", "host_key_policy": "accept-new"})
             for _ in range(2):
-                receiver = Receiver()
+                receiver = KeepingReceiver()
                 (await transport.connect(server, Secret(password=PASSWORD), SETTINGS, receiver)).close()
                 await receiver.end()
             accepted = tmp_path / "outbox" / "known_hosts"
@@ -122,15 +128,10 @@ def test_accept_new_remembers_the_first_key_and_refuses_another(transport, tmp_p
     ("host", "known_as"), [("LOCALHOST", "localhost"), ("Localhost", "localhost"), ("127.1", "127.0.0.1")]
 )
 def test_a_host_in_other_letters_is_no_other_host_and_gets_no_password(transport, host, known_as, listed, tmp_path):
-    class NotesWhoBegins(OneUser):
-        def begin_auth(self, username):
-            begun.append(username)
-            return super().begin_auth(username)
-
     begun = []
 
     async def test():
-        async with listening(NotesWhoBegins) as address:
+        async with listening(noting_logins(begun)) as address:
             name = f"[{known_as}]:{address['port']}"
             text = listed.format(name=name, other=public(CLIENT_KEY).strip(), shown=public(HOST_KEY).strip())
             host_keys.KNOWN_HOSTS.parent.mkdir()
@@ -165,7 +166,7 @@ def test_a_host_key_that_cannot_be_read_is_the_servers_fault_and_no_changed_key(
         async with listening(server_host_keys=[pair]) as address:
             server = Server(**address | {"host_key": "", "host_key_policy": policy})
             with pytest.raises((LinkError, SftpUnavailable)) as caught:
-                await transport.connect(server, Secret(password=PASSWORD), SETTINGS, Receiver())
+                await transport.connect(server, Secret(password=PASSWORD), SETTINGS, KeepingReceiver())
             assert "another key" not in caught.value.hint
 
     asyncio.run(test())
@@ -175,7 +176,7 @@ def test_the_policy_off_trusts_any_server_and_warns_once(transport, caplog):
     async def test():
         async with listening() as address:
             server = Server(**address | {"host_key": "", "host_key_policy": "off"})
-            receiver = Receiver()
+            receiver = KeepingReceiver()
             with caplog.at_level(logging.WARNING, "iris_communication"):
                 (await transport.connect(server, Secret(password=PASSWORD), SETTINGS, receiver)).close()
             await receiver.end()

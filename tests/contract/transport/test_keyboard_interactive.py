@@ -7,7 +7,7 @@ import pytest
 
 from iris_communication.errors import AuthenticationFailed
 from iris_communication.settings import Secret, Server
-from tests.contract.transport.connecting import SETTINGS, Receiver, connects, fails
+from tests.contract.transport.connecting import SETTINGS, KeepingReceiver, connects, fails
 from tests.contract.transport.in_process import listening
 from tests.servers.one_user import PASSWORD, OneUser
 
@@ -31,7 +31,7 @@ class KeyboardOnly(OneUser):
 def test_a_password_is_given_where_it_is_asked_for_by_keyboard_interactive(transport):
     async def test():
         async with listening(KeyboardOnly) as address:
-            receiver = Receiver()
+            receiver = KeepingReceiver()
             (await transport.connect(Server(**address), Secret(password=PASSWORD), SETTINGS, receiver)).close()
             await receiver.end()
             await fails(transport, Server(**address), Secret(password="guessed"), AuthenticationFailed)
@@ -173,7 +173,7 @@ def test_a_server_that_repeats_our_password_has_it_written_nowhere(transport, ca
     async def test():
         async with listening(SaysItBack) as address:
             with pytest.raises(AuthenticationFailed) as caught:
-                await transport.connect(Server(**address), Secret(password=PASSWORD), SETTINGS, Receiver())
+                await transport.connect(Server(**address), Secret(password=PASSWORD), SETTINGS, KeepingReceiver())
             error = caught.value
             return f"{error} {error.hint}"
 
@@ -184,7 +184,7 @@ def test_a_server_that_repeats_our_password_has_it_written_nowhere(transport, ca
     assert PASSWORD not in repr(said)
 
 
-class AsksForAToken(KeyboardOnly):
+class AsksForAOneTimeToken(KeyboardOnly):
     """Wants what no machine has."""
 
     def get_kbdint_challenge(self, username, lang, submethods):
@@ -198,7 +198,7 @@ class AsksForAToken(KeyboardOnly):
 def test_a_password_is_not_given_to_a_prompt_for_something_else(transport):
     given = []
 
-    class Notes(AsksForAToken):
+    class Notes(AsksForAOneTimeToken):
         def validate_kbdint_response(self, username, responses):
             given.extend(responses)
             return False

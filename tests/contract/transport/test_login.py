@@ -16,7 +16,7 @@ from tests.contract.transport.connecting import (
     HINT,
     PROMPT_S,
     SETTINGS,
-    Receiver,
+    KeepingReceiver,
     address_of,
     agent_at,
     connects,
@@ -48,7 +48,7 @@ from tests.servers.openssh import OpenSshServer
 def test_a_client_that_proves_to_be_the_user_is_let_in(transport, secret):
     async def test():
         async with listening() as address:
-            receiver = Receiver()
+            receiver = KeepingReceiver()
             channel = await transport.connect(Server(**address), secret, SETTINGS, receiver)
             assert channel.host_key == HOST_KEY.get_fingerprint()
             channel.close()

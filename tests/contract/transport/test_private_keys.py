@@ -15,7 +15,7 @@ from tests.contract.transport.connecting import (
     ENCRYPTED_CLIENT_KEY,
     HINT,
     SETTINGS,
-    Receiver,
+    KeepingReceiver,
     address_of,
     connects,
     fails,
@@ -34,7 +34,7 @@ def test_a_key_may_be_given_as_the_path_of_its_file(transport, tmp_path, name, p
 
     async def test():
         async with listening() as address:
-            receiver = Receiver()
+            receiver = KeepingReceiver()
             secret = Secret(private_key=str(path), passphrase=passphrase)
             (await transport.connect(Server(**address), secret, SETTINGS, receiver)).close()
             await receiver.end()
@@ -169,7 +169,7 @@ def test_the_text_of_a_key_is_never_shown_whatever_it_looks_like(transport, text
     async def test():
         async with listening() as address:
             with pytest.raises(CredentialsUnusable, match="the private key") as caught:
-                await transport.connect(Server(**address), Secret(private_key=text), SETTINGS, Receiver())
+                await transport.connect(Server(**address), Secret(private_key=text), SETTINGS, KeepingReceiver())
             error = caught.value
             return f"{error} {error!r} {error.__cause__!r}"
 

@@ -7,7 +7,7 @@ import pytest
 
 from iris_communication.errors import LinkLost, SftpUnavailable
 from iris_communication.settings import Secret, Server
-from tests.contract.transport.connecting import HINT, SETTINGS, Receiver, address_of, fails, key_of
+from tests.contract.transport.connecting import HINT, SETTINGS, KeepingReceiver, address_of, fails, key_of
 from tests.contract.transport.in_process import listening
 from tests.servers.one_user import PASSWORD, OneUser
 from tests.servers.openssh import OpenSshServer
@@ -58,7 +58,7 @@ def test_a_server_that_opens_no_session_is_reported(transport, tmp_path, need_pr
 
 
 def test_a_session_that_the_server_ends_is_a_lost_link(transport):
-    class EndsAtOnce(asyncssh.SSHServerSession):
+    class SessionThatEndsAtOnce(asyncssh.SSHServerSession):
         def connection_made(self, chan):
             self.chan = chan
 
@@ -70,8 +70,8 @@ def test_a_session_that_the_server_ends_is_a_lost_link(transport):
             self.chan.exit(0)
 
     async def test():
-        async with listening(lambda: OneUser(EndsAtOnce), sftp_factory=None, encoding=None) as address:
-            receiver = Receiver()
+        async with listening(lambda: OneUser(SessionThatEndsAtOnce), sftp_factory=None, encoding=None) as address:
+            receiver = KeepingReceiver()
             channel = await transport.connect(Server(**address), Secret(password=PASSWORD), SETTINGS, receiver)
             channel.write(b"x")
             assert type(await receiver.end()) is LinkLost
@@ -82,7 +82,7 @@ def test_a_session_that_the_server_ends_is_a_lost_link(transport):
 
 
 def test_text_that_the_server_prints_to_stderr_is_not_read_as_protocol(transport):
-    class Talks(asyncssh.SSHServerSession):
+    class TalksOnStandardError(asyncssh.SSHServerSession):
         def connection_made(self, chan):
             self.chan = chan
 
@@ -94,8 +94,8 @@ def test_text_that_the_server_prints_to_stderr_is_not_read_as_protocol(transport
             self.chan.write(b"protocol")
 
     async def test():
-        async with listening(lambda: OneUser(Talks), sftp_factory=None, encoding=None) as address:
-            receiver = Receiver()
+        async with listening(lambda: OneUser(TalksOnStandardError), sftp_factory=None, encoding=None) as address:
+            receiver = KeepingReceiver()
             channel = await transport.connect(Server(**address), Secret(password=PASSWORD), SETTINGS, receiver)
             channel.write(b"x")
             await receiver.until(lambda: receiver.received or receiver.ends)
@@ -109,7 +109,7 @@ def test_text_that_the_server_prints_to_stderr_is_not_read_as_protocol(transport
 async def ends_with(transport, session):
     """The error of an SFTP session that ends as soon as it was asked for."""
     async with listening(lambda: OneUser(session), sftp_factory=None, encoding=None) as address:
-        receiver = Receiver()
+        receiver = KeepingReceiver()
         try:
             channel = await transport.connect(Server(**address), Secret(password=PASSWORD), SETTINGS, receiver)
         except LinkLost as error:  # it was quicker

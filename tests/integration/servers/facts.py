@@ -13,7 +13,7 @@ OPEN_AT_ONCE = 128  # twice what we ask of a server that does not announce its l
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class MeasuredFacts:
     """`rename` and `posix_rename`: what becomes of a name that something has: "replaces", "refuses", or "not allowed"
     where also a free name is refused. `open_files`: how many it lets us hold open, None: as many as we asked for;
     `distinct_handles`: each of them by a handle of its own."""
@@ -26,7 +26,7 @@ class Facts:
     distinct_handles: bool
 
 
-async def measure(info: Mapping[str, object], folder: Path) -> Facts:
+async def measure(info: Mapping[str, object], folder: Path) -> MeasuredFacts:
     """`folder` on this machine is the server's `remote_directory`, and there."""
     base = str(info["remote_directory"])
     for name in ("plain", "posix"):  # before a server that caches listings is asked
@@ -34,7 +34,7 @@ async def measure(info: Mapping[str, object], folder: Path) -> Facts:
             (folder / f"{name}-{kind}").write_bytes(kind.encode())
     async with client(info) as (connection, sftp):
         open_files, distinct_handles = await count_open(sftp, base)
-        return Facts(
+        return MeasuredFacts(
             software=str(connection.get_extra_info("server_version")).removeprefix("SSH-2.0-"),
             host_key=connection.get_server_host_key().get_algorithm(),
             rename=await renamed(sftp.rename, base, folder, "plain"),

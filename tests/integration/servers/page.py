@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from tests.integration.servers.table import ROWS, Row
+from tests.integration.servers.table import ROWS, ServerRow
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "servers.md"
 
@@ -60,27 +60,27 @@ def versions_in(text: str) -> dict[str, str]:
     return {name: version.strip() for name, version in cells}
 
 
-def offered(row: Row) -> tuple[str, str, str]:
+def offered(row: ServerRow) -> tuple[str, str, str]:
     posix_rename = "yes" if "posix-rename" in row.extensions else "no"
     space = "yes" if row.free_space else "announced, does not work" if "statvfs" in row.extensions else "no"
     return posix_rename, "yes" if "limits" in row.extensions else "no", space
 
 
-def files_open(row: Row) -> str:
+def files_open(row: ServerRow) -> str:
     return "128 and more" if row.open_files is None else str(row.open_files)
 
 
-def kept(row: Row) -> tuple[str, str]:
+def kept(row: ServerRow) -> tuple[str, str]:
     if row.delivers:
         return "-", "-"
     return "yes" if row.resumes else "sent again", row.attributes
 
 
-def in_place(row: Row) -> str:
+def in_place(row: ServerRow) -> str:
     return "delivers" if row.in_place else "-"
 
 
-def exceptions(row: Row) -> Iterable[tuple[str, str]]:
+def exceptions(row: ServerRow) -> Iterable[tuple[str, str]]:
     if row.delivers:
         then = "; with `in_place = true` delivers" if row.in_place else ""
         yield f"takes no file: *{row.delivers}* ...", f"gives each file up after its attempts, and leaves nothing{then}"

@@ -14,7 +14,7 @@ from pathlib import Path
 import paramiko
 
 
-class LoneUser(paramiko.ServerInterface):
+class ParamikoUser(paramiko.ServerInterface):
     def __init__(self, username: str, key: paramiko.PKey) -> None:
         self._username, self._key = username, key
 
@@ -29,7 +29,7 @@ class LoneUser(paramiko.ServerInterface):
         return paramiko.OPEN_SUCCEEDED
 
 
-class Folder(paramiko.SFTPServerInterface):
+class ParamikoFolder(paramiko.SFTPServerInterface):
     root = ""
 
     def open(self, path: str, flags: int, attr: paramiko.SFTPAttributes) -> paramiko.SFTPHandle | int:
@@ -37,7 +37,7 @@ class Folder(paramiko.SFTPServerInterface):
             descriptor = os.open(self._here(path), flags, 0o666)
         except OSError as error:
             return paramiko.SFTPServer.convert_errno(error.errno)
-        handle = Handle(flags)
+        handle = ParamikoHandle(flags)
         handle.readfile = handle.writefile = os.fdopen(descriptor, "wb" if flags & os.O_WRONLY else "rb", buffering=0)
         return handle
 
@@ -68,7 +68,7 @@ class Folder(paramiko.SFTPServerInterface):
         return self.root + self.canonicalize(path)
 
 
-class Handle(paramiko.SFTPHandle):
+class ParamikoHandle(paramiko.SFTPHandle):
     def stat(self) -> paramiko.SFTPAttributes:
         return paramiko.SFTPAttributes.from_stat(os.fstat(self.readfile.fileno()))
 
@@ -81,10 +81,10 @@ def tried(act, *arguments: str) -> int:
     return paramiko.SFTP_OK
 
 
-def serve(peer: socket.socket, host_key: paramiko.PKey, user: LoneUser) -> None:
+def serve(peer: socket.socket, host_key: paramiko.PKey, user: ParamikoUser) -> None:
     transport = paramiko.Transport(peer)
     transport.add_server_key(host_key)
-    transport.set_subsystem_handler("sftp", paramiko.SFTPServer, Folder)
+    transport.set_subsystem_handler("sftp", paramiko.SFTPServer, ParamikoFolder)
     try:
         transport.start_server(server=user)
     except (paramiko.SSHException, EOFError, OSError):
@@ -93,9 +93,9 @@ def serve(peer: socket.socket, host_key: paramiko.PKey, user: LoneUser) -> None:
 
 def main() -> None:
     settings = json.loads(Path(sys.argv[1]).read_text())
-    Folder.root = settings["root"]
+    ParamikoFolder.root = settings["root"]
     host_key = paramiko.Ed25519Key.from_private_key_file(settings["host_key"])
-    user = LoneUser(settings["username"], paramiko.Ed25519Key.from_private_key_file(settings["client_key"]))
+    user = ParamikoUser(settings["username"], paramiko.Ed25519Key.from_private_key_file(settings["client_key"]))
     listening = socket.create_server((settings["host"], settings["port"]))
     while True:
         peer, _ = listening.accept()

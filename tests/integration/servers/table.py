@@ -31,7 +31,7 @@ NOTHING = frozenset[str]()
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class ServerRow:
     """`package` holds the program, `needs` are its files, or programs by name. `every_run`: also `make test` starts it.
 
     `extensions` are those announced that are of use to us. `rename` and `posix_rename`: what becomes of a name that
@@ -69,8 +69,8 @@ class Row:
 SSHD = "/usr/sbin/sshd"
 
 ROWS = (
-    Row("OpenSSH", OpenSsh, "openssh-server", (SSHD,), "OpenSSH_", every_run=True),
-    Row(
+    ServerRow("OpenSSH", OpenSsh, "openssh-server", (SSHD,), "OpenSSH_", every_run=True),
+    ServerRow(
         "OpenSSH, third version alone (-P)",
         OpenSshWithoutExtras,
         "openssh-server",
@@ -81,7 +81,7 @@ ROWS = (
         posix_rename="not allowed",
         attributes="refuses",
     ),
-    Row(
+    ServerRow(
         "OpenSSH, looking forbidden (-P)",
         OpenSshWithoutLooking,
         "openssh-server",
@@ -90,7 +90,7 @@ ROWS = (
         looks=False,
         resumes=False,
     ),
-    Row(
+    ServerRow(
         "OpenSSH, removing forbidden (-P)",
         OpenSshWithoutRemove,
         "openssh-server",
@@ -99,7 +99,7 @@ ROWS = (
         removes=False,
         health="cannot remove",
     ),
-    Row(
+    ServerRow(
         "OpenSSH, no new folders (-P)",
         OpenSshWithoutFolders,
         "openssh-server",
@@ -107,7 +107,7 @@ ROWS = (
         "OpenSSH_",
         makes_folders=False,
     ),
-    Row(
+    ServerRow(
         "OpenSSH, renaming forbidden (-P)",
         OpenSshWithoutRename,
         "openssh-server",
@@ -119,7 +119,7 @@ ROWS = (
         delivers="cannot rename the finished file to",
         health="cannot rename a file in",
     ),
-    Row(
+    ServerRow(
         "OpenSSH, read-only (-R)",
         ReadOnlyOpenSsh,
         "openssh-server",
@@ -134,14 +134,14 @@ ROWS = (
         health="cannot create a file in",
         resumes=True,
     ),
-    Row(
+    ServerRow(
         "Dropbear with OpenSSH's sftp-server",
         Dropbear,
         "dropbear-bin",
         ("dropbear", "dropbearconvert", "/usr/lib/sftp-server", "libnss_wrapper.so"),
         "dropbear_",
     ),
-    Row(
+    ServerRow(
         "ProFTPD with mod_sftp",
         ProFtpd,
         "proftpd-mod-crypto",
@@ -151,7 +151,7 @@ ROWS = (
         extensions=frozenset({"posix-rename", "statvfs"}),
         resumes=False,
     ),
-    Row(
+    ServerRow(
         "ProFTPD with mod_sftp, AllowOverwrite on",
         ProFtpdThatOverwrites,
         "proftpd-mod-crypto",
@@ -160,7 +160,7 @@ ROWS = (
         host_key="ssh-rsa",
         extensions=frozenset({"posix-rename", "statvfs"}),
     ),
-    Row(
+    ServerRow(
         "MySecureShell",
         MySecureShell,
         "mysecureshell",
@@ -172,7 +172,7 @@ ROWS = (
         open_files=100,
         free_space=False,
     ),
-    Row(
+    ServerRow(
         "rclone serve sftp",
         Rclone,
         "rclone",
@@ -184,7 +184,7 @@ ROWS = (
         resumes=False,
         attributes="ignores",
     ),
-    Row(
+    ServerRow(
         "gesftpserver",
         GesFtpServer,
         "gesftpserver",
@@ -192,7 +192,7 @@ ROWS = (
         "OpenSSH_",
         extensions=frozenset({"posix-rename", "statvfs"}),
     ),
-    Row(
+    ServerRow(
         "Net::SFTP::SftpServer",
         PerlSftpServer,
         "libnet-sftp-sftpserver-perl",
@@ -204,7 +204,7 @@ ROWS = (
         posix_rename="not allowed",
         attributes="refuses",
     ),
-    Row(
+    ServerRow(
         "Erlang's ssh_sftpd, 16 handles",
         ErlangSftpd,
         "erlang-ssh",
@@ -218,8 +218,8 @@ ROWS = (
         names_refused=frozenset({"no text"}),
         resumes=False,
     ),
-    Row("asyncssh", AsyncSsh, "asyncssh", (), "AsyncSSH_", every_run=True),
-    Row(
+    ServerRow("asyncssh", AsyncSsh, "asyncssh", (), "AsyncSSH_", every_run=True),
+    ServerRow(
         "paramiko",
         Paramiko,
         "paramiko",
@@ -231,7 +231,7 @@ ROWS = (
         names_refused=frozenset({"no text"}),
         attributes="refuses",
     ),
-    Row(
+    ServerRow(
         "ssh2 of npm",
         Ssh2,
         "ssh2",

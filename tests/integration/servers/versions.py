@@ -6,10 +6,10 @@ import re
 import subprocess
 
 from tests.integration.servers.libraries import Ssh2
-from tests.integration.servers.table import Row
+from tests.integration.servers.table import ServerRow
 
 
-def installed_version(row: Row) -> str:
+def installed_version(row: ServerRow) -> str:
     """Empty where it is not installed."""
     if row.package in ("asyncssh", "paramiko"):
         return importlib.metadata.version(row.package)

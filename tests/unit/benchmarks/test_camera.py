@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import camera, camera_run
-from benchmarks.camera_figures import FULL, Case, Figures, Row, as_text, due_s, median, percentile
+from benchmarks.camera_figures import FULL, Case, CaseRow, Figures, as_text, due_s, median, percentile
 from benchmarks.camera_run import OFFERED_MAX, Feeder, Footage
 
 ALONE = Figures(5.0, 8.0, 12.0, 400, 0, 0.0, 0.45, 0.0, 0.0)
@@ -33,8 +33,8 @@ def test_the_median_is_of_each_figure_for_itself():
 
 
 def test_the_table_compares_with_no_uploader_at_the_same_frame_rate():
-    other_rate = Row(Case(25, "none"), Figures(5.0, 5.0, 5.0, 100, 0, 0.0, 0.1, 0.0, 0.0))
-    rows = [Row(Case(100, "none"), ALONE), Row(Case(100, "iris", 500), BESIDE), other_rate]
+    other_rate = CaseRow(Case(25, "none"), Figures(5.0, 5.0, 5.0, 100, 0, 0.0, 0.1, 0.0, 0.0))
+    rows = [CaseRow(Case(100, "none"), ALONE), CaseRow(Case(100, "iris", 500), BESIDE), other_rate]
     _, alone, beside, _ = as_text(rows).splitlines()
     assert alone.split() == ["100", "none", "-", "5.0", "8.0", "12.0", "-", "400", "0", "0", "45%", "-", "-"]
     assert beside.split() == [
@@ -47,9 +47,9 @@ def test_a_rate_of_as_many_as_are_taken_is_called_full():
 
 
 def test_a_peer_that_is_missing_is_a_line_that_says_so():
-    assert as_text([Row(Case(100, "none"), ALONE), Row(Case(100, "paramiko"), None, "missing: paramiko")]).endswith(
-        "missing: paramiko"
-    )
+    assert as_text(
+        [CaseRow(Case(100, "none"), ALONE), CaseRow(Case(100, "paramiko"), None, "missing: paramiko")]
+    ).endswith("missing: paramiko")
 
 
 def test_the_output_of_a_run_becomes_its_figures():
@@ -70,7 +70,7 @@ def test_the_film_goes_on_beyond_its_end():
     assert shapes == {(720, 1280, 3)}
 
 
-class Taker:
+class TakesSomeAtATime:
     """Takes so many at a time, and sets `enough` when it has as many as it wants."""
 
     def __init__(self, at_once, enough):
@@ -96,19 +96,19 @@ def fed(taker, files, files_per_s):
 
 def test_files_that_are_not_taken_are_offered_again_in_order():
     files = [Path(f"{number}.csv") for number in range(200)]
-    taker = Taker(at_once=7, enough=50)
+    taker = TakesSomeAtATime(at_once=7, enough=50)
     fed(taker, files, FULL)
     assert taker.taken == files[: len(taker.taken)]
     assert max(taker.offers) == OFFERED_MAX
 
 
 def test_a_feeder_at_a_rate_offers_no_more_than_has_come_due():
-    feeder = Feeder(Taker(9, 9), [Path(f"{number}.csv") for number in range(200)], 100)
+    feeder = Feeder(TakesSomeAtATime(9, 9), [Path(f"{number}.csv") for number in range(200)], 100)
     assert [len(feeder.due(since_s)) for since_s in (0.0, 0.05, 0.2, 10.0)] == [0, 5, 20, OFFERED_MAX]
 
 
 def test_a_feeder_that_ran_out_says_so():
-    assert fed(Taker(64, 3), [Path("a"), Path("b"), Path("c")], FULL).ran_out
+    assert fed(TakesSomeAtATime(64, 3), [Path("a"), Path("b"), Path("c")], FULL).ran_out
 
 
 class Selector(camera_run.selectors.EpollSelector):

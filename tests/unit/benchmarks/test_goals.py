@@ -2,15 +2,15 @@
 
 import pytest
 
-from benchmarks.goals import CEILINGS, GOALS, Goal, Verdict, verdicts
+from benchmarks.goals import CEILINGS, GOALS, Goal, GoalVerdict, verdicts
 from benchmarks.peers import CLIENTS, PEERS, STREAMS_CLIENT
-from benchmarks.table import Row, Times
+from benchmarks.table import ClientRow, Times
 from benchmarks.works import QUICK, WHOLE
 
 
 def row(client, seconds=0.0, *, name="small-20", note=None, **own):
     times = Times(seconds, 0.1, **own)
-    return Row("500 files", 20, client, 500, 5_000_000, times=times, note=note, name=name, runs=1)
+    return ClientRow("500 files", 20, client, 500, 5_000_000, times=times, note=note, name=name, runs=1)
 
 
 def said(rows):
@@ -53,7 +53,7 @@ def test_the_same_span_is_compared_where_both_measured_it():
 def test_a_figure_above_its_ceiling_says_by_how_much():
     rows = [row("iris-engine", 1.0, name="steady", own_us=300.0)]
     assert verdicts(rows) == [
-        Verdict("500 files, RTT 20 ms: iris-engine", "at most 250 us CPU a file", "300", "20 % over")
+        GoalVerdict("500 files, RTT 20 ms: iris-engine", "at most 250 us CPU a file", "300", "20 % over")
     ]
 
 

@@ -1,7 +1,7 @@
 """What is written on a page: the works that were measured, and nothing else on it changes."""
 
 from benchmarks.report import Circumstances, Section, into_page, on_terminal
-from benchmarks.table import Row, Times
+from benchmarks.table import ClientRow, Times
 
 LINK = "the delay proxy alone: 20.0 ms, 900 MB/s"
 ABOUT = Circumstances("2 cores", "Python 3.12", "2026-11-24, load 0.1", LINK)
@@ -9,7 +9,7 @@ ABOUT = Circumstances("2 cores", "Python 3.12", "2026-11-24, load 0.1", LINK)
 
 def section(name, seconds):
     rows = [
-        Row("500 files", 20, client, 500, 5_000_000, times=Times(seconds, 0.1), name=name, runs=3)
+        ClientRow("500 files", 20, client, 500, 5_000_000, times=Times(seconds, 0.1), name=name, runs=3)
         for client in ("openssh-sftp", "iris-engine")
     ]
     return Section(name, rows, ABOUT)

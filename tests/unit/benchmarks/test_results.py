@@ -3,12 +3,12 @@
 import json
 
 from benchmarks.data import PIECE_BYTES, SIZE_BYTES_MAX, SIZE_BYTES_MIN, difference, files_in, make_csvs, make_large
-from benchmarks.table import Row, Times, as_json, as_markdown, as_text, median
+from benchmarks.table import ClientRow, Times, as_json, as_markdown, as_text, median
 
 WORK = {"work": "100 files", "rtt_ms": 20, "files": 100, "size_bytes": 1_000_000}
-REFERENCE = Row(client="reference", times=Times(2.0, 0.5, 0.3), runs=3, **WORK)
-TWICE_AS_FAST = Row(client="fast", times=Times(1.0, 0.25, own_us=1800.0), runs=1, **WORK)
-ABSENT = Row(client="absent", note="missing: absent", **WORK)
+REFERENCE = ClientRow(client="reference", times=Times(2.0, 0.5, 0.3), runs=3, **WORK)
+TWICE_AS_FAST = ClientRow(client="fast", times=Times(1.0, 0.25, own_us=1800.0), runs=1, **WORK)
+ABSENT = ClientRow(client="absent", note="missing: absent", **WORK)
 
 
 def test_the_same_seed_makes_the_same_files(tmp_path):
@@ -41,7 +41,7 @@ def test_a_file_that_arrived_twice_is_extra(tmp_path):
 
 
 def test_the_table_compares_files_a_second_with_the_reference_on_the_same_work():
-    other_work = Row(client="reference", times=Times(0.1, 0.1), runs=1, **{**WORK, "rtt_ms": 0})
+    other_work = ClientRow(client="reference", times=Times(0.1, 0.1), runs=1, **{**WORK, "rtt_ms": 0})
     _, _, *lines = as_text([other_work, REFERENCE, TWICE_AS_FAST, ABSENT], "reference").splitlines()
     assert [line.split()[3:] for line in lines[1:3]] == [
         ["reference", "3", "50", "0.5", "2.00", "0.50", "0.30", "-", "1.00x"],
@@ -61,7 +61,7 @@ def test_every_line_of_the_table_on_a_page_has_as_many_cells():
 
 
 def test_the_rate_of_one_file_is_given_in_bytes_and_not_in_files():
-    one = Row("one file", 0, "fast", 1, 10_000_000, times=Times(2.0, 0.1, own_us=9.0), runs=1)
+    one = ClientRow("one file", 0, "fast", 1, 10_000_000, times=Times(2.0, 0.1, own_us=9.0), runs=1)
     assert as_text([one], "fast").splitlines()[-1].split()[4:] == ["1", "-", "5.0", "2.00", "0.10", "-", "-", "1.00x"]
 
 
