@@ -26,15 +26,17 @@ from iris_camera.config import Config, ConfigError
 from iris_camera.config.changes import changes, what_can_run
 from iris_camera.controllers import camera_controller
 from iris_camera.controllers.camera_controller import Camera, CameraSetup
+from iris_camera.controllers.evidence_writer import EvidenceWriter
 from iris_camera.controllers.handing_over import DeliveryTarget, HandingOver, Uploader
 from iris_camera.controllers.lineup import Exchanged, Lineup
 from iris_camera.controllers.observers import NOBODY, Observers
+from iris_camera.controllers.stray_records import StrayRecords
 from iris_camera.health import HealthService
 from iris_camera.health.facts import USUAL, Around, HealthLimits, OutboxTrouble
 from iris_camera.health.what_is_left import what_is_left
+from iris_camera.records.camera_run import CameraRun
 from iris_camera.records.csv_name import new_run
 from iris_camera.records.kept_files import KeptFiles
-from iris_camera.records.leftovers import cameras_with_leftovers
 from iris_camera.shutdown import Step, carry_out
 from iris_camera.web.live import SocketManager
 from iris_camera.web.server import CannotServe, WebServer, bind, create_app
@@ -48,7 +50,6 @@ log = logging.getLogger(__name__)
 UPLOADER_STOP_S = 15.0
 EXIT_STOP_S = 5.0
 UPLOADER_RETRY_S = 10.0
-STRAY_END_S = 2.0
 LOOK_S = 0.5  # between two checks whether every source has ended
 NO_SERVER = ""  # of a camera whose records wait until a server is configured
 
@@ -97,9 +98,8 @@ class Application:
             notice=notice,
         )
         self.kept = KeptFiles(config.records_dir, config.records.keep_limits, self.uploader.owed_names)
-        self._strays: dict[str, HandingOver] = {}  # by camera; replaced, never changed: other threads read it
+        self.strays = StrayRecords(self._stray)
         self._not_opened: OutboxTrouble | None = None
-        self._unlisted: str | None = None  # why the folder with the leftovers of earlier runs could not be listed
         self.sockets = SocketManager(self.snapshot)
         self.web: WebServer | None = None
         self._orders: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -118,7 +118,8 @@ class Application:
         self.web = self._web_server()
         self._start_uploader()
         self.lineup.start()
-        self._hand_over_strays()
+        running = {camera.name: camera.run for camera in self.lineup.cameras if camera.setup.enabled}
+        self.strays.start(self._config.records_dir, running)
         self.kept.start()
         self.health.start()
         if self.web is not None:
@@ -187,7 +188,7 @@ class Application:
             log.error("reload: the servers are updated once the uploader runs: %s. %s", error, error.hint)
         self.kept.limit(config.records.keep_limits)
         setups = camera_setups(config)
-        self._end_strays({setup.name for setup in setups if setup.enabled})
+        self.strays.end({setup.name for setup in setups if setup.enabled})
         _log_exchange(self.lineup.exchange(setups))
 
     def cleanup_threads(self) -> None:
@@ -220,8 +221,7 @@ class Application:
         ]
 
     def _quiesce(self, limit_s: float) -> None:
-        for stray in self._strays.values():
-            stray.close()
+        self.strays.close()
         if not self.lineup.quiesce(limit_s):
             log.warning("not all records could be queued within %.1f s; the next start queues them", limit_s)
 
@@ -268,21 +268,20 @@ class Application:
 
     def health_threads(self) -> list[dict[str, Any]]:
         """The states of the application's long-lived threads; the uploader reports its own."""
-        parts = [*self.lineup.cameras, *self._strays.values(), self.kept, self.health, self.web]
+        parts = [*self.lineup.cameras, self.strays, self.kept, self.health, self.web]
         return [*logs.threads(), *(state for part in parts if part is not None for state in part.threads())]
 
     def _waiting_records(self) -> int:
         of_cameras = sum(camera.waiting_records for camera in self.lineup.cameras)
-        return of_cameras + sum(stray.counts().waiting for stray in self._strays.values())
+        return of_cameras + self.strays.waiting
 
     def _removed_records(self) -> int:
         of_cameras = sum(camera.removed_records for camera in self.lineup.cameras)
-        return of_cameras + sum(stray.removed for stray in self._strays.values())
+        return of_cameras + self.strays.removed
 
     def _left_behind(self) -> tuple[str, ...]:
         of_cameras = [camera.left_behind for camera in self.lineup.cameras]
-        of_strays = [stray.left_behind for stray in self._strays.values()]
-        return tuple(text for text in (self._unlisted, *of_cameras, *of_strays) if text)
+        return tuple(text for text in (*of_cameras, *self.strays.left_behind) if text)
 
     def _camera(self, setup: CameraSetup) -> Camera:
         return Camera(setup, self._uploader_for(setup.destination), observers=self._observers)
@@ -290,40 +289,12 @@ class Application:
     def _uploader_for(self, destination: DeliveryTarget) -> Uploader:
         return NobodyToAsk() if destination.sftp_server_info == NO_SERVER else self.uploader
 
-    def _hand_over_strays(self) -> None:
-        """Deliver the records in the folders of cameras that do not run (any more), as records of those cameras."""
-        running = {camera.name: camera.run for camera in self.lineup.cameras if camera.setup.enabled}
-        try:
-            found = cameras_with_leftovers(self._config.records_dir, *running.values())
-        except OSError as error:
-            text = f"what earlier runs left in {self._config.records_dir} cannot be looked at"
-            self._unlisted = f"{text}: {error}; fix that, then restart Iris"
-            log.error("%s", self._unlisted)
-            return
-        for name in found:
-            if name in running:
-                continue
-            destination = _destination(self._config, name)
-            stray = HandingOver(
-                self._uploader_for(destination),
-                destination,
-                self._config.records,
-                self._config.evidence,
-                camera=name,
-                run=new_run(),
-                folder=self._config.records_dir / name,
-            )
-            stray.start()
-            self._strays = {**self._strays, name: stray}
-
-    def _end_strays(self, cameras: set[str]) -> None:
-        """End those of cameras that are to run: a folder has one `HandingOver` at a time."""
-        ending = [stray for name, stray in self._strays.items() if name in cameras]
-        self._strays = {name: stray for name, stray in self._strays.items() if name not in cameras}
-        for stray in ending:
-            stray.close()
-        for stray in ending:
-            stray.join(STRAY_END_S)
+    def _stray(self, camera: str) -> HandingOver:
+        """What hands over the files of a camera that does not run."""
+        config, destination = self._config, _destination(self._config, camera)
+        whose = CameraRun(camera, new_run(), config.records_dir / camera)
+        evidence = EvidenceWriter(whose, config.evidence, config.records.disk_reserve_bytes)
+        return HandingOver(whose, self._uploader_for(destination), destination, config.records, evidence)
 
     def _records_snapshot(self) -> dict[str, Any]:
         """How many delivered files are kept, and how many were removed."""

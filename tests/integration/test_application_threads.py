@@ -12,7 +12,8 @@ from iris_camera import logs
 from iris_camera.camera.capture import Capture
 from iris_camera.camera.clock import CameraClock
 from iris_camera.camera.settings import SourceSettings
-from iris_camera.controllers.handing_over import DeliveryTarget, HandingOver, Machine
+from iris_camera.controllers.evidence_writer import EvidenceWriter, Machine
+from iris_camera.controllers.handing_over import DeliveryTarget, HandingOver
 from iris_camera.controllers.inspecting import Inspecting
 from iris_camera.controllers.tallies import Tallies
 from iris_camera.health.facts import Around, CameraFacts, Facts
@@ -20,6 +21,7 @@ from iris_camera.health.gathering import thread_facts
 from iris_camera.health.judging import judge
 from iris_camera.health.service import HealthService
 from iris_camera.inspection.inspector import Inspector
+from iris_camera.records.camera_run import CameraRun
 from iris_camera.records.kept_files import KeptFiles
 from iris_camera.records.retention import KeepLimits
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
@@ -104,16 +106,9 @@ class Unwritten:
 
 def handing_over(folder):
     machine = Machine(monotonic=Once(time.monotonic, "iris-deliver-line"))
-    made = HandingOver(
-        None,
-        DeliveryTarget("plant", {}),
-        RecordSettings(),
-        EvidenceSettings(),
-        camera="line",
-        run="0123abcd",
-        folder=folder,
-        machine=machine,
-    )
+    whose = CameraRun("line", "0123abcd", folder)
+    evidence = EvidenceWriter(whose, EvidenceSettings(), 0)
+    made = HandingOver(whose, None, DeliveryTarget("plant", {}), RecordSettings(), evidence, machine=machine)
     made.start()
     return made, lambda: True, made.close
 

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from iris_camera.camera.frame import Frame
+from iris_camera.controllers.evidence_writer import EvidenceWriter
 from iris_camera.controllers.handing_over import DeliveryTarget, HandingOver
 from iris_camera.inspection.findings import Box, Part, Verdict
+from iris_camera.records.camera_run import CameraRun
 from iris_camera.records.csv_file import ClassifierRow
 from iris_camera.records.csv_name import parse_name
 from iris_camera.records.evidence import is_whole_jpeg
@@ -30,15 +32,10 @@ WALL_S = 1795467933.123
 @pytest.fixture
 def handing_over(openssh, uploader, tmp_path):
     """Into `received/line-1` of the server, from the folder `records`."""
-    one = HandingOver(
-        uploader,
-        DeliveryTarget(openssh.info(tmp_path / "received"), {"project": "line-1"}),
-        RecordSettings(disk_reserve_bytes=0),
-        EvidenceSettings(),
-        camera="line-1",
-        run=RUN,
-        folder=tmp_path / "records",
-    )
+    whose = CameraRun("line-1", RUN, tmp_path / "records")
+    target = DeliveryTarget(openssh.info(tmp_path / "received"), {"project": "line-1"})
+    evidence = EvidenceWriter(whose, EvidenceSettings(), 0)
+    one = HandingOver(whose, uploader, target, RecordSettings(disk_reserve_bytes=0), evidence)
     one.start()
     yield one
     one.close()

@@ -2,7 +2,9 @@
 
 import pytest
 
+from iris_camera.controllers.evidence_writer import EvidenceWriter
 from iris_camera.controllers.handing_over import DeliveryTarget, HandingOver
+from iris_camera.records.camera_run import CameraRun
 from iris_camera.records.csv_file import ClassifierRow
 from iris_camera.records.kept_files import KeptFiles
 from iris_camera.records.recorder import Recorder
@@ -18,15 +20,9 @@ SETTINGS = RecordSettings(keep_bytes_max=1, disk_reserve_bytes=0)  # everything 
 
 @pytest.fixture
 def handing_over(openssh, uploader, tmp_path):
-    one = HandingOver(
-        uploader,
-        DeliveryTarget(openssh.info(tmp_path / "received"), {"project": "line-1"}),
-        SETTINGS,
-        EvidenceSettings(enabled=False),
-        camera="line-1",
-        run=RUN,
-        folder=tmp_path / "records" / "line-1",
-    )
+    whose = CameraRun("line-1", RUN, tmp_path / "records" / "line-1")
+    target = DeliveryTarget(openssh.info(tmp_path / "received"), {"project": "line-1"})
+    one = HandingOver(whose, uploader, target, SETTINGS, EvidenceWriter(whose, EvidenceSettings(enabled=False), 0))
     one.start()
     yield one
     one.close()

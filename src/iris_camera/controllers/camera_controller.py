@@ -26,6 +26,7 @@ from iris_camera.camera.capture import CameraEvent, Capture, CaptureStatus
 from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import Source
 from iris_camera.camera.sources import make_source
+from iris_camera.controllers.evidence_writer import EvidenceWriter
 from iris_camera.controllers.frame_records import FrameRecords
 from iris_camera.controllers.handing_over import DeliveryTarget, HandingOver, Uploader
 from iris_camera.controllers.inspecting import Inspecting
@@ -34,6 +35,7 @@ from iris_camera.controllers.tallies import Tallies
 from iris_camera.inspection.inspector import Inspector
 from iris_camera.inspection.making import make_inspector
 from iris_camera.inspection.settings import InspectionSettings
+from iris_camera.records.camera_run import CameraRun
 from iris_camera.records.csv_name import new_run
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_camera.web.picture import DrawnMark, Picture
@@ -92,17 +94,15 @@ class Camera:
         self._capture = Capture(
             setup.name, lambda: make(setup.name, setup.source), setup.source, on_change=self._events.append
         )
-        self._handing_over = HandingOver(
-            uploader,
-            setup.destination,
-            setup.records,
+        whose = CameraRun(setup.name, self.run, setup.folder)
+        evidence = EvidenceWriter(
+            whose,
             setup.evidence,
-            camera=setup.name,
-            run=self.run,
-            folder=setup.folder,
+            setup.records.disk_reserve_bytes,
             patient=not setup.source.live,
             on_evidence=observers.on_evidence,
         )
+        self._handing_over = HandingOver(whose, uploader, setup.destination, setup.records, evidence)
         self._records = FrameRecords(setup.folder, setup.name, self.run, setup.records, self._tallies.trouble)
         self._inspecting = Inspecting(
             setup.name,

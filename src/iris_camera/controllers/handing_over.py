@@ -2,8 +2,8 @@
 
 Accepting a file durably takes an fsync: 20 to 70 ms beside a busy thread, and for ever on a disk that hangs. Encoding
 a picture takes 5 to 15 ms. So inspection only puts both into an inbox, which never blocks it, and this thread does the
-rest: it writes the pictures, and offers the files in order, pictures first (`waiting_files`), those that earlier runs
-left included.
+rest: it has the pictures written (`evidence_writer`), and offers the files in order, pictures first (`waiting_files`),
+those that earlier runs left included.
 
 A file is handed over for good (`take="move"`): once the outbox holds it durably it is unlinked from `ready/`, in that
 order, so after a crash it is in one place or the other and never in neither. One that is refused stays in `ready/` and
@@ -13,27 +13,24 @@ time, because they then share one commit.
 What goes wrong.
 - `queue_upload` never returns: `join` gives up after its time. What was not handed over lies in `ready/`, where the
   next start finds it; only the few defects whose frames are still held have no pictures then.
-- Defects come faster than pictures can be written, or this thread is stuck: a limited number of frames is held.
-  Skipped evidence is counted and logged, and the row of the defect is written all the same.
-- The disk has less left than its reserve, or refuses: no pictures until there is room again; logged once.
 """
 
 import logging
 import queue
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from iris_camera.camera.frame import Frame
+from iris_camera.controllers.evidence_writer import ON_THIS_MACHINE, EvidenceWriter, HeldDefect, Machine
 from iris_camera.controllers.waiting_files import WaitingFiles
 from iris_camera.inspection.findings import Part, Verdict
+from iris_camera.records.camera_run import CameraRun
 from iris_camera.records.csv_file import KEPT_FOLDER, READY_FOLDER
-from iris_camera.records.evidence import Area, Defect, Evidence, FinishedPicture, NoPictureError
-from iris_camera.records.evidence_name import View
-from iris_camera.records.kept_files import free_bytes, keep
+from iris_camera.records.evidence import FinishedPicture
+from iris_camera.records.kept_files import keep
 from iris_camera.records.leftovers import (
     FinishedFile,
     LeftAlone,
@@ -43,17 +40,15 @@ from iris_camera.records.leftovers import (
     not_read,
     recover,
 )
-from iris_camera.records.settings import EvidenceSettings, RecordSettings
+from iris_camera.records.settings import RecordSettings
 from iris_camera.records.trouble import Trouble
 from iris_communication.errors import IrisError, NotStarted
-from iris_communication.runtime.amounts import counted, size
-from iris_communication.runtime.repeats import Repeats, is_one_to_log
+from iris_communication.runtime.amounts import counted
+from iris_communication.runtime.repeats import Repeats
 from iris_communication.runtime.supervised_thread import SupervisedThread
 from iris_communication.sftp_uploader_thread import SftpUploadRequest
 
 log = logging.getLogger(__name__)
-
-PATIENCE_S = 5.0  # for room for one more frame, where the camera can wait
 
 ServerInfo = str | Mapping[str, Any]
 
@@ -89,61 +84,39 @@ class Counts(NamedTuple):
     evidence_skipped: int
 
 
-class Machine(NamedTuple):
-    """The clock and the free disk space; replaced in tests."""
-
-    monotonic: Callable[[], float] = time.monotonic
-    free_bytes: Callable[[Path], int] = free_bytes
-
-
-_MACHINE = Machine()
-
-
 class HandingOver:
-    """Hands over one camera's files. `folder` is the camera's own records folder, `run` the number its recorders carry.
+    """Hands over one camera's files.
 
-    `add` returns at once, and `add_defect` too unless it is `patient`: then the camera can wait, so that a defect waits
-    for its pictures rather than go without; both are called by one thread at a time, before `close`. `on_evidence` is
-    called with each picture before it is offered, on this thread.
+    `add` returns at once, and `add_defect` unless `evidence` is patient; both are called by one thread at a time,
+    before `close`.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts it joins, and the machine's facts for tests
+    def __init__(
         self,
+        whose: CameraRun,
         uploader: Uploader,
         destination: DeliveryTarget,
         records: RecordSettings,
-        evidence: EvidenceSettings,
+        evidence: EvidenceWriter,
         *,
-        camera: str,
-        run: str,
-        folder: Path,
-        patient: bool = False,
-        on_evidence: Callable[[FinishedPicture], None] = lambda finished: None,
-        machine: Machine = _MACHINE,
+        machine: Machine = ON_THIS_MACHINE,
     ) -> None:
         self._uploader = uploader
         self._destination = destination
         self._records = records
-        self._evidence = Evidence(folder, camera, run, evidence)
-        self._frames_held_max = evidence.frames_held_max
-        self._patience_s = PATIENCE_S if patient else 0.0
-        self._frame_freed = threading.Condition()
-        self._camera = camera
-        self._run = run
-        self._folder = folder
-        self._on_evidence = on_evidence
+        self._evidence = evidence
+        self._camera = whose.camera
+        self._run = whose.run
+        self._folder = whose.folder
         self._machine = machine
-        self._inbox: queue.SimpleQueue[FinishedFile | Leftovers | _Held | None] = queue.SimpleQueue()  # None: the end
-        self._thread = SupervisedThread(self._work, f"iris-deliver-{camera}")
+        self._inbox: queue.SimpleQueue[FinishedFile | Leftovers | HeldDefect | None] = queue.SimpleQueue()  # None: end
+        self._thread = SupervisedThread(self._work, f"iris-deliver-{self._camera}")
         # Written by the thread that adds, read by this thread and by counts().
-        self._given = self._defects = self._frames_given = self._skipped_at_once = 0
-        self._last_frame: tuple[int, float] | None = None
+        self._given = 0
         # Written by this thread.
         self._waiting = WaitingFiles()
-        self._held: list[_Held] = []
-        self._pictures = self._made = self._done = self._frames_done = self._skipped = self._removed = 0
+        self._made = self._done = self._removed = 0
         self._unsure: set[Path] = set()  # left by earlier runs, or offered without an answer: the outbox may have them
-        self._skipped_why: str | None = None
         self._left_behind: list[LeftAlone] = []
         self.not_kept: str | None = None  # why the latest file was not put aside, where files are to be kept
         self._trouble = Trouble(log)
@@ -163,39 +136,13 @@ class HandingOver:
 
     def add_defect(self, frame: Frame, part: Part, verdict: Verdict) -> None:
         """Write the pictures of a defect and hand them over before anything else. The frame is held until then."""
-        if not self._evidence.views:
-            return
-        this_frame = (frame.number, frame.monotonic_s)
-        is_new = this_frame != self._last_frame
-        if is_new and not self._wait_for_room():
-            self._skipped_at_once += 1
-            wait = counted(self._frames_held_max, "frame waits", "frames wait")
-            self._log_skipped(self._skipped_at_once, f"{wait} for theirs already")
-            return
-        box = part.box
-        area = Area(box.x, box.y, box.width, box.height)
-        self._defects += 1
-        self._given += 1
-        self._frames_given += is_new
-        self._last_frame = this_frame
-        defect = Defect(
-            frame.image,
-            frame.number,
-            frame.wall_s,
-            part.part_id,
-            area,
-            verdict.label,
-            verdict.score,
-            self._defects,
-            frame.file,
-        )
-        self._inbox.put(_Held(defect, is_new))
+        if (held := self._evidence.take(frame, part, verdict)) is not None:
+            self._given += 1
+            self._inbox.put(held)
 
     def stop_waiting_for_room(self) -> None:
         """Stop waiting for room; from any thread."""
-        with self._frame_freed:
-            self._patience_s = 0.0
-            self._frame_freed.notify_all()
+        self._evidence.stop_waiting_for_room()
 
     def close(self) -> None:
         """Offer everything once more, leftovers included, then end. What comes later stays in `ready/` for the next
@@ -213,8 +160,11 @@ class HandingOver:
 
     def counts(self) -> Counts:
         """Never blocks."""
-        done, pictures = self._done, self._pictures  # read before `_given`: rather one too many waiting than too few
-        return Counts(self._given + self._made - done, pictures, self._skipped_at_once + self._skipped)
+        done, pictures = (
+            self._done,
+            self._evidence.pictures,
+        )  # read before `_given`: rather one too many waiting than too few
+        return Counts(self._given + self._made - done, pictures, self._evidence.skipped)
 
     @property
     def removed(self) -> int:
@@ -229,7 +179,7 @@ class HandingOver:
     @property
     def skipped_why(self) -> str | None:
         """Why a defect was left without pictures the last time."""
-        return self._skipped_why
+        return self._evidence.skipped_why
 
     def _recover(self) -> None:
         """On a thread of its own, since it may take long, and new files must not wait for it."""
@@ -247,16 +197,6 @@ class HandingOver:
             )
         finally:
             self._inbox.put(found)
-
-    def _wait_for_room(self) -> bool:
-        """Whether one more frame may be held."""
-
-        def has_room() -> bool:
-            return self._frames_given - self._frames_done < self._frames_held_max
-
-        with self._frame_freed:
-            self._frame_freed.wait_for(lambda: has_room() or not self._patience_s, self._patience_s)
-        return has_room()
 
     # All below runs on this thread.
 
@@ -284,8 +224,8 @@ class HandingOver:
             while True:
                 if message is None:
                     self._closed = True
-                elif isinstance(message, _Held):
-                    self._held.append(message)
+                elif isinstance(message, HeldDefect):
+                    self._evidence.hold(message)
                 elif isinstance(message, Leftovers):
                     self._made += len(message.finished)
                     self._done += 1
@@ -319,49 +259,16 @@ class HandingOver:
             self._trouble.is_over("keeping")
 
     def _write_pictures(self) -> None:
-        """Of every defect that is held, so that its frame is released."""
-        while self._held:
-            held = self._held.pop(0)
+        """Of every defect that is held."""
+        while self._evidence.holds_some:
             try:
-                views = self._evidence.views if self._has_room() else ()
-                written = [view for view in views if self._write(held.defect, view)]
-                self._skipped += len(written) < len(self._evidence.views)
+                self._evidence.write_next(self._add_picture)
             finally:
                 self._done += 1
-                with self._frame_freed:
-                    self._frames_done += held.is_new
-                    self._frame_freed.notify_all()
 
-    def _has_room(self) -> bool:
-        reserve = self._records.disk_reserve_bytes
-        try:
-            free = self._machine.free_bytes(self._folder)
-        except OSError:
-            return True  # writing will raise the error
-        if free >= reserve:
-            self._trouble.is_over("room", f"pictures of defects are written into {self._folder} again")
-            return True
-        short = f"less than {size(reserve)} are free, the disk's reserve"
-        self._skipped_why = short
-        self._trouble.begins("room", f"no pictures of defects are written into {self._folder}: {short}")
-        return False
-
-    def _write(self, defect: Defect, view: View) -> bool:
-        try:
-            finished = self._evidence.write(defect, view)
-        except (NoPictureError, OSError) as error:
-            text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            self._log_skipped(self._skipped + 1, text)
-            return False
+    def _add_picture(self, finished: FinishedPicture) -> None:
         self._made += 1
-        self._pictures += 1
-        try:
-            self._on_evidence(finished)
-        except Exception as error:  # noqa: BLE001 - injected code; logged with its traceback
-            text = "an observer of camera %s failed at a picture; it is handed over all the same"
-            self._repeats.log(("observer", type(error)), logging.ERROR, text, self._camera, exc_info=error)
         self._add(finished)
-        return True
 
     def _step(self) -> None:
         """Take all messages, offer some files: a picture that comes meanwhile is then offered before the others."""
@@ -440,16 +347,3 @@ class HandingOver:
         return self._uploader.queue_uploads(
             [SftpUploadRequest(info, each.path, project, each.kind, take="move") for each in files]
         )
-
-    def _log_skipped(self, count: int, why: str) -> None:
-        """Ever more rarely: what prevents one picture mostly prevents all."""
-        self._skipped_why = why
-        if is_one_to_log(count):
-            log.warning("camera %s: %d defects are without pictures: %s", self._camera, count, why)
-
-
-class _Held(NamedTuple):
-    """A defect whose frame is held for its pictures; `is_new`: the defect before it was on another frame."""
-
-    defect: Defect
-    is_new: bool

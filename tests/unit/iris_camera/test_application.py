@@ -260,7 +260,7 @@ def test_a_file_of_a_camera_that_is_configured_no_more_is_delivered(made, calls,
     )
     made.uploader = CallLog("uploader", calls, queue_upload=True, get_details={"state": "new"}, get_stats=STATS)
     made.start()
-    stray = made._strays["old-line"]
+    stray = made.strays.of["old-line"]
     stray.close()
     assert stray.join(10.0)
     queued = [call for call in calls if call[0] == "uploader.queue_upload"]
@@ -279,17 +279,17 @@ def test_files_that_a_stray_camera_left_are_waited_for_too(made, calls):
         def counts(self):
             return Counts(waiting=4, evidence_files=0, evidence_skipped=0)
 
-    made._strays["old-line"] = Stray()
-    assert made._waiting_records() == 4
+    made.strays.of = {"old-line": Stray()}
+    assert made.strays.waiting == 4
 
 
 def test_the_folder_of_a_camera_that_is_switched_on_is_handed_over_by_it_alone(made, calls, config):
-    made._strays["line-2"] = CallLog("stray", calls, join=True)
+    made.strays.of = {"line-2": CallLog("stray", calls, join=True)}
     switched_on = {**config.cameras, "line-2": CameraSettings(project="hall")}
     made.apply(dataclasses.replace(config, cameras=switched_on))
     recorded = [name for name, *_ in calls if name in {"stray.close", "stray.join", "lineup.exchange"}]
     assert recorded == ["stray.close", "stray.join", "lineup.exchange"]
-    assert made._strays == {}
+    assert made.strays.of == {}
 
 
 class Leftovers:
@@ -313,6 +313,6 @@ class Leftovers:
 
 def test_leftovers_are_counted_while_sighup_has_their_camera_run(made, config):
     switched_on = dataclasses.replace(config, cameras={**config.cameras, "line-2": CameraSettings(project="hall")})
-    made._strays = {"line-2": Leftovers(3, lambda: made.apply(switched_on)), "line-3": Leftovers(4)}
+    made.strays.of = {"line-2": Leftovers(3, lambda: made.apply(switched_on)), "line-3": Leftovers(4)}
     assert made._around().to_accept == 7
     assert made._around().to_accept == 4

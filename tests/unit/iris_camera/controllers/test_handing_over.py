@@ -13,8 +13,10 @@ import numpy as np
 import pytest
 
 from iris_camera.camera.frame import Frame
-from iris_camera.controllers.handing_over import DeliveryTarget, HandingOver, Machine
+from iris_camera.controllers.evidence_writer import ON_THIS_MACHINE, EvidenceWriter, Machine
+from iris_camera.controllers.handing_over import DeliveryTarget, HandingOver
 from iris_camera.inspection.findings import Box, Part, Verdict
+from iris_camera.records.camera_run import CameraRun
 from iris_camera.records.csv_file import ClassifierRow
 from iris_camera.records.evidence_name import parse_evidence_name
 from iris_camera.records.leftovers import recover
@@ -103,17 +105,12 @@ def make(tmp_path):
     """Makes one that is not started; whatever happens, its thread ends with the test."""
     made = []
 
-    def make_one(uploader, *, records=NO_RESERVE, evidence=(), **options):
-        handing_over = HandingOver(
-            uploader,
-            DESTINATION,
-            RecordSettings(**records),
-            EvidenceSettings(**dict(evidence)),
-            camera="line-1",
-            run=RUN,
-            folder=tmp_path,
-            **options,
+    def make_one(uploader, *, records=NO_RESERVE, evidence=(), run=RUN, machine=ON_THIS_MACHINE, **options):
+        whose, settings = CameraRun("line-1", run, tmp_path), RecordSettings(**records)
+        pictures = EvidenceWriter(
+            whose, EvidenceSettings(**dict(evidence)), settings.disk_reserve_bytes, machine=machine, **options
         )
+        handing_over = HandingOver(whose, uploader, DESTINATION, settings, pictures, machine=machine)
         made.append((handing_over, uploader))
         return handing_over
 
@@ -342,9 +339,7 @@ def test_an_outbox_that_hangs_delays_no_thread_and_files_left_are_there_at_the_n
     assert handing_over.counts().evidence_skipped == 92
 
     again = ScriptedUploader()
-    next_run = HandingOver(
-        again, DESTINATION, RecordSettings(), EvidenceSettings(), camera="line-1", run="ffffffff", folder=tmp_path
-    )
+    next_run = make(again, run="ffffffff")
     next_run.start()
     ended(next_run)
     assert again.names == [file.path.name for file in files[1:]]
@@ -608,8 +603,7 @@ def test_files_that_earlier_runs_left_are_handed_over_pictures_first(make, tmp_p
     rows = finished(tmp_path, run=EARLIER)
     left = Recorder(tmp_path, "line-1", "model", EARLIER, RotationLimits())  # nothing of it was finished
     uploader = ScriptedUploader(*[False] * 9)
-    before = make(uploader, machine=Machine(standing_clock))
-    before._evidence._run = EARLIER
+    before = make(uploader, run=EARLIER, machine=Machine(standing_clock))
     before.start()
     before.add_defect(frame(), part(), DEFECT)
     ended(before)
