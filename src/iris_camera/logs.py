@@ -71,7 +71,7 @@ _NAMED_SECRET = re.compile(
 )
 
 
-class _Secrets:
+class Secrets:
     """The texts given to `hide()`, as one pattern; replaced as a whole, so that readers need no lock."""
 
     def __init__(self) -> None:
@@ -86,12 +86,12 @@ class _Secrets:
             self.pattern = re.compile("|".join(map(_to_pattern, longest_first))) if longest_first else None
 
 
-_secrets = _Secrets()
+known_secrets = Secrets()
 
 
 def hide(secret: str) -> None:
     """Mask this text in every line from now on: plain, escaped for a URL, JSON or Python; a key also line by line."""
-    _secrets.add(secret)
+    known_secrets.add(secret)
 
 
 def without_secrets(text: str) -> str:
@@ -99,7 +99,7 @@ def without_secrets(text: str) -> str:
     try:
         beyond = max(0, len(text) - SEARCHED_CHARACTERS_MAX)
         text = text[:SEARCHED_CHARACTERS_MAX]
-        pattern = _secrets.pattern
+        pattern = known_secrets.pattern
         if pattern is not None:
             text = pattern.sub(MASK, text)
         text = _PRIVATE_KEY.sub(f"{MASK} (private key)", text)

@@ -60,7 +60,7 @@ class LimitedConnection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as the class above has it
         super().connection_made(transport)
         if self._is_one_too_many():
-            _repeats.log("too many", logging.WARNING, "the page refuses %s: too many are connected", self._from)
+            repeats.log("too many", logging.WARNING, "the page refuses %s: too many are connected", self._from)
             transport.write(BUSY)
             transport.close()
             return
@@ -109,7 +109,7 @@ class Counted(logging.Filter):
         text = clean(record.getMessage().strip(), PEER_TEXT_MAX)
         exc_info = None if foreseen else record.exc_info
         level = min(record.levelno, logging.WARNING) if foreseen else record.levelno
-        _repeats.log(cause, level, "the page: %s%s", text, why, exc_info=exc_info)
+        repeats.log(cause, level, "the page: %s%s", text, why, exc_info=exc_info)
         return False
 
 
@@ -124,10 +124,10 @@ def note_trouble_of_the_loop(_: asyncio.AbstractEventLoop, context: dict[str, An
     error = context.get("exception")
     if isinstance(error, OSError):
         why = error.strerror or str(error)
-        _repeats.log(("loop", error.errno), logging.ERROR, "the page: %s: %s", context.get("message"), why)
+        repeats.log(("loop", error.errno), logging.ERROR, "the page: %s: %s", context.get("message"), why)
     else:
         text = "the page: %s"
-        _repeats.log(("loop", type(error)), logging.ERROR, text, context.get("message"), exc_info=error)
+        repeats.log(("loop", type(error)), logging.ERROR, text, context.get("message"), exc_info=error)
 
 
-_repeats = Repeats(log)
+repeats = Repeats(log)

@@ -16,7 +16,7 @@ log = logging.getLogger("iris_camera.test")
 
 @pytest.fixture(autouse=True)
 def no_secret_is_known_yet(monkeypatch):
-    monkeypatch.setattr(logs, "_secrets", logs._Secrets())
+    monkeypatch.setattr(logs, "known_secrets", logs.Secrets())
 
 
 @pytest.fixture

@@ -26,14 +26,14 @@ class ListSource:
     live = False
 
     def __init__(self, frames):
-        self._frames = [frame(number) for number in range(frames)]
+        self.unread = [frame(number) for number in range(frames)]
         self.closed = threading.Event()
 
     def open(self):
         self.closed.clear()
 
     def read(self):
-        return self._frames.pop(0) if self._frames and not self.closed.is_set() else None
+        return self.unread.pop(0) if self.unread and not self.closed.is_set() else None
 
     def close(self):
         self.closed.set()

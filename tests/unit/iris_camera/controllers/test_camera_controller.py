@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 
 import pytest
 
@@ -15,6 +16,7 @@ from iris_camera.inspection.model import ModelError
 from iris_camera.inspection.settings import InspectionSettings
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_communication import sftp_uploader_thread
+from tests.own_process import in_a_process_of_its_own
 from tests.unit.iris_camera.controllers.parts import (
     WAIT_S,
     AcceptingUploader,
@@ -60,10 +62,17 @@ def camera_on(tmp_path, uploader):
         assert camera.stop(WAIT_S)
 
 
+def wait_until_ended(camera):
+    deadline_s = time.monotonic() + WAIT_S
+    while not camera.ended:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+
+
 def run_to_the_end(camera):
     """For a source that ends: a file's frames are all inspected before the camera has ended."""
     camera.start()
-    assert camera._inspecting.wait_recorded(WAIT_S)
+    wait_until_ended(camera)
     assert camera.quiesce(WAIT_S)
 
 
@@ -139,7 +148,7 @@ def test_an_outbox_that_hangs_stops_no_frame(camera_on):
     uploader = HangingUploader()
     camera = camera_on(ListSource(100), uploader=uploader)
     camera.start()
-    assert camera._inspecting.wait_recorded(WAIT_S)
+    wait_until_ended(camera)
     seen = camera.snapshot()
     assert seen["frames"] == 100
     assert seen["waiting_records"] >= 10
@@ -181,7 +190,7 @@ def test_a_camera_that_is_switched_off_opens_nothing_and_reports_it(camera_on, c
     assert camera.snapshot()["reason"] == "it is switched off in the settings"
     assert camera.quiesce(0.0)
     assert camera.stop(0.0)
-    assert len(source._frames) == 5
+    assert len(source.unread) == 5
 
 
 def test_a_model_that_cannot_be_used_is_reported_before_anything_starts(tmp_path, uploader):
@@ -210,15 +219,13 @@ def test_the_page_gets_the_latest_frame_with_its_parts_and_verdicts_marked(camer
     assert [(mark.text, mark.alarm) for mark in picture.marks] == [("1 defect", True)]
 
 
-def test_the_controller_holds_the_process_uploader_and_fixes_none_of_its_options(monkeypatch, tmp_path):
-    monkeypatch.setattr(sftp_uploader_thread, "_only", None)
-    monkeypatch.setattr(sftp_uploader_thread, "_only_options", {})
+@in_a_process_of_its_own
+def test_the_controller_holds_the_process_uploader_and_fixes_none_of_its_options(tmp_path):
     made = sftp_uploader_thread.get_sftp_uploader(outbox_dir=tmp_path / "outbox", max_queue_size=7)
     assert camera_controller.sftp_uploader is made
 
 
-def test_the_statistics_endpoint_belongs_to_the_controllers_routes(monkeypatch, tmp_path):
-    monkeypatch.setattr(sftp_uploader_thread, "_only", None)
-    monkeypatch.setattr(sftp_uploader_thread, "_only_options", {})
+@in_a_process_of_its_own
+def test_the_statistics_endpoint_belongs_to_the_controllers_routes(tmp_path):
     sftp_uploader_thread.get_sftp_uploader(outbox_dir=tmp_path / "outbox")
     assert [route.path for route in camera_controller.routes().routes] == ["/sftp-uploader-stats"]

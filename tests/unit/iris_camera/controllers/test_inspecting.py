@@ -163,7 +163,7 @@ def test_the_inspection_reports_that_and_why_it_waits_to_restart(line, monkeypat
     running.handover.put(frame(0))
     assert failed.wait(WAIT_S)
     while running.inspecting.snapshot()["state"] != "restarting":
-        assert running.inspecting._thread.is_alive()
+        assert not running.inspecting.join(0.0)
     assert running.inspecting.snapshot()["reason"] == "ValueError: no such layer"
     running.inspecting.close()
     running.end()

@@ -81,7 +81,7 @@ class Shown(ListSource):
         super().__init__(0)
         for number, image in enumerate(images):
             image.flags.writeable = False
-            self._frames.append(Frame(image, number, 1_700_000_000.0 + number, float(number)))
+            self.unread.append(Frame(image, number, 1_700_000_000.0 + number, float(number)))
 
 
 @pytest.fixture

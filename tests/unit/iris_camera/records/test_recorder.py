@@ -192,10 +192,11 @@ def test_closing_finishes_what_is_open_once(tmp_path):
 
 
 def test_two_kinds_and_two_cameras_share_a_folder(tmp_path):
-    several = [recorder(tmp_path, camera=c, kind=k) for c in ("line-1", "line-2") for k in ("model", "classifier")]
-    for records in several:
-        records.append([verdict() if records._kind == "classifier" else detection()], WALL_S, 0.0, now_s=0.0)
-    finished = [records.close() for records in several]
+    rows = {"model": detection(), "classifier": verdict()}
+    several = [(recorder(tmp_path, camera=c, kind=k), rows[k]) for c in ("line-1", "line-2") for k in rows]
+    for records, row in several:
+        records.append([row], WALL_S, 0.0, now_s=0.0)
+    finished = [records.close() for records, _ in several]
     assert len({file.path for file in finished}) == 4
     assert [rows_in(file.path) for file in finished] == [1, 1, 1, 1]
 

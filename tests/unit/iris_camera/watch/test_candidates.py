@@ -1,10 +1,25 @@
 """Which file is examined next; a flood of events takes no more memory than its files."""
 
+import tracemalloc
+from contextlib import contextmanager
+
+from iris_camera.watch import candidates as candidates_module
 from iris_camera.watch.candidates import Candidates
 from iris_camera.watch.completion import Completion, FileState, Notice, Version
 
 QUIET_S = 5.0
 V1 = Version(1, 10, 100)
+
+
+@contextmanager
+def memory_of(module):
+    """How many bytes that the module allocated in the block are still held."""
+    tracemalloc.start()
+    try:
+        only = tracemalloc.Filter(True, module.__file__)
+        yield lambda: sum(each.size for each in tracemalloc.take_snapshot().filter_traces([only]).traces)
+    finally:
+        tracemalloc.stop()
 
 
 def all_due(candidates, now_s):
@@ -26,9 +41,10 @@ def test_files_are_examined_in_the_order_of_their_time():
 
 def test_a_file_written_a_million_times_has_one_place_in_the_order():
     candidates = Candidates(QUIET_S)
-    for number in range(1000):
-        candidates.hear("log", Notice.WRITTEN, number / 1000)
-    assert len(candidates._order) == 1
+    with memory_of(candidates_module) as taken_bytes:
+        for number in range(1000):
+            candidates.hear("log", Notice.WRITTEN, number / 1000)
+        assert taken_bytes() < 10_000, "a thousand places take five times as much"
     assert all_due(candidates, 5.5) == [], "its quiet began with the last write"
     assert all_due(candidates, 6.0) == ["log"]
 

@@ -117,11 +117,11 @@ def test_a_change_that_a_full_disk_refused_is_known_until_the_end_and_noted_once
     connect = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *a, **options: connect(*a, factory=FullDisk, **options))
     memory = opened(tmp_path, folder)
-    memory._database.full = True
+    monkeypatch.setattr(FullDisk, "full", True)
     memory.change({"a": V1})
     assert memory.get("a") == V1
     assert "cannot write" in caplog.text
-    memory._database.full = False
+    monkeypatch.setattr(FullDisk, "full", False)
     memory.close()
     again = opened(tmp_path, folder)
     assert again.get("a") == V1

@@ -1,5 +1,6 @@
 """A real folder, the kernel's events, and a taker that accepts or refuses: what is handed in and remembered."""
 
+import logging
 import os
 import shutil
 import threading
@@ -68,26 +69,43 @@ def elsewhere(tmp_path):
     return made
 
 
+class Began(logging.Handler):
+    """Waits for the line with which a watcher says that it has listed its folder and watches it."""
+
+    def __init__(self, log):
+        super().__init__()
+        self._log, self._level = log, log.level
+        self._seen = threading.Event()
+        log.setLevel(logging.INFO)
+        log.addHandler(self)
+
+    def emit(self, record):
+        if record.msg == "watching %s":
+            self._seen.set()
+
+    def wait(self, timeout_s):
+        return self._seen.wait(timeout_s)
+
+    def close(self):
+        self._log.removeHandler(self)
+        self._log.setLevel(self._level)
+        super().close()
+
+
 @contextmanager
 def watching(folder, taker, quiet_s=QUIET_S, **settings):
     """A watcher on a thread; it watches already when the block is entered."""
     stop = threading.Event()
     memory = Memory(folder.parent, folder)
     watcher = Watcher(WatchSettings(folder, Names(), quiet_s=quiet_s, **settings), taker, memory, stop, time.monotonic)
-    listed = threading.Event()
-    list_all = watcher._list_all
-
-    def list_and_notify():
-        list_all()
-        listed.set()
-
-    watcher._list_all = list_and_notify
     thread = threading.Thread(target=watcher.run)
-    thread.start()
+    began = Began(watcher_module.log)
     try:
-        assert listed.wait(WAIT_S) or not folder.exists()
+        thread.start()
+        assert began.wait(WAIT_S) or not folder.exists()
         yield watcher
     finally:
+        began.close()
         stop.set()
         thread.join(WAIT_S)
         memory.close()
@@ -225,13 +243,13 @@ def test_a_file_that_changes_while_the_outbox_is_full_is_handed_in_as_it_is_then
     assert ("a", b"12") in taker.taken
 
 
-def test_a_file_that_can_never_be_delivered_is_reported_once_and_holds_up_no_other(folder, caplog):
+def test_a_file_that_can_never_be_delivered_is_reported_once_and_holds_up_no_other(folder, monkeypatch, caplog):
+    monkeypatch.setattr(watcher_module, "LIST_EVERY_S", 0.05)
     taker = Taker(lambda path: InvalidRequest("no such name", hint="rename it") if path == "bad" else None)
-    with watching(folder, taker) as watcher:
+    with watching(folder, taker):
         (folder / "bad").write_bytes(b"1")
         (folder / "good").write_bytes(b"1")
         taker.wait_for("good")
-        watcher._list_at_s = 0.0
         (folder / "better").write_bytes(b"1")
         taker.wait_for("better")
         os.link(folder / "good", folder / "last")

@@ -21,7 +21,7 @@ HEAD = b"GET /api/state HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
 @pytest.fixture
 def served(monkeypatch):
-    monkeypatch.setattr(connection_limits, "_repeats", Repeats(connection_limits.log))
+    monkeypatch.setattr(connection_limits, "repeats", Repeats(connection_limits.log))
     line = FakeLine()
     server = WebServer(line.app, port=0)
     server.start()
@@ -153,14 +153,14 @@ def test_nonsense_behind_a_good_head_is_logged_once_without_a_traceback(served, 
     assert fetch(served) == 200
 
 
-def test_a_lack_of_descriptors_while_accepting_is_logged_once(caplog):
+def test_a_lack_of_descriptors_while_accepting_is_logged_once(caplog, monkeypatch):
     async def scenario():
         loop = asyncio.get_running_loop()
         for _ in range(2048):
             error = OSError(24, "Too many open files")
             connection_limits.note_trouble_of_the_loop(loop, {"message": "accept() failed", "exception": error})
 
-    connection_limits._repeats = Repeats(connection_limits.log)
+    monkeypatch.setattr(connection_limits, "repeats", Repeats(connection_limits.log))
     asyncio.run(scenario())
     assert [record.getMessage() for record in caplog.records] == ["the page: accept() failed: Too many open files"]
     assert caplog.records[0].exc_info is None
