@@ -2,7 +2,6 @@
 
 import logging
 import threading
-import time
 
 import pytest
 
@@ -17,6 +16,7 @@ from iris_camera.inspection.settings import InspectionSettings
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_communication import sftp_uploader_thread
 from tests.own_process import in_a_process_of_its_own
+from tests.unit.iris_camera.camera.watching import wait_until
 from tests.unit.iris_camera.controllers.parts import (
     WAIT_S,
     AcceptingUploader,
@@ -62,17 +62,10 @@ def camera_on(tmp_path, uploader):
         assert camera.stop(WAIT_S)
 
 
-def wait_until_ended(camera):
-    deadline_s = time.monotonic() + WAIT_S
-    while not camera.ended:
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
-
-
 def run_to_the_end(camera):
     """For a source that ends: a file's frames are all inspected before the camera has ended."""
     camera.start()
-    wait_until_ended(camera)
+    wait_until(lambda: camera.ended)
     assert camera.quiesce(WAIT_S)
 
 
@@ -148,7 +141,7 @@ def test_an_outbox_that_hangs_stops_no_frame(camera_on):
     uploader = HangingUploader()
     camera = camera_on(ListSource(100), uploader=uploader)
     camera.start()
-    wait_until_ended(camera)
+    wait_until(lambda: camera.ended)
     seen = camera.snapshot()
     assert seen["frames"] == 100
     assert seen["waiting_records"] >= 10

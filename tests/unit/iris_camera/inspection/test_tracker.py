@@ -152,7 +152,7 @@ def test_a_call_without_a_number_is_the_next_frame():
     assert without == list(with_numbers.values())
 
 
-def test_a_source_that_begins_anew_finishes_all_parts_and_gives_no_id_twice():
+def test_a_source_that_begins_again_finishes_all_parts_and_gives_no_id_twice():
     tracker = Tracker(WIDTH, HEIGHT)
     run(tracker, range(20), lambda n: [on_the_belt(0, n)])
     again = tracker.update(seen(on_the_belt(0, 19)), 0)

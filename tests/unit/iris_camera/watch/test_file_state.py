@@ -28,7 +28,7 @@ def test_a_file_that_somebody_has_open_for_writing_is_known_to_be(file):
         assert state_of(str(file), leases=True).is_open is False
 
 
-def test_an_examination_without_leases_does_not_say_who_writes(file):
+def test_an_examination_without_leases_names_no_writer(file):
     with file.open("ab"):
         assert state_of(str(file), leases=False).is_open is None
 

@@ -31,13 +31,13 @@ def served(monkeypatch):
 
 
 @pytest.fixture
-def impatient(served, monkeypatch):
+def with_short_timeout(served, monkeypatch):
     """The served limits, for tests of late clients only: on a busy machine every client is late."""
     monkeypatch.setattr(connection_limits, "HEAD_TIMEOUT_S", 0.3)
     return served
 
 
-def visit(server, stack, text=b""):
+def connected(server, stack, text=b""):
     there = stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=WAIT_S))
     there.sendall(text)
     return there
@@ -76,8 +76,8 @@ def is_disconnected_while_it_sends_bytes(there):
 def test_one_connection_too_many_from_an_address_is_answered_and_closed(served, caplog, monkeypatch):
     monkeypatch.setattr(connection_limits, "CONNECTIONS_MAX", 8)
     with ExitStack() as stack:
-        kept = [visit(served, stack) for _ in range(4)]
-        refused = [received(visit(served, stack)) for _ in range(20)]
+        kept = [connected(served, stack) for _ in range(4)]
+        refused = [received(connected(served, stack)) for _ in range(20)]
         assert all(answer.startswith(b"HTTP/1.1 503 ") for answer in refused)
         kept[0].sendall(HEAD + b"Connection: close\r\n\r\n")
         assert received(kept[0]).startswith(b"HTTP/1.1 200 ")
@@ -94,7 +94,7 @@ def test_a_client_that_is_disconnected_makes_room(served, monkeypatch):
     monkeypatch.setattr(connection_limits, "CONNECTIONS_MAX", 8)
     for _ in range(5):
         with ExitStack() as stack:
-            asked = [visit(served, stack, HEAD + b"Connection: close\r\n\r\n") for _ in range(4)]
+            asked = [connected(served, stack, HEAD + b"Connection: close\r\n\r\n") for _ in range(4)]
             assert [received(there)[:12] for there in asked] == [b"HTTP/1.1 200"] * 4
 
 
@@ -103,25 +103,25 @@ def test_live_sockets_count_as_connections(served, monkeypatch):
     with ExitStack() as stack:
         for _ in range(4):
             stack.enter_context(connect(served.address.replace("http", "ws") + "live", open_timeout=WAIT_S))
-        assert received(visit(served, stack)).startswith(b"HTTP/1.1 503 ")
+        assert received(connected(served, stack)).startswith(b"HTTP/1.1 503 ")
 
 
 @pytest.mark.parametrize("text", [b"", b"GET / HT", HEAD], ids=["nothing", "half a line", "a head without an end"])
-def test_a_client_that_asks_for_nothing_in_time_is_disconnected(impatient, text):
+def test_a_client_that_asks_for_nothing_in_time_is_disconnected(with_short_timeout, text):
     with ExitStack() as stack:
-        assert received(visit(impatient, stack, text)) == b""
+        assert received(connected(with_short_timeout, stack, text)) == b""
 
 
-def test_single_bytes_give_no_more_time(impatient):
+def test_single_bytes_give_no_more_time(with_short_timeout):
     with ExitStack() as stack:
-        there = visit(impatient, stack, HEAD)
+        there = connected(with_short_timeout, stack, HEAD)
         there.settimeout(0.02)
         assert is_disconnected_while_it_sends_bytes(there)
 
 
-def test_a_client_that_was_answered_and_sends_on_byte_by_byte_is_disconnected(impatient):
+def test_a_client_that_was_answered_and_sends_on_byte_by_byte_is_disconnected(with_short_timeout):
     with ExitStack() as stack:
-        there = visit(impatient, stack, HEAD + b"\r\n" + b"GET / HTTP/1.1\r\nHo")
+        there = connected(with_short_timeout, stack, HEAD + b"\r\n" + b"GET / HTTP/1.1\r\nHo")
         assert received(there).startswith(b"HTTP/1.1 200 ")
 
 
@@ -129,8 +129,8 @@ def test_a_wrong_host_on_the_live_socket_and_nonsense_on_the_port_are_logged_onc
     caplog.set_level(logging.INFO)
     for _ in range(10):
         with ExitStack() as stack:
-            received(visit(served, stack, b"\0" * 300 + b"\r\n\r\n"))
-            there = visit(served, stack)
+            received(connected(served, stack, b"\0" * 300 + b"\r\n\r\n"))
+            there = connected(served, stack)
             with pytest.raises(InvalidStatus, match="421"):
                 connect("ws://evil.example/live", sock=there, open_timeout=WAIT_S)
     assert len(caplog.records) <= 2
@@ -143,7 +143,7 @@ def test_nonsense_behind_a_good_head_is_logged_once_without_a_traceback(served, 
     body = b"POST /api/state HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"
     for _ in range(3):
         with ExitStack() as stack:
-            received(visit(served, stack, body))
+            received(connected(served, stack, body))
             live = stack.enter_context(connect(f"ws://127.0.0.1:{served.port}/live"))
             live.socket.sendall(b"\x81\x82\0\0\0\0\xff\xfe")  # bytes that are no UTF-8
             with pytest.raises(ConnectionClosed):

@@ -81,7 +81,7 @@ def test_markup_in_a_host_header_is_not_repeated():
 
 
 @pytest.mark.parametrize("host", ["evil.example", "monitoring.plant.example:5000", "", "10.0.0.7"])
-def test_the_fixed_endpoint_answers_whoever_asks_as_before(host):
+def test_the_fixed_endpoint_answers_under_every_host_name_as_before(host):
     answer = get(FakeLine().app, "/sftp-uploader-stats", host=host)
     assert answer.status_code == 200
     assert answer.json()["stats"]["total_queued"] == 150
