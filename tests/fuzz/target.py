@@ -20,9 +20,9 @@ from iris_communication.sftp.conversations.put import put
 from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.sftp.session import Session
 from iris_communication.sftp.trials.probe import Probe, ProbeContent, probe
-from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.memory_server import MemoryServer
 from iris_communication.testing.server_wire import encode_version
+from tests.memory_link import BytesSource
 
 RAW = 255
 RAW_PIECE_BYTES = 64

@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from iris_communication.testing.tcp_link import (
+from tests.integration.uploading import IN_A_HURRY, Watch, contents_of, running, small_files, submit_all, wait_for
+from tests.servers.openssh import OpenSshServer
+from tests.tcp_link import (
     TO_CLIENT,
     TO_SERVER,
     CutAfter,
@@ -16,8 +18,6 @@ from iris_communication.testing.tcp_link import (
     InPieces,
     SilentAfter,
 )
-from tests.integration.uploading import IN_A_HURRY, Watch, contents_of, running, small_files, submit_all, wait_for
-from tests.servers.openssh import OpenSshServer
 
 FILES = 40
 LARGE = random.Random(6).randbytes(2 * 1024 * 1024)

@@ -4,9 +4,9 @@ import asyncio
 
 from iris_communication.item import Take
 from iris_communication.testing.faulty_servers import LosesTheRename
-from iris_communication.testing.virtual_time import run
 from tests.simulation.site import ComesBackWithoutFolders
 from tests.simulation.world import SimulatedWorld
+from tests.virtual_time import run
 
 
 async def scene(world):

@@ -20,12 +20,12 @@ from iris_communication.errors import IrisError
 from iris_communication.item import Take
 from iris_communication.outbox.writer.messages import Accept, Destination
 from iris_communication.settings import Rule, Server
-from iris_communication.testing.virtual_time import NothingWillHappen, run
 from tests.simulation.audit import LifeAudit
 from tests.simulation.machine import MachineClock, ProcessKilled, SimulatedDisk
 from tests.simulation.process import SECRET, SETTINGS, Process
 from tests.simulation.site import SimulatedSite
 from tests.simulation.troubles import Troubles
+from tests.virtual_time import NothingWillHappen, run
 
 DRAIN_S = 4 * 3600.0  # of virtual time, once everything is healed
 LINKED_BYTES = 1024 * 1024 + 1

@@ -10,10 +10,10 @@ from contextlib import closing, contextmanager
 
 import pytest
 
-from iris_communication.testing.tcp_link import TO_SERVER, FaultyTcpLink, SilentAfter
 from tests.servers.openssh import OpenSshServer
 from tests.system.iris_command import IrisCommand
 from tests.system.iris_process import IRIS, ROOT, IrisProcess
+from tests.tcp_link import TO_SERVER, FaultyTcpLink, SilentAfter
 
 
 def write_settings(folder, info, further=""):

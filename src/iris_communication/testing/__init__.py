@@ -2,22 +2,16 @@
 
 from iris_communication.testing.clock import FakeClock
 from iris_communication.testing.memory_channel import MemoryChannel, MemoryTransport
-from iris_communication.testing.memory_link import BytesSource, MemoryLink
 from iris_communication.testing.memory_server import MemoryServer
 from iris_communication.testing.memory_store import MemoryStore
 from iris_communication.testing.store_contract import StoreContract, make_item
-from iris_communication.testing.virtual_time import NothingWillHappen, run
 
 __all__ = [
-    "BytesSource",
     "FakeClock",
     "MemoryChannel",
-    "MemoryLink",
     "MemoryServer",
     "MemoryStore",
     "MemoryTransport",
-    "NothingWillHappen",
     "StoreContract",
     "make_item",
-    "run",
 ]

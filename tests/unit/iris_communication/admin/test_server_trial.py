@@ -13,13 +13,14 @@ from iris_communication.admin.server_trial import CLEARING_S, TrialStopped, try_
 from iris_communication.errors import LinkLost, LinkTimeout
 from iris_communication.sftp import wire
 from iris_communication.sftp.token_bucket import SAVED_S
-from iris_communication.testing import FakeClock, MemoryServer, MemoryTransport, virtual_time
+from iris_communication.testing import FakeClock, MemoryServer, MemoryTransport
 from iris_communication.testing.faulty_servers import NeverGreets
 from iris_communication.testing.memory_channel import MemoryChannel
 from iris_communication.testing.memory_server import DENIED, ServerDies
 from iris_communication.testing.server_wire import WriteData
 from iris_communication.testing.silent_servers import SilentFrom
 from iris_communication.transport.algorithms import Negotiated
+from tests import virtual_time
 from tests.own_process import in_a_process_of_its_own
 
 MIB = 1 << 20

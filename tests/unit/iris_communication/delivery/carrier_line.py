@@ -8,7 +8,8 @@ from dataclasses import replace
 from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.item import Fingerprint, State
 from iris_communication.settings import DeliverySettings, Secret, Server
-from iris_communication.testing import FakeClock, MemoryServer, MemoryTransport, virtual_time
+from iris_communication.testing import FakeClock, MemoryServer, MemoryTransport
+from tests import virtual_time
 from tests.unit.iris_communication.delivery.fake_parts import turns
 from tests.unit.iris_communication.outbox.fake_parts import an_item
 

@@ -7,11 +7,11 @@ from iris_communication.delivery.connection import Connection
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp.conversations.put import put
 from iris_communication.sftp.conversations.upload import SftpUpload
-from iris_communication.testing import virtual_time
 from iris_communication.testing.clock import FakeClock
 from iris_communication.testing.memory_channel import MemoryTransport
-from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.memory_server import MemoryServer
+from tests import virtual_time
+from tests.memory_link import BytesSource
 
 SERVER = Server(host="sftp.example", username="iris")
 SETTINGS = DeliverySettings(progress_timeout_s=30.0)

@@ -14,9 +14,9 @@ from iris_communication.sftp import wire
 from iris_communication.sftp.window import QUIET_S, RequestWindow, after_trouble
 from iris_communication.testing import faulty_servers as faulty
 from iris_communication.testing.memory_channel import MemoryTransport
-from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.memory_server import MemoryServer, ServerDies
 from iris_communication.testing.server_wire import WriteData
+from tests.memory_link import BytesSource
 from tests.unit.iris_communication.delivery.connection_line import CONTENT, outcome, run, timers_left
 
 

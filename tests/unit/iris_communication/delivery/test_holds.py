@@ -10,10 +10,10 @@ from iris_communication.delivery.worker import Drain
 from iris_communication.item import Event
 from iris_communication.outbox.orders import PauseServer, ResumeServer
 from iris_communication.testing.clock import FakeClock
-from iris_communication.testing.virtual_time import run as run_in_virtual_time
 from tests.unit.iris_communication.delivery.carrier_line import pass_time
 from tests.unit.iris_communication.delivery.checking_line import INTERVAL_S, CheckingLine, run, server
 from tests.unit.iris_communication.delivery.fake_parts import ONE, turns
+from tests.virtual_time import run as run_in_virtual_time
 
 
 def local_hour(clock, hours=0):

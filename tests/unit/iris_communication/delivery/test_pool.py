@@ -10,8 +10,9 @@ from iris_communication.errors import ConnectionRefused
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp import wire
 from iris_communication.sftp.window import BYTES_LEAST
-from iris_communication.testing import FakeClock, MemoryServer, MemoryTransport, virtual_time
+from iris_communication.testing import FakeClock, MemoryServer, MemoryTransport
 from iris_communication.testing.faulty_servers import NeverGreets
+from tests import virtual_time
 from tests.unit.iris_communication.delivery.carrier_line import pass_time
 from tests.unit.iris_communication.delivery.fake_parts import turns
 

@@ -19,9 +19,9 @@ from iris_communication.outbox.writer.messages import SettleArchive
 from iris_communication.outbox.writer.snapshot import Snapshot
 from iris_communication.settings import DeliverySettings, Server
 from iris_communication.testing.clock import FakeClock
-from iris_communication.testing.virtual_time import run as run_in_virtual_time
 from tests.unit.iris_communication.delivery.fake_parts import ONE, FakeCarrier, FakeWriter, turns
 from tests.unit.iris_communication.outbox.fake_parts import an_item
+from tests.virtual_time import run as run_in_virtual_time
 
 BATCH = "zip:/in"
 NO_CHECKS = Server("one", "iris", health_interval_s=0.0)

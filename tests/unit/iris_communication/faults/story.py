@@ -6,9 +6,10 @@ from iris_communication.decisions.attempt import claimed, failed, released
 from iris_communication.decisions.retry import Retrying, after_failure
 from iris_communication.errors import Effect, IrisError
 from iris_communication.item import Event, State
-from iris_communication.testing import FakeClock, run
+from iris_communication.testing import FakeClock
 from tests.unit.iris_communication.delivery.carrier_line import CarrierLine, pass_time
 from tests.unit.iris_communication.delivery.fake_parts import turns
+from tests.virtual_time import run
 
 FILES = 5
 SIZE_BYTES = 100_000  # more than one WRITE on every server

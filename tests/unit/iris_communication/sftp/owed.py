@@ -13,8 +13,8 @@ from iris_communication.errors import Effect, IrisError, Scope
 from iris_communication.item import Event
 from iris_communication.sftp.conversations.put import after_clearing, put
 from iris_communication.sftp.conversations.upload import SftpUpload
-from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.store_contract import make_item
+from tests.memory_link import BytesSource
 
 TOKENS = itertools.count(1)
 RETRYING = Retrying(attempts_max=1000, base_s=1.0, cap_s=1.0)

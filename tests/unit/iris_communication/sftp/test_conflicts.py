@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from iris_communication.errors import Effect, LinkLost, RemoteFailure, RemoteNameKept, RemoteNameTaken, Retry, Scope
 from iris_communication.sftp import wire
 from iris_communication.testing import faulty_servers as faulty
-from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import DENIED, FAILURE, UNSUPPORTED, MemoryServer, ServerDies
+from tests.memory_link import MemoryLink
 from tests.thorough import examples, some
 from tests.unit.iris_communication.sftp.owed import Owed
 

@@ -9,9 +9,9 @@ from iris_communication.sftp.conversations.upload import Quirks
 from iris_communication.sftp.trials.probe import Probe, ProbeContent, probe
 from iris_communication.sftp.trials.trial import Findings, TrialContent, trial
 from iris_communication.sftp.trials.trial_report import Weight, sentences
-from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import MemoryServer
 from iris_communication.testing.refusing_servers import KnowsNoExclusive, OverlooksExclusive
+from tests.memory_link import MemoryLink
 from tests.unit.iris_communication.sftp.owed import Owed
 
 CODES = [wire.FX_FAILURE, wire.FX_BAD_MESSAGE, wire.FX_OP_UNSUPPORTED, 23]

@@ -9,9 +9,9 @@ from iris_communication.sftp.trials.probe import Probe, ProbeContent, probe
 from iris_communication.sftp.trials.trial import Findings, TrialContent, trial
 from iris_communication.sftp.trials.trial_report import Weight, sentences
 from iris_communication.testing.faulty_servers import FolderClosedToUs
-from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import DENIED, FAILURE, MemoryServer
 from iris_communication.testing.refusing_servers import SomeNamesOnly
+from tests.memory_link import MemoryLink
 from tests.unit.iris_communication.sftp.owed import Owed
 
 BAD_MESSAGE = wire.Status(wire.FX_BAD_MESSAGE, "Bad message")

@@ -8,9 +8,9 @@ from iris_communication.sftp.conversations.look import Found, compare, is_missin
 from iris_communication.sftp.status import StatusError
 from iris_communication.sftp.trials.trial import Findings, TrialContent, trial
 from iris_communication.testing.faulty_servers import LosesTheRename, LosesTheRenameAnswer, MakesNoFolders, PicksUp
-from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import DENIED, FAILURE, MemoryServer
 from iris_communication.testing.naming_servers import MissingHasAnotherCode, OpenHasAnotherCode
+from tests.memory_link import MemoryLink
 from tests.unit.iris_communication.sftp.owed import Owed
 
 CODES = [wire.FX_NO_SUCH_FILE, wire.FX_PERMISSION_DENIED, wire.FX_FAILURE, wire.FX_NO_SUCH_PATH, 19, 1000]

@@ -16,8 +16,8 @@ from iris_communication.errors import (
 from iris_communication.sftp import wire
 from iris_communication.sftp.credit import Handles
 from iris_communication.sftp.status import StatusError, blame
-from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import DENIED, FAILURE, MemoryServer, ServerDies
+from tests.memory_link import MemoryLink
 from tests.unit.iris_communication.sftp.owed import Owed
 
 OLD, NEW = b"id,label\n0,old\n", b"id,label\n1,good\n"

@@ -12,8 +12,8 @@ from iris_communication.sftp.conversations.conversation import Chunk
 from iris_communication.sftp.credit import Credit
 from iris_communication.sftp.session import Session
 from iris_communication.sftp.status import StatusError
-from iris_communication.testing.memory_link import BytesSource
 from iris_communication.testing.server_wire import WriteData, decode_request, encode_reply, encode_version
+from tests.memory_link import BytesSource
 
 FAILURE = wire.Status(wire.FX_FAILURE, "Failure")
 DENIED = wire.Status(wire.FX_PERMISSION_DENIED, "Permission denied")

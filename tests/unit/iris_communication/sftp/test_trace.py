@@ -7,8 +7,8 @@ from iris_communication.errors import SourceChanged
 from iris_communication.sftp import wire
 from iris_communication.sftp.trace import EVENTS_MAX, lines
 from iris_communication.testing import faulty_servers as faulty
-from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import MemoryServer
+from tests.memory_link import MemoryLink
 from tests.unit.iris_communication.sftp.owed import Owed
 
 SECRET = b"id,label\n1,top secret\n"

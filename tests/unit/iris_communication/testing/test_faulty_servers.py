@@ -11,8 +11,8 @@ from iris_communication.testing import naming_servers as naming
 from iris_communication.testing import refusing_servers as refusing
 from iris_communication.testing import silent_servers as silent
 from iris_communication.testing import spoiling_servers as spoiling
-from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import MemoryServer
+from tests.memory_link import MemoryLink
 from tests.unit.iris_communication.sftp.owed import Owed
 
 FAULTS = [

@@ -5,11 +5,11 @@ import pytest
 from iris_communication.errors import ConnectionRefused, LinkLost
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp import wire
-from iris_communication.testing import virtual_time
 from iris_communication.testing.clock import FakeClock
 from iris_communication.testing.faulty_servers import LosesTheRename
 from iris_communication.testing.memory_channel import MemoryTransport
 from iris_communication.testing.memory_server import MemoryServer
+from tests import virtual_time
 
 
 class Receiver:

@@ -19,10 +19,10 @@ from iris_communication.sftp.conversations.in_place import put_in_place
 from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.testing import MemoryServer
 from iris_communication.testing.faulty_servers import FolderClosedToUs, KeepsHalf, RefusesAWrite
-from iris_communication.testing.memory_link import BytesSource, MemoryLink
 from iris_communication.testing.memory_server import DENIED, UNSUPPORTED, ServerDies
 from iris_communication.testing.server_wire import WriteData
 from iris_communication.testing.spoiling_servers import ClosesBeforeItHasWritten, TellsSizesLate
+from tests.memory_link import BytesSource, MemoryLink
 
 NAME, MARKER, TEMP = b"/in/a.csv", b"/in/a.csv.done", b"/in/.iris-1"
 CONTENT = b"id,label\n" + b"1,good\n" * 20_000

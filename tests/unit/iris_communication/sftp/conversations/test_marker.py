@@ -12,9 +12,9 @@ from iris_communication.errors import Effect, LinkLost, RemoteNameKept, RemoteNa
 from iris_communication.sftp import wire
 from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.testing import faulty_servers as faulty
-from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import DENIED, FAILURE, MemoryServer, ServerDies
 from iris_communication.testing.spoiling_servers import ClosesBeforeItHasWritten
+from tests.memory_link import MemoryLink
 from tests.thorough import examples, some
 from tests.unit.iris_communication.sftp.owed import Owed
 

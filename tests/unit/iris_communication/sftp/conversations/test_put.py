@@ -23,10 +23,10 @@ from iris_communication.errors import (
 )
 from iris_communication.sftp import wire
 from iris_communication.testing import faulty_servers as faulty
-from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import DENIED, FAILURE, MemoryServer, ServerDies
 from iris_communication.testing.server_wire import WriteData
 from iris_communication.testing.spoiling_servers import LiesAboutSizes, TellsSizesLate
+from tests.memory_link import MemoryLink
 from tests.thorough import examples, some
 from tests.unit.iris_communication.sftp.owed import Owed
 

@@ -8,10 +8,10 @@ from iris_communication.errors import LinkLost, ProtocolViolation, RemoteDiskFul
 from iris_communication.sftp import wire
 from iris_communication.sftp.trials.probe import CONTENT, Health, Probe, ProbeContent, probe
 from iris_communication.testing import faulty_servers as faulty
-from iris_communication.testing.memory_link import MemoryLink
 from iris_communication.testing.memory_server import DENIED, FAILURE, MemoryServer
 from iris_communication.testing.naming_servers import MissingHasAnotherCode
 from iris_communication.testing.server_wire import WriteData
+from tests.memory_link import MemoryLink
 
 FOLDER = b"/in"
 FIRST, SECOND = b"/in/.iris-0123abcd", b"/in/.iris-0123abcd-renamed"

@@ -16,11 +16,12 @@ from iris_communication.sftp.trials.trial import (
     trial,
 )
 from iris_communication.sftp.trials.trial_report import Weight, sentences
-from iris_communication.testing import MemoryLink, MemoryServer, faulty_servers
+from iris_communication.testing import MemoryServer, faulty_servers
 from iris_communication.testing.memory_server import DENIED, FAILURE, NO_SUCH_FILE
 from iris_communication.testing.refusing_servers import OneHandle
 from iris_communication.testing.server_wire import WriteData
 from iris_communication.testing.spoiling_servers import ClosesBeforeItHasWritten, LiesAboutSizes
+from tests.memory_link import MemoryLink
 
 SERVER = Server("one", "iris")
 

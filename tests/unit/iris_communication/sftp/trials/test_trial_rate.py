@@ -5,8 +5,9 @@ import pytest
 from iris_communication.sftp import wire
 from iris_communication.sftp.trials.trial import Findings, TrialContent, clear_away
 from iris_communication.sftp.trials.trial_rate import FIRST_BYTES, PIECE_BYTES_MAX, rate
-from iris_communication.testing import MemoryLink, MemoryServer, faulty_servers
+from iris_communication.testing import MemoryServer, faulty_servers
 from iris_communication.testing.server_wire import WriteData
+from tests.memory_link import MemoryLink
 
 FAST = PIECE_BYTES_MAX
 

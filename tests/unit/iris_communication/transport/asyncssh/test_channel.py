@@ -20,10 +20,10 @@ from iris_communication.errors import (
 )
 from iris_communication.settings import DeliverySettings, Secret, Server
 from iris_communication.sftp import wire
-from iris_communication.testing import virtual_time
 from iris_communication.testing.clock import FakeClock
 from iris_communication.transport.asyncssh import channel as asyncssh_channel
 from iris_communication.transport.asyncssh.channel import AsyncsshTransport
+from tests import virtual_time
 from tests.servers.one_user import (
     CLIENT_KEY,
     ECDSA_HOST_KEY,

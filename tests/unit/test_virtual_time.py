@@ -2,9 +2,9 @@ import asyncio
 
 import pytest
 
-from iris_communication.testing import virtual_time
 from iris_communication.testing.clock import FakeClock
-from iris_communication.testing.virtual_time import NothingWillHappen
+from tests import virtual_time
+from tests.virtual_time import NothingWillHappen
 
 
 def at(seconds):

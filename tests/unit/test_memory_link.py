@@ -2,8 +2,8 @@ import pytest
 
 from iris_communication.errors import LinkLost, LinkTimeout, SourceChanged
 from iris_communication.testing.faulty_servers import NeverGreets
-from iris_communication.testing.memory_link import BytesSource, MemoryLink
 from iris_communication.testing.memory_server import MemoryServer
+from tests.memory_link import BytesSource, MemoryLink
 from tests.unit.iris_communication.sftp.owed import Owed
 
 

@@ -3,7 +3,7 @@ import threading
 
 import pytest
 
-from iris_communication.testing.tcp_link import HOST, TO_CLIENT, TO_SERVER, CutAfter, FaultyTcpLink, InPieces
+from tests.tcp_link import HOST, TO_CLIENT, TO_SERVER, CutAfter, FaultyTcpLink, InPieces
 from tests.unit.iris_communication.outbox.fake_parts import LONG_S
 
 
