@@ -1,6 +1,7 @@
 """What keeps the code readable: modules named after an idea, functions of limited length, no error swallowed."""
 
 import ast
+from collections import Counter
 from pathlib import Path
 
 from tests.architecture.tree import python_files, syntax_of, text_of
@@ -48,6 +49,12 @@ def test_no_function_is_longer_than_a_screen():
 def test_no_module_is_longer_than_one_idea():
     lengths = {path: text_of(path).count("\n") for path in SRC}
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST_MODULE} == {}
+
+
+def test_class_names_of_the_product_are_unique():
+    """A search for a name then finds one thing."""
+    names = Counter(node.name for path in SRC for node in nodes(path, ast.ClassDef))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_no_error_is_swallowed():

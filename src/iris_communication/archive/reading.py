@@ -54,7 +54,7 @@ class _Entries(Protocol):
         """Set the limit of what may be unpacked from now on to what the manifest needs."""
 
 
-class Archive:
+class ArchiveReader:
     """An open archive. Raises ArchiveBroken."""
 
     def __init__(self, path: Path, entries: _Entries) -> None:
@@ -115,7 +115,7 @@ class Archive:
 
 
 @contextlib.contextmanager
-def opened_archive(path: Path) -> Iterator[Archive]:
+def opened_archive(path: Path) -> Iterator[ArchiveReader]:
     """Open a ZIP or tar.gz, distinguished by its first bytes. Raises ArchiveBroken; OSError when the file itself cannot
     be read."""
     with contextlib.ExitStack() as open_files:
@@ -129,7 +129,7 @@ def opened_archive(path: Path) -> Iterator[Archive]:
                 entries = _Tar(open_files.enter_context(gzip.GzipFile(fileobj=file)))
             else:
                 raise ArchiveBroken(f"{path} is neither a ZIP nor a tar.gz archive")
-            archive = Archive(path, entries)
+            archive = ArchiveReader(path, entries)
         yield archive
 
 

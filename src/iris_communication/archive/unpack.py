@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from iris_communication.archive.manifest import Manifest, Member
-from iris_communication.archive.reading import PIECE_BYTES, Archive, ArchiveBroken, opened_archive
+from iris_communication.archive.reading import PIECE_BYTES, ArchiveReader, ArchiveBroken, opened_archive
 from iris_communication.errors import IrisError, Retry, Scope
 from iris_communication.naming.alternative_name import NAME_MAX_BYTES, alternative_name
 from iris_communication.runtime.amounts import size
@@ -72,7 +72,7 @@ def unpack(archive: Path, folder: Path) -> list[Unpacked]:
             shutil.rmtree(beside, ignore_errors=True)
 
 
-def _spread(archive: Archive, beside: Path) -> Iterator[tuple[Member, Path]]:
+def _spread(archive: ArchiveReader, beside: Path) -> Iterator[tuple[Member, Path]]:
     """Write each member to a synced file, named by a number."""
     for number, (member, pieces) in enumerate(archive.members()):
         path = beside / str(number)
