@@ -15,7 +15,7 @@ from iris_camera.application import Application
 from iris_camera.camera.sources import silence_ffmpeg
 from iris_camera.config import Config, ConfigError, find_file, read
 from iris_camera.config.summary import summary
-from iris_camera.inspection.onnx import ModelError
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.records.private_folder import make_records_folder
 from iris_camera.signals import listening_to_signals
 from iris_camera.web.server import CannotServe

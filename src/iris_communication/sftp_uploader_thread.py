@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.control.server import ControlServer
@@ -46,11 +46,10 @@ from iris_communication.runtime.supervised_thread import PAUSE_CAP_S, Supervised
 from iris_communication.server.facts import parse_server
 from iris_communication.settings import DeliverySettings, Limits, Secret, Server
 from iris_communication.sftp_processor import SftpProcessor, carrier_for
-from iris_communication.transport.chosen import ChosenTransport
-from iris_communication.transport.host_keys import ACCEPTED_NAME
+from iris_communication.transport import accepted_keys, chosen
 from iris_communication.upload_request import ServerInfo, SftpUploadRequest, accept_message, check_text
 
-__all__ = ["SftpUploadRequest", "SftpUploaderThread", "default_outbox_dir", "get_sftp_uploader"]
+__all__ = ["SftpUploadRequest", "SftpUploaderThread", "UploaderOptions", "default_outbox_dir", "get_sftp_uploader"]
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +78,7 @@ class SftpUploaderThread:
         self._limits = limits or Limits()
         self._clock = clock or SystemClock()
         self._refusals = QueueRefusals(log, self._clock.monotonic_s)
-        transport = ChosenTransport(self._folder / ACCEPTED_NAME)
+        transport = chosen.ChosenTransport(self._folder / accepted_keys.NAME)
         self._processor = sftp_processor or SftpProcessor(self._settings, transport, self._clock)
         self._one_at_a_time = threading.Lock()  # of an injected processor's calls, over stop and start
         self._max_queue_size = max_queue_size
@@ -112,6 +111,8 @@ class SftpUploaderThread:
             except IrisError as error:
                 self._last_error = str(error)
                 raise
+            if isinstance(self._processor, SftpProcessor):
+                chosen.load()
             self._stopping = None
             self._stop_event.clear()
             self._left = self._open_writer().snapshot.last_sequence
@@ -389,12 +390,23 @@ class SftpUploaderThread:
 
 
 _only: SftpUploaderThread | None = None
-_only_options: dict[str, Any] = {}
+_only_options: Mapping[str, object] = {}
 _only_lock = threading.Lock()
 
 
-def get_sftp_uploader(**options: Any) -> SftpUploaderThread:
-    """The process's one uploader. Options (those of SftpUploaderThread) count at the first call; later calls may
+class UploaderOptions(TypedDict, total=False):
+    """The arguments of SftpUploaderThread."""
+
+    outbox_dir: "str | os.PathLike[str] | None"
+    sftp_processor: TransferData | None
+    max_queue_size: int
+    settings: DeliverySettings | None
+    limits: Limits | None
+    clock: Clock | None
+
+
+def get_sftp_uploader(**options: Unpack[UploaderOptions]) -> SftpUploaderThread:
+    """The process's one uploader. Options count at the first call; later calls may
     repeat them or give none, others raise OptionsDiffer."""
     global _only, _only_options  # noqa: PLW0603  # one per process is what this function is for
     with _only_lock:
@@ -402,7 +414,7 @@ def get_sftp_uploader(**options: Any) -> SftpUploaderThread:
             _only = SftpUploaderThread(**options)
             _only_options = options
         elif options and options != _only_options:
-            differing = sorted(k for k in options | _only_options if options.get(k) != _only_options.get(k))
+            differing = sorted(k for k in {**options, **_only_options} if options.get(k) != _only_options.get(k))
             raise OptionsDiffer(f"the uploader exists already, with other {', '.join(differing)}")
         _only._check_process()
         return _only

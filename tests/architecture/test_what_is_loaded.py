@@ -27,10 +27,3 @@ def test_checking_a_request_loads_nothing_of_what_delivers():
     request = SftpUploadRequest(server, "/records/a.csv", "line-1", "model")
     accept_message(request, DeliverySettings(), parse_server)
     assert loaded() == set()
-
-
-@in_a_process_of_its_own
-def test_an_uploader_loads_all_that_delivers():
-    import iris_communication.sftp_uploader_thread  # noqa: F401 - to be loaded
-
-    assert loaded() == set(WHAT_DELIVERS)

@@ -8,9 +8,9 @@ bytes: about two milliseconds, because the camera shares two cores with everythi
 import cv2
 import numpy as np
 
-from iris_camera.camera.frame import Image
 from iris_camera.camera.part_drawing import draw_part
 from iris_camera.camera.part_plan import BELT_BOTTOM, BELT_TOP, PLACE_LENGTH, PartPlan, plan_part
+from iris_camera.image import Image
 
 REFERENCE_HEIGHT = 720
 _TEXTURE_PLACES = 8  # the rubber repeats after so many places: 1,600 pixels, more than a picture shows

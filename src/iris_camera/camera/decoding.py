@@ -8,11 +8,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from iris_camera.camera.frame import Image
 from iris_camera.camera.picture import NoPicture, as_picture
 from iris_camera.camera.picture_size import announced
 from iris_camera.camera.sample_depth import Pixels, SampleDepth
 from iris_camera.camera.settings import PIXELS_MAX
+from iris_camera.image import Image
 
 log = logging.getLogger(__name__)
 

@@ -6,10 +6,7 @@ only because its image is read-only. The source that makes a frame marks it so.
 
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-Image = npt.NDArray[np.uint8]
+from iris_camera.image import Image
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,12 @@ from pathlib import Path
 from iris_camera.camera.clock import SYSTEM_CLOCK, CameraClock
 from iris_camera.camera.decoding import PictureDecoder, TooLarge
 from iris_camera.camera.folder_listing import Listing, listing, why_nothing
-from iris_camera.camera.frame import Frame, Image
+from iris_camera.camera.frame import Frame
 from iris_camera.camera.image_completeness import is_complete, knows_its_end
 from iris_camera.camera.picture import NoPicture
 from iris_camera.camera.picture_file import NoRegularFile, about_regular, read_regular
 from iris_camera.camera.source import SourceError
+from iris_camera.image import Image
 from iris_communication.runtime.repeats import Repeats
 
 log = logging.getLogger(__name__)

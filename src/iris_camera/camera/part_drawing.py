@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from iris_camera.camera.frame import Image
 from iris_camera.camera.part_plan import Hole, PartPlan
+from iris_camera.image import Image
 
 Colour = tuple[float, float, float]
 Floats = npt.NDArray[np.float32]

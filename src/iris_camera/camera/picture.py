@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from iris_camera.camera.frame import Image, read_only
+from iris_camera.camera.frame import read_only
+from iris_camera.image import Image
 
 
 class NoPicture(ValueError):

@@ -11,7 +11,7 @@ import logging
 import numpy as np
 import numpy.typing as npt
 
-from iris_camera.camera.frame import Image
+from iris_camera.image import Image
 
 log = logging.getLogger(__name__)
 

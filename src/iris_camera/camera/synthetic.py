@@ -14,8 +14,9 @@ import numpy as np
 
 from iris_camera.camera.belt import REFERENCE_HEIGHT, Belt
 from iris_camera.camera.clock import SYSTEM_CLOCK, CameraClock
-from iris_camera.camera.frame import Frame, Image, read_only
+from iris_camera.camera.frame import Frame, read_only
 from iris_camera.camera.part_plan import Flaw, PartPlan
+from iris_camera.image import Image
 
 BELT_SPEED = 650.0
 """Pixels a second in a picture 720 high: 26 from one frame to the next, 3.0 parts a second."""

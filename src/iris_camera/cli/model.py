@@ -13,10 +13,12 @@ from iris_camera.camera.decoding import PictureDecoder
 from iris_camera.camera.picture_file import read_regular
 from iris_camera.camera.picture_size import is_still
 from iris_camera.cli.terminal import complain, say
-from iris_camera.inspection.detector import Detector
-from iris_camera.inspection.findings import Detection, Image
+from iris_camera.image import Image
+from iris_camera.inspection.contract import Detector
+from iris_camera.inspection.findings import Detection
 from iris_camera.inspection.making import make_detector
-from iris_camera.inspection.model import CPU, Model, ModelError, Running
+from iris_camera.inspection.model import CPU, Model, Running
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.onnx import OnnxDetector
 from iris_camera.inspection.settings import (
     BoxOrder,
@@ -31,7 +33,9 @@ from iris_camera.inspection.settings import (
     Style,
 )
 from iris_camera.opencv_path import opencv_path
-from iris_camera.web.picture import DrawnMark, Picture, encode
+from iris_camera.web.drawing import encode
+from iris_camera.web.picture import DrawnMark, Picture
+from iris_camera.web.picture_encoder import LARGEST_WIDTH
 from iris_communication.runtime.amounts import counted
 
 EXIT_DOES_NOT_FIT = 2
@@ -132,7 +136,7 @@ def check(  # noqa: PLR0913, PLR0917 - one parameter an option, and typer calls 
         _show_found(found, times_s)
         _show_tiny(detector, image)
         if output is not None:
-            output.write_bytes(encode(Picture(frame, image, tuple(map(_mark, found)))))
+            output.write_bytes(encode(Picture(frame, image, tuple(map(_mark, found))), LARGEST_WIDTH))
             say(f"written     {output}")
     except (ModelError, ValueError, OSError) as error:
         complain(f"iris model check: {error}")

@@ -10,8 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncssh
-
 from iris_camera.camera.source import SourceError
 from iris_camera.camera.sources import make_source, silence_ffmpeg
 from iris_camera.config.problem import Problem
@@ -20,7 +18,7 @@ from iris_camera.config.servers import ServerSettings
 from iris_camera.health.conditions import Severity
 from iris_camera.health.storage import READ_ONLY, folder_facts, room_reasons
 from iris_camera.inspection.making import make_inspector
-from iris_camera.inspection.model import ModelError
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.settings import InspectionSettings
 from iris_camera.records.private_folder import make_records_folder
 from iris_communication.admin.outbox_control import check_folder
@@ -135,6 +133,8 @@ def _nobody_can_log_in(server: ServerSettings) -> bool:
 def _wrong_key(server: ServerSettings) -> str | None:
     path = None if private_keys.is_text(server.private_key) else Path(server.private_key)
     which = f"is {path}, which" if path else "is a text that"
+    import asyncssh  # noqa: PLC0415 - takes long, and `iris --help` imports this module
+
     try:
         key = private_keys.content(server.private_key)
         if (trouble := private_keys.trouble(key)) is not None:

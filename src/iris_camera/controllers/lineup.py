@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from iris_camera.controllers.camera_controller import Camera, CameraSetup
-from iris_camera.inspection.onnx import ModelError
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.web.picture import PictureSource
 
 log = logging.getLogger(__name__)

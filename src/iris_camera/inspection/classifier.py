@@ -1,12 +1,13 @@
-"""Is this part good? The contract, and its implementation by a trained model that sees the part's crop."""
+"""Is this part good? A trained model says so, which sees the part's crop."""
 
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
 
-from iris_camera.inspection.findings import Box, Image, Verdict, crop
+from iris_camera.image import Image
+from iris_camera.inspection.cropping import crop
+from iris_camera.inspection.findings import Box, Verdict
 from iris_camera.inspection.labels import Labels, labels_of
 from iris_camera.inspection.model import WEIGHTS, Model, Numbers, Running, Shape, described, misfit
 from iris_camera.inspection.model_task import check_classifies, unlike_a_classifier
@@ -20,13 +21,6 @@ CONTEXT = 0.35
 """How much more than the part's box the demo's sees: so the edge and its surroundings, even if the box is a bit off."""
 
 _SUM_TOLERANCE = 0.02  # half precision rounds each
-
-
-class Classifier(Protocol):
-    """Judges parts; one thread uses it."""
-
-    def classify(self, image: Image, box: Box) -> Verdict:
-        """The verdict on the part in `box` of a (height, width, 3) blue-green-red picture."""
 
 
 class OnnxClassifier:

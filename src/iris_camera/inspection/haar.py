@@ -16,8 +16,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from iris_camera.inspection.findings import Box, Detection, Image, without_overlaps
-from iris_camera.inspection.model import ModelError
+from iris_camera.image import Image
+from iris_camera.inspection.findings import Box, Detection, without_overlaps
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.model_file import no_model
 from iris_camera.inspection.onnx import IOU_MAX
 from iris_camera.inspection.settings import DetectorSettings

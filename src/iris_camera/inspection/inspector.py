@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from iris_camera.inspection.classifier import Classifier
-from iris_camera.inspection.detector import Detector
-from iris_camera.inspection.findings import Image, Part, Verdict
+from iris_camera.image import Image
+from iris_camera.inspection.contract import Classifier, Detector
+from iris_camera.inspection.findings import Part, Verdict
 from iris_camera.inspection.settings import InspectionSettings
 from iris_camera.inspection.tracker import Tracker
 from iris_camera.inspection.verdicts import News, Verdicts

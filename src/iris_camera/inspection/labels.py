@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iris_camera.inspection.findings import PART
-from iris_camera.inspection.model import ModelError, misfit
+from iris_camera.inspection.model import misfit
+from iris_camera.inspection.model_error import ModelError
 from iris_communication.plain_text import clean
 from iris_communication.runtime.amounts import counted
 

@@ -6,7 +6,7 @@ import cv2
 
 from iris_camera.inspection.classifier import SHIPPED as SHIPPED_CLASSIFIER
 from iris_camera.inspection.classifier import OnnxClassifier
-from iris_camera.inspection.detector import Detector
+from iris_camera.inspection.contract import Detector
 from iris_camera.inspection.haar import HaarDetector
 from iris_camera.inspection.hog import HogDetector
 from iris_camera.inspection.inspector import Inspector

@@ -16,22 +16,16 @@ from typing import Any
 import numpy.typing as npt
 import onnxruntime
 
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.model_file import what_it_is
 from iris_camera.inspection.runtime_errors import why_failed, why_not_loaded
-from iris_communication.plain_text import ERROR_TEXT_MAX, PEER_NAME_MAX, clean
+from iris_communication.plain_text import PEER_NAME_MAX, clean
 
 WEIGHTS = Path(__file__).with_name("weights")
 CPU = "CPUExecutionProvider"
 Shape = tuple[int | None, ...]
 Numbers = npt.NDArray[Any]
 _SUFFIX = "ExecutionProvider"
-
-
-class ModelError(Exception):
-    """A model cannot be used or failed; the text names it, what is wrong, and what was expected."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__(clean(text, ERROR_TEXT_MAX))  # the runtime's errors quote the file
 
 
 @dataclass(frozen=True, slots=True)

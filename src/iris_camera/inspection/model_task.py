@@ -6,7 +6,8 @@ extra columns would be taken for more classes. Some state their task in their me
 
 from pathlib import Path
 
-from iris_camera.inspection.model import ModelError, Tensor
+from iris_camera.inspection.model import Tensor
+from iris_camera.inspection.model_error import ModelError
 
 KINDS = {
     "detect": "a detection model",

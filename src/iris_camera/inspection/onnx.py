@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from iris_camera.image import Image
 from iris_camera.inspection.candidates import Candidate, candidates
-from iris_camera.inspection.findings import PART, Detection, Image, without_overlaps
+from iris_camera.inspection.findings import PART, Detection, without_overlaps
 from iris_camera.inspection.labels import Labels, labels_of
-from iris_camera.inspection.model import WEIGHTS, Model, ModelError, Running
+from iris_camera.inspection.model import WEIGHTS, Model, Running
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.model_task import check_detects, likely_kind
 from iris_camera.inspection.output_style import YOLO, style_of
 from iris_camera.inspection.picture_input import PictureInput, Placement

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import cv2
 import numpy as np
 
-from iris_camera.inspection.findings import Box, Image
+from iris_camera.image import Image
+from iris_camera.inspection.findings import Box
 from iris_camera.inspection.model import Numbers, Shape, Tensor, misfit
 from iris_camera.inspection.settings import Fit, PictureInputSettings
 

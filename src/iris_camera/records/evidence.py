@@ -15,17 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-
+from iris_camera.image import Image
 from iris_camera.records.csv_file import OPEN_FOLDER, READY_FOLDER, NotARecordError, utc_time
 from iris_camera.records.csv_name import check_camera, check_run
 from iris_camera.records.evidence_name import EvidenceName, View
 from iris_camera.records.open_file import open_locked
 from iris_camera.records.settings import EvidenceSettings
-
-Image = npt.NDArray[np.uint8]
 
 _START, _COMMENT, _END = b"\xff\xd8", b"\xff\xfe", b"\xff\xd9"
 _LOST_BYTES = 512  # so many zeros in a row are a hole: file systems lose nothing smaller
@@ -117,6 +112,8 @@ def crop(image: Image, area: Area, context: float) -> Image:
 
 def encode_jpeg(image: Image, quality: int, comment: str) -> bytes:
     """The image as a JPEG file that holds `comment`. Raises NoPictureError."""
+    import cv2  # noqa: PLC0415 - what earlier runs left is handed over without OpenCV
+
     try:
         encoded, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     except cv2.error as error:

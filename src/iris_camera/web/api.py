@@ -9,7 +9,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse, Response
 
-from iris_camera.web.picture import LARGEST_WIDTH, PictureEncoder, UnknownCamera
+from iris_camera.web.picture_encoder import LARGEST_WIDTH, PictureEncoder, UnknownCamera
 from iris_camera.web.state import Snapshot, cleaned
 
 

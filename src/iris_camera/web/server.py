@@ -33,7 +33,8 @@ from iris_camera.web.listening import CannotServe, bind
 from iris_camera.web.live import SocketManager
 from iris_camera.web.own_names import OnlyOwnNames
 from iris_camera.web.page_files import page_router
-from iris_camera.web.picture import PictureEncoder, PictureSource
+from iris_camera.web.picture import PictureSource
+from iris_camera.web.picture_encoder import PictureEncoder
 from iris_camera.web.settings import HOST, PORT
 from iris_camera.web.state import Snapshot
 from iris_communication.runtime.supervised_thread import SupervisedThread

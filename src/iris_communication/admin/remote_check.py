@@ -32,9 +32,9 @@ from iris_communication.errors import IrisError
 from iris_communication.outbox.files.servers import Servers
 from iris_communication.settings import DeliverySettings
 from iris_communication.sftp.conversations.look import compare
+from iris_communication.transport import accepted_keys
 from iris_communication.transport.chosen import ChosenTransport
 from iris_communication.transport.contract import Transport
-from iris_communication.transport.host_keys import ACCEPTED_NAME
 
 __all__ = ["RemoteCheck", "RemoteFinding", "RemoteVerdict"]
 
@@ -103,9 +103,9 @@ class RemoteCheck:
             tempfile.TemporaryDirectory(prefix="iris-look-") as made,
             asyncio.Runner(loop_factory=loop_with_daemon_threads) as runner,
         ):
-            accepted = Path(made) / ACCEPTED_NAME  # a copy: this check must not remember new host keys
+            accepted = Path(made) / accepted_keys.NAME  # a copy: this check must not remember new host keys
             with suppress(FileNotFoundError):
-                shutil.copyfile(self._folder / ACCEPTED_NAME, accepted)
+                shutil.copyfile(self._folder / accepted_keys.NAME, accepted)
             transport = self._transport or ChosenTransport(accepted)
             connections = _Connections(servers, transport, self._settings, self._clock)
             deliveries = self._deliveries(latest, since_s)

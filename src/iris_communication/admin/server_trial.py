@@ -32,11 +32,10 @@ from iris_communication.sftp.token_bucket import TokenBucket
 from iris_communication.sftp.trials.trial import OPEN_FILES, Findings, TrialContent, clear_away, one_of_many, trial
 from iris_communication.sftp.trials.trial_rate import PIECE_BYTES_MAX, rate
 from iris_communication.sftp.trials.trial_report import Sentence, Weight, sentences
-from iris_communication.transport import host_keys
+from iris_communication.transport import accepted_keys
 from iris_communication.transport.algorithms import Negotiated
-from iris_communication.transport.chosen import ChosenTransport
+from iris_communication.transport.chosen import ChosenTransport, foreseen_refusal
 from iris_communication.transport.contract import Transport
-from iris_communication.transport.host_keys import ACCEPTED_NAME
 
 QUESTIONS = 9  # of which the median is the round trip
 LIMITED_S = 2.0  # one piece that measures the rate takes at most so long at the server's bandwidth limit
@@ -120,7 +119,7 @@ def try_server(
 
 def unknown_host(info: Mapping[str, Any]) -> str | None:
     """Why a server would be refused whatever key it shows, as far as that is known without connecting."""
-    return host_keys.foreseen_refusal(parse_server(info)[0])
+    return foreseen_refusal(parse_server(info)[0])
 
 
 def _accepted_keys(outbox: Path | None) -> Path | None:
@@ -130,7 +129,7 @@ def _accepted_keys(outbox: Path | None) -> Path | None:
     with suppress(OSError):
         if outbox.stat().st_uid != os.geteuid():
             return None
-    return outbox / ACCEPTED_NAME
+    return outbox / accepted_keys.NAME
 
 
 def known(outbox: Path) -> dict[str, dict[str, Any]]:

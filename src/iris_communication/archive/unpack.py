@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from iris_communication.archive.manifest import Manifest, Member
-from iris_communication.archive.reading import PIECE_BYTES, ArchiveReader, ArchiveBroken, opened_archive
+from iris_communication.archive.reading import PIECE_BYTES, ArchiveBroken, ArchiveReader, opened_archive
 from iris_communication.errors import IrisError, Retry, Scope
 from iris_communication.naming.alternative_name import NAME_MAX_BYTES, alternative_name
 from iris_communication.runtime.amounts import size

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from iris_communication.runtime import safe_files
 
+NAME = "known_hosts"
 LOCK_ENDING = ".lock"
 LOCK_WAIT_S = 5.0  # others hold it for a write or two; longer means that one of them hangs
 LOCK_LOOK_S = 0.005

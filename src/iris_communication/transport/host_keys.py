@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 KNOWN_HOSTS = Path("~/.ssh/known_hosts")
 SYSTEMS_KNOWN_HOSTS = Path("/etc/ssh/ssh_known_hosts")
 STATE = Path("~/.local/state")
-ACCEPTED_NAME = "known_hosts"
 OLD_KINDS = ("ssh-rsa", "ssh-dss")  # signed with SHA-1, or in ways that are asyncssh's alone
 
 UNKNOWN_HINT = (
@@ -91,9 +90,9 @@ def trust(server: Server, accepted: Path | None) -> Trust:
 def default_accepted() -> Path:
     """Where accepted keys are saved without an outbox: in the user's state folder."""
     if state := os.environ.get("XDG_STATE_HOME"):
-        return Path(state) / "iris" / ACCEPTED_NAME
+        return Path(state) / "iris" / accepted_keys.NAME
     try:
-        return STATE.expanduser() / "iris" / ACCEPTED_NAME
+        return STATE.expanduser() / "iris" / accepted_keys.NAME
     except RuntimeError:
         raise CredentialsUnusable(
             "this process's user has no home directory, so no accepted host key could be remembered",

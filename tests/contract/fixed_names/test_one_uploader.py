@@ -6,12 +6,17 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Unpack, get_type_hints
 
 import pytest
 
 from iris_communication import sftp_uploader_thread
 from iris_communication.errors import InvalidRequest, NotStarted, OptionsDiffer
-from iris_communication.sftp_uploader_thread import SftpUploaderThread, default_outbox_dir
+from iris_communication.sftp_uploader_thread import (
+    SftpUploaderThread,
+    UploaderOptions,
+    default_outbox_dir,
+)
 from tests.contract.fixed_names.uploading import RecordingProcessor, queue
 from tests.fresh_copy import fresh_copy
 
@@ -23,6 +28,12 @@ def test_the_constructor_takes_outbox_dir_sftp_processor_and_max_queue_size_with
         ("sftp_processor", None),
         ("max_queue_size", 100),
     ]
+
+
+def test_get_sftp_uploader_declares_the_constructors_parameters_to_type_checkers():
+    taken = get_type_hints(SftpUploaderThread.__init__)
+    assert get_type_hints(UploaderOptions) == {name: taken[name] for name in taken if name != "return"}
+    assert get_type_hints(sftp_uploader_thread.get_sftp_uploader)["options"] == Unpack[UploaderOptions]
 
 
 def test_queue_upload_takes_the_four_fixed_parameters_by_name_or_by_position():

@@ -11,7 +11,7 @@ from iris_camera.controllers.camera_controller import Camera, CameraSetup
 from iris_camera.controllers.handing_over import DeliveryTarget
 from iris_camera.controllers.observers import NOBODY, Observers
 from iris_camera.inspection.inspector import Inspector
-from iris_camera.inspection.model import ModelError
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.settings import InspectionSettings
 from iris_camera.records.settings import EvidenceSettings, RecordSettings
 from iris_communication import sftp_uploader_thread

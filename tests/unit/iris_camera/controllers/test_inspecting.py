@@ -14,7 +14,7 @@ from iris_camera.controllers.inspecting import Inspecting, restart_pause_s
 from iris_camera.controllers.observers import Observers
 from iris_camera.controllers.tallies import Tallies
 from iris_camera.inspection.inspector import Inspector
-from iris_camera.inspection.onnx import ModelError
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.records.settings import RecordSettings
 from tests.unit.iris_camera.controllers.parts import WAIT_S, AlwaysDefect, OnePart, frame
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from iris_camera.controllers.lineup import Lineup
-from iris_camera.inspection.onnx import ModelError
+from iris_camera.inspection.model_error import ModelError
 
 
 class FakeCamera:

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from iris_camera.inspection.findings import Box
-from iris_camera.inspection.onnx import ModelError, OnnxDetector
+from iris_camera.inspection.model_error import ModelError
+from iris_camera.inspection.onnx import OnnxDetector
 from iris_camera.inspection.settings import DetectorSettings, ModelOutputSettings, PictureInputSettings
 from tests.unit.iris_camera.inspection.made_models import STYLES, rectangle_finder
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from iris_camera.inspection.candidates import candidates
-from iris_camera.inspection.model import ModelError
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.output_style import OutputStyle
 
 PATH = Path("model.onnx")

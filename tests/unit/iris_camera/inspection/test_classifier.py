@@ -6,7 +6,8 @@ from onnx import TensorProto, helper
 
 from iris_camera.inspection.classifier import CONTEXT, SHIPPED, OnnxClassifier, model_crop
 from iris_camera.inspection.findings import Box, Verdict
-from iris_camera.inspection.model import CPU, ModelError
+from iris_camera.inspection.model import CPU
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.settings import ClassifierSettings, PictureInputSettings
 from tests.unit.iris_camera.inspection.made_models import answering, constant, save
 

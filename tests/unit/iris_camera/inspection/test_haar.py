@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from iris_camera.inspection.haar import HaarDetector, cascade_names, cascade_path
-from iris_camera.inspection.model import ModelError
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.settings import DetectorSettings
 from tests.footage import footage
 

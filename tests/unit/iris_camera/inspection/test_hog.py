@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from iris_camera.inspection.hog import HogDetector
-from iris_camera.inspection.model import ModelError
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.settings import DetectorSettings
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from iris_camera.inspection.findings import Box, Detection, Verdict
 from iris_camera.inspection.inspector import NOTHING, Inspector
-from iris_camera.inspection.model import ModelError
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.settings import InspectionSettings
 
 PICTURE = np.zeros((480, 640, 3), np.uint8)

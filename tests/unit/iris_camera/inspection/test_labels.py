@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from iris_camera.inspection.labels import SIZE_BYTES_MAX, Labels, labels_of
-from iris_camera.inspection.model import ModelError
+from iris_camera.inspection.model_error import ModelError
 
 MODEL = Path("model.onnx")
 

@@ -10,7 +10,8 @@ from onnx import TensorProto
 from iris_camera.inspection.haar import HaarDetector
 from iris_camera.inspection.hog import HogDetector
 from iris_camera.inspection.making import make_detector, make_inspector
-from iris_camera.inspection.model import CPU, ModelError
+from iris_camera.inspection.model import CPU
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.onnx import OnnxDetector
 from iris_camera.inspection.settings import ClassifierSettings, DetectorSettings, InspectionSettings
 from tests.unit.iris_camera.inspection.made_models import answering, rectangle_finder

@@ -7,7 +7,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
-from iris_camera.inspection.model import CPU, Model, ModelError, Running, available_provider, session_options
+from iris_camera.inspection.model import CPU, Model, Running, available_provider, session_options
+from iris_camera.inspection.model_error import ModelError
 from tests.own_process import in_a_process_of_its_own
 from tests.unit.iris_camera.inspection.made_models import answering, save
 

@@ -9,7 +9,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from iris_camera.inspection.model import Model, ModelError
+from iris_camera.inspection.model import Model
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.model_file import what_it_is
 from tests.unit.iris_camera.inspection.made_models import answering, constant, save
 

@@ -7,7 +7,7 @@ import pytest
 from onnx import TensorProto
 
 from iris_camera.inspection.classifier import OnnxClassifier
-from iris_camera.inspection.model import ModelError
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.onnx import OnnxDetector
 from iris_camera.inspection.settings import DetectorSettings, ModelOutputSettings
 from tests.unit.iris_camera.inspection.made_models import CELLS, answering

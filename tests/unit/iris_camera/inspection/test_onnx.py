@@ -5,7 +5,8 @@ import pytest
 from onnx import TensorProto
 
 from iris_camera.inspection.findings import Box
-from iris_camera.inspection.model import CPU, ModelError
+from iris_camera.inspection.model import CPU
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.onnx import SHIPPED, OnnxDetector
 from iris_camera.inspection.settings import DetectorSettings, ModelOutputSettings
 from tests.unit.iris_camera.inspection.made_models import CELLS, answering, rectangle_finder

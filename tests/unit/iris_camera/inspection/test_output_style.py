@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from iris_camera.inspection.model import ModelError, Tensor
+from iris_camera.inspection.model import Tensor
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.output_style import style_of
 from iris_camera.inspection.settings import ModelOutputSettings
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from iris_camera.inspection.findings import Box
-from iris_camera.inspection.model import ModelError, Tensor
+from iris_camera.inspection.model import Tensor
+from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.picture_input import GREY, PictureInput, fitted_in
 from iris_camera.inspection.settings import PictureInputSettings
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import cv2
 import httpx
 import numpy as np
 
@@ -154,6 +155,10 @@ class FakeLine:
 
     def pictures(self):
         return {camera.name: camera.latest_picture for camera in self.cameras}
+
+
+def decoded(jpeg):
+    return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
 
 
 def belt(width=640, height=360):
