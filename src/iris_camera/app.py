@@ -12,7 +12,6 @@ from collections.abc import Callable
 
 from iris_camera import descriptors, logs
 from iris_camera.application import Application
-from iris_camera.camera.sources import silence_ffmpeg
 from iris_camera.config import Config, ConfigError, find_file, read
 from iris_camera.config.summary import summary
 from iris_camera.inspection.model_error import ModelError
@@ -68,7 +67,6 @@ def main(read_config: Callable[[], Config] = from_the_usual_places) -> int:
     `read_config` reads the settings, now and at each SIGHUP.
     """
     logs.start_logging()
-    silence_ffmpeg()
     try:
         config = read_config()
         logs.start_logging(config.log.number)

@@ -8,12 +8,8 @@ from typing import Annotated
 import typer
 
 from iris_camera import logs
+from iris_camera.cli.camera_extra import needs_camera_parts
 from iris_camera.cli.terminal import complain
-from iris_camera.demo.display import Display, LogLines
-from iris_camera.demo.run import ROUND_S, DemoOptions, run_demo
-from iris_camera.demo.sftp_server import DemoServerError
-from iris_camera.demo.story import Story
-from iris_camera.web.server import CannotServe
 from iris_communication.errors import IrisError
 
 
@@ -47,6 +43,14 @@ def demo(
 
     Exit status 0 only if every record file arrived whole and nothing waits.
     """
+    needs_camera_parts("demo")
+    # ruff: noqa: PLC0415 - `iris --help` imports this module, and what follows takes long and needs the camera's parts
+    from iris_camera.demo.display import Display, LogLines
+    from iris_camera.demo.run import ROUND_S, DemoOptions, run_demo
+    from iris_camera.demo.sftp_server import DemoServerError
+    from iris_camera.demo.story import Story
+    from iris_camera.web.server import CannotServe
+
     if outbox is None and os.environ.get("IRIS_OUTBOX"):
         outbox = Path(os.environ["IRIS_OUTBOX"])
     stay = (seconds is None if stay is None else stay) and not json

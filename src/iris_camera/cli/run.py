@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from iris_camera import app
+from iris_camera.cli.camera_extra import needs_camera_parts
 from iris_camera.cli.settings_flags import (
     EXIT_USAGE,
     ConfigFile,
@@ -72,8 +73,11 @@ def run(
 
 def _something_must_be_readable(reading: SettingsRead) -> None:
     """Ends the command, with the lines of `iris check`, when no camera can ever give a picture."""
+    in_use = sum(camera.enabled for camera in reading.config.cameras.values())
+    if in_use:
+        needs_camera_parts("run")
     wrong = list(footage(reading))
-    if wrong and len(wrong) == sum(camera.enabled for camera in reading.config.cameras.values()):
+    if wrong and len(wrong) == in_use:
         tell_errors(wrong, "run")
         raise typer.Exit(EXIT_USAGE)
 

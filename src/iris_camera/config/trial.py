@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from iris_camera.camera.source import SourceError
-from iris_camera.camera.sources import make_source, silence_ffmpeg
+from iris_camera.camera_parts import CameraPartsMissing, check_installed, make_inspector, make_source
 from iris_camera.config.problem import Problem
 from iris_camera.config.reading import SettingsRead
 from iris_camera.config.servers import ServerSettings
 from iris_camera.health.conditions import Severity
 from iris_camera.health.storage import READ_ONLY, folder_facts, room_reasons
-from iris_camera.inspection.making import make_inspector
 from iris_camera.inspection.model_error import ModelError
 from iris_camera.inspection.settings import InspectionSettings
 from iris_camera.records.private_folder import make_records_folder
@@ -33,7 +32,19 @@ FOOTAGE = {"file", "dir"}
 
 def try_out(reading: SettingsRead) -> list[Problem]:
     """Everything that would not work, in the order of the file; values with a reported mistake are left out."""
-    return sorted({*_inspections(reading), *footage(reading), *_servers(reading), *_folders(reading)})
+    return sorted({*_cameras(reading), *_servers(reading), *_folders(reading)})
+
+
+def _cameras(reading: SettingsRead) -> Iterator[Problem]:
+    in_use = [name for name, camera in reading.config.cameras.items() if camera.enabled]
+    try:
+        check_installed()
+    except CameraPartsMissing as error:
+        for name in in_use:
+            yield Problem(reading.origin("cameras", name), f"cameras.{name}: {error}")
+    else:
+        yield from _inspections(reading)
+        yield from footage(reading)
 
 
 def _inspections(reading: SettingsRead) -> Iterator[Problem]:
@@ -66,8 +77,8 @@ def _named_in(message: str, settings: InspectionSettings) -> tuple[str, ...]:
 
 
 def footage(reading: SettingsRead) -> Iterator[Problem]:
-    """One per camera: films are opened and one picture is read; live cameras are not tried: they may be in use."""
-    silence_ffmpeg()
+    """One per camera: films are opened and one picture is read; live cameras are not tried: they may be in use.
+    Raises CameraPartsMissing."""
     for name, camera in reading.config.cameras.items():
         if not camera.enabled or camera.kind not in FOOTAGE or reading.is_wrong("cameras", name, "source"):
             continue

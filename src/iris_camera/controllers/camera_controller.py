@@ -25,7 +25,8 @@ from fastapi import APIRouter
 from iris_camera.camera.capture import CameraEvent, Capture, CaptureStatus
 from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import Source
-from iris_camera.camera.sources import make_source
+from iris_camera.camera.switched_off import SwitchedOff
+from iris_camera.camera_parts import make_inspector, make_source
 from iris_camera.controllers.evidence_writer import EvidenceWriter
 from iris_camera.controllers.frame_records import FrameRecords
 from iris_camera.controllers.handing_over import DeliveryTarget, HandingOver, Uploader
@@ -33,7 +34,6 @@ from iris_camera.controllers.inspecting import Inspecting
 from iris_camera.controllers.observers import NOBODY, Observers
 from iris_camera.controllers.tallies import Tallies
 from iris_camera.inspection.inspector import Inspector
-from iris_camera.inspection.making import make_inspector
 from iris_camera.inspection.settings import InspectionSettings
 from iris_camera.records.camera_run import CameraRun
 from iris_camera.records.csv_name import new_run
@@ -91,8 +91,9 @@ class Camera:
         self.run = new_run()  # of its own: a camera that is made anew counts its files anew
         self._tallies = Tallies(setup.name, setup.inspection.defect_labels)
         self._events: deque[CameraEvent] = deque(maxlen=EVENTS_KEPT)
+        make_this = make if setup.enabled else SwitchedOff
         self._capture = Capture(
-            setup.name, lambda: make(setup.name, setup.source), setup.source, on_change=self._events.append
+            setup.name, lambda: make_this(setup.name, setup.source), setup.source, on_change=self._events.append
         )
         whose = CameraRun(setup.name, self.run, setup.folder)
         evidence = EvidenceWriter(
