@@ -1,4 +1,4 @@
-# `make` alone lists the targets. Needs make, git and Python 3.11 to 3.13; everything else is installed into .venv.
+# `make` alone lists the targets. Needs make, git and Python 3.11 to 3.14; everything else is installed into .venv.
 # ARGS="..." is handed to the target's command; PYTHON=... names the Python that .venv is made with.
 
 PYTHON ?=
@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # Every line begins with @: make prints nothing to standard output, whose last line may be the demo's JSON.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick test-all fuzz torture check format bench-sftp bench-accept bench-batches bench-camera bench-hostile bench-shutdown mutants
+.PHONY: help setup demo test quick test-all fuzz torture check format bench-sftp bench-accept bench-batches bench-camera bench-hostile bench-shutdown bench-start mutants
 .PHONY: page-picture simulate system-packages lock clean
 
 help: ## this list
@@ -71,6 +71,9 @@ bench-batches: setup ## files a second with and without archives (ARGS="--repeat
 
 bench-shutdown: setup ## how long it takes to end with files waiting: link up, cut, silent (ARGS="--repeat 1")
 	@$(BIN)/python -m benchmarks.shutdown $(ARGS)
+
+bench-start: setup ## how long imports and commands take to start, as ratios (ARGS="--repeat 3")
+	@$(BIN)/python -m benchmarks.start $(ARGS)
 
 bench-hostile: setup ## how late frames and files are beside a server, cameras and a browser that mean harm (ARGS="--seconds 5")
 	@$(BIN)/python -m benchmarks.hostile $(ARGS)

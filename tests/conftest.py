@@ -76,6 +76,13 @@ def _no_thread_is_left() -> Iterator[None]:
             assert not thread.is_alive(), f"the thread {thread.name} was left"
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Figures that tests recorded with `record_property`."""
+    for report in terminalreporter.stats.get("passed", []):
+        for what, figure in report.user_properties:
+            terminalreporter.write_line(f"{what}: {figure}")
+
+
 def pytest_report_header() -> str:
     asyncssh_version = importlib.metadata.version("asyncssh")
     return f"SQLite {sqlite3.sqlite_version}, asyncssh {asyncssh_version}, {openssh_version()}, CI={is_ci()}"

@@ -94,7 +94,7 @@ class Application:
             uploader=self.uploader,
             health=self.health.snapshot,
             records=self._records_snapshot,
-            version=importlib.metadata.version("iris-camera"),
+            version=importlib.metadata.version("iris-edge"),
             notice=notice,
         )
         self.kept = KeptFiles(config.records_dir, config.records.keep_limits, self.uploader.owed_names)

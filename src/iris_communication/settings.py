@@ -206,7 +206,7 @@ class DeliverySettings:
 
     event_loop: EventLoop = _documented(
         "asyncio",
-        "uvloop (pip install iris-camera[uvloop]): less processor time for small files, but other threads wait longer",
+        "uvloop (pip install iris-edge[uvloop]): less processor time for small files, but other threads wait longer",
     )
     lower_share: float = _documented(0.1, "share of the link for lower priorities while higher ones wait; 0 to 0.5")
     new_share: float = _documented(
@@ -227,7 +227,7 @@ class DeliverySettings:
         if self.event_loop not in get_args(EventLoop):
             raise InvalidRequest(f"event_loop is {self.event_loop!r}: expected 'asyncio' or 'uvloop'")
         if self.event_loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
-            hint = "pip install iris-camera[uvloop], or leave event_loop at asyncio"
+            hint = "pip install iris-edge[uvloop], or leave event_loop at asyncio"
             raise InvalidRequest("event_loop is 'uvloop', which is not installed", hint=hint)
         for name in self.__slots__:
             value = getattr(self, name)

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
-from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from tests.architecture.tree import ROOT, project_files
 
 LOCK_FILES = [path for path in project_files() if path.parent == Path("requirements") and path.suffix == ".txt"]
-SUPPORTED_PYTHONS = ("3.11", "3.12", "3.13")
+SUPPORTED_PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 MACHINES = ("x86_64", "aarch64")
 
 
@@ -57,6 +56,8 @@ def versions(path: Path, python: str, machine: str) -> dict[str, str]:
 
 def declared(name: str) -> list[str]:
     project, groups = pyproject()["project"]["dependencies"], pyproject()["dependency-groups"]
+    extras = pyproject()["project"]["optional-dependencies"]
+    project = project + extras["camera"] + extras["uvloop"]
     return {"runtime": project, "development": project + groups["development"], "build": groups["build"]}[name]
 
 
@@ -95,9 +96,18 @@ def test_development_and_build_are_locked_at_the_same_versions_as_the_runtime():
     assert versions(Path("requirements/runtime.txt"), "3.11", "x86_64").items() <= held.items()
 
 
-def test_the_supported_pythons_are_the_ones_pyproject_names():
-    allowed = SpecifierSet(pyproject()["project"]["requires-python"])
-    assert [f"3.{minor}" for minor in range(8, 16) if f"3.{minor}" in allowed] == list(SUPPORTED_PYTHONS)
+def test_the_supported_pythons_are_the_ones_pyproject_names_and_set_up_takes():
+    named = [text.rpartition(" ")[2] for text in pyproject()["project"]["classifiers"] if " :: 3." in text]
+    assert tuple(named) == SUPPORTED_PYTHONS
+    assert pyproject()["project"]["requires-python"] == f">={SUPPORTED_PYTHONS[0]}"
+    first, last = (f"({version.replace('.', ', ')})" for version in (SUPPORTED_PYTHONS[0], SUPPORTED_PYTHONS[-1]))
+    assert f"{first} <= sys.version_info[:2] <= {last}" in (ROOT / "scripts/setup").read_text()
+
+
+def test_the_extra_all_is_every_other_extra():
+    extras = dict(pyproject()["project"]["optional-dependencies"])
+    (all_of,) = map(Requirement, extras.pop("all"))
+    assert (all_of.name, all_of.extras) == (pyproject()["project"]["name"], extras.keys())
 
 
 def test_the_build_backend_is_the_locked_one():

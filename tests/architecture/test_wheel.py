@@ -1,25 +1,17 @@
 """What is installed elsewhere is what runs here: the wheel holds every file below src, and nothing else."""
 
-import os
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from tests.architecture.tree import ROOT, project_files
+from tests.architecture.tree import project_files
+from tests.built_wheel import build_wheel
 
 
 @pytest.fixture(scope="module")
 def names_in_wheel(tmp_path_factory):
-    """Built with the backend that is installed, so nothing is fetched."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
-    environment = {**os.environ, "PYTHONWARNINGS": "default"}
-    done = subprocess.run(build, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 0, done.stderr
-    (wheel,) = folder.glob("*.whl")
+    wheel = build_wheel(tmp_path_factory.mktemp("wheel"))
     with zipfile.ZipFile(wheel) as archive:
         return {Path(name) for name in archive.namelist()}
 

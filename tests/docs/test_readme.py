@@ -29,6 +29,10 @@ def test_the_uploader_embedded_in_five_lines_accepts_a_file(tmp_path, monkeypatc
         names["uploader"].close(0.0)
 
 
+def test_the_page_is_short():
+    assert README.count("\n") <= 120
+
+
 def test_every_make_target_that_the_page_names_exists():
     for target in re.findall(r"(?:^ {4}|`)(?:sudo )?make ([a-z-]+)", README, re.MULTILINE):
         assert re.search(rf"^{target}:", MAKEFILE, re.MULTILINE), target

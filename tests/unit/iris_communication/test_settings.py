@@ -275,7 +275,7 @@ def test_an_event_loop_that_is_not_installed_is_refused_with_what_to_install(mon
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InvalidRequest, match="not installed") as refused:
         DeliverySettings(event_loop="uvloop")
-    assert "iris-camera[uvloop]" in refused.value.hint
+    assert "iris-edge[uvloop]" in refused.value.hint
     with pytest.raises(InvalidRequest, match="'asyncio' or 'uvloop'"):
         DeliverySettings(event_loop="trio")
 
