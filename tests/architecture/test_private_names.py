@@ -47,22 +47,18 @@ OWED = {
     "_connected",
     "_connection",
     "_current",
-    "_database",
-    "_db",
     "_far",
     "_heard",
     "_inbox",
     "_live",
     "_next_id",
     "_open_and_read",
-    "_path",
     "_process",
     "_read_again",
     "_replies",
     "_reserve",
     "_steps",
     "_transport",
-    "_wrong_bytes",
 }
 """Ours that tests still use, to be mended. Nothing is added here."""
 

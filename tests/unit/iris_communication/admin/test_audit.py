@@ -9,20 +9,19 @@ import tracemalloc
 
 import pytest
 
-from iris_communication.admin import audit
+from iris_communication.admin import audit, inventory
 from iris_communication.admin.audit import COLUMNS, Audit, Chain, NoOutbox
-from iris_communication.admin.inventory import Inventory
 from iris_communication.errors import OutboxDamaged, OutboxStorageError
 from iris_communication.item import Delivered, State
 from iris_communication.outbox.store import ledger, reader
-from iris_communication.outbox.store.contract import Update
+from iris_communication.outbox.store.contract import Deliver, Insert, Update
 from iris_communication.outbox.store.ledger import GENESIS
 from iris_communication.outbox.store.reader import Reader
 from iris_communication.outbox.store.sqlite import SCHEMA_VERSION, SqliteStore
 from iris_communication.testing.clock import FakeClock
 from iris_communication.testing.store_contract import BOOT_ID, make_item
 from tests.unit.iris_communication.outbox.fake_parts import open_writer, write
-from tests.unit.iris_communication.outbox.made_outbox import CONTENT, LATER_S, MARK, Outbox
+from tests.unit.iris_communication.outbox.made_outbox import CONTENT, LATER_S, MARK, Outbox, ask_beside
 
 
 @pytest.fixture
@@ -246,14 +245,14 @@ def test_a_file_delivered_just_now_may_lie_there_a_moment_longer(filled):
 
 def test_a_file_delivered_just_while_it_is_looked_at_is_no_problem(filled, monkeypatch):
     item = make_item(1, fingerprint=MARK)
-    look = Inventory._wrong_bytes
+    look = inventory.wrong_bytes
 
-    def and_meanwhile(self, item_id, *facts):
+    def and_meanwhile(*facts):
         if filled.bytes_of(item).exists():
             filled.deliver(item)
-        return look(self, item_id, *facts)
+        return look(*facts)
 
-    monkeypatch.setattr(Inventory, "_wrong_bytes", and_meanwhile)
+    monkeypatch.setattr(inventory, "wrong_bytes", and_meanwhile)
     assert looked(filled) == []
 
 
@@ -279,7 +278,7 @@ def test_secrets_that_others_may_read_are_reported_without_them(filled, name, mo
 
 
 def test_a_damaged_page_is_reported_and_where_the_check_ends_by_it(filled):
-    root = filled.store._db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'items_owed'").fetchone()[0]
+    ((root,),) = ask_beside(filled.path, "SELECT rootpage FROM sqlite_master WHERE name = 'items_owed'")
     filled.end()
     damage(filled.path, [root])
     told = looked(filled)
@@ -350,9 +349,10 @@ def test_facts_read_at_rest_count_only_if_nobody_started_meanwhile(filled):
     assert seen == [8, 9]
 
 
-def test_a_snapshot_cannot_be_written_through(filled):
+def test_a_snapshot_cannot_be_written_through(filled, monkeypatch):
+    monkeypatch.setitem(reader.QUERIES, "delete", "DELETE FROM items")
     with pytest.raises(OutboxStorageError, match="readonly"):
-        Reader(filled.folder).read(lambda snapshot: snapshot._database.execute("DELETE FROM items"))
+        Reader(filled.folder).read(lambda snapshot: snapshot.all("delete"))
     assert Audit(filled.folder).balance().accepted == 8
 
 
@@ -372,14 +372,13 @@ def test_an_owner_that_ends_after_a_look_leaves_no_log(filled):
 
 
 def test_memory_does_not_grow_with_the_ledger(outbox):
-    outbox.store._db.execute("BEGIN")
-    lines, head = [], GENESIS
+    lines, changes, head = [], [], GENESIS
     for number in range(1, 5001):
         item = make_item(number)
         lines.append(ledger.line(head, ledger.entry(item, Delivered("/in", 15, MARK.sha256, None, 1.0))))
         head = lines[-1].hash
-        outbox.store._db.execute("INSERT INTO ledger (id, line, hash) VALUES (?, ?, ?)", (item.id, *lines[-1]))
-    outbox.store._db.execute("COMMIT")
+        changes += Insert(item), Deliver(item, lines[-1])
+    outbox.store.commit(changes)
     held = sum(len(line.text) for line in lines)
     tracemalloc.start()
     try:

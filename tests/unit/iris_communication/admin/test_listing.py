@@ -14,6 +14,7 @@ from iris_communication.outbox.store.reader import Reader
 from iris_communication.outbox.store.sqlite import SqliteStore
 from iris_communication.testing.clock import FakeClock
 from iris_communication.testing.store_contract import BOOT_ID, SERVER, make_item
+from tests.unit.iris_communication.outbox.made_outbox import ask_beside
 
 REFUSED = Failure("RemoteRefused", "permission denied", "check the permissions")
 AT_S = 1_700_000_100.25
@@ -24,7 +25,8 @@ class Shelf:
 
     def __init__(self, folder):
         self.folder = folder
-        self.store = SqliteStore(folder / "outbox.db", BOOT_ID)
+        self.path = folder / "outbox.db"
+        self.store = SqliteStore(self.path, BOOT_ID)
         self.clock = FakeClock()
         self.look = QueueListing(Reader(folder), self.clock)
 
@@ -252,7 +254,7 @@ def test_a_file_of_servers_that_cannot_be_read_leaves_the_keys(filled, text):
 
 @pytest.mark.parametrize("line", ["", "[]", "{}", '{"id": 1, "accepted_s": 1e300}'])
 def test_a_line_of_the_ledger_that_cannot_be_read_is_damage(filled, line):
-    filled.store._db.execute("UPDATE ledger SET line = ?", (line,))
+    ask_beside(filled.path, "UPDATE ledger SET line = ?", (line,))
     with pytest.raises(OutboxDamaged, match="the ledger's line of item-000007"):
         filled.ids("delivered")
     with pytest.raises(OutboxDamaged):

@@ -1,6 +1,8 @@
 """An outbox made with the real store, so that a test can look at it and spoil it in one way at a time."""
 
+import contextlib
 import hashlib
+import sqlite3
 from dataclasses import replace
 
 from iris_communication.item import Delivered, Event, Fingerprint, State
@@ -12,6 +14,12 @@ from iris_communication.testing.store_contract import BOOT_ID, make_item
 CONTENT = b"frame;part\n1;2\n"
 MARK = Fingerprint(64, 1, len(CONTENT), 1_700_000_000_123, hashlib.sha256(CONTENT).hexdigest())
 LATER_S = 3600.0  # by then whatever was on its way has arrived
+
+
+def ask_beside(path, statement, values=()):
+    """The rows of a statement, on a connection beside that of the store."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        return database.execute(statement, values).fetchall()
 
 
 class Outbox:
@@ -47,7 +55,7 @@ class Outbox:
 
     def change(self, statement, *values):
         """What nobody but the uploader may do."""
-        self.store._db.execute(statement, values)
+        ask_beside(self.path, statement, values)
 
     def end(self):
         self.store.close()

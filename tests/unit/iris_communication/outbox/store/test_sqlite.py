@@ -1,5 +1,6 @@
 """What only this store promises: durability on one file, and a cost that does not grow. The rest is the contract's."""
 
+import contextlib
 import shutil
 import sqlite3
 from dataclasses import replace
@@ -12,6 +13,7 @@ from iris_communication.outbox.store import ledger
 from iris_communication.outbox.store.contract import Deliver, Insert, Tally, Update
 from iris_communication.outbox.store.sqlite import QUERIES, SCHEMA_VERSION, SqliteStore
 from iris_communication.testing.store_contract import BOOT_ID, NOW_S, OTHER_SERVER, QUEUE, SERVER, due, make_item
+from tests.unit.iris_communication.outbox.made_outbox import ask_beside
 
 
 @pytest.fixture
@@ -20,15 +22,34 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def store(path):
+def connections(monkeypatch):
+    """Every connection that is opened; a store's own is the last. Some settings and limits are a connection's."""
+    opened, connect = [], sqlite3.connect
+
+    def connect_and_note(*facts, **options):
+        opened.append(connect(*facts, **options))
+        return opened[-1]
+
+    monkeypatch.setattr(sqlite3, "connect", connect_and_note)
+    return opened
+
+
+@pytest.fixture
+def store(path, connections):
     store = SqliteStore(path, BOOT_ID)
     yield store
     store.close()
 
 
-def reopened(store, boot_id=BOOT_ID):
+@pytest.fixture
+def own(store, connections):
+    """The store's own connection."""
+    return connections[-1]
+
+
+def reopened(store, path, boot_id=BOOT_ID):
     store.close()
-    return SqliteStore(store._path, boot_id)
+    return SqliteStore(path, boot_id)
 
 
 def hold(store, *items):
@@ -43,17 +64,17 @@ def deliver(store, item):
 # -- durability
 
 
-def test_a_commit_is_durable_by_the_strictest_setting(store):
-    assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+def test_a_commit_is_durable_by_the_strictest_setting(own):
+    assert own.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert own.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
 
 
-def test_everything_is_there_after_opening_it_again(store):
+def test_everything_is_there_after_opening_it_again(store, path):
     items = [make_item(1), make_item(2, state=State.IN_FLIGHT), make_item(3, state=State.DEAD), make_item(4)]
     hold(store, *items)
     deliver(store, items[3])
     head = store.ledger_head()
-    again = reopened(store)
+    again = reopened(store, path)
     assert list(again.unfinished()) == items[:2]
     assert again.dead(5) == items[2:3]
     assert again.tally() == Tally(1, 1, 1, 1)
@@ -106,17 +127,17 @@ def test_a_write_that_was_cut_off_is_as_if_it_had_never_begun(store, path, tmp_p
         again.close()
 
 
-def test_a_due_time_holds_for_its_own_boot(store):
+def test_a_due_time_holds_for_its_own_boot(store, path):
     hold(store, make_item(1, due=due(100)))
-    again = reopened(store)
+    again = reopened(store, path)
     assert again.due(SERVER, QUEUE, NOW_S, 5) == []
     assert again.next_due_s(SERVER) == NOW_S + 100
     again.close()
 
 
-def test_a_retry_is_due_at_once_after_a_reboot(store):
+def test_a_retry_is_due_at_once_after_a_reboot(store, path):
     hold(store, make_item(1, due=due(100)), make_item(2))
-    again = reopened(store, "second boot")
+    again = reopened(store, path, "second boot")
     (retry,) = again.due(SERVER, QUEUE, 0.5, 5)
     assert (retry.sequence, retry.due) == (1, Due("second boot", 0.0))
     again.close()
@@ -141,13 +162,13 @@ def test_a_retry_is_due_at_once_after_a_reboot(store):
         ("unfinished", (), "items_owed"),
     ],
 )
-def test_frequent_queries_use_an_index_and_never_sort(store, query, values, index):
-    plan = [row[3] for row in store._db.execute(f"EXPLAIN QUERY PLAN {QUERIES[query]}", values)]
+def test_frequent_queries_use_an_index_and_never_sort(store, path, query, values, index):
+    plan = [row[3] for row in ask_beside(path, f"EXPLAIN QUERY PLAN {QUERIES[query]}", values)]
     assert any(index in step for step in plan), plan
     assert not any("TEMP B-TREE" in step or step == "SCAN items" for step in plan), plan
 
 
-def steps(store, ask):
+def steps(connection, ask):
     """How many steps SQLite's machine takes."""
     count = 0
 
@@ -155,9 +176,9 @@ def steps(store, ask):
         nonlocal count
         count += 1
 
-    store._db.set_progress_handler(step, 1)
+    connection.set_progress_handler(step, 1)
     ask()
-    store._db.set_progress_handler(None, 0)
+    connection.set_progress_handler(None, 0)
     return count
 
 
@@ -192,13 +213,13 @@ def steps(store, ask):
         "state",
     ],
 )
-def test_frequent_queries_cost_the_same_whatever_the_backlog(store, ask):
+def test_frequent_queries_cost_the_same_whatever_the_backlog(store, own, ask):
     hold(store, *(make_item(number) for number in range(1, 51)), *(make_item(n, due=due(-1)) for n in range(51, 101)))
-    small = steps(store, lambda: ask(store))
+    small = steps(own, lambda: ask(store))
     others = [make_item(n, server_key=OTHER_SERVER, state=State.IN_FLIGHT) for n in range(1101, 1601)]
     dead = [make_item(-n, state=State.DEAD) for n in range(1, 500)]  # older than all that is owed
     hold(store, *(make_item(n, due=due(n) if n % 2 else None) for n in range(101, 1101)), *others, *dead)
-    assert steps(store, lambda: ask(store)) <= small + 5
+    assert steps(own, lambda: ask(store)) <= small + 5
 
 
 # -- what goes wrong
@@ -231,7 +252,7 @@ def test_damage_where_nobody_looks_is_found_when_it_is_opened_and_left_alone(sto
     for number in range(1, 100):
         hold(store, make_item(number))
         deliver(store, make_item(number))
-    page_bytes = store._db.execute("PRAGMA page_size").fetchone()[0]
+    ((page_bytes,),) = ask_beside(path, "PRAGMA page_size")
     store.close()
     content = bytearray(path.read_bytes())
     page = content.index(b'"sequence":50,') // page_bytes * page_bytes
@@ -243,7 +264,7 @@ def test_damage_where_nobody_looks_is_found_when_it_is_opened_and_left_alone(sto
 
 
 def test_a_newer_schema_is_refused_with_what_to_do(store, path):
-    store._db.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    ask_beside(path, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     store.close()
     before = path.read_bytes()
     with pytest.raises(OutboxDamaged, match=f"schema version {SCHEMA_VERSION + 1}") as caught:
@@ -257,15 +278,15 @@ def test_a_folder_that_is_not_there_is_a_storage_error(tmp_path):
         SqliteStore(tmp_path / "missing" / "outbox.db", BOOT_ID)
 
 
-def test_a_full_disk_refuses_the_whole_commit_and_the_next_one_may_succeed(store):
+def test_a_full_disk_refuses_the_whole_commit_and_the_next_one_may_succeed(store, own):
     hold(store, make_item(1))
-    pages = store._db.execute("PRAGMA page_count").fetchone()[0]
-    store._db.execute(f"PRAGMA max_page_count = {pages}")
+    pages = own.execute("PRAGMA page_count").fetchone()[0]
+    own.execute(f"PRAGMA max_page_count = {pages}")
     many = [make_item(number, source_path="/" + "n" * 2000) for number in range(2, 200)]
     with pytest.raises(OutboxStorageError, match=r"cannot write the outbox database .* full"):
         hold(store, *many)
     assert (store.tally(), store.last_sequence()) == (Tally(waiting=1), 1)
-    store._db.execute("PRAGMA max_page_count = 1000000")
+    own.execute("PRAGMA max_page_count = 1000000")
     hold(store, *many)
     assert store.tally() == Tally(waiting=199)
 
@@ -284,10 +305,10 @@ def test_an_item_that_waits_has_its_bytes_by_the_schema_itself(store):
         hold(store, make_item(1, fingerprint=None))
 
 
-def test_no_statement_can_change_a_state_behind_the_tallys_back(store):
+def test_no_statement_can_change_a_state_behind_the_tallys_back(store, path):
     hold(store, make_item(1), make_item(2))
-    store._db.execute("UPDATE items SET state = 'dead' WHERE sequence = 1")
-    store._db.execute("DELETE FROM items WHERE sequence = 2")
+    ask_beside(path, "UPDATE items SET state = 'dead' WHERE sequence = 1")
+    ask_beside(path, "DELETE FROM items WHERE sequence = 2")
     assert store.tally() == Tally(dead=1)
 
 
@@ -307,10 +328,10 @@ def test_an_interrupted_creation_leaves_nothing_half_made(path, monkeypatch):
     store.close()
 
 
-def test_every_statement_has_a_name_and_parses(store):
+def test_every_statement_has_a_name_and_parses(store, path):
     for statement in QUERIES.values():
         values = {"server": SERVER} if ":server" in statement else [None] * statement.count("?")
-        store._db.execute(f"EXPLAIN {statement}", values)
+        ask_beside(path, f"EXPLAIN {statement}", values)
 
 
 def test_an_update_of_what_is_gone_changes_nothing(store):
@@ -323,9 +344,6 @@ def test_an_update_of_what_is_gone_changes_nothing(store):
 
 def test_the_file_can_be_read_while_it_is_written(store, path):
     hold(store, make_item(1))
-    reader = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-    try:
+    with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as reader:
         hold(store, make_item(2))
         assert reader.execute("SELECT count(*) FROM items").fetchone() == (2,)
-    finally:
-        reader.close()
