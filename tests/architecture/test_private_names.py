@@ -42,23 +42,17 @@ OWED = {
     "_accept",
     "_around",
     "_asked_for",
-    "_begin",
     "_config",
     "_connected",
-    "_connection",
     "_current",
-    "_far",
-    "_heard",
     "_inbox",
     "_live",
     "_next_id",
-    "_open_and_read",
     "_process",
     "_read_again",
     "_replies",
     "_reserve",
     "_steps",
-    "_transport",
 }
 """Ours that tests still use, to be mended. Nothing is added here."""
 

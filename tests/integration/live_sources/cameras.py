@@ -37,6 +37,12 @@ def reason_of(url, **settings):
         return changes.wait_for("offline").reason
 
 
+def open_and_read(source):
+    """Its first frame."""
+    source.open()
+    return source.read()
+
+
 def newest(capture):
     """A frame that came after now."""
     capture.handover.get(0.0)

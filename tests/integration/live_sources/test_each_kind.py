@@ -10,7 +10,16 @@ import pytest
 from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import SourceError
 from iris_camera.camera.sources import make_source
-from tests.integration.live_sources.cameras import NAME, PASSWORD, PROMPT_S, SOON_S, capturing, newest, reason_of
+from tests.integration.live_sources.cameras import (
+    NAME,
+    PASSWORD,
+    PROMPT_S,
+    SOON_S,
+    capturing,
+    newest,
+    open_and_read,
+    reason_of,
+)
 from tests.unit.iris_camera.camera.watching import wait_until
 
 
@@ -127,12 +136,7 @@ def test_opening_again_and_again_leaves_no_file_and_no_thread_behind(camera):
     wait_until(lambda: held() <= before)
 
 
-def _open_and_read(source):
-    source.open()
-    return source.read()
-
-
 def _open_and_close(source):
     with suppress(SourceError):
-        assert _open_and_read(source) is not None
+        assert open_and_read(source) is not None
     source.close()

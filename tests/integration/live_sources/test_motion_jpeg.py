@@ -14,8 +14,7 @@ from iris_camera.camera.settings import SourceSettings
 from iris_camera.camera.source import SourceError
 from iris_camera.camera.sources import make_source
 from tests.footage import footage
-from tests.integration.live_sources.cameras import PROMPT_S, SOON_S, capturing, newest, reason_of
-from tests.integration.live_sources.test_each_kind import _open_and_read
+from tests.integration.live_sources.cameras import PROMPT_S, SOON_S, capturing, newest, open_and_read, reason_of
 from tests.own_process import in_a_process_of_its_own
 from tests.servers.mjpeg_server import MjpegServer
 from tests.unit.iris_camera.camera.watching import wait_until
@@ -103,7 +102,7 @@ def test_a_peer_that_answers_for_ever_and_sends_no_picture_is_given_up_in_time(m
     source = make_source("line-1", settings)
     began_s, used_s = time.monotonic(), time.thread_time()
     with pytest.raises(SourceError, match=text):
-        _open_and_read(source)
+        open_and_read(source)
     assert time.monotonic() - began_s < PROMPT_S
     assert time.thread_time() - used_s < 0.5
     source.close()
@@ -122,7 +121,7 @@ def test_an_address_of_a_host_that_drops_packets_costs_its_share_of_the_time_onl
         ]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *asked, **more: places)
         source = make_source("line-1", SourceSettings("http://camera.plant/line", open_timeout_s=2.0))
-        assert _open_and_read(source) is not None
+        assert open_and_read(source) is not None
         source.close()
         for waiting in full:
             waiting.close()

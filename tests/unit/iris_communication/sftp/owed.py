@@ -56,7 +56,7 @@ class Owed:
     def begin(self, link):
         """Start an attempt on a link that is open; `settle` takes what comes of it."""
         upload = self.claim()
-        return upload, self._begin(upload, link)
+        return upload, self.begin_upload(upload, link)
 
     def attempt(self, link):
         """One whole attempt, the greeting included; whether it delivered."""
@@ -66,7 +66,7 @@ class Owed:
         except IrisError as error:
             self.error, self.item = error, released(self.item, error, Effect.NONE)
             return False
-        conversation = self._begin(upload, link)
+        conversation = self.begin_upload(upload, link)
         link.run()
         return self.settle(upload, conversation)
 
@@ -88,7 +88,7 @@ class Owed:
         upload = self.claim()
         with contextlib.suppress(IrisError):
             link.open()
-            self._begin(upload, link)
+            self.begin_upload(upload, link)
             link.run()
         self.process_dies()
 
@@ -100,7 +100,8 @@ class Owed:
     def temp_path(self, token):
         return posixpath.join(posixpath.dirname(self.final_path), b".iris-" + token.encode())
 
-    def _begin(self, upload, link):
+    def begin_upload(self, upload, link):
+        """Start the attempt of an upload that was claimed before."""
         *older, _ = self.item.earlier_tokens or [None]
         temps = [self.temp_path(token) for token in older]
         talk = after_clearing(upload, temps, link.capabilities, put(upload, link.capabilities))

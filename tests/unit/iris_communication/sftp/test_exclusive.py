@@ -28,7 +28,7 @@ def attempt(server, owed, quirks, kind="put"):
     upload = owed.claim()
     upload.quirks = quirks
     if kind == "put":
-        conversation = owed._begin(upload, link)
+        conversation = owed.begin_upload(upload, link)
     else:
         conversation = link.begin(put_in_place(upload, link.capabilities, owed.source.read), owed.source)
     link.run()

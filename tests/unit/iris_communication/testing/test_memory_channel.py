@@ -42,6 +42,14 @@ async def turns(count=5):
         await asyncio.sleep(0)
 
 
+async def answer(channel, receiver, request):
+    """The packet that comes back."""
+    receiver.received = b""
+    channel.write(request)
+    await turns()
+    return receiver.received[4:]
+
+
 def test_a_written_packet_is_answered_but_never_within_the_call():
     async def test(transport, receiver):
         channel = await connected(transport, receiver)
@@ -56,9 +64,15 @@ def test_a_written_packet_is_answered_but_never_within_the_call():
 def test_every_connection_is_a_session_of_its_own_on_the_same_disk():
     async def test(transport, receiver):
         first, second = [await connected(transport, receiver) for _ in range(2)]
-        assert first._far is not second._far
-        assert first._far.server is second._far.server
         assert transport.channels == [first, second]
+        for channel in (first, second):
+            assert await answer(channel, receiver, wire.init())
+        opened = await answer(first, receiver, wire.Open(b"/in/a", wire.WRITE | wire.CREATE).encode(1))
+        (handle,) = wire.decode(opened)[1]
+        seen, closed = wire.Stat(b"/in/a").encode(2), wire.Close(handle).encode(3)
+        assert isinstance(wire.decode(await answer(second, receiver, seen))[1], wire.Attributes)
+        assert wire.decode(await answer(second, receiver, closed))[1].code == wire.FX_FAILURE
+        assert wire.decode(await answer(first, receiver, closed))[1].code == wire.FX_OK
 
     run(test)
 

@@ -416,12 +416,21 @@ def test_everything_is_sent_in_order_however_much_is_written():
     assert received == written
 
 
-def test_one_turn_of_the_loop_takes_in_a_few_answers_only():
+def test_one_turn_of_the_loop_takes_in_a_few_answers_only(monkeypatch):
     """What it takes is an attribute of asyncio's, reached through one of asyncssh's; neither is promised to stay."""
 
     async def test(connect, receiver):
+        loop, made = asyncio.get_running_loop(), []
+        create = loop.create_connection
+
+        async def create_and_note(*facts, **options):
+            made.append(await create(*facts, **options))
+            return made[-1]
+
+        monkeypatch.setattr(loop, "create_connection", create_and_note)
         channel = await connect()
-        assert channel._connection._transport.max_size == asyncssh_channel.RECEIVE_MAX
+        ((transport, _),) = made
+        assert transport.max_size == asyncssh_channel.RECEIVE_MAX
         await ended(channel, receiver)
 
     run(test)
