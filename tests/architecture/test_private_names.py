@@ -45,13 +45,10 @@ OWED = {
     "_config",
     "_connected",
     "_current",
-    "_inbox",
     "_live",
     "_next_id",
     "_process",
     "_read_again",
-    "_replies",
-    "_reserve",
     "_steps",
 }
 """Ours that tests still use, to be mended. Nothing is added here."""

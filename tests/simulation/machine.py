@@ -262,7 +262,7 @@ class SteppedWriter(Writer):
 
     def _ask(self, message, timeout_s=None):
         self._check_open()
-        self._inbox.put((message,))
+        self.send((message,))
         self.step()
         return message.answer.wait(self._thread.is_alive, timeout_s)
 

@@ -143,8 +143,13 @@ class Writer:
             self._check_open()
         except OutboxStorageError as error:
             return [error] * len(accepts)
-        self._inbox.put(accepts)
+        self.send(accepts)
         return [self._outcome(accept) for accept in accepts]
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Have them carried out in this order, in one group unless they are more than GROUP_MAX. Waits for no
+        answer."""
+        self._inbox.put(messages)
 
     def execute(self, order: Order | RetryAllDead) -> dict[str, str]:
         """The outcome for each id: empty where it was done, durably, else why not. An order for a server names its key
@@ -238,7 +243,7 @@ class Writer:
 
     def _ask(self, message: Awaited, timeout_s: float | None = None) -> Any:
         self._check_open()
-        self._inbox.put((message,))
+        self.send((message,))
         return message.answer.wait(self._thread.is_alive, timeout_s)
 
     def _outcome(self, accept: Accept) -> list[Receipt] | IrisError:

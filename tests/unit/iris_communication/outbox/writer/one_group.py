@@ -12,7 +12,6 @@ def in_one_group(outbox, path, *messages):
     with ThreadPoolExecutor(1) as caller:
         accepted = caller.submit(outbox.accept, path)
         assert outbox.store.commit_begins.wait(LONG_S)
-        for message in messages:
-            outbox.writer._inbox.put((message,))
+        outbox.writer.send(messages)
         outbox.store.gate.set()
         accepted.result(LONG_S)

@@ -11,7 +11,7 @@ from iris_communication.errors import (
 )
 from iris_communication.item import Event, Take
 from iris_communication.outbox.writer import writer as writer_module
-from iris_communication.outbox.writer.messages import Settle
+from iris_communication.outbox.writer.messages import Answer, Settle
 from tests.unit.iris_communication.outbox.fake_parts import (
     LONG_S,
     SECRET,
@@ -28,13 +28,15 @@ def _soon(monkeypatch):
     monkeypatch.setattr(writer_module, "STORE_RETRY_S", 0.01)
 
 
-def test_messages_that_come_in_during_a_commit_are_one_group_and_one_commit(outbox, source, sources):
+def test_messages_that_come_in_during_a_commit_are_one_group_and_one_commit(outbox, source, sources, monkeypatch):
+    sent, send = [], outbox.writer.send
+    monkeypatch.setattr(outbox.writer, "send", lambda messages: (send(messages), sent.append(messages)))
     with ThreadPoolExecutor(len(sources) + 1) as callers:
         outbox.store.gate.clear()
         first = callers.submit(outbox.accept, source)
         assert outbox.store.commit_begins.wait(LONG_S)
         others = [callers.submit(outbox.accept, path) for path in sources]
-        wait_until(lambda: outbox.writer._inbox.qsize() == len(sources))
+        wait_until(lambda: len(sent) == 1 + len(sources))
         outbox.store.gate.set()
         for accepted in (first, *others):
             accepted.result(LONG_S)
@@ -110,10 +112,16 @@ def test_an_acceptance_is_bytes_then_row_then_unlink_then_answer(outbox, source,
 
 
 def test_a_caller_is_not_answered_before_the_row_is_on_the_disk(outbox, source):
-    accept, unanswered = accept_of(source), []
-    outbox.store.on_commit = lambda changes: unanswered.append(accept.answer._replies.empty())
-    outbox.writer.accept(accept)
-    assert unanswered == [True]
+    given, given_before = [], []
+
+    class NotedAnswer(Answer):
+        def give(self, reply):
+            given.append(reply)
+            super().give(reply)
+
+    outbox.store.on_commit = lambda changes: given_before.append(list(given))
+    receipts = outbox.writer.accept(accept_of(source, answer=NotedAnswer()))
+    assert (given_before, given) == ([[]], [receipts])
 
 
 def test_a_moved_source_is_still_there_while_its_row_is_committed(outbox, source):
