@@ -17,6 +17,7 @@ from iris_camera.records.settings import RecordSettings
 from iris_camera.web.server import CannotServe
 from iris_communication.errors import OutboxInUse
 from iris_communication.settings import Limits
+from tests.fresh_copy import fresh_copy
 
 
 class CallLog:
@@ -41,6 +42,14 @@ class RecordingLineup(CallLog):
     ended = False
 
 
+class RecordingHealth(CallLog):
+    """In reach: the function that it asks for what is around the cameras and the uploader."""
+
+    def __init__(self, calls, around):
+        super().__init__("health", calls, snapshot={})
+        self.around = around
+
+
 NEW = {"state": "new", "running": False, "servers": {}, "oldest_waiting_s": None, "dead": []}
 STATS = {"total_queued": 5, "total_uploaded": 2, "total_failed": 0, "queue_size": 3}
 
@@ -62,19 +71,30 @@ def config(tmp_path):
 
 
 @pytest.fixture
-def made(config, calls, monkeypatch):
-    made = Application(config, uploader=CallLog("uploader", calls, get_details=NEW | {"stats": STATS}, get_stats=STATS))
-    made.lineup = RecordingLineup("lineup", calls, quiesce=True, stop=True, exchange=Exchanged((), (), (), {}))
-    made.health = CallLog("health", calls, snapshot={})
-    made.sockets = CallLog("sockets", calls)
-    made.kept = CallLog("kept", calls)
-    made.web = CallLog("web", calls)
+def make(calls, monkeypatch):
+    """Makes an application of parts that only record their calls."""
+
+    def make(config, **options):
+        uploader = CallLog("uploader", calls, get_details=NEW | {"stats": STATS}, get_stats=STATS)
+        made = Application(config, uploader=uploader, **options)
+        made.lineup = RecordingLineup("lineup", calls, quiesce=True, stop=True, exchange=Exchanged((), (), (), {}))
+        made.sockets = CallLog("sockets", calls)
+        made.kept = CallLog("kept", calls)
+        made.web = CallLog("web", calls)
+        return made
+
+    monkeypatch.setattr(application, "HealthService", lambda *, around, **_: RecordingHealth(calls, around))
     monkeypatch.setattr(logs, "stop_logging", lambda: calls.append(("logging.stop",)))
     monkeypatch.setattr(logs, "start_logging", lambda level: calls.append(("logging.level", level)))
     monkeypatch.setattr(application, "WebServer", lambda *_, **__: CallLog("web", calls))
     monkeypatch.setattr(application, "bind", lambda **_: None)
     monkeypatch.setattr(application, "create_app", lambda **_: None)
-    return made
+    return make
+
+
+@pytest.fixture
+def made(make, config):
+    return make(config)
 
 
 def test_the_end_is_records_uploader_cameras_sockets_page_health_outbox_logging(made, calls):
@@ -95,8 +115,11 @@ def test_the_end_is_records_uploader_cameras_sockets_page_health_outbox_logging(
     assert ("lineup.quiesce", 2.0) in recorded
 
 
-def test_the_steps_of_the_end_fit_into_its_whole_time(made):
-    assert sum(step.limit_s for step in made._steps()) <= 25.0
+def test_the_steps_of_the_end_fit_into_its_whole_time(made, monkeypatch):
+    steps = []
+    monkeypatch.setattr(application, "carry_out", steps.extend)
+    made.cleanup_threads()
+    assert 0.0 < sum(step.limit_s for step in steps) <= 25.0
 
 
 def test_ending_twice_ends_once(made, calls):
@@ -122,12 +145,12 @@ def test_the_quick_end_takes_five_seconds_and_opens_no_connection(made, calls):
 
 def test_the_clean_up_functions_end_the_application_that_was_started(made, calls, monkeypatch):
     monkeypatch.setattr(made, "start", lambda: None)
-    monkeypatch.setattr(app, "_current", None)
-    app.cleanup_threads()
-    app.cleanup_on_exit()
+    new_app = fresh_copy(app, monkeypatch)
+    new_app.cleanup_threads()
+    new_app.cleanup_on_exit()
     assert calls == []
-    app.start(made)
-    app.cleanup_threads()
+    new_app.start(made)
+    new_app.cleanup_threads()
     assert ("uploader.stop", 15.0) in calls
 
 
@@ -161,9 +184,9 @@ def test_a_taken_port_costs_the_page_and_nothing_else(made, calls, monkeypatch, 
     assert made.web_address == ""
 
 
-def test_a_taken_port_starts_no_part_where_the_page_is_required(made, calls, config, monkeypatch):
+def test_a_taken_port_starts_no_part_where_the_page_is_required(make, calls, config, monkeypatch):
     monkeypatch.setattr(application, "bind", refusing_port)
-    made._config = dataclasses.replace(config, web=WebSettings(port=0, page_required=True))
+    made = make(dataclasses.replace(config, web=WebSettings(port=0, page_required=True)))
     with pytest.raises(CannotServe):
         made.start()
     assert calls == []
@@ -195,7 +218,7 @@ def test_the_uploader_is_made_with_the_outboxs_limits_and_the_rules(config, monk
     assert given["settings"].rules["evidence-first"].priority == 5
 
 
-def test_a_reload_takes_effect_where_it_can_and_says_where_not(made, calls, config, caplog):
+def test_a_reload_takes_effect_where_it_can_and_says_where_not(make, calls, config, caplog):
     changed = dataclasses.replace(
         config,
         log=LogSettings("DEBUG"),
@@ -203,7 +226,7 @@ def test_a_reload_takes_effect_where_it_can_and_says_where_not(made, calls, conf
         web=WebSettings(port=5001),
         records=RecordSettings(folder=Path("/elsewhere")),
     )
-    made._read_again = lambda: changed
+    made = make(config, read_again=lambda: changed)
     made.request_reload()
     made.request_stop()
     with caplog.at_level(logging.INFO):
@@ -218,11 +241,11 @@ def test_a_reload_takes_effect_where_it_can_and_says_where_not(made, calls, conf
     assert "other-word" not in caplog.text
 
 
-def test_settings_that_cannot_be_used_change_nothing_and_everything_wrong_is_reported(made, calls, caplog):
+def test_settings_that_cannot_be_used_change_nothing_and_everything_wrong_is_reported(make, calls, config, caplog):
     def broken():
         raise ConfigError([Problem(NOWHERE, "web.port is 70000"), Problem(NOWHERE, "log.level is LOUD")])
 
-    made._read_again = broken
+    made = make(config, read_again=broken)
     made.request_reload()
     made.request_stop()
     assert made.wait(30.0)
@@ -314,5 +337,5 @@ class Leftovers:
 def test_leftovers_are_counted_while_sighup_has_their_camera_run(made, config):
     switched_on = dataclasses.replace(config, cameras={**config.cameras, "line-2": CameraSettings(project="hall")})
     made.strays.of = {"line-2": Leftovers(3, lambda: made.apply(switched_on)), "line-3": Leftovers(4)}
-    assert made._around().to_accept == 7
-    assert made._around().to_accept == 4
+    assert made.health.around().to_accept == 7
+    assert made.health.around().to_accept == 4
