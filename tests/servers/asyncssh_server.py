@@ -170,10 +170,11 @@ class _KeyOrPassword(LoneUser):
 
     def __init__(self, connections: Connections, username: str, password: str, key: asyncssh.SSHKey) -> None:
         super().__init__(connections, username, password)
+        self._owner = username
         self._key = key
 
     def public_key_auth_supported(self) -> bool:
         return True
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return username == self._username and key == self._key
+        return username == self._owner and key == self._key
