@@ -167,7 +167,7 @@ class DiskReserve(Reserve):
         super().__init__(folder)
         disk.reserve = self
 
-    def _free_bytes(self):
+    def free_bytes(self):
         return 0 if self._disk.full or self._disk.failing else 256 * 1024
 
 

@@ -1,6 +1,7 @@
 """Lives of a line, each from one seed, in a process of their own: the order within sets is part of the seed."""
 
 import asyncio
+import random
 import re
 import subprocess
 import sys
@@ -45,6 +46,15 @@ def test_the_story_of_one_seed_is_printed_whole():
     ran = simulated("--seed", "7")
     assert ran.returncode == 0, ran.stderr
     assert "everything is healed" in ran.stdout
+
+
+def test_a_full_disk_has_no_room_for_a_reserve(tmp_path):
+    disk = machine.SimulatedDisk(tmp_path, random.Random(1))
+    disk.full = True
+    reserve = machine.DiskReserve(disk, tmp_path)
+    assert not reserve.held
+    disk.full = False
+    assert reserve.take()
 
 
 def broken_by(seeds):
