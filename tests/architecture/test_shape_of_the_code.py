@@ -4,6 +4,8 @@ import ast
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from tests.architecture.tree import python_files, syntax_of, text_of
 
 LONGEST_FUNCTION = 60
@@ -46,8 +48,9 @@ def test_no_function_is_longer_than_a_screen():
     assert too_long == []
 
 
-def test_no_module_is_longer_than_one_idea():
-    lengths = {path: text_of(path).count("\n") for path in SRC}
+@pytest.mark.parametrize("folder", ["src", "tests"])
+def test_no_module_is_longer_than_one_idea(folder):
+    lengths = {path: text_of(path).count("\n") for path in python_files(folder)}
     assert {path: lines for path, lines in lengths.items() if lines > LONGEST_MODULE} == {}
 
 

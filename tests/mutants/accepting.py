@@ -18,7 +18,8 @@ ACCEPTING = (
         "",
         "A power cut leaves an accepted file empty; its source may be gone by then.",
         tests_in(
-            OUTBOX, "files/test_spool.py::test_a_copy_is_synced_once_its_last_byte_is_written_and_before_it_is_closed"
+            OUTBOX,
+            "files/spool/test_trouble.py::test_a_copy_is_synced_once_its_last_byte_is_written_and_before_it_is_closed",
         ),
     ),
     Mutant(
@@ -30,7 +31,7 @@ ACCEPTING = (
         tests_in(
             OUTBOX,
             "writer/test_groups.py::test_an_acceptance_is_bytes_then_row_then_unlink_then_answer",
-            "files/test_spool.py::test_a_linked_file_that_cannot_be_synced_leaves_nothing_behind",
+            "files/spool/test_trouble.py::test_a_linked_file_that_cannot_be_synced_leaves_nothing_behind",
         ),
     ),
     Mutant(
@@ -39,7 +40,7 @@ ACCEPTING = (
         "            while view:\n                view = view[os.write(copy, view) :]\n",
         "            os.write(copy, view)\n",
         "The copy in the spool lacks its end, and it is the copy that is delivered.",
-        tests_in(OUTBOX, "files/test_spool.py::test_a_disk_that_writes_less_than_asked_is_asked_again"),
+        tests_in(OUTBOX, "files/spool/test_trouble.py::test_a_disk_that_writes_less_than_asked_is_asked_again"),
     ),
     Mutant(
         "the spool's folder is not synced",
@@ -64,7 +65,7 @@ ACCEPTING = (
         '        with self._errors(f"sync the spool {self._folder}"):\n',
         "        with contextlib.suppress(OSError):\n",
         "The disk said that the name is not safe, and the caller is told that the file is accepted.",
-        tests_in(OUTBOX, "files/test_spool.py::test_a_folder_that_cannot_be_synced_is_our_disks_fault"),
+        tests_in(OUTBOX, "files/spool/test_trouble.py::test_a_folder_that_cannot_be_synced_is_our_disks_fault"),
     ),
     Mutant(
         "a commit may be lost by a power cut",

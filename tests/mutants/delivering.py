@@ -66,7 +66,8 @@ DELIVERING = (
         "    for refused in (closed, cut_short):\n",
         "A file with a hole appears under its final name.",
         tests_in(
-            SFTP, "conversations/test_put.py::test_a_refused_write_is_told_where_looking_at_the_size_is_forbidden"
+            SFTP,
+            "conversations/test_put_refusals.py::test_a_refused_write_is_told_where_looking_at_the_size_is_forbidden",
         ),
     ),
     Mutant(
@@ -75,7 +76,9 @@ DELIVERING = (
         "    for refused in (written, closed, cut_short):\n",
         "    for refused in (written, cut_short):\n",
         "What the server could not bring to its disk at the end is missing from a file under its final name.",
-        tests_in(SFTP, "conversations/test_put.py::test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect"),
+        tests_in(
+            SFTP, "conversations/test_put_refusals.py::test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect"
+        ),
     ),
     Mutant(
         "the size is not looked at before the rename",
@@ -83,7 +86,9 @@ DELIVERING = (
         "    for refused in (written, closed, cut_short):\n",
         "    for refused in (written, closed):\n",
         "A server that acknowledges what its disk did not take shows half a file as a whole one.",
-        tests_in(SFTP, "conversations/test_put.py::test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect"),
+        tests_in(
+            SFTP, "conversations/test_put_refusals.py::test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect"
+        ),
     ),
     Mutant(
         "every server is taken at its word of what it kept",
@@ -91,7 +96,9 @@ DELIVERING = (
         "        says_what_it_kept=is_opensshs_own,\n",
         "        says_what_it_kept=True,\n",
         "A server that acknowledges what its disk did not take shows half a file as a whole one.",
-        tests_in(SFTP, "conversations/test_put.py::test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect"),
+        tests_in(
+            SFTP, "conversations/test_put_refusals.py::test_a_refusal_leaves_no_file_and_is_known_to_have_had_no_effect"
+        ),
     ),
     Mutant(
         "the source is not confirmed before the rename",
@@ -117,7 +124,7 @@ DELIVERING = (
         "Another file on the server, delivered or somebody else's, is gone.",
         tests_in(
             SFTP,
-            "conversations/test_put.py::test_a_server_that_would_overwrite_is_looked_at_first_unless_looking_is_forbidden",
+            "conversations/test_put_taken_names.py::test_a_server_that_would_overwrite_is_looked_at_first_unless_looking_is_forbidden",
         ),
     ),
     Mutant(
@@ -128,7 +135,7 @@ DELIVERING = (
         "A file that was delivered and collected is delivered a second time.",
         tests_in(
             SFTP,
-            "conversations/test_put.py::test_a_file_collected_before_its_rename_was_answered_is_delivered_and_not_sent_again",
+            "conversations/test_put_lost_answers.py::test_a_file_collected_before_its_rename_was_answered_is_delivered_and_not_sent_again",
         ),
     ),
     Mutant(
@@ -137,7 +144,9 @@ DELIVERING = (
         "    if upload.earlier_temp is not None:\n",
         "    if False:\n",
         "Temp files of killed processes pile up on the server, and one's late rename shows a part of a file.",
-        tests_in(SFTP, "conversations/test_put.py::test_a_file_that_a_killed_process_had_begun_is_cleared_away"),
+        tests_in(
+            SFTP, "conversations/test_put_lost_answers.py::test_a_file_that_a_killed_process_had_begun_is_cleared_away"
+        ),
     ),
     Mutant(
         "a missing temp file always counts as delivered",
@@ -146,7 +155,8 @@ DELIVERING = (
         "        if True:\n",
         "A server that comes back with an empty disk is believed to hold the file: it is lost.",
         tests_in(
-            SFTP, "conversations/test_put.py::test_a_server_that_comes_back_with_an_empty_disk_is_sent_the_file_anew"
+            SFTP,
+            "conversations/test_put_lost_answers.py::test_a_server_that_comes_back_with_an_empty_disk_is_sent_the_file_anew",
         ),
     ),
     Mutant(
@@ -157,7 +167,7 @@ DELIVERING = (
         "A server comes back with an empty disk, gets the folder anew for another file, and is believed: it is lost.",
         tests_in(
             SFTP,
-            "conversations/test_put.py::test_a_file_is_sent_anew_too_when_a_neighbour_has_made_the_folder_again_first",
+            "conversations/test_put_lost_answers.py::test_a_file_is_sent_anew_too_when_a_neighbour_has_made_the_folder_again_first",
         ),
     ),
     Mutant(
@@ -168,7 +178,7 @@ DELIVERING = (
         "Something else of that size lies under the name, and the file is recorded as delivered: it is lost.",
         tests_in(
             SFTP,
-            "conversations/test_put.py::test_other_content_of_the_same_size_is_not_taken_for_a_file_that_was_never_opened",
+            "conversations/test_put_lost_answers.py::test_other_content_of_the_same_size_is_not_taken_for_a_file_that_was_never_opened",
         ),
     ),
     Mutant(
@@ -179,7 +189,7 @@ DELIVERING = (
         "Killed before that is recorded, the next attempt finds it gone and takes it for delivered: it is lost.",
         tests_in(
             SFTP,
-            "conversations/test_put.py"
+            "conversations/test_put_lost_answers.py"
             "::test_a_rename_refused_for_good_after_a_lost_answer_is_begun_anew_and_its_temporary_file_cleared_away",
         ),
     ),
@@ -191,8 +201,8 @@ DELIVERING = (
         "The link dies before the answer, and the next attempt sends a file that was delivered and collected.",
         tests_in(
             SFTP,
-            "conversations/test_put.py::test_a_rename_that_was_done_but_not_answered_is_recognised",
-            "conversations/test_put.py::test_a_file_collected_before_its_rename_was_answered_is_delivered_and_not_sent_again",
+            "conversations/test_put_lost_answers.py::test_a_rename_that_was_done_but_not_answered_is_recognised",
+            "conversations/test_put_lost_answers.py::test_a_file_collected_before_its_rename_was_answered_is_delivered_and_not_sent_again",
         ),
     ),
     Mutant(
@@ -203,7 +213,7 @@ DELIVERING = (
         "The next attempt does not look for the temp file, which stays on the server for ever.",
         tests_in(
             SFTP,
-            "conversations/test_put.py::test_a_refused_file_that_cannot_be_removed_again_is_told_to_the_next_attempt",
+            "conversations/test_put_refusals.py::test_a_refused_file_that_cannot_be_removed_again_is_told_to_the_next_attempt",
         ),
     ),
     Mutant(

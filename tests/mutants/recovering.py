@@ -105,7 +105,7 @@ RECOVERING = (
         "As above, for a next file of the same size.",
         tests_in(
             OUTBOX,
-            "files/test_spool.py::test_a_source_that_was_replaced_is_not_what_was_accepted",
+            "files/spool/test_handing_out.py::test_a_source_that_was_replaced_is_not_what_was_accepted",
             "recovery/test_recovery.py::test_another_file_of_the_same_size_that_took_the_sources_name_is_left_alone",
         ),
     ),
@@ -146,7 +146,7 @@ RECOVERING = (
         "With a full outbox, finished files stay behind until the program is started again, and nobody is told.",
         tests_in(
             "unit/iris_camera/controllers",
-            "test_handing_over.py::test_a_refused_file_is_offered_again_before_later_ones_after_a_pause",
+            "handing_over/test_record_files.py::test_a_refused_file_is_offered_again_before_later_ones_after_a_pause",
         ),
     ),
     Mutant(

@@ -1,0 +1,8 @@
+import pytest
+
+from tests.unit.iris_communication.transport.openssh.process.ssh_program import HINT
+
+
+@pytest.fixture
+def ssh(need_program):
+    return str(need_program("ssh", hint=HINT))
