@@ -60,7 +60,7 @@ _MAY_MEAN_TOO_MANY = (wire.FX_FAILURE, wire.FX_PERMISSION_DENIED)
 
 
 class Session:
-    def __init__(self, credit: Credit | None = None) -> None:
+    def __init__(self, credit: Credit | None = None, latest_id: int = 0) -> None:
         self.credit = credit or Credit()
         self.handles = Handles()
         self._handle_book = HandleBook()
@@ -76,7 +76,7 @@ class Session:
         self.held_back_bytes = 0  # of a piece that the last output() had no data_bytes for; 0: there was none
         self._data_bytes = UNLIMITED
         self._buffer = bytearray()
-        self._next_id = 0
+        self._latest_id = latest_id
         self._latest_answered = 0  # the request id
         self.answers = 0  # whole packets from the server so far
         self._greeting: bytes | None = wire.init()
@@ -118,7 +118,7 @@ class Session:
     @property
     def latest_id(self) -> int:
         """Of the requests that were sent."""
-        return self._next_id
+        return self._latest_id
 
     def begin(self, generator: Talk, source: SourceBytes | None = None, tag: Any = None) -> Conversation:
         """Start a conversation. What it asks goes out with the next `output()` after the server's VERSION."""
@@ -238,7 +238,7 @@ class Session:
         return pending.request.encode(request_id)  # type: ignore[union-attr]  # a Write goes out in chunks
 
     def _book(self, pending: Pending) -> int:
-        self._next_id = request_id = (self._next_id + 1) & 0xFFFFFFFF
+        self._latest_id = request_id = (self._latest_id + 1) & 0xFFFFFFFF
         self._pending[request_id] = pending
         self.credit.spend(pending.size_bytes)
         return request_id

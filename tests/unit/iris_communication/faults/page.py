@@ -15,7 +15,8 @@ file is ever seen in part under its final name, and none is lost.
 The servers are in `iris_communication.testing`, for your own tests too; each class's docstring is its fault. This part
 is generated from the table that the tests assert (`tests/unit/iris_communication/faults/table.py`). A link that is cut
 after every single byte, in either direction, is shown by
-`tests/unit/iris_communication/sftp/conversations/test_put_cut_anywhere.py`, and real servers by [servers.md](servers.md).
+`tests/unit/iris_communication/sftp/conversations/test_put_cut_anywhere.py`, and [servers.md](servers.md) shows real
+servers.
 
 *Tried again* costs the file nothing: the server or the link is to blame, and is left alone for a while first. *An
 attempt* is the file's own, of which it has `attempts_max`; here four.

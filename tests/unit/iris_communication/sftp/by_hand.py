@@ -7,8 +7,6 @@ from iris_communication.testing.server_wire import decode_request, encode_reply,
 from tests.memory_link import BytesSource
 
 FAILURE = wire.Status(wire.FX_FAILURE, "Failure")
-
-
 DENIED = wire.Status(wire.FX_PERMISSION_DENIED, "Permission denied")
 MISSING = wire.Status(wire.FX_NO_SUCH_FILE, "No such file")
 
@@ -16,8 +14,8 @@ MISSING = wire.Status(wire.FX_NO_SUCH_FILE, "No such file")
 class ByHand:
     """A greeted session, and the requests it sends as (id, request) in order."""
 
-    def __init__(self, credit=None, write_size_bytes=100, greeted=True):
-        self.session = Session(credit)
+    def __init__(self, credit=None, write_size_bytes=100, greeted=True, latest_id=0):
+        self.session = Session(credit, latest_id)
         self.session.keeps_order = True
         self.session.write_size_bytes = write_size_bytes
         if greeted:

@@ -108,8 +108,7 @@ def test_a_conversation_that_asks_nothing_has_ended_at_once():
 
 
 def test_request_ids_begin_anew_after_the_last():
-    hand = ByHand()
-    hand.session._next_id = 0xFFFFFFFE
+    hand = ByHand(latest_id=0xFFFFFFFE)
     hand.session.begin(asks((wire.Stat(b"/a"), wire.Stat(b"/b"), wire.Stat(b"/c"))))
     assert [request_id for request_id, _ in hand.sent()] == [0xFFFFFFFF, 0, 1]
 

@@ -13,8 +13,6 @@ from iris_camera.records.rotation import RotationLimits
 from tests.unit.iris_camera.controllers.parts import each_by_itself
 
 RUN = "9f3c01ab"
-
-
 WALL_S = 1795467933.0
 LONG_S = 20.0
 DESTINATION = DeliveryTarget("plant", {"project": "line-1"})

@@ -7,8 +7,6 @@ from iris_communication.clock import SystemClock
 from iris_communication.control.server import ControlServer
 
 WAIT_S = 20.0
-
-
 SHORT_S = 0.05
 
 
@@ -20,8 +18,8 @@ def listening(folder):
 
 
 @contextlib.contextmanager
-def opened(folder, outbox, timeout_s=WAIT_S):
-    server = ControlServer(folder, outbox, SystemClock(), timeout_s)
+def opened(folder, outbox, timeout_s=WAIT_S, clock=None):
+    server = ControlServer(folder, outbox, clock or SystemClock(), timeout_s)
     server.open()
     try:
         yield server

@@ -113,16 +113,18 @@ def test_an_outbox_that_hangs_does_not_hold_up_the_end(tmp_path, monkeypatch):
 
 
 def test_a_server_that_fails_is_logged_and_listens_again(tmp_path, monkeypatch, caplog):
-    failed, working = threading.Event(), ControlServer._accept
+    failed = threading.Event()
 
-    def fails_once(*arguments):
-        if not failed.is_set():
-            failed.set()
-            raise ZeroDivisionError("nobody foresaw this")
-        working(*arguments)
+    class FailsOnce(SystemClock):
+        """It is read when a client comes."""
 
-    monkeypatch.setattr(ControlServer, "_accept", fails_once)
-    with opened(tmp_path, RecordingOutbox()) as server:
+        def monotonic_s(self):
+            if not failed.is_set():
+                failed.set()
+                raise ZeroDivisionError("nobody foresaw this")
+            return super().monotonic_s()
+
+    with opened(tmp_path, RecordingOutbox(), clock=FailsOnce()) as server:
         first = (tmp_path / "control.sock").stat().st_ino
         connected(tmp_path).close()
         assert failed.wait(WAIT_S)

@@ -93,13 +93,12 @@ def test_a_request_that_cannot_be_sent_is_refused_before_anything_is_handed_over
 
 
 def test_a_large_file_is_given_the_time_to_be_read(tmp_path, outbox, monkeypatch):
-    timeouts = []
+    timeouts, settimeout = [], socket.socket.settimeout
     monkeypatch.setattr(client_module, "TAKEN_OVER_BYTES_PER_S", 100)
-    connected_ = ControlClient._connected
-    monkeypatch.setattr(ControlClient, "_connected", lambda self, s: timeouts.append(s) or connected_(self, s))
+    monkeypatch.setattr(socket.socket, "settimeout", lambda self, s: timeouts.append(s) or settimeout(self, s))
     (tmp_path / "1.csv").write_bytes(b"x" * 500)
     ControlClient(tmp_path, answer_s=2.0).accept([upload(tmp_path / "1.csv"), upload(tmp_path / "missing.csv")])
-    assert timeouts == [2.0, 7.0]
+    assert [each for each in timeouts if each >= 2.0] == [2.0, 7.0]  # the server's own are shorter
 
 
 def test_no_secret_of_a_handed_over_file_is_logged(tmp_path, outbox, caplog):

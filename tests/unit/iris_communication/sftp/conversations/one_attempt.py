@@ -6,8 +6,6 @@ from tests.memory_link import MemoryLink
 from tests.unit.iris_communication.sftp.owed import Owed
 
 CONTENT = b"id,label\n1,good\n"
-
-
 OTHER = b"id,label\n1,evil\n"  # of the same size
 ALTERNATIVE = b"/in/a." + hashlib.sha256(CONTENT).hexdigest()[:8].encode() + b".csv"
 

@@ -133,8 +133,7 @@ def test_a_source_that_cannot_be_read_fails_with_its_own_error():
 
     server, owed = MemoryServer(), Owed(CONTENT)
     link = MemoryLink(server).open()
-    upload, _ = owed.begin(link)
-    conversation = link.session._live.copy().pop()
+    upload, conversation = owed.begin(link)
     conversation.source = Gone()
     link.run()
     assert not owed.settle(upload, conversation)

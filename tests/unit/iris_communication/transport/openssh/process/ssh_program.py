@@ -10,8 +10,6 @@ from iris_communication.settings import DeliverySettings, Server
 from tests.servers import one_user
 
 HINT = "make system-packages"
-
-
 SETTINGS = DeliverySettings(connect_timeout_s=60.0)
 HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
 CLIENT_KEY = asyncssh.generate_private_key("ssh-ed25519")

@@ -17,6 +17,8 @@ from tests.servers.openssh import OpenSshServer
 from tests.unit.iris_communication.transport.openssh.process.ssh_program import (
     CLIENT_KEY,
     HINT,
+    PASSPHRASE,
+    PASSWORD,
     SETTINGS,
     OneUser,
     Receiver,
@@ -25,8 +27,6 @@ from tests.unit.iris_communication.transport.openssh.process.ssh_program import 
     public,
     server_at,
 )
-
-PASSWORD, PASSPHRASE = "correct horse", "battery staple"
 
 
 def test_a_key_file_that_others_may_read_is_told_in_the_words_of_ssh(ssh, tmp_path):

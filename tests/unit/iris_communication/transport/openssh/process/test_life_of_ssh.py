@@ -14,12 +14,13 @@ from iris_communication.errors import (
     LinkLost,
 )
 from iris_communication.settings import Secret
-from iris_communication.transport.openssh.askpass import Answers
+from iris_communication.transport.openssh.askpass import PROMPT, Answers
 from iris_communication.transport.openssh.process import SshProgramTransport
 from tests.servers.openssh import OpenSshServer, descendants
 from tests.unit.iris_communication.transport.openssh.process.ssh_program import (
     ENCRYPTED_CLIENT_KEY,
     HINT,
+    PASSPHRASE,
     SETTINGS,
     Receiver,
     address_of,
@@ -27,8 +28,6 @@ from tests.unit.iris_communication.transport.openssh.process.ssh_program import 
     listening,
     server_at,
 )
-
-PASSWORD, PASSPHRASE = "correct horse", "battery staple"
 
 
 def ssh_pids():
@@ -88,7 +87,7 @@ async def main(host, port, username, host_key, private_key, program):
     server = Server(host=host, port=int(port), username=username, host_key=host_key)
     transport = SshProgramTransport(program=program, configs=[])
     channel = await transport.connect(server, Secret(private_key=private_key), DeliverySettings(), Receiver())
-    print(channel._process.pid, flush=True)
+    print("connected", flush=True)
     await asyncio.Event().wait()
 
 asyncio.run(main(*sys.argv[1:]))
@@ -101,7 +100,8 @@ def test_ssh_does_not_outlive_a_process_that_is_killed_even_if_its_server_is_sil
         address = [server.host, str(server.port), server.username, server.host_key, str(server.private_key), ssh]
         victim = subprocess.Popen([sys.executable, "-c", VICTIM, *address], stdout=subprocess.PIPE)
         with victim:
-            pid = int(victim.stdout.readline())
+            assert victim.stdout.readline() == b"connected\n"
+            (pid,) = [pid for pid in descendants(victim.pid) if ssh.encode() in command_line(pid)]
             watched = os.pidfd_open(pid)
             try:
                 server.freeze()
@@ -114,16 +114,17 @@ def test_ssh_does_not_outlive_a_process_that_is_killed_even_if_its_server_is_sil
 
 
 def test_a_file_that_ssh_reads_once_is_private_and_gone_when_it_is_connected(ssh, monkeypatch):
-    found, asked_for = [], Answers._asked_for
+    found, answer = [], Answers.to
 
-    def asked_and_looked(self, prompt):
-        for path in Path("/proc/self/fd").iterdir():
-            with contextlib.suppress(OSError):
-                if "memfd:iris-ssh" in str(path.readlink()):
-                    found.append(stat.S_IMODE(path.stat().st_mode))
-        return asked_for(self, prompt)
+    def looked_and_answered(self, words):
+        if words[0] == PROMPT:
+            for path in Path("/proc/self/fd").iterdir():
+                with contextlib.suppress(OSError):
+                    if "memfd:iris-ssh" in str(path.readlink()):
+                        found.append(stat.S_IMODE(path.stat().st_mode))
+        return answer(self, words)
 
-    monkeypatch.setattr(Answers, "_asked_for", asked_and_looked)
+    monkeypatch.setattr(Answers, "to", looked_and_answered)
 
     async def test():
         async with listening() as port:

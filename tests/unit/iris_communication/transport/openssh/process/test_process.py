@@ -18,13 +18,15 @@ from iris_communication.errors import (
 )
 from iris_communication.settings import Secret, Server
 from iris_communication.transport.openssh import channel as ssh_channel
-from iris_communication.transport.openssh.askpass import Answers
+from iris_communication.transport.openssh.askpass import PROMPT, Answers
 from iris_communication.transport.openssh.process import SshProgramTransport
 from tests.servers.openssh import OpenSshServer, descendants
 from tests.unit.iris_communication.transport.openssh.process.ssh_program import (
     CLIENT_KEY,
     ENCRYPTED_CLIENT_KEY,
     HINT,
+    PASSPHRASE,
+    PASSWORD,
     SETTINGS,
     Receiver,
     address_of,
@@ -33,9 +35,6 @@ from tests.unit.iris_communication.transport.openssh.process.ssh_program import 
     script,
     server_at,
 )
-
-PASSWORD, PASSPHRASE = "correct horse", "battery staple"
-
 
 # What ssh says on its way, at level DEBUG1.
 ACCEPTED = (
@@ -60,13 +59,14 @@ def programs():
     ids=["password", "key"],
 )
 def test_no_secret_is_in_a_command_line_an_environment_or_a_log(ssh, secret, monkeypatch, caplog):
-    seen, asked_for = [], Answers._asked_for
+    seen, answer = [], Answers.to
 
-    def asked_and_looked_around(self, prompt):
-        seen.extend(programs())  # ssh and the program that asks are there now
-        return asked_for(self, prompt)
+    def looked_around_and_answered(self, words):
+        if words[0] == PROMPT:
+            seen.extend(programs())  # ssh and the program that asks are there now
+        return answer(self, words)
 
-    monkeypatch.setattr(Answers, "_asked_for", asked_and_looked_around)
+    monkeypatch.setattr(Answers, "to", looked_around_and_answered)
     for name, text in (("PLANT_PASSWORD", secret.password), ("PLANT_PASSPHRASE", secret.passphrase)):
         if text:
             monkeypatch.setenv(name, text)  # where a configuration may have it from

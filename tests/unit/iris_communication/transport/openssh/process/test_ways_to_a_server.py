@@ -26,6 +26,7 @@ from tests.unit.iris_communication.transport.openssh.process.ssh_program import 
     CLIENT_KEY,
     HINT,
     HOST_KEY,
+    PASSWORD,
     SETTINGS,
     OneUser,
     Receiver,
@@ -37,9 +38,6 @@ from tests.unit.iris_communication.transport.openssh.process.ssh_program import 
 )
 
 JUMP_HOST_KEY = asyncssh.generate_private_key("ssh-ed25519")
-
-
-PASSWORD, PASSPHRASE = "correct horse", "battery staple"
 
 
 def test_a_proxy_command_that_fails_is_told_with_what_it_said(ssh, tmp_path):
