@@ -163,9 +163,7 @@ class Limits:
     """How much the outbox takes, beside the number of files (`max_queue_size`), and what gives way when it is full."""
 
     bytes_max: int | None = _documented(
-        None,
-        "bytes of undelivered files, dead ones included; unset: no limit",
-        example=10_000_000_000,
+        None, "bytes of undelivered files, dead ones included; unset: no limit", example=10_000_000_000
     )
     disk_reserve_bytes: int = _documented(0, "free bytes on the outbox's disk below which nothing is accepted")
     when_full: WhenFull = _documented(

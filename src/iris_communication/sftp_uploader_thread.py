@@ -168,15 +168,7 @@ class SftpUploaderThread:
         SftpUploadRequest; a file for several servers is accepted for all of them or for none.
         """
         request = SftpUploadRequest(
-            sftp_server_info,
-            file_path,
-            project_settings,
-            folder_type,
-            take,
-            priority,
-            ttl_s,
-            after_delivery,
-            move_to,
+            sftp_server_info, file_path, project_settings, folder_type, take, priority, ttl_s, after_delivery, move_to
         )
         return self.queue_uploads([request])[0]
 

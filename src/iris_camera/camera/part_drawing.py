@@ -58,18 +58,10 @@ def _draw_outline(canvas: _Canvas, plan: PartPlan) -> None:
         x, y = plan.length / 2 - plan.corner_radius, plan.breadth / 2 - plan.corner_radius
         radius = canvas.length(plan.corner_radius)
         cv2.rectangle(
-            canvas.outline,
-            canvas.point(-x, -y - plan.corner_radius),
-            canvas.point(x, y + plan.corner_radius),
-            255,
-            -1,
+            canvas.outline, canvas.point(-x, -y - plan.corner_radius), canvas.point(x, y + plan.corner_radius), 255, -1
         )
         cv2.rectangle(
-            canvas.outline,
-            canvas.point(-x - plan.corner_radius, -y),
-            canvas.point(x + plan.corner_radius, y),
-            255,
-            -1,
+            canvas.outline, canvas.point(-x - plan.corner_radius, -y), canvas.point(x + plan.corner_radius, y), 255, -1
         )
         for corner in ((-x, -y), (x, -y), (-x, y), (x, y)):
             cv2.circle(canvas.outline, canvas.point(*corner), radius, 255, -1)

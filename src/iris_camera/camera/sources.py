@@ -65,9 +65,5 @@ def make_source(name: str, settings: SourceSettings) -> Source:
             decoder=decoder,
         )
     return SyntheticLine(
-        settings.seed,
-        settings.frame_rate or 25.0,
-        settings.width or 1280,
-        settings.height or 720,
-        name=name,
+        settings.seed, settings.frame_rate or 25.0, settings.width or 1280, settings.height or 720, name=name
     )

@@ -18,9 +18,7 @@ EXIT_USAGE = 2
 ConfigFile = Annotated[
     Path | None,
     typer.Option(
-        "--config",
-        metavar="FILE",
-        help="The settings file [$IRIS_CONFIG, else ./iris.toml, else /etc/iris/iris.toml].",
+        "--config", metavar="FILE", help="The settings file [$IRIS_CONFIG, else ./iris.toml, else /etc/iris/iris.toml]."
     ),
 ]
 Source = Annotated[

@@ -12,13 +12,7 @@ from typing import Any
 
 from iris_camera.config.changes import When, when
 from iris_camera.config.schema import NAMED, Key, fields_of, named_tables_of, table_of
-from iris_camera.config.sections import (
-    BUILT_IN_RULES,
-    DEFAULT_CAMERA,
-    EVIDENCE_FIRST,
-    CameraSettings,
-    Config,
-)
+from iris_camera.config.sections import BUILT_IN_RULES, DEFAULT_CAMERA, EVIDENCE_FIRST, CameraSettings, Config
 from iris_camera.config.toml_text import as_toml
 from iris_communication.settings import Rule
 

@@ -24,11 +24,7 @@ from iris_camera.config.schema import NAMED, Key, keys_below, list_in, without_n
 from iris_camera.config.sections import DEFAULT_CAMERA, DEFAULT_SERVER, Config
 
 PREFIX = "IRIS_"
-SHORT_NAMES = {
-    "IRIS_RECORDS": ("records", "folder"),
-    "IRIS_OUTBOX": ("outbox", "folder"),
-    "IRIS_PORT": ("web", "port"),
-}
+SHORT_NAMES = {"IRIS_RECORDS": ("records", "folder"), "IRIS_OUTBOX": ("outbox", "folder"), "IRIS_PORT": ("web", "port")}
 CONFIG_VARIABLE = "IRIS_CONFIG"
 SERVER_VARIABLE = "IRIS_SERVER"  # a JSON file of one server, which gets the name "default"
 PROJECT_VARIABLE = "IRIS_PROJECT"  # of every camera

@@ -48,10 +48,7 @@ class ServerSettings:
     password: str = field(
         default="",
         repr=False,
-        metadata={
-            "doc": "in place of a private key",
-            "example": {"command": ["pass", "show", "plant"]},
-        },
+        metadata={"doc": "in place of a private key", "example": {"command": ["pass", "show", "plant"]}},
     )
     host_key: str | tuple[str, ...] = field(
         default="",

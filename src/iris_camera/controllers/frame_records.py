@@ -56,12 +56,7 @@ class FrameRecords:
     returns the files that were thereby finished."""
 
     def __init__(
-        self,
-        folder: Path,
-        camera: str,
-        run: str,
-        settings: RecordSettings,
-        on_error: Callable[[str], None],
+        self, folder: Path, camera: str, run: str, settings: RecordSettings, on_error: Callable[[str], None]
     ) -> None:
         self._model = _RecordFile(Recorder(folder, camera, "model", run, settings.limits))
         self._classifier = _RecordFile(Recorder(folder, camera, "classifier", run, settings.limits))
@@ -97,8 +92,7 @@ class FrameRecords:
             score = inspected.picture.score if inspected.parts else None
             judged.append(PictureRow(frame.number, inspected.picture.label, score))
         return self._each(
-            lambda: self._model.append(rows, frame, now_s),
-            lambda: self._classifier.append(judged, frame, now_s),
+            lambda: self._model.append(rows, frame, now_s), lambda: self._classifier.append(judged, frame, now_s)
         )
 
     def rotate(self, monotonic_s: float) -> list[FinishedCsv]:

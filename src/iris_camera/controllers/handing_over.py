@@ -160,10 +160,8 @@ class HandingOver:
 
     def counts(self) -> Counts:
         """Never blocks."""
-        done, pictures = (
-            self._done,
-            self._evidence.pictures,
-        )  # read before `_given`: rather one too many waiting than too few
+        # Read before `_given`: rather one too many waiting than too few.
+        done, pictures = self._done, self._evidence.pictures
         return Counts(self._given + self._made - done, pictures, self._evidence.skipped)
 
     @property

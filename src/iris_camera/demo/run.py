@@ -142,13 +142,7 @@ class _Run:
     """The timeline: up, outage, up again; then the end in order."""
 
     def __init__(
-        self,
-        seconds: float,
-        application: Application,
-        server: DemoServer,
-        score: Score,
-        display: Display,
-        story: Story,
+        self, seconds: float, application: Application, server: DemoServer, score: Score, display: Display, story: Story
     ) -> None:
         self._seconds = seconds
         self._application = application

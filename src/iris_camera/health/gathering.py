@@ -5,15 +5,7 @@ from typing import Any
 
 from iris_camera.health.cameras import lost
 from iris_camera.health.conditions import Reason
-from iris_camera.health.facts import (
-    Around,
-    CameraFacts,
-    DiskFacts,
-    Facts,
-    LinkFacts,
-    OutboxTrouble,
-    ThreadFacts,
-)
+from iris_camera.health.facts import Around, CameraFacts, DiskFacts, Facts, LinkFacts, OutboxTrouble, ThreadFacts
 
 Lately = Callable[[str], int]  # how much a counter of `counts_in` rose lately
 
@@ -39,11 +31,7 @@ def _other_errors(seen: Mapping[str, Any]) -> int:
 
 
 def gather(
-    cameras: Sequence[Mapping[str, Any]],
-    uploader: Mapping[str, Any],
-    disk: DiskFacts,
-    around: Around,
-    lately: Lately,
+    cameras: Sequence[Mapping[str, Any]], uploader: Mapping[str, Any], disk: DiskFacts, around: Around, lately: Lately
 ) -> Facts:
     """From the snapshots of the cameras and the details of the uploader."""
     servers: Mapping[str, Mapping[str, Any]] = uploader["servers"]

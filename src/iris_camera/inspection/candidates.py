@@ -60,12 +60,7 @@ _CORNERS: dict[str, Callable[[float, float, float, float], Corners]] = {
     "x1y1x2y2": lambda x1, y1, x2, y2: (x1, y1, x2, y2),
     "y1x1y2x2": lambda y1, x1, y2, x2: (x1, y1, x2, y2),
     "x-y-width-height": lambda x, y, width, height: (x, y, x + width, y + height),
-    "centre-width-height": lambda x, y, width, height: (
-        x - width / 2,
-        y - height / 2,
-        x + width / 2,
-        y + height / 2,
-    ),
+    "centre-width-height": lambda x, y, width, height: (x - width / 2, y - height / 2, x + width / 2, y + height / 2),
 }
 
 # Boxes, scores and, unless there is only one, classes: at least of the candidates that are likely enough.

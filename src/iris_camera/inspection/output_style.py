@@ -161,11 +161,7 @@ def _of_one(
     chosen = [each for each in outputs if each.name in names] or [
         each for each in outputs if len(bare(each.shape)) == 2
     ]
-    wanted = {
-        "yolov5": "(1, n, 5 + classes)",
-        "yolov8": "(1, 4 + classes, n)",
-        "end-to-end": "(1, n, 6)",
-    }[style]
+    wanted = {"yolov5": "(1, n, 5 + classes)", "yolov8": "(1, 4 + classes, n)", "end-to-end": "(1, n, 6)"}[style]
     if len(chosen) != 1:
         raise misfit(path, f"one output of {wanted} for the style {style}", _listed(outputs))
     shape = bare(chosen[0].shape)

@@ -99,8 +99,7 @@ class ModelOutputSettings:
         default="auto", metadata={"doc": "pixels of the model's input, or 0 to 1 of it; auto: the style's"}
     )
     first_class: int | None = field(
-        default=None,
-        metadata={"doc": "number of the class the labels begin with; none: 1 for the ssd styles, else 0"},
+        default=None, metadata={"doc": "number of the class the labels begin with; none: 1 for the ssd styles, else 0"}
     )
 
     def __post_init__(self) -> None:
@@ -124,8 +123,7 @@ class DetectorSettings:
     )
     model: Path | None = field(default=None, metadata={"doc": "of onnx: the model file; none: the demo's own"})
     labels: Path | None = field(
-        default=None,
-        metadata={"doc": "of onnx: a text file, one label a line; none: those in the model file, if any"},
+        default=None, metadata={"doc": "of onnx: a text file, one label a line; none: those in the model file, if any"}
     )
     label: str = field(
         default="", metadata={"doc": "what to call what a detector without classes finds; empty: its own word"}

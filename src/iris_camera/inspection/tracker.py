@@ -216,10 +216,7 @@ def _between(limit: int, seen: Motion, place: Motion, found: Motion) -> float:
 
 
 def _blended(old: Motion, measured: Motion) -> Motion:
-    return (
-        _INERTIA * old[0] + (1 - _INERTIA) * measured[0],
-        _INERTIA * old[1] + (1 - _INERTIA) * measured[1],
-    )
+    return (_INERTIA * old[0] + (1 - _INERTIA) * measured[0], _INERTIA * old[1] + (1 - _INERTIA) * measured[1])
 
 
 def _common(tracks: Sequence[_Track], before: Motion) -> Motion:

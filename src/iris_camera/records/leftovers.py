@@ -27,13 +27,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from iris_camera.records.csv_file import (
-    KEPT_FOLDER,
-    OPEN_FOLDER,
-    READY_FOLDER,
-    FinishedCsv,
-    whole_rows,
-)
+from iris_camera.records.csv_file import KEPT_FOLDER, OPEN_FOLDER, READY_FOLDER, FinishedCsv, whole_rows
 from iris_camera.records.csv_name import CsvName, check_camera, in_order, parse_name
 from iris_camera.records.evidence import FinishedPicture, is_whole_jpeg
 from iris_camera.records.evidence_name import EvidenceName, parse_evidence_name, pictures_in_order

@@ -37,12 +37,7 @@ class SocketManager:
     """
 
     def __init__(
-        self,
-        snapshot: Snapshot,
-        *,
-        period_s: float = 0.25,
-        send_timeout_s: float = 5.0,
-        pages_limit: int = 32,
+        self, snapshot: Snapshot, *, period_s: float = 0.25, send_timeout_s: float = 5.0, pages_limit: int = 32
     ) -> None:
         self._snapshot = snapshot
         self._period_s = period_s

@@ -38,12 +38,7 @@ class Claims:
     """`wake`, which any thread may call, starts the worker's next turn."""
 
     def __init__(
-        self,
-        writer: Writer,
-        carrier: Carrier,
-        outcomes: Outcomes,
-        clock: Clock,
-        wake: Callable[[], None],
+        self, writer: Writer, carrier: Carrier, outcomes: Outcomes, clock: Clock, wake: Callable[[], None]
     ) -> None:
         self._writer = writer
         self._carrier = carrier

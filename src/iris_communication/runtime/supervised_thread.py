@@ -78,12 +78,7 @@ class SupervisedThread(threading.Thread):
         """`{"name", "running", "reason", "restarts"}`. `running` is also true before the
         start, and after the target has returned."""
         is_missed = self._is_down or (self.ident is not None and not self.is_alive() and not self._is_over)
-        return {
-            "name": self.name,
-            "running": not is_missed,
-            "reason": self.reason,
-            "restarts": self.failures,
-        }
+        return {"name": self.name, "running": not is_missed, "reason": self.reason, "restarts": self.failures}
 
     def run(self) -> None:
         in_a_row = 0

@@ -97,9 +97,6 @@ IN_PLACE_OF_ONE: tuple[tuple[Callable[[str], bool], str], ...] = (
         lambda text: "-----BEGIN " in text and len(text.splitlines()) == 1,
         "has lost its line breaks: give it with them, or the path of its file",
     ),
-    (
-        lambda text: "PRIVATE KEY-----" in text and "-----END " not in text,
-        "is cut short: its last line is missing",
-    ),
+    (lambda text: "PRIVATE KEY-----" in text and "-----END " not in text, "is cut short: its last line is missing"),
     (lambda text: "BEGIN CERTIFICATE" in text, "is a certificate: give the private key that belongs to it"),
 )

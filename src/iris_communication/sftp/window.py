@@ -79,11 +79,7 @@ def after_epoch(window: RequestWindow, bytes_per_s: float, *, was_full: bool, no
         window = replace(window, bytes_per_s=None)
     if not was_full or now_s < window.settled_until_s or window.bytes_max >= BYTES_MOST:
         return window
-    return replace(
-        window,
-        bytes_max=min(BYTES_MOST, 2 * window.bytes_max),
-        bytes_per_s=bytes_per_s,
-    )
+    return replace(window, bytes_max=min(BYTES_MOST, 2 * window.bytes_max), bytes_per_s=bytes_per_s)
 
 
 def after_trouble(window: RequestWindow, files_in_flight: int, now_s: float) -> RequestWindow:

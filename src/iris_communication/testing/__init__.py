@@ -6,12 +6,4 @@ from iris_communication.testing.memory_server import MemoryServer
 from iris_communication.testing.memory_store import MemoryStore
 from iris_communication.testing.store_contract import StoreContract, make_item
 
-__all__ = [
-    "FakeClock",
-    "MemoryChannel",
-    "MemoryServer",
-    "MemoryStore",
-    "MemoryTransport",
-    "StoreContract",
-    "make_item",
-]
+__all__ = ["FakeClock", "MemoryChannel", "MemoryServer", "MemoryStore", "MemoryTransport", "StoreContract", "make_item"]

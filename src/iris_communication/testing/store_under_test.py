@@ -57,8 +57,7 @@ class StoreUnderTest(ABC):
     def deliver(self, item: Item) -> Deliver:
         delivered = Delivered(item.remote_path, 10, "ab" * 32, "SHA256:key", 1_700_000_500.0)
         return Deliver(
-            replace(item, state=State.DELIVERED),
-            ledger.line(self.store.ledger_head(), ledger.entry(item, delivered)),
+            replace(item, state=State.DELIVERED), ledger.line(self.store.ledger_head(), ledger.entry(item, delivered))
         )
 
     def end(self, item: Item, state: State) -> End:

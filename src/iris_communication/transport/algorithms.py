@@ -69,11 +69,7 @@ TODAY = Offer(
     ),
 )
 LEGACY = Offer(
-    key_exchanges=(
-        "diffie-hellman-group14-sha1",
-        "diffie-hellman-group-exchange-sha1",
-        "diffie-hellman-group1-sha1",
-    ),
+    key_exchanges=("diffie-hellman-group14-sha1", "diffie-hellman-group-exchange-sha1", "diffie-hellman-group1-sha1"),
     host_keys=("ssh-rsa",),
     ciphers=("aes128-cbc", "aes192-cbc", "aes256-cbc", "3des-cbc"),
     macs=("umac-64-etm@openssh.com", "umac-64@openssh.com", "hmac-sha1-etm@openssh.com", "hmac-sha1"),

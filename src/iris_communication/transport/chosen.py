@@ -7,6 +7,7 @@ sent: by `load()` when an uploader starts, or by the first connection.
 
 # ruff: noqa: PLC0415 - as said above
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 
 from iris_communication.settings import DeliverySettings, Secret, Server
@@ -33,10 +34,8 @@ class ChosenTransport:
 
 def load() -> None:
     """Import what connecting needs, so that the first connection does not wait for it."""
-    from iris_communication.transport.asyncssh import channel
-    from iris_communication.transport.openssh import process
-
-    del channel, process
+    for name in ("asyncssh.channel", "openssh.process"):
+        import_module(f"iris_communication.transport.{name}")
 
 
 def foreseen_refusal(server: Server) -> str | None:

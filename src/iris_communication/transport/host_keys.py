@@ -319,12 +319,7 @@ def _accept(key: asyncssh.SSHKey, server: Server, accepted: Path) -> None:
     """To be called under the lock. Raises OSError: then it is not accepted."""
     public = key.export_public_key().decode().strip()
     accepted_keys.add(accepted, f"{listed_name(server.host, server.port)} {public}\n")
-    log.warning(
-        "%s is new; its host key %s is accepted and saved in %s",
-        server.key,
-        _shown(key),
-        accepted,
-    )
+    log.warning("%s is new; its host key %s is accepted and saved in %s", server.key, _shown(key), accepted)
 
 
 def rejected(server: Server, refusal: Refusal) -> HostKeyRejected:

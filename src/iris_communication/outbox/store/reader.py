@@ -33,12 +33,7 @@ QUERIES = named_queries("audit.sql", "listing.sql")
 TRIES = 20  # an owner that is just starting or ending blocks for some milliseconds
 PAUSE_S = 0.05
 BUSY_TIMEOUT_S = 5.0
-_IN_BETWEEN = {
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_PROTOCOL,
-    sqlite3.SQLITE_READONLY,
-}
+_IN_BETWEEN = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_READONLY}
 _DAMAGE = re.compile("malformed|not a database|no such table|no such column|Could not decode")
 
 Answer = TypeVar("Answer")

@@ -20,11 +20,7 @@ log = logging.getLogger(__name__)
 
 
 def opened(
-    folder: Path,
-    owner: Owner,
-    reserve: Reserve,
-    wall_s: float,
-    make: Callable[[PutAside], Committer],
+    folder: Path, owner: Owner, reserve: Reserve, wall_s: float, make: Callable[[PutAside], Committer]
 ) -> tuple[Committer, str]:
     """The committer, made with a function that puts spool files without a row aside; and what was wrong, if anything.
     Raises OutboxStorageError, OutboxDamaged."""

@@ -39,12 +39,7 @@ from iris_communication.sftp.conversations.look import (
 from iris_communication.sftp.conversations.replacing import rename_over, replace
 from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.sftp.status import StatusError, blame, shown
-from iris_communication.sftp.wire import (
-    FX_FAILURE,
-    FX_FILE_ALREADY_EXISTS,
-    FX_OP_UNSUPPORTED,
-    FX_PERMISSION_DENIED,
-)
+from iris_communication.sftp.wire import FX_FAILURE, FX_FILE_ALREADY_EXISTS, FX_OP_UNSUPPORTED, FX_PERMISSION_DENIED
 
 _TAKEN_AWAY = (
     "the server, or a pick-up job, took the hidden file away before it had its name: let it leave alone what begins "
