@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Literal, NamedTuple, get_args
 
+from iris_communication.admin.audit import Audit
 from tests.servers.openssh import OpenSshServer
 from tests.system.iris_process import IrisProcess
 
@@ -49,8 +50,7 @@ def measure(link: Link, folder: Path, sshd: Path | None = None) -> MeasuredEndin
                 server.stop()
             status, seconds = running.end()
             log = running.text
-        queued = _names(folder / "outbox" / "spool")
-        left = len(queued)
+        left = Audit(folder / "outbox").balance().counted.get("waiting", 0)
         if link == "silent":
             server.thaw()
         elif link == "cut":
@@ -92,10 +92,6 @@ remote_directory = "{received}"
 breaker_base_s = 0.2
 breaker_cap_s = 1.0
 """
-
-
-def _names(folder: Path) -> list[str]:
-    return [path.name for path in folder.iterdir()] if folder.exists() else []
 
 
 def _sequence_gaps(received: Path) -> int:

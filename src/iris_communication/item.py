@@ -140,10 +140,11 @@ class Item:
     after: After = After.KEEP
     move_to: str = ""  # a folder; of MOVE
     durable_s: float | None = None  # wall time, at the latest; known from the first claim on
+    in_store: bool = False  # its content is stored with its row; else its bytes are a file in the spool
 
     @property
     def held_bytes(self) -> int:
-        """In the spool."""
+        """In the store or the spool."""
         return self.fingerprint.size_bytes if self.fingerprint else 0
 
 

@@ -18,7 +18,8 @@ from iris_communication.delivery.sftp_carrier import SftpCarrier
 from iris_communication.item import Item, Take, Upload
 from iris_communication.outbox.files.known_servers import KnownServers
 from iris_communication.outbox.files.servers import Servers
-from iris_communication.outbox.files.spool import Spool, fingerprint_of
+from iris_communication.outbox.files.spool import fingerprint_of
+from iris_communication.outbox.writer.held_bytes import HeldBytes
 from iris_communication.remote_path import remote_path, source_path
 from iris_communication.server.facts import parse_server
 from iris_communication.settings import DeliverySettings, Secret, Server
@@ -68,9 +69,9 @@ class SftpProcessor:
         return True
 
     def carrier(
-        self, resolve: Callable[[str], tuple[Server, Secret]], spooled: Callable[[Upload], Path]
+        self, resolve: Callable[[str], tuple[Server, Secret]], held: Callable[[Upload], Path | bytes]
     ) -> SftpCarrier:
-        return SftpCarrier(self._transport, resolve, spooled, self._settings, self._clock)
+        return SftpCarrier(self._transport, resolve, held, self._settings, self._clock)
 
     async def _deliver(self, item: Item, server: Server, secret: Secret) -> None:
         carrier = self.carrier(lambda _: (server, secret), lambda _: Path(item.source_path))
@@ -81,17 +82,22 @@ class SftpProcessor:
 
 
 def carrier_for(
-    processor: TransferData, servers: Servers, spool: Spool, folder: Path, clock: Clock, one_at_a_time: threading.Lock
+    processor: TransferData,
+    servers: Servers,
+    held: HeldBytes,
+    folder: Path,
+    clock: Clock,
+    one_at_a_time: threading.Lock,
 ) -> Carrier:
     """The carrier for the outbox in `folder`: many items at once, or one at a time by an injected transferData."""
     if isinstance(processor, SftpProcessor) and not processor.overrides_transfer_data:
-        carrier = processor.carrier(servers.resolve, spool.held)
+        carrier = processor.carrier(servers.resolve, held.of)
         carrier.remember_in(KnownServers(folder))
         return carrier
     return TransferDataCarrier(
         processor,
         servers.info,
-        lambda item: spool.named(item.id, os.path.basename(item.source_path)),
+        lambda item: held.named(item, os.path.basename(item.source_path)),
         clock,
         one_at_a_time,
     )

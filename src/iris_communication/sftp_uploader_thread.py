@@ -160,8 +160,8 @@ class SftpUploaderThread:
         """True: accepted, durably. False: refused, because the outbox is full or its disk refuses; nothing changed.
 
         After True the source may be removed or replaced (a new file under its name). It may be written into in place
-        only up to 1 MiB: a larger file, or one that is moved, is held by a hard link and not copied, so such a write
-        changes the outbox's bytes too, and the item is dead as changed instead of being delivered.
+        only up to 1 MiB: a larger file, or a moved one of over 100 kB, is held by a hard link and not copied, so such
+        a write changes the outbox's bytes too, and the item is dead as changed instead of being delivered.
 
         A file that is missing or unreadable is accepted and dead at once: logged, listed, counted as failed. Raises
         InvalidRequest for what could never be delivered as it stands, and NotStarted. The arguments are those of
@@ -332,7 +332,7 @@ class SftpUploaderThread:
     async def _deliver(self) -> None:
         writer = self._open_writer()
         carrier = carrier_for(
-            self._processor, writer.servers, writer.spool, self._folder, self._clock, self._one_at_a_time
+            self._processor, writer.servers, writer.held, self._folder, self._clock, self._one_at_a_time
         )
         worker = Worker(
             writer, carrier, self._settings, self._clock, configured=lambda: self._configured, backlog_until=self._left

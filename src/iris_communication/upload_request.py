@@ -26,9 +26,10 @@ Resolve = Callable[[ServerInfo], tuple[Server, Secret]]
 class SftpUploadRequest:
     """One file to deliver. `take="move"` hands the file over: it is unlinked once the outbox holds it.
 
-    Once it is accepted the file may be removed or replaced. Up to 1 MiB its bytes are copied; a larger file, and one
-    that is moved, is held by a hard link to the same bytes: a program that writes *into* it before it is delivered
-    changes what the outbox holds, and it is given up as changed. To write anew, write another file and rename it.
+    Once it is accepted the file may be removed or replaced. Up to 1 MiB its bytes are copied; a larger file, and a
+    moved one of over 100 kB, is held by a hard link to the same bytes: a program that writes *into* it before it is
+    delivered changes what the outbox holds, and it is given up as changed. To write anew, write another file and rename
+    it.
 
     `sftp_server_info` may be a list: the file then goes to each of them, as an item of its own. `priority` (-9
     to 9, higher first), `ttl_s` (seconds after which it is given up as expired), `after_delivery` ("keep", "delete" or

@@ -78,7 +78,7 @@ def facts_of(uploader, info, folder, refusals):
 def main():
     info, folder = json.loads(sys.argv[1]), Path(sys.argv[2])
     for name in ("first.csv", "second.csv", "third.csv"):
-        (folder / name).write_text(name)
+        (folder / name).write_bytes(name.encode() * 20_000)  # its bytes are a file in the spool
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (LIMIT, most))
     refusals = DescriptorRefusals()

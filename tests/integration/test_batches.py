@@ -132,7 +132,7 @@ def test_other_files_are_not_held_up_while_a_batch_waits_for_more(received, sour
 
 def test_a_member_that_was_spoiled_dies_alone(received, sources, tmp_path):
     info, folder = received
-    files = small_files(10)
+    files = small_files(10, size_bytes=300_000)  # their bytes are in the spool
     with running(tmp_path / "outbox", together(batch_wait_s=3600.0)) as uploader:
         receipts = submit_all(uploader, info, files, sources)
         spoiled = receipts.pop("0003.csv")

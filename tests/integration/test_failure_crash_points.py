@@ -32,7 +32,7 @@ from iris_communication.settings import Secret, Server
 root, calls = Path(sys.argv[1]), json.loads(sys.argv[2])
 logging.disable()
 SERVER = Server("sftp.example.org", "iris")
-FILES = {f"{number}.csv": f"{number};".encode() * 100 * number for number in range(1, 4)}
+FILES = {f"{number}.csv": f"{number};".encode() * size for number, size in ((1, 100), (2, 200), (3, 60_000))}
 
 
 class Disk:
@@ -78,6 +78,10 @@ def put(item, content, server):
     return final
 
 
+def bytes_of(held):
+    return held if isinstance(held, bytes) else held.read_bytes()
+
+
 def run(place):
     "One life of the program: accept what lies there, deliver what is owed."
     writer = Writer(place / "outbox", lambda: SqliteStore(place / "outbox" / "outbox.db", "boot"), SystemClock(), 100)
@@ -89,7 +93,7 @@ def run(place):
     writer.claim(SERVER.key, 100, lambda items: (found.extend(items), answered.set()))
     assert answered.wait(10)
     for item in found:
-        final = put(item, writer.spool.path(item.id).read_bytes(), place / "server")
+        final = put(item, bytes_of(writer.held.of(item)), place / "server")
         proof = Delivered(str(final), item.fingerprint.size_bytes, item.fingerprint.sha256, None, 1.0)
         writer.settle(Settle(item, Event.DELIVER, delivered=proof))
         writer.flush()

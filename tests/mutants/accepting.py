@@ -70,10 +70,26 @@ ACCEPTING = (
     Mutant(
         "a commit may be lost by a power cut",
         SQLITE,
-        "PRAGMA synchronous=FULL",
-        "PRAGMA synchronous=NORMAL",
+        "PRAGMA synchronous = FULL",
+        "PRAGMA synchronous = NORMAL",
         "The last acceptances and deliveries before a power cut are forgotten.",
         tests_in(OUTBOX, "store/test_sqlite.py::test_a_commit_is_durable_by_the_strictest_setting"),
+    ),
+    Mutant(
+        "the content of a file stays behind",
+        SQLITE,
+        "            values = chain.from_iterable((*row.inserted(change.item), change.content) for change in part)\n",
+        "            values = chain.from_iterable((*row.inserted(change.item), None) for change in part)\n",
+        "A small file was accepted and its source is unlinked, and nothing holds its bytes.",
+        tests_in(OUTBOX, "writer/test_held_bytes.py::test_an_outbox_that_starts_again_hands_out_the_content"),
+    ),
+    Mutant(
+        "a commit carries a checkpoint",
+        SQLITE,
+        "PRAGMA wal_autocheckpoint = 0;",
+        "PRAGMA wal_autocheckpoint = 1000;",
+        "A caller waits for the log to be written into the database.",
+        tests_in(OUTBOX, "store/test_file_size.py::test_no_commit_carries_a_checkpoint"),
     ),
     Mutant(
         "the caller is answered before the commit",

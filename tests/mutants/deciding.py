@@ -102,7 +102,7 @@ DECIDING = (
     Mutant(
         "what a crash kept from being done to a source is forgotten",
         "iris_communication/outbox/recovery/recovery.py",
-        "        treat_source(store, item_id)\n",
+        "    treat_sources(store)\n",
         "",
         "Each crash leaves delivered sources behind; a disk that relied on their going fills up.",
         tests_in(

@@ -19,8 +19,8 @@ DELIVERING = (
     Mutant(
         "the token is handed out before it is stored",
         HANDLERS,
-        "        group.then(lambda: claim.reply(claimed), lambda error: claim.reply([]))\n",
-        "        claim.reply(claimed)\n",
+        "        group.then(hand_out, lambda error: claim.reply([]))\n",
+        "        hand_out()\n",
         "After a crash nobody knows the temp name of what was being sent: it stays on the server, the file goes twice.",
         tests_in(OUTBOX, "writer/test_writer.py::test_an_item_is_not_handed_out_before_its_token_is_on_the_disk"),
     ),

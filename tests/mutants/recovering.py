@@ -62,7 +62,7 @@ RECOVERING = (
         "What was accepted since the backup is swept.",
         tests_in(
             OUTBOX,
-            "test_ownership.py::test_an_older_database_that_was_put_back_alone_costs_no_accepted_bytes",
+            "test_ownership.py::test_an_older_database_that_was_put_back_alone_costs_what_it_does_not_hold_and_is_reported",
         ),
     ),
     Mutant(
@@ -96,6 +96,36 @@ RECOVERING = (
         "        if item.take is Take.MOVE:\n",
         "The next file of that name, not accepted yet, is thrown away.",
         tests_in(OUTBOX, "recovery/test_recovery.py::test_another_file_that_took_the_sources_name_since_is_left_alone"),
+    ),
+    Mutant(
+        "a damaged content is sent",
+        "iris_communication/outbox/recovery/contents.py",
+        "        if content is not None and hashlib.sha256(content).hexdigest() == sha256:\n",
+        "        if content is not None and (hashlib, sha256):\n",
+        "After a salvage a file waits whose bytes are not those that were accepted.",
+        tests_in(OUTBOX, "recovery/test_damaged_contents.py::test_an_item_whose_content_is_lost_is_dead_and_says_so"),
+    ),
+    Mutant(
+        "a content without an item is thrown away",
+        "iris_communication/outbox/recovery/contents.py",
+        "        if sequence not in ended:\n",
+        "        if sequence < 0 and ended:\n",
+        "A damaged page takes an item's row, and the salvage its bytes.",
+        tests_in(
+            OUTBOX,
+            "recovery/test_damaged_contents.py::test_a_content_whose_item_is_lost_becomes_a_file_in_the_quarantine",
+        ),
+    ),
+    Mutant(
+        "a source that is to go is not noted",
+        "iris_communication/outbox/store/sqlite.py",
+        "            if change.item.after is not After.KEEP:\n",
+        "            if change.item.after is None:\n",
+        "Killed between the ledger line and the source, the delivered source stays for ever.",
+        tests_in(
+            OUTBOX,
+            "writer/test_destinations.py::test_a_crash_between_the_ledger_and_the_source_is_made_good_at_the_next_start",
+        ),
     ),
     Mutant(
         "a file is known by its size alone",

@@ -14,7 +14,7 @@ from unittest import mock
 from iris_communication.errors import NotStarted, OutboxStorageError
 from iris_communication.item import Archive
 from iris_communication.outbox.files.reserve import Reserve
-from iris_communication.outbox.files.spool import Spool
+from iris_communication.outbox.files.spool import SMALL_MAX_BYTES, Spool
 from iris_communication.outbox.store.contract import Insert
 from iris_communication.outbox.store.sqlite import SqliteStore
 from iris_communication.outbox.writer import writer as writer_module
@@ -59,6 +59,7 @@ class SimulatedDisk:
         self.unsynced = set()  # ids whose names a power cut may take
         self.unlinked = {}  # id -> bytes that a power cut may bring back
         self.reserve = None
+        self.small_max_bytes = SMALL_MAX_BYTES
 
     def step(self, name):
         self.steps += 1
@@ -114,7 +115,7 @@ class DiskStore:
 
 class DiskSpool(Spool):
     def __init__(self, disk, folder):
-        super().__init__(folder)
+        super().__init__(folder, disk.small_max_bytes)
         self._disk = disk
 
     def take(self, source, item_id, take, identity=None):
@@ -128,10 +129,11 @@ class DiskSpool(Spool):
             raise
         if disk.full or disk.failing:
             disk.refuse("take bytes")
-        fingerprint = super().take(source, item_id, take, identity)
-        disk.unsynced.add(item_id)
+        taken = super().take(source, item_id, take, identity)
+        if taken.content is None:
+            disk.unsynced.add(item_id)
         disk.step("bytes are taken")
-        return fingerprint
+        return taken
 
     def sync(self):
         self._disk.step("sync the spool")
@@ -200,6 +202,10 @@ class SteppedWriter(Writer):
     @property
     def store(self):
         return self._committer.counters.store
+
+    @property
+    def spool(self):
+        return self._spool
 
     @property
     def unfinished(self):

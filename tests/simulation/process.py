@@ -44,7 +44,7 @@ class Process:
         carrier = SftpCarrier(
             self._transport,
             self.writer.servers.resolve,
-            self.writer.spool.held,
+            self.writer.held.of,
             SETTINGS,
             world.clock,
         )

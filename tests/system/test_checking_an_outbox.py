@@ -352,7 +352,9 @@ def test_the_pages_terminal_session_is_what_the_commands_say(iris, outbox, serve
         for name in ("1.csv", "2.csv"):  # one after the other: the order of delivery is shown
             wait_for([submit(uploader, server.info(received), written(tmp_path / name))])
         info = {"host": "127.0.0.1", "port": 9, "username": "line", "password": SECRET, "remote_directory": "/in"}
-        submit(uploader, info, written(tmp_path / "3.csv"))
+        large = tmp_path / "3.csv"
+        large.write_bytes(b"frame;part\n1;1\n" * 10_000)  # its bytes are a file in the spool
+        submit(uploader, info, large)
         uploader.queue_upload(info, tmp_path / "missing.csv", {"project": "line-1"}, "model")
     (owed,) = (path.name for path in (outbox / "spool").iterdir() if path.stat().st_size and is_owed(outbox, path.name))
     lines = []

@@ -2,7 +2,8 @@
 
 The same seed draws the same moments; what a process has done by then is up to the machine, so that no two runs are the
 same. Some moments are times. Others are sights, so that the writer and the uploader are certainly in the middle of
-something: a new file in the spool is not committed yet, a temp file on the server has not been renamed.
+something: a new file in the spool, or a new commit in the log, is not answered yet; a temp file on the server has not
+been renamed.
 """
 
 import random
@@ -15,7 +16,7 @@ class Kind(Enum):
     STARTING = "starting"  # so long after the process was made: imports, recovery, the first connection
     SHORT = "short"  # so long after it was ready
     LONG = "long"
-    SPOOLED = "spooled"  # so long after a new file in the spool was seen
+    TAKING = "taking"  # so long after a new file in the spool or a change of the log was seen
     SENDING = "sending"  # so long after a temp file on the server was seen
     ENDING = "ending"  # so long after it was asked to end
 
@@ -35,7 +36,7 @@ _WITHIN_S = {
     Kind.STARTING: (0.2, 0.9),
     Kind.SHORT: (0.0, 0.15),
     Kind.LONG: (0.15, 1.5),
-    Kind.SPOOLED: (0.0, 0.005),
+    Kind.TAKING: (0.0, 0.005),
     Kind.SENDING: (0.0, 0.02),
     Kind.ENDING: (0.0, 0.1),
 }
@@ -43,7 +44,7 @@ _WEIGHTS = {
     Kind.STARTING: 12,
     Kind.SHORT: 25,
     Kind.LONG: 20,
-    Kind.SPOOLED: 18,
+    Kind.TAKING: 18,
     Kind.SENDING: 18,
     Kind.ENDING: 7,
 }

@@ -32,6 +32,7 @@ class OutboxAtRest(NamedTuple):
     lines: list[Line]
     tally: dict[str, int]
     spooled: set[str]  # item ids that have a file in the spool
+    stored: frozenset[str] = frozenset()  # item ids whose content is in the database
 
     @property
     def deliveries(self) -> list[dict[str, Any]]:
@@ -49,8 +50,8 @@ class OutboxAtRest(NamedTuple):
             found.append(f"the tally says {self.tally}, counted are {dict(counted)}")
         ids = [*self.delivered_ids, *(item.id for item in self.owed)]
         found += [f"item {item_id} is in two states" for item_id, count in Counter(ids).items() if count > 1]
-        without = [item.id for item in self.owed if item.state != "dead" and item.id not in self.spooled]
-        found += [f"item {item_id} has no bytes in the spool" for item_id in without]
+        without = [item.id for item in self.owed if item.state != "dead" and item.id not in self.spooled | self.stored]
+        found += [f"item {item_id} has no bytes" for item_id in without]
         return found
 
 
@@ -74,4 +75,6 @@ def read_outbox(folder: Path) -> OutboxAtRest:
             ]
             ledger = database.execute("SELECT id, line, hash FROM ledger ORDER BY sequence").fetchall()
             ids, lines = [row[0] for row in ledger], [Line(*row[1:]) for row in ledger]
-            return OutboxAtRest(owed, ids, lines, dict(database.execute("SELECT state, count FROM tally")), spooled)
+            tally = dict(database.execute("SELECT state, count FROM tally"))
+            stored = database.execute("SELECT id FROM items JOIN contents USING (sequence)").fetchall()
+            return OutboxAtRest(owed, ids, lines, tally, spooled, frozenset(item_id for (item_id,) in stored))

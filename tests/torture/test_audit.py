@@ -187,7 +187,7 @@ def test_bytes_without_an_item_are_a_fault(scene):
 
 def test_an_item_that_waits_without_its_bytes_is_a_fault(scene):
     scene.owed.append(OwedItem("c", "waiting", "/c.csv", None))
-    assert "item c has no bytes in the spool" in scene.outbox().faults()
+    assert "item c has no bytes" in scene.outbox().faults()
 
 
 def test_the_watch_sees_what_is_whole_only_later(scene, tmp_path):
@@ -242,13 +242,14 @@ def _outbox_with_one_in_flight(folder, remote_path):
     with closing(sqlite3.connect(folder / "outbox.db")) as database:
         database.executescript(
             """
-            CREATE TABLE items (id, state, remote_path, token);
+            CREATE TABLE items (sequence, id, state, remote_path, token);
             CREATE TABLE ledger (sequence, id, line, hash);
+            CREATE TABLE contents (sequence, content);
             CREATE TABLE tally (state, count);
             INSERT INTO tally VALUES ('waiting', 0), ('in_flight', 1), ('dead', 0), ('delivered', 0);
             """
         )
-        database.execute("INSERT INTO items VALUES ('a', 'in_flight', ?, 't')", (remote_path.encode(),))
+        database.execute("INSERT INTO items VALUES (1, 'a', 'in_flight', ?, 't')", (remote_path.encode(),))
         database.commit()
 
 

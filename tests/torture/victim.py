@@ -47,10 +47,10 @@ class Victim:
         """Whether it was this that ended it. False: it had been asked to end, and was done before its moment."""
         if moment.kind is not Kind.STARTING:
             self.wait_ready()
-        if moment.kind is Kind.SPOOLED:
-            spool = self._folder / "outbox" / "spool"
-            known = set(_names([spool]))
-            _wait_for(lambda: set(_names([spool])) - known)
+        if moment.kind is Kind.TAKING:
+            outbox = self._folder / "outbox"
+            known, changed_ns = set(_names([outbox / "spool"])), _changed_ns(outbox)
+            _wait_for(lambda: set(_names([outbox / "spool"])) - known or _changed_ns(outbox) != changed_ns)
         elif moment.kind is Kind.SENDING:
             places = [self._folder / "received" / self.run / kind for kind in ("model", "classifier")]
             _wait_for(lambda: [name for name in _names(places) if name.startswith(TEMP_PREFIX)])
@@ -76,6 +76,13 @@ def _wait_for(seen: Callable[[], object]) -> None:
     end_s = time.monotonic() + SIGHT_S
     while not seen() and time.monotonic() < end_s:
         time.sleep(LOOK_EVERY_S)
+
+
+def _changed_ns(outbox: Path) -> int:
+    try:
+        return (outbox / "outbox.db-wal").stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _names(folders: Iterable[Path]) -> list[str]:

@@ -113,8 +113,8 @@ def _repair(folder: Path, *, hashes: bool, json: bool) -> None:
 def _summary(looked_at: dict[str, int], problems: int, *, hashes: bool) -> str:
     found = counted(problems, "problem") if problems else "no problem"
     depth = "every byte read" if hashes else "sizes compared; --hashes reads every byte"
-    text = f"{found}: owed {looked_at['items']}, in the spool {looked_at['files']} ({depth}), "
-    text += f"in the ledger {looked_at['lines']}"
+    text = f"{found}: owed {looked_at['items']}, of them in the database {looked_at['stored']}; in the spool "
+    text += f"{looked_at['files']} ({depth}); in the ledger {looked_at['lines']}"
     if looked_at["unsettled"]:
         text += (
             f"; younger than a minute and not judged, as they may be on their way in or out: {looked_at['unsettled']}"

@@ -220,7 +220,8 @@ class Inspection:
     @property
     def looked_at(self) -> dict[str, int]:
         found = self._inventory
-        return {"items": found.items, "files": found.files, "lines": self._lines, "unsettled": found.unsettled}
+        counts = {"items": found.items, "stored": found.stored, "files": found.files}
+        return {**counts, "lines": self._lines, "unsettled": found.unsettled}
 
     def problems(self) -> Iterator[OutboxProblem]:
         damage = self._reader.read(lambda snapshot: [text for (text,) in snapshot.all("quick_check")])

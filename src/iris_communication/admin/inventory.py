@@ -1,4 +1,4 @@
-"""Whether what is owed lies in the spool, and what lies in the spool is owed.
+"""Whether what is owed is held, in the store or the spool, and what lies in the spool is owed.
 
 The owner works meanwhile, or is just starting, so each finding is checked again before it is reported: bytes come
 before their row and go after their ledger line. A file younger than SETTLED_S may be on its way in or out: it is
@@ -50,6 +50,7 @@ class Inventory:
         self._now_s = now_s  # wall time
         self._hashes = hashes
         self.items = 0  # waiting and in flight
+        self.stored = 0  # of these, whose content is in the database
         self.files = 0
         self.unsettled = 0  # files on their way in or out
 
@@ -59,9 +60,14 @@ class Inventory:
         yield from self._files()
 
     def _items(self) -> Iterator[OutboxProblem]:
-        for _, item_id, source_path, size_bytes, sha256 in self._reader.rows("owed_after"):
+        for sequence, item_id, source_path, size_bytes, sha256, in_store in self._reader.rows("owed_after"):
             self.items += 1
-            wrong = self._wrong_bytes(item_id, size_bytes, sha256 if self._hashes else None)
+            self.stored += in_store
+            compared = sha256 if self._hashes else None
+            if in_store:
+                wrong = wrong_content(self._content(sequence), size_bytes, compared)
+            else:
+                wrong = self._wrong_bytes(item_id, size_bytes, compared)
             if wrong and self._state(item_id) in _OWED:
                 yield OutboxProblem(f"{os.fsdecode(source_path)!r} ({item_id}) {wrong.what}", wrong.hint)
 
@@ -103,6 +109,10 @@ class Inventory:
                 hint = "nothing to do: the next start, or --repair, removes it"
                 yield OutboxProblem(f"{str(path)!r} is delivered and lies there still", hint)
 
+    def _content(self, sequence: int) -> bytes | None:
+        content: bytes | None = self._reader.read(lambda snapshot: snapshot.one("content", sequence))
+        return content
+
     def _state(self, item_id: str) -> str | None:
         state: str | None = self._reader.read(lambda snapshot: snapshot.one("state", item_id))
         return state
@@ -125,6 +135,19 @@ def wrong_bytes(path: Path, size_bytes: int, sha256: str | None) -> WrongBytes |
                     return WrongBytes(SourceChanged, "differs in the spool from what was accepted", hint)
     except FileNotFoundError:
         return WrongBytes(SpoolMissing, "is gone from the spool", again)
+    return None
+
+
+def wrong_content(content: bytes | None, size_bytes: int, sha256: str | None) -> WrongBytes | None:
+    """The same of a content that the database keeps; None: it is gone."""
+    again = "queue the source again; --repair gives this one up"
+    if content is None:
+        return WrongBytes(SpoolMissing, "is gone from the database", again)
+    if len(content) != size_bytes:
+        what = f"has {len(content)} bytes in the database, but {size_bytes} were accepted"
+        return WrongBytes(SourceChanged, what, again)
+    if sha256 is not None and hashlib.sha256(content).hexdigest() != sha256:
+        return WrongBytes(SourceChanged, "differs in the database from what was accepted", again)
     return None
 
 

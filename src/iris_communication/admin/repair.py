@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from iris_communication.admin.audit import Audit
-from iris_communication.admin.inventory import wrong_bytes
+from iris_communication.admin.inventory import wrong_bytes, wrong_content
 from iris_communication.clock import Clock, SystemClock
 from iris_communication.decisions.attempt import failure
 from iris_communication.errors import OutboxDamaged, OutboxStorageError
@@ -28,7 +28,7 @@ from iris_communication.outbox.files.private import check_folder
 from iris_communication.outbox.files.quarantine import Quarantine
 from iris_communication.outbox.files.servers import SECRETS_FILES
 from iris_communication.outbox.recovery.accounts import KNOWN_IDS, Loss, settle_accounts, strays
-from iris_communication.outbox.recovery.recovery import treat_source
+from iris_communication.outbox.recovery.recovery import treat_sources
 from iris_communication.outbox.recovery.salvage import Salvage, held, open_store
 from iris_communication.outbox.store import item_row as row
 from iris_communication.outbox.store.contract import Note, Update
@@ -146,7 +146,11 @@ class Repair:
             path = self._folder / "spool" / item.id
             mark = item.fingerprint
             assert mark is not None, "the schema keeps items without bytes dead"
-            wrong = wrong_bytes(path, mark.size_bytes, mark.sha256 if hashes else None)
+            sha256 = mark.sha256 if hashes else None
+            if item.in_store:
+                wrong = wrong_content(store.contents([item]).get(item.id), mark.size_bytes, sha256)
+            else:
+                wrong = wrong_bytes(path, mark.size_bytes, sha256)
             if wrong is None:
                 continue
             error = wrong.error(f"{item.source_path!r} ({item.id}) {wrong.what}")
@@ -157,11 +161,11 @@ class Repair:
             yield Done(f"{error}; it is dead now{where}")
 
     def _strays(self, store: SqliteStore) -> Iterator[Done]:
+        treat_sources(store)
         for name, _ in sorted(held(self._folder)):
             path = self._folder / "spool" / name
             state = store.state(id_of_file(name))
             if state == State.DELIVERED.value:
-                treat_source(store, name)
                 path.unlink()
                 yield Done(f"{str(path)!r} was delivered and lay there still; it is removed")
             elif state not in _OWED_OR_DEAD:

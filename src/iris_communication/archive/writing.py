@@ -21,7 +21,7 @@ import struct
 import tarfile
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -43,12 +43,12 @@ _ZIP64_BYTES = 2**31  # from this size on an entry has 64 bits for its lengths, 
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """One file of a batch, and where its bytes lie."""
+    """One file of a batch. `held` returns the file with its bytes, or the bytes themselves; called once."""
 
     item_id: str
     sequence: int
     name: str  # surrogate escapes stand for bytes that are not UTF-8
-    path: Path
+    held: Callable[[], Path | bytes]
     fingerprint: Fingerprint
     accepted_s: float
 
@@ -174,7 +174,8 @@ class _Checked:
 
     def __enter__(self) -> Self:
         with self._blamed():
-            self._file = open(self._content.path, "rb")
+            held = self._content.held()
+            self._file: BinaryIO = BytesIO(held) if isinstance(held, bytes) else open(held, "rb")
         return self
 
     def read(self, size_bytes: int = PIECE_BYTES, /) -> bytes:
@@ -200,14 +201,16 @@ class _Checked:
 
     @contextlib.contextmanager
     def _blamed(self) -> Iterator[None]:
-        path, item_id = self._content.path, self._content.item_id
+        name, item_id = self._content.name, self._content.item_id
         try:
             yield
         except FileNotFoundError as error:
-            raise MemberBroken(item_id, SpoolMissing(f"{path} cannot be read: {error.strerror}")) from error
+            raise MemberBroken(
+                item_id, SpoolMissing(f"{name!r} ({item_id}) cannot be read: {error.strerror}")
+            ) from error
         except OSError as error:
-            raise MemberBroken(item_id, trouble(f"{path} cannot be read", error)) from error
+            raise MemberBroken(item_id, trouble(f"{name!r} ({item_id}) cannot be read", error)) from error
 
     def _changed(self, how: str) -> MemberBroken:
-        what = f"{self._content.path} changed after it was accepted: {how}"
+        what = f"{self._content.name!r} ({self._content.item_id}) changed after it was accepted: {how}"
         return MemberBroken(self._content.item_id, SourceChanged(what))

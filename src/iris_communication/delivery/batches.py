@@ -15,6 +15,7 @@ import os
 import posixpath
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -22,7 +23,7 @@ from iris_communication.archive.writing import Content, MemberBroken, write_arch
 from iris_communication.delivery.carrier import Carrier
 from iris_communication.errors import DeliveryStopped, Effect, IrisError, OutboxStorageError, Retry, Scope
 from iris_communication.item import Archive, Delivered, Event, Item, Upload
-from iris_communication.outbox.files.spool import Spool
+from iris_communication.outbox.writer.held_bytes import HeldBytes
 from iris_communication.outbox.writer.messages import Settle
 from iris_communication.settings import BatchFormat
 
@@ -40,14 +41,14 @@ class ArchiveNotMade(DeliveryStopped):
         self.broken = broken
 
 
-async def carried(upload: Upload, carrier: Carrier, spool: Spool, one_at_a_time: asyncio.Lock) -> Delivered:
+async def carried(upload: Upload, carrier: Carrier, held: HeldBytes, one_at_a_time: asyncio.Lock) -> Delivered:
     """Deliver it, an archive made on the way. Raises what the carrier raises, and ArchiveNotMade."""
     if isinstance(upload, Item):
         return await carrier.carry(upload)
-    path = spool.archive(upload.id)
+    path = held.archive(upload.id)
     try:
         async with one_at_a_time:  # several would only take the processor from the other threads
-            made = await asyncio.get_running_loop().run_in_executor(None, _made, upload, spool, path)
+            made = await asyncio.get_running_loop().run_in_executor(None, _made, upload, held, path)
         return await carrier.carry(made)
     except ArchiveNotMade as error:
         log.error("%s; its files are sent one by one", error)
@@ -70,13 +71,14 @@ def settles(
             yield Settle(member, Event.RELEASE, error=error, effect=effect, unbatched=event is not Event.RELEASE)
 
 
-def _made(archive: Archive, spool: Spool, path: Path) -> Archive:
+def _made(archive: Archive, held: HeldBytes, path: Path) -> Archive:
     """With its file, written. Runs on a thread of its own, and uses nothing of the loop's."""
-    contents = []
+    contents, reading = [], held.reading(archive.members)
     for member in archive.members:
         assert member.fingerprint is not None, "a claimed item has its bytes"
-        name, source = posixpath.basename(member.remote_path), spool.path(member.id)
-        contents.append(Content(member.id, member.sequence, name, source, member.fingerprint, member.accepted_s))
+        name = posixpath.basename(member.remote_path)
+        held_bytes = partial(reading, member)
+        contents.append(Content(member.id, member.sequence, name, held_bytes, member.fingerprint, member.accepted_s))
     not_made = f"{posixpath.basename(archive.remote_path)!r} was not made"
     try:
         return replace(archive, fingerprint=write_archive(path, cast(BatchFormat, archive.kind), archive.id, contents))

@@ -24,7 +24,7 @@ from typing import Any
 
 from iris_communication.decisions.poison import PROGRESS_BYTES
 from iris_communication.delivery.connection import Connection
-from iris_communication.delivery.source import SpoolFile
+from iris_communication.delivery.source import UploadSource
 from iris_communication.errors import Effect, IrisError, LinkError, Scope
 from iris_communication.sftp.conversations.look import discard
 from iris_communication.sftp.conversations.parts import (
@@ -52,7 +52,7 @@ class _Attempt:
     item_id: str
     upload: SftpUpload
     older: Sequence[bytes]
-    source: SpoolFile
+    source: UploadSource
     connections: Sequence[Connection]
 
     @property
@@ -80,7 +80,13 @@ class InParts:
             self._remember(item_id, PartCut(upload.temp_path, upload.size_bytes, missing))
 
     async def carried(
-        self, server_key: str, item_id: str, upload: SftpUpload, older: Sequence[bytes], source: SpoolFile, streams: int
+        self,
+        server_key: str,
+        item_id: str,
+        upload: SftpUpload,
+        older: Sequence[bytes],
+        source: UploadSource,
+        streams: int,
     ) -> bytes | None:
         """The path under which it lies now; None: it has to be sent whole, and nothing was left. `older`: temp names of
         attempts before the earlier one. Raises IrisError."""
@@ -187,5 +193,5 @@ def _left_of(part: PartFile, outcome: Any) -> tuple[PartFile, ...]:
     return missing_of(part, outcome.acknowledged_bytes if isinstance(outcome, LinkError) else 0)
 
 
-def _sampled(source: SpoolFile, parts: Iterable[PartFile]) -> list[Sample]:
+def _sampled(source: UploadSource, parts: Iterable[PartFile]) -> list[Sample]:
     return [(part, source.peek(*part)) for part in parts]

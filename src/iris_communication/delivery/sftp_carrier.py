@@ -21,7 +21,7 @@ from iris_communication.decisions.patience import Overdue
 from iris_communication.delivery.connection import Connection
 from iris_communication.delivery.in_parts import InParts
 from iris_communication.delivery.pool import ConnectionPool
-from iris_communication.delivery.source import SpoolFile
+from iris_communication.delivery.source import UploadSource
 from iris_communication.delivery.turns import NamedTurns
 from iris_communication.errors import Effect, IrisError, LinkTimeout, RemoteNameRefused, Scope
 from iris_communication.item import Delivered, Item, Upload
@@ -41,7 +41,7 @@ OVERDUE_MAX = 10_000  # items remembered, the latest
 
 
 class SftpCarrier:
-    """`resolve` gives a server's address and secret, `spooled` the file that holds an upload's bytes."""
+    """`resolve` gives a server's address and secret, `held` an upload's bytes, or the file that holds them."""
 
     checks_health = True
     takes_archives = True
@@ -50,14 +50,14 @@ class SftpCarrier:
         self,
         transport: Transport,
         resolve: Callable[[str], tuple[Server, Secret]],
-        spooled: Callable[[Upload], Path],
+        held: Callable[[Upload], Path | bytes],
         settings: DeliverySettings,
         clock: Clock,
     ) -> None:
         self._pool = ConnectionPool(transport, resolve, settings, clock)
         self._settings = settings
         self._resolve = resolve
-        self._spooled = spooled
+        self._held = held
         self._clock = clock
         self._in_parts = InParts(self._pool.several)
         self._turns = NamedTurns()
@@ -94,7 +94,7 @@ class SftpCarrier:
         server, _ = self._resolve(upload.server_key)  # its latest settings, which may be newer than the connection
         self._pool.limit(upload.server_key, server.bandwidth_bytes_per_s)
         _check_is_no_marker(upload, server)
-        source = SpoolFile(self._spooled(upload), fingerprint)
+        source = UploadSource(self._held(upload), fingerprint, upload.remote_path)
         earlier = [_temp_path(upload.remote_path, token) for token in upload.earlier_tokens]
         attempt = SftpUpload(
             final_path=os.fsencode(upload.remote_path),
@@ -151,7 +151,7 @@ class SftpCarrier:
         connection: Connection,
         attempt: SftpUpload,
         older: list[bytes],
-        source: SpoolFile,
+        source: UploadSource,
     ) -> bytes:
         """The path where it lies now."""
         capabilities = connection.capabilities

@@ -253,7 +253,7 @@ class Worker:
     async def _carry(self, key: str, destination: DestinationState, upload: Upload) -> None:
         revision = destination.revision
         try:
-            delivered = await carried(upload, self._carrier, self._writer.spool, self._archiving)
+            delivered = await carried(upload, self._carrier, self._writer.held, self._archiving)
         except IrisError as error:
             self._outcomes.failed(key, destination, upload, error, revision)
         except asyncio.CancelledError:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from iris_communication.errors import OutboxStorageError
-from iris_communication.item import OWED, Item, State
+from iris_communication.item import OWED, After, Item, State
 from iris_communication.outbox.store.contract import (
     Backlog,
     Change,
@@ -19,6 +19,7 @@ from iris_communication.outbox.store.contract import (
     QueueKey,
     ServerState,
     SetServer,
+    SourceTreated,
     Tally,
 )
 from iris_communication.outbox.store.ledger import GENESIS, Line
@@ -34,17 +35,24 @@ class MemoryStore:
         self._ended: dict[str, State] = {}  # by item id
         self._servers: dict[str, ServerState] = {}
         self._last_sequence = 0
+        self._contents: dict[str, bytes] = {}  # by item id
+        self._source_actions: set[str] = set()  # item ids
 
     def commit(self, changes: Sequence[Change]) -> None:
         if self.failing is not None:
             raise self.failing
         before = dict(self._items), list(self._lines), dict(self._ended), dict(self._servers), self._last_sequence
+        held = dict(self._contents), set(self._source_actions)
         try:
             for change in changes:
                 self._apply(change)
         except BaseException:
             self._items, self._lines, self._ended, self._servers, self._last_sequence = before
+            self._contents, self._source_actions = held
             raise
+
+    def tidy(self, log_max_bytes: int, *, urgent: bool = False) -> None:
+        """There is nothing to do."""
 
     def queues_of(self, server_key: str) -> list[QueueKey]:
         found = {QueueKey(item.priority, item.batch) for item in self._waiting() if item.server_key == server_key}
@@ -63,6 +71,12 @@ class MemoryStore:
 
     def item(self, item_id: str) -> Item | None:
         return next((item for item in self._items.values() if item.id == item_id), None)
+
+    def contents(self, items: Sequence[Item]) -> dict[str, bytes]:
+        return {item.id: self._contents[item.id] for item in items if item.id in self._contents}
+
+    def source_actions(self) -> list[str]:
+        return sorted(self._source_actions)
 
     def expired(self, boot_s: float, limit: int) -> list[Item]:
         found = [item for item in self._waiting() if item.expires is not None and item.expires.boot_s <= boot_s]
@@ -156,18 +170,26 @@ class MemoryStore:
         if isinstance(change, SetServer):
             self._servers[change.server_key] = ServerState(change.paused, change.breaker)
             return
+        if isinstance(change, SourceTreated):
+            self._source_actions.discard(change.item_id)
+            return
         item = change.item
         if isinstance(change, Insert):
             if item.sequence in self._items or self.state(item.id) is not None:
                 raise OutboxStorageError(f"{item.id} is in the outbox already")
             self._items[item.sequence] = item
+            if change.content is not None:
+                self._contents[item.id] = change.content
             self._last_sequence = max(self._last_sequence, item.sequence)
         elif isinstance(change, (Deliver, End)):
             self._items.pop(item.sequence, None)
+            self._contents.pop(item.id, None)
             if self.state(item.id) is not None:
                 raise OutboxStorageError(f"{item.id} has ended already")
             if isinstance(change, Deliver):
                 self._lines.append((item.id, change.line))
+                if item.after is not After.KEEP:
+                    self._source_actions.add(item.id)
             else:
                 self._ended[item.id] = item.state
         elif item.sequence in self._items:

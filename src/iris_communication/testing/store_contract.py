@@ -25,6 +25,7 @@ from iris_communication.outbox.store.contract import (
     Update,
 )
 from iris_communication.outbox.store.ledger import GENESIS
+from iris_communication.testing.content_contract import ContentContract
 from iris_communication.testing.store_under_test import (
     BOOT_ID,
     NOW_S,
@@ -40,7 +41,7 @@ from iris_communication.testing.waiting_contract import WaitingContract
 __all__ = ["BOOT_ID", "NOW_S", "OTHER_SERVER", "QUEUE", "SERVER", "StoreContract", "due", "make_item"]
 
 
-class StoreContract(WaitingContract):
+class StoreContract(ContentContract, WaitingContract):
     # -- nothing yet
 
     def test_an_empty_store_owes_nothing(self) -> None:
@@ -91,6 +92,7 @@ class StoreContract(WaitingContract):
             after=After.MOVE,
             move_to="/sent/\udcff",
             durable_s=1_700_000_000.75,
+            in_store=True,
         )
         self.hold(item)
         assert self.store.due(SERVER, QueueKey(-9, item.batch), NOW_S, 1) == [item]

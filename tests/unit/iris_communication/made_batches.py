@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from functools import partial
+from pathlib import Path
 
 from iris_communication.archive.writing import Content, write_archive
 from iris_communication.item import Fingerprint
@@ -22,7 +24,11 @@ def contents(folder, files, mtime_ns=MTIME_NS):
         item_id = f"0000018f-{sequence:08x}"
         path = spool / item_id
         path.write_bytes(data)
-        made.append(Content(item_id, sequence, name, path, fingerprint(data, mtime_ns), 1_800_000_001.25 + sequence))
+        made.append(
+            Content(
+                item_id, sequence, name, partial(Path, path), fingerprint(data, mtime_ns), 1_800_000_001.25 + sequence
+            )
+        )
     return made
 
 

@@ -35,10 +35,13 @@ class Quarantine:
 
     def note(self, name: str, report: Any) -> Path:
         """Write a report of what was found and done, as JSON; durable on return."""
+        return self.write(name, json.dumps(report, indent=1).encode("ascii"))
+
+    def write(self, name: str, content: bytes) -> Path:
+        """Durable on return."""
         target = self._free(name)
-        descriptor = open_private(target, os.O_WRONLY | os.O_EXCL)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            json.dump(report, file, indent=1)
+        with os.fdopen(open_private(target, os.O_WRONLY | os.O_EXCL), "wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         sync_folder(self.folder)

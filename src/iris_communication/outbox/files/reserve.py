@@ -27,8 +27,8 @@ class Reserve:
     def __init__(self, folder: Path) -> None:
         self._path = folder / "reserve"
         self._folder = folder
-        self._size_bytes = _size_bytes(self._path)
-        self.held = self._size_bytes > 0 or self._take_at_first()
+        self.size_bytes = _size_bytes(self._path)
+        self.held = self.size_bytes > 0 or self._take_at_first()
 
     def _take_at_first(self) -> bool:
         self.held = self._hold(min(RESERVE_BYTES, (self.free_bytes() or 0) // DISK_SHARE))
@@ -38,9 +38,9 @@ class Reserve:
         """Hold it, if it is not held yet; whether it is held now."""
         if self.held:
             return True
-        if self._size_bytes == 0:
+        if self.size_bytes == 0:
             return self._take_at_first()
-        self.held = (self.free_bytes() or 0) >= 2 * self._size_bytes and self._hold(self._size_bytes)
+        self.held = (self.free_bytes() or 0) >= 2 * self.size_bytes and self._hold(self.size_bytes)
         return self.held
 
     def give_back(self) -> bool:
@@ -66,7 +66,7 @@ class Reserve:
                 os.close(descriptor)
         except OSError:
             return False
-        self._size_bytes = size_bytes
+        self.size_bytes = size_bytes
         return True
 
     def free_bytes(self) -> int | None:

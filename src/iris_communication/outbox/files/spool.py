@@ -1,7 +1,10 @@
-"""The accepted bytes: one file for each item, named by its id, from acceptance until its delivery is recorded.
+"""The accepted bytes: of a small file its content, which the store keeps with its row; of a larger one a file, named by
+the item's id, from acceptance until its delivery is recorded.
 
 Rules.
-- Files up to 1 MiB are copied. A larger one, and any that the caller hands over for good, is linked: the same bytes
+- A file of at most SMALL_MAX_BYTES is read, and nothing of it lies here: where the curves cross, a row with its content
+  in one commit costs less than a synced file.
+- Others up to 1 MiB are copied. A larger one, and any that the caller hands over for good, is linked: the same bytes
   under a second name, without copying. Where the file system cannot link, it is copied after all.
 - Each file is synced before its row is committed, and its folder once for the whole group.
 - A link does not protect from a program that goes on writing into the file. So its SHA-256 is taken here, and the
@@ -35,6 +38,7 @@ from iris_communication.outbox.files import private
 from iris_communication.runtime.safe_files import CANNOT_LINK, open_folder, open_private
 from iris_communication.runtime.system_trouble import hint_of, is_the_files_own, trouble
 
+SMALL_MAX_BYTES = 100_000
 COPY_MAX_BYTES = 1024 * 1024
 _PIECE = 1024 * 1024
 _PIECE_MIN = 64 * 1024
@@ -45,9 +49,19 @@ _GONE = (
 )
 
 
+class TakenFile(NamedTuple):
+    """What was taken over; `content` None: it is a file in the spool."""
+
+    fingerprint: Fingerprint
+    content: bytes | None = None
+
+
 class Spool:
-    def __init__(self, folder: Path) -> None:
+    """`small_max_bytes`: up to so many a source is read, and the store keeps its content."""
+
+    def __init__(self, folder: Path, small_max_bytes: int = SMALL_MAX_BYTES) -> None:
         self._folder = folder
+        self._small_max_bytes = small_max_bytes
         self._named = folder.with_name("handed-out")
         self._archives = folder.with_name("archives")
         private.make_folder(folder)
@@ -74,9 +88,9 @@ class Spool:
         """The file with the bytes to send."""
         return self.archive(upload.id) if isinstance(upload, Archive) else self.path(upload.id)
 
-    def take(self, source: str, item_id: str, take: Take, identity: tuple[int, int] | None = None) -> Fingerprint:
-        """Hold the source's bytes as `item_id`, synced except for the folder (`sync` does that for a group). With an
-        `identity` (device, inode) only if the source is that very file.
+    def take(self, source: str, item_id: str, take: Take, identity: tuple[int, int] | None = None) -> TakenFile:
+        """Read a small source, or hold its bytes as `item_id`, synced except for the folder (`sync` does that for a
+        group). With an `identity` (device, inode) only if the source is that very file.
 
         Raises SourceReplaced, SourceMissing, SourceUnreadable, SourceNotAFile, SourceChanged; OutboxStorageError when
         our own disk, process or machine refuses.
@@ -85,14 +99,16 @@ class Spool:
         try:
             if identity is not None and (facts.st_dev, facts.st_ino) != identity:
                 raise SourceReplaced(f"{source!r} is not the file that was examined")
+            opened = _Source(source, descriptor, facts.st_size)
+            if (content := _small(opened, self._small_max_bytes)) is not None:
+                return TakenFile(_fingerprint(facts, hashlib.sha256(content).hexdigest(), len(content)), content)
             target = os.fspath(self.path(item_id))
             with self._errors(f"take {source!r} into the spool {self._folder}"):
                 to_link = take is Take.MOVE or facts.st_size > COPY_MAX_BYTES
                 hold = _sync_link if to_link and self._link(descriptor, target) else _copy
-                sha256, size_bytes = hold(target, _Source(source, descriptor, facts.st_size))
+                return TakenFile(_fingerprint(facts, *hold(target, opened)))
         finally:
             os.close(descriptor)
-        return _fingerprint(facts, sha256, size_bytes)
 
     def share(self, item_id: str, other_id: str) -> None:
         """Hold the same bytes a second time, for another item. Raises OutboxStorageError."""
@@ -119,26 +135,34 @@ class Spool:
             os.fsync(descriptor)
 
     @contextlib.contextmanager
-    def named(self, item_id: str, name: str) -> Iterator[Path]:
+    def named(self, item_id: str, name: str, content: bytes | None = None) -> Iterator[Path]:
         """The bytes under a file name that the caller chooses, while the context lasts: for code that sends a file
-        under its local name. Raises SpoolMissing, OutboxStorageError."""
+        under its local name. `content`: the bytes, if the spool does not hold them. Raises SpoolMissing,
+        OutboxStorageError."""
         folder = self._named / item_id
         path = folder / name
         try:
             with self._errors(f"hand out {name!r} in {folder}"):
-                if not self.path(item_id).exists():
+                if content is None and not self.path(item_id).exists():
                     raise SpoolMissing(f"{name!r} ({item_id}) is gone from the spool {self._folder}")
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
                 path.unlink(missing_ok=True)
-                try:
-                    os.link(self.path(item_id), path)
-                except OSError as error:
-                    if error.errno not in CANNOT_LINK:
-                        raise
-                    shutil.copyfile(self.path(item_id), path)
+                if content is None:
+                    self._link_named(self.path(item_id), path)
+                else:
+                    with os.fdopen(open_private(os.fspath(path), os.O_WRONLY | os.O_EXCL), "wb") as file:
+                        file.write(content)
             yield path
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _link_named(self, held: Path, path: Path) -> None:
+        try:
+            os.link(held, path)
+        except OSError as error:
+            if error.errno not in CANNOT_LINK:
+                raise
+            shutil.copyfile(held, path)
 
     def discard(self, item_id: str) -> None:
         """Remove these bytes; harmless when they are gone already."""
@@ -257,6 +281,20 @@ class _Source(NamedTuple):
     path: str
     descriptor: int
     size_bytes: int
+
+
+def _small(source: _Source, max_bytes: int) -> bytes | None:
+    """The content of a small source; None: it is larger, and is read from its beginning again. Files that the kernel
+    makes up state a size of 0, whatever they hold."""
+    if source.size_bytes > max_bytes:
+        return None
+    content = bytearray()
+    for piece in _pieces(source):
+        content += piece
+        if len(content) > max_bytes:
+            os.lseek(source.descriptor, 0, os.SEEK_SET)
+            return None
+    return bytes(content)
 
 
 def _copy(target: str, source: _Source) -> tuple[str, int]:

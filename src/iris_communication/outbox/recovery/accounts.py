@@ -76,8 +76,17 @@ def _fill(database: sqlite3.Connection, named: Mapping[str, int], loss: Loss, *,
 
 
 def _numbers(database: sqlite3.Connection) -> Iterator[int]:
-    for (sequence,) in database.execute("SELECT sequence FROM items UNION SELECT sequence FROM ended"):
+    for (sequence,) in database.execute("SELECT sequence FROM items"):
         yield sequence
+    yield from ended_numbers(database)
+
+
+def ended_numbers(database: sqlite3.Connection) -> set[int]:
+    """The sequences of items that were delivered or have ended otherwise."""
+    return {*(sequence for (sequence,) in database.execute("SELECT sequence FROM ended")), *_delivered(database)}
+
+
+def _delivered(database: sqlite3.Connection) -> Iterator[int]:
     for (line,) in database.execute("SELECT line FROM ledger"):
         try:
             yield int(json.loads(line)["sequence"])

@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from iris_communication.outbox.recovery.accounts import FILE_NAME, Loss, settle_accounts, strays
+from iris_communication.outbox.recovery.contents import Keep, match_contents
 from iris_communication.outbox.recovery.pages import Pages
 from iris_communication.outbox.recovery.rows import Row, rows
 from iris_communication.outbox.store import item_row as row
 from iris_communication.outbox.store import ledger
-from iris_communication.outbox.store.sqlite import script
+from iris_communication.outbox.store.sqlite import GIVES_SPACE_BACK, script
 from iris_communication.runtime.safe_files import open_private
 
 COLUMNS_OF_VERSION_1 = 22  # of an item; a row that was not written again since the migration has no more
@@ -69,23 +70,25 @@ class SalvageAccount:
     broken: list[dict[str, Any]] = field(default_factory=list)  # rows that are invalid
     strays: dict[str, int] = field(default_factory=dict)  # files whose rows are lost, with their sizes in bytes
     lost: int = 0  # items whose rows are lost
+    contents_lost: int = 0  # items whose content is lost or damaged
     lines_lost: int = 0  # of the ledger
 
 
-def rebuild(damaged: Path, new: Path, held: dict[str, int], loss: Loss) -> SalvageAccount:
-    """Write the new database `new`, durable on return. `held` are the spool's files with their sizes in bytes. Raises
-    OSError, sqlite3.Error."""
+def rebuild(damaged: Path, new: Path, held: dict[str, int], loss: Loss, keep: Keep) -> SalvageAccount:
+    """Write the new database `new`, durable on return. `held` are the spool's files with their sizes in bytes; `keep`
+    takes contents without an item. Raises OSError, sqlite3.Error."""
     new.unlink(missing_ok=True)
     os.close(open_private(new, os.O_WRONLY | os.O_EXCL))
     account = SalvageAccount()
     with Pages(damaged) as pages:
         database = sqlite3.connect(new, isolation_level=None)
         try:
+            database.execute(GIVES_SPACE_BACK)
             database.execute("PRAGMA journal_mode = DELETE")
             database.execute("PRAGMA synchronous = FULL")
             database.executescript(f"BEGIN IMMEDIATE;\n{script('schema.sql')}\nCOMMIT;")
             database.execute("BEGIN IMMEDIATE")
-            _fill(database, pages, held, loss, account)
+            _fill(database, pages, held, loss, account, keep)
             database.execute("COMMIT")
         finally:
             database.close()
@@ -93,10 +96,11 @@ def rebuild(damaged: Path, new: Path, held: dict[str, int], loss: Loss) -> Salva
 
 
 def _fill(
-    database: sqlite3.Connection, pages: Pages, held: dict[str, int], loss: Loss, account: SalvageAccount
+    database: sqlite3.Connection, pages: Pages, held: dict[str, int], loss: Loss, account: SalvageAccount, keep: Keep
 ) -> None:
     delivered_before = _copy(database, pages, account)
     _leave_out_broken_items(database, account)
+    account.contents_lost = match_contents(database, keep)
     _forget_broken_server_states(database, account)
     # The row may be an earlier state of the item, so its next attempt checks the server first.
     database.execute("UPDATE items SET effect = 'unseen' WHERE effect = 'none' AND token IS NOT NULL")
@@ -157,6 +161,8 @@ def _leave_out_broken_items(database: sqlite3.Connection, account: SalvageAccoun
     broken = [(values, why) for values in database.execute("SELECT * FROM items") if (why := _wrong(values))]
     for values, why in broken:
         account.broken.append(_report("items", values, why))
+        # Its content stays, as one without an item.
+        database.execute("UPDATE items SET in_store = 0 WHERE sequence = ?", values[:1])
         database.execute("DELETE FROM items WHERE sequence = ?", values[:1])
         account.rows["items"] -= 1
 

@@ -17,6 +17,7 @@ import contextlib
 import logging
 import os
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,8 @@ class Salvage:
         reason = f"its record was lost with the damaged database of {mark}; it may have been delivered"
         loss = Loss(self._wall_s, reason)
         try:
-            account = rebuild(self._folder / DATABASE, building, dict(held(self._folder)), loss)
+            keep = partial(self._keep_content, mark)
+            account = rebuild(self._folder / DATABASE, building, dict(held(self._folder)), loss, keep)
             sentence = _sentence(account, mark)
             self._quarantine.note(f"outbox-{mark}.json", _report(account, str(damage), sentence))
             decided = self._folder / f"{DECIDED}{mark}.db"
@@ -100,6 +102,9 @@ class Salvage:
             log.error("%s belongs to no item; it was moved to %s", path, self._quarantine.move(path))
         except OSError as error:
             log.error("%s belongs to no item, and cannot be moved aside: %s", path, error.strerror)
+
+    def _keep_content(self, mark: str, sequence: int, content: bytes) -> None:
+        self._quarantine.write(f"outbox-{mark}-content-{sequence}", content)
 
     def _change_places(self, decided: Path) -> None:
         mark = decided.stem.removeprefix(DECIDED)
@@ -147,6 +152,8 @@ def _sentence(account: SalvageAccount, mark: str) -> str:
     if account.lost or account.lines_lost:
         lost, lines = counted(account.lost, "item"), counted(account.lines_lost, "line")
         text += f"; the records of {lost} are lost, and {lines} of the ledger"
+    if account.contents_lost:
+        text += f"; the contents of {counted(account.contents_lost, 'item')} are lost, which are dead now"
     if account.strays:
         strays = counted(len(account.strays), "file without a record lies", "files without a record lie")
         text += f"; {strays} in the quarantine"
@@ -160,6 +167,7 @@ def _report(account: SalvageAccount, damage: str, sentence: str) -> dict[str, An
         "rows": dict(account.rows),
         "items_lost": account.lost,
         "lines_lost": account.lines_lost,
+        "contents_lost": account.contents_lost,
         "files": sorted(account.strays),
         "broken_rows": account.broken,
     }

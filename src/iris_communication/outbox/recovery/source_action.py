@@ -3,8 +3,8 @@
 It acts only on the file that was accepted, by size and SHA-256: a file of the same name that was written since is
 other content. With several destinations it acts after the last delivery, and never if one of them is not delivered.
 
-It acts between the ledger line and the removal of the spool file, and may be repeated. So after a crash in between, the
-next start makes it good: for every spool file whose item is delivered.
+The commit of the ledger line notes that the source is yet to be treated, and a later one removes that note. So what a
+crash in between leaves undone the next start does; it may be repeated.
 """
 
 import contextlib

@@ -24,10 +24,11 @@ class Note(NamedTuple):
 
 
 class Insert(NamedTuple):
-    """A new item, waiting or dead from the start."""
+    """A new item, waiting or dead from the start. `content`: of an item that is `in_store`."""
 
     item: Item
     note: Note | None = None
+    content: bytes | None = None
 
 
 class Update(NamedTuple):
@@ -40,7 +41,7 @@ class Update(NamedTuple):
 
 
 class Deliver(NamedTuple):
-    """The item's row becomes a line of the ledger."""
+    """The item's row becomes a line of the ledger. Where its source is to be deleted or moved then, that is noted."""
 
     item: Item
     line: Line
@@ -56,6 +57,12 @@ class End(NamedTuple):
     before: Item | None = None
 
 
+class SourceTreated(NamedTuple):
+    """The source of a delivered item was deleted or moved, or stays for good."""
+
+    item_id: str
+
+
 class SetServer(NamedTuple):
     """Facts about a server that outlive a restart."""
 
@@ -65,7 +72,7 @@ class SetServer(NamedTuple):
 
 
 ItemChange = Insert | Update | Deliver | End
-Change = ItemChange | SetServer
+Change = ItemChange | SetServer | SourceTreated
 
 
 class Tally(NamedTuple):
@@ -106,6 +113,11 @@ class Store(Protocol):
         """All or none, durable on return. Raises OutboxStorageError; then nothing of it happened, or, where the disk
         failed at the very end, all of it did: `state` shows which."""
 
+    def tidy(self, log_max_bytes: int, *, urgent: bool = False) -> None:
+        """Work that commits put off, done between two groups. After so many bytes, or at once if it is urgent, it moves
+        what was committed to where it stays, and gives some of the space back that nothing uses any more. Raises
+        OutboxStorageError; nothing that was committed is lost then."""
+
     def queues_of(self, server_key: str) -> list[QueueKey]:
         """The server's queues that have waiting items, highest priority first."""
 
@@ -121,6 +133,12 @@ class Store(Protocol):
     def item(self, item_id: str) -> Item | None:
         """The item, while it is waiting, in flight or dead; else None."""
 
+    def contents(self, items: Sequence[Item]) -> dict[str, bytes]:
+        """By id, the content of those items that are `in_store`. One that is not there is left out."""
+
+    def source_actions(self) -> list[str]:
+        """The ids of delivered items whose source is yet to be deleted or moved."""
+
     def expired(self, boot_s: float, limit: int) -> list[Item]:
         """Waiting items whose time to live is over; the one over longest comes first."""
 
@@ -134,7 +152,7 @@ class Store(Protocol):
         """Waiting items, lowest priority first, within a priority the oldest."""
 
     def owed_bytes(self) -> int:
-        """The bytes of everything waiting, in flight or dead."""
+        """The bytes of everything waiting, in flight or dead, wherever they lie."""
 
     def backlogs(self) -> dict[str, Backlog]:
         """The backlog of each server with waiting items; counts every row, so only for the start."""

@@ -14,7 +14,7 @@ Row = tuple[Any, ...]
 
 
 def inserted(item: Item) -> Row:
-    """The values for `insert_item`, in its order."""
+    """The values for `insert_items`, in its order, without the content."""
     mark = item.fingerprint
     source: Row = (None,) * 5
     if mark is not None:
@@ -35,6 +35,7 @@ def inserted(item: Item) -> Row:
         item.after.value,
         os.fsencode(item.move_to),
         *others,
+        item.in_store,
     )
 
 
@@ -88,7 +89,7 @@ def item(row: Row) -> Item:
     (sequence, item_id, state, server_key, source_path, remote_path, folder_type, project_settings, take) = row[:9]
     device, inode, size_bytes, mtime_ns, sha256, accepted_s, attempts, due_boot_id, due_boot_s = row[9:18]
     token, earlier_token, effect, last_error, priority, batch, batch_id, ttl_s = row[18:26]
-    expires_boot_id, expires_boot_s, after_delivery, move_to, durable_s = row[26:]
+    expires_boot_id, expires_boot_s, after_delivery, move_to, durable_s, in_store = row[26:]
     return Item(
         id=item_id,
         sequence=sequence,
@@ -115,6 +116,7 @@ def item(row: Row) -> Item:
         after=After(after_delivery),
         move_to=os.fsdecode(move_to),
         durable_s=durable_s,
+        in_store=bool(in_store),
     )
 
 

@@ -1,8 +1,9 @@
 """The store in one SQLite file.
 
 Rules. One connection in one thread writes and checkpoints: SQLite before 3.51.3 can lose committed pages when two
-connections checkpoint the same WAL, and most installed Pythons carry such a version. `synchronous=FULL`, so that a
-commit that returned survives a power cut. Every transaction of several statements is BEGIN IMMEDIATE. After an error
+connections checkpoint the same WAL, and most installed Pythons carry such a version. It does so in `tidy`, between two
+groups: a commit that somebody waits for never carries a checkpoint. `synchronous=FULL`, so that a commit that returned
+survives a power cut. Every transaction of several statements is BEGIN IMMEDIATE. After an error
 the connection is not trusted any more: the writer closes this store and opens a new one.
 
 What goes wrong. The files may lose their names while they are open (`database_guard`): the store puts the committed
@@ -17,12 +18,14 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator, Sequence
+from functools import cache
 from importlib import resources
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from iris_communication.errors import OutboxDamaged, OutboxStorageError
-from iris_communication.item import Item
+from iris_communication.item import After, Item
 from iris_communication.outbox.store import item_row as row
 from iris_communication.outbox.store.contract import (
     Backlog,
@@ -34,6 +37,7 @@ from iris_communication.outbox.store.contract import (
     QueueKey,
     ServerState,
     SetServer,
+    SourceTreated,
     Tally,
     Update,
 )
@@ -46,10 +50,24 @@ log = logging.getLogger(__name__)
 
 DATABASE = "outbox.db"
 LOG = "outbox.db-wal"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 HISTORY_OF_ONE = 50  # lines kept of one item
 HISTORY_MAX = 200_000  # lines kept of all
-MIGRATIONS = {1: "from_1_to_2.sql"}  # by the version each begins with
+LOG_KEPT_BYTES = 4 * 1024 * 1024
+CHANGE_BYTES = 8 * 1024  # what a change adds to the log, besides its content
+GIVES_SPACE_BACK = "PRAGMA auto_vacuum = INCREMENTAL"
+VACUUM_MAX_BYTES = 256 * 1024 * 1024  # an older file up to this size is written anew when it is migrated
+PAGE_BYTES = 4096
+VACUUM_PAGES = 64  # in one step: about a millisecond
+PRAGMAS = f"""
+PRAGMA synchronous = FULL;
+PRAGMA wal_autocheckpoint = 0;  -- see `tidy`
+PRAGMA journal_size_limit = {LOG_KEPT_BYTES};  -- after a reader had let the log grow
+PRAGMA secure_delete = fast;  -- to overwrite what small files held takes longer than all the rest of a delivery
+"""
+INSERTS_AT_ONCE = 128
+CONTENTS_AT_ONCE = 256  # read by one statement; SQLite takes at most 2000 columns
+MIGRATIONS = {1: "from_1_to_2.sql", 2: "from_2_to_3.sql"}  # by the version each begins with
 
 
 def script(name: str) -> str:
@@ -98,6 +116,7 @@ class SqliteStore:
         try:
             with self._errors("open"):
                 self._prepare()
+                self._make_incoming()
                 self._forget_other_boots(boot_id, boot_s, wall_s)
                 self._db.execute(QUERIES["trim_all_history"], (HISTORY_MAX,))
         except BaseException:
@@ -113,7 +132,7 @@ class SqliteStore:
                     guard.hold()
                 self._db = self._connected()
                 try:
-                    self._db.execute("PRAGMA synchronous=FULL")
+                    self._db.executescript(PRAGMAS)
                     self._db.execute("SELECT 1 FROM sqlite_schema").fetchone()  # opens the log
                     if self._logged:
                         guard.opened()
@@ -125,6 +144,7 @@ class SqliteStore:
                 raise
             self._guard = guard
             self._is_open = True
+            self._logged_bytes = 0  # since the last checkpoint, about
 
     def _connected(self) -> sqlite3.Connection:
         return sqlite3.connect(self._path, isolation_level=None, timeout=5.0)
@@ -132,6 +152,7 @@ class SqliteStore:
     def _begin_log(self) -> bool:
         """Turn on the log (WAL); False where the file system cannot have one."""
         with contextlib.closing(self._connected()) as database:
+            database.execute(GIVES_SPACE_BACK)  # counts for a new file only
             return bool(database.execute("PRAGMA journal_mode=WAL").fetchone()[0] == "wal")
 
     def _prepare(self) -> None:
@@ -148,6 +169,20 @@ class SqliteStore:
             self._run("schema.sql")
         for older in range(max(1, version), SCHEMA_VERSION if version else 0):
             self._run(MIGRATIONS[older])
+        if 0 < version < SCHEMA_VERSION and self._path.stat().st_size <= VACUUM_MAX_BYTES:
+            self._write_anew()
+
+    def _make_incoming(self) -> None:
+        """Of each connection."""
+        self._db.executescript(script("incoming.sql"))
+
+    def _write_anew(self) -> None:
+        """Where the disk has no room for that, the file keeps its largest size."""
+        try:
+            self._db.executescript(f"{GIVES_SPACE_BACK}; VACUUM")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_FULL:
+                raise
 
     def _run(self, name: str) -> None:
         """A script as one transaction: interrupted, it changes nothing."""
@@ -162,6 +197,18 @@ class SqliteStore:
     def commit(self, changes: Sequence[Change]) -> None:
         self._commit(changes)
         self._keep_in_place()  # before anybody is told
+        self._logged_bytes += sum(CHANGE_BYTES + _content_bytes(change) for change in changes)
+
+    def tidy(self, log_max_bytes: int, *, urgent: bool = False) -> None:
+        if self._logged_bytes < log_max_bytes and not urgent:
+            return
+        self._logged_bytes = 0  # a reader may keep it from writing all: the next time it writes more
+        with self._errors("write"):
+            (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
+            if free * PAGE_BYTES > 2 * log_max_bytes or (free and urgent):
+                # As a script: of one statement Python's module takes a single step, which frees a single page.
+                self._db.executescript(f"PRAGMA incremental_vacuum({VACUUM_PAGES})")
+            self._db.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
     def _keep_in_place(self) -> None:
         """Make sure that what was committed can be found under the files' names. Raises OutboxStorageError."""
@@ -180,14 +227,17 @@ class SqliteStore:
             self._is_open = False
         log.error("files of the database %s were removed or replaced while it was open; Iris restores them", self._path)
         self._open()
+        self._make_incoming()
 
     def _commit(self, changes: Sequence[Change]) -> None:
         with self._errors("write"):
-            if len(changes) == 1 and type(changes[0]) is Insert and changes[0].note is None:
-                self._apply(changes[0])  # one statement is a transaction by itself, and cheaper than three
+            inserts = [change for change in changes if type(change) is Insert]
+            if len(inserts) == len(changes) and not any(change.note for change in inserts):
+                self._insert(inserts)  # one statement is a transaction by itself, and cheaper than three
                 return
             self._db.execute("BEGIN IMMEDIATE")
             try:
+                self._insert(inserts)
                 for change in changes:
                     self._apply(change)
                 self._db.execute("COMMIT")
@@ -196,10 +246,16 @@ class SqliteStore:
                     self._db.execute("ROLLBACK")
                 raise
 
+    def _insert(self, inserts: Sequence[Insert]) -> None:
+        """As one statement for each part: `executemany` would let other threads run after each row."""
+        for start in range(0, len(inserts), INSERTS_AT_ONCE):
+            part = inserts[start : start + INSERTS_AT_ONCE]
+            values = chain.from_iterable((*row.inserted(change.item), change.content) for change in part)
+            self._db.execute(_insert_statement(len(part)), tuple(values))
+
     def _apply(self, change: Change) -> None:
         db = self._db
         if type(change) is Insert:
-            db.execute(QUERIES["insert_item"], row.inserted(change.item))
             self._note(change.item.id, change.note)
         elif type(change) is Update:
             db.execute(QUERIES["update_item"], (*row.mutable(change.item), change.item.sequence))
@@ -209,10 +265,14 @@ class SqliteStore:
         elif type(change) is Deliver:
             db.execute(QUERIES["delete_item"], (change.item.sequence,))
             db.execute(QUERIES["insert_line"], (change.item.id, change.line.text, change.line.hash))
+            if change.item.after is not After.KEEP:
+                db.execute(QUERIES["insert_source_action"], (change.item.id,))
         elif type(change) is End:
             db.execute(QUERIES["delete_item"], (change.item.sequence,))
             db.execute(QUERIES["insert_ended"], row.ended(change.item, change.note.at_s, change.reason))
             self._note(change.item.id, change.note)
+        elif type(change) is SourceTreated:
+            db.execute(QUERIES["delete_source_action"], (change.item_id,))
         elif type(change) is SetServer:
             breaker = None if change.breaker is None else json.dumps(change.breaker)
             db.execute(QUERIES["set_server"], (change.server_key, change.paused, breaker))
@@ -239,6 +299,21 @@ class SqliteStore:
     def item(self, item_id: str) -> Item | None:
         found = self._items("item", item_id)
         return found[0] if found else None
+
+    def contents(self, items: Sequence[Item]) -> dict[str, bytes]:
+        wanted = [item for item in items if item.in_store]
+        found: dict[str, bytes] = {}
+        for start in range(0, len(wanted), CONTENTS_AT_ONCE):
+            part = wanted[start : start + CONTENTS_AT_ONCE]
+            # One row with a column for each: after every row this thread would wait for the interpreter lock again.
+            columns = ", ".join(["(SELECT content FROM contents WHERE sequence = ?)"] * len(part))
+            with self._errors("read"):
+                read = self._db.execute(f"SELECT {columns}", [item.sequence for item in part]).fetchone()
+            found |= {item.id: content for item, content in zip(part, read, strict=True) if content is not None}
+        return found
+
+    def source_actions(self) -> list[str]:
+        return [item_id for (item_id,) in self._all("source_actions")]
 
     def expired(self, boot_s: float, limit: int) -> list[Item]:
         return self._items("expired", boot_s, limit)
@@ -344,6 +419,16 @@ class SqliteStore:
                 raise
             what = f"a row of the outbox database {self._path} is not what it should be: {error!r}"
             raise OutboxDamaged(what) from error
+
+
+@cache
+def _insert_statement(count: int) -> str:
+    head, values, marks = QUERIES["insert_items"].strip().rstrip(";").rpartition("VALUES ")
+    return head + values + ", ".join([marks] * count)
+
+
+def _content_bytes(change: Change) -> int:
+    return len(change.content or b"") if isinstance(change, Insert) else 0
 
 
 def _is_damage(error: sqlite3.DatabaseError, doing: str) -> bool:

@@ -1,4 +1,4 @@
-"""Acceptance: a file is admitted, its bytes are spooled, and a row is prepared for each of its destinations.
+"""Acceptance: a file is admitted, its bytes are read or spooled, and a row is prepared for each of its destinations.
 
 A fault of the source is the item's fault: the item is accepted and dead from the start, so that it is listed and
 counted, and callers need not handle two kinds of failure. A fault of our own disk refuses the file.
@@ -16,10 +16,10 @@ from iris_communication.clock import Clock
 from iris_communication.decisions import attempt
 from iris_communication.decisions.admission import MakeRoom, Usage, admission, victims
 from iris_communication.errors import IrisError, OutboxStorageError, Scope
-from iris_communication.item import Due, Event, Fingerprint, Item, State, Take
+from iris_communication.item import Due, Event, Item, State, Take
 from iris_communication.outbox.files.ids import sibling_id
 from iris_communication.outbox.files.reserve import Reserve
-from iris_communication.outbox.files.spool import Spool
+from iris_communication.outbox.files.spool import Spool, TakenFile
 from iris_communication.outbox.orders import ended
 from iris_communication.outbox.store.contract import Insert
 from iris_communication.outbox.writer.commit_group import CommitGroup
@@ -74,17 +74,16 @@ class Accepting:
         if not self._has_room():
             raise OutboxStorageError(f"the disk of the outbox {self._folder} is full: No space left on device")
         item_id = f"{int(self._clock.wall_s() * 1000):012x}-{token}"
-        fingerprint, wrong = self._spooled(accept, item_id, count)
+        taken, wrong = self._taken(accept, item_id, count)
         for item in leaving:
             text = "the outbox is full: %s (%s) is dropped for a newer file"
             self._repeats.log("full", logging.WARNING, text, clean(item.remote_path, ERROR_TEXT_MAX), item.id)
             group.add(ended(item, Event.DROP, self._clock.wall_s(), "it gave way in a full outbox"))
         accepted = [
-            AcceptedItem(self._item(accept, number, item_id, sequence, fingerprint, wrong), wrong)
-            for number in range(count)
+            AcceptedItem(self._item(accept, number, item_id, sequence, taken, wrong), wrong) for number in range(count)
         ]
         for each in accepted:
-            group.add(Insert(each.item))
+            group.add(Insert(each.item, content=taken.content if taken else None))
         return accepted
 
     def _admit(self, accept: Accept, group: CommitGroup, count: int) -> list[Item]:
@@ -92,9 +91,9 @@ class Accepting:
         size_bytes = count * _size_bytes(accept.source_path) if self._counts_bytes else 0
         counters = self._committer.counters
         usage = Usage(
-            items=counters.queue_size + len(group.spooled) - len(group.ended) + count - 1,
+            items=counters.queue_size + len(group.accepted) - len(group.ended) + count - 1,
             size_bytes=counters.spooled_bytes
-            + sum(item.held_bytes for item in group.spooled)
+            + sum(item.held_bytes for item in group.accepted)
             - sum(item.held_bytes for item in group.ended),
             free_bytes=self._reserve.free_bytes() if self._limits.disk_reserve_bytes else None,
         )
@@ -123,14 +122,16 @@ class Accepting:
         self._committer.shrink()
         return self._reserve.take()
 
-    def _spooled(self, accept: Accept, item_id: str, count: int) -> tuple[Fingerprint | None, IrisError | None]:
+    def _taken(self, accept: Accept, item_id: str, count: int) -> tuple[TakenFile | None, IrisError | None]:
         try:
-            fingerprint = self._spool.take(accept.source_path, item_id, accept.take, accept.identity)
+            taken = self._spool.take(accept.source_path, item_id, accept.take, accept.identity)
         except IrisError as error:
             if error.scope is not Scope.ITEM:
                 raise
             self._repeats.log(error.cause, logging.ERROR, "%s; it was accepted as dead. %s", error, error.hint)
             return None, error
+        if taken.content is not None:
+            return taken, None
         shared: list[str] = [item_id]
         try:
             for number in range(1, count):
@@ -140,7 +141,7 @@ class Accepting:
             for each in shared:
                 self._committer.discard(each)
             raise
-        return fingerprint, None
+        return taken, None
 
     def _item(
         self,
@@ -148,7 +149,7 @@ class Accepting:
         number: int,
         item_id: str,
         sequence: int,
-        fingerprint: Fingerprint | None,
+        taken: TakenFile | None,
         wrong: IrisError | None,
     ) -> Item:
         destination = accept.destinations[number]
@@ -161,9 +162,9 @@ class Accepting:
             folder_type=accept.folder_type,
             project_settings=accept.project_settings,
             take=accept.take if number == 0 else Take.COPY,  # a moved source is unlinked once
-            fingerprint=fingerprint,
+            fingerprint=taken.fingerprint if taken else None,
             accepted_s=self._clock.wall_s(),
-            state=State.WAITING if fingerprint else State.DEAD,
+            state=State.WAITING if taken else State.DEAD,
             last_error=attempt.failure(wrong) if wrong else None,
             priority=accept.priority,
             batch=destination.batch,
@@ -171,6 +172,7 @@ class Accepting:
             expires=Due(self._clock.boot_id, self._clock.boot_s() + accept.ttl_s) if accept.ttl_s else None,
             after=accept.after,
             move_to=accept.move_to,
+            in_store=taken is not None and taken.content is not None,
         )
 
 

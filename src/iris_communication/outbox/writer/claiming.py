@@ -13,6 +13,7 @@ from iris_communication.item import Item, Upload
 from iris_communication.outbox.store.contract import Store, Update
 from iris_communication.outbox.writer.batching import Members, archive_of, batch_id, unbatched
 from iris_communication.outbox.writer.commit_group import CommitGroup
+from iris_communication.outbox.writer.held_bytes import CLAIM_BYTES_MAX, HeldBytes
 from iris_communication.outbox.writer.messages import Claim
 from iris_communication.outbox.writer.next_up import NextUp
 from iris_communication.outbox.writer.tokens import Tokens
@@ -22,8 +23,19 @@ CLAIM_MAX_ON_A_FULL_DISK = 8  # small commits then: each needs room before its d
 COMMITS_KEPT = 4096  # an item from before the oldest of these was durable when that one returned, at the latest
 
 
+def _bounded(uploads: list[Members]) -> list[Members]:
+    """The first of them whose contents are read with the claim within its bound; an archive's are read later."""
+    size_bytes = 0
+    for count, members in enumerate(uploads):
+        size_bytes += members[0].held_bytes if len(members) == 1 and members[0].in_store else 0
+        if count and size_bytes > CLAIM_BYTES_MAX:
+            return uploads[:count]
+    return uploads
+
+
 class Claiming:
-    def __init__(self, settings: DeliverySettings, tokens: Tokens, clock: Clock) -> None:
+    def __init__(self, settings: DeliverySettings, tokens: Tokens, clock: Clock, held: HeldBytes) -> None:
+        self.held = held
         self._next_up = NextUp(settings)
         self._tokens = tokens
         self._clock = clock
@@ -41,7 +53,7 @@ class Claiming:
         if full:  # there is no room for an archive either
             claim = replace(claim, limit=min(claim.limit, CLAIM_MAX_ON_A_FULL_DISK), archives=None)
         now = (self._clock.wall_s(), self._clock.boot_s())
-        found = self._next_up.uploads(store, claim, claim.limit, now, group)
+        found = _bounded(self._next_up.uploads(store, claim, claim.limit, now, group))
         return [self._claimed(members, group) for members in found]
 
     def _claimed(self, members: Members, group: CommitGroup) -> Upload:

@@ -5,7 +5,16 @@ from typing import NamedTuple
 
 from iris_communication.errors import IrisError
 from iris_communication.item import Item
-from iris_communication.outbox.store.contract import Change, Deliver, End, Insert, ItemChange, ServerState, SetServer
+from iris_communication.outbox.store.contract import (
+    Change,
+    Deliver,
+    End,
+    Insert,
+    ItemChange,
+    ServerState,
+    SetServer,
+    SourceTreated,
+)
 from iris_communication.outbox.writer.messages import Settle
 
 
@@ -14,11 +23,13 @@ class CommitGroup:
 
     def __init__(self) -> None:
         self.items: list[ItemChange] = []
-        self.spooled: list[Item] = []  # accepted in this group, with their bytes in the spool
+        self.accepted: list[Item] = []  # in this group, with their bytes
+        self.content_bytes = 0  # of those that the store keeps
         self.ended: list[Item] = []  # dropped, expired or cancelled in this group
         self.head: str | None = None  # hash of the last ledger line after this group; None: it delivers nothing
         self.settles: list[Settle] = []
         self.servers: dict[str, ServerState] = {}  # their new facts
+        self.treated: list[str] = []  # delivered items whose source was treated
         self.awaited = True  # False: its callers have been refused already
         self.done: list[Callable[[], None]] = []
         self.last: list[Callable[[], None]] = []  # called in any case, when all else of the group is done
@@ -29,7 +40,8 @@ class CommitGroup:
         self.items.append(change)
         self._touched.add(change.item.id)
         if isinstance(change, Insert) and change.item.fingerprint is not None:
-            self.spooled.append(change.item)
+            self.accepted.append(change.item)
+            self.content_bytes += len(change.content or b"")
         elif isinstance(change, Deliver):
             self.head = change.line.hash
         elif isinstance(change, End):
@@ -37,7 +49,13 @@ class CommitGroup:
 
     @property
     def changes(self) -> list[Change]:
-        return [*self.items, *(SetServer(key, *state) for key, state in self.servers.items())]
+        servers = (SetServer(key, *state) for key, state in self.servers.items())
+        return [*self.items, *servers, *map(SourceTreated, self.treated)]
+
+    @property
+    def spooled(self) -> list[Item]:
+        """The accepted items whose bytes are files in the spool."""
+        return [item for item in self.accepted if not item.in_store]
 
     def touches(self, item_id: str) -> bool:
         return item_id in self._touched

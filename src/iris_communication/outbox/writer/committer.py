@@ -151,6 +151,17 @@ class Committer:
             return None
         return self._committed(doubtful[0]) if happened else self._undone(*doubtful)
 
+    def tidy(self) -> None:
+        """After the callers of a group were answered. On a disk that fills up, closing the store has to fit into the
+        space that the reserve gives back: the log is never longer than half of it."""
+        if self._broken:
+            return
+        try:
+            self._store.tidy(self._reserve.size_bytes // 2, urgent=not self._reserve.held)
+        except OutboxStorageError as error:
+            self._repeats.log(("tidy", *error.cause), logging.ERROR, "%s; what was committed is safe", error)
+            self._broken = True
+
     def shrink(self) -> None:
         """Close the store and open it anew, which writes its log into the database and removes it. Raises IrisError."""
         self._broken = True
@@ -168,7 +179,7 @@ class Committer:
             if isinstance(change, Insert):
                 self.last_sequence = max(self.last_sequence, change.item.sequence)
         self.snapshot = self.counters.snapshot()
-        for item in group.spooled:
+        for item in group.accepted:
             if item.take is Take.MOVE and group.awaited:
                 _unlink_source(item)
         return GroupOutcome(group, None)
@@ -209,6 +220,11 @@ class Committer:
                 return self._store.state(change.item.id) == change.item.state.value
         return False
 
+    def release(self, item: Item) -> None:
+        """Remove the bytes of an item that is not owed any more; the store has removed its own with the row."""
+        if item.fingerprint is not None and not item.in_store:
+            self.discard(item.id)
+
     def discard(self, item_id: str) -> None:
         """Remove bytes that are not owed any more. Those that cannot be removed now are removed at the next start."""
         try:
@@ -224,7 +240,7 @@ def unforeseen(error: Exception) -> OutboxStorageError:
 
 def _unlink_source(item: Item) -> None:
     """Unlink it if it is still the file that was taken: a new file may lie under its name by now."""
-    assert item.fingerprint is not None, "its bytes are in the spool"
+    assert item.fingerprint is not None, "its bytes were taken"
     try:
         if not still_is(item.source_path, item.fingerprint):
             if os.path.lexists(item.source_path):

@@ -3,7 +3,15 @@ of a hundred thousand items at every commit would cost more than the commit."""
 
 from iris_communication.errors import OutboxStorageError
 from iris_communication.item import ENDED, Failure, Item, State
-from iris_communication.outbox.store.contract import Backlog, Change, Insert, ServerState, SetServer, Store
+from iris_communication.outbox.store.contract import (
+    Backlog,
+    Change,
+    Insert,
+    ServerState,
+    SetServer,
+    SourceTreated,
+    Store,
+)
 from iris_communication.outbox.writer.snapshot import DEAD_SHOWN, DeadItem, Snapshot, Stats
 
 
@@ -44,6 +52,8 @@ class Counters:
         """Count one committed change."""
         if isinstance(change, SetServer):
             self._servers = {**self._servers, change.server_key: ServerState(change.paused, change.breaker)}
+            return
+        if isinstance(change, SourceTreated):
             return
         item = change.item
         if isinstance(change, Insert):

@@ -32,6 +32,7 @@ from iris_communication.outbox.writer.messages import (
     KeepBreaker,
     Message,
     OwedNames,
+    ReadContents,
     RememberServer,
     Settle,
     SettleArchive,
@@ -70,6 +71,7 @@ class Handlers:
         self._claims = claims
         self._tokens = tokens
         self._clock = clock
+        self._treated: list[str] = []  # delivered items whose source was treated, to be recorded
         self._repeats = Repeats(log, clock.monotonic_s, per_file=True)
         self._server_changed = server_changed
         self._sequence = committer.last_sequence
@@ -82,6 +84,7 @@ class Handlers:
             Flush: self._prepare_flush,
             KeepBreaker: self._prepare_breaker,
             OwedNames: self._prepare_owed_names,
+            ReadContents: self._prepare_contents,
             RememberServer: self._prepare_server,
             Settle: self._prepare_settle,
             SettleArchive: self._prepare_settles,
@@ -91,6 +94,7 @@ class Handlers:
         """A new group; refused messages of the group before have used up no sequence."""
         self._sequence = self._committer.last_sequence
         group = CommitGroup()
+        group.treated = self._treated.copy()
         self.expire(group)
         return group
 
@@ -149,7 +153,13 @@ class Handlers:
     def _prepare_claim(self, claim: Claim, group: CommitGroup) -> None:
         with self._committer.reading() as store:
             claimed = self._claims.prepare(store, claim, group, full=not self._acceptance.has_reserve)
-        group.then(lambda: claim.reply(claimed), lambda error: claim.reply([]))
+            contents = store.contents([upload for upload in claimed if isinstance(upload, Item)])
+
+        def hand_out() -> None:
+            self._claims.held.hold(contents)
+            claim.reply(claimed)
+
+        group.then(hand_out, lambda error: claim.reply([]))
 
     def _prepare_settle(self, settle: Settle, group: CommitGroup) -> None:
         item = self._committer.counters.in_flight.get(settle.item.id)
@@ -221,6 +231,10 @@ class Handlers:
         self._remember(message.server, message.secret, group, message.name)
         message.answer.give(None)
 
+    def _prepare_contents(self, message: ReadContents, group: CommitGroup) -> None:
+        with self._committer.reading() as store:
+            message.answer.give(store.contents(message.items))
+
     def _prepare_owed_names(self, message: OwedNames, group: CommitGroup) -> None:
         with self._committer.reading() as store:
             message.answer.give(frozenset(store.owed_names()))
@@ -238,6 +252,7 @@ class Handlers:
     def recorded(self, group: CommitGroup) -> None:
         """After the commit: callers are answered first, as they are waiting; then bytes that are not owed any more are
         removed."""
+        self._treated = self._treated[len(group.treated) :]
         for done in group.done:
             done()
         for settle in group.settles:
@@ -248,10 +263,12 @@ class Handlers:
 
     def _settled(self, settle: Settle) -> None:
         item = settle.item
+        self._claims.held.let_go(item.id)
         if settle.event is Event.DELIVER:
             if item.after is not After.KEEP:
                 self._act_on_source(item)
-            self._committer.discard(item.id)
+                self._treated.append(item.id)
+            self._committer.release(item)
             self._settle_receipt(item.id, settle.delivered)
         elif settle.event in (Event.GIVE_UP, Event.DROP):
             self._settle_receipt(item.id, settle.error)
@@ -265,7 +282,7 @@ class Handlers:
                 after_delivery(store, line, lambda source: still_is(source, fingerprint))
 
     def _withdrawn(self, item: Item) -> None:
-        self._committer.discard(item.id)
+        self._committer.release(item)
         kind = {State.DROPPED: ItemDropped, State.EXPIRED: ItemExpired, State.CANCELLED: ItemCancelled}[item.state]
         self._settle_receipt(item.id, kind(f"{item.remote_path!r} ({item.id}) is {item.state.value}"))
 

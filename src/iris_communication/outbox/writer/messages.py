@@ -164,6 +164,13 @@ class RememberServer(Awaited):
 
 
 @dataclass(frozen=True, slots=True)
+class ReadContents(Awaited):
+    """Answered with the content of each of these items that the store keeps, by id."""
+
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OwedNames(Awaited):
     """Answered with the file names of everything that is accepted and not delivered."""
 

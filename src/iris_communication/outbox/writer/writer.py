@@ -9,7 +9,7 @@ they share the next commit that a caller waits for, or are committed after LINGE
 instead of three, and the thread that captures frames finds the interpreter and the disk free more often.
 
 Order, each step harmless when it is repeated after a crash:
-  in:   bytes durable in the spool -> row committed -> a moved source unlinked -> the caller answered
+  in:   bytes durable, in the spool or with their row -> row committed -> a moved source unlinked -> the caller answered
   out:  rename confirmed (by the uploader) -> row and ledger line in one commit -> spool file unlinked
 
 What goes wrong. The committer handles a disk that refuses a group. A message that fails with an unforeseen error is
@@ -39,9 +39,10 @@ from iris_communication.outbox.orders import Order, RetryAllDead
 from iris_communication.outbox.store.contract import Store
 from iris_communication.outbox.writer.accepting import Accepting
 from iris_communication.outbox.writer.claiming import Claiming
-from iris_communication.outbox.writer.commit_group import GroupOutcome
+from iris_communication.outbox.writer.commit_group import CommitGroup, GroupOutcome
 from iris_communication.outbox.writer.committer import Committer, PutAside, unforeseen
 from iris_communication.outbox.writer.handlers import Handlers, Receipts
+from iris_communication.outbox.writer.held_bytes import HeldBytes
 from iris_communication.outbox.writer.messages import (
     Accept,
     Answer,
@@ -53,6 +54,7 @@ from iris_communication.outbox.writer.messages import (
     KeepBreaker,
     Message,
     OwedNames,
+    ReadContents,
     RememberServer,
     Settle,
     SettleArchive,
@@ -70,6 +72,7 @@ from iris_communication.settings import DeliverySettings, Limits, Secret, Server
 log = logging.getLogger(__name__)
 
 GROUP_MAX = 128  # messages in one commit: bounds what one failure refuses and how long an answer waits
+GROUP_BYTES_MAX = 8 * 1024 * 1024  # of content in one commit
 WAIT_MAX_S = 3600.0  # one wait for the next expiry, however far that is: a lock's timeout has a maximum
 LINGER_S = 0.02  # the longest that a message lingers
 STORE_RETRY_S = 1.0  # between attempts to open a store that failed, and to record what could not be committed
@@ -231,8 +234,9 @@ class Writer:
         return self._servers
 
     @property
-    def spool(self) -> Spool:
-        return self._spool
+    def held(self) -> HeldBytes:
+        """The bytes of what is handed out. Another one after a failure: items handed out before are not sent then."""
+        return self._claims.held
 
     def _put_beside(self, message: Unawaited) -> None:
         """Add a message that no caller waits for; it stays ahead of everything that enters the inbox later."""
@@ -339,7 +343,8 @@ class Writer:
 
     def _open(self, committer: Committer) -> None:
         self._committer, self._has_store = committer, True
-        self._claims = Claiming(self._settings, self._tokens, self._clock)
+        held = HeldBytes(self._spool, lambda items: self._ask(ReadContents(tuple(items))))
+        self._claims = Claiming(self._settings, self._tokens, self._clock, held)
         self._claims.committed(committer.last_sequence)
         acceptance = Accepting(
             self._folder, self._spool, self._reserve, committer, self._clock, self._max_queue_size, self._limits
@@ -414,6 +419,9 @@ class Writer:
             self._answer(mended)
         group = self._handlers.begin()
         for message in messages:
+            if group.content_bytes >= GROUP_BYTES_MAX:
+                self._record(group)
+                group = self._handlers.begin()
             try:
                 self._handlers.prepare(message, group)
             except IrisError as error:
@@ -422,8 +430,12 @@ class Writer:
                 cause, text = (type(message), type(error)), "the writer failed on one %s; it goes on"
                 self._repeats.log(cause, logging.ERROR, text, type(message).__name__, exc_info=error)
                 self._refuse(message, unforeseen(error))
+        self._record(group)
+
+    def _record(self, group: CommitGroup) -> None:
         self._answer(self._committer.commit(group))
         self._claims.committed(self._committer.last_sequence)
+        self._committer.tidy()
 
     def _answer(self, outcome: GroupOutcome) -> None:
         """Answer the callers of a group, and publish."""

@@ -10,6 +10,7 @@ from iris_camera.watch.listing import files_in
 from iris_camera.watch.opening import opened_file, opened_folder
 from iris_communication.errors import SourceReplaced
 from iris_communication.sftp_uploader_thread import SftpUploaderThread, SftpUploadRequest
+from tests.unit.iris_communication.outbox.made_outbox import ask_beside
 
 SERVER = {"host": "h", "username": "u", "password": "p"}
 
@@ -61,13 +62,12 @@ def test_a_swap_between_examination_and_taking_is_refused_and_no_descriptor_stay
         (refused,) = uploader.submit_requests([request])
         assert isinstance(refused, SourceReplaced)
         assert uploader.get_stats()["total_queued"] == 0
-        assert list((tree / "outbox" / "spool").iterdir()) == []
         before.unlink()
         before.with_name("away").rename(before)
         (taken,) = uploader.submit_requests([request])
-        (held,) = (tree / "outbox" / "spool").iterdir()
-        assert held.name == taken[0].id
-        assert held.read_text() == f"content of watched/{path}"
+        statement = "SELECT id, content FROM items JOIN contents USING (sequence)"
+        held = ask_beside(tree / "outbox" / "outbox.db", statement)
+        assert held == [(taken[0].id, f"content of watched/{path}".encode())]
 
 
 def test_a_file_replaced_by_another_is_refused_too(tree):

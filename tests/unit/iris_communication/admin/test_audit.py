@@ -182,7 +182,7 @@ def test_a_delivery_while_the_ledger_is_verified_breaks_nothing(outbox, monkeypa
 def test_a_sound_outbox_has_no_problem(filled):
     inspection = audit_of(filled.folder).inspection(hashes=True)
     assert list(inspection.problems()) == []
-    assert inspection.looked_at == {"items": 3, "files": 4, "lines": 3, "unsettled": 0}
+    assert inspection.looked_at == {"items": 3, "stored": 0, "files": 4, "lines": 3, "unsettled": 0}
 
 
 def test_owed_bytes_that_are_gone_are_reported_by_source_and_id(filled):

@@ -112,8 +112,8 @@ def test_the_systems_own_programs_read_it(tmp_path, need_program, kind, command)
 @each_kind
 def test_a_member_whose_bytes_changed_is_named_and_no_archive_is_left(tmp_path, kind):
     made = contents(tmp_path, FILES)
-    spoil(made[1].path, b"")
-    spoil(made[0].path, b"frame,x\n1,3\n")
+    spoil(made[1].held(), b"")
+    spoil(made[0].held(), b"frame,x\n1,3\n")
     with pytest.raises(MemberBroken) as caught:
         write_archive(tmp_path / "archive", kind, "b-1", made)
     assert caught.value.item_id == made[0].item_id
@@ -125,7 +125,7 @@ def test_a_member_whose_bytes_changed_is_named_and_no_archive_is_left(tmp_path, 
 @pytest.mark.parametrize("data", [b"frame,x\n", b"frame,x\n1,2\n3"])
 def test_a_member_of_another_length_is_named(tmp_path, kind, data):
     made = contents(tmp_path, FILES)
-    made[0].path.write_bytes(data)
+    made[0].held().write_bytes(data)
     with pytest.raises(MemberBroken, match=made[0].item_id) as caught:
         write_archive(tmp_path / "archive", kind, "b-1", made)
     assert isinstance(caught.value.error, SourceChanged)
@@ -134,7 +134,7 @@ def test_a_member_of_another_length_is_named(tmp_path, kind, data):
 @each_kind
 def test_a_member_that_is_gone_is_named(tmp_path, kind):
     made = contents(tmp_path, FILES)
-    made[2].path.unlink()
+    made[2].held().unlink()
     with pytest.raises(MemberBroken) as caught:
         write_archive(tmp_path / "archive", kind, "b-1", made)
     assert (caught.value.item_id, type(caught.value.error)) == (made[2].item_id, SpoolMissing)
@@ -143,8 +143,8 @@ def test_a_member_that_is_gone_is_named(tmp_path, kind):
 @each_kind
 def test_a_member_that_cannot_be_read_is_named(tmp_path, kind):
     made = contents(tmp_path, FILES)
-    made[2].path.unlink()
-    made[2].path.mkdir()
+    made[2].held().unlink()
+    made[2].held().mkdir()
     with pytest.raises(MemberBroken) as caught:
         write_archive(tmp_path / "archive", kind, "b-1", made)
     assert (caught.value.item_id, type(caught.value.error)) == (made[2].item_id, SystemTrouble)
@@ -182,7 +182,7 @@ with path.open("wb") as file:
         file.write(piece); digest.update(piece)
 small = folder / "small"; small.write_bytes(b"1")
 def content(item_id, path, size_bytes, sha256):
-    return Content(item_id, len(item_id), item_id, path, Fingerprint(0, 0, size_bytes, 0, sha256), 0.0)
+    return Content(item_id, len(item_id), item_id, lambda: path, Fingerprint(0, 0, size_bytes, 0, sha256), 0.0)
 first = content("i", small, 1, hashlib.sha256(b"1").hexdigest())
 write_archive(folder / "warm", kind, "b", [first]); unpack(folder / "warm", folder / "out")
 before_mib = peak_mib()

@@ -26,7 +26,7 @@ class FakeWriter:
         self.publishes_settlements = True
         self.tokens = 0
         self.servers = self
-        self.spool = None  # nothing here travels together
+        self.held = None  # nothing here travels together
         self.settings = {}  # of servers, by key
         self.states = {}
         self.backlogs = []  # what each claim said of it

@@ -18,6 +18,7 @@ from iris_communication.errors import (
 from iris_communication.item import Delivered, Event, Fingerprint
 from iris_communication.outbox.files.spool import Spool
 from iris_communication.outbox.writer.batching import archive_of
+from iris_communication.outbox.writer.held_bytes import HeldBytes
 from iris_communication.outbox.writer.messages import Settle
 from tests.unit.iris_communication.outbox.fake_parts import an_item
 
@@ -64,7 +65,7 @@ def spooled(spool):
 
 def carry(upload, carrier, spool):
     async def with_a_loop():
-        return await carried(upload, carrier, spool, asyncio.Lock())
+        return await carried(upload, carrier, HeldBytes(spool, lambda items: {}), asyncio.Lock())
 
     return asyncio.run(with_a_loop())
 

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from iris_communication.delivery.source import SpoolFile
+from iris_communication.delivery.source import UploadSource
 from iris_communication.errors import (
     Effect,
     OutboxStorageError,
@@ -135,14 +135,14 @@ def test_a_source_that_is_gone_or_shorter_leaves_no_file_on_the_server(how, kind
 
 def fail_to_peek(patch, kind, when=lambda: True):
     """The source cannot be read for samples."""
-    peek = SpoolFile.peek
+    peek = UploadSource.peek
 
     def failing(source, offset, size_bytes):
         if when():
             raise kind("the disk does not answer")
         return peek(source, offset, size_bytes)
 
-    patch.setattr(SpoolFile, "peek", failing)
+    patch.setattr(UploadSource, "peek", failing)
 
 
 def test_a_source_that_is_found_gone_when_all_is_written_leaves_no_file_either(tmp_path, monkeypatch):

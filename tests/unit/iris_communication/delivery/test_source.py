@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from iris_communication.delivery.source import WHOLE_MAX_BYTES, SpoolFile
+from iris_communication.delivery.source import WHOLE_MAX_BYTES, UploadSource
 from iris_communication.errors import OutboxStorageError, SourceChanged, SpoolMissing
 from iris_communication.item import Fingerprint
 
@@ -18,7 +18,7 @@ def spooled(tmp_path, size_bytes):
     path, content = tmp_path / "item", bytes(n % 251 for n in range(size_bytes))
     path.write_bytes(content)
     mark = Fingerprint(1, 2, size_bytes, 3, hashlib.sha256(content).hexdigest())
-    return path, content, SpoolFile(path, mark)
+    return path, content, UploadSource(path, mark)
 
 
 def read_all(source, size_bytes, piece=100_000):
@@ -122,7 +122,7 @@ def test_a_system_that_refuses_for_now_is_not_the_files_fault(tmp_path, monkeypa
     """Too many open files, or a read error: the file is still owed, and no attempt is spent."""
     path = tmp_path / "held"
     path.write_bytes(b"1234")
-    source = SpoolFile(path, Fingerprint(1, 1, 4, 1, "0" * 64))
+    source = UploadSource(path, Fingerprint(1, 1, 4, 1, "0" * 64))
 
     def too_many(*_):
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))

@@ -15,6 +15,7 @@ from iris_communication.item import Event, Fingerprint
 from iris_communication.outbox.files.spool import Spool
 from iris_communication.outbox.store.contract import Backlog
 from iris_communication.outbox.writer.batching import archive_of
+from iris_communication.outbox.writer.held_bytes import HeldBytes
 from iris_communication.outbox.writer.messages import SettleArchive
 from iris_communication.outbox.writer.snapshot import Snapshot
 from iris_communication.settings import DeliverySettings, Server
@@ -30,9 +31,9 @@ NO_CHECKS = Server("one", "iris", health_interval_s=0.0)
 class BatchingWriter(FakeWriter):
     """Hands out what is in `ready` by itself or together, as the test has put it there."""
 
-    def __init__(self, clock, spool):
+    def __init__(self, clock, held):
         super().__init__(clock)
-        self.spool = spool
+        self.held = held
         self.settings = {ONE: NO_CHECKS}
         self.batched = 0  # waiting, and not ready yet
         self.ready = []  # lists of items
@@ -76,7 +77,7 @@ class TravellingLine:
     def __init__(self, tmp_path):
         self.clock = FakeClock()
         self.spool = Spool(tmp_path / "spool")
-        self.writer = BatchingWriter(self.clock, self.spool)
+        self.writer = BatchingWriter(self.clock, HeldBytes(self.spool, lambda items: {}))
         self.carrier = FakeCarrier(slots=100)
         self.carrier.takes_archives = True
         self.number = 0

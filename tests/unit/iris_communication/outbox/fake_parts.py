@@ -15,6 +15,7 @@ from iris_communication.outbox.writer.writer import Writer
 from iris_communication.settings import Secret, Server
 from iris_communication.testing.clock import FakeClock
 
+LARGE = b"a,b\n1,2\n" * 20_000  # its bytes are a file in the spool
 LONG_S = 20.0  # far beyond what anything here takes: a test that waits this long fails
 SERVER = Server("sftp.example.org", "iris")
 SECRET = Secret(password="open sesame")
@@ -136,8 +137,14 @@ class OpenWriter:
     def _reading(self):
         return contextlib.closing(sqlite3.connect(f"file:{self.folder / 'outbox.db'}?mode=ro", uri=True))
 
-    def spooled(self):
-        return sorted(path.name for path in (self.folder / "spool").iterdir())
+    def held(self):
+        """The ids of all whose bytes are held, in the store or the spool."""
+        stored = self.asked("SELECT items.id FROM contents JOIN items USING (sequence)")
+        return sorted([*(item_id for (item_id,) in stored), *(path.name for path in (self.folder / "spool").iterdir())])
+
+    def bytes_of(self, item_id):
+        found = self.asked("SELECT content FROM contents JOIN items USING (sequence) WHERE id = ?", item_id)
+        return found[0][0] if found else (self.folder / "spool" / item_id).read_bytes()
 
     def close(self):
         self.writer.close()

@@ -14,9 +14,10 @@ from iris_communication.admin.audit import Audit
 from iris_communication.errors import OutboxInUse, OutboxStorageError
 from iris_communication.outbox.files.file_lock import FileLock
 from iris_communication.outbox.files.lock import Owner
+from iris_communication.outbox.files.spool import Spool
 from iris_communication.outbox.store import put_back as put_back_module
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
-from tests.unit.iris_communication.outbox.fake_parts import open_writer, wait_until, write
+from tests.unit.iris_communication.outbox.fake_parts import LARGE, open_writer, wait_until, write
 
 NOW_S = 1_700_000_000.0
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*:DeprecationWarning")
@@ -80,8 +81,8 @@ def opened(tmp_path):
         yield writer
 
 
-def accept(opened, tmp_path, number):
-    return opened.accept(write(tmp_path / f"{number}.csv")).id
+def accept(opened, tmp_path, number, content=b"a,b\n1,2\n"):
+    return opened.accept(write(tmp_path / f"{number}.csv", content)).id
 
 
 def after_a_kill(folder):
@@ -233,7 +234,7 @@ def test_no_file_is_accepted_or_handed_out_once_another_process_has_the_outbox(o
         with pytest.raises(OutboxInUse, match=f"in use by process {other_owner.pid}"):
             accept(opened, tmp_path, number)
     assert opened.claim() == []
-    assert opened.spooled() == []
+    assert opened.held() == []
     assert f"in use by process {other_owner.pid}" in opened.writer.lost
     assert [record.levelname for record in caplog.records].count("ERROR") == 1
 
@@ -305,7 +306,7 @@ def test_an_outbox_whose_connection_cannot_be_read_any_more_is_opened_again(open
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_an_outbox_is_given_back_whatever_fails_at_its_end(tmp_path, monkeypatch):
     with open_writer(tmp_path / "outbox") as opened:
-        monkeypatch.setattr(opened.writer.spool, "close", lambda: 1 / 0)
+        monkeypatch.setattr(Spool, "close", lambda self: 1 / 0)
         opened.writer.close()
         assert run(OWN, opened.folder).returncode == 0
 
@@ -339,32 +340,34 @@ def test_a_restored_backup_is_another_outbox_with_an_owner_of_its_own(opened, tm
 
 
 @pytest.mark.parametrize("lock", [None, b"", b"\0" * 128], ids=["gone", "empty", "zeros"])
-def test_an_older_database_costs_no_accepted_bytes_where_no_lock_says_how_many_there_were(tmp_path, lock):
+def test_an_older_database_costs_no_bytes_in_the_spool_where_no_lock_says_how_many_there_were(tmp_path, lock):
     with open_writer(tmp_path / "outbox") as opened:
         accept(opened, tmp_path, 1)
     shutil.copy(opened.folder / "outbox.db", tmp_path / "older.db")
     with open_writer(opened.folder) as opened:
-        second = accept(opened, tmp_path, 2)
+        second = accept(opened, tmp_path, 2, LARGE)
     shutil.copy(tmp_path / "older.db", opened.folder / "outbox.db")
     (opened.folder / "owner.lock").unlink()
     if lock is not None:
         (opened.folder / "owner.lock").write_bytes(lock)
     with open_writer(opened.folder) as opened:
-        assert (opened.folder / "quarantine" / second).read_bytes() == b"a,b\n1,2\n"
+        assert (opened.folder / "quarantine" / second).read_bytes() == LARGE
 
 
-def test_an_older_database_that_was_put_back_alone_costs_no_accepted_bytes(tmp_path, caplog):
+@pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
+def test_an_older_database_that_was_put_back_alone_costs_what_it_does_not_hold_and_is_reported(tmp_path, content):
+    """The content of a small file lies in the database itself."""
     with open_writer(tmp_path / "outbox") as opened:
         first = accept(opened, tmp_path, 1)
     shutil.copy(opened.folder / "outbox.db", tmp_path / "older.db")
     with open_writer(opened.folder) as opened:
-        second = accept(opened, tmp_path, 2)
+        second = accept(opened, tmp_path, 2, content)
     shutil.copy(tmp_path / "older.db", opened.folder / "outbox.db")
     with open_writer(opened.folder) as opened:
         assert opened.recorded() == {first: "waiting"}
         assert "is an older one: it knows 1 of 2 items" in opened.writer.notice
         third = accept(opened, tmp_path, 3)
-    assert (opened.folder / "quarantine" / second).read_bytes() == b"a,b\n1,2\n"
+    assert (opened.folder / "quarantine" / second).exists() is (content == LARGE)
     with open_writer(opened.folder) as opened:
         assert opened.writer.notice == ""
         assert set(opened.recorded()) == {first, third}

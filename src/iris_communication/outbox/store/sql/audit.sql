@@ -31,8 +31,11 @@ SELECT before_sequence, lines, at_s, anchor FROM gaps ORDER BY before_sequence;
 SELECT count - (SELECT count(*) FROM ledger WHERE sequence > ?) FROM tally WHERE state = 'delivered';
 
 -- owed_after --
-SELECT sequence, id, source_path, size_bytes, sha256 FROM items
+SELECT sequence, id, source_path, size_bytes, sha256, in_store FROM items
 WHERE state IN ('waiting', 'in_flight') AND sequence > ? ORDER BY sequence LIMIT ?;
+
+-- content --
+SELECT content FROM contents WHERE sequence = ?;
 
 -- state --
 -- The state of an id, and its line where it was delivered.

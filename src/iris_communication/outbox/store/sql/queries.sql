@@ -1,10 +1,10 @@
--- insert_item --
--- A newly accepted item.
-INSERT INTO items (sequence, id, state, server_key, source_path, remote_path, folder_type, project_settings, take,
-                   device, inode, size_bytes, mtime_ns, sha256, accepted_s, after_delivery, move_to,
-                   attempts, due_boot_id, due_boot_s, token, earlier_token, effect, last_error,
-                   priority, batch, batch_id, ttl_s, expires_boot_id, expires_boot_s, durable_s)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+-- insert_items --
+-- Newly accepted items with their contents; the marks are repeated for each.
+INSERT INTO incoming (sequence, id, state, server_key, source_path, remote_path, folder_type, project_settings, take,
+                      device, inode, size_bytes, mtime_ns, sha256, accepted_s, after_delivery, move_to,
+                      attempts, due_boot_id, due_boot_s, token, earlier_token, effect, last_error,
+                      priority, batch, batch_id, ttl_s, expires_boot_id, expires_boot_s, durable_s, in_store, content)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- update_item --
 -- Every column of an item that may change.
@@ -17,6 +17,15 @@ WHERE sequence = ?;
 -- delete_item --
 -- A delivered item, in the transaction that inserts its ledger line.
 DELETE FROM items WHERE sequence = ?;
+
+-- insert_source_action --
+INSERT INTO source_actions (id) VALUES (?);
+
+-- delete_source_action --
+DELETE FROM source_actions WHERE id = ?;
+
+-- source_actions --
+SELECT id FROM source_actions ORDER BY id;
 
 -- insert_line --
 INSERT INTO ledger (id, line, hash) VALUES (?, ?, ?);
@@ -119,7 +128,7 @@ WHERE state IN ('waiting', 'in_flight') AND state = 'waiting' AND priority <= ? 
 SELECT * FROM items WHERE state = 'waiting' ORDER BY priority, sequence LIMIT ?;
 
 -- owed_bytes --
--- Bytes of everything in the spool.
+-- Bytes of everything that is held.
 SELECT coalesce(sum(size_bytes), 0) FROM items;
 
 -- backlogs --

@@ -2,7 +2,7 @@
 
 CREATE TABLE items (
     sequence         INTEGER PRIMARY KEY,      -- order of acceptance
-    id               TEXT NOT NULL UNIQUE,     -- the name of its file in the spool
+    id               TEXT NOT NULL UNIQUE,     -- also the name of its file in the spool, if it has one
     state            TEXT NOT NULL CHECK (state IN ('waiting', 'in_flight', 'dead')),  -- delivered: a line of the ledger
     server_key       TEXT NOT NULL,
     source_path      BLOB NOT NULL,            -- paths are bytes: not every file name is UTF-8
@@ -32,6 +32,7 @@ CREATE TABLE items (
     after_delivery   TEXT NOT NULL DEFAULT 'keep' CHECK (after_delivery IN ('keep', 'delete', 'move')),
     move_to          BLOB NOT NULL DEFAULT x'', -- a folder
     durable_s        REAL,                     -- durable at the latest then; written with the first claim
+    in_store         INTEGER NOT NULL DEFAULT 0 CHECK (in_store IN (0, 1)),  -- its content is a row of `contents`
     CHECK (state = 'dead' OR sha256 IS NOT NULL)  -- an item that is not dead has its bytes
 ) STRICT;
 
@@ -54,6 +55,15 @@ CREATE INDEX items_expiring ON items (expires_boot_s) WHERE state = 'waiting' AN
 CREATE INDEX items_batched ON items (batch_id) WHERE batch_id IS NOT NULL;
 -- dead
 CREATE INDEX items_dead ON items (sequence) WHERE state = 'dead';
+
+-- What small files hold: inserted with their item, and removed with it.
+CREATE TABLE contents (
+    sequence INTEGER PRIMARY KEY,  -- of the item
+    content  BLOB NOT NULL
+) STRICT;
+CREATE TRIGGER content_delete AFTER DELETE ON items WHEN OLD.in_store BEGIN
+    DELETE FROM contents WHERE sequence = OLD.sequence;
+END;
 
 -- Items that ended without being delivered.
 CREATE TABLE ended (
@@ -134,6 +144,9 @@ CREATE TRIGGER trace_delete AFTER DELETE ON items WHEN OLD.last_error IS NOT NUL
     DELETE FROM traces WHERE id = OLD.id;
 END;
 
+-- Delivered items whose source is yet to be deleted or moved.
+CREATE TABLE source_actions (id TEXT PRIMARY KEY) STRICT;
+
 -- Facts about a server, besides its address, that outlive a restart.
 CREATE TABLE server_states (
     server_key TEXT PRIMARY KEY,
@@ -148,4 +161,4 @@ CREATE TRIGGER counter_insert AFTER INSERT ON items BEGIN
     UPDATE counter SET last_sequence = NEW.sequence WHERE last_sequence < NEW.sequence;
 END;
 
-PRAGMA user_version = 2;
+PRAGMA user_version = 3;

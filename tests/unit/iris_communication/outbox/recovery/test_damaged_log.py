@@ -1,4 +1,5 @@
-"""A log of the database that is gone, torn or damaged after its owner was killed costs no byte."""
+"""A log of the database that is gone, torn or damaged after a kill is reported; it costs what it alone held,
+and no file in the spool."""
 
 import os
 import shutil
@@ -6,8 +7,7 @@ import struct
 
 import pytest
 
-from tests.unit.iris_communication.outbox.fake_parts import accept_of, write
-from tests.unit.iris_communication.outbox.made_outbox import CONTENT
+from tests.unit.iris_communication.outbox.fake_parts import LARGE, accept_of, write
 from tests.unit.iris_communication.outbox.recovery.damaged_outbox import filled, ids, started
 
 
@@ -24,7 +24,7 @@ def left(tmp_path):
     made.store.close()
     with started(made.folder) as writer:
         for number in range(5):
-            writer.accept(accept_of(write(tmp_path / f"{number}.csv", CONTENT)))
+            writer.accept(accept_of(write(tmp_path / f"{number}.csv", LARGE)))
         return shutil.copytree(made.folder, tmp_path / "killed")
 
 
@@ -32,7 +32,7 @@ def strays(folder):
     return sorted(path.name for path in (folder / "quarantine").iterdir() if path.suffix != ".db-wal")
 
 
-def test_a_log_that_is_gone_after_a_kill_costs_no_bytes(left):
+def test_a_log_that_is_gone_after_a_kill_costs_no_file_in_the_spool(left):
     held = {path.name for path in (left / "spool").iterdir()}
     (left / "outbox.db-wal").unlink()
     (left / "outbox.db-shm").unlink()
@@ -42,7 +42,7 @@ def test_a_log_that_is_gone_after_a_kill_costs_no_bytes(left):
     assert held == {*strays(left), *(path.name for path in (left / "spool").iterdir())}
 
 
-def test_a_log_that_is_damaged_costs_no_bytes_and_is_kept(left):
+def test_a_log_that_is_damaged_costs_no_file_in_the_spool_and_is_kept(left):
     log = bytearray((left / "outbox.db-wal").read_bytes())
     log[32 + 24 + 100] ^= 0xFF
     (left / "outbox.db-wal").write_bytes(log)

@@ -21,7 +21,7 @@ class Left:
     def __init__(self, folder):
         self.folder = folder
         (folder / "outbox").mkdir()
-        self.spool = Spool(folder / "outbox" / "spool")
+        self.spool = Spool(folder / "outbox" / "spool", small_max_bytes=-1)
         self.store = SqliteStore(folder / "outbox" / "outbox.db", "boot-1")
         self.count = 0
 
@@ -29,7 +29,7 @@ class Left:
         """One that was accepted, then brought into `state`."""
         self.count += 1
         source = write(self.folder / f"{self.count}.csv", CONTENT)
-        fingerprint = self.spool.take(str(source), f"item-{self.count}", take)
+        fingerprint = self.spool.take(str(source), f"item-{self.count}", take).fingerprint
         made = an_item(self.count, source_path=str(source), take=take, fingerprint=fingerprint)
         self.store.commit([Insert(made)])
         if state is not State.WAITING or facts:

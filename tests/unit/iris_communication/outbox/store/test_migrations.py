@@ -88,11 +88,11 @@ def test_every_row_is_as_it_was_and_what_is_new_has_its_default(path, version):
     store = SqliteStore(path, "an earlier boot", NOW_S)
     store.close()
     after = rows(path, "items")
-    assert version == 1
+    columns = {1: 22, 2: 31}[version]
     due = slice(16, 18)  # retries of another boot are due at once, as at any start
-    assert [row[:16] + row[18:22] for row in after] == [row[:16] + row[18:] for row in before]
+    assert [row[:16] + row[18:columns] for row in after] == [row[:16] + row[18:] for row in before]
     assert {row[due] for row in after} == {(None, None), ("an earlier boot", 0.0), ("an earlier boot", 99.0)}
-    assert {row[22:] for row in after} == {(0, "", None, None, None, None, "keep", b"", None)}
+    assert {row[22:] for row in after} == {(0, "", None, None, None, None, "keep", b"", None, 0)}
 
 
 def test_the_migrated_rows_are_read_as_items(store):
@@ -140,8 +140,9 @@ def test_a_migrated_outbox_is_opened_like_any_other(store, path):
 
 
 def untouched(path, version, before):
-    assert version_of(path) == version
-    assert {table: rows(path, table) for table in before} == before
+    assert version_of(path) in range(version, SCHEMA_VERSION + 1)  # each step is whole, or did not happen
+    if version_of(path) == version:
+        assert {table: rows(path, table) for table in before} == before
     store = SqliteStore(path, BOOT_ID, NOW_S)  # and the next start brings it along
     assert store.tally() == Tally(waiting=6, in_flight=2, dead=2, delivered=3)
     store.close()
@@ -205,7 +206,7 @@ def test_a_disk_that_may_not_be_written_to_leaves_it_as_it_was(path, version, be
     untouched(path, version, before)
 
 
-def test_an_outbox_killed_anywhere_has_the_old_schema_or_the_new_one_and_never_one_between(path, version, tmp_path):
+def test_an_outbox_killed_anywhere_has_a_whole_schema_the_old_one_or_a_later_one(path, version, tmp_path):
     old = shape(path)
     store = SqliteStore(path, BOOT_ID, NOW_S)
     log = path.with_name("outbox.db-wal").read_bytes()
@@ -224,7 +225,7 @@ def test_an_outbox_killed_anywhere_has_the_old_schema_or_the_new_one_and_never_o
         assert (again.tally(), again.ledger_head()) == (Tally(waiting=6, in_flight=2, dead=2, delivered=3), HEAD)
         again.close()
     store.close()
-    assert seen == {version, SCHEMA_VERSION}
+    assert seen == set(range(version, SCHEMA_VERSION + 1))
 
 
 def test_every_step_ends_by_saying_its_version(version):

@@ -189,7 +189,7 @@ def test_each_member_of_a_delivered_archive_has_its_own_line_in_one_commit(outbo
     assert len(outbox.store.commits) == before + 1
     assert set(outbox.recorded().values()) == {"delivered"}
     assert [items[0].batch_id in line.text for line in outbox.ledger()] == [True] * 4
-    assert outbox.spooled() == []
+    assert outbox.held() == []
 
 
 def test_members_settled_while_the_disk_refused_are_recorded_together_later(outbox, sources):

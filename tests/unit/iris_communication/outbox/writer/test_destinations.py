@@ -3,6 +3,7 @@
 import dataclasses
 import errno
 import os
+import shutil
 
 import pytest
 
@@ -11,8 +12,9 @@ from iris_communication.errors import OutboxFull, OutboxStorageError, RemoteRefu
 from iris_communication.item import After, Event, Take
 from iris_communication.outbox.files.spool import Spool
 from iris_communication.outbox.orders import DropItems
+from iris_communication.outbox.store.contract import SourceTreated
 from iris_communication.outbox.writer.messages import Destination
-from tests.unit.iris_communication.outbox.fake_parts import SECRET, SERVER, accept_of, open_writer, write
+from tests.unit.iris_communication.outbox.fake_parts import LARGE, SECRET, SERVER, accept_of, open_writer, write
 
 OTHER = dataclasses.replace(SERVER, host="other.example.org")
 THIRD = dataclasses.replace(SERVER, host="third.example.org")
@@ -24,27 +26,31 @@ def for_all(path, *others, **facts):
     )
 
 
-def test_each_destination_has_an_item_and_bytes_of_its_own(outbox, source):
+@pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
+def test_each_destination_has_an_item_and_bytes_of_its_own(outbox, source, content):
+    write(source, content)
     content = source.read_bytes()
     first, second = outbox.writer.accept(for_all(source, OTHER))
     assert second.id == f"{first.id}.2"
-    assert [(outbox.folder / "spool" / each.id).read_bytes() for each in (first, second)] == [content, content]
+    assert [outbox.bytes_of(each.id) for each in (first, second)] == [content, content]
     (here,), (there,) = outbox.claim(), outbox.claim(server=OTHER)
     assert (here.remote_path, there.remote_path) == ("/in/line-1/model/a.csv", "/elsewhere/a.csv")
     outbox.deliver(here)
     outbox.settle(there, Event.GIVE_UP, error=RemoteRefused("no"))
     assert outbox.recorded() == {first.id: "delivered", second.id: "dead"}
-    assert outbox.spooled() == [second.id]
+    assert outbox.held() == [second.id]
     assert outbox.stats == (2, 1, 1, 0)
     assert Audit(outbox.folder).balance().problems == ()
 
 
-def test_a_moved_source_is_moved_once_for_all(outbox, source):
+@pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
+def test_a_moved_source_is_moved_once_for_all(outbox, source, content):
+    write(source, content)
     content = source.read_bytes()
     receipts = outbox.writer.accept(for_all(source, OTHER, THIRD, take=Take.MOVE))
     outbox.writer.flush()
     assert not source.exists()
-    assert [(outbox.folder / "spool" / each.id).read_bytes() for each in receipts] == [content] * 3
+    assert [outbox.bytes_of(each.id) for each in receipts] == [content] * 3
 
 
 def test_a_file_is_accepted_for_all_its_servers_or_for_none(folder, sources):
@@ -53,7 +59,7 @@ def test_a_file_is_accepted_for_all_its_servers_or_for_none(folder, sources):
         with pytest.raises(OutboxFull):
             outbox.writer.accept(for_all(sources[1], OTHER))
         assert outbox.stats == (2, 0, 0, 2)
-        assert len(outbox.spooled()) == 2
+        assert len(outbox.held()) == 2
         outbox.accept(sources[1])
         assert outbox.stats.queue_size == 3
 
@@ -64,8 +70,8 @@ def test_bytes_that_cannot_be_held_for_all_are_held_for_none(outbox, source, mon
 
     monkeypatch.setattr(Spool, "share", refuse)
     with pytest.raises(OutboxStorageError):
-        outbox.writer.accept(for_all(source, OTHER))
-    assert outbox.spooled() == []
+        outbox.writer.accept(for_all(write(source, LARGE), OTHER))
+    assert outbox.held() == []
     assert outbox.recorded() == {}
     assert source.exists()
 
@@ -81,7 +87,7 @@ def test_a_crash_right_after_leaves_all_of_them(folder, source):
         receipts = outbox.writer.accept(for_all(source, OTHER))
     with open_writer(folder) as outbox:
         assert outbox.recorded() == {receipt.id: "waiting" for receipt in receipts}
-        assert outbox.spooled() == [receipt.id for receipt in receipts]
+        assert outbox.held() == [receipt.id for receipt in receipts]
 
 
 # -- what becomes of the source
@@ -194,13 +200,24 @@ def test_a_source_stays_while_one_of_its_destinations_never_got_it(outbox, sourc
 
 
 @pytest.mark.parametrize("changed", [False, True])
-def test_a_crash_between_the_ledger_and_the_source_is_made_good_at_the_next_start(folder, source, changed):
+@pytest.mark.parametrize("content", [b"small", LARGE], ids=["small", "large"])
+def test_a_crash_between_the_ledger_and_the_source_is_made_good_at_the_next_start(folder, source, content, changed):
+    killed = folder.with_name("killed")
+
+    def copied(changes):
+        if SourceTreated(receipt.id) in changes:
+            shutil.copytree(folder, killed)
+
+    write(source, content)
     with open_writer(folder) as outbox:
         receipt = outbox.accept(source, after=After.DELETE)
-        content = source.read_bytes()
+        outbox.store.on_commit = copied
         deliver_all(outbox, SERVER)
     write(source, b"somebody's newer work" if changed else content)  # as it was before the crash
-    write(folder / "spool" / receipt.id, content)
-    with open_writer(folder) as outbox:
-        assert outbox.spooled() == []
-    assert source.exists() == changed
+    if content == LARGE:
+        write(killed / "spool" / receipt.id, content)
+    for _ in range(2):
+        with open_writer(killed) as outbox:
+            assert outbox.held() == []
+            assert outbox.asked("SELECT id FROM source_actions") == []
+        assert source.exists() == changed

@@ -25,7 +25,7 @@ def test_a_commit_that_fails_refuses_the_acceptance_and_nothing_changes(outbox, 
     outbox.store.refuse = True
     with pytest.raises(OutboxStorageError, match="no space left"):
         outbox.accept(source, Take.MOVE)
-    assert (outbox.stats, outbox.spooled(), source.exists()) == (before, [], True)
+    assert (outbox.stats, outbox.held(), source.exists()) == (before, [], True)
 
 
 def test_the_store_is_opened_again_after_a_failed_commit_and_acceptance_goes_on(outbox, sources):
@@ -44,10 +44,10 @@ def test_a_delivery_while_the_disk_refused_is_recorded_later(outbox, source):
     outbox.store.refuse = True
     outbox.deliver(item)
     assert outbox.stats == (1, 0, 0, 1)
-    assert outbox.spooled() == [item.id]
+    assert outbox.held() == [item.id]
     outbox.store.refuse = False
     wait_until(lambda: outbox.stats == (1, 1, 0, 0))
-    wait_until(lambda: outbox.spooled() == [])  # the snapshot is there first
+    wait_until(lambda: outbox.held() == [])  # the snapshot is there first
 
 
 def test_the_ledgers_chain_is_whole_after_a_disk_that_refused(outbox, sources):
@@ -72,7 +72,7 @@ def test_an_acceptance_whose_commit_lost_its_answer_is_believed_from_the_store(o
     receipt = outbox.accept(source, Take.MOVE)
     outbox.store.lose_answer = False
     assert outbox.stats == (1, 0, 0, 1)
-    assert (outbox.spooled(), source.exists()) == ([receipt.id], False)
+    assert (outbox.held(), source.exists()) == ([receipt.id], False)
 
 
 def test_a_dead_acceptance_whose_commit_lost_its_answer_is_believed_from_the_store(outbox, tmp_path):
@@ -89,7 +89,7 @@ def test_a_delivery_whose_commit_lost_its_answer_is_counted_once(outbox, source)
     outbox.store.lose_answer = False
     outbox.writer.flush()
     assert outbox.stats == (1, 1, 0, 0)
-    assert outbox.spooled() == []
+    assert outbox.held() == []
 
 
 def test_a_claim_whose_commit_lost_its_answer_hands_out_what_the_store_says(outbox, source):
@@ -112,7 +112,7 @@ def test_a_doubtful_commit_is_judged_once_the_store_can_be_opened_again(outbox, 
     for item in outbox.claim():
         outbox.deliver(item)
     assert outbox.stats == (2, 2, 0, 0)
-    assert outbox.spooled() == []
+    assert outbox.held() == []
 
 
 def test_a_doubtful_commit_that_did_not_happen_leaves_nothing(outbox, source, sources):
@@ -122,7 +122,7 @@ def test_a_doubtful_commit_that_did_not_happen_leaves_nothing(outbox, source, so
     outbox.store.refuse = outbox.store.unopenable = False
     accepted = outbox.accept(sources[0])
     assert outbox.stats == (1, 0, 0, 1)
-    assert outbox.spooled() == [accepted.id]
+    assert outbox.held() == [accepted.id]
 
 
 def test_a_doubtful_delivery_is_counted_once(outbox, source):
@@ -133,7 +133,7 @@ def test_a_doubtful_delivery_is_counted_once(outbox, source):
     assert outbox.stats == (1, 0, 0, 1)
     outbox.store.lose_answer = outbox.store.unopenable = False
     wait_until(lambda: outbox.stats == (1, 1, 0, 0))
-    wait_until(lambda: outbox.spooled() == [])  # the snapshot is there first
+    wait_until(lambda: outbox.held() == [])  # the snapshot is there first
 
 
 def test_a_store_that_was_shut_is_opened_again_for_claims_alone(outbox, source):
@@ -169,11 +169,11 @@ def test_no_new_file_is_copied_into_the_spool_while_the_store_is_shut(outbox, so
     outbox.store.refuse = outbox.store.unopenable = True
     with pytest.raises(OutboxStorageError):
         outbox.accept(source)
-    held = outbox.spooled()
+    held = outbox.held()
     for path in sources:
         with pytest.raises(OutboxStorageError):
             outbox.accept(path)
-    assert outbox.spooled() == held
+    assert outbox.held() == held
 
 
 def test_a_servers_record_that_cannot_be_written_refuses_the_call(outbox, source, monkeypatch):

@@ -38,7 +38,7 @@ def test_a_waiting_item_is_given_up_on_a_persons_word(outbox, source, kind, erro
     assert drop(outbox, receipt, kind=kind) == {receipt.id: ""}
     assert outbox.recorded() == {receipt.id: state}
     assert reasons(outbox) == {receipt.id: "not wanted"}
-    assert outbox.spooled() == []
+    assert outbox.held() == []
     assert outbox.claim() == []
     assert outbox.stats == (1, 0, 1, 0)
     with pytest.raises(error, match=receipt.id):
@@ -58,7 +58,7 @@ def test_the_dead_may_be_dropped_and_make_room(outbox, source):
     receipt = outbox.accept(source)
     outbox.settle(outbox.claim()[0], Event.GIVE_UP, error=RemoteRefused("no"))
     assert drop(outbox, receipt) == {receipt.id: ""}
-    assert outbox.spooled() == []
+    assert outbox.held() == []
     assert outbox.stats == (1, 0, 1, 0)
     assert outbox.writer.snapshot.dead == ()
     assert outbox.writer.snapshot.spooled_bytes == 0
@@ -93,7 +93,7 @@ def test_an_item_that_ended_stays_ended_over_a_restart(folder, sources):
     with open_writer(folder) as opened:
         assert opened.recorded() == {first.id: "dropped", second.id: "waiting"}
         assert opened.stats == (1, 0, 0, 1)
-        assert opened.spooled() == [second.id]
+        assert opened.held() == [second.id]
         assert is_balanced(opened)
 
 
@@ -102,7 +102,7 @@ def test_a_file_the_server_keeps_another_one_for_is_dropped_and_says_why(outbox,
     outbox.settle(outbox.claim()[0], Event.DROP, error=RemoteNameKept("another file has that name"))
     assert outbox.recorded() == {receipt.id: "dropped"}
     assert reasons(outbox) == {receipt.id: "another file has that name"}
-    assert outbox.spooled() == []
+    assert outbox.held() == []
     assert isinstance(receipt.outcome, RemoteNameKept)
 
 
@@ -116,7 +116,7 @@ def test_an_item_that_waits_beyond_its_time_expires_and_is_never_handed_out(outb
     assert outbox.recorded()[short.id] == "expired"
     assert reasons(outbox) == {short.id: "not delivered within 60 s"}
     outbox.writer.flush()
-    assert outbox.spooled() == [long.id]
+    assert outbox.held() == [long.id]
     with pytest.raises(ItemExpired):
         short.wait_delivered(LONG_S)
     assert is_balanced(outbox)

@@ -13,6 +13,7 @@ from iris_communication.item import Event, Take
 from iris_communication.outbox.writer import writer as writer_module
 from iris_communication.outbox.writer.messages import Answer, Settle
 from tests.unit.iris_communication.outbox.fake_parts import (
+    LARGE,
     LONG_S,
     SECRET,
     SERVER,
@@ -20,6 +21,7 @@ from tests.unit.iris_communication.outbox.fake_parts import (
     open_writer,
     proof,
     wait_until,
+    write,
 )
 
 
@@ -91,10 +93,17 @@ def test_more_than_a_group_of_settlements_is_all_recorded_before_a_flush_is_answ
         outbox.writer.settle(Settle(item, Event.DELIVER, delivered=proof(item)))
     outbox.writer.flush()
     assert outbox.stats == (len(sources), len(sources), 0, 0)
-    assert outbox.spooled() == []
+    assert outbox.held() == []
 
 
-def test_an_acceptance_is_bytes_then_row_then_unlink_then_answer(outbox, source, monkeypatch):
+BYTES_FIRST = ["sync the bytes", "sync the folder"]
+
+
+@pytest.mark.parametrize(
+    ("content", "first"), [(b"small", []), (LARGE, BYTES_FIRST)], ids=["its content with the row", "its bytes first"]
+)
+def test_an_acceptance_is_bytes_then_row_then_unlink_then_answer(outbox, source, monkeypatch, content, first):
+    write(source, content)
     steps = []
     fdatasync, fsync, unlink = os.fdatasync, os.fsync, os.unlink
     monkeypatch.setattr(os, "fdatasync", lambda fd: (steps.append("sync the bytes"), fdatasync(fd)))
@@ -108,7 +117,7 @@ def test_an_acceptance_is_bytes_then_row_then_unlink_then_answer(outbox, source,
     steps.clear()
     outbox.accept(source, Take.MOVE)
     steps.append("answer")
-    assert steps == ["sync the bytes", "sync the folder", "commit the row", "unlink the source", "answer"]
+    assert steps == [*first, "commit the row", "unlink the source", "answer"]
 
 
 def test_a_caller_is_not_answered_before_the_row_is_on_the_disk(outbox, source):
@@ -144,7 +153,7 @@ def test_a_new_file_under_the_name_of_a_moved_source_stays(outbox, source, size_
     outbox.store.on_commit = replace_it
     receipt = outbox.accept(source, Take.MOVE)
     assert source.read_bytes() == b"9" * size_bytes
-    assert (outbox.folder / "spool" / receipt.id).read_bytes() == b"0" * size_bytes
+    assert outbox.bytes_of(receipt.id) == b"0" * size_bytes
     assert "the new content stays" in caplog.text
 
 
@@ -154,12 +163,12 @@ def test_a_copied_source_stays(outbox, source):
 
 
 def test_a_delivery_is_row_and_ledger_line_in_one_commit_then_unlink(outbox, source):
-    receipt = outbox.accept(source)
+    receipt = outbox.accept(write(source, LARGE))
     (item,) = outbox.claim()
     seen = []
-    outbox.store.on_commit = lambda changes: seen.append(outbox.spooled())
+    outbox.store.on_commit = lambda changes: seen.append(outbox.held())
     outbox.deliver(item)
-    assert (seen, outbox.spooled()) == ([[receipt.id]], [])
+    assert (seen, outbox.held()) == ([[receipt.id]], [])
     assert outbox.recorded() == {receipt.id: "delivered"}
     assert len(outbox.ledger()) == 1
 

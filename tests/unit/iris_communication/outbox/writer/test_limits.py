@@ -31,7 +31,7 @@ def test_bytes_are_limited_and_a_delivery_makes_room(folder, files):
         with pytest.raises(OutboxFull, match="holds 200 bytes of at most 250 bytes"):
             outbox.accept(files[2])
         assert outbox.stats == (2, 0, 0, 2)
-        assert len(outbox.spooled()) == 2
+        assert len(outbox.held()) == 2
         outbox.deliver(outbox.claim(1)[0])
         outbox.accept(files[2])
         assert Audit(folder).balance().problems == ()
@@ -95,7 +95,7 @@ def test_the_oldest_or_the_lowest_gives_way_where_that_is_chosen(folder, files, 
         assert waiting(outbox) == left
         (gone,) = (receipt for receipt in receipts if receipt.outcome is not None)
         assert isinstance(gone.outcome, ItemDropped)
-        assert len(outbox.spooled()) == 3
+        assert len(outbox.held()) == 3
         assert outbox.stats == (4, 0, 1, 3)
         assert outbox.asked("SELECT reason FROM ended") == [("it gave way in a full outbox",)]
         assert Audit(folder).balance().problems == ()
@@ -129,7 +129,7 @@ def test_a_commit_that_fails_drops_nothing(folder, files):
         outbox.store.refuse = False
         outbox.writer.flush()
         assert outbox.recorded() == {receipt.id: "waiting"}
-        assert outbox.spooled() == [receipt.id]
+        assert outbox.held() == [receipt.id]
         assert receipt.outcome is None
 
 

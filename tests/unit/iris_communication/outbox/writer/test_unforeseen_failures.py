@@ -13,11 +13,13 @@ from iris_communication.outbox.files.spool import Spool
 from iris_communication.outbox.writer import writer as writer_module
 from iris_communication.outbox.writer.messages import Claim, CloseOutbox, Flush, Settle
 from tests.unit.iris_communication.outbox.fake_parts import (
+    LARGE,
     LONG_S,
     SERVER,
     accept_of,
     proof,
     wait_until,
+    write,
 )
 from tests.unit.iris_communication.outbox.writer.one_group import in_one_group
 
@@ -85,7 +87,7 @@ def test_a_commit_that_fails_in_an_unforeseen_way_answers_everybody_and_keeps_se
     with pytest.raises(OutboxStorageError, match="cannot be written"):
         doomed.answer.wait(lambda: True)
     wait_until(lambda: outbox.stats == (2, 1, 0, 1))
-    wait_until(lambda: len(outbox.spooled()) == 1)  # the snapshot is there first
+    wait_until(lambda: len(outbox.held()) == 1)  # the snapshot is there first
 
 
 def test_an_unforeseen_failure_does_not_keep_the_writer_from_closing(outbox, source, bad_source):
@@ -95,7 +97,7 @@ def test_an_unforeseen_failure_does_not_keep_the_writer_from_closing(outbox, sou
 
 
 def test_bytes_that_cannot_be_unlinked_harm_no_delivery(outbox, sources, monkeypatch, caplog):
-    receipts = [outbox.accept(path) for path in sources[:2]]
+    receipts = [outbox.accept(write(path, LARGE)) for path in sources[:2]]
     items = outbox.claim()
     unlink = os.unlink
 

@@ -51,10 +51,10 @@ def test_a_full_outbox_refuses_and_nothing_changes(tmp_path, sources):
     with open_writer(tmp_path / "outbox", max_queue_size=3) as outbox:
         for path in sources[:3]:
             outbox.accept(path)
-        before, spooled = outbox.stats, outbox.spooled()
+        before, spooled = outbox.stats, outbox.held()
         with pytest.raises(OutboxFull, match="3 of at most 3"):
             outbox.accept(sources[3], Take.MOVE)
-        assert (outbox.stats, outbox.spooled()) == (before, spooled)
+        assert (outbox.stats, outbox.held()) == (before, spooled)
         assert sources[3].exists()
 
 

@@ -7,7 +7,7 @@ from tests.unit.iris_communication.outbox.fake_parts import write
 @pytest.fixture
 def spool(tmp_path):
     (tmp_path / "outbox").mkdir()
-    return Spool(tmp_path / "outbox" / "spool")
+    return Spool(tmp_path / "outbox" / "spool", small_max_bytes=-1)
 
 
 @pytest.fixture

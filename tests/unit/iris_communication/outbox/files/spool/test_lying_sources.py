@@ -26,7 +26,7 @@ def made_up_by_the_kernel():
 @pytest.mark.parametrize("take", Take)
 @pytest.mark.parametrize("path", made_up_by_the_kernel())
 def test_files_that_the_kernel_makes_up_are_taken_as_any_reader_gets_them(spool, path, take):
-    mark, content = spool.take(path, "id", take), Path(path).read_bytes()
+    mark, content = spool.take(path, "id", take).fingerprint, Path(path).read_bytes()
     if path in ("/proc/cpuinfo", "/proc/self/maps"):  # they change under us
         content = spool.path("id").read_bytes()
         assert len(content) > 100
@@ -56,7 +56,7 @@ def test_a_file_that_states_another_size_is_taken_with_the_bytes_it_has(
     source.write_bytes(content)
     with monkeypatch.context() as system:
         system.setattr(os, "fstat", lying(source, told_bytes))
-        mark = spool.take(str(source), "id", Take.COPY)
+        mark = spool.take(str(source), "id", Take.COPY).fingerprint
     assert mark.size_bytes == len(content)
     assert mark.sha256 == hashlib.sha256(content).hexdigest()
     assert spool.path("id").read_bytes() == content
@@ -76,7 +76,7 @@ def test_a_source_that_is_cut_short_while_it_is_read_is_taken_with_what_was_read
 
     with monkeypatch.context() as system:
         system.setattr(os, "fstat", look_and_cut)
-        mark = spool.take(str(source), "id", Take.COPY)
+        mark = spool.take(str(source), "id", Take.COPY).fingerprint
     assert (mark.size_bytes, spool.path("id").stat().st_size) == (size_bytes, size_bytes)
 
 

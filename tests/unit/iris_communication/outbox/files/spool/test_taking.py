@@ -31,21 +31,21 @@ def descriptors_of(folder):
 
 
 def test_a_fingerprint_is_of_the_bytes_that_were_taken(spool, source):
-    mark, facts = spool.take(str(source), "id", Take.COPY), source.stat()
+    mark, facts = spool.take(str(source), "id", Take.COPY).fingerprint, source.stat()
     assert mark.sha256 == hashlib.sha256(source.read_bytes()).hexdigest()
     assert (mark.size_bytes, mark.mtime_ns) == (facts.st_size, facts.st_mtime_ns)
     assert still_is(str(source), mark)
 
 
 def test_an_empty_file_is_legal(spool, tmp_path):
-    mark = spool.take(str(write(tmp_path / "empty", b"")), "id", Take.COPY)
+    mark = spool.take(str(write(tmp_path / "empty", b"")), "id", Take.COPY).fingerprint
     assert (mark.size_bytes, spool.path("id").read_bytes()) == (0, b"")
 
 
 @pytest.mark.parametrize(("size_bytes", "linked"), [(COPY_MAX_BYTES, False), (COPY_MAX_BYTES + 1, True)])
 def test_a_file_of_one_mib_is_copied_and_a_larger_one_is_linked(spool, tmp_path, size_bytes, linked):
     source = write(tmp_path / "a.bin", b"x" * size_bytes)
-    assert spool.take(str(source), "id", Take.COPY).size_bytes == size_bytes
+    assert spool.take(str(source), "id", Take.COPY).fingerprint.size_bytes == size_bytes
     assert is_linked(spool, source) is linked
     assert spool.path("id").read_bytes() == source.read_bytes()
 
@@ -63,7 +63,7 @@ def test_a_copy_is_readable_by_its_owner_alone(spool, source):
 @pytest.mark.parametrize("error_number", CANNOT_LINK, ids=errno.errorcode.get)
 def test_the_file_is_copied_where_the_file_system_cannot_link(spool, source, monkeypatch, error_number):
     monkeypatch.setattr(os, "link", failing(error_number))
-    mark = spool.take(str(source), "id", Take.MOVE)
+    mark = spool.take(str(source), "id", Take.MOVE).fingerprint
     assert not is_linked(spool, source)
     assert (spool.path("id").read_bytes(), mark.size_bytes) == (source.read_bytes(), source.stat().st_size)
 
@@ -82,7 +82,7 @@ def test_a_name_that_is_given_to_another_file_meanwhile_is_held_as_it_was_opened
         link(*names, **options)
 
     monkeypatch.setattr(os, "link", too_late)
-    mark = spool.take(str(source), "id", Take.MOVE)
+    mark = spool.take(str(source), "id", Take.MOVE).fingerprint
     assert spool.path("id").read_bytes() == content
     assert mark.sha256 == hashlib.sha256(content).hexdigest()
 

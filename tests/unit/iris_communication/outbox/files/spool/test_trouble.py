@@ -115,7 +115,7 @@ def test_a_copy_is_synced_once_its_last_byte_is_written_and_before_it_is_closed(
     with monkeypatch.context() as disk:
         disk.setattr(os, "fdatasync", syncing)
         disk.setattr(os, "close", closing)
-        mark = spool.take(str(source), "id", Take.COPY)
+        mark = spool.take(str(source), "id", Take.COPY).fingerprint
     of_the_copy = [(step, size_bytes) for step, name, size_bytes in steps if name == "id"]
     assert of_the_copy == [("sync", mark.size_bytes), ("close", mark.size_bytes)]
 
