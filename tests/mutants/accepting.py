@@ -77,9 +77,9 @@ ACCEPTING = (
     ),
     Mutant(
         "the content of a file stays behind",
-        SQLITE,
-        "            values = chain.from_iterable((*row.inserted(change.item), change.content) for change in part)\n",
-        "            values = chain.from_iterable((*row.inserted(change.item), None) for change in part)\n",
+        "iris_communication/outbox/store/statements.py",
+        "((*row.inserted(change.item), change.content) for change in inserts)",
+        "((*row.inserted(change.item), None) for change in inserts)",
         "A small file was accepted and its source is unlinked, and nothing holds its bytes.",
         tests_in(OUTBOX, "writer/test_held_bytes.py::test_an_outbox_that_starts_again_hands_out_the_content"),
     ),

@@ -30,9 +30,9 @@ DECIDING = (
     ),
     Mutant(
         "what is dropped leaves no trace",
-        "iris_communication/outbox/store/sqlite.py",
-        '            db.execute(QUERIES["insert_ended"], row.ended(change.item, change.note.at_s, change.reason))\n',
-        "",
+        "iris_communication/outbox/store/statements.py",
+        "(row.ended(change.item, change.note.at_s, change.reason) for change in ended)",
+        "()",
         "A file is gone, and no number, list or story says so: peers lose silently here.",
         tests_in(OUTBOX, "writer/test_ends.py::test_a_waiting_item_is_given_up_on_a_persons_word"),
     ),
@@ -145,9 +145,9 @@ DECIDING = (
     ),
     Mutant(
         "a pause ends with its process",
-        "iris_communication/outbox/store/sqlite.py",
-        'db.execute(QUERIES["set_server"], (change.server_key, change.paused, breaker))',
-        'db.execute(QUERIES["set_server"], (change.server_key, False, breaker))',
+        "iris_communication/outbox/store/statements.py",
+        "    return change.server_key, change.paused, ",
+        "    return change.server_key, False, ",
         "A server that somebody works on is written to in the middle of it.",
         tests_in(
             "unit/iris_communication/server", "test_facts.py::test_a_pause_outlives_the_process_until_it_is_resumed"

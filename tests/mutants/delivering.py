@@ -370,9 +370,9 @@ DELIVERING = (
     Mutant(
         "the ledger line is in another commit than the row",
         "iris_communication/outbox/store/sqlite.py",
-        '            db.execute(QUERIES["insert_line"], (change.item.id, change.line.text, change.line.hash))\n',
-        '            db.execute("COMMIT")\n            db.execute("BEGIN IMMEDIATE")\n'
-        '            db.execute(QUERIES["insert_line"], (change.item.id, change.line.text, change.line.hash))\n',
+        "                    self._db.execute(statement, values)\n",
+        "                    self._db.execute(statement, values)\n"
+        '                    self._db.execute("COMMIT")\n                    self._db.execute("BEGIN IMMEDIATE")\n',
         "A crash between the two leaves a file of which nothing says whether it was ever accepted.",
         tests_in(OUTBOX, "store/test_sqlite.py::test_a_delivery_that_is_cut_off_anywhere_is_a_row_or_a_ledger_line"),
     ),

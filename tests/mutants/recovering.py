@@ -118,9 +118,9 @@ RECOVERING = (
     ),
     Mutant(
         "a source that is to go is not noted",
-        "iris_communication/outbox/store/sqlite.py",
-        "            if change.item.after is not After.KEEP:\n",
-        "            if change.item.after is None:\n",
+        "iris_communication/outbox/store/statements.py",
+        "for each in delivered if each.item.after is not After.KEEP)",
+        "for each in delivered if each.item.after is None)",
         "Killed between the ledger line and the source, the delivered source stays for ever.",
         tests_in(
             OUTBOX,

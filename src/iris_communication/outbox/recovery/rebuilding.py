@@ -24,7 +24,8 @@ from iris_communication.outbox.recovery.pages import Pages
 from iris_communication.outbox.recovery.rows import Row, rows
 from iris_communication.outbox.store import item_row as row
 from iris_communication.outbox.store import ledger
-from iris_communication.outbox.store.sqlite import GIVES_SPACE_BACK, script
+from iris_communication.outbox.store.sqlite import GIVES_SPACE_BACK
+from iris_communication.outbox.store.statements import script
 from iris_communication.runtime.safe_files import open_private
 
 COLUMNS_OF_VERSION_1 = 22  # of an item; a row that was not written again since the migration has no more

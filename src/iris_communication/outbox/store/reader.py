@@ -25,7 +25,8 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from iris_communication.errors import OutboxDamaged, OutboxStorageError
-from iris_communication.outbox.store.sqlite import DATABASE, LOG, SCHEMA_VERSION, named_queries
+from iris_communication.outbox.store.sqlite import DATABASE, LOG, SCHEMA_VERSION
+from iris_communication.outbox.store.statements import named_queries
 
 AT_ONCE = 500  # rows of one snapshot: bounds memory, and how long the owner cannot empty its log
 BEFORE_THE_FIRST = -(2**63)

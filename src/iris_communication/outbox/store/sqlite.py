@@ -15,35 +15,28 @@ import contextlib
 import json
 import logging
 import os
-import re
 import sqlite3
 from collections.abc import Iterator, Sequence
 from functools import cache
-from importlib import resources
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from iris_communication.errors import OutboxDamaged, OutboxStorageError
-from iris_communication.item import After, Item
+from iris_communication.item import Item
 from iris_communication.outbox.store import item_row as row
 from iris_communication.outbox.store.contract import (
     Backlog,
     Change,
-    Deliver,
-    End,
     Insert,
-    Note,
     QueueKey,
     ServerState,
-    SetServer,
-    SourceTreated,
     Tally,
-    Update,
 )
 from iris_communication.outbox.store.database_guard import DatabaseGuard
 from iris_communication.outbox.store.ledger import GENESIS, Line
+from iris_communication.outbox.store.packed_rows import packed, unpacked
 from iris_communication.outbox.store.put_back import put_back
+from iris_communication.outbox.store.statements import named_queries, script, statements
 from iris_communication.runtime.system_trouble import storage_trouble
 
 log = logging.getLogger(__name__)
@@ -51,34 +44,21 @@ log = logging.getLogger(__name__)
 DATABASE = "outbox.db"
 LOG = "outbox.db-wal"
 SCHEMA_VERSION = 3
-HISTORY_OF_ONE = 50  # lines kept of one item
 HISTORY_MAX = 200_000  # lines kept of all
 LOG_KEPT_BYTES = 4 * 1024 * 1024
-CHANGE_BYTES = 8 * 1024  # what a change adds to the log, besides its content
+COMMIT_BYTES, CHANGE_BYTES = 24 * 1024, 2 * 1024  # what a commit, and each change, adds to the log besides contents
 GIVES_SPACE_BACK = "PRAGMA auto_vacuum = INCREMENTAL"
 VACUUM_MAX_BYTES = 256 * 1024 * 1024  # an older file up to this size is written anew when it is migrated
 PAGE_BYTES = 4096
-VACUUM_PAGES = 64  # in one step: about a millisecond
+VACUUM_PAGES = 256  # in one step: a millisecond or two
 PRAGMAS = f"""
 PRAGMA synchronous = FULL;
 PRAGMA wal_autocheckpoint = 0;  -- see `tidy`
 PRAGMA journal_size_limit = {LOG_KEPT_BYTES};  -- after a reader had let the log grow
 PRAGMA secure_delete = fast;  -- to overwrite what small files held takes longer than all the rest of a delivery
 """
-INSERTS_AT_ONCE = 128
 CONTENTS_AT_ONCE = 256  # read by one statement; SQLite takes at most 2000 columns
 MIGRATIONS = {1: "from_1_to_2.sql", 2: "from_2_to_3.sql"}  # by the version each begins with
-
-
-def script(name: str) -> str:
-    """A file of sql/."""
-    return (resources.files(__package__) / "sql" / name).read_text(encoding="utf-8")
-
-
-def named_queries(*names: str) -> dict[str, str]:
-    """The statements of these files: `-- name --`, then the statement."""
-    parts = re.split(r"^-- (\w+) --$", "".join(map(script, names)), flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
 QUERIES = named_queries("queries.sql")
@@ -116,7 +96,7 @@ class SqliteStore:
         try:
             with self._errors("open"):
                 self._prepare()
-                self._make_incoming()
+                self._prepare_connection()
                 self._forget_other_boots(boot_id, boot_s, wall_s)
                 self._db.execute(QUERIES["trim_all_history"], (HISTORY_MAX,))
         except BaseException:
@@ -172,9 +152,9 @@ class SqliteStore:
         if 0 < version < SCHEMA_VERSION and self._path.stat().st_size <= VACUUM_MAX_BYTES:
             self._write_anew()
 
-    def _make_incoming(self) -> None:
+    def _prepare_connection(self) -> None:
         """Of each connection."""
-        self._db.executescript(script("incoming.sql"))
+        self._db.executescript(script("connection.sql"))
 
     def _write_anew(self) -> None:
         """Where the disk has no room for that, the file keeps its largest size."""
@@ -197,7 +177,7 @@ class SqliteStore:
     def commit(self, changes: Sequence[Change]) -> None:
         self._commit(changes)
         self._keep_in_place()  # before anybody is told
-        self._logged_bytes += sum(CHANGE_BYTES + _content_bytes(change) for change in changes)
+        self._logged_bytes += COMMIT_BYTES + sum(CHANGE_BYTES + _content_bytes(change) for change in changes)
 
     def tidy(self, log_max_bytes: int, *, urgent: bool = False) -> None:
         if self._logged_bytes < log_max_bytes and not urgent:
@@ -227,61 +207,23 @@ class SqliteStore:
             self._is_open = False
         log.error("files of the database %s were removed or replaced while it was open; Iris restores them", self._path)
         self._open()
-        self._make_incoming()
+        self._prepare_connection()
 
     def _commit(self, changes: Sequence[Change]) -> None:
         with self._errors("write"):
-            inserts = [change for change in changes if type(change) is Insert]
-            if len(inserts) == len(changes) and not any(change.note for change in inserts):
-                self._insert(inserts)  # one statement is a transaction by itself, and cheaper than three
+            to_do = statements(changes)
+            if len(to_do) == 1:  # it is a transaction by itself, and cheaper than three
+                self._db.execute(*to_do[0])
                 return
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                self._insert(inserts)
-                for change in changes:
-                    self._apply(change)
+                for statement, values in to_do:
+                    self._db.execute(statement, values)
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-
-    def _insert(self, inserts: Sequence[Insert]) -> None:
-        """As one statement for each part: `executemany` would let other threads run after each row."""
-        for start in range(0, len(inserts), INSERTS_AT_ONCE):
-            part = inserts[start : start + INSERTS_AT_ONCE]
-            values = chain.from_iterable((*row.inserted(change.item), change.content) for change in part)
-            self._db.execute(_insert_statement(len(part)), tuple(values))
-
-    def _apply(self, change: Change) -> None:
-        db = self._db
-        if type(change) is Insert:
-            self._note(change.item.id, change.note)
-        elif type(change) is Update:
-            db.execute(QUERIES["update_item"], (*row.mutable(change.item), change.item.sequence))
-            self._note(change.item.id, change.note)
-            if change.trace:
-                db.execute(QUERIES["insert_trace"], (change.item.id, change.trace))
-        elif type(change) is Deliver:
-            db.execute(QUERIES["delete_item"], (change.item.sequence,))
-            db.execute(QUERIES["insert_line"], (change.item.id, change.line.text, change.line.hash))
-            if change.item.after is not After.KEEP:
-                db.execute(QUERIES["insert_source_action"], (change.item.id,))
-        elif type(change) is End:
-            db.execute(QUERIES["delete_item"], (change.item.sequence,))
-            db.execute(QUERIES["insert_ended"], row.ended(change.item, change.note.at_s, change.reason))
-            self._note(change.item.id, change.note)
-        elif type(change) is SourceTreated:
-            db.execute(QUERIES["delete_source_action"], (change.item_id,))
-        elif type(change) is SetServer:
-            breaker = None if change.breaker is None else json.dumps(change.breaker)
-            db.execute(QUERIES["set_server"], (change.server_key, change.paused, breaker))
-
-    def _note(self, item_id: str, note: Note | None) -> None:
-        if note is not None:
-            error = json.dumps(row.failure(note.error)) if note.error else None
-            self._db.execute(QUERIES["insert_history"], (item_id, note.at_s, note.event.value, note.attempt, error))
-            self._db.execute(QUERIES["trim_history"], (item_id, item_id, HISTORY_OF_ONE))
 
     def queues_of(self, server_key: str) -> list[QueueKey]:
         with self._errors("read"):
@@ -394,7 +336,8 @@ class SqliteStore:
 
     def _items(self, name: str, *values: Any) -> list[Item]:
         with self._errors("read"):
-            return [row.item(found) for found in self._db.execute(QUERIES[name], values)]
+            (found,) = self._db.execute(_packed_query(name), values).fetchone()
+            return [row.item(each) for each in unpacked(found)]
 
     def _all(self, name: str, *values: Any) -> list[Any]:
         with self._errors("read"):
@@ -422,9 +365,8 @@ class SqliteStore:
 
 
 @cache
-def _insert_statement(count: int) -> str:
-    head, values, marks = QUERIES["insert_items"].strip().rstrip(";").rpartition("VALUES ")
-    return head + values + ", ".join([marks] * count)
+def _packed_query(name: str) -> str:
+    return packed(QUERIES[name])
 
 
 def _content_bytes(change: Change) -> int:

@@ -1,58 +1,9 @@
--- insert_items --
--- Newly accepted items with their contents; the marks are repeated for each.
-INSERT INTO incoming (sequence, id, state, server_key, source_path, remote_path, folder_type, project_settings, take,
-                      device, inode, size_bytes, mtime_ns, sha256, accepted_s, after_delivery, move_to,
-                      attempts, due_boot_id, due_boot_s, token, earlier_token, effect, last_error,
-                      priority, batch, batch_id, ttl_s, expires_boot_id, expires_boot_s, durable_s, in_store, content)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
-
--- update_item --
--- Every column of an item that may change.
-UPDATE items
-SET state = ?, attempts = ?, due_boot_id = ?, due_boot_s = ?, token = ?, earlier_token = ?, effect = ?,
-    last_error = ?, priority = ?, batch = ?, batch_id = ?, ttl_s = ?, expires_boot_id = ?, expires_boot_s =
-    ?, durable_s = ?
-WHERE sequence = ?;
-
--- delete_item --
--- A delivered item, in the transaction that inserts its ledger line.
-DELETE FROM items WHERE sequence = ?;
-
--- insert_source_action --
-INSERT INTO source_actions (id) VALUES (?);
-
--- delete_source_action --
-DELETE FROM source_actions WHERE id = ?;
-
 -- source_actions --
 SELECT id FROM source_actions ORDER BY id;
-
--- insert_line --
-INSERT INTO ledger (id, line, hash) VALUES (?, ?, ?);
-
--- insert_ended --
-INSERT INTO ended (sequence, id, state, server_key, source_path, remote_path, folder_type, priority, size_bytes,
-                   accepted_s, attempts, effect, ended_s, reason)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
-
--- insert_history --
-INSERT INTO history (id, at_s, event, attempt, error) VALUES (?, ?, ?, ?, ?);
-
--- trim_history --
--- Keeps the latest lines of one item: of a month's outage only the end is kept.
-DELETE FROM history
-WHERE id = ? AND number <= (SELECT number FROM history WHERE id = ? ORDER BY number DESC LIMIT 1 OFFSET ?);
 
 -- trim_all_history --
 -- Keeps the latest lines of all items.
 DELETE FROM history WHERE number <= (SELECT max(number) FROM history) - ?;
-
--- insert_trace --
-INSERT INTO traces (id, text) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET text = excluded.text;
-
--- set_server --
-INSERT INTO server_states (server_key, paused, breaker) VALUES (?, ?, ?)
-ON CONFLICT (server_key) DO UPDATE SET paused = excluded.paused, breaker = excluded.breaker;
 
 -- server_states --
 SELECT server_key, paused, breaker FROM server_states;

@@ -5,7 +5,8 @@ import json
 from iris_communication.errors import DeliveryStopped, LinkLost, RemoteRefused
 from iris_communication.item import Event
 from iris_communication.outbox.orders import RetryItems
-from iris_communication.outbox.store.sqlite import HISTORY_OF_ONE
+
+KEPT_OF_ONE = 50
 
 
 def history(outbox, item_id):
@@ -44,11 +45,11 @@ def test_an_uploader_that_stops_is_no_trouble_of_an_item(outbox, source):
 
 def test_a_month_of_outage_does_not_fill_the_disk_with_the_story_of_one_file(outbox, source):
     receipt = outbox.accept(source)
-    for number in range(HISTORY_OF_ONE + 5):
+    for number in range(KEPT_OF_ONE + 5):
         outbox.settle(outbox.claim()[0], Event.RELEASE, error=LinkLost(f"cut {number}"))
     told = history(outbox, receipt.id)
-    assert len(told) == HISTORY_OF_ONE
-    assert told[-1] == ("release", 0, f"cut {HISTORY_OF_ONE + 4}")
+    assert len(told) == KEPT_OF_ONE
+    assert told[-1] == ("release", 0, f"cut {KEPT_OF_ONE + 4}")
 
 
 def test_the_protocol_events_of_an_item_are_kept_while_it_is_dead_or_waits_again(outbox, source):

@@ -16,7 +16,8 @@ from iris_communication.errors import Effect, OutboxStorageError
 from iris_communication.item import After, Due, Failure, Fingerprint, State
 from iris_communication.outbox.store import ledger, sqlite
 from iris_communication.outbox.store.contract import QueueKey, Tally
-from iris_communication.outbox.store.sqlite import MIGRATIONS, SCHEMA_VERSION, SqliteStore, script
+from iris_communication.outbox.store.sqlite import MIGRATIONS, SCHEMA_VERSION, SqliteStore
+from iris_communication.outbox.store.statements import script
 from iris_communication.testing.store_contract import BOOT_ID, NOW_S, SERVER
 
 HERE = Path(__file__).parent

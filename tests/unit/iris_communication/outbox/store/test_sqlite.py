@@ -12,6 +12,7 @@ from iris_communication.item import Delivered, Due, State
 from iris_communication.outbox.store import ledger
 from iris_communication.outbox.store.contract import Deliver, Insert, Tally, Update
 from iris_communication.outbox.store.sqlite import QUERIES, SCHEMA_VERSION, SqliteStore
+from iris_communication.outbox.store.statements import WRITES
 from iris_communication.testing.store_contract import BOOT_ID, NOW_S, OTHER_SERVER, QUEUE, SERVER, due, make_item
 from tests.unit.iris_communication.outbox.made_outbox import ask_beside
 
@@ -319,7 +320,7 @@ def test_an_interrupted_creation_leaves_nothing_half_made(path, monkeypatch):
     def interrupt(*_, **__):
         raise Interrupted
 
-    monkeypatch.setattr("iris_communication.outbox.store.sqlite.resources.files", interrupt)
+    monkeypatch.setattr("iris_communication.outbox.store.statements.resources.files", interrupt)
     with pytest.raises(Interrupted):
         SqliteStore(path, BOOT_ID)
     monkeypatch.undo()
@@ -329,7 +330,7 @@ def test_an_interrupted_creation_leaves_nothing_half_made(path, monkeypatch):
 
 
 def test_every_statement_has_a_name_and_parses(store, own):
-    for statement in QUERIES.values():
+    for statement in [*QUERIES.values(), *WRITES.values()]:
         values = {"server": SERVER} if ":server" in statement else [None] * statement.count("?")
         own.execute(f"EXPLAIN {statement}", values).fetchall()
 

@@ -92,7 +92,7 @@ def test_a_users_processor_gets_a_real_file_under_the_callers_name_for_the_call(
     seen = []
 
     class Processor:
-        def transferData(self, info, path, project, folder_type):  # noqa: N802
+        def transferData(self, info, path, project, folder_type):  # noqa: N802 - the name is fixed by its users
             with Path(path).open("rb") as file:
                 seen.append((path, file.read()))
 

@@ -1,4 +1,4 @@
--- A view of this connection alone, through which items go in with their contents: so a whole group of them is one
+-- Of each connection that writes. A view, through which items go in with their contents: so a whole group of them is one
 -- statement, after each of which the thread would have to wait for the interpreter lock again.
 CREATE TEMP VIEW incoming AS SELECT *, x'' AS content FROM items;
 CREATE TEMP TRIGGER incoming_insert INSTEAD OF INSERT ON incoming BEGIN
@@ -12,4 +12,11 @@ CREATE TEMP TRIGGER incoming_insert INSTEAD OF INSERT ON incoming BEGIN
             NEW.earlier_token, NEW.effect, NEW.last_error, NEW.priority, NEW.batch, NEW.batch_id, NEW.ttl_s,
             NEW.expires_boot_id, NEW.expires_boot_s, NEW.durable_s, NEW.in_store);
     INSERT INTO contents (sequence, content) SELECT NEW.sequence, NEW.content WHERE NEW.content IS NOT NULL;
+END;
+
+-- Keeps the latest lines of one item: of a month's outage only the end is kept.
+CREATE TEMP TRIGGER history_trim AFTER INSERT ON main.history BEGIN
+    DELETE FROM history
+    WHERE id = NEW.id
+          AND number <= (SELECT number FROM history WHERE id = NEW.id ORDER BY number DESC LIMIT 1 OFFSET 50);
 END;
