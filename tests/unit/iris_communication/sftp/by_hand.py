@@ -1,4 +1,4 @@
-"""What the tests of `session` share."""
+"""A session whose requests and answers a test handles one by one."""
 
 from iris_communication.sftp import wire
 from iris_communication.sftp.conversations.conversation import Chunk

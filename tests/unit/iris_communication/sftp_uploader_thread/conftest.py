@@ -1,3 +1,5 @@
+"""Uploaders that are closed with their test, and a file to send."""
+
 import pytest
 
 from iris_communication.sftp_uploader_thread import SftpUploaderThread

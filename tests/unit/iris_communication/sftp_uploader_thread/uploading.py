@@ -1,4 +1,4 @@
-"""What the tests of `sftp_uploader_thread` share."""
+"""A processor that notes what it was given, and a request that is submitted."""
 
 from pathlib import Path
 

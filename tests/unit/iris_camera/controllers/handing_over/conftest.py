@@ -1,3 +1,5 @@
+"""Makes what hands over, and ends it with its test."""
+
 import pytest
 
 from iris_camera.controllers.evidence_writer import ON_THIS_MACHINE, EvidenceWriter

@@ -1,4 +1,4 @@
-"""What the tests of `handing_over` share."""
+"""An uploader with a script, and finished files and defects to hand over."""
 
 import threading
 

@@ -1,3 +1,5 @@
+"""An outbox that notes what it was asked, behind an open control socket."""
+
 import pytest
 
 from tests.unit.iris_communication.control.recording_outbox import RecordingOutbox

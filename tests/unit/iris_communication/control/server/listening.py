@@ -1,4 +1,4 @@
-"""What the tests of `server` share."""
+"""A control socket that is open or merely listens, and connections to it."""
 
 import contextlib
 import socket

@@ -1,4 +1,4 @@
-"""What the tests of `put` share."""
+"""One attempt at an upload that has to deliver or to fail, on a server in memory."""
 
 import hashlib
 

@@ -1,3 +1,5 @@
+"""The files of known hosts: the user's, the system's, and Iris's own."""
+
 import pytest
 
 from iris_communication.transport import host_keys

@@ -1,4 +1,4 @@
-"""What the tests of `host_keys` share."""
+"""A server as settings have it, and a key as a line of known_hosts."""
 
 import asyncssh
 

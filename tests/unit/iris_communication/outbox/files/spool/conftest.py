@@ -1,3 +1,5 @@
+"""A spool that takes every source as a file."""
+
 import pytest
 
 from iris_communication.outbox.files.spool import Spool

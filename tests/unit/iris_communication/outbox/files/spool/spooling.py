@@ -1,4 +1,4 @@
-"""What the tests of `spool` share."""
+"""A disk that fails at a call, and what a spool holds of a source."""
 
 import os
 

@@ -1,3 +1,5 @@
+"""The program ssh, where it is installed."""
+
 import pytest
 
 from tests.unit.iris_communication.transport.openssh.process.ssh_program import HINT

@@ -1,4 +1,4 @@
-"""What the tests of `process` share."""
+"""Servers, keys and receivers for the program ssh, and what processes it made."""
 
 import asyncio
 import contextlib
