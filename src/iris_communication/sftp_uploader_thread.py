@@ -33,7 +33,7 @@ from iris_communication.errors import (
     ServerNotConfigured,
 )
 from iris_communication.outbox.orders import Order, RetryAllDead, RetryItems, ServerOrder
-from iris_communication.outbox.recovery.salvage import open_store
+from iris_communication.outbox.store.open_store import open_store
 from iris_communication.outbox.writer.last_answer import LastAnswer
 from iris_communication.outbox.writer.messages import Accept
 from iris_communication.outbox.writer.receipt import Receipt

@@ -1,7 +1,7 @@
 """A folder of images as a source: each image once, in name order, and new ones as they appear, for ever.
 
 No event says that an image has been written to its end. JPEG and PNG show it themselves and are read as soon as they
-are whole; a file of another kind counts as whole when its size has not changed for `SETTLED_S`. A half-written one is
+are whole; a file of another kind counts as whole when its size has not changed for `STILL_S`. A half-written one is
 set aside and tried again, and nothing waits for it. One that has not changed for `UNFINISHED_AFTER_S` and still is not
 whole, or cannot be decoded, is logged and skipped; a file that is not regular, or too large, is logged and skipped at
 once. One that cannot be opened or read is logged, and tried again now and then: its permissions may be mended.
@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 
 SUFFIXES_WITH_AN_END = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng")
 LOOK_S = 0.5
-SETTLED_S = 1.0
+STILL_S = 1.0
 UNFINISHED_AFTER_S = 30.0
 DATES_S = (-30_610_224_000.0, 253_402_300_799.0)  # the years 1000 to 9999: a row and a name have four digits for one
 
@@ -137,7 +137,7 @@ class ImageFolder:
             about = about_regular(path)
             stood_still_s = self._stood_still_s(name, about.st_size)
             self._decoder.check_bytes(about.st_size)
-            image = self._image(path, settled=stood_still_s >= SETTLED_S)
+            image = self._image(path, is_still=stood_still_s >= STILL_S)
             self._unreadable.pop(name, None)
         except (NoRegularFile, TooLarge) as error:
             self._leave_out(name, type(error).__name__, str(error))
@@ -181,14 +181,14 @@ class ImageFolder:
             again_s = now_s + UNFINISHED_AFTER_S
         self._unreadable[name] = since_s, again_s
 
-    def _image(self, path: Path, *, settled: bool) -> Image | None:
+    def _image(self, path: Path, *, is_still: bool) -> Image | None:
         """The picture in a file; None when a program may still be writing it. Raises NoPicture when it holds none."""
-        if not settled and path.suffix.lower() not in SUFFIXES_WITH_AN_END:
+        if not is_still and path.suffix.lower() not in SUFFIXES_WITH_AN_END:
             return None
         data = read_regular(path, self._decoder.bytes_max)
         if not is_complete(data):
             raise NoPicture("it is cut off")
-        return self._decoder.decoded(data) if settled or knows_its_end(data) else None
+        return self._decoder.decoded(data) if is_still or knows_its_end(data) else None
 
     def _stood_still_s(self, name: str, size_bytes: int) -> float:
         """How long it has had this size, as far as observed here."""

@@ -27,11 +27,13 @@ from iris_communication.outbox.files.lock import Owner
 from iris_communication.outbox.files.private import check_folder
 from iris_communication.outbox.files.quarantine import Quarantine
 from iris_communication.outbox.files.servers import SECRETS_FILES
-from iris_communication.outbox.recovery.accounts import KNOWN_IDS, Loss, settle_accounts, strays
+from iris_communication.outbox.files.spool import spooled_files
+from iris_communication.outbox.recovery.accounts import KNOWN_IDS, Loss, balance_accounts, strays
 from iris_communication.outbox.recovery.recovery import treat_sources
-from iris_communication.outbox.recovery.salvage import Salvage, held, open_store
+from iris_communication.outbox.recovery.salvage import Salvage
 from iris_communication.outbox.store import item_row as row
 from iris_communication.outbox.store.contract import Note, Update
+from iris_communication.outbox.store.open_store import open_store
 from iris_communication.outbox.store.reader import NoOutbox
 from iris_communication.outbox.store.sqlite import DATABASE, LOG, NewerSchema, SqliteStore
 from iris_communication.runtime.amounts import counted
@@ -162,7 +164,7 @@ class Repair:
 
     def _strays(self, store: SqliteStore) -> Iterator[Done]:
         treat_sources(store)
-        for name, _ in sorted(held(self._folder)):
+        for name, _ in sorted(spooled_files(self._folder)):
             path = self._folder / "spool" / name
             state = store.state(id_of_file(name))
             if state == State.DELIVERED.value:
@@ -177,7 +179,9 @@ class Repair:
             database.execute("PRAGMA synchronous = FULL")
             database.execute("BEGIN IMMEDIATE")
             loss = Loss(self._clock.wall_s(), "its record was missing when the outbox was repaired")
-            lost, mistakes = settle_accounts(database, strays(database, held(self._folder)), loss, all_accepted=False)
+            lost, mistakes = balance_accounts(
+                database, strays(database, spooled_files(self._folder)), loss, all_accepted=False
+            )
             forgotten = [
                 (what, database.execute(f"DELETE FROM {table} WHERE id NOT IN ({known})").rowcount)  # noqa: S608 - below
                 for table, what, known in _BELONGINGS

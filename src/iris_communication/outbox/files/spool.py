@@ -358,3 +358,12 @@ def _piece(source: _Source, asked_bytes: int) -> bytes:
         raise SourceNotAFile(f"{source.path!r} blocks its readers, which no regular file does") from error
     except OSError as error:
         raise _unreadable(source.path, error) from error
+
+
+def spooled_files(folder: Path) -> list[tuple[str, int]]:
+    """The spool's files, with their sizes in bytes."""
+    try:
+        with os.scandir(folder / "spool") as entries:
+            return [(entry.name, entry.stat(follow_symlinks=False).st_size) for entry in entries]
+    except FileNotFoundError:
+        return []

@@ -36,7 +36,7 @@ def strays(database: sqlite3.Connection, held: Iterable[tuple[str, int]]) -> dic
     return {name: size_bytes for name, size_bytes in held if name not in known}
 
 
-def settle_accounts(
+def balance_accounts(
     database: sqlite3.Connection, unknown: Mapping[str, int], loss: Loss, *, all_accepted: bool
 ) -> tuple[int, list[str]]:
     """Runs in the caller's transaction. Returns how many items had lost their rows, and a sentence for each count that

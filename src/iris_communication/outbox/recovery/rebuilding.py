@@ -18,7 +18,7 @@ from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from iris_communication.outbox.recovery.accounts import FILE_NAME, Loss, settle_accounts, strays
+from iris_communication.outbox.recovery.accounts import FILE_NAME, Loss, balance_accounts, strays
 from iris_communication.outbox.recovery.contents import Keep, match_contents
 from iris_communication.outbox.recovery.pages import Pages
 from iris_communication.outbox.recovery.rows import Row, rows
@@ -107,7 +107,7 @@ def _fill(
     database.execute("UPDATE items SET effect = 'unseen' WHERE effect = 'none' AND token IS NOT NULL")
     account.lines_lost = _mark_gaps(database, delivered_before, loss.at_s)
     account.strays = strays(database, held.items())
-    account.lost, _ = settle_accounts(database, account.strays, loss, all_accepted=True)
+    account.lost, _ = balance_accounts(database, account.strays, loss, all_accepted=True)
     database.execute("DELETE FROM traces WHERE id NOT IN (SELECT id FROM items)")
 
 

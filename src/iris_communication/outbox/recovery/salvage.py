@@ -15,32 +15,23 @@ says so.
 
 import contextlib
 import logging
-import os
 import sqlite3
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from iris_communication.clock import Clock
 from iris_communication.errors import OutboxDamaged, OutboxStorageError
 from iris_communication.outbox.files.quarantine import Quarantine, stamp
+from iris_communication.outbox.files.spool import spooled_files
 from iris_communication.outbox.recovery.accounts import Loss
 from iris_communication.outbox.recovery.log_frames import log_frames
 from iris_communication.outbox.recovery.rebuilding import SalvageAccount, rebuild
 from iris_communication.outbox.store.put_back import DECIDED
-from iris_communication.outbox.store.sqlite import DATABASE, LOG, SqliteStore
+from iris_communication.outbox.store.sqlite import DATABASE, LOG
 from iris_communication.runtime.amounts import counted
 from iris_communication.runtime.safe_files import sync_folder
 
 log = logging.getLogger(__name__)
-
-
-def open_store(folder: Path, clock: Clock) -> SqliteStore:
-    """Raises OutboxDamaged also where the database is gone, and its log or files in the spool are not."""
-    path = folder / DATABASE
-    if not _size_bytes(path) and (_size_bytes(folder / LOG) or held(folder)):
-        raise OutboxDamaged(f"the outbox database {path} is gone, but what was accepted lies in {folder / 'spool'}")
-    return SqliteStore(path, clock.boot_id, clock.boot_s(), clock.wall_s())
 
 
 class Salvage:
@@ -67,7 +58,7 @@ class Salvage:
         loss = Loss(self._wall_s, reason)
         try:
             keep = partial(self._keep_content, mark)
-            account = rebuild(self._folder / DATABASE, building, dict(held(self._folder)), loss, keep)
+            account = rebuild(self._folder / DATABASE, building, dict(spooled_files(self._folder)), loss, keep)
             sentence = _sentence(account, mark)
             self._quarantine.note(f"outbox-{mark}.json", _report(account, str(damage), sentence))
             decided = self._folder / f"{DECIDED}{mark}.db"
@@ -108,7 +99,7 @@ class Salvage:
 
     def _change_places(self, decided: Path) -> None:
         mark = decided.stem.removeprefix(DECIDED)
-        for name in _without_an_item(decided, held(self._folder)):
+        for name in _without_an_item(decided, spooled_files(self._folder)):
             self._quarantine.move(self._folder / "spool" / name)
         for name, moved in ((LOG, f"outbox-{mark}.db-wal"), (DATABASE, f"outbox-{mark}.db")):
             if (self._folder / name).exists():
@@ -127,15 +118,6 @@ def _without_an_item(database: Path, files: list[tuple[str, int]]) -> list[str]:
     with contextlib.closing(sqlite3.connect(database)) as opened:
         known = {item_id for (item_id,) in opened.execute("SELECT id FROM items UNION SELECT id FROM ledger")}
     return [name for name, _ in files if name not in known]
-
-
-def held(folder: Path) -> list[tuple[str, int]]:
-    """The spool's files, with their sizes in bytes."""
-    try:
-        with os.scandir(folder / "spool") as entries:
-            return [(entry.name, entry.stat(follow_symlinks=False).st_size) for entry in entries]
-    except FileNotFoundError:
-        return []
 
 
 def _size_bytes(path: Path) -> int:

@@ -32,7 +32,7 @@ from iris_communication.sftp.conversations.look import (
     without_exclusive,
 )
 from iris_communication.sftp.conversations.publish import look_first, may_replace_unseen, publish
-from iris_communication.sftp.conversations.replacing import clear_aside, settle
+from iris_communication.sftp.conversations.replacing import clear_aside, clear_up
 from iris_communication.sftp.conversations.upload import SftpUpload
 from iris_communication.sftp.status import StatusError, hint_at_hidden_names, not_made, shown
 from iris_communication.sftp.wire import FX_FAILURE
@@ -58,7 +58,7 @@ def clear_away(upload: SftpUpload, temps: Iterable[bytes], capabilities: Capabil
     """Remove what attempts under these temp names, earlier than the latest, may have left. Whether one had arrived need
     not be asked: then the same bytes are found under the final name."""
     for temp in temps:
-        yield from settle(upload, temp, capabilities)
+        yield from clear_up(upload, temp, capabilities)
         yield tuple(map(wire.Remove, (temp, *upload.marker_temps(temp))))
 
 
@@ -170,7 +170,7 @@ def _already_there(upload: SftpUpload, capabilities: Capabilities) -> Talk:
 def _look_back(upload: SftpUpload, temp: bytes, capabilities: Capabilities) -> Talk:
     """The path where the earlier attempt turns out to have delivered, or None when it certainly will not any more:
     once its temp file is removed, a late rename of it finds nothing."""
-    yield from settle(upload, temp, capabilities)
+    yield from clear_up(upload, temp, capabilities)
     gone = not (yield from remove(temp)) and not (yield from exists(temp))
     if upload.marker:
         yield tuple(map(wire.Remove, upload.marker_temps(temp)))

@@ -55,7 +55,7 @@ def replace(upload: SftpUpload, temp: bytes, path: bytes) -> Talk:
         yield from _fence(upload, old, path)
 
 
-def settle(upload: SftpUpload, temp: bytes, capabilities: Capabilities) -> Talk:
+def clear_up(upload: SftpUpload, temp: bytes, capabilities: Capabilities) -> Talk:
     """After an attempt under `temp` of unknown outcome: remove what it put aside; and if it may yet put something
     aside, prevent that."""
     if capabilities.replaces_in_one_step:

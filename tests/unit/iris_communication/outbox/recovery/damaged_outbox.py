@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from iris_communication.admin.audit import Audit
 from iris_communication.item import Event, Failure, State
-from iris_communication.outbox.recovery.salvage import open_store
 from iris_communication.outbox.store.contract import Note, SetServer, Update
+from iris_communication.outbox.store.open_store import open_store
 from iris_communication.outbox.writer.writer import Writer
 from iris_communication.testing.clock import FakeClock
 from tests.unit.iris_communication.outbox.made_outbox import CONTENT, Outbox

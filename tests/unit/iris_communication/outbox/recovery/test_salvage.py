@@ -13,7 +13,7 @@ from iris_communication.admin.audit import Audit
 from iris_communication.errors import OutboxStorageError
 from iris_communication.outbox.recovery import salvage
 from iris_communication.outbox.recovery.pages import Pages
-from iris_communication.outbox.recovery.salvage import open_store
+from iris_communication.outbox.store.open_store import open_store
 from iris_communication.sftp_uploader_thread import SftpUploaderThread
 from iris_communication.testing.clock import FakeClock
 from tests.thorough import some
