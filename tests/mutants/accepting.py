@@ -109,10 +109,10 @@ ACCEPTING = (
         "a moved source is unlinked before the commit",
         COMMITTER,
         "            if changes := group.changes:\n                self._store.commit(changes)\n",
-        "            if changes := group.changes:\n                for item in group.spooled:\n"
+        "            if changes := group.changes:\n                for item in group.accepted:\n"
         "                    if item.take is Take.MOVE:\n                        _unlink_source(item)\n"
         "                self._store.commit(changes)\n",
-        "A crash then leaves a spool file without a row, which is swept: both names of the file are gone.",
+        "A crash then leaves no row: the source is gone, and its bytes with it.",
         tests_in(
             OUTBOX,
             "writer/test_groups.py::test_a_moved_source_is_still_there_while_its_row_is_committed",

@@ -8,7 +8,7 @@ from iris_communication.admin.audit import Audit
 from iris_communication.errors import ItemDropped, OutboxFull, RemoteRefused
 from iris_communication.item import Event
 from iris_communication.settings import Limits
-from tests.unit.iris_communication.outbox.fake_parts import accept_of, open_writer, write
+from tests.unit.iris_communication.outbox.fake_parts import LARGE, accept_of, open_writer, write
 
 FILE = b"x" * 100
 
@@ -122,10 +122,10 @@ def test_items_under_way_do_not_give_way(folder, files):
 
 def test_a_commit_that_fails_drops_nothing(folder, files):
     with open_writer(folder, max_queue_size=1, limits=Limits(when_full="drop_oldest")) as outbox:
-        receipt = outbox.accept(files[0])
+        receipt = outbox.accept(write(files[0], LARGE))
         outbox.store.refuse = True
         with pytest.raises(Exception, match="no space left"):
-            outbox.accept(files[1])
+            outbox.accept(write(files[1], LARGE))
         outbox.store.refuse = False
         outbox.writer.flush()
         assert outbox.recorded() == {receipt.id: "waiting"}
