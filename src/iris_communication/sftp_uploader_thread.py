@@ -33,6 +33,7 @@ from iris_communication.errors import (
     ServerNotConfigured,
 )
 from iris_communication.outbox.orders import Order, RetryAllDead, RetryItems, ServerOrder
+from iris_communication.outbox.store.log_readers import log_details
 from iris_communication.outbox.store.open_store import open_store
 from iris_communication.outbox.writer.last_answer import LastAnswer
 from iris_communication.outbox.writer.messages import Accept
@@ -276,6 +277,8 @@ class SftpUploaderThread:
             "threads": self._threads(),
             "last_error": (self._writer.lost if self._writer else "") or self._last_error,
             "outbox_dir": str(self._folder),
+            "content_in_memory_bytes": self._writer.held.size_bytes if self._writer else 0,
+            **log_details(self._folder),
             "max_queue_size": self._max_queue_size,
         }
 

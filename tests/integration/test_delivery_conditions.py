@@ -4,9 +4,12 @@ stated only when it is true."""
 import contextlib
 import logging
 import shutil
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
+from subprocess import PIPE
 
 import asyncssh
 import pytest
@@ -91,6 +94,35 @@ def test_a_file_that_waits_long_though_no_link_is_down_is_reported(server, tmp_p
     with made(server, tmp_path, camera=OFF, delivery=patient, limits=HealthLimits(waiting_long_s=0.5)) as site:
         queued(site, tmp_path)
         site.is_in("backlog old", "the oldest of 1 file has waited", "although no link is down")
+
+
+def test_a_program_that_keeps_a_snapshot_of_the_outbox_is_named_when_its_log_got_long(server, tmp_path):
+    (tmp_path / "a.csv").write_bytes(bytes(100_000))
+    request = SftpUploadRequest("plant", tmp_path / "a.csv", "line", "model")
+    with made(server, tmp_path, camera=OFF) as site:
+        site.uploader.execute(PauseServer("plant"))
+        with reading_program(tmp_path / "outbox" / "outbox.db") as reader:
+            for _ in range(8):
+                site.uploader.submit_requests([request] * 100)
+            site.is_in("outbox log long", "has grown to", f"(process {reader}) reads the database; end that")
+        site.until_said("nothing is seen that reads the database just now")
+        for _ in range(2):  # after the first the log is moved, with the second it begins anew
+            site.uploader.submit_requests([request] * 100)
+        _, answer = site.asked()
+        assert "the log" not in answer["sentence"]
+
+
+@contextlib.contextmanager
+def reading_program(database):
+    """A backup, a shell, a list in a pager: it keeps the state of the database that it has seen first."""
+    code = (
+        "import sqlite3, sys; db = sqlite3.connect(sys.argv[1], isolation_level=None); db.execute('BEGIN'); "
+        "db.execute('SELECT count(*) FROM items').fetchone(); print('reads', flush=True); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, database], stdin=PIPE, stdout=PIPE, text=True) as program:
+        assert program.stdout.readline() == "reads\n"
+        yield program.pid
+        program.communicate("end\n")
 
 
 def test_a_file_that_somebody_dropped_is_counted_and_no_longer_called_delivered(server, tmp_path, caplog):

@@ -83,6 +83,7 @@ CONDITIONS: Mapping[str, Condition] = {
     "server fails a check": _DEGRADED,
     "link down": _DEGRADED,
     "backlog old": _DEGRADED,
+    "outbox log long": _DEGRADED,
     "dead files": _NEEDS_YOU,
     "files given up": _WORKING,
     # The two folders.

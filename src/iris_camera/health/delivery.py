@@ -13,7 +13,7 @@ from dataclasses import replace
 from iris_camera.health.conditions import Reason
 from iris_camera.health.facts import Facts, HealthLimits, LinkFacts, OutboxTrouble
 from iris_camera.health.sentences import age, age_text, because, given_up_text, removed_text, wait
-from iris_communication.runtime.amounts import counted, files
+from iris_communication.runtime.amounts import counted, files, size
 
 
 def all_files(facts: Facts) -> str:
@@ -34,6 +34,7 @@ def delivery_reasons(facts: Facts, now_s: float, limits: HealthLimits) -> list[R
         *_uploader(facts),
         *(reason for link in facts.links for reason in server_reasons(link, now_s, limits)),
         *_backlog(facts, limits),
+        *_long_log(facts),
         *_given_up(facts),
     ]
 
@@ -125,6 +126,17 @@ def _backlog(facts: Facts, limits: HealthLimits) -> Iterator[Reason]:
     if not explained and oldest_s is not None and oldest_s > limits.waiting_long_s:
         text = f"the oldest of {files(facts.waiting)} has waited {age_text(oldest_s)} although no link is down"
         yield Reason("backlog old", "", text)
+
+
+def _long_log(facts: Facts) -> Iterator[Reason]:
+    if (long := facts.long_log) is None:
+        return
+    text = f"the log of the outbox's database has grown to {size(long.size_bytes)}"
+    if long.readers:
+        why = f"while {', '.join(long.readers)} reads the database; end that, and it gets short with the next files"
+    else:
+        why = "and nothing is seen that reads the database just now; it gets short with the next files"
+    yield Reason("outbox log long", "", f"{text} {why}")
 
 
 def _given_up(facts: Facts) -> Iterator[Reason]:

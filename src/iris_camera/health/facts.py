@@ -119,6 +119,14 @@ class OutboxTrouble:
 
 
 @dataclass(frozen=True, slots=True)
+class LongLog:
+    """Of the outbox's database. `readers`: the programs seen to keep it, as `sqlite3 (process 4711)`."""
+
+    size_bytes: int
+    readers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Around:
     """What only the application knows. `to_accept`: files written and not accepted by the outbox, pictures that are
     not written yet included; `removed`: files that were gone before the outbox had them; `left_behind`: sentences about
@@ -147,5 +155,6 @@ class Facts:
     dead: int
     undelivered: int = 0  # given up since the start, the dead included
     refusing: OutboxTrouble | None = None  # why the outbox refused the latest file
+    long_log: LongLog | None = None
     disk: DiskFacts = DiskFacts()
     around: Around = field(default_factory=Around)

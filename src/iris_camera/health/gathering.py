@@ -5,7 +5,16 @@ from typing import Any
 
 from iris_camera.health.cameras import lost
 from iris_camera.health.conditions import Reason
-from iris_camera.health.facts import Around, CameraFacts, DiskFacts, Facts, LinkFacts, OutboxTrouble, ThreadFacts
+from iris_camera.health.facts import (
+    Around,
+    CameraFacts,
+    DiskFacts,
+    Facts,
+    LinkFacts,
+    LongLog,
+    OutboxTrouble,
+    ThreadFacts,
+)
 
 Lately = Callable[[str], int]  # how much a counter of `counts_in` rose lately
 
@@ -47,6 +56,7 @@ def gather(
         dead=uploader.get("dead_files", len(uploader["dead"])),
         undelivered=stats.get("total_failed", 0),
         refusing=_refusing(uploader.get("refusing")),
+        long_log=_long_log(uploader),
         disk=disk,
         around=around,
     )
@@ -86,6 +96,11 @@ def link_facts(name: str, server: Mapping[str, Any]) -> LinkFacts:
         check=check.get("words") or None,
         check_hint=check.get("hint"),
     )
+
+
+def _long_log(uploader: Mapping[str, Any]) -> LongLog | None:
+    readers = uploader.get("log_readers")
+    return None if readers is None else LongLog(uploader["log_bytes"], tuple(readers))
 
 
 def _refusing(trouble: Mapping[str, Any] | None) -> OutboxTrouble | None:

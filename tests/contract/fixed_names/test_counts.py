@@ -57,6 +57,20 @@ def test_queue_size_is_what_waits_and_what_is_in_flight(make_uploader, file):
     assert uploader.get_stats()["queue_size"] == 0
 
 
+def test_the_content_in_memory_is_counted_while_files_are_handed_out(make_uploader, file):
+    processor = GatedProcessor()
+    uploader = make_uploader(processor)
+    path = file()
+    uploader.start()
+    receipt = submit(uploader, path)
+    assert processor.entered.wait(WAIT_S)
+    assert uploader.get_details()["content_in_memory_bytes"] == path.stat().st_size > 0
+    processor.let.set()
+    settled(receipt)
+    uploader.stop()
+    assert uploader.get_details()["content_in_memory_bytes"] == 0
+
+
 def test_the_counts_balance_while_dead_files_are_queued_again(make_uploader, file):
     processor = RecordingProcessor(failing={"a.csv", "b.csv"})
     uploader = make_uploader(processor)
