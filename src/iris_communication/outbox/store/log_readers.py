@@ -15,7 +15,7 @@ from typing import Any
 
 from iris_communication.outbox.store.sqlite import DATABASE, LOG
 
-LONG_BYTES = 64 * 1024 * 1024  # the log is a thirtieth of that while nobody keeps a snapshot
+LONG_BYTES = 64 * 1024 * 1024  # while nobody keeps a snapshot, the log is a few of its commits long
 READER_BYTES = range(123, 128)  # where readers lock: https://sqlite.org/walformat.html, "WAL locks"
 LOCKS = Path("/proc/locks")
 
