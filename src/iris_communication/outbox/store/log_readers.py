@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from iris_communication.outbox.store.sqlite import DATABASE, LOG
+from iris_communication.plain_text import of_bytes
 
 LONG_BYTES = 64 * 1024 * 1024  # while nobody keeps a snapshot, the log is a few of its commits long
 READER_BYTES = range(123, 128)  # where readers lock: https://sqlite.org/walformat.html, "WAL locks"
 LOCKS = Path("/proc/locks")
+NAME_MAX = 40  # a program may name itself as it likes
 
 
 def log_details(folder: Path) -> dict[str, Any]:
@@ -49,5 +51,5 @@ def _is_readers(lock: list[str], inode: int) -> bool:
 
 def _name(process: int) -> str:
     with contextlib.suppress(OSError):
-        return Path(f"/proc/{process}/comm").read_text(errors="replace").strip()
+        return of_bytes(Path(f"/proc/{process}/comm").read_bytes().strip(), NAME_MAX)
     return "a program"
